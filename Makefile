@@ -1,0 +1,69 @@
+# The commands of this project. The two that matter on a fresh machine: make demo, make test.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: help demo demo-vision test test-quick test-vision check format bench clean
+
+help:
+	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
+	@echo "make demo-vision  the same with PyTorch"
+	@echo "make test         all tests"
+	@echo "make check        lint, types, import contracts"
+	@echo "make bench        the benchmarks"
+
+# -- Set-up: an environment, made again when pyproject.toml changes ---------------------------------
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(PIP) install --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(PIP) install --editable ".[dev]"
+	@touch $@
+
+$(VENV)/.vision: $(VENV)/.made src/modeldir/templates/vision/requirements.txt
+	$(PIP) install --editable ".[demo]" --requirement src/modeldir/templates/vision/requirements.txt
+	@touch $@
+
+# -- Use --------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.demo
+	$(BIN)/modeldir demo demo
+
+demo-vision: $(VENV)/.vision
+	$(BIN)/modeldir demo demo-vision --template vision
+
+# -- Checks -----------------------------------------------------------------------------------------
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+test-vision: $(VENV)/.dev $(VENV)/.vision
+	$(BIN)/python -m pytest tests/test_templates.py $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/orchestration/bench.py
+	$(BIN)/python benchmarks/startup/bench.py
+
+clean:
+	rm -rf $(VENV) demo demo-vision build dist .pytest_cache .mypy_cache .ruff_cache

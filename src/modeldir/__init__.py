@@ -1,0 +1,99 @@
+"""One folder is one experiment: hyperparameters, a log of everything, search, one table of results.
+
+    from modeldir import Params, set_logger
+
+    params = Params("experiments/base_model/params.json")
+    set_logger("experiments/base_model/train.log")
+
+Names are imported when they are first used, so that `import modeldir` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from modeldir.checkpoints import load_checkpoint, save_checkpoint
+    from modeldir.errors import (
+        CheckpointError,
+        CommandError,
+        FolderBusy,
+        FolderError,
+        MetricsError,
+        MissingParam,
+        ModeldirError,
+        ParamsError,
+        SearchError,
+        SpaceError,
+        TrialPruned,
+    )
+    from modeldir.experiment import Experiment
+    from modeldir.logs import Log, set_logger
+    from modeldir.metrics import RunningAverage, save_metrics
+    from modeldir.params import Params
+    from modeldir.run import Run, start
+    from modeldir.search import Search, Trial
+
+_HOMES = {
+    "checkpoints": ("load_checkpoint", "save_checkpoint"),
+    "errors": (
+        "CheckpointError",
+        "CommandError",
+        "FolderBusy",
+        "FolderError",
+        "MetricsError",
+        "MissingParam",
+        "ModeldirError",
+        "ParamsError",
+        "SearchError",
+        "SpaceError",
+        "TrialPruned",
+    ),
+    "experiment": ("Experiment",),
+    "logs": ("Log", "set_logger"),
+    "metrics": ("RunningAverage", "save_metrics"),
+    "params": ("Params",),
+    "run": ("Run", "start"),
+    "search": ("Search", "Trial"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CheckpointError",
+    "CommandError",
+    "Experiment",
+    "FolderBusy",
+    "FolderError",
+    "Log",
+    "MetricsError",
+    "MissingParam",
+    "ModeldirError",
+    "Params",
+    "ParamsError",
+    "Run",
+    "RunningAverage",
+    "Search",
+    "SearchError",
+    "SpaceError",
+    "Trial",
+    "TrialPruned",
+    "load_checkpoint",
+    "save_checkpoint",
+    "save_metrics",
+    "set_logger",
+    "start",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'modeldir' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f"modeldir.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,299 @@
+"""The run files of an experiment: one JSON file an attempt, written by whoever runs it.
+
+It knows how an attempt begins (`begin`: a published `run.json`, `run.2.json`, ...: that link is the
+right to run), how it ends (`finish`), and how what an earlier attempt left is set aside. It refuses
+to know who runs it: the supervisor, or a script that runs without one.
+
+An attempt of `evaluate.py` is recorded beside the training's, as `evaluate.run.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeldir import files, processes, provenance
+from modeldir.errors import FolderBusy
+
+FORMAT = 1
+"""Of run files. A reader meets older ones for years: new keys are added, old ones keep their meaning."""
+
+WAITING = "waiting"
+RUNNING = "running"
+COMPLETED = "completed"
+PRUNED = "pruned"
+FAILED = "failed"
+INTERRUPTED = "interrupted"
+UNRECORDED = "unrecorded"
+ENDS = (COMPLETED, PRUNED, FAILED, INTERRUPTED)
+
+RUN_VARIABLE = "MODELDIR_RUN"
+ATTEMPT_VARIABLE = "MODELDIR_ATTEMPT"
+RESUME_VARIABLE = "MODELDIR_RESUME"
+
+_KEPT = frozenset({"params.json", "params.yaml", "params.yml", "params.toml", "trial.json",
+                   "origin.json", "search.json", "attempts", ".modeldir"})  # fmt: skip
+_RUN_FILE = re.compile(r"(?:(?P<script>.+)\.)?run(?:\.(?P<number>[1-9]\d*))?\.json")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One execution of a script in an experiment's folder, as its run file records it."""
+
+    folder: Path
+    number: int
+    script: str
+    record: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        return self.folder / run_file(self.number, self.script)
+
+    @property
+    def end(self) -> str | None:
+        """The recorded end: completed, pruned, failed or interrupted; None where there is none."""
+        status = self.record.get("status")
+        return status if status in ENDS else None
+
+
+def run_file(number: int, script: str = "") -> str:
+    """The name of an attempt's run file; `script` is empty for the training.
+
+    >>> run_file(1), run_file(2), run_file(1, "evaluate")
+    ('run.json', 'run.2.json', 'evaluate.run.json')
+    """
+    return f"{script + '.' if script else ''}run{f'.{number}' if number > 1 else ''}.json"
+
+
+def numbers(names: list[str], script: str = "") -> list[int]:
+    """The attempts whose run files are among the names of a folder, ascending."""
+    found = []
+    for name in names:
+        match = _RUN_FILE.fullmatch(name)
+        if match and (match["script"] or "") == script:
+            found.append(int(match["number"] or 1))
+    return sorted(found)
+
+
+def latest(folder: Path, script: str = "", names: list[str] | None = None) -> Attempt | None:
+    """The highest attempt of a script in a folder. A broken run file is an attempt without an end."""
+    found = numbers(_names(folder) if names is None else names, script)
+    return read(folder, found[-1], script) if found else None
+
+
+def read(folder: Path, number: int, script: str = "") -> Attempt:
+    """One attempt, as its run file records it."""
+    record = files.read_object(folder / run_file(number, script))
+    return Attempt(folder, number, script, record)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+# -- Beginning and ending --------------------------------------------------------------------------
+
+
+def begin(folder: Path, number: int, facts: Mapping[str, Any], script: str = "") -> Attempt | None:
+    """Claim an attempt; None when somebody else has it.
+
+    `facts` are what the caller knows of it: `command`, `cwd`, `process`, `supervisor`, ...
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
+    record = {
+        "format": FORMAT,
+        "attempt": number,
+        "token": os.urandom(8).hex(),
+        **facts,
+        "folder": identity_of(folder),
+        "started": provenance.utc_now(),
+        "intent": None,
+        "status": None,
+    }
+    attempt = Attempt(folder, number, script, record)
+    data = files.to_json(record).encode()
+    return attempt if files.publish(attempt.path, data) else None
+
+
+def rewrite(attempt: Attempt, changes: Mapping[str, Any], *, durable: bool = False) -> Attempt:
+    """Replace an attempt's run file; only its owner may.
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
+    record = {**attempt.record, **changes}
+    files.write_json(attempt.path, record, durable=durable)
+    return Attempt(attempt.folder, attempt.number, attempt.script, record)
+
+
+def identity_of(folder: Path) -> dict[str, int]:
+    """Device and inode of a folder: a copied run file is known by them."""
+    with contextlib.suppress(OSError):
+        status = os.stat(folder)
+        return {"device": status.st_dev, "inode": status.st_ino}
+    return {}
+
+
+def lives(attempt: Attempt) -> bool | None:
+    """Whether an attempt without an end still runs; None where that cannot be seen from here.
+
+    A run file in a copied folder speaks of the original: nothing runs in the copy.
+    """
+    recorded = attempt.record.get("folder")
+    if not recorded or recorded != identity_of(attempt.folder):
+        return False
+    answers = [
+        processes.alive(known)
+        for known in map(processes.from_json, _keepers(attempt.record))
+        if known is not None
+    ]
+    if True in answers:
+        return True
+    return None if None in answers else False
+
+
+def _keepers(record: Mapping[str, Any]) -> tuple[object, object]:
+    return record.get("supervisor"), record.get("process")
+
+
+def refuse_if_live(folder: Path, script: str = "") -> int:
+    """The number for the next attempt in a folder.
+
+    Raises:
+        FolderBusy: when the latest attempt still runs, or may still run on another host.
+    """
+    last = latest(folder, script)
+    if last is None:
+        return 1
+    if last.end is None:
+        life = lives(last)
+        if life is not False:
+            raise FolderBusy(_busy(last, sure=bool(life)))
+    return last.number + 1
+
+
+def _busy(attempt: Attempt, *, sure: bool) -> str:
+    keeper = processes.from_json(attempt.record.get("process")) or processes.from_json(
+        attempt.record.get("supervisor")
+    )
+    where = f"process {keeper.pid} on {keeper.host}" if keeper else "unknown process"
+    since = attempt.record.get("started", "an unknown time")
+    if sure:
+        return (
+            f"{attempt.folder} is running: attempt {attempt.number}, {where}, since {since}.\n"
+            "Wait for it, or stop that process. Nothing was started."
+        )
+    return (
+        f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"
+        f"that host cannot be seen from here. If it is dead, remove {attempt.path}.\n"
+        "Nothing was started."
+    )
+
+
+# -- Setting aside ---------------------------------------------------------------------------------
+
+
+def set_aside(folder: Path, new: int, *, younger_than_ns: int | None = None) -> Path | None:
+    """Move what earlier attempts left to `attempts/N/`, before attempt `new` starts afresh.
+
+    `params.json`, `trial.json` and the history of run files stay; so do folders that are
+    experiments themselves, and entries changed after `younger_than_ns` (Unix time in ns), which are
+    the new attempt's own. What lay there before any recorded attempt goes to `attempts/0/`.
+
+    Returns the folder it was moved to, or None when there was nothing.
+    """
+    left = [name for name in _names(folder) if _is_left_over(folder, name, younger_than_ns)]
+    if not left:
+        return None
+    target = folder / "attempts" / str(_last_started(folder, new))
+    target.mkdir(parents=True, exist_ok=True)
+    for name in left:
+        _move(folder / name, target / name)
+    return target
+
+
+def needs_setting_aside(folder: Path) -> bool:
+    """Whether anything of an earlier attempt lies in a folder."""
+    return any(_is_left_over(folder, name, None) for name in _names(folder))
+
+
+def _is_left_over(folder: Path, name: str, younger_than_ns: int | None) -> bool:
+    match = _RUN_FILE.fullmatch(name)
+    if name in _KEPT or (match and not match["script"]) or files.is_temporary(name):
+        return False
+    path = folder / name
+    if path.is_dir() and not path.is_symlink() and (path / "params.json").exists():
+        return False
+    if younger_than_ns is None:
+        return True
+    try:
+        return path.lstat().st_mtime_ns < younger_than_ns
+    except OSError:
+        return False
+
+
+def _last_started(folder: Path, new: int) -> int:
+    """The attempt whose leavings lie in the folder: the last that got as far as its command."""
+    for number in reversed([n for n in numbers(_names(folder)) if n < new]):
+        if read(folder, number).record.get("process"):
+            return number
+    return 0
+
+
+def _move(source: Path, target: Path) -> None:
+    count = 2
+    free = target
+    while free.exists() or free.is_symlink():  # an earlier move was cut short
+        free = target.with_name(f"{target.name}.{count}")
+        count += 1
+    source.rename(free)
+
+
+# -- Under a supervisor ----------------------------------------------------------------------------
+
+
+def held(folder: str | os.PathLike[str]) -> int | None:
+    """The attempt that the environment says is running this very folder, or None."""
+    _, _, told = os.environ.get(RUN_VARIABLE, "").partition(":")
+    if not told or not files.same_file(told, folder):
+        return None
+    try:
+        return int(os.environ.get(ATTEMPT_VARIABLE, "1"))
+    except ValueError:
+        return None
+
+
+def variables(attempt: Attempt, *, resumes: bool) -> dict[str, str]:
+    """What a script finds in its environment while it runs as this attempt."""
+    return {
+        RUN_VARIABLE: f"{attempt.record['token']}:{files.absolute(attempt.folder)}",
+        ATTEMPT_VARIABLE: str(attempt.number),
+        RESUME_VARIABLE: "1" if resumes else "",
+    }
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """What the scripts of a folder told, all attempts, oldest first."""
+    return files.read_lines(folder / "events.jsonl")
+
+
+def events(folder: Path, number: int) -> list[dict[str, Any]]:
+    """What the script of one attempt told, oldest first."""
+    return [event for event in read_events(folder) if event.get("attempt") == number]
+
+
+def tell(folder: Path, number: int, event: str, **facts: object) -> None:
+    """Add to what the script tells. A full disk must not end a training: then it is not told."""
+    line = {"attempt": number, "event": event, **facts, "time": provenance.utc_now()}
+    with contextlib.suppress(OSError):
+        files.append_line(folder / "events.jsonl", line)

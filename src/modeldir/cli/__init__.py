@@ -1,0 +1,121 @@
+"""The command `modeldir`: one file a command, and the only place that prints or exits.
+
+It knows how a command line becomes a call, and an error becomes a message and an exit code (0 all
+well, 1 some trial failed, 2 wrong use, 130 interrupted). It refuses to decide anything else.
+
+A command's module has `HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and
+`run(arguments) -> exit code`. It is imported only when it is called, so `modeldir --help` costs as
+little as it can.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from modeldir import __version__
+
+GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "start",
+        (
+            ("init", "a project to start from: minimal (NumPy) or vision (PyTorch)"),
+            ("new", "an experiment or a search folder, derived from another"),
+            ("demo", "the whole of it in a minute, on real handwritten digits"),
+        ),
+    ),
+    (
+        "run",
+        (
+            ("run", "one experiment, everything kept: output, exit code, how it ended"),
+            ("search", "make trials and run them; say it again to go on"),
+            ("work", "one more worker on a search (what job managers start)"),
+        ),
+    ),
+    (
+        "look",
+        (
+            ("synthesize", "one table of all results (also: results)"),
+            ("best", "the path of the best trial"),
+            ("show", "one experiment or search: status, metrics, hyperparameters"),
+            ("diff", "what differs between experiments"),
+            ("log", "what an experiment printed"),
+        ),
+    ),
+)
+_ALIASES = {"results": "synthesize"}
+
+
+def entry() -> None:
+    """The console script: run the command line, exit with its code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(words: list[str]) -> int:
+    """Run one command line; returns the exit code."""
+    if not words or words[0] in {"-h", "--help", "help"}:
+        print(overview())
+        return 0
+    if words[0] in {"-V", "--version"}:
+        print(f"modeldir {__version__}")
+        return 0
+    name = _ALIASES.get(words[0], words[0])
+    if name not in _commands():
+        from modeldir.errors import did_you_mean  # noqa: PLC0415 - on the way to an error
+
+        hint = did_you_mean(name, _commands()) or "modeldir --help lists the commands"
+        print(f"modeldir: no command {words[0]!r}\n  {hint}", file=sys.stderr)
+        return 2
+    return _call(name, words[1:])
+
+
+def overview() -> str:
+    """What `modeldir --help` prints: one screen, grouped by the reader's questions."""
+    lines = ["modeldir: one folder is one experiment.", "", "usage: modeldir COMMAND ...", ""]
+    for group, commands in GROUPS:
+        for index, (name, words) in enumerate(commands):
+            lines.append(f"{group if index == 0 else '':<8}{name:<12}{words}")
+        lines.append("")
+    lines.append("modeldir COMMAND --help tells more. To begin:  modeldir init my_project")
+    return "\n".join(lines)
+
+
+def _commands() -> list[str]:
+    return [name for _, commands in GROUPS for name, _ in commands]
+
+
+def _call(name: str, words: list[str]) -> int:
+    import argparse  # noqa: PLC0415 - `--help` above does without it
+    from importlib import import_module  # noqa: PLC0415
+
+    from modeldir.errors import ModeldirError  # noqa: PLC0415
+
+    command = import_module(f"modeldir.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"modeldir {name}",
+        description=command.HELP,
+        epilog=f"example:\n  {command.EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.configure(parser)
+    before, after = _split(words)
+    arguments = parser.parse_intermixed_args(before)
+    arguments.command = after
+    try:
+        return int(command.run(arguments))
+    except ModeldirError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head` has read enough
+        sys.stdout = None  # type: ignore[assignment] # or the interpreter complains as it leaves
+        return 0
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """The words before and after `--`: what is ours, and the user's command (None if not given)."""
+    if "--" not in words:
+        return words, None
+    place = words.index("--")
+    return words[:place], words[place + 1 :]

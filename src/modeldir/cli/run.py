@@ -1,0 +1,182 @@
+"""`modeldir run DIR -- COMMAND`: one experiment, everything kept."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from modeldir import __version__, attempts, experiment, files, plan, provenance
+from modeldir.errors import CommandError
+from modeldir.spawner import Spawner
+from modeldir.supervisor import CONSOLE, Start
+
+HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
+EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
+
+_NOT_TRAINING = ("eval", "test", "predict", "infer", "plot", "visual", "export", "synth", "search")
+_RESUMING = ("--restore", "--resume")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "modeldir run DIR [--resume] [--quiet] [-- COMMAND ...]"
+    parser.add_argument("dir", help="the experiment's folder, with params.json")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from what lies there (else an earlier attempt's files are set aside)",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="keep the output, do not show it")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # First of all, while this process is small: what it forks later stays small.
+    with Spawner() as spawner:
+        start = _start(arguments)
+        return _follow(spawner, start, show=not arguments.quiet)
+
+
+def _start(arguments: argparse.Namespace) -> Start:
+    found = experiment.Experiment(arguments.dir)
+    hyperparameters = found.params()
+    here = Path.cwd()
+    command = _command(arguments.command, here)
+    plan.check_command(command, hyperparameters, here)
+    words = plan.trial_command(command, hyperparameters, str(found.path))
+    script = _script_of(words, found.path)
+    number = attempts.refuse_if_live(found.path, script)
+    resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
+    return Start(
+        folder=str(files.absolute(found.path)),
+        number=number,
+        command=words,
+        cwd=str(here),
+        script=script,
+        resumes=resumes and number > 1,
+        facts={
+            "code": provenance.code_hash(here),
+            "commit": provenance.git_commit(here),
+            "modeldir": __version__,
+        },
+    )
+
+
+def _command(words: list[str] | None, here: Path) -> str:
+    """What was typed after `--`, else the project's own command."""
+    if words:
+        return shlex.join(words)
+    project = plan.read_project(here)
+    if not project.get("command"):
+        raise CommandError(
+            "No command says what to run.\n"
+            f"  {EXAMPLE}\n"
+            f'  or once and for all, in {plan.PROJECT_FILE}:  command = "python train.py"\n'
+            "Nothing was started."
+        )
+    return str(project["command"])
+
+
+def _script_of(words: tuple[str, ...], folder: Path) -> str:
+    """Empty for the training, else the script's name: `evaluate` for evaluate.py.
+
+    The training is what its `run.json` says, else any script whose name does not speak of
+    something else.
+    """
+    script = next((os.path.basename(word) for word in words if word.endswith((".py", ".sh"))), "")
+    stem = os.path.splitext(script)[0]
+    last = attempts.latest(folder)
+    if last is not None and last.record.get("script"):
+        return "" if last.record["script"] == script else stem
+    return stem if stem.startswith(_NOT_TRAINING) else ""
+
+
+def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
+    """Run the attempt and show its output as it comes; returns the command's exit code."""
+    console = _Console(os.path.join(start.folder, CONSOLE), show=show)
+    interrupts = 0
+    wake, wake_end = os.pipe()
+    for descriptor in (wake, wake_end):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    if start.script or start.resumes:
+        console.skip()  # what an earlier attempt printed has been seen
+    supervisor = spawner.start(start)
+    ended = False
+    while not ended:
+        ready, _, _ = select.select([spawner.reports, wake], [], [], 0.02 if show else None)
+        if wake in ready:
+            os.read(wake, 512)
+            interrupts += 1
+            _end(supervisor, interrupts)
+        for report in spawner.read() if spawner.reports in ready else ():
+            if report.what == "started":
+                console.begin()
+            ended = ended or report.what in {"ended", "gone", "taken"}
+        console.show_new()
+    console.show_new()
+    return _result(start)
+
+
+def _end(supervisor: int, interrupts: int) -> None:
+    """Ctrl-C asks the training to end; said again, it is killed."""
+    number = signal.SIGTERM if interrupts == 1 else signal.SIGQUIT
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(supervisor, number)
+
+
+def _result(start: Start) -> int:
+    """The exit code to pass on, with a word on the terminal where it was not a clean end."""
+    attempt = attempts.read(Path(start.folder), start.number, start.script)
+    record: Any = attempt.record
+    if attempt.end == attempts.COMPLETED:
+        return 0
+    if attempt.end == attempts.INTERRUPTED:
+        print(f"interrupted: {record.get('reason')}", file=sys.stderr)
+        return 130
+    if record.get("signal"):
+        print(f"{record['signal']} ended it; see {attempt.path}", file=sys.stderr)
+        return 128 + signal.Signals[record["signal"]].value
+    return int(record.get("exit_code") or 1)
+
+
+class _Console:
+    """What the command prints, read from the file it prints to. The file is whole; we only look."""
+
+    def __init__(self, path: str, *, show: bool) -> None:
+        self._path = path
+        self._show = show
+        self._offset = 0
+        self._begun = False
+
+    def skip(self) -> None:
+        with contextlib.suppress(OSError):
+            self._offset = os.path.getsize(self._path)
+
+    def begin(self) -> None:
+        """From now on the file is this attempt's: an earlier one has been set aside."""
+        self._begun = True
+
+    def show_new(self) -> None:
+        if not (self._show and self._begun):
+            return
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._offset)
+                while piece := file.read(1 << 16):
+                    self._offset += len(piece)
+                    sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+        except FileNotFoundError:
+            time.sleep(0)
+        except BrokenPipeError:  # `| head`: the training goes on, nobody looks any more
+            self._show = False
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it lives as long as the process

@@ -1,0 +1,149 @@
+"""`modeldir search DIR name=domain ... -- COMMAND`: make trials and run them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from modeldir import files, samplers, space
+from modeldir.errors import SearchError
+from modeldir.search import Search
+from modeldir.table import Column, Table, to_text
+
+HELP = "Search hyperparameters: one subfolder a trial, each run by your own command."
+EXAMPLE = "modeldir search experiments/learning_rate learning_rate=0.1,0.01,0.001 -- python train.py"
+
+_DOMAINS = """\
+domains:  learning_rate=0.1,0.01,0.001         a list
+          learning_rate=log_uniform:1e-5,1e-1  also uniform:, int:, log_int: (bounds inclusive)
+
+Said again it continues: finished trials are left alone, interrupted ones run again, new values add
+trials. Without domains the plan in DIR/search.json goes on.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "modeldir search DIR [name=domain ...] [options] [-- COMMAND ...]"
+    parser.description = f"{HELP}\n\n{_DOMAINS}"
+    parser.add_argument("dir", help="the search's folder; its params.json is the base")
+    parser.add_argument("domains", nargs="*", metavar="name=domain", help="what varies")
+    what = parser.add_argument_group("what to try")
+    what.add_argument("--sampler", metavar="NAME", help=" or ".join(samplers.NAMES))
+    what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
+    what.add_argument("--seed", type=int, metavar="N", help="of the sampler")
+    what.add_argument("--maximize", metavar="METRIC", help="rank by it (default: accuracy, f1, loss)")
+    what.add_argument("--minimize", metavar="METRIC", help="as --maximize, low is good")
+    what.add_argument("--read", metavar="LINE", help="take metrics from printed lines: 'acc: {accuracy}'")
+    what.add_argument("--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'")
+    what.add_argument("--rebase", action="store_true", help="go on although the base has changed")
+    what.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
+    where = parser.add_argument_group("where to run")
+    where.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="trials side by side")
+    where.add_argument("--on", choices=("local", "command"), default="local", help="who runs workers")
+    where.add_argument("--submit", metavar="LINE", help="with --on command: 'sbatch job.sh {worker}'")
+    where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
+    where.add_argument("--dry-run", action="store_true", help="say what would be made and started")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    search = Search(
+        arguments.dir,
+        _domains(arguments.domains),
+        maximize=arguments.maximize,
+        minimize=arguments.minimize,
+        sampler=arguments.sampler,
+        trials=arguments.trials,
+        seed=arguments.seed,
+        read=arguments.read,
+        resume=arguments.resume,
+        rebase=arguments.rebase,
+    )
+    command = shlex.join(arguments.command) if arguments.command else search.plan.command
+    if command is None:
+        raise SearchError(_no_command(arguments.dir))
+    if arguments.dry_run:
+        print(dry_run(search, command, arguments.jobs))
+        return 0
+    if arguments.on == "command":
+        return _submit(search, command, arguments)
+    from modeldir.progress import shown_on  # noqa: PLC0415 - nothing is shown by the ways above
+    from modeldir.worker import Worker  # noqa: PLC0415
+
+    worker = Worker(
+        search, arguments.jobs, shown_on(sys.stdout), pilot=not arguments.no_pilot
+    )
+    return worker.run(command).exit_code
+
+
+def _domains(words: Sequence[str]) -> dict[str, Any]:
+    """The domains of a command line.
+
+    Raises:
+        SearchError: for a word without `=`, or a name given twice.
+        SpaceError: for a domain that makes no sense.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not (equals and name):
+            raise SearchError(
+                f"{word!r} is no name=domain\n  learning_rate=0.1,0.01,0.001\n"
+                "  (the command comes after --)\nNothing was started."
+            )
+        if name in found:
+            raise SearchError(f"{name} is given twice\n  {name}=VALUE,VALUE\nNothing was started.")
+        found[name] = space.parse_domain_text(text)
+    return found
+
+
+def _no_command(folder: str) -> str:
+    return (
+        f"{folder}: no command says how to train.\n"
+        f"  modeldir search {folder} learning_rate=0.1,0.01 -- python train.py\n"
+        '  or once and for all, in modeldir.toml:  command = "python train.py"\n'
+        "Nothing was started."
+    )
+
+
+def dry_run(search: Search, command: str, jobs: int) -> str:
+    """What a search would make and start; nothing is made."""
+    found = search.look_ahead(command)
+    names = list(search.plan.space.domains)
+    columns = [Column("trial", "name", 0), *(Column(name, "hyperparameter", 1) for name in names)]
+    rows = tuple((name, *(point.get(key) for key in names)) for name, point, _ in found)
+    again = search.waiting()
+    lines = [f"{len(again)} trials that are there would run: {', '.join(again)}"] if again else []
+    if found:
+        lines += [f"{len(found)} trials would be made in {search.path}:", "", *_table(columns, rows)]
+        lines += ["", f"each by, {jobs} at a time:", f"  {shlex.join(found[0][2])}"]
+    elif not again:
+        lines.append(f"Nothing is left to run in {search.path}.")
+    return "\n".join([*lines, "Nothing was started."])
+
+
+def _table(columns: Sequence[Column], rows: tuple[tuple[object, ...], ...]) -> list[str]:
+    return to_text(Table(tuple(columns), rows)).splitlines()
+
+
+def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
+    """Let a job manager start the workers; they need nothing of us afterwards."""
+    from modeldir.launchers.command import CommandLauncher  # noqa: PLC0415
+
+    launcher = CommandLauncher(arguments.submit, files.absolute(search.path))
+    for news in search.prepare(command):
+        print(news)
+    worker = worker_command(search, arguments)
+    for job in launcher.start(worker, arguments.workers):
+        print(f"submitted {job.job}")
+    print(f"next: modeldir synthesize {search.path}   (the workers write there as they run)")
+    return 0
+
+
+def worker_command(search: Search, arguments: argparse.Namespace) -> list[str]:
+    """What a job has to run to be one more worker on a search."""
+    words = [sys.executable, "-m", "modeldir", "work", str(files.absolute(search.path))]
+    return [*words, "-j", str(arguments.jobs), *(["--no-pilot"] if arguments.no_pilot else [])]
+

@@ -1,0 +1,36 @@
+"""`modeldir work DIR`: one more worker on a search, as a job manager starts it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from modeldir.progress import shown_on
+from modeldir.search import Search
+from modeldir.worker import Worker
+
+HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
+EXAMPLE = "modeldir work experiments/learning_rate -j 2"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", help="the search's folder, with search.json")
+    parser.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="trials side by side")
+    parser.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
+    parser.add_argument(
+        "--detached",
+        action="store_true",
+        help="trials may outlive this worker (inside a job they must not: the default)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    search = Search(arguments.dir)
+    worker = Worker(
+        search,
+        arguments.jobs,
+        shown_on(sys.stdout),
+        bound=not arguments.detached,
+        pilot=not arguments.no_pilot,
+    )
+    return worker.run(search.plan.command).exit_code

@@ -1,0 +1,240 @@
+"""An experiment: a folder with hyperparameters, read as it lies there.
+
+It knows the names of the files, what a folder's status is, and which of its metrics count. It
+refuses to keep anything: each call reads the files again, so a folder never lies. Who writes them
+does not matter; trees made by CS230's own scripts are read as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modeldir import attempts, files, metrics, params
+from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
+from modeldir.errors import FolderError, MetricsError
+
+PARAMS_NAMES = ("params.json", "params.yaml", "params.yml", "params.toml")
+_WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
+
+
+@dataclass(frozen=True)
+class Status:
+    """How an experiment stands.
+
+    `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed),
+    `last_line` the last line of its traceback, `duration` seconds of the attempt, `started` ISO
+    8601 in UTC. `attempt` is 0 where none is recorded.
+    """
+
+    state: str
+    attempt: int = 0
+    failure: str | None = None
+    reason: str | None = None
+    last_line: str | None = None
+    duration: float | None = None
+    started: str | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The metrics of an experiment, by split and weights; `problems` are files that cannot be read."""
+
+    best: Mapping[str, float] = field(default_factory=dict)
+    last: Mapping[str, float] = field(default_factory=dict)
+    test: Mapping[str, float] = field(default_factory=dict)
+    train: Mapping[str, float] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def development(self) -> Mapping[str, float]:
+        """What searches rank by: at the best weights, or at the last where no best was kept."""
+        return {**self.last, **self.best}
+
+
+class Experiment:
+    """A folder that holds hyperparameters; `path` is its `model_dir`.
+
+    Raises:
+        FolderError: when the folder is not there or holds no `params.json`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise FolderError(f"{self.path}: no such folder")
+        if params_file(self.path) is None:
+            raise FolderError(
+                f"{self.path} is no experiment: it holds no params.json.\n"
+                f"  to make one: modeldir new {self.path} --from OTHER_EXPERIMENT"
+            )
+
+    def __repr__(self) -> str:
+        return f"Experiment({str(self.path)!r})"
+
+    def params(self) -> dict[str, Any]:
+        """The hyperparameters, as a new nested dict.
+
+        Raises:
+            ParamsError: when the file cannot be read.
+        """
+        found = params_file(self.path)
+        return params.load_file(found) if found else {}
+
+    def status(self) -> Status:
+        """How the experiment stands, from its files and the processes they name."""
+        return status(self.path)
+
+    def scores(self) -> Scores:
+        """The metrics in the folder."""
+        return scores(self.path)
+
+    def origin(self) -> dict[str, Any]:
+        """What it was derived from: `from`, `changes`, `message`; empty for a first one."""
+        return files.read_object(self.path / "origin.json")
+
+
+def params_file(folder: str | os.PathLike[str]) -> Path | None:
+    """The file that makes a folder an experiment, or None."""
+    for name in PARAMS_NAMES:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return Path(path)
+    return None
+
+
+def is_experiment(folder: Path) -> bool:
+    """Whether a folder is an experiment: it holds hyperparameters and is no search."""
+    return params_file(folder) is not None and not is_search(folder)
+
+
+def is_search(folder: Path) -> bool:
+    """Whether a folder is a search: it has a plan, or only base hyperparameters and trials below.
+
+    The second is how CS230's own script leaves it: `params.json` beside the trials' folders.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            listed = list(entries)
+    except OSError:
+        return False
+    names = [entry.name for entry in listed]
+    if "search.json" in names:
+        return True
+    if is_touched(names):
+        return False
+    return any(
+        entry.name[0] != "." and entry.name != "attempts" and entry.is_dir() and params_file(entry)
+        for entry in listed
+    )
+
+
+def is_touched(names: list[str]) -> bool:
+    """Whether a folder's names say that something ran there: metrics, weights, a log, a run file."""
+    return any(
+        name.endswith((".log", *_WEIGHTS))
+        or name == metrics.METRICS_LINES
+        or metrics.classify(name) is not None
+        for name in names
+    ) or bool(attempts.numbers(names))
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether saved weights lie in a folder."""
+    try:
+        return any(name.endswith(_WEIGHTS) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def has_metrics(folder: Path) -> bool:
+    """Whether a first metric has been written in a folder."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    return any(name == metrics.METRICS_LINES or metrics.classify(name) for name in names)
+
+
+# -- Status ----------------------------------------------------------------------------------------
+
+
+def status(folder: Path) -> Status:
+    """A folder's status, from its highest attempt and the process that it names."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return Status(WAITING)
+    attempt = attempts.latest(folder, names=names)
+    if attempt is None:
+        return Status(UNRECORDED if is_touched(names) else WAITING)
+    record = attempt.record
+    started = record.get("started")
+    if attempt.end is None:
+        return _without_end(attempt, started)
+    return Status(
+        attempt.end,
+        attempt.number,
+        failure=record.get("failure") if attempt.end == FAILED else None,
+        reason=record.get("reason"),
+        last_line=record.get("last_line"),
+        duration=record.get("duration"),
+        started=started,
+    )
+
+
+def _without_end(attempt: attempts.Attempt, started: str | None) -> Status:
+    life = attempts.lives(attempt)
+    if life is False:
+        return Status(INTERRUPTED, attempt.number, reason="it left no end", started=started)
+    reason = None if life else "on a host that cannot be seen from here"
+    return Status(RUNNING, attempt.number, reason=reason, started=started)
+
+
+# -- Metrics ---------------------------------------------------------------------------------------
+
+
+def scores(folder: Path) -> Scores:
+    """The metrics in a folder, by split and weights. A broken file becomes a problem, not an error."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        return Scores(problems=(f"{folder}: {error.strerror}",))
+    found: dict[str, dict[str, float]] = {"best": {}, "last": {}, "test": {}, "train": {}}
+    problems = []
+    for name in names:
+        kind = metrics.classify(name)
+        if kind is None:
+            continue
+        place = (kind.which or "best") if kind.split == "eval" else kind.split
+        try:
+            values = metrics.read_metrics(folder / name)
+        except MetricsError as error:
+            problems.append(str(error))
+            continue
+        # Of several test files (at the best, at the last weights) the best weights' count.
+        found[place] = {**values, **found[place]}
+    return Scores(**found, problems=tuple(problems))
+
+
+def last_step(folder: Path) -> dict[str, Any]:
+    """The last line of `metrics.jsonl`: how far a running training is."""
+    lines = files.tail(folder / metrics.METRICS_LINES, 8192).splitlines()
+    for line in reversed(lines):
+        value = _line(line)
+        if value:
+            return value
+    return {}
+
+
+def _line(line: bytes) -> dict[str, Any]:
+    import json  # noqa: PLC0415
+
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,70 @@
+"""Why a training failed, from what it left: its last words and how it died.
+
+It knows the six classes of failure (error, out-of-memory, nan, no-metric, time-limit, killed) and
+how to find the line that tells a reader what happened. It refuses to read anything but text.
+"""
+
+from __future__ import annotations
+
+import re
+
+ERROR = "error"
+OUT_OF_MEMORY = "out-of-memory"
+NAN = "nan"
+NO_METRIC = "no-metric"
+TIME_LIMIT = "time-limit"
+KILLED = "killed"
+
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|OutOfMemory|\bMemoryError\b|CUDA_ERROR_OUT_OF_MEMORY|RESOURCE_EXHAUSTED"
+    r"|Cannot allocate memory|unable to allocate",
+    re.IGNORECASE,
+)
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*(?:\x07|\x1b\\)")
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:ERROR |CRITICAL )?")
+_LONGEST = 300
+
+
+def last_line(output: bytes) -> str | None:
+    """The line to show for a failed run: the last traceback's exception, else the last line printed.
+
+    >>> last_line(b'Traceback (most recent call last):\\n  File "train.py", line 1\\nKeyError: 1\\n')
+    'KeyError: 1'
+    """
+    lines = _plain_lines(output)
+    for index in range(len(lines) - 1, -1, -1):
+        if lines[index].startswith("Traceback (most recent call last)"):
+            found = _exception_line(lines[index + 1 :])
+            if found:
+                return found[:_LONGEST]
+            break
+    return _last_words(lines)
+
+
+def last_printed(output: bytes) -> str | None:
+    """The last line with anything on it, as a terminal would show it; None if there is none."""
+    return _last_words(_plain_lines(output))
+
+
+def _last_words(lines: list[str]) -> str | None:
+    words = [line for line in lines if line.strip()]
+    return words[-1].strip()[:_LONGEST] if words else None
+
+
+def _plain_lines(output: bytes) -> list[str]:
+    text = _ESCAPES.sub("", output.decode("utf-8", "replace"))
+    lines = (line.rstrip().rpartition("\r")[2] for line in text.split("\n"))
+    return [_STAMP.sub("", line) for line in lines]
+
+
+def _exception_line(lines: list[str]) -> str | None:
+    """The first line after a traceback's indented frames: the exception and its message."""
+    for line in lines:
+        if line and not line[0].isspace():
+            return line
+    return None
+
+
+def failure_class(line: str | None) -> str:
+    """Out-of-memory if the last words say so, else error."""
+    return OUT_OF_MEMORY if line and _OUT_OF_MEMORY.search(line) else ERROR

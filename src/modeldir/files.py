@@ -1,0 +1,292 @@
+"""The only place that writes, and the forgiving ways to read.
+
+It knows how bytes get onto a disk so that a reader never meets a half-written file: replace by
+rename, publish by link, append by one write. It refuses to know what the bytes mean.
+
+Start at `publish`: it decides every race in modeldir (who gets a trial's number, who may run an
+attempt). Replacing a file by rename is no claim, since the last writer wins and the first never
+hears of it; a hard link fails when the name exists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NO_LINKS = frozenset({
+    errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL,
+})  # fmt: skip
+"""What file systems without hard links answer (SMB shares, a mounted Google Drive, FAT)."""
+
+
+# -- JSON ------------------------------------------------------------------------------------------
+
+
+def to_json(value: object) -> str:
+    """The text modeldir writes: 4-space indent, key order kept, NaN and Infinity refused.
+
+    Raises:
+        ValueError: for NaN or Infinity.
+        TypeError: for what JSON has no form for.
+    """
+    return json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_json(path: str | os.PathLike[str]) -> Any | None:
+    """The value in a JSON file, or None if it is missing, empty, half written or not JSON."""
+    data = read_bytes(path)
+    if not data:
+        return None
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """As `read_json`, for a file that should hold an object: anything else reads as empty."""
+    value = read_json(path)
+    return value if isinstance(value, dict) else {}
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes | None:
+    """A file's bytes, or None if it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return None
+    try:
+        pieces = []
+        while piece := os.read(descriptor, 1 << 20):
+            pieces.append(piece)
+        return b"".join(pieces)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+# -- Whole files -----------------------------------------------------------------------------------
+
+
+def write_json(path: str | os.PathLike[str], value: object, *, durable: bool = False) -> None:
+    """Replace a JSON file as a whole; a reader sees the old or the new one, never a part."""
+    write_bytes(path, to_json(value).encode(), durable=durable)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes, *, durable: bool = False) -> None:
+    """Replace a file as a whole, by a temporary file in the same folder and a rename.
+
+    A new file gets the mode that the umask gives, an existing one keeps its own. With `durable`
+    the bytes are on the disk before this returns.
+
+    Raises:
+        OSError: when the folder cannot be written; the old file is then untouched.
+    """
+    target = os.path.realpath(path)  # through a link: the file changes, the link stays
+    temporary = _temporary_beside(target)
+    try:
+        _write_new(temporary, data, durable=durable)
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(temporary, os.stat(target).st_mode & 0o7777)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    if durable:
+        _sync_folder(os.path.dirname(target))
+
+
+def make_durable(path: str | os.PathLike[str]) -> None:
+    """Ask the kernel to put a file, and its name, on the disk. What cannot be synced is let be."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    _sync_folder(os.path.dirname(os.fspath(path)) or ".")
+
+
+def publish(path: str | os.PathLike[str], data: bytes) -> bool:
+    """Write a file that must not exist yet; exactly one of many who try gets True.
+
+    `data` must hold something that no other writer has (a token): after an error of a network
+    file system the file is read back, and whose bytes are there has won.
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
+    name = os.fspath(path)
+    temporary = _temporary_beside(name)
+    try:
+        _write_new(temporary, data, durable=False)
+        try:
+            os.link(temporary, name)
+        except FileExistsError:
+            return read_bytes(name) == data  # NFS may repeat a link that had worked
+        except OSError as error:
+            if read_bytes(name) == data:
+                return True
+            if error.errno not in NO_LINKS:
+                raise
+            return _publish_without_links(name, data)
+        return True
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def _publish_without_links(name: str, data: bytes) -> bool:
+    try:
+        _write_new(name, data, durable=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _temporary_beside(path: str) -> str:
+    """A name in the same folder that nobody else uses. Short, however long the file's own name is."""
+    return os.path.join(os.path.dirname(path), f".tmp-{os.getpid()}-{os.urandom(6).hex()}")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of this module's temporary names: nobody's data."""
+    return name.startswith(".tmp-")
+
+
+def _write_new(path: str, data: bytes, *, durable: bool) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: str) -> None:
+    with contextlib.suppress(OSError):  # some file systems cannot sync a folder
+        descriptor = os.open(folder or ".", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+# -- Lines -----------------------------------------------------------------------------------------
+
+
+def append_line(path: str | os.PathLike[str], value: object) -> None:
+    """Add one JSON object as a line, by a single write in append mode.
+
+    A line that a killed writer left torn is closed first, so that it cannot swallow this one.
+    """
+    line = json.dumps(value, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """The JSON objects of a file of lines. Torn or foreign lines are passed over."""
+    objects = []
+    for line in (read_bytes(path) or b"").splitlines():
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                objects.append(value)
+    return objects
+
+
+def tail(path: str | os.PathLike[str], size: int = 65536) -> bytes:
+    """The last `size` bytes of a file; empty if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            return file.read(size)
+    except OSError:
+        return b""
+
+
+# -- Locks -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike[str], *, patience: float = 10.0) -> Iterator[bool]:
+    """Hold a lock that the kernel frees if we die. Saves work; correctness must never need it.
+
+    Yields whether the lock was got within `patience` seconds: a file system without locks, or a
+    stopped holder, makes the caller go on without it.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows, where searching is not offered
+    except ImportError:
+        yield False
+        return
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _take(fcntl, descriptor, patience)
+    finally:
+        os.close(descriptor)
+
+
+def hold(descriptor: int) -> bool:
+    """Lock an open file for as long as it is open; whether nobody else holds it."""
+    try:
+        import fcntl  # noqa: PLC0415 - as above
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True  # no locks here: then nobody can hold it
+    return True
+
+
+def _take(fcntl: Any, descriptor: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.005)
+        except OSError:
+            return False
+        else:
+            return True
+
+
+def same_file(left: str | os.PathLike[str], right: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to the same file or folder; False if either is not there."""
+    try:
+        return os.path.samefile(left, right)
+    except OSError:
+        return False
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """The path from the root, links kept (so that it reads as the user wrote it)."""
+    return Path(os.path.abspath(path))

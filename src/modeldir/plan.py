@@ -1,0 +1,370 @@
+"""The plan of a search: what `search.json` says, checked as a whole.
+
+It knows each key, where a value may come from (the command line, `search.json`, the project's
+`modeldir.toml`, in this order), how a plan grows, and how a command becomes a trial's command. It
+refuses to touch trials.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeldir import files, metrics, params, samplers, space
+from modeldir.errors import (
+    CommandError,
+    MetricsError,
+    SearchError,
+    SpaceError,
+    did_you_mean,
+    listed,
+)
+from modeldir.experiment import params_file
+
+FILE = "search.json"
+PROJECT_FILE = "modeldir.toml"
+DEFAULT_TRIALS = 20
+"""For a sampler that could go on for ever."""
+
+_KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "space": (dict, 'an object: {"learning_rate": [0.1, 0.01]}'),
+    "maximize": (str, "a metric's name"),
+    "minimize": (str, "a metric's name"),
+    "sampler": (str, "one of " + ", ".join(samplers.NAMES)),
+    "trials": (int, "a whole number above 0"),
+    "seed": (int, "a whole number"),
+    "command": (str, 'a command line: "python train.py"'),
+    "cwd": (str, "a folder, relative to the search's"),
+    "read": (str, 'a printed line: "val acc: {accuracy}"'),
+    "resume": (str, 'arguments: "--restore_file last"'),
+}
+_PROJECT_KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", "slurm")
+_SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked plan. `written` is what `search.json` should say of it."""
+
+    space: space.Space
+    sampler: str
+    trials: int | None
+    seed: int
+    metric: tuple[str, metrics.Direction] | None
+    command: str | None
+    cwd: str | None
+    read: str | None
+    resume: tuple[str, ...]
+    written: Mapping[str, Any]
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """The raw plan in a search's folder; empty where there is none.
+
+    Raises:
+        ParamsError: when `search.json` is not JSON; with line and column.
+        SearchError: when it holds no object.
+    """
+    path = folder / FILE
+    return params.load_file(path) if path.exists() else {}
+
+
+def read_project(start: Path) -> dict[str, Any]:
+    """The settings of the nearest `modeldir.toml` at or above a folder; empty where there is none.
+
+    Raises:
+        ParamsError: when the file is not TOML.
+        SearchError: for a key that it does not have.
+    """
+    for folder in (start, *start.parents):
+        path = folder / PROJECT_FILE
+        if path.is_file():
+            settings = params.load_file(path)
+            problems = [
+                (f"{key}: no such setting", did_you_mean(key, _PROJECT_KEYS))
+                for key in settings
+                if key not in _PROJECT_KEYS
+            ]
+            if problems:
+                raise SearchError(listed(f"{path} cannot be used:", problems))
+            return settings
+    return {}
+
+
+def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A plan with what was given on top: `(plan, what changed in words)`.
+
+    Lists of values are joined, other domains replaced; naming a metric to minimize takes the place
+    of one to maximize.
+    """
+    plan = dict(old)
+    changes = []
+    for key, value in given.items():
+        if value is None or key == "space":
+            continue
+        for other in {"maximize": ("minimize",), "minimize": ("maximize",)}.get(key, ()):
+            plan.pop(other, None)
+        if key in old and old[key] != value:
+            changes.append(f"{key}: {old[key]} -> {value}")
+        plan[key] = value
+    space, grown = _joined_spaces(old.get("space") or {}, given.get("space") or {})
+    if space:
+        plan["space"] = space
+    ordered = {key: plan[key] for key in _KEYS if key in plan}
+    return {**ordered, **plan}, changes + grown
+
+
+def _joined_spaces(
+    old: Mapping[str, Any], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    space = dict(old)
+    changes = []
+    for name, domain in given.items():
+        before = old.get(name)
+        if isinstance(before, list) and isinstance(domain, list):
+            added = [value for value in domain if value not in before]
+            space[name] = before + added
+            if added:
+                changes.append(f"{name}: {_values(added)} added to {_values(before)}")
+        else:
+            space[name] = domain
+            if before is not None and before != domain:
+                changes.append(f"{name}: {before} -> {domain}")
+            elif before is None and old:
+                changes.append(f"{name}: {domain} added")
+    return space, changes
+
+
+def _values(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def check(
+    raw: Mapping[str, Any], base: Mapping[str, Any], where: str, project: Mapping[str, Any]
+) -> Plan:
+    """A raw plan as a Plan, with what the project's settings add.
+
+    Args:
+        raw: what `search.json` and the command line say.
+        base: the base hyperparameters.
+        where: the plan's name in messages.
+        project: the settings of `modeldir.toml`.
+
+    Raises:
+        SearchError: listing every problem at once.
+    """
+    whole = {**{k: v for k, v in project.items() if k in _KEYS}, **raw}
+    if "maximize" in raw or "minimize" in raw:  # the plan's metric, not the project's
+        whole = {k: v for k, v in whole.items() if k in raw or k not in {"maximize", "minimize"}}
+    problems = [*_wrong_keys(whole), *_wrong_values(whole)]
+    domains = whole.get("space", {})
+    parsed = space.Space({})
+    if isinstance(domains, dict):
+        try:
+            parsed = space.parse_space(domains, base, where)
+        except SpaceError as error:
+            problems += _problems_of(error)
+    if not domains:
+        hint = f"modeldir search {os.path.dirname(where) or '.'} learning_rate=0.1,0.01,0.001"
+        problems.append(("there is nothing to search: no hyperparameter varies", hint))
+    sampler = _sampler(whole, parsed, problems)
+    if problems:
+        raise SearchError(listed(f"{where} cannot be searched:", problems))
+    return Plan(
+        space=parsed,
+        sampler=sampler,
+        trials=whole.get("trials") or (None if sampler == "grid" else DEFAULT_TRIALS),
+        seed=whole.get("seed", 0),
+        metric=_metric(whole),
+        command=whole.get("command"),
+        cwd=whole.get("cwd"),
+        read=whole.get("read"),
+        resume=tuple(shlex.split(whole.get("resume", ""))),
+        written=dict(raw),
+    )
+
+
+def _problems_of(error: SpaceError) -> list[tuple[str, str | None]]:
+    """The problems that a SpaceError lists, without its head and its last line."""
+    lines = str(error).splitlines()
+    inner = [line for line in lines[1:] if line.startswith("  ")] or lines
+    found: list[tuple[str, str | None]] = []
+    for line in inner:
+        if line.startswith("    ") and found and found[-1][1] is None:
+            found[-1] = (found[-1][0], line.strip())
+        else:
+            found.append((line.strip(), None))
+    return found
+
+
+def _wrong_keys(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    return [
+        (f"{key}: no such key", did_you_mean(key, list(_KEYS)) or "known: " + ", ".join(_KEYS))
+        for key in raw
+        if key not in _KEYS
+    ]
+
+
+def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    problems: list[tuple[str, str | None]] = []
+    for key, (kind, expected) in _KEYS.items():
+        value = raw.get(key)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            problems.append((f"{key}: got {value!r}", f"expected {expected}"))
+    if "maximize" in raw and "minimize" in raw:
+        problems.append(("maximize and minimize: only one metric is ranked by", "keep one of them"))
+    trials = raw.get("trials")
+    if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
+        problems.append((f"trials: got {trials}", "expected a whole number above 0"))
+    if isinstance(raw.get("read"), str):
+        try:
+            metrics.compile_read(raw["read"])
+        except MetricsError as error:
+            problems.append((f"read: {str(error).splitlines()[-1].strip()}", None))
+    for key in ("command", "resume"):
+        if isinstance(raw.get(key), str):
+            try:
+                shlex.split(raw[key])
+            except ValueError as error:
+                problems.append((f"{key}: {raw[key]!r}: {error}", "close the quotation"))
+    return problems
+
+
+def _sampler(
+    raw: Mapping[str, Any], parsed: space.Space, problems: list[tuple[str, str | None]]
+) -> str:
+    """The sampler's name: the one given, else a grid where every domain is finite, else random."""
+    endless = [name for name, domain in parsed.domains.items() if domain.values() is None]
+    lists = [name for name, domain in parsed.domains.items() if isinstance(domain, space.Choice)]
+    name = raw.get("sampler") or ("grid" if len(lists) == len(parsed.domains) else "random")
+    if not isinstance(name, str):
+        return ""
+    if name not in samplers.NAMES:
+        known = "known: " + ", ".join(samplers.NAMES)
+        problems.append(
+            (f"sampler: no {name!r}", did_you_mean(name, list(samplers.NAMES)) or known)
+        )
+    if name == "grid":
+        problems += [
+            (f"{name}: a grid needs a list of values", "give values, or use --sampler random")
+            for name in endless
+        ]
+    return name
+
+
+def _metric(raw: Mapping[str, Any]) -> tuple[str, metrics.Direction] | None:
+    if raw.get("maximize"):
+        return raw["maximize"], "maximize"
+    return (raw["minimize"], "minimize") if raw.get("minimize") else None
+
+
+# -- Commands --------------------------------------------------------------------------------------
+
+
+def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -> None:
+    """Refuse a command that cannot run a trial, before anything is started.
+
+    Raises:
+        CommandError: for an unknown program or placeholder, a missing script, or a command that
+            only submits a job and returns.
+    """
+    words = shlex.split(command)
+    if not words:
+        raise CommandError("the command is empty\n  modeldir search DIR -- python train.py")
+    program = os.path.basename(words[0])
+    if program in _SUBMITTERS:
+        raise CommandError(_only_submits(program))
+    if (
+        shutil.which(words[0], path=os.environ.get("PATH")) is None
+        and not (cwd / words[0]).exists()
+    ):
+        hint = "is it installed, and is the environment active?"
+        if program == "python" and shutil.which("python3"):
+            hint = f"use python3: {shlex.join(['python3', *words[1:]])}"
+        raise CommandError(
+            listed("The command cannot start:", [(f"no program {words[0]!r}", hint)])
+        )
+    script = next((word for word in words[1:] if word.endswith(".py")), None)
+    if script and program.startswith("python") and not (cwd / script).exists():
+        problem = f"{script} is not in {cwd}"
+        raise CommandError(listed("The command cannot start:", [(problem, _scripts_hint(cwd))]))
+    known = {*params.flatten(hyperparameters), *hyperparameters, "model_dir"}
+    unknown = [name for word in words for name in _PLACEHOLDER.findall(word) if name not in known]
+    if unknown:
+        problems = [
+            (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
+            for name in unknown
+        ]
+        raise CommandError(listed("The command has placeholders that nothing fills:", problems))
+
+
+def _scripts_hint(cwd: Path) -> str | None:
+    scripts = sorted(path.name for path in cwd.glob("*.py"))
+    return f"scripts there: {', '.join(scripts)}" if scripts else "go to the project's folder first"
+
+
+def _only_submits(program: str) -> str:
+    return (
+        f"{program} only submits a job and returns: each trial would look completed at once.\n"
+        "Let the jobs be workers, which run trials one after another:\n"
+        f"  modeldir search DIR --on command --submit '{program} ... {{worker}}' -- python train.py\n"
+        "Nothing was started."
+    )
+
+
+def trial_command(
+    command: str, hyperparameters: Mapping[str, Any], model_dir: str
+) -> tuple[str, ...]:
+    """The words of a trial's command: placeholders filled, or `--model_dir DIR` added.
+
+    >>> trial_command("python train.py", {"lr": 0.1}, "experiments/a b")
+    ('python', 'train.py', '--model_dir', 'experiments/a b')
+    >>> trial_command("python train.py --lr={lr}", {"lr": 0.1}, "experiments/a")
+    ('python', 'train.py', '--lr=0.1')
+    """
+    values = {**params.flatten(hyperparameters), "model_dir": model_dir}
+    words = shlex.split(command)
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        return _as_argument(values[name]) if name in values else match[0]
+
+    filled = [_PLACEHOLDER.sub(fill, word) for word in words]
+    has_place = any(name in values for word in words for name in _PLACEHOLDER.findall(word))
+    return (*filled, *(() if has_place else ("--model_dir", model_dir)))
+
+
+def _as_argument(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return files.to_json(value).strip() if isinstance(value, (list, dict)) else str(value)
+
+
+def placeholders(command: str) -> frozenset[str]:
+    """The names that a command takes as arguments."""
+    return frozenset(_PLACEHOLDER.findall(command))
+
+
+def base_of(folder: Path) -> dict[str, Any]:
+    """The base hyperparameters of a search.
+
+    Raises:
+        SearchError: when the folder or its `params.json` is missing.
+        ParamsError: when they cannot be read.
+    """
+    found = params_file(folder)
+    if found is None:
+        what = "holds no params.json" if folder.is_dir() else "no such folder"
+        raise SearchError(
+            f"{folder}: {what}; a search needs base hyperparameters.\n"
+            f"  modeldir new {folder} --from experiments/base_model\n"
+            "Nothing was started."
+        )
+    return params.load_file(found)

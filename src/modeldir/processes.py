@@ -1,0 +1,225 @@
+"""Who a process is, and whether it still lives.
+
+It knows that a pid alone names nobody: pids are used again, machines start again, containers number
+their own. A process is known by the host, its boot, the pid namespace, the pid and the start in
+clock ticks since boot; the wall clock has no say, and a zombie is dead. It refuses to guess: for a
+process it cannot see it answers None, and unknown is never taken for dead.
+
+On Linux everything is read from /proc; elsewhere psutil tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+LINUX = sys.platform.startswith("linux")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of one boot of one host. `started` is in clock ticks since boot (proc(5), stat)."""
+
+    host: str
+    machine: str
+    boot: str
+    pid_namespace: str
+    pid: int
+    started: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def process(pid: int | None = None) -> Process | None:
+    """The identity of a process of this host (by default our own); None if there is none."""
+    pid = os.getpid() if pid is None else pid
+    started = _started(pid)
+    if started is None:
+        return None
+    return Process(host(), _machine(), _boot(), _pid_namespace(), pid, started)
+
+
+def from_json(value: object) -> Process | None:
+    """A recorded identity, or None where the record is missing or broken."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        return Process(
+            str(value["host"]),
+            str(value["machine"]),
+            str(value["boot"]),
+            str(value["pid_namespace"]),
+            int(value["pid"]),
+            int(value["started"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def alive(known: Process) -> bool | None:
+    """Whether a recorded process still lives; None where that cannot be seen from here.
+
+    Another boot of this same machine means dead. Another host, or a namespace that is not ours,
+    means unknown.
+    """
+    if known.boot != _boot():
+        rebooted = known.host == host() and known.machine == _machine()
+        return False if rebooted else None
+    if known.pid_namespace != _pid_namespace():
+        return None
+    return _started(known.pid) == known.started
+
+
+def host() -> str:
+    """This machine's name, as the network knows it."""
+    return socket.gethostname()
+
+
+@functools.cache
+def _boot() -> str:
+    if LINUX:
+        return _first_line("/proc/sys/kernel/random/boot_id")
+    import psutil  # noqa: PLC0415 - only where there is no /proc
+
+    return str(int(psutil.boot_time()))
+
+
+@functools.cache
+def _machine() -> str:
+    """What tells two machines of the same name apart; empty where nothing does."""
+    return _first_line("/etc/machine-id") or _first_line("/var/lib/dbus/machine-id")
+
+
+def _pid_namespace() -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
+    return ""
+
+
+def _started(pid: int) -> int | None:
+    """The start of a process in ticks since boot; None if it is dead, a zombie or not ours to see."""
+    if not LINUX:
+        return _started_elsewhere(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The command's name stands in parentheses and may hold any byte, ")" too.
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    state, started = fields[0], fields[19]
+    return None if state in {b"Z", b"X", b"x"} else int(started)
+
+
+def _started_elsewhere(pid: int) -> int | None:
+    import psutil  # noqa: PLC0415 - only where there is no /proc
+
+    try:
+        found = psutil.Process(pid)
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return int(found.create_time() * 100)
+    except psutil.Error:
+        return None
+
+
+def _first_line(path: str) -> str:
+    with contextlib.suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
+        return file.readline().strip()
+    return ""
+
+
+def age() -> float | None:
+    """Seconds since this process began; None where that cannot be told."""
+    started = _started(os.getpid())
+    if not LINUX or started is None:
+        return None
+    uptime = float((_first_line("/proc/uptime") or "0").split()[0])
+    return uptime - started / os.sysconf("SC_CLK_TCK")
+
+
+# -- What a supervisor needs from the kernel -------------------------------------------------------
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """From now on descendants whose parent dies become children of this process (Linux)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Ask the kernel to signal this process when its parent dies (Linux; elsewhere it does not)."""
+    _prctl(_PR_SET_PDEATHSIG, signal_number)
+
+
+@functools.cache
+def _libc() -> Any:
+    import ctypes  # noqa: PLC0415 - wanted by the spawner and its children alone
+
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def prepare() -> None:
+    """Load what `adopt_orphans` and `die_with_parent` need, so that no fork has to."""
+    if LINUX:
+        _libc()
+
+
+def _prctl(option: int, value: int) -> None:
+    if LINUX:
+        _libc().prctl(option, value, 0, 0, 0)
+
+
+def descendants(pid: int) -> list[int]:
+    """The pids of all that descend from a process, parents before children (Linux; else psutil)."""
+    if not LINUX:
+        import psutil  # noqa: PLC0415 - only where there is no /proc
+
+        with contextlib.suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        return []
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        children = _children(waiting.pop())
+        found += children
+        waiting += children
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                children += [int(child) for child in file.read().split()]
+    return children
+
+
+def session_left(leader: Process) -> list[int]:
+    """The processes left in the session that a dead process led (Linux; elsewhere none are found).
+
+    A session's number is not used again while a member lives, so with the leader gone its members
+    are nobody else's.
+    """
+    here = (_boot(), _pid_namespace())
+    if (
+        not LINUX
+        or (leader.boot, leader.pid_namespace) != here
+        or os.path.exists(f"/proc/{leader.pid}")
+    ):
+        return []
+    members = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                if int(file.read().rpartition(b")")[2].split()[3]) == leader.pid:
+                    members.append(int(name))
+    return members

@@ -1,0 +1,126 @@
+"""What code ran, and where: read once per worker, cheaply, without starting a process.
+
+It knows how to name a state of the code (a hash over the project's own Python files, the git
+commit) and the interpreter. It refuses to judge whether a difference matters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from modeldir import files
+
+_PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages", "data", "experiments"})
+_MOST_FILES = 2000
+"""Beyond this a tree is a home folder or a monorepo, not a project: its hash would cost seconds."""
+
+
+def utc_now() -> str:
+    """The time as ISO 8601 in UTC, to the millisecond."""
+    from datetime import datetime, timezone  # noqa: PLC0415
+
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def interpreter() -> dict[str, str]:
+    """The Python that runs this, by version and path."""
+    return {"python": platform.python_version(), "executable": sys.executable}
+
+
+def code_hash(project: Path) -> str | None:
+    """16 hex digits over the paths and bytes of the project's `.py` files; None if there are none.
+
+    Folders that start with a dot, environments (a `pyvenv.cfg` in them), `data` and `experiments`
+    are passed over, and so are experiment folders.
+    """
+    digest = hashlib.sha256()
+    count = 0
+    for path in _python_files(project):
+        count += 1
+        if count > _MOST_FILES:
+            return None
+        digest.update(os.path.relpath(path, project).encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(hashlib.sha256(files.read_bytes(path) or b"").digest())
+    return digest.hexdigest()[:16] if count else None
+
+
+def _python_files(project: Path) -> list[str]:
+    found: list[str] = []
+    for folder, names, leaves in os.walk(project):
+        if "params.json" in leaves or "pyvenv.cfg" in leaves:
+            names.clear()
+            continue
+        names[:] = sorted(
+            name for name in names if name[0] not in "._" and name not in _PASSED_OVER
+        )
+        found += [os.path.join(folder, leaf) for leaf in sorted(leaves) if leaf.endswith(".py")]
+        if len(found) > _MOST_FILES:
+            break
+    return found
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit that HEAD names in the repository around a folder, or None."""
+    for parent in (folder, *folder.parents):
+        git = parent / ".git"
+        if git.is_file():  # a worktree or a submodule: "gitdir: PATH"
+            text = (files.read_bytes(git) or b"").decode("utf-8", "replace")
+            git = parent / text.partition("gitdir:")[2].strip()
+        if git.is_dir():
+            return _head(git)
+    return None
+
+
+def _head(git: Path) -> str | None:
+    head = _text(git / "HEAD")
+    if not head.startswith("ref: "):
+        return head or None
+    name = head[5:]
+    common = git / (_text(git / "commondir") or ".")
+    for root in (git, common):
+        if commit := _text(root / name):
+            return commit
+    for line in _text(common / "packed-refs").splitlines():
+        commit, _, ref = line.partition(" ")
+        if ref == name:
+            return commit
+    return None
+
+
+def _text(path: Path) -> str:
+    return (files.read_bytes(path) or b"").decode("utf-8", "replace").strip()
+
+
+def packages(prefix: str = sys.prefix) -> dict[str, str]:
+    """The packages installed under an environment's prefix, name to version, by its folder names."""
+    found: dict[str, str] = {}
+    for folder in _site_packages(prefix):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                stem, dot, suffix = name.rpartition(".")
+                if dot and suffix in {"dist-info", "egg-info"} and "-" in stem:
+                    package, _, version = stem.partition("-")
+                    found[package.replace("_", "-").lower()] = version
+    return dict(sorted(found.items()))
+
+
+def _site_packages(prefix: str) -> list[str]:
+    library = os.path.join(prefix, "lib")
+    with contextlib.suppress(OSError):
+        return [
+            os.path.join(library, name, "site-packages")
+            for name in os.listdir(library)
+            if name.startswith("python")
+        ]
+    return []
+
+
+def environment() -> dict[str, Any]:
+    """What `environment.json` holds: the interpreter, the platform, the installed packages."""
+    return {**interpreter(), "platform": platform.platform(), "packages": packages()}

@@ -1,0 +1,310 @@
+"""What a training script uses: `start()` and the `Run` it gives.
+
+It knows how one training records itself in its folder: hyperparameters read, log, metrics line by
+line, the best and the last metrics, weights, and how it ended. Under a supervisor (`modeldir run`,
+`modeldir search`) the run file is the supervisor's, and the script only tells what it alone knows.
+It refuses to know of other folders.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from modeldir import attempts, failures, files, metrics, params, processes, provenance
+from modeldir.checkpoints import load_checkpoint, save_checkpoint
+from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
+from modeldir.experiment import params_file
+from modeldir.logs import Log, set_logger
+
+METRIC_VARIABLE = "MODELDIR_METRIC"
+_DEVELOPMENT = ("eval", "val", "dev")
+_OTHERS = ("train", "test")
+
+
+def start(
+    model_dir: str | os.PathLike[str],
+    *,
+    maximize: str | None = None,
+    minimize: str | None = None,
+    resume: bool | None = None,
+    log: str = "train.log",
+    level: str | int = "INFO",
+) -> Run:
+    """Begin a training in an experiment's folder; use as `with modeldir.start(dir) as run:`.
+
+    Args:
+        model_dir: the folder, with `params.json`.
+        maximize: the metric that says which weights are best; by default accuracy, then f1, then
+            loss is looked for among what is logged.
+        minimize: as `maximize`, for a metric that should be low.
+        resume: whether this run continues what lies in the folder. If not, what an earlier run left
+            is set aside under `attempts/`. By default what `modeldir search` decided, else no.
+        log: the log's file name in the folder.
+        level: the lowest level that is logged.
+
+    Raises:
+        FolderError: when the folder is not there or holds no hyperparameters.
+        FolderBusy: when another live run holds it.
+        ParamsError: when the hyperparameters cannot be read.
+    """
+    ranked = _ranked(maximize, minimize)
+    return Run(Path(model_dir), ranked, resume=resume, log=log, level=level)
+
+
+def _ranked(maximize: str | None, minimize: str | None) -> tuple[str, str] | None:
+    if maximize and minimize:
+        raise MetricsError("give maximize or minimize, not both")
+    if maximize or minimize:
+        return (maximize or minimize or "", "maximize" if maximize else "minimize")
+    direction, _, name = os.environ.get(METRIC_VARIABLE, "").partition(":")
+    return (name, direction) if name else None
+
+
+class Run:
+    """One training, as it runs. `params`, `model_dir`, `attempt` and `resumes` may be read."""
+
+    def __init__(
+        self,
+        model_dir: Path,
+        ranked: tuple[str, str] | None,
+        *,
+        resume: bool | None,
+        log: str,
+        level: str | int,
+    ) -> None:
+        self.model_dir = model_dir
+        self._ranked = ranked
+        self._quiet = _rank() > 0
+        self._began = time.monotonic()
+        file = params_file(model_dir)
+        if file is None:
+            raise FolderError(_no_params(model_dir))
+        self.params = params.Params(file)
+        self._owned: attempts.Attempt | None = None
+        held = attempts.held(model_dir)
+        self.resumes = _resumes(resume, held)
+        self.attempt = held or self._begin()
+        self._log: Log | None = None if self._quiet else set_logger(model_dir / log, level=level)
+        self._lines: int | None = None
+        self._new_best = False
+        self._best = self._known_best()
+
+    def _begin(self) -> int:
+        """Claim the next attempt for this process: no supervisor has done it."""
+        if self._quiet:
+            return 1
+        for _ in range(100):
+            number = attempts.refuse_if_live(self.model_dir)
+            self._owned = attempts.begin(self.model_dir, number, _facts())
+            if self._owned is not None:
+                if not self.resumes:
+                    # What this very process made before it came here is its own.
+                    attempts.set_aside(
+                        self.model_dir, number, younger_than_ns=_process_began_ns()
+                    )
+                return number
+        raise FolderBusy(f"{self.model_dir}: other runs keep starting in this folder")
+
+    def _known_best(self) -> float | None:
+        if not (self.resumes and self._ranked):
+            return None
+        with contextlib.suppress(MetricsError):
+            return metrics.read_metrics(self.model_dir / metrics.EVAL_BEST).get(self._ranked[0])
+        return None
+
+    # -- Metrics -----------------------------------------------------------------------------------
+
+    def log(
+        self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any
+    ) -> bool:
+        """Record development metrics at a step (an epoch, usually); true when they are the best yet.
+
+        A line is added to `metrics.jsonl`; `metrics_eval_last_weights.json` is replaced, and so is
+        `metrics_eval_best_weights.json` at a new best. Names may carry a split: `val/accuracy` is
+        the development split's accuracy, `train/loss` goes to `metrics.jsonl` alone.
+
+        Raises:
+            MetricsError: when a value is not a number.
+        """
+        plain = metrics.plain({**(values or {}), **more})
+        if self._quiet:
+            return False
+        first = self._lines is None
+        self._write_line({"step": step, "time": provenance.utc_now(), **plain})
+        development = _development(dict(metrics.numbers_in(plain)))
+        if not development:
+            return False
+        if first:
+            params.report_reads(self.params)
+        self._new_best = self._is_best(development)
+        last = self.model_dir / metrics.EVAL_LAST
+        metrics.save_metrics(development, last)
+        if self._new_best:
+            metrics.save_metrics(development, self.model_dir / metrics.EVAL_BEST)
+        return self._new_best
+
+    def _write_line(self, line: Mapping[str, Any]) -> None:
+        """One write in append mode; the first closes what an earlier attempt may have left torn."""
+        path = self.model_dir / metrics.METRICS_LINES
+        if self._lines is None:
+            files.append_line(path, line)
+            self._lines = os.open(path, os.O_WRONLY | os.O_APPEND)
+            return
+        os.write(self._lines, json.dumps(line).encode() + b"\n")
+
+    def _is_best(self, development: Mapping[str, float]) -> bool:
+        if self._ranked is None:
+            self._ranked = metrics.choose(list(development))
+            self._best = self._known_best()
+        if self._ranked is None:
+            return True  # no metric has a direction: the last weights are the best there are
+        name, direction = self._ranked
+        value = development.get(name)
+        if value is None:
+            known = ", ".join(sorted(development))
+            raise MetricsError(f"the metric to {direction} is {name!r}, but only {known} was logged")
+        if self._best is not None and not metrics.better(value, self._best, direction):
+            return False
+        self._best = value
+        return True
+
+    # -- Weights -----------------------------------------------------------------------------------
+
+    def save_checkpoint(self, state: Mapping[str, Any], is_best: bool | None = None) -> Path | None:  # noqa: FBT001 - as CS230's helper
+        """Save weights as `last.*`, and as `best.*` if `is_best`.
+
+        `is_best` is by default what the latest `log` returned. Returns the path of the last
+        weights; None on ranks other than 0.
+        """
+        if self._quiet:
+            return None
+        best = self._new_best if is_best is None else is_best
+        return save_checkpoint(state, self.model_dir, is_best=best)
+
+    def restore(self, name: str = "last") -> dict[str, Any] | None:
+        """The saved state to go on from, if this run continues an earlier one; else None.
+
+        A script that calls this can be interrupted at any time: `modeldir search` then leaves its
+        weights in place and runs it again.
+        """
+        if not self._quiet:
+            attempts.tell(self.model_dir, self.attempt, "can_resume")
+        if not self.resumes:
+            return None
+        try:
+            return load_checkpoint(self.model_dir, name)
+        except CheckpointError:
+            return None  # interrupted before the first weights
+
+    # -- The end -----------------------------------------------------------------------------------
+
+    def __enter__(self) -> Run:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        end = end_of(error)
+        self._finish(end)
+        if error is None and self._log is not None:
+            self._log.close()  # after an error it stays, so that the traceback reaches the file
+        return isinstance(error, TrialPruned)
+
+    def _finish(self, end: dict[str, Any]) -> None:
+        if self._lines is not None:
+            os.close(self._lines)
+            self._lines = None
+        if self._quiet:
+            return
+        params.report_reads(self.params)
+        attempts.tell(self.model_dir, self.attempt, "end", **end)
+        if self._owned is not None:
+            duration = round(time.monotonic() - self._began, 3)
+            finished = {**end, "ended": provenance.utc_now(), "duration": duration}
+            self._owned = attempts.rewrite(self._owned, finished, durable=True)
+
+
+def end_of(error: BaseException | None) -> dict[str, Any]:
+    """How a training ended, by the exception that left it."""
+    if isinstance(error, TrialPruned):
+        return {"status": attempts.PRUNED, "reason": str(error) or None}
+    if isinstance(error, KeyboardInterrupt):
+        return {"status": attempts.INTERRUPTED, "reason": "KeyboardInterrupt"}
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return {"status": attempts.COMPLETED}
+    line = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return {
+        "status": attempts.FAILED,
+        "failure": failures.failure_class(line),
+        "last_line": line,
+    }
+
+
+def _development(numbers: Mapping[str, float]) -> dict[str, float]:
+    """The development split's metrics, without the split in their names."""
+    found = {}
+    for name, value in numbers.items():
+        split, slash, rest = name.partition("/")
+        if slash and split in _OTHERS:
+            continue
+        found[rest if slash and split in _DEVELOPMENT else name] = value
+    return found
+
+
+def _resumes(wanted: bool | None, held: int | None) -> bool:
+    if wanted is not None:
+        return wanted
+    return held is not None and os.environ.get(attempts.RESUME_VARIABLE) == "1"
+
+
+def _facts() -> dict[str, Any]:
+    """What a run file says of a training without a supervisor."""
+    me = processes.process()
+    here = Path.cwd()
+    return {
+        "command": list(sys.orig_argv),
+        "cwd": str(here),
+        "supervisor": None,
+        "process": me.to_json() if me else None,
+        "code": provenance.code_hash(here),
+        "commit": provenance.git_commit(here),
+        **provenance.interpreter(),
+    }
+
+
+def _process_began_ns() -> int | None:
+    """When this process began, as Unix time in ns; None where that cannot be told."""
+    age = processes.age()
+    return None if age is None else time.time_ns() - int(age * 1e9)
+
+
+def _rank() -> int:
+    """This process's rank among those of one training (torchrun, Slurm, MPI); 0 for a lone one."""
+    for name, several in (
+        ("RANK", "WORLD_SIZE"),
+        ("SLURM_PROCID", "SLURM_NTASKS"),
+        ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ):
+        if os.environ.get(several, "1") != "1" and os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    return 0
+
+
+def _no_params(model_dir: Path) -> str:
+    if not model_dir.is_dir():
+        return f"{model_dir}: no such folder (it should hold params.json)"
+    return (
+        f"{model_dir} holds no params.json\n"
+        f"  to make one: modeldir new {model_dir} --from OTHER_EXPERIMENT"
+    )

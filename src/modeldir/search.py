@@ -1,0 +1,546 @@
+"""A search: a folder with base hyperparameters and a plan, whose subfolders are trials.
+
+It knows the plan, which trial comes next (`next_trial`) and which is best. Any process that sees
+the folder may ask; there is no master. It refuses to start processes (worker.py does) and to
+propose hyperparameters (samplers do).
+
+Three doors lead here: the command `modeldir search`, `Search(...).run("python train.py")`, and the
+loop `for trial in Search(...)`. All keep the same files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from modeldir import (
+    attempts,
+    experiment,
+    failures,
+    files,
+    metrics,
+    params,
+    plan,
+    processes,
+    provenance,
+    samplers,
+    space,
+)
+from modeldir.errors import FolderBusy, SearchError, TrialPruned
+from modeldir.trials import HOME, TrialRecord, Trials, check_names
+
+if TYPE_CHECKING:
+    from modeldir.worker import Outcome
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial of a search: where it is, the metric it was ranked by and its value."""
+
+    path: Path
+    metric: str
+    value: float
+
+
+class Search:
+    """The search in a folder.
+
+    Args:
+        path: the folder; it holds `params.json`, the base hyperparameters.
+        space: what varies: `{"learning_rate": [0.1, 0.01]}`, `{"dropout": {"uniform": [0, 0.5]}}`.
+            Without it the plan that is there goes on; values given again are joined with it.
+        maximize: the metric to rank by; by default accuracy, then f1, then loss.
+        minimize: as `maximize`, for a metric that should be low.
+        sampler: `"grid"` or `"random"`; by default a grid where every domain is a list.
+        trials: how many trials in all.
+        seed: of the sampler; a trial's chance depends on it and on the trial's number alone.
+        command: what runs a trial: `"python train.py --data_dir data"`.
+        read: a printed line to take metrics from: `"val acc: {accuracy}"`.
+        resume: arguments that make an interrupted trial go on: `"--restore_file last"`.
+        rebase: go on although the base hyperparameters changed since trials were made.
+
+    Raises:
+        SearchError: when the plan or the folder cannot be searched; every problem at once.
+        ParamsError: when the base or the plan cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        space: Mapping[str, Any] | None = None,
+        *,
+        maximize: str | None = None,
+        minimize: str | None = None,
+        sampler: str | None = None,
+        trials: int | None = None,
+        seed: int | None = None,
+        command: str | Sequence[str] | None = None,
+        read: str | None = None,
+        resume: str | None = None,
+        rebase: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self._given = {
+            "space": dict(space or {}),
+            "maximize": maximize,
+            "minimize": minimize,
+            "sampler": sampler,
+            "trials": trials,
+            "seed": seed,
+            "command": command if command is None or isinstance(command, str) else _line(command),
+            "read": read,
+            "resume": resume,
+        }
+        self._rebase = rebase
+        self.changes: list[str] = []
+        self._load(self._given)
+
+    def _load(self, given: Mapping[str, Any]) -> None:
+        """Read the base and the plan, with what was given on top; check both; start afresh."""
+        self.base = plan.base_of(self.path)
+        self._flat_base = params.flatten(self.base)
+        raw, changes = plan.joined(plan.read_plan(self.path), given)
+        where = str(self.path / plan.FILE)
+        self.plan = plan.check(raw, self.base, where, plan.read_project(_here()))
+        self.changes += changes
+        self._read_from = _state(self.path / plan.FILE)
+        self._sampler = samplers.make(self.plan.sampler, self.plan.space, self.plan.seed)
+        self.trials = Trials(self.path, tuple(self.plan.space.domains))
+        self._told: set[int] = set()  # trials of this base and space
+        self._code: tuple[float, str | None] | None = None
+
+    def __repr__(self) -> str:
+        return f"Search({str(self.path)!r})"
+
+    # -- The plan ----------------------------------------------------------------------------------
+
+    def prepare(self, command: str | None = None) -> list[str]:
+        """Check what must hold before anything starts, and write the plan. Returns news to print.
+
+        Raises:
+            SearchError: when the base changed since trials were made, or names would be too long.
+            CommandError: when the command cannot run a trial.
+        """
+        self.trials.refresh()
+        self.trials.adopt()
+        self._tell_sampler()
+        news = [f"plan: {change}" for change in self.changes]
+        news += self._check_base()
+        self._numbered = check_names(self.path, self.trials, space.names_fit(self.plan.space))
+        if command is not None:
+            plan.check_command(command, self._example(), self.working_folder())
+            before = self.plan.written.get("command")
+            if before != command or "cwd" not in self.plan.written:
+                self._amend({"command": command, "cwd": os.path.relpath(_here(), self.path)})
+        self._write()
+        return news
+
+    def _check_base(self) -> list[str]:
+        """A changed base stops the search: trials of two bases cannot be compared by their names."""
+        newest = max(self.trials, key=lambda record: record.number, default=None)
+        if newest is None or self._of_this_base(newest):
+            return []
+        before, now = params.flatten(newest.hyperparameters), self._flat_base
+        changed = [
+            (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
+            for name in {**before, **now}
+            if name not in self.plan.space.domains and before.get(name) != now.get(name)
+        ]
+        if self._rebase:
+            words = "; ".join(problem for problem, _ in changed)
+            return [f"base changed ({words}); new trials use the new one"]
+        from modeldir.errors import listed  # noqa: PLC0415 - on the way to an error
+
+        raise SearchError(
+            listed(
+                f"{self.path}: the base hyperparameters changed since its trials were made:",
+                changed,
+                state=f"To go on with the new base beside the old trials: modeldir search {self.path} "
+                f"--rebase\nTo keep them apart: modeldir new {self.path}_2 --from {self.path}, and "
+                "search there\nNothing was started.",
+            )
+        )
+
+    def _example(self) -> dict[str, Any]:
+        """Hyperparameters with every searched name, as a trial will have them."""
+        return _with_point(self.base, dict.fromkeys(self.plan.space.domains))
+
+    def _amend(self, changes: Mapping[str, Any]) -> None:
+        raw, _ = plan.joined(self.plan.written, changes)
+        project = plan.read_project(_here())
+        self.plan = plan.check(raw, self.base, str(self.path / plan.FILE), project)
+
+    def _write(self) -> None:
+        if self.plan.written != plan.read_plan(self.path):
+            files.write_json(self.path / plan.FILE, self.plan.written)
+        self._read_from = _state(self.path / plan.FILE)
+
+    def working_folder(self) -> Path:
+        """Where trials' commands run: the project's folder, from which the search was started."""
+        if self.plan.cwd is None:
+            return _here()
+        return Path(os.path.normpath(files.absolute(self.path) / self.plan.cwd))
+
+    def command_for(self, trial: TrialRecord) -> tuple[str, ...]:
+        """The words of a trial's command.
+
+        Raises:
+            SearchError: when the plan has no command.
+        """
+        if self.plan.command is None:
+            raise SearchError(
+                f"{self.path}: no command says how to train.\n"
+                f"  modeldir search {self.path} -- python train.py\nNothing was started."
+            )
+        model_dir = _as_typed(self.trials.path(trial), self.working_folder())
+        return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
+
+    def look_ahead(
+        self, command: str
+    ) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
+        """The trials that would be made, as (name, point, command); makes nothing.
+
+        The sampler has then been asked: this object is of no use for a search any more.
+
+        Raises:
+            SearchError: when the base changed since trials were made.
+            CommandError: when the command cannot run a trial.
+        """
+        self.trials.refresh()
+        self._tell_sampler()
+        self._check_base()
+        plan.check_command(command, self._example(), self.working_folder())
+        numbered = check_names(self.path, self.trials, space.names_fit(self.plan.space))
+        number = self.trials.next_number()
+        found: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = []
+        while not self._enough(len(found)) and (point := self._sampler.ask(number)) is not None:
+            name = f"trial_{number:06d}" if numbered else space.trial_name(point)
+            model_dir = _as_typed(self.path / name, self.working_folder())
+            words = plan.trial_command(command, _with_point(self.base, point), model_dir)
+            found.append((name, point, words))
+            self._sampler.tell(samplers.Observation(number, point, "known", None))
+            number += 1
+        return found
+
+    def waiting(self) -> list[str]:
+        """The names of trials that are there and would run: interrupted, or never started."""
+        again = {attempts.WAITING, attempts.INTERRUPTED}
+        return [r.name for r in self.trials if self.trials.status(r).state in again]
+
+    # -- The next trial ----------------------------------------------------------------------------
+
+    def next_trial(self, busy: frozenset[int] = frozenset()) -> TrialRecord | None:
+        """The trial to run next, its folder made; None when there is nothing left to start.
+
+        First those that were interrupted or never ran, by number; then those that failed by an
+        error in code that has changed since; then new ones. `busy` are numbers to leave out.
+        """
+        (self.path / HOME).mkdir(exist_ok=True)
+        with files.locked(self.path / HOME / "lock"):
+            self._reload_if_grown()
+            self.trials.refresh()
+            self._tell_sampler()
+            again = self._again(busy)
+            return again if again is not None else self._new()
+
+    def _reload_if_grown(self) -> None:
+        """A plan may grow while workers run: theirs is read again when the file changed."""
+        if _state(self.path / plan.FILE) != self._read_from:
+            numbered, code = self._numbered, self._code
+            self._load({})
+            self._numbered, self._code = numbered, code
+
+    def _again(self, busy: frozenset[int]) -> TrialRecord | None:
+        for record in self.trials.unfinished():
+            if record.number not in busy:
+                status = self.trials.status(record)
+                if status.state in {attempts.WAITING, attempts.INTERRUPTED}:
+                    return record
+        for record in self.trials.failed():
+            if record.number not in busy and self._code_changed(record, self.trials.status(record)):
+                self.trials.forget(record)
+                return record
+        return None
+
+    def _code_changed(self, record: TrialRecord, status: experiment.Status) -> bool:
+        """Whether a trial failed by an error in code that is not the code of now."""
+        if status.state != attempts.FAILED or status.failure != failures.ERROR:
+            return False
+        then = attempts.read(self.trials.path(record), status.attempt).record.get("code")
+        return then is not None and then != self.code()
+
+    def code(self) -> str | None:
+        """The hash of the project's code, read again at most once a second."""
+        now = time.monotonic()
+        if self._code is None or now - self._code[0] > 1.0:
+            self._code = (now, provenance.code_hash(self.working_folder()))
+        return self._code[1]
+
+    def _new(self) -> TrialRecord | None:
+        while not self._enough(0):
+            number = self.trials.next_number()
+            point = self._sampler.ask(number)
+            if point is None:
+                return None
+            record = self.trials.claim(
+                point,
+                _with_point(self.base, point),
+                told={"sampler": self.plan.sampler, "seed": self.plan.seed},
+                numbered=self._numbered,
+            )
+            if record is not None:
+                self._tell_sampler()
+                return record
+            self.trials.refresh()
+            self._tell_sampler()
+        return None
+
+    def _enough(self, more: int) -> bool:
+        if self.plan.trials is None:
+            return False
+        return len(self._told) + more >= self.plan.trials
+
+    def _of_this_base(self, record: TrialRecord) -> bool:
+        """Whether all that the search does not vary is in a trial as it is in the base now."""
+        flat = params.flatten(record.hyperparameters)
+        return all(
+            name in self.plan.space.domains or flat.get(name) == self._flat_base.get(name)
+            for name in {**flat, **self._flat_base}
+        )
+
+    def _tell_sampler(self) -> None:
+        """Let the sampler know each trial's place in the space as it is now, once."""
+        for record in self.trials.take_news():
+            flat = params.flatten(record.hyperparameters)
+            point = {name: flat[name] for name in self.plan.space.domains if name in flat}
+            if len(point) < len(self.plan.space.domains) or not self._of_this_base(record):
+                continue
+            self._told.add(record.number)
+            self._sampler.tell(samplers.Observation(record.number, point, "known", None))
+
+    _numbered = False
+
+    # -- Results -----------------------------------------------------------------------------------
+
+    def metric(self) -> tuple[str, metrics.Direction] | None:
+        """The metric to rank by: the plan's, else what the trials' metrics suggest."""
+        if self.plan.metric is not None:
+            return self.plan.metric
+        for record in self.trials:
+            found = experiment.scores(self.trials.path(record)).development
+            if found:
+                return metrics.choose(list(found))
+        return None
+
+    def settle_metric(self) -> tuple[str, metrics.Direction] | None:
+        """Choose the metric if nobody has, and write it into the plan; returns a new choice."""
+        if self.plan.metric is not None:
+            return None
+        chosen = self.metric()
+        if chosen is not None:
+            name, direction = chosen
+            with files.locked(self.path / HOME / "lock"):
+                self._amend({**plan.read_plan(self.path), direction: name})
+                self._write()
+        return chosen
+
+    def scored(self) -> list[tuple[TrialRecord, float]]:
+        """The trials that may be ranked, with the metric's value at their best weights."""
+        chosen = self.metric()
+        found = []
+        for record in self.trials if chosen else ():
+            if self.trials.status(record).state in {attempts.COMPLETED, attempts.UNRECORDED}:
+                value = experiment.scores(self.trials.path(record)).development.get(chosen[0])
+                if value is not None and value == value:  # noqa: PLR0124 - not NaN
+                    found.append((record, value))
+        return found
+
+    def best(self) -> Best | None:
+        """The best completed trial by the development metric; None before there is one."""
+        self.trials.refresh()
+        self.trials.adopt()
+        chosen = self.metric()
+        best: Best | None = None
+        for record, value in self.scored() if chosen else ():
+            if best is None or metrics.better(value, best.value, chosen[1]):
+                best = Best(self.trials.path(record), chosen[0], value)
+        return best
+
+    # -- From Python -------------------------------------------------------------------------------
+
+    def run(
+        self, command: str | Sequence[str] | None = None, *, jobs: int = 1, quiet: bool = False
+    ) -> Outcome:
+        """Run all trials by a command, `jobs` at a time; prints as `modeldir search` does.
+
+        Raises:
+            CommandError: when the command cannot run a trial.
+            SearchError: when the search cannot start.
+        """
+        from modeldir.progress import quietly, shown_on  # noqa: PLC0415
+        from modeldir.worker import Worker  # noqa: PLC0415 - it stands above
+
+        line = command if command is None or isinstance(command, str) else _line(command)
+        worker = Worker(self, jobs, quietly() if quiet else shown_on(sys.stdout))
+        return worker.run(line or self.plan.command)
+
+    def ask(self) -> Trial | None:
+        """The next trial of the loop in Python, not yet begun; None when the search is over."""
+        if not hasattr(self, "_asked"):
+            self.prepare()
+            self._asked: set[int] = set()
+        record = self.next_trial(frozenset(self._asked))
+        if record is None:
+            return None
+        self._asked.add(record.number)
+        return Trial(self, record)
+
+    def tell(self, trial: Trial, values: Mapping[str, float]) -> None:
+        """Record a trial's development metrics and its completion, for loops of one's own."""
+        with trial:
+            metrics.save_metrics(values, trial.model_dir / metrics.EVAL_BEST)
+
+    def __iter__(self) -> Iterator[Trial]:
+        while (trial := self.ask()) is not None:
+            yield trial
+        self.settle_metric()
+
+
+class Trial:
+    """One trial of the loop in Python: `with trial:` runs it in this process.
+
+    `params` are its hyperparameters, `model_dir` is its folder. A failure or a prune in the body is
+    recorded, told with its traceback, and the loop goes on.
+    """
+
+    def __init__(self, search: Search, record: TrialRecord) -> None:
+        self.number = record.number
+        self.name = record.name
+        self.point = dict(record.point)
+        self.model_dir = search.trials.path(record)
+        self.params = params.Params(experiment.params_file(self.model_dir) or {})
+        self.status: str | None = None
+        self._search = search
+        self._attempt: attempts.Attempt | None = None
+        self._environment: dict[str, str | None] = {}
+
+    def __repr__(self) -> str:
+        return f"Trial({str(self.model_dir)!r})"
+
+    def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
+        me = processes.process()
+        facts = {
+            "command": list(sys.orig_argv),
+            "cwd": str(Path.cwd()),
+            "supervisor": None,
+            "process": me.to_json() if me else None,
+            "code": self._search.code(),
+            "commit": provenance.git_commit(Path.cwd()),
+            **provenance.interpreter(),
+        }
+        number = attempts.refuse_if_live(self.model_dir)
+        self._attempt = attempts.begin(self.model_dir, number, facts)
+        if self._attempt is None:
+            raise FolderBusy(f"{self.model_dir}: another run has just started there")
+        attempts.set_aside(self.model_dir, number)
+        self._began = time.monotonic()
+        self._set(attempts.variables(self._attempt, resumes=False))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._set(self._environment)
+        end = self._end(error)
+        self.status = end["status"]
+        finished = {
+            **end,
+            "ended": provenance.utc_now(),
+            "duration": round(time.monotonic() - self._began, 3),
+        }
+        attempts.rewrite(self._attempt, finished, durable=True)
+        if isinstance(error, Exception) and not isinstance(error, TrialPruned):
+            traceback.print_exception(kind, error, trace)
+            return True
+        return isinstance(error, TrialPruned)
+
+    def _end(self, error: BaseException | None) -> dict[str, Any]:
+        told = [
+            event
+            for event in attempts.events(self.model_dir, self._attempt.number)
+            if event.get("event") == "end"
+        ]
+        if error is None and told:  # `start` in the body has caught a prune itself
+            return {k: v for k, v in told[-1].items() if k not in {"attempt", "event", "time"}}
+        from modeldir.run import end_of  # noqa: PLC0415 - only for the loop in Python
+
+        end = end_of(error)
+        wanted = self._search.plan.metric
+        if end["status"] == attempts.COMPLETED and wanted is not None:
+            values = experiment.scores(self.model_dir).development
+            if wanted[0] not in values:
+                reason = f"it ended well but wrote no {wanted[0]!r}"
+                return {"status": attempts.FAILED, "failure": failures.NO_METRIC,
+                        "reason": reason, "last_line": reason}  # fmt: skip
+        return end
+
+    def _set(self, variables: Mapping[str, str | None]) -> None:
+        """Put variables into the environment, noting what they replace."""
+        replaced = {name: os.environ.get(name) for name in variables}
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._environment = replaced
+
+
+def _with_point(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """The base with a point's values in it; a dotted name reaches into nested parts."""
+    import copy  # noqa: PLC0415
+
+    merged = copy.deepcopy(dict(base))
+    for name, value in point.items():
+        part = merged
+        *outer, last = [name] if name in merged else name.split(".")
+        for key in outer:
+            part = part.setdefault(key, {})
+        part[last] = value
+    return merged
+
+
+def _line(words: Sequence[str]) -> str:
+    return shlex.join(map(str, words))
+
+
+def _here() -> Path:
+    return Path.cwd()
+
+
+def _as_typed(path: Path, start: Path) -> str:
+    """A path as a user would type it from a folder: relative where it lies below it."""
+    whole = files.absolute(path)
+    with contextlib.suppress(ValueError):
+        return str(whole.relative_to(start))
+    return str(whole)
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written; None if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

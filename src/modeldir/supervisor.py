@@ -1,0 +1,448 @@
+"""One attempt's keeper: starts the command, keeps its output, records how it ended.
+
+It knows one folder and one command. It outlives the worker that asked for it, so it refuses to
+depend on it: output goes by descriptor to `console.log`, the end goes to the run file, and a
+vanished worker changes nothing (unless the start is `bound` to it, as inside a cluster's job).
+
+The order of events in `supervise` is what makes it safe to kill anything at any moment:
+
+    1. fork the command behind a gate        it waits, and has touched nothing
+    2. publish the run file                  the right to run; lost: the gate never opens
+    3. set aside what earlier attempts left  only now may the folder be touched
+    4. open the gate                         the command executes; it dies if we do
+    5. wait; write the intent before any signal
+    6. end what descends from it, then write the end
+
+It is forked from the spawner, single-threaded, without exec: see spawner.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import select
+import signal
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from modeldir import attempts, failures, files, metrics, processes, provenance
+
+CONSOLE = "console.log"
+_GRACE = 10.0
+"""Seconds between TERM and KILL: a training may want to save its weights."""
+_PATIENCE_WITH_A_FULL_DISK = 3600.0
+_TAIL = 65536
+_STDERR = 2
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a worker asks a supervisor to run: one attempt of one command in one folder.
+
+    `variables` are added to the environment; `metric` is (name, direction) where the attempt needs
+    one to count as completed; `read` is a pattern that finds metrics in printed lines; `time_limit`
+    is in seconds; `bound` ends the attempt when the worker is gone.
+    """
+
+    folder: str
+    number: int
+    command: tuple[str, ...]
+    cwd: str
+    script: str = ""
+    resumes: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    metric: tuple[str, str] | None = None
+    read: str | None = None
+    time_limit: float | None = None
+    bound: bool = False
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Start:
+        value = json.loads(data)
+        value["command"] = tuple(value["command"])
+        value["metric"] = tuple(value["metric"]) if value["metric"] else None
+        return cls(**value)
+
+
+def supervise(start: Start, reports: int, lifeline: int) -> NoReturn:
+    """Run one attempt to its end, in a process of its own; never returns.
+
+    `reports` is a pipe to the worker; `lifeline` reads end-of-file when the worker is gone.
+    """
+    code = 1
+    try:
+        _detach(keep=(reports, lifeline))
+        code = _Attempt(start, reports, lifeline).run()
+    except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
+        with contextlib.suppress(OSError), open(os.path.join(start.folder, CONSOLE), "a") as file:
+            file.write("modeldir: the supervisor failed:\n")
+            traceback.print_exc(file=file)
+    finally:
+        os._exit(code)
+
+
+def _detach(keep: tuple[int, ...]) -> None:
+    """A session of our own, and nothing inherited that could keep somebody else waiting."""
+    os.setsid()
+    processes.adopt_orphans()
+    for descriptor in _open_files():
+        if descriptor > _STDERR and descriptor not in keep:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def _open_files() -> list[int]:
+    with contextlib.suppress(OSError, ValueError):
+        return [int(name) for name in os.listdir("/proc/self/fd" if processes.LINUX else "/dev/fd")]
+    return list(range(1024))
+
+
+class _Attempt:
+    """The state of one supervision."""
+
+    def __init__(self, start: Start, reports: int, lifeline: int) -> None:
+        self.start = start
+        self.folder = Path(start.folder)
+        self.reports, self.lifeline = reports, lifeline
+        self.record: attempts.Attempt | None = None
+        self.intent: dict[str, Any] | None = None
+        self.began = time.monotonic()
+        self.kill_at: float | None = None
+        self.wake, wake_end = os.pipe()
+        for descriptor in (self.wake, wake_end):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGQUIT):
+            signal.signal(number, lambda *_: None)  # all is done in the loop, woken by the pipe
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+    def run(self) -> int:
+        gate, opener = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(opener)
+            _become_command(self.start, gate)
+        os.close(gate)
+        self.child = child
+        if not self._claim():
+            os.close(opener)  # the child sees the end of file and leaves
+            os.waitpid(child, 0)
+            self._report("taken")
+            return 0
+        self.noted = _metric_files(self.folder)
+        told = attempts.variables(self.record, resumes=self.start.resumes)
+        told.update(self.start.variables)
+        self._report("started")
+        with contextlib.suppress(BrokenPipeError), open(opener, "wb") as pipe:
+            pipe.write(json.dumps(told).encode())
+        status, usage = self._wait()
+        self._end_descendants()
+        self._finish(self._end(status), usage)
+        return 0
+
+    # -- Beginning ---------------------------------------------------------------------------------
+
+    def _claim(self) -> bool:
+        me, child = processes.process(), processes.process(self.child)
+        facts = {
+            **self.start.facts,
+            "script": _script(self.start.command),
+            "command": list(self.start.command),
+            "cwd": self.start.cwd,
+            "supervisor": me.to_json() if me else None,
+            # Until earlier leavings are set aside, the attempt has not got as far as its command.
+            "process": None,
+            "resumes": self.start.resumes,
+        }
+        clean = self.start.resumes or bool(self.start.script) or not attempts.needs_setting_aside(
+            self.folder
+        )
+        process = {"process": child.to_json() if child else None}
+        self.record = attempts.begin(
+            self.folder,
+            self.start.number,
+            {**facts, **process} if clean else facts,
+            self.start.script,
+        )
+        if self.record is None:
+            return False
+        if not clean:
+            attempts.set_aside(self.folder, self.start.number)
+            self.record = attempts.rewrite(self.record, process)
+        return True
+
+    # -- Waiting -----------------------------------------------------------------------------------
+
+    def _wait(self) -> tuple[int, Any]:
+        """Wait for the command, passing on requests to stop. Returns its wait status and usage."""
+        watched = [self.wake, *([self.lifeline] if self.start.bound else [])]
+        while True:
+            ready, _, _ = select.select(watched, [], [], self._patience())
+            for number in self._signals() if self.wake in ready else ():
+                if number == signal.SIGTERM:
+                    self._stop("interrupted", "asked to stop")
+                elif number == signal.SIGQUIT:
+                    self._stop("interrupted", "asked to stop at once", signal.SIGKILL)
+            if self.lifeline in ready:
+                watched.remove(self.lifeline)
+                self._stop("interrupted", "the worker is gone")
+            self._keep_time()
+            pid, status, usage = os.wait4(self.child, os.WNOHANG)
+            if pid:
+                return status, usage
+            self._reap_adopted()
+
+    def _patience(self) -> float | None:
+        """Seconds until the next thing to do by the clock."""
+        deadlines = [] if self.kill_at is None else [self.kill_at]
+        if self.start.time_limit is not None and self.intent is None:
+            deadlines.append(self.began + self.start.time_limit)
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _keep_time(self) -> None:
+        now = time.monotonic()
+        limit = self.start.time_limit
+        if limit is not None and self.intent is None and now >= self.began + limit:
+            self._stop("time-limit", f"ran longer than {limit:g} s")
+        if self.kill_at is not None and now >= self.kill_at:
+            self.kill_at = None
+            _signal_group(self.child, signal.SIGKILL)
+
+    def _stop(self, intent: str, reason: str, number: int = signal.SIGTERM) -> None:
+        """Write down why, then signal: whatever exit code follows, the intent decides the status."""
+        if self.intent is None:
+            self.intent = {"intent": intent, "reason": reason, "at": provenance.utc_now()}
+            with contextlib.suppress(OSError):  # a full disk must not keep a trial alive
+                self.record = attempts.rewrite(self.record, {"intent": self.intent})
+            self.kill_at = time.monotonic() + _GRACE
+        _signal_group(self.child, number)
+
+    def _signals(self) -> bytes:
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self.wake, 512)
+        return b""
+
+    def _reap_adopted(self) -> None:
+        """Collect orphans that became ours, so that no zombie stays. Never the command itself."""
+        for pid in processes.descendants(os.getpid()):
+            if pid != self.child:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+    # -- Ending ------------------------------------------------------------------------------------
+
+    def _end_descendants(self) -> None:
+        """Leave no process of the attempt behind: TERM, a moment, KILL."""
+        deadline = time.monotonic() + 2.0
+        number = signal.SIGTERM
+        while True:
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                return  # nobody is left, as nearly always
+            for pid in processes.descendants(os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            if time.monotonic() >= deadline:
+                number = signal.SIGKILL
+            select.select([self.wake], [], [], 0.02)
+            self._signals()
+
+    def _end(self, status: int) -> dict[str, Any]:
+        code = os.waitstatus_to_exitcode(status)
+        facts: dict[str, Any] = {
+            "exit_code": code if code >= 0 else None,
+            "signal": signal.Signals(-code).name if code < 0 else None,
+        }
+        return {**facts, **self._verdict(code)}
+
+    def _verdict(self, code: int) -> dict[str, Any]:
+        """The status, by intent first, then by what the script told, then by its exit code."""
+        if self.intent is not None:
+            return _by_intent(self.intent)
+        told = self._told()
+        if told.get("status") == attempts.PRUNED and code == 0:
+            return {"status": attempts.PRUNED, "reason": told.get("reason")}
+        if code == 0:
+            return self._completed()
+        if -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) or (
+            told.get("status") == attempts.INTERRUPTED
+        ):
+            return {"status": attempts.INTERRUPTED, "reason": _died(code)}
+        line = failures.last_line(files.tail(self.folder / CONSOLE, _TAIL))
+        killed = code == -signal.SIGKILL
+        return {
+            "status": attempts.FAILED,
+            "failure": failures.KILLED if killed else failures.failure_class(line),
+            "reason": _died(code),
+            "last_line": line,
+        }
+
+    def _completed(self) -> dict[str, Any]:
+        """Exit 0; where a metric is needed it must be there, be fresh, and be a number."""
+        self._read_printed()
+        if self.start.metric is None or self.start.script:
+            return {"status": attempts.COMPLETED}
+        name, _ = self.start.metric
+        fresh = _fresh_metrics(self.folder, {} if self.start.resumes else self.noted)
+        value = fresh.get(name)
+        if value is None:
+            found = ", ".join(sorted(fresh)) or "none"
+            reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
+            return {"status": attempts.FAILED, "failure": failures.NO_METRIC, "reason": reason,
+                    "last_line": reason}  # fmt: skip
+        if value != value:  # noqa: PLR0124 - NaN is the value that is not itself
+            reason = f"{name} is NaN"
+            return {"status": attempts.FAILED, "failure": failures.NAN, "reason": reason,
+                    "last_line": reason}  # fmt: skip
+        return {"status": attempts.COMPLETED}
+
+    def _read_printed(self) -> None:
+        """Take metrics from printed lines, for scripts that only print: the last of each counts."""
+        if self.start.read is None:
+            return
+        found: dict[str, float] = {}
+        data = files.read_bytes(self.folder / CONSOLE) or b""
+        for line in data.decode("utf-8", "replace").replace("\r", "\n").splitlines():
+            found.update(metrics.parse_line(self.start.read, line))
+        if found:
+            metrics.save_metrics(found, self.folder / metrics.EVAL_LAST)
+
+    def _told(self) -> dict[str, Any]:
+        """What the script itself said of its end, through `Run`."""
+        for event in reversed(attempts.events(self.folder, self.start.number)):
+            if event.get("event") == "end":
+                return event
+        return {}
+
+    def _finish(self, end: dict[str, Any], usage: Any) -> None:
+        """Record the end. Insists while the disk is full: nothing finished may be lost."""
+        finished = {
+            **end,
+            "ended": provenance.utc_now(),
+            "duration": round(time.monotonic() - self.began, 3),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
+            "max_rss_kib": usage.ru_maxrss // (1 if processes.LINUX else 1024),
+        }
+        deadline = time.monotonic() + _PATIENCE_WITH_A_FULL_DISK
+        while True:
+            try:
+                self.record = attempts.rewrite(self.record, finished)
+            except OSError as error:
+                lasting = error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
+                if lasting or time.monotonic() >= deadline:
+                    raise
+                time.sleep(1.0)
+            else:
+                break
+        self._report("ended")  # the slot is free; the disk may take its time
+        files.make_durable(self.record.path)
+
+    def _report(self, what: str) -> None:
+        """One line to the worker, if it still listens. Shorter than PIPE_BUF: never torn."""
+        with contextlib.suppress(OSError):
+            os.write(self.reports, f"{what} {os.getpid()}\n".encode())
+
+
+def _by_intent(intent: Mapping[str, Any]) -> dict[str, Any]:
+    if intent["intent"] == "time-limit":
+        return {"status": attempts.FAILED, "failure": failures.TIME_LIMIT,
+                "reason": intent["reason"], "last_line": intent["reason"]}  # fmt: skip
+    status = attempts.PRUNED if intent["intent"] == "pruned" else attempts.INTERRUPTED
+    return {"status": status, "reason": intent["reason"]}
+
+
+def _died(code: int) -> str:
+    return f"died by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _script(command: tuple[str, ...]) -> str | None:
+    """The script's file name in a command line, if it has one."""
+    for word in command:
+        if word.endswith((".py", ".sh")):
+            return os.path.basename(word)
+    return None
+
+
+def _metric_files(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """The metric files in a folder, each with what changes when it is written."""
+    noted = {}
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if metrics.classify(entry.name) is not None:
+                status = entry.stat()
+                noted[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return noted
+
+
+def _fresh_metrics(folder: Path, noted: Mapping[str, tuple[int, int, int]]) -> dict[str, float]:
+    """The development metrics in files that are new or changed since they were noted."""
+    found: dict[str, float] = {}
+    for name, state in _metric_files(folder).items():
+        kind = metrics.classify(name)
+        if kind is not None and kind.split == "eval" and noted.get(name) != state:
+            with contextlib.suppress(metrics.MetricsError):
+                values = metrics.read_metrics(folder / name)
+                found = {**found, **values} if kind.which == "best" else {**values, **found}
+    return found
+
+
+# -- The child -------------------------------------------------------------------------------------
+
+
+def _become_command(start: Start, gate: int) -> NoReturn:
+    """Wait at the gate, then be the command. Runs in the forked child."""
+    try:
+        signal.set_wakeup_fd(-1)  # it is the supervisor's pipe that this would write to
+        processes.die_with_parent(signal.SIGKILL)
+        os.setsid()
+        told = _wait_at(gate)
+        if not told:
+            os._exit(0)
+        _take_descriptors(start.folder)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ,
+                       signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):  # fmt: skip
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(start.cwd)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **json.loads(told)}
+        os.execvpe(start.command[0], start.command, environment)
+    except BaseException as error:  # noqa: BLE001 - in the forked child nothing may unwind further
+        words = f"modeldir: cannot start {start.command[0]!r}: {error}\n"
+        os.write(2, words.encode(errors="replace"))
+    os._exit(127)
+
+
+def _wait_at(gate: int) -> bytes:
+    pieces = []
+    while piece := os.read(gate, 65536):
+        pieces.append(piece)
+    os.close(gate)
+    return b"".join(pieces)
+
+
+def _take_descriptors(folder: str) -> None:
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    console = os.open(
+        os.path.join(folder, CONSOLE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
+    )
+    os.dup2(nowhere, 0)
+    os.dup2(console, 1)
+    os.dup2(console, 2)
+    os.closerange(_STDERR + 1, max(_open_files()) + 1)

@@ -1,0 +1,272 @@
+"""The trials of one search, as its folder tells: claims, folders, and what became of them.
+
+It knows how a number is claimed, how a claimed trial gets its folder, and reads again only what may
+have changed. It refuses to choose hyperparameters (samplers do) and to run anything (workers do).
+
+A trial is claimed before it is made: `.modeldir/trials/000003.json` says all that its folder needs,
+so whoever finds a claim without a folder makes it. `000003.made` says that the folder was there:
+one that is missing now was removed by hand, and its number is never used again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modeldir import attempts, experiment, files, params, provenance, space
+from modeldir.errors import ParamsError, SearchError
+
+HOME = ".modeldir"
+_CLAIM = re.compile(r"(\d{6,})\.json")
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial: its number, its folder's name, the searched point, all hyperparameters, their hash."""
+
+    number: int
+    name: str
+    point: Mapping[str, Any]
+    hyperparameters: Mapping[str, Any]
+    hash: str
+
+
+class Trials:
+    """The trials of the search in a folder. Call `refresh` to see what others did."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+        self.folder = folder
+        self._home = folder / HOME / "trials"
+        self._varied = names
+        self._known: dict[int, TrialRecord] = {}
+        self._final: dict[int, experiment.Status] = {}
+        self._removed: set[int] = set()
+        self._names: set[str] = set()
+        self._news: list[TrialRecord] = []
+        self._highest = 0
+
+    def refresh(self) -> None:
+        """Read the claims that are new since the last time."""
+        for number in sorted(self._claimed()):
+            record = self._read_claim(number)
+            self._highest = max(self._highest, number)
+            if record is None:
+                continue
+            if self._was_removed(record):
+                self._removed.add(number)
+            else:
+                self._make_folder(record)
+                self._know(record)
+
+    def _know(self, record: TrialRecord) -> None:
+        self._known[record.number] = record
+        self._names.add(record.name)
+        self._news.append(record)
+
+    def take_news(self) -> list[TrialRecord]:
+        """The trials that came to be known since this was last asked."""
+        news, self._news = self._news, []
+        return news
+
+    def _claimed(self) -> Iterator[int]:
+        try:
+            names = os.listdir(self._home)
+        except OSError:
+            return
+        for name in names:
+            match = _CLAIM.fullmatch(name)
+            if match and int(match[1]) not in self._known and int(match[1]) not in self._removed:
+                yield int(match[1])
+
+    def _read_claim(self, number: int) -> TrialRecord | None:
+        claim = files.read_object(self._home / f"{number:06d}.json")
+        try:
+            return TrialRecord(
+                number,
+                str(claim["name"]),
+                dict(claim["point"]),
+                dict(claim["hyperparameters"]),
+                str(claim["hash"]),
+            )
+        except (KeyError, TypeError):
+            return None  # a claim from a disk that was full: the number is spent, nothing more
+
+    def _was_removed(self, record: TrialRecord) -> bool:
+        made = (self._home / f"{record.number:06d}.made").exists()
+        return made and not (self.folder / record.name).is_dir()
+
+    def adopt(self) -> None:
+        """Take in the folders that no claim names: a search copied without `.modeldir`, a tree that
+        another script made, a trial renamed by hand. Their files are left as they are.
+        """
+        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
+            if path.name[0] == "." or path.name == "attempts" or path.name in self._names:
+                continue
+            if path.is_dir() and experiment.params_file(path) is not None:
+                self._adopt(path)
+
+    def _adopt(self, path: Path) -> None:
+        told = files.read_object(path / "trial.json")
+        number = told.get("number")
+        if not isinstance(number, int):
+            number = None
+        if number in self._removed:
+            # Its folder was renamed, not removed: the trial is the same.
+            record = self._read_claim(number)
+            if record is not None and record.hash == told.get("hash"):
+                self._removed.discard(number)
+                self._know(replace(record, name=path.name))
+                return
+        try:
+            hyperparameters = params.load_file(experiment.params_file(path) or path / "params.json")
+        except ParamsError:
+            return
+        point = told.get("point")
+        if not isinstance(point, dict):
+            flat = params.flatten(hyperparameters)
+            if not all(name in flat for name in self._varied):
+                return
+            point = {name: flat[name] for name in self._varied}
+        self.claim(point, hyperparameters, name=path.name, at_least=number)
+
+    # -- Making ------------------------------------------------------------------------------------
+
+    def next_number(self) -> int:
+        """The lowest number that was never used, as far as is known."""
+        return self._highest + 1
+
+    def claim(
+        self,
+        point: Mapping[str, Any],
+        hyperparameters: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        at_least: int | None = None,
+        told: Mapping[str, Any] | None = None,
+        numbered: bool = False,
+    ) -> TrialRecord | None:
+        """Claim a number for a trial and make its folder; None if somebody else took the number.
+
+        Args:
+            point: the searched hyperparameters, by dotted name.
+            hyperparameters: all of them.
+            name: the folder's name, if it is there already.
+            at_least: the number it had before (a folder that came from elsewhere keeps it).
+            told: what else `trial.json` should say.
+            numbered: whether the folder is named by the number instead of the point.
+        """
+        number = self.next_number() if at_least is None else at_least
+        chosen = name or self._free_name(point, number, numbered=numbered)
+        record = TrialRecord(
+            number, chosen, dict(point), dict(hyperparameters),
+            params.canonical_hash(hyperparameters),
+        )  # fmt: skip
+        claim = {
+            "format": _FORMAT,
+            "number": number,
+            "name": chosen,
+            "point": record.point,
+            "hyperparameters": record.hyperparameters,
+            "hash": record.hash,
+            **(told or {}),
+            "created": provenance.utc_now(),
+            "token": os.urandom(8).hex(),
+        }
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._highest = max(self._highest, number)
+        data = json.dumps(claim, ensure_ascii=False, indent=4).encode()
+        if not files.publish(self._home / f"{number:06d}.json", data):
+            return None
+        self._make_folder(record, claim)
+        self._know(record)
+        return record
+
+    def _free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
+        wanted = f"trial_{number:06d}" if numbered else space.trial_name(point)
+        name, count = wanted, 2
+        while name in self._names or os.path.lexists(self.folder / name):
+            name = f"{wanted}__{count}"
+            count += 1
+        return name
+
+    def _make_folder(self, record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
+        """The folder of a claimed trial, with `params.json` and `trial.json`. Whole, or made again."""
+        folder = self.folder / record.name
+        marker = self._home / f"{record.number:06d}.made"
+        if claim is None and marker.exists():
+            return
+        claim = claim or files.read_object(self._home / f"{record.number:06d}.json")
+        folder.mkdir(exist_ok=True)
+        if experiment.params_file(folder) is None:
+            base = experiment.params_file(self.folder)
+            name = base.name if base else "params.json"
+            params.Params(record.hyperparameters).save(folder / name)
+        if not (folder / "trial.json").exists():
+            kept = {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
+            files.publish(folder / "trial.json", files.to_json(kept).encode())
+        os.close(os.open(marker, os.O_WRONLY | os.O_CREAT, 0o666))
+
+    # -- Reading -----------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[TrialRecord]:
+        """All trials, by number; those whose folder was removed by hand never happened."""
+        return iter([self._known[number] for number in sorted(self._known)])
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __getitem__(self, number: int) -> TrialRecord:
+        return self._known[number]
+
+    def path(self, record: TrialRecord) -> Path:
+        return self.folder / record.name
+
+    def status(self, record: TrialRecord) -> experiment.Status:
+        """A trial's status; a recorded end is final while this object lives (see `forget`)."""
+        known = self._final.get(record.number)
+        if known is not None:
+            return known
+        status = experiment.status(self.path(record))
+        if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
+            self._final[record.number] = status
+        return status
+
+    def unfinished(self) -> list[TrialRecord]:
+        """The trials without a known final end, by number."""
+        return [self._known[number] for number in sorted(self._known.keys() - self._final.keys())]
+
+    def failed(self) -> list[TrialRecord]:
+        """The trials known to have failed, by number."""
+        return [
+            self._known[number]
+            for number in sorted(self._final)
+            if self._final[number].state == attempts.FAILED
+        ]
+
+    def forget(self, record: TrialRecord) -> None:
+        """A trial is about to run again: its recorded end is not final any more."""
+        self._final.pop(record.number, None)
+
+
+def check_names(folder: Path, trials: Trials, fits: bool) -> bool:
+    """Whether trials of this search are named by number: names have one form in one search.
+
+    Raises:
+        SearchError: when existing trials are named by their values and a new value is too long.
+    """
+    forms = {bool(re.fullmatch(r"trial_\d{6,}", record.name)) for record in trials}
+    if not forms or not fits:
+        if not fits and False in forms:
+            raise SearchError(
+                f"{folder}: with the new values some trial's name would be longer than 120 bytes,\n"
+                "and the trials that are there are named by their values.\n"
+                f"  modeldir new {folder}_2 --from {folder}   and search there\nNothing was started."
+            )
+        return not fits
+    return forms == {True}

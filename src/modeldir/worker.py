@@ -1,0 +1,541 @@
+"""A worker: takes the next trial of a search, runs it, repeats. All there is; there is no master.
+
+It knows slots and the loop: fill free slots, wait for something to happen. It refuses to know how a
+trial's process is kept (supervisor.py) and what is shown (progress.py). More workers may join on
+the same search at any time, and any of them may die: the trials go on, and the next finds them.
+
+Start at `Worker._work`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modeldir import (
+    __version__,
+    attempts,
+    experiment,
+    files,
+    plan,
+    processes,
+    progress,
+    provenance,
+)
+from modeldir.errors import SearchError
+from modeldir.run import METRIC_VARIABLE
+from modeldir.spawner import Spawner
+from modeldir.supervisor import CONSOLE, Start
+from modeldir.trials import HOME, TrialRecord
+
+if TYPE_CHECKING:
+    from modeldir.search import Search
+
+_STARTS_PER_TRIAL = 2
+"""One worker starts a trial that keeps being interrupted no more often; the next command may."""
+
+
+@dataclass
+class _Running:
+    """A trial in one of our slots. `pid` is its supervisor's."""
+
+    record: TrialRecord
+    pid: int
+    shown: progress.Shown
+    ours: bool = True
+    descriptor: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a worker's stay ended: the trials that ended in it, by status, and why it stopped.
+
+    `problem` is set when the search stopped because of a mistake that the user should mend;
+    `stopped` when it was asked to (Ctrl-C); `elsewhere` counts trials that other workers still run.
+    """
+
+    ended: Mapping[str, int] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+    problem: str | None = None
+    stopped: bool = False
+    elsewhere: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 all well, 1 some trial failed, 2 wrong use, 130 interrupted."""
+        if self.problem is not None:
+            return 2
+        if self.stopped:
+            return 130
+        return 1 if self.ended.get(attempts.FAILED) else 0
+
+
+class Worker:
+    """Runs the trials of one search on this machine, `jobs` at a time.
+
+    `bound` ties the trials to this process: inside a cluster's job nothing may outlive it.
+    `pilot` has the first trial run alone until it shows that it reads what the search varies.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        jobs: int,
+        show: progress.Progress,
+        *,
+        bound: bool = False,
+        pilot: bool = True,
+    ) -> None:
+        if jobs < 1:
+            raise SearchError(f"-j {jobs}: there must be at least one slot\nNothing was started.")
+        self.search = search
+        self.jobs = jobs
+        self.show = show
+        self.bound = bound
+        self._wants_pilot = pilot
+        self._pilot: TrialRecord | None = None
+        self._unproven: frozenset[str] = frozenset()
+        self._running: dict[int, _Running] = {}
+        self._starts: dict[int, int] = {}
+        self._ended: dict[str, int] = {}
+        self._failed: list[TrialRecord] = []
+        self._interrupts = 0
+        self._problem: str | None = None
+        self._exhausted = False
+        self._log: int | None = None
+
+    def run(self, command: str | None) -> Outcome:
+        """Run trials until none is left to start and all of ours have ended.
+
+        Raises:
+            SearchError, CommandError, SpaceError: before anything is started.
+        """
+        with Spawner() as spawner:
+            for news in self.search.prepare(command):
+                self.show.message(news)
+            self._open_log()
+            with self._signals() as wake:
+                try:
+                    return self._work(spawner, wake)
+                finally:
+                    self.show.close()
+                    if self._log is not None:
+                        os.close(self._log)
+
+    def _work(self, spawner: Spawner, wake: int) -> Outcome:
+        self._find_running()
+        self._unproven = self._names_to_prove() if self._wants_pilot else frozenset()
+        while True:
+            self._fill(spawner)
+            if not self._running:
+                break
+            self._wait(spawner, wake)
+        return self._outcome()
+
+    # -- Filling slots -----------------------------------------------------------------------------
+
+    def _fill(self, spawner: Spawner) -> None:
+        while self._may_start():
+            record = self.search.next_trial(self._busy())
+            if record is None:
+                self._exhausted = True
+                return
+            self._start(spawner, record)
+
+    def _may_start(self) -> bool:
+        if self._interrupts or self._problem or self._exhausted or len(self._running) >= self.jobs:
+            return False
+        if not self._unproven:
+            return True
+        return not self._running  # the pilot flies alone
+
+    def _busy(self) -> frozenset[int]:
+        tired = {number for number, count in self._starts.items() if count >= _STARTS_PER_TRIAL}
+        return frozenset(tired | {running.record.number for running in self._running.values()})
+
+    def _start(self, spawner: Spawner, record: TrialRecord) -> None:
+        folder = self.search.trials.path(record)
+        last = attempts.latest(folder)
+        if last is not None and last.end is None:
+            self._clear(last)
+        start = self._start_of(record, folder, last)
+        pid = spawner.start(start)
+        self._starts[record.number] = self._starts.get(record.number, 0) + 1
+        shown = progress.Shown(record.name, folder, time.monotonic())
+        self._running[pid] = _Running(record, pid, shown)
+        if self._unproven and self._pilot is None:
+            self._pilot = record
+
+    def _clear(self, last: attempts.Attempt) -> None:
+        """End what a dead attempt left running: nobody would stop it any more."""
+        known = processes.from_json(last.record.get("process"))
+        for pid in processes.session_left(known) if known else ():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _start_of(
+        self, record: TrialRecord, folder: Path, last: attempts.Attempt | None
+    ) -> Start:
+        command = self.search.command_for(record)
+        resumes, extra = self._how_to_resume(folder, last)
+        here = self.search.working_folder()
+        me = processes.process()
+        metric = self.search.plan.metric
+        return Start(
+            folder=str(files.absolute(folder)),
+            number=1 if last is None else last.number + 1,
+            command=(*command, *extra),
+            cwd=str(here),
+            resumes=resumes,
+            variables={METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {},
+            facts={
+                "worker": me.to_json() if me else None,
+                "code": self.search.code(),
+                "commit": provenance.git_commit(here),
+                "modeldir": __version__,
+            },
+            metric=metric,
+            read=self.search.plan.read,
+            bound=self.bound,
+        )
+
+    def _how_to_resume(
+        self, folder: Path, last: attempts.Attempt | None
+    ) -> tuple[bool, tuple[str, ...]]:
+        """Whether an attempt goes on from what lies there, and the arguments that say so.
+
+        Only after an interruption: a failed trial that runs again starts afresh.
+        """
+        if last is None or last.end not in (None, attempts.INTERRUPTED):
+            return False, ()
+        if self.search.plan.resume and experiment.has_weights(folder):
+            return True, self.search.plan.resume
+        told = attempts.read_events(folder)
+        return any(event.get("event") == "can_resume" for event in told), ()
+
+    def _find_running(self) -> None:
+        """Trials of a worker that is gone: they are left be, take a slot, and are waited for."""
+        for record in self.search.trials.unfinished():
+            folder = self.search.trials.path(record)
+            last = attempts.latest(folder)
+            if last is None or last.end is not None or attempts.lives(last) is not True:
+                continue
+            worker = processes.from_json(last.record.get("worker"))
+            keeper = processes.from_json(last.record.get("supervisor"))
+            if keeper is None or (worker is not None and processes.alive(worker) is not False):
+                continue
+            shown = progress.Shown(record.name, folder, time.monotonic())
+            running = _Running(record, keeper.pid, shown, ours=False, descriptor=_watch(keeper.pid))
+            self._running[keeper.pid] = running
+            self._tell(f"found {record.name} running: waiting for it")
+
+    # -- Waiting -----------------------------------------------------------------------------------
+
+    def _wait(self, spawner: Spawner, wake: int) -> None:
+        """Sleep until something happens, then deal with all that did."""
+        found = {r.descriptor: r for r in self._running.values() if r.descriptor is not None}
+        ready, _, _ = select.select([spawner.reports, wake, *found], [], [], self._patience())
+        if wake in ready:
+            for number in os.read(wake, 512):
+                self._interrupted(number)
+        if spawner.reports in ready:
+            for report in spawner.read():
+                self._heard(report.what, report.pid)
+        for descriptor in ready:
+            if descriptor in found:
+                self._gone(found[descriptor])
+        self._look_again()
+        if self._unproven and self._pilot is not None:
+            self._judge_pilot(self._pilot, ended=False)
+        if self.show.interval is not None and self._running:
+            self.show.tick([running.shown for running in self._running.values()])
+
+    def _patience(self) -> float | None:
+        waits = [self.show.interval]
+        waits.append(0.1 if self._unproven else None)
+        # Where the kernel cannot wake us for a process that is not our child, look.
+        unwatched = any(not r.ours and r.descriptor is None for r in self._running.values())
+        waits.append(0.5 if unwatched else None)
+        known = [wait for wait in waits if wait is not None]
+        return min(known) if known else None
+
+    def _look_again(self) -> None:
+        for running in list(self._running.values()):
+            if not running.ours and running.descriptor is None:
+                last = attempts.latest(running.shown.folder)
+                if last is None or attempts.lives(last) is not True:
+                    self._gone(running)
+
+    def _heard(self, what: str, pid: int) -> None:
+        running = self._running.get(pid)
+        if running is None:
+            return
+        if what == "started":
+            self.show.started(running.shown)
+            self._note(f"started {running.record.name}")
+        elif what == "taken":
+            del self._running[pid]  # another worker was faster
+        elif what in {"ended", "gone"}:
+            self._gone(running)
+
+    def _gone(self, running: _Running) -> None:
+        """A trial has ended, or its supervisor has."""
+        del self._running[running.pid]
+        if running.descriptor is not None:
+            os.close(running.descriptor)
+        record = running.record
+        if self._unproven:
+            self._judge_pilot(record, ended=True)
+        status = self.search.trials.status(record)
+        self._ended[status.state] = self._ended.get(status.state, 0) + 1
+        if status.state == attempts.FAILED:
+            self._failed.append(record)
+        words = self._words(record, status)
+        self.show.ended(running.shown, status.state, words)
+        self._note(f"{status.state} {record.name}  {words}")
+        if status.state == attempts.COMPLETED and self.search.plan.metric is None:
+            self._settle_metric()
+
+    def _words(self, record: TrialRecord, status: experiment.Status) -> str:
+        words = []
+        if status.state == attempts.FAILED:
+            words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
+        elif status.state == attempts.INTERRUPTED:
+            words.append(status.reason or "")
+        else:
+            words += self._score_words(record)
+        if status.duration is not None:
+            words.append(progress.seconds(status.duration))
+        return "  ".join(word for word in words if word)
+
+    def _score_words(self, record: TrialRecord) -> list[str]:
+        chosen = self.search.metric()
+        if chosen is None:
+            return []
+        scores = experiment.scores(self.search.trials.path(record)).development
+        value = scores.get(chosen[0])
+        return [] if value is None else [f"{chosen[0]} {value:.6g}"]
+
+    def _settle_metric(self) -> None:
+        chosen = self.search.settle_metric()
+        if chosen is not None:
+            self._tell(f"ranking by {chosen[0]} ({chosen[1]})")
+
+    # -- The pilot ---------------------------------------------------------------------------------
+
+    def _names_to_prove(self) -> frozenset[str]:
+        """The searched names that no completed trial has shown to read."""
+        placed = plan.placeholders(self.search.plan.command or "")
+        names = {
+            name
+            for name, domain in self.search.plan.space.domains.items()
+            if name not in placed and len(domain.values() or (0, 1)) > 1
+        }
+        for record in self.search.trials:
+            if names and self.search.trials.status(record).state == attempts.COMPLETED:
+                read = _names_read(self.search.trials.path(record))
+                names = set() if read is None else names - read
+        return frozenset(names)
+
+    def _judge_pilot(self, record: TrialRecord, *, ended: bool) -> None:
+        """Open the doors when the pilot has read all that varies, stop the search if it never did.
+
+        A script that does not use `Params` cannot tell: then the doors open at its first metric.
+        """
+        folder = self.search.trials.path(record)
+        read = _names_read(folder)
+        first_metric = experiment.has_metrics(folder)
+        if read is None:
+            if ended or first_metric:
+                self._unproven = frozenset()
+            return
+        unread = self._unproven - read
+        if not unread:
+            self._unproven = frozenset()
+        elif (ended or first_metric) and self._problem is None:
+            failed = ended and self.search.trials.status(record).state != attempts.COMPLETED
+            if failed:  # it broke before it could read them: that is what the user should hear
+                self._pilot = None
+                return
+            self._problem = _never_read(sorted(unread), read, self._script())
+            self._signal_all(signal.SIGTERM)
+
+    def _script(self) -> str:
+        words = (self.search.plan.command or "").split()
+        return next((word for word in words if word.endswith(".py")), "the script")
+
+    # -- Stopping ----------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[int]:
+        """Turn SIGINT and SIGTERM into bytes on a pipe, while this worker works."""
+        wake, wake_end = os.pipe()
+        for descriptor in (wake, wake_end):
+            os.set_blocking(descriptor, False)
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        try:
+            before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+        except ValueError:  # not the main thread: the user's program keeps its signals
+            before = {}
+        old = signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False) if before else -1
+        try:
+            yield wake
+        finally:
+            if before:
+                signal.set_wakeup_fd(old)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+            os.close(wake)
+            os.close(wake_end)
+
+    def _interrupted(self, number: int) -> None:
+        """Ctrl-C: once waits for the running trials, twice ends them, three times kills them."""
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            return
+        self._interrupts = max(self._interrupts + 1, 2 if number == signal.SIGTERM else 1)
+        names = ", ".join(running.record.name for running in self._running.values())
+        if not names:
+            return
+        if self._interrupts == 1:
+            self._tell(f"no new trials; waiting for {names} (again: end them, a third time: kill)")
+        elif self._interrupts == 2:  # noqa: PLR2004 - the second of three steps
+            self._tell(f"ending {names}; the same command will run them again")
+            self._signal_all(signal.SIGTERM)
+        else:
+            self._tell(f"killing {names}")
+            self._signal_all(signal.SIGQUIT)
+
+    def _signal_all(self, number: int) -> None:
+        """Ask the supervisors, never the trials: they write down why before they signal."""
+        for running in self._running.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(running.pid, number)
+
+    # -- Telling -----------------------------------------------------------------------------------
+
+    def _outcome(self) -> Outcome:
+        elsewhere = self._running_elsewhere()
+        failures = tuple(self._failure_lines())
+        outcome = Outcome(
+            dict(self._ended), failures, self._problem, self._interrupts > 0, elsewhere
+        )
+        for line in self._summary(outcome):
+            self._tell(line)
+        return outcome
+
+    def _running_elsewhere(self) -> int:
+        states = [self.search.trials.status(r).state for r in self.search.trials.unfinished()]
+        return states.count(attempts.RUNNING)
+
+    def _failure_lines(self) -> Iterator[str]:
+        for record in self._failed:
+            status = self.search.trials.status(record)
+            folder = self.search.trials.path(record)
+            yield f"  {record.name} failed ({status.failure}): {status.last_line or status.reason}"
+            yield f"    {folder / CONSOLE}"
+
+    def _summary(self, outcome: Outcome) -> list[str]:
+        """The end of a search: what happened, what failed and why, what is best, what to type."""
+        path = self.search.path
+        lines = [_counted(outcome.ended) or self._nothing_left(), *outcome.failures]
+        if outcome.elsewhere:
+            lines.append(f"{outcome.elsewhere} running in other workers")
+        best = self.search.best()
+        if best is not None:
+            lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}")
+        lines += self._suspicion()
+        if outcome.problem:
+            lines.append(outcome.problem)
+        elif outcome.stopped:
+            lines.append(f"next: modeldir search {path}   goes on where this stopped")
+        else:
+            lines.append(f"next: modeldir synthesize {path}")
+        return lines
+
+    def _nothing_left(self) -> str:
+        """What stands in for the counts when nothing ran: what is there, and why it was left."""
+        states: dict[str, int] = {}
+        for record in self.search.trials:
+            state = self.search.trials.status(record).state
+            states[state] = states.get(state, 0) + 1
+        if not states:
+            return "no trials"
+        left = f"nothing left to run: {_counted(states)}"
+        if states.get(attempts.FAILED):
+            left += "\n  failed trials run again when the code has changed"
+        return left
+
+    def _suspicion(self) -> list[str]:
+        """Identical metrics at different values: the script may not use what the search varies."""
+        seen = [
+            tuple(sorted(experiment.scores(self.search.trials.path(record)).development.items()))
+            for record in self.search.trials
+            if self.search.trials.status(record).state == attempts.COMPLETED
+        ]
+        if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
+            return []
+        names = ", ".join(self.search.plan.space.domains)
+        return [
+            f"note: all {len(seen)} completed trials have the same metrics: "
+            f"does {self._script()} use {names}?"
+        ]
+
+    def _open_log(self) -> None:
+        """Our own log of what happened: `search.log`, or one by our name while another has that."""
+        host, pid = processes.host(), os.getpid()
+        for name in ("search.log", f"{HOME}/search.{host}.{pid}.log"):
+            with contextlib.suppress(OSError):
+                log = os.open(self.search.path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+                if files.hold(log):
+                    self._log = log
+                    self._note(f"worker {pid} on {host}: {self.jobs} slots")
+                    return
+                os.close(log)
+
+    def _tell(self, text: str) -> None:
+        self.show.message(text)
+        self._note(text)
+
+    def _note(self, text: str) -> None:
+        if self._log is not None:
+            with contextlib.suppress(OSError):  # a full disk must not end a search
+                os.write(self._log, f"{provenance.utc_now()} {text}\n".encode(errors="replace"))
+
+
+def _counted(states: Mapping[str, int]) -> str:
+    """Counts in words: `2 completed, 1 failed`."""
+    return ", ".join(f"{states[state]} {state}" for state in sorted(states))
+
+
+def _watch(pid: int) -> int | None:
+    """A descriptor that becomes readable when a process ends; None where there is no such thing."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def _names_read(folder: Path) -> frozenset[str] | None:
+    """The hyperparameters that a trial's script read, or None if it does not tell."""
+    told = [event for event in attempts.read_events(folder) if event.get("event") == "params_read"]
+    return frozenset(name for event in told for name in event.get("names", ())) if told else None
+
+
+def _never_read(unread: list[str], read: frozenset[str], script: str) -> str:
+    names = " and ".join(unread)
+    verb = "varies" if len(unread) == 1 else "vary"
+    it = "it" if len(unread) == 1 else "them"
+    known = ", ".join(sorted(read)) or "nothing"
+    return (
+        f"{names} {verb} in this search, but {script} never read {it} (it read {known}).\n"
+        f"  mend the name in {script}, or search another one\n"
+        f"  if {script} reads {it} only for some values: say the same again with --no-pilot"
+    )
+
