@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     )
     from modeldir.experiment import Experiment
     from modeldir.logs import Log, set_logger
+    from modeldir.loop import Trial
     from modeldir.metrics import RunningAverage, save_metrics
     from modeldir.params import Params
     from modeldir.run import Run, start
-    from modeldir.search import Search, Trial
+    from modeldir.search import Search
 
 _HOMES = {
     "checkpoints": ("load_checkpoint", "save_checkpoint"),
@@ -53,10 +54,11 @@ _HOMES = {
     ),
     "experiment": ("Experiment",),
     "logs": ("Log", "set_logger"),
+    "loop": ("Trial",),
     "metrics": ("RunningAverage", "save_metrics"),
     "params": ("Params",),
     "run": ("Run", "start"),
-    "search": ("Search", "Trial"),
+    "search": ("Search",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -21,7 +21,7 @@ from modeldir import files, processes, provenance
 from modeldir.errors import FolderBusy
 
 FORMAT = 1
-"""Of run files. A reader meets older ones for years: new keys are added, old ones keep their meaning."""
+"""Of run files. Readers meet older ones for years: keys are added, none changes its meaning."""
 
 WAITING = "waiting"
 RUNNING = "running"
@@ -81,7 +81,7 @@ def numbers(names: list[str], script: str = "") -> list[int]:
 
 
 def latest(folder: Path, script: str = "", names: list[str] | None = None) -> Attempt | None:
-    """The highest attempt of a script in a folder. A broken run file is an attempt without an end."""
+    """The highest attempt of a script in a folder. A broken run file has no end."""
     found = numbers(_names(folder) if names is None else names, script)
     return read(folder, found[-1], script) if found else None
 

@@ -4,9 +4,9 @@ All of modeldir's own errors are one tree, so that a caller can catch as much or
 wants:
 
     ModeldirError
-     ├── ParamsError            a params file, or a value in it, cannot be used   (also a ValueError)
-     ├── MetricsError           a metric or a metrics file cannot be used         (also a ValueError)
-     ├── SpaceError             a domain or a whole search space makes no sense   (also a ValueError)
+     ├── ParamsError            a params file, or a value in it, cannot be used  (also a ValueError)
+     ├── MetricsError           a metric or a metrics file cannot be used        (also a ValueError)
+     ├── SpaceError             a domain or a whole search space makes no sense  (also a ValueError)
      ├── FolderError            a folder is not what the command needs
      │    └── FolderBusy        another live run holds the folder
      ├── SearchError            a plan cannot be searched, or must not go on
@@ -86,18 +86,18 @@ class CheckpointError(ModeldirError):
     """Weights are not there, or cannot be read or written."""
 
 
-class TrialPruned(Exception):  # noqa: N818 - it is a signal, as StopIteration is
+class TrialPruned(Exception):
     """Raised by `run.log` when a trial should stop early; `with modeldir.start(...)` records it."""
 
 
 def listed(
     head: str, problems: Iterable[tuple[str, str | None]], state: str = "Nothing was started."
 ) -> str:
-    """One message for many problems: a head line, each problem with its hint, the state of the world.
+    """One message for many problems: a head line, each problem with its hint, how things stand.
 
-    >>> print(listed("search.json cannot be searched:", [("lr: no such domain", "use [0.1, 0.01]")]))
+    >>> print(listed("search.json cannot be searched:", [("lr: no domain", "use [0.1, 0.01]")]))
     search.json cannot be searched:
-      lr: no such domain
+      lr: no domain
         use [0.1, 0.01]
     Nothing was started.
     """

@@ -41,7 +41,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Scores:
-    """The metrics of an experiment, by split and weights; `problems` are files that cannot be read."""
+    """The metrics of an experiment, by split and weights; `problems` are unreadable files."""
 
     best: Mapping[str, float] = field(default_factory=dict)
     last: Mapping[str, float] = field(default_factory=dict)
@@ -133,7 +133,7 @@ def is_search(folder: Path) -> bool:
 
 
 def is_touched(names: list[str]) -> bool:
-    """Whether a folder's names say that something ran there: metrics, weights, a log, a run file."""
+    """Whether the names in a folder say that something ran there: metrics, weights, a log."""
     return any(
         name.endswith((".log", *_WEIGHTS))
         or name == metrics.METRICS_LINES
@@ -198,7 +198,7 @@ def _without_end(attempt: attempts.Attempt, started: str | None) -> Status:
 
 
 def scores(folder: Path) -> Scores:
-    """The metrics in a folder, by split and weights. A broken file becomes a problem, not an error."""
+    """The metrics in a folder, by split and weights. A broken file is a problem, no error."""
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:

@@ -26,9 +26,9 @@ _LONGEST = 300
 
 
 def last_line(output: bytes) -> str | None:
-    """The line to show for a failed run: the last traceback's exception, else the last line printed.
+    r"""The line to show for a failed run: the last traceback's exception, else the last line.
 
-    >>> last_line(b'Traceback (most recent call last):\\n  File "train.py", line 1\\nKeyError: 1\\n')
+    >>> last_line(b'Traceback (most recent call last):\n  File "t.py", line 1\nKeyError: 1\n')
     'KeyError: 1'
     """
     lines = _plain_lines(output)

@@ -155,7 +155,7 @@ def _publish_without_links(name: str, data: bytes) -> bool:
 
 
 def _temporary_beside(path: str) -> str:
-    """A name in the same folder that nobody else uses. Short, however long the file's own name is."""
+    """A name in the same folder that nobody else uses; short, however long the file's own is."""
     return os.path.join(os.path.dirname(path), f".tmp-{os.getpid()}-{os.urandom(6).hex()}")
 
 
@@ -165,7 +165,9 @@ def is_temporary(name: str) -> bool:
 
 
 def _write_new(path: str, data: bytes, *, durable: bool) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
+    )
     try:
         view = memoryview(data)
         while view:

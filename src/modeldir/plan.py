@@ -314,7 +314,8 @@ def _only_submits(program: str) -> str:
     return (
         f"{program} only submits a job and returns: each trial would look completed at once.\n"
         "Let the jobs be workers, which run trials one after another:\n"
-        f"  modeldir search DIR --on command --submit '{program} ... {{worker}}' -- python train.py\n"
+        f"  modeldir search DIR --on command --submit '{program} ... {{worker}}' "
+        "-- python train.py\n"
         "Nothing was started."
     )
 

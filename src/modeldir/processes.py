@@ -23,7 +23,7 @@ LINUX = sys.platform.startswith("linux")
 
 @dataclass(frozen=True)
 class Process:
-    """One process of one boot of one host. `started` is in clock ticks since boot (proc(5), stat)."""
+    """One process of one boot of one host. `started`: clock ticks since boot (proc(5), stat)."""
 
     host: str
     machine: str
@@ -103,7 +103,7 @@ def _pid_namespace() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """The start of a process in ticks since boot; None if it is dead, a zombie or not ours to see."""
+    """The start of a process in ticks since boot; None if it is dead, a zombie or unseen."""
     if not LINUX:
         return _started_elsewhere(pid)
     try:

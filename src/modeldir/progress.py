@@ -131,7 +131,7 @@ class Live:
 
         self._view().console.print(Text(text), soft_wrap=True)
 
-    def started(self, trial: Shown) -> None:
+    def started(self, trial: Shown) -> None:  # noqa: ARG002 - the next tick shows it
         self._view()
 
     def ended(self, trial: Shown, status: str, words: str) -> None:

@@ -98,7 +98,7 @@ def _text(path: Path) -> str:
 
 
 def packages(prefix: str = sys.prefix) -> dict[str, str]:
-    """The packages installed under an environment's prefix, name to version, by its folder names."""
+    """The packages installed in an environment, name to version, by its folders' names."""
     found: dict[str, str] = {}
     for folder in _site_packages(prefix):
         with contextlib.suppress(OSError):

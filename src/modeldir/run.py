@@ -29,7 +29,7 @@ _DEVELOPMENT = ("eval", "val", "dev")
 _OTHERS = ("train", "test")
 
 
-def start(
+def start(  # noqa: PLR0913 - each is something that a script may want to say
     model_dir: str | os.PathLike[str],
     *,
     maximize: str | None = None,
@@ -59,13 +59,17 @@ def start(
     return Run(Path(model_dir), ranked, resume=resume, log=log, level=level)
 
 
-def _ranked(maximize: str | None, minimize: str | None) -> tuple[str, str] | None:
+def _ranked(maximize: str | None, minimize: str | None) -> tuple[str, metrics.Direction] | None:
     if maximize and minimize:
         raise MetricsError("give maximize or minimize, not both")
-    if maximize or minimize:
-        return (maximize or minimize or "", "maximize" if maximize else "minimize")
+    if maximize:
+        return maximize, "maximize"
+    if minimize:
+        return minimize, "minimize"
     direction, _, name = os.environ.get(METRIC_VARIABLE, "").partition(":")
-    return (name, direction) if name else None
+    if not name:
+        return None
+    return name, "minimize" if direction == "minimize" else "maximize"
 
 
 class Run:
@@ -74,7 +78,7 @@ class Run:
     def __init__(
         self,
         model_dir: Path,
-        ranked: tuple[str, str] | None,
+        ranked: tuple[str, metrics.Direction] | None,
         *,
         resume: bool | None,
         log: str,
@@ -90,7 +94,7 @@ class Run:
         self.params = params.Params(file)
         self._owned: attempts.Attempt | None = None
         held = attempts.held(model_dir)
-        self.resumes = _resumes(resume, held)
+        self.resumes = _resumes(held, wanted=resume)
         self.attempt = held or self._begin()
         self._log: Log | None = None if self._quiet else set_logger(model_dir / log, level=level)
         self._lines: int | None = None
@@ -107,9 +111,7 @@ class Run:
             if self._owned is not None:
                 if not self.resumes:
                     # What this very process made before it came here is its own.
-                    attempts.set_aside(
-                        self.model_dir, number, younger_than_ns=_process_began_ns()
-                    )
+                    attempts.set_aside(self.model_dir, number, younger_than_ns=_process_began_ns())
                 return number
         raise FolderBusy(f"{self.model_dir}: other runs keep starting in this folder")
 
@@ -122,10 +124,8 @@ class Run:
 
     # -- Metrics -----------------------------------------------------------------------------------
 
-    def log(
-        self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any
-    ) -> bool:
-        """Record development metrics at a step (an epoch, usually); true when they are the best yet.
+    def log(self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any) -> bool:
+        """Record development metrics at a step (an epoch, usually); true if they are the best yet.
 
         A line is added to `metrics.jsonl`; `metrics_eval_last_weights.json` is replaced, and so is
         `metrics_eval_best_weights.json` at a new best. Names may carry a split: `val/accuracy` is
@@ -170,7 +170,9 @@ class Run:
         value = development.get(name)
         if value is None:
             known = ", ".join(sorted(development))
-            raise MetricsError(f"the metric to {direction} is {name!r}, but only {known} was logged")
+            raise MetricsError(
+                f"the metric to {direction} is {name!r}, but only {known} was logged"
+            )
         if self._best is not None and not metrics.better(value, self._best, direction):
             return False
         self._best = value
@@ -262,7 +264,7 @@ def _development(numbers: Mapping[str, float]) -> dict[str, float]:
     return found
 
 
-def _resumes(wanted: bool | None, held: int | None) -> bool:
+def _resumes(held: int | None, *, wanted: bool | None) -> bool:
     if wanted is not None:
         return wanted
     return held is not None and os.environ.get(attempts.RESUME_VARIABLE) == "1"

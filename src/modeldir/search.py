@@ -15,11 +15,9 @@ import os
 import shlex
 import sys
 import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from modeldir import (
@@ -30,16 +28,16 @@ from modeldir import (
     metrics,
     params,
     plan,
-    processes,
     provenance,
     samplers,
     space,
 )
-from modeldir.errors import FolderBusy, SearchError, TrialPruned
+from modeldir.errors import SearchError, listed
+from modeldir.loop import Trial
 from modeldir.trials import HOME, TrialRecord, Trials, check_names
 
 if TYPE_CHECKING:
-    from modeldir.worker import Outcome
+    from modeldir.summary import Outcome
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Search:
         ParamsError: when the base or the plan cannot be read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the keys of a plan
         self,
         path: str | os.PathLike[str],
         space: Mapping[str, Any] | None = None,
@@ -117,6 +115,8 @@ class Search:
         self.trials = Trials(self.path, tuple(self.plan.space.domains))
         self._told: set[int] = set()  # trials of this base and space
         self._code: tuple[float, str | None] | None = None
+        self._numbered = False
+        self._asked: set[int] | None = None
 
     def __repr__(self) -> str:
         return f"Search({str(self.path)!r})"
@@ -135,7 +135,7 @@ class Search:
         self._tell_sampler()
         news = [f"plan: {change}" for change in self.changes]
         news += self._check_base()
-        self._numbered = check_names(self.path, self.trials, space.names_fit(self.plan.space))
+        self._numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
         if command is not None:
             plan.check_command(command, self._example(), self.working_folder())
             before = self.plan.written.get("command")
@@ -145,7 +145,7 @@ class Search:
         return news
 
     def _check_base(self) -> list[str]:
-        """A changed base stops the search: trials of two bases cannot be compared by their names."""
+        """A changed base stops the search: by their names, trials of two bases look comparable."""
         newest = max(self.trials, key=lambda record: record.number, default=None)
         if newest is None or self._of_this_base(newest):
             return []
@@ -158,15 +158,15 @@ class Search:
         if self._rebase:
             words = "; ".join(problem for problem, _ in changed)
             return [f"base changed ({words}); new trials use the new one"]
-        from modeldir.errors import listed  # noqa: PLC0415 - on the way to an error
-
         raise SearchError(
             listed(
                 f"{self.path}: the base hyperparameters changed since its trials were made:",
                 changed,
-                state=f"To go on with the new base beside the old trials: modeldir search {self.path} "
-                f"--rebase\nTo keep them apart: modeldir new {self.path}_2 --from {self.path}, and "
-                "search there\nNothing was started.",
+                state="To go on with the new base beside the old trials:\n"
+                f"  modeldir search {self.path} --rebase\n"
+                "To keep them apart, search in a folder of its own:\n"
+                f"  modeldir new {self.path}_2 --from {self.path}\n"
+                "Nothing was started.",
             )
         )
 
@@ -204,9 +204,7 @@ class Search:
         model_dir = _as_typed(self.trials.path(trial), self.working_folder())
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
 
-    def look_ahead(
-        self, command: str
-    ) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
+    def look_ahead(self, command: str) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
         """The trials that would be made, as (name, point, command); makes nothing.
 
         The sampler has then been asked: this object is of no use for a search any more.
@@ -219,7 +217,7 @@ class Search:
         self._tell_sampler()
         self._check_base()
         plan.check_command(command, self._example(), self.working_folder())
-        numbered = check_names(self.path, self.trials, space.names_fit(self.plan.space))
+        numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
         number = self.trials.next_number()
         found: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = []
         while not self._enough(len(found)) and (point := self._sampler.ask(number)) is not None:
@@ -255,9 +253,9 @@ class Search:
     def _reload_if_grown(self) -> None:
         """A plan may grow while workers run: theirs is read again when the file changed."""
         if _state(self.path / plan.FILE) != self._read_from:
-            numbered, code = self._numbered, self._code
+            numbered, code, asked = self._numbered, self._code, self._asked
             self._load({})
-            self._numbered, self._code = numbered, code
+            self._numbered, self._code, self._asked = numbered, code, asked
 
     def _again(self, busy: frozenset[int]) -> TrialRecord | None:
         for record in self.trials.unfinished():
@@ -327,8 +325,6 @@ class Search:
             self._told.add(record.number)
             self._sampler.tell(samplers.Observation(record.number, point, "known", None))
 
-    _numbered = False
-
     # -- Results -----------------------------------------------------------------------------------
 
     def metric(self) -> tuple[str, metrics.Direction] | None:
@@ -353,26 +349,23 @@ class Search:
                 self._write()
         return chosen
 
-    def scored(self) -> list[tuple[TrialRecord, float]]:
-        """The trials that may be ranked, with the metric's value at their best weights."""
-        chosen = self.metric()
-        found = []
-        for record in self.trials if chosen else ():
-            if self.trials.status(record).state in {attempts.COMPLETED, attempts.UNRECORDED}:
-                value = experiment.scores(self.trials.path(record)).development.get(chosen[0])
-                if value is not None and value == value:  # noqa: PLR0124 - not NaN
-                    found.append((record, value))
-        return found
-
     def best(self) -> Best | None:
         """The best completed trial by the development metric; None before there is one."""
         self.trials.refresh()
         self.trials.adopt()
         chosen = self.metric()
+        if chosen is None:
+            return None
+        name, direction = chosen
         best: Best | None = None
-        for record, value in self.scored() if chosen else ():
-            if best is None or metrics.better(value, best.value, chosen[1]):
-                best = Best(self.trials.path(record), chosen[0], value)
+        for record in self.trials:
+            path = self.trials.path(record)
+            if self.trials.status(record).state in {attempts.COMPLETED, attempts.UNRECORDED}:
+                value = experiment.scores(path).development.get(name)
+                if value is not None and metrics.better(
+                    value, best.value if best else None, direction
+                ):
+                    best = Best(path, name, value)
         return best
 
     # -- From Python -------------------------------------------------------------------------------
@@ -395,14 +388,14 @@ class Search:
 
     def ask(self) -> Trial | None:
         """The next trial of the loop in Python, not yet begun; None when the search is over."""
-        if not hasattr(self, "_asked"):
+        if self._asked is None:
             self.prepare()
-            self._asked: set[int] = set()
+            self._asked = set()
         record = self.next_trial(frozenset(self._asked))
         if record is None:
             return None
         self._asked.add(record.number)
-        return Trial(self, record)
+        return Trial(record, self.trials.path(record), self.plan.metric, self.code())
 
     def tell(self, trial: Trial, values: Mapping[str, float]) -> None:
         """Record a trial's development metrics and its completion, for loops of one's own."""
@@ -413,98 +406,6 @@ class Search:
         while (trial := self.ask()) is not None:
             yield trial
         self.settle_metric()
-
-
-class Trial:
-    """One trial of the loop in Python: `with trial:` runs it in this process.
-
-    `params` are its hyperparameters, `model_dir` is its folder. A failure or a prune in the body is
-    recorded, told with its traceback, and the loop goes on.
-    """
-
-    def __init__(self, search: Search, record: TrialRecord) -> None:
-        self.number = record.number
-        self.name = record.name
-        self.point = dict(record.point)
-        self.model_dir = search.trials.path(record)
-        self.params = params.Params(experiment.params_file(self.model_dir) or {})
-        self.status: str | None = None
-        self._search = search
-        self._attempt: attempts.Attempt | None = None
-        self._environment: dict[str, str | None] = {}
-
-    def __repr__(self) -> str:
-        return f"Trial({str(self.model_dir)!r})"
-
-    def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
-        me = processes.process()
-        facts = {
-            "command": list(sys.orig_argv),
-            "cwd": str(Path.cwd()),
-            "supervisor": None,
-            "process": me.to_json() if me else None,
-            "code": self._search.code(),
-            "commit": provenance.git_commit(Path.cwd()),
-            **provenance.interpreter(),
-        }
-        number = attempts.refuse_if_live(self.model_dir)
-        self._attempt = attempts.begin(self.model_dir, number, facts)
-        if self._attempt is None:
-            raise FolderBusy(f"{self.model_dir}: another run has just started there")
-        attempts.set_aside(self.model_dir, number)
-        self._began = time.monotonic()
-        self._set(attempts.variables(self._attempt, resumes=False))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        self._set(self._environment)
-        end = self._end(error)
-        self.status = end["status"]
-        finished = {
-            **end,
-            "ended": provenance.utc_now(),
-            "duration": round(time.monotonic() - self._began, 3),
-        }
-        attempts.rewrite(self._attempt, finished, durable=True)
-        if isinstance(error, Exception) and not isinstance(error, TrialPruned):
-            traceback.print_exception(kind, error, trace)
-            return True
-        return isinstance(error, TrialPruned)
-
-    def _end(self, error: BaseException | None) -> dict[str, Any]:
-        told = [
-            event
-            for event in attempts.events(self.model_dir, self._attempt.number)
-            if event.get("event") == "end"
-        ]
-        if error is None and told:  # `start` in the body has caught a prune itself
-            return {k: v for k, v in told[-1].items() if k not in {"attempt", "event", "time"}}
-        from modeldir.run import end_of  # noqa: PLC0415 - only for the loop in Python
-
-        end = end_of(error)
-        wanted = self._search.plan.metric
-        if end["status"] == attempts.COMPLETED and wanted is not None:
-            values = experiment.scores(self.model_dir).development
-            if wanted[0] not in values:
-                reason = f"it ended well but wrote no {wanted[0]!r}"
-                return {"status": attempts.FAILED, "failure": failures.NO_METRIC,
-                        "reason": reason, "last_line": reason}  # fmt: skip
-        return end
-
-    def _set(self, variables: Mapping[str, str | None]) -> None:
-        """Put variables into the environment, noting what they replace."""
-        replaced = {name: os.environ.get(name) for name in variables}
-        for name, value in variables.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        self._environment = replaced
 
 
 def _with_point(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:

@@ -166,12 +166,12 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
     signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        ready, _, _ = select.select([channel, wake], [], [])
+        ready, _, _ = select.select([channel.fileno(), wake], [], [])
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 512)
             _reap(reports)
-        if channel in ready:
+        if channel.fileno() in ready:
             try:
                 (size,) = _SIZE.unpack(_receive(channel, _SIZE.size))
                 start = Start.from_json(_receive(channel, size))

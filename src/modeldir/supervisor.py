@@ -31,13 +31,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from modeldir import attempts, failures, files, metrics, processes, provenance
+from modeldir import attempts, files, processes, provenance, verdict
 
-CONSOLE = "console.log"
+
+def console_file(script: str = "") -> str:
+    """The name of the file that holds a command's output; `script` is empty for the training.
+
+    >>> console_file(), console_file("evaluate")
+    ('console.log', 'evaluate.console.log')
+    """
+    return f"{script}.console.log" if script else "console.log"
+
+
 _GRACE = 10.0
 """Seconds between TERM and KILL: a training may want to save its weights."""
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
-_TAIL = 65536
 _STDERR = 2
 
 
@@ -84,7 +92,7 @@ def supervise(start: Start, reports: int, lifeline: int) -> NoReturn:
         _detach(keep=(reports, lifeline))
         code = _Attempt(start, reports, lifeline).run()
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
-        with contextlib.suppress(OSError), open(os.path.join(start.folder, CONSOLE), "a") as file:
+        with contextlib.suppress(OSError), open(_console(start), "a") as file:
             file.write("modeldir: the supervisor failed:\n")
             traceback.print_exc(file=file)
     finally:
@@ -114,7 +122,7 @@ class _Attempt:
         self.start = start
         self.folder = Path(start.folder)
         self.reports, self.lifeline = reports, lifeline
-        self.record: attempts.Attempt | None = None
+        self.record: attempts.Attempt
         self.intent: dict[str, Any] | None = None
         self.began = time.monotonic()
         self.kill_at: float | None = None
@@ -122,10 +130,9 @@ class _Attempt:
         for descriptor in (self.wake, wake_end):
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGQUIT):
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             signal.signal(number, lambda *_: None)  # all is done in the loop, woken by the pipe
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def run(self) -> int:
         gate, opener = os.pipe()
@@ -135,12 +142,14 @@ class _Attempt:
             _become_command(self.start, gate)
         os.close(gate)
         self.child = child
-        if not self._claim():
+        record = self._claim()
+        if record is None:
             os.close(opener)  # the child sees the end of file and leaves
             os.waitpid(child, 0)
             self._report("taken")
             return 0
-        self.noted = _metric_files(self.folder)
+        self.record = record
+        self.stale = verdict.metric_files(self.folder)
         told = attempts.variables(self.record, resumes=self.start.resumes)
         told.update(self.start.variables)
         self._report("started")
@@ -148,12 +157,12 @@ class _Attempt:
             pipe.write(json.dumps(told).encode())
         status, usage = self._wait()
         self._end_descendants()
-        self._finish(self._end(status), usage)
+        self._finish(verdict.verdict(self._evidence(status)), usage)
         return 0
 
     # -- Beginning ---------------------------------------------------------------------------------
 
-    def _claim(self) -> bool:
+    def _claim(self) -> attempts.Attempt | None:
         me, child = processes.process(), processes.process(self.child)
         facts = {
             **self.start.facts,
@@ -165,22 +174,22 @@ class _Attempt:
             "process": None,
             "resumes": self.start.resumes,
         }
-        clean = self.start.resumes or bool(self.start.script) or not attempts.needs_setting_aside(
-            self.folder
+        clean = (
+            self.start.resumes
+            or bool(self.start.script)
+            or not attempts.needs_setting_aside(self.folder)
         )
         process = {"process": child.to_json() if child else None}
-        self.record = attempts.begin(
+        record = attempts.begin(
             self.folder,
             self.start.number,
             {**facts, **process} if clean else facts,
             self.start.script,
         )
-        if self.record is None:
-            return False
-        if not clean:
-            attempts.set_aside(self.folder, self.start.number)
-            self.record = attempts.rewrite(self.record, process)
-        return True
+        if record is None or clean:
+            return record
+        attempts.set_aside(self.folder, self.start.number)
+        return attempts.rewrite(record, process)
 
     # -- Waiting -----------------------------------------------------------------------------------
 
@@ -190,8 +199,8 @@ class _Attempt:
         while True:
             ready, _, _ = select.select(watched, [], [], self._patience())
             for number in self._signals() if self.wake in ready else ():
-                if number == signal.SIGTERM:
-                    self._stop("interrupted", "asked to stop")
+                if number in (signal.SIGINT, signal.SIGTERM):  # passed on as they are
+                    self._stop("interrupted", "asked to stop", number)
                 elif number == signal.SIGQUIT:
                     self._stop("interrupted", "asked to stop at once", signal.SIGKILL)
             if self.lifeline in ready:
@@ -220,7 +229,7 @@ class _Attempt:
             _signal_group(self.child, signal.SIGKILL)
 
     def _stop(self, intent: str, reason: str, number: int = signal.SIGTERM) -> None:
-        """Write down why, then signal: whatever exit code follows, the intent decides the status."""
+        """Write down why, then signal: whatever exit code follows, the intent decides."""
         if self.intent is None:
             self.intent = {"intent": intent, "reason": reason, "at": provenance.utc_now()}
             with contextlib.suppress(OSError):  # a full disk must not keep a trial alive
@@ -260,72 +269,17 @@ class _Attempt:
             select.select([self.wake], [], [], 0.02)
             self._signals()
 
-    def _end(self, status: int) -> dict[str, Any]:
-        code = os.waitstatus_to_exitcode(status)
-        facts: dict[str, Any] = {
-            "exit_code": code if code >= 0 else None,
-            "signal": signal.Signals(-code).name if code < 0 else None,
-        }
-        return {**facts, **self._verdict(code)}
-
-    def _verdict(self, code: int) -> dict[str, Any]:
-        """The status, by intent first, then by what the script told, then by its exit code."""
-        if self.intent is not None:
-            return _by_intent(self.intent)
-        told = self._told()
-        if told.get("status") == attempts.PRUNED and code == 0:
-            return {"status": attempts.PRUNED, "reason": told.get("reason")}
-        if code == 0:
-            return self._completed()
-        if -code in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) or (
-            told.get("status") == attempts.INTERRUPTED
-        ):
-            return {"status": attempts.INTERRUPTED, "reason": _died(code)}
-        line = failures.last_line(files.tail(self.folder / CONSOLE, _TAIL))
-        killed = code == -signal.SIGKILL
-        return {
-            "status": attempts.FAILED,
-            "failure": failures.KILLED if killed else failures.failure_class(line),
-            "reason": _died(code),
-            "last_line": line,
-        }
-
-    def _completed(self) -> dict[str, Any]:
-        """Exit 0; where a metric is needed it must be there, be fresh, and be a number."""
-        self._read_printed()
-        if self.start.metric is None or self.start.script:
-            return {"status": attempts.COMPLETED}
-        name, _ = self.start.metric
-        fresh = _fresh_metrics(self.folder, {} if self.start.resumes else self.noted)
-        value = fresh.get(name)
-        if value is None:
-            found = ", ".join(sorted(fresh)) or "none"
-            reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
-            return {"status": attempts.FAILED, "failure": failures.NO_METRIC, "reason": reason,
-                    "last_line": reason}  # fmt: skip
-        if value != value:  # noqa: PLR0124 - NaN is the value that is not itself
-            reason = f"{name} is NaN"
-            return {"status": attempts.FAILED, "failure": failures.NAN, "reason": reason,
-                    "last_line": reason}  # fmt: skip
-        return {"status": attempts.COMPLETED}
-
-    def _read_printed(self) -> None:
-        """Take metrics from printed lines, for scripts that only print: the last of each counts."""
-        if self.start.read is None:
-            return
-        found: dict[str, float] = {}
-        data = files.read_bytes(self.folder / CONSOLE) or b""
-        for line in data.decode("utf-8", "replace").replace("\r", "\n").splitlines():
-            found.update(metrics.parse_line(self.start.read, line))
-        if found:
-            metrics.save_metrics(found, self.folder / metrics.EVAL_LAST)
-
-    def _told(self) -> dict[str, Any]:
-        """What the script itself said of its end, through `Run`."""
-        for event in reversed(attempts.events(self.folder, self.start.number)):
-            if event.get("event") == "end":
-                return event
-        return {}
+    def _evidence(self, status: int) -> verdict.Evidence:
+        return verdict.Evidence(
+            folder=self.folder,
+            number=self.start.number,
+            console=Path(_console(self.start)),
+            code=os.waitstatus_to_exitcode(status),
+            intent=self.intent,
+            metric=None if self.start.script else self.start.metric,
+            stale={} if self.start.resumes else self.stale,
+            read=self.start.read,
+        )
 
     def _finish(self, end: dict[str, Any], usage: Any) -> None:
         """Record the end. Insists while the disk is full: nothing finished may be lost."""
@@ -356,21 +310,13 @@ class _Attempt:
             os.write(self.reports, f"{what} {os.getpid()}\n".encode())
 
 
-def _by_intent(intent: Mapping[str, Any]) -> dict[str, Any]:
-    if intent["intent"] == "time-limit":
-        return {"status": attempts.FAILED, "failure": failures.TIME_LIMIT,
-                "reason": intent["reason"], "last_line": intent["reason"]}  # fmt: skip
-    status = attempts.PRUNED if intent["intent"] == "pruned" else attempts.INTERRUPTED
-    return {"status": status, "reason": intent["reason"]}
-
-
-def _died(code: int) -> str:
-    return f"died by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
 def _signal_group(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
+
+
+def _console(start: Start) -> str:
+    return os.path.join(start.folder, console_file(start.script))
 
 
 def _script(command: tuple[str, ...]) -> str | None:
@@ -379,29 +325,6 @@ def _script(command: tuple[str, ...]) -> str | None:
         if word.endswith((".py", ".sh")):
             return os.path.basename(word)
     return None
-
-
-def _metric_files(folder: Path) -> dict[str, tuple[int, int, int]]:
-    """The metric files in a folder, each with what changes when it is written."""
-    noted = {}
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if metrics.classify(entry.name) is not None:
-                status = entry.stat()
-                noted[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return noted
-
-
-def _fresh_metrics(folder: Path, noted: Mapping[str, tuple[int, int, int]]) -> dict[str, float]:
-    """The development metrics in files that are new or changed since they were noted."""
-    found: dict[str, float] = {}
-    for name, state in _metric_files(folder).items():
-        kind = metrics.classify(name)
-        if kind is not None and kind.split == "eval" and noted.get(name) != state:
-            with contextlib.suppress(metrics.MetricsError):
-                values = metrics.read_metrics(folder / name)
-                found = {**found, **values} if kind.which == "best" else {**values, **found}
-    return found
 
 
 # -- The child -------------------------------------------------------------------------------------
@@ -416,13 +339,15 @@ def _become_command(start: Start, gate: int) -> NoReturn:
         told = _wait_at(gate)
         if not told:
             os._exit(0)
-        _take_descriptors(start.folder)
+        _take_descriptors(_console(start))
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ,
                        signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):  # fmt: skip
             signal.signal(number, signal.SIG_DFL)
         os.chdir(start.cwd)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **json.loads(told)}
-        os.execvpe(start.command[0], start.command, environment)
+        os.execvpe(  # noqa: S606 - a shell would only be one more process
+            start.command[0], start.command, environment
+        )
     except BaseException as error:  # noqa: BLE001 - in the forked child nothing may unwind further
         words = f"modeldir: cannot start {start.command[0]!r}: {error}\n"
         os.write(2, words.encode(errors="replace"))
@@ -437,11 +362,9 @@ def _wait_at(gate: int) -> bytes:
     return b"".join(pieces)
 
 
-def _take_descriptors(folder: str) -> None:
+def _take_descriptors(output: str) -> None:
     nowhere = os.open(os.devnull, os.O_RDONLY)
-    console = os.open(
-        os.path.join(folder, CONSOLE), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
-    )
+    console = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     os.dup2(nowhere, 0)
     os.dup2(console, 1)
     os.dup2(console, 2)

@@ -28,7 +28,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial: its number, its folder's name, the searched point, all hyperparameters, their hash."""
+    """A trial: its number, its folder's name, the searched point, all values and their hash."""
 
     number: int
     name: str
@@ -141,7 +141,7 @@ class Trials:
         """The lowest number that was never used, as far as is known."""
         return self._highest + 1
 
-    def claim(
+    def claim(  # noqa: PLR0913 - what a trial is
         self,
         point: Mapping[str, Any],
         hyperparameters: Mapping[str, Any],
@@ -196,7 +196,7 @@ class Trials:
         return name
 
     def _make_folder(self, record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
-        """The folder of a claimed trial, with `params.json` and `trial.json`. Whole, or made again."""
+        """The folder of a claimed trial, whole: `params.json`, `trial.json`; made again if not."""
         folder = self.folder / record.name
         marker = self._home / f"{record.number:06d}.made"
         if claim is None and marker.exists():
@@ -254,7 +254,7 @@ class Trials:
         self._final.pop(record.number, None)
 
 
-def check_names(folder: Path, trials: Trials, fits: bool) -> bool:
+def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
     """Whether trials of this search are named by number: names have one form in one search.
 
     Raises:
@@ -266,7 +266,8 @@ def check_names(folder: Path, trials: Trials, fits: bool) -> bool:
             raise SearchError(
                 f"{folder}: with the new values some trial's name would be longer than 120 bytes,\n"
                 "and the trials that are there are named by their values.\n"
-                f"  modeldir new {folder}_2 --from {folder}   and search there\nNothing was started."
+                f"  modeldir new {folder}_2 --from {folder}   and search there\n"
+                "Nothing was started."
             )
         return not fits
     return forms == {True}

@@ -14,8 +14,8 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,8 @@ from modeldir import (
 from modeldir.errors import SearchError
 from modeldir.run import METRIC_VARIABLE
 from modeldir.spawner import Spawner
-from modeldir.supervisor import CONSOLE, Start
+from modeldir.summary import Outcome, summary, the_script
+from modeldir.supervisor import Start
 from modeldir.trials import HOME, TrialRecord
 
 if TYPE_CHECKING:
@@ -51,30 +52,6 @@ class _Running:
     shown: progress.Shown
     ours: bool = True
     descriptor: int | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a worker's stay ended: the trials that ended in it, by status, and why it stopped.
-
-    `problem` is set when the search stopped because of a mistake that the user should mend;
-    `stopped` when it was asked to (Ctrl-C); `elsewhere` counts trials that other workers still run.
-    """
-
-    ended: Mapping[str, int] = field(default_factory=dict)
-    failures: tuple[str, ...] = ()
-    problem: str | None = None
-    stopped: bool = False
-    elsewhere: int = 0
-
-    @property
-    def exit_code(self) -> int:
-        """0 all well, 1 some trial failed, 2 wrong use, 130 interrupted."""
-        if self.problem is not None:
-            return 2
-        if self.stopped:
-            return 130
-        return 1 if self.ended.get(attempts.FAILED) else 0
 
 
 class Worker:
@@ -180,9 +157,7 @@ class Worker:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _start_of(
-        self, record: TrialRecord, folder: Path, last: attempts.Attempt | None
-    ) -> Start:
+    def _start_of(self, record: TrialRecord, folder: Path, last: attempts.Attempt | None) -> Start:
         command = self.search.command_for(record)
         resumes, extra = self._how_to_resume(folder, last)
         here = self.search.working_folder()
@@ -364,12 +339,8 @@ class Worker:
             if failed:  # it broke before it could read them: that is what the user should hear
                 self._pilot = None
                 return
-            self._problem = _never_read(sorted(unread), read, self._script())
+            self._problem = _never_read(sorted(unread), read, the_script(self.search.plan.command))
             self._signal_all(signal.SIGTERM)
-
-    def _script(self) -> str:
-        words = (self.search.plan.command or "").split()
-        return next((word for word in words if word.endswith(".py")), "the script")
 
     # -- Stopping ----------------------------------------------------------------------------------
 
@@ -421,12 +392,14 @@ class Worker:
     # -- Telling -----------------------------------------------------------------------------------
 
     def _outcome(self) -> Outcome:
-        elsewhere = self._running_elsewhere()
-        failures = tuple(self._failure_lines())
         outcome = Outcome(
-            dict(self._ended), failures, self._problem, self._interrupts > 0, elsewhere
+            dict(self._ended),
+            tuple(record.name for record in self._failed),
+            self._problem,
+            stopped=self._interrupts > 0,
+            elsewhere=self._running_elsewhere(),
         )
-        for line in self._summary(outcome):
+        for line in summary(self.search, outcome):
             self._tell(line)
         return outcome
 
@@ -434,65 +407,14 @@ class Worker:
         states = [self.search.trials.status(r).state for r in self.search.trials.unfinished()]
         return states.count(attempts.RUNNING)
 
-    def _failure_lines(self) -> Iterator[str]:
-        for record in self._failed:
-            status = self.search.trials.status(record)
-            folder = self.search.trials.path(record)
-            yield f"  {record.name} failed ({status.failure}): {status.last_line or status.reason}"
-            yield f"    {folder / CONSOLE}"
-
-    def _summary(self, outcome: Outcome) -> list[str]:
-        """The end of a search: what happened, what failed and why, what is best, what to type."""
-        path = self.search.path
-        lines = [_counted(outcome.ended) or self._nothing_left(), *outcome.failures]
-        if outcome.elsewhere:
-            lines.append(f"{outcome.elsewhere} running in other workers")
-        best = self.search.best()
-        if best is not None:
-            lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}")
-        lines += self._suspicion()
-        if outcome.problem:
-            lines.append(outcome.problem)
-        elif outcome.stopped:
-            lines.append(f"next: modeldir search {path}   goes on where this stopped")
-        else:
-            lines.append(f"next: modeldir synthesize {path}")
-        return lines
-
-    def _nothing_left(self) -> str:
-        """What stands in for the counts when nothing ran: what is there, and why it was left."""
-        states: dict[str, int] = {}
-        for record in self.search.trials:
-            state = self.search.trials.status(record).state
-            states[state] = states.get(state, 0) + 1
-        if not states:
-            return "no trials"
-        left = f"nothing left to run: {_counted(states)}"
-        if states.get(attempts.FAILED):
-            left += "\n  failed trials run again when the code has changed"
-        return left
-
-    def _suspicion(self) -> list[str]:
-        """Identical metrics at different values: the script may not use what the search varies."""
-        seen = [
-            tuple(sorted(experiment.scores(self.search.trials.path(record)).development.items()))
-            for record in self.search.trials
-            if self.search.trials.status(record).state == attempts.COMPLETED
-        ]
-        if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
-            return []
-        names = ", ".join(self.search.plan.space.domains)
-        return [
-            f"note: all {len(seen)} completed trials have the same metrics: "
-            f"does {self._script()} use {names}?"
-        ]
-
     def _open_log(self) -> None:
         """Our own log of what happened: `search.log`, or one by our name while another has that."""
         host, pid = processes.host(), os.getpid()
         for name in ("search.log", f"{HOME}/search.{host}.{pid}.log"):
             with contextlib.suppress(OSError):
-                log = os.open(self.search.path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+                log = os.open(
+                    self.search.path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
+                )
                 if files.hold(log):
                     self._log = log
                     self._note(f"worker {pid} on {host}: {self.jobs} slots")
@@ -507,11 +429,6 @@ class Worker:
         if self._log is not None:
             with contextlib.suppress(OSError):  # a full disk must not end a search
                 os.write(self._log, f"{provenance.utc_now()} {text}\n".encode(errors="replace"))
-
-
-def _counted(states: Mapping[str, int]) -> str:
-    """Counts in words: `2 completed, 1 failed`."""
-    return ", ".join(f"{states[state]} {state}" for state in sorted(states))
 
 
 def _watch(pid: int) -> int | None:
@@ -538,4 +455,3 @@ def _never_read(unread: list[str], read: frozenset[str], script: str) -> str:
         f"  mend the name in {script}, or search another one\n"
         f"  if {script} reads {it} only for some values: say the same again with --no-pilot"
     )
-

@@ -109,7 +109,7 @@ def _call(name: str, words: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `| head` has read enough
-        sys.stdout = None  # type: ignore[assignment] # or the interpreter complains as it leaves
+        sys.stdout = None  # or the interpreter complains as it leaves
         return 0
 
 

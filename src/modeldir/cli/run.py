@@ -16,7 +16,7 @@ from typing import Any
 from modeldir import __version__, attempts, experiment, files, plan, provenance
 from modeldir.errors import CommandError
 from modeldir.spawner import Spawner
-from modeldir.supervisor import CONSOLE, Start
+from modeldir.supervisor import Start, console_file
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
@@ -33,7 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on from what lies there (else an earlier attempt's files are set aside)",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="keep the output, do not show it")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="keep the output, do not show it"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -99,7 +101,7 @@ def _script_of(words: tuple[str, ...], folder: Path) -> str:
 
 def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
     """Run the attempt and show its output as it comes; returns the command's exit code."""
-    console = _Console(os.path.join(start.folder, CONSOLE), show=show)
+    console = _Console(os.path.join(start.folder, console_file(start.script)), show=show)
     interrupts = 0
     wake, wake_end = os.pipe()
     for descriptor in (wake, wake_end):
@@ -127,8 +129,9 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
 
 
 def _end(supervisor: int, interrupts: int) -> None:
-    """Ctrl-C asks the training to end; said again, it is killed."""
-    number = signal.SIGTERM if interrupts == 1 else signal.SIGQUIT
+    """Ctrl-C reaches the script as Ctrl-C; said again it is told to end, a third time killed."""
+    steps = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+    number = steps[min(interrupts, len(steps)) - 1]
     with contextlib.suppress(ProcessLookupError):
         os.kill(supervisor, number)
 

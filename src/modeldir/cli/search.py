@@ -14,7 +14,9 @@ from modeldir.search import Search
 from modeldir.table import Column, Table, to_text
 
 HELP = "Search hyperparameters: one subfolder a trial, each run by your own command."
-EXAMPLE = "modeldir search experiments/learning_rate learning_rate=0.1,0.01,0.001 -- python train.py"
+EXAMPLE = (
+    "modeldir search experiments/learning_rate learning_rate=0.1,0.01,0.001 -- python train.py"
+)
 
 _DOMAINS = """\
 domains:  learning_rate=0.1,0.01,0.001         a list
@@ -34,16 +36,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--sampler", metavar="NAME", help=" or ".join(samplers.NAMES))
     what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
     what.add_argument("--seed", type=int, metavar="N", help="of the sampler")
-    what.add_argument("--maximize", metavar="METRIC", help="rank by it (default: accuracy, f1, loss)")
+    what.add_argument(
+        "--maximize", metavar="METRIC", help="rank by it (default: accuracy, f1, loss)"
+    )
     what.add_argument("--minimize", metavar="METRIC", help="as --maximize, low is good")
-    what.add_argument("--read", metavar="LINE", help="take metrics from printed lines: 'acc: {accuracy}'")
-    what.add_argument("--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'")
+    what.add_argument(
+        "--read", metavar="LINE", help="take metrics from printed lines: 'acc: {accuracy}'"
+    )
+    what.add_argument(
+        "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
+    )
     what.add_argument("--rebase", action="store_true", help="go on although the base has changed")
     what.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
     where = parser.add_argument_group("where to run")
     where.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="trials side by side")
-    where.add_argument("--on", choices=("local", "command"), default="local", help="who runs workers")
-    where.add_argument("--submit", metavar="LINE", help="with --on command: 'sbatch job.sh {worker}'")
+    where.add_argument(
+        "--on", choices=("local", "command"), default="local", help="who runs workers"
+    )
+    where.add_argument(
+        "--submit", metavar="LINE", help="with --on command: 'sbatch job.sh {worker}'"
+    )
     where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
     where.add_argument("--dry-run", action="store_true", help="say what would be made and started")
 
@@ -72,9 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     from modeldir.progress import shown_on  # noqa: PLC0415 - nothing is shown by the ways above
     from modeldir.worker import Worker  # noqa: PLC0415
 
-    worker = Worker(
-        search, arguments.jobs, shown_on(sys.stdout), pilot=not arguments.no_pilot
-    )
+    worker = Worker(search, arguments.jobs, shown_on(sys.stdout), pilot=not arguments.no_pilot)
     return worker.run(command).exit_code
 
 
@@ -117,7 +127,11 @@ def dry_run(search: Search, command: str, jobs: int) -> str:
     again = search.waiting()
     lines = [f"{len(again)} trials that are there would run: {', '.join(again)}"] if again else []
     if found:
-        lines += [f"{len(found)} trials would be made in {search.path}:", "", *_table(columns, rows)]
+        lines += [
+            f"{len(found)} trials would be made in {search.path}:",
+            "",
+            *_table(columns, rows),
+        ]
         lines += ["", f"each by, {jobs} at a time:", f"  {shlex.join(found[0][2])}"]
     elif not again:
         lines.append(f"Nothing is left to run in {search.path}.")
@@ -146,4 +160,3 @@ def worker_command(search: Search, arguments: argparse.Namespace) -> list[str]:
     """What a job has to run to be one more worker on a search."""
     words = [sys.executable, "-m", "modeldir", "work", str(files.absolute(search.path))]
     return [*words, "-j", str(arguments.jobs), *(["--no-pilot"] if arguments.no_pilot else [])]
-

@@ -15,8 +15,12 @@ EXAMPLE = "modeldir work experiments/learning_rate -j 2"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", help="the search's folder, with search.json")
-    parser.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="trials side by side")
-    parser.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=1, metavar="N", help="trials side by side"
+    )
+    parser.add_argument(
+        "--no-pilot", action="store_true", help="do not let the first trial go alone"
+    )
     parser.add_argument(
         "--detached",
         action="store_true",

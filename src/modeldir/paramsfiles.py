@@ -1,0 +1,376 @@
+"""Params files: from bytes to plain values, and back.
+
+It knows three notations (JSON, YAML 1.2, TOML) and what a file can hold. It refuses to know what a
+hyperparameter means, or who reads it. YAML and TOML are held to what JSON has, so that any params
+file can be saved as any other; only dates, which JSON lacks, become their text.
+
+Start at `read` and `write`; `held` says what can be saved.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from modeldir import files, strictjson
+from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.strictjson import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Plain = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A file's values, and how it wrote the numbers that Python would write in another way."""
+
+    values: Plain
+    forms: dict[str, str] = field(default_factory=dict)  # {"0.001": "1e-3"}
+
+
+def read(path: str | os.PathLike[str]) -> Loaded:
+    """The content of a params file. An ending other than .yaml, .yml and .toml is read as JSON.
+
+    Raises:
+        ParamsError: with path, line and column (as far as they are known) and what was expected.
+    """
+    shown = os.fsdecode(path)
+    text = _decoded(_bytes(shown), shown)
+    if _ending(shown) in {".yaml", ".yml"}:
+        return Loaded(_as_json_has_it(_from_yaml(text, shown), shown))
+    if _ending(shown) == ".toml":
+        return Loaded(_as_json_has_it(_from_toml(text, shown), shown))
+    return Loaded(*strictjson.loads(text, shown))
+
+
+def load_file(path: str | os.PathLike[str]) -> Plain:
+    """The values of a .json, .yaml, .yml or .toml file as a plain dict.
+
+    Raises:
+        ParamsError: with path, line and column (as far as they are known) and what was expected.
+    """
+    return read(path).values
+
+
+def _ending(shown: str) -> str:
+    return os.path.splitext(shown)[1].lower()
+
+
+# -- Bytes to text ---------------------------------------------------------------------------------
+
+
+def _bytes(shown: str) -> bytes:
+    try:
+        with open(shown, "rb") as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise broken(shown, "no such file", _what_is_there(shown)) from error
+    except IsADirectoryError as error:
+        inside = os.path.join(shown, "params.json")
+        hint = f"did you mean {inside!r}?" if os.path.isfile(inside) else None
+        raise broken(shown, "expected a file, found a folder", hint) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise broken(shown, f"cannot be read: {reason}") from error
+
+
+def _what_is_there(shown: str) -> str | None:
+    folder, name = os.path.split(shown)
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        return f"there is no folder {folder!r}"
+    return did_you_mean(name, [other for other in names if not files.is_temporary(other)])
+
+
+def _decoded(data: bytes, shown: str) -> str:
+    save_again = "save it again with the encoding UTF-8"
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"} or b"\0" in data[:4]:
+        raise broken(shown, "expected UTF-8, found UTF-16 or UTF-32", save_again, 1, 1)
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        return data.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        problem = f"expected UTF-8, found the byte 0x{data[error.start]:02x}"
+        raise broken_at(before, len(before), shown, problem, save_again) from None
+
+
+# -- YAML and TOML ---------------------------------------------------------------------------------
+
+
+def _from_yaml(text: str, shown: str) -> object:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = (mark.line + 1, mark.column + 1) if mark else ()
+        raise broken(shown, *_yaml_problem(error.context, error.problem), *place) from None
+    except RecursionError:
+        raise broken(shown, TOO_DEEP) from None
+    except (YAMLError, ValueError) as error:  # ValueError: the date 2024-13-45
+        raise broken(shown, str(error).splitlines()[0]) from None
+
+
+def _yaml_problem(context: str | None, problem: str | None) -> tuple[str, str | None]:
+    """What to say about a YAML error, and the hint."""
+    said = ", ".join(part for part in (context, problem) if part)
+    if twice := re.match(r'found duplicate key "(.*?)" with value', problem or ""):
+        return f"{twice[1]!r} is given twice", "keep one of them"
+    return said, "YAML is indented with spaces" if r"'\t'" in said else None
+
+
+def _from_toml(text: str, shown: str) -> object:
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - few files are TOML
+
+        try:
+            return tomllib.loads(text)
+        except RecursionError:
+            raise broken(shown, TOO_DEEP) from None
+        except ValueError as error:
+            raise _toml_error(str(error), text, shown) from None
+    return _from_toml_by_tomlkit(text, shown)
+
+
+def _toml_error(said: str, text: str, shown: str) -> ParamsError:
+    said = said.replace("Cannot overwrite a value", "a name is given twice")
+    place = re.search(r" \(at line (\d+), column (\d+)\)$", said)
+    if place is None:
+        said = said.replace("at end of document", "the file ends here")
+        return broken_at(text, len(text.rstrip()), shown, said)
+    return broken(shown, said[: place.start()], None, int(place[1]), int(place[2]))
+
+
+def _from_toml_by_tomlkit(text: str, shown: str) -> object:
+    """For Python 3.10, whose library cannot read TOML."""
+    import tomlkit  # noqa: PLC0415 - few files are TOML
+    from tomlkit.exceptions import ParseError  # noqa: PLC0415
+
+    try:
+        return tomlkit.parse(text).unwrap()
+    except ParseError as error:
+        said = re.sub(r"\.? at line \d+ col \d+$", "", str(error))
+        raise broken(shown, said, None, error.line, error.col + 1) from None
+    except ValueError as error:
+        raise broken(shown, str(error)) from None
+    except RecursionError:
+        raise broken(shown, TOO_DEEP) from None
+
+
+def _as_json_has_it(values: object, shown: str) -> Plain:
+    if not isinstance(values, dict):
+        raise not_an_object(values, shown)
+    try:
+        kept = held(_dates_as_text(values))
+    except RecursionError:  # YAML can make a list that contains itself
+        raise broken(shown, TOO_DEEP) from None
+    for key, problem, hint in kept.problems:
+        error = broken(shown, f"{key}: {problem}", hint)
+        error.key = key
+        raise error
+    return kept.values
+
+
+def _dates_as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _dates_as_text(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(part) for part in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+# -- What a file can hold --------------------------------------------------------------------------
+
+
+def is_part(value: object) -> bool:
+    """Whether a value is a nested part: a plain dict whose keys are names.
+
+    Only the first key is looked at: a vocabulary of a million words is asked for at every read.
+    """
+    return type(value) is dict and isinstance(next(iter(value), ""), str)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a file can hold of some values, and what it cannot."""
+
+    values: Plain
+    problems: list[tuple[str, str, str | None]]  # dotted name, problem, hint
+    skipped: list[str]  # dotted names that may be left out, and were
+
+
+class _NoFormError(Exception):
+    """A value that JSON has no form for: its dotted name, the problem, a hint or None."""
+
+    def __init__(self, key: str, problem: str, hint: str | None = None) -> None:
+        super().__init__(problem)
+        self.found = (key, problem, hint)
+
+
+def held(values: Plain, prefix: str = "", may_skip: frozenset[str] = frozenset()) -> Held:
+    """The values as JSON has them: scalars of NumPy and PyTorch, paths, tuples, enums converted.
+
+    `may_skip` are the dotted names that may be left out, with all they contain, where JSON has no
+    form for them. All problems are found, not only the first.
+    """
+    found = Held({}, [], [])
+    _hold_part(values, found.values, prefix, found, may_skip)
+    return found
+
+
+def _hold_part(
+    values: Plain, into: Plain, prefix: str, found: Held, may_skip: frozenset[str]
+) -> None:
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        try:
+            _hold_name(name, key)
+            if is_part(value) and prefix.count(".") < MAX_DEPTH:
+                into[name] = {}
+                _hold_part(value, into[name], f"{key}.", found, may_skip)
+            else:
+                into[name] = _hold(value, key)
+        except _NoFormError as error:
+            if any(f"{key}.".startswith(f"{skippable}.") for skippable in may_skip):
+                found.skipped.append(key)
+            else:
+                found.problems.append(error.found)
+
+
+def _hold(value: Any, key: str, depth: int = 0) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Enum):  # before text and numbers: it may be one of them too
+        return _hold(value.value, key, depth)
+    if isinstance(value, str | PurePath):
+        return _hold_text(str(value), key)
+    if isinstance(value, int | float):
+        return _hold_number(value, key)
+    if depth > MAX_DEPTH:
+        raise _NoFormError(key, "contains itself, or goes too deep")
+    if isinstance(value, list | tuple):
+        return [_hold(part, f"{key}[{place}]", depth + 1) for place, part in enumerate(value)]
+    if isinstance(value, dict):
+        return _hold_dict(value, key, depth)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # NumPy's, PyTorch's scalars
+        return _hold(value.item(), key, depth + 1)
+    raise _NoFormError(key, f"JSON has no form for {_kind(value)}", _way_out(value))
+
+
+def _hold_dict(value: dict[Any, Any], key: str, depth: int) -> Plain:
+    for name in value:
+        _hold_name(name, key)
+    return {name: _hold(part, f"{key}.{name}", depth + 1) for name, part in value.items()}
+
+
+def _hold_name(name: object, key: str) -> None:
+    if not isinstance(name, str):
+        raise _NoFormError(key, f"expected a text as the name, found {name!r}", f'write "{name}"')
+    _hold_text(name, key)
+
+
+def _hold_text(text: str, key: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _NoFormError(key, "half a surrogate pair is no text") from None
+    return text
+
+
+def _hold_number(value: Any, key: str) -> float:
+    """The number itself, without NumPy's or anyone's class around it."""
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return float(value)
+        raise _NoFormError(key, f"expected a finite number, found {float(value)}")
+    try:
+        str(int(value))
+    except ValueError:
+        raise _NoFormError(key, "a whole number with more digits than Python writes") from None
+    return int(value)
+
+
+def _kind(value: object) -> str:
+    kind = type(value)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def _way_out(value: object) -> str | None:
+    if hasattr(value, "tolist"):
+        return "save its .tolist()"
+    return "save sorted(...) of it" if isinstance(value, set | frozenset) else None
+
+
+# -- Values to bytes -------------------------------------------------------------------------------
+
+
+def write(path: str | os.PathLike[str], kept: Held, forms: dict[str, str]) -> None:
+    """Replace a params file as a whole, in the notation of its ending; its folder is made.
+
+    Raises:
+        ParamsError: if something has no form (the file is then untouched), or on a full or
+            protected disk.
+    """
+    shown = os.fsdecode(path)
+    problems = [*kept.problems, *(_nulls(kept.values) if _ending(shown) == ".toml" else ())]
+    if problems:
+        listing = [(f"{key}: {problem}", hint) for key, problem, hint in problems]
+        message = listed(f"{shown} cannot be saved:", listing, "Nothing was written.")
+        raise ParamsError(message, path=shown, key=problems[0][0])
+    data = _text(shown, kept.values, forms).encode()
+    try:
+        os.makedirs(os.path.dirname(shown) or ".", exist_ok=True)
+        files.write_bytes(shown, data, durable=True)
+    except OSError as error:
+        raise broken(shown, f"cannot be written: {error.strerror or error}") from error
+
+
+def _text(shown: str, values: Plain, forms: dict[str, str]) -> str:
+    if _ending(shown) in {".yaml", ".yml"}:
+        return _to_yaml(values)
+    if _ending(shown) == ".toml":
+        import tomlkit  # noqa: PLC0415 - few files are TOML
+
+        return tomlkit.dumps(values)
+    return strictjson.dumps(values, forms) + "\n"
+
+
+def _to_yaml(values: Plain) -> str:
+    from io import StringIO  # noqa: PLC0415 - with the next
+
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
+
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.width = 1 << 20  # no text is folded
+    stream = StringIO()
+    yaml.dump(values, stream)
+    return stream.getvalue()
+
+
+def _nulls(value: Any, key: str = "") -> Iterator[tuple[str, str, str | None]]:
+    if value is None:
+        yield key, "TOML has no null", "save it as .json or .yaml"
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _nulls(part, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from _nulls(part, f"{key}[{place}]")

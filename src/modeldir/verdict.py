@@ -1,0 +1,154 @@
+"""How an attempt ended, by all that is known of it.
+
+It knows the order in which evidence counts: first the intent (why we stopped it ourselves), then
+what the script told through `Run`, then how the command died and what it left. It refuses to stop,
+start or write anything but the metrics that a script only printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeldir import attempts, failures, files, metrics
+from modeldir.errors import MetricsError
+
+_TAIL = 65536
+_POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals by which somebody ends a process that did nothing wrong."""
+
+FileState = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of an attempt whose command has ended.
+
+    `code` is the exit code, negative for a signal. `metric` is (name, direction) where the attempt
+    needs one to count as completed; `stale` are the metric files that lay there before it began, by
+    name; `read` is a pattern that finds metrics in printed lines.
+    """
+
+    folder: Path
+    number: int
+    console: Path
+    code: int
+    intent: Mapping[str, Any] | None = None
+    metric: tuple[str, str] | None = None
+    stale: Mapping[str, FileState] | None = None
+    read: str | None = None
+
+
+def verdict(evidence: Evidence) -> dict[str, Any]:
+    """The end as the run file records it: status, exit code, signal, failure, reason, last line."""
+    code = evidence.code
+    facts = {
+        "exit_code": code if code >= 0 else None,
+        "signal": signal.Signals(-code).name if code < 0 else None,
+    }
+    return {**facts, **_judged(evidence)}
+
+
+def _judged(evidence: Evidence) -> dict[str, Any]:
+    if evidence.intent is not None:
+        return _by_intent(evidence.intent)
+    told = _told(evidence)
+    if evidence.code == 0:
+        if told.get("status") == attempts.PRUNED:
+            return {"status": attempts.PRUNED, "reason": told.get("reason")}
+        return _ended_well(evidence)
+    if -evidence.code in _POLITE or told.get("status") == attempts.INTERRUPTED:
+        return {"status": attempts.INTERRUPTED, "reason": _died(evidence.code)}
+    return _ended_badly(evidence)
+
+
+def _by_intent(intent: Mapping[str, Any]) -> dict[str, Any]:
+    if intent["intent"] == failures.TIME_LIMIT:
+        return _failed(failures.TIME_LIMIT, intent["reason"])
+    status = attempts.PRUNED if intent["intent"] == attempts.PRUNED else attempts.INTERRUPTED
+    return {"status": status, "reason": str(intent["reason"])}
+
+
+def _told(evidence: Evidence) -> dict[str, Any]:
+    """What the script itself said of its end, through `Run`."""
+    events = attempts.events(evidence.folder, evidence.number)
+    return next((event for event in reversed(events) if event.get("event") == "end"), {})
+
+
+def _ended_badly(evidence: Evidence) -> dict[str, Any]:
+    line = failures.last_line(files.tail(evidence.console, _TAIL))
+    killed = evidence.code == -signal.SIGKILL
+    failure = failures.KILLED if killed else failures.failure_class(line)
+    return _failed(failure, _died(evidence.code), line)
+
+
+def _ended_well(evidence: Evidence) -> dict[str, Any]:
+    """Exit 0; where a metric is needed it must be there, be fresh, and be a number."""
+    _keep_printed(evidence)
+    if evidence.metric is None:
+        return {"status": attempts.COMPLETED}
+    name, _ = evidence.metric
+    fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
+    value = fresh.get(name)
+    if value is None:
+        found = ", ".join(sorted(fresh)) or "none"
+        reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
+        return _failed(failures.NO_METRIC, reason)
+    if math.isnan(value):
+        return _failed(failures.NAN, f"{name} is NaN")
+    return {"status": attempts.COMPLETED}
+
+
+def _failed(failure: str, reason: str, line: str | None = None) -> dict[str, Any]:
+    return {
+        "status": attempts.FAILED,
+        "failure": failure,
+        "reason": reason,
+        "last_line": line or reason,
+    }
+
+
+def _died(code: int) -> str:
+    return f"died by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _keep_printed(evidence: Evidence) -> None:
+    """Take metrics from printed lines, for scripts that only print: the last of each counts."""
+    if evidence.read is None:
+        return
+    pattern = metrics.compile_read(evidence.read)
+    found: dict[str, float] = {}
+    output = files.read_bytes(evidence.console) or b""
+    for line in output.decode("utf-8", "replace").splitlines():
+        found.update(metrics.parse_line(pattern, line))
+    if found:
+        metrics.save_metrics(found, evidence.folder / metrics.EVAL_LAST)
+
+
+def metric_files(folder: Path) -> dict[str, FileState]:
+    """The metric files in a folder, each with what changes when it is written."""
+    noted = {}
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if metrics.classify(entry.name) is not None:
+                status = entry.stat()
+                noted[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return noted
+
+
+def _fresh_metrics(folder: Path, stale: Mapping[str, FileState]) -> dict[str, float]:
+    """The development metrics in files that are new or changed since the attempt began."""
+    found: dict[str, float] = {}
+    for name, state in metric_files(folder).items():
+        kind = metrics.classify(name)
+        if kind is not None and kind.split == "eval" and stale.get(name) != state:
+            with contextlib.suppress(MetricsError):
+                values = metrics.read_metrics(folder / name)
+                found = {**found, **values} if kind.which == "best" else {**values, **found}
+    return found
