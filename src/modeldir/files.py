@@ -14,6 +14,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,12 @@ def to_json(value: object) -> str:
         ValueError: for NaN or Infinity.
         TypeError: for what JSON has no form for.
     """
-    return json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n"
+    return _encodable(json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def _encodable(text: str) -> str:
+    """JSON that UTF-8 can hold: a path's bytes that are no UTF-8 (lone surrogates) as `\\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any | None:
@@ -89,14 +95,18 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, durable: bool = Fa
     the bytes are on the disk before this returns.
 
     Raises:
-        OSError: when the folder cannot be written; the old file is then untouched.
+        OSError: when the folder cannot be written, the old file is then untouched; or when the path
+            leads to something that is no file (to put one in the place of /dev/null breaks more
+            than a run).
     """
     target = os.path.realpath(path)  # through a link: the file changes, the link stays
+    mode = _mode_to_keep(target)
     temporary = _temporary_beside(target)
     try:
         _write_new(temporary, data, durable=durable)
-        with contextlib.suppress(FileNotFoundError):
-            os.chmod(temporary, os.stat(target).st_mode & 0o7777)
+        if mode is not None:
+            with contextlib.suppress(OSError):  # a file system without modes
+                os.chmod(temporary, mode)
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -104,6 +114,19 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, durable: bool = Fa
         raise
     if durable:
         _sync_folder(os.path.dirname(target))
+
+
+def _mode_to_keep(target: str) -> int | None:
+    """The mode of the file that is there; None if there is none."""
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file", target)
+    return stat.S_IMODE(mode)
 
 
 def make_durable(path: str | os.PathLike[str]) -> None:
@@ -151,6 +174,10 @@ def _publish_without_links(name: str, data: bytes) -> bool:
         _write_new(name, data, durable=False)
     except FileExistsError:
         return False
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(name)  # half a claim would keep the name from everybody
+        raise
     return True
 
 
@@ -194,14 +221,18 @@ def append_line(path: str | os.PathLike[str], value: object) -> None:
     """Add one JSON object as a line, by a single write in append mode.
 
     A line that a killed writer left torn is closed first, so that it cannot swallow this one.
+
+    Raises:
+        OSError: when the line could not be written whole.
     """
-    line = json.dumps(value, ensure_ascii=False, separators=(", ", ": ")).encode() + b"\n"
+    line = _encodable(json.dumps(value, ensure_ascii=False)).encode() + b"\n"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             line = b"\n" + line
-        os.write(descriptor, line)
+        if os.write(descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
     finally:
         os.close(descriptor)
 

@@ -126,10 +126,11 @@ def _joined_spaces(
 ) -> tuple[dict[str, Any], list[str]]:
     space = dict(old)
     changes = []
-    for name, domain in given.items():
-        before = old.get(name)
+    for name, value in given.items():
+        domain, before = _as_list(value), old.get(name)
         if isinstance(before, list) and isinstance(domain, list):
-            added = [value for value in domain if value not in before]
+            known = {repr(value) for value in before}  # 1 and True are equal, but not the same
+            added = [value for value in domain if repr(value) not in known]
             space[name] = before + added
             if added:
                 changes.append(f"{name}: {_values(added)} added to {_values(before)}")
@@ -140,6 +141,13 @@ def _joined_spaces(
             elif before is None and old:
                 changes.append(f"{name}: {domain} added")
     return space, changes
+
+
+def _as_list(domain: Any) -> Any:
+    """Values given as a tuple, a range or an array, as the list that they mean."""
+    if isinstance(domain, (tuple, range)):
+        return list(domain)
+    return domain.tolist() if hasattr(domain, "tolist") else domain
 
 
 def _values(values: Sequence[object]) -> str:
@@ -187,7 +195,7 @@ def check(
         cwd=whole.get("cwd"),
         read=whole.get("read"),
         resume=tuple(shlex.split(whole.get("resume", ""))),
-        written=dict(raw),
+        written={**raw, "space": parsed.to_json()},  # plain numbers, whatever Python was given
     )
 
 
@@ -240,7 +248,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 def _sampler(
     raw: Mapping[str, Any], parsed: space.Space, problems: list[tuple[str, str | None]]
 ) -> str:
-    """The sampler's name: the one given, else a grid where every domain is finite, else random."""
+    """The sampler's name: the one given, else a grid where every domain is a list, else random."""
     endless = [name for name, domain in parsed.domains.items() if domain.values() is None]
     lists = [name for name, domain in parsed.domains.items() if isinstance(domain, space.Choice)]
     name = raw.get("sampler") or ("grid" if len(lists) == len(parsed.domains) else "random")

@@ -328,7 +328,7 @@ class Search:
     # -- Results -----------------------------------------------------------------------------------
 
     def metric(self) -> tuple[str, metrics.Direction] | None:
-        """The metric to rank by: the plan's, else what the trials' metrics suggest."""
+        """The metric to rank by: the plan's, else what the first trial with metrics suggests."""
         if self.plan.metric is not None:
             return self.plan.metric
         for record in self.trials:
@@ -337,11 +337,14 @@ class Search:
                 return metrics.choose(list(found))
         return None
 
-    def settle_metric(self) -> tuple[str, metrics.Direction] | None:
-        """Choose the metric if nobody has, and write it into the plan; returns a new choice."""
+    def settle_metric(self, record: TrialRecord) -> tuple[str, metrics.Direction] | None:
+        """Choose the metric by what a trial wrote, if nobody has chosen, and put it into the plan.
+
+        Returns a new choice.
+        """
         if self.plan.metric is not None:
             return None
-        chosen = self.metric()
+        chosen = metrics.choose(list(experiment.scores(self.trials.path(record)).development))
         if chosen is not None:
             name, direction = chosen
             with files.locked(self.path / HOME / "lock"):
@@ -405,7 +408,7 @@ class Search:
     def __iter__(self) -> Iterator[Trial]:
         while (trial := self.ask()) is not None:
             yield trial
-        self.settle_metric()
+            self.settle_metric(self.trials[trial.number])
 
 
 def _with_point(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:

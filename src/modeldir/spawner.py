@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from modeldir import processes
-from modeldir.supervisor import Start, supervise
+from modeldir.supervisor import Start, rehearse, supervise
 
 _SIZE = struct.Struct("!I")
 
@@ -85,7 +85,7 @@ class Spawner:
 
 def _forked(ends: tuple[int, int, int], ours: tuple[int, ...]) -> int:
     """The spawner as a fork of this process: nothing has to be imported again."""
-    processes.prepare()
+    rehearse()
     gc.collect()
     gc.freeze()  # the children touch fewer pages of what is shared
     pid = os.fork()
@@ -139,7 +139,7 @@ def _receive(channel: socket.socket, size: int) -> bytes:
 
 def serve(channel: int, reports: int, lifeline: int) -> NoReturn:
     """Be the spawner in an interpreter of its own, with inherited descriptors."""
-    processes.prepare()
+    rehearse()
     gc.freeze()
     _serve(channel, reports, lifeline)
 
@@ -179,6 +179,7 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
                 return
             pid = os.fork()
             if pid == 0:
+                gc.disable()  # a supervisor makes little; a collection would copy many pages
                 signal.set_wakeup_fd(-1)
                 supervise(start, reports, lifeline)
             channel.sendall(_SIZE.pack(pid))

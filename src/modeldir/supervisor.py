@@ -82,6 +82,17 @@ class Start:
         return cls(**value)
 
 
+def rehearse() -> None:
+    """Do once what every supervisor does, before any is forked: imports, caches, loaded libraries.
+
+    Without it each fork does it again, and copies the pages it touches: 6 ms a trial instead of 2.
+    """
+    processes.prepare()
+    processes.process()
+    provenance.utc_now()
+    files.to_json({"rehearsed": True})
+
+
 def supervise(start: Start, reports: int, lifeline: int) -> NoReturn:
     """Run one attempt to its end, in a process of its own; never returns.
 

@@ -206,11 +206,18 @@ class Trials:
         if experiment.params_file(folder) is None:
             base = experiment.params_file(self.folder)
             name = base.name if base else "params.json"
-            params.Params(record.hyperparameters).save(folder / name)
+            self._save(record.hyperparameters, folder / name)
         if not (folder / "trial.json").exists():
             kept = {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
             files.publish(folder / "trial.json", files.to_json(kept).encode())
         os.close(os.open(marker, os.O_WRONLY | os.O_CREAT, 0o666))
+
+    def _save(self, hyperparameters: Mapping[str, Any], path: Path) -> None:
+        """As `Params.save`, but not waiting for the disk: the claim can make it again."""
+        if path.suffix == ".json":
+            files.write_json(path, hyperparameters)
+        else:
+            params.Params(hyperparameters).save(path)
 
     # -- Reading -----------------------------------------------------------------------------------
 

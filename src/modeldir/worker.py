@@ -24,6 +24,7 @@ from modeldir import (
     attempts,
     experiment,
     files,
+    metrics,
     plan,
     processes,
     progress,
@@ -88,19 +89,22 @@ class Worker:
         self._exhausted = False
         self._log: int | None = None
 
-    def run(self, command: str | None) -> Outcome:
+    def run(self, command: str | None, spawner: Spawner | None = None) -> Outcome:
         """Run trials until none is left to start and all of ours have ended.
+
+        `spawner` is one that was made while this process was still small; by default one is made.
 
         Raises:
             SearchError, CommandError, SpaceError: before anything is started.
         """
-        with Spawner() as spawner:
+        lent = spawner and contextlib.nullcontext(spawner)  # who made it closes it
+        with lent or Spawner() as spawns:
             for news in self.search.prepare(command):
                 self.show.message(news)
             self._open_log()
             with self._signals() as wake:
                 try:
-                    return self._work(spawner, wake)
+                    return self._work(spawns, wake)
                 finally:
                     self.show.close()
                     if self._log is not None:
@@ -276,7 +280,7 @@ class Worker:
         self.show.ended(running.shown, status.state, words)
         self._note(f"{status.state} {record.name}  {words}")
         if status.state == attempts.COMPLETED and self.search.plan.metric is None:
-            self._settle_metric()
+            self._settle_metric(record)
 
     def _words(self, record: TrialRecord, status: experiment.Status) -> str:
         words = []
@@ -291,15 +295,13 @@ class Worker:
         return "  ".join(word for word in words if word)
 
     def _score_words(self, record: TrialRecord) -> list[str]:
-        chosen = self.search.metric()
-        if chosen is None:
-            return []
         scores = experiment.scores(self.search.trials.path(record)).development
-        value = scores.get(chosen[0])
-        return [] if value is None else [f"{chosen[0]} {value:.6g}"]
+        chosen = self.search.plan.metric or metrics.choose(list(scores))
+        value = scores.get(chosen[0]) if chosen else None
+        return [] if chosen is None or value is None else [f"{chosen[0]} {value:.6g}"]
 
-    def _settle_metric(self) -> None:
-        chosen = self.search.settle_metric()
+    def _settle_metric(self, record: TrialRecord) -> None:
+        chosen = self.search.settle_metric(record)
         if chosen is not None:
             self._tell(f"ranking by {chosen[0]} ({chosen[1]})")
 

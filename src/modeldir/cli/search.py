@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modeldir import files, samplers, space
 from modeldir.errors import SearchError
-from modeldir.search import Search
-from modeldir.table import Column, Table, to_text
+from modeldir.spawner import Spawner
+
+if TYPE_CHECKING:
+    from modeldir.search import Search
 
 HELP = "Search hyperparameters: one subfolder a trial, each run by your own command."
 EXAMPLE = (
@@ -33,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", help="the search's folder; its params.json is the base")
     parser.add_argument("domains", nargs="*", metavar="name=domain", help="what varies")
     what = parser.add_argument_group("what to try")
-    what.add_argument("--sampler", metavar="NAME", help=" or ".join(samplers.NAMES))
+    what.add_argument("--sampler", metavar="NAME", help="grid or random")
     what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
     what.add_argument("--seed", type=int, metavar="N", help="of the sampler")
     what.add_argument(
@@ -61,7 +63,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    search = Search(
+    # First of all, while this process is small: what the spawner forks later stays small.
+    with Spawner() as spawner:
+        search = _search(arguments)
+        command = shlex.join(arguments.command) if arguments.command else search.plan.command
+        if command is None:
+            raise SearchError(_no_command(arguments.dir))
+        if arguments.dry_run:
+            print(dry_run(search, command, arguments.jobs))
+            return 0
+        if arguments.on == "command":
+            return _submit(search, command, arguments)
+        return _work(search, command, arguments, spawner)
+
+
+def _search(arguments: argparse.Namespace) -> Search:
+    from modeldir.search import Search  # noqa: PLC0415 - after the spawner, as all below
+
+    return Search(
         arguments.dir,
         _domains(arguments.domains),
         maximize=arguments.maximize,
@@ -73,19 +92,15 @@ def run(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         rebase=arguments.rebase,
     )
-    command = shlex.join(arguments.command) if arguments.command else search.plan.command
-    if command is None:
-        raise SearchError(_no_command(arguments.dir))
-    if arguments.dry_run:
-        print(dry_run(search, command, arguments.jobs))
-        return 0
-    if arguments.on == "command":
-        return _submit(search, command, arguments)
-    from modeldir.progress import shown_on  # noqa: PLC0415 - nothing is shown by the ways above
+
+
+def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner) -> int:
+    from modeldir.progress import shown_on  # noqa: PLC0415
     from modeldir.worker import Worker  # noqa: PLC0415
 
-    worker = Worker(search, arguments.jobs, shown_on(sys.stdout), pilot=not arguments.no_pilot)
-    return worker.run(command).exit_code
+    pilot = not arguments.no_pilot
+    worker = Worker(search, arguments.jobs, shown_on(sys.stdout), pilot=pilot)
+    return worker.run(command, spawner).exit_code
 
 
 def _domains(words: Sequence[str]) -> dict[str, Any]:
@@ -95,6 +110,8 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
         SearchError: for a word without `=`, or a name given twice.
         SpaceError: for a domain that makes no sense.
     """
+    from modeldir import space  # noqa: PLC0415
+
     found: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
@@ -120,6 +137,8 @@ def _no_command(folder: str) -> str:
 
 def dry_run(search: Search, command: str, jobs: int) -> str:
     """What a search would make and start; nothing is made."""
+    from modeldir.table import Column, Table, to_text  # noqa: PLC0415
+
     found = search.look_ahead(command)
     names = list(search.plan.space.domains)
     columns = [Column("trial", "name", 0), *(Column(name, "hyperparameter", 1) for name in names)]
@@ -130,7 +149,7 @@ def dry_run(search: Search, command: str, jobs: int) -> str:
         lines += [
             f"{len(found)} trials would be made in {search.path}:",
             "",
-            *_table(columns, rows),
+            *to_text(Table(tuple(columns), rows)).splitlines(),
         ]
         lines += ["", f"each by, {jobs} at a time:", f"  {shlex.join(found[0][2])}"]
     elif not again:
@@ -138,12 +157,9 @@ def dry_run(search: Search, command: str, jobs: int) -> str:
     return "\n".join([*lines, "Nothing was started."])
 
 
-def _table(columns: Sequence[Column], rows: tuple[tuple[object, ...], ...]) -> list[str]:
-    return to_text(Table(tuple(columns), rows)).splitlines()
-
-
 def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
     """Let a job manager start the workers; they need nothing of us afterwards."""
+    from modeldir import files  # noqa: PLC0415
     from modeldir.launchers.command import CommandLauncher  # noqa: PLC0415
 
     launcher = CommandLauncher(arguments.submit, files.absolute(search.path))
@@ -158,5 +174,5 @@ def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
 
 def worker_command(search: Search, arguments: argparse.Namespace) -> list[str]:
     """What a job has to run to be one more worker on a search."""
-    words = [sys.executable, "-m", "modeldir", "work", str(files.absolute(search.path))]
+    words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
     return [*words, "-j", str(arguments.jobs), *(["--no-pilot"] if arguments.no_pilot else [])]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from modeldir.progress import shown_on
-from modeldir.search import Search
-from modeldir.worker import Worker
+from modeldir.spawner import Spawner
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
 EXAMPLE = "modeldir work experiments/learning_rate -j 2"
@@ -29,12 +27,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    search = Search(arguments.dir)
-    worker = Worker(
-        search,
-        arguments.jobs,
-        shown_on(sys.stdout),
-        bound=not arguments.detached,
-        pilot=not arguments.no_pilot,
-    )
-    return worker.run(search.plan.command).exit_code
+    with Spawner() as spawner:  # before what is imported below: see cli/search.py
+        from modeldir.progress import shown_on  # noqa: PLC0415
+        from modeldir.search import Search  # noqa: PLC0415
+        from modeldir.worker import Worker  # noqa: PLC0415
+
+        search = Search(arguments.dir)
+        worker = Worker(
+            search,
+            arguments.jobs,
+            shown_on(sys.stdout),
+            bound=not arguments.detached,
+            pilot=not arguments.no_pilot,
+        )
+        return worker.run(search.plan.command, spawner).exit_code
