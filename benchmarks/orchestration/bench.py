@@ -59,7 +59,8 @@ def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
             trial.mkdir(parents=True)
             (trial / "params.json").write_text(json.dumps({"learning_rate": number}))
 
-    line = f"seq -f xargs/t%.0f 0 {trials - 1} | xargs -P {jobs} -n 1 {sys.executable} train.py --model_dir"
+    train = f"{sys.executable} train.py --model_dir"
+    line = f"seq -f xargs/t%.0f 0 {trials - 1} | xargs -P {jobs} -n 1 {train}"
     return Contender(
         f"xargs -P {jobs}", ["sh", "-c", line], str(root), prepare, lambda: whole(folder, trials)
     )

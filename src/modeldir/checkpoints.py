@@ -63,11 +63,11 @@ def save_checkpoint(
     arrays, problem = _as_arrays(state)
     if problem is None:
         last = folder / f"last{NPZ}"
-        with _replacing(last) as temporary:
+        with _saving(last), files.replacing(last) as temporary:
             _write_npz(temporary, arrays)
     elif "torch" in sys.modules:
         last = folder / f"last{TORCH}"
-        with _replacing(last) as temporary, open(temporary, "wb") as file:
+        with _saving(last), files.replacing(last) as temporary, open(temporary, "wb") as file:
             sys.modules["torch"].save(_as_dicts(state), file)
     else:
         raise CheckpointError(
@@ -76,7 +76,9 @@ def save_checkpoint(
             "Nothing was saved."
         )
     if is_best:
-        _same_content(last, folder / last.name.replace("last", "best", 1))
+        best = folder / last.name.replace("last", "best", 1)
+        with _saving(best):
+            files.same_content(last, best)
     return last
 
 
@@ -307,31 +309,11 @@ def _unreadable(path: Path, error: BaseException) -> CheckpointError:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[str]:
-    """A temporary path beside `path`, which takes its place when the body is through.
-
-    Weights may be larger than what memory has left: they are not made as bytes first.
-    """
-    target = os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(target), f".tmp-{os.getpid()}-{os.urandom(6).hex()}")
+def _saving(path: Path) -> Iterator[None]:
+    """Says what could not be written, and that nothing was lost."""
     try:
-        yield temporary
-        os.replace(temporary, target)
+        yield
     except (OSError, RuntimeError) as error:  # PyTorch says RuntimeError when the disk is full
         raise CheckpointError(
             f"{path} cannot be written: {error}\nThe earlier weights are untouched."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-
-
-def _same_content(source: Path, target: Path) -> None:
-    """Make `target` the file that `source` is now. `source` is only ever replaced, so it stays."""
-    import shutil  # noqa: PLC0415 - only with weights
-
-    with _replacing(target) as temporary:
-        try:
-            os.link(os.path.realpath(source), temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)

@@ -42,7 +42,7 @@ def to_json(value: object) -> str:
 
 
 def _encodable(text: str) -> str:
-    """JSON that UTF-8 can hold: a path's bytes that are no UTF-8 (lone surrogates) as `\\udcff`."""
+    r"""JSON for UTF-8: a path's bytes that are no UTF-8 (lone surrogates) as `\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -99,11 +99,24 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, durable: bool = Fa
             leads to something that is no file (to put one in the place of /dev/null breaks more
             than a run).
     """
+    with replacing(path) as temporary:
+        _write_new(temporary, data, durable=durable)
+    if durable:
+        _sync_folder(os.path.dirname(os.path.realpath(path)))
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
+    """A path beside `path` to write to, which takes its place when the body is through.
+
+    For what is too large to be made in memory first. A body that fails leaves the old file as it
+    was, and nothing beside it.
+    """
     target = os.path.realpath(path)  # through a link: the file changes, the link stays
     mode = _mode_to_keep(target)
     temporary = _temporary_beside(target)
     try:
-        _write_new(temporary, data, durable=durable)
+        yield temporary
         if mode is not None:
             with contextlib.suppress(OSError):  # a file system without modes
                 os.chmod(temporary, mode)
@@ -112,8 +125,6 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, durable: bool = Fa
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    if durable:
-        _sync_folder(os.path.dirname(target))
 
 
 def _mode_to_keep(target: str) -> int | None:
@@ -127,6 +138,20 @@ def _mode_to_keep(target: str) -> int | None:
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "Not a regular file", target)
     return stat.S_IMODE(mode)
+
+
+def same_content(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Make `target` the file that `source` is now, at no cost where the file system has links.
+
+    For a source that is only ever replaced, never written into.
+    """
+    with replacing(target) as temporary:
+        try:
+            os.link(os.path.realpath(source), temporary)
+        except OSError:
+            import shutil  # noqa: PLC0415 - only where there are no links
+
+            shutil.copyfile(source, temporary)
 
 
 def make_durable(path: str | os.PathLike[str]) -> None:

@@ -167,13 +167,18 @@ class Worker:
         here = self.search.working_folder()
         me = processes.process()
         metric = self.search.plan.metric
+        variables = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
+        if self.jobs > 1 and "OMP_WAIT_POLICY" not in os.environ:
+            # Spinning OpenMP teams of two trials slow each other down 4 times; asleep they do not,
+            # and unlike fewer threads this leaves every bit of the results as it is.
+            variables["OMP_WAIT_POLICY"] = "PASSIVE"
         return Start(
             folder=str(files.absolute(folder)),
             number=1 if last is None else last.number + 1,
             command=(*command, *extra),
             cwd=str(here),
             resumes=resumes,
-            variables={METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {},
+            variables=variables,
             facts={
                 "worker": me.to_json() if me else None,
                 "code": self.search.code(),
