@@ -262,6 +262,12 @@ def append_line(path: str | os.PathLike[str], value: object) -> None:
         os.close(descriptor)
 
 
+def open_append(path: str | os.PathLike[str]) -> int:
+    """A descriptor whose writes land at the file's end, for what stays open: logs, metrics."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags, 0o666)
+
+
 def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The JSON objects of a file of lines. Torn or foreign lines are passed over."""
     objects = []

@@ -15,8 +15,8 @@ A line in the file is a time of fixed width and the text, a record's text begins
     2026-11-23 20:47:01,124 printed
 
 Start at `set_logger`, then `Log`. Each mechanism is one class behind `Log`: `_Stream` (what is
-printed), `_Records` (what is logged), `_Rows` (what a progress bar's redrawing leaves to read) and
-`_LogFile` (whole lines, each by one append, so that a kill loses nothing and forks tear nothing).
+printed), `_Records` (what is logged), `Rows` (what a progress bar's redrawing leaves to read) and
+`LogFile` (whole lines, each by one append, so that a kill loses nothing and forks tear nothing).
 
 Nothing here ever ends a training: a full disk, a closed terminal or a reader that went away
 (`| head -1`) is told once, where it still can be told.
@@ -28,29 +28,20 @@ import atexit
 import contextlib
 import io
 import os
-import re
-import shlex
-import stat
 import sys
 import threading
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from modeldir import files
-from modeldir.errors import FolderError, did_you_mean, listed
+from modeldir.errors import did_you_mean
+from modeldir.logfile import LogFile
+from modeldir.rows import COLOUR, LONGEST, ODD, Rows, rendered
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
-
-LONGEST = 65_536
-"""Characters (or pieces) after which a line that never ends is cut: it must not fill memory."""
-
-WINDOW = 64
-"""Rows up to which a nested progress bar may move the cursor back."""
 
 
 def set_logger(path: str | os.PathLike[str], level: str | int = "INFO") -> Log:
@@ -96,7 +87,7 @@ class Log:
         self.path: Path = files.absolute(path)
         self.level = 0
         self._hush = _Hush()
-        self._file = _LogFile(path, self._tell_terminal)
+        self._file = LogFile(path, self._tell_terminal)
         self._streams: list[_Stream] = []
         self._undo = contextlib.ExitStack()
 
@@ -137,7 +128,7 @@ class Log:
         if error is not None and not _is_plain_exit(error):
             from traceback import format_exception  # noqa: PLC0415 - only on the way to an error
 
-            self._file.write(_rendered("".join(format_exception(error)).rstrip("\n")))
+            self._file.write(rendered("".join(format_exception(error)).rstrip("\n")))
         self.close()
 
     def __repr__(self) -> str:
@@ -147,8 +138,6 @@ class Log:
         """End the unfinished lines with the script, and go on: others' exit handlers print too."""
         for stream in self._streams:
             stream.finish()
-        for stream in self._streams:
-            stream.leave_quietly()
 
     def start_over(self) -> None:
         """In a forked child: nothing is unfinished here, and no thread holds the lock."""
@@ -201,131 +190,6 @@ class _Hush(threading.local):
         self.depth -= 1
 
 
-# -- The file --------------------------------------------------------------------------------------
-
-
-class _LogFile:
-    """Whole lines at the end of a file, each batch by one `write`. Never raises once it is open."""
-
-    def __init__(self, path: str | os.PathLike[str], tell: Callable[[str], None]) -> None:
-        self._name = os.fspath(path)
-        self._descriptor = _open(self._name)
-        self._tell = tell
-        self._torn = files.tail(path, 1) not in {b"", b"\n"}  # by a writer that was killed
-        self._lost = 0
-        self._told = False
-        self._second, self._time = -1, ""
-        self.lock = threading.RLock()  # the log's only one, held from a line's end to its write
-
-    def write(self, lines: list[str], now: float | None = None) -> None:
-        """Add lines, all with the time `now` (seconds since 1970; the present one if None)."""
-        with self.lock:
-            if lines and self._descriptor >= 0:
-                stamp = self._stamp(time.time() if now is None else now)
-                self._add("".join([f"{stamp}{line}\n" for line in lines]), len(lines), stamp)
-
-    def _add(self, text: str, lines: int, stamp: str) -> None:
-        if self._lost:
-            text = f"{stamp}modeldir: {self._lost} lines are missing here\n{text}"
-        try:
-            self._append(text.encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            self._lost += lines
-            self._complain(error)
-        else:
-            self._lost = 0
-
-    def _append(self, data: bytes) -> None:
-        view = memoryview(b"\n" + data if self._torn else data)
-        while view:
-            written = os.write(self._descriptor, view)
-            view = view[written:]
-            self._torn = bool(view)
-
-    def _stamp(self, now: float) -> str:
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._time = time.strftime("%Y-%m-%d %H:%M:%S,", time.localtime(second))
-        return f"{self._time}{int((now - second) * 1000):03d} "
-
-    def _complain(self, error: OSError) -> None:
-        if not self._told:
-            self._told = True  # before telling, which may come back here
-            self._tell(
-                f"modeldir: {self._name} cannot be written ({error.strerror}). "
-                "The training goes on; lines are missing there until it can."
-            )
-
-    def is_at(self, path: str | os.PathLike[str]) -> bool:
-        try:
-            return os.path.samestat(os.stat(path), os.fstat(self._descriptor))
-        except OSError:
-            return False
-
-    def is_behind(self, stream: TextIO) -> bool:
-        """Whether what is printed to `stream` lands in this very file (`train.py > train.log`)."""
-        try:
-            there, here = os.fstat(stream.fileno()), os.fstat(self._descriptor)
-        except (OSError, ValueError, AttributeError, TypeError):
-            return False
-        return stat.S_ISREG(here.st_mode) and os.path.samestat(there, here)
-
-    def close(self) -> None:
-        with self.lock:
-            if self._descriptor >= 0:
-                with contextlib.suppress(OSError):
-                    os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _open(path: str) -> int:
-    """A descriptor that appends to `path`. One above 2: where standard output is closed the
-    lowest free one would be taken for it by every child program.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-    low: list[int] = []
-    try:
-        while (descriptor := os.open(path, flags, 0o666)) <= 2:  # noqa: PLR2004 - standard error
-            low.append(descriptor)
-    except OSError as error:
-        raise FolderError(_cannot_open(path, error)) from error
-    finally:
-        for each in low:
-            os.close(each)
-    return descriptor
-
-
-def _cannot_open(path: str, error: OSError) -> str:
-    """Why a log cannot be written at `path`, and what to type."""
-    folder = os.path.dirname(path) or "."
-    head = f"{path or 'an empty path'} cannot be the log:"
-    if os.path.isdir(path):
-        inside = os.path.join(path, "train.log")
-        problem, hint = f"{path} is a folder", f"name a file in it: set_logger({inside!r})"
-        return listed(head, [(problem, hint)], state="")
-    if os.path.exists(folder):
-        reason = error.strerror or str(error)
-        if not os.path.isdir(folder):
-            reason = f"{folder} is a file, not a folder"
-        return listed(head, [(reason, None)], state="")
-    return listed(
-        head,
-        [(f"there is no folder {folder}", _near(folder))],
-        state=f"If it is meant, make it first: mkdir -p {shlex.quote(folder)}",
-    )
-
-
-def _near(folder: str) -> str | None:
-    """A hint at a folder beside the missing one that it was probably meant to be."""
-    parent, name = os.path.split(folder)
-    with contextlib.suppress(OSError):
-        return did_you_mean(
-            name, [entry.name for entry in os.scandir(parent or ".") if entry.is_dir()]
-        )
-    return None
-
-
 # -- What is printed -------------------------------------------------------------------------------
 
 
@@ -337,7 +201,7 @@ class _Stream:
     are its own. Where that cannot be done a `_StandIn` takes its place in `sys`.
     """
 
-    def __init__(self, name: str, file: _LogFile, hush: _Hush) -> None:
+    def __init__(self, name: str, file: LogFile, hush: _Hush) -> None:
         self._name, self._file, self._hush = name, file, hush
         self.beneath: TextIO | None = getattr(sys, name)
         self.stream = _changeable(self.beneath)
@@ -360,7 +224,7 @@ class _Stream:
         if self._hush.depth:
             self._hush.printed = True
         elif self._open:
-            try:
+            try:  # noqa: SIM105 - `suppress` would cost as much as the rest
                 self._listen(text)
             except Exception:  # noqa: BLE001
                 pass  # a surprise in our own code must not cost a training
@@ -398,7 +262,7 @@ class _Stream:
     def start_over(self) -> None:
         """Begin with nothing unfinished; what a forked child finds so is its parent's."""
         self._pieces: dict[int, list[str]] = {}
-        self._rows, self._drawer, self._drawing = _Rows(), 0, False
+        self._rows, self._drawer, self._drawing = Rows(), 0, False
 
     def _listen(self, text: str) -> None:
         # Most writes are a piece of a line. Only its own thread touches a thread's pieces.
@@ -436,9 +300,9 @@ class _Stream:
             return []
         if rest:
             self._pieces[thread] = [rest]
-        if not self._drawing:
-            self._rows.restart()  # nothing moves the cursor back over plain lines
-        return ("".join(pieces) + line).split("\n")
+        # Nothing moves the cursor back over plain lines.
+        above = [] if self._drawing else self._rows.restart()
+        return above + ("".join(pieces) + line).split("\n")
 
     def finish(self) -> None:
         """Write lines that never ended and progress bars that stand."""
@@ -455,15 +319,6 @@ class _Stream:
                 delattr(self.stream, method.__name__)
         if self.stream is not self.beneath and getattr(sys, self._name) is self.stream:
             setattr(sys, self._name, self.beneath)
-
-    def leave_quietly(self) -> None:
-        """Keep the interpreter's own last flush from turning a lost terminal into exit code 120."""
-        self.flush()
-        if self._broken:
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, self.stream.fileno())
-                os.close(nowhere)
 
 
 def _is_blank(text: str) -> bool:
@@ -510,135 +365,6 @@ def _changeable(stream: TextIO | None) -> TextIO:
     return _StandIn(stream)  # type: ignore[return-value] # it passes on all that it lacks
 
 
-# -- What redrawing leaves -------------------------------------------------------------------------
-
-ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Anything that is not text, a tab or the end of a line."""
-
-COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
-
-TOKEN = re.compile(
-    r"\x1b\[(?P<number>[0-9]{0,5})[0-?]*[ -/]*(?P<move>[@-~])"
-    r"|\x1b[]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # window titles, links
-    r"|\x1b[ -/]*[0-~]"
-    r"|(?P<text>[^\x00-\x08\x0a-\x1f\x7f-\x9f]+)"
-    r"|."
-    r"|\n"
-)
-
-CUT = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[]PX^_][^\x07\x1b\n]{0,4096}\x1b?)?\Z")
-"""The beginning of an escape sequence whose end comes with the next write."""
-
-
-@dataclass
-class _Row:
-    text: str = ""
-    in_file: str | None = None
-    redrawn: bool = False
-
-    @property
-    def line(self) -> str | None:
-        """What should be in the file and is not; None for nothing (as for a bar wiped away)."""
-        text = self.text.rstrip() if self.redrawn else self.text
-        return None if text == self.in_file or (self.redrawn and not text) else text
-
-
-class _Rows:
-    """The last rows of a small terminal: text, carriage returns, backspaces, cursor moves.
-
-    A row is finished when the cursor goes on to a new one below; it may still be redrawn (by
-    nested progress bars), and is then finished once more.
-    """
-
-    def __init__(self) -> None:
-        self._rows = [_Row()]
-        self._line = self._column = 0
-        self._cut = ""
-
-    @property
-    def busy(self) -> bool:
-        """Whether more text would go on with what stands there."""
-        there = self._rows[self._line].text or self._cut or self._column
-        return bool(there) or self._line < len(self._rows) - 1
-
-    def feed(self, text: str) -> list[str]:
-        """Take text as a terminal would; the lines that it finished."""
-        text = self._cut + text
-        cut = CUT.search(text)
-        self._cut = cut[0] if cut else ""
-        done: list[str] = []
-        for token in TOKEN.finditer(text, 0, len(text) - len(self._cut)):
-            if token["text"]:
-                done += self._put(token["text"])
-            elif token[0] == "\n":
-                done += self._down()
-            elif token["move"]:
-                self._move(token["move"], token["number"])
-            else:
-                self._column = {"\r": 0, "\b": max(0, self._column - 1)}.get(token[0], self._column)
-        return done
-
-    def restart(self) -> None:
-        """Forget the rows above: what is redrawn next stands below them."""
-        if len(self._rows) > 1:
-            self._rows, self._line = [_Row()], 0
-
-    def drain(self) -> list[str]:
-        """The lines of all rows that are not in the file as they stand."""
-        lines = [(row, row.line) for row in self._rows if row.text]
-        for row, line in lines:
-            row.in_file = line if line is not None else row.in_file
-        return [line for _, line in lines if line is not None]
-
-    def _put(self, text: str) -> list[str]:
-        done = self._down() if self._column > LONGEST else []
-        row, column = self._rows[self._line], self._column
-        self._column += len(text)
-        row.redrawn = row.redrawn or column < len(row.text)
-        row.text = row.text[:column].ljust(column) + text + row.text[self._column :]
-        return done
-
-    def _down(self) -> list[str]:
-        self._line, self._column = self._line + 1, 0
-        if self._line < len(self._rows):
-            return []
-        lines = [row.line for row in self._rows]
-        for row, line in zip(self._rows, lines, strict=True):
-            row.in_file = line if line is not None else row.in_file
-        self._rows = [*self._rows[1 - WINDOW :], _Row()]
-        self._line = len(self._rows) - 1
-        return [line for line in lines if line is not None]
-
-    def _move(self, move: str, number: str) -> None:
-        count = int(number or 1)
-        if move == "A":
-            self._line = max(0, self._line - count)
-        elif move == "B":
-            self._line = min(len(self._rows) - 1, self._line + count)
-        elif move == "C":
-            self._column += count
-        elif move == "D":
-            self._column = max(0, self._column - count)
-        elif move == "G":
-            self._column = count - 1
-        elif move == "K":
-            self._erase(number or "0")
-
-    def _erase(self, part: str) -> None:
-        row = self._rows[self._line]
-        before, after = row.text[: self._column], row.text[self._column :]
-        row.redrawn = True
-        row.text = {"0": before, "1": " " * len(before) + after}.get(part, "")
-
-
-def _rendered(text: str) -> list[str]:
-    """The lines of a whole text as a terminal would leave them."""
-    if not ODD.search(text):
-        return text.split("\n")
-    rows = _Rows()
-    return rows.feed(text + "\n")
-
-
 # -- What is logged --------------------------------------------------------------------------------
 
 
@@ -650,7 +376,7 @@ class _Records:
     second line for the file; and if none of them prints it, its message is shown.
     """
 
-    def __init__(self, level: int, file: _LogFile, hush: _Hush, streams: list[_Stream]) -> None:
+    def __init__(self, level: int, file: LogFile, hush: _Hush, streams: list[_Stream]) -> None:
         import logging  # noqa: PLC0415 - a script that never logs does not pay for it
 
         self._level, self._file, self._hush, self._open = level, file, hush, True
@@ -680,7 +406,7 @@ class _Records:
     def _take(self, logger: logging.Logger, record: logging.LogRecord) -> None:
         text = self._text(record)
         kept = f"{record.msg!r} % {record.args!r} cannot be formatted" if text is None else text
-        self._file.write(_rendered(f"{record.levelname} {kept}"), record.created)
+        self._file.write(rendered(f"{record.levelname} {kept}"), record.created)
         outer, self._hush.printed = self._hush.printed, False
         try:
             with self._hush:
@@ -726,9 +452,10 @@ class _Records:
         self._open = False  # someone may have put their own over ours, and keep it
         if logging.Logger.callHandlers is self._ours:
             logging.Logger.callHandlers = self._call_handlers  # type: ignore[method-assign]
+        if self._mark in logging.root.handlers:  # else somebody set up logging anew
+            for handler in self._unstyled:
+                logging.root.addHandler(handler)
         logging.root.removeHandler(self._mark)
-        for handler in self._unstyled:
-            logging.root.addHandler(handler)
         if logging.root.level == self._level:
             logging.root.setLevel(self._root_level)
 

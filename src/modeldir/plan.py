@@ -283,34 +283,69 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
         CommandError: for an unknown program or placeholder, a missing script, or a command that
             only submits a job and returns.
     """
-    words = shlex.split(command)
-    if not words:
-        raise CommandError("the command is empty\n  modeldir search DIR -- python train.py")
+    words = words_of(command)
     program = os.path.basename(words[0])
     if program in _SUBMITTERS:
         raise CommandError(_only_submits(program))
-    if (
-        shutil.which(words[0], path=os.environ.get("PATH")) is None
-        and not (cwd / words[0]).exists()
-    ):
-        hint = "is it installed, and is the environment active?"
-        if program == "python" and shutil.which("python3"):
-            hint = f"use python3: {shlex.join(['python3', *words[1:]])}"
+    problems = [*_wrong_program(words, cwd), *_wrong_script(words, cwd)]
+    problems += _wrong_placeholders(words, hyperparameters)
+    if problems:
+        raise CommandError(listed("The command cannot start:", problems))
+
+
+def words_of(command: str) -> list[str]:
+    """A command line's words, as a shell would split them.
+
+    Raises:
+        CommandError: for an empty command, or a quotation that is not closed.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
         raise CommandError(
-            listed("The command cannot start:", [(f"no program {words[0]!r}", hint)])
-        )
+            listed(f"The command {command!r} cannot be read:", [(str(error).lower(), None)])
+        ) from error
+    if not words:
+        raise CommandError("The command is empty\n  modeldir search DIR -- python train.py")
+    return words
+
+
+def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
+    program = words[0]
+    if os.path.dirname(program):  # a path, seen from where it will run
+        if os.access(cwd / program, os.X_OK):
+            return []
+        there = (cwd / program).exists()
+        hint = f"chmod +x {program}" if there else f"there is none, seen from {cwd}"
+        return [(f"{program} cannot be executed", hint)]
+    if shutil.which(program) is not None:
+        return []
+    hint = "is it installed, and is the environment active?"
+    if (cwd / program).exists():
+        hint = f"a script in this folder is started as ./{program}"
+    elif program == "python" and shutil.which("python3"):
+        hint = f"use python3: {shlex.join(['python3', *words[1:]])}"
+    return [(f"no program {program!r}", hint)]
+
+
+def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
     script = next((word for word in words[1:] if word.endswith(".py")), None)
-    if script and program.startswith("python") and not (cwd / script).exists():
-        problem = f"{script} is not in {cwd}"
-        raise CommandError(listed("The command cannot start:", [(problem, _scripts_hint(cwd))]))
+    is_python = os.path.basename(words[0]).startswith("python")
+    if script is None or not is_python or _PLACEHOLDER.search(script) or (cwd / script).exists():
+        return []
+    return [(f"{script} is not in {cwd}", _scripts_hint(cwd))]
+
+
+def _wrong_placeholders(
+    words: Sequence[str], hyperparameters: Mapping[str, Any]
+) -> list[tuple[str, str | None]]:
     known = {*params.flatten(hyperparameters), *hyperparameters, "model_dir"}
-    unknown = [name for word in words for name in _PLACEHOLDER.findall(word) if name not in known]
-    if unknown:
-        problems = [
-            (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
-            for name in unknown
-        ]
-        raise CommandError(listed("The command has placeholders that nothing fills:", problems))
+    return [
+        (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
+        for word in words
+        for name in _PLACEHOLDER.findall(word)
+        if name not in known
+    ]
 
 
 def _scripts_hint(cwd: Path) -> str | None:
@@ -322,10 +357,14 @@ def _only_submits(program: str) -> str:
     return (
         f"{program} only submits a job and returns: each trial would look completed at once.\n"
         "Let the jobs be workers, which run trials one after another:\n"
-        f"  modeldir search DIR --on command --submit '{program} ... {{worker}}' "
+        f"  modeldir search DIR --on command --submit '{_submit_line(program)}' "
         "-- python train.py\n"
         "Nothing was started."
     )
+
+
+def _submit_line(program: str) -> str:
+    return 'sbatch --wrap "{worker}"' if program == "sbatch" else f"{program} ... {{worker}}"
 
 
 def trial_command(
@@ -339,7 +378,7 @@ def trial_command(
     ('python', 'train.py', '--lr=0.1')
     """
     values = {**params.flatten(hyperparameters), "model_dir": model_dir}
-    words = shlex.split(command)
+    words = words_of(command)
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]

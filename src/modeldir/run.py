@@ -63,13 +63,19 @@ def _ranked(maximize: str | None, minimize: str | None) -> tuple[str, metrics.Di
     if maximize and minimize:
         raise MetricsError("give maximize or minimize, not both")
     if maximize:
-        return maximize, "maximize"
+        return _without_split(maximize), "maximize"
     if minimize:
-        return minimize, "minimize"
+        return _without_split(minimize), "minimize"
     direction, _, name = os.environ.get(METRIC_VARIABLE, "").partition(":")
     if not name:
         return None
-    return name, "minimize" if direction == "minimize" else "maximize"
+    return _without_split(name), "minimize" if direction == "minimize" else "maximize"
+
+
+def _without_split(name: str) -> str:
+    """`val/accuracy` is kept as the development split's `accuracy`, and so looked for as that."""
+    split, slash, rest = name.partition("/")
+    return rest if slash and split in _DEVELOPMENT else name
 
 
 class Run:
@@ -86,6 +92,7 @@ class Run:
     ) -> None:
         self.model_dir = model_dir
         self._ranked = ranked
+        self._asked = ranked is not None
         self._quiet = _rank() > 0
         self._began = time.monotonic()
         file = params_file(model_dir)
@@ -95,10 +102,14 @@ class Run:
         self._owned: attempts.Attempt | None = None
         held = attempts.held(model_dir)
         self.resumes = _resumes(held, wanted=resume)
-        self.attempt = held or self._begin()
-        self._log: Log | None = None if self._quiet else set_logger(model_dir / log, level=level)
         self._lines: int | None = None
         self._new_best = False
+        self.attempt = held or self._begin()
+        try:
+            self._log: Log | None = None if self._quiet else set_logger(model_dir / log, level)
+        except BaseException as error:
+            self._finish(end_of(error))  # else the folder would be held as long as the process
+            raise
         self._best = self._known_best()
 
     def _begin(self) -> int:
@@ -110,8 +121,8 @@ class Run:
             self._owned = attempts.begin(self.model_dir, number, _facts())
             if self._owned is not None:
                 if not self.resumes:
-                    # What this very process made before it came here is its own.
-                    attempts.set_aside(self.model_dir, number, younger_than_ns=_process_began_ns())
+                    own = _own_since_ns(self.model_dir, number)
+                    attempts.set_aside(self.model_dir, number, younger_than_ns=own)
                 return number
         raise FolderBusy(f"{self.model_dir}: other runs keep starting in this folder")
 
@@ -156,7 +167,7 @@ class Run:
         path = self.model_dir / metrics.METRICS_LINES
         if self._lines is None:
             files.append_line(path, line)
-            self._lines = os.open(path, os.O_WRONLY | os.O_APPEND)
+            self._lines = files.open_append(path)
             return
         os.write(self._lines, json.dumps(line).encode() + b"\n")
 
@@ -168,12 +179,12 @@ class Run:
             return True  # no metric has a direction: the last weights are the best there are
         name, direction = self._ranked
         value = development.get(name)
-        if value is None:
+        if value is None and self._asked:
             known = ", ".join(sorted(development))
             raise MetricsError(
                 f"the metric to {direction} is {name!r}, but only {known} was logged"
             )
-        if self._best is not None and not metrics.better(value, self._best, direction):
+        if value is None or not metrics.better(value, self._best, direction):
             return False
         self._best = value
         return True
@@ -217,10 +228,9 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        end = end_of(error)
-        self._finish(end)
         if error is None and self._log is not None:
             self._log.close()  # after an error it stays, so that the traceback reaches the file
+        self._finish(end_of(error))
         return isinstance(error, TrialPruned)
 
     def _finish(self, end: dict[str, Any]) -> None:
@@ -255,13 +265,14 @@ def end_of(error: BaseException | None) -> dict[str, Any]:
 
 def _development(numbers: Mapping[str, float]) -> dict[str, float]:
     """The development split's metrics, without the split in their names."""
-    found = {}
+    bare, found = {}, {}
     for name, value in numbers.items():
         split, slash, rest = name.partition("/")
-        if slash and split in _OTHERS:
-            continue
-        found[rest if slash and split in _DEVELOPMENT else name] = value
-    return found
+        if slash and split in _DEVELOPMENT:
+            found[rest] = value
+        elif not (slash and split in _OTHERS):
+            bare[name] = value
+    return {**bare, **found}  # beside `val/accuracy`, a bare `accuracy` is training's
 
 
 def _resumes(held: int | None, *, wanted: bool | None) -> bool:
@@ -285,10 +296,19 @@ def _facts() -> dict[str, Any]:
     }
 
 
-def _process_began_ns() -> int | None:
-    """When this process began, as Unix time in ns; None where that cannot be told."""
+def _own_since_ns(folder: Path, number: int) -> int | None:
+    """Since when what is made in a folder is attempt `number`'s own, as Unix time in ns: since this
+    process began and, where it has run there before, since that ended. None: it cannot be told.
+    """
     age = processes.age()
-    return None if age is None else time.time_ns() - int(age * 1e9)
+    if age is None:
+        return None
+    since = time.time_ns() - int(age * 1e9)
+    if number > 1:
+        with contextlib.suppress(OSError):
+            ended = os.stat(folder / attempts.run_file(number - 1)).st_mtime_ns
+            since = max(since, ended + 1)  # what was written in the same tick was before it
+    return since
 
 
 def _rank() -> int:

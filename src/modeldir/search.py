@@ -34,7 +34,7 @@ from modeldir import (
 )
 from modeldir.errors import SearchError, listed
 from modeldir.loop import Trial
-from modeldir.trials import HOME, TrialRecord, Trials, check_names
+from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
     from modeldir.summary import Outcome
@@ -107,19 +107,23 @@ class Search:
         self.base = plan.base_of(self.path)
         self._flat_base = params.flatten(self.base)
         raw, changes = plan.joined(plan.read_plan(self.path), given)
-        where = str(self.path / plan.FILE)
-        self.plan = plan.check(raw, self.base, where, plan.read_project(_here()))
+        self.plan = self._checked(raw)
         self.changes += changes
         self._read_from = _state(self.path / plan.FILE)
         self._sampler = samplers.make(self.plan.sampler, self.plan.space, self.plan.seed)
         self.trials = Trials(self.path, tuple(self.plan.space.domains))
-        self._told: set[int] = set()  # trials of this base and space
+        self._told: set[int] = set()  # trials of this base and in this space
         self._code: tuple[float, str | None] | None = None
         self._numbered = False
         self._asked: set[int] | None = None
 
     def __repr__(self) -> str:
         return f"Search({str(self.path)!r})"
+
+    def _checked(self, raw: Mapping[str, Any]) -> plan.Plan:
+        """The raw plan, checked, with the settings of the project that its command belongs to."""
+        project = plan.read_project(self._project_folder(raw.get("cwd")))
+        return plan.check(raw, self.base, str(self.path / plan.FILE), project)
 
     # -- The plan ----------------------------------------------------------------------------------
 
@@ -130,31 +134,40 @@ class Search:
             SearchError: when the base changed since trials were made, or names would be too long.
             CommandError: when the command cannot run a trial.
         """
-        self.trials.refresh()
-        self.trials.adopt()
-        self._tell_sampler()
+        self._look()
         news = [f"plan: {change}" for change in self.changes]
         news += self._check_base()
         self._numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
         if command is not None:
             plan.check_command(command, self._example(), self.working_folder())
             before = self.plan.written.get("command")
+            if before not in (None, command):
+                news.append(f"plan: command: {before} -> {command}")
             if before != command or "cwd" not in self.plan.written:
                 self._amend({"command": command, "cwd": os.path.relpath(_here(), self.path)})
+        news += self._check_code()
         self._write()
         return news
+
+    def _look(self) -> None:
+        """Take in all trials that are there, and tell the sampler of them."""
+        self.trials.refresh()
+        self.trials.adopt()
+        self._tell_sampler()
 
     def _check_base(self) -> list[str]:
         """A changed base stops the search: by their names, trials of two bases look comparable."""
         newest = max(self.trials, key=lambda record: record.number, default=None)
-        if newest is None or self._of_this_base(newest):
+        if newest is None:
             return []
         before, now = params.flatten(newest.hyperparameters), self._flat_base
         changed = [
             (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
-            for name in {**before, **now}
-            if name not in self.plan.space.domains and before.get(name) != now.get(name)
+            for name in self._differences(newest)
+            if name not in newest.point  # an earlier plan may have varied it
         ]
+        if not changed:
+            return []
         if self._rebase:
             words = "; ".join(problem for problem, _ in changed)
             return [f"base changed ({words}); new trials use the new one"]
@@ -170,14 +183,23 @@ class Search:
             )
         )
 
+    def _check_code(self) -> list[str]:
+        """Changed code stops nothing, but who compares trials should know."""
+        for record in reversed(list(self.trials)):
+            last = attempts.latest(self.trials.path(record))
+            then = last.record.get("code") if last is not None else None
+            if then is not None:
+                changed = then != self.code()
+                return ["note: the code has changed since trials were made"] if changed else []
+        return []
+
     def _example(self) -> dict[str, Any]:
         """Hyperparameters with every searched name, as a trial will have them."""
         return _with_point(self.base, dict.fromkeys(self.plan.space.domains))
 
     def _amend(self, changes: Mapping[str, Any]) -> None:
         raw, _ = plan.joined(self.plan.written, changes)
-        project = plan.read_project(_here())
-        self.plan = plan.check(raw, self.base, str(self.path / plan.FILE), project)
+        self.plan = self._checked(raw)
 
     def _write(self) -> None:
         if self.plan.written != plan.read_plan(self.path):
@@ -186,9 +208,12 @@ class Search:
 
     def working_folder(self) -> Path:
         """Where trials' commands run: the project's folder, from which the search was started."""
-        if self.plan.cwd is None:
+        return self._project_folder(self.plan.cwd)
+
+    def _project_folder(self, cwd: object) -> Path:
+        if not isinstance(cwd, str):
             return _here()
-        return Path(os.path.normpath(files.absolute(self.path) / self.plan.cwd))
+        return Path(os.path.normpath(files.absolute(self.path) / cwd))
 
     def command_for(self, trial: TrialRecord) -> tuple[str, ...]:
         """The words of a trial's command.
@@ -213,7 +238,8 @@ class Search:
             SearchError: when the base changed since trials were made.
             CommandError: when the command cannot run a trial.
         """
-        self.trials.refresh()
+        self.trials.refresh(make=False)
+        self.trials.adopt(claim=False)
         self._tell_sampler()
         self._check_base()
         plan.check_command(command, self._example(), self.working_folder())
@@ -236,8 +262,8 @@ class Search:
 
     # -- The next trial ----------------------------------------------------------------------------
 
-    def next_trial(self, busy: frozenset[int] = frozenset()) -> TrialRecord | None:
-        """The trial to run next, its folder made; None when there is nothing left to start.
+    def next_trial(self, busy: frozenset[int] = frozenset()) -> Turn | None:
+        """Whose turn it is, its folder made; None when there is nothing left to start.
 
         First those that were interrupted or never ran, by number; then those that failed by an
         error in code that has changed since; then new ones. `busy` are numbers to leave out.
@@ -247,26 +273,34 @@ class Search:
             self._reload_if_grown()
             self.trials.refresh()
             self._tell_sampler()
-            again = self._again(busy)
-            return again if again is not None else self._new()
+            return self._again(busy) or self._new()
 
     def _reload_if_grown(self) -> None:
-        """A plan may grow while workers run: theirs is read again when the file changed."""
+        """A plan may grow while workers run: theirs is read again when the file changed.
+
+        Raises:
+            SearchError, ParamsError: when it cannot be searched any more, or the base changed too.
+        """
         if _state(self.path / plan.FILE) != self._read_from:
             numbered, code, asked = self._numbered, self._code, self._asked
             self._load({})
             self._numbered, self._code, self._asked = numbered, code, asked
+            self._look()
+            self._check_base()
 
-    def _again(self, busy: frozenset[int]) -> TrialRecord | None:
+    def _again(self, busy: frozenset[int]) -> Turn | None:
         for record in self.trials.unfinished():
             if record.number not in busy:
                 status = self.trials.status(record)
-                if status.state in {attempts.WAITING, attempts.INTERRUPTED}:
-                    return record
+                starts = status.state in {attempts.WAITING, attempts.INTERRUPTED}
+                if starts and self.trials.is_there(record):
+                    return Turn(record, status.attempt + 1)
         for record in self.trials.failed():
             if record.number not in busy and self._code_changed(record, self.trials.status(record)):
                 self.trials.forget(record)
-                return record
+                status = self.trials.status(record)  # another worker may have been faster
+                if self._code_changed(record, status):
+                    return Turn(record, status.attempt + 1)
         return None
 
     def _code_changed(self, record: TrialRecord, status: experiment.Status) -> bool:
@@ -283,7 +317,7 @@ class Search:
             self._code = (now, provenance.code_hash(self.working_folder()))
         return self._code[1]
 
-    def _new(self) -> TrialRecord | None:
+    def _new(self) -> Turn | None:
         while not self._enough(0):
             number = self.trials.next_number()
             point = self._sampler.ask(number)
@@ -297,7 +331,7 @@ class Search:
             )
             if record is not None:
                 self._tell_sampler()
-                return record
+                return Turn(record, 1)
             self.trials.refresh()
             self._tell_sampler()
         return None
@@ -307,22 +341,24 @@ class Search:
             return False
         return len(self._told) + more >= self.plan.trials
 
-    def _of_this_base(self, record: TrialRecord) -> bool:
-        """Whether all that the search does not vary is in a trial as it is in the base now."""
+    def _differences(self, record: TrialRecord) -> list[str]:
+        """What the search does not vary and is in a trial not as it is in the base now."""
         flat = params.flatten(record.hyperparameters)
-        return all(
-            name in self.plan.space.domains or flat.get(name) == self._flat_base.get(name)
+        return [
+            name
             for name in {**flat, **self._flat_base}
-        )
+            if name not in self.plan.space.domains and flat.get(name) != self._flat_base.get(name)
+        ]
 
     def _tell_sampler(self) -> None:
         """Let the sampler know each trial's place in the space as it is now, once."""
         for record in self.trials.take_news():
             flat = params.flatten(record.hyperparameters)
             point = {name: flat[name] for name in self.plan.space.domains if name in flat}
-            if len(point) < len(self.plan.space.domains) or not self._of_this_base(record):
+            if len(point) < len(self.plan.space.domains) or self._differences(record):
                 continue
-            self._told.add(record.number)
+            if self.plan.space.contains(point):
+                self._told.add(record.number)
             self._sampler.tell(samplers.Observation(record.number, point, "known", None))
 
     # -- Results -----------------------------------------------------------------------------------
@@ -354,8 +390,8 @@ class Search:
 
     def best(self) -> Best | None:
         """The best completed trial by the development metric; None before there is one."""
-        self.trials.refresh()
-        self.trials.adopt()
+        self.trials.refresh(make=False)
+        self.trials.adopt(claim=False)
         chosen = self.metric()
         if chosen is None:
             return None
@@ -390,15 +426,17 @@ class Search:
         return worker.run(line or self.plan.command)
 
     def ask(self) -> Trial | None:
-        """The next trial of the loop in Python, not yet begun; None when the search is over."""
+        """The next trial of the loop in Python, ours to run; None when the search is over."""
         if self._asked is None:
             self.prepare()
             self._asked = set()
-        record = self.next_trial(frozenset(self._asked))
-        if record is None:
-            return None
-        self._asked.add(record.number)
-        return Trial(record, self.trials.path(record), self.plan.metric, self.code())
+        while (turn := self.next_trial(frozenset(self._asked))) is not None:
+            record = turn.record
+            self._asked.add(record.number)
+            trial = Trial(turn, self.trials.path(record), self.plan.metric, self.code())
+            if trial.claim():
+                return trial
+        return None
 
     def tell(self, trial: Trial, values: Mapping[str, float]) -> None:
         """Record a trial's development metrics and its completion, for loops of one's own."""

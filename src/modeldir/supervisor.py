@@ -43,9 +43,10 @@ def console_file(script: str = "") -> str:
     return f"{script}.console.log" if script else "console.log"
 
 
-_GRACE = 10.0
-"""Seconds between TERM and KILL: a training may want to save its weights."""
+REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+"""What may be sent to a supervisor. Blocked until it listens: see spawner.py."""
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
+_GRACE_OF_DESCENDANTS = 2.0
 _STDERR = 2
 
 
@@ -55,7 +56,8 @@ class Start:
 
     `variables` are added to the environment; `metric` is (name, direction) where the attempt needs
     one to count as completed; `read` is a pattern that finds metrics in printed lines; `time_limit`
-    is in seconds; `bound` ends the attempt when the worker is gone.
+    is in seconds; `bound` ends the attempt when the worker is gone; `grace` is the seconds between
+    TERM and KILL: a training may want to save its weights.
     """
 
     folder: str
@@ -70,6 +72,7 @@ class Start:
     read: str | None = None
     time_limit: float | None = None
     bound: bool = False
+    grace: float = 10.0
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -100,7 +103,9 @@ def supervise(start: Start, reports: int, lifeline: int) -> NoReturn:
     """
     code = 1
     try:
-        _detach(keep=(reports, lifeline))
+        os.setsid()
+        processes.adopt_orphans()
+        close_others((reports, lifeline))
         code = _Attempt(start, reports, lifeline).run()
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
         with contextlib.suppress(OSError), open(_console(start), "a") as file:
@@ -110,10 +115,8 @@ def supervise(start: Start, reports: int, lifeline: int) -> NoReturn:
         os._exit(code)
 
 
-def _detach(keep: tuple[int, ...]) -> None:
-    """A session of our own, and nothing inherited that could keep somebody else waiting."""
-    os.setsid()
-    processes.adopt_orphans()
+def close_others(keep: tuple[int, ...]) -> None:
+    """Close all descriptors but 0 to 2 and those to keep: one inherited keeps somebody waiting."""
     for descriptor in _open_files():
         if descriptor > _STDERR and descriptor not in keep:
             with contextlib.suppress(OSError):
@@ -144,13 +147,15 @@ class _Attempt:
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             signal.signal(number, lambda *_: None)  # all is done in the loop, woken by the pipe
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
 
     def run(self) -> int:
         gate, opener = os.pipe()
+        me = os.getpid()
         child = os.fork()
         if child == 0:
             os.close(opener)
-            _become_command(self.start, gate)
+            _become_command(self.start, gate, me)
         os.close(gate)
         self.child = child
         record = self._claim()
@@ -161,6 +166,7 @@ class _Attempt:
             return 0
         self.record = record
         self.stale = verdict.metric_files(self.folder)
+        self.printed_before = _size(_console(self.start))
         told = attempts.variables(self.record, resumes=self.start.resumes)
         told.update(self.start.variables)
         self._report("started")
@@ -209,7 +215,11 @@ class _Attempt:
         watched = [self.wake, *([self.lifeline] if self.start.bound else [])]
         while True:
             ready, _, _ = select.select(watched, [], [], self._patience())
-            for number in self._signals() if self.wake in ready else ():
+            asked = self._signals() if self.wake in ready else b""
+            pid, status, usage = os.wait4(self.child, os.WNOHANG)
+            if pid:  # before any request is heard: what has ended was not stopped by us
+                return status, usage
+            for number in asked:
                 if number in (signal.SIGINT, signal.SIGTERM):  # passed on as they are
                     self._stop("interrupted", "asked to stop", number)
                 elif number == signal.SIGQUIT:
@@ -218,9 +228,6 @@ class _Attempt:
                 watched.remove(self.lifeline)
                 self._stop("interrupted", "the worker is gone")
             self._keep_time()
-            pid, status, usage = os.wait4(self.child, os.WNOHANG)
-            if pid:
-                return status, usage
             self._reap_adopted()
 
     def _patience(self) -> float | None:
@@ -245,7 +252,7 @@ class _Attempt:
             self.intent = {"intent": intent, "reason": reason, "at": provenance.utc_now()}
             with contextlib.suppress(OSError):  # a full disk must not keep a trial alive
                 self.record = attempts.rewrite(self.record, {"intent": self.intent})
-            self.kill_at = time.monotonic() + _GRACE
+            self.kill_at = time.monotonic() + self.start.grace
         _signal_group(self.child, number)
 
     def _signals(self) -> bytes:
@@ -264,7 +271,7 @@ class _Attempt:
 
     def _end_descendants(self) -> None:
         """Leave no process of the attempt behind: TERM, a moment, KILL."""
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + _GRACE_OF_DESCENDANTS
         number = signal.SIGTERM
         while True:
             try:
@@ -272,10 +279,10 @@ class _Attempt:
                     pass
             except ChildProcessError:
                 return  # nobody is left, as nearly always
-            for pid in processes.descendants(os.getpid()):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+            reached = [_reached(pid, number) for pid in processes.descendants(os.getpid())]
             if time.monotonic() >= deadline:
+                if reached and not any(reached):
+                    return  # they run as another user (sudo): nothing of ours ends them
                 number = signal.SIGKILL
             select.select([self.wake], [], [], 0.02)
             self._signals()
@@ -286,6 +293,8 @@ class _Attempt:
             number=self.start.number,
             console=Path(_console(self.start)),
             code=os.waitstatus_to_exitcode(status),
+            script=self.start.script,
+            printed_before=self.printed_before,
             intent=self.intent,
             metric=None if self.start.script else self.start.metric,
             stale={} if self.start.resumes else self.stale,
@@ -323,7 +332,27 @@ class _Attempt:
 
 def _signal_group(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:  # it leads no group yet: it has only just been forked
+            os.kill(pid, number)
+
+
+def _reached(pid: int, number: int) -> bool:
+    """Signal a process; false if it may not be signalled."""
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            os.kill(pid, number)
+        except PermissionError:
+            return False
+    return True
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def _console(start: Start) -> str:
@@ -341,19 +370,19 @@ def _script(command: tuple[str, ...]) -> str | None:
 # -- The child -------------------------------------------------------------------------------------
 
 
-def _become_command(start: Start, gate: int) -> NoReturn:
+def _become_command(start: Start, gate: int, supervisor: int) -> NoReturn:
     """Wait at the gate, then be the command. Runs in the forked child."""
     try:
         signal.set_wakeup_fd(-1)  # it is the supervisor's pipe that this would write to
         processes.die_with_parent(signal.SIGKILL)
-        os.setsid()
-        told = _wait_at(gate)
-        if not told:
-            os._exit(0)
-        _take_descriptors(_console(start))
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ,
                        signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):  # fmt: skip
             signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        told = _wait_at(gate)
+        if not told or os.getppid() != supervisor:  # dead, perhaps before we asked to die with it
+            os._exit(0)
+        _take_descriptors(_console(start))
         os.chdir(start.cwd)
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **json.loads(told)}
         os.execvpe(  # noqa: S606 - a shell would only be one more process
@@ -375,7 +404,7 @@ def _wait_at(gate: int) -> bytes:
 
 def _take_descriptors(output: str) -> None:
     nowhere = os.open(os.devnull, os.O_RDONLY)
-    console = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    console = files.open_append(output)
     os.dup2(nowhere, 0)
     os.dup2(console, 1)
     os.dup2(console, 2)

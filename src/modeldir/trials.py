@@ -37,6 +37,16 @@ class TrialRecord:
     hash: str
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A trial that may run now, as `attempt`: of several who are given the same turn, the one who
+    gets that attempt's run file published runs it.
+    """
+
+    record: TrialRecord
+    attempt: int
+
+
 class Trials:
     """The trials of the search in a folder. Call `refresh` to see what others did."""
 
@@ -51,8 +61,11 @@ class Trials:
         self._news: list[TrialRecord] = []
         self._highest = 0
 
-    def refresh(self) -> None:
-        """Read the claims that are new since the last time."""
+    def refresh(self, *, make: bool = True) -> None:
+        """Read the claims that are new since the last time, and make the folders they lack.
+
+        Without `make` nothing is written.
+        """
         for number in sorted(self._claimed()):
             record = self._read_claim(number)
             self._highest = max(self._highest, number)
@@ -61,7 +74,8 @@ class Trials:
             if self._was_removed(record):
                 self._removed.add(number)
             else:
-                self._make_folder(record)
+                if make:
+                    self._make_folder(record)
                 self._know(record)
 
     def _know(self, record: TrialRecord) -> None:
@@ -101,17 +115,19 @@ class Trials:
         made = (self._home / f"{record.number:06d}.made").exists()
         return made and not (self.folder / record.name).is_dir()
 
-    def adopt(self) -> None:
+    def adopt(self, *, claim: bool = True) -> None:
         """Take in the folders that no claim names: a search copied without `.modeldir`, a tree that
         another script made, a trial renamed by hand. Their files are left as they are.
+
+        Without `claim` nothing is written: they are known to this object alone.
         """
         for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
             if path.name[0] == "." or path.name == "attempts" or path.name in self._names:
                 continue
-            if path.is_dir() and experiment.params_file(path) is not None:
-                self._adopt(path)
+            if path.is_dir() and experiment.is_experiment(path):
+                self._adopt(path, claim=claim)
 
-    def _adopt(self, path: Path) -> None:
+    def _adopt(self, path: Path, *, claim: bool) -> None:
         told = files.read_object(path / "trial.json")
         number = told.get("number")
         if not isinstance(number, int):
@@ -133,7 +149,17 @@ class Trials:
             if not all(name in flat for name in self._varied):
                 return
             point = {name: flat[name] for name in self._varied}
-        self.claim(point, hyperparameters, name=path.name, at_least=number)
+        taken = self._known.get(number) if number is not None else None
+        if taken is not None:
+            if taken.hash == params.canonical_hash(hyperparameters):
+                return  # a copy of a trial that is here
+            number = None  # it came from another search, where the number was its own
+        if claim:
+            self.claim(point, hyperparameters, name=path.name, at_least=number)
+            return
+        number = self.next_number() if number is None else number
+        self._highest = max(self._highest, number)
+        self._know(_record(number, path.name, point, hyperparameters))
 
     # -- Making ------------------------------------------------------------------------------------
 
@@ -163,10 +189,7 @@ class Trials:
         """
         number = self.next_number() if at_least is None else at_least
         chosen = name or self._free_name(point, number, numbered=numbered)
-        record = TrialRecord(
-            number, chosen, dict(point), dict(hyperparameters),
-            params.canonical_hash(hyperparameters),
-        )  # fmt: skip
+        record = _record(number, chosen, point, hyperparameters)
         claim = {
             "format": _FORMAT,
             "number": number,
@@ -234,6 +257,16 @@ class Trials:
     def path(self, record: TrialRecord) -> Path:
         return self.folder / record.name
 
+    def is_there(self, record: TrialRecord) -> bool:
+        """Whether a trial's folder is there; one that was removed meanwhile is known no more."""
+        if self.path(record).is_dir():
+            return True
+        self._known.pop(record.number, None)
+        if not self._was_removed(record):
+            return False  # a claim that has no folder yet: the next `refresh` makes it
+        self._removed.add(record.number)
+        return False
+
     def status(self, record: TrialRecord) -> experiment.Status:
         """A trial's status; a recorded end is final while this object lives (see `forget`)."""
         known = self._final.get(record.number)
@@ -259,6 +292,13 @@ class Trials:
     def forget(self, record: TrialRecord) -> None:
         """A trial is about to run again: its recorded end is not final any more."""
         self._final.pop(record.number, None)
+
+
+def _record(
+    number: int, name: str, point: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+) -> TrialRecord:
+    of_all = params.canonical_hash(hyperparameters)
+    return TrialRecord(number, name, dict(point), dict(hyperparameters), of_all)
 
 
 def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:

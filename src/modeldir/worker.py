@@ -30,12 +30,12 @@ from modeldir import (
     progress,
     provenance,
 )
-from modeldir.errors import SearchError
+from modeldir.errors import ModeldirError, SearchError
 from modeldir.run import METRIC_VARIABLE
 from modeldir.spawner import Spawner
 from modeldir.summary import Outcome, summary, the_script
 from modeldir.supervisor import Start
-from modeldir.trials import HOME, TrialRecord
+from modeldir.trials import HOME, TrialRecord, Turn
 
 if TYPE_CHECKING:
     from modeldir.search import Search
@@ -124,11 +124,15 @@ class Worker:
 
     def _fill(self, spawner: Spawner) -> None:
         while self._may_start():
-            record = self.search.next_trial(self._busy())
-            if record is None:
+            try:
+                turn = self.search.next_trial(self._busy())
+            except ModeldirError as error:  # the plan or the base was changed while we worked
+                self._stop_for(error)
+                return
+            if turn is None:
                 self._exhausted = True
                 return
-            self._start(spawner, record)
+            self._start(spawner, turn)
 
     def _may_start(self) -> bool:
         if self._interrupts or self._problem or self._exhausted or len(self._running) >= self.jobs:
@@ -141,12 +145,17 @@ class Worker:
         tired = {number for number, count in self._starts.items() if count >= _STARTS_PER_TRIAL}
         return frozenset(tired | {running.record.number for running in self._running.values()})
 
-    def _start(self, spawner: Spawner, record: TrialRecord) -> None:
+    def _stop_for(self, error: ModeldirError) -> None:
+        """No new trials: something is wrong that the user should mend. Running ones go on."""
+        self._problem = str(error).removesuffix("Nothing was started.").rstrip()
+
+    def _start(self, spawner: Spawner, turn: Turn) -> None:
+        record = turn.record
         folder = self.search.trials.path(record)
-        last = attempts.latest(folder)
+        last = attempts.read(folder, turn.attempt - 1) if turn.attempt > 1 else None
         if last is not None and last.end is None:
             self._clear(last)
-        start = self._start_of(record, folder, last)
+        start = self._start_of(turn, folder, last)
         pid = spawner.start(start)
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         shown = progress.Shown(record.name, folder, time.monotonic())
@@ -161,8 +170,8 @@ class Worker:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _start_of(self, record: TrialRecord, folder: Path, last: attempts.Attempt | None) -> Start:
-        command = self.search.command_for(record)
+    def _start_of(self, turn: Turn, folder: Path, last: attempts.Attempt | None) -> Start:
+        command = self.search.command_for(turn.record)
         resumes, extra = self._how_to_resume(folder, last)
         here = self.search.working_folder()
         me = processes.process()
@@ -174,7 +183,7 @@ class Worker:
             variables["OMP_WAIT_POLICY"] = "PASSIVE"
         return Start(
             folder=str(files.absolute(folder)),
-            number=1 if last is None else last.number + 1,
+            number=turn.attempt,
             command=(*command, *extra),
             cwd=str(here),
             resumes=resumes,
@@ -266,6 +275,7 @@ class Worker:
             self._note(f"started {running.record.name}")
         elif what == "taken":
             del self._running[pid]  # another worker was faster
+            self._exhausted = False
         elif what in {"ended", "gone"}:
             self._gone(running)
 
@@ -274,6 +284,9 @@ class Worker:
         del self._running[running.pid]
         if running.descriptor is not None:
             os.close(running.descriptor)
+        if self._has_to_wait_for_command(running):
+            return
+        self._exhausted = False  # it may be its turn again, or the plan may have grown
         record = running.record
         if self._unproven:
             self._judge_pilot(record, ended=True)
@@ -286,6 +299,25 @@ class Worker:
         self._note(f"{status.state} {record.name}  {words}")
         if status.state == attempts.COMPLETED and self.search.plan.metric is None:
             self._settle_metric(record)
+
+    def _has_to_wait_for_command(self, running: _Running) -> bool:
+        """Whether only the supervisor is dead: somebody killed it, and its command dies with it,
+        by the kernel or by us, but not at once. Then the command takes the slot until it is gone.
+        """
+        last = attempts.latest(running.shown.folder)
+        if last is None or last.end is not None:
+            return False
+        keeper = processes.from_json(last.record.get("supervisor"))
+        command = processes.from_json(last.record.get("process"))
+        ours = keeper is not None and keeper.pid == running.pid
+        if not ours or command is None or processes.alive(command) is not True:
+            return False
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(command.pid, signal.SIGKILL)
+        self._running[command.pid] = _Running(
+            running.record, command.pid, running.shown, ours=False, descriptor=_watch(command.pid)
+        )
+        return True
 
     def _words(self, record: TrialRecord, status: experiment.Status) -> str:
         words = []
@@ -306,7 +338,11 @@ class Worker:
         return [] if chosen is None or value is None else [f"{chosen[0]} {value:.6g}"]
 
     def _settle_metric(self, record: TrialRecord) -> None:
-        chosen = self.search.settle_metric(record)
+        try:
+            chosen = self.search.settle_metric(record)
+        except ModeldirError as error:
+            self._stop_for(error)
+            return
         if chosen is not None:
             self._tell(f"ranking by {chosen[0]} ({chosen[1]})")
 
@@ -419,9 +455,7 @@ class Worker:
         host, pid = processes.host(), os.getpid()
         for name in ("search.log", f"{HOME}/search.{host}.{pid}.log"):
             with contextlib.suppress(OSError):
-                log = os.open(
-                    self.search.path / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
-                )
+                log = files.open_append(self.search.path / name)
                 if files.hold(log):
                     self._log = log
                     self._note(f"worker {pid} on {host}: {self.jobs} slots")

@@ -1,0 +1,187 @@
+"""`modeldir demo`: the whole of it in a minute, by the commands that a user would type."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modeldir import attempts, experiment, files
+from modeldir.cli.init import missing_packages, requirements_file
+from modeldir.errors import ModeldirError, did_you_mean, listed
+
+HELP = "Train, search and compare on real handwritten digits; say it again and it goes on."
+EXAMPLE = "modeldir demo"
+
+_FOLDERS = {"minimal": "modeldir_demo", "vision": "modeldir_demo_vision"}
+_BASE, _GRID, _RANDOM = (f"experiments/{n}" for n in ("base_model", "learning_rate", "random"))
+_TRAIN = ("--", "python", "train.py", "--data_dir", "data")
+_DOMAINS = {
+    "minimal": (
+        "learning_rate=log_uniform:0.0005,0.1",
+        "hidden_units=log_int:16,256",
+        "batch_size=16,32,64,128",
+    ),
+    "vision": (
+        "learning_rate=log_uniform:0.0001,0.01",
+        "num_channels=log_int:8,64",
+        "batch_size=16,32,64,128",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing the demo does: why, and the words to type. Without words it is done already."""
+
+    why: str
+    words: tuple[str, ...] = ()
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("dir", nargs="?", help=f"where (default: {' or '.join(_FOLDERS.values())})")
+    parser.add_argument(
+        "--template",
+        default="minimal",
+        metavar="NAME",
+        help="minimal (NumPy alone, the default) or vision (PyTorch)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do each step that is not done yet; stops at the first that fails, with its exit code."""
+    template: str = arguments.template
+    _refuse_if_it_cannot(template)
+    project = Path(arguments.dir or _FOLDERS[template])
+    code = _do(_setting_up(project, template), Path.cwd())
+    if code == 0:
+        print(f"\n$ cd {shlex.quote(str(project))}")
+        code = _do(_steps(project, template), project)
+    print("\n" + (told(project) if code == 0 else _stopped(arguments)), flush=True)
+    return code
+
+
+def _refuse_if_it_cannot(template: str) -> None:
+    """Say what is missing before anything is made."""
+    if template not in _DOMAINS:
+        hint = did_you_mean(template, list(_DOMAINS)) or "known: " + ", ".join(_DOMAINS)
+        raise ModeldirError(listed(f"no demo of {template!r}", [(hint, None)]))
+    missing = missing_packages(template)
+    if missing:
+        install = shlex.join([sys.executable, "-m", "pip", "install", *missing])
+        raise ModeldirError(listed(f"The demo needs {', '.join(missing)}:", [(install, None)]))
+
+
+# -- The steps -------------------------------------------------------------------------------------
+
+
+def _setting_up(project: Path, template: str) -> Iterator[Step]:
+    if _is_made(project, template):
+        yield Step(f"{project} is there: going on with it")
+    else:
+        words = ("modeldir", "init", str(project), "--template", template)
+        yield Step("A project to start from, with 1,797 real images of handwritten digits:", words)
+
+
+def _is_made(project: Path, template: str) -> bool:
+    """Whether the project is there as a whole: `train.py` is the last file that is copied."""
+    ours = requirements_file(template).read_bytes()
+    there = files.read_bytes(project / "requirements.txt")
+    return there == ours and (project / "train.py").is_file()
+
+
+def _steps(project: Path, template: str) -> Iterator[Step]:
+    """What to type in the project. Each is asked for when those before it are done."""
+    if experiment.status(project / _BASE).state == attempts.COMPLETED:
+        yield Step(f"The base model is trained: {_BASE}")
+    else:
+        yield Step("Train the base model:", ("modeldir", "run", _BASE, *_TRAIN))
+    grid = ("modeldir", "search", _GRID, "learning_rate=0.1,0.01,0.001", "-j", "2", *_TRAIN)
+    yield Step("Search its learning rate, two trials side by side:", grid)
+    if experiment.params_file(project / _RANDOM) is None:
+        new = ("modeldir", "new", _RANDOM, "--from", _BASE, "-m", "what matters most?")
+        yield Step("A folder for a wider search, with the base model's hyperparameters:", new)
+    wide = ("--trials", "30", "--seed", "230", "-j", "2")
+    search = ("modeldir", "search", _RANDOM, *_DOMAINS[template], *wide, *_TRAIN)
+    yield Step("30 trials at random, over learning rate, width and batch size:", search)
+    yield Step("The three learning rates, compared:", ("modeldir", "synthesize", _GRID))
+    yield Step("The 30 random trials, compared:", ("modeldir", "synthesize", _RANDOM))
+
+
+def _do(steps: Iterator[Step], folder: Path) -> int:
+    """Do the steps in a folder; returns the first exit code that is not 0, else 0."""
+    for step in steps:
+        print(f"\n{step.why}", flush=True)
+        if step.words:
+            print(f"$ {shlex.join(step.words)}", flush=True)
+            code = _call(with_this_python(step.words), folder)
+            if code != 0:
+                return code
+    return 0
+
+
+def with_this_python(words: Sequence[str]) -> list[str]:
+    """A command line as the demo runs it: by this very Python, whether its environment is active.
+
+    >>> with_this_python(["modeldir", "--help"])[1:]
+    ['-m', 'modeldir', '--help']
+    """
+    ours = {"modeldir": [sys.executable, "-m", "modeldir"], "python": [sys.executable]}
+    found: list[str] = []
+    for place, word in enumerate(words):
+        is_program = place == 0 or words[place - 1] == "--"
+        found += ours.get(word, [word]) if is_program else [word]
+    return found
+
+
+def _call(words: Sequence[str], folder: Path) -> int:
+    process = subprocess.Popen(words, cwd=folder)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # the command has heard it too, and knows how to end
+
+
+# -- The end ---------------------------------------------------------------------------------------
+
+
+def told(project: Path) -> str:
+    """What the user reads at the end: where everything lies, and what to type next."""
+    lines = [
+        f"Everything lies in {files.absolute(project)}:",
+        f"  {_BASE:<27}the base model: params.json, train.log, metrics, weights",
+        f"  {_GRID:<27}a folder a learning rate, and the table: results.md, results.csv",
+        f"  {_RANDOM:<27}the same for the 30 random trials",
+        "next:",
+        *_activation(),
+        f"  cd {shlex.quote(str(project))}",
+        f"  python evaluate.py --data_dir data --model_dir $(modeldir best {_RANDOM})",
+        f"  modeldir show {_RANDOM}",
+    ]
+    return "\n".join(lines)
+
+
+def _activation() -> list[str]:
+    """How to make `python` and `modeldir` mean those that ran here, where they do not."""
+    import shutil  # noqa: PLC0415 - once, at the end
+
+    here = os.path.dirname(sys.executable)
+    script = os.path.join(here, "activate")
+    found = shutil.which("modeldir")
+    if not os.path.exists(script) or (found and os.path.dirname(os.path.abspath(found)) == here):
+        return []
+    return [f"  source {shlex.quote(script)}"]
+
+
+def _stopped(arguments: argparse.Namespace) -> str:
+    words = ["modeldir", "demo", *([arguments.dir] if arguments.dir else [])]
+    if arguments.template != "minimal":
+        words += ["--template", arguments.template]
+    return f"The demo stopped there. To go on:  {shlex.join(words)}"

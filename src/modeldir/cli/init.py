@@ -1,0 +1,72 @@
+"""`modeldir init PROJECT`: a project to start from."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+from pathlib import Path
+
+from modeldir import templates
+
+HELP = "A project to start from, with its data: train, search, compare, evaluate."
+EXAMPLE = "modeldir init my_project --template vision"
+
+_NAME = re.compile(r"[\w.-]+")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("project", help="the folder to make")
+    parser.add_argument(
+        "--template",
+        default="minimal",
+        metavar="NAME",
+        help="minimal (NumPy alone, the default) or vision (PyTorch)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Copy the project, say what to type next."""
+    made = templates.copy(arguments.template, arguments.project)
+    print(told(Path(arguments.project), arguments.template, len(made)))
+    return 0
+
+
+def told(project: Path, template: str, count: int) -> str:
+    """What the user reads: what was made, and the commands to type next."""
+    lines = [f"{project}: {count} files, from the template {template!r}", "next:"]
+    if os.path.abspath(project) != os.getcwd():
+        lines.append(f"  cd {shlex.quote(str(project))}")
+    missing = missing_packages(template)
+    if missing:
+        lines.append(f"  python -m pip install {shlex.join(missing)}")
+    lines += [
+        "  python train.py --data_dir data --model_dir experiments/base_model",
+        "  python search_hyperparams.py --data_dir data --parent_dir experiments/learning_rate",
+        "  python synthesize_results.py --parent_dir experiments/learning_rate",
+        "  python evaluate.py --data_dir data --model_dir experiments/base_model",
+        "README.md there tells what each does.",
+    ]
+    return "\n".join(lines)
+
+
+def requirements_file(template: str) -> Path:
+    """The list of packages that a template's project needs."""
+    return Path(templates.__file__).with_name(template) / "requirements.txt"
+
+
+def missing_packages(template: str) -> list[str]:
+    """The requirements of a template that this Python does not have, as pip takes them.
+
+    Only whether a package is there is looked at, by its name: importing PyTorch takes seconds.
+    """
+    from importlib.util import find_spec  # noqa: PLC0415 - slow to import
+
+    missing = []
+    for line in requirements_file(template).read_text(encoding="utf-8").splitlines():
+        name = _NAME.match(line)
+        if name and find_spec(name[0].replace("-", "_")) is None:
+            missing.append(line.strip())
+    return missing

@@ -1,0 +1,326 @@
+"""`modeldir new DIR --from DIR name=value ...`: an experiment or a search folder from another."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeldir import files, params, provenance
+from modeldir.errors import FolderError, ParamsError, did_you_mean, listed
+from modeldir.experiment import params_file
+from modeldir.params import Params
+
+HELP = "An experiment or a search folder, derived from another; what it came from is kept."
+EXAMPLE = (
+    "modeldir new experiments/slow --from experiments/base_model learning_rate=0.001 "
+    '-m "does it settle?"'
+)
+
+_FORMAT = 1
+_NOTHING = "Nothing was made."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.usage = "modeldir new DIR [--from DIR] [name=value ...] [-m WHY]"
+    parser.add_argument("dir", help="the folder to make")
+    parser.add_argument("values", nargs="*", metavar="name=value", help="what is different there")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="DIR",
+        help="an experiment, a trial, or a search (its base)",
+    )
+    parser.add_argument("-m", "--message", metavar="WHY", help="why; kept in DIR/origin.json")
+    parser.add_argument(
+        "--add", action="store_true", help="allow names that the source does not have"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the folder, say what is different there and what to type next."""
+    folder = Path(arguments.dir)
+    given = parse_values(arguments.values, folder)
+    if arguments.source is None:
+        made = first(folder, given, arguments.message)
+    else:
+        source = Path(arguments.source)
+        made = derive(folder, source, given, arguments.message, add=arguments.add)
+    print(told(made))
+    return 0
+
+
+@dataclass(frozen=True)
+class Made:
+    """A folder that was made, from which other, and what is different: `{name: (old, new)}`.
+
+    `hyperparameters` are all of them, by dotted name; `added` are those the other does not have.
+    """
+
+    folder: Path
+    source: Path | None
+    changes: Mapping[str, tuple[Any, Any]]
+    hyperparameters: Mapping[str, Any]
+    added: frozenset[str] = frozenset()
+
+
+def told(made: Made) -> str:
+    """What the user reads: the changes, and the commands to type next."""
+    origin = f"derived from {made.source}" if made.source else "a first experiment"
+    lines = [f"{made.folder}: {origin}"]
+    for name, (old, new) in made.changes.items():
+        lines.append(
+            f"  {name}: {new!r}" if name in made.added else f"  {name}: {old!r} -> {new!r}"
+        )
+    folder, domain = shlex.quote(str(made.folder)), _example_domain(made.hyperparameters)
+    lines += [
+        f"next: modeldir run {folder} -- python train.py",
+        f"  or: modeldir search {folder} {domain} -- python train.py",
+    ]
+    return "\n".join(lines)
+
+
+def _example_domain(hyperparameters: Mapping[str, Any]) -> str:
+    name = next(iter(hyperparameters), "")
+    if "learning_rate" in hyperparameters or not name:
+        return "learning_rate=0.1,0.01,0.001"
+    return f"{name}=VALUE,VALUE"
+
+
+# -- What was typed --------------------------------------------------------------------------------
+
+
+def parse_values(words: Sequence[str], folder: Path) -> dict[str, Any]:
+    """The `name=value` of a command line, as values.
+
+    Raises:
+        ParamsError: listing every word that is none.
+    """
+    values: dict[str, Any] = {}
+    problems: list[tuple[str, str | None]] = []
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not all(name.split(".")):
+            problems.append((f"{word!r}: no name=value", "learning_rate=0.01"))
+        elif name in values:
+            problems.append((f"{name}: given twice", "keep one of them"))
+        else:
+            values[name] = params.parse_value(text)
+    _refuse_if(problems, folder)
+    return values
+
+
+def _refuse_if(problems: Sequence[tuple[str, str | None]], folder: Path) -> None:
+    if problems:
+        raise ParamsError(listed(f"{folder} cannot be made:", problems, _NOTHING))
+
+
+# -- Making ----------------------------------------------------------------------------------------
+
+
+def first(folder: Path, given: Mapping[str, Any], message: str | None) -> Made:
+    """Make an experiment that comes from no other.
+
+    Raises:
+        FolderError: when the folder is an experiment already, or cannot be written.
+        ParamsError: when nothing was given, or a value cannot be saved.
+    """
+    _refuse_if_there(folder)
+    if not given:
+        by_value = f"modeldir new {folder} learning_rate=0.01"
+        derived = f"modeldir new {folder} --from OTHER_EXPERIMENT"
+        _refuse_if([("no hyperparameters:", f"{by_value}\n    or: {derived}")], folder)
+    hyperparameters = Params({})
+    _assign(hyperparameters, given, folder)
+    origin = _origin(None, {}, message) if message else None
+    _publish(folder, "params.json", hyperparameters, origin)
+    changes = {name: (None, value) for name, value in given.items()}
+    return Made(folder, None, changes, given, frozenset(given))
+
+
+def derive(
+    folder: Path,
+    source: Path,
+    given: Mapping[str, Any],
+    message: str | None = None,
+    *,
+    add: bool = False,
+) -> Made:
+    """Make a folder with the hyperparameters of another and some of them changed.
+
+    Args:
+        folder: the new folder; those above it are made.
+        source: an experiment, a trial, or a search (its base counts).
+        given: the changed hyperparameters, by dotted name.
+        message: why it was made.
+        add: whether names that the source does not have are added.
+
+    Raises:
+        FolderError: when the source is no experiment, or the folder is one already.
+        ParamsError: for names that the source does not have, and files that cannot be read.
+    """
+    found = _params_of(source, folder)
+    _refuse_if_there(folder)
+    hyperparameters = Params(found)
+    before = Params(params.load_file(found))  # of no file: looking at it is not the run's reading
+    added = frozenset(name for name in given if name not in before)
+    _refuse_if(_unfit(given, before, folder, () if add else added), folder)
+    _assign(hyperparameters, given, folder)
+    changes = {
+        name: (None if name in added else _plain(before[name]), value)
+        for name, value in given.items()
+        if name in added or not _same(_plain(before[name]), value)
+    }
+    origin = _origin(_relative(source, folder), changes, message)
+    _publish(folder, found.name, hyperparameters, origin)
+    return Made(folder, source, changes, {**params.flatten(before.dict), **given}, added)
+
+
+def _params_of(source: Path, folder: Path) -> Path:
+    found = params_file(source)
+    if found is not None:
+        return found
+    if source.is_file():
+        problem, hint = "is a file, not a folder", f"--from {source.parent}"
+    elif source.is_dir():
+        problem = "holds no params.json"
+        hint = f"a first experiment:  modeldir new {folder} learning_rate=0.01"
+    else:
+        problem, hint = "no such folder", _neighbour(source)
+    raise FolderError(listed(f"{source}: {problem}", [(hint, None)] if hint else [], _NOTHING))
+
+
+def _neighbour(missing: Path) -> str:
+    """A hint to the folder beside a missing one that was probably meant; empty where none is."""
+    with contextlib.suppress(OSError):
+        near = [path.name for path in missing.parent.iterdir() if params_file(path)]
+        return did_you_mean(missing.name, near) or ""
+    return ""
+
+
+def _refuse_if_there(folder: Path) -> None:
+    there = params_file(folder)
+    if there is not None:
+        raise FolderError(
+            f"{folder} is there already: it holds {there.name}\n"
+            f"  its hyperparameters:  modeldir show {folder}\n{_NOTHING}"
+        )
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise FolderError(f"{folder} is a file, not a folder\n{_NOTHING}")
+
+
+def _unfit(
+    given: Mapping[str, Any], before: Params, folder: Path, unknown: Collection[str]
+) -> list[tuple[str, str | None]]:
+    """What the source says against the changes. `unknown` are names that it should have."""
+    known = [*before, *params.flatten(before.dict)]
+    problems: list[tuple[str, str | None]] = []
+    for name, value in given.items():
+        old = before.get(name)
+        if name in unknown:
+            hint = did_you_mean(name, known) or "--add allows names that it does not have"
+            problems.append((f"{name}: not in the source", hint))
+        elif isinstance(old, Params) and not isinstance(value, dict):
+            inside = ", ".join(f"{name}.{key}" for key in old)
+            problems.append((f"{name}: it has values of its own", f"change one of them: {inside}"))
+        elif _looks_searched(old, value):
+            hint = f"to search them: modeldir search {folder} {name}={value}"
+            problems.append((f"{name}: one number expected, got {value!r}", hint))
+    return problems
+
+
+def _looks_searched(old: object, new: object) -> bool:
+    """Whether a domain was typed where a number was: `learning_rate=0.1,0.01`."""
+    is_number = isinstance(old, (int, float)) and not isinstance(old, bool)
+    return is_number and isinstance(new, str) and ("," in new or ":" in new)
+
+
+def _assign(hyperparameters: Params, given: Mapping[str, Any], folder: Path) -> None:
+    problems: list[tuple[str, str | None]] = []
+    for name, value in given.items():
+        try:
+            hyperparameters[name] = value
+        except ParamsError as error:  # a dotted name that leads into a number
+            problems.append((str(error), None))
+    _refuse_if(problems, folder)
+
+
+def _plain(value: object) -> object:
+    return value.dict if isinstance(value, Params) else value
+
+
+def _same(old: object, new: object) -> bool:
+    """Whether a value stays as it is: 1 and true are not the same, 1 and 1.0 are not either."""
+    return type(old) is type(new) and old == new
+
+
+# -- Files -----------------------------------------------------------------------------------------
+
+
+def _origin(
+    source: str | None, changes: Mapping[str, tuple[Any, Any]], message: str | None
+) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "from": source,
+        "changes": {name: list(change) for name, change in changes.items()},
+        "message": message,
+        "created": provenance.utc_now(),
+    }
+
+
+def _relative(source: Path, folder: Path) -> str:
+    """Where the source lies, seen from the new folder: it holds when both are moved together."""
+    try:
+        return os.path.relpath(files.absolute(source), files.absolute(folder))
+    except ValueError:  # another drive, on Windows
+        return str(files.absolute(source))
+
+
+def _publish(
+    folder: Path, name: str, hyperparameters: Params, origin: Mapping[str, Any] | None
+) -> None:
+    """Put the files into the folder, new or there; whole or not at all."""
+    missing = [path for path in folder.parents if not path.exists()]
+    staged = folder.parent / f".tmp-{os.getpid()}-{os.urandom(6).hex()}"
+    try:
+        staged.mkdir(parents=True)
+        hyperparameters.save(staged / name)
+        if origin is not None:
+            files.write_json(staged / "origin.json", origin)
+        _move_in(staged, folder, name)
+    except BaseException as error:
+        _remove(staged)
+        for parent in missing:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise FolderError(f"{folder} cannot be made: {error.strerror}\n{_NOTHING}") from error
+        if isinstance(error, ParamsError):  # the user shall not read of a folder that is gone
+            raise ParamsError(str(error).replace(str(staged), str(folder))) from error
+        raise
+
+
+def _move_in(staged: Path, folder: Path, name: str) -> None:
+    """One rename where the folder is new; else its files, the hyperparameters last."""
+    if not folder.exists():
+        os.rename(staged, folder)
+        return
+    for each in ("origin.json", name):
+        data = files.read_bytes(staged / each)
+        if data is not None and not files.publish(folder / each, data):
+            raise FolderError(f"{folder} has {each} already\n{_NOTHING}")
+    _remove(staged)
+
+
+def _remove(staged: Path) -> None:
+    if staged.is_dir():
+        for path in staged.iterdir():
+            path.unlink(missing_ok=True)
+        staged.rmdir()
