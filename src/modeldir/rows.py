@@ -29,7 +29,7 @@ TOKEN = re.compile(
     r"|\n"
 )
 
-CUT = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|[]PX^_][^\x07\x1b\n]{0,4096}\x1b?)?\Z")
+CUT = re.compile(r"\x1b(?:[ -/]+|\[[0-?]*[ -/]*|[]PX^_][^\x07\x1b\n]{0,4096}\x1b?)?\Z")
 """The beginning of an escape sequence whose end comes with the next write."""
 
 

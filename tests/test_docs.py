@@ -1,0 +1,104 @@
+"""The documentation: every example in it is run, every public name and command has its place."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import modeldir
+from modeldir.cli import GROUPS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(modeldir.__path__, "modeldir.")
+    if ".templates." not in module.name and not module.name.endswith("__main__")
+)
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language in a Markdown text."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_readme_s_commands_work_as_written(tmp_path: Path) -> None:
+    """All bash blocks of the README, in order, in one shell, in an empty folder."""
+    lines = "\n".join(blocks(README, "bash")).splitlines()
+    script = "\n".join(line for line in lines if not line.startswith("pip install"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = {path.name for path in (tmp_path / "digits/experiments/width").iterdir()}
+    assert {"hidden_units_16", "hidden_units_512", "results.md", "origin.json"} <= made
+    assert (tmp_path / "digits/experiments/width/hidden_units_512/metrics_test_best.json").exists()
+
+
+def test_the_readme_s_python_works_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README's Python blocks, each with what its text takes for granted."""
+    folder = tmp_path / "experiments/base_model"
+    folder.mkdir(parents=True)
+    hyperparameters = {"learning_rate": 0.1, "num_epochs": 2, "model": {"num_layers": 3}}
+    (folder / "params.json").write_text(json.dumps(hyperparameters))
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(README, "python"):
+        given = (
+            "import numpy\nweights = numpy.zeros(2)\ntrain_one_epoch = lambda params: (0.5, 0.9)\n"
+        )
+        subprocess.run([sys.executable, "-c", given + block], check=True, capture_output=True)
+    assert json.loads((folder / "metrics_eval_best_weights.json").read_text())["accuracy"] == 0.9
+    assert {"best.npz", "last.npz", "train.log", "run.json"} <= {p.name for p in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_hold(name: str) -> None:
+    """Each example in a docstring gives what it says."""
+    assert doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
+
+
+def test_every_public_name_has_its_place() -> None:
+    """docs/python.md names all that `from modeldir import ...` gives."""
+    page = (ROOT / "docs/python.md").read_text()
+    assert [name for name in modeldir.__all__ if f"`{name}`" not in page] == []
+    assert [name for name in modeldir.__all__ if not hasattr(modeldir, name)] == []
+
+
+def test_every_command_has_its_section() -> None:
+    """docs/commands.md has a section for each command of `modeldir --help`."""
+    page = (ROOT / "docs/commands.md").read_text()
+    commands = [name for _, group in GROUPS for name, _ in group]
+    assert [name for name in commands if f"### `modeldir {name}" not in page] == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_module_introduces_itself(name: str) -> None:
+    """A module opens with a docstring of more than one line: what it knows, what it refuses."""
+    docstring = import_module(name).__doc__
+    assert docstring
+    assert len(docstring.strip().splitlines()) > 1 or name.startswith("modeldir.cli.")
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """Each relative link in the README and the docs names a file that is there."""
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
