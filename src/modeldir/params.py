@@ -15,27 +15,25 @@ is cached.
 
 from __future__ import annotations
 
-import atexit
 import copy
 import hashlib
 import json
-import math
 import os
-import re
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modeldir import files
+from modeldir import files, nested
 from modeldir.errors import MissingParam, ParamsError, did_you_mean
-from modeldir.paramsfiles import Loaded, Plain, held, is_part, load_file, read, write
+from modeldir.nested import Plain, copied, dotted, is_part, merge, place, place_for
+from modeldir.paramsfiles import Loaded, held, load_file, read, write
+from modeldir.reads import Reads, reads_of, report
+from modeldir.strictjson import parse_value
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = [
@@ -67,20 +65,10 @@ def _cache(params: Params) -> Plain:
 
 
 @dataclass
-class _Reads:
-    """The names that were read, and where to report them."""
-
-    names: set[str] = field(default_factory=set)
-    folder: str | None = None  # of the run that wants to know
-    pid: int = field(default_factory=os.getpid)
-    reported: int = -1  # how many names the last report had
-
-
-@dataclass
 class _Tree:
     """What all views of one `Params` share."""
 
-    reads: _Reads
+    reads: Reads
     shown: str = ""  # the file, as the user named it
     path: Path | None = None  # the same, absolute
     forms: dict[str, str] = field(default_factory=dict)  # how the file wrote its numbers
@@ -119,12 +107,12 @@ class Params(_WithCache, Mapping[str, Any]):
 
     def __init__(self, source: str | os.PathLike[str] | Mapping[str, Any], /) -> None:
         if isinstance(source, Mapping):
-            data, tree = _copied_mapping(_checked(source)), _Tree(_Reads())
+            data, tree = _taken(source), _Tree(Reads())
         else:
             loaded = read(source)
             path = files.absolute(os.fsdecode(source))
             data = loaded.values
-            tree = _Tree(_reads_of(path), os.fsdecode(source), path, loaded.forms)
+            tree = _Tree(reads_of(path), os.fsdecode(source), path, loaded.forms)
         _set_view(self, _View(data, "", tree, tree.reads.names, {}))
 
     # -- reading
@@ -132,9 +120,11 @@ class Params(_WithCache, Mapping[str, Any]):
     def __getattr__(self, name: str) -> Any:
         if name == "__modeldir__":  # not there yet: a half-made object is being looked at
             raise AttributeError(name)
-        value = self[name]
-        view = self.__modeldir__
-        if not view.tree.live and name in view.data:
+        data, _, tree, _, _ = self.__modeldir__
+        if name not in data:
+            return self[name]  # dotted, or missing
+        value = _read(self, name)
+        if not tree.live:
             object.__setattr__(self, name, value)
         return value
 
@@ -151,7 +141,7 @@ class Params(_WithCache, Mapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         try:
-            _place(self.__modeldir__.data, name)
+            place(self.__modeldir__.data, name)
         except KeyError:
             return False
         return True
@@ -176,7 +166,7 @@ class Params(_WithCache, Mapping[str, Any]):
     # -- changing
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "__modeldir__" or hasattr(type(self), name):
+        if name == "__modeldir__" or any(name in vars(kind) for kind in type(self).__mro__):
             raise ParamsError(
                 f"{name!r} is a part of Params itself: use params[{name!r}] = ...", key=name
             )
@@ -188,19 +178,20 @@ class Params(_WithCache, Mapping[str, Any]):
             object.__setattr__(self, name, value)  # the script's own: to read it reads no file
 
     def __setitem__(self, name: str, value: Any) -> None:
-        place, key = _place_for(self.__modeldir__.data, name)
-        place[key] = _copied(value)
-        _forget(self, key if place is self.__modeldir__.data else None)
+        data = self.__modeldir__.data
+        holder, key = place_for(data, name)
+        holder[key] = _own(value)
+        _forget(self, key if holder is data else None)
 
     def __delattr__(self, name: str) -> None:
         del self[name]
 
     def __delitem__(self, name: str) -> None:
         try:
-            place, key = _place(self.__modeldir__.data, name)
+            holder, key = place(self.__modeldir__.data, name)
         except KeyError:
             raise _missing(self, name) from None
-        del place[key]
+        del holder[key]
         self.__modeldir__.tree.added.discard(f"{self.__modeldir__.prefix}{name}")
         _forget(self)
 
@@ -217,14 +208,15 @@ class Params(_WithCache, Mapping[str, Any]):
                 that is not a nested part.
         """
         if isinstance(other, Mapping):
-            loaded = Loaded(_copied_mapping(_checked(other)))
+            loaded = Loaded(_taken(other))
         else:
             loaded = Loaded({}) if other is None else read(other)
+        given = _taken(names)
         view = self.__modeldir__
-        rehearsal = _copied_mapping(view.data)  # what fails, fails here
+        rehearsal = copied(view.data)  # what fails, fails here
         for data in rehearsal, view.data:
-            _merge(data, loaded.values)
-            _merge(data, names)
+            merge(data, loaded.values)
+            merge(data, given)
         view.tree.forms.update(loaded.forms)
         _forget(self)
 
@@ -253,7 +245,7 @@ class Params(_WithCache, Mapping[str, Any]):
         if not isinstance(other, Mapping):
             return NotImplemented
         _note_all(self)
-        return self.__modeldir__.data == _copied_mapping(other)
+        return self.__modeldir__.data == {name: _own(value) for name, value in other.items()}
 
     __hash__ = None  # type: ignore[assignment]  # it can change
 
@@ -264,7 +256,7 @@ class Params(_WithCache, Mapping[str, Any]):
         return [*dir(type(self)), *self.__modeldir__.data]
 
     def __copy__(self) -> Params:
-        return _twin(self, _copied_mapping(self.__modeldir__.data))
+        return _twin(self, copied(self.__modeldir__.data))
 
     def __deepcopy__(self, memo: _Memo) -> Params:
         return _twin(self, copy.deepcopy(self.__modeldir__.data, memo))
@@ -272,7 +264,7 @@ class Params(_WithCache, Mapping[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         _note_all(self)  # whoever gets it, reads it where nobody sees
         view = self.__modeldir__
-        tree = replace(view.tree, reads=_Reads(), live=False)
+        tree = replace(view.tree, reads=Reads(), live=False)
         return _revived, (type(self), view.data, view.prefix, tree)
 
 
@@ -298,21 +290,22 @@ def _twin(params: Params, data: Plain) -> Params:
 
 def _read(params: Params, name: str) -> Any:
     """A value, noted as read; a nested part as its view."""
-    view = params.__modeldir__
-    key = f"{view.prefix}{name}"
-    if key not in view.tree.added:
-        view.names.add(key)
-    value = view.data[name]
-    return _part(view, name, key) if is_part(value) else value
+    data, prefix, tree, names, _ = params.__modeldir__
+    key = f"{prefix}{name}"
+    if key not in tree.added:
+        names.add(key)
+    value = data[name]
+    return _part(params, name) if type(value) is dict and is_part(value) else value
 
 
-def _part(view: _View, name: str, key: str) -> Params:
+def _part(params: Params, name: str) -> Params:
     """The one view of a nested part: one, so that there is one cache to forget."""
-    part, data = view.parts.get(name), view.data[name]
-    if part is None or part.__modeldir__.data is not data:
-        names = set() if key in view.tree.added else view.names  # a vocabulary is nobody's param
-        part = view.parts[name] = Params.__new__(Params)
-        _set_view(part, _View(data, f"{key}.", view.tree, names, {}))
+    data, prefix, tree, names, parts = params.__modeldir__
+    part, key = parts.get(name), f"{prefix}{name}"
+    if part is None or part.__modeldir__.data is not data[name]:
+        names = set() if key in tree.added else names  # a vocabulary is no hyperparameter
+        part = parts[name] = Params.__new__(Params)
+        _set_view(part, _View(data[name], f"{key}.", tree, names, {}))
     return part
 
 
@@ -329,89 +322,62 @@ def _forget(params: Params, name: str | None = None) -> None:
 
 def _note_all(params: Params) -> None:
     view = params.__modeldir__
-    view.names.update(_dotted(view.data, view.prefix, view.tree.added))
-
-
-def _dotted(data: Plain, prefix: str = "", without: Container[str] = ()) -> Iterator[str]:
-    for name, value in data.items():
-        key = f"{prefix}{name}"
-        if key not in without:
-            yield key
-            if is_part(value):
-                yield from _dotted(value, f"{key}.", without)
+    view.names.update(dotted(view.data, view.prefix, view.tree.added))
 
 
 def _missing(params: Params, name: object) -> MissingParam:
-    view = params.__modeldir__
-    known = list(_dotted(view.data))
-    hint = did_you_mean(str(name), known)
-    where = f" in {view.tree.shown}" if view.tree.shown else ""
-    message = f"no hyperparameter '{view.prefix}{name}'{where}" + (f"; {hint}" if hint else "")
+    data, prefix, tree, _, _ = params.__modeldir__
+    where = f" in {tree.shown}" if tree.shown else ""
+    known = (*tree.added, *dotted(data, prefix, tree.added))
+    message = _Missing(f"no hyperparameter '{prefix}{name}'{where}", f"{prefix}{name}", known)
     # An `obj` keeps Python from setting one and adding a suggestion of its own to the traceback.
     return MissingParam(message, obj=None)
 
 
-# -- Plain data ------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Missing:
+    """A message that looks for its suggestion when it is shown: `getattr` with a default is not."""
+
+    what: str
+    name: str
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        hint = did_you_mean(self.name, self.known)
+        return f"{self.what}; {hint}" if hint else self.what
+
+    def __repr__(self) -> str:
+        return repr(str(self))
 
 
-def _checked(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name in mapping:
-        if not isinstance(name, str):
-            raise ParamsError(f"expected a text as the name, found {name!r}", key=str(name))
-    return mapping
+# -- Mappings --------------------------------------------------------------------------------------
 
 
-def _copied_mapping(mapping: Mapping[str, Any]) -> Plain:
+def _plain(mapping: Mapping[str, Any]) -> Plain:
+    """A mapping's values as they lie there. To look at a `Params` in this way is not to read it."""
+    return mapping.__modeldir__.data if isinstance(mapping, Params) else {**mapping}
+
+
+def _taken(mapping: Mapping[str, Any]) -> Plain:
+    """A copy of a mapping's values, to make our own; a `Params` is thereby read."""
     if isinstance(mapping, Params):
         _note_all(mapping)
-    return {name: _copied(value) for name, value in _plain(mapping).items()}
+    data = _plain(mapping)
+    for name in data:
+        if not isinstance(name, str):
+            raise ParamsError(f"expected a text as the name, found {name!r}", key=str(name))
+    return {name: _own(value) for name, value in data.items()}
 
 
-def _copied(value: Any) -> Any:
-    """Nested parts copied, everything else itself: it may be a tensor."""
-    if type(value) is OrderedDict:
-        value = dict(value)
-    return _copied_mapping(value) if is_part(value) or isinstance(value, Params) else value
-
-
-def _plain(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    return mapping.__modeldir__.data if isinstance(mapping, Params) else mapping
-
-
-def _place(data: Plain, name: object) -> tuple[Plain, str]:
-    """The dict that holds a dotted name, and its key there; KeyError if there is none."""
-    if name in data:
-        return data, str(name)
-    head, _, rest = str(name).partition(".")
-    if rest and is_part(data.get(head)):
-        return _place(data[head], rest)
-    raise KeyError(name)
-
-
-def _place_for(data: Plain, name: str) -> tuple[Plain, str]:
-    """The same for a name that need not be there; the parts on the way to it are made."""
-    head, _, rest = name.partition(".")
-    if name in data or not rest or not all(name.split(".")):
-        return data, name
-    part = data.setdefault(head, {})
-    if not is_part(part):
-        raise ParamsError(f"{head!r} is {part!r}: it cannot hold {rest!r}", key=name)
-    return _place_for(part, rest)
-
-
-def _merge(data: Plain, new: Mapping[str, Any]) -> None:
-    for name, value in new.items():
-        place, key = _place_for(data, name)
-        if is_part(value) and is_part(place.get(key)):
-            _merge(place[key], value)
-        else:
-            place[key] = _copied(value)
+def _own(value: Any) -> Any:
+    """A value as it is kept: parts copied, whatever kind of mapping they were given as."""
+    if isinstance(value, Params):
+        return _taken(value)
+    part = dict(value) if type(value) is OrderedDict else value
+    return {name: _own(inner) for name, inner in part.items()} if is_part(part) else value
 
 
 # -- What others ask -------------------------------------------------------------------------------
-
-_WATCHED: dict[str, _Reads] = {}
-"""What this process has read of its run's own files: a fact of the process, not of one object."""
 
 
 def names_read(params: Params) -> frozenset[str]:
@@ -435,49 +401,16 @@ def report_reads(params: Params) -> None:
     Only for a file that lies in the folder of the run, and only in the process that opened it; a
     report that has nothing new is left out. At the end of the process it is made by itself.
     """
-    _report(params.__modeldir__.tree.reads)
-
-
-def _reads_of(path: Path) -> _Reads:
-    """Where to note what is read of a file. In a run: one place, whoever opens the file."""
-    _, _, folder = os.environ.get("MODELDIR_RUN", "").partition(":")
-    if not folder or not files.same_file(path.parent, folder):
-        return _Reads()
-    reads = _WATCHED.get(str(path))
-    if reads is None or reads.pid != os.getpid():
-        reads = _WATCHED[str(path)] = _Reads(folder=folder)
-        atexit.register(_report, reads)
-    return reads
-
-
-def _report(reads: _Reads) -> None:
-    names = sorted(reads.names)
-    if reads.folder is None or reads.pid != os.getpid() or reads.reported == len(names):
-        return
-    reads.reported = len(names)
-    event = {
-        "attempt": int(os.environ.get("MODELDIR_ATTEMPT") or 1),
-        "event": "params_read",
-        "names": names,
-        "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-    }
-    with suppress(OSError):  # a full disk must not end a training
-        files.append_line(os.path.join(reads.folder, "events.jsonl"), event)
+    report(params.__modeldir__.tree.reads)
 
 
 def flatten(mapping: Mapping[str, Any]) -> Plain:
-    """Nested parts as dotted names; lists, and parts that are empty, are values.
+    """The values by their dotted names; lists, and parts that are empty, are values.
 
     >>> flatten({"lr": 0.1, "model": {"depth": 2, "widths": [8, 16]}})
     {'lr': 0.1, 'model.depth': 2, 'model.widths': [8, 16]}
     """
-    flat: Plain = {}
-    for name, value in _plain(mapping).items():
-        if is_part(value) and value:
-            flat.update({f"{name}.{inner}": leaf for inner, leaf in flatten(value).items()})
-        else:
-            flat[name] = value
-    return flat
+    return nested.flatten(_plain(mapping))
 
 
 def canonical_hash(mapping: Mapping[str, Any]) -> str:
@@ -486,9 +419,9 @@ def canonical_hash(mapping: Mapping[str, Any]) -> str:
     Raises:
         ParamsError: for NaN, or what JSON has no form for.
     """
-    kept = held(_copied_mapping(_plain(mapping)))
-    for key, problem, _ in kept.problems:
-        raise ParamsError(f"{key}: {problem}", key=key)
+    kept = held(_plain(mapping))
+    for key, problem, hint in kept.problems:
+        raise ParamsError(f"{key}: {problem}" + (f"\n  {hint}" if hint else ""), key=key)
     text = json.dumps(_canonical(kept.values), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -499,29 +432,3 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(part) for part in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-_WORDS = {"None": None, "True": True, "False": False}
-_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
-
-
-def parse_value(text: str) -> Any:
-    """A value as typed on a command line: JSON, a number as Python writes it, or the bare text.
-
-    >>> [parse_value(text) for text in ("1e-3", ".5", "true", "None", "[1, 2]", '"3"', "adam")]
-    [0.001, 0.5, True, None, [1, 2], '3', 'adam']
-    """
-    bare = text.strip()
-    if bare in _WORDS:
-        return _WORDS[bare]
-    if _FLOAT.fullmatch(bare) and math.isfinite(float(bare)):
-        return float(bare)
-    try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_no_constant)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _no_constant(text: str) -> NoReturn:
-    """NaN, Infinity and 1e400 are no JSON."""
-    raise ValueError(text)

@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir import files, strictjson
 from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.nested import Plain, is_part
 from modeldir.strictjson import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-Plain = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -119,8 +118,10 @@ def _from_yaml(text: str, shown: str) -> object:
         raise broken(shown, *_yaml_problem(error.context, error.problem), *place) from None
     except RecursionError:
         raise broken(shown, TOO_DEEP) from None
-    except (YAMLError, ValueError) as error:  # ValueError: the date 2024-13-45
+    except YAMLError as error:
         raise broken(shown, str(error).splitlines()[0]) from None
+    except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
+        raise broken(shown, f"a value that cannot be: {error}") from None
 
 
 def _yaml_problem(context: str | None, problem: str | None) -> tuple[str, str | None]:
@@ -194,14 +195,6 @@ def _dates_as_text(value: Any) -> Any:
 # -- What a file can hold --------------------------------------------------------------------------
 
 
-def is_part(value: object) -> bool:
-    """Whether a value is a nested part: a plain dict whose keys are names.
-
-    Only the first key is looked at: a vocabulary of a million words is asked for at every read.
-    """
-    return type(value) is dict and isinstance(next(iter(value), ""), str)
-
-
 @dataclass(frozen=True)
 class Held:
     """What a file can hold of some values, and what it cannot."""
@@ -259,7 +252,7 @@ def _hold(value: Any, key: str, depth: int = 0) -> Any:
     if isinstance(value, int | float):
         return _hold_number(value, key)
     if depth > MAX_DEPTH:
-        raise _NoFormError(key, "contains itself, or goes too deep")
+        raise _NoFormError(key.partition("[")[0], "contains itself, or goes too deep")
     if isinstance(value, list | tuple):
         return [_hold(part, f"{key}[{place}]", depth + 1) for place, part in enumerate(value)]
     if isinstance(value, dict):

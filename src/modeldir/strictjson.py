@@ -129,6 +129,29 @@ def _constant(name: str) -> NoReturn:
     raise _NumberError(name)
 
 
+# -- A value on a command line ---------------------------------------------------------------------
+
+_WORDS = {"None": None, "True": True, "False": False}
+_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+
+
+def parse_value(text: str) -> Any:
+    """A value as typed: JSON, a number or a word as Python writes it, or else the bare text.
+
+    >>> [parse_value(text) for text in ("1e-3", ".5", "true", "None", "[1, 2]", '"3"', "adam")]
+    [0.001, 0.5, True, None, [1, 2], '3', 'adam']
+    """
+    bare = text.strip()
+    if bare in _WORDS:
+        return _WORDS[bare]
+    if _FLOAT.fullmatch(bare) and math.isfinite(float(bare)):
+        return float(bare)
+    try:
+        return _parse(text, {})
+    except (ValueError, RecursionError, _TwiceError, _NumberError):
+        return text
+
+
 # -- The second look: syntax -----------------------------------------------------------------------
 
 _EXPECTED = {  # by how the standard parser's message begins, which all its versions share

@@ -1,0 +1,92 @@
+"""Plain nested dicts: what counts as a nested part, dotted names into it, merging.
+
+It knows dicts and names. It refuses to know files, views and who reads what.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modeldir.errors import ParamsError
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Mapping
+
+Plain = dict[str, Any]
+
+
+def is_part(value: object) -> bool:
+    """Whether a value is a nested part: a plain dict whose keys are names.
+
+    Only the first key is looked at, since a script may add a vocabulary of a million words.
+    """
+    return type(value) is dict and isinstance(next(iter(value), ""), str)
+
+
+def dotted(data: Plain, prefix: str = "", without: Container[str] = ()) -> Iterator[str]:
+    """The dotted names of all values and parts, but for those of `without` and what is in them."""
+    for name, value in data.items():
+        key = f"{prefix}{name}"
+        if key not in without:
+            yield key
+            if is_part(value):
+                yield from dotted(value, f"{key}.", without)
+
+
+def flatten(data: Plain) -> Plain:
+    """The values by their dotted names; lists, and parts that are empty, are values."""
+    flat: Plain = {}
+    for name, value in data.items():
+        if is_part(value) and value:
+            flat.update({f"{name}.{inner}": leaf for inner, leaf in flatten(value).items()})
+        else:
+            flat[name] = value
+    return flat
+
+
+def place(data: Plain, name: object) -> tuple[Plain, str]:
+    """The dict that holds a dotted name, and its key there.
+
+    A name that has a dot in the file itself is found before the same name by parts.
+
+    Raises:
+        KeyError: if there is no such name.
+    """
+    if name in data:
+        return data, str(name)
+    head, _, rest = str(name).partition(".")
+    if rest and is_part(data.get(head)):
+        return place(data[head], rest)
+    raise KeyError(name)
+
+
+def place_for(data: Plain, name: object) -> tuple[Plain, str]:
+    """As `place`, for a name that need not be there: the parts on the way to it are made.
+
+    Raises:
+        ParamsError: if the name is no text, or a value on the way no part; nothing is made then.
+    """
+    if not isinstance(name, str):
+        raise ParamsError(f"expected a text as the name, found {name!r}", key=str(name))
+    head, _, rest = name.partition(".")
+    if name in data or not all(name.split(".")) or not rest:
+        return data, name
+    part = data.setdefault(head, {})
+    if not is_part(part):
+        raise ParamsError(f"{head!r} is {part!r}: it cannot hold {rest!r}", key=name)
+    return place_for(part, rest)
+
+
+def merge(data: Plain, new: Mapping[str, Any]) -> None:
+    """Take over new values in place: parts are merged, dotted names followed, the rest replaced."""
+    for name, value in new.items():
+        holder, key = place_for(data, name)
+        if is_part(value) and is_part(holder.get(key)):
+            merge(holder[key], value)
+        else:
+            holder[key] = copied(value)
+
+
+def copied(value: Any) -> Any:
+    """Nested parts copied, everything else itself: it may be a tensor."""
+    return {name: copied(part) for name, part in value.items()} if is_part(value) else value

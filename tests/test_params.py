@@ -1,0 +1,663 @@
+"""Params: attributes, items, parts, files, and which names a script has read."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from modeldir import Params, params
+from modeldir.errors import MissingParam, ModeldirError, ParamsError
+from modeldir.params import canonical_hash, flatten, names_read, report_reads, source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from syrupy.assertion import SnapshotAssertion
+
+BASE = {
+    "learning_rate": 0.001,
+    "batch_size": 32,
+    "betas": [0.9, 0.999],
+    "model": {"name": "resnet", "num_layers": 3, "head": {"dropout": 0.5}},
+}
+EVERYTHING = {
+    "learning_rate", "batch_size", "betas", "model", "model.name", "model.num_layers",
+    "model.head", "model.head.dropout",
+}  # fmt: skip
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+)
+NAMES = st.sampled_from(["a", "b", "c", "lr", "save", "items", "dict", "__class__", "ü", "x y"])
+TREES = st.recursive(
+    st.dictionaries(NAMES, SCALARS, max_size=3),
+    lambda part: st.dictionaries(NAMES, part | SCALARS | st.lists(SCALARS, max_size=2), max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative paths keep the messages the same on every machine."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.json").write_text(json.dumps(BASE, indent=4) + "\n")
+
+
+def base() -> Params:
+    return Params("params.json")
+
+
+# -- Reading ---------------------------------------------------------------------------------------
+
+
+def test_values_are_read_by_attribute_item_and_dotted_name() -> None:
+    """Three ways to the same value, at every depth."""
+    p = base()
+    assert p.learning_rate == p["learning_rate"] == 0.001
+    assert p.model.head.dropout == p["model.head.dropout"] == p["model"]["head.dropout"] == 0.5
+    assert p.betas == [0.9, 0.999]
+    assert p.get("model.num_layers") == 3
+    assert p.get("model.width", 64) == 64
+
+
+def test_a_nested_part_is_one_view_of_the_same_data() -> None:
+    """What is changed in the part is changed in the whole, and the other way round."""
+    p = base()
+    model = p.model
+    assert p.model is p["model"] is model
+    model.num_layers = 5
+    assert p["model.num_layers"] == 5
+    p["model.head.dropout"] = 0.1
+    assert model.head.dropout == 0.1
+    p.update(model={"num_layers": 7})
+    assert model.num_layers == 7
+
+
+def test_a_part_that_was_replaced_is_no_longer_shared() -> None:
+    """The old view keeps the old values; the name leads to the new ones."""
+    p = base()
+    old = p.model
+    p.model = {"num_layers": 9}
+    assert (p.model.num_layers, old.num_layers) == (9, 3)
+    assert "name" not in p.model
+
+
+def test_later_reads_do_not_ask_params_again() -> None:
+    """After the first read the value is an ordinary attribute; after a change it is the new one."""
+    asked = []
+
+    class Watched(Params):
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getattr__(name)
+
+    p = Watched(BASE)
+    assert [p.batch_size, p.batch_size, p.batch_size] == [32, 32, 32]
+    assert asked == ["batch_size"]
+    p["batch_size"] = 64
+    assert [p.batch_size, p.batch_size] == [64, 64]
+    assert asked == ["batch_size", "batch_size"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["save", "update", "dict", "keys", "items", "get", "values", "__class__", "__modeldir__"],
+)
+def test_names_of_methods_are_reached_by_item(name: str) -> None:
+    """The method stays a method, the hyperparameter is saved with the rest."""
+    p = Params({name: 1, "lr": 0.1})
+    assert p[name] == 1
+    p[name] = 2
+    p[f"part.{name}"] = 3
+    p.lr  # noqa: B018 - to read it is the point
+    p.save("out.json")
+    assert json.loads(Path("out.json").read_text()) == {name: 2, "lr": 0.1, "part": {name: 3}}
+    assert p.part[name] == 3
+    assert type(p) is Params
+    with pytest.raises(ParamsError, match="is a part of Params itself: use params"):
+        setattr(p, name, 4)
+    assert p[name] == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["self", "class", "other", "path", "a.b", "", "ü", "x" * 10_000, "mro"]
+)
+def test_odd_names_are_names(name: str) -> None:
+    """Whatever JSON can name can be read, updated, saved and read again."""
+    p = Params({name: 1})
+    p.update({name: 2})
+    p.update(**{name: 3})
+    assert p[name] == 3
+    assert getattr(p, name) == 3
+    p.save("out.json")
+    assert json.loads(Path("out.json").read_text()) == {name: 3}
+
+
+def test_a_missing_name_names_the_file_and_the_nearest(snapshot: SnapshotAssertion) -> None:
+    """By attribute, item and in parts; caught as AttributeError and as KeyError."""
+    p = base()
+    messages = []
+    for get in (
+        lambda: p.learning_rte,
+        lambda: p["batchsize"],
+        lambda: p.num_layers,
+        lambda: p.model.head.dropuot,
+        lambda: p["model.nme"],
+        lambda: p["betas.x"],
+        lambda: Params({}).anything,
+    ):
+        messages.append(missing(get, AttributeError))
+        assert missing(get, KeyError) == messages[-1]
+        assert missing(get, MissingParam) == messages[-1]
+    assert "\n".join(messages) == snapshot
+
+
+def missing(get: Callable[[], object], kind: type[Exception]) -> str:
+    with pytest.raises(kind) as caught:
+        get()
+    assert isinstance(caught.value, ModeldirError)
+    return str(pickle.loads(pickle.dumps(caught.value)))
+
+
+def test_a_default_stands_in_for_a_missing_name() -> None:
+    """`getattr` and `hasattr` work as they do for any object."""
+    p = base()
+    assert getattr(p, "dropout", 0.5) == 0.5
+    assert not hasattr(p, "dropout")
+    assert not hasattr(p, "__array__")
+
+
+# -- Which names were read -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("read", "names"),
+    [
+        (lambda p: p.learning_rate, {"learning_rate"}),
+        (lambda p: p["batch_size"], {"batch_size"}),
+        (lambda p: p.get("batch_size"), {"batch_size"}),
+        (lambda p: p.model.head, {"model", "model.head"}),
+        (lambda p: p["model.num_layers"], {"model", "model.num_layers"}),
+        (lambda p: getattr(p, "dropout", 0), {"dropout"}),
+        (lambda p: p.get("model.width"), {"model", "model.width"}),
+        (lambda p: hasattr(p, "_repr_html_"), set()),
+        (lambda p: "batch_size" in p, set()),
+        (len, set()),
+        (repr, set()),
+        (dir, set()),
+        (flatten, set()),
+        (canonical_hash, set()),
+        (lambda p: p.save("out.json"), set()),
+        (lambda p: p.update(batch_size=3), set()),
+        (copy.copy, set()),
+        (copy.deepcopy, set()),
+        (lambda p: copy.deepcopy(p).batch_size, {"batch_size"}),
+        (lambda p: p.dict, EVERYTHING),
+        (vars, EVERYTHING),
+        (list, EVERYTHING),
+        (lambda p: {**p}, EVERYTHING),
+        (lambda p: list(p.items()), EVERYTHING),
+        (lambda p: list(p.values()), EVERYTHING),
+        (lambda p: p == {}, EVERYTHING),
+        (pickle.dumps, EVERYTHING),
+        (Params, EVERYTHING),
+        (lambda p: Params({}).update(p), EVERYTHING),
+        (lambda p: p.model.head.dict, {"model", "model.head", "model.head.dropout"}),
+    ],
+)
+def test_what_counts_as_read(read: Callable[[Params], object], names: set[str]) -> None:
+    """Exactly the names that the script has looked at; all of them where nobody can tell."""
+    p = base()
+    read(p)
+    assert names_read(p) == names
+    assert names_read(p.model) == names | {"model"}
+
+
+def test_what_the_script_sets_is_not_read_from_the_file() -> None:
+    """A search over a name that the script overrides would compare nothing."""
+    p = base()
+    p.batch_size = 2
+    p.cuda = True
+    assert (p.batch_size, p.cuda) == (2, True)
+    assert names_read(p) == set()
+
+
+def test_what_the_script_adds_is_not_read_from_the_file() -> None:
+    """A vocabulary of a million words must not become a million names."""
+    p = base()
+    p.words = {"the": 0, "of": 1}
+    assert (p.words.the, p["words"]["of"], p["words.the"]) == (0, 1, 0)
+    assert list(p.words) == ["the", "of"]
+    list(p)
+    assert names_read(p) == EVERYTHING
+
+
+def test_the_source_is_the_absolute_path(tmp_path: Path) -> None:
+    """Also that of a copy and of a part; None for a mapping."""
+    p = base()
+    assert source(p) == source(p.model) == source(copy.copy(p)) == tmp_path / "params.json"
+    assert source(Params(BASE)) is None
+
+
+def test_reads_are_reported_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line in the run's events, again only with something new."""
+    monkeypatch.setenv("MODELDIR_RUN", f"token:{tmp_path}")
+    monkeypatch.delenv("MODELDIR_ATTEMPT", raising=False)
+    p = base()
+    p.batch_size  # noqa: B018 - to read it is the point
+    report_reads(p)
+    report_reads(p.model)
+    report_reads(Params(BASE))
+    lines = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
+    assert [(line["attempt"], line["names"]) for line in lines] == [
+        (1, ["batch_size"]),
+        (1, ["batch_size", "model"]),
+    ]
+
+
+# -- Changing --------------------------------------------------------------------------------------
+
+
+def test_names_may_be_added_at_run_time() -> None:
+    """As CS230's scripts do: any object, tensors included, comes back as it is."""
+    p = base()
+    tensor = np.zeros(3)
+    p.cuda = True
+    p.embedding = tensor
+    p.words = {0: "the"}
+    p.model.extra = [1]
+    assert p.cuda is True
+    assert p.embedding is p["embedding"] is tensor
+    assert p.words == {0: "the"}
+    assert p["model.extra"] == [1]
+    del p.cuda
+    del p["model.extra"]
+    assert "cuda" not in p
+    assert "model.extra" not in p
+    with pytest.raises(MissingParam):
+        del p.cuda
+
+
+def test_update_takes_a_file_a_mapping_and_names() -> None:
+    """Parts are merged, lists and values replaced, names added in order; keywords come last."""
+    Path("other.yaml").write_text("batch_size: 8\nmodel: {head: {dropout: 0.1}}\nvocab: 100\n")
+    p = base()
+    assert p.batch_size == 32
+    p.update("other.yaml", batch_size=16)
+    p.update({"betas": [0.5], "model.head.bias": True, "optimizer.momentum": 0.9}, seed=1)
+    p.update(Params({"model": {"name": "vgg"}}))
+    p.update(MappingProxyType({"x": OrderedDict(y=1)}), self=2, other=3)
+    p.update()
+    assert json.dumps(p.dict) == json.dumps({
+        "learning_rate": 0.001,
+        "batch_size": 16,
+        "betas": [0.5],
+        "model": {"name": "vgg", "num_layers": 3, "head": {"dropout": 0.1, "bias": True}},
+        "vocab": 100,
+        "optimizer": {"momentum": 0.9},
+        "seed": 1,
+        "x": {"y": 1},
+        "self": 2,
+        "other": 3,
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("other", "names", "problem"),
+    [
+        ({"batch_size": 1, "betas.x": 2}, {}, "'betas' is .*: it cannot hold 'x'"),
+        ({"batch_size": 1}, {"betas.x": 2}, "it cannot hold"),
+        ({"batch_size": 1, 3: 4}, {}, "expected a text as the name, found 3"),
+        ("parms.json", {"batch_size": 1}, "parms.json: no such file"),
+    ],
+)
+def test_an_update_happens_as_a_whole_or_not_at_all(
+    other: Any, names: dict[str, Any], problem: str
+) -> None:
+    """A mistake in the last name leaves the first as it was."""
+    p = base()
+    with pytest.raises(ParamsError, match=problem):
+        p.update(other, **names)
+    assert p == BASE
+
+
+def test_params_of_a_mapping_have_parts_of_their_own() -> None:
+    """What a script changes does not reach the mapping it came from."""
+    given_values = copy.deepcopy(BASE)
+    p = Params(given_values)
+    p.model.num_layers = 9
+    assert given_values == BASE
+
+
+def test_the_dict_is_live_both_ways() -> None:
+    """As in the original: what is changed in the dict is read in Params, at every depth."""
+    p = base()
+    assert (p.batch_size, p.model.num_layers) == (32, 3)
+    head = p.model.head
+    plain = p.dict
+    assert type(plain["model"]) is dict
+    plain["batch_size"] = 64
+    plain["model"]["head"]["dropout"] = 0.9
+    assert (p.batch_size, head.dropout, p.model.head.dropout) == (64, 0.9, 0.9)
+    plain["batch_size"], plain["new"], plain["model"] = 128, {"x": 1}, {"num_layers": 5}
+    assert (p.batch_size, p.new.x, p.model.num_layers) == (128, 1, 5)
+    p.model.num_layers, p.lr = 6, 1
+    assert (plain["model"]["num_layers"], plain["lr"]) == (6, 1)
+    assert vars(p) is p.dict is plain
+
+
+class LikeADict(RuleBasedStateMachine):
+    """Whatever is done, in whatever order, `Params` says what a plain nested dict would say."""
+
+    @initialize(values=TREES)
+    def start(self, values: dict[str, Any]) -> None:
+        self.model = copy.deepcopy(values)
+        self.params = Params(values)
+        self.plain: dict[str, Any] | None = None
+
+    @rule(name=NAMES, value=SCALARS | TREES)
+    def set_item(self, name: str, value: Any) -> None:
+        self.params[name] = value
+        self.model[name] = copy.deepcopy(value)
+
+    @rule(name=NAMES, value=SCALARS | TREES)
+    def set_attribute(self, name: str, value: Any) -> None:
+        if not hasattr(Params, name):
+            setattr(self.params, name, value)
+            self.model[name] = copy.deepcopy(value)
+
+    @rule(name=NAMES, inner=NAMES, value=SCALARS | TREES)
+    def set_in_part(self, name: str, inner: str, value: Any) -> None:
+        if isinstance(self.model.get(name), dict):
+            self.params[f"{name}.{inner}"] = value
+            self.model[name][inner] = copy.deepcopy(value)
+
+    @rule(name=NAMES)
+    def delete(self, name: str) -> None:
+        if name in self.model:
+            del self.params[name]
+            del self.model[name]
+
+    @rule(new=TREES)
+    def update(self, new: dict[str, Any]) -> None:
+        self.params.update(new)
+        merged(self.model, new)
+
+    @rule(name=NAMES, value=SCALARS | TREES)
+    def set_in_plain_dict(self, name: str, value: Any) -> None:
+        """Through one dict, asked for once: asking again would empty the cache by the way."""
+        if self.plain is None:
+            self.plain = self.params.dict
+        self.plain[name] = copy.deepcopy(value)
+        self.model[name] = copy.deepcopy(value)
+
+    @rule(name=NAMES, inner=NAMES)
+    def read_before(self, name: str, inner: str) -> None:
+        """Fills the cache, so that what comes next must empty it."""
+        if isinstance(self.model.get(name), dict):
+            self.params[name].get(inner)
+            getattr(self.params[name], inner, None)
+        getattr(self.params, name, None)
+
+    @invariant()
+    def says_the_same(self) -> None:
+        if hasattr(self, "model"):
+            same(self.params, self.model)
+
+
+def same(p: Params, model: dict[str, Any]) -> None:
+    """Attribute and item, without calling the live dict into being."""
+    assert len(p) == len(model)
+    for name, value in model.items():
+        found = (
+            [p[name]] if hasattr(Params, name) else [p[name], getattr(p, name), getattr(p, name)]
+        )
+        for one in found:
+            if isinstance(value, dict):
+                same(one, value)
+            else:
+                assert (type(one), one) == (type(value), value)
+
+
+def merged(into: dict[str, Any], new: dict[str, Any]) -> None:
+    for name, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(name), dict):
+            merged(into[name], value)
+        else:
+            into[name] = copy.deepcopy(value)
+
+
+TestLikeADict = LikeADict.TestCase
+TestLikeADict.settings = settings(deadline=None, stateful_step_count=20)
+
+
+# -- Saving ----------------------------------------------------------------------------------------
+
+
+def test_load_and_save_changes_no_byte() -> None:
+    """Order, number forms and letters stay; so does a file that a person has written."""
+    text = (
+        '{\n    "lr": 1e-3,\n    "b": 1.0,\n'
+        '    "ü": [\n        2.50,\n        null\n    ],\n    "m": {}\n}\n'
+    )
+    Path("mine.json").write_text(text, encoding="utf-8")
+    Params("mine.json").save("again.json")
+    assert Path("again.json").read_text(encoding="utf-8") == text
+
+
+def test_saved_values_are_what_was_set(snapshot: SnapshotAssertion) -> None:
+    """A form is kept for the number it was read with, not for the name."""
+    Path("mine.json").write_text('{"lr": 1e-3, "decay": 1e-4}')
+    p = Params("mine.json")
+    p.lr = 0.002
+    p.update({"beta": np.float64(0.9), "path": Path("data"), "sizes": (1, 2)})
+    p.save("again.json")
+    assert Path("again.json").read_text() == snapshot
+
+
+def test_what_has_no_form_is_refused_before_the_file_is_touched(
+    snapshot: SnapshotAssertion,
+) -> None:
+    """The message names every such value, and that nothing was written."""
+    p = base()
+    p.learning_rate = float("nan")
+    p.update({"model": {"weights": np.zeros(2)}})
+    before = Path("params.json").read_bytes()
+    with pytest.raises(ParamsError) as caught:
+        p.save("params.json")
+    assert str(caught.value) == snapshot
+    assert (caught.value.path, caught.value.key) == ("params.json", "learning_rate")
+    assert Path("params.json").read_bytes() == before
+
+
+def test_what_the_script_added_is_left_out_with_a_warning(snapshot: SnapshotAssertion) -> None:
+    """A device or a tensor must not keep the hyperparameters from being saved."""
+    p = base()
+    p.device, p.cuda, p.words, p.best = object(), True, {0: "the"}, float("-inf")
+    p.model.weights = np.zeros(2)
+    with pytest.warns(UserWarning, match="saved without") as caught:
+        p.save("again.json")
+    assert str(caught[0].message) == snapshot
+    assert caught[0].filename == __file__
+    assert json.loads(Path("again.json").read_text()) == {**BASE, "cuda": True}
+
+
+def test_a_part_can_be_saved_alone() -> None:
+    """It is a `Params` too."""
+    base().model.save("model.json")
+    assert json.loads(Path("model.json").read_text()) == BASE["model"]
+
+
+def test_a_link_stays_a_link() -> None:
+    """The file behind it is what changes."""
+    Path("link.json").symlink_to("params.json")
+    p = Params("link.json")
+    p.batch_size = 1
+    p.save("link.json")
+    assert Path("link.json").is_symlink()
+    assert base().batch_size == 1
+
+
+# -- As a value ------------------------------------------------------------------------------------
+
+
+@given(TREES)
+def test_params_is_a_mapping(values: dict[str, Any]) -> None:
+    """Equal to the dict it was made of, and to whatever it was copied to."""
+    p = Params(values)
+    assert p == values
+    assert values == p
+    assert p == Params(values)
+    assert list(p) == list(values)
+    assert len(p) == len(values)
+    assert {**p} == values
+    for twin in (copy.copy(p), copy.deepcopy(p), pickle.loads(pickle.dumps(p)), Params(p)):
+        assert twin == p
+        assert type(twin) is Params
+        twin["another"] = 1
+        assert twin != p
+    assert eval(repr(p)) == p
+
+
+def test_params_is_not_equal_to_other_things() -> None:
+    """And cannot be a key, since it can change."""
+    assert base() != 3
+    assert base() != {**BASE, "batch_size": 33}
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(base())
+
+
+def test_parts_are_passed_as_keywords() -> None:
+    """`Net(**params.model)` is how a model is built."""
+    assert dict(**base().model.head) == {"dropout": 0.5}
+    assert dict(**base())["model"].name == "resnet"
+
+
+def test_copies_share_nothing_that_changes() -> None:
+    """A copy has parts of its own; a deep copy also its own lists; both know their file."""
+    p = base()
+    p.cuda = object()
+    shallow, deep = copy.copy(p), copy.deepcopy(p)
+    shallow.model.num_layers = deep.model.num_layers = 9
+    deep.betas.append(1)
+    assert (p.model.num_layers, len(p.betas)) == (3, 2)
+    assert shallow.cuda is p.cuda
+    with pytest.warns(UserWarning, match="saved without cuda"):
+        deep.save("deep.json")
+    assert "in params.json" in missing(lambda: deep.nothing, AttributeError)
+
+
+def test_a_pickle_keeps_the_file_the_forms_and_what_was_added(tmp_path: Path) -> None:
+    """A worker process gets the same hyperparameters, parts included."""
+    Path("mine.json").write_text('{"lr": 1e-3, "model": {"depth": 2}}')
+    p = Params("mine.json")
+    p.when = np.datetime64("2024-01-02")
+    again = pickle.loads(pickle.dumps(p))
+    assert source(again) == tmp_path / "mine.json"
+    with pytest.warns(UserWarning, match="saved without when"):
+        again.save("again.json")
+    assert "1e-3" in Path("again.json").read_text()
+    assert pickle.loads(pickle.dumps(p.model)) == {"depth": 2}
+
+
+def test_a_subclass_may_declare_its_names() -> None:
+    """For completion in an editor; copies stay of that class."""
+
+    class Hyperparameters(Params):
+        batch_size: int
+
+    p = Hyperparameters("params.json")
+    assert p.batch_size == 32
+    assert type(copy.copy(p)) is Hyperparameters
+
+
+def test_completion_offers_the_names() -> None:
+    """What a notebook shows after `params.`"""
+    assert {"learning_rate", "model", "save"} <= set(dir(base()))
+
+
+# -- Helpers ---------------------------------------------------------------------------------------
+
+
+@given(TREES, st.randoms())
+def test_the_hash_is_that_of_the_values(values: dict[str, Any], random: Any) -> None:
+    """Order is no matter, nor is 1 or 1.0; a changed value is."""
+    digest = canonical_hash(values)
+    assert len(digest) == 16
+    assert set(digest) <= set("0123456789abcdef")
+    names = list(values)
+    random.shuffle(names)
+    assert canonical_hash({name: as_floats(values[name]) for name in names}) == digest
+    assert canonical_hash(Params(values)) == digest
+    assert canonical_hash({**values, "another": 1}) != digest
+
+
+def as_floats(value: Any) -> Any:
+    """Whole numbers as floats where that is exact."""
+    if isinstance(value, dict):
+        return {name: as_floats(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [as_floats(part) for part in value]
+    exact = type(value) is int and abs(value) < 2**53
+    return float(value) if exact else value
+
+
+def test_the_hash_is_the_same_tomorrow() -> None:
+    """It lies in trial files: another one would make every finished trial a new one."""
+    assert canonical_hash({"lr": 1e-3, "n": 2.0, "m": {"ü": [True, None]}}) == "93835d5b6795e858"
+    assert (
+        canonical_hash({"lr": np.float64(0.001), "n": 2, "m": {"ü": (True, None)}})
+        == "93835d5b6795e858"
+    )
+
+
+def test_the_hash_tells_apart_what_differs() -> None:
+    """Numbers, truth values and texts are never each other; nor are close numbers."""
+    values = [
+        1,
+        True,
+        "1",
+        None,
+        "None",
+        [1],
+        {"a": 1},
+        1.5,
+        2**53,
+        2**53 + 1,
+        0,
+        False,
+        "",
+        [],
+        {},
+    ]
+    assert len({canonical_hash({"x": value}) for value in values}) == len(values)
+    assert canonical_hash({"x": -0.0}) == canonical_hash({"x": 0})
+
+
+def test_the_hash_of_what_has_no_form_is_an_error() -> None:
+    """NaN is not even equal to itself."""
+    with pytest.raises(ParamsError, match=r"model\.clip: expected a finite number, found nan"):
+        canonical_hash({"model": {"clip": float("nan")}})
+
+
+def test_flatten_of_params_is_that_of_the_dict() -> None:
+    """Dotted names; lists and empty parts are values."""
+    expected = {"a": 1, "m.b": [{"c": 1}], "m.e": {}}
+    assert flatten({"a": 1, "m": {"b": [{"c": 1}], "e": {}}}) == expected
+    assert flatten(Params({"a": 1, "m": {"b": [{"c": 1}], "e": {}}})) == expected
+
+
+def test_the_public_names_are_all_there() -> None:
+    """Other rooms take them from here."""
+    assert [name for name in params.__all__ if not hasattr(params, name)] == []

@@ -1,0 +1,209 @@
+"""JSON read strictly: every mistake is found, placed and explained."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modeldir import files
+from modeldir.errors import ParamsError
+from modeldir.strictjson import MAX_DEPTH, dumps, loads, parse_value
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+LEAF = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(
+    LEAF | TEXT,
+    lambda part: st.lists(part, max_size=4) | st.dictionaries(TEXT, part, max_size=4),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(TEXT, VALUES, max_size=6)
+
+MISTAKES = [
+    "",
+    "{",
+    '{\n    "batch_size": 32,\n    "learning_rate": 0.0',
+    '{\n    "batch_size": 32,\n    "optimizer": "ad',
+    '{\n    "batch_size": 32,\n}',
+    '{\n    "betas": [0.9, 0.999,]\n}',
+    '{\n    "batch_size": 32\n    "learning_rate": 0.001\n}',
+    '{\n    "batch_size" 32\n}',
+    '{\n    "batch_size": ,\n}',
+    "{\n    'batch_size': 32\n}",
+    "{\n    batch_size: 32\n}",
+    '{\n    "augment": True\n}',
+    '{\n    "optimizer": adam\n}',
+    '{\n    "dropout": .5\n}',
+    '{\n    "dropout": 1.\n}',
+    '{\n    "seed": 0x10\n}',
+    '{\n    "batch_size": 32;\n}',
+    '{\n    // the best so far\n    "batch_size": 32\n}',
+    '{\n    "batch_size": 32  # the best so far\n}',
+    '{\n    "batch_size": 32\n}\n/* the best so far */',
+    '{"batch_size": 32}}',
+    '{\n    "optimizer": "adam,\n    "seed": 1\n}',
+    '{\n    "path": "C:\\data"\n}',
+    '{\n    "dropout": NaN\n}',
+    '{\n    "names": "NaN, Infinity",\n    "clip": [1, -Infinity]\n}',
+    '{\n    "clip": 1e400\n}',
+    '{\n    "seed": ' + "9" * 5000 + "\n}",
+    '{\n    "seed": 1,\n    "lr": 0.1,\n    "seed": 2\n}',
+    '{\n    "a": {"x": {"seed": 1}, "seed": 1,\n          "\\u0073eed": 2}\n}',
+    "[1, 2]",
+    "null",
+    '"text"',
+    "3",
+    '{"a": ' * 101 + "1" + "}" * 101,
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", MISTAKES, ids=[f"{n:02}" for n in range(len(MISTAKES))])
+def test_every_mistake_is_placed_and_explained(text: str, snapshot: SnapshotAssertion) -> None:
+    """The message says where, what was expected, what was found and what to type."""
+    with pytest.raises(ParamsError) as caught:
+        loads(text, "params.json")
+    assert f"{text[:200]}\n--\n{caught.value}" == snapshot
+
+
+def test_the_place_is_told_in_attributes_too() -> None:
+    """An editor or a test needs no parsing of the message."""
+    with pytest.raises(ParamsError) as caught:
+        loads('{\n  "a": 1,\n  "b": x\n}', "some/params.json")
+    assert (caught.value.path, caught.value.line, caught.value.column) == ("some/params.json", 3, 8)
+
+
+@given(OBJECTS)
+def test_reads_what_the_standard_library_writes(values: dict[str, Any]) -> None:
+    """Strictness refuses nothing that is good."""
+    assert loads(json.dumps(values), "params.json")[0] == values
+
+
+@settings(deadline=None)  # a busy machine is no mistake
+@given(OBJECTS, st.integers(0), st.text('{}[]",:0a\\ \n', max_size=3))
+def test_a_spoiled_file_is_an_error_or_an_object(
+    values: dict[str, Any], place: int, noise: str
+) -> None:
+    """Whatever is cut out of a file or put into it, nothing but ParamsError comes of it."""
+    text = json.dumps(values, indent=4)
+    place %= len(text)
+    for spoiled in text[:place], text[:place] + noise + text[place + 1 :]:
+        if (error := mistake(spoiled)) is not None:
+            lines = spoiled.split("\n")
+            assert error.line is not None
+            assert error.column is not None
+            assert 1 <= error.line <= len(lines)
+            assert 1 <= error.column <= len(lines[error.line - 1]) + 1
+
+
+def mistake(text: str) -> ParamsError | None:
+    """What is wrong with a text, None if it is an object."""
+    try:
+        values, _ = loads(text, "params.json")
+    except ParamsError as error:
+        return error
+    assert isinstance(values, dict)
+    return None
+
+
+@given(OBJECTS)
+def test_writes_as_the_rest_of_modeldir_does(values: dict[str, Any]) -> None:
+    """Without forms to keep, the text is that of `files.to_json`."""
+    assert dumps(values, {}) + "\n" == files.to_json(values)
+
+
+@given(OBJECTS)
+def test_a_canonical_file_stays_as_it_is(values: dict[str, Any]) -> None:
+    """Reading and writing again changes no byte."""
+    text = files.to_json(values)
+    assert dumps(*loads(text, "params.json")) + "\n" == text
+
+
+def test_numbers_keep_the_form_they_were_written_in() -> None:
+    """A save does not turn everyone's 1e-3 into 0.001 and so into a difference in git."""
+    text = '{\n    "a": 1e-3,\n    "b": 0.10,\n    "c": 1.0,\n    "d": -0.0,\n    "e": 5e-324\n}'
+    assert dumps(*loads(text, "params.json")) == text
+
+
+def test_a_number_in_two_forms_is_written_in_pythons() -> None:
+    """Which of the two forms a value had is not known by the value."""
+    values, forms = loads('{"a": 1e-3, "b": 0.001}', "params.json")
+    assert json.loads(dumps(values, forms)) == {"a": 0.001, "b": 0.001}
+    assert "1e-3" not in dumps(values, forms)
+
+
+def test_whole_numbers_are_exact() -> None:
+    """No detour through a float: 2**53 + 1 and 2**70 arrive as they are."""
+    values, _ = loads(f'{{"a": {2**53 + 1}, "b": {2**70}, "c": 1, "d": 1.0}}', "params.json")
+    assert values == {"a": 2**53 + 1, "b": 2**70, "c": 1, "d": 1.0}
+    assert [type(value) for value in values.values()] == [int, int, int, float]
+
+
+def test_brackets_within_texts_are_not_depth() -> None:
+    """Only real nesting is counted, and just the allowed depth is allowed."""
+    assert loads(json.dumps({"a": "{[" * 500}), "params.json")[0] == {"a": "{[" * 500}
+    deep = '{"a": ' + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1) + "}"
+    assert json.dumps(loads(deep, "params.json")[0]) == deep
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1),
+        ("-3", -3),
+        ("0.5", 0.5),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("1e-3", 0.001),
+        ("1E5", 100000.0),
+        ("true", True),
+        ("True", True),
+        ("false", False),
+        ("null", None),
+        ("None", None),
+        ("[1,2]", [1, 2]),
+        ('{"a": 1}', {"a": 1}),
+        ('"3"', "3"),
+        ('"a b"', "a b"),
+        ("adam", "adam"),
+        ("a b", "a b"),
+        ("", ""),
+        ("007", "007"),
+        ("1e400", "1e400"),
+        ("NaN", "NaN"),
+        ("Infinity", "Infinity"),
+        ("a=b=c", "a=b=c"),
+        ("[adam,sgd]", "[adam,sgd]"),
+        ("1,2", "1,2"),
+        ('{"a": 1, "a": 2}', '{"a": 1, "a": 2}'),
+        ("[" * 100_000, "[" * 100_000),
+        ("9" * 5000, "9" * 5000),
+    ],
+)
+def test_a_typed_value_is_json_or_the_bare_text(text: str, value: object) -> None:
+    """What is typed on a command line needs no quotes, and numbers are numbers."""
+    parsed = parse_value(text)
+    assert (type(parsed), parsed) == (type(value), value)
+
+
+@given(VALUES)
+def test_json_is_typed_as_it_is(value: Any) -> None:
+    """Whatever a params file can hold can be typed as the file has it."""
+    parsed = parse_value(json.dumps(value))
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_typed_float_is_a_float(value: float) -> None:
+    """Any float's text in Python reads back as the same float, its sign included."""
+    parsed = parse_value(repr(value))
+    assert math.copysign(1, parsed) == math.copysign(1, value)
+    assert parsed == value
