@@ -83,8 +83,10 @@ def read_metrics(path: str | os.PathLike[str]) -> dict[str, float]:
             reason.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
-            data = file.readall()
+        # Not waiting: a pipe of that name would keep us until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb", buffering=0) as file:
+            data = file.readall() or b""
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:

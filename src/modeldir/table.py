@@ -161,8 +161,12 @@ def _tells_something(table: Table, index: int) -> bool:
 
 def _key(value: object) -> str:
     """Equal for values that mean the same: 1 and 1.0, but not 1 and true."""
+    if type(value) is str:
+        return f"'{value}"  # as no JSON begins
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if type(value) is int:
+        return str(value)
     return json.dumps(_json_value(value), sort_keys=True)
 
 
@@ -332,8 +336,14 @@ def _markdown_rule(column: _Text) -> str:
     return "-" * (column.width - 1) + (":" if column.numeric else "-")
 
 
+_PLAIN = re.compile(r"(?:[A-Za-z0-9 .+/:-]|(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_]))*")
+"""Text that no notation of Markdown's is in."""
+
+
 def _markdown_cell(text: str) -> str:
     """Text that Markdown shows as it is: one line, and no tables, links or HTML of its own."""
+    if _PLAIN.fullmatch(text):  # nearly always, and then at no cost
+        return text
     line = visible(re.sub(r"[\r\n\v\f\x85\u2028\u2029]+", " ", text))
     escaped = re.sub(r"([\\|<*`\[~&$])", r"\\\1", line)
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # within a word it is no emphasis
@@ -391,6 +401,8 @@ def cell_text(value: object) -> str:
     """A value as text, every digit: true and false as JSON has them, a list as JSON, None as ""."""
     if value is None:
         return ""
+    if type(value) is str or type(value) is int:  # nearly all of the many cells of a table
+        return str(value)
     if isinstance(value, float):
         return float.__repr__(value)
     if isinstance(value, (bool, int, dict, list, tuple)):

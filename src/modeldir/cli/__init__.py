@@ -26,7 +26,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "run",
         (
-            ("run", "one experiment, everything kept: output, exit code, how it ended"),
+            ("run", "one experiment: its output, exit code and end are kept"),
             ("search", "make trials and run them; say it again to go on"),
             ("work", "one more worker on a search (what job managers start)"),
         ),
@@ -111,6 +111,15 @@ def _call(name: str, words: list[str]) -> int:
     except BrokenPipeError:  # `| head` has read enough
         sys.stdout = None  # or the interpreter complains as it leaves
         return 0
+    except OSError as error:  # a folder that may not be written, a full disk
+        print(f"modeldir {name}: {_said(error)}", file=sys.stderr)
+        return 2
+
+
+def _said(error: OSError) -> str:
+    """What the system refused, and for which file."""
+    words = error.strerror or str(error)
+    return f"{error.filename}: {words}" if error.filename else words
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str] | None]:

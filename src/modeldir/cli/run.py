@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import __version__, attempts, experiment, files, plan, provenance
-from modeldir.errors import CommandError
+from modeldir.errors import CommandError, FolderBusy
 from modeldir.spawner import Spawner
 from modeldir.supervisor import Start, console_file
 
@@ -23,6 +23,7 @@ EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir dat
 
 _NOT_TRAINING = ("eval", "test", "predict", "infer", "plot", "visual", "export", "synth", "search")
 _RESUMING = ("--restore", "--resume")
+_NOTHING = "Nothing was started."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +81,7 @@ def _command(words: list[str] | None, here: Path) -> str:
             "No command says what to run.\n"
             f"  {EXAMPLE}\n"
             f'  or once and for all, in {plan.PROJECT_FILE}:  command = "python train.py"\n'
-            "Nothing was started."
+            f"{_NOTHING}"
         )
     return str(project["command"])
 
@@ -122,7 +123,9 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
         for report in spawner.read() if spawner.reports in ready else ():
             if report.what == "started":
                 console.begin()
-            ended = ended or report.what in {"ended", "gone", "taken"}
+            elif report.what == "taken":
+                raise FolderBusy(f"{start.folder}: another run began there just now.\n{_NOTHING}")
+            ended = ended or report.what in {"ended", "gone"}
         console.show_new()
     console.show_new()
     return _result(start)
@@ -140,15 +143,23 @@ def _result(start: Start) -> int:
     """The exit code to pass on, with a word on the terminal where it was not a clean end."""
     attempt = attempts.read(Path(start.folder), start.number, start.script)
     record: Any = attempt.record
-    if attempt.end == attempts.COMPLETED:
-        return 0
-    if attempt.end == attempts.INTERRUPTED:
+    if attempt.end is None:
+        print(f"interrupted: its supervisor was killed; see {attempt.path}", file=sys.stderr)
+        return 130
+    if record.get("intent"):
         print(f"interrupted: {record.get('reason')}", file=sys.stderr)
         return 130
     if record.get("signal"):
         print(f"{record['signal']} ended it; see {attempt.path}", file=sys.stderr)
-        return 128 + signal.Signals[record["signal"]].value
-    return int(record.get("exit_code") or 1)
+        return 128 + _number_of(record["signal"])
+    return int(record["exit_code"])
+
+
+def _number_of(name: str) -> int:
+    """The number of a signal as the run file names it."""
+    if name in signal.Signals.__members__:
+        return signal.Signals[name].value
+    return int(name.rpartition(" ")[2])  # "signal 35": it has no name
 
 
 class _Console:

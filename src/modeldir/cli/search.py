@@ -144,10 +144,11 @@ def dry_run(search: Search, command: str, jobs: int) -> str:
     columns = [Column("trial", "name", 0), *(Column(name, "hyperparameter", 1) for name in names)]
     rows = tuple((name, *(point.get(key) for key in names)) for name, point, _ in found)
     again = search.waiting()
-    lines = [f"{len(again)} trials that are there would run: {', '.join(again)}"] if again else []
+    lines = [f"there, and would run: {', '.join(again)}"] if again else []
     if found:
+        trials = "1 trial" if len(found) == 1 else f"{len(found)} trials"
         lines += [
-            f"{len(found)} trials would be made in {search.path}:",
+            f"{trials} would be made in {search.path}:",
             "",
             *to_text(Table(tuple(columns), rows)).splitlines(),
         ]

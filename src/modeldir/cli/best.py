@@ -1,0 +1,58 @@
+"""`modeldir best`: the path of the best experiment, for other commands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+
+from modeldir.errors import did_you_mean
+from modeldir.metrics import Direction
+from modeldir.synthesize import Tree, best_by, nothing_in, read_tree
+
+HELP = "The path of the best experiment, by the metric at its best weights on the development set."
+EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_rate)"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
+    ranked = parser.add_mutually_exclusive_group()
+    ranked.add_argument("--maximize", metavar="METRIC", help="rank by this (default: as the plan)")
+    ranked.add_argument("--minimize", metavar="METRIC", help="as --maximize: low is good")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the path, alone on its line; without one say why and answer 1."""
+    tree = read_tree(arguments.dir)
+    metric = _asked_for(arguments) or tree.metric
+    best = best_by(tree.found, metric) if metric else None
+    if best is None:
+        print(_nothing(tree, metric), file=sys.stderr)
+        return 1
+    # As bytes: the shell needs the very path, also where it is no text in the terminal's encoding.
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(best.path) + b"\n")
+    return 0
+
+
+def _asked_for(arguments: argparse.Namespace) -> tuple[str, Direction] | None:
+    if arguments.maximize:
+        return arguments.maximize, "maximize"
+    return (arguments.minimize, "minimize") if arguments.minimize else None
+
+
+def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:
+    if not tree.found:
+        return nothing_in(tree.folder)
+    states = Counter(each.status.state for each in tree.found)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    known = {name for each in tree.found for name in each.scores.development}
+    wanted = f"the metric {metric[0]!r}" if metric else "a metric to rank by"
+    hint = did_you_mean(metric[0], sorted(known)) if metric and metric[0] not in known else None
+    return (
+        f"{tree.folder} has no best experiment yet: none that is completed has {wanted}\n"
+        f"  {hint or f'there are: {counts}'}\n"
+        f"  modeldir synthesize {tree.folder}"
+    )

@@ -1,0 +1,138 @@
+"""`modeldir diff`: what differs between experiments, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeldir import attempts, params, table
+from modeldir.errors import FolderError
+from modeldir.experiment import Experiment, Scores, params_file
+from modeldir.table import Column, Kind, Table
+
+HELP = "What differs between experiments: hyperparameters, metrics, code."
+EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
+
+_RECORDED = ("status", "code", "commit", "python")
+"""What a run file says that explains a difference. Times always differ: they explain nothing."""
+_MISSING = object()
+"""Not there: something else than null."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("dirs", nargs="+", metavar="DIR", help="two experiments or more")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what differs. That something does is no failure: the answer is 0."""
+    print(differences([Path(each) for each in arguments.dirs]))
+    return 0
+
+
+def differences(folders: Sequence[Path]) -> str:
+    """What `modeldir diff` prints: a table for each kind of thing that differs.
+
+    Raises:
+        FolderError: when there are not two folders, or one is no experiment.
+        ParamsError: when hyperparameters cannot be read.
+    """
+    if len(folders) < 2:  # noqa: PLR2004 - to compare takes two
+        raise FolderError(
+            f"one folder alone differs from nothing: modeldir diff {folders[0]} OTHER"
+        )
+    read = [_read(folder) for folder in folders]
+    headers = _headers(folders)
+    blocks = [
+        _block("hyperparameter", "text", headers, [each.hyperparameters for each in read]),
+        _block("metric", "metric", headers, [each.metrics for each in read]),
+        _block("run", "text", headers, [each.run for each in read]),
+        *(problem for each in read for problem in each.problems),
+    ]
+    told = "\n\n".join(block for block in blocks if block)
+    return told or f"{_listed(folders)} do not differ: same hyperparameters, same metrics"
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One experiment, as far as it is compared."""
+
+    hyperparameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    run: Mapping[str, Any]
+    problems: tuple[str, ...]
+
+
+def _read(folder: Path) -> _Side:
+    found = Experiment(folder)
+    scores, attempt = found.scores(), attempts.latest(folder)
+    record = {**(attempt.record if attempt else {}), "status": found.status().state}
+    recorded = {name: record[name] for name in _RECORDED if record.get(name) is not None}
+    hyperparameters = params.flatten(params.load_file(params_file(folder) or folder))
+    return _Side(hyperparameters, _metrics(scores), recorded, scores.problems)
+
+
+def _metrics(scores: Scores) -> dict[str, float]:
+    return {**scores.development, **{f"test {name}": v for name, v in scores.test.items()}}
+
+
+def _headers(folders: Sequence[Path]) -> list[str]:
+    """The folders' names; their paths where two have one name."""
+    names = [folder.name for folder in folders]
+    return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))
+
+
+def _block(
+    kind: str, cells: Kind, headers: Sequence[str], sides: Sequence[Mapping[str, Any]]
+) -> str:
+    """The rows in which the sides are not all the same, as text; empty where they are."""
+    rows = []
+    for name in dict.fromkeys(name for side in sides for name in side):
+        values = [side.get(name, _MISSING) for side in sides]
+        if len(set(map(_identity, values))) > 1:
+            rows.append((name, *_told(values), *(_change(values) if cells == "metric" else ())))
+    columns = [Column(kind, "name"), *(Column(header, cells) for header in headers)]
+    if rows and len(rows[0]) > len(columns):
+        columns.append(Column("change"))
+    return table.to_text(Table(tuple(columns), tuple(rows))).rstrip("\n") if rows else ""
+
+
+def _identity(value: object) -> str:
+    """Equal for what means the same: 1 and 1.0, but not 1 and "1", nor nothing and null."""
+    if value is _MISSING:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, sort_keys=True)
+
+
+def _told(values: Sequence[object]) -> Iterator[object]:
+    """The cells of a row; as JSON where two that differ would look the same."""
+    texts = {_identity(value): table.cell_text(value) for value in values if value is not _MISSING}
+    alike = len(set(texts.values())) < len(texts)
+    for value in values:
+        if value is _MISSING:
+            yield None
+        elif alike or value is None:
+            yield json.dumps(value, ensure_ascii=False)
+        else:
+            yield value
+
+
+def _change(values: Sequence[object]) -> tuple[str | None, ...]:
+    """By how much the second of two numbers is more than the first."""
+    if len(values) != 2:  # noqa: PLR2004 - of more than two, which from which?
+        return ()
+    old, new = values
+    if isinstance(old, (int, float)) and isinstance(new, (int, float)):
+        return (f"{new - old:+.4g}",)
+    return (None,)
+
+
+def _listed(folders: Sequence[Path]) -> str:
+    *others, last = map(str, folders)
+    return f"{', '.join(others)} and {last}"

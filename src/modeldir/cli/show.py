@@ -1,0 +1,285 @@
+"""`modeldir show`: how one experiment, or one search, stands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modeldir import attempts, experiment, files, params, table
+from modeldir.cli.log import log_of
+from modeldir.cli.synthesize import quoted, with_best
+from modeldir.errors import FolderError, ParamsError
+from modeldir.synthesize import Found, Tree, read_experiment, read_tree
+from modeldir.table import Column, Table
+
+HELP = "How one experiment or search stands: status, metrics, hyperparameters."
+EXAMPLE = "modeldir show experiments/base_model"
+
+MOST = 10
+"""How many trials of one status are named; the table has them all."""
+
+Entry = tuple[str, object]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("dir", metavar="DIR", help="an experiment or a search")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is known of a folder; what could not be read is told at the end."""
+    print(shown(Path(arguments.dir)))
+    return 0
+
+
+def shown(folder: Path) -> str:
+    """What `modeldir show` prints.
+
+    Raises:
+        FolderError: when the folder is not there, or is neither an experiment nor a search.
+    """
+    names = _files_in(folder)
+    has_params = experiment.params_file(folder) is not None
+    if "search.json" in names or (has_params and experiment.is_search(folder)):
+        return search_text(read_tree(folder))
+    if not has_params and not experiment.is_touched(names):
+        raise FolderError(
+            f"{folder} is no experiment and no search: it holds no params.json\n"
+            f"  what lies below it: modeldir synthesize {quoted(folder)}"
+        )
+    warnings: list[str] = []
+    return experiment_text(read_experiment(folder, names, folder.name, warnings), warnings)
+
+
+def _files_in(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise FolderError(f"{folder}: {'is no folder' if folder.exists() else 'no such folder'}")
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+
+
+# -- An experiment ---------------------------------------------------------------------------------
+
+
+def experiment_text(found: Found, warnings: Sequence[str] = ()) -> str:
+    """One experiment: how it stands, its metrics, its hyperparameters, and what to type next."""
+    blocks = [
+        f"{table.visible(str(found.path))}\n\n{_entries(_facts(found))}",
+        _metrics(found.scores),
+        _hyperparameters(found.hyperparameters),
+        "\n".join(warnings),
+        f"next: {_next(found)}",
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _facts(found: Found) -> Iterator[Entry]:
+    status, folder = found.status, found.path
+    yield "status", status.state + (f" ({status.failure})" if status.failure else "")
+    yield "", status.last_line or status.reason
+    yield "attempts", status.attempt
+    yield "started", when(status.started)
+    yield "duration", None if status.duration is None else table.duration_text(status.duration)
+    yield from _where_from(folder)
+    yield "command", _command(folder)
+    log = log_of(folder)
+    yield "log", log
+    console = folder / "console.log"
+    yield "", console if log != console and console.is_file() else None
+
+
+def _where_from(folder: Path) -> Iterator[Entry]:
+    """The trial that it is, or the experiment that it was derived from, and why."""
+    trial = files.read_object(folder / "trial.json")
+    if isinstance(trial.get("number"), int) and isinstance(trial.get("point"), dict):
+        yield "trial", f"{trial['number']}: {_assignments(trial['point'])}"
+    origin = files.read_object(folder / "origin.json")
+    if isinstance(origin.get("from"), str):
+        source = os.path.normpath(files.absolute(folder) / origin["from"])
+        yield "from", typed(Path(source))
+    changes = origin.get("changes")
+    yield from (("", change) for change in _changes(changes if isinstance(changes, dict) else {}))
+    yield "why", origin.get("message")
+
+
+def _changes(changes: Mapping[str, Any]) -> Iterator[str]:
+    for name, change in changes.items():
+        if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004 - the old, the new
+            old, new = map(table.cell_text, change)
+            yield f"{name}: {old} -> {new}" if old else f"{name}: {new}"
+
+
+def _assignments(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {table.cell_text(value)}" for name, value in values.items())
+
+
+def _command(folder: Path) -> str | None:
+    attempt = attempts.latest(folder)
+    words = attempt.record.get("command") if attempt else None
+    return shlex.join(map(str, words)) if isinstance(words, list) else None
+
+
+def _metrics(scores: experiment.Scores) -> str:
+    """Each metric at the best and the last weights, on the test and the training set."""
+    kinds = (("best", scores.best), ("last", scores.last), ("test", scores.test),
+             ("train", scores.train))  # fmt: skip
+    there = [(name, values) for name, values in kinds if values]
+    names = dict.fromkeys(name for _, values in there for name in values)
+    columns = (Column("metric", "name"), *(Column(name, "metric") for name, _ in there))
+    rows = tuple((name, *(values.get(name) for _, values in there)) for name in names)
+    return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
+
+
+def _hyperparameters(values: Mapping[str, Any] | None) -> str:
+    columns = (Column("hyperparameter", "name"), Column("value"))
+    flat = params.flatten(values or {})
+    rows = tuple((name, "null" if value is None else value) for name, value in flat.items())
+    return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
+
+
+def _next(found: Found) -> str:
+    folder = quoted(found.path)
+    if found.status.state in {attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED}:
+        return with_best(found.path) if os.path.isfile("evaluate.py") else f"modeldir log {folder}"
+    if found.status.state == attempts.WAITING:
+        return f"modeldir run {folder} -- python train.py"
+    return f"modeldir log {folder} --tail 20"
+
+
+# -- A search --------------------------------------------------------------------------------------
+
+
+def search_text(tree: Tree) -> str:
+    """One search: its plan, its trials by status, the best, those that failed and why."""
+    warnings = list(tree.warnings)
+    plan = _plan(tree.folder)
+    best = tree.best()
+    failed = [each for each in tree.found if each.status.state == attempts.FAILED]
+    running = [each for each in tree.found if each.status.state == attempts.RUNNING]
+    entries = [
+        *_planned(plan),
+        ("metric", _ranked(tree)),
+        ("trials", _counts(tree.found, plan.get("trials"))),
+        ("best", _score(best, tree) if best else None),
+        *_named("running", [(each, _progress(each)) for each in running]),
+        *_named("failed", [(each, each.status.last_line or each.status.reason) for each in failed]),
+    ]
+    follow = _after(tree, plan)
+    head = f"{table.visible(str(tree.folder))}: a search\n\n{_entries(entries)}"
+    return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    """What `search.json` says, unchecked; that it cannot be read is among the tree's warnings."""
+    path = folder / "search.json"
+    if not path.exists():
+        return {}
+    try:
+        return params.load_file(path)
+    except ParamsError:
+        return {}
+
+
+def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
+    space = plan.get("space")
+    for index, (name, domain) in enumerate(space.items() if isinstance(space, dict) else ()):
+        yield "" if index else "space", f"{name}: {_domain(domain)}"
+    yield "sampler", plan.get("sampler")
+    yield "seed", plan.get("seed")
+    yield "command", plan.get("command")
+
+
+def _domain(domain: object) -> str:
+    """A domain as a person says it: `0.1, 0.01` or `log_uniform from 1e-05 to 0.1`."""
+    if isinstance(domain, list):
+        return ", ".join(map(table.cell_text, domain))
+    if isinstance(domain, dict) and len(domain) == 1:
+        ((word, bounds),) = domain.items()
+        if isinstance(bounds, list) and len(bounds) == 2:  # noqa: PLR2004 - low and high
+            return f"{word} from {' to '.join(map(table.cell_text, bounds))}"
+    return table.cell_text(domain)
+
+
+def _ranked(tree: Tree) -> str | None:
+    if tree.metric is None:
+        return None
+    name, direction = tree.metric
+    return f"{name}, {'highest' if direction == 'maximize' else 'lowest'} first"
+
+
+def _counts(found: Sequence[Found], planned: object) -> str:
+    states = Counter(each.status.state for each in found)
+    order = [*attempts.ENDS, attempts.RUNNING, attempts.WAITING, attempts.UNRECORDED]
+    counts = [f"{states[state]} {state}" for state in order if states[state]]
+    return (", ".join(counts) or "none yet") + (f", of {planned} in all" if planned else "")
+
+
+def _score(found: Found, tree: Tree) -> str:
+    name, _ = tree.metric or ("", None)
+    return f"{found.name}  {name} {table.cell_text(found.value(name))}"
+
+
+def _progress(found: Found) -> str:
+    from modeldir.progress import how_far  # noqa: PLC0415 - only while trials run
+
+    return how_far(found.path)
+
+
+def _named(label: str, told: Sequence[tuple[Found, str | None]]) -> Iterator[Entry]:
+    """The trials of one status, each with a few words; not all of very many."""
+    for index, (found, words) in enumerate(told[:MOST]):
+        yield "" if index else label, f"{found.name}  {words or ''}".rstrip()
+    if len(told) > MOST:
+        yield "", f"and {len(told) - MOST} more"
+
+
+def _after(tree: Tree, plan: Mapping[str, Any]) -> str:
+    """What to type next: the search itself while trials are left, else what tells of them."""
+    folder = quoted(tree.folder)
+    states = {each.status.state: each for each in reversed(tree.found)}
+    left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})
+    if left and attempts.RUNNING not in states:
+        domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"
+        return f"modeldir search {folder}{domain}" + (
+            "" if plan.get("command") else " -- python train.py"
+        )
+    if attempts.FAILED in states and tree.best() is None:
+        return f"modeldir log {quoted(states[attempts.FAILED].path)} --tail 20"
+    return f"modeldir synthesize {folder}"
+
+
+# -- Both ------------------------------------------------------------------------------------------
+
+
+def _entries(entries: Iterator[Entry] | Sequence[Entry]) -> str:
+    """Labels and what they say, aligned; what says nothing is left out."""
+    told = [(label, str(value)) for label, value in entries if value not in (None, "", 0)]
+    width = max((len(label) for label, _ in told), default=0)
+    return "\n".join(f"{label:<{width}}  {table.visible(value)}" for label, value in told)
+
+
+def when(stamp: object) -> str | None:
+    """A recorded time as people write it, in UTC.
+
+    >>> when("2026-11-23T10:00:00.123+00:00")
+    '2026-11-23 10:00:00 UTC'
+    """
+    from datetime import datetime, timezone  # noqa: PLC0415 - only where a time is shown
+
+    try:
+        moment = datetime.fromisoformat(str(stamp)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def typed(path: Path) -> str:
+    """A path as it is typed from here: relative where it lies below."""
+    try:
+        return str(files.absolute(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,453 @@
+"""The commands that look: synthesize, best, show, diff and log, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from modeldir import attempts, cli, processes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from syrupy.assertion import SnapshotAssertion
+
+BASE = {"learning_rate": 0.001, "batch_size": 32, "model": {"layers": 2, "name": "mlp"}}
+EVAL = "metrics_eval_best_weights.json"
+SEARCH = "experiments/learning_rate"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(path: Path, value: object) -> None:
+    """A JSON file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def make(folder: str, changes: Mapping[str, Any] | None = None, **metrics: object) -> Path:
+    """An experiment as any script leaves it: hyperparameters, and development metrics if given."""
+    write(Path(folder) / "params.json", {**BASE, **(changes or {})})
+    if metrics:
+        write(Path(folder) / EVAL, metrics)
+    return Path(folder)
+
+
+def record(
+    folder: Path, status: str | None = "completed", number: int = 1, **facts: object
+) -> None:
+    """A run file in an experiment, of an attempt that ended if a status is given."""
+    command = ["python", "train.py", "--model_dir", str(folder)]
+    attempt = attempts.begin(folder, number, {"supervisor": None, "process": None})
+    assert attempt is not None
+    started = "2026-11-23T10:00:00.000+00:00"
+    attempts.rewrite(attempt, {"started": started, "status": status, "command": command, **facts})
+
+
+def search() -> None:
+    """Three trials by learning rate: a good one, one that failed, one that never ran."""
+    write(Path(SEARCH) / "params.json", BASE)
+    plan = {"space": {"learning_rate": [0.1, 0.01, 0.001]}, "maximize": "accuracy"}
+    write(Path(SEARCH) / "search.json", {**plan, "command": "python train.py"})
+    good = make(f"{SEARCH}/learning_rate_0.01", {"learning_rate": 0.01}, accuracy=0.9711111111111)
+    record(good, duration=75.4)
+    bad = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1})
+    record(bad, "failed", failure="error", last_line="ValueError: the loss is nan", duration=1.5)
+    make(f"{SEARCH}/learning_rate_0.001")
+
+
+def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command as a shell runs it, with its output in a pipe."""
+    return subprocess.run(
+        [sys.executable, "-m", "modeldir", *words], capture_output=True, text=True, check=False
+    )
+
+
+def in_terminal(columns: int, *words: str) -> str:
+    """What a command shows in a terminal of so many columns."""
+    reader, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns)}
+    command = [sys.executable, "-m", "modeldir", *words]
+    subprocess.run(command, env=environment, stdout=terminal, stderr=terminal, check=False)
+    os.close(terminal)
+    shown = os.read(reader, 100_000).decode().replace("\r\n", "\n")
+    os.close(reader)
+    return shown
+
+
+# -- synthesize ------------------------------------------------------------------------------------
+
+
+def test_synthesize_in_a_pipe(snapshot: SnapshotAssertion) -> None:
+    """The table alone, every digit; results.md and results.csv lie in the folder."""
+    search()
+    done = typed("synthesize", SEARCH)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == snapshot
+    assert {"results.md", "results.csv"} <= set(os.listdir(SEARCH))
+
+
+def test_synthesize_in_a_terminal(snapshot: SnapshotAssertion) -> None:
+    """The table is made to fit, and below it stands what to type next."""
+    search()
+    assert in_terminal(60, "synthesize", SEARCH) == snapshot
+
+
+def test_all_columns_in_a_terminal() -> None:
+    """Whoever asks for all columns gets them all, however narrow the terminal."""
+    search()
+    assert "model.layers" in in_terminal(40, "synthesize", "--all-columns", SEARCH)
+
+
+def test_next_is_the_projects_own_evaluation() -> None:
+    """Where an evaluate.py lies, the best experiment is to be evaluated."""
+    search()
+    Path("evaluate.py").touch()
+    command = f"python evaluate.py --model_dir {SEARCH}/learning_rate_0.01"
+    assert command in in_terminal(80, "synthesize")
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "json"])
+def test_the_other_forms(
+    form: str, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """Each is what a file of that kind would hold, nothing before it or after it."""
+    search()
+    assert cli.main(["results", SEARCH, "--format", form]) == 0
+    assert capsys.readouterr().out == snapshot
+
+
+@pytest.mark.parametrize("option", ["--model_dir", "--parent_dir"])
+def test_the_folder_as_cs230s_script_takes_it(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--model_dir` and `--parent_dir` name the folder too; two different folders are refused."""
+    search()
+    assert cli.main(["synthesize", option, SEARCH]) == 0
+    assert capsys.readouterr().out.startswith("learning_rate: 3 experiments")
+    assert cli.main(["synthesize", "experiments", option, SEARCH]) == 2
+    assert "one folder" in capsys.readouterr().err
+
+
+def test_warnings_are_no_part_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """They go to standard error, so that what is piped stays a table."""
+    search()
+    Path(f"{SEARCH}/learning_rate_0.01/{EVAL}").write_text("{")
+    assert cli.main(["synthesize", SEARCH, "--format", "csv"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 4
+    assert len(err.splitlines()) == 1
+    assert err.startswith(f"{SEARCH}/learning_rate_0.01/{EVAL}: is not JSON: line 1, column 2")
+
+
+def test_nothing_to_synthesize(capsys: pytest.CaptureFixture[str]) -> None:
+    """No experiments answer 1, and a program still gets a table; a missing folder answers 2."""
+    assert cli.main(["synthesize", "."]) == 1
+    assert capsys.readouterr().err.startswith("no experiment in .")
+    assert cli.main(["synthesize", ".", "--format", "json", "--sort", "accuracy"]) == 1
+    assert capsys.readouterr().out == "[]\n"
+    assert cli.main(["synthesize", "experiments"]) == 2
+    assert capsys.readouterr().err == "experiments: no such folder\n"
+
+
+def test_sorting_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--sort` takes any column's name, and answers 2 for none."""
+    search()
+    assert cli.main(["synthesize", SEARCH, "--sort", "learning_rate", "--format", "csv"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split(",")[1] for row in rows] == ["learning_rate", "0.001", "0.01", "0.1"]
+    assert cli.main(["synthesize", SEARCH, "--sort", "learningrate"]) == 2
+    assert "did you mean 'learning_rate'?" in capsys.readouterr().err
+
+
+# -- best ------------------------------------------------------------------------------------------
+
+
+def test_best_prints_a_path_alone() -> None:
+    """So that it serves in `$(modeldir best DIR)`, whatever lies in the folder."""
+    search()
+    done = typed("best", SEARCH)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{SEARCH}/learning_rate_0.01\n", "")
+
+
+def test_best_of_a_path_that_is_no_text() -> None:
+    """A shell needs the very bytes."""
+    folder = os.fsdecode(b"caf\xe9 au lait")
+    make(f"{folder}/a", accuracy=0.5)
+    done = subprocess.run(
+        [sys.executable, "-m", "modeldir", "best", folder], capture_output=True, check=True
+    )
+    assert done.stdout == b"caf\xe9 au lait/a\n"
+
+
+def test_best_by_another_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--minimize loss` ranks by it this once, also where the plan says something else."""
+    make("experiments/a", accuracy=0.9, loss=2)
+    make("experiments/b", accuracy=0.8, loss=1)
+    cli.main(["best", "experiments"])
+    cli.main(["best", "experiments", "--minimize", "loss"])
+    cli.main(["best", "experiments", "--maximize", "loss"])
+    assert capsys.readouterr().out.split() == ["experiments/a", "experiments/b", "experiments/a"]
+
+
+def test_no_best_yet(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
+    """Nothing is printed where the path would stand; standard error says why, the answer is 1."""
+    folder = make("experiments/a", accuracy=0.5)
+    record(folder, "failed")
+    make("experiments/b")
+    assert cli.main(["best", "experiments"]) == 1
+    assert cli.main(["best", "experiments", "--maximize", "acuracy"]) == 1
+    Path("empty").mkdir()
+    assert cli.main(["best", "empty"]) == 1
+    assert cli.main(["best", "experiment"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == snapshot
+
+
+# -- show ------------------------------------------------------------------------------------------
+
+
+def shown(capsys: pytest.CaptureFixture[str], folder: str) -> str:
+    """What `modeldir show` prints."""
+    assert cli.main(["show", folder]) == 0
+    out: str = capsys.readouterr().out
+    return out
+
+
+def test_show_a_completed_trial(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """All that its files say, each thing once: attempts, metrics of every kind, nested names."""
+    search()
+    folder = Path(f"{SEARCH}/learning_rate_0.01")
+    write(folder / "metrics_eval_last_weights.json", {"accuracy": 0.9, "loss": 0.25})
+    write(folder / "metrics_test_best.json", {"accuracy": 0.96})
+    write(folder / "trial.json", {"number": 2, "point": {"learning_rate": 0.01}})
+    (folder / "train.log").touch()
+    (folder / "console.log").touch()
+    assert shown(capsys, str(folder)) == snapshot
+
+
+def test_show_a_failed_attempt(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """The class of the failure and its last line; the log is what to look at next."""
+    folder = make("experiments/my model")
+    record(folder, "completed")
+    record(folder, "failed", 2, failure="error", last_line="KeyError: 'lr'", duration=0.25)
+    (folder / "console.log").touch()
+    assert shown(capsys, str(folder)) == snapshot
+
+
+def test_show_what_was_derived(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """Where it came from, what was changed there, and why."""
+    make("experiments/base_model")
+    words = ["experiments/wide", "--from", "experiments/base_model", "model.layers=4"]
+    assert cli.main(["new", *words, "-m", "is wider better?"]) == 0
+    capsys.readouterr()
+    assert shown(capsys, "experiments/wide") == snapshot
+
+
+def test_show_what_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """An attempt whose process lives is running; one that left no end was interrupted."""
+    folder = make("experiments/a")
+    me = processes.process()
+    assert me is not None
+    attempts.begin(folder, 1, {"supervisor": None, "process": me.to_json()})
+    assert "status    running\n" in shown(capsys, "experiments/a")
+    attempts.begin(folder, 2, {"supervisor": None, "process": None})
+    assert "status    interrupted\n          it left no end\n" in shown(capsys, "experiments/a")
+
+
+def test_show_what_cannot_be_read(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """Broken files are told of; the rest is shown."""
+    folder = make("experiments/a", accuracy=0.5)
+    (folder / "params.json").write_text("{")
+    (folder / "metrics_test.json").write_text("[]")
+    for name in ("trial.json", "origin.json"):
+        (folder / name).write_text('{"point": 3, "changes": 4, "from": 5}')
+    assert shown(capsys, "experiments/a") == snapshot
+
+
+def test_show_a_search(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
+    """Its plan, its trials by status, the best one, and why others failed."""
+    search()
+    assert shown(capsys, SEARCH) == snapshot
+
+
+def test_show_a_random_search_as_it_runs(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """Domains in words, how far the running trials are, and of many failures only some."""
+    write(Path("s/params.json"), BASE)
+    space = {"learning_rate": {"log_uniform": [1e-5, 0.1]}, "batch_size": [16, 32]}
+    plan = {"space": space, "minimize": "loss", "sampler": "random", "trials": 20, "seed": 230}
+    write(Path("s/search.json"), plan)
+    me = processes.process()
+    assert me is not None
+    folder = make("s/trial_000000", loss=0.5)
+    attempts.begin(folder, 1, {"supervisor": None, "process": me.to_json()})
+    (folder / "metrics.jsonl").write_text('{"step": 3, "time": "x", "loss": 0.5}\n')
+    for number in range(1, 13):
+        record(make(f"s/trial_{number:06}"), "failed", last_line=f"ValueError: {number}")
+    assert shown(capsys, "s") == snapshot
+
+
+def test_show_a_search_without_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    """CS230's own script leaves none; a broken one is told of."""
+    write(Path("s/params.json"), BASE)
+    make("s/a", accuracy=0.5)
+    assert "best    a  accuracy 0.5\n" in shown(capsys, "s")
+    Path("s/search.json").write_text("{")
+    text = shown(capsys, "s")
+    assert "s/search.json, line 1" in text
+    assert "trials  1 unrecorded\n" in text
+
+
+def test_show_a_search_before_its_first_trial(capsys: pytest.CaptureFixture[str]) -> None:
+    """What to type is the search."""
+    write(Path("s/search.json"), {"space": {"learning_rate": [0.1]}})
+    assert shown(capsys, "s").endswith("next: modeldir search s -- python train.py\n")
+
+
+def test_show_neither(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
+    """A folder of experiments is none itself; a missing folder is said to be missing."""
+    make("experiments/a")
+    assert cli.main(["show", "experiments"]) == 2
+    assert cli.main(["show", "experiment"]) == 2
+    assert cli.main(["show", "experiments/a/params.json"]) == 2
+    assert capsys.readouterr().err == snapshot
+
+
+# -- diff ------------------------------------------------------------------------------------------
+
+
+def differing(capsys: pytest.CaptureFixture[str], *folders: str) -> str:
+    """What `modeldir diff` prints."""
+    assert cli.main(["diff", *folders]) == 0
+    out: str = capsys.readouterr().out
+    return out
+
+
+def test_diff_two(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
+    """Only what differs, nested names dotted, values that look the same told apart."""
+    changes: dict[str, Any] = {"model": {"layers": 4, "name": "mlp"}, "batch_size": "32"}
+    one = make("experiments/a", {"augment": None, "flag": 1}, accuracy=0.9, loss=0.5, epoch=3)
+    two = make("experiments/b", {**changes, "flag": 1.0}, accuracy=0.95, loss=0.5, f1=0.4)
+    write(one / "metrics_test.json", {"accuracy": 0.9})
+    record(one, commit="1a2b", python="3.12.1")
+    record(two, commit="3c4d", python="3.12.1")
+    assert differing(capsys, "experiments/a", "experiments/b") == snapshot
+
+
+def test_diff_three_of_one_name(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """More than two have no change column; folders of one name go by their paths."""
+    for index, name in enumerate(("x/a", "y/a", "z/b")):
+        make(name, {"seed": index}, accuracy=index / 10)
+    assert differing(capsys, "x/a", "y/a", "z/b") == snapshot
+
+
+def test_diff_of_twins(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
+    """That nothing differs is said."""
+    make("a", accuracy=0.5)
+    make("b", {"learning_rate": 1e-3}, accuracy=0.5)
+    make("c", {"batch_size": 32.0}, accuracy=0.5)
+    assert differing(capsys, "a", "b", "c") == snapshot
+
+
+def test_diff_of_what_cannot_be_compared(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """One folder, a folder that is none, hyperparameters that are broken: all answer 2."""
+    make("a")
+    make("broken")
+    Path("broken/params.json").write_text("{")
+    for folders in (["a"], ["a", "b"], ["a", "broken"]):
+        assert cli.main(["diff", *folders]) == 2
+    assert capsys.readouterr().err == snapshot
+
+
+# -- log -------------------------------------------------------------------------------------------
+
+
+def logged(capfdbinary: pytest.CaptureFixture[bytes], *words: str) -> bytes:
+    """What `modeldir log` prints, byte for byte."""
+    assert cli.main(["log", *words]) == 0
+    out: bytes = capfdbinary.readouterr().out
+    return out
+
+
+def test_log_is_the_scripts_own(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """train.log if it is there, else console.log; `--raw` is always console.log."""
+    folder = make("a")
+    (folder / "console.log").write_bytes(b"\xff\r 10%\r 20%\n")
+    assert logged(capfdbinary, "a") == b"\xff\r 10%\r 20%\n"
+    (folder / "train.log").write_bytes(b"Epoch 1\n")
+    assert logged(capfdbinary, "a") == b"Epoch 1\n"
+    assert logged(capfdbinary, "a", "--raw") == b"\xff\r 10%\r 20%\n"
+
+
+def test_log_of_another_name(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A script may call its log as it likes: the one written last is shown."""
+    folder = make("a")
+    (folder / "old.log").write_bytes(b"old\n")
+    os.utime(folder / "old.log", (1, 1))
+    (folder / "training.log").write_bytes(b"new\n")
+    assert logged(capfdbinary, "a") == b"new\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "last"),
+    [
+        (b"a\nb\nc\n", 2, b"b\nc\n"),
+        (b"a\nb\nc", 2, b"b\nc"),
+        (b"a\nb\n", 5, b"a\nb\n"),
+        (b"a\n", 0, b""),
+        (b"", 3, b""),
+        (b"a\n 1%\r 2%\nc\n", 2, b" 1%\r 2%\nc\n"),
+        (b"a\r\nb\r\n", 1, b"b\r\n"),
+        (b"x" * 100_000 + b"\n" + b"y" * 70_000 + b"\n", 1, b"y" * 70_000 + b"\n"),
+        (b"line\n" * 50_000, 40_000, b"line\n" * 40_000),
+    ],
+)
+def test_the_end_of_a_log(
+    text: bytes, count: int, last: bytes, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The last lines, however long they are; a progress bar's states are one line."""
+    (make("a") / "train.log").write_bytes(text)
+    assert logged(capfdbinary, "a", "--tail", str(count)) == last
+
+
+def test_no_log(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
+    """What is missing is told, and where to look instead."""
+    folder = make("a")
+    assert cli.main(["log", "a"]) == 2
+    (folder / "train.log").touch()
+    assert cli.main(["log", "a", "--raw"]) == 2
+    assert cli.main(["log", "b"]) == 2
+    assert capsys.readouterr().err == snapshot
+
+
+def test_a_reader_that_leaves() -> None:
+    """`modeldir log DIR | head -1` ends quietly."""
+    (make("a") / "train.log").write_bytes(b"line\n" * 100_000)
+    command = f"{sys.executable} -m modeldir log a | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("line\n", "")
