@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, processes, provenance
+from modeldir import files, metrics, processes, provenance
 from modeldir.errors import FolderBusy
 
 FORMAT = 1
@@ -38,6 +38,9 @@ RESUME_VARIABLE = "MODELDIR_RESUME"
 
 _KEPT = frozenset({"params.json", "params.yaml", "params.yml", "params.toml", "trial.json",
                    "origin.json", "search.json", "attempts", ".modeldir"})  # fmt: skip
+_EVENTS = "events.jsonl"
+WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
+"""How the names of saved weights end."""
 _RUN_FILE = re.compile(r"(?:(?P<script>.+)\.)?run(?:\.(?P<number>[1-9]\d*))?\.json")
 
 
@@ -88,7 +91,7 @@ def latest(folder: Path, script: str = "", names: list[str] | None = None) -> At
 
 def read(folder: Path, number: int, script: str = "") -> Attempt:
     """One attempt, as its run file records it."""
-    record = files.read_object(folder / run_file(number, script))
+    record = files.read_object(os.path.join(folder, run_file(number, script)))
     return Attempt(folder, number, script, record)
 
 
@@ -102,20 +105,31 @@ def _names(folder: Path) -> list[str]:
 # -- Beginning and ending --------------------------------------------------------------------------
 
 
-def begin(folder: Path, number: int, facts: Mapping[str, Any], script: str = "") -> Attempt | None:
+def begin(
+    folder: Path,
+    number: int,
+    facts: Mapping[str, Any],
+    script: str = "",
+    *,
+    own_since_ns: int | None = None,
+) -> Attempt | None:
     """Claim an attempt; None when somebody else has it.
 
-    `facts` are what the caller knows of it: `command`, `cwd`, `process`, `supervisor`, ...
+    `facts` are what the caller knows of it: `command`, `cwd`, `process`, `supervisor`, ... What
+    lies in the folder and is the user's own is recorded as `found`: no later attempt will move it.
+    For `own_since_ns` see `set_aside`.
 
     Raises:
         OSError: when the folder cannot be written.
     """
+    found = [] if script else _sorted_out(folder, number, own_since_ns)[1]
     record = {
         "format": FORMAT,
         "attempt": number,
         "token": os.urandom(8).hex(),
         **facts,
         "folder": identity_of(folder),
+        "found": found,
         "started": provenance.utc_now(),
         "intent": None,
         "status": None,
@@ -149,21 +163,28 @@ def lives(attempt: Attempt) -> bool | None:
 
     A run file in a copied folder speaks of the original: nothing runs in the copy.
     """
-    recorded = attempt.record.get("folder")
-    if not recorded or recorded != identity_of(attempt.folder):
+    keepers = _keepers(attempt.record)
+    if not keepers or _is_copy(attempt, here=any(map(processes.is_of_this_boot, keepers))):
         return False
-    answers = [
-        processes.alive(known)
-        for known in map(processes.from_json, _keepers(attempt.record))
-        if known is not None
-    ]
+    answers = [processes.alive(known) for known in keepers]
     if True in answers:
         return True
     return None if None in answers else False
 
 
-def _keepers(record: Mapping[str, Any]) -> tuple[object, object]:
-    return record.get("supervisor"), record.get("process")
+def _keepers(record: Mapping[str, Any]) -> list[processes.Process]:
+    found = (processes.from_json(record.get(name)) for name in ("supervisor", "process"))
+    return [known for known in found if known is not None]
+
+
+def _is_copy(attempt: Attempt, *, here: bool) -> bool:
+    """Whether the run file was made in another folder. Each host numbers its mounts by itself, so
+    the device says something only of a run that was begun `here`; the inode is the same to all.
+    """
+    recorded, seen = attempt.record.get("folder"), identity_of(attempt.folder)
+    if not isinstance(recorded, dict) or recorded.get("inode") != seen.get("inode"):
+        return True
+    return here and recorded != seen
 
 
 def refuse_if_live(folder: Path, script: str = "") -> int:
@@ -183,10 +204,8 @@ def refuse_if_live(folder: Path, script: str = "") -> int:
 
 
 def _busy(attempt: Attempt, *, sure: bool) -> str:
-    keeper = processes.from_json(attempt.record.get("process")) or processes.from_json(
-        attempt.record.get("supervisor")
-    )
-    where = f"process {keeper.pid} on {keeper.host}" if keeper else "unknown process"
+    keepers = _keepers(attempt.record)
+    where = f"process {keepers[-1].pid} on {keepers[-1].host}" if keepers else "unknown process"
     since = attempt.record.get("started", "an unknown time")
     if sure:
         return (
@@ -203,16 +222,18 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
 # -- Setting aside ---------------------------------------------------------------------------------
 
 
-def set_aside(folder: Path, new: int, *, younger_than_ns: int | None = None) -> Path | None:
+def set_aside(folder: Path, new: int, *, own_since_ns: int | None = None) -> Path | None:
     """Move what earlier attempts left to `attempts/N/`, before attempt `new` starts afresh.
 
     `params.json`, `trial.json` and the history of run files stay; so do folders that are
-    experiments themselves, and entries changed after `younger_than_ns` (Unix time in ns), which are
-    the new attempt's own. What lay there before any recorded attempt goes to `attempts/0/`.
+    experiments themselves, what the attempt found when it began (the user's own: the whole project,
+    if its folder is the experiment), and entries changed since `own_since_ns` (Unix time in ns),
+    which are the new attempt's. What a run that nobody recorded left (metrics, weights, logs) goes
+    to `attempts/0/`.
 
     Returns the folder it was moved to, or None when there was nothing.
     """
-    left = [name for name in _names(folder) if _is_left_over(folder, name, younger_than_ns)]
+    left, _ = _sorted_out(folder, new, own_since_ns)
     if not left:
         return None
     target = folder / "attempts" / str(_last_started(folder, new))
@@ -222,22 +243,49 @@ def set_aside(folder: Path, new: int, *, younger_than_ns: int | None = None) -> 
     return target
 
 
-def needs_setting_aside(folder: Path) -> bool:
-    """Whether anything of an earlier attempt lies in a folder."""
-    return any(_is_left_over(folder, name, None) for name in _names(folder))
+def needs_setting_aside(folder: Path, new: int) -> bool:
+    """Whether anything of an attempt before `new` lies in a folder."""
+    return bool(_sorted_out(folder, new, None)[0])
 
 
-def _is_left_over(folder: Path, name: str, younger_than_ns: int | None) -> bool:
+def is_output(name: str) -> bool:
+    """Whether a file's name says that a training wrote it: metrics, weights, a log."""
+    return (
+        name.endswith((".log", *WEIGHTS))
+        or name in {metrics.METRICS_LINES, _EVENTS}
+        or metrics.classify(name) is not None
+        or _RUN_FILE.fullmatch(name) is not None
+    )
+
+
+def _sorted_out(folder: Path, new: int, own_since_ns: int | None) -> tuple[list[str], list[str]]:
+    """What attempts before `new` left in a folder, and what is the user's own."""
+    last = _last_started(folder, new)
+    found = read(folder, last).record.get("found") if last else None
+    left: list[str] = []
+    own: list[str] = []
+    for name in sorted(_names(folder)):
+        if _stays(folder, name) or not _is_older(folder / name, own_since_ns):
+            continue
+        is_left = name not in found if isinstance(found, list) else is_output(name)
+        (left if is_left else own).append(name)
+    return left, own
+
+
+def _stays(folder: Path, name: str) -> bool:
+    """Whether an entry is no attempt's: it says what the experiment is, or what became of it."""
     match = _RUN_FILE.fullmatch(name)
     if name in _KEPT or (match and not match["script"]) or files.is_temporary(name):
-        return False
+        return True
     path = folder / name
-    if path.is_dir() and not path.is_symlink() and (path / "params.json").exists():
-        return False
-    if younger_than_ns is None:
+    return path.is_dir() and not path.is_symlink() and (path / "params.json").exists()
+
+
+def _is_older(path: Path, than_ns: int | None) -> bool:
+    if than_ns is None:
         return True
     try:
-        return path.lstat().st_mtime_ns < younger_than_ns
+        return path.lstat().st_mtime_ns < than_ns
     except OSError:
         return False
 
@@ -284,7 +332,7 @@ def variables(attempt: Attempt, *, resumes: bool) -> dict[str, str]:
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
     """What the scripts of a folder told, all attempts, oldest first."""
-    return files.read_lines(folder / "events.jsonl")
+    return files.read_lines(folder / _EVENTS)
 
 
 def events(folder: Path, number: int) -> list[dict[str, Any]]:
@@ -296,4 +344,4 @@ def tell(folder: Path, number: int, event: str, **facts: object) -> None:
     """Add to what the script tells. A full disk must not end a training: then it is not told."""
     line = {"attempt": number, "event": event, **facts, "time": provenance.utc_now()}
     with contextlib.suppress(OSError):
-        files.append_line(folder / "events.jsonl", line)
+        files.append_line(folder / _EVENTS, line)

@@ -18,7 +18,6 @@ from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError
 
 PARAMS_NAMES = ("params.json", "params.yaml", "params.yml", "params.toml")
-_WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,16 @@ class Scores:
     test: Mapping[str, float] = field(default_factory=dict)
     train: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    best_is_broken: bool = False
 
     @property
     def development(self) -> Mapping[str, float]:
-        """What searches rank by: at the best weights, or at the last where no best was kept."""
-        return {**self.last, **self.best}
+        """What searches rank by: at the best weights, or at the last where no best was kept.
+
+        Nothing where the best weights' file is there and cannot be read: to show the last weights'
+        metrics in its place would be a wrong answer.
+        """
+        return {} if self.best_is_broken else self.best or self.last
 
 
 class Experiment:
@@ -124,7 +128,7 @@ def is_search(folder: Path) -> bool:
     names = [entry.name for entry in listed]
     if "search.json" in names:
         return True
-    if is_touched(names):
+    if is_touched(names) or not any(name in PARAMS_NAMES for name in names):
         return False
     return any(
         entry.name[0] != "." and entry.name != "attempts" and entry.is_dir() and params_file(entry)
@@ -134,18 +138,13 @@ def is_search(folder: Path) -> bool:
 
 def is_touched(names: list[str]) -> bool:
     """Whether the names in a folder say that something ran there: metrics, weights, a log."""
-    return any(
-        name.endswith((".log", *_WEIGHTS))
-        or name == metrics.METRICS_LINES
-        or metrics.classify(name) is not None
-        for name in names
-    ) or bool(attempts.numbers(names))
+    return any(map(attempts.is_output, names))
 
 
 def has_weights(folder: Path) -> bool:
     """Whether saved weights lie in a folder."""
     try:
-        return any(name.endswith(_WEIGHTS) for name in os.listdir(folder))
+        return any(name.endswith(attempts.WEIGHTS) for name in os.listdir(folder))
     except OSError:
         return False
 
@@ -162,10 +161,13 @@ def has_metrics(folder: Path) -> bool:
 # -- Status ----------------------------------------------------------------------------------------
 
 
-def status(folder: Path) -> Status:
-    """A folder's status, from its highest attempt and the process that it names."""
+def status(folder: Path, names: list[str] | None = None) -> Status:
+    """A folder's status, from its highest attempt and the process that it names.
+
+    `names` are the files in the folder, where the caller has listed it already.
+    """
     try:
-        names = os.listdir(folder)
+        names = os.listdir(folder) if names is None else names
     except OSError:
         return Status(WAITING)
     attempt = attempts.latest(folder, names=names)
@@ -197,27 +199,30 @@ def _without_end(attempt: attempts.Attempt, started: str | None) -> Status:
 # -- Metrics ---------------------------------------------------------------------------------------
 
 
-def scores(folder: Path) -> Scores:
-    """The metrics in a folder, by split and weights. A broken file is a problem, no error."""
+def scores(folder: Path, names: list[str] | None = None) -> Scores:
+    """The metrics in a folder, by split and weights. A broken file is a problem, no error.
+
+    `names` are as for `status`.
+    """
     try:
-        names = sorted(os.listdir(folder))
+        names = os.listdir(folder) if names is None else names
     except OSError as error:
         return Scores(problems=(f"{folder}: {error.strerror}",))
     found: dict[str, dict[str, float]] = {"best": {}, "last": {}, "test": {}, "train": {}}
     problems = []
-    for name in names:
-        kind = metrics.classify(name)
-        if kind is None:
-            continue
+    best_is_broken = False
+    kinds = [kind for name in names if (kind := metrics.classify(name)) is not None]
+    for kind in sorted(kinds, key=lambda kind: kind.name):
         place = (kind.which or "best") if kind.split == "eval" else kind.split
         try:
-            values = metrics.read_metrics(folder / name)
+            values = metrics.read_metrics(os.path.join(folder, kind.name))
         except MetricsError as error:
             problems.append(str(error))
+            best_is_broken = best_is_broken or place == "best"
             continue
         # Of several test files (at the best, at the last weights) the best weights' count.
         found[place] = {**values, **found[place]}
-    return Scores(**found, problems=tuple(problems))
+    return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
 
 
 def last_step(folder: Path) -> dict[str, Any]:

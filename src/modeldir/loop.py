@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from modeldir import attempts, experiment, failures, params, processes, provenance
-from modeldir.errors import FolderBusy, TrialPruned
+from modeldir.errors import TrialPruned
 from modeldir.run import end_of
-from modeldir.trials import TrialRecord
+from modeldir.trials import Turn
 
 
 class Trial:
@@ -30,17 +30,18 @@ class Trial:
 
     def __init__(
         self,
-        record: TrialRecord,
+        turn: Turn,
         model_dir: Path,
         metric: tuple[str, str] | None,
         code: str | None,
     ) -> None:
-        self.number = record.number
-        self.name = record.name
-        self.point = dict(record.point)
+        self.number = turn.record.number
+        self.name = turn.record.name
+        self.point = dict(turn.record.point)
         self.model_dir = model_dir
         self.params = params.Params(experiment.params_file(model_dir) or {})
         self.status: str | None = None
+        self._turn = turn
         self._metric = metric
         self._code = code
         self._attempt: attempts.Attempt | None = None
@@ -50,7 +51,8 @@ class Trial:
     def __repr__(self) -> str:
         return f"Trial({str(self.model_dir)!r})"
 
-    def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
+    def claim(self) -> bool:
+        """Get the right to run it; false if another process was faster. The search has done it."""
         me = processes.process()
         facts = {
             "command": list(sys.orig_argv),
@@ -61,13 +63,16 @@ class Trial:
             "commit": provenance.git_commit(Path.cwd()),
             **provenance.interpreter(),
         }
-        number = attempts.refuse_if_live(self.model_dir)
-        self._attempt = attempts.begin(self.model_dir, number, facts)
+        self._attempt = attempts.begin(self.model_dir, self._turn.attempt, facts)
         if self._attempt is None:
-            raise FolderBusy(f"{self.model_dir}: another run has just started there")
-        attempts.set_aside(self.model_dir, number)
+            return False
+        attempts.set_aside(self.model_dir, self._turn.attempt)
+        return True
+
+    def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
         self._began = time.monotonic()
-        self._set(attempts.variables(self._attempt, resumes=False))
+        if self._attempt is not None:
+            self._set(attempts.variables(self._attempt, resumes=False))
         return self
 
     def __exit__(

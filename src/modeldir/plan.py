@@ -7,10 +7,12 @@ refuses to touch trials.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from modeldir import files, metrics, params, samplers, space
 from modeldir.errors import (
     CommandError,
     MetricsError,
+    ParamsError,
     SearchError,
     SpaceError,
     did_you_mean,
@@ -46,7 +49,7 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 }
 _PROJECT_KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", "slurm")
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+_PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the shell's
 
 
 @dataclass(frozen=True)
@@ -109,16 +112,19 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     for key, value in given.items():
         if value is None or key == "space":
             continue
-        for other in {"maximize": ("minimize",), "minimize": ("maximize",)}.get(key, ()):
-            plan.pop(other, None)
+        other = {"maximize": "minimize", "minimize": "maximize"}.get(key, key)
+        if other != key and given.get(other) is None and plan.pop(other, None):
+            changes.append(f"{other} {old[other]} -> {key} {value}")
         if key in old and old[key] != value:
             changes.append(f"{key}: {old[key]} -> {value}")
         plan[key] = value
-    space, grown = _joined_spaces(old.get("space") or {}, given.get("space") or {})
-    if space:
-        plan["space"] = space
+    before = old.get("space") or {}
+    if isinstance(before, dict):  # else `check` says what is wrong with it
+        space, grown = _joined_spaces(before, given.get("space") or {})
+        plan.update({"space": space} if space else {})
+        changes += grown
     ordered = {key: plan[key] for key in _KEYS if key in plan}
-    return {**ordered, **plan}, changes + grown
+    return {**ordered, **plan}, changes
 
 
 def _joined_spaces(
@@ -129,18 +135,31 @@ def _joined_spaces(
     for name, value in given.items():
         domain, before = _as_list(value), old.get(name)
         if isinstance(before, list) and isinstance(domain, list):
-            known = {repr(value) for value in before}  # 1 and True are equal, but not the same
-            added = [value for value in domain if repr(value) not in known]
+            known = {_key(value) for value in before}
+            added = [value for value in domain if _key(value) not in known]
             space[name] = before + added
             if added:
                 changes.append(f"{name}: {_values(added)} added to {_values(before)}")
         else:
             space[name] = domain
             if before is not None and before != domain:
-                changes.append(f"{name}: {before} -> {domain}")
+                changes.append(f"{name}: {_said(before)} -> {_said(domain)}")
             elif before is None and old:
-                changes.append(f"{name}: {domain} added")
+                changes.append(f"{name}: {_said(domain)} added")
     return space, changes
+
+
+def _key(value: object) -> str:
+    """Equal for values that mean the same: 1 and 1.0 are one value, 1 and true are two."""
+    try:
+        return params.canonical_hash({"value": value})
+    except ParamsError:  # NaN: `check` says so
+        return repr(value)
+
+
+def _said(domain: object) -> str:
+    """A domain as `search.json` has it."""
+    return json.dumps(domain, ensure_ascii=False, default=str)
 
 
 def _as_list(domain: Any) -> Any:
@@ -151,7 +170,7 @@ def _as_list(domain: Any) -> Any:
 
 
 def _values(values: Sequence[object]) -> str:
-    return ", ".join(map(str, values))
+    return ", ".join(value if isinstance(value, str) else _said(value) for value in values)
 
 
 def check(
@@ -189,18 +208,18 @@ def check(
         space=parsed,
         sampler=sampler,
         trials=whole.get("trials") or (None if sampler == "grid" else DEFAULT_TRIALS),
-        seed=whole.get("seed", 0),
+        seed=whole.get("seed") or 0,
         metric=_metric(whole),
         command=whole.get("command"),
         cwd=whole.get("cwd"),
         read=whole.get("read"),
-        resume=tuple(shlex.split(whole.get("resume", ""))),
+        resume=tuple(shlex.split(whole.get("resume") or "")),
         written={**raw, "space": parsed.to_json()},  # plain numbers, whatever Python was given
     )
 
 
-def _problems_of(error: SpaceError) -> list[tuple[str, str | None]]:
-    """The problems that a SpaceError lists, without its head and its last line."""
+def _problems_of(error: SpaceError | MetricsError) -> list[tuple[str, str | None]]:
+    """The problems that an error lists, without its head and its last line."""
     lines = str(error).splitlines()
     inner = [line for line in lines[1:] if line.startswith("  ")] or lines
     found: list[tuple[str, str | None]] = []
@@ -235,7 +254,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         try:
             metrics.compile_read(raw["read"])
         except MetricsError as error:
-            problems.append((f"read: {str(error).splitlines()[-1].strip()}", None))
+            problems += [(f"read: {words}", hint) for words, hint in _problems_of(error)]
     for key in ("command", "resume"):
         if isinstance(raw.get(key), str):
             try:
@@ -348,6 +367,31 @@ def _wrong_placeholders(
     ]
 
 
+def program_of(command: str) -> str | None:
+    """The program that a command starts, found on PATH: with it the environment may change."""
+    return shutil.which(words_of(command)[0])
+
+
+def other_python(command: str, cwd: Path) -> str | None:
+    """A word of warning where `python` is not the environment that modeldir is installed in.
+
+    Only for a script that speaks of modeldir: others need not find it.
+    """
+    words, program = words_of(command), program_of(command)
+    script = next((word for word in words[1:] if word.endswith(".py")), None)
+    if script is None or program is None or not os.path.basename(program).startswith("python"):
+        return None
+    # By folder, not through links: an environment's python is a link to the system's.
+    if os.path.dirname(program) == os.path.dirname(sys.executable):
+        return None
+    if b"modeldir" not in (files.read_bytes(cwd / script) or b""):
+        return None
+    return (
+        f"note: {words[0]} is {program}, and modeldir runs on {sys.executable}\n"
+        "  if the script does not find what it imports: activate the environment first"
+    )
+
+
 def _scripts_hint(cwd: Path) -> str | None:
     scripts = sorted(path.name for path in cwd.glob("*.py"))
     return f"scripts there: {', '.join(scripts)}" if scripts else "go to the project's folder first"
@@ -377,7 +421,7 @@ def trial_command(
     >>> trial_command("python train.py --lr={lr}", {"lr": 0.1}, "experiments/a")
     ('python', 'train.py', '--lr=0.1')
     """
-    values = {**params.flatten(hyperparameters), "model_dir": model_dir}
+    values = {**hyperparameters, **params.flatten(hyperparameters), "model_dir": model_dir}
     words = words_of(command)
 
     def fill(match: re.Match[str]) -> str:
@@ -390,9 +434,7 @@ def trial_command(
 
 
 def _as_argument(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return files.to_json(value).strip() if isinstance(value, (list, dict)) else str(value)
+    return space.value_text(value) if isinstance(value, (str, list, dict)) else str(value)
 
 
 def placeholders(command: str) -> frozenset[str]:

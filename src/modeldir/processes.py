@@ -15,6 +15,7 @@ import functools
 import os
 import socket
 import sys
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,6 +77,11 @@ def alive(known: Process) -> bool | None:
     return _started(known.pid) == known.started
 
 
+def is_of_this_boot(known: Process) -> bool:
+    """Whether a recorded process ran on this machine, since it was last started."""
+    return known.boot == _boot()
+
+
 def host() -> str:
     """This machine's name, as the network knows it."""
     return socket.gethostname()
@@ -106,14 +112,21 @@ def _started(pid: int) -> int | None:
     """The start of a process in ticks since boot; None if it is dead, a zombie or unseen."""
     if not LINUX:
         return _started_elsewhere(pid)
+    fields = _fields(pid)
+    return None if fields is None or fields[0] in _DEAD else int(fields[19])
+
+
+_DEAD = (b"Z", b"X", b"x")
+
+
+def _fields(pid: int) -> list[bytes] | None:
+    """What /proc tells of a process, from its state on (proc(5), stat); None if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # The command's name stands in parentheses and may hold any byte, ")" too.
-            fields = file.read().rpartition(b")")[2].split()
+            return file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    state, started = fields[0], fields[19]
-    return None if state in {b"Z", b"X", b"x"} else int(started)
 
 
 def _started_elsewhere(pid: int) -> int | None:
@@ -139,8 +152,8 @@ def age() -> float | None:
     started = _started(os.getpid())
     if not LINUX or started is None:
         return None
-    uptime = float((_first_line("/proc/uptime") or "0").split()[0])
-    return uptime - started / os.sysconf("SC_CLK_TCK")
+    # Not /proc/uptime: where containers have their own (lxcfs), that one counts from their start.
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
 
 
 # -- What a supervisor needs from the kernel -------------------------------------------------------
@@ -209,17 +222,14 @@ def session_left(leader: Process) -> list[int]:
     A session's number is not used again while a member lives, so with the leader gone its members
     are nobody else's.
     """
-    here = (_boot(), _pid_namespace())
-    if (
-        not LINUX
-        or (leader.boot, leader.pid_namespace) != here
-        or os.path.exists(f"/proc/{leader.pid}")
-    ):
+    if not LINUX or (leader.boot, leader.pid_namespace) != (_boot(), _pid_namespace()):
+        return []
+    known = _fields(leader.pid)  # a zombie that nobody has collected is gone all the same
+    if known is not None and (known[0] not in _DEAD or int(known[19]) != leader.started):
         return []
     members = []
     for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
-                if int(file.read().rpartition(b")")[2].split()[3]) == leader.pid:
-                    members.append(int(name))
+        fields = _fields(int(name)) if name.isdigit() else None
+        if fields is not None and int(fields[3]) == leader.pid and fields[0] not in _DEAD:
+            members.append(int(name))
     return members

@@ -161,12 +161,15 @@ def how_far(folder: Path) -> str:
     """Where a running training is: its latest step and metrics, else the last line it printed."""
     line = experiment.last_step(folder)
     if line:
-        numbers = [
-            f"{name} {value:.4g}"
+        numbers = {
+            name: value
             for name, value in line.items()
             if name not in {"step", "time"} and isinstance(value, (int, float))
-        ]
-        return f"step {line.get('step', '?')}  " + "  ".join(numbers[:3])
+        }
+        # What is ranked by is the development split's; training's own numbers come after it.
+        names = sorted(numbers, key=lambda name: name.startswith("train"))
+        shown = [f"{name} {numbers[name]:.4g}" for name in names[:3]]
+        return "  ".join([f"step {line.get('step', '?')}", *shown])
     return (failures.last_printed(files.tail(folder / "console.log", 4096)) or "")[:60]
 
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from modeldir import files
 
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages", "data", "experiments"})
+_NAME_DASH = re.compile("[-_.]+")  # as PEP 503 has it: one name, whoever made the folder
 _MOST_FILES = 2000
 """Beyond this a tree is a home folder or a monorepo, not a project: its hash would cost seconds."""
 
@@ -53,7 +55,7 @@ def code_hash(project: Path) -> str | None:
 def _python_files(project: Path) -> list[str]:
     found: list[str] = []
     for folder, names, leaves in os.walk(project):
-        if "params.json" in leaves or "pyvenv.cfg" in leaves:
+        if folder != str(project) and ("params.json" in leaves or "pyvenv.cfg" in leaves):
             names.clear()
             continue
         names[:] = sorted(
@@ -106,7 +108,7 @@ def packages(prefix: str = sys.prefix) -> dict[str, str]:
                 stem, dot, suffix = name.rpartition(".")
                 if dot and suffix in {"dist-info", "egg-info"} and "-" in stem:
                     package, _, version = stem.partition("-")
-                    found[package.replace("_", "-").lower()] = version
+                    found[_NAME_DASH.sub("-", package).lower()] = version
     return dict(sorted(found.items()))
 
 

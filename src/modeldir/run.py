@@ -118,11 +118,11 @@ class Run:
             return 1
         for _ in range(100):
             number = attempts.refuse_if_live(self.model_dir)
-            self._owned = attempts.begin(self.model_dir, number, _facts())
+            own = _own_since_ns(self.model_dir, number)
+            self._owned = attempts.begin(self.model_dir, number, _facts(), own_since_ns=own)
             if self._owned is not None:
                 if not self.resumes:
-                    own = _own_since_ns(self.model_dir, number)
-                    attempts.set_aside(self.model_dir, number, younger_than_ns=own)
+                    attempts.set_aside(self.model_dir, number, own_since_ns=own)
                 return number
         raise FolderBusy(f"{self.model_dir}: other runs keep starting in this folder")
 

@@ -134,20 +134,36 @@ class Search:
             SearchError: when the base changed since trials were made, or names would be too long.
             CommandError: when the command cannot run a trial.
         """
-        self._look()
         news = [f"plan: {change}" for change in self.changes]
-        news += self._check_base()
-        self._numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
-        if command is not None:
-            plan.check_command(command, self._example(), self.working_folder())
-            before = self.plan.written.get("command")
-            if before not in (None, command):
-                news.append(f"plan: command: {before} -> {command}")
-            if before != command or "cwd" not in self.plan.written:
-                self._amend({"command": command, "cwd": os.path.relpath(_here(), self.path)})
-        news += self._check_code()
-        self._write()
+        news += self._take(command) if command is not None else []
+        self._look()
+        news += [*self._check_base(), *self._check_code()]
+        with self._alone():
+            if self._has_grown():  # by another command, since we read it
+                self._load(self._given)
+                self._look()
+                if command is not None:
+                    self._take(command)
+            fits = space.names_fit(self.plan.space)
+            self._numbered = check_names(self.path, self.trials, fits=fits)
+            self._write()
         return news
+
+    def _take(self, command: str) -> list[str]:
+        """Make a command the plan's, to run from here; one that is the plan's runs where it did."""
+        before = self.plan.written.get("command")
+        if before != command or "cwd" not in self.plan.written:
+            self._amend({"command": command, "cwd": os.path.relpath(_here(), self.path)})
+        plan.check_command(command, self._example(), self.working_folder())
+        news = [] if before in (None, command) else [f"plan: command: {before} -> {command}"]
+        return [*news, *filter(None, [plan.other_python(command, self.working_folder())])]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the search's lock: workers take turns at what would otherwise be done twice."""
+        (self.path / HOME).mkdir(exist_ok=True)
+        with files.locked(self.path / HOME / "lock"):
+            yield
 
     def _look(self) -> None:
         """Take in all trials that are there, and tell the sampler of them."""
@@ -242,12 +258,12 @@ class Search:
         self.trials.adopt(claim=False)
         self._tell_sampler()
         self._check_base()
-        plan.check_command(command, self._example(), self.working_folder())
+        self._take(command)
         numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
         number = self.trials.next_number()
         found: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = []
         while not self._enough(len(found)) and (point := self._sampler.ask(number)) is not None:
-            name = f"trial_{number:06d}" if numbered else space.trial_name(point)
+            name = self.trials.free_name(point, number, numbered=numbered)
             model_dir = _as_typed(self.path / name, self.working_folder())
             words = plan.trial_command(command, _with_point(self.base, point), model_dir)
             found.append((name, point, words))
@@ -268,8 +284,7 @@ class Search:
         First those that were interrupted or never ran, by number; then those that failed by an
         error in code that has changed since; then new ones. `busy` are numbers to leave out.
         """
-        (self.path / HOME).mkdir(exist_ok=True)
-        with files.locked(self.path / HOME / "lock"):
+        with self._alone():
             self._reload_if_grown()
             self.trials.refresh()
             self._tell_sampler()
@@ -281,12 +296,15 @@ class Search:
         Raises:
             SearchError, ParamsError: when it cannot be searched any more, or the base changed too.
         """
-        if _state(self.path / plan.FILE) != self._read_from:
+        if self._has_grown():
             numbered, code, asked = self._numbered, self._code, self._asked
             self._load({})
             self._numbered, self._code, self._asked = numbered, code, asked
             self._look()
             self._check_base()
+
+    def _has_grown(self) -> bool:
+        return _state(self.path / plan.FILE) != self._read_from
 
     def _again(self, busy: frozenset[int]) -> Turn | None:
         for record in self.trials.unfinished():
@@ -298,17 +316,23 @@ class Search:
         for record in self.trials.failed():
             if record.number not in busy and self._code_changed(record, self.trials.status(record)):
                 self.trials.forget(record)
-                status = self.trials.status(record)  # another worker may have been faster
+                status = experiment.status(self.trials.path(record))  # it may run elsewhere by now
                 if self._code_changed(record, status):
                     return Turn(record, status.attempt + 1)
         return None
 
     def _code_changed(self, record: TrialRecord, status: experiment.Status) -> bool:
-        """Whether a trial failed by an error in code that is not the code of now."""
+        """Whether a trial failed by an error in code, or in an environment, that is not today's."""
         if status.state != attempts.FAILED or status.failure != failures.ERROR:
             return False
-        then = attempts.read(self.trials.path(record), status.attempt).record.get("code")
-        return then is not None and then != self.code()
+        then = attempts.read(self.trials.path(record), status.attempt).record
+        if then.get("code") not in (None, self.code()):
+            return True
+        return then.get("program") not in (None, self.program())
+
+    def program(self) -> str | None:
+        """What the plan's command starts, found on PATH as it is now."""
+        return plan.program_of(self.plan.command) if self.plan.command else None
 
     def code(self) -> str | None:
         """The hash of the project's code, read again at most once a second."""
@@ -373,19 +397,26 @@ class Search:
                 return metrics.choose(list(found))
         return None
 
+    def _ranks(self) -> bool:
+        return self.plan.metric is not None
+
     def settle_metric(self, record: TrialRecord) -> tuple[str, metrics.Direction] | None:
         """Choose the metric by what a trial wrote, if nobody has chosen, and put it into the plan.
 
         Returns a new choice.
         """
-        if self.plan.metric is not None:
+        if self._ranks():
             return None
         chosen = metrics.choose(list(experiment.scores(self.trials.path(record)).development))
-        if chosen is not None:
-            name, direction = chosen
-            with files.locked(self.path / HOME / "lock"):
-                self._amend({**plan.read_plan(self.path), direction: name})
-                self._write()
+        if chosen is None:
+            return None
+        name, direction = chosen
+        with self._alone():
+            self._reload_if_grown()  # else what others wrote into the plan would be lost
+            if self._ranks():
+                return None
+            self._amend({direction: name})
+            self._write()
         return chosen
 
     def best(self) -> Best | None:

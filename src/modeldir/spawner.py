@@ -21,9 +21,13 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from modeldir import processes
-from modeldir.supervisor import Start, rehearse, supervise
+from modeldir.errors import CommandError
+from modeldir.supervisor import REQUESTS, Start, close_others, rehearse, supervise
 
 _SIZE = struct.Struct("!I")
+_KILLED = """\
+The process that starts commands was killed; what runs goes on and is recorded.
+  say the same command again"""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,17 @@ class Spawner:
         self._pending = b""
 
     def start(self, start: Start) -> int:
-        """Fork a supervisor for an attempt; returns the supervisor's pid."""
+        """Fork a supervisor for an attempt; returns the supervisor's pid.
+
+        Raises:
+            CommandError: when somebody killed the spawner.
+        """
         data = start.to_json()
-        self._socket.sendall(_SIZE.pack(len(data)) + data)
-        (pid,) = _SIZE.unpack(_receive(self._socket, _SIZE.size))
+        try:
+            self._socket.sendall(_SIZE.pack(len(data)) + data)
+            (pid,) = _SIZE.unpack(_receive(self._socket, _SIZE.size))
+        except ConnectionError:
+            raise CommandError(_KILLED) from None
         return int(pid)
 
     def read(self) -> list[Report]:
@@ -70,6 +81,8 @@ class Spawner:
 
     def close(self) -> None:
         """Let the spawner leave. Supervisors that still run go on (unless they are bound)."""
+        with contextlib.suppress(OSError):  # a process that was forked meanwhile may have it too
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         os.close(self._life)
         os.close(self.reports)
@@ -103,7 +116,9 @@ def _executed(ends: tuple[int, int, int], ours: tuple[int, ...]) -> int:  # noqa
     import sys  # noqa: PLC0415
 
     code = f"from modeldir.spawner import serve; serve{ends}"
-    return subprocess.Popen([sys.executable, "-c", code], pass_fds=ends).pid
+    child = subprocess.Popen([sys.executable, "-c", code], pass_fds=ends)
+    child.returncode = 0  # `close` waits for it by its pid; this object has nothing to warn of
+    return child.pid
 
 
 def _has_threads() -> bool:
@@ -151,9 +166,9 @@ def _serve(channel: int, reports: int, lifeline: int) -> NoReturn:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):  # a pipe from the worker must end when the worker does
             os.dup2(nowhere, descriptor)
-        os.close(nowhere)
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
+        close_others((channel, reports, lifeline))  # and so must another spawner of it
+        # Not ignored: one that comes for a supervisor before it listens must not be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
         _loop(socket.socket(fileno=channel), reports, lifeline)
     finally:
         os._exit(0)

@@ -34,12 +34,13 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 all well, 1 some trial failed, 2 wrong use, 130 interrupted."""
+        """0 all well, 1 some trial failed or was left behind, 2 wrong use, 130 interrupted."""
         if self.problem is not None:
             return 2
         if self.stopped:
             return 130
-        return 1 if self.ended.get(attempts.FAILED) else 0
+        left = (attempts.FAILED, attempts.INTERRUPTED, attempts.WAITING)
+        return 1 if any(self.ended.get(state) for state in left) else 0
 
 
 def summary(search: Search, outcome: Outcome) -> list[str]:
@@ -96,7 +97,7 @@ def _nothing_left(search: Search) -> str:
         return "no trials"
     left = f"nothing left to run: {counted(states)}"
     if states[attempts.FAILED]:
-        left += "\n  failed trials run again when the code has changed"
+        left += "\n  failed trials run again when the code or the environment has changed"
     return left
 
 

@@ -194,7 +194,7 @@ class _Attempt:
         clean = (
             self.start.resumes
             or bool(self.start.script)
-            or not attempts.needs_setting_aside(self.folder)
+            or not attempts.needs_setting_aside(self.folder, self.start.number)
         )
         process = {"process": child.to_json() if child else None}
         record = attempts.begin(

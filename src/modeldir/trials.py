@@ -112,8 +112,19 @@ class Trials:
             return None  # a claim from a disk that was full: the number is spent, nothing more
 
     def _was_removed(self, record: TrialRecord) -> bool:
-        made = (self._home / f"{record.number:06d}.made").exists()
-        return made and not (self.folder / record.name).is_dir()
+        """Whether a trial's folder was there and is not: none has its name, or another trial's."""
+        if not (self._home / f"{record.number:06d}.made").exists():
+            return False
+        folder = self.folder / record.name
+        return not folder.is_dir() or self._holds_another(folder, record)
+
+    def _holds_another(self, folder: Path, record: TrialRecord) -> bool:
+        told = files.read_object(folder / "trial.json")
+        number = told.get("number")
+        if number == record.number or not isinstance(number, int):
+            return False
+        other = self._read_claim(number)  # none, or another: a guest from another search
+        return other is not None and other.hash == told.get("hash")
 
     def adopt(self, *, claim: bool = True) -> None:
         """Take in the folders that no claim names: a search copied without `.modeldir`, a tree that
@@ -188,7 +199,7 @@ class Trials:
             numbered: whether the folder is named by the number instead of the point.
         """
         number = self.next_number() if at_least is None else at_least
-        chosen = name or self._free_name(point, number, numbered=numbered)
+        chosen = name or self.free_name(point, number, numbered=numbered)
         record = _record(number, chosen, point, hyperparameters)
         claim = {
             "format": _FORMAT,
@@ -210,7 +221,8 @@ class Trials:
         self._know(record)
         return record
 
-    def _free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
+    def free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
+        """The name for a trial's folder: that of its point, or its number, not taken by another."""
         wanted = f"trial_{number:06d}" if numbered else space.trial_name(point)
         name, count = wanted, 2
         while name in self._names or os.path.lexists(self.folder / name):
@@ -259,12 +271,12 @@ class Trials:
 
     def is_there(self, record: TrialRecord) -> bool:
         """Whether a trial's folder is there; one that was removed meanwhile is known no more."""
-        if self.path(record).is_dir():
+        removed = self._was_removed(record)
+        if not removed and self.path(record).is_dir():
             return True
         self._known.pop(record.number, None)
-        if not self._was_removed(record):
-            return False  # a claim that has no folder yet: the next `refresh` makes it
-        self._removed.add(record.number)
+        if removed:  # else it is a claim that has no folder yet: the next `refresh` makes it
+            self._removed.add(record.number)
         return False
 
     def status(self, record: TrialRecord) -> experiment.Status:

@@ -22,6 +22,8 @@ from modeldir.errors import MetricsError
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals by which somebody ends a process that did nothing wrong."""
+_SAID = ("status", "reason", "failure", "last_line")
+"""What a script's own word on its end may say in the run file."""
 
 FileState = tuple[int, int, int]
 
@@ -30,15 +32,19 @@ FileState = tuple[int, int, int]
 class Evidence:
     """What is known of an attempt whose command has ended.
 
-    `code` is the exit code, negative for a signal. `metric` is (name, direction) where the attempt
-    needs one to count as completed; `stale` are the metric files that lay there before it began, by
-    name; `read` is a pattern that finds metrics in printed lines.
+    `code` is the exit code, negative for a signal. `script` is empty for the training. `metric` is
+    (name, direction) where the attempt needs one to count as completed; `stale` are the metric
+    files that lay there before it began, by name; `read` is a pattern that finds metrics in printed
+    lines. The first `printed_before` bytes of `console` are an earlier attempt's, which this one
+    goes on from.
     """
 
     folder: Path
     number: int
     console: Path
     code: int
+    script: str = ""
+    printed_before: int = 0
     intent: Mapping[str, Any] | None = None
     metric: tuple[str, str] | None = None
     stale: Mapping[str, FileState] | None = None
@@ -50,7 +56,7 @@ def verdict(evidence: Evidence) -> dict[str, Any]:
     code = evidence.code
     facts = {
         "exit_code": code if code >= 0 else None,
-        "signal": signal.Signals(-code).name if code < 0 else None,
+        "signal": _signal_name(-code) if code < 0 else None,
     }
     return {**facts, **_judged(evidence)}
 
@@ -60,9 +66,7 @@ def _judged(evidence: Evidence) -> dict[str, Any]:
         return _by_intent(evidence.intent)
     told = _told(evidence)
     if evidence.code == 0:
-        if told.get("status") == attempts.PRUNED:
-            return {"status": attempts.PRUNED, "reason": told.get("reason")}
-        return _ended_well(evidence)
+        return _ended_well(evidence, told)
     if -evidence.code in _POLITE or told.get("status") == attempts.INTERRUPTED:
         return {"status": attempts.INTERRUPTED, "reason": _died(evidence.code)}
     return _ended_badly(evidence)
@@ -76,21 +80,40 @@ def _by_intent(intent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(evidence: Evidence) -> dict[str, Any]:
-    """What the script itself said of its end, through `Run`."""
+    """What the training itself said of its end, through `Run`. Other scripts are not asked: the
+    attempts of which the events speak are the training's.
+    """
+    if evidence.script:
+        return {}
     events = attempts.events(evidence.folder, evidence.number)
     return next((event for event in reversed(events) if event.get("event") == "end"), {})
 
 
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:
-    line = failures.last_line(files.tail(evidence.console, _TAIL))
+    line = failures.last_line(_printed(evidence))
     killed = evidence.code == -signal.SIGKILL
     failure = failures.KILLED if killed else failures.failure_class(line)
     return _failed(failure, _died(evidence.code), line)
 
 
-def _ended_well(evidence: Evidence) -> dict[str, Any]:
-    """Exit 0; where a metric is needed it must be there, be fresh, and be a number."""
-    _keep_printed(evidence)
+def _printed(evidence: Evidence) -> bytes:
+    """The last of what the attempt itself printed."""
+    with contextlib.suppress(OSError):
+        size = os.path.getsize(evidence.console) - evidence.printed_before
+        return files.tail(evidence.console, min(_TAIL, max(size, 0)))
+    return b""
+
+
+def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Exit 0; where a metric is needed it must be there, be fresh, and be a number.
+
+    A script may have caught what ended its `Run`: then that counts, as it does without us.
+    """
+    if told.get("status") in (attempts.PRUNED, attempts.FAILED, attempts.INTERRUPTED):
+        return {key: value for key, value in told.items() if key in _SAID}
+    if evidence.read is not None and not _keep_printed(evidence, evidence.read):
+        reason = f"it ended well but printed no line like {evidence.read!r}"
+        return _failed(failures.NO_METRIC, reason)
     if evidence.metric is None:
         return {"status": attempts.COMPLETED}
     name, _ = evidence.metric
@@ -115,20 +138,29 @@ def _failed(failure: str, reason: str, line: str | None = None) -> dict[str, Any
 
 
 def _died(code: int) -> str:
-    return f"died by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return f"died by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
 
 
-def _keep_printed(evidence: Evidence) -> None:
-    """Take metrics from printed lines, for scripts that only print: the last of each counts."""
-    if evidence.read is None:
-        return
-    pattern = metrics.compile_read(evidence.read)
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have none
+        return f"signal {number}"
+
+
+def _keep_printed(evidence: Evidence, read: str) -> bool:
+    """Take metrics from printed lines, for scripts that only print: the last of each counts.
+
+    False if no line shows any.
+    """
+    pattern = metrics.compile_read(read)
     found: dict[str, float] = {}
     output = files.read_bytes(evidence.console) or b""
     for line in output.decode("utf-8", "replace").splitlines():
         found.update(metrics.parse_line(pattern, line))
     if found:
         metrics.save_metrics(found, evidence.folder / metrics.EVAL_LAST)
+    return bool(found)
 
 
 def metric_files(folder: Path) -> dict[str, FileState]:
@@ -137,8 +169,9 @@ def metric_files(folder: Path) -> dict[str, FileState]:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if metrics.classify(entry.name) is not None:
-                status = entry.stat()
-                noted[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+                with contextlib.suppress(OSError):  # a link to nowhere holds no metrics
+                    status = entry.stat()
+                    noted[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
     return noted
 
 

@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,7 @@ class Worker:
         self._unproven: frozenset[str] = frozenset()
         self._running: dict[int, _Running] = {}
         self._starts: dict[int, int] = {}
-        self._ended: dict[str, int] = {}
-        self._failed: list[TrialRecord] = []
+        self._ended: dict[str, str] = {}  # by name: one that ran twice counts once
         self._interrupts = 0
         self._problem: str | None = None
         self._exhausted = False
@@ -191,6 +191,7 @@ class Worker:
             facts={
                 "worker": me.to_json() if me else None,
                 "code": self.search.code(),
+                "program": self.search.program(),
                 "commit": provenance.git_commit(here),
                 "modeldir": __version__,
             },
@@ -291,9 +292,7 @@ class Worker:
         if self._unproven:
             self._judge_pilot(record, ended=True)
         status = self.search.trials.status(record)
-        self._ended[status.state] = self._ended.get(status.state, 0) + 1
-        if status.state == attempts.FAILED:
-            self._failed.append(record)
+        self._ended[record.name] = status.state
         words = self._words(record, status)
         self.show.ended(running.shown, status.state, words)
         self._note(f"{status.state} {record.name}  {words}")
@@ -325,6 +324,8 @@ class Worker:
             words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
         elif status.state == attempts.INTERRUPTED:
             words.append(status.reason or "")
+        elif status.state == attempts.WAITING:
+            words.append("nothing was recorded: its folder was removed, or cannot be written")
         else:
             words += self._score_words(record)
         if status.duration is not None:
@@ -436,8 +437,8 @@ class Worker:
 
     def _outcome(self) -> Outcome:
         outcome = Outcome(
-            dict(self._ended),
-            tuple(record.name for record in self._failed),
+            Counter(self._ended.values()),
+            tuple(name for name, state in self._ended.items() if state == attempts.FAILED),
             self._problem,
             stopped=self._interrupts > 0,
             elsewhere=self._running_elsewhere(),

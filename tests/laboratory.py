@@ -1,0 +1,228 @@
+"""A user's project in a temporary folder, and what a user types there: real files, real processes.
+
+Training scripts leave one line a start in `started.txt` and one a regular end in `ended.txt`, so
+that a test can count what really ran. While a file `hold` lies in the project, they wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeldir import experiment
+
+LIMIT = 30.0
+"""Seconds after which something that should have happened never will."""
+
+PLAIN = """\
+import json, os, sys, time
+
+folder = sys.argv[sys.argv.index("--model_dir") + 1]
+name = os.path.basename(folder)
+with open(os.path.join(folder, "params.json")) as file:
+    params = json.load(file)
+with open("started.txt", "a") as file:
+    file.write(name + "\\n")
+while os.path.exists("hold"):
+    time.sleep(0.005)
+if os.path.exists("fail." + name):
+    raise ValueError("it diverged: " + name)
+with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
+    json.dump({"accuracy": 1 - params["learning_rate"], "loss": params["learning_rate"]}, file)
+print("trained", name)
+with open("ended.txt", "a") as file:
+    file.write(name + "\\n")
+"""
+"""A training that knows nothing of modeldir."""
+
+WITH_PARAMS = """\
+import json, os, sys, time
+from modeldir import Params
+
+folder = sys.argv[sys.argv.index("--model_dir") + 1]
+name = os.path.basename(folder)
+params = Params(os.path.join(folder, "params.json"))
+with open("started.txt", "a") as file:
+    file.write(name + "\\n")
+while os.path.exists("hold"):
+    time.sleep(0.005)
+accuracy = 1 - params.learning_rate
+with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
+    json.dump({"accuracy": accuracy}, file)
+"""
+"""A training that reads `learning_rate`, and nothing else, by `Params`."""
+
+THREE = ("learning_rate=0.1,0.01,0.001",)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit code."""
+
+    out: str
+    err: str
+    code: int
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+class Project:
+    """A project's folder: scripts in it, experiments below `experiments/`."""
+
+    def __init__(self, path: Path, script: str = PLAIN) -> None:
+        self.path = path
+        self.environment = _environment()
+        self.search = path / "experiments" / "search"
+        self.write("train.py", script)
+        self.params("experiments/search", learning_rate=0.5, batch_size=16)
+
+    # -- Files -------------------------------------------------------------------------------------
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def params(self, folder: str, **values: Any) -> Path:
+        return self.write(f"{folder}/params.json", json.dumps(values))
+
+    def plan(self, folder: str = "experiments/search") -> dict[str, Any]:
+        return read(self.path / folder / "search.json")
+
+    def lines(self, name: str) -> list[str]:
+        path = self.path / name
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def started(self) -> list[str]:
+        """The trials' names, one for each time that the script began."""
+        return self.lines("started.txt")
+
+    @property
+    def ended(self) -> list[str]:
+        """The trials' names, one for each time that the script came to its end."""
+        return self.lines("ended.txt")
+
+    def hold(self) -> None:
+        """From now on trainings wait."""
+        self.write("hold", "")
+
+    def release(self) -> None:
+        (self.path / "hold").unlink()
+
+    def trials(self, folder: str = "experiments/search") -> dict[str, str]:
+        """Each trial's status, by name."""
+        return {
+            path.name: experiment.status(path).state
+            for path in sorted((self.path / folder).iterdir())
+            if path.name[0] != "." and (path / "params.json").exists()
+        }
+
+    def tree(self) -> dict[str, int]:
+        """Every file, with the time it was written: what must not change is compared by this."""
+        found = {}
+        for path in sorted(self.path.rglob("*")):
+            if "__pycache__" not in path.parts:
+                found[str(path.relative_to(self.path))] = path.stat().st_mtime_ns
+        return found
+
+    # -- Commands ----------------------------------------------------------------------------------
+
+    def modeldir(
+        self, *words: str, cwd: Path | None = None, limit: float = LIMIT, **variables: str
+    ) -> Said:
+        """Type `modeldir WORDS` in the project's folder and wait for its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "modeldir", *words],
+            cwd=cwd or self.path,
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+        return Said(done.stdout, done.stderr, done.returncode)
+
+    def searches(self, *words: str, command: str = "python train.py", **settings: Any) -> Said:
+        """Type `modeldir search experiments/search WORDS -- COMMAND`."""
+        return self.modeldir(
+            "search", "experiments/search", *words, "--", *command.split(), **settings
+        )
+
+    @contextlib.contextmanager
+    def started_as(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """`modeldir WORDS` in the background, its output in a pipe; ended with the block."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "modeldir", *words],
+            cwd=self.path,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+    def wait_for_starts(self, count: int) -> list[str]:
+        wait_until(lambda: len(self.started) >= count, f"{count} starts")
+        return self.started
+
+
+def wait_until(happened: Callable[[], object], what: str = "it", limit: float = LIMIT) -> None:
+    """Look until something has happened.
+
+    Raises:
+        AssertionError: when it has not within the limit.
+    """
+    deadline = time.monotonic() + limit
+    while not happened():
+        assert time.monotonic() < deadline, f"waited {limit:g} s for {what}"
+        time.sleep(0.01)
+
+
+def read(path: Path) -> dict[str, Any]:
+    value = json.loads(path.read_text())
+    assert isinstance(value, dict)
+    return value
+
+
+def supervisor_of(folder: Path, number: int = 1) -> int:
+    """The pid of the supervisor of an attempt."""
+    name = "run.json" if number == 1 else f"run.{number}.json"
+    return int(read(folder / name)["supervisor"]["pid"])
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MODELDIR")}
+    scripts = os.path.dirname(sys.executable)
+    return {
+        **kept,
+        "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', '')}",
+        "COLUMNS": "100",
+        "TERM": "dumb",
+        "PYTHONIOENCODING": "utf-8",
+    }

@@ -1,0 +1,220 @@
+"""The command `modeldir`: its help, its exit codes, and how errors reach a user."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from laboratory import THREE, Project
+from syrupy.assertion import SnapshotAssertion
+
+from modeldir import __version__, cli
+from modeldir.errors import SearchError
+
+COMMANDS = [name for _, commands in cli.GROUPS for name, _ in commands]
+EVERY = [name for name in COMMANDS if find_spec(f"modeldir.cli.{name}") is not None]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+# -- Help ------------------------------------------------------------------------------------------
+
+
+def test_the_overview_is_one_screen(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """Grouped by what a reader wants to do; however it is asked for, the same."""
+    said = []
+    for words in [], ["--help"], ["-h"], ["help"]:
+        assert cli.main(words) == 0
+        said.append(capsys.readouterr().out)
+    assert said == [cli.overview() + "\n"] * 4
+    assert said[0] == snapshot
+    assert len(said[0].splitlines()) <= 24
+    assert max(map(len, said[0].splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_command_has_a_page_of_help(
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    snapshot: SnapshotAssertion,
+) -> None:
+    """One screen, that ends with a line to copy."""
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as left:
+        cli.main([name, "--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    if sys.version_info < (3, 13):  # from there on argparse writes "-j, --jobs N"
+        assert text == snapshot
+    assert len(text.splitlines()) <= 50
+    lines = text.rstrip().splitlines()
+    assert any(line.startswith("example:") for line in lines[-3:])
+    assert f"modeldir {name}" in lines[-1]
+
+
+def test_every_command_of_the_overview_exists() -> None:
+    """What is listed can be called: it has a file with help, an example, and a `run`."""
+    assert EVERY == COMMANDS
+    for name in EVERY:
+        module = import_module(f"modeldir.cli.{name}")
+        assert module.HELP
+        assert module.EXAMPLE
+        assert callable(module.configure)
+        assert callable(module.run)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both ways of asking."""
+    assert [cli.main(["--version"]), cli.main(["-V"])] == [0, 0]
+    assert capsys.readouterr().out == f"modeldir {__version__}\n" * 2
+
+
+def test_results_is_another_name_for_synthesize(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who looks for the results finds them."""
+    with pytest.raises(SystemExit):
+        cli.main(["results", "--help"])
+    assert "modeldir synthesize" in capsys.readouterr().out
+
+
+def test_help_imports_next_to_nothing() -> None:
+    """`modeldir --help` is quick because it imports no command and none of what they need."""
+    code = (
+        "import sys; before = set(sys.modules); from modeldir.cli import main; main(['--help']);"
+        "print(sorted(name for name in set(sys.modules) - before), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "['__future__', 'modeldir', 'modeldir.cli']"
+
+
+# -- Mistakes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["serach", "frobnicate", "--verison"])
+def test_an_unknown_command_names_the_nearest(
+    word: str, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """Exit code 2, and what was probably meant."""
+    assert cli.main([word]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == snapshot
+
+
+@pytest.mark.parametrize(
+    "words", [["search"], ["search", "d", "--jobs", "two"], ["search", "d", "--tirals", "3"]]
+)
+def test_an_option_that_is_wrong_is_exit_code_2(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As argparse says it, with the usage."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: modeldir search DIR")
+
+
+def test_an_option_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--tri` is not `--trials` today and `--tries` tomorrow."""
+    with pytest.raises(SystemExit):
+        cli.main(["search", "d", "--tri", "3"])
+    assert "unrecognized arguments: --tri" in capsys.readouterr().err
+
+
+def commanding(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> None:
+    """Make `modeldir best` a command that raises an error, or prints a line and returns 7."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        if error is not None:
+            raise error
+        return 7
+
+    def configure(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("words", nargs="*")
+
+    fake = SimpleNamespace(HELP="", EXAMPLE="", configure=configure, run=run)
+    monkeypatch.setitem(sys.modules, "modeldir.cli.best", fake)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (None, 7, ""),
+        (SearchError("a mistake\n  what to type"), 2, "a mistake\n  what to type\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 0, ""),
+        (
+            PermissionError(13, "Permission denied", "a/b"),
+            2,
+            "modeldir best: a/b: Permission denied\n",
+        ),
+        (OSError("odd"), 2, "modeldir best: odd\n"),
+    ],
+)
+def test_an_end_becomes_an_exit_code(
+    error: BaseException | None,
+    code: int,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A user's mistake is a message and 2, an interruption 130, a reader that left is no error."""
+    commanding(monkeypatch, error)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # a broken pipe takes it away
+    assert cli.main(["best"]) == code
+    assert capsys.readouterr().err == words
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must reach the bug report."""
+    commanding(monkeypatch, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["best"])
+
+
+def test_the_users_command_comes_after_two_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its words are never taken for ours, whatever they look like; only the first `--` counts."""
+    seen = []
+    commanding(monkeypatch, None)
+    monkeypatch.setattr(
+        sys.modules["modeldir.cli.best"],
+        "run",
+        lambda arguments: seen.append((arguments.words, arguments.command)) or 0,
+    )
+    cli.main(["best", "a", "--", "python", "--help", "--", "-j"])
+    cli.main(["best", "a"])
+    cli.main(["best", "--"])
+    assert seen == [(["a"], ["python", "--help", "--", "-j"]), (["a"], None), ([], [])]
+
+
+# -- As a process ----------------------------------------------------------------------------------
+
+
+def test_the_console_script_and_the_module_are_the_same(project: Project) -> None:
+    """`modeldir` and `python -m modeldir`."""
+    script = Path(sys.executable).with_name("modeldir")
+    done = subprocess.run([script, "frobnicate"], capture_output=True, text=True, check=False)
+    module = project.modeldir("frobnicate")
+    assert (done.returncode, done.stdout, done.stderr) == (2, module.out, module.err)
+
+
+def test_exit_codes_of_a_search(project: Project) -> None:
+    """0 all well, 1 some trial failed, 2 wrong use (130 is shown with the workers)."""
+    assert project.searches("learning_rate=0.1").code == 0
+    project.write("fail.learning_rate_0.2", "")
+    assert project.searches("learning_rate=0.2").code == 1
+    assert project.searches("learning_rat=0.2").code == 2
+    assert project.modeldir("search", "nowhere", *THREE).code == 2

@@ -1,0 +1,850 @@
+"""`modeldir search`, as it is typed: each sentence of what it promises, by real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from laboratory import THREE, WITH_PARAMS, Project, read
+from syrupy.assertion import SnapshotAssertion
+
+ALL = ("learning_rate_0.001", "learning_rate_0.01", "learning_rate_0.1")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def said(text: str, project: Project) -> str:
+    """A text that users read, without what differs from run to run."""
+    text = text.replace(str(project.path), "PROJECT").replace(sys.executable, "PYTHON")
+    return re.sub(r"\b\d+\.\d s\b", "0.0 s", text)
+
+
+def points(project: Project) -> dict[int, dict[str, Any]]:
+    """Each trial's point, by number."""
+    told = [read(path) for path in project.search.glob("*/trial.json")]
+    return {trial["number"]: trial["point"] for trial in told}
+
+
+# -- Grid and random -------------------------------------------------------------------------------
+
+
+def test_a_grid_makes_one_folder_a_point_and_trains_in_each(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """The main job: three values, three folders, each with its own hyperparameters and metrics."""
+    done = project.searches(*THREE)
+    assert (done.code, done.err) == (0, "")
+    assert said(done.out, project) == snapshot
+    assert project.trials() == dict.fromkeys(ALL, "completed")
+    for value in (0.1, 0.01, 0.001):
+        folder = project.search / f"learning_rate_{value}"
+        assert read(folder / "params.json") == {"learning_rate": value, "batch_size": 16}
+        assert (folder / "console.log").read_text() == f"trained learning_rate_{value}\n"
+    assert sorted(project.started) == sorted(project.ended) == list(ALL)
+
+
+def test_the_plan_is_written_down_as_it_was_chosen(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """Who reads search.json next year sees what varied, the metric, the command and its folder."""
+    project.searches(*THREE, "--seed", "230")
+    assert (project.search / "search.json").read_text() == snapshot
+
+
+def test_the_same_seed_gives_the_same_trials_whatever_slots_and_restarts(tmp_path: Path) -> None:
+    """Chance is drawn by seed and number, so how a search was run does not show in its trials."""
+    plan = ("learning_rate=log_uniform:1e-4,1e-1", "batch_size=16,32,64", "--seed", "230")
+    whole, in_parts = Project(tmp_path / "whole"), Project(tmp_path / "parts")
+    assert whole.searches(*plan, "--trials", "7").code == 0
+    assert in_parts.searches(*plan, "--trials", "2", "-j", "2").code == 0
+    assert in_parts.searches("--trials", "7", "-j", "3").code == 0
+    assert sorted(points(whole)) == list(range(1, 8))
+    assert points(whole) == points(in_parts)
+    other = Project(tmp_path / "other")
+    other.searches(*plan[:-1], "231", "--trials", "7", "--dry-run")
+    assert other.searches(*plan[:-1], "231", "--trials", "2").code == 0
+    assert points(other)[1] != points(whole)[1]
+
+
+def test_a_finite_space_is_searched_at_random_without_repeats(project: Project) -> None:
+    """Asked for more trials than there are points, random search ends when all were tried."""
+    done = project.searches("batch_size=int:1,3", "--trials", "9", "-j", "2", "--no-pilot")
+    assert done.code == 0
+    assert sorted(point["batch_size"] for point in points(project).values()) == [1, 2, 3]
+
+
+def test_trials_run_side_by_side(project: Project) -> None:
+    """With three slots all three trials are running before any of them has ended."""
+    project.hold()
+    with project.started_as(
+        "search", "experiments/search", *THREE, "-j", "3", "--no-pilot", "--", "python", "train.py"
+    ) as worker:
+        assert sorted(project.wait_for_starts(3)) == list(ALL)
+        assert set(project.trials().values()) == {"running"}
+        project.release()
+        assert worker.wait(30) == 0
+    assert len(project.ended) == 3
+
+
+# -- Commands --------------------------------------------------------------------------------------
+
+
+def test_a_script_that_takes_only_flags_gets_them_by_placeholders(project: Project) -> None:
+    """`{learning_rate}` and `{model_dir}` are replaced, and then nothing is added."""
+    project.write(
+        "flags.py",
+        "import json, sys\n"
+        "name, lr, out = sys.argv[1:]\n"
+        "json.dump({'accuracy': 1 - float(lr)}, open(out + '/metrics_eval_best_weights.json', 'w'))\n"
+        "print(name, lr)\n",
+    )
+    done = project.searches(
+        "learning_rate=0.1,1e-3",
+        command="python flags.py --lr={learning_rate} {learning_rate} {model_dir}",
+    )
+    assert done.code == 0, done.err
+    assert project.trials() == {
+        "learning_rate_0.1": "completed",
+        "learning_rate_0.001": "completed",
+    }
+    assert (project.search / "learning_rate_0.1" / "console.log").read_text() == "--lr=0.1 0.1\n"
+
+
+def test_metrics_are_read_from_printed_lines(project: Project) -> None:
+    """A script that only prints is ranked by what it printed last."""
+    project.write(
+        "prints.py", "import sys\nprint('val acc:  0.5')\nprint('val acc: ' + sys.argv[1])\n"
+    )
+    done = project.searches(
+        *THREE, "--read", "val acc: {accuracy}", command="python prints.py {learning_rate}"
+    )
+    assert done.code == 0, done.err
+    assert "best: experiments/search/learning_rate_0.1  accuracy 0.1" in done.lines
+    assert project.plan()["read"] == "val acc: {accuracy}"
+
+
+def test_a_printed_line_that_never_comes_is_a_failure(project: Project) -> None:
+    """A typo in --read must not leave trials that look completed and have no metrics."""
+    project.write("prints.py", "print('accuracy is 0.5')\n")
+    done = project.searches(
+        "learning_rate=0.1", "--read", "val acc: {accuracy}", command="python prints.py"
+    )
+    assert done.code == 1
+    assert project.trials() == {"learning_rate_0.1": "failed"}
+    assert "val acc: {accuracy}" in done.out
+
+
+@pytest.mark.parametrize(
+    "command", ["sbatch job.sh", "/opt/pbs/bin/qsub job.sh", "bsub python train.py"]
+)
+def test_a_command_that_only_submits_is_refused(
+    project: Project, command: str, snapshot: SnapshotAssertion
+) -> None:
+    """Each trial would look completed at once; the way that works is named instead."""
+    before = project.tree()
+    done = project.searches(*THREE, command=command)
+    assert done.code == 2
+    assert done.err == snapshot
+    assert project.tree() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["pyhton train.py", "python trian.py", "python train.py --lr {learning_rte}"],
+)
+def test_a_command_that_cannot_run_is_refused_before_anything_starts(
+    project: Project, command: str, snapshot: SnapshotAssertion
+) -> None:
+    """An unknown program, a missing script, a placeholder that nothing fills."""
+    before = project.tree()
+    done = project.searches(*THREE, command=command)
+    assert (done.code, done.out) == (2, "")
+    assert said(done.err, project) == snapshot
+    assert project.tree() == before
+
+
+def test_a_shell_variable_is_no_placeholder(project: Project) -> None:
+    """`${HOME}` is the shell's, also beside `{model_dir}`."""
+    done = project.modeldir(
+        "search", "experiments/search", "learning_rate=0.1", "--",
+        "sh", "-c", 'python train.py --model_dir {model_dir} && echo "${GREETING}"',
+        GREETING="hello",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert (project.search / "learning_rate_0.1/console.log").read_text().endswith("hello\n")
+
+
+def test_without_a_command_it_says_how_to_give_one(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """Nobody has said how to train: not the command line, not the plan, not modeldir.toml."""
+    done = project.modeldir("search", "experiments/search", *THREE)
+    assert done.code == 2
+    assert done.err == snapshot
+
+
+def test_a_command_submits_workers_that_do_the_search(project: Project) -> None:
+    """`--on command --submit` starts workers by another program, and they need nothing else."""
+    submit = project.write(
+        "bin/job-manager-submit", '#!/bin/sh\n"$@" >job.out 2>&1 &\necho Job 42\n'
+    )
+    submit.chmod(0o755)
+    path = f"{submit.parent}{os.pathsep}{project.environment['PATH']}"
+    done = project.searches(
+        *THREE, "--on", "command", "--submit", "job-manager-submit {worker}", PATH=path
+    )
+    assert done.code == 0, done.err
+    assert done.lines[0] == "submitted 42"
+    from laboratory import wait_until
+
+    wait_until(lambda: list(project.trials().values()) == ["completed"] * 3, "three trials")
+    wait_until(lambda: "3 completed" in "\n".join(project.lines("job.out")), "the worker's end")
+
+
+# -- Dry runs --------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_would_be_made_and_makes_nothing(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """Names, points and the command of the first trial; not one file is made or changed."""
+    before = project.tree()
+    done = project.searches("learning_rate=0.1,0.01", "batch_size=16,32", "-j", "2", "--dry-run")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == snapshot
+    assert project.tree() == before
+
+
+def test_a_dry_run_of_a_search_that_has_begun_counts_what_is_there(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """Completed trials are left out; a renamed one is known; interrupted ones are said to go on."""
+    project.searches("learning_rate=0.1,0.01")
+    (project.search / "learning_rate_0.1").rename(project.search / "the_first")
+    (project.search / "learning_rate_0.01" / "run.json").write_text("{}")
+    before = project.tree()
+    done = project.searches("learning_rate=0.001", "--dry-run")
+    assert done.code == 0
+    assert done.out == snapshot
+    assert project.tree() == before
+
+
+# -- Failures --------------------------------------------------------------------------------------
+
+
+def test_one_failed_trial_does_not_stop_the_others(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """The end counts, shows the last line of the traceback and the log's path, and what is next."""
+    project.write("fail.learning_rate_0.01", "")
+    done = project.searches(*THREE)
+    assert done.code == 1
+    assert said(done.out, project) == snapshot
+    assert sorted(project.trials().values()) == ["completed", "completed", "failed"]
+
+
+def test_a_failed_trial_runs_again_only_when_the_code_has_changed(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """The same code would fail again; its mended version gets its chance, once."""
+    project.write("fail.learning_rate_0.01", "")
+    project.searches(*THREE)
+    assert project.searches().code == 0
+    assert len(project.started) == 3
+    project.write("train.py", (project.path / "train.py").read_text() + "# mended\n")
+    (project.path / "fail.learning_rate_0.01").unlink()
+    done = project.searches()
+    assert done.code == 0
+    assert said(done.out, project) == snapshot
+    assert project.started[3:] == ["learning_rate_0.01"]
+    folder = project.search / "learning_rate_0.01"
+    assert "it diverged" in (folder / "attempts/1/console.log").read_text()
+    assert (folder / "console.log").read_text() == "trained learning_rate_0.01\n"
+
+
+def test_a_search_whose_metric_was_never_written_says_so(project: Project) -> None:
+    """Exit code 0 without the metric that the search ranks by is no completed trial."""
+    done = project.searches("learning_rate=0.1", "--maximize", "f1")
+    assert done.code == 1
+    assert (
+        "  learning_rate_0.1 failed (no-metric): "
+        "it ended well but wrote no 'f1'; metrics found: accuracy, loss"
+    ) in done.lines
+
+
+def test_equal_metrics_at_different_values_are_pointed_out(project: Project) -> None:
+    """The script may not use what the search varies."""
+    done = project.searches("batch_size=16,32,64")
+    assert "note: all 3 completed trials have the same metrics: does train.py use batch_size?" in (
+        done.lines
+    )
+
+
+# -- Said again ------------------------------------------------------------------------------------
+
+
+def test_said_again_completed_trials_are_left_alone(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """Not one of their files is written, and nothing runs."""
+    project.searches(*THREE)
+    before = project.tree()
+    done = project.modeldir("search", "experiments/search")
+    assert done.code == 0
+    assert done.out == snapshot
+    log = "experiments/search/search.log"
+    changed = {name for name, at in project.tree().items() if before.get(name) != at}
+    assert {name for name in changed if not name.startswith("experiments/search/.modeldir")} <= {
+        log,
+        "experiments/search",
+    }
+    assert len(project.started) == 3
+
+
+def test_new_values_add_trials_and_the_change_is_said(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """Values given again are joined with the plan's: the grid grows by the new points alone."""
+    project.searches("learning_rate=0.1,0.01", "batch_size=16,32")
+    done = project.searches("learning_rate=0.01,0.001")
+    assert done.code == 0
+    assert said(done.out, project) == snapshot
+    assert len(project.started) == len(set(project.started)) == 6
+    assert project.plan()["space"] == {"learning_rate": [0.1, 0.01, 0.001], "batch_size": [16, 32]}
+
+
+def test_another_domain_replaces_the_one_before_and_earlier_trials_stay(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """The total counts what lies in the new space, so the new domain is really searched."""
+    project.searches("learning_rate=uniform:0.5,0.9", "--trials", "2")
+    done = project.searches("learning_rate=uniform:0.1,0.2", "--trials", "2")
+    assert done.code == 0
+    assert [line for line in done.lines if line.startswith("plan")] == snapshot
+    rates = [point["learning_rate"] for _, point in sorted(points(project).items())]
+    assert len(rates) == 4
+    assert all(0.5 <= rate <= 0.9 for rate in rates[:2])
+    assert all(0.1 <= rate <= 0.2 for rate in rates[2:])
+
+
+def test_a_plan_edited_to_vary_something_else_goes_on_beside_the_old_trials(
+    project: Project,
+) -> None:
+    """What an earlier plan varied is no change of the base."""
+    project.searches(*THREE)
+    plan = project.plan()
+    plan["space"] = {"batch_size": [16, 32]}
+    project.write("experiments/search/search.json", json.dumps(plan))
+    done = project.modeldir("search", "experiments/search")
+    assert done.code == 0, done.err
+    assert {"batch_size_16", "batch_size_32", *ALL} == project.trials().keys()
+
+
+def test_a_changed_command_is_said(project: Project) -> None:
+    """Trials of two commands are hardly comparable: who changes it should see it."""
+    project.searches("learning_rate=0.1")
+    done = project.searches("learning_rate=0.01", command="python train.py --epochs 3")
+    assert "plan: command: python train.py -> python train.py --epochs 3" in done.lines
+
+
+def test_changed_code_is_said(project: Project) -> None:
+    """Trials of two versions of the code are hardly comparable either."""
+    project.searches("learning_rate=0.1")
+    assert not any("code" in line for line in project.searches("learning_rate=0.01").lines)
+    project.write("model/net.py", "layers = 3\n")
+    done = project.searches("learning_rate=0.001")
+    assert done.code == 0
+    assert "note: the code has changed since trials were made" in done.lines[1]
+
+
+def test_an_interrupted_trial_runs_again_and_its_attempts_never_mix(project: Project) -> None:
+    """What the first attempt left is set aside, so that nothing of it can be taken for the new."""
+    project.write(
+        "train.py",
+        "import json, os, signal, sys\n"
+        "folder = sys.argv[2]\n"
+        "first = 'MODELDIR_ATTEMPT' in os.environ and os.environ['MODELDIR_ATTEMPT'] == '1'\n"
+        "open('started.txt', 'a').write('x\\n')\n"
+        "assert first or not os.path.exists(folder + '/half.txt')\n"
+        "json.dump({'accuracy': 0.9 if first else 0.5},\n"
+        "          open(folder + '/metrics_eval_best_weights.json', 'w'))\n"
+        "open(folder + '/half.txt', 'w').write('half')\n"
+        "if first:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n",
+    )
+    done = project.searches("learning_rate=0.1")
+    assert done.code == 0, done.out
+    folder = project.search / "learning_rate_0.1"
+    assert project.started == ["x", "x"]
+    assert read(folder / "metrics_eval_best_weights.json") == {"accuracy": 0.5}
+    assert read(folder / "attempts/1/metrics_eval_best_weights.json") == {"accuracy": 0.9}
+    assert (folder / "attempts/1/half.txt").exists()
+    assert read(folder / "run.json")["status"] == "interrupted"
+    assert read(folder / "run.2.json")["status"] == "completed"
+
+
+def test_an_interrupted_trial_goes_on_from_its_weights_where_the_plan_says_how(
+    project: Project,
+) -> None:
+    """`--resume '--restore_file last'` is added once weights are there, and nothing is moved."""
+    project.write(
+        "train.py",
+        "import json, os, signal, sys\n"
+        "folder = sys.argv[2]\n"
+        "open('started.txt', 'a').write(' '.join(sys.argv[3:]) + '\\n')\n"
+        "if len(sys.argv) == 3:\n"
+        "    open(folder + '/last.pth.tar', 'w').write('weights')\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "assert os.path.exists(folder + '/last.pth.tar')\n"
+        "json.dump({'accuracy': 0.5}, open(folder + '/metrics_val_best_weights.json', 'w'))\n",
+    )
+    done = project.searches("learning_rate=0.1", "--resume", "--restore_file last")
+    assert done.code == 0, done.out
+    assert project.started == ["", "--restore_file last"]
+
+
+# -- The pilot -------------------------------------------------------------------------------------
+
+
+def test_the_pilot_stops_a_search_over_a_name_that_is_never_read(
+    tmp_path: Path, snapshot: SnapshotAssertion
+) -> None:
+    """The first trial goes alone, and what it never read cannot be worth varying."""
+    project = Project(tmp_path, WITH_PARAMS)
+    done = project.searches("learning_rate=0.1,0.01", "batch_size=16,32", "-j", "2")
+    assert done.code == 2
+    assert said(done.out + done.err, project) == snapshot
+    assert len(project.started) == 1
+
+
+def test_without_the_pilot_such_a_search_runs(tmp_path: Path) -> None:
+    """--no-pilot is for scripts that read a name only for some values."""
+    project = Project(tmp_path, WITH_PARAMS)
+    done = project.searches("learning_rate=0.1,0.01", "batch_size=16,32", "--no-pilot", "-j", "2")
+    assert done.code == 0
+    assert len(project.started) == 4
+
+
+def test_a_name_that_is_a_placeholder_needs_no_reading(tmp_path: Path) -> None:
+    """The script gets it as an argument, so `Params` has nothing to tell."""
+    project = Project(tmp_path, WITH_PARAMS)
+    done = project.searches(
+        "learning_rate=0.1,0.01",
+        "batch_size=16,32",
+        command="python train.py --model_dir {model_dir} {batch_size}",
+    )
+    assert done.code == 0, done.out
+    assert len(project.started) == 4
+
+
+def test_a_pilot_that_fails_is_heard_as_a_failure(tmp_path: Path) -> None:
+    """It broke before it could read: its own error is the news, not that it read nothing."""
+    project = Project(
+        tmp_path, WITH_PARAMS.replace("accuracy = 1", "raise ValueError('no data')\naccuracy = 1")
+    )
+    done = project.searches("learning_rate=0.1,0.01")
+    assert done.code == 1
+    assert "  learning_rate_0.1 failed (error): ValueError: no data" in done.lines
+    assert "never read" not in done.out
+    assert len(project.started) == 2
+
+
+def test_a_script_without_params_is_not_held_up_after_its_first_metric(project: Project) -> None:
+    """It cannot tell what it read: the doors open, and the others run while it still does."""
+    project.write(
+        "train.py",
+        "import json, os, sys, time\n"
+        "folder = sys.argv[2]\n"
+        "open('started.txt', 'a').write('x\\n')\n"
+        "json.dump({'accuracy': 0.5}, open(folder + '/metrics_eval_last_weights.json', 'w'))\n"
+        "while os.path.exists('hold'):\n"
+        "    time.sleep(0.005)\n",
+    )
+    project.hold()
+    with project.started_as(
+        "search", "experiments/search", *THREE, "-j", "3", "--", "python", "train.py"
+    ) as worker:
+        project.wait_for_starts(3)
+        project.release()
+        assert worker.wait(30) == 0
+
+
+# -- Folders changed by hand -----------------------------------------------------------------------
+
+
+def test_a_folder_removed_by_hand_is_made_again_under_a_new_number(project: Project) -> None:
+    """A number is never used twice, also when what it named is gone."""
+    project.searches("learning_rate=0.1,0.01")
+    shutil.rmtree(project.search / "learning_rate_0.1")
+    done = project.searches()
+    assert done.code == 0
+    assert project.started == ["learning_rate_0.1", "learning_rate_0.01", "learning_rate_0.1"]
+    assert points(project) == {2: {"learning_rate": 0.01}, 3: {"learning_rate": 0.1}}
+
+
+def test_a_renamed_trial_stays_the_same_trial(project: Project) -> None:
+    """Identity is trial.json and the hyperparameters: a better name does not make it run again."""
+    project.searches("learning_rate=0.1,0.01")
+    (project.search / "learning_rate_0.01").rename(project.search / "the good one")
+    done = project.searches("learning_rate=0.001")
+    assert done.code == 0
+    assert len(project.started) == 3
+    assert sorted(points(project)) == [1, 2, 3]
+    assert project.trials()["the good one"] == "completed"
+
+
+def test_a_changed_base_stops_the_search(project: Project, snapshot: SnapshotAssertion) -> None:
+    """By their names, trials of two bases look comparable; both ways on are named."""
+    project.searches("learning_rate=0.1")
+    project.params("experiments/search", learning_rate=0.5, batch_size=32, dropout=0.1)
+    before = project.tree()
+    done = project.searches("learning_rate=0.01")
+    assert done.code == 2
+    assert said(done.err, project) == snapshot
+    assert project.tree() == before
+    assert len(project.started) == 1
+
+
+def test_with_rebase_the_search_goes_on_with_the_new_base(project: Project) -> None:
+    """The old trials stay as they are; all points are tried again with the new base."""
+    project.searches("learning_rate=0.1")
+    project.params("experiments/search", learning_rate=0.5, batch_size=32)
+    done = project.searches("learning_rate=0.01", "--rebase")
+    assert done.code == 0
+    assert "base changed (batch_size: 16 -> 32); new trials use the new one" in done.lines
+    sizes = {
+        path.name: read(path / "params.json")["batch_size"]
+        for path in project.search.iterdir()
+        if path.is_dir() and path.name[0] != "."
+    }
+    assert sizes == {"learning_rate_0.1": 16, "learning_rate_0.1__2": 32, "learning_rate_0.01": 32}
+    assert project.searches().code == 0
+    assert len(project.started) == 3
+
+
+def test_a_search_below_another_is_no_trial_of_it(project: Project) -> None:
+    """A folder with a plan of its own is a search: it is neither adopted nor run as a trial."""
+    project.params("experiments/search/deeper", learning_rate=0.5, batch_size=16)
+    project.write("experiments/search/deeper/search.json", '{"space": {"batch_size": [1, 2]}}')
+    before = sorted((project.search / "deeper").iterdir())
+    assert project.searches(*THREE).code == 0
+    assert sorted(project.started) == list(ALL)
+    assert sorted((project.search / "deeper").iterdir()) == before
+
+
+def test_a_second_search_beside_the_first_does_not_touch_it(project: Project) -> None:
+    """Two folders, two searches."""
+    project.params("experiments/batch_size", learning_rate=0.5, batch_size=16)
+    project.searches(*THREE)
+    before = {n: t for n, t in project.tree().items() if n.startswith("experiments/search")}
+    done = project.modeldir(
+        "search", "experiments/batch_size", "batch_size=8,16", "--", "python", "train.py"
+    )
+    assert done.code == 0
+    after = {n: t for n, t in project.tree().items() if n.startswith("experiments/search")}
+    assert before == after
+    assert len(project.trials("experiments/batch_size")) == 2
+
+
+def test_a_tree_that_another_script_made_is_adopted(project: Project) -> None:
+    """CS230's own script leaves trials without a record: they count, and are never run again."""
+    for rate in (0.1, 0.01):
+        project.params(
+            f"experiments/search/learning_rate_{rate}", learning_rate=rate, batch_size=16
+        )
+        project.write(
+            f"experiments/search/learning_rate_{rate}/metrics_val_best_weights.json",
+            '{"accuracy": 0.97}',
+        )
+    before = project.tree()
+    done = project.searches(*THREE)
+    assert done.code == 0, done.err
+    assert project.started == ["learning_rate_0.001"]
+    assert "best: experiments/search/learning_rate_0.001  accuracy 0.999" in done.lines
+    made = project.tree()
+    assert all(
+        made[name] == at
+        for name, at in before.items()
+        if "learning_rate_0." in name and not name.endswith(("0.1", "0.01"))
+    )
+    assert project.trials()["learning_rate_0.1"] == "unrecorded"
+
+
+def test_a_search_copied_without_its_records_goes_on(project: Project, tmp_path: Path) -> None:
+    """`trial.json` is enough to know each trial again, by its number."""
+    project.searches("learning_rate=0.1,0.01")
+    shutil.rmtree(project.search / ".modeldir")
+    done = project.searches("learning_rate=0.001")
+    assert done.code == 0
+    assert len(project.started) == 3
+    assert {n: p["learning_rate"] for n, p in points(project).items()} == {
+        1: 0.1,
+        2: 0.01,
+        3: 0.001,
+    }
+
+
+# -- Mistakes --------------------------------------------------------------------------------------
+
+
+def test_a_broken_plan_names_line_and_column(project: Project, snapshot: SnapshotAssertion) -> None:
+    """A comma is missing in search.json."""
+    project.write(
+        "experiments/search/search.json", '{\n    "space": {"learning_rate": [0.1 0.01]}\n}\n'
+    )
+    done = project.searches()
+    assert done.code == 2
+    assert done.err == snapshot
+
+
+def test_every_problem_of_a_plan_is_said_at_once(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """Nobody should have to mend a plan in eight rounds."""
+    plan = {
+        "space": {
+            "learning_rate": {"log_uniform": [0, 0.1]},
+            "batchsize": [16, 16],
+            "batch_size": [],
+        },
+        "samplr": "grid",
+        "sampler": "gird",
+        "trials": 0,
+        "seed": "230",
+        "maximize": "accuracy",
+        "minimize": "loss",
+        "command": "python 'train.py",
+        "read": "no placeholder",
+        "resume": ["--restore_file"],
+    }
+    project.write("experiments/search/search.json", json.dumps(plan))
+    done = project.searches()
+    assert done.code == 2
+    assert done.err == snapshot
+
+
+@pytest.mark.parametrize(
+    "plan",
+    ['["learning_rate"]', '"text"', "null", "", '{"space": ["learning_rate"]}', '{"space": "learning_rate"}',
+     '{"space": null}', '{"space": {"learning_rate": [0.1]}, "resume": null, "seed": null}'],
+)  # fmt: skip
+@pytest.mark.parametrize("words", [(), ("learning_rate=0.1",)])
+def test_no_plan_however_odd_ends_in_a_traceback(
+    project: Project, plan: str, words: tuple[str, ...]
+) -> None:
+    """Whatever lies in search.json: it runs, or one message says what is wrong with it."""
+    project.write("experiments/search/search.json", plan)
+    done = project.searches(*words, "--dry-run")
+    assert done.code in {0, 2}
+    assert "Traceback" not in done.err
+    assert done.code == 0 or "search.json" in done.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("learning_rate",),
+        ("=0.1",),
+        ("learning_rate=0.1", "learning_rate=0.2"),
+        ("learning_rate=0.1,,0.2",),
+        ("learning_rat=0.1",),
+        ("learning_rate=0.1", "-j", "0"),
+        ("learning_rate=uniform:0,1", "--sampler", "grid"),
+        ("learning_rate=0.1", "--trials", "0"),
+    ],
+)
+def test_a_wrong_command_line_is_one_message(
+    project: Project, words: tuple[str, ...], snapshot: SnapshotAssertion
+) -> None:
+    """What was found, what was expected, what to type; nothing is made."""
+    before = project.tree()
+    done = project.searches(*words)
+    assert (done.code, done.out) == (2, "")
+    assert said(done.err, project) == snapshot
+    assert project.tree() == before
+
+
+def test_a_folder_without_hyperparameters_cannot_be_searched(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """It is said how to make one."""
+    (project.path / "empty").mkdir()
+    texts = [
+        project.modeldir("search", name, *THREE, "--", "python", "train.py").err
+        for name in ("empty", "nowhere")
+    ]
+    assert texts == snapshot
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to lose the right to write needs root")
+@pytest.mark.parametrize("words", [THREE, (*THREE, "--dry-run")], ids=["search", "dry-run"])
+def test_a_folder_that_cannot_be_written_is_one_message(
+    project: Project, words: tuple[str, ...]
+) -> None:
+    """A read-only folder is nobody's bug: no traceback, and a dry run even works."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+         "from modeldir.cli import main; sys.exit(main(sys.argv[1:]))",
+         "search", "experiments/search", *words, "--", "python", "train.py"],
+        cwd=project.path, env=project.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "ModuleNotFoundError" in done.stderr:
+        pytest.skip("this environment cannot be read by others")
+    assert "Traceback" not in done.stderr
+    if "--dry-run" in words:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode == 2
+        assert "Permission denied" in done.stderr
+        assert str(project.search.relative_to(project.path)) in done.stderr
+
+
+# -- Odd names and values --------------------------------------------------------------------------
+
+
+def test_odd_values_reach_the_script_as_they_are(project: Project) -> None:
+    """Spaces, quotes, semicolons, letters of any script, None, lists, true: by file and by flag."""
+    values = [
+        "a b",
+        "it's",
+        '"',
+        "; touch pwned",
+        "$(touch pwned)",
+        "größe 模型",
+        None,
+        True,
+        [64, 32],
+        "-x",
+        "",
+    ]
+    project.params("experiments/search", option="plain", learning_rate=0.1)
+    project.write("experiments/search/search.json", json.dumps({"space": {"option": values}}))
+    project.write(
+        "flags.py",
+        "import json, sys\n"
+        "folder, value = sys.argv[1:]\n"
+        "value = value.removeprefix('=')\n"
+        "json.dump({'accuracy': 1}, open(folder + '/metrics_eval_best_weights.json', 'w'))\n"
+        "json.dump([value, json.load(open(folder + '/params.json'))['option']],\n"
+        "          open(folder + '/seen.json', 'w'))\n",
+    )  # fmt: skip
+    done = project.searches("-j", "2", command="python flags.py {model_dir} ={option}")
+    assert done.code == 0, done.out + done.err
+    seen = [json.loads(path.read_text()) for path in project.search.glob("*/seen.json")]
+    assert sorted(repr(value) for _, value in seen) == sorted(map(repr, values))
+    assert {flag for flag, value in seen if isinstance(value, str)} == {
+        v for v in values if isinstance(v, str)
+    }
+    assert {repr(value): flag for flag, value in seen if not isinstance(value, str)} == {
+        "None": "None", "True": "True", "[64, 32]": "[64,32]",
+    }  # fmt: skip
+    assert not (project.path / "pwned").exists()
+
+
+def test_a_folder_with_an_odd_name_is_searched(tmp_path: Path) -> None:
+    """Spaces, quotes, braces and letters of any script in the project's and the search's path."""
+    project = Project(tmp_path / "my project; 'größe' {x}")
+    name = "experiments/a search {learning_rate}"
+    project.params(name, learning_rate=0.5, batch_size=16)
+    done = project.modeldir("search", name, "learning_rate=0.1,0.01", "--", "python", "train.py")
+    assert done.code == 0, done.out + done.err
+    assert list(project.trials(name).values()) == ["completed", "completed"]
+    assert project.modeldir("search", name).code == 0
+    assert len(project.started) == 2
+
+
+def test_nested_hyperparameters_are_varied_by_dotted_names(project: Project) -> None:
+    """`model.depth` reaches into the nested part and leaves its neighbours alone."""
+    project.params("experiments/search", learning_rate=0.1, model={"depth": 2, "width": 8})
+    assert project.searches("model.depth=1,2").code == 0
+    made = read(project.search / "model.depth_1" / "params.json")
+    assert made == {"learning_rate": 0.1, "model": {"depth": 1, "width": 8}}
+
+
+def test_long_names_become_numbers_for_all(project: Project) -> None:
+    """In one search names have one form."""
+    project.params("experiments/search", learning_rate=0.1, text="x")
+    project.write(
+        "experiments/search/search.json", json.dumps({"space": {"text": ["a", "b" * 120]}})
+    )
+    assert project.searches().code == 0
+    assert project.trials() == {"trial_000001": "completed", "trial_000002": "completed"}
+
+
+def test_values_whose_names_are_equal_get_folders_of_their_own(project: Project) -> None:
+    """A name is for people: `a/b` and `a-b` are two trials all the same."""
+    project.params("experiments/search", learning_rate=0.1, text="x")
+    assert project.searches("text=a/b,a-b,a b,a_b").code == 0
+    assert {p["text"] for p in points(project).values()} == {"a/b", "a-b", "a b", "a_b"}
+    assert len(project.trials()) == 4
+
+
+# -- Where the plan comes from ---------------------------------------------------------------------
+
+
+def test_settings_come_from_the_project_file(project: Project) -> None:
+    """modeldir.toml saves typing: the command, the metric, what to read from printed lines."""
+    project.write("modeldir.toml", 'command = "python train.py"\nminimize = "loss"\n')
+    done = project.modeldir("search", "experiments/search", *THREE)
+    assert done.code == 0, done.err
+    assert "best: experiments/search/learning_rate_0.001  loss 0.001" in done.lines
+
+
+def test_the_command_line_is_stronger_than_the_plan_and_the_plan_than_the_project(
+    project: Project,
+) -> None:
+    """What is nearer to the user counts."""
+    project.write("modeldir.toml", 'command = "python nowhere.py"\nminimize = "loss"\n')
+    project.write(
+        "experiments/search/search.json",
+        json.dumps(
+            {"space": {"learning_rate": [0.1]}, "maximize": "f1", "command": "python train.py"}
+        ),
+    )
+    done = project.modeldir("search", "experiments/search", "--maximize", "accuracy")
+    assert done.code == 0, done.out + done.err
+    assert "best: experiments/search/learning_rate_0.1  accuracy 0.9" in done.lines
+    assert "plan: maximize: f1 -> accuracy" in done.lines
+
+
+def test_the_projects_settings_hold_wherever_the_command_is_said(
+    project: Project, tmp_path: Path
+) -> None:
+    """A job begins in a folder of its own; what modeldir.toml says is still true there."""
+    project.write("modeldir.toml", 'command = "python train.py"\nminimize = "loss"\n')
+    project.modeldir("search", "experiments/search", "learning_rate=0.1")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = project.modeldir("search", str(project.search), "learning_rate=0.2", cwd=elsewhere)
+    assert done.code == 0, done.err
+    assert f"best: {project.search}/learning_rate_0.1  loss 0.1" in done.lines
+    assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
+
+
+def test_a_mistake_in_the_project_file_is_said(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """A key that it does not have, with the one that was meant."""
+    project.write("modeldir.toml", 'comand = "python train.py"\n')
+    done = project.modeldir("search", "experiments/search", *THREE)
+    assert done.code == 2
+    assert said(done.err, project) == snapshot
+
+
+def test_the_current_folder_can_be_the_search(project: Project) -> None:
+    """params.json beside train.py: a project that is one search."""
+    project.params(".", learning_rate=0.5, batch_size=16)
+    done = project.modeldir("search", ".", *THREE, "--", "python", "train.py")
+    assert done.code == 0, done.err
+    assert project.trials(".") == dict.fromkeys(ALL, "completed")

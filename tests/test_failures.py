@@ -1,0 +1,143 @@
+"""Failures: the one line of a long log that says what went wrong, and its class."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from modeldir.failures import ERROR, OUT_OF_MEMORY, failure_class, last_line, last_printed
+
+
+def died(code: str) -> bytes:
+    """What a script really prints when it dies."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stdout
+
+
+# -- The line --------------------------------------------------------------------------------------
+
+
+def test_a_traceback_of_this_python_ends_in_its_exception() -> None:
+    """Also with frames of functions, and with lines printed before."""
+    output = died("""
+        print("epoch 1")
+        def train():
+            raise ValueError("it diverged")
+        train()
+    """)
+    assert last_line(output) == "ValueError: it diverged"
+
+
+def test_of_chained_exceptions_the_one_that_ended_it_counts() -> None:
+    """The cause is printed first; what the script died of comes last."""
+    output = died("""
+        try:
+            {}["lr"]
+        except KeyError as error:
+            raise RuntimeError("no learning rate") from error
+    """)
+    assert last_line(output) == "RuntimeError: no learning rate"
+
+
+def test_of_a_message_of_many_lines_the_first_is_shown() -> None:
+    """What follows it is detail."""
+    assert last_line(died("raise ValueError('shapes differ\\n  (3, 4)\\n  (4, 3)')")) == (
+        "ValueError: shapes differ"
+    )
+
+
+def test_a_syntax_error_is_told() -> None:
+    """Its traceback has a marker line, and no frame of a function."""
+    output = died("exec(compile('lr = = 1', 'train.py', 'exec'))")
+    assert last_line(output) == "SyntaxError: invalid syntax"
+
+
+def test_words_after_a_traceback_do_not_hide_it() -> None:
+    """A logger, a progress bar or a wrapper may still speak when all is over."""
+    output = b"Traceback (most recent call last):\n  File 't.py', line 1\nKeyError: 1\nwandb: bye\n"
+    assert last_line(output) == "KeyError: 1"
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        (b"", None),
+        (b"\n  \n", None),
+        (b"train.py: error: no data\n\n", "train.py: error: no data"),
+        (b"Segmentation fault", "Segmentation fault"),
+        (b"Traceback (most recent call last):\n", "Traceback (most recent call last):"),
+        (b"Traceback (most recent call last):\n  File 't.py', line 1\n", "File 't.py', line 1"),
+        (b" 10%|#   |\r 50%|##  |\r\x1b[31mdead\x1b[0m\n", "dead"),
+        (b"2025-01-01 10:00:00,123 ERROR the disk is full\n", "the disk is full"),
+        (b"\xff\xfe broken bytes \xff", "\ufffd\ufffd broken bytes \ufffd"),
+    ],
+)
+def test_without_a_whole_traceback_the_last_words_are_shown(
+    output: bytes, line: str | None
+) -> None:
+    """Usage errors, crashes, torn tracebacks, colours, bars, stamps, broken text, nothing."""
+    assert last_line(output) == line
+
+
+def test_a_traceback_through_our_log_is_found() -> None:
+    """In `train.log` its first line has the time and the level before it."""
+    log = (
+        b"2025-01-01 10:00:00,123 INFO epoch 1\n"
+        b"2025-01-01 10:00:01,123 ERROR Traceback (most recent call last):\n"
+        b"2025-01-01 10:00:01,123 ERROR   File 't.py', line 1, in <module>\n"
+        b"2025-01-01 10:00:01,123 ERROR ZeroDivisionError: division by zero\n"
+    )
+    assert last_line(log) == "ZeroDivisionError: division by zero"
+
+
+def test_windows_line_ends_are_line_ends() -> None:
+    """A carriage return before a line end is no progress bar that wiped the line."""
+    output = b"Traceback (most recent call last):\r\n  File 't.py', line 1\r\nKeyError: 1\r\n"
+    assert last_line(output) == "KeyError: 1"
+    assert last_printed(b"epoch 1\r\nepoch 2\r\n") == "epoch 2"
+
+
+def test_a_line_that_never_ends_is_cut() -> None:
+    """A tensor in a message must not fill the table."""
+    assert len(last_line(b"ValueError: " + b"9" * 100_000) or "") == 300
+
+
+def test_the_last_printed_line_is_what_a_terminal_shows() -> None:
+    """Of a progress bar its last state."""
+    assert last_printed(b"epoch 1\nloss 0.5\rloss 0.4\rloss 0.3") == "loss 0.3"
+    assert last_printed(b"\n\n") is None
+
+
+# -- Its class -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB",
+        "torch.OutOfMemoryError: HIP out of memory.",
+        "MemoryError",
+        "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 7.45 GiB for an array",
+        "RuntimeError: CUDA error: out of memory",
+        "jaxlib.xla_extension.XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory",
+        "OSError: [Errno 12] Cannot allocate memory",
+    ],
+)
+def test_memory_that_ran_out_is_told_from_a_fault(line: str) -> None:
+    """The words of the usual libraries; a smaller batch would help, another run would not."""
+    assert failure_class(line) == OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize("line", [None, "", "KeyError: 'memory'", "ValueError: memory_size < 1"])
+def test_all_else_is_an_error(line: str | None) -> None:
+    """The word memory alone says nothing."""
+    assert failure_class(line) == ERROR

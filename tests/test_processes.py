@@ -1,0 +1,272 @@
+"""Processes: a pid names nobody, and the unknown is never taken for dead."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from laboratory import wait_until
+from modeldir import processes
+from modeldir.processes import Process, alive, from_json, process
+
+linux = pytest.mark.skipif(not processes.LINUX, reason="what only Linux's kernel offers")
+
+
+def me() -> Process:
+    found = process()
+    assert found is not None
+    return found
+
+
+def python(code: str, *words: str, **settings: Any) -> subprocess.Popen[Any]:
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), *words], **settings)
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"])
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    return process(pid) is None
+
+
+# -- Identity --------------------------------------------------------------------------------------
+
+
+def test_we_are_alive_and_stay_who_we_are() -> None:
+    """The same process is the same at every look, and its record says so too."""
+    assert process() == process(os.getpid()) == from_json(json.loads(json.dumps(me().to_json())))
+    assert alive(me()) is True
+
+
+def test_a_process_is_dead_once_it_has_ended() -> None:
+    """Ended and waited for: nobody has that pid and start any more."""
+    child = sleeper()
+    known = process(child.pid)
+    assert known is not None
+    assert alive(known) is True
+    child.kill()
+    child.wait()
+    assert alive(known) is False
+    assert process(child.pid) is None
+
+
+def test_a_zombie_is_dead() -> None:
+    """It has a pid and an entry, and will never do anything again."""
+    child = sleeper()
+    known = process(child.pid)
+    assert known is not None
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert os.path.exists(f"/proc/{child.pid}") or not processes.LINUX
+    assert alive(known) is False
+    assert process(child.pid) is None
+    child.wait()
+
+
+def test_a_pid_that_was_used_again_is_somebody_else() -> None:
+    """Our own pid with another start is not us."""
+    assert alive(replace(me(), started=me().started - 1)) is False
+
+
+def test_a_stopped_process_is_alive() -> None:
+    """Ctrl-Z is not the end: the folder is still held."""
+    child = sleeper()
+    known = process(child.pid)
+    assert known is not None
+    child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+    assert alive(known) is True
+    child.kill()
+    child.wait()
+
+
+def test_after_a_reboot_of_this_machine_it_is_dead() -> None:
+    """The same pid, the same start, another boot: whoever that was is gone."""
+    assert alive(replace(me(), boot="another")) is False
+
+
+def test_on_another_host_it_is_unknown() -> None:
+    """Also where two machines have the same name: neither dead nor alive, since nobody can see."""
+    assert alive(replace(me(), boot="another", host="elsewhere")) is None
+    assert alive(replace(me(), boot="another", machine="another")) is None
+
+
+def test_a_host_that_was_renamed_still_knows_its_processes() -> None:
+    """DHCP gives laptops new names: the boot says whose process it is."""
+    assert alive(replace(me(), host="yesterday")) is True
+    assert processes.is_of_this_boot(replace(me(), host="yesterday"))
+
+
+def test_in_another_pid_namespace_it_is_unknown() -> None:
+    """A container numbers its own processes: our pid 12 is not its pid 12."""
+    assert alive(replace(me(), pid_namespace="pid:[1]")) is None
+
+
+@linux
+def test_a_process_in_a_real_container_is_unknown() -> None:
+    """A child namespace's process is not taken for the one that has its number here."""
+    code = """
+        import json
+        from modeldir.processes import process
+        print(json.dumps(process().to_json()), flush=True)
+        input()
+    """
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c"]
+    inside = subprocess.Popen(
+        [*command, textwrap.dedent(code)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    said = inside.stdout.readline() if inside.stdout else b""
+    known = from_json(json.loads(said)) if said else None
+    answer = alive(known) if known else None
+    inside.communicate(b"\n")
+    if known is None:
+        pytest.skip("no namespace may be made here")
+    assert known.boot == me().boot
+    assert known.pid < 10
+    assert answer is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, {}, [], "12", {"pid": 12}, {**Process("h", "m", "b", "n", 1, 2).to_json(), "pid": "x"}],
+)
+def test_a_broken_record_names_nobody(value: object) -> None:
+    """A torn or foreign run file is no process and no exception."""
+    assert from_json(value) is None
+
+
+def test_a_record_of_a_later_version_is_read() -> None:
+    """Keys may be added: they are passed over."""
+    assert from_json({**me().to_json(), "cgroup": "/"}) == me()
+
+
+@linux
+def test_a_name_may_hold_anything(tmp_path: Path) -> None:
+    """A command called `a) Z 1 (b` does not make its process look like a zombie."""
+    odd = tmp_path / "a) Z 1 ("
+    odd.symlink_to("/bin/sleep")
+    child = subprocess.Popen([str(odd), "60"])
+    wait_until(lambda: b") Z 1" in Path(f"/proc/{child.pid}/stat").read_bytes())
+    known = process(child.pid)
+    assert known is not None
+    assert alive(known) is True
+    child.kill()
+    child.wait()
+
+
+@linux
+def test_age_counts_from_our_own_start() -> None:
+    """A process is as old as the time since it was started, to a clock tick."""
+    began = time.monotonic()
+    code = "from modeldir.processes import age; print(age(), flush=True); input(); print(age())"
+    child = python(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout
+    young = float(child.stdout.readline())
+    assert 0.0 < young < time.monotonic() - began + 0.02
+    old = float(child.communicate(b"\n")[0])
+    assert young < old < time.monotonic() - began + 0.02
+
+
+# -- Descendants -----------------------------------------------------------------------------------
+
+
+def test_descendants_are_all_of_them_and_nobody_else() -> None:
+    """Children and theirs, parents first; not our own children beside them."""
+    beside = sleeper()
+    family = subprocess.Popen(
+        ["sh", "-c", "sleep 60 & sh -c 'sleep 60 & echo $$ $!; wait' & wait"],
+        stdout=subprocess.PIPE,
+    )
+    assert family.stdout
+    inner, leaf = (int(word) for word in family.stdout.readline().split())
+    found = processes.descendants(family.pid)
+    assert len(found) == 3
+    assert found.index(inner) < found.index(leaf)
+    assert beside.pid not in found
+    for pid in (*found, family.pid, beside.pid):
+        os.kill(pid, signal.SIGKILL)
+    family.wait()
+    beside.wait()
+    family.stdout.close()
+    assert processes.descendants(family.pid) == []
+
+
+@linux
+def test_an_orphan_comes_to_the_one_who_adopts() -> None:
+    """A grandchild whose parent died, in a session of its own, is still found."""
+    code = """
+        import os, subprocess
+        from modeldir import processes
+        processes.adopt_orphans()
+        subprocess.run(["sh", "-c", "setsid sleep 60 & echo"], stdout=subprocess.DEVNULL)
+        found = processes.descendants(os.getpid())
+        print(len(found))
+        for pid in found:
+            os.kill(pid, 9)
+    """
+    child = python(code, stdout=subprocess.PIPE)
+    assert child.communicate()[0] == b"1\n"
+
+
+@linux
+def test_a_child_that_asked_dies_with_its_parent() -> None:
+    """By the kernel: nobody has to be left to see to it."""
+    code = """
+        import os, signal, time
+        from modeldir import processes
+        pid = os.fork()
+        if pid == 0:
+            processes.die_with_parent(signal.SIGKILL)
+            print(os.getpid(), flush=True)
+            time.sleep(60)
+        os.waitpid(pid, 0)
+    """
+    parent = python(code, stdout=subprocess.PIPE)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    assert not is_gone(child)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    wait_until(lambda: is_gone(child), "the child's death")
+
+
+# -- What a dead leader left -----------------------------------------------------------------------
+
+
+@linux
+def test_what_a_dead_leader_left_in_its_session_is_found() -> None:
+    """The workers of a training that was killed still run: they are told by its session."""
+    leader = subprocess.Popen(
+        ["sh", "-c", "sleep 60 & echo $!; exec sleep 60"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert leader.stdout
+    left = int(leader.stdout.readline())
+    known = process(leader.pid)
+    assert known is not None
+    assert processes.session_left(known) == []  # the leader lives: it may end them itself
+    leader.kill()
+    leader.wait()
+    assert processes.session_left(known) == [left]
+    assert processes.session_left(replace(known, boot="another")) == []
+    assert processes.session_left(replace(known, pid_namespace="pid:[1]")) == []
+    os.kill(left, signal.SIGKILL)
+    leader.stdout.close()
+    wait_until(lambda: is_gone(left), "its end")

@@ -1,0 +1,829 @@
+"""Supervisors and their spawner, with real processes: what runs is kept, ended and recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from laboratory import LIMIT, kill, read, supervisor_of, wait_until
+from modeldir import attempts, experiment, processes
+from modeldir.errors import CommandError
+from modeldir.spawner import Spawner
+from modeldir.supervisor import Start, console_file
+
+pytestmark = pytest.mark.skipif(not processes.LINUX, reason="looks into /proc")
+
+WORKER = """
+import sys
+from modeldir.spawner import Spawner
+from modeldir.supervisor import Start
+
+with Spawner() as spawner:
+    for line in sys.stdin:
+        print(spawner.start(Start.from_json(line.encode())), flush=True)
+"""
+"""A worker in a process of its own: starts what it reads, a line each."""
+
+ACCURACY = ("accuracy", "maximize")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An experiment's folder."""
+    path = tmp_path / "base_model"
+    path.mkdir()
+    (path / "params.json").write_text("{}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def spawner() -> Iterator[Spawner]:
+    """A spawner of this process, which has one for all tests."""
+    with Spawner() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def nothing_survives(tmp_path: Path) -> Iterator[None]:
+    """After each test no process of any attempt is left, dead or alive."""
+    yield
+    left = processes_of(tmp_path)
+    for pid in left:
+        kill(pid)
+    assert left == []
+
+
+def processes_of(folder: Path) -> list[int]:
+    """The living processes that run as an attempt in or below a folder, by their environment."""
+    sign = f":{folder}".encode()
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                environment = Path(f"/proc/{name}/environ").read_bytes()
+                if sign in environment and processes.process(int(name)) is not None:
+                    found.append(int(name))
+    return found
+
+
+def start_of(folder: Path, *command: str, **more: Any) -> Start:
+    more = {"number": 1, "cwd": str(folder.parent), "grace": 0.2, **more}
+    return Start(folder=str(folder), command=command, **more)
+
+
+def shell(folder: Path, code: str, **more: Any) -> Start:
+    return start_of(folder, "sh", "-c", code, **more)
+
+
+def python(folder: Path, code: str, **more: Any) -> Start:
+    return start_of(folder, sys.executable, "-c", textwrap.dedent(code), **more)
+
+
+def reports(spawner: Spawner, pid: int, last: str = "gone") -> list[str]:
+    """What is heard of a supervisor, up to its last word."""
+    heard: list[str] = []
+    deadline = time.monotonic() + LIMIT
+    while last not in heard:
+        assert time.monotonic() < deadline, f"only {heard} was heard"
+        select.select([spawner.reports], [], [], 1.0)
+        heard += [report.what for report in spawner.read() if report.pid == pid]
+    return heard
+
+
+def run(spawner: Spawner, start: Start) -> dict[str, Any]:
+    """Run an attempt to its end; what its run file says then."""
+    assert reports(spawner, spawner.start(start)) == ["started", "ended", "gone"]
+    return dict(attempts.read(Path(start.folder), start.number, start.script).record)
+
+
+def ended(spawner: Spawner, pid: int, folder: Path, number: int = 1) -> dict[str, Any]:
+    reports(spawner, pid)
+    return dict(attempts.read(folder, number).record)
+
+
+def printed(folder: Path) -> str:
+    path = folder / "console.log"
+    return path.read_text() if path.exists() else ""
+
+
+def wait_for(folder: Path, text: str) -> None:
+    wait_until(lambda: text in printed(folder), f"{text!r} in console.log")
+
+
+def output(code: str) -> str:
+    """What a script prints, with every warning an error, and nothing else printed."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    return done.stdout
+
+
+class Worker:
+    """A worker's process; `start` gives the pid of a supervisor."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def start(self, start: Start) -> int:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(start.to_json() + b"\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        self.process.communicate()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    """A worker that a test may kill."""
+    found = Worker()
+    yield found
+    found.close()
+
+
+# -- What the command finds ------------------------------------------------------------------------
+
+
+def test_a_command_runs_and_its_end_is_recorded(spawner: Spawner, folder: Path) -> None:
+    """Who, what, where, how long and how: all in the run file, and the output beside it."""
+    start = shell(folder, "echo to stdout; echo to stderr >&2", facts={"code": "abc"})
+    record = run(spawner, start)
+    assert printed(folder) == "to stdout\nto stderr\n"
+    assert (record["status"], record["exit_code"], record["signal"]) == ("completed", 0, None)
+    assert record["command"] == ["sh", "-c", "echo to stdout; echo to stderr >&2"]
+    assert (record["cwd"], record["code"], record["resumes"]) == (start.cwd, "abc", False)
+    assert 0 < record["duration"] < LIMIT
+    assert record["max_rss_kib"] > 100
+    assert record["started"] <= record["ended"]
+    assert record["process"]["pid"] != record["supervisor"]["pid"]
+    assert sorted(os.listdir(folder)) == ["console.log", "params.json", "run.json"]
+    assert experiment.status(folder).state == "completed"
+
+
+def test_a_command_finds_its_attempt_in_its_environment(spawner: Spawner, folder: Path) -> None:
+    """The token and the folder, its number, what the worker adds; and output that is not held."""
+    names = "$MODELDIR_RUN $MODELDIR_ATTEMPT [$MODELDIR_RESUME] $PYTHONUNBUFFERED $GPU $PWD"
+    run(spawner, shell(folder, f'echo "{names}"', variables={"GPU": "3"}))
+    token = read(folder / "run.json")["token"]
+    assert printed(folder) == f"{token}:{folder} 1 [] 1 3 {folder.parent}\n"
+
+
+def test_a_commands_descriptors_are_nowhere_and_the_console_itself(
+    spawner: Spawner, folder: Path
+) -> None:
+    """Nothing to read, no pipe that could break, and nothing of the worker's held open."""
+    code = """
+        import json, os, sys
+        facts = {
+            "stdin": sys.stdin.read(),
+            "open": [n for n in os.listdir("/proc/self/fd") if n not in "012"],
+            "flags": os.get_inheritable(0),
+            "files": [os.readlink(f"/proc/self/fd/{n}") for n in range(3)],
+            "leads a session": os.getsid(0) == os.getpid() != os.getppid(),
+        }
+        os.write(1, json.dumps(facts).encode())
+    """
+    run(spawner, python(folder, code))
+    found = json.loads(printed(folder))
+    console = str(folder / "console.log")
+    assert found["stdin"] == ""
+    assert found["files"] == [os.devnull, console, console]
+    assert len(found["open"]) == 1  # the listing itself
+    assert found["leads a session"]
+
+
+def test_a_command_has_the_signals_of_a_new_process(spawner: Spawner, folder: Path) -> None:
+    """Nothing blocked, nothing ignored: what a shell would have started."""
+    run(spawner, shell(folder, "grep -E 'Sig(Blk|Ign)' /proc/self/status"))
+    assert printed(folder).split() == ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16]
+
+
+def test_a_words_bytes_reach_the_command(spawner: Spawner, folder: Path) -> None:
+    """Spaces, quotes, line ends, and bytes that are no text."""
+    words = ["a b", "'", '"', "$HOME", "x\ny", os.fsdecode(b"\xe9"), ""]
+    code = "import os, sys; os.write(1, b'|'.join(map(os.fsencode, sys.argv[1:])))"
+    record = run(spawner, start_of(folder, sys.executable, "-c", code, *words))
+    assert (folder / "console.log").read_bytes() == b"|".join(map(os.fsencode, words))
+    assert record["command"][-len(words) :] == words
+
+
+# -- How it ends -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [1, 2, 127, 255])
+def test_an_exit_code_is_kept(spawner: Spawner, folder: Path, code: int) -> None:
+    """Any but 0 is a failure, with the last words."""
+    record = run(spawner, shell(folder, f"echo bad luck; exit {code}"))
+    assert (record["status"], record["exit_code"]) == ("failed", code)
+    assert (record["failure"], record["last_line"]) == ("error", "bad luck")
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("SEGV", "failed"), ("KILL", "failed"), ("TERM", "interrupted")]
+)
+def test_a_death_by_signal_is_kept(spawner: Spawner, folder: Path, name: str, status: str) -> None:
+    """Killed by somebody else, without a word of ours."""
+    record = run(spawner, shell(folder, f"kill -{name} $$"))
+    assert (record["status"], record["signal"]) == (status, f"SIG{name}")
+    assert record["exit_code"] is None
+    assert record["intent"] is None
+
+
+@pytest.mark.parametrize("command", ["no-such-command", "/no/such/file", "."])
+def test_a_command_that_cannot_be_started_is_a_failure(
+    spawner: Spawner, folder: Path, command: str
+) -> None:
+    """An executable that vanished, or is none: the folder says so."""
+    record = run(spawner, start_of(folder, command, "train.py"))
+    assert (record["status"], record["exit_code"]) == ("failed", 127)
+    assert record["last_line"].startswith(f"modeldir: cannot start {command!r}: [Errno")
+
+
+def test_a_working_folder_that_is_gone_is_a_failure(spawner: Spawner, folder: Path) -> None:
+    """It is told like any failure: where the script's words would be."""
+    record = run(spawner, shell(folder, "echo never", cwd=str(folder / "gone")))
+    assert (record["status"], record["exit_code"]) == ("failed", 127)
+    assert "No such file" in record["last_line"]
+    assert "never\n" not in printed(folder)
+
+
+def test_a_folder_that_is_gone_gets_no_attempt(spawner: Spawner, tmp_path: Path) -> None:
+    """Nothing is run, and no folder is made for it."""
+    heard = reports(spawner, spawner.start(shell(tmp_path / "gone", f"touch {tmp_path}/ran")))
+    assert heard == ["gone"]
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_removed_meanwhile_ends_without_a_trace(
+    spawner: Spawner, folder: Path
+) -> None:
+    """`rm -rf` of a running trial: the command runs to its end, nothing is made again."""
+    pid = spawner.start(shell(folder, f"echo ready; while [ -e {folder} ]; do sleep 0.01; done"))
+    wait_for(folder, "ready")
+    shutil.rmtree(folder)
+    assert reports(spawner, pid)[-1] == "gone"
+    assert not folder.exists()
+
+
+def test_time_that_is_up_ends_it(spawner: Spawner, folder: Path) -> None:
+    """A failure of its own class, though the command was ended by us."""
+    record = run(spawner, shell(folder, "exec sleep 60", time_limit=0.2))
+    assert (record["status"], record["failure"]) == ("failed", "time-limit")
+    assert record["reason"] == record["last_line"] == "ran longer than 0.2 s"
+    assert 0.2 <= record["duration"] < 5
+
+
+# -- Being stopped ---------------------------------------------------------------------------------
+
+
+def test_why_is_written_before_the_signal(spawner: Spawner, folder: Path) -> None:
+    """A command that reads its run file on TERM finds the reason there already."""
+    code = f"""
+        import signal, sys, time
+
+        def told(*_):
+            print(open({str(folder / "run.json")!r}).read())
+            sys.exit(0)
+
+        signal.signal(signal.SIGTERM, told)
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    pid = spawner.start(python(folder, code, grace=30.0))
+    wait_for(folder, "ready")
+    os.kill(pid, signal.SIGTERM)
+    record = ended(spawner, pid, folder)
+    assert (record["status"], record["exit_code"]) == ("interrupted", 0)
+    seen = json.loads(printed(folder).partition("ready\n")[2])
+    assert seen["intent"] == record["intent"]
+    assert (seen["intent"]["intent"], seen["intent"]["reason"]) == ("interrupted", "asked to stop")
+    assert seen["status"] is None
+
+
+def test_ctrl_c_reaches_the_script_as_ctrl_c(spawner: Spawner, folder: Path) -> None:
+    """It may save its weights in its own `except KeyboardInterrupt`."""
+    code = """
+        import time
+        try:
+            print("ready", flush=True)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            print("saved")
+    """
+    pid = spawner.start(python(folder, code, grace=30.0))
+    wait_for(folder, "ready")
+    os.kill(pid, signal.SIGINT)
+    assert ended(spawner, pid, folder)["status"] == "interrupted"
+    assert printed(folder) == "ready\nsaved\n"
+
+
+def test_a_command_that_ignores_term_is_killed_after_a_grace(
+    spawner: Spawner, folder: Path
+) -> None:
+    """First the polite way; what does not go then is made to."""
+    pid = spawner.start(shell(folder, "trap '' TERM INT; echo ready; while :; do sleep 0.05; done"))
+    wait_for(folder, "ready")
+    began = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    record = ended(spawner, pid, folder)
+    assert 0.2 <= time.monotonic() - began < 10
+    assert (record["status"], record["signal"]) == ("interrupted", "SIGKILL")
+
+
+def test_the_third_time_it_is_killed_at_once(spawner: Spawner, folder: Path) -> None:
+    """QUIT says: no grace, and none left of an earlier request."""
+    code = "trap '' TERM INT; echo ready; while :; do sleep 0.05; done"
+    pid = spawner.start(shell(folder, code, grace=60.0))
+    wait_for(folder, "ready")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        os.kill(pid, number)
+        time.sleep(0.01)
+    record = ended(spawner, pid, folder)
+    assert (record["status"], record["signal"]) == ("interrupted", "SIGKILL")
+    assert record["reason"] == "asked to stop"
+
+
+def test_a_stop_that_comes_too_early_is_not_lost(spawner: Spawner, folder: Path) -> None:
+    """Sent the moment that the supervisor is there, before it listens or its command lives."""
+    for number in range(1, 16):
+        pid = spawner.start(shell(folder, "exec sleep 60", number=number, grace=20.0))
+        os.kill(pid, signal.SIGTERM)
+        record = ended(spawner, pid, folder, number)
+        assert (record["status"], record["duration"] < 10) == ("interrupted", True)
+
+
+def test_what_ended_by_itself_was_not_stopped(spawner: Spawner, folder: Path) -> None:
+    """A stop that arrives when the command is already done must not cost its completion."""
+    pid = spawner.start(shell(folder, "echo ready; read line < fifo"))
+    os.mkfifo(folder.parent / "fifo")
+    reports(spawner, pid, "started")
+    command = read(folder / "run.json")["process"]["pid"]
+    with contextlib.suppress(FileNotFoundError):
+        wait_for(folder, "ready")
+    os.kill(pid, signal.SIGSTOP)  # it sees the end of the command and the request at once
+    (folder.parent / "fifo").write_text("go on\n")
+    wait_until(lambda: processes.process(command) is None, "the command's end")
+    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGCONT)
+    record = ended(spawner, pid, folder)
+    assert (record["status"], record["intent"]) == ("completed", None)
+
+
+def test_a_stopped_command_can_be_ended(spawner: Spawner, folder: Path) -> None:
+    """`kill -STOP` of a training, then a stop: it must not hang for ever."""
+    pid = spawner.start(shell(folder, "echo ready; kill -STOP $$"))
+    wait_for(folder, "ready")
+    os.kill(pid, signal.SIGTERM)
+    assert ended(spawner, pid, folder)["status"] == "interrupted"
+
+
+# -- What descends from it -------------------------------------------------------------------------
+
+
+def test_no_descendant_is_left(spawner: Spawner, folder: Path) -> None:
+    """Children in the background, in sessions of their own, and orphans of orphans."""
+    code = "sleep 61 & setsid sleep 62 & (setsid sh -c 'sleep 63 & sleep 64' &); echo done"
+    record = run(spawner, shell(folder, code))
+    assert record["status"] == "completed"
+    assert processes_of(folder) == []
+
+
+def test_a_descendant_that_ignores_term_is_killed(spawner: Spawner, folder: Path) -> None:
+    """It has two seconds, and the attempt's end is recorded after it is gone."""
+    code = "(trap '' TERM; echo ready; while :; do sleep 0.05; done) & read x < fifo"
+    os.mkfifo(folder.parent / "fifo")
+    pid = spawner.start(shell(folder, code))
+    wait_for(folder, "ready")
+    (folder.parent / "fifo").write_text("\n")
+    record = ended(spawner, pid, folder)
+    assert record["status"] == "completed"
+    assert 2 <= record["duration"] < 10
+    assert processes_of(folder) == []
+
+
+def test_what_a_descendant_prints_last_is_kept(spawner: Spawner, folder: Path) -> None:
+    """It is told to go, and has a moment to say goodbye."""
+    code = "(trap 'echo goodbye; exit' TERM; echo ready; while :; do sleep 0.02; done) & read x <f"
+    os.mkfifo(folder.parent / "f")
+    pid = spawner.start(shell(folder, code))
+    wait_for(folder, "ready")
+    (folder.parent / "f").write_text("\n")
+    ended(spawner, pid, folder)
+    assert printed(folder).endswith("goodbye\n")
+
+
+def test_many_orphans_leave_no_zombie_while_it_runs(spawner: Spawner, folder: Path) -> None:
+    """A training that makes thousands of orphans must not fill the process table."""
+    code = "for i in 1 2 3 4 5 6 7 8 9; do (true & ) ; done; echo ready; read x < fifo"
+    os.mkfifo(folder.parent / "fifo")
+    pid = spawner.start(shell(folder, code))
+    wait_for(folder, "ready")
+    wait_until(lambda: len(processes.descendants(pid)) == 1, "one child and no zombie")
+    (folder.parent / "fifo").write_text("\n")
+    assert ended(spawner, pid, folder)["status"] == "completed"
+
+
+# -- Who dies with whom ----------------------------------------------------------------------------
+
+
+def test_the_command_goes_on_when_its_worker_is_killed(worker: Worker, folder: Path) -> None:
+    """`kill -9` of the worker: the output is whole, and the end is recorded."""
+    os.mkfifo(folder.parent / "fifo")
+    code = "echo before; read x < fifo; for i in 1 2 3; do echo after $i; echo err >&2; done"
+    supervisor = worker.start(shell(folder, code))
+    wait_for(folder, "before")
+    worker.kill()
+    assert experiment.status(folder).state == "running"
+    (folder.parent / "fifo").write_text("\n")
+    wait_until(lambda: processes.process(supervisor) is None, "the supervisor's end")
+    assert experiment.status(folder).state == "completed"
+    assert printed(folder) == "before\n" + "".join(f"after {i}\nerr\n" for i in (1, 2, 3))
+
+
+def test_a_ctrl_c_in_the_workers_terminal_does_not_reach_the_command(
+    worker: Worker, folder: Path
+) -> None:
+    """Nor does a hang-up: sessions of their own keep a terminal's signals away."""
+    os.mkfifo(folder.parent / "fifo")
+    supervisor = worker.start(shell(folder, "echo ready; read x < fifo; echo done"))
+    wait_for(folder, "ready")
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, number)
+    worker.process.wait()
+    (folder.parent / "fifo").write_text("\n")
+    wait_until(lambda: processes.process(supervisor) is None, "the supervisor's end")
+    assert experiment.status(folder).state == "completed"
+
+
+def test_a_bound_attempt_ends_when_its_worker_is_gone(worker: Worker, folder: Path) -> None:
+    """Inside a cluster's job nothing may outlive the worker; it is recorded as interrupted."""
+    supervisor = worker.start(shell(folder, "echo ready; exec sleep 60", bound=True))
+    wait_for(folder, "ready")
+    worker.kill()
+    wait_until(lambda: processes.process(supervisor) is None, "the supervisor's end")
+    status = experiment.status(folder)
+    assert (status.state, status.reason) == ("interrupted", "the worker is gone")
+
+
+def test_the_command_dies_with_its_supervisor(worker: Worker, folder: Path) -> None:
+    """`kill -9` of the supervisor: nobody would keep the command, so it must not go on."""
+    supervisor = worker.start(shell(folder, "echo ready; exec sleep 60"))
+    wait_for(folder, "ready")
+    command = read(folder / "run.json")["process"]["pid"]
+    assert supervisor == supervisor_of(folder)
+    kill(supervisor)
+    wait_until(lambda: processes.process(command) is None, "the command's death")
+    wait_until(lambda: experiment.status(folder).state == "interrupted", "the status")
+    assert experiment.status(folder).reason == "it left no end"
+
+
+def test_kill_at_any_moment_runs_nothing_unrecorded(worker: Worker, folder: Path) -> None:
+    """A supervisor killed while it begins: what ran has a run file, and nothing goes on."""
+    for number in range(1, 21):
+        pid = worker.start(shell(folder, f"echo {number} >> ran; exec sleep 60", number=number))
+        time.sleep(0.0007 * number)
+        kill(pid)
+        wait_until(lambda: processes.process(pid) is None)  # noqa: B023 - called at once
+    wait_until(lambda: processes_of(folder) == [], "the commands' deaths")
+    ran = folder.parent / "ran"
+    numbers = [int(line) for line in ran.read_text().split()] if ran.exists() else []
+    assert set(numbers) <= set(attempts.numbers(os.listdir(folder)))
+    assert experiment.status(folder).state in {"interrupted", "waiting"}
+
+
+# -- One attempt, one run --------------------------------------------------------------------------
+
+
+def test_of_many_starts_of_an_attempt_one_runs(folder: Path) -> None:
+    """Four workers are told the same: one command runs, the others touch nothing."""
+    workers = [Worker() for _ in range(4)]
+    code = 'echo "$MODELDIR_RUN" >> ran; sleep 0.05'
+    for number in (1, 2, 3):
+        pids = [worker.start(shell(folder, code, number=number)) for worker in workers]
+        for pid in pids:
+            wait_until(lambda: processes.process(pid) is None)  # noqa: B023 - called at once
+    for worker in workers:
+        worker.close()
+    ran = (folder.parent / "ran").read_text().splitlines()
+    tokens = [attempts.read(folder, number).record["token"] for number in (1, 2, 3)]
+    assert ran == [f"{token}:{folder}" for token in tokens]
+    assert {attempts.read(folder, number).end for number in (1, 2, 3)} == {"completed"}
+
+
+def test_a_start_that_is_said_again_touches_nothing(spawner: Spawner, folder: Path) -> None:
+    """An attempt that is over, and one that runs: the late one leaves at once."""
+    run(spawner, shell(folder, "echo once"))
+    before = {entry.name: entry.stat() for entry in os.scandir(folder)}
+    heard = reports(spawner, spawner.start(shell(folder, f"touch {folder}/again")))
+    assert heard == ["taken", "gone"]
+    assert {entry.name: entry.stat() for entry in os.scandir(folder)} == before
+
+
+def test_a_new_attempt_sets_aside_what_the_last_one_left(spawner: Spawner, folder: Path) -> None:
+    """Output, metrics and all else go to `attempts/1`; nothing of it is there when it begins."""
+    run(spawner, shell(folder, "echo one; echo 1 > base_model/weights; mkdir base_model/plots"))
+    run(spawner, shell(folder, "ls base_model; echo two", number=2))
+    assert printed(folder) == "attempts\nconsole.log\nparams.json\nrun.2.json\nrun.json\ntwo\n"
+    aside = folder / "attempts" / "1"
+    assert sorted(os.listdir(aside)) == ["console.log", "plots", "weights"]
+    assert (aside / "console.log").read_text() == "one\n"
+
+
+def test_an_attempt_that_resumes_finds_everything_in_place(spawner: Spawner, folder: Path) -> None:
+    """Its output goes on in the same file, and it knows that it resumes."""
+    run(spawner, shell(folder, "echo one; echo 1 > base_model/last.npz; kill -TERM $$"))
+    code = 'echo "$MODELDIR_ATTEMPT $MODELDIR_RESUME"; cat base_model/last.npz'
+    record = run(spawner, shell(folder, code, number=2, resumes=True))
+    assert printed(folder) == "one\n2 1\n1\n"
+    assert (record["resumes"], record["status"]) == (True, "completed")
+    assert not (folder / "attempts").exists()
+
+
+def test_an_old_traceback_is_not_the_resumed_attempts(spawner: Spawner, folder: Path) -> None:
+    """Of a file that two attempts share, each is judged by its own part."""
+    run(spawner, python(folder, "raise ValueError('the old one')"))
+    record = run(spawner, shell(folder, "exit 7", number=2, resumes=True))
+    assert record["last_line"] == "exit code 7"
+
+
+def test_another_script_leaves_the_training_alone(spawner: Spawner, folder: Path) -> None:
+    """`evaluate.py` is recorded beside it: its own run file, its own output, nothing moved."""
+    run(spawner, shell(folder, "echo trained"))
+    attempts.tell(folder, 1, "end", status="pruned")
+    before = (folder / "run.json").read_bytes()
+    record = run(spawner, shell(folder, "echo measured", script="evaluate", metric=ACCURACY))
+    assert record["status"] == "completed"
+    assert console_file("evaluate") == "evaluate.console.log"
+    assert (folder / "evaluate.console.log").read_text() == "measured\n"
+    assert printed(folder) == "trained\n"
+    assert (folder / "run.json").read_bytes() == before
+    assert experiment.status(folder).attempt == 1
+
+
+# -- The metric that is needed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("value", "failure"), [("0.9", None), ("NaN", "nan"), (None, "no-metric")])
+def test_a_needed_metric_decides(
+    spawner: Spawner, folder: Path, value: str | None, failure: str | None
+) -> None:
+    """There and a number: completed; NaN or missing: a failure, though the exit code is 0."""
+    write = f"echo '{{\"accuracy\": {value}}}' > base_model/metrics_eval_best_weights.json"
+    record = run(spawner, shell(folder, write if value else "true", metric=ACCURACY))
+    assert record.get("failure") == failure
+    assert record["status"] == ("failed" if failure else "completed")
+
+
+def test_a_metric_of_the_last_attempt_is_not_this_ones(spawner: Spawner, folder: Path) -> None:
+    """Afresh it is set aside; resumed it counts, since the script goes on from it."""
+    write = "echo '{\"accuracy\": 0.9}' > base_model/metrics_eval_best_weights.json"
+    assert run(spawner, shell(folder, write, metric=ACCURACY))["status"] == "completed"
+    resumed = shell(folder, "true", number=2, resumes=True, metric=ACCURACY)
+    assert run(spawner, resumed)["status"] == "completed"
+    assert run(spawner, shell(folder, "true", number=3, metric=ACCURACY))["failure"] == "no-metric"
+
+
+def test_metrics_that_are_only_printed_are_read(spawner: Spawner, folder: Path) -> None:
+    """The last value of each counts."""
+    code = "echo 'val acc: 0.5'; echo 'val acc: 0.7' >&2; echo 'train acc: 1'"
+    record = run(spawner, shell(folder, code, metric=ACCURACY, read="val acc: {accuracy}"))
+    assert record["status"] == "completed"
+    assert experiment.scores(folder).development == {"accuracy": 0.7}
+
+
+# -- A full disk -----------------------------------------------------------------------------------
+
+
+def test_an_end_that_finds_no_room_is_recorded_when_there_is(
+    spawner: Spawner, tmp_path: Path
+) -> None:
+    """Nothing finished may be lost: the supervisor insists until the disk has room again."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:  # noqa: PLW1510 - looked at here
+        pytest.skip("a small file system can be mounted here only by root")
+    try:
+        folder = disk / "base_model"
+        folder.mkdir()
+        (folder / "params.json").write_text("{}")
+        code = "cat /dev/zero > filler; exit 5"
+        pid = spawner.start(shell(folder, code, cwd=str(folder)))
+        wait_until((folder / "filler").exists)
+        command = read(folder / "run.json")["process"]["pid"]
+        wait_until(lambda: processes.process(command) is None, "the command's end")
+        time.sleep(0.1)
+        assert attempts.read(folder, 1).end is None
+        assert experiment.status(folder).state == "running"
+        (folder / "filler").unlink()
+        record = ended(spawner, pid, folder)
+        assert (record["status"], record["exit_code"]) == ("failed", 5)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+# -- The spawner -----------------------------------------------------------------------------------
+
+
+def test_a_start_arrives_as_it_was_sent(folder: Path) -> None:
+    """Every field, through the bytes between worker and spawner."""
+    start = Start(
+        folder=str(folder), number=3, command=("a", os.fsdecode(b"\xff")), cwd="/", script="x",
+        resumes=True, variables={"A": "1"}, facts={"code": None}, metric=ACCURACY, read="{a}",
+        time_limit=1.5, bound=True, grace=2.0,
+    )  # fmt: skip
+    assert Start.from_json(start.to_json()) == start
+
+
+def test_many_attempts_run_at_once(spawner: Spawner, tmp_path: Path) -> None:
+    """Twenty starts in a row, all running together, each in its own folder."""
+    folders = [tmp_path / str(index) for index in range(20)]
+    for path in folders:
+        path.mkdir()
+    pids = [spawner.start(shell(path, f"echo {path.name}; sleep 0.05")) for path in folders]
+    left = set(pids)
+    deadline = time.monotonic() + LIMIT
+    while left and time.monotonic() < deadline:
+        select.select([spawner.reports], [], [], 1.0)
+        left -= {report.pid for report in spawner.read() if report.what == "gone"}
+    assert left == set()
+    assert [printed(path) for path in folders] == [f"{path.name}\n" for path in folders]
+    assert {experiment.status(path).state for path in folders} == {"completed"}
+
+
+def test_nothing_is_left_when_a_spawner_is_closed(folder: Path) -> None:
+    """No process, no zombie, no open descriptor."""
+    before = (sorted(os.listdir("/proc/self/fd")), processes.descendants(os.getpid()))
+    with Spawner() as spawner:
+        run(spawner, shell(folder, "true"))
+        assert len(processes.descendants(os.getpid())) == len(before[1]) + 1
+    assert (sorted(os.listdir("/proc/self/fd")), processes.descendants(os.getpid())) == before
+
+
+def test_a_worker_that_closes_its_spawner_leaves_its_trials_running(folder: Path) -> None:
+    """Closing waits for the spawner alone: what runs goes on and is recorded."""
+    os.mkfifo(folder.parent / "fifo")
+    with Spawner() as spawner:
+        pid = spawner.start(shell(folder, "echo ready; read x < fifo"))
+        wait_for(folder, "ready")
+    assert experiment.status(folder).state == "running"
+    (folder.parent / "fifo").write_text("\n")
+    wait_until(lambda: processes.process(pid) is None, "the supervisor's end")
+    assert experiment.status(folder).state == "completed"
+
+
+@pytest.mark.parametrize("threads", [0, 1])
+def test_a_process_with_and_without_threads_can_spawn(folder: Path, threads: int) -> None:
+    """Without, it forks; with, where a fork could hang, it starts a new interpreter."""
+    code = f"""
+        import threading
+        from modeldir.spawner import Spawner
+        from modeldir.supervisor import Start
+
+        done = threading.Event()
+        for _ in range({threads}):
+            threading.Thread(target=done.wait).start()
+        with Spawner() as spawner:
+            spawner.start(Start.from_json({shell(folder, "echo ready").to_json()!r}))
+            reports = []
+            while "gone" not in reports:
+                reports += [report.what for report in spawner.read()]
+        done.set()
+        print(reports)
+    """
+    assert output(code) == "['started', 'ended', 'gone']\n"
+    assert printed(folder) == "ready\n"
+
+
+def test_two_spawners_of_one_process_can_be_closed_in_any_order() -> None:
+    """The second must not hold the first one's ends open: that would hang, and bind too long."""
+    code = """
+        from modeldir.spawner import Spawner
+        first, second = Spawner(), Spawner()
+        first.close()
+        second.close()
+        print("closed")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        timeout=LIMIT,
+        check=True,
+    )
+    assert done.stdout == b"closed\n"
+
+
+def test_a_bound_attempt_ends_though_another_spawner_lives(tmp_path: Path) -> None:
+    """What was forked later holds no end of the lifeline."""
+    folder = tmp_path / "base_model"
+    folder.mkdir()
+    start = shell(folder, "echo ready; exec sleep 60", bound=True)
+    code = f"""
+        import sys
+        from modeldir.spawner import Spawner
+        from modeldir.supervisor import Start
+        first, second = Spawner(), Spawner()
+        first.start(Start.from_json({start.to_json()!r}))
+        sys.stdin.readline()
+        first.close()
+        sys.stdin.readline()
+        second.close()
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE)
+    assert process.stdin
+    wait_for(folder, "ready")
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+    wait_until(lambda: attempts.read(folder, 1).end == "interrupted", "its end")
+    process.communicate(b"\n")
+
+
+def test_a_child_that_the_worker_forks_does_not_keep_the_spawner(folder: Path) -> None:
+    """A data loader's process has copies of all descriptors: closing must not wait for it."""
+    code = """
+        import os, time
+        from modeldir.spawner import Spawner
+        spawner = Spawner()
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+        spawner.close()
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        print("closed")
+    """
+    assert output(code) == "closed\n"
+
+
+def test_a_spawner_that_was_killed_is_an_error_and_no_hang(folder: Path) -> None:
+    """The next start is told; what runs already is kept and recorded."""
+    os.mkfifo(folder.parent / "fifo")
+    with Spawner() as spawner:
+        pid = spawner.start(shell(folder, "echo ready; read x < fifo"))
+        wait_for(folder, "ready")
+        kill(spawner._pid)
+        with pytest.raises(CommandError, match="was killed"):
+            spawner.start(shell(folder, "true", number=2))
+    (folder.parent / "fifo").write_text("\n")
+    wait_until(lambda: processes.process(pid) is None, "the supervisor's end")
+    assert experiment.status(folder).state == "completed"
+
+
+def test_a_pipe_of_the_worker_ends_with_it(folder: Path) -> None:
+    """`modeldir search | tee log`: tee must not wait for trials that go on without the worker."""
+    os.mkfifo(folder.parent / "fifo")
+    started = shlex.quote(shell(folder, "echo ready; read x < fifo").to_json().decode())
+    worker = f"{shlex.quote(sys.executable)} -c {shlex.quote(WORKER)}"
+    piped = subprocess.Popen(f"echo {started} | {worker} | cat", shell=True, stdout=subprocess.PIPE)
+    supervisor = int(piped.communicate(timeout=LIMIT)[0])
+    wait_for(folder, "ready")
+    assert experiment.status(folder).state == "running"
+    (folder.parent / "fifo").write_text("\n")
+    wait_until(lambda: processes.process(supervisor) is None, "the supervisor's end")
+
+
+def test_reports_come_in_order_though_nobody_reads_for_long(
+    spawner: Spawner, tmp_path: Path
+) -> None:
+    """A worker that is busy elsewhere hears all of it later, line by line."""
+    heard: dict[int, list[str]] = {}
+    for index in range(5):
+        (tmp_path / str(index)).mkdir()
+        heard[spawner.start(shell(tmp_path / str(index), "true"))] = []
+    wait_until(lambda: all(processes.process(pid) is None for pid in heard), "their ends")
+    deadline = time.monotonic() + LIMIT
+    while any("gone" not in words for words in heard.values()) and time.monotonic() < deadline:
+        for report in spawner.read():
+            heard[report.pid].append(report.what)
+    assert set(map(tuple, heard.values())) == {("started", "ended", "gone")}

@@ -1,0 +1,456 @@
+"""Workers: slots, Ctrl-C, `kill -9` of anything at any moment, several workers at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from laboratory import PLAIN, THREE, Project, kill, read, supervisor_of, wait_until
+from syrupy.assertion import SnapshotAssertion
+
+from modeldir import attempts, processes
+from modeldir.experiment import status
+from modeldir.search import Search
+
+SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6",)
+SEARCH = ("search", "experiments/search", *SIX, "--no-pilot")
+TRAIN = ("--", "python", "train.py")
+
+STUBBORN = PLAIN.replace(
+    "import json, os, sys, time",
+    "import json, os, signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)",
+)
+"""A training that does not end by TERM."""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def numbers(project: Project) -> list[int]:
+    """The numbers of all trials, one for each folder."""
+    return sorted(read(path)["number"] for path in project.search.glob("*/trial.json"))
+
+
+def output(worker: subprocess.Popen[str]) -> str:
+    """All that a worker in the background printed, once it has ended."""
+    assert worker.stdout is not None
+    return worker.stdout.read()
+
+
+def all_recorded(project: Project) -> bool:
+    """Whether every attempt that began has its end recorded."""
+    return "running" not in project.trials().values()
+
+
+# -- kill -9 ---------------------------------------------------------------------------------------
+
+
+def test_killing_the_worker_loses_nothing_and_runs_nothing_twice(project: Project) -> None:
+    """kill -9 in trial 2 of 6: what ran is recorded, the same command finishes, each ran once."""
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        wait_until(lambda: len(project.ended) >= 1, "the first trial")
+        project.hold()
+        wait_until(lambda: len(project.started) >= len(project.ended) + 2, "two running ones")
+        kill(worker.pid)
+        worker.wait()
+        running = [name for name, state in project.trials().items() if state == "running"]
+        assert running
+        begun = len(project.started)
+        project.release()
+        wait_until(lambda: all_recorded(project), "the recorded ends")
+    assert len(project.started) == begun < 6
+    assert all(project.trials()[name] == "completed" for name in running)
+    done = project.modeldir("search", "experiments/search", "-j", "2")
+    assert done.code == 0, done.out
+    assert list(project.trials().values()) == ["completed"] * 6
+    assert len(project.started) == len(set(project.started)) == 6
+    assert project.ended and sorted(project.ended) == sorted(project.started)
+    assert not list(project.search.glob("*/run.2.json"))
+
+
+def test_trials_of_a_killed_worker_are_waited_for_and_take_slots(project: Project) -> None:
+    """The next worker finds them alive: it starts no second copy and no more than its slots."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as first:
+        project.wait_for_starts(2)
+        kill(first.pid)
+        first.wait()
+        with project.started_as(*SEARCH, "-j", "2", *TRAIN) as second:
+            log = project.search / "search.log"
+            wait_until(lambda: log.read_text().count("running: waiting for it") == 2, "both found")
+            assert len(project.started) == 2
+            project.release()
+            assert second.wait(30) == 0
+            text = output(second)
+    assert text.splitlines()[-3] == "6 completed"
+    assert len(project.started) == len(set(project.started)) == 6
+
+
+def test_a_killed_supervisor_takes_its_trial_along_and_it_runs_again(project: Project) -> None:
+    """The command dies with its supervisor; the worker sees it and starts the trial afresh."""
+    project.hold()
+    with project.started_as(
+        "search", "experiments/search", "learning_rate=0.1", "--no-pilot", *TRAIN
+    ) as worker:
+        project.wait_for_starts(1)
+        folder = project.search / "learning_rate_0.1"
+        command = processes.from_json(read(folder / "run.json")["process"])
+        kill(supervisor_of(folder))
+        project.wait_for_starts(2)
+        assert command is not None
+        assert processes.alive(command) is False
+        project.release()
+        assert worker.wait(30) == 0
+        text = output(worker)
+    assert "interrupted  learning_rate_0.1" in text
+    assert text.splitlines()[-3] == "1 completed"
+    assert read(folder / "run.2.json")["status"] == "completed"
+    assert project.ended == ["learning_rate_0.1"]
+
+
+def test_a_trial_that_keeps_being_interrupted_is_left_behind_and_that_is_no_success(
+    project: Project,
+) -> None:
+    """One worker starts it twice; the next command may try again."""
+    project.write(
+        "train.py",
+        "import os, signal\n"
+        "open('started.txt', 'a').write('x\\n')\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n",
+    )
+    for runs in (2, 4):
+        done = project.searches("learning_rate=0.1", "--no-pilot")
+        assert done.code == 1
+        assert len(project.started) == runs
+    assert project.trials() == {"learning_rate_0.1": "interrupted"}
+
+
+def test_killing_the_spawner_ends_the_worker_with_words_and_loses_nothing(
+    project: Project,
+) -> None:
+    """Not even our smallest process is needed: trials go on, and exit code 0 is not claimed."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        spawner, *_ = processes.descendants(worker.pid)
+        kill(spawner)
+        project.release()
+        assert worker.wait(30) == 2
+        text = output(worker)
+    assert "The process that starts commands was killed" in text
+    assert "Traceback" not in text
+    wait_until(lambda: all_recorded(project), "the recorded ends")
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert len(project.started) == len(set(project.started)) == 6
+
+
+def test_children_that_a_killed_supervisor_left_are_ended_before_the_next_attempt(
+    project: Project,
+) -> None:
+    """Data loaders of a dead attempt would write into the folder of the new one."""
+    project.write(
+        "train.py",
+        "import os, sys, time\n"
+        "open('started.txt', 'a').write('x\\n')\n"
+        "if os.environ['MODELDIR_ATTEMPT'] == '1':\n"
+        "    if os.fork() == 0:\n"
+        "        open('child.txt', 'w').write(str(os.getpid()))\n"
+        "    time.sleep(60)\n",
+    )
+    with project.started_as(
+        "search", "experiments/search", "learning_rate=0.1", "--no-pilot", *TRAIN
+    ) as worker:
+        wait_until(lambda: project.lines("child.txt"), "the child")
+        child = processes.process(int(project.lines("child.txt")[0]))
+        assert child is not None
+        kill(supervisor_of(project.search / "learning_rate_0.1"))
+        assert worker.wait(30) == 0
+        assert processes.alive(child) is False
+
+
+def test_killing_a_worker_of_a_job_ends_its_trials(project: Project) -> None:
+    """Inside a cluster's job nothing may outlive it: `modeldir work` ties its trials to itself."""
+    project.searches(*SIX, "--dry-run")
+    project.write(
+        "experiments/search/search.json",
+        json.dumps({"space": {"learning_rate": [0.1, 0.2]}, "command": "python train.py"}),
+    )
+    project.hold()
+    with project.started_as("work", "experiments/search", "-j", "2", "--no-pilot") as worker:
+        project.wait_for_starts(2)
+        kill(worker.pid)
+        worker.wait()
+        wait_until(lambda: all_recorded(project), "the recorded ends")
+    assert list(project.trials().values()) == ["interrupted"] * 2
+    folder = project.search / "learning_rate_0.1"
+    assert read(folder / "run.json")["reason"] == "the worker is gone"
+    project.release()
+    assert project.modeldir("work", "experiments/search", "--no-pilot").code == 0
+    assert list(project.trials().values()) == ["completed"] * 2
+
+
+# -- Ctrl-C ----------------------------------------------------------------------------------------
+
+
+def test_one_ctrl_c_starts_no_new_trials_and_waits(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """It says which trials it waits for, and the same command goes on afterwards."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        names = sorted(project.wait_for_starts(2))
+        worker.send_signal(signal.SIGINT)
+        log = project.search / "search.log"
+        wait_until(lambda: "no new trials" in log.read_text(), "the answer")
+        assert worker.poll() is None
+        project.release()
+        assert worker.wait(30) == 130
+        text = output(worker)
+    assert "no new trials; waiting for learning_rate_0.1, learning_rate_0.2" in text
+    assert text.splitlines()[-3:] == snapshot
+    assert sorted(project.started) == names
+    assert list(project.trials().values()) == ["completed"] * 2
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert len(project.started) == len(set(project.started)) == 6
+
+
+def test_a_second_ctrl_c_ends_the_running_trials(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """They are recorded as interrupted, and the next command runs them again."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        for _ in range(2):
+            worker.send_signal(signal.SIGINT)
+        assert worker.wait(30) == 130
+        text = output(worker)
+    assert "ending learning_rate_0.1, learning_rate_0.2" in text
+    assert text.splitlines()[-2:] == snapshot
+    assert list(project.trials().values()) == ["interrupted"] * 2
+    record = read(project.search / "learning_rate_0.1/run.json")
+    assert (record["signal"], record["intent"]["reason"]) == ("SIGTERM", "asked to stop")
+    project.release()
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert sorted(project.ended) == sorted(set(project.started))
+    assert len(project.ended) == 6
+
+
+def test_a_third_ctrl_c_kills(tmp_path: Path) -> None:
+    """A training that ignores TERM ends too, at once, and counts as interrupted."""
+    project = Project(tmp_path, STUBBORN)
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        log = project.search / "search.log"
+        for words in ("no new trials", "ending", "killing"):
+            worker.send_signal(signal.SIGINT)
+            wait_until(lambda words=words: words in log.read_text(), words)
+        assert worker.wait(8) == 130  # sooner than any grace
+    assert list(project.trials().values()) == ["interrupted"] * 2
+    assert read(project.search / "learning_rate_0.1/run.json")["signal"] == "SIGKILL"
+
+
+def test_a_ctrl_c_in_the_terminal_does_not_reach_the_trials(project: Project) -> None:
+    """A terminal signals its whole foreground group: trials are in sessions of their own."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        os.killpg(worker.pid, signal.SIGINT)
+        log = project.search / "search.log"
+        wait_until(lambda: "no new trials" in log.read_text(), "the answer")
+        project.release()
+        assert worker.wait(30) == 130
+    assert list(project.trials().values()) == ["completed"] * 2
+
+
+# -- Several at once -------------------------------------------------------------------------------
+
+
+def test_two_workers_share_a_search(project: Project) -> None:
+    """Each trial runs once, no number is used twice, both end well."""
+    values = ",".join(str(value / 100) for value in range(1, 25))
+    words = ("search", "experiments/search", f"learning_rate={values}", "--no-pilot", "-j", "2")
+    with project.started_as(*words, *TRAIN) as one, project.started_as(*words, *TRAIN) as two:
+        assert (one.wait(60), two.wait(60)) == (0, 0)
+    assert list(project.trials().values()) == ["completed"] * 24
+    assert len(project.started) == len(set(project.started)) == 24
+    assert numbers(project) == list(range(1, 25))
+    assert not list(project.search.glob("*/run.2.json"))
+    assert not list(project.search.glob("*/attempts"))
+
+
+def test_of_two_who_have_the_same_turn_one_runs_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn names the attempt: who comes late finds it taken, and starts no second one."""
+    monkeypatch.chdir(project.path)
+    Search(project.search, {"learning_rate": [0.1, 0.2]}).prepare("python train.py")
+    searches = [Search(project.search), Search(project.search)]
+    for search in searches:
+        search.prepare()
+    turns = [search.next_trial() for search in searches]
+    assert turns[0] == turns[1]
+    done = project.modeldir("search", "experiments/search")
+    assert done.code == 0
+    turn = turns[1]
+    assert turn is not None
+    late = attempts.begin(searches[1].trials.path(turn.record), turn.attempt, {})
+    assert late is None
+
+
+def test_a_worker_counts_what_others_still_run(project: Project) -> None:
+    """It ends when nothing is left for it, and says that the search is not over."""
+    project.hold()
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", *TRAIN)
+    with project.started_as(*words) as first:
+        project.wait_for_starts(1)
+        done = project.modeldir("search", "experiments/search")
+        assert done.code == 0
+        assert "1 running in other workers" in done.lines
+        project.release()
+        assert first.wait(30) == 0
+    assert len(project.started) == 1
+
+
+# -- While it runs ---------------------------------------------------------------------------------
+
+
+def test_a_plan_grows_while_a_worker_runs(project: Project) -> None:
+    """It reads search.json again, also when it had already started all that there was."""
+    project.hold()
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", "-j", "2", *TRAIN)
+    with project.started_as(*words) as worker:
+        project.wait_for_starts(1)
+        plan = {**project.plan(), "space": {"learning_rate": [0.1, 0.01]}}
+        project.write("experiments/search/search.json", json.dumps(plan))
+        project.release()
+        assert worker.wait(30) == 0
+    assert sorted(project.ended) == ["learning_rate_0.01", "learning_rate_0.1"]
+
+
+def test_a_plan_broken_while_a_worker_runs_lets_the_running_trials_end(project: Project) -> None:
+    """No new trials; the message is the one that the command would have given."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        project.write("experiments/search/search.json", '{"space": {]}')
+        project.release()
+        assert worker.wait(30) == 2
+        text = output(worker)
+    assert "2 completed" in text
+    assert "search.json, line 1, column 12" in text
+    assert "Nothing was started" not in text
+    assert "Traceback" not in text
+    assert len(project.started) == 2
+
+
+def test_a_base_changed_while_a_worker_runs_stops_the_search_at_the_next_reading(
+    project: Project,
+) -> None:
+    """Else the whole grid would begin again with the new base, and nobody had asked for that."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        project.params("experiments/search", learning_rate=0.5, batch_size=99)
+        project.write("experiments/search/search.json", json.dumps({**project.plan(), "seed": 1}))
+        project.release()
+        assert worker.wait(30) == 2
+        text = output(worker)
+    assert "batch_size: 16 -> 99" in text
+    assert len(project.started) == 2
+
+
+def test_a_trial_removed_while_it_runs_does_not_hold_up_the_others(project: Project) -> None:
+    """Nobody can record its end; the rest of the search is done."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        shutil.rmtree(project.search / "learning_rate_0.1")
+        project.release()
+        assert worker.wait(30) in (0, 1)
+        text = output(worker)
+    assert "Traceback" not in text
+    assert len(project.trials()) == 5
+    assert set(project.trials().values()) == {"completed"}
+
+
+def test_a_renamed_trial_is_not_made_again_when_the_plan_is_read_again(project: Project) -> None:
+    """A worker that reads the plan again looks at the folders again too."""
+    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    (project.search / "learning_rate_0.1").rename(project.search / "best so far")
+    project.hold()
+    words = ("search", "experiments/search", "learning_rate=0.3", "--no-pilot", *TRAIN)
+    with project.started_as(*words) as worker:
+        project.wait_for_starts(3)
+        plan = {**project.plan(), "space": {"learning_rate": [0.1, 0.2, 0.3, 0.4]}}
+        project.write("experiments/search/search.json", json.dumps(plan))
+        project.release()
+        assert worker.wait(30) == 0
+    assert project.started == [f"learning_rate_0.{n}" for n in (1, 2, 3, 4)]
+
+
+def test_a_reader_that_goes_away_does_not_end_the_search(project: Project) -> None:
+    """`modeldir search ... | head -1`: the trials run all the same."""
+    line = f"{sys.executable} -m modeldir {' '.join(SEARCH)} {' '.join(TRAIN)} | head -1"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        cwd=project.path,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("started      learning_rate_0.1\n", "")
+    assert list(project.trials().values()) == ["completed"] * 6
+
+
+def test_nothing_of_a_worker_is_inherited_by_the_trials(project: Project) -> None:
+    """A trial must not hold our pipe, our lock or our descriptors open."""
+    project.write(
+        "train.py",
+        "import json, os, sys\n"
+        "open(sys.argv[2] + '/fds.json', 'w').write(json.dumps(sorted(os.listdir('/proc/self/fd'))))\n"
+        "assert os.read(0, 1) == b''\n",
+    )
+    assert project.searches(*THREE).code == 0
+    seen = {path.read_text() for path in project.search.glob("*/fds.json")}
+    assert seen == {'["0", "1", "2", "3", "4"]'}  # 3 and 4: the file being written, the listing
+
+
+def test_a_search_log_tells_what_happened_and_when(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """For who comes back the next morning."""
+    project.write("fail.learning_rate_0.01", "")
+    project.searches(*THREE)
+    lines = (project.search / "search.log").read_text().splitlines()
+    assert all(line[:4].isdigit() and line[10] == "T" for line in lines)
+    words = [line.partition(" ")[2] for line in lines]
+    assert words[0].endswith(": 1 slots")
+    assert [word.partition("  0.")[0].rstrip() for word in words[1:]] == snapshot
+
+
+def test_the_status_of_a_running_trial_is_computed_from_its_processes(project: Project) -> None:
+    """While it runs its folder says running; nothing was written for that."""
+    project.hold()
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", *TRAIN)
+    with project.started_as(*words) as worker:
+        project.wait_for_starts(1)
+        folder = project.search / "learning_rate_0.1"
+        assert status(folder).state == "running"
+        shutil.copytree(folder, project.search / "copy")
+        assert status(project.search / "copy").state == "interrupted"
+        shutil.rmtree(project.search / "copy")
+        project.release()
+        assert worker.wait(30) == 0
+    assert status(folder).state == "completed"
