@@ -29,7 +29,8 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.vision: $(VENV)/.made src/modeldir/templates/vision/requirements.txt
-	$(PIP) install --editable ".[demo]" --requirement src/modeldir/templates/vision/requirements.txt
+	$(PIP) install --editable ".[demo]"
+	$(PIP) install --requirement src/modeldir/templates/vision/requirements.txt
 	@touch $@
 
 # -- Use --------------------------------------------------------------------------------------------
