@@ -11,9 +11,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from laboratory import THREE, Project
 from syrupy.assertion import SnapshotAssertion
 
+from laboratory import THREE, Project
 from modeldir import __version__, cli
 from modeldir.errors import SearchError
 
@@ -188,12 +188,13 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) 
 def test_the_users_command_comes_after_two_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its words are never taken for ours, whatever they look like; only the first `--` counts."""
     seen = []
+
+    def run(arguments: argparse.Namespace) -> int:
+        seen.append((arguments.words, arguments.command))
+        return 0
+
     commanding(monkeypatch, None)
-    monkeypatch.setattr(
-        sys.modules["modeldir.cli.best"],
-        "run",
-        lambda arguments: seen.append((arguments.words, arguments.command)) or 0,
-    )
+    monkeypatch.setattr(sys.modules["modeldir.cli.best"], "run", run)
     cli.main(["best", "a", "--", "python", "--help", "--", "-j"])
     cli.main(["best", "a"])
     cli.main(["best", "--"])

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from laboratory import Project, Said, kill, read, supervisor_of, wait_until
 from syrupy.assertion import SnapshotAssertion
 
+from laboratory import Project, Said, kill, read, supervisor_of, wait_until
 from modeldir.experiment import status
 
 BASE = "experiments/base_model"
@@ -247,7 +247,7 @@ def test_a_reader_that_goes_away_does_not_end_the_training(lab: Lab) -> None:
 
 
 def test_a_killed_run_goes_on_and_is_recorded(lab: Lab) -> None:
-    """kill -9 of `modeldir run`: the supervisor outlives it."""
+    """Kill -9 of `modeldir run`: the supervisor outlives it."""
     lab.hold()
     with lab.started_as("run", BASE, "--", "python", "train.py") as process:
         lab.wait_for_starts(1)
@@ -334,7 +334,8 @@ def test_a_script_finds_its_attempt_in_the_environment(lab: Lab) -> None:
     lab.write(
         "train.py",
         "import json, os, sys\n"
-        "print(json.dumps([os.environ['MODELDIR_ATTEMPT'], os.environ['MODELDIR_RUN'], sys.argv]))\n",
+        "told = [os.environ['MODELDIR_ATTEMPT'], os.environ['MODELDIR_RUN'], sys.argv]\n"
+        "print(json.dumps(told))\n",
     )
     lab.runs()
     attempt, run, argv = json.loads(lab.runs().out)

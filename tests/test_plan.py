@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -114,9 +115,11 @@ def test_a_wrong_plan_is_refused(raw: dict[str, Any], words: str) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 KEYS = st.sampled_from(["space", "maximize", "minimize", "sampler", "trials", "seed", "command",
                         "cwd", "read", "resume", "other"])  # fmt: skip
 
@@ -127,13 +130,10 @@ def test_whatever_lies_there_it_is_a_plan_or_a_message(
 ) -> None:
     """No JSON that somebody puts into search.json ends in a traceback."""
     given["space"] = given["space"] if isinstance(given.get("space"), dict) else {}
-    try:
+    with contextlib.suppress(ModeldirError):
         raw, changes = plan.joined(old, given)
-        plan.check(raw, BASE, "search.json", {})
-    except ModeldirError as error:
-        assert str(error).strip()
-    else:
         assert all(isinstance(change, str) for change in changes)
+        plan.check(raw, BASE, "search.json", {})
 
 
 # -- Growing ---------------------------------------------------------------------------------------
@@ -277,8 +277,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "command",
-    ["python3 train.py", "python3 -u train.py {learning_rate}", "sh -c 'exit 0'", f"{sys.executable} train.py",
-     "env A=1 python3 train.py", "python3 {text}.py"],
+    ["python3 train.py", "python3 -u train.py {learning_rate}", f"{sys.executable} train.py",
+     "sh -c 'exit 0'", "env A=1 python3 train.py", "python3 {text}.py"],
 )  # fmt: skip
 def test_a_command_that_can_run_is_let_through(folder: Path, command: str) -> None:
     """By name, by path, with options, through env or a shell."""
@@ -287,8 +287,8 @@ def test_a_command_that_can_run_is_let_through(folder: Path, command: str) -> No
 
 @pytest.mark.parametrize(
     "command",
-    ["", "   ", "go", "./go", "./nowhere", "pyhton train.py", "python3 trian.py", "python3 'train.py",
-     "python3 train.py {learning_rat} {batch}", "pyhton trian.py {x}"],
+    ["", "   ", "go", "./go", "./nowhere", "pyhton train.py", "python3 trian.py",
+     "python3 'train.py", "python3 train.py {learning_rat} {batch}", "pyhton trian.py {x}"],
 )  # fmt: skip
 def test_a_command_that_cannot_run_says_why(
     folder: Path, command: str, snapshot: SnapshotAssertion

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from laboratory import read
 
+from laboratory import read
 from modeldir.errors import SearchError
 from modeldir.params import canonical_hash
 from modeldir.trials import TrialRecord, Trials, check_names
@@ -202,7 +202,7 @@ def test_two_trials_that_changed_names_are_told_apart(folder: Path) -> None:
 
 
 def test_a_copy_of_a_trial_is_no_second_trial(folder: Path) -> None:
-    """`cp -r` before an experiment by hand: the copy is the user's, its point is not tried twice."""
+    """`cp -r` before an experiment by hand: the copy is the user's, and counts for nothing."""
     made(looked(folder), 0.1)
     shutil.copytree(folder / "lr_0.1", folder / "a copy")
     assert known(looked(folder)) == {1: "lr_0.1"}

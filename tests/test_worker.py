@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
+import select
 import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from laboratory import PLAIN, THREE, Project, kill, read, supervisor_of, wait_until
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir import attempts, processes
+from laboratory import LIMIT, PLAIN, THREE, Project, kill, read, supervisor_of, wait_until
+from modeldir import processes
 from modeldir.experiment import status
+from modeldir.progress import quietly
 from modeldir.search import Search
+from modeldir.spawner import Spawner
+from modeldir.worker import Worker
 
 SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6",)
 SEARCH = ("search", "experiments/search", *SIX, "--no-pilot")
@@ -45,6 +52,10 @@ def output(worker: subprocess.Popen[str]) -> str:
     return worker.stdout.read()
 
 
+def told(log: Path, words: str) -> bool:
+    return words in log.read_text()
+
+
 def all_recorded(project: Project) -> bool:
     """Whether every attempt that began has its end recorded."""
     return "running" not in project.trials().values()
@@ -54,7 +65,7 @@ def all_recorded(project: Project) -> bool:
 
 
 def test_killing_the_worker_loses_nothing_and_runs_nothing_twice(project: Project) -> None:
-    """kill -9 in trial 2 of 6: what ran is recorded, the same command finishes, each ran once."""
+    """Kill -9 in trial 2 of 6: what ran is recorded, the same command finishes, each ran once."""
     with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
         wait_until(lambda: len(project.ended) >= 1, "the first trial")
         project.hold()
@@ -72,8 +83,28 @@ def test_killing_the_worker_loses_nothing_and_runs_nothing_twice(project: Projec
     assert done.code == 0, done.out
     assert list(project.trials().values()) == ["completed"] * 6
     assert len(project.started) == len(set(project.started)) == 6
-    assert project.ended and sorted(project.ended) == sorted(project.started)
+    assert sorted(project.ended) == sorted(project.started)
     assert not list(project.search.glob("*/run.2.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_workers_killed_at_any_moment_run_each_trial_once(project: Project, seed: int) -> None:
+    """Killed again and again while trials are claimed, made, started and recorded."""
+    chance = random.Random(seed)
+    values = ",".join(str(value / 100) for value in range(1, 31))
+    words = ("search", "experiments/search", f"learning_rate={values}", "--no-pilot", "-j", "3")
+    for _ in range(8):
+        with project.started_as(*words, *TRAIN) as worker:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(0.15 + 0.3 * chance.random())
+            worker.kill()
+    done = project.modeldir(*words, *TRAIN)
+    assert done.code == 0, done.out
+    assert list(project.trials().values()) == ["completed"] * 30
+    assert len(project.ended) == len(set(project.ended)) == 30
+    assert sorted(project.started) == sorted(project.ended)
+    assert len(numbers(project)) == len(set(numbers(project)))
 
 
 def test_trials_of_a_killed_worker_are_waited_for_and_take_slots(project: Project) -> None:
@@ -229,8 +260,9 @@ def test_a_second_ctrl_c_ends_the_running_trials(
     project.hold()
     with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
         project.wait_for_starts(2)
-        for _ in range(2):
-            worker.send_signal(signal.SIGINT)
+        worker.send_signal(signal.SIGINT)
+        wait_until(partial(told, project.search / "search.log", "no new trials"), "the answer")
+        worker.send_signal(signal.SIGINT)
         assert worker.wait(30) == 130
         text = output(worker)
     assert "ending learning_rate_0.1, learning_rate_0.2" in text
@@ -253,7 +285,7 @@ def test_a_third_ctrl_c_kills(tmp_path: Path) -> None:
         log = project.search / "search.log"
         for words in ("no new trials", "ending", "killing"):
             worker.send_signal(signal.SIGINT)
-            wait_until(lambda words=words: words in log.read_text(), words)
+            wait_until(partial(told, log, words), words)
         assert worker.wait(8) == 130  # sooner than any grace
     assert list(project.trials().values()) == ["interrupted"] * 2
     assert read(project.search / "learning_rate_0.1/run.json")["signal"] == "SIGKILL"
@@ -299,12 +331,16 @@ def test_of_two_who_have_the_same_turn_one_runs_it(
         search.prepare()
     turns = [search.next_trial() for search in searches]
     assert turns[0] == turns[1]
-    done = project.modeldir("search", "experiments/search")
-    assert done.code == 0
     turn = turns[1]
     assert turn is not None
-    late = attempts.begin(searches[1].trials.path(turn.record), turn.attempt, {})
-    assert late is None
+    assert project.modeldir("search", "experiments/search").code == 0
+    late = Worker(searches[1], 1, quietly())
+    with Spawner() as spawner:
+        late._start(spawner, turn)
+        select.select([spawner.reports], [], [], LIMIT)
+        assert [report.what for report in spawner.read()][:1] == ["taken"]
+    assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
+    assert not (project.search / "learning_rate_0.1/run.2.json").exists()
 
 
 def test_a_worker_counts_what_others_still_run(project: Project) -> None:
@@ -419,7 +455,8 @@ def test_nothing_of_a_worker_is_inherited_by_the_trials(project: Project) -> Non
     project.write(
         "train.py",
         "import json, os, sys\n"
-        "open(sys.argv[2] + '/fds.json', 'w').write(json.dumps(sorted(os.listdir('/proc/self/fd'))))\n"
+        "with open(sys.argv[2] + '/fds.json', 'w') as file:\n"
+        "    json.dump(sorted(os.listdir('/proc/self/fd')), file)\n"
         "assert os.read(0, 1) == b''\n",
     )
     assert project.searches(*THREE).code == 0

@@ -148,12 +148,15 @@ def _first_line(path: str) -> str:
 
 
 def age() -> float | None:
-    """Seconds since this process began; None where that cannot be told."""
+    """Seconds since the end of the clock tick in which this process began: what is older than that
+    was not made by it. None where that cannot be told.
+    """
     started = _started(os.getpid())
     if not LINUX or started is None:
         return None
     # Not /proc/uptime: where containers have their own (lxcfs), that one counts from their start.
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+    began = (started + 1) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - began
 
 
 # -- What a supervisor needs from the kernel -------------------------------------------------------

@@ -99,12 +99,18 @@ class Plain:
         if self._stream is None:
             return
         try:
-            self._stream.write(text + "\n")
+            self._stream.write(_writable(text, self._stream) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             self._stream = None
             if sys.stdout is not None:  # else the interpreter would complain when it closes
                 sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it lives as long as the process
+
+
+def _writable(text: str, stream: IO[str]) -> str:
+    """A text with what the stream's encoding has no form for spelled out: names may hold it."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 class Live:
@@ -179,9 +185,9 @@ def seconds(duration: float) -> str:
     >>> seconds(0.53), seconds(75), seconds(7322)
     ('0.5 s', '1 min 15 s', '2 h 2 min')
     """
-    if duration < 60:  # noqa: PLR2004 - seconds in a minute
+    if duration < 59.95:  # noqa: PLR2004 - what is not rounded up to a minute
         return f"{duration:.1f} s"
-    minutes, rest = divmod(int(duration), 60)
+    minutes, rest = divmod(int(duration + 0.05), 60)
     if minutes < 60:  # noqa: PLR2004 - minutes in an hour
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"

@@ -127,15 +127,17 @@ class Search:
 
     # -- The plan ----------------------------------------------------------------------------------
 
-    def prepare(self, command: str | None = None) -> list[str]:
+    def prepare(self, command: str | None = None, *, typed: bool = True) -> list[str]:
         """Check what must hold before anything starts, and write the plan. Returns news to print.
+
+        A command that was `typed` just now runs from here, one that the plan had where it ran.
 
         Raises:
             SearchError: when the base changed since trials were made, or names would be too long.
             CommandError: when the command cannot run a trial.
         """
         news = [f"plan: {change}" for change in self.changes]
-        news += self._take(command) if command is not None else []
+        news += self._take(command, typed=typed) if command is not None else []
         self._look()
         news += [*self._check_base(), *self._check_code()]
         with self._alone():
@@ -143,19 +145,24 @@ class Search:
                 self._load(self._given)
                 self._look()
                 if command is not None:
-                    self._take(command)
+                    self._take(command, typed=typed)
             fits = space.names_fit(self.plan.space)
             self._numbered = check_names(self.path, self.trials, fits=fits)
             self._write()
         return news
 
-    def _take(self, command: str) -> list[str]:
-        """Make a command the plan's, to run from here; one that is the plan's runs where it did."""
-        before = self.plan.written.get("command")
-        if before != command or "cwd" not in self.plan.written:
+    def _take(self, command: str, *, typed: bool) -> list[str]:
+        """Make a command the plan's. Returns what is new about it."""
+        before = self.plan.written
+        if typed or "cwd" not in before or before.get("command") != command:
             self._amend({"command": command, "cwd": os.path.relpath(_here(), self.path)})
         plan.check_command(command, self._example(), self.working_folder())
-        news = [] if before in (None, command) else [f"plan: command: {before} -> {command}"]
+        now = self.plan.written
+        news = [
+            f"plan: {key}: {before[key]} -> {now[key]}"
+            for key in ("command", "cwd")
+            if key in before and before[key] != now[key]
+        ]
         return [*news, *filter(None, [plan.other_python(command, self.working_folder())])]
 
     @contextlib.contextmanager
@@ -245,7 +252,9 @@ class Search:
         model_dir = _as_typed(self.trials.path(trial), self.working_folder())
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
 
-    def look_ahead(self, command: str) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
+    def look_ahead(
+        self, command: str, *, typed: bool = True
+    ) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
         """The trials that would be made, as (name, point, command); makes nothing.
 
         The sampler has then been asked: this object is of no use for a search any more.
@@ -258,7 +267,7 @@ class Search:
         self.trials.adopt(claim=False)
         self._tell_sampler()
         self._check_base()
-        self._take(command)
+        self._take(command, typed=typed)
         numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
         number = self.trials.next_number()
         found: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = []
@@ -453,8 +462,9 @@ class Search:
         from modeldir.worker import Worker  # noqa: PLC0415 - it stands above
 
         line = command if command is None or isinstance(command, str) else _line(command)
+        typed = line or self._given["command"]
         worker = Worker(self, jobs, quietly() if quiet else shown_on(sys.stdout))
-        return worker.run(line or self.plan.command)
+        return worker.run(line or self.plan.command, typed=typed is not None)
 
     def ask(self) -> Trial | None:
         """The next trial of the loop in Python, ours to run; None when the search is over."""

@@ -89,17 +89,20 @@ class Worker:
         self._exhausted = False
         self._log: int | None = None
 
-    def run(self, command: str | None, spawner: Spawner | None = None) -> Outcome:
+    def run(
+        self, command: str | None, spawner: Spawner | None = None, *, typed: bool = True
+    ) -> Outcome:
         """Run trials until none is left to start and all of ours have ended.
 
         `spawner` is one that was made while this process was still small; by default one is made.
+        A command that was `typed` just now runs from here, one that the plan had where it ran.
 
         Raises:
             SearchError, CommandError, SpaceError: before anything is started.
         """
         lent = spawner and contextlib.nullcontext(spawner)  # who made it closes it
         with lent or Spawner() as spawns:
-            for news in self.search.prepare(command):
+            for news in self.search.prepare(command, typed=typed):
                 self.show.message(news)
             self._open_log()
             with self._signals() as wake:

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         if command is None:
             raise SearchError(_no_command(arguments.dir))
         if arguments.dry_run:
-            print(dry_run(search, command, arguments.jobs))
+            print(dry_run(search, command, arguments.jobs, typed=bool(arguments.command)))
             return 0
         if arguments.on == "command":
             return _submit(search, command, arguments)
@@ -100,7 +100,7 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
 
     pilot = not arguments.no_pilot
     worker = Worker(search, arguments.jobs, shown_on(sys.stdout), pilot=pilot)
-    return worker.run(command, spawner).exit_code
+    return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
 
 
 def _domains(words: Sequence[str]) -> dict[str, Any]:
@@ -135,11 +135,11 @@ def _no_command(folder: str) -> str:
     )
 
 
-def dry_run(search: Search, command: str, jobs: int) -> str:
+def dry_run(search: Search, command: str, jobs: int, *, typed: bool = True) -> str:
     """What a search would make and start; nothing is made."""
     from modeldir.table import Column, Table, to_text  # noqa: PLC0415
 
-    found = search.look_ahead(command)
+    found = search.look_ahead(command, typed=typed)
     names = list(search.plan.space.domains)
     columns = [Column("trial", "name", 0), *(Column(name, "hyperparameter", 1) for name in names)]
     rows = tuple((name, *(point.get(key) for key in names)) for name, point, _ in found)
@@ -164,7 +164,7 @@ def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
     from modeldir.launchers.command import CommandLauncher  # noqa: PLC0415
 
     launcher = CommandLauncher(arguments.submit, files.absolute(search.path))
-    for news in search.prepare(command):
+    for news in search.prepare(command, typed=bool(arguments.command)):
         print(news)
     worker = worker_command(search, arguments)
     for job in launcher.start(worker, arguments.workers):

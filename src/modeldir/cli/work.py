@@ -40,4 +40,4 @@ def run(arguments: argparse.Namespace) -> int:
             bound=not arguments.detached,
             pilot=not arguments.no_pilot,
         )
-        return worker.run(search.plan.command, spawner).exit_code
+        return worker.run(search.plan.command, spawner, typed=False).exit_code
