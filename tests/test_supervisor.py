@@ -93,7 +93,7 @@ def python(folder: Path, code: str, **more: Any) -> Start:
     return start_of(folder, sys.executable, "-c", textwrap.dedent(code), **more)
 
 
-def reports(spawner: Spawner, pid: int, last: str = "gone") -> list[str]:
+def reports(spawner: Spawner, pid: int, last: str = "free") -> list[str]:
     """What is heard of a supervisor, up to its last word."""
     heard: list[str] = []
     deadline = time.monotonic() + LIMIT
@@ -106,7 +106,7 @@ def reports(spawner: Spawner, pid: int, last: str = "gone") -> list[str]:
 
 def run(spawner: Spawner, start: Start) -> dict[str, Any]:
     """Run an attempt to its end; what its run file says then."""
-    assert reports(spawner, spawner.start(start)) == ["started", "ended", "gone"]
+    assert reports(spawner, spawner.start(start)) == ["started", "ended", "free"]
     return dict(attempts.read(Path(start.folder), start.number, start.script).record)
 
 

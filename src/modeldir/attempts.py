@@ -321,11 +321,13 @@ def held(folder: str | os.PathLike[str]) -> int | None:
         return None
 
 
-def variables(attempt: Attempt, *, resumes: bool) -> dict[str, str]:
-    """What a script finds in its environment while it runs as this attempt."""
+def variables(
+    token: str, folder: str | os.PathLike[str], number: int, *, resumes: bool
+) -> dict[str, str]:
+    """What a script finds in its environment while it runs as an attempt."""
     return {
-        RUN_VARIABLE: f"{attempt.record['token']}:{files.absolute(attempt.folder)}",
-        ATTEMPT_VARIABLE: str(attempt.number),
+        RUN_VARIABLE: f"{token}:{files.absolute(folder)}",
+        ATTEMPT_VARIABLE: str(number),
         RESUME_VARIABLE: "1" if resumes else "",
     }
 

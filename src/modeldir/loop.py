@@ -72,7 +72,8 @@ class Trial:
     def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
         self._began = time.monotonic()
         if self._attempt is not None:
-            self._set(attempts.variables(self._attempt, resumes=False))
+            token, number = str(self._attempt.record["token"]), self._attempt.number
+            self._set(attempts.variables(token, self.model_dir, number, resumes=False))
         return self
 
     def __exit__(

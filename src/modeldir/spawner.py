@@ -5,7 +5,7 @@ a child forked from a threaded process can hang for ever on a lock that nobody h
 (forked from a threaded parent, 200 of 200 children hung). It refuses to know what runs: it passes a
 `Start` on to a new supervisor and tells its pid.
 
-When the worker is gone the spawner leaves, and the supervisors go on without either.
+When the worker is gone the supervisors go on without it, and the spawner leaves with the last.
 """
 
 from __future__ import annotations
@@ -17,14 +17,24 @@ import select
 import signal
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from typing import NoReturn
 
 from modeldir import processes
 from modeldir.errors import CommandError
-from modeldir.supervisor import REQUESTS, Start, close_others, rehearse, supervise
+from modeldir.supervisor import (
+    REQUESTS,
+    Start,
+    close_others,
+    receive_start,
+    rehearse,
+    send_start,
+    supervise,
+)
 
-_SIZE = struct.Struct("!I")
+_PID = struct.Struct("!I")
+_PATIENCE = 1.0
 _KILLED = """\
 The process that starts commands was killed; what runs goes on and is recorded.
   say the same command again"""
@@ -33,7 +43,7 @@ The process that starts commands was killed; what runs goes on and is recorded.
 @dataclass(frozen=True)
 class Report:
     """What happened to a supervisor: `started`, `taken` (somebody else has the attempt), `ended`
-    (the end is recorded), `gone` (its process is no more).
+    (the end is recorded), `free` (it can run another), `gone` (its process is no more).
     """
 
     what: str
@@ -56,20 +66,24 @@ class Spawner:
         os.set_blocking(self.reports, False)
         self._socket = ours
         self._pending = b""
+        self._free: set[int] = set()
 
     def start(self, start: Start) -> int:
-        """Fork a supervisor for an attempt; returns the supervisor's pid.
+        """Have a supervisor run an attempt, one that is free or a new one; returns its pid.
 
         Raises:
             CommandError: when somebody killed the spawner.
         """
-        data = start.to_json()
+        wanted = self._free.pop() if self._free else 0
         try:
-            self._socket.sendall(_SIZE.pack(len(data)) + data)
-            (pid,) = _SIZE.unpack(_receive(self._socket, _SIZE.size))
+            self._socket.sendall(_PID.pack(wanted))
+            send_start(self._socket, start)
+            answer = self._socket.recv(_PID.size, socket.MSG_WAITALL)
         except ConnectionError:
-            raise CommandError(_KILLED) from None
-        return int(pid)
+            answer = b""
+        if len(answer) < _PID.size:
+            raise CommandError(_KILLED)
+        return int(_PID.unpack(answer)[0])
 
     def read(self) -> list[Report]:
         """The reports that have come in; never waits."""
@@ -77,7 +91,13 @@ class Spawner:
             while piece := os.read(self.reports, 65536):
                 self._pending += piece
         *lines, self._pending = self._pending.split(b"\n")
-        return [_report(line) for line in lines]
+        reports = [_report(line) for line in lines]
+        for report in reports:
+            if report.what == "free":
+                self._free.add(report.pid)
+            elif report.what == "gone":
+                self._free.discard(report.pid)
+        return reports
 
     def close(self) -> None:
         """Let the spawner leave. Supervisors that still run go on (unless they are bound)."""
@@ -85,9 +105,19 @@ class Spawner:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         os.close(self._life)
+        self._wait_for_the_last()
         os.close(self.reports)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+            os.waitpid(self._pid, os.WNOHANG)
+
+    def _wait_for_the_last(self) -> None:
+        """Until the spawner and all that are free have left; not for those that still run."""
+        deadline = time.monotonic() + _PATIENCE
+        os.set_blocking(self.reports, True)
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([self.reports], [], [], left)
+            if not ready or not os.read(self.reports, 65536):
+                return
 
     def __enter__(self) -> Spawner:  # noqa: PYI034 - Self needs Python 3.11
         return self
@@ -134,21 +164,6 @@ def _report(line: bytes) -> Report:
     return Report(what, int(pid))
 
 
-def _receive(channel: socket.socket, size: int) -> bytes:
-    """Exactly `size` bytes.
-
-    Raises:
-        ConnectionError: when the other side is gone.
-    """
-    data = b""
-    while len(data) < size:
-        piece = channel.recv(size - len(data))
-        if not piece:
-            raise ConnectionError("the spawner is gone")
-        data += piece
-    return data
-
-
 # -- The spawner's own side ------------------------------------------------------------------------
 
 
@@ -180,28 +195,59 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    supervisors: dict[int, socket.socket] = {}
     while True:
         ready, _, _ = select.select([channel.fileno(), wake], [], [])
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 512)
-            _reap(reports)
+            _reap(reports, supervisors)
         if channel.fileno() in ready:
-            try:
-                (size,) = _SIZE.unpack(_receive(channel, _SIZE.size))
-                start = Start.from_json(_receive(channel, size))
-            except ConnectionError:
+            wanted = channel.recv(_PID.size, socket.MSG_WAITALL)
+            start = receive_start(channel) if len(wanted) == _PID.size else None
+            if start is None:
+                _leave(supervisors)
                 return
-            pid = os.fork()
-            if pid == 0:
-                gc.disable()  # a supervisor makes little; a collection would copy many pages
-                signal.set_wakeup_fd(-1)
-                supervise(start, reports, lifeline)
-            channel.sendall(_SIZE.pack(pid))
+            pid = _PID.unpack(wanted)[0]
+            if not _passed_on(supervisors.get(pid), start):
+                pid, supervisor = _new_supervisor(start, reports, lifeline)
+                supervisors[pid] = supervisor
+            channel.sendall(_PID.pack(pid))
 
 
-def _reap(reports: int) -> None:
+def _leave(supervisors: dict[int, socket.socket]) -> None:
+    """Let the supervisors end with what they run, and collect them: some systems' init does not."""
+    for supervisor in supervisors.values():
+        supervisor.close()
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def _passed_on(supervisor: socket.socket | None, start: Start) -> bool:
+    """Whether a supervisor that was free takes the start; it may have gone."""
+    if supervisor is None:
+        return False
+    try:
+        send_start(supervisor, start)
+    except OSError:
+        return False
+    return True
+
+
+def _new_supervisor(start: Start, reports: int, lifeline: int) -> tuple[int, socket.socket]:
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        supervise(start, reports, lifeline, theirs)
+    theirs.close()
+    return pid, ours
+
+
+def _reap(reports: int, supervisors: dict[int, socket.socket]) -> None:
     with contextlib.suppress(ChildProcessError):
         while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            supervisors.pop(pid).close()
             with contextlib.suppress(OSError):
                 os.write(reports, f"gone {pid}\n".encode())

@@ -23,7 +23,10 @@ import errno
 import json
 import os
 import select
+import shutil
 import signal
+import socket
+import struct
 import time
 import traceback
 from collections.abc import Mapping
@@ -48,6 +51,7 @@ REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
 _GRACE_OF_DESCENDANTS = 2.0
 _STDERR = 2
+_SIZE = struct.Struct("!I")
 
 
 @dataclass(frozen=True)
@@ -96,23 +100,88 @@ def rehearse() -> None:
     files.to_json({"rehearsed": True})
 
 
-def supervise(start: Start, reports: int, lifeline: int) -> NoReturn:
-    """Run one attempt to its end, in a process of its own; never returns.
+def supervise(start: Start, reports: int, lifeline: int, more: socket.socket) -> NoReturn:
+    """Run one attempt to its end, in a process of its own, then others that are asked for.
 
-    `reports` is a pipe to the worker; `lifeline` reads end-of-file when the worker is gone.
+    One at a time: forking a process costs more than all that it does. It leaves when nobody can ask
+    any more, and at once if anything went wrong: while it lives, its attempt does.
+
+    `reports` is a pipe to the worker; `lifeline` reads end-of-file when the worker is gone; `more`
+    brings further starts from the spawner.
     """
     code = 1
     try:
         os.setsid()
         processes.adopt_orphans()
-        close_others((reports, lifeline))
-        code = _Attempt(start, reports, lifeline).run()
+        close_others((reports, lifeline, more.fileno()))
+        wake = _listen()
+        wanted: Start | None = start
+        while wanted is not None:
+            start = wanted
+            _Attempt(start, reports, lifeline, wake).run()
+            wanted = _next_start(more, wake)
+        code = 0
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
         with contextlib.suppress(OSError), open(_console(start), "a") as file:
             file.write("modeldir: the supervisor failed:\n")
             traceback.print_exc(file=file)
     finally:
         os._exit(code)
+
+
+def _listen() -> int:
+    """A descriptor that becomes readable, with their numbers, when signals come."""
+    wake, wake_end = os.pipe()
+    for descriptor in (wake, wake_end):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, lambda *_: None)  # all is done in the loop, woken by the pipe
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
+    return wake
+
+
+def _next_start(more: socket.socket, wake: int) -> Start | None:
+    """Wait for the next start; None when there can be none, or when asked to leave."""
+    while True:
+        ready, _, _ = select.select([more.fileno(), wake], [], [])
+        if wake in ready and not set(REQUESTS).isdisjoint(_heard(wake)):
+            return None
+        if more.fileno() in ready:
+            return receive_start(more)
+
+
+def receive_start(channel: socket.socket) -> Start | None:
+    """A start that was sent with `send_start`; None when the other side is gone."""
+    size = _receive(channel, _SIZE.size)
+    data = _receive(channel, _SIZE.unpack(size)[0]) if size else None
+    return Start.from_json(data) if data else None
+
+
+def send_start(channel: socket.socket, start: Start) -> None:
+    """Send a start through a socket, with its size before it."""
+    data = start.to_json()
+    channel.sendall(_SIZE.pack(len(data)) + data)
+
+
+def _receive(channel: socket.socket, size: int) -> bytes | None:
+    data = b""
+    while len(data) < size:
+        try:
+            piece = channel.recv(size - len(data))
+        except ConnectionError:
+            return None
+        if not piece:
+            return None
+        data += piece
+    return data
+
+
+def _heard(wake: int) -> bytes:
+    with contextlib.suppress(BlockingIOError):
+        return os.read(wake, 512)
+    return b""
 
 
 def close_others(keep: tuple[int, ...]) -> None:
@@ -132,56 +201,53 @@ def _open_files() -> list[int]:
 class _Attempt:
     """The state of one supervision."""
 
-    def __init__(self, start: Start, reports: int, lifeline: int) -> None:
+    def __init__(self, start: Start, reports: int, lifeline: int, wake: int) -> None:
         self.start = start
         self.folder = Path(start.folder)
-        self.reports, self.lifeline = reports, lifeline
+        self.reports, self.lifeline, self.wake = reports, lifeline, wake
+        self.token = os.urandom(8).hex()
         self.record: attempts.Attempt
         self.intent: dict[str, Any] | None = None
         self.began = time.monotonic()
         self.kill_at: float | None = None
-        self.wake, wake_end = os.pipe()
-        for descriptor in (self.wake, wake_end):
-            os.set_blocking(descriptor, False)
-        signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-            signal.signal(number, lambda *_: None)  # all is done in the loop, woken by the pipe
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
 
-    def run(self) -> int:
+    def run(self) -> None:
+        # All that the command's process will need is made here, where it stays warm: each page
+        # that the forked child touches has to be copied.
+        ready = _Ready(self.start, self.token)
         gate, opener = os.pipe()
-        me = os.getpid()
-        child = os.fork()
-        if child == 0:
+        self.child = os.fork()
+        if self.child == 0:
             os.close(opener)
-            _become_command(self.start, gate, me)
+            _become_command(ready, gate)
         os.close(gate)
-        self.child = child
         record = self._claim()
         if record is None:
             os.close(opener)  # the child sees the end of file and leaves
-            os.waitpid(child, 0)
+            os.waitpid(self.child, 0)
             self._report("taken")
-            return 0
-        self.record = record
+        else:
+            self.record = record
+            self._run_to_the_end(opener)
+        self._report("free")
+
+    def _run_to_the_end(self, opener: int) -> None:
         self.stale = verdict.metric_files(self.folder)
         self.printed_before = _size(_console(self.start))
-        told = attempts.variables(self.record, resumes=self.start.resumes)
-        told.update(self.start.variables)
         self._report("started")
-        with contextlib.suppress(BrokenPipeError), open(opener, "wb") as pipe:
-            pipe.write(json.dumps(told).encode())
+        with contextlib.suppress(BrokenPipeError):
+            os.write(opener, b"!")
+        os.close(opener)
         status, usage = self._wait()
         self._end_descendants()
         self._finish(verdict.verdict(self._evidence(status)), usage)
-        return 0
 
     # -- Beginning ---------------------------------------------------------------------------------
 
     def _claim(self) -> attempts.Attempt | None:
         me, child = processes.process(), processes.process(self.child)
         facts = {
+            "token": self.token,
             **self.start.facts,
             "script": _script(self.start.command),
             "command": list(self.start.command),
@@ -215,7 +281,7 @@ class _Attempt:
         watched = [self.wake, *([self.lifeline] if self.start.bound else [])]
         while True:
             ready, _, _ = select.select(watched, [], [], self._patience())
-            asked = self._signals() if self.wake in ready else b""
+            asked = _heard(self.wake) if self.wake in ready else b""
             pid, status, usage = os.wait4(self.child, os.WNOHANG)
             if pid:  # before any request is heard: what has ended was not stopped by us
                 return status, usage
@@ -255,11 +321,6 @@ class _Attempt:
             self.kill_at = time.monotonic() + self.start.grace
         _signal_group(self.child, number)
 
-    def _signals(self) -> bytes:
-        with contextlib.suppress(BlockingIOError):
-            return os.read(self.wake, 512)
-        return b""
-
     def _reap_adopted(self) -> None:
         """Collect orphans that became ours, so that no zombie stays. Never the command itself."""
         for pid in processes.descendants(os.getpid()):
@@ -285,7 +346,7 @@ class _Attempt:
                     return  # they run as another user (sudo): nothing of ours ends them
                 number = signal.SIGKILL
             select.select([self.wake], [], [], 0.02)
-            self._signals()
+            _heard(self.wake)
 
     def _evidence(self, status: int) -> verdict.Evidence:
         return verdict.Evidence(
@@ -370,8 +431,27 @@ def _script(command: tuple[str, ...]) -> str | None:
 # -- The child -------------------------------------------------------------------------------------
 
 
-def _become_command(start: Start, gate: int, supervisor: int) -> NoReturn:
-    """Wait at the gate, then be the command. Runs in the forked child."""
+class _Ready:
+    """What the forked child needs to become the command, made before the fork."""
+
+    def __init__(self, start: Start, token: str) -> None:
+        told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
+        self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **told, **start.variables}
+        self.words = start.command
+        self.program = self.words[0]
+        if not os.path.dirname(self.program):
+            path = self.environment.get("PATH", os.defpath)
+            self.program = shutil.which(self.program, path=path) or self.program
+        self.cwd = start.cwd
+        self.console = _console(start)
+        self.supervisor = os.getpid()
+
+
+def _become_command(ready: _Ready, gate: int) -> NoReturn:
+    """Wait at the gate, then be the command. Runs in the forked child.
+
+    What is open besides 0 to 2 closes by itself: no descriptor of ours survives an exec.
+    """
     try:
         signal.set_wakeup_fd(-1)  # it is the supervisor's pipe that this would write to
         processes.die_with_parent(signal.SIGKILL)
@@ -379,33 +459,17 @@ def _become_command(start: Start, gate: int, supervisor: int) -> NoReturn:
                        signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):  # fmt: skip
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
-        told = _wait_at(gate)
-        if not told or os.getppid() != supervisor:  # dead, perhaps before we asked to die with it
+        opened = os.read(gate, 1)
+        # The supervisor may have died before we asked to die with it.
+        if not opened or os.getppid() != ready.supervisor:
             os._exit(0)
-        _take_descriptors(_console(start))
-        os.chdir(start.cwd)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **json.loads(told)}
-        os.execvpe(  # noqa: S606 - a shell would only be one more process
-            start.command[0], start.command, environment
-        )
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        console = files.open_append(ready.console)
+        os.dup2(console, 1)
+        os.dup2(console, 2)
+        os.chdir(ready.cwd)
+        os.execve(ready.program, ready.words, ready.environment)  # noqa: S606 - no shell is meant
     except BaseException as error:  # noqa: BLE001 - in the forked child nothing may unwind further
-        words = f"modeldir: cannot start {start.command[0]!r}: {error}\n"
+        words = f"modeldir: cannot start {ready.words[0]!r}: {error}\n"
         os.write(2, words.encode(errors="replace"))
     os._exit(127)
-
-
-def _wait_at(gate: int) -> bytes:
-    pieces = []
-    while piece := os.read(gate, 65536):
-        pieces.append(piece)
-    os.close(gate)
-    return b"".join(pieces)
-
-
-def _take_descriptors(output: str) -> None:
-    nowhere = os.open(os.devnull, os.O_RDONLY)
-    console = files.open_append(output)
-    os.dup2(nowhere, 0)
-    os.dup2(console, 1)
-    os.dup2(console, 2)
-    os.closerange(_STDERR + 1, max(_open_files()) + 1)
