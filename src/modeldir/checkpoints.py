@@ -133,6 +133,13 @@ def _nothing_found(place: Path, name: str) -> str:
         if entry.name.endswith(SUFFIXES) and not files.is_temporary(entry.name)
     )
     if not names:
+        earlier = sorted(place.glob("attempts/*/*"), key=lambda path: path.stat().st_mtime_ns)
+        kept = [path for path in earlier if path.name.endswith(SUFFIXES)]
+        if kept:
+            return (
+                f"{place} holds no weights; those of an earlier attempt are in {kept[-1].parent}\n"
+                f"  to load them: --restore_file {kept[-1]}"
+            )
         return f"{place} holds no weights yet\n  to make them: python train.py --model_dir {place}"
     shown = sorted({_without_ending(found) for found in names})
     return (

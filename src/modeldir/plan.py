@@ -451,10 +451,16 @@ def base_of(folder: Path) -> dict[str, Any]:
     """
     found = params_file(folder)
     if found is None:
-        what = "holds no params.json" if folder.is_dir() else "no such folder"
         raise SearchError(
-            f"{folder}: {what}; a search needs base hyperparameters.\n"
-            f"  modeldir new {folder} --from experiments/base_model\n"
+            f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
+            f"  modeldir new {folder} --from experiments/base_model   (copied from an experiment)\n"
+            f"  modeldir new {folder} learning_rate=0.1               (or written down here)\n"
             "Nothing was started."
         )
     return params.load_file(found)
+
+
+def _what_is_there(folder: Path) -> str:
+    if folder.is_dir():
+        return "holds no params.json"
+    return "is a file; the folder is asked for" if folder.exists() else "no such folder"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from modeldir import experiment, failures, files
+from modeldir.table import duration_text
 
 _COLOURS = {"completed": "green", "pruned": "yellow", "failed": "red", "interrupted": "yellow"}
 
@@ -153,7 +154,7 @@ class Live:
         for _ in range(3):
             grid.add_column(no_wrap=True, overflow="ellipsis")
         for trial in running:
-            age = seconds(time.monotonic() - trial.began)
+            age = duration_text(time.monotonic() - trial.began)
             grid.add_row(f"  {trial.name}", how_far(trial.folder), age)
         self._view().update(grid, refresh=True)
 
@@ -177,17 +178,3 @@ def how_far(folder: Path) -> str:
         shown = [f"{name} {numbers[name]:.4g}" for name in names[:3]]
         return "  ".join([f"step {line.get('step', '?')}", *shown])
     return (failures.last_printed(files.tail(folder / "console.log", 4096)) or "")[:60]
-
-
-def seconds(duration: float) -> str:
-    """A duration for people.
-
-    >>> seconds(0.53), seconds(75), seconds(7322)
-    ('0.5 s', '1 min 15 s', '2 h 2 min')
-    """
-    if duration < 59.95:  # noqa: PLR2004 - what is not rounded up to a minute
-        return f"{duration:.1f} s"
-    minutes, rest = divmod(int(duration + 0.05), 60)
-    if minutes < 60:  # noqa: PLR2004 - minutes in an hour
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -99,6 +99,7 @@ class Run:
         if file is None:
             raise FolderError(_no_params(model_dir))
         self.params = params.Params(file)
+        self._set_aside: Path | None = None
         self._owned: attempts.Attempt | None = None
         held = attempts.held(model_dir)
         self.resumes = _resumes(held, wanted=resume)
@@ -107,6 +108,7 @@ class Run:
         self.attempt = held or self._begin()
         try:
             self._log: Log | None = None if self._quiet else set_logger(model_dir / log, level)
+            self._tell_what_was_set_aside()
         except BaseException as error:
             self._finish(end_of(error))  # else the folder would be held as long as the process
             raise
@@ -122,9 +124,16 @@ class Run:
             self._owned = attempts.begin(self.model_dir, number, _facts(), own_since_ns=own)
             if self._owned is not None:
                 if not self.resumes:
-                    attempts.set_aside(self.model_dir, number, own_since_ns=own)
+                    self._set_aside = attempts.set_aside(self.model_dir, number, own_since_ns=own)
                 return number
         raise FolderBusy(f"{self.model_dir}: other runs keep starting in this folder")
+
+    def _tell_what_was_set_aside(self) -> None:
+        if self._set_aside is not None:
+            import logging  # noqa: PLC0415 - the log is there by now, and with it the module
+
+            words = "What an earlier training left here is now in %s"
+            logging.getLogger(__name__).info(words, self._set_aside)
 
     def _known_best(self) -> float | None:
         if not (self.resumes and self._ranked):

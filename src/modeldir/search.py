@@ -32,7 +32,7 @@ from modeldir import (
     samplers,
     space,
 )
-from modeldir.errors import SearchError, listed
+from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.loop import Trial
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
@@ -127,6 +127,11 @@ class Search:
 
     # -- The plan ----------------------------------------------------------------------------------
 
+    def to_come(self) -> int | None:
+        """How many trials the plan still lacks; None where it has no end."""
+        total = self.plan.trials or space.size(self.plan.space)
+        return None if total is None else max(0, total - len(self._told))
+
     def prepare(self, command: str | None = None, *, typed: bool = True) -> list[str]:
         """Check what must hold before anything starts, and write the plan. Returns news to print.
 
@@ -139,6 +144,7 @@ class Search:
         news = [f"plan: {change}" for change in self.changes]
         news += self._take(command, typed=typed) if command is not None else []
         self._look()
+        self._check_metric()
         news += [*self._check_base(), *self._check_code()]
         with self._alone():
             if self._has_grown():  # by another command, since we read it
@@ -177,6 +183,18 @@ class Search:
         self.trials.refresh()
         self.trials.adopt()
         self._tell_sampler()
+
+    def _check_metric(self) -> None:
+        """A metric that was named now must be one that the trials which are there have."""
+        named = str(self._given["maximize"] or self._given["minimize"] or "")
+        known: set[str] = set()
+        for record in self.trials:
+            if self.trials.status(record).state == attempts.COMPLETED:
+                known |= {*experiment.scores(self.trials.path(record)).development}
+        if named and known and named not in known:
+            hint = did_you_mean(named, sorted(known)) or f"they have {', '.join(sorted(known))}"
+            problems = [(f"{named}: no completed trial has this metric", hint)]
+            raise SearchError(listed(f"{self.path} cannot be ranked:", problems))
 
     def _check_base(self) -> list[str]:
         """A changed base stops the search: by their names, trials of two bases look comparable."""
@@ -331,13 +349,22 @@ class Search:
         return None
 
     def _code_changed(self, record: TrialRecord, status: experiment.Status) -> bool:
-        """Whether a trial failed by an error in code, or in an environment, that is not today's."""
-        if status.state != attempts.FAILED or status.failure != failures.ERROR:
+        """Whether a trial failed by code, a command or an environment that are not today's."""
+        mended = (failures.ERROR, failures.NO_METRIC)
+        if status.state != attempts.FAILED or status.failure not in mended:
             return False
         then = attempts.read(self.trials.path(record), status.attempt).record
-        if then.get("code") not in (None, self.code()):
-            return True
-        return then.get("program") not in (None, self.program())
+        now = self.setting()
+        return any(name in then and then[name] != now[name] for name in now)
+
+    def setting(self) -> dict[str, Any]:
+        """What a trial's success depends on besides its hyperparameters, as run files keep it."""
+        return {
+            "code": self.code(),
+            "program": self.program(),
+            "template": self.plan.command,
+            "read": self.plan.read,
+        }
 
     def program(self) -> str | None:
         """What the plan's command starts, found on PATH as it is now."""

@@ -321,6 +321,12 @@ def _check_nesting(domain: Domain, base: object) -> None:
                 f"its only value is the list {_said(option)}, but params.json has {_said(base)}"
             )
             raise _RefusedError((problem, "leave out the inner brackets"))
+    numeric = isinstance(base, (int, float)) and not isinstance(base, bool)
+    if isinstance(domain, Choice) and numeric:
+        texts = [_said(option) for option in domain.options if isinstance(option, str)]
+        if texts:  # 0.1,O.01
+            problem = f"{', '.join(texts)} is text, but params.json has the number {_said(base)}"
+            raise _RefusedError((problem, "a typing error? write numbers, or put text in the base"))
 
 
 def _domain(raw: object) -> Domain:

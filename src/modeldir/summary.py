@@ -5,6 +5,7 @@ It knows how to say it, from the folders. It refuses to print and to decide.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,15 +16,20 @@ from modeldir.supervisor import console_file
 
 if TYPE_CHECKING:
     from modeldir.search import Search
+    from modeldir.trials import TrialRecord
+
+_SHOWN = 3
+"""How many of several that failed alike are named."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a worker's stay ended: the trials that ended in it, by status, and why it stopped.
 
-    `failed` are the names of those that failed in it. `problem` is set when the search stopped
-    because of a mistake that the user should mend, `stopped` when it was asked to (Ctrl-C);
-    `elsewhere` counts trials that other workers still run.
+    `failed` are the names of those that failed in it, `failed_in_all` counts all of the search.
+    `problem` is set when the search stopped because of a mistake that the user should mend,
+    `stopped` when it was asked to (Ctrl-C); `elsewhere` counts trials that other workers still run;
+    `jobs` is how many ran side by side.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
@@ -31,6 +37,8 @@ class Outcome:
     problem: str | None = None
     stopped: bool = False
     elsewhere: int = 0
+    failed_in_all: int = 0
+    jobs: int = 1
 
     @property
     def exit_code(self) -> int:
@@ -40,7 +48,7 @@ class Outcome:
         if self.stopped:
             return 130
         left = (attempts.FAILED, attempts.INTERRUPTED, attempts.WAITING)
-        return 1 if any(self.ended.get(state) for state in left) else 0
+        return 1 if self.failed_in_all or any(self.ended.get(state) for state in left) else 0
 
 
 def summary(search: Search, outcome: Outcome) -> list[str]:
@@ -51,14 +59,23 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     best = search.best()
     if best is not None:
         lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}")
-    lines += _suspicion(search)
-    if outcome.problem:
-        lines.append(outcome.problem)
-    elif outcome.stopped:
-        lines.append(f"next: modeldir search {search.path}   goes on where this stopped")
-    else:
-        lines.append(f"next: modeldir synthesize {search.path}")
+    lines += _suspicion(search, outcome)
+    lines.append(outcome.problem or _next(search, outcome))
     return lines
+
+
+def _next(search: Search, outcome: Outcome) -> str:
+    """What to type next: look at why trials failed, go on with what is left, or compare."""
+    path = shlex.quote(str(search.path))
+    again = f"modeldir search {path}{f' -j {outcome.jobs}' if outcome.jobs > 1 else ''}"
+    if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
+        last = shlex.quote(str(search.path / outcome.failed[-1]))
+        return f"next: modeldir log {last}   then mend it, and: {again}"
+    to_come = search.to_come()
+    left = outcome.ended.get(attempts.INTERRUPTED, 0) + (to_come or 0)
+    if outcome.stopped and left:
+        return f"next: {again}   goes on: {left} to come"
+    return f"next: modeldir synthesize {path}"
 
 
 def counted(states: Mapping[str, int]) -> str:
@@ -81,13 +98,21 @@ def the_script(command: str | None) -> str:
 
 
 def _failures(search: Search, outcome: Outcome) -> Iterator[str]:
+    """Each failure's last words and where to read more; those that failed alike in one line."""
+    alike: dict[tuple[str | None, str | None], list[TrialRecord]] = {}
     failed = set(outcome.failed)
     for record in search.trials:
         if record.name in failed:
             status = search.trials.status(record)
-            words = status.last_line or status.reason
-            yield f"  {record.name} failed ({status.failure}): {words}"
+            how = (status.failure, status.last_line or status.reason)
+            alike.setdefault(how, []).append(record)
+    for (failure, words), records in alike.items():
+        who = records[0].name if len(records) == 1 else f"{len(records)} trials"
+        yield f"  {who} failed ({failure}): {words}"
+        for record in records[:_SHOWN]:
             yield f"    {search.trials.path(record) / console_file()}"
+        if len(records) > _SHOWN:
+            yield f"    and {len(records) - _SHOWN} more"
 
 
 def _nothing_left(search: Search) -> str:
@@ -97,21 +122,29 @@ def _nothing_left(search: Search) -> str:
         return "no trials"
     left = f"nothing left to run: {counted(states)}"
     if states[attempts.FAILED]:
-        left += "\n  failed trials run again when the code or the environment has changed"
+        left += (
+            "\n  failed trials run again when the code, the command or the environment has changed"
+        )
     return left
 
 
-def _suspicion(search: Search) -> list[str]:
-    """Identical metrics at different values: the script may not use what the search varies."""
+def _suspicion(search: Search, outcome: Outcome) -> list[str]:
+    """What a search that ran well may have hidden: no metrics at all, or always the same."""
     seen = [
         tuple(sorted(experiment.scores(search.trials.path(record)).development.items()))
         for record in search.trials
         if search.trials.status(record).state == attempts.COMPLETED
     ]
+    script = the_script(search.plan.command)
+    if outcome.ended.get(attempts.COMPLETED) and not any(seen):
+        return [
+            f"note: no metrics were found, so nothing can be compared. Let {script} write",
+            '  metrics_eval_best_weights.json in its model_dir: {"accuracy": 0.97}',
+            "  or take what it prints: --read 'accuracy: {accuracy}'",
+        ]
     if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
         return []
     names = ", ".join(search.plan.space.domains)
-    script = the_script(search.plan.command)
     return [
         f"note: all {len(seen)} completed trials have the same metrics: does {script} use {names}?"
     ]

@@ -82,8 +82,21 @@ def best_by(found: Iterable[Found], metric: tuple[str, metrics.Direction]) -> Fo
 
 
 def default_folder() -> Path:
-    """Where experiments are looked for when nobody says: `experiments`, else here."""
-    return Path("experiments" if os.path.isdir("experiments") else ".")
+    """Where experiments are looked for when nobody says: `experiments`, else here.
+
+    Raises:
+        FolderError: when neither is there and nothing here looks like an experiment: from a home
+            folder everything would be read, and a table left there.
+    """
+    if os.path.isdir("experiments"):
+        return Path("experiments")
+    here = Path()
+    if any(experiment.params_file(folder) for folder in (here, *here.glob("*/"))):
+        return here
+    raise FolderError(
+        "Which folder? There is no experiments/ here, and no folder with a params.json.\n"
+        "  modeldir synthesize DIR"
+    )
 
 
 def read_tree(folder: str | os.PathLike[str]) -> Tree:
@@ -327,7 +340,18 @@ def _in_order(table: Table, tree: Tree, wanted: str | None) -> tuple[Table, str]
         return table, ""
     descending = _descending(table, table.index(by), tree)
     words = f" by {by}, {'highest' if descending else 'lowest'} first"
-    return sort(table, by, descending=descending), words
+    table = sort(table, by, descending=descending)
+    return table if wanted else _ended_well_first(table), words
+
+
+def _ended_well_first(table: Table) -> Table:
+    """What may be ranked above what has not ended well, whose metrics are of half a training."""
+    headers = table.headers()
+    if "status" not in headers:
+        return table
+    place = headers.index("status")
+    rows = sorted(table.rows, key=lambda row: row[place] not in _RANKED)
+    return Table(table.columns, tuple(rows), table.title)
 
 
 # -- Results ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import select
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,11 +36,13 @@ from modeldir.run import METRIC_VARIABLE
 from modeldir.spawner import Spawner
 from modeldir.summary import Outcome, summary, the_script
 from modeldir.supervisor import Start
+from modeldir.table import duration_text
 from modeldir.trials import HOME, TrialRecord, Turn
 
 if TYPE_CHECKING:
     from modeldir.search import Search
 
+_ENOUGH_FAILURES = 3
 _STARTS_PER_TRIAL = 2
 """One worker starts a trial that keeps being interrupted no more often; the next command may."""
 
@@ -87,6 +89,7 @@ class Worker:
         self._interrupts = 0
         self._problem: str | None = None
         self._exhausted = False
+        self._failing = False
         self._log: int | None = None
 
     def run(
@@ -138,7 +141,9 @@ class Worker:
             self._start(spawner, turn)
 
     def _may_start(self) -> bool:
-        if self._interrupts or self._problem or self._exhausted or len(self._running) >= self.jobs:
+        if self._interrupts or self._problem or self._exhausted or self._failing:
+            return False
+        if len(self._running) >= self.jobs:
             return False
         if not self._unproven:
             return True
@@ -193,8 +198,7 @@ class Worker:
             variables=variables,
             facts={
                 "worker": me.to_json() if me else None,
-                "code": self.search.code(),
-                "program": self.search.program(),
+                **self.search.setting(),
                 "commit": provenance.git_commit(here),
                 "modeldir": __version__,
             },
@@ -296,11 +300,27 @@ class Worker:
             self._judge_pilot(record, ended=True)
         status = self.search.trials.status(record)
         self._ended[record.name] = status.state
+        self._notice_that_all_fail(status)
         words = self._words(record, status)
         self.show.ended(running.shown, status.state, words)
         self._note(f"{status.state} {record.name}  {words}")
         if status.state == attempts.COMPLETED and self.search.plan.metric is None:
             self._settle_metric(record)
+
+    def _notice_that_all_fail(self, status: experiment.Status) -> None:
+        """Stop a search whose first trials all fail alike: the others would burn the same way."""
+        if status.state != attempts.FAILED or len(self._ended) != _ENOUGH_FAILURES:
+            return
+        records = [r for r in self.search.trials if r.name in self._ended]
+        lines = {self.search.trials.status(r).last_line for r in records}
+        completed = any(
+            self.search.trials.status(r).state == attempts.COMPLETED for r in self.search.trials
+        )
+        if len(lines) == 1 and not completed and self._problem is None:
+            self._failing = True
+            self._tell(
+                f"{_ENOUGH_FAILURES} of {_ENOUGH_FAILURES} failed the same way: no more are started"
+            )
 
     def _has_to_wait_for_command(self, running: _Running) -> bool:
         """Whether only the supervisor is dead: somebody killed it, and its command dies with it,
@@ -332,7 +352,7 @@ class Worker:
         else:
             words += self._score_words(record)
         if status.duration is not None:
-            words.append(progress.seconds(status.duration))
+            words.append(duration_text(status.duration))
         return "  ".join(word for word in words if word)
 
     def _score_words(self, record: TrialRecord) -> list[str]:
@@ -422,7 +442,10 @@ class Worker:
         if not names:
             return
         if self._interrupts == 1:
-            self._tell(f"no new trials; waiting for {names} (again: end them, a third time: kill)")
+            self._tell(
+                f"no new trials; waiting for {names}\n"
+                "  Ctrl-C again ends them (they run again next time), a third time kills them"
+            )
         elif self._interrupts == 2:  # noqa: PLR2004 - the second of three steps
             self._tell(f"ending {names}; the same command will run them again")
             self._signal_all(signal.SIGTERM)
@@ -444,15 +467,16 @@ class Worker:
             tuple(name for name, state in self._ended.items() if state == attempts.FAILED),
             self._problem,
             stopped=self._interrupts > 0,
-            elsewhere=self._running_elsewhere(),
+            elsewhere=self._count(attempts.RUNNING, self.search.trials.unfinished()),
+            failed_in_all=self._count(attempts.FAILED, self.search.trials),
+            jobs=self.jobs,
         )
         for line in summary(self.search, outcome):
             self._tell(line)
         return outcome
 
-    def _running_elsewhere(self) -> int:
-        states = [self.search.trials.status(r).state for r in self.search.trials.unfinished()]
-        return states.count(attempts.RUNNING)
+    def _count(self, state: str, records: Iterable[TrialRecord]) -> int:
+        return sum(self.search.trials.status(record).state == state for record in records)
 
     def _open_log(self) -> None:
         """Our own log of what happened: `search.log`, or one by our name while another has that."""
@@ -462,7 +486,7 @@ class Worker:
                 log = files.open_append(self.search.path / name)
                 if files.hold(log):
                     self._log = log
-                    self._note(f"worker {pid} on {host}: {self.jobs} slots")
+                    self._note(f"worker {pid} on {host}, -j {self.jobs}")
                     return
                 os.close(log)
 

@@ -10,6 +10,7 @@ little as it can.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 from modeldir import __version__
@@ -52,8 +53,13 @@ def entry() -> None:
 
 def main(words: list[str]) -> int:
     """Run one command line; returns the exit code."""
+    if words[:1] == ["help"] and words[1:2] and words[1] in _commands():
+        words = [words[1], "--help"]
     if not words or words[0] in {"-h", "--help", "help"}:
-        print(overview())
+        with contextlib.suppress(BrokenPipeError):
+            print(overview(), flush=True)
+            return 0
+        sys.stdout = None  # `| head` has read enough; the interpreter would complain as it leaves
         return 0
     if words[0] in {"-V", "--version"}:
         print(f"modeldir {__version__}")

@@ -50,10 +50,12 @@ def _start(arguments: argparse.Namespace) -> Start:
     found = experiment.Experiment(arguments.dir)
     hyperparameters = found.params()
     here = Path.cwd()
-    command = _command(arguments.command, here)
+    command = _command(arguments.command, here, found.path)
     plan.check_command(command, hyperparameters, here)
     words = plan.trial_command(command, hyperparameters, str(found.path))
     script = _script_of(words, found.path)
+    if arguments.command is None and "--model_dir" in words[:-2]:
+        words = words[:-2]  # the latest attempt's own words have it already
     number = attempts.refuse_if_live(found.path, script)
     resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
     return Start(
@@ -71,19 +73,22 @@ def _start(arguments: argparse.Namespace) -> Start:
     )
 
 
-def _command(words: list[str] | None, here: Path) -> str:
-    """What was typed after `--`, else the project's own command."""
+def _command(words: list[str] | None, here: Path, folder: Path) -> str:
+    """What was typed after `--`, else the project's own command, else the latest attempt's."""
     if words:
         return shlex.join(words)
     project = plan.read_project(here)
-    if not project.get("command"):
-        raise CommandError(
-            "No command says what to run.\n"
-            f"  {EXAMPLE}\n"
-            f'  or once and for all, in {plan.PROJECT_FILE}:  command = "python train.py"\n'
-            f"{_NOTHING}"
-        )
-    return str(project["command"])
+    if project.get("command"):
+        return str(project["command"])
+    last = attempts.latest(folder)
+    if last is not None and last.record.get("command"):
+        return shlex.join([*map(str, last.record["command"])])
+    raise CommandError(
+        "No command says what to run.\n"
+        f"  modeldir run {shlex.quote(str(folder))} -- python train.py\n"
+        f'  or once and for all, in {plan.PROJECT_FILE}:  command = "python train.py"\n'
+        f"{_NOTHING}"
+    )
 
 
 def _script_of(words: tuple[str, ...], folder: Path) -> str:
