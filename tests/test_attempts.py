@@ -354,7 +354,7 @@ def test_the_environment_counts_in_its_own_folder_alone(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script that starts another training elsewhere must not write as this attempt there."""
-    for name, value in attempts.variables(started(folder, 3), resumes=True).items():
+    for name, value in attempts.variables("token", folder, 3, resumes=True).items():
         monkeypatch.setenv(name, value)
     assert attempts.held(folder) == 3
     assert attempts.held(folder / ".." / folder.name) == 3
@@ -373,7 +373,7 @@ def test_a_folder_with_a_colon_in_its_name_is_held(
     """The token ends at the first colon, the path may hold more."""
     folder = tmp_path / "run 12:30:00"
     folder.mkdir()
-    for name, value in attempts.variables(started(folder), resumes=False).items():
+    for name, value in attempts.variables("token", folder, 1, resumes=False).items():
         monkeypatch.setenv(name, value)
     assert attempts.held(folder) == 1
 

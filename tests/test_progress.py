@@ -17,7 +17,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, THREE, Project
-from modeldir.progress import Live, Plain, Progress, Quiet, Shown, how_far, seconds, shown_on
+from modeldir.progress import Live, Plain, Progress, Quiet, Shown, how_far, shown_on
 
 TRIAL = Shown("learning_rate_0.1", Path("experiments/search/learning_rate_0.1"), 0.0)
 _PIECES = re.compile(r"\x1b\[([0-?]*)[ -/]*([@-~])|\r|\n|[^\x1b\r\n]+")
@@ -118,16 +118,6 @@ def test_how_far_a_training_is(tmp_path: Path, files: dict[str, str], words: str
     for name, text in files.items():
         (tmp_path / name).write_text(text, newline="")
     assert how_far(tmp_path) == words
-
-
-@pytest.mark.parametrize(
-    ("duration", "words"),
-    [(0, "0.0 s"), (59.94, "59.9 s"), (59.96, "1 min 0 s"), (60, "1 min 0 s"),
-     (3599.7, "59 min 59 s"), (3600, "1 h 0 min"), (200000, "55 h 33 min")],
-)  # fmt: skip
-def test_a_duration_for_people(duration: float, words: str) -> None:
-    """In the two largest units."""
-    assert seconds(duration) == words
 
 
 # -- In a terminal ---------------------------------------------------------------------------------

@@ -63,7 +63,9 @@ def supervised(folder: Path, monkeypatch: pytest.MonkeyPatch) -> attempts.Attemp
 def set_environment(
     monkeypatch: pytest.MonkeyPatch, attempt: attempts.Attempt, *, resumes: bool = False
 ) -> None:
-    for name, value in attempts.variables(attempt, resumes=resumes).items():
+    for name, value in attempts.variables(
+        str(attempt.record["token"]), attempt.folder, attempt.number, resumes=resumes
+    ).items():
         monkeypatch.setenv(name, value)
 
 

@@ -279,8 +279,9 @@ def test_a_working_folder_that_is_gone_is_a_failure(spawner: Spawner, folder: Pa
 
 def test_a_folder_that_is_gone_gets_no_attempt(spawner: Spawner, tmp_path: Path) -> None:
     """Nothing is run, and no folder is made for it."""
-    heard = reports(spawner, spawner.start(shell(tmp_path / "gone", f"touch {tmp_path}/ran")))
-    assert heard == ["gone"]
+    start = shell(tmp_path / "gone", f"touch {tmp_path}/ran")
+    heard = reports(spawner, spawner.start(start), last="gone")
+    assert heard == ["gone"]  # it could record nothing: it does not stay
     assert os.listdir(tmp_path) == []
 
 
@@ -291,7 +292,7 @@ def test_a_folder_that_is_removed_meanwhile_ends_without_a_trace(
     pid = spawner.start(shell(folder, f"echo ready; while [ -e {folder} ]; do sleep 0.01; done"))
     wait_for(folder, "ready")
     shutil.rmtree(folder)
-    assert reports(spawner, pid)[-1] == "gone"
+    assert reports(spawner, pid, last="gone")[-1] == "gone"
     assert not folder.exists()
 
 
@@ -531,10 +532,11 @@ def test_of_many_starts_of_an_attempt_one_runs(folder: Path) -> None:
     code = 'echo "$MODELDIR_RUN" >> ran; sleep 0.05'
     for number in (1, 2, 3):
         pids = [worker.start(shell(folder, code, number=number)) for worker in workers]
-        for pid in pids:
-            wait_until(lambda: processes.process(pid) is None)  # noqa: B023 - called at once
+        wait_until(lambda: attempts.read(folder, number).end is not None)  # noqa: B023 - at once
     for worker in workers:
         worker.close()
+    for pid in pids:
+        wait_until(lambda: processes.process(pid) is None)  # noqa: B023 - called at once
     ran = (folder.parent / "ran").read_text().splitlines()
     tokens = [attempts.read(folder, number).record["token"] for number in (1, 2, 3)]
     assert ran == [f"{token}:{folder}" for token in tokens]
@@ -546,7 +548,7 @@ def test_a_start_that_is_said_again_touches_nothing(spawner: Spawner, folder: Pa
     run(spawner, shell(folder, "echo once"))
     before = {entry.name: entry.stat() for entry in os.scandir(folder)}
     heard = reports(spawner, spawner.start(shell(folder, f"touch {folder}/again")))
-    assert heard == ["taken", "gone"]
+    assert heard == ["taken", "free"]
     assert {entry.name: entry.stat() for entry in os.scandir(folder)} == before
 
 
@@ -676,7 +678,7 @@ def test_many_attempts_run_at_once(spawner: Spawner, tmp_path: Path) -> None:
     deadline = time.monotonic() + LIMIT
     while left and time.monotonic() < deadline:
         select.select([spawner.reports], [], [], 1.0)
-        left -= {report.pid for report in spawner.read() if report.what == "gone"}
+        left -= {report.pid for report in spawner.read() if report.what == "free"}
     assert left == set()
     assert [printed(path) for path in folders] == [f"{path.name}\n" for path in folders]
     assert {experiment.status(path).state for path in folders} == {"completed"}
@@ -687,7 +689,7 @@ def test_nothing_is_left_when_a_spawner_is_closed(folder: Path) -> None:
     before = (sorted(os.listdir("/proc/self/fd")), processes.descendants(os.getpid()))
     with Spawner() as spawner:
         run(spawner, shell(folder, "true"))
-        assert len(processes.descendants(os.getpid())) == len(before[1]) + 1
+        assert len(processes.descendants(os.getpid())) == len(before[1]) + 2  # and one that is free
     assert (sorted(os.listdir("/proc/self/fd")), processes.descendants(os.getpid())) == before
 
 
@@ -717,12 +719,12 @@ def test_a_process_with_and_without_threads_can_spawn(folder: Path, threads: int
         with Spawner() as spawner:
             spawner.start(Start.from_json({shell(folder, "echo ready").to_json()!r}))
             reports = []
-            while "gone" not in reports:
+            while "free" not in reports:
                 reports += [report.what for report in spawner.read()]
         done.set()
         print(reports)
     """
-    assert output(code) == "['started', 'ended', 'gone']\n"
+    assert output(code) == "['started', 'ended', 'free']\n"
     assert printed(folder) == "ready\n"
 
 
@@ -821,9 +823,10 @@ def test_reports_come_in_order_though_nobody_reads_for_long(
     for index in range(5):
         (tmp_path / str(index)).mkdir()
         heard[spawner.start(shell(tmp_path / str(index), "true"))] = []
-    wait_until(lambda: all(processes.process(pid) is None for pid in heard), "their ends")
+    folders = [tmp_path / str(index) for index in range(5)]
+    wait_until(lambda: all(experiment.status(path).duration for path in folders), "their ends")
     deadline = time.monotonic() + LIMIT
-    while any("gone" not in words for words in heard.values()) and time.monotonic() < deadline:
+    while any("free" not in words for words in heard.values()) and time.monotonic() < deadline:
         for report in spawner.read():
             heard[report.pid].append(report.what)
-    assert set(map(tuple, heard.values())) == {("started", "ended", "gone")}
+    assert set(map(tuple, heard.values())) == {("started", "ended", "free")}

@@ -105,19 +105,20 @@ class Spawner:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         os.close(self._life)
-        self._wait_for_the_last()
+        all_left = self._wait_for_the_last()
         os.close(self.reports)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, os.WNOHANG)
+            os.waitpid(self._pid, 0 if all_left else os.WNOHANG)
 
-    def _wait_for_the_last(self) -> None:
-        """Until the spawner and all that are free have left; not for those that still run."""
+    def _wait_for_the_last(self) -> bool:
+        """Until the spawner and all that are free have left; false where some still run."""
         deadline = time.monotonic() + _PATIENCE
         os.set_blocking(self.reports, True)
         while (left := deadline - time.monotonic()) > 0:
             ready, _, _ = select.select([self.reports], [], [], left)
-            if not ready or not os.read(self.reports, 65536):
-                return
+            if ready and not os.read(self.reports, 65536):
+                return True
+        return False
 
     def __enter__(self) -> Spawner:  # noqa: PYI034 - Self needs Python 3.11
         return self
@@ -169,6 +170,8 @@ def _report(line: bytes) -> Report:
 
 def serve(channel: int, reports: int, lifeline: int) -> NoReturn:
     """Be the spawner in an interpreter of its own, with inherited descriptors."""
+    for descriptor in (channel, reports, lifeline):
+        os.set_inheritable(descriptor, False)  # they came to us so, and go no further
     rehearse()
     gc.freeze()
     _serve(channel, reports, lifeline)

@@ -115,11 +115,12 @@ def supervise(start: Start, reports: int, lifeline: int, more: socket.socket) ->
         processes.adopt_orphans()
         close_others((reports, lifeline, more.fileno()))
         wake = _listen()
+        asked = b""
         wanted: Start | None = start
         while wanted is not None:
             start = wanted
-            _Attempt(start, reports, lifeline, wake).run()
-            wanted = _next_start(more, wake)
+            _Attempt(start, reports, lifeline, wake, asked).run()
+            wanted, asked = _next_start(more, wake)
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
         with contextlib.suppress(OSError), open(_console(start), "a") as file:
@@ -142,14 +143,22 @@ def _listen() -> int:
     return wake
 
 
-def _next_start(more: socket.socket, wake: int) -> Start | None:
-    """Wait for the next start; None when there can be none, or when asked to leave."""
+def _next_start(more: socket.socket, wake: int) -> tuple[Start | None, bytes]:
+    """Wait for the next start; None when there can be none, or when asked to leave.
+
+    A request to stop that came with the start is for it, and is handed on.
+    """
+    asked = b""
     while True:
         ready, _, _ = select.select([more.fileno(), wake], [], [])
-        if wake in ready and not set(REQUESTS).isdisjoint(_heard(wake)):
-            return None
+        if wake in ready:
+            asked += _heard(wake)
+            ready, _, _ = select.select([more.fileno()], [], [], 0)
         if more.fileno() in ready:
-            return receive_start(more)
+            return receive_start(more), asked
+        if not set(REQUESTS).isdisjoint(asked):
+            return None, b""
+        asked = b""
 
 
 def receive_start(channel: socket.socket) -> Start | None:
@@ -201,10 +210,13 @@ def _open_files() -> list[int]:
 class _Attempt:
     """The state of one supervision."""
 
-    def __init__(self, start: Start, reports: int, lifeline: int, wake: int) -> None:
+    def __init__(
+        self, start: Start, reports: int, lifeline: int, wake: int, asked: bytes = b""
+    ) -> None:
         self.start = start
         self.folder = Path(start.folder)
         self.reports, self.lifeline, self.wake = reports, lifeline, wake
+        self.asked = asked  # signals that came before it began
         self.token = os.urandom(8).hex()
         self.record: attempts.Attempt
         self.intent: dict[str, Any] | None = None
@@ -216,10 +228,13 @@ class _Attempt:
         # that the forked child touches has to be copied.
         ready = _Ready(self.start, self.token)
         gate, opener = os.pipe()
+        # Blocked meanwhile: what reaches the child before it is a plain process must not be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
         self.child = os.fork()
         if self.child == 0:
             os.close(opener)
             _become_command(ready, gate)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
         os.close(gate)
         record = self._claim()
         if record is None:
@@ -280,8 +295,9 @@ class _Attempt:
         """Wait for the command, passing on requests to stop. Returns its wait status and usage."""
         watched = [self.wake, *([self.lifeline] if self.start.bound else [])]
         while True:
-            ready, _, _ = select.select(watched, [], [], self._patience())
-            asked = _heard(self.wake) if self.wake in ready else b""
+            ready, _, _ = select.select(watched, [], [], 0 if self.asked else self._patience())
+            asked = self.asked + (_heard(self.wake) if self.wake in ready else b"")
+            self.asked = b""
             pid, status, usage = os.wait4(self.child, os.WNOHANG)
             if pid:  # before any request is heard: what has ended was not stopped by us
                 return status, usage
@@ -458,6 +474,7 @@ def _become_command(ready: _Ready, gate: int) -> NoReturn:
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ,
                        signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):  # fmt: skip
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
         os.setsid()
         opened = os.read(gate, 1)
         # The supervisor may have died before we asked to die with it.
