@@ -343,3 +343,17 @@ def test_a_script_finds_its_attempt_in_the_environment(lab: Lab) -> None:
     assert (attempt, folder) == ("2", os.path.realpath(lab.base))
     assert token == read(lab.base / "run.2.json")["token"]
     assert argv == ["train.py", "--model_dir", BASE]
+
+
+def test_the_command_is_remembered_and_what_is_set_aside_is_named(lab: Lab) -> None:
+    """Without a command the latest attempt's runs again; its results are moved, and it is said."""
+    script = "import modeldir\nwith modeldir.start('experiments/base_model') as run:\n"
+    lab.write("again.py", script + "    run.log(0, accuracy=0.5)\n")
+    first = lab.runs(command="python again.py")
+    assert first.code == 0, first.err
+    assert lab.modeldir("run", BASE).code == 0
+    assert (lab.base / "attempts/1/metrics_eval_best_weights.json").exists()
+    done = subprocess.run(
+        [sys.executable, "again.py"], cwd=lab.path, capture_output=True, text=True, check=True
+    )
+    assert f"is now in {BASE}/attempts/2" in done.stderr

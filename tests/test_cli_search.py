@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Project:
 def said(text: str, project: Project) -> str:
     """A text that users read, without what differs from run to run."""
     text = text.replace(str(project.path), "PROJECT").replace(sys.executable, "PYTHON")
-    return re.sub(r"\b\d+\.\d s\b", "0.0 s", text)
+    return re.sub(r"\b\d+\.\ds\b", "0.0s", text)
 
 
 def points(project: Project) -> dict[int, dict[str, Any]]:
@@ -262,7 +262,7 @@ def test_a_failed_trial_runs_again_only_when_the_code_has_changed(
     """The same code would fail again; its mended version gets its chance, once."""
     project.write("fail.learning_rate_0.01", "")
     project.searches(*THREE)
-    assert project.searches().code == 0
+    assert project.searches().code == 1  # nothing ran, and one is still a failure
     assert len(project.started) == 3
     project.write("train.py", (project.path / "train.py").read_text() + "# mended\n")
     (project.path / "fail.learning_rate_0.01").unlink()
@@ -457,7 +457,7 @@ def test_a_pilot_that_fails_is_heard_as_a_failure(tmp_path: Path) -> None:
     )
     done = project.searches("learning_rate=0.1,0.01")
     assert done.code == 1
-    assert "  learning_rate_0.1 failed (error): ValueError: no data" in done.lines
+    assert "  2 trials failed (error): ValueError: no data" in done.lines
     assert "never read" not in done.out
     assert len(project.started) == 2
 
@@ -875,3 +875,49 @@ def test_the_current_folder_can_be_the_search(project: Project) -> None:
     done = project.modeldir("search", ".", *THREE, "--", "python", "train.py")
     assert done.code == 0, done.err
     assert project.trials(".") == dict.fromkeys(ALL, "completed")
+
+
+def test_trials_that_failed_by_the_command_run_again_when_it_is_mended(project: Project) -> None:
+    """Also when only an argument was wrong: what was typed is part of the cause."""
+    assert project.searches("learning_rate=0.1,0.01", command="python nothing.py").code == 2
+    project.write("other.py", "raise SystemExit('bad argument')")
+    assert project.searches("learning_rate=0.1,0.01", command="python other.py").code == 1
+    assert set(project.trials().values()) == {"failed"}
+    done = project.searches()
+    assert done.code == 0, done.out
+    assert set(project.trials().values()) == {"completed"}
+
+
+def test_a_search_whose_first_trials_fail_alike_stops(project: Project) -> None:
+    """Three say what nine would; the error is said once, and what to type."""
+    project.write("other.py", "raise SystemExit('bad argument')")
+    values = "learning_rate=" + ",".join(f"0.{n}" for n in range(1, 10))
+    done = project.searches(values, command="python other.py")
+    assert done.code == 1
+    assert list(project.trials().values()) == ["failed"] * 3
+    assert "3 of 3 failed the same way: no more are started" in done.lines
+    assert done.out.count("3 trials failed (error): bad argument") == 1
+    assert "next: modeldir log experiments/search/" in done.lines[-1]
+
+
+def test_text_among_numbers_is_a_typing_error(project: Project) -> None:
+    """The letter O for a zero would be in the plan for good."""
+    done = project.searches("learning_rate=0.1,O.01")
+    assert done.code == 2
+    assert '"O.01" is text, but params.json has the number' in done.err
+    assert not (project.path / "experiments/search/search.json").exists()
+
+
+def test_a_metric_that_no_trial_has_is_refused(project: Project) -> None:
+    """With the nearest that they have."""
+    project.searches(*THREE)
+    done = project.searches("--maximize", "accuracyy")
+    assert done.code == 2
+    assert "did you mean 'accuracy'?" in done.err
+
+
+def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
+    """It ran well, and nothing can be compared."""
+    done = Project(tmp_path, "print('hi')").searches("learning_rate=0.1,0.2")
+    assert done.code == 0
+    assert "note: no metrics were found" in done.out

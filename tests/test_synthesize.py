@@ -276,7 +276,7 @@ def test_nothing_is_ranked_by_test_metrics() -> None:
 
 
 def test_the_best_has_ended_well() -> None:
-    """Of a failed, a pruned and a NaN trial none is the best, whatever it scored."""
+    """Failed, pruned and NaN trials are never the best, and stand below, whatever they scored."""
     for name, status, accuracy in (
         ("a", "failed", 0.99),
         ("b", "pruned", 0.98),
@@ -287,7 +287,7 @@ def test_the_best_has_ended_well() -> None:
     ):
         record(make(Path("x") / name, accuracy=accuracy), status)
     results = synthesize("x")
-    assert names(results) == ["a", "b", "c", "e", "f", "d"]
+    assert names(results) == ["e", "f", "d", "a", "b", "c"]
     assert results.best == Path("x/e")
 
 

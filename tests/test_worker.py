@@ -473,7 +473,7 @@ def test_a_search_log_tells_what_happened_and_when(
     lines = (project.search / "search.log").read_text().splitlines()
     assert all(line[:4].isdigit() and line[10] == "T" for line in lines)
     words = [line.partition(" ")[2] for line in lines]
-    assert words[0].endswith(": 1 slots")
+    assert words[0].endswith(", -j 1")
     assert [word.partition("  0.")[0].rstrip() for word in words[1:]] == snapshot
 
 

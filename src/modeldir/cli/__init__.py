@@ -10,7 +10,6 @@ little as it can.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 
 from modeldir import __version__
@@ -56,10 +55,10 @@ def main(words: list[str]) -> int:
     if words[:1] == ["help"] and words[1:2] and words[1] in _commands():
         words = [words[1], "--help"]
     if not words or words[0] in {"-h", "--help", "help"}:
-        with contextlib.suppress(BrokenPipeError):
+        try:
             print(overview(), flush=True)
-            return 0
-        sys.stdout = None  # `| head` has read enough; the interpreter would complain as it leaves
+        except BrokenPipeError:  # `| head` has read enough
+            sys.stdout = None  # or the interpreter complains as it leaves
         return 0
     if words[0] in {"-V", "--version"}:
         print(f"modeldir {__version__}")
