@@ -16,7 +16,7 @@ import os
 import socket
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 LINUX = sys.platform.startswith("linux")
@@ -34,7 +34,7 @@ class Process:
     started: int
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))
 
 
 def process(pid: int | None = None) -> Process | None:

@@ -113,7 +113,7 @@ class Search:
         self._sampler = samplers.make(self.plan.sampler, self.plan.space, self.plan.seed)
         self.trials = Trials(self.path, tuple(self.plan.space.domains))
         self._told: set[int] = set()  # trials of this base and in this space
-        self._code: tuple[float, str | None] | None = None
+        self._code: tuple[float, tuple[str | None, str | None]] | None = None
         self._numbered = False
         self._asked: set[int] | None = None
 
@@ -162,6 +162,7 @@ class Search:
         before = self.plan.written
         if typed or "cwd" not in before or before.get("command") != command:
             self._amend({"command": command, "cwd": os.path.relpath(_here(), self.path)})
+            self._code = None  # another command, perhaps another folder
         plan.check_command(command, self._example(), self.working_folder())
         now = self.plan.written
         news = [
@@ -366,15 +367,20 @@ class Search:
             "read": self.plan.read,
         }
 
-    def program(self) -> str | None:
-        """What the plan's command starts, found on PATH as it is now."""
-        return plan.program_of(self.plan.command) if self.plan.command else None
-
     def code(self) -> str | None:
         """The hash of the project's code, read again at most once a second."""
+        return self._looked_up()[0]
+
+    def program(self) -> str | None:
+        """What the plan's command starts, found on PATH; looked for at most once a second."""
+        return self._looked_up()[1]
+
+    def _looked_up(self) -> tuple[str | None, str | None]:
         now = time.monotonic()
         if self._code is None or now - self._code[0] > 1.0:
-            self._code = (now, provenance.code_hash(self.working_folder()))
+            command = self.plan.command
+            program = plan.program_of(command) if command else None
+            self._code = (now, (provenance.code_hash(self.working_folder()), program))
         return self._code[1]
 
     def _new(self) -> Turn | None:

@@ -30,7 +30,7 @@ import struct
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -79,7 +79,7 @@ class Start:
     grace: float = 10.0
 
     def to_json(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(vars(self)).encode()  # all its values are JSON's already
 
     @classmethod
     def from_json(cls, data: bytes) -> Start:
@@ -454,10 +454,9 @@ class _Ready:
         told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
         self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **told, **start.variables}
         self.words = start.command
-        self.program = self.words[0]
+        self.program: str | None = self.words[0]
         if not os.path.dirname(self.program):
-            path = self.environment.get("PATH", os.defpath)
-            self.program = shutil.which(self.program, path=path) or self.program
+            self.program = shutil.which(self.program, path=self.environment.get("PATH", os.defpath))
         self.cwd = start.cwd
         self.console = _console(start)
         self.supervisor = os.getpid()
@@ -485,6 +484,10 @@ def _become_command(ready: _Ready, gate: int) -> NoReturn:
         os.dup2(console, 1)
         os.dup2(console, 2)
         os.chdir(ready.cwd)
+        if (
+            ready.program is None
+        ):  # not on the PATH; a file of that name that lies here is not meant
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         os.execve(ready.program, ready.words, ready.environment)  # noqa: S606 - no shell is meant
     except BaseException as error:  # noqa: BLE001 - in the forked child nothing may unwind further
         words = f"modeldir: cannot start {ready.words[0]!r}: {error}\n"

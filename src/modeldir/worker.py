@@ -90,6 +90,9 @@ class Worker:
         self._problem: str | None = None
         self._exhausted = False
         self._failing = False
+        self._ahead: Turn | None = None
+        me = processes.process()
+        self._me = me.to_json() if me else None
         self._log: int | None = None
 
     def run(
@@ -130,15 +133,29 @@ class Worker:
 
     def _fill(self, spawner: Spawner) -> None:
         while self._may_start():
-            try:
-                turn = self.search.next_trial(self._busy())
-            except ModeldirError as error:  # the plan or the base was changed while we worked
-                self._stop_for(error)
-                return
+            turn = self._next()
             if turn is None:
-                self._exhausted = True
                 return
             self._start(spawner, turn)
+
+    def _next(self) -> Turn | None:
+        """Whose turn it is; None when there is nothing left to start, or something is wrong."""
+        turn, self._ahead = self._ahead, None
+        if turn is not None:
+            return turn
+        try:
+            turn = self.search.next_trial(self._busy())
+        except ModeldirError as error:  # the plan or the base was changed while we worked
+            self._stop_for(error)
+            return None
+        self._exhausted = turn is None
+        return turn
+
+    def _prepare_ahead(self) -> None:
+        """Make the next trial while the others run, so that no slot waits for it."""
+        idle = self._interrupts or self._problem or self._exhausted or self._failing
+        if self._ahead is None and not idle and not self._unproven and len(self._starts) > 1:
+            self._ahead = self._next()
 
     def _may_start(self) -> bool:
         if self._interrupts or self._problem or self._exhausted or self._failing:
@@ -182,7 +199,6 @@ class Worker:
         command = self.search.command_for(turn.record)
         resumes, extra = self._how_to_resume(folder, last)
         here = self.search.working_folder()
-        me = processes.process()
         metric = self.search.plan.metric
         variables = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
         if self.jobs > 1 and "OMP_WAIT_POLICY" not in os.environ:
@@ -197,7 +213,7 @@ class Worker:
             resumes=resumes,
             variables=variables,
             facts={
-                "worker": me.to_json() if me else None,
+                "worker": self._me,
                 **self.search.setting(),
                 "commit": provenance.git_commit(here),
                 "modeldir": __version__,
@@ -241,6 +257,7 @@ class Worker:
 
     def _wait(self, spawner: Spawner, wake: int) -> None:
         """Sleep until something happens, then deal with all that did."""
+        self._prepare_ahead()
         found = {r.descriptor: r for r in self._running.values() if r.descriptor is not None}
         ready, _, _ = select.select([spawner.reports, wake, *found], [], [], self._patience())
         if wake in ready:
