@@ -90,7 +90,6 @@ class Worker:
         self._problem: str | None = None
         self._exhausted = False
         self._failing = False
-        self._ahead: Turn | None = None
         me = processes.process()
         self._me = me.to_json() if me else None
         self._log: int | None = None
@@ -140,9 +139,6 @@ class Worker:
 
     def _next(self) -> Turn | None:
         """Whose turn it is; None when there is nothing left to start, or something is wrong."""
-        turn, self._ahead = self._ahead, None
-        if turn is not None:
-            return turn
         try:
             turn = self.search.next_trial(self._busy())
         except ModeldirError as error:  # the plan or the base was changed while we worked
@@ -150,12 +146,6 @@ class Worker:
             return None
         self._exhausted = turn is None
         return turn
-
-    def _prepare_ahead(self) -> None:
-        """Make the next trial while the others run, so that no slot waits for it."""
-        idle = self._interrupts or self._problem or self._exhausted or self._failing
-        if self._ahead is None and not idle and not self._unproven and len(self._starts) > 1:
-            self._ahead = self._next()
 
     def _may_start(self) -> bool:
         if self._interrupts or self._problem or self._exhausted or self._failing:
@@ -257,7 +247,6 @@ class Worker:
 
     def _wait(self, spawner: Spawner, wake: int) -> None:
         """Sleep until something happens, then deal with all that did."""
-        self._prepare_ahead()
         found = {r.descriptor: r for r in self._running.values() if r.descriptor is not None}
         ready, _, _ = select.select([spawner.reports, wake, *found], [], [], self._patience())
         if wake in ready:
