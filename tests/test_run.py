@@ -89,6 +89,12 @@ def train(folder: Path, code: str, **settings: Any) -> int:
     return process.returncode
 
 
+def states(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Each entry of a folder with what changes when it is written; reading changes nothing."""
+    found = {entry.name: entry.stat() for entry in os.scandir(folder)}
+    return {name: (s.st_ino, s.st_size, s.st_mtime_ns) for name, s in found.items()}
+
+
 def best(folder: Path) -> dict[str, Any]:
     return files.read_object(folder / metrics.EVAL_BEST)
 
@@ -248,10 +254,10 @@ def test_a_second_start_in_a_live_folder_is_refused(folder: Path) -> None:
     process = script(folder, "with modeldir.start(folder):\n    print(1, flush=True); input()")
     assert process.stdout
     process.stdout.readline()
-    before = {entry.name: entry.stat() for entry in os.scandir(folder)}
+    before = states(folder)
     with pytest.raises(FolderBusy, match=f"process {process.pid} "):
         modeldir.start(folder)
-    assert {entry.name: entry.stat() for entry in os.scandir(folder)} == before
+    assert states(folder) == before
     process.communicate("\n")
     assert read(folder / "run.json")["status"] == "completed"
     with modeldir.start(folder) as run:
@@ -647,7 +653,7 @@ def test_other_ranks_read_and_write_nothing(
     with modeldir.start(folder) as run:
         run.log(1, accuracy=0.5)
         run.save_checkpoint({"epoch": 1})
-    before = {entry.name: entry.stat() for entry in os.scandir(folder)}
+    before = states(folder)
     monkeypatch.setenv(rank, "3")
     monkeypatch.setenv(size, "8")
     with modeldir.start(folder, resume=True) as run:
@@ -655,7 +661,7 @@ def test_other_ranks_read_and_write_nothing(
         assert run.restore() == {"epoch": 1}
         assert run.log(1, accuracy=0.9) is False
         assert run.save_checkpoint({"epoch": 2}, is_best=True) is None
-    assert {entry.name: entry.stat() for entry in os.scandir(folder)} == before
+    assert states(folder) == before
 
 
 def test_other_ranks_do_not_refuse_a_folder_that_their_first_holds(

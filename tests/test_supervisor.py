@@ -93,11 +93,11 @@ def python(folder: Path, code: str, **more: Any) -> Start:
     return start_of(folder, sys.executable, "-c", textwrap.dedent(code), **more)
 
 
-def reports(spawner: Spawner, pid: int, last: str = "free") -> list[str]:
-    """What is heard of a supervisor, up to its last word."""
+def reports(spawner: Spawner, pid: int, *last: str) -> list[str]:
+    """What is heard of a supervisor, up to a last word: by default that it is free, or gone."""
     heard: list[str] = []
     deadline = time.monotonic() + LIMIT
-    while last not in heard:
+    while set(last or ("free", "gone")).isdisjoint(heard):
         assert time.monotonic() < deadline, f"only {heard} was heard"
         select.select([spawner.reports], [], [], 1.0)
         heard += [report.what for report in spawner.read() if report.pid == pid]
@@ -113,6 +113,12 @@ def run(spawner: Spawner, start: Start) -> dict[str, Any]:
 def ended(spawner: Spawner, pid: int, folder: Path, number: int = 1) -> dict[str, Any]:
     reports(spawner, pid)
     return dict(attempts.read(folder, number).record)
+
+
+def states(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """Each entry of a folder with what changes when it is written; reading changes nothing."""
+    found = {entry.name: entry.stat() for entry in os.scandir(folder)}
+    return {name: (s.st_ino, s.st_size, s.st_mtime_ns) for name, s in found.items()}
 
 
 def printed(folder: Path) -> str:
@@ -269,6 +275,18 @@ def test_a_command_that_cannot_be_started_is_a_failure(
     assert record["last_line"].startswith(f"modeldir: cannot start {command!r}: [Errno")
 
 
+def test_a_file_that_lies_there_is_no_command(spawner: Spawner, folder: Path) -> None:
+    """A bare name is looked for on the PATH alone, as a shell does."""
+    script = folder.parent / "train.sh"
+    script.write_text("#!/bin/sh\necho started\n")
+    script.chmod(0o755)
+    assert run(spawner, start_of(folder, "train.sh"))["exit_code"] == 127
+    assert run(spawner, start_of(folder, "./train.sh", number=2))["exit_code"] == 0
+    variables = {"PATH": f"{script.parent}{os.pathsep}{os.environ['PATH']}"}
+    found = start_of(folder, "train.sh", number=3, variables=variables)
+    assert run(spawner, found)["exit_code"] == 0
+
+
 def test_a_working_folder_that_is_gone_is_a_failure(spawner: Spawner, folder: Path) -> None:
     """It is told like any failure: where the script's words would be."""
     record = run(spawner, shell(folder, "echo never", cwd=str(folder / "gone")))
@@ -280,7 +298,7 @@ def test_a_working_folder_that_is_gone_is_a_failure(spawner: Spawner, folder: Pa
 def test_a_folder_that_is_gone_gets_no_attempt(spawner: Spawner, tmp_path: Path) -> None:
     """Nothing is run, and no folder is made for it."""
     start = shell(tmp_path / "gone", f"touch {tmp_path}/ran")
-    heard = reports(spawner, spawner.start(start), last="gone")
+    heard = reports(spawner, spawner.start(start))
     assert heard == ["gone"]  # it could record nothing: it does not stay
     assert os.listdir(tmp_path) == []
 
@@ -292,7 +310,7 @@ def test_a_folder_that_is_removed_meanwhile_ends_without_a_trace(
     pid = spawner.start(shell(folder, f"echo ready; while [ -e {folder} ]; do sleep 0.01; done"))
     wait_for(folder, "ready")
     shutil.rmtree(folder)
-    assert reports(spawner, pid, last="gone")[-1] == "gone"
+    assert reports(spawner, pid)[-1] == "gone"
     assert not folder.exists()
 
 
@@ -374,24 +392,36 @@ def test_the_third_time_it_is_killed_at_once(spawner: Spawner, folder: Path) -> 
     assert record["reason"] == "asked to stop"
 
 
-def test_a_stop_that_comes_too_early_is_not_lost(spawner: Spawner, folder: Path) -> None:
-    """Sent the moment that the supervisor is there, before it listens or its command lives."""
+def test_a_stop_that_comes_too_early_is_not_lost(folder: Path) -> None:
+    """Sent the moment that a supervisor is there, before it listens or its command lives."""
+    for number in range(1, 9):
+        with Spawner() as spawner:
+            pid = spawner.start(shell(folder, "exec sleep 60", number=number, grace=20.0))
+            os.kill(pid, signal.SIGTERM)
+            record = ended(spawner, pid, folder, number)
+        assert (record["status"], record["duration"] < 10) == ("interrupted", True)
+
+
+def test_a_stop_between_two_attempts_runs_nothing(spawner: Spawner, folder: Path) -> None:
+    """A supervisor that is about to take its next attempt either records it as interrupted or
+    leaves without it: then nothing of it was begun.
+    """
     for number in range(1, 16):
         pid = spawner.start(shell(folder, "exec sleep 60", number=number, grace=20.0))
         os.kill(pid, signal.SIGTERM)
-        record = ended(spawner, pid, folder, number)
-        assert (record["status"], record["duration"] < 10) == ("interrupted", True)
+        if "started" in reports(spawner, pid):
+            assert attempts.read(folder, number).end == "interrupted"
+        else:
+            assert number not in attempts.numbers(os.listdir(folder))
 
 
 def test_what_ended_by_itself_was_not_stopped(spawner: Spawner, folder: Path) -> None:
     """A stop that arrives when the command is already done must not cost its completion."""
-    pid = spawner.start(shell(folder, "echo ready; read line < fifo"))
     os.mkfifo(folder.parent / "fifo")
-    reports(spawner, pid, "started")
+    pid = spawner.start(shell(folder, "echo ready; read line < fifo"))
+    wait_for(folder, "ready")
     command = read(folder / "run.json")["process"]["pid"]
-    with contextlib.suppress(FileNotFoundError):
-        wait_for(folder, "ready")
-    os.kill(pid, signal.SIGSTOP)  # it sees the end of the command and the request at once
+    os.kill(pid, signal.SIGSTOP)  # it will see the end of the command and the request at once
     (folder.parent / "fifo").write_text("go on\n")
     wait_until(lambda: processes.process(command) is None, "the command's end")
     os.kill(pid, signal.SIGTERM)
@@ -546,10 +576,10 @@ def test_of_many_starts_of_an_attempt_one_runs(folder: Path) -> None:
 def test_a_start_that_is_said_again_touches_nothing(spawner: Spawner, folder: Path) -> None:
     """An attempt that is over, and one that runs: the late one leaves at once."""
     run(spawner, shell(folder, "echo once"))
-    before = {entry.name: entry.stat() for entry in os.scandir(folder)}
+    before = states(folder)
     heard = reports(spawner, spawner.start(shell(folder, f"touch {folder}/again")))
     assert heard == ["taken", "free"]
-    assert {entry.name: entry.stat() for entry in os.scandir(folder)} == before
+    assert states(folder) == before
 
 
 def test_a_new_attempt_sets_aside_what_the_last_one_left(spawner: Spawner, folder: Path) -> None:
@@ -591,6 +621,83 @@ def test_another_script_leaves_the_training_alone(spawner: Spawner, folder: Path
     assert printed(folder) == "trained\n"
     assert (folder / "run.json").read_bytes() == before
     assert experiment.status(folder).attempt == 1
+
+
+# -- One supervisor, one attempt after another -----------------------------------------------------
+
+
+@pytest.fixture
+def alone() -> Iterator[Spawner]:
+    """A spawner without any supervisor yet."""
+    with Spawner() as found:
+        yield found
+
+
+def test_attempts_of_one_supervisor_do_not_mix(alone: Spawner, tmp_path: Path) -> None:
+    """Each has its own folder, token, output, variables and end; nothing piles up."""
+    pids, descriptors = set(), set()
+    for index in range(6):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        code = f'echo "$MODELDIR_RUN $MINE"; exit {index}'
+        variables = {"MINE": str(index)} if index % 2 else {}
+        pid = alone.start(shell(folder, code, variables=variables))
+        record = ended(alone, pid, folder)
+        assert printed(folder) == f"{record['token']}:{folder} {variables.get('MINE', '')}\n"
+        assert (record["exit_code"], record["supervisor"]["pid"]) == (index, pid)
+        assert sorted(os.listdir(folder)) == ["console.log", "run.json"]
+        pids.add(pid)
+        descriptors.add(len(os.listdir(f"/proc/{pid}/fd")))
+    assert (len(pids), len(descriptors)) == (1, 1)
+
+
+def test_why_one_was_stopped_says_nothing_of_the_next(alone: Spawner, folder: Path) -> None:
+    """Neither the intent nor the coming KILL goes over to the next attempt."""
+    pid = alone.start(shell(folder, "echo ready; exec sleep 60", grace=0.3))
+    wait_for(folder, "ready")
+    os.kill(pid, signal.SIGTERM)
+    assert ended(alone, pid, folder)["status"] == "interrupted"
+    record = run(alone, shell(folder, "sleep 0.5", number=2))
+    assert (record["supervisor"]["pid"], record["intent"]) == (pid, None)
+    assert record["status"] == "completed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_supervisor_that_is_free_may_go(
+    alone: Spawner, folder: Path, number: signal.Signals
+) -> None:
+    """Asked to or killed: the next start gets another, though the worker has not heard of it."""
+    for attempt in (1, 3):
+        pid = run(alone, shell(folder, "true", number=attempt))["supervisor"]["pid"]
+        os.kill(pid, number)
+        wait_until(lambda: processes.process(pid) is None, "its end")  # noqa: B023 - called at once
+        if attempt == 1:
+            assert reports(alone, pid) == ["gone"]
+        after = run(alone, shell(folder, "true", number=attempt + 1))
+        assert (after["status"], after["supervisor"]["pid"] != pid) == ("completed", True)
+
+
+def test_a_supervisor_that_met_an_error_takes_no_other(alone: Spawner, folder: Path) -> None:
+    """While it lives its attempt does: one that could not record an end must leave."""
+    pid = alone.start(shell(folder, f"rm -r {folder}"))
+    assert reports(alone, pid) == ["started", "gone"]
+    folder.mkdir()
+    record = run(alone, shell(folder, "true"))
+    assert (record["status"], record["supervisor"]["pid"] != pid) == ("completed", True)
+
+
+def test_the_second_command_dies_with_its_supervisor_too(folder: Path) -> None:
+    """Not only the first that it runs."""
+    with Spawner() as spawner:
+        first = run(spawner, shell(folder, "true"))
+        pid = spawner.start(shell(folder, "echo ready; exec sleep 60", number=2))
+        assert pid == first["supervisor"]["pid"]
+        wait_for(folder, "ready")
+        command = read(folder / "run.2.json")["process"]["pid"]
+        kill(pid)
+        wait_until(lambda: processes.process(command) is None, "the command's death")
+        assert reports(spawner, pid, "gone")
+    assert experiment.status(folder).state == "interrupted"
 
 
 # -- The metric that is needed ---------------------------------------------------------------------
@@ -686,11 +793,28 @@ def test_many_attempts_run_at_once(spawner: Spawner, tmp_path: Path) -> None:
 
 def test_nothing_is_left_when_a_spawner_is_closed(folder: Path) -> None:
     """No process, no zombie, no open descriptor."""
-    before = (sorted(os.listdir("/proc/self/fd")), processes.descendants(os.getpid()))
-    with Spawner() as spawner:
-        run(spawner, shell(folder, "true"))
-        assert len(processes.descendants(os.getpid())) == len(before[1]) + 2  # and one that is free
-    assert (sorted(os.listdir("/proc/self/fd")), processes.descendants(os.getpid())) == before
+    code = f"""
+        import os
+        from modeldir import processes
+        from modeldir.spawner import Spawner
+        from modeldir.supervisor import Start
+
+        def held():
+            return os.listdir("/proc/self/fd"), processes.descendants(os.getpid())
+
+        before = held()
+        for number in range(20):
+            with Spawner() as spawner:
+                if number % 2:
+                    start = Start.from_json({shell(folder, "true").to_json()!r})
+                    pid = spawner.start(start)
+                    while not [r for r in spawner.read() if r.what == "free"]:
+                        pass
+                    assert pid in held()[1]
+            assert held() == before, held()
+        print("clean")
+    """
+    assert output(code) == "clean\n"
 
 
 def test_a_worker_that_closes_its_spawner_leaves_its_trials_running(folder: Path) -> None:
