@@ -229,9 +229,14 @@ def test_a_commands_descriptors_are_nowhere_and_the_console_itself(
 
 
 def test_a_command_has_the_signals_of_a_new_process(spawner: Spawner, folder: Path) -> None:
-    """Nothing blocked, nothing ignored: what a shell would have started."""
+    """Nothing blocked, and of the 31 classic signals none ignored: as a shell would start it.
+
+    A signal above them may be ignored since long before us, by whoever started the tests.
+    """
     run(spawner, shell(folder, "grep -E 'Sig(Blk|Ign)' /proc/self/status"))
-    assert printed(folder).split() == ["SigBlk:", "0" * 16, "SigIgn:", "0" * 16]
+    _, blocked, _, ignored = printed(folder).split()
+    assert int(blocked, 16) == 0
+    assert int(ignored, 16) & 0x7FFFFFFF == 0
 
 
 def test_a_words_bytes_reach_the_command(spawner: Spawner, folder: Path) -> None:
