@@ -67,6 +67,7 @@ class Spawner:
         self._socket = ours
         self._pending = b""
         self._free: set[int] = set()
+        self.is_over = False
 
     def start(self, start: Start) -> int:
         """Have a supervisor run an attempt, one that is free or a new one; returns its pid.
@@ -90,6 +91,7 @@ class Spawner:
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self.reports, 65536):
                 self._pending += piece
+            self.is_over = True  # somebody killed the spawner, and its supervisors have gone too
         *lines, self._pending = self._pending.split(b"\n")
         reports = [_report(line) for line in lines]
         for report in reports:

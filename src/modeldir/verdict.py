@@ -159,7 +159,8 @@ def _keep_printed(evidence: Evidence, read: str) -> bool:
     for line in output.decode("utf-8", "replace").splitlines():
         found.update(metrics.parse_line(pattern, line))
     if found:
-        metrics.save_metrics(found, evidence.folder / metrics.EVAL_LAST)
+        with contextlib.suppress(MetricsError):  # a full disk: then it is a metric that is missing
+            metrics.save_metrics(found, evidence.folder / metrics.EVAL_LAST)
     return bool(found)
 
 

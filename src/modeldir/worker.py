@@ -248,13 +248,16 @@ class Worker:
     def _wait(self, spawner: Spawner, wake: int) -> None:
         """Sleep until something happens, then deal with all that did."""
         found = {r.descriptor: r for r in self._running.values() if r.descriptor is not None}
-        ready, _, _ = select.select([spawner.reports, wake, *found], [], [], self._patience())
+        heard = [] if spawner.is_over else [spawner.reports]
+        ready, _, _ = select.select([*heard, wake, *found], [], [], self._patience())
         if wake in ready:
             for number in os.read(wake, 512):
                 self._interrupted(number)
         if spawner.reports in ready:
             for report in spawner.read():
                 self._heard(report.what, report.pid)
+            for running in [r for r in self._running.values() if r.ours and spawner.is_over]:
+                self._gone(running)
         for descriptor in ready:
             if descriptor in found:
                 self._gone(found[descriptor])
