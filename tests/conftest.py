@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+
 from hypothesis import HealthCheck, settings
 
 # The machines that run this are shared: how long an example takes says nothing about the code.
-settings.register_profile("modeldir", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# What lands is decided by the same examples each time; new ones are looked for at the desk.
+settings.register_profile(
+    "modeldir",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
 settings.load_profile("modeldir")
+
+# Started with `&` or nohup the tests ignore Ctrl-C, and so would every script that they start.
+with contextlib.suppress(ValueError):  # not the main thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)

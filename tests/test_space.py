@@ -405,3 +405,8 @@ def test_long_names_do_not_fit() -> None:
     assert names_fit(Space({"x": Choice(("a" * 118,))}))
     assert not names_fit(Space({"x": Choice(("a" * 119,))}))
     assert not names_fit(Space({"x": Choice(("語" * 40,))}))
+
+
+def test_a_range_below_the_smallest_normal_number_has_a_length() -> None:
+    """Its largest power of ten lies below that of zero's stand-in."""
+    assert Uniform(0.0, 2.2250738585e-313).longest() >= len("2.2250738585e-313")

@@ -566,7 +566,8 @@ def _is_safe(char: str) -> bool:
 def _longest_float(low: float, high: float) -> int:
     """Bytes of the longest float of 6 digits in a range, and of its bounds, which may have more."""
     smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
-    powers = range(_power(smallest), _power(max(abs(low), abs(high))) + 1)
+    largest = _power(max(abs(low), abs(high)))
+    powers = range(min(_power(smallest), largest), largest + 1)  # 0 and all below 1e-308: no power
     longest = max(len(repr(float(f"1.23457e{power}"))) for power in powers)
     return max(longest + (low < 0), len(repr(low)), len(repr(high)))
 
