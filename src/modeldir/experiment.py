@@ -15,7 +15,7 @@ from typing import Any
 
 from modeldir import attempts, files, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
-from modeldir.errors import FolderError, MetricsError
+from modeldir.errors import FolderError, MetricsError, did_you_mean
 
 PARAMS_NAMES = ("params.json", "params.yaml", "params.yml", "params.toml")
 
@@ -69,7 +69,7 @@ class Experiment:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
-            raise FolderError(f"{self.path}: no such folder")
+            raise FolderError(no_folder(self.path))
         if params_file(self.path) is None:
             raise FolderError(
                 f"{self.path} is no experiment: it holds no params.json.\n"
@@ -99,6 +99,19 @@ class Experiment:
     def origin(self) -> dict[str, Any]:
         """What it was derived from: `from`, `changes`, `message`; empty for a first one."""
         return files.read_object(self.path / "origin.json")
+
+
+def no_folder(path: str | os.PathLike[str]) -> str:
+    """What to say of a path where a folder should be and is none: with the nearest name there."""
+    if os.path.lexists(path):
+        return f"{path} is no folder"
+    above, name = os.path.split(os.path.normpath(path))
+    try:
+        beside = [entry.name for entry in os.scandir(above or ".") if entry.is_dir()]
+    except OSError:
+        beside = []
+    hint = did_you_mean(name, beside)
+    return f"{path}: no such folder" + (f"\n  {hint}" if hint else "")
 
 
 def params_file(folder: str | os.PathLike[str]) -> Path | None:

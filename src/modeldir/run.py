@@ -21,7 +21,7 @@ from typing import Any
 from modeldir import attempts, failures, files, metrics, params, processes, provenance
 from modeldir.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
-from modeldir.experiment import params_file
+from modeldir.experiment import no_folder, params_file
 from modeldir.logs import Log, set_logger
 
 METRIC_VARIABLE = "MODELDIR_METRIC"
@@ -334,7 +334,7 @@ def _rank() -> int:
 
 def _no_params(model_dir: Path) -> str:
     if not model_dir.is_dir():
-        return f"{model_dir}: no such folder (it should hold params.json)"
+        return no_folder(model_dir)
     return (
         f"{model_dir} holds no params.json\n"
         f"  to make one: modeldir new {model_dir} --from OTHER_EXPERIMENT"

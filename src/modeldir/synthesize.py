@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, experiment, files, metrics, params
-from modeldir.errors import FolderError, ModeldirError, ParamsError, did_you_mean
+from modeldir.errors import FolderError, ModeldirError, ParamsError
 from modeldir.table import Column, Kind, Table, select, sort, to_csv, to_markdown, to_text, varying
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def read_tree(folder: str | os.PathLike[str]) -> Tree:
     """
     top = os.fspath(folder)
     if not os.path.isdir(top):
-        raise FolderError(_no_folder(top))
+        raise FolderError(experiment.no_folder(top))
     warnings: list[str] = []
     found: list[Found] = []
     planned: dict[tuple[str, metrics.Direction], None] = {}
@@ -135,15 +135,6 @@ def read_experiment(
             warnings.append(_one_line(error))
         break
     return Found(folder, name, hyperparameters, scores, experiment.status(folder, names))
-
-
-def _no_folder(path: str) -> str:
-    if os.path.lexists(path):
-        return f"{path} is no folder"
-    above, name = os.path.split(os.path.normpath(path))
-    beside = [each.name for each in os.scandir(above or ".")] if os.path.isdir(above or ".") else []
-    hint = did_you_mean(name, beside)
-    return f"{path}: no such folder" + (f"\n  {hint}" if hint else "")
 
 
 def _name(path: str, top: str) -> str:

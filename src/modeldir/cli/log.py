@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from modeldir import files
+from modeldir import experiment, files
 from modeldir.errors import FolderError
 
 HELP = "What an experiment printed and logged: its train.log, else its console.log."
@@ -73,7 +73,7 @@ def _changed(path: Path) -> float:
 
 def _wanted(folder: Path, *, raw: bool) -> Path:
     if not folder.is_dir():
-        raise FolderError(f"{folder}: no such folder")
+        raise FolderError(experiment.no_folder(folder))
     path = folder / "console.log" if raw else log_of(folder)
     if path is None or not path.is_file():
         what = "console.log: modeldir did not run it" if raw and log_of(folder) else "log yet"

@@ -58,7 +58,7 @@ def shown(folder: Path) -> str:
 
 def _files_in(folder: Path) -> list[str]:
     if not folder.is_dir():
-        raise FolderError(f"{folder}: {'is no folder' if folder.exists() else 'no such folder'}")
+        raise FolderError(experiment.no_folder(folder))
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
 
 
