@@ -3,7 +3,7 @@
 It knows how to fork. A worker makes it first thing, before any thread, lock or heavy import, since
 a child forked from a threaded process can hang for ever on a lock that nobody holds any more
 (forked from a threaded parent, 200 of 200 children hung). It refuses to know what runs: it passes a
-`Start` on to a new supervisor and tells its pid.
+`Start` on to a supervisor, one that is free or a new one, and tells its pid.
 
 When the worker is gone the supervisors go on without it, and the spawner leaves with the last.
 """

@@ -1,8 +1,9 @@
-"""One attempt's keeper: starts the command, keeps its output, records how it ended.
+"""An attempt's keeper: starts the command, keeps its output, records how it ended.
 
-It knows one folder and one command. It outlives the worker that asked for it, so it refuses to
-depend on it: output goes by descriptor to `console.log`, the end goes to the run file, and a
-vanished worker changes nothing (unless the start is `bound` to it, as inside a cluster's job).
+It knows one folder and one command at a time; when that has ended, its worker may give it another.
+It outlives the worker that asked for it, so it refuses to depend on it: output goes by descriptor to
+`console.log`, the end goes to the run file, and a vanished worker changes nothing (unless the start
+is `bound` to it, as inside a cluster's job).
 
 The order of events in `supervise` is what makes it safe to kill anything at any moment:
 
@@ -92,7 +93,7 @@ class Start:
 def rehearse() -> None:
     """Do once what every supervisor does, before any is forked: imports, caches, loaded libraries.
 
-    Without it each fork does it again, and copies the pages it touches: 6 ms a trial instead of 2.
+    Without it each fork does it again, and copies the pages that it touches.
     """
     processes.prepare()
     processes.process()

@@ -9,7 +9,6 @@ import select
 import shlex
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -188,14 +187,12 @@ class _Console:
         if not (self._show and self._begun):
             return
         try:
-            with open(self._path, "rb") as file:
+            with contextlib.suppress(FileNotFoundError), open(self._path, "rb") as file:
                 file.seek(self._offset)
                 while piece := file.read(1 << 16):
                     self._offset += len(piece)
                     sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
-        except FileNotFoundError:
-            time.sleep(0)
         except BrokenPipeError:  # `| head`: the training goes on, nobody looks any more
             self._show = False
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it lives as long as the process
