@@ -1,9 +1,9 @@
 """An attempt's keeper: starts the command, keeps its output, records how it ended.
 
-It knows one folder and one command at a time; when that has ended, its worker may give it another.
-It outlives the worker that asked for it, so it refuses to depend on it: output goes by descriptor to
-`console.log`, the end goes to the run file, and a vanished worker changes nothing (unless the start
-is `bound` to it, as inside a cluster's job).
+It knows one folder and one command at a time; when that has ended, its worker may give it
+another. It outlives the worker that asked for it, so it refuses to depend on it: output goes by
+descriptor to `console.log`, the end goes to the run file, and a vanished worker changes nothing
+(unless the start is `bound` to it, as inside a cluster's job).
 
 The order of events in `supervise` is what makes it safe to kill anything at any moment:
 
