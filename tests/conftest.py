@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The machines that run this are shared: how long an example takes says nothing about the code.
@@ -21,3 +24,12 @@ settings.load_profile("modeldir")
 # Started with `&` or nohup the tests ignore Ctrl-C, and so would every script that they start.
 with contextlib.suppress(ValueError):  # not the main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_log_is_left_open() -> Iterator[None]:
+    """No test leaves a log, a level or a handler to the next one."""
+    yield
+    logs = sys.modules.get("modeldir.logs")
+    if logs is not None and logs.Log.current is not None:
+        logs.Log.current.close()

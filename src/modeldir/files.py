@@ -270,13 +270,27 @@ def open_append(path: str | os.PathLike[str]) -> int:
 
 def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The JSON objects of a file of lines. Torn or foreign lines are passed over."""
+    return _objects(read_bytes(path) or b"")
+
+
+def _objects(data: bytes) -> list[dict[str, Any]]:
     objects = []
-    for line in (read_bytes(path) or b"").splitlines():
+    for line in data.splitlines():
         with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(line)
             if isinstance(value, dict):
                 objects.append(value)
     return objects
+
+
+def lines_from(path: str | os.PathLike[str], offset: int) -> tuple[list[dict[str, Any]], int]:
+    """The JSON objects of the whole lines behind an offset, and the offset behind these lines."""
+    data = b""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        file.seek(offset)
+        data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    return _objects(whole), offset + len(whole)
 
 
 def tail(path: str | os.PathLike[str], size: int = 65536) -> bytes:

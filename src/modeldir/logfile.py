@@ -1,48 +1,92 @@
 """The file of a log: whole lines with their time, whatever happens to the disk.
 
-It knows one file that stays open. It refuses to know where lines come from.
+It knows one open file and how a line in it looks. It refuses to know where lines come from, and how
+the file is found and opened (`logs`): this module and those it imports are all that the small
+process beside a training has to load.
+
+    # modeldir-log v1 2026-11-23T20:47:01.123+00:00 pid=812 host=h argv=["train.py"] cwd=/x rank=0
+    2026-11-23 20:47:01,124 a line
+    2026-11-23 20:47:02,001~ 57%|#####7    | a progress bar, as it stood then
+    # end 2026-11-23T20:47:02.002+00:00 pid=812 clean
+
+Between the time and the text stands one character: a space; `+` where a very long line goes on; `~`
+before a progress bar or an unfinished line as it stood at that time; `|` before a last line that
+never ended. So a line's text begins at its 25th character, and a line of the log's own with `#`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shlex
-import stat
-import threading
 import time
-from collections.abc import Callable
-from typing import TextIO
 
-from modeldir import files
-from modeldir.errors import FolderError, did_you_mean, listed
+TYPE_CHECKING = False  # as typing's, without the time that importing typing takes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LINE, LONGER, SNAPSHOT, UNFINISHED = " ", "+", "~", "|"
+"""What stands between a line's time and its text; see above."""
+
+CLOSED = "closed"
+"""How a log ends that is closed before its process ends."""
+
+_HEAD = "# modeldir-log v1 "
+_END = "# end "
+
+
+class Settings:
+    """How a log's file is written: its path, what its first line says, and what `LogFile` and
+    `Transcript` are told.
+    """
+
+    def __init__(self, name: str, head: str, every: float, *, stamp: bool, torn: bool) -> None:
+        self.name, self.head, self.every, self.stamp, self.torn = name, head, every, stamp, torn
 
 
 class LogFile:
-    """Whole lines at the end of a file, each batch by one `write`. Never raises once it is open."""
+    """Whole lines at the end of an open file, each batch by one `write`. Never raises.
 
-    def __init__(self, path: str | os.PathLike[str], tell: Callable[[str], None]) -> None:
-        self._name = os.fspath(path)
-        self._descriptor = _open(self._name)
-        self._tell = tell
-        self._torn = files.tail(path, 1) not in {b"", b"\n"}  # by a writer that was killed
-        self._lost = 0
-        self._told = False
+    Args:
+        descriptor: open for appending. It is closed with this object.
+        name: the path, as the user is told it.
+        tell: says something to the user where the file cannot.
+        stamp: whether each line begins with its time.
+        torn: whether the file's last line has no end: its writer was killed.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        name: str,
+        tell: Callable[[str], None],
+        *,
+        stamp: bool = True,
+        torn: bool = False,
+    ) -> None:
+        self.name, self._descriptor, self._tell = name, descriptor, tell
+        self._stamped, self._torn = stamp, torn
+        self._lost, self._told = 0, False
         self._second, self._time = -1, ""
-        self.lock = threading.RLock()  # the log's only one, held from a line's end to its write
 
-    def write(self, lines: list[str], now: float | None = None) -> None:
+    def write(self, lines: Sequence[str], now: float | None = None, kind: str = LINE) -> None:
         """Add lines, all with the time `now` (seconds since 1970; the present one if None)."""
-        with self.lock:
-            if lines and self._descriptor >= 0:
-                stamp = self._stamp(time.time() if now is None else now)
-                self._add("".join([f"{stamp}{line}\n" for line in lines]), len(lines), stamp)
+        if lines:
+            stamp = self._stamp(time.time() if now is None else now)
+            head = stamp + kind if self._stamped else ""
+            self._add("".join([f"{head}{line}\n" for line in lines]), len(lines), stamp)
+
+    def write_own(self, line: str) -> None:
+        """Add a line of the log's own, which begins with `#`."""
+        self._add(f"{line}\n", 1, self._stamp(time.time()))
 
     def _add(self, text: str, lines: int, stamp: str) -> None:
+        if self._descriptor < 0:
+            return
         if self._lost:
-            text = f"{stamp}modeldir: {self._lost} lines are missing here\n{text}"
+            text = f"# {stamp} {self._lost} lines are missing here\n{text}"
         try:
-            self._append(text.encode("utf-8", "backslashreplace"))
+            self._append(encoded(text))
         except OSError as error:
             self._lost += lines
             self._complain(error)
@@ -61,79 +105,55 @@ class LogFile:
         if second != self._second:
             self._second = second
             self._time = time.strftime("%Y-%m-%d %H:%M:%S,", time.localtime(second))
-        return f"{self._time}{int((now - second) * 1000):03d} "
+        return f"{self._time}{int((now - second) * 1000):03d}"
 
     def _complain(self, error: OSError) -> None:
         if not self._told:
             self._told = True  # before telling, which may come back here
             self._tell(
-                f"modeldir: {self._name} cannot be written ({error.strerror}). "
+                f"modeldir: {self.name} cannot be written ({error.strerror}). "
                 "The training goes on; lines are missing there until it can."
             )
 
-    def is_at(self, path: str | os.PathLike[str]) -> bool:
-        try:
-            return os.path.samestat(os.stat(path), os.fstat(self._descriptor))
-        except OSError:
-            return False
-
-    def is_behind(self, stream: TextIO) -> bool:
-        """Whether what is printed to `stream` lands in this very file (`train.py > train.log`)."""
-        try:
-            there, here = os.fstat(stream.fileno()), os.fstat(self._descriptor)
-        except (OSError, ValueError, AttributeError, TypeError):
-            return False
-        return stat.S_ISREG(here.st_mode) and os.path.samestat(there, here)
-
     def close(self) -> None:
-        with self.lock:
-            if self._descriptor >= 0:
-                with contextlib.suppress(OSError):
-                    os.close(self._descriptor)
-            self._descriptor = -1
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):  # a quota's late complaint: nothing can be done here
+                os.close(self._descriptor)
+        self._descriptor = -1
 
 
-def _open(path: str) -> int:
-    """A descriptor that appends to `path`. One above 2: where standard output is closed, C code
-    would take the lowest free one for it.
-    """
-    low: list[int] = []
+def encoded(text: str) -> bytes:
+    """Text as it is kept: bytes that were no UTF-8 as they came, half characters as escapes."""
     try:
-        while (descriptor := files.open_append(path)) <= 2:  # noqa: PLR2004 - standard error
-            low.append(descriptor)
-    except OSError as error:
-        raise FolderError(_cannot_open(path, error)) from error
-    finally:
-        for each in low:
-            os.close(each)
-    return descriptor
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")
 
 
-def _cannot_open(path: str, error: OSError) -> str:
-    """Why a log cannot be written at `path`, and what to type."""
-    folder = os.path.dirname(path) or "."
-    head = f"{path or 'an empty path'} cannot be the log:"
-    if os.path.isdir(path):
-        inside = os.path.join(path, "train.log")
-        problem, hint = f"{path} is a folder", f"name a file in it: set_logger({inside!r})"
-        return listed(head, [(problem, hint)], state="")
-    if os.path.exists(folder):
-        reason = error.strerror or str(error)
-        if not os.path.isdir(folder):
-            reason = f"{folder} is a file, not a folder"
-        return listed(head, [(reason, None)], state="")
-    return listed(
-        head,
-        [(f"there is no folder {folder}", _near(folder))],
-        state=f"If it is meant, make it first: mkdir -p {shlex.quote(folder)}",
-    )
+def head(facts: str) -> str:
+    """The line with which a log's session begins; `facts` as `logs` words them."""
+    return f"{_HEAD}{_now()} {facts}"
 
 
-def _near(folder: str) -> str | None:
-    """A hint at a folder beside the missing one that it was probably meant to be."""
-    parent, name = os.path.split(folder)
-    with contextlib.suppress(OSError):
-        return did_you_mean(
-            name, [entry.name for entry in os.scandir(parent or ".") if entry.is_dir()]
-        )
-    return None
+def end(pid: int, how: str) -> str:
+    """The line with which it ends."""
+    return f"{_END}{_now()} pid={pid} {how}"
+
+
+def ended(status: int) -> str:
+    """How a process ended, by what `wait` tells of it: `clean`, `exit 3`, `signal SIGKILL`."""
+    if os.WIFSIGNALED(status):
+        import signal  # noqa: PLC0415 - a clean end does without
+
+        number = os.WTERMSIG(status)
+        known = number in set(signal.Signals)
+        return f"signal {signal.Signals(number).name if known else number}"
+    code = os.WEXITSTATUS(status)
+    return f"exit {code}" if code else "clean"
+
+
+def _now() -> str:
+    """The present time in UTC, as in run files, without what importing `datetime` takes."""
+    now = time.time()
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+    return f"{whole}.{int(now % 1 * 1000):03d}+00:00"

@@ -1,22 +1,12 @@
-"""The log: what a script prints, logs, warns and dies of, also in a file.
+"""The log: all that reaches the terminal also reaches a file, with the time of each line.
 
     set_logger("experiments/base_model/train.log")
-    logging.info("in the terminal as it is; in the file with time and level")
-    print("this too")
+    logging.info("in the terminal and in the file")
+    print("this too"); os.system("echo and this")
 
-It knows how to listen in this process, in Python: to `write` of `sys.stdout` and `sys.stderr`
-(tracebacks and warnings pass there as well), and to log records on their way to the root logger.
-Whoever set up `logging`, before or after: each line is once in the terminal, once in the file. It
-refuses to know what lies below Python (output of C code, of child programs).
-
-A line in the file is a time of fixed width and the text, a record's text begins with its level:
-
-    2026-11-23 20:47:01,123 INFO message
-    2026-11-23 20:47:01,124 printed
-
-Start at `set_logger`, then `Log`. Each mechanism is one class behind `Log`: `_Stream` (what is
-printed), `_Records` (what is logged), `Rows` (what a progress bar's redrawing leaves to read) and
-`LogFile` (whole lines, each by one append, so that a kill loses nothing and forks tear nothing).
+It knows when a log begins and ends, what its first and last lines say, and that it goes on
+elsewhere when another path is given. It refuses to know how what is printed is heard: that is
+`capture.ways`.
 
 Nothing here ever ends a training: a full disk, a closed terminal or a reader that went away
 (`| head -1`) is told once, where it still can be told.
@@ -26,26 +16,37 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import io
 import os
 import sys
-import threading
-from typing import TYPE_CHECKING, Any, ClassVar, TextIO
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from modeldir import files
-from modeldir.errors import did_you_mean
-from modeldir.logfile import LogFile
-from modeldir.rows import COLOUR, LONGEST, ODD, Rows, rendered
+from modeldir import files, ranks, reads
+from modeldir.logfile import CLOSED, LogFile, Settings
+from modeldir.logplace import of_rank, open_log
+from modeldir.rows import rendered
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
+    from modeldir.capture.records import Records
+    from modeldir.capture.ways import Way
 
-def set_logger(path: str | os.PathLike[str], level: str | int = "INFO") -> Log:
-    """From now on, everything that this process prints and logs is in the file `path` too.
+How = Literal["auto", "fd", "sys", "file", "off"]
+_HOWS = ("auto", "fd", "sys", "file", "off")
+
+
+def set_logger(  # noqa: PLR0913 - each is something that a script may want to say
+    path: str | os.PathLike[str],
+    level: str | int = "INFO",
+    *,
+    capture: How = "auto",
+    stamp: bool = True,
+    progress_every: float = 30.0,
+    rank: int | Literal["auto"] = "auto",
+) -> Log:
+    """From now on, all that this process and its children print and log is in the file `path` too.
 
     Lines are added; what the file holds already stays. Called again with the same file (however
     its path is written) it gives back the same log, at the level now asked for; with another
@@ -56,19 +57,33 @@ def set_logger(path: str | os.PathLike[str], level: str | int = "INFO") -> Log:
         path: the file, in a folder that exists. A folder is never made here, since a mistyped
             `--model_dir` should be an error and not a new experiment.
         level: records below it are left out, as a name ("DEBUG", "INFO", ...) or a number.
+        capture: how to listen. "fd": to the process's descriptors, so that C code and children are
+            heard. "sys": to Python's streams only. "file": descriptors lead straight into the file,
+            raw, and nowhere else. "off": log records are shown, nothing is kept. "auto": "fd" where
+            that is possible.
+        stamp: whether each line in the file begins with its time.
+        progress_every: seconds between two snapshots of a progress bar that is being drawn.
+        rank: of this process among those of one training. From 1 on the file is
+            `train.rank1.log` and so on. "auto" asks the environment (torchrun, Slurm, MPI).
 
     Raises:
         FolderError: the file cannot be opened for writing; an earlier log then goes on unchanged.
-        ValueError: there is no such level.
+        ValueError: there is no such level or way to capture.
     """
-    number = _level_number(level)
+    from modeldir.capture.records import level_number  # noqa: PLC0415 - with it comes `logging`
+
+    if capture not in _HOWS:
+        raise ValueError(f"capture is one of {', '.join(_HOWS)}, not {capture!r}")
+    number = level_number(level)
+    own = ranks.rank() if rank == "auto" else rank
+    path = of_rank(os.fspath(path), own)
     current = Log.current
     if current is not None and current.is_at(path):
         current.attach(number)
         return current
-    log = Log(path)
+    log = Log(path, capture, own, stamp=stamp, progress_every=progress_every)
     if current is not None:
-        current.close()
+        log.take_over(current)
     log.attach(number)
     return log
 
@@ -83,35 +98,85 @@ class Log:
     # `basicConfig(force=True)` replace those while a log is open.
     current: ClassVar[Log | None] = None
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        capture: How,
+        rank: int = 0,
+        *,
+        stamp: bool = True,
+        progress_every: float = 30.0,
+    ) -> None:
         self.path: Path = files.absolute(path)
         self.level = 0
-        self._hush = _Hush()
-        self._file = LogFile(path, self._tell_terminal)
-        self._streams: list[_Stream] = []
+        self._pid = os.getpid()
+        self._capture = capture
+        torn = files.tail(path, 1) not in {b"", b"\n"}  # by a writer that was killed
+        self._descriptor = open_log(os.fspath(path))
+        alone = files.hold(self._descriptor)
+        self._settings = Settings(
+            str(self.path), _facts(rank, alone=alone), progress_every, stamp=stamp, torn=torn
+        )
+        self._rank = rank
+        self._way: Way | None = None
+        self._records: Records | None = None
+        self._failed = False
         self._undo = contextlib.ExitStack()
 
     def attach(self, level: int) -> None:
-        """Listen to what `sys.stdout`, `sys.stderr` and `logging` are now, at this level."""
+        """Listen, at this level, to what `sys.stdout`, `sys.stderr` and `logging` are now."""
+        from modeldir.capture.records import Records  # noqa: PLC0415 - with it comes `logging`
+
         self._undo.close()
         self.level, Log.current = level, self
-        self._streams = []
-        for name in ("stdout", "stderr"):
-            if all(getattr(sys, name) is not other.stream for other in self._streams):
-                self._streams.append(_Stream(name, self._file, self._hush))
-                self._undo.callback(self._streams[-1].release)
-        records = _Records(level, self._file, self._hush, self._streams)
+        if self._way is None:
+            from modeldir.capture.ways import way  # noqa: PLC0415 - what it takes is not little
+
+            self._way = way(self._capture, self._descriptor, self._settings, self._rank)
+        self._way.attach()
+        records = Records(level)
         self._undo.callback(records.release)
+        self._undo.callback(self._way.detach)
+        self._undo.callback(_hear_of_exceptions(self._note))
         self._undo.callback(atexit.unregister, atexit.register(self._finish))
+
+    def _note(self, how: str) -> None:
+        self._failed = True
+        if self._way is not None:
+            self._way.note(how)
+
+    def take_over(self, earlier: Log) -> None:
+        """Go on where another log was; its file is finished."""
+        way, moved = earlier._way, False
+        if way is not None and self._capture == earlier._capture:
+            moved = way.move(self._descriptor, self._settings)
+        if moved:
+            self._way, earlier._way = way, None
+        earlier.close()
 
     def is_at(self, path: str | os.PathLike[str]) -> bool:
         """Whether `path` leads to this log's file; not, if that was moved away or removed."""
-        return self._file.is_at(path)
+        try:
+            return os.path.samestat(os.stat(path), os.fstat(self._descriptor))
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Write what is unfinished, close the file, put everything back. Again does nothing."""
+        self._close(CLOSED)
+
+    def _close(self, how: str) -> None:
+        if self._descriptor < 0:
+            return
+        if self._way is not None:
+            self._remark()
         self._undo.close()
-        self._file.close()
+        if self._way is not None:
+            self._way.close(how)
+            self._way = None
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+        self._descriptor = -1
         if Log.current is self:
             Log.current = None
 
@@ -124,30 +189,44 @@ class Log:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Python prints the traceback when the file is closed already.
-        if error is not None and not _is_plain_exit(error):
-            from traceback import format_exception  # noqa: PLC0415 - only on the way to an error
+        if error is None or self._way is None or _is_plain_exit(error):
+            self._close(CLOSED)
+            return
+        from traceback import format_exception  # noqa: PLC0415 - only on the way to an error
 
-            self._file.write(rendered("".join(format_exception(error)).rstrip("\n")))
-        self.close()
+        self._failed = True
+        # Python prints the traceback when the file is closed already.
+        self._way.drain()
+        with contextlib.suppress(OSError):
+            descriptor, name = os.dup(self._descriptor), str(self.path)
+            file = LogFile(descriptor, name, _unheard, stamp=self._settings.stamp)
+            file.write(rendered("".join(format_exception(error)).rstrip("\n")))
+            file.close()
+        self._close(f"exception {type(error).__name__}")
 
     def __repr__(self) -> str:
         return f"<Log {str(self.path)!r}>"
 
     def _finish(self) -> None:
-        """End the unfinished lines with the script, and go on: others' exit handlers print too."""
-        for stream in self._streams:
-            stream.finish()
+        """End with the script, and go on: others' exit handlers print too."""
+        if self._way is not None and os.getpid() == self._pid:
+            self._remark()
+            self._way.finish()
+
+    def _remark(self) -> None:
+        """Say what only the end shows: hyperparameters that nobody read. After an error that is no
+        wonder.
+        """
+        if os.getpid() == self._pid and self._rank == 0 and not self._failed:
+            import logging  # noqa: PLC0415 - it is there by now
+
+            for remark in reads.remarks(self.path.parent):
+                logging.getLogger("modeldir").info(remark)
 
     def start_over(self) -> None:
-        """In a forked child: nothing is unfinished here, and no thread holds the lock."""
-        self._file.lock = threading.RLock()
-        for stream in self._streams:
-            stream.start_over()
-
-    def _tell_terminal(self, text: str) -> None:
-        with self._hush, contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(text + "\n")  # None in a process without a console
+        """In a forked child: it prints, and the log is its parent's."""
+        if self._way is not None:
+            self._way.forget()
 
 
 def _start_over_in_child() -> None:
@@ -159,323 +238,46 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_start_over_in_child)
 
 
+def _facts(rank: int, *, alone: bool) -> str:
+    """What a log's first line says of who writes it."""
+    import json  # noqa: PLC0415 - as above
+    import socket  # noqa: PLC0415 - as above
+
+    facts = f"pid={os.getpid()} host={socket.gethostname()} argv={json.dumps(sys.argv)}"
+    beside = "" if alone else " beside another process"
+    return f"{facts} cwd={_here()} rank={rank}{beside}"
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return "?"  # removed meanwhile
+
+
+def _unheard(words: str) -> None:
+    """The disk is full, and the log has said so before."""
+
+
 def _is_plain_exit(error: BaseException) -> bool:
     """`sys.exit()` or `sys.exit(3)`, of which Python prints nothing."""
     return isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int))
 
 
-def _level_number(level: str | int) -> int:
-    import logging  # noqa: PLC0415 - a script that never logs does not pay for it
+def _hear_of_exceptions(note: Callable[[str], None]) -> Callable[[], None]:
+    """Have the log told of the exception that ends the script; gives what undoes it."""
+    before = sys.excepthook
 
-    number = level if isinstance(level, int) else logging.getLevelName(level.upper())
-    if isinstance(number, int):
-        return number
-    hint = did_you_mean(str(level).upper(), ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
-    raise ValueError(f"there is no log level {level!r}" + (f"; {hint}" if hint else ""))
+    def noting(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(Exception):
+            note(f"exception {kind.__name__}")
+        before(kind, error, trace)
 
+    def undo() -> None:
+        if sys.excepthook is noting:
+            sys.excepthook = before
 
-class _Hush(threading.local):
-    """Per thread: whether what is printed now is in the file already, and whether any was printed.
-
-    Used as a context manager while the handlers of a record print it.
-    """
-
-    depth = 0
-    printed = False
-
-    def __enter__(self) -> None:
-        self.depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        self.depth -= 1
-
-
-# -- What is printed -------------------------------------------------------------------------------
-
-
-class _Stream:
-    """`sys.stdout` or `sys.stderr`, listened to.
-
-    Its `write` and `flush` are replaced on the object itself, so that who took hold of it earlier
-    (a logging handler, loguru, tqdm) is heard too, and `isatty`, `encoding`, `fileno`, `buffer`
-    are its own. Where that cannot be done a `_StandIn` takes its place in `sys`.
-    """
-
-    def __init__(self, name: str, file: LogFile, hush: _Hush) -> None:
-        self._name, self._file, self._hush = name, file, hush
-        self.beneath: TextIO | None = getattr(sys, name)
-        self.stream = _changeable(self.beneath)
-        self._write: Callable[[str], int] = self.stream.write
-        self._flush: Callable[[], None] = getattr(self.stream, "flush", lambda: None)
-        self._into_the_file = file.is_behind(self.stream)
-        self._open, self._broken = True, False
-        self.start_over()
-        if self.stream is not self.beneath:
-            setattr(sys, name, self.stream)
-        for method in (self.write, self.flush):
-            setattr(self.stream, method.__name__, method)
-
-    @property
-    def stood_in_for(self) -> TextIO | None:
-        """The stream that no longer is in `sys`, since something else is in its place."""
-        return None if self.stream is self.beneath else self.beneath
-
-    def write(self, text: str) -> int:
-        if self._hush.depth:
-            self._hush.printed = True
-        elif self._open:
-            try:  # noqa: SIM105 - `suppress` would cost as much as the rest
-                self._listen(text)
-            except Exception:  # noqa: BLE001
-                pass  # a surprise in our own code must not cost a training
-        if self._into_the_file and self._open:
-            return len(text)
-        try:
-            return self._write(text)
-        except (OSError, ValueError, RuntimeError) as error:
-            self._excuse(error)
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._flush()
-        except (OSError, ValueError, RuntimeError) as error:
-            self._excuse(error)
-
-    def _excuse(self, error: Exception) -> None:
-        """Let a terminal that went away be; what the script does wrong is its own error."""
-        if self._open and "reentrant call" in str(error):
-            return  # a signal handler prints in the middle of a print: it is in the file
-        if not (self._open and (isinstance(error, OSError) or self._is_closed())):
-            raise error
-        if not self._broken:
-            self._broken = True
-            reason = getattr(error, "strerror", None) or str(error)
-            told = f"modeldir: {self._name} cannot be written ({reason}). "
-            self._file.write([f"{told}The training goes on; what it prints is in this file."])
-
-    def _is_closed(self) -> bool:
-        return bool(getattr(self.stream, "closed", False))
-
-    # -- Lines out of writes --
-
-    def start_over(self) -> None:
-        """Begin with nothing unfinished; what a forked child finds so is its parent's."""
-        self._pieces: dict[int, list[str]] = {}
-        self._rows, self._drawer, self._drawing = Rows(), 0, False
-
-    def _listen(self, text: str) -> None:
-        # Most writes are a piece of a line. Only its own thread touches a thread's pieces.
-        if not self._drawing and text.isprintable():
-            pieces = self._pieces.setdefault(threading.get_ident(), [])
-            if len(pieces) < LONGEST:
-                pieces.append(text)
-                return
-        with self._file.lock:
-            self._file.write(self._lines(text))
-
-    def _lines(self, text: str) -> list[str]:
-        """The lines that `text` finishes.
-
-        Each thread has its own unfinished line. What moves the cursor belongs to rows that all
-        share, as on the terminal: tqdm's monitor thread redraws the main thread's bar.
-        """
-        thread = threading.get_ident()
-        pieces = self._pieces.pop(thread, [])
-        if "\x1b" in text:
-            text = COLOUR.sub("", text)
-        goes_on = not pieces and self._drawing and (thread == self._drawer or _is_blank(text))
-        if goes_on or ODD.search(text):
-            self._drawer = thread
-            lines = self._rows.feed("".join(pieces) + text)
-            self._drawing = self._rows.busy
-            return lines
-        return self._plain(thread, pieces, text)
-
-    def _plain(self, thread: int, pieces: list[str], text: str) -> list[str]:
-        line, end, rest = text.rpartition("\n")
-        if not end and len(pieces) < LONGEST:
-            pieces.append(text)
-            self._pieces[thread] = pieces
-            return []
-        if rest:
-            self._pieces[thread] = [rest]
-        # Nothing moves the cursor back over plain lines.
-        above = [] if self._drawing else self._rows.restart()
-        return above + ("".join(pieces) + line).split("\n")
-
-    def finish(self) -> None:
-        """Write lines that never ended and progress bars that stand."""
-        with self._file.lock:
-            lines = ["".join(pieces) for pieces in list(self._pieces.values())]
-            self._file.write([line for line in lines if line] + self._rows.drain())
-            self._pieces.clear()
-
-    def release(self) -> None:
-        self.finish()
-        self._open = False  # someone may have put their own `write` over ours, and keep it
-        for method in (self.write, self.flush):
-            if vars(self.stream).get(method.__name__) == method:
-                delattr(self.stream, method.__name__)
-        if self.stream is not self.beneath and getattr(sys, self._name) is self.stream:
-            setattr(sys, self._name, self.beneath)
-
-
-def _is_blank(text: str) -> bool:
-    return not text.strip("\n")
-
-
-@io.TextIOBase.register
-class _StandIn:
-    """Takes the place of a stream whose methods cannot be replaced, and is like it in all else."""
-
-    def __init__(self, beneath: TextIO) -> None:
-        self._beneath = beneath
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["_beneath"], name)
-
-    def write(self, text: str) -> int:
-        return self._beneath.write(text)  # looked up anew: IPython replaces it for each cell
-
-    def flush(self) -> None:
-        self._beneath.flush()
-
-
-class _Nowhere(io.TextIOBase):
-    """Takes the place of a stream that is missing or closed, as under pythonw or `>&-`."""
-
-    encoding = "utf-8"
-
-    def write(self, text: str) -> int:
-        return len(text)
-
-    def writable(self) -> bool:
-        return True
-
-
-def _changeable(stream: TextIO | None) -> TextIO:
-    """An object whose `write` may be replaced, and will stay so."""
-    if stream is None or getattr(stream, "closed", False):
-        return _Nowhere()  # type: ignore[return-value] # a TextIO in all that is used
-    # Who replaced `write` already puts the old one back some time (IPython: after each cell),
-    # and ours would be gone with it.
-    if hasattr(stream, "__dict__") and "write" not in vars(stream):
-        return stream
-    return _StandIn(stream)  # type: ignore[return-value] # it passes on all that it lacks
-
-
-# -- What is logged --------------------------------------------------------------------------------
-
-
-class _Records:
-    """The records on their way to the root logger: into the file, and shown once in the terminal.
-
-    `Logger.callHandlers` is replaced (as Sentry does), rather than a handler added: only there can
-    be seen where a record's handlers begin and end. What they print is the record itself, no
-    second line for the file; and if none of them prints it, its message is shown.
-    """
-
-    def __init__(self, level: int, file: LogFile, hush: _Hush, streams: list[_Stream]) -> None:
-        import logging  # noqa: PLC0415 - a script that never logs does not pay for it
-
-        self._level, self._file, self._hush, self._open = level, file, hush, True
-        self._stood_in_for = [stream.stood_in_for for stream in streams if stream.stood_in_for]
-        self._formatter = logging.Formatter("%(message)s")
-        # Without a handler on the root, `logging.info` would call basicConfig.
-        self._mark = logging.NullHandler()
-        self._unstyled = [handler for handler in logging.root.handlers if _is_unstyled(handler)]
-        self._root_level = logging.root.level
-        logging.root.setLevel(level)
-        logging.root.addHandler(self._mark)
-        for handler in self._unstyled:
-            logging.root.removeHandler(handler)
-        self._call_handlers = logging.Logger.callHandlers
-        self._ours = self._patch(logging.Logger)
-
-    def _patch(self, loggers: type[logging.Logger]) -> Callable[[logging.Logger, Any], None]:
-        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
-            if self._open and record.levelno >= self._level and _reaches_root(logger):
-                self._take(logger, record)
-            else:
-                self._call_handlers(logger, record)
-
-        loggers.callHandlers = call_handlers  # type: ignore[method-assign,assignment] # see the class
-        return call_handlers
-
-    def _take(self, logger: logging.Logger, record: logging.LogRecord) -> None:
-        text = self._text(record)
-        kept = f"{record.msg!r} % {record.args!r} cannot be formatted" if text is None else text
-        self._file.write(rendered(f"{record.levelname} {kept}"), record.created)
-        outer, self._hush.printed = self._hush.printed, False
-        try:
-            with self._hush:
-                self._call_handlers(logger, record)
-            if not self._hush.printed and not self._is_shown_beneath(record):
-                self._show(record, text)
-        finally:
-            self._hush.printed = outer
-
-    def _text(self, record: logging.LogRecord) -> str | None:
-        """The message, with its traceback; None if its arguments do not fit."""
-        try:
-            if record.exc_info or record.exc_text or record.stack_info:
-                return self._formatter.format(record)
-            return record.getMessage()
-        except Exception:  # noqa: BLE001 - by the script's own objects, in their own `__str__`
-            return None
-
-    def _show(self, record: logging.LogRecord, text: str | None) -> None:
-        if text is None:
-            try:
-                self._formatter.format(record)
-            except Exception:  # noqa: BLE001 - reported as any handler of logging does
-                self._mark.handleError(record)
-        elif sys.stderr is not None:  # as in a process without a console
-            with self._hush:
-                sys.stderr.write(text + "\n")
-                sys.stderr.flush()
-
-    def _is_shown_beneath(self, record: logging.LogRecord) -> bool:
-        """Whether a handler printed it to a stream that a `_StandIn` hides, so unheard."""
-        import logging  # noqa: PLC0415 - as above
-
-        return any(
-            getattr(handler, "stream", None) is stream and record.levelno >= handler.level
-            for handler in logging.root.handlers
-            for stream in self._stood_in_for
-        )
-
-    def release(self) -> None:
-        import logging  # noqa: PLC0415 - as above
-
-        self._open = False  # someone may have put their own over ours, and keep it
-        if logging.Logger.callHandlers is self._ours:
-            logging.Logger.callHandlers = self._call_handlers  # type: ignore[method-assign]
-        if self._mark in logging.root.handlers:  # else somebody set up logging anew
-            for handler in self._unstyled:
-                logging.root.addHandler(handler)
-        logging.root.removeHandler(self._mark)
-        if logging.root.level == self._level:
-            logging.root.setLevel(self._root_level)
-
-
-def _reaches_root(logger: logging.Logger) -> bool:
-    """Whether the logger's records propagate up to the root's handlers."""
-    while logger.parent is not None:
-        if not logger.propagate:
-            return False
-        logger = logger.parent
-    return True
-
-
-def _is_unstyled(handler: logging.Handler) -> bool:
-    """A terminal handler as a bare `basicConfig()` makes it, mostly by a library's accident."""
-    import logging  # noqa: PLC0415 - as above
-
-    terminal = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    return (
-        type(handler) is logging.StreamHandler
-        and handler.stream in terminal
-        and getattr(handler.formatter, "_fmt", None) == logging.BASIC_FORMAT
-    )
+    sys.excepthook = noting
+    return undo

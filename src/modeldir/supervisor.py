@@ -36,6 +36,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from modeldir import attempts, files, processes, provenance, verdict
+from modeldir.capture.ways import CONSOLE_VARIABLE
+from modeldir.logfile import ended
+from modeldir.rendering import Rendering
 
 
 def console_file(script: str = "") -> str:
@@ -250,12 +253,15 @@ class _Attempt:
     def _run_to_the_end(self, opener: int) -> None:
         self.stale = verdict.metric_files(self.folder)
         self.printed_before = _size(_console(self.start))
+        events, console = self.folder / attempts.EVENTS, Path(_console(self.start))
+        self.rendering = Rendering(events, self.token, console, self.printed_before)
         self._report("started")
         with contextlib.suppress(BrokenPipeError):
             os.write(opener, b"!")
         os.close(opener)
         status, usage = self._wait()
         self._end_descendants()
+        self.rendering.finish(ended(status))
         self._finish(verdict.verdict(self._evidence(status)), usage)
 
     # -- Beginning ---------------------------------------------------------------------------------
@@ -313,12 +319,13 @@ class _Attempt:
             self._keep_time()
             self._reap_adopted()
 
-    def _patience(self) -> float | None:
+    def _patience(self) -> float:
         """Seconds until the next thing to do by the clock."""
-        deadlines = [] if self.kill_at is None else [self.kill_at]
+        deadlines = [time.monotonic() + self.rendering.look()]
+        deadlines += [] if self.kill_at is None else [self.kill_at]
         if self.start.time_limit is not None and self.intent is None:
             deadlines.append(self.began + self.start.time_limit)
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        return max(0.0, min(deadlines) - time.monotonic())
 
     def _keep_time(self) -> None:
         now = time.monotonic()
@@ -453,7 +460,10 @@ class _Ready:
 
     def __init__(self, start: Start, token: str) -> None:
         told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
-        self.environment = {**os.environ, "PYTHONUNBUFFERED": "1", **told, **start.variables}
+        console = {CONSOLE_VARIABLE: os.path.abspath(_console(start))}
+        self.environment = {
+            **os.environ, "PYTHONUNBUFFERED": "1", **told, **console, **start.variables,
+        }  # fmt: skip
         self.words = start.command
         self.program: str | None = self.words[0]
         if not os.path.dirname(self.program):

@@ -1,0 +1,309 @@
+"""The small process beside a training that keeps its log.
+
+It reads what the training prints from the pipe or pseudo-terminal that `descriptors` has put under
+1 and 2, writes it to the log file first and then, byte for byte, to where it would have gone (the
+mirror). It knows neither Python objects nor logging; it is started bare (`python -I -S`), so it
+imports nothing that it can do without.
+
+Why a process: a thread that reads hangs for ever when C code prints while it holds the
+interpreter's lock, and dies with the training it should report of. Why not `tee`: its death ends
+the training.
+
+It is sent lines of JSON, some with descriptors, by a socket; `descriptors` has the other side:
+
+    begin    the channels (read ends), their mirrors, the log file, how to write it
+    log      another file: the first one is finished
+    note     how the training thinks it will end
+    drain    write all that was printed up to now, then answer: a shell's prompt comes after it
+    close    drain, write the last line, answer
+
+Nothing it does may hurt the training. It outlives signals meant for the training, waits for no
+terminal that stands still (Ctrl-S, a dead ssh), and stays as long as anybody (a child that outlives
+the training) can still print.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import time
+
+from modeldir.capture.departure import Training
+from modeldir.capture.mirror import STANDS, Mirror
+from modeldir.logfile import LogFile, end, head
+from modeldir.transcript import Transcript
+
+TYPE_CHECKING = False  # as typing's, without the time that importing typing takes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_PIECE = 1 << 18
+_DRAINED_WITHIN = 2.0
+_WINDOW_EVERY = 0.25
+_QUICK, _GATHER = 0.001, 0.002
+
+
+def main(descriptor: int) -> None:
+    """Keep logs for the process at the other end of this socket until nobody can print any more."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGTTOU", "SIGPIPE"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    _Keeper(socket.socket(fileno=descriptor)).run()
+
+
+class _Channel:
+    """What the training prints into: its read end, its mirror, its lines."""
+
+    def __init__(self, source: int, mirror: Mirror | None) -> None:
+        os.set_blocking(source, False)
+        self.source, self.mirror = source, mirror
+        self.transcript: Transcript
+        self.window = os.isatty(source) and mirror is not None
+        self._size, self._looked = b"", 0.0
+
+    def read(self) -> bool:
+        """Take what is there; false at the end, when nobody holds the other side any more."""
+        try:
+            data = os.read(self.source, _PIECE)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # EIO: no process has the terminal open
+        if not data:
+            return False
+        self.transcript.feed(data, time.time())
+        if self.mirror is not None:
+            self.mirror.put(data)
+        return True
+
+    def close(self) -> None:
+        """Let go of both ends: who reads what the training prints is to see its end."""
+        os.close(self.source)
+        if self.mirror is not None:
+            os.close(self.mirror.descriptor)
+
+    def drain(self) -> None:
+        deadline = time.monotonic() + _DRAINED_WITHIN  # a child may print for ever
+        while _readable(self.source) and self.read() and time.monotonic() < deadline:
+            pass
+
+    def follow_window(self) -> None:
+        """Give the pseudo-terminal the real one's size: nobody tells us when it changes."""
+        now = time.monotonic()
+        if self.window and self.mirror is not None and now - self._looked > _WINDOW_EVERY:
+            self._looked = now
+            import fcntl  # noqa: PLC0415 - only where there is a terminal
+            import termios  # noqa: PLC0415 - as above
+
+            try:
+                size = fcntl.ioctl(self.mirror.descriptor, termios.TIOCGWINSZ, bytes(8))
+                if size != self._size:
+                    fcntl.ioctl(self.source, termios.TIOCSWINSZ, size)
+                    self._size = size
+            except OSError:
+                self.window = False
+
+
+def _readable(descriptor: int) -> bool:
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(0))
+
+
+class _Keeper:
+    """The loop: channels, their mirrors, the socket, the training's own end."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control: socket.socket | None = control
+        self._words, self._descriptors = b"", list[int]()
+        self._channels: list[_Channel] = []
+        self._file: LogFile | None = None
+        self._training: Training | None = None
+        self._every, self._woken = 30.0, 0.0
+
+    def run(self) -> None:
+        while self._control is not None or self._channels or self._training is not None:
+            for descriptor in self._ready():
+                self._attend(descriptor)
+            self._gather()
+            now = time.time()
+            for channel in self._channels:
+                channel.transcript.tick(now)
+                channel.follow_window()
+            if self._training is not None and self._control is None:
+                self._perhaps_ended(self._training)
+        self._finish_lines()
+
+    def _gather(self) -> None:
+        """While lines come in quick succession let some gather: each time that we are woken costs
+        the training more than the line itself. A line by itself is passed on at once.
+        """
+        now = time.monotonic()
+        if now - self._woken < _QUICK:
+            time.sleep(_GATHER)
+        self._woken = time.monotonic()
+
+    def _ready(self) -> list[int]:
+        """The descriptors that have something for us, or can take something, now or soon."""
+        poller = select.poll()
+        if self._control is not None:
+            poller.register(self._control, select.POLLIN)
+        for channel in self._channels:
+            mirror = channel.mirror
+            if mirror is None or not mirror.full:
+                poller.register(channel.source, select.POLLIN)
+            if mirror is not None and mirror.behind:
+                poller.register(mirror.descriptor, select.POLLOUT)
+        if self._training is not None and self._training.handle is not None:
+            poller.register(self._training.handle, select.POLLIN)
+        return [descriptor for descriptor, _ in poller.poll(self._patience() * 1000)]
+
+    def _patience(self) -> float:
+        """Seconds until something is to be done by the clock."""
+        now = time.time()
+        waits = [60.0]
+        for channel in self._channels:
+            due = channel.transcript.due
+            waits += [] if due is None else [due - now]
+            waits += [_WINDOW_EVERY] if channel.window else []
+            waits += [STANDS / 4] if channel.mirror and channel.mirror.full else []
+        if self._training is not None and self._control is None and self._training.handle is None:
+            waits.append(0.05)
+        return max(0.0, min(waits))
+
+    def _attend(self, descriptor: int) -> None:
+        if self._control is not None and descriptor == self._control.fileno():
+            self._listen()
+            return
+        if self._training is not None and descriptor == self._training.handle:
+            self._perhaps_ended(self._training)
+            return
+        for channel in list(self._channels):
+            if channel.mirror is not None and descriptor == channel.mirror.descriptor:
+                channel.mirror.push()
+            elif descriptor == channel.source and not channel.read():
+                channel.transcript.finish(time.time())
+                self._push_out(channel)
+                self._channels.remove(channel)
+                channel.close()
+
+    # -- What the training says --
+
+    def _listen(self) -> None:
+        assert self._control is not None
+        try:
+            words, descriptors, _, _ = socket.recv_fds(self._control, 65536, 16)
+        except OSError:
+            words, descriptors = b"", []
+        self._descriptors += descriptors
+        self._words += words
+        if not words:
+            self._control.close()  # it ended, or became another program
+            self._control = None
+        while b"\n" in self._words:
+            line, _, self._words = self._words.partition(b"\n")
+            self._obey(json.loads(line))
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        what = message["do"]
+        if what == "begin":
+            self._begin(message)
+        elif what == "log":
+            self._switch(message)
+        elif what == "note" and self._training is not None:
+            self._training.noted = message["how"]
+        elif what == "drain":
+            self._drain()
+            self._answer()
+        elif what == "close":
+            self._drain()
+            self._finish_lines()
+            if self._file is not None and self._training is not None:
+                self._file.write_own(end(self._training.pid, message["how"]))
+            self._answer()
+            self._training = None  # children that it leaves may print on
+
+    def _begin(self, message: dict[str, Any]) -> None:
+        self._every = message["every"]
+        self._training = Training(message["pid"], message["noted"])
+        file = self._descriptors.pop(0)
+        for has_mirror in message["mirrors"]:
+            source = self._descriptors.pop(0)
+            mirror = Mirror(self._descriptors.pop(0)) if has_mirror else None
+            self._channels.append(_Channel(source, mirror))
+        self._use(self._opened(file, message))
+
+    def _switch(self, message: dict[str, Any]) -> None:
+        self._drain()
+        self._finish_lines()
+        if self._file is not None and self._training is not None:
+            self._file.write_own(end(self._training.pid, message["how"]))
+            self._file.close()
+        self._every = message["every"]
+        self._use(self._opened(self._descriptors.pop(0), message))
+        self._answer()
+
+    def _opened(self, descriptor: int, message: dict[str, Any]) -> LogFile:
+        file = LogFile(
+            descriptor,
+            message["name"],
+            self._tell,
+            stamp=message["stamp"],
+            torn=message["torn"],
+        )
+        file.write_own(head(message["head"]) if message["head"] else message["again"])
+        return file
+
+    def _use(self, file: LogFile) -> None:
+        self._file = file
+        for channel in self._channels:
+            channel.transcript = Transcript(file, self._every)
+
+    def _tell(self, words: str) -> None:
+        mirrors = [channel.mirror for channel in self._channels if channel.mirror is not None]
+        if mirrors:
+            mirrors[-1].put(f"{words}\n".encode())  # standard error's, where they differ
+
+    def _answer(self) -> None:
+        if self._control is not None:
+            with contextlib.suppress(OSError):  # it did not wait for the answer
+                self._control.sendall(b"!")
+
+    # -- Endings --
+
+    def _drain(self) -> None:
+        for channel in self._channels:
+            channel.drain()
+        for channel in self._channels:
+            self._push_out(channel)
+
+    def _push_out(self, channel: _Channel) -> None:
+        """Let a mirror have what it has not taken; not for longer than one would wait for it."""
+        mirror = channel.mirror
+        deadline = time.monotonic() + STANDS / 4
+        while mirror is not None and mirror.behind and time.monotonic() < deadline:
+            select.select([], [mirror.descriptor], [], 0.1)
+            mirror.push()
+
+    def _finish_lines(self) -> None:
+        for channel in self._channels:
+            channel.transcript.finish(time.time())
+
+    def _perhaps_ended(self, training: Training) -> None:
+        """Write the log's last line once the training is gone; others may print on."""
+        if not training.is_gone():
+            return
+        self._training = None
+        deadline = time.monotonic() + _DRAINED_WITHIN
+        for channel in list(self._channels):
+            while channel in self._channels and _readable(channel.source):
+                self._attend(channel.source)
+                if time.monotonic() > deadline:
+                    break  # a child that it left prints for ever
+        self._finish_lines()
+        if self._file is not None:
+            self._file.write_own(end(training.pid, training.how_it_ended()))

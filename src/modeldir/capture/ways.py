@@ -1,0 +1,310 @@
+"""The ways in which a log hears what is printed, and which of them fits the place.
+
+They are four, behind one small class:
+
+    ByDescriptors  descriptors 1 and 2, by a process beside this one      a plain `python train.py`
+    ByStreams      `sys.stdout` and `sys.stderr`, in Python               pytest, Windows
+    Supervised     nothing: the supervisor makes it from `console.log`    `modeldir run`, `search`
+    Inherited      nothing: the parent's log has it                       workers of a DataLoader
+
+Besides, `InNotebook` is the first two together, and `Straight` only who asks for it gets. Start at
+`way`. It refuses to know log records, and
+when a log begins and ends (`logs`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from modeldir import files, ranks
+from modeldir.capture import descriptors
+from modeldir.logfile import CLOSED, LogFile, Settings, end, head
+from modeldir.rows import rendered
+
+if TYPE_CHECKING:
+    from modeldir.capture.streams import Streams
+
+CONSOLE_VARIABLE = "MODELDIR_CONSOLE"
+"""Where a supervisor keeps what its command prints: it makes the log out of that."""
+_CAPTURED_VARIABLE = "MODELDIR_CAPTURED"
+"""For children: the log, and what descriptors 1 and 2 are if they lead into it."""
+
+
+class Way:
+    """How a log gets its lines. This one does nothing."""
+
+    def attach(self) -> None:
+        """Listen to what the streams are now."""
+
+    def detach(self) -> None:
+        """Stop that, for now: `attach` or `close` come next."""
+
+    def note(self, how: str) -> None:
+        """Hear how the process will probably end."""
+
+    def drain(self) -> None:
+        """Have all that was printed up to now written."""
+
+    def finish(self) -> None:
+        """Do the same at the end of Python, after which others may still print."""
+        self.drain()
+
+    def move(self, descriptor: int, settings: Settings) -> bool:  # noqa: ARG002
+        """Go on in another file; false if this way cannot."""
+        return False
+
+    def close(self, how: str) -> None:
+        """Write the last line and put everything back."""
+
+    def forget(self) -> None:
+        """Do what a forked child has to."""
+
+
+class Inherited(Way):
+    """The parent's log has what is printed here."""
+
+    def __init__(self) -> None:
+        descriptors.line_by_line()
+
+
+class ByDescriptors(Way):
+    """By `Capture`."""
+
+    def __init__(self, descriptor: int, settings: Settings) -> None:
+        self._capture = descriptors.Capture(descriptor, settings)
+        self._opened: list[str] = []
+        for name, number in (("stdout", 1), ("stderr", 2)):
+            if getattr(sys, name) is None:  # it was closed, as by `>&-`; now there is a pipe
+                setattr(sys, name, _text(number))
+                self._opened.append(name)
+        tell_children(settings.name, descriptors.marks())
+
+    def note(self, how: str) -> None:
+        self._capture.note(how)
+
+    def drain(self) -> None:
+        self._capture.drain()
+
+    def finish(self) -> None:
+        self._capture.note_end()
+        self._capture.drain()
+
+    def move(self, descriptor: int, settings: Settings) -> bool:
+        tell_children(settings.name)
+        return self._capture.switch(descriptor, settings, CLOSED)
+
+    def close(self, how: str) -> None:
+        self._capture.close(how)
+        for name in self._opened:
+            setattr(sys, name, None)
+        _tell_no_children()
+
+    def forget(self) -> None:
+        self._capture.forget()
+
+
+class ByStreams(Way):
+    """By `Streams`, and by this process's own writing.
+
+    `whole`: the log's first and last line are its own affair too.
+    """
+
+    def __init__(self, descriptor: int, settings: Settings, *, whole: bool = True) -> None:
+        self._descriptor = descriptor
+        self._streams: Streams | None = None
+        self._pid, self._noted, self._ended = os.getpid(), "", False
+        self._file = LogFile(
+            os.dup(descriptor), settings.name, self._tell, stamp=settings.stamp, torn=settings.torn
+        )
+        self._whole = whole
+        if whole:
+            self._file.write_own(head(settings.head))
+
+    def attach(self) -> None:
+        from modeldir.capture.streams import Streams  # noqa: PLC0415 - the other ways do without
+
+        self._streams = Streams(self._file, self._descriptor)
+
+    def detach(self) -> None:
+        if self._streams is not None:
+            self._streams.release()
+            self._streams = None
+
+    def _tell(self, words: str) -> None:
+        if self._streams is not None:
+            self._streams.tell(words)
+
+    def note(self, how: str) -> None:
+        self._noted = how
+
+    def drain(self) -> None:
+        if self._streams is not None:
+            self._streams.finish()
+
+    def finish(self) -> None:
+        self.drain()
+        self._write_end(self._noted or "ended")
+
+    def close(self, how: str) -> None:
+        self._write_end(how)
+        self._file.close()
+
+    def write(self, text: str) -> None:
+        """Add what is shown in another way than by being printed."""
+        self._file.write(rendered(text.rstrip("\n")))
+
+    def _write_end(self, how: str) -> None:
+        if self._whole and not self._ended and os.getpid() == self._pid:
+            self._ended = True
+            self._file.write_own(end(self._pid, how))
+
+    def forget(self) -> None:
+        if self._streams is not None:
+            self._streams.start_over()
+
+
+class Supervised(Way):
+    """The supervisor makes the log out of `console.log`; it only has to hear of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not self._tell(settings):
+            raise descriptors.Unavailable("the run's events cannot be written")
+        tell_children(settings.name, descriptors.marks())
+
+    def move(self, descriptor: int, settings: Settings) -> bool:  # noqa: ARG002
+        _flush()
+        tell_children(settings.name)
+        return self._tell(settings)
+
+    def close(self, how: str) -> None:
+        _flush()
+        self._tell(None, how=how)
+        _tell_no_children()
+
+    @staticmethod
+    def _tell(settings: Settings | None, how: str = "") -> bool:
+        token, _, folder = os.environ.get("MODELDIR_RUN", "").partition(":")
+        wanted = None if settings is None else vars(settings)
+        attempt = int(os.environ.get("MODELDIR_ATTEMPT") or 1)
+        event: dict[str, Any] = {"attempt": attempt, "event": "log", "token": token}
+        event |= {"log": wanted, "how": how, "pid": os.getpid()}
+        try:
+            event["offset"] = os.fstat(1).st_size
+            files.append_line(os.path.join(folder, "events.jsonl"), event)
+        except OSError:
+            return False
+        return True
+
+
+class Straight(Way):
+    """Descriptors 1 and 2 lead into the file, as by `> train.log`."""
+
+    def __init__(self, descriptor: int) -> None:
+        _flush()
+        self._saved = {number: os.dup(number) for number in (1, 2)}
+        for number in self._saved:
+            os.dup2(descriptor, number)
+
+    def close(self, how: str) -> None:  # noqa: ARG002 - raw, so without a last line
+        _flush()
+        for number, saved in self._saved.items():
+            os.dup2(saved, number)
+            os.close(saved)
+
+
+def _text(descriptor: int) -> TextIO:
+    return open(
+        descriptor, "w", buffering=1, closefd=False, encoding="utf-8", errors="backslashreplace"
+    )
+
+
+def way(how: str, descriptor: int, settings: Settings, rank: int) -> Way:
+    """The way that fits the place, or the one that was asked for."""
+    if how == "off":
+        return Way()
+    if how != "sys" and _is_inherited(settings.name):
+        return Inherited()
+    if how == "file":
+        return Straight(descriptor)
+    elsewhere = _are_somebody_s()
+    in_notebook = how == "auto" and elsewhere and "ipykernel" in sys.modules
+    if os.name == "posix" and (how == "fd" or (how == "auto" and (in_notebook or not elsewhere))):
+        try:
+            if in_notebook:
+                from modeldir.capture.notebook import InNotebook  # noqa: PLC0415 - nowhere else
+
+                return InNotebook(descriptor, settings)
+            if how == "auto" and _is_supervised(rank):
+                return Supervised(settings)
+            return ByDescriptors(descriptor, settings)
+        except descriptors.Unavailable as error:
+            warn(f"modeldir: {settings.name} has only what Python prints ({error})")
+    return ByStreams(descriptor, settings)
+
+
+def warn(words: str) -> None:
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"{words}\n")
+
+
+def _are_somebody_s() -> bool:
+    """Whether what Python prints goes elsewhere than to descriptors 1 and 2."""
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            if stream is not None and stream.fileno() not in {1, 2}:
+                return True
+        except ValueError:
+            if not stream.closed:
+                return True
+        except (OSError, AttributeError, TypeError):
+            return True
+        if stream is not None and stream.closed and _is_open(number):
+            return True
+    return False
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _is_supervised(rank: int) -> bool:
+    """Whether descriptors 1 and 2 are the `console.log` of a supervisor that makes our log."""
+    console = os.environ.get(CONSOLE_VARIABLE, "")
+    if not console or rank > 0 or ranks.ranks() > 1:
+        return False
+    try:
+        kept = os.stat(console)
+        return all(os.path.samestat(kept, os.fstat(number)) for number in (1, 2))
+    except OSError:
+        return False
+
+
+def _is_inherited(path: str) -> bool:
+    """Whether a parent has this very log open, and hears what is printed here."""
+    log, _, marks = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")
+    return bool(marks) and files.same_file(log, path) and descriptors.is_marked(marks.split(","))
+
+
+def tell_children(path: str | os.PathLike[str], marks: list[str] | None = None) -> None:
+    """For `_is_inherited` in processes that are started from here."""
+    if marks is None:
+        _, _, old = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")
+        marks = old.split(",")
+    os.environ[_CAPTURED_VARIABLE] = f"{os.fspath(path)}|{','.join(marks)}"
+
+
+def _tell_no_children() -> None:
+    os.environ.pop(_CAPTURED_VARIABLE, None)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()

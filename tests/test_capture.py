@@ -1,0 +1,798 @@
+"""Descriptors captured: everything that a process and its children print, whoever is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from laboratory import wait_until
+from logbook import HEAD, ends, texts, train
+from modeldir.capture import descriptors
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="descriptors of POSIX")
+
+KEEPERS = """
+        def keepers():
+            found = []
+            for name in os.listdir("/proc"):
+                if name.isdigit():
+                    try:
+                        with open(f"/proc/{name}/cmdline", "rb") as file: words = file.read()
+                        with open(f"/proc/{name}/environ", "rb") as file: around = file.read()
+                        with open(f"/proc/{name}/stat") as file: state = file.read().split()[2]
+                    except OSError:
+                        continue
+                    mark = os.environ["MARK"].encode()
+                    if b"modeldir.capture.keeper" in words and mark in around and state != "Z":
+                        found.append(int(name))
+            return found
+"""
+"""For scripts: the processes that keep their log. `MARK` is told apart from other tests' ones."""
+
+
+@pytest.fixture(autouse=True)
+def _mark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MARK", f"mark:{tmp_path}")
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+# -- Everything ------------------------------------------------------------------------------------
+
+
+def test_output_below_python_is_in_the_file(tmp_path: Path) -> None:
+    """Of C code, children, `os.write`, the original stream objects: each line once, in order."""
+    source = """
+        import ctypes, subprocess
+        print("python")
+        libc = ctypes.CDLL(None)
+        libc.puts(b"from C")
+        libc.fflush(None)
+        os.system("echo from a shell")
+        subprocess.run(["echo", "from a child"])
+        os.write(1, b"by descriptor\\n")
+        print("to the original", file=sys.__stdout__, flush=True)
+        subprocess.run(["sh", "-c", "echo its errors >&2"])
+    """
+    done = train(tmp_path, source)
+    expected = ["python", "from C", "from a shell", "from a child", "by descriptor"]
+    expected += ["to the original", "its errors"]
+    assert done.stdout.splitlines() == expected
+    assert texts(tmp_path / "train.log") == expected
+
+
+def test_c_output_that_was_not_flushed_survives_a_kill(tmp_path: Path) -> None:
+    """On a pipe C would keep lines to itself; here each is written when it ends."""
+    source = """
+        import ctypes
+        ctypes.CDLL(None).puts(b"from C")
+        os.kill(os.getpid(), 9)
+    """
+    assert train(tmp_path, source).returncode == -signal.SIGKILL
+    assert texts(tmp_path / "train.log") == ["from C"]
+
+
+def test_a_crash_with_faulthandler_is_in_the_file(tmp_path: Path) -> None:
+    """A segmentation fault leaves what `faulthandler` says of it."""
+    source = "print('before')\nimport ctypes; ctypes.string_at(0)"
+    done = train(tmp_path, source, before="import faulthandler; faulthandler.enable()")
+    assert done.returncode == -signal.SIGSEGV
+    kept = texts(tmp_path / "train.log")
+    assert kept[0] == "before"
+    assert "Fatal Python error: Segmentation fault" in kept
+    assert kept == done.stdout.splitlines()
+
+
+def test_c_code_that_prints_much_while_python_is_locked_does_not_hang(tmp_path: Path) -> None:
+    """3 MB from C code that holds the interpreter's lock: what reads it needs no lock."""
+    source = """
+        import ctypes
+        ctypes.PyDLL(None).printf(b"%s\\n", b"x" * 3_000_000)
+        ctypes.PyDLL(None).fflush(None)
+    """
+    done = train(tmp_path, source)
+    assert done.returncode == 0
+    assert "".join(texts(tmp_path / "train.log")) == "x" * 3_000_000
+
+
+def test_a_child_that_outlives_the_training_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    """The training's end does not wait for it, and its later lines are in the file all the same."""
+    source = """
+        import subprocess
+        wait = "while ! test -e go; do sleep 0.02; done"
+        subprocess.Popen(["sh", "-c", f"{wait}; echo late; echo > x"])
+        print("end of the script")
+    """
+    with open(os.devnull, "w") as nowhere:  # who reads a pipe waits for the child, as ever
+        done = train(tmp_path, source, stdout=nowhere)
+    assert done.returncode == 0
+    assert texts(tmp_path / "train.log") == ["end of the script"]
+    (tmp_path / "go").touch()
+    wait_until((tmp_path / "x").exists)
+    wait_until(lambda: texts(tmp_path / "train.log") == ["end of the script", "late"])
+
+
+def test_forked_children_write_each_line_once(tmp_path: Path) -> None:
+    """Children by `os.fork` and multiprocessing, with prints and records."""
+    source = """
+        import multiprocessing
+        def work(n):
+            print("pool", n)
+            logging.info("pool record %d", n)
+        for n in range(4):
+            if os.fork() == 0:
+                print("child", n)
+                logging.info("record %d", n)
+                sys.exit(0)
+        for n in range(4): os.wait()
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            pool.map(work, range(20))
+    """
+    assert train(tmp_path, source).returncode == 0
+    expected = [line for n in range(4) for line in (f"child {n}", f"record {n}")]
+    expected += [line for n in range(20) for line in (f"pool {n}", f"pool record {n}")]
+    assert sorted(texts(tmp_path / "train.log")) == sorted(expected)
+    assert ends(tmp_path / "train.log") == ["clean"]
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_started_children_that_run_the_script_again_double_nothing(
+    tmp_path: Path, method: str
+) -> None:
+    """A script's set_logger runs in each child again; each line is there once, and one session."""
+    source = f"""
+        import multiprocessing
+        def work(n):
+            print("child", n)
+            logging.info("record %d", n)
+        if __name__ == "__main__":
+            with multiprocessing.get_context("{method}").Pool(2) as pool:
+                pool.map(work, range(6))
+            print("end")
+    """
+    done = train(tmp_path, source)
+    assert done.returncode == 0
+    expected = [line for n in range(6) for line in (f"child {n}", f"record {n}")]
+    assert sorted(texts(tmp_path / "train.log")) == sorted([*expected, "end"])
+    assert len(ends(tmp_path / "train.log")) == 1
+
+
+def test_a_child_may_have_a_log_of_its_own(tmp_path: Path) -> None:
+    """`evaluate.py`, started by `train.py`, logs to its own file, and into its parent's as well."""
+    (tmp_path / "evaluate.py").write_text(HEAD + "\nset_logger('evaluate.log')\nprint('evaluated')")
+    train(tmp_path, "import subprocess\nsubprocess.run([sys.executable, 'evaluate.py'])")
+    wait_until(lambda: ends(tmp_path / "evaluate.log"))
+    assert texts(tmp_path / "evaluate.log") == ["evaluated"]
+    assert texts(tmp_path / "train.log") == ["evaluated"]
+
+
+def test_ranks_write_files_of_their_own(tmp_path: Path) -> None:
+    """Under torchrun all ranks name one file; rank 0 gets it, the others theirs."""
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + "\nset_logger('train.log')\nprint('rank', os.environ['RANK'])")
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, script.name],
+            cwd=tmp_path,
+            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "3"},
+            stdout=subprocess.DEVNULL,
+        )
+        for rank in range(3)
+    ]
+    assert [rank.wait(30) for rank in ranks] == [0, 0, 0]
+    for rank, name in enumerate(("train.log", "train.rank1.log", "train.rank2.log")):
+        wait_until(lambda name=name: ends(tmp_path / name))  # type: ignore[misc]
+        assert texts(tmp_path / name) == [f"rank {rank}"]
+
+
+def test_a_line_of_50_mb_is_kept_in_pieces(tmp_path: Path) -> None:
+    """A line without an end fills no memory; its pieces are marked, and none is lost."""
+    source = """
+        for _ in range(50): sys.stdout.write("x" * 1_000_000)
+        print()
+        print("after")
+    """
+    with open(os.devnull, "w") as nowhere:
+        train(tmp_path, source, stdout=nowhere)
+    kept = texts(tmp_path / "train.log")
+    assert kept[-1] == "after"
+    assert sum(map(len, kept[:-1])) == 50_000_000
+    with (tmp_path / "train.log").open() as file:
+        marks = {line[23] for line in file if not line.startswith("#")}
+    assert marks == {" ", "+"}
+
+
+def test_bytes_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
+    """What is no UTF-8 reaches terminal and file unchanged; characters cut in two are whole."""
+    source = r"""
+        os.write(1, "caf\u00e9 \U0001f600".encode()[:7]); time.sleep(0.1)
+        os.write(1, "caf\u00e9 \U0001f600".encode()[7:] + b"\n")
+        os.write(1, b"latin1 \xe9\xff\n")
+    """
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + "\nset_logger('train.log')\n" + textwrap.dedent(source))
+    done = subprocess.run(
+        [sys.executable, script.name], cwd=tmp_path, stdout=subprocess.PIPE, check=True, timeout=60
+    )
+    assert done.stdout == "café 😀\n".encode() + b"latin1 \xe9\xff\n"
+    wait_until(lambda: b"# end" in (tmp_path / "train.log").read_bytes())
+    lines = (tmp_path / "train.log").read_bytes().splitlines()
+    assert [line[24:] for line in lines[1:-1]] == ["café 😀".encode(), b"latin1 \xe9\xff"]
+
+
+def test_outputs_that_lead_to_two_files_stay_apart(tmp_path: Path) -> None:
+    """`> out 2> err`: each file has its own lines, the log has both."""
+    with open(tmp_path / "out", "w") as out, open(tmp_path / "err", "w") as err:
+        train(tmp_path, "print('o')\nlogging.info('e')", stdout=out, stderr=err)
+    assert (tmp_path / "out").read_text() == "o\n"
+    assert (tmp_path / "err").read_text() == "e\n"
+    assert sorted(texts(tmp_path / "train.log")) == ["e", "o"]
+
+
+def test_output_that_already_goes_to_the_file_is_not_doubled(tmp_path: Path) -> None:
+    """`python train.py > train.log 2>&1` with the log at the same path has each line once."""
+    with (tmp_path / "train.log").open("a") as file:
+        done = train(tmp_path, "print('line')\nlogging.info('record')", stdout=file, stderr=file)
+    assert done.returncode == 0
+    assert texts(tmp_path / "train.log") == ["line", "record"]
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)])
+def test_closed_outputs_lead_into_the_file(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """Under `>&-` and `2>&-` nothing raises, and what is printed there is in the file."""
+    source = """
+        print("line")
+        print("error", file=sys.stderr)
+        logging.info("record")
+        os.system("echo child")
+    """
+    settings: dict[str, Any] = {"stdout": None, "stderr": None} if 1 in closed else {}
+    done = train(tmp_path, source, preexec_fn=lambda: [*map(os.close, closed)], **settings)
+    assert done.returncode == 0
+    assert sorted(texts(tmp_path / "train.log")) == ["child", "error", "line", "record"]
+
+
+# -- A terminal ------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """A script in a terminal of its own, which it has for a controlling terminal."""
+
+    def __init__(self, folder: Path, source: str, *, log: bool = True) -> None:
+        (folder / "train.py").write_text(
+            HEAD + ("\nset_logger('train.log')\n" if log else "\n") + textwrap.dedent(source)
+        )
+        self.pid, self.ours = pty.fork()
+        if self.pid == 0:
+            os.chdir(folder)
+            os.environ["TERM"] = "xterm-256color"
+            while os.get_terminal_size(1).columns != 90:
+                time.sleep(0.001)
+            os.execv(sys.executable, [sys.executable, "train.py"])
+        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
+        self.shown = b""
+
+    def read_until(self, text: str, limit: float = 20.0) -> None:
+        deadline = time.monotonic() + limit
+        while text.encode() not in self.shown:
+            assert time.monotonic() < deadline, self.shown
+            if select.select([self.ours], [], [], 0.1)[0]:
+                with contextlib.suppress(OSError):
+                    self.shown += os.read(self.ours, 4096)
+
+    def type(self, keys: str) -> None:
+        os.write(self.ours, keys.encode())
+
+    def end(self) -> int:
+        """Everything shown until nobody has the terminal any more; the wait status."""
+        with contextlib.suppress(OSError):
+            while data := os.read(self.ours, 4096):
+                self.shown += data
+        os.close(self.ours)
+        return os.waitpid(self.pid, 0)[1]
+
+
+ABOUT = """
+import shutil
+print(sys.stdin.isatty(), sys.stdout.isatty(), sys.stderr.isatty())
+print(os.get_terminal_size(1), shutil.get_terminal_size(), sys.stdout.encoding)
+print("\\x1b[32mgreen\\x1b[0m\\ttab")
+os.system("stty size; tput colors")
+"""
+
+
+def test_a_terminal_is_as_it_was(tmp_path: Path) -> None:
+    """What a script can see of its terminal, and what is shown, is the same byte for byte."""
+    shown = []
+    for log in (False, True):
+        terminal = Terminal(tmp_path, ABOUT, log=log)
+        assert terminal.end() == 0
+        shown.append(terminal.shown)
+    assert shown[1] == shown[0]
+    assert b"True True True" in shown[0]
+    wait_until(lambda: ends(tmp_path / "train.log"))
+    assert texts(tmp_path / "train.log")[2] == "green\ttab"
+
+
+def test_the_debugger_and_its_arrow_keys_work(tmp_path: Path) -> None:
+    """`breakpoint()`: a line typed before comes back by the arrow key, and its answer is logged."""
+    terminal = Terminal(tmp_path, "value = 6\nbreakpoint()\nprint('went on')")
+    terminal.read_until("(Pdb)")
+    terminal.type("p value * 7\n")
+    terminal.read_until("42")
+    terminal.type("\x1b[A0\n")  # the line again, and a 0 behind it
+    terminal.read_until("420")
+    terminal.type("c\n")
+    assert terminal.end() == 0
+    assert b"went on" in terminal.shown
+    wait_until(lambda: ends(tmp_path / "train.log"))
+    assert "420" in texts(tmp_path / "train.log")
+
+
+def test_what_is_asked_is_shown_before_it_is_answered(tmp_path: Path) -> None:
+    """`input` shows its question, takes the answer, and the password is nowhere."""
+    source = "import getpass\nprint('hi ' + input('name? '))\nlen(getpass.getpass('secret? '))"
+    terminal = Terminal(tmp_path, source)
+    terminal.read_until("name? ")
+    terminal.type("Ada\n")
+    terminal.read_until("secret? ")
+    terminal.type("hunter2\n")
+    assert terminal.end() == 0
+    assert b"hi Ada" in terminal.shown
+    assert b"hunter2" not in terminal.shown
+    assert "hunter2" not in (tmp_path / "train.log").read_text()
+
+
+def test_a_changed_window_is_noticed(tmp_path: Path) -> None:
+    """The width that a progress bar asks for follows the real terminal's."""
+    source = """
+        print("start")
+        while os.get_terminal_size(1).columns != 57: time.sleep(0.02)
+        print("narrow")
+    """
+    terminal = Terminal(tmp_path, source)
+    terminal.read_until("start")
+    fcntl.ioctl(terminal.ours, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 57, 0, 0))
+    terminal.read_until("narrow")
+    assert terminal.end() == 0
+
+
+def test_ctrl_c_reaches_the_script_alone(tmp_path: Path) -> None:
+    """The interrupt's traceback is shown and kept; the log says what it was."""
+    terminal = Terminal(tmp_path, "print('training', flush=True)\ntime.sleep(60)")
+    terminal.read_until("training")
+    terminal.type("\x03")
+    assert os.waitstatus_to_exitcode(terminal.end()) == -signal.SIGINT
+    assert b"KeyboardInterrupt" in terminal.shown
+    wait_until(lambda: ends(tmp_path / "train.log"))
+    assert ends(tmp_path / "train.log") == ["exception KeyboardInterrupt"]
+    assert "KeyboardInterrupt" in texts(tmp_path / "train.log")
+
+
+def test_a_terminal_that_hangs_up_ends_only_what_it_would_end(tmp_path: Path) -> None:
+    """A script that ignores the hang-up (nohup) goes on printing, into the file."""
+    source = """
+        import signal
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        print("ready", flush=True)
+        while not os.path.exists("gone"): time.sleep(0.02)
+        for n in range(3): print("still", n)
+        os.system("echo child")
+    """
+    terminal = Terminal(tmp_path, source)
+    terminal.read_until("ready")
+    os.close(terminal.ours)
+    (tmp_path / "gone").touch()
+    assert os.waitpid(terminal.pid, 0)[1] == 0
+    wait_until(lambda: ends(tmp_path / "train.log"))
+    assert texts(tmp_path / "train.log") == ["ready", "still 0", "still 1", "still 2", "child"]
+
+
+@linux
+def test_a_terminal_that_stands_still_does_not_stop_the_log(tmp_path: Path) -> None:
+    """Nobody reads the terminal (Ctrl-S): hundreds of kilobytes later the script still runs."""
+    source = """
+        for n in range(20_000): print("line", n)
+        open("done", "w").close()
+    """
+    terminal = Terminal(tmp_path, source)
+    wait_until((tmp_path / "done").exists)
+    assert terminal.end() == 0
+    assert terminal.shown.count(b"line") == 20_000  # and in the end it has everything
+    wait_until(lambda: ends(tmp_path / "train.log"))
+    assert texts(tmp_path / "train.log") == [f"line {n}" for n in range(20_000)]
+
+
+def test_a_progress_bar_of_a_terminal_is_one_line_of_the_file(tmp_path: Path) -> None:
+    """Tqdm sees a terminal and draws there; the file gets the last state."""
+    source = """
+        from tqdm import tqdm
+        for _ in tqdm(range(200), mininterval=0, desc="epoch"): pass
+        print("done")
+    """
+    terminal = Terminal(tmp_path, source)
+    assert terminal.end() == 0
+    assert terminal.shown.count(b"\r") > 100
+    wait_until(lambda: ends(tmp_path / "train.log"))
+    bar, last = texts(tmp_path / "train.log")
+    assert bar.startswith("epoch: 100%|")
+    assert last == "done"
+
+
+def test_a_bar_that_takes_long_leaves_a_snapshot_now_and_then(tmp_path: Path) -> None:
+    """Whoever looks into the file meanwhile sees how far it is."""
+    source = """
+        set_logger("train.log").close()
+        set_logger("train.log", progress_every=0.2)
+        for n in range(8):
+            sys.stderr.write(f"\\rstep {n}/8"); sys.stderr.flush(); time.sleep(0.1)
+        sys.stderr.write("\\n")
+    """
+    train(tmp_path, source)
+    lines = [line[23:] for line in (tmp_path / "train.log").read_text().splitlines()]
+    snapshots = [line for line in lines if line.startswith("~step")]
+    assert 1 <= len(snapshots) <= 4
+    assert " step 7/8" in lines
+
+
+# -- Somebody is killed ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_kill_loses_nothing(tmp_path: Path, terminal: bool) -> None:  # noqa: FBT001
+    """After SIGKILL every line that print had returned from is in the file."""
+    source = "for i in range(5000): print(i); logging.info('r%d', i)\nos.kill(os.getpid(), 9)"
+    if terminal:
+        script = Terminal(tmp_path, source)
+        assert os.waitstatus_to_exitcode(script.end()) == -signal.SIGKILL
+        wait_until(lambda: ends(tmp_path / "train.log"))
+    else:
+        assert train(tmp_path, source).returncode == -signal.SIGKILL
+    expected = [line for n in range(5000) for line in (str(n), f"r{n}")]
+    assert texts(tmp_path / "train.log") == expected
+
+
+@linux
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_keeper_s_death_is_survived(tmp_path: Path, terminal: bool) -> None:  # noqa: FBT001
+    """Killed again and again at 500 lines a second: no line is lost, no print fails."""
+    source = (
+        KEEPERS
+        + """
+        for n in range(500):
+            print("line", n)
+            if n in (100, 300):
+                found = keepers()
+                assert len(found) == 1, found
+                os.kill(found[0], 9)
+            time.sleep(0.002)
+    """
+    )
+    if terminal:
+        script = Terminal(tmp_path, source)
+        assert script.end() == 0, script.shown
+        wait_until(lambda: ends(tmp_path / "train.log"))
+    else:
+        done = train(tmp_path, source)
+        assert (done.returncode, done.stdout.count("line")) == (0, 500)
+    assert texts(tmp_path / "train.log") == [f"line {n}" for n in range(500)]
+    assert ends(tmp_path / "train.log") == ["clean"]
+    assert "was killed" in (tmp_path / "train.log").read_text()
+
+
+@linux
+def test_after_the_third_death_the_file_takes_the_output(tmp_path: Path) -> None:
+    """Somebody kills every keeper: the training goes on, into the file, without a terminal."""
+    source = (
+        KEEPERS
+        + """
+        for n in range(400):
+            print("line", n)
+            if n % 50 == 25:
+                for found in keepers(): os.kill(found, 9)
+            time.sleep(0.002)
+        os.system("echo child")
+    """
+    )
+    with open(os.devnull, "w") as nowhere:
+        (tmp_path / "train.py").write_text(
+            HEAD + "\nset_logger('train.log')\n" + textwrap.dedent(source)
+        )
+        done = subprocess.run(
+            [sys.executable, "train.py"], cwd=tmp_path, stdout=nowhere, check=False, timeout=60
+        )
+    assert done.returncode == 0
+    kept = re.findall(r"line \d+|child", (tmp_path / "train.log").read_text())
+    assert kept == [*(f"line {n}" for n in range(400)), "child"]
+
+
+@linux
+def test_a_keeper_that_dies_while_the_script_is_blocked_is_replaced(tmp_path: Path) -> None:
+    """The pipe is full and nobody reads: the signal interrupts the very print that waits."""
+    source = (
+        KEEPERS
+        + """
+        found = keepers()
+        os.kill(found[0], 19)  # it stands still, the pipe fills
+        import threading
+        threading.Timer(0.5, os.kill, (found[0], 9)).start()
+        for n in range(30_000): print("line", n, "x" * 40)
+    """
+    )
+    done = train(tmp_path, source)
+    assert (done.returncode, done.stdout.count("line")) == (0, 30_000)
+    assert len(texts(tmp_path / "train.log")) == 30_000
+
+
+@linux
+def test_a_log_set_by_a_thread_survives_its_keeper_too(tmp_path: Path) -> None:
+    """Signals are the main thread's; elsewhere a thread watches."""
+    source = (
+        KEEPERS
+        + """
+        thread = threading.Thread(target=set_logger, args=("other.log",))
+        thread.start(); thread.join()
+        print("before")
+        time.sleep(0.3)
+        os.kill(keepers()[0], 9)
+        time.sleep(0.3)
+        print("after")
+    """
+    )
+    (tmp_path / "train.py").write_text(HEAD + textwrap.dedent(source))
+    subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
+        stdout=subprocess.DEVNULL,
+    )
+    wait_until(lambda: ends(tmp_path / "other.log"))
+    assert texts(tmp_path / "other.log") == ["before", "after"]
+
+
+@linux
+def test_nothing_is_left_over(tmp_path: Path) -> None:
+    """No keeper, no zombie, no descriptor of ours in children, and no child to wait for."""
+    source = (
+        KEEPERS
+        + """
+        import subprocess
+        assert len(keepers()) == 1
+        listed = subprocess.run(["ls", "/proc/self/fd"], capture_output=True, text=True).stdout
+        assert set(listed.split()) <= {"0", "1", "2", "3"}, listed
+        try: os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError: print("no child")
+        assert threading.active_count() == 1
+    """
+    )
+    done = train(tmp_path, source)
+    assert (done.returncode, done.stdout) == (0, "no child\n")
+    mark = f"mark:{tmp_path}".encode()
+    wait_until(lambda: not list(keepers_of(mark)))
+
+
+def keepers_of(mark: bytes) -> Iterator[str]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{name}/cmdline").read_bytes()
+                if (
+                    b"modeldir.capture.keeper" in words
+                    and mark in Path(f"/proc/{name}/environ").read_bytes()
+                ):
+                    yield name
+
+
+# -- Places in which it cannot be done -------------------------------------------------------------
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
+    """Where the log cannot be written the terminal has everything, and one notice."""
+    before = "os.symlink('/dev/full', 'train.log')"
+    done = train(tmp_path, "for i in range(100): print(i)", before=before)
+    notices = [line for line in done.stdout.splitlines() if not line.isdigit()]
+    assert done.returncode == 0
+    assert [line for line in done.stdout.splitlines() if line.isdigit()] == [*map(str, range(100))]
+    told = f"modeldir: {tmp_path}/train.log cannot be written (No space left on device)."
+    assert notices == [f"{told} The training goes on; lines are missing there until it can."]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_under_the_output_ends_nothing(tmp_path: Path) -> None:
+    """`> out.txt` on a full disk: the exit code is 0, the log has the lines."""
+    with open("/dev/full", "w") as full:
+        done = train(tmp_path, "print('line')", stdout=full, stderr=None)
+    assert done.returncode == 0
+    assert texts(tmp_path / "train.log") == ["line"]
+
+
+def test_a_reader_that_goes_away_ends_nothing(tmp_path: Path) -> None:
+    """Under `| head -1` the training goes on to its end, quietly, and the file has everything."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    source = "for i in range(5000): print(i)\nlogging.info('end')"
+    done = train(tmp_path, source, stdout=writing, together=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "end\n")
+    kept = texts(tmp_path / "train.log")
+    assert [line for line in kept if line != "end"] == [*map(str, range(5000))]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+def test_without_room_for_a_process_python_s_own_output_is_kept(tmp_path: Path) -> None:
+    """No process can be started: a warning, and what Python prints is in the file."""
+    before = """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+    """
+    done = train(tmp_path, "print('line')", before=before)
+    assert done.returncode == 0
+    assert "has only what Python prints" in done.stdout
+    assert texts(tmp_path / "train.log")[-1] == "line"
+
+
+def test_other_ways_may_be_asked_for(tmp_path: Path) -> None:
+    """By Python's streams only, straight into the file, not at all; and nothing else."""
+    source = """
+        for way in ("sys", "file", "off"):
+            with set_logger(f"{way}.log", capture=way):
+                print("printed")
+                logging.info("logged")
+                os.system("echo child")
+        try: set_logger("x.log", capture="tee")
+        except ValueError as error: print(error)
+    """
+    done = train(tmp_path, source)
+    assert done.stdout.splitlines() == [
+        *("printed", "logged", "child") * 2,
+        "capture is one of auto, fd, sys, file, off, not 'tee'",
+    ]
+    assert texts(tmp_path / "sys.log") == ["printed", "logged"]
+    assert (tmp_path / "file.log").read_text() == "printed\nlogged\nchild\n"
+    assert (tmp_path / "off.log").read_text() == ""
+
+
+def test_a_log_may_be_without_times(tmp_path: Path) -> None:
+    """`stamp=False` keeps each line as it was printed."""
+    train(
+        tmp_path,
+        "with set_logger('bare.log', stamp=False):\n    print('a')\n    os.system('echo b')",
+    )
+    lines = (tmp_path / "bare.log").read_text().splitlines()
+    assert lines[1:-1] == ["a", "b"]
+
+
+def test_closing_puts_the_descriptors_back(tmp_path: Path) -> None:
+    """After `close` descriptors lead where they led, signals and hooks are as before."""
+    source = """
+        import signal
+        def state():
+            return (os.fstat(1), os.fstat(2), sys.excepthook, signal.getsignal(signal.SIGURG),
+                    logging.root.handlers[:], logging.root.level, sorted(os.listdir("/dev/fd")))
+        log.close()
+        before = state()
+        for n in range(3):
+            with set_logger(f"{n}.log"):
+                os.system(f"echo {n}")
+        assert [a[:3] for a in state()[:2]] == [b[:3] for b in before[:2]]
+        assert state()[2:] == before[2:], (state(), before)
+        print("outside")
+    """
+    done = train(tmp_path, "log = set_logger('train.log')\n" + textwrap.dedent(source))
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["0", "1", "2", "outside"])
+    for n in range(3):
+        wait_until(lambda n=n: ends(tmp_path / f"{n}.log"))  # type: ignore[misc]
+        assert texts(tmp_path / f"{n}.log") == [str(n)]
+
+
+def test_many_logs_one_after_another_are_kept_by_one_process(tmp_path: Path) -> None:
+    """A loop over trials moves the log from folder to folder: each has its own lines."""
+    source = """
+        for n in range(20):
+            set_logger(f"{n}.log")
+            print("trial", n)
+            os.system(f"echo child {n}")
+    """
+    train(tmp_path, source)
+    wait_until(lambda: ends(tmp_path / "19.log"))
+    for n in range(20):
+        assert texts(tmp_path / f"{n}.log") == [f"trial {n}", f"child {n}"]
+        assert ends(tmp_path / f"{n}.log") == ["clean" if n == 19 else "closed"]
+
+
+def test_two_trainings_may_write_one_file(tmp_path: Path) -> None:
+    """Each line whole and once; the second says that it is not alone."""
+    (tmp_path / "train.py").write_text(
+        HEAD
+        + textwrap.dedent("""
+        set_logger("train.log")
+        open(sys.argv[1], "w").close()
+        while not (os.path.exists("a") and os.path.exists("b")): time.sleep(0.01)
+        for n in range(2000): print(sys.argv[1] * 50, n)
+        """)
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "train.py", name], cwd=tmp_path, stdout=subprocess.DEVNULL
+        )
+        for name in "ab"
+    ]
+    assert [one.wait(60) for one in both] == [0, 0]
+    wait_until(lambda: len(ends(tmp_path / "train.log")) == 2)
+    expected = [f"{name * 50} {n}" for name in "ab" for n in range(2000)]
+    assert sorted(texts(tmp_path / "train.log")) == sorted(expected)
+    heads = [
+        line
+        for line in (tmp_path / "train.log").read_text().splitlines()
+        if line.startswith("# modeldir-log")
+    ]
+    assert sum(line.endswith("beside another process") for line in heads) == 1
+
+
+def test_a_fork_among_printing_threads_does_not_hang(tmp_path: Path) -> None:
+    """Children forked while other threads print can print themselves."""
+    source = """
+        over = False
+        def chatter():
+            while not over: os.write(1, b"chatter\\n")
+        threads = [threading.Thread(target=chatter) for _ in range(2)]
+        for thread in threads: thread.start()
+        for n in range(60):
+            if (child := os.fork()) == 0:
+                os.write(1, f"child {n}\\n".encode())
+                os._exit(0)
+            os.waitpid(child, 0)
+        over = True
+        for thread in threads: thread.join()
+    """
+    before = "import warnings; warnings.simplefilter('ignore')"
+    done = train(tmp_path, source, before=before, stdout=subprocess.DEVNULL)
+    assert done.returncode == 0
+    kept = [line for line in texts(tmp_path / "train.log") if line != "chatter"]
+    assert kept == [f"child {n}" for n in range(60)]
+
+
+def test_what_cannot_be_captured_changes_nothing(tmp_path: Path) -> None:
+    """If no keeper can be started, descriptors are as they were and none is left open."""
+    source = f"""
+        import sys
+        sys.path.insert(0, {str(Path(descriptors.__file__).parent.parent.parent)!r})
+        from modeldir import files
+        from modeldir.capture import descriptors
+        from modeldir.logfile import Settings
+        sys.executable = ""
+        file = files.open_append("x.log")
+        before = sorted(os.listdir("/dev/fd"))
+        try: descriptors.Capture(file, Settings("x.log", "", 30.0, stamp=True, torn=False))
+        except descriptors.Unavailable as error: print(error)
+        assert sorted(os.listdir("/dev/fd")) == before
+    """
+    done = train(tmp_path, "set_logger('train.log').close()\n" + textwrap.dedent(source))
+    assert (done.returncode, done.stdout) == (0, "there is no Python interpreter to start\n")
+
+
+def test_the_module_is_light_to_import() -> None:
+    """What most scripts need only when a log is set is imported then."""
+    code = (
+        "import modeldir.logs, sys; "
+        "sys.exit(bool({'logging', 'subprocess', 'ctypes'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

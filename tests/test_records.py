@@ -1,0 +1,156 @@
+"""Log records: shown once, whoever set up logging, before or after."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+from logbook import texts, train
+from modeldir.capture.records import Records
+
+SETUPS = {
+    "nobody": "",
+    "a bare basicConfig": "logging.basicConfig()",
+    "a library's early warning": "logging.warning('early')",
+    "basicConfig with a format": "logging.basicConfig(format='>> %(message)s', level='INFO')",
+    "basicConfig to stdout": "logging.basicConfig(stream=sys.stdout, level='DEBUG')",
+    "a file only": "logging.basicConfig(filename='other.log')",
+    "a handler above our level": """
+        handler = logging.StreamHandler(); handler.setLevel("ERROR")
+        logging.root.addHandler(handler)
+    """,
+    "rich": """
+        from rich.logging import RichHandler
+        logging.basicConfig(handlers=[RichHandler()], format="%(message)s", level="INFO")
+    """,
+    "a handler that is no StreamHandler": """
+        class Handler(logging.Handler):  # as absl's
+            def emit(self, record):
+                sys.stderr.write("I1123 " + self.format(record) + "\\n")
+        logging.root.addHandler(Handler())
+    """,
+    "a handler on a child and on the root": """
+        logging.basicConfig(format="root %(message)s", level="INFO")
+        logging.getLogger("net").addHandler(logging.NullHandler())
+    """,
+}
+
+
+def test_tools_that_write_to_an_older_stream_object_are_heard(tmp_path: Path) -> None:
+    """Who took `sys.stderr` before (loguru, a library's handler) is in the file too."""
+    train(tmp_path, "older.write('held since before\\n')", before="older = sys.stderr")
+    assert texts(tmp_path / "train.log") == ["held since before"]
+
+
+@pytest.mark.parametrize("setup", SETUPS.values(), ids=SETUPS.keys())
+def test_whoever_configured_logging_first(tmp_path: Path, setup: str) -> None:
+    """Each line is once in the terminal and once in the file, as the terminal has it."""
+    done = train(tmp_path, "logging.getLogger('net').info('hello')\nprint('printed')", before=setup)
+    assert done.stdout.count("hello") == 1
+    kept = texts(tmp_path / "train.log")
+    assert [line.rstrip() for line in kept] == [
+        line.rstrip() for line in done.stdout.splitlines() if "early" not in line
+    ]
+    assert kept[-1] == "printed"
+
+
+def test_a_format_that_somebody_chose_stays(tmp_path: Path) -> None:
+    """The terminal of who styled it looks as before; the file has it so too."""
+    done = train(tmp_path, "logging.info('hello')", before=SETUPS["basicConfig with a format"])
+    assert done.stdout == ">> hello\n"
+    assert texts(tmp_path / "train.log") == [">> hello"]
+
+
+@pytest.mark.parametrize(
+    ("later", "shown"),
+    [
+        (
+            "logging.basicConfig(format='>> %(message)s', level='INFO', force=True)",
+            [">> hello"],
+        ),
+        ("logging.root.addHandler(logging.StreamHandler())", ["hello"]),
+        ("logging.basicConfig(format='>> %(message)s')", ["hello"]),  # as ever: the second is idle
+        ("logging.root.addHandler(logging.NullHandler())", ["hello"]),
+        ("logging.root.addHandler(logging.FileHandler('other.log'))", ["hello"]),
+        ("logging.root.setLevel('WARNING')", []),
+        ("import io; logging.root.addHandler(logging.StreamHandler(io.StringIO()))", ["hello"]),
+        (
+            "import logging.handlers as h, queue\nlogging.root.addHandler(h.MemoryHandler(10))",
+            ["hello"],
+        ),
+    ],
+)
+def test_whoever_configures_logging_afterwards(
+    tmp_path: Path, later: str, shown: list[str]
+) -> None:
+    """A configuration that comes later doubles nothing."""
+    done = train(tmp_path, f"{later}\nlogging.getLogger('net').info('hello')")
+    assert done.stdout.splitlines() == shown
+    assert texts(tmp_path / "train.log") == shown
+
+
+def test_a_queue_whose_listener_prints_shows_each_record_once(tmp_path: Path) -> None:
+    """A QueueHandler hands records to a thread; they are not shown a second time."""
+    before = """
+        import logging.handlers, queue
+        records = queue.Queue()
+        listener = logging.handlers.QueueListener(records, logging.StreamHandler())
+        logging.root.addHandler(logging.handlers.QueueHandler(records))
+    """
+    source = "listener.start()\nlogging.info('hello')\nlistener.stop()"
+    assert train(tmp_path, source, before=before).stdout == "hello\n"
+    assert texts(tmp_path / "train.log") == ["hello"]
+
+
+def test_a_handler_that_shows_only_errors_leaves_the_rest_to_us(tmp_path: Path) -> None:
+    """Below another handler's level the message is shown by ours, above by the other."""
+    before = SETUPS["a handler above our level"]
+    done = train(tmp_path, "logging.info('fine')\nlogging.error('bad')", before=before)
+    assert done.stdout == "fine\nbad\n"
+
+
+def test_closing_gives_logging_back(tmp_path: Path) -> None:
+    """Handlers and the level are as before; a level that somebody set since stays."""
+    before = (list(logging.root.handlers), logging.root.level)
+    records = Records(logging.DEBUG)
+    assert (list(logging.root.handlers), logging.root.level) != before
+    records.release()
+    assert (list(logging.root.handlers), logging.root.level) == before
+    records = Records(logging.DEBUG)
+    logging.root.setLevel(logging.ERROR)
+    records.release()
+    assert logging.root.level == logging.ERROR
+    logging.root.setLevel(before[1])
+
+
+def test_a_process_without_a_console_logs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where `sys.stderr` is None (pythonw) a record raises nothing."""
+    monkeypatch.setattr(sys, "stderr", None)
+    records = Records(logging.INFO)
+    logging.getLogger("net").info("hello")
+    records.release()
+
+
+def test_a_signal_handler_may_log(tmp_path: Path) -> None:
+    """A handler that logs while a print is under way neither hangs nor loses a record."""
+    source = """
+        import signal
+        count = 0
+        def handler(*_):
+            global count
+            count += 1
+            logging.info("<tick>")
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        for i in range(3000): print("line", i, file=sys.stderr)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(count)
+    """
+    done = train(tmp_path, source)
+    assert done.returncode == 0
+    kept = "".join(texts(tmp_path / "train.log")[:-1])
+    assert kept.count("<tick>") == int(done.stdout.splitlines()[-1]) > 0
+    assert kept.replace("<tick>", "") == "".join(f"line {n}" for n in range(3000))

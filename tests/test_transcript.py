@@ -1,0 +1,130 @@
+"""Bytes in, lines with times out: what is unfinished, and what a file that fails does."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modeldir import files
+from modeldir.logfile import LogFile, ended
+from modeldir.transcript import Transcript
+
+NOON = time.mktime((2026, 11, 24, 12, 0, 0, 0, 0, -1))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[LogFile]:
+    file = LogFile(files.open_append(tmp_path / "train.log"), "train.log", print)
+    yield file
+    file.close()
+
+
+def lines(folder: Path) -> list[str]:
+    return (folder / "train.log").read_bytes().decode("utf-8", "surrogateescape").splitlines()
+
+
+def test_each_line_has_the_time_at_which_it_ended(tmp_path: Path, log: LogFile) -> None:
+    """Local time, to the millisecond."""
+    transcript = Transcript(log)
+    transcript.feed(b"one\ntw", NOON)
+    transcript.feed(b"o\n", NOON + 61.25)
+    assert lines(tmp_path) == ["2026-11-24 12:00:00,000 one", "2026-11-24 12:01:01,250 two"]
+
+
+def test_what_is_unfinished_is_kept_now_and_then(tmp_path: Path, log: LogFile) -> None:
+    """A bar, and a line that waits for its end, are snapshots; the last state is the line."""
+    transcript = Transcript(log, every=30.0)
+    transcript.feed(b"\r10%", NOON)
+    assert transcript.due == pytest.approx(NOON + 30)
+    transcript.tick(NOON + 29)
+    transcript.feed(b"\r20%", NOON + 29.5)
+    transcript.tick(NOON + 30)
+    transcript.tick(NOON + 59)
+    transcript.tick(NOON + 61)  # nothing has changed since
+    transcript.feed(b"\r100%\n", NOON + 62)
+    transcript.tick(NOON + 63)
+    assert [line[17:] for line in lines(tmp_path)][:1] == ["30,000~20%"]
+    transcript.finish(NOON + 64)
+    assert [line[23:] for line in lines(tmp_path)] == ["~20%", " 100%"]
+    assert transcript.due is None
+
+
+def test_a_last_line_that_never_ended_is_told_apart(tmp_path: Path, log: LogFile) -> None:
+    """Cut off by a kill: `|` stands before it, also before half a character."""
+    transcript = Transcript(log)
+    transcript.feed(b"whole\nhalf \xc3", NOON)
+    transcript.finish(NOON)
+    assert [line[23:] for line in lines(tmp_path)] == [" whole", "|half \udcc3"]
+
+
+@given(st.binary(), st.lists(st.integers(0, 50)))
+def test_how_bytes_are_cut_makes_no_difference(data: bytes, cuts: list[int]) -> None:
+    """Any bytes, in any pieces, at one time: the same file, without a control character."""
+    written = []
+    for places in ([], cuts):
+        edges = sorted({0, len(data), *(min(cut, len(data)) for cut in places)})
+        reading, writing = os.pipe()
+        file = LogFile(writing, "x", print)
+        transcript = Transcript(file)
+        for start, end in pairwise(edges):
+            transcript.feed(data[start:end], NOON)
+        transcript.finish(NOON)
+        file.close()
+        with open(reading, "rb") as pipe:
+            written.append(pipe.read())
+    assert written[0] == written[1]
+    assert not set(written[0]) & ({*range(32)} - {9, 10})
+
+
+# -- The file --------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_has_room_again_says_what_is_missing(tmp_path: Path) -> None:
+    """The complaint comes once; when it can be written again the file says how much is missing."""
+    told: list[str] = []
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    file = LogFile(writing, "train.log", told.append)
+    while len(told) < 1:
+        file.write(["x" * 4000], NOON)  # the pipe fills, as a disk does
+    file.write(["lost", "lost too"], NOON)
+    (complaint,) = told
+    assert complaint.startswith("modeldir: train.log cannot be written (")
+    assert complaint.endswith("The training goes on; lines are missing there until it can.")
+    while len(os.read(reading, 65536)) == 65536:
+        pass
+    file.write(["after"], NOON)
+    text = os.read(reading, 65536).decode()
+    assert "2026-11-24 12:00:00,000 3 lines are missing here\n" in text
+    assert text.endswith(" after\n")
+    assert len(told) == 1
+    file.close()
+    file.close()
+    file.write(["closed"], NOON)
+    os.close(reading)
+
+
+def test_a_torn_line_is_ended_first(tmp_path: Path) -> None:
+    """What a killed writer left does not swallow the next line."""
+    (tmp_path / "train.log").write_bytes(b"tor")
+    descriptor = files.open_append(tmp_path / "train.log")
+    file = LogFile(descriptor, "train.log", print, torn=True)
+    file.write(["new"], NOON)
+    file.close()
+    assert lines(tmp_path) == ["tor", "2026-11-24 12:00:00,000 new"]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(0, "clean"), (3 << 8, "exit 3"), (9, "signal SIGKILL"), (11 | 128, "signal SIGSEGV")],
+)
+def test_wait_s_word_is_told_in_ours(status: int, told: str) -> None:
+    """An exit code or the name of a signal."""
+    assert ended(status) == told
