@@ -65,6 +65,8 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/orchestration/bench.py
 	$(BIN)/python benchmarks/startup/bench.py
+	$(BIN)/python benchmarks/params/bench.py
+	$(BIN)/python benchmarks/logging/bench.py
 
 clean:
 	rm -rf $(VENV) demo demo-vision build dist .pytest_cache .mypy_cache .ruff_cache
