@@ -14,11 +14,11 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import THREE, Project
-from modeldir import __version__, cli
+from modeldir import __version__, commands
 from modeldir.errors import SearchError
 
-COMMANDS = [name for _, commands in cli.GROUPS for name, _ in commands]
-EVERY = [name for name in COMMANDS if find_spec(f"modeldir.cli.{name}") is not None]
+COMMANDS = [name for _, group in commands.GROUPS for name, _ in group]
+EVERY = [name for name in COMMANDS if find_spec(f"modeldir.commands.{name}") is not None]
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def test_the_overview_is_one_screen(
     """Grouped by what a reader wants to do; however it is asked for, the same."""
     said = []
     for words in [], ["--help"], ["-h"], ["help"]:
-        assert cli.main(words) == 0
+        assert commands.main(words) == 0
         said.append(capsys.readouterr().out)
-    assert said == [cli.overview() + "\n"] * 4
+    assert said == [commands.overview() + "\n"] * 4
     assert said[0] == snapshot
     assert len(said[0].splitlines()) <= 24
     assert max(map(len, said[0].splitlines())) <= 80
@@ -53,7 +53,7 @@ def test_every_command_has_a_page_of_help(
     """One screen, that ends with a line to copy."""
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as left:
-        cli.main([name, "--help"])
+        commands.main([name, "--help"])
     assert left.value.code == 0
     text = capsys.readouterr().out
     if sys.version_info < (3, 13):  # from there on argparse writes "-j, --jobs N"
@@ -68,7 +68,7 @@ def test_every_command_of_the_overview_exists() -> None:
     """What is listed can be called: it has a file with help, an example, and a `run`."""
     assert EVERY == COMMANDS
     for name in EVERY:
-        module = import_module(f"modeldir.cli.{name}")
+        module = import_module(f"modeldir.commands.{name}")
         assert module.HELP
         assert module.EXAMPLE
         assert callable(module.configure)
@@ -77,7 +77,7 @@ def test_every_command_of_the_overview_exists() -> None:
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Both ways of asking."""
-    assert [cli.main(["--version"]), cli.main(["-V"])] == [0, 0]
+    assert [commands.main(["--version"]), commands.main(["-V"])] == [0, 0]
     assert capsys.readouterr().out == f"modeldir {__version__}\n" * 2
 
 
@@ -86,18 +86,19 @@ def test_results_is_another_name_for_synthesize(
 ) -> None:
     """Who looks for the results finds them."""
     with pytest.raises(SystemExit):
-        cli.main(["results", "--help"])
+        commands.main(["results", "--help"])
     assert "modeldir synthesize" in capsys.readouterr().out
 
 
 def test_help_imports_next_to_nothing() -> None:
     """`modeldir --help` is quick because it imports no command and none of what they need."""
     code = (
-        "import sys; before = set(sys.modules); from modeldir.cli import main; main(['--help']);"
+        "import sys; before = set(sys.modules); from modeldir.commands import main; "
+        "main(['--help']); "
         "print(sorted(name for name in set(sys.modules) - before), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "['__future__', 'modeldir', 'modeldir.cli']"
+    assert done.stderr.strip() == "['__future__', 'modeldir', 'modeldir.commands']"
 
 
 # -- Mistakes --------------------------------------------------------------------------------------
@@ -108,7 +109,7 @@ def test_an_unknown_command_names_the_nearest(
     word: str, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
 ) -> None:
     """Exit code 2, and what was probably meant."""
-    assert cli.main([word]) == 2
+    assert commands.main([word]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == snapshot
@@ -122,7 +123,7 @@ def test_an_option_that_is_wrong_is_exit_code_2(
 ) -> None:
     """As argparse says it, with the usage."""
     with pytest.raises(SystemExit) as left:
-        cli.main(words)
+        commands.main(words)
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith("usage: modeldir search DIR")
 
@@ -130,7 +131,7 @@ def test_an_option_that_is_wrong_is_exit_code_2(
 def test_an_option_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     """`--tri` is not `--trials` today and `--tries` tomorrow."""
     with pytest.raises(SystemExit):
-        cli.main(["search", "d", "--tri", "3"])
+        commands.main(["search", "d", "--tri", "3"])
     assert "unrecognized arguments: --tri" in capsys.readouterr().err
 
 
@@ -146,7 +147,7 @@ def commanding(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> 
         parser.add_argument("words", nargs="*")
 
     fake = SimpleNamespace(HELP="", EXAMPLE="", configure=configure, run=run)
-    monkeypatch.setitem(sys.modules, "modeldir.cli.best", fake)
+    monkeypatch.setitem(sys.modules, "modeldir.commands.best", fake)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_an_end_becomes_an_exit_code(
     """A user's mistake is a message and 2, an interruption 130, a reader that left is no error."""
     commanding(monkeypatch, error)
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # a broken pipe takes it away
-    assert cli.main(["best"]) == code
+    assert commands.main(["best"]) == code
     assert capsys.readouterr().err == words
 
 
@@ -182,7 +183,7 @@ def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) 
     """It must reach the bug report."""
     commanding(monkeypatch, ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        cli.main(["best"])
+        commands.main(["best"])
 
 
 def test_the_users_command_comes_after_two_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,10 +195,10 @@ def test_the_users_command_comes_after_two_dashes(monkeypatch: pytest.MonkeyPatc
         return 0
 
     commanding(monkeypatch, None)
-    monkeypatch.setattr(sys.modules["modeldir.cli.best"], "run", run)
-    cli.main(["best", "a", "--", "python", "--help", "--", "-j"])
-    cli.main(["best", "a"])
-    cli.main(["best", "--"])
+    monkeypatch.setattr(sys.modules["modeldir.commands.best"], "run", run)
+    commands.main(["best", "a", "--", "python", "--help", "--", "-j"])
+    commands.main(["best", "a"])
+    commands.main(["best", "--"])
     assert seen == [(["a"], ["python", "--help", "--", "-j"]), (["a"], None), ([], [])]
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modeldir import cli
-from modeldir.cli.demo import told, with_this_python
+from modeldir import commands
+from modeldir.commands.demo import told, with_this_python
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-SOURCE = Path(cli.__file__).parents[2]
+SOURCE = Path(commands.__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_there_is_no_demo_of_an_unknown_template(
     here: Path, snapshot: SnapshotAssertion, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A name that was probably meant is offered."""
-    assert cli.main(["demo", "--template", "visoin"]) == 2
+    assert commands.main(["demo", "--template", "visoin"]) == 2
     assert capsys.readouterr().err == snapshot
     assert os.listdir(here) == []
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modeldir import cli, templates
-from modeldir.cli.init import missing_packages, told
+from modeldir import commands, templates
+from modeldir.commands.init import missing_packages, told
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-SOURCE = Path(cli.__file__).parents[2]
+SOURCE = Path(commands.__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_a_project_is_made(
     template: str, snapshot: SnapshotAssertion, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All that the README speaks of lies there, and the end says what to type."""
-    assert cli.main(["init", "my project", "--template", template]) == 0
+    assert commands.main(["init", "my project", "--template", template]) == 0
     made = sorted(str(path) for path in Path("my project").rglob("*") if path.is_file())
     assert made == snapshot(name="files")
     assert without_pip(capsys.readouterr().out) == snapshot(name="told")
@@ -48,13 +48,13 @@ def test_a_project_is_made(
 
 def test_the_template_is_minimal_unless_said() -> None:
     """The default needs nothing but NumPy and a progress bar."""
-    assert cli.main(["init", "p"]) == 0
+    assert commands.main(["init", "p"]) == 0
     assert Path("p/requirements.txt").read_text().split() == ["modeldir", "numpy", "tqdm"]
 
 
 def test_a_project_in_this_folder_needs_no_cd(capsys: pytest.CaptureFixture[str]) -> None:
     """`modeldir init .` fills an empty folder."""
-    assert cli.main(["init", "."]) == 0
+    assert commands.main(["init", "."]) == 0
     assert Path("train.py").is_file()
     assert "cd " not in capsys.readouterr().out
 
@@ -63,7 +63,7 @@ def test_a_folder_in_use_is_left_alone(capsys: pytest.CaptureFixture[str]) -> No
     """Nothing is copied into a folder that holds something."""
     Path("p").mkdir()
     Path("p/train.py").write_text("mine")
-    assert cli.main(["init", "p"]) == 2
+    assert commands.main(["init", "p"]) == 2
     assert "p is not empty" in capsys.readouterr().err
     assert os.listdir("p") == ["train.py"]
     assert Path("p/train.py").read_text() == "mine"
@@ -71,14 +71,14 @@ def test_a_folder_in_use_is_left_alone(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_an_unknown_template_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """With the name that was probably meant."""
-    assert cli.main(["init", "p", "--template", "minimial"]) == 2
+    assert commands.main(["init", "p", "--template", "minimial"]) == 2
     assert "did you mean 'minimal'?" in capsys.readouterr().err
     assert not Path("p").exists()
 
 
 def test_packages_that_are_not_there_are_named() -> None:
     """A Python without site-packages has none of them; what it has is not asked for."""
-    script = "from modeldir.cli.init import told; print(told('p', 'minimal', 14))"
+    script = "from modeldir.commands.init import told; print(told('p', 'minimal', 14))"
     done = subprocess.run(
         [sys.executable, "-S", "-c", script],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},

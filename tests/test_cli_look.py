@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import attempts, cli, processes
+from modeldir import attempts, commands, processes
+from modeldir.commands import log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from syrupy.assertion import SnapshotAssertion
 
@@ -123,7 +125,7 @@ def test_the_other_forms(
 ) -> None:
     """Each is what a file of that kind would hold, nothing before it or after it."""
     search()
-    assert cli.main(["results", SEARCH, "--format", form]) == 0
+    assert commands.main(["results", SEARCH, "--format", form]) == 0
     assert capsys.readouterr().out == snapshot
 
 
@@ -133,9 +135,9 @@ def test_the_folder_as_cs230s_script_takes_it(
 ) -> None:
     """`--model_dir` and `--parent_dir` name the folder too; two different folders are refused."""
     search()
-    assert cli.main(["synthesize", option, SEARCH]) == 0
+    assert commands.main(["synthesize", option, SEARCH]) == 0
     assert capsys.readouterr().out.startswith("learning_rate: 3 experiments")
-    assert cli.main(["synthesize", "experiments", option, SEARCH]) == 2
+    assert commands.main(["synthesize", "experiments", option, SEARCH]) == 2
     assert "one folder" in capsys.readouterr().err
 
 
@@ -143,7 +145,7 @@ def test_warnings_are_no_part_of_the_table(capsys: pytest.CaptureFixture[str]) -
     """They go to standard error, so that what is piped stays a table."""
     search()
     Path(f"{SEARCH}/learning_rate_0.01/{EVAL}").write_text("{")
-    assert cli.main(["synthesize", SEARCH, "--format", "csv"]) == 0
+    assert commands.main(["synthesize", SEARCH, "--format", "csv"]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 4
     assert len(err.splitlines()) == 1
@@ -152,21 +154,21 @@ def test_warnings_are_no_part_of_the_table(capsys: pytest.CaptureFixture[str]) -
 
 def test_nothing_to_synthesize(capsys: pytest.CaptureFixture[str]) -> None:
     """No experiments answer 1, and a program still gets a table; a missing folder answers 2."""
-    assert cli.main(["synthesize", "."]) == 1
+    assert commands.main(["synthesize", "."]) == 1
     assert capsys.readouterr().err.startswith("no experiment in .")
-    assert cli.main(["synthesize", ".", "--format", "json", "--sort", "accuracy"]) == 1
+    assert commands.main(["synthesize", ".", "--format", "json", "--sort", "accuracy"]) == 1
     assert capsys.readouterr().out == "[]\n"
-    assert cli.main(["synthesize", "experiments"]) == 2
+    assert commands.main(["synthesize", "experiments"]) == 2
     assert capsys.readouterr().err == "experiments: no such folder\n"
 
 
 def test_sorting_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     """`--sort` takes any column's name, and answers 2 for none."""
     search()
-    assert cli.main(["synthesize", SEARCH, "--sort", "learning_rate", "--format", "csv"]) == 0
+    assert commands.main(["synthesize", SEARCH, "--sort", "learning_rate", "--format", "csv"]) == 0
     rows = capsys.readouterr().out.splitlines()
     assert [row.split(",")[1] for row in rows] == ["learning_rate", "0.001", "0.01", "0.1"]
-    assert cli.main(["synthesize", SEARCH, "--sort", "learningrate"]) == 2
+    assert commands.main(["synthesize", SEARCH, "--sort", "learningrate"]) == 2
     assert "did you mean 'learning_rate'?" in capsys.readouterr().err
 
 
@@ -194,9 +196,9 @@ def test_best_by_another_metric(capsys: pytest.CaptureFixture[str]) -> None:
     """`--minimize loss` ranks by it this once, also where the plan says something else."""
     make("experiments/a", accuracy=0.9, loss=2)
     make("experiments/b", accuracy=0.8, loss=1)
-    cli.main(["best", "experiments"])
-    cli.main(["best", "experiments", "--minimize", "loss"])
-    cli.main(["best", "experiments", "--maximize", "loss"])
+    commands.main(["best", "experiments"])
+    commands.main(["best", "experiments", "--minimize", "loss"])
+    commands.main(["best", "experiments", "--maximize", "loss"])
     assert capsys.readouterr().out.split() == ["experiments/a", "experiments/b", "experiments/a"]
 
 
@@ -205,11 +207,11 @@ def test_no_best_yet(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAsser
     folder = make("experiments/a", accuracy=0.5)
     record(folder, "failed")
     make("experiments/b")
-    assert cli.main(["best", "experiments"]) == 1
-    assert cli.main(["best", "experiments", "--maximize", "acuracy"]) == 1
+    assert commands.main(["best", "experiments"]) == 1
+    assert commands.main(["best", "experiments", "--maximize", "acuracy"]) == 1
     Path("empty").mkdir()
-    assert cli.main(["best", "empty"]) == 1
-    assert cli.main(["best", "experiment"]) == 2
+    assert commands.main(["best", "empty"]) == 1
+    assert commands.main(["best", "experiment"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == snapshot
@@ -220,7 +222,7 @@ def test_no_best_yet(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAsser
 
 def shown(capsys: pytest.CaptureFixture[str], folder: str) -> str:
     """What `modeldir show` prints."""
-    assert cli.main(["show", folder]) == 0
+    assert commands.main(["show", folder]) == 0
     out: str = capsys.readouterr().out
     return out
 
@@ -256,7 +258,7 @@ def test_show_what_was_derived(
     """Where it came from, what was changed there, and why."""
     make("experiments/base_model")
     words = ["experiments/wide", "--from", "experiments/base_model", "model.layers=4"]
-    assert cli.main(["new", *words, "-m", "is wider better?"]) == 0
+    assert commands.main(["new", *words, "-m", "is wider better?"]) == 0
     capsys.readouterr()
     assert shown(capsys, "experiments/wide") == snapshot
 
@@ -328,9 +330,9 @@ def test_show_a_search_before_its_first_trial(capsys: pytest.CaptureFixture[str]
 def test_show_neither(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
     """A folder of experiments is none itself; a missing folder is said to be missing."""
     make("experiments/a")
-    assert cli.main(["show", "experiments"]) == 2
-    assert cli.main(["show", "experiment"]) == 2
-    assert cli.main(["show", "experiments/a/params.json"]) == 2
+    assert commands.main(["show", "experiments"]) == 2
+    assert commands.main(["show", "experiment"]) == 2
+    assert commands.main(["show", "experiments/a/params.json"]) == 2
     assert capsys.readouterr().err == snapshot
 
 
@@ -339,7 +341,7 @@ def test_show_neither(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAsse
 
 def differing(capsys: pytest.CaptureFixture[str], *folders: str) -> str:
     """What `modeldir diff` prints."""
-    assert cli.main(["diff", *folders]) == 0
+    assert commands.main(["diff", *folders]) == 0
     out: str = capsys.readouterr().out
     return out
 
@@ -380,7 +382,7 @@ def test_diff_of_what_cannot_be_compared(
     make("broken")
     Path("broken/params.json").write_text("{")
     for folders in (["a"], ["a", "b"], ["a", "broken"]):
-        assert cli.main(["diff", *folders]) == 2
+        assert commands.main(["diff", *folders]) == 2
     assert capsys.readouterr().err == snapshot
 
 
@@ -389,19 +391,22 @@ def test_diff_of_what_cannot_be_compared(
 
 def logged(capfdbinary: pytest.CaptureFixture[bytes], *words: str) -> bytes:
     """What `modeldir log` prints, byte for byte."""
-    assert cli.main(["log", *words]) == 0
+    assert commands.main(["log", *words]) == 0
     out: bytes = capfdbinary.readouterr().out
     return out
 
 
 def test_log_is_the_scripts_own(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """train.log if it is there, else console.log; `--raw` is always console.log."""
+    """train.log if it is there, else console.log as it reads; `--raw` is console.log's bytes."""
     folder = make("a")
-    (folder / "console.log").write_bytes(b"\xff\r 10%\r 20%\n")
-    assert logged(capfdbinary, "a") == b"\xff\r 10%\r 20%\n"
+    (folder / "console.log").write_bytes(b"\xff\r 10%\r 20%\x1b[K\n\x1b[31mred\x1b[0m\r\nend")
+    assert logged(capfdbinary, "a") == b" 20%\nred\nend\n"
     (folder / "train.log").write_bytes(b"Epoch 1\n")
     assert logged(capfdbinary, "a") == b"Epoch 1\n"
-    assert logged(capfdbinary, "a", "--raw") == b"\xff\r 10%\r 20%\n"
+    raw = b"\xff\r 10%\r 20%\x1b[K\n\x1b[31mred\x1b[0m\r\nend"
+    assert logged(capfdbinary, "a", "--raw") == raw
+    assert logged(capfdbinary, "a", "--raw", "--tail", "2") == b"\x1b[31mred\x1b[0m\r\nend"
+    assert logged(capfdbinary, "a", "--raw", "--tail", "0") == b""
 
 
 def test_log_of_another_name(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -417,14 +422,17 @@ def test_log_of_another_name(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     ("text", "count", "last"),
     [
         (b"a\nb\nc\n", 2, b"b\nc\n"),
-        (b"a\nb\nc", 2, b"b\nc"),
+        (b"a\nb\nc", 2, b"b\nc\n"),
         (b"a\nb\n", 5, b"a\nb\n"),
         (b"a\n", 0, b""),
         (b"", 3, b""),
-        (b"a\n 1%\r 2%\nc\n", 2, b" 1%\r 2%\nc\n"),
-        (b"a\r\nb\r\n", 1, b"b\r\n"),
+        (b"a\n 1%\r 2%\nc\n", 2, b" 2%\nc\n"),
+        (b"a\r\nb\r\n", 1, b"b\n"),
+        (b"\xff\xfe\n", 1, b"\xff\xfe\n"),
         (b"x" * 100_000 + b"\n" + b"y" * 70_000 + b"\n", 1, b"y" * 70_000 + b"\n"),
+        (b"x" * 70_000 + b"\n" + b"y" * 65_536 + b"\nz\n", 2, b"y" * 65_536 + b"\nz\n"),
         (b"line\n" * 50_000, 40_000, b"line\n" * 40_000),
+        ("ü".encode() * 200_000, 1, "ü".encode() * 200_000 + b"\n"),
     ],
 )
 def test_the_end_of_a_log(
@@ -435,13 +443,224 @@ def test_the_end_of_a_log(
     assert logged(capfdbinary, "a", "--tail", str(count)) == last
 
 
+def test_the_end_of_a_large_log_is_cheap(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Of a terabyte only the end is read."""
+    with open(make("a") / "console.log", "wb") as file:
+        file.truncate(1 << 40)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\nbefore\n" + b"\r 99%" * 20_000 + b"\r100%\nlast\n")
+    assert logged(capfdbinary, "a", "--tail", "2") == b"100%\nlast\n"
+
+
+def begun(pid: int, host: str = "") -> str:
+    """The line with which a session of a log of ours begins."""
+    where = host or processes.host()
+    return (
+        f"# modeldir-log v1 2026-11-23T20:47:01.123+00:00 pid={pid} host={where} argv=[] cwd=/x\n"
+    )
+
+
+def gone() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+LINE = "2026-11-23 20:47:01,124 a line\n"
+END = "# end 2026-11-23T20:47:02.002+00:00 pid=1 clean\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "cut"),
+    [
+        (begun(gone()) + LINE, True),
+        (begun(gone()) + LINE + END, False),
+        (begun(gone()) + LINE + END + begun(gone()) + LINE, True),
+        (begun(os.getpid()) + LINE, False),
+        (begun(gone(), "elsewhere") + LINE, False),
+        (LINE, False),
+        ("", False),
+    ],
+)
+def test_a_log_that_was_cut_off(log: str, cut: bool, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: FBT001
+    """Where the writer was killed, that is told; not of a log that is written, or not ours."""
+    (make("a") / "train.log").write_text(log)
+    assert commands.main(["log", "a"]) == 0
+    told = "modeldir: a/train.log has no end: what wrote it was killed, or the machine went down\n"
+    assert capsys.readouterr().err == (told if cut else "")
+
+
+def test_a_log_of_a_recorded_run_that_was_cut_off(capsys: pytest.CaptureFixture[str]) -> None:
+    """The run's record says that nothing runs any more, also of another host."""
+    folder = make("a")
+    (folder / "train.log").write_text(begun(7, "elsewhere") + LINE)
+    record(folder, "interrupted")
+    assert commands.main(["log", "a"]) == 0
+    assert "has no end" in capsys.readouterr().err
+
+
+def test_the_times_are_dim_in_a_terminal() -> None:
+    """What was printed is in front; with NO_COLOR and in a pipe there are no escape codes."""
+    (make("a") / "train.log").write_text(LINE + "text\n")
+    shown = in_terminal(80, "log", "a").replace("\r\n", "\n")
+    assert shown == "\x1b[2m2026-11-23 20:47:01,124\x1b[0m a line\ntext\n"
+    assert typed("log", "a").stdout == LINE + "text\n"
+
+
+def test_log_of_a_search(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
+    """The search's own log; without one, its trials to choose from, the newest first."""
+    search()
+    assert commands.main(["log", SEARCH]) == 2
+    for place, name in enumerate(["0.1", "0.01"]):
+        log = Path(SEARCH) / f"learning_rate_{name}" / "console.log"
+        log.write_text("trained\n")
+        os.utime(log, (place, place))
+    assert commands.main(["log", SEARCH]) == 2
+    assert capsys.readouterr().err == snapshot
+    (Path(SEARCH) / "search.log").write_text("a trial\n")
+    assert commands.main(["log", SEARCH]) == 0
+    assert capsys.readouterr().out == "a trial\n"
+
+
+# -- log, as it grows --
+
+
+class Steps:
+    """What happens while `modeldir log -f` waits, one step each time; then nothing any more."""
+
+    def __init__(self, *steps: Callable[[], object]) -> None:
+        self.steps = list(steps)
+
+    def __call__(self) -> None:
+        if not self.steps:
+            raise KeyboardInterrupt
+        self.steps.pop(0)()
+
+
+def add(path: Path, text: str) -> Callable[[], object]:
+    """A step in which a log grows."""
+
+    def step() -> None:
+        with path.open("a") as file:
+            file.write(text)
+
+    return step
+
+
+def followed(capfd: pytest.CaptureFixture[str], *steps: Callable[[], object], **how: Any) -> str:
+    """What following the log of `a` shows while these steps happen, until it ends by itself."""
+    rest = Steps(*steps)
+    log.follow(Path("a"), **{"tail": None, "raw": False, "wait": rest, **how})
+    assert not rest.steps
+    return capfd.readouterr().out
+
+
+def ends(folder: Path) -> None:
+    """The first attempt's record gets its end."""
+    attempts.rewrite(attempts.read(folder, 1), {"status": "completed"})
+
+
+def running(folder: Path, number: int = 1) -> None:
+    """An attempt that this very process runs."""
+    own = processes.process()
+    assert own is not None
+    facts = {"supervisor": None, "process": own.to_json()}
+    assert attempts.begin(folder, number, facts) is not None
+
+
+def test_following_goes_on_until_the_run_has_ended(capfd: pytest.CaptureFixture[str]) -> None:
+    """What is added is shown, with what the run wrote last; a bar when it is done."""
+    folder = make("a")
+    running(folder)
+    console = folder / "console.log"
+    console.write_text("Epoch 1\n\r 10%")
+
+    def last() -> None:
+        add(console, "\nbye")()
+        ends(folder)
+
+    steps = (add(console, "\r 50%"), add(console, "\r100%\n"), add(console, "Epoch 2"), last)
+    assert followed(capfd, *steps) == "Epoch 1\n100%\nEpoch 2\nbye\n"
+
+
+def test_following_waits_for_a_run_and_goes_on_with_the_next(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A log that is not there yet is waited for; one that a new attempt moved away is left."""
+    folder = make("a")
+    train = folder / "train.log"
+
+    def again() -> None:
+        ends(folder)
+        running(folder, 2)
+        (folder / "attempts").mkdir()
+        train.rename(folder / "attempts" / "train.log")
+
+    def over() -> None:
+        add(train, "second, end\n")()
+        attempts.rewrite(attempts.read(folder, 2), {"status": "completed"})
+
+    steps = [lambda: running(folder), add(train, "first\n"), add(train, "more\n"), again]
+    steps += [lambda: None, add(train, "second\n"), over]
+    assert followed(capfd, *steps) == "first\nmore\nsecond\nsecond, end\n"
+
+
+def test_following_a_script_that_nobody_recorded(capfd: pytest.CaptureFixture[str]) -> None:
+    """The end that its log has is the end; so is the death of what wrote it."""
+    train = make("a") / "train.log"
+    train.write_text(begun(os.getpid()))
+    assert followed(capfd, add(train, LINE), add(train, END)) == begun(os.getpid()) + LINE + END
+    dead = begun(gone())
+    train.write_text(dead + LINE)
+    assert followed(capfd) == dead + LINE
+
+
+def test_following_the_end(capfd: pytest.CaptureFixture[str]) -> None:
+    """`-f --tail` begins with the last lines; a file that was emptied is read from its start."""
+    folder = make("a")
+    running(folder)
+    console = folder / "console.log"
+    console.write_text("1\n2\n3\n")
+    steps = (add(console, "4\n"), lambda: console.write_text("5\n"), lambda: ends(folder))
+    assert followed(capfd, *steps, tail=1) == "3\n4\n5\n"
+    console.write_text("a\rb\n")
+    assert followed(capfd, raw=True) == "a\rb\n"
+
+
+def test_following_ends_by_control_c() -> None:
+    """That is how one stops looking: nothing went wrong, and nothing is said."""
+    folder = make("a")
+    running(folder)
+    (folder / "train.log").write_text("line\n")
+    command = [sys.executable, "-m", "modeldir", "log", "a", "-f"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line\n"
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(30), process.stderr.read()) == (0, b"")
+
+
+def test_following_ends_with_its_reader() -> None:
+    """`modeldir log -f DIR | head -1` ends at once, also if nothing more is written."""
+    folder = make("a")
+    running(folder)
+    (folder / "train.log").write_text("line\n")
+    command = f"{sys.executable} -m modeldir log a -f | head -1"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("line\n", "")
+
+
 def test_no_log(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion) -> None:
     """What is missing is told, and where to look instead."""
     folder = make("a")
-    assert cli.main(["log", "a"]) == 2
+    assert commands.main(["log", "a"]) == 2
     (folder / "train.log").touch()
-    assert cli.main(["log", "a", "--raw"]) == 2
-    assert cli.main(["log", "b"]) == 2
+    assert commands.main(["log", "a", "--raw"]) == 2
+    assert commands.main(["log", "b"]) == 2
     assert capsys.readouterr().err == snapshot
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import modeldir
-from modeldir.cli import GROUPS
+from modeldir.commands import GROUPS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -94,7 +94,7 @@ def test_each_module_introduces_itself(name: str) -> None:
     """A module opens with a docstring of more than one line: what it knows, what it refuses."""
     docstring = import_module(name).__doc__
     assert docstring
-    assert len(docstring.strip().splitlines()) > 1 or name.startswith("modeldir.cli.")
+    assert len(docstring.strip().splitlines()) > 1 or name.startswith("modeldir.commands.")
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections import OrderedDict
 from pathlib import Path
 from types import MappingProxyType
@@ -16,8 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+import modeldir
 from modeldir import Params, params
 from modeldir.errors import MissingParam, ModeldirError, ParamsError
+from modeldir.overrides import Fit
 from modeldir.params import canonical_hash, flatten, names_read, report_reads, source
 
 if TYPE_CHECKING:
@@ -260,7 +266,8 @@ def test_reads_are_reported_to_the_run(tmp_path: Path, monkeypatch: pytest.Monke
     report_reads(p.model)
     report_reads(Params(BASE))
     lines = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
-    assert [(line["attempt"], line["names"]) for line in lines] == [
+    told = [line for line in lines if line["event"] == "params_read"]
+    assert [(line["attempt"], line["names"]) for line in told] == [
         (1, ["batch_size"]),
         (1, ["batch_size", "model"]),
     ]
@@ -357,6 +364,110 @@ def test_the_dict_is_live_both_ways() -> None:
     assert vars(p) is p.dict is plain
 
 
+def test_an_update_must_fit(snapshot: SnapshotAssertion) -> None:
+    """All that does not is told, with the file it came from; nothing is changed then."""
+    Path("other.yaml").write_text("batch_size: 32.5\nmodel: {num_layers: '3'}\nvocab: 100\n")
+    p = base()
+    with pytest.raises(ParamsError) as caught:
+        p.update("other.yaml", learning_rate="0.1", model=3)
+    assert str(caught.value) == snapshot
+    assert caught.value.key == "batch_size"
+    assert p == BASE
+    with pytest.raises(ParamsError) as caught:
+        p.model.update(num_layers=True)
+    assert str(caught.value) == snapshot
+
+
+def test_an_update_reaches_the_views_and_keeps_the_data() -> None:
+    """The parts that somebody holds, the live dict, and the plain types."""
+    p = base()
+    head, plain = p.model.head, p.dict
+    p.update({"model.head.dropout": np.float32(0.25), "learning_rate": 1, "betas": (0.5, 0.9)})
+    assert (head.dropout, plain["model"]["head"]["dropout"]) == (0.25, 0.25)
+    assert plain is p.dict
+    assert json.dumps(plain) == json.dumps(
+        {
+            **BASE,
+            "learning_rate": 1,
+            "betas": [0.5, 0.9],
+            "model": {"name": "resnet", "num_layers": 3, "head": {"dropout": 0.25}},
+        }
+    )
+
+
+def test_assigning_is_free() -> None:
+    """The running script knows what it does; only a command line or a file can be mistaken."""
+    p = base()
+    p.learning_rate, p["batch_size"], p.model = "fast", 2.5, None
+    assert (p.learning_rate, p.batch_size, p.model) == ("fast", 2.5, None)
+    p.update(model={"any": "thing"})
+    assert p.model.any == "thing"
+
+
+@pytest.mark.parametrize(
+    ("write", "said"),
+    [
+        (lambda p: setattr(p, "learning_rte", 1), "'learning_rte' .* did you mean 'learning_rate'"),
+        (lambda p: p.__setitem__("batchsize", 1), "'batchsize' .* did you mean 'batch_size'"),
+        (lambda p: setattr(p.model, "num_layer", 1), "'model.num_layer' .* 'model.num_layers'"),
+        (lambda p: p.__setitem__("model.num_layer", 1), "'model.num_layer' .* 'model.num_layers'"),
+        (lambda p: p.__setitem__("modle.name", 1), "'modle' .* 'model'"),
+        (lambda p: p.update(learning_rte=1), "'learning_rte' .* 'learning_rate'"),
+        (lambda p: p.update({"model": {"nmae": 1}}), "'model.nmae' .* 'model.name'"),
+    ],
+)
+def test_a_new_name_that_is_nearly_an_old_one_is_warned_of(
+    write: Callable[[Params], object], said: str
+) -> None:
+    """In the line of the script that writes it; the write happens."""
+    p = base()
+    with pytest.warns(params.ParamsWarning, match=f"^params.json: {said}") as caught:
+        write(p)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert p != BASE
+
+
+def test_a_warning_that_is_an_error_changes_nothing() -> None:
+    """`-W error`: the name is not there afterwards, so that no half of it is either."""
+    p = base()
+    writes: list[Callable[[], object]] = [
+        lambda: setattr(p, "learning_rte", 1),
+        lambda: p.update(seed=1, batchsize=2),
+    ]
+    for write in writes:
+        with pytest.raises(params.ParamsWarning):
+            write()
+    assert p == BASE
+
+
+def test_what_goes_too_deep_is_an_error() -> None:
+    """As a mapping, a value, a name; also what contains itself. Nothing is changed."""
+    deep: dict[str, Any] = {}
+    endless: dict[str, Any] = {}
+    inner, endless["a"] = deep, endless
+    for _ in range(100_000):
+        inner["a"] = inner = {}
+    p = base()
+    for values in (deep, endless):
+        for change in (
+            lambda values=values: Params(values),
+            lambda values=values: p.update(values),
+            lambda values=values: p.update(x=values),
+            lambda values=values: setattr(p, "x", values),
+            lambda values=values: p.__setitem__("model.x", values),
+        ):
+            with pytest.raises(ParamsError, match="more than 100 parts inside each other"):
+                change()
+    with pytest.raises(ParamsError, match="more than 100 parts inside each other"):
+        p["a." * 100_000 + "a"] = 1
+    assert "a." * 100_000 + "a" not in p
+    with pytest.raises(MissingParam):
+        p["model." * 100_000]
+    assert p == BASE
+    while deep:  # or the interpreter takes it apart by recursion
+        deep = deep.pop("a")
+
+
 class LikeADict(RuleBasedStateMachine):
     """Whatever is done, in whatever order, `Params` says what a plain nested dict would say."""
 
@@ -391,8 +502,15 @@ class LikeADict(RuleBasedStateMachine):
 
     @rule(new=TREES)
     def update(self, new: dict[str, Any]) -> None:
-        self.params.update(new)
-        merged(self.model, new)
+        """All of it or, where one value cannot take another's place, nothing."""
+        fit = Fit(self.model, "", self.params.__modeldir__.tree.added)
+        fit.take(new)
+        if fit.problems:
+            with pytest.raises(ParamsError, match="Nothing was changed"):
+                self.params.update(new)
+        else:
+            self.params.update(new)
+            merged(self.model, new)
 
     @rule(name=NAMES, value=SCALARS | TREES)
     def set_in_plain_dict(self, name: str, value: Any) -> None:
@@ -507,6 +625,329 @@ def test_a_link_stays_a_link() -> None:
     p.save("link.json")
     assert Path("link.json").is_symlink()
     assert base().batch_size == 1
+
+
+def test_comments_are_not_lost() -> None:
+    """Kept while the values are the same; else the file with them is left alone."""
+    text = '{\n    // found by hand\n    "lr": 1e-3,  /* slow */\n    "betas": [0.9, 0.99],\n}\n'
+    Path("p.jsonc").write_text(text)
+    p = Params("p.jsonc")
+    assert p == {"lr": 0.001, "betas": [0.9, 0.99]}
+    p.save("p.jsonc")
+    p.save("q.jsonc")
+    assert Path("p.jsonc").read_text() == Path("q.jsonc").read_text() == text
+    p.save("q.json")
+    assert "//" not in Path("q.json").read_text()
+    p.lr = 0.1
+    with pytest.raises(ParamsError, match="the comments in it would be lost"):
+        p.save("p.jsonc")
+    assert Path("p.jsonc").read_text() == text
+    p.save("new.jsonc")
+    assert json.loads(Path("new.jsonc").read_text()) == {"lr": 0.1, "betas": [0.9, 0.99]}
+    Params("new.jsonc").save("new.jsonc")
+
+
+def test_a_file_that_a_person_has_set_stays_as_it_is() -> None:
+    """Lists on one line, its own spaces, no last line end: until a value changes."""
+    text = '{ "betas": [0.9, 0.999],\n  "lr":1E-3, "n": {"a": 1.50} }'
+    Path("mine.json").write_text(text)
+    p = Params("mine.json")
+    p.lr, p.n.a, p.cuda = 0.2, 3, True
+    del p.cuda
+    p.lr, p.n.a = 0.001, 1.5
+    p.save("again.json")
+    assert Path("again.json").read_text() == text
+    pickle.loads(pickle.dumps(p)).save("pickled.json")
+    copy.deepcopy(p).save("copied.json")
+    assert Path("pickled.json").read_text() == Path("copied.json").read_text() == text
+    p.n.save("n.json")
+    assert json.loads(Path("n.json").read_text()) == {"a": 1.5}
+    p.lr = 1
+    p.save("again.json")
+    assert Params("again.json") == {"betas": [0.9, 0.999], "lr": 1, "n": {"a": 1.5}}
+    p.lr = 1.0
+    p.save("again.json")
+    assert '"lr": 1.0' in Path("again.json").read_text()
+
+
+@given(TREES)
+def test_saved_and_read_again_is_the_same(values: dict[str, Any]) -> None:
+    """Values, types and order; and the second file is the first, byte for byte."""
+    Params(values).save("one.json")
+    again = Params("one.json")
+    assert repr(again) == repr(Params(values))
+    again.save("two.json")
+    assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
+
+
+def test_the_mode_of_the_file_stays(tmp_path: Path) -> None:
+    """Of a new one it is what the umask gives: a colleague can read it."""
+    Path("params.json").chmod(0o640)
+    base().save("params.json")
+    assert Path("params.json").stat().st_mode & 0o777 == 0o640
+    before = os.umask(0o027)
+    try:
+        base().save("new.json")
+    finally:
+        os.umask(before)
+    assert Path("new.json").stat().st_mode & 0o777 == 0o640
+
+
+FULL = """
+import resource, sys
+from modeldir import Params
+params = Params("params.json")
+params.words = ["word"] * 10_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    params.save("params.json")
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_full_disk_leaves_the_old_file() -> None:
+    """And nothing beside it."""
+    before, there = Path("params.json").read_bytes(), sorted(os.listdir())
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("ParamsError params.json: cannot be written: File too large")
+    assert Path("params.json").read_bytes() == before
+    assert sorted(os.listdir()) == there
+
+
+SAVING = """
+import sys
+from modeldir import Params
+params = Params({"who": int(sys.argv[1]), "padding": ["x" * 50] * int(sys.argv[2])})
+while True:
+    params.save("shared.json")
+    print(flush=True)
+"""
+
+
+def test_two_processes_that_save_never_make_half_a_file() -> None:
+    """A reader always finds what one of them meant."""
+    Path("shared.json").write_text('{"who": 0, "padding": []}')
+    writers = [
+        subprocess.Popen([sys.executable, "-c", SAVING, who, size], stdout=subprocess.PIPE)
+        for who, size in (("1", "1000"), ("2", "10"))
+    ]
+    try:
+        for writer in writers:
+            assert writer.stdout is not None
+            writer.stdout.readline()
+        seen = set()
+        for _ in range(200):
+            p = Params("shared.json")
+            assert len(p.padding) == {1: 1000, 2: 10}[p.who]
+            seen.add(p.who)
+        for writer in writers:
+            assert writer.stdout is not None
+            assert all(writer.stdout.readline() for _ in range(5))
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+    assert seen <= {1, 2}
+    assert seen
+
+
+KILLING = """
+import json, os, random, signal, sys, time
+from modeldir import Params
+
+old, new = ({"who": who, "padding": ["x" * 99] * size} for who, size in (("old", 300), ("new", 9)))
+Params(old).save("killed.json")
+texts = set()
+for values in (old, new):
+    Params(values).save("one.json")
+    texts.add(open("one.json", "rb").read())
+began = time.monotonic()
+for _ in range(20):
+    Params(old).save("one.json")
+one = (time.monotonic() - began) / 20  # how long a save takes on this machine, now
+counts = {"old": 0, "new": 0, "left": 0}
+for n in range(1000):
+    pid = os.fork()
+    if pid == 0:
+        sides = [Params(old), Params(new)][:: 1 if n % 2 else -1]
+        while True:
+            for side in sides:
+                side.save("killed.json")
+    time.sleep(random.uniform(0, 4 * one))
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    data = open("killed.json", "rb").read()
+    if data not in texts:
+        sys.exit(f"neither old nor new after kill {n}: {data[:100]!r} ({len(data)} bytes)")
+    counts[json.loads(data)["who"]] += 1
+    for name in os.listdir():
+        if name.startswith(".tmp-"):
+            counts["left"] += 1
+            os.unlink(name)
+print(json.dumps(counts))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_save_leaves_the_old_or_the_new_file() -> None:
+    """A thousand times, at moments of chance: kills did hit saves (they left temporary files)."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLING], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    counts = json.loads(done.stdout)
+    assert counts["old"] + counts["new"] == 1000
+    assert min(counts["old"], counts["new"], counts["left"]) > 20
+
+
+# -- Locked ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: setattr(p, "batch_size", 1),
+        lambda p: setattr(p, "new", 1),
+        lambda p: p.__setitem__("batch_size", 1),
+        lambda p: p.__setitem__("model.num_layers", 1),
+        lambda p: setattr(p.model, "num_layers", 1),
+        lambda p: setattr(p.model.head, "new", 1),
+        lambda p: delattr(p, "batch_size"),
+        lambda p: p.__delitem__("model.head.dropout"),
+        lambda p: p.update(batch_size=1),
+        lambda p: p.model.update(num_layers=1),
+        lambda p: p.update(),
+        lambda p: p.dict.__setitem__("batch_size", 1),
+        lambda p: p.dict["model"].__setitem__("num_layers", 1),
+        lambda p: p.__dict__.update(batch_size=1),
+        lambda p: p.model.head.dict.clear(),
+        lambda p: p.betas.append(1),
+        lambda p: p["betas"].sort(),
+        lambda p: p.model.layers[1].append(3),
+        lambda p: p.get("betas").clear(),
+        lambda p: next(iter(p.items()))[1] and p.dict["betas"].pop(),
+    ],
+)
+def test_locked_hyperparameters_cannot_be_changed(change: Callable[[Params], object]) -> None:
+    """By no way that leads through them, whatever was read before."""
+    values: dict[str, Any] = copy.deepcopy(BASE)
+    values["model"]["layers"] = [1, [2]]
+    p = Params(copy.deepcopy(values))
+    assert (p.betas, p.model.head.dropout, p.model.layers) == ([0.9, 0.999], 0.5, [1, [2]])
+    modeldir.lock(p)
+    with pytest.raises(ParamsError, match=r"locked[\s\S]*modeldir\.unlocked\(params\)"):
+        change(p)
+    assert p == values
+    with modeldir.unlocked(p):
+        p.batch_size, p.model.head.dropout = 1, 0.1
+        p.betas.append(3)
+        assert type(p.betas) is list
+        assert type(p.dict) is dict
+    assert (p.batch_size, p.model.head.dropout, p.betas[-1]) == (1, 0.1, 3)
+    with pytest.raises(ParamsError, match="locked"):
+        change(p)
+
+
+def test_the_error_names_the_file_and_the_name(snapshot: SnapshotAssertion) -> None:
+    """And how to go on."""
+    p = base()
+    modeldir.lock(p.model)  # a part locks the whole: they are one
+    messages = []
+    for change in (lambda: setattr(p, "lr", 1), lambda: p.model.head.update(dropout=1)):
+        with pytest.raises(ParamsError) as caught:
+            change()
+        messages.append(str(caught.value))
+    assert "\n".join(messages) == snapshot
+
+
+def test_locked_hyperparameters_are_read_and_saved_as_ever() -> None:
+    """JSON, copies that are one's own, comparison, hash."""
+    p = base()
+    modeldir.lock(p)
+    assert p == BASE
+    assert json.dumps(p.dict) == json.dumps(BASE)
+    assert canonical_hash(p) == canonical_hash(BASE) == canonical_hash(p.dict)
+    assert flatten(p.dict) == flatten(BASE)
+    assert Params(p.dict) == BASE
+    p.save("again.json")
+    assert json.loads(Path("again.json").read_text()) == BASE
+    for mine in (copy.copy(p), copy.deepcopy(p), Params(p), Params(p.dict)):
+        mine.batch_size = 1
+        mine.model.num_layers = 1
+        mine.betas.append(1)
+        assert mine.model.num_layers == 1
+    assert p == BASE
+    again = pickle.loads(pickle.dumps(p))
+    with pytest.raises(ParamsError, match=r"params\.json is locked"):
+        again.batch_size = 1
+
+
+def test_unlocked_ends_with_an_error_too() -> None:
+    """And leaves alone what was not locked."""
+    p = base()
+    with modeldir.unlocked(p):
+        p.batch_size = 1
+    p.batch_size = 2
+    modeldir.lock(p)
+    with pytest.raises(KeyError), modeldir.unlocked(p):
+        raise KeyError
+    with pytest.raises(ParamsError, match="locked"):
+        p.batch_size = 3
+
+
+def test_hyperparameters_reach_a_spawned_process() -> None:
+    """As a DataLoader's worker gets them where processes are not forked."""
+    Path("worker.py").write_text(
+        "import multiprocessing\nimport modeldir\n"
+        "def work(params): return params.model.head.dropout, params['betas']\n"
+        "if __name__ == '__main__':\n"
+        "    params = modeldir.Params('params.json')\n"
+        "    modeldir.lock(params)\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print(pool.map(work, [params]))\n"
+    )
+    done = subprocess.run([sys.executable, "worker.py"], capture_output=True, text=True, check=True)
+    assert done.stdout == "[(0.5, [0.9, 0.999])]\n"
+
+
+# -- With a schema ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Head:
+    dropout: float = 0.5
+
+
+@dataclasses.dataclass
+class Model:
+    name: str
+    num_layers: int
+    head: Head = dataclasses.field(default_factory=Head)
+
+
+@dataclasses.dataclass
+class Hyperparameters(modeldir.Schema):
+    learning_rate: float
+    batch_size: int
+    betas: list[float]
+    model: Model
+    seed: int = 230
+    data: Path = Path("data")
+
+
+def test_a_schema_fills_in_and_checks(snapshot: SnapshotAssertion) -> None:
+    """Defaults are values like the others; what is wrong is told at once."""
+    p = Params("params.json", schema=Hyperparameters)
+    assert (p.seed, p.data, p.model.head.dropout) == (230, Path("data"), 0.5)
+    p.update({"data": "elsewhere"})
+    assert p.data == Path("elsewhere")
+    p.save("again.json")
+    assert json.loads(Path("again.json").read_text()) == {**BASE, "seed": 230, "data": "elsewhere"}
+    mistaken = {**BASE, "learning_rate": "0.1", "batch_sze": 3}
+    with pytest.raises(ParamsError) as caught:
+        Params(mistaken, schema=Hyperparameters)
+    assert str(caught.value) == snapshot
 
 
 # -- As a value ------------------------------------------------------------------------------------
@@ -643,6 +1084,17 @@ def test_the_hash_tells_apart_what_differs() -> None:
     ]
     assert len({canonical_hash({"x": value}) for value in values}) == len(values)
     assert canonical_hash({"x": -0.0}) == canonical_hash({"x": 0})
+
+
+def test_names_that_are_ignored_make_no_difference() -> None:
+    """Dotted, parts with all that is in them; a name that is not there is no matter."""
+    one = {"lr": 0.1, "num_workers": 4, "data": {"root": "/a", "split": 1}, "log": {"every": 5}}
+    other = {"log": {}, "data": {"split": 1.0, "root": "/b"}, "lr": 1e-1}
+    ignore = ["num_workers", "data.root", "log", "nothing"]
+    assert canonical_hash(one, ignore) == canonical_hash(other, ignore)
+    assert canonical_hash(one, ["num_workers"]) != canonical_hash(one)
+    assert canonical_hash(one, ["root"]) == canonical_hash(one)
+    assert canonical_hash(Params(one), ignore) == canonical_hash(one, ignore)
 
 
 def test_the_hash_of_what_has_no_form_is_an_error() -> None:

@@ -1,12 +1,11 @@
-"""What a process read of its run's params file reaches the run, in real processes."""
+"""What a process read and made of its params files reaches the run, in real processes."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +13,8 @@ from modeldir import files
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from syrupy.assertion import SnapshotAssertion
 
 
 @pytest.fixture
@@ -26,15 +27,39 @@ def run(tmp_path: Path) -> Path:
 
 def reported(folder: Path, script: str, **variables: str) -> list[list[str]]:
     """The names of each line that a script with these variables left in the folder."""
+    started(folder, script, **variables)
+    return names_told(folder)
+
+
+def started(folder: Path, script: str, **variables: str) -> str:
+    """What a script printed that ran to its end under a supervisor's variables."""
     variables = {"MODELDIR_RUN": f"token:{folder}", **variables}
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=folder,
         env={**os.environ, **variables},
         check=True,
         timeout=60,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    return [line["names"] for line in files.read_lines(folder / "events.jsonl")]
+    return done.stdout
+
+
+def told(folder: Path, event: str) -> list[dict[str, Any]]:
+    lines = files.read_lines(folder / "events.jsonl")
+    return [line for line in lines if line["event"] == event]
+
+
+def names_told(folder: Path) -> list[list[str]]:
+    return [line["names"] for line in told(folder, "params_read")]
+
+
+def remarked(folder: Path, script: str) -> list[str]:
+    """The remarks of a plain script, which it asks for at its end."""
+    end = "\nimport modeldir.reads\nprint(*modeldir.reads.remarks(), sep='\\n', end='')"
+    script = "from modeldir import Params\nparams = Params('params.json')\n" + script + end
+    return started(folder, script, MODELDIR_RUN="").splitlines()
 
 
 def test_the_names_are_told_at_the_end(run: Path) -> None:
@@ -45,7 +70,7 @@ params = Params("params.json")
 params.lr, params.model.depth
 """
     assert reported(run, script, MODELDIR_ATTEMPT="3") == [["lr", "model", "model.depth"]]
-    (line,) = files.read_lines(run / "events.jsonl")
+    (line,) = told(run, "params_read")
     assert (line["attempt"], line["event"]) == (3, "params_read")
     assert line["time"].endswith("+00:00")
 
@@ -59,7 +84,7 @@ def test_a_script_that_fails_still_tells(run: Path) -> None:
     """A training that fails has read its hyperparameters all the same."""
     with pytest.raises(subprocess.CalledProcessError):
         reported(run, "import modeldir; modeldir.Params('params.json').lr / 0")
-    assert [line["names"] for line in files.read_lines(run / "events.jsonl")] == [["lr"]]
+    assert names_told(run) == [["lr"]]
 
 
 def test_all_readers_of_a_file_are_told_together(run: Path) -> None:
@@ -126,6 +151,264 @@ def test_names_read_in_a_forked_child_are_told_at_once(tmp_path: Path) -> None:
     environment = {**os.environ, "MODELDIR_RUN": f"t:{tmp_path}", "MODELDIR_ATTEMPT": "1"}
     command = [sys.executable, "-c", source]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
-    lines = (tmp_path / "events.jsonl").read_text().splitlines()
-    told = [json.loads(line)["names"] for line in lines]
-    assert told == [["augmentation"], ["learning_rate"]]
+    assert names_told(tmp_path) == [["augmentation"], ["learning_rate"]]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_all_that_a_forked_child_reads_is_told(run: Path) -> None:
+    """By `params.dict` too, which notes many names at once."""
+    script = """
+import os
+from modeldir import Params
+params = Params("params.json")
+if os.fork() == 0:
+    params.dict
+    os._exit(0)
+os.wait()
+"""
+    assert reported(run, script) == [["lr", "model", "model.depth", "seed"], []]
+
+
+# -- What became of the values ---------------------------------------------------------------------
+
+
+def test_the_account_is_told_at_the_end(run: Path) -> None:
+    """What was never read, what was changed and from what, and the values that were really used."""
+    script = """
+from modeldir import Params
+params = Params("params.json")
+params.lr = 0.5
+params.model.depth
+params.train_size = 100
+params.device = object()
+params.get("sed")
+"""
+    started(run, script, MODELDIR_ATTEMPT="3")
+    (line,) = told(run, "params")
+    del line["time"]
+    assert line == {
+        "attempt": 3,
+        "token": "token",
+        "event": "params",
+        "never_read": ["seed"],
+        "did_you_mean": {"seed": "sed"},
+        "changed": {"lr": {"file": 0.1, "now": 0.5}},
+        "values": {"lr": 0.5, "seed": 1, "model": {"depth": 2}, "train_size": 100},
+        "left_out": ["device"],
+    }
+
+
+def test_a_script_that_fails_tells_its_account_too(run: Path) -> None:
+    """What it used up to then is what it used."""
+    with pytest.raises(subprocess.CalledProcessError):
+        started(run, "import modeldir; modeldir.Params('params.json').lr / 0")
+    (line,) = told(run, "params")
+    assert line["never_read"] == ["seed", "model"]
+
+
+def test_values_are_told_before_the_end_too(run: Path) -> None:
+    """A training that is killed has told what it used; what it never read nobody can say then."""
+    script = """
+import os
+from modeldir import Params
+from modeldir.params import report_reads
+params = Params("params.json")
+params.lr = 0.5
+params.seed
+report_reads(params)
+os._exit(1)
+"""
+    with pytest.raises(subprocess.CalledProcessError):
+        started(run, script)
+    (line,) = told(run, "params")
+    assert line["values"]["lr"] == 0.5
+    assert "never_read" not in line
+
+
+def test_a_params_that_is_gone_at_the_end_is_remembered(run: Path) -> None:
+    """Scripts open it in their `main`, and leave that before they end."""
+    script = """
+from modeldir import Params
+def main():
+    params = Params("params.json")
+    params.lr = params.lr * 2
+    params.holder = [params]  # in a circle: only the garbage collector ends it
+main()
+Params("params.json").seed
+"""
+    started(run, script)
+    (line,) = told(run, "params")
+    assert line["changed"] == {"lr": {"file": 0.1, "now": 0.2}}
+    assert line["values"]["lr"] == 0.2
+    assert line["never_read"] == ["model"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_worker_of_multiprocessing_tells_no_account(run: Path, method: str) -> None:
+    """Its parent speaks for the training; what it reads of a file that it opens is told, though."""
+    if method == "fork" and not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    (run / "train.py").write_text(f"""
+import multiprocessing
+from modeldir import Params
+params = Params("params.json")
+def work():
+    Params("params.json").seed
+if __name__ == "__main__":
+    params.lr = 0.5
+    child = multiprocessing.get_context("{method}").Process(target=work)
+    child.start()
+    child.join()
+""")
+    started(run, "import os, sys; os.execl(sys.executable, sys.executable, 'train.py')")
+    accounts = told(run, "params")
+    assert [line["changed"] for line in accounts] == [{"lr": {"file": 0.1, "now": 0.5}}]
+    assert ["seed"] in names_told(run)
+
+
+def test_other_ranks_tell_no_account(run: Path) -> None:
+    """Rank 0 speaks for the training."""
+    script = "import modeldir; modeldir.Params('params.json').lr"
+    assert reported(run, script, RANK="1", WORLD_SIZE="2") == [["lr"]]
+    assert told(run, "params") == []
+
+
+def test_a_pickle_tells_nothing_of_itself(run: Path) -> None:
+    """It was read as a whole when it was pickled; what its copy changes, the run's does not."""
+    script = """
+import copy, pickle
+from modeldir import Params
+params = Params("params.json")
+for other in pickle.loads(pickle.dumps(params)), copy.copy(params), copy.deepcopy(params):
+    other.lr = 7
+    del other
+"""
+    started(run, script)
+    (line,) = told(run, "params")
+    assert (line["never_read"], line["changed"]) == ([], {})
+
+
+def test_a_value_that_raises_what_it_likes_ends_nothing(run: Path) -> None:
+    """The account is lost, the training is not."""
+    script = """
+from modeldir import Params
+class Hostile:
+    shape = ()
+    def item(self):
+        raise SystemError("a lost device")
+params = Params("params.json")
+params.lr = Hostile()
+print("done")
+"""
+    assert started(run, script) == "done\n"
+    assert names_told(run) == [[]]
+
+
+# -- Remarks ---------------------------------------------------------------------------------------
+
+
+def test_remarks_say_what_was_not_read_and_what_was_changed(
+    run: Path, snapshot: SnapshotAssertion
+) -> None:
+    """A line each, with the file as the user named it."""
+    files.write_json(run / "params.json", {
+        "learing_rate": 0.1, "batch_size": 32, "seed": 1, "unused": 1, "gone": [1],
+        "model": {"depth": 2, "width": 8}, "other": {"name": "x"},
+    })  # fmt: skip
+    script = """
+getattr(params, "learning_rate", 0.1)
+params.batch_size = 64
+params.model.depth
+params.seed = object()
+del params.gone
+"""
+    assert "\n".join(remarked(run, script)) == snapshot
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "'lr' in params, len(params), repr(params)",
+        "params.dict",
+        "dict(**params)",
+        "params.lr; params.seed; params.model.dict",
+        "params.lr = 0.1; params.seed = 1; params.model = {'depth': 2}; params.x = 1; params.x",
+        "params.save('copy.json')",
+        "params.lr; params.seed; params['model.depth']",
+        "import pickle; pickle.dumps(params)",
+        "params.lr; params.seed; params.model.depth = 2; params.vocabulary = {'a': 1}",
+    ],
+)
+def test_where_there_is_nothing_to_say_nothing_is_said(run: Path, script: str) -> None:
+    """All was read or assigned, or the file was only looked at."""
+    assert remarked(run, script) == []
+
+
+def test_what_is_changed_through_the_plain_dict_is_seen(run: Path) -> None:
+    """Also in a list that the file shares with nobody."""
+    files.write_json(run / "params.json", {"lr": 0.1, "layers": [1, 2]})
+    assert remarked(run, "params.layers.append(3); params.dict['lr'] = 0.2") == [
+        "params.json: lr was changed from 0.1 to 0.2",
+        "params.json: layers was changed from [1, 2] to [1, 2, 3]",
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_a_forked_child_read_was_read(run: Path) -> None:
+    """Without a run there is no file to tell it in: parent and child share a page of memory."""
+    script = """
+import os
+params.seed
+if os.fork() == 0:
+    Params("params.json").model.depth
+    if os.fork() == 0:
+        params.dict
+    else:
+        os.wait()
+    os._exit(0)
+os.wait()
+"""
+    assert remarked(run, script) == []
+    assert remarked(run, script.replace("params.dict", "params.sed")) == [
+        "params.json: lr was never read"
+    ]
+
+
+def test_a_forked_child_makes_no_remarks_of_its_parent(run: Path) -> None:
+    """It has its parent's memory, and perhaps a log that it ends."""
+    script = """
+import os, modeldir.reads
+params.lr = 0.2
+if os.fork() == 0:
+    os.write(1, repr(modeldir.reads.remarks()).encode())
+    os._exit(0)
+os.wait()
+Params("params.json").dict
+"""
+    assert remarked(run, script) == ["[]params.json: lr was changed from 0.1 to 0.2"]
+
+
+def test_who_looks_at_many_experiments_hears_nothing(run: Path) -> None:
+    """An analysis reads one value of each: that is no training that forgot the others."""
+    script = """
+import os
+for number in range(40):
+    os.link("params.json", f"params{number}.json")
+    Params(f"params{number}.json").lr
+"""
+    assert remarked(run, script) == []
+    script += "import modeldir.reads as r; from pathlib import Path\n"
+    script += "r.begin(Path('more.json').absolute())\nos.link('params.json', 'more.json')\n"
+    assert remarked(
+        run, script.replace("params{number}", "p{number}") + "Params('more.json').lr"
+    ) == ["more.json: seed and model were never read"]
+
+
+def test_each_remark_is_made_once(run: Path) -> None:
+    """A script may end one log and begin another."""
+    first = "import modeldir.reads\nparams.lr = 1\nprint(modeldir.reads.remarks())\nparams.seed = 3"
+    assert remarked(run, first) == [
+        "['params.json: lr was changed from 0.1 to 1']",
+        "params.json: seed was changed from 1 to 3",
+    ]

@@ -735,3 +735,64 @@ def _is_whole(line: bytes) -> bool:
         return "step" in json.loads(line)
     except ValueError:
         return False
+
+
+# -- What became of the hyperparameters ------------------------------------------------------------
+
+
+def test_the_run_file_says_what_was_made_of_the_hyperparameters(folder: Path) -> None:
+    """The typo that nobody read, what was changed, and the values that were really used."""
+    (folder / "params.json").write_text('{"learing_rate": 0.1, "num_epochs": 3, "seed": 1}')
+    with modeldir.start(folder) as run:
+        getattr(run.params, "learning_rate", 0.01)
+        run.params.num_epochs = 5
+        run.params.update(seed=2)
+        run.params.train_size = 100
+        run.params.vocabulary = {str(word): word for word in range(1000)}
+    assert read(folder / "run.json")["params"] == {
+        "never_read": ["learing_rate", "seed"],
+        "did_you_mean": {"learing_rate": "learning_rate"},
+        "changed": {"num_epochs": {"file": 3, "now": 5}, "seed": {"file": 1, "now": 2}},
+        "values": {"learing_rate": 0.1, "num_epochs": 5, "seed": 2, "train_size": 100},
+        "left_out": ["vocabulary"],
+    }
+
+
+def test_a_training_that_fails_says_it_too(folder: Path) -> None:
+    """What it used up to then."""
+    with pytest.raises(ZeroDivisionError), modeldir.start(folder) as run:
+        run.params.learning_rate = run.params.learning_rate / 0
+    told = read(folder / "run.json")["params"]
+    assert told["never_read"] == ["num_epochs"]
+
+
+def test_a_run_whose_script_reads_the_file_in_its_own_way(folder: Path) -> None:
+    """Then nobody can say what was not read."""
+    with modeldir.start(folder):
+        json.loads((folder / "params.json").read_text())
+    told = read(folder / "run.json")["params"]
+    assert told == {"changed": {}, "values": {"learning_rate": 0.1, "num_epochs": 3}}
+
+
+def test_each_run_of_one_process_speaks_for_itself(folder: Path) -> None:
+    """A notebook's cell that is run again has read and changed nothing of before."""
+    with modeldir.start(folder) as first:
+        first.params.learning_rate = 0.5
+        first.params.num_epochs  # noqa: B018 - to read it is the point
+    with modeldir.start(folder) as second:
+        second.params.learning_rate  # noqa: B018 - as above
+    told = read(folder / "run.2.json")["params"]
+    assert (told["never_read"], told["changed"]) == (["num_epochs"], {})
+
+
+def test_the_supervisors_run_file_says_it(folder: Path) -> None:
+    """It has it from the script, which has both values and names."""
+    code = "import modeldir; modeldir.Params('base_model/params.json').learning_rate"
+    command = [sys.executable, "-m", "modeldir", "run", "base_model", "--",
+               sys.executable, "-c", code]  # fmt: skip
+    subprocess.run(command, cwd=folder.parent, check=True, timeout=60, capture_output=True)
+    assert read(folder / "run.json")["params"] == {
+        "never_read": ["num_epochs"],
+        "changed": {},
+        "values": {"learning_rate": 0.1, "num_epochs": 3},
+    }

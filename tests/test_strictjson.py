@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from modeldir import files
 from modeldir.errors import ParamsError
-from modeldir.strictjson import MAX_DEPTH, dumps, loads, parse_value
+from modeldir.jsonmistakes import MAX_DEPTH
+from modeldir.strictjson import dumps, has_comments, loads, parse_value, says, without_comments
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -62,6 +63,23 @@ MISTAKES = [
     "3",
     '{"a": ' * 101 + "1" + "}" * 101,
     "[" * 100_000,
+    '{\n    "a": NaN,\n    "b": {"c": [1, {"d": -Infinity}], "b": 1, "b": 2},\n    "a": 1e400\n}',
+    '{"a": 1, "a": 2, "a": 3, "b": "\\ud83d", "c": "\\ud83d\\ude00", "\\udc00": 1}',
+    '{"a": NaN, "a": 1,}',
+    '{"a": [' + "NaN, " * 30 + "1]}",
+]
+COMMENTED = [
+    '{\n    "a": 1,  # no\n}',
+    '{\n    "a": 1 /* open\n}',
+    '{\n    // one\n    "a": 1, /* two\n    three */ "a": NaN,\n}',
+    '{"a": [,]}',
+    '{"a": [1,,]}',
+    "{,}",
+    '{"a": 1} // fine\n/',
+    '{"a": "http://x}',
+    "// nothing but this",
+    "/* " * 50_000,
+    '"' * 100_001,
 ]
 
 
@@ -71,6 +89,53 @@ def test_every_mistake_is_placed_and_explained(text: str, snapshot: SnapshotAsse
     with pytest.raises(ParamsError) as caught:
         loads(text, "params.json")
     assert f"{text[:200]}\n--\n{caught.value}" == snapshot
+
+
+@pytest.mark.parametrize("text", COMMENTED, ids=[f"{n:02}" for n in range(len(COMMENTED))])
+def test_mistakes_among_comments_are_placed_too(text: str, snapshot: SnapshotAssertion) -> None:
+    """Comments are no mistake there, everything else is, and stands where it is said to stand."""
+    with pytest.raises(ParamsError) as caught:
+        loads(text, "params.jsonc", comments=True)
+    assert f"{text[:200]}\n--\n{caught.value}" == snapshot
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('// the best so far\n{"a": 1} // yes', {"a": 1}),
+        ('{"a": [1, 2,], /* x */ "b": {"c": 3,},}', {"a": [1, 2], "b": {"c": 3}}),
+        ('{"a": "// no /* comment */", "b": ",}"}', {"a": "// no /* comment */", "b": ",}"}),
+        ('{"a": "\\"//\\\\"}// x "', {"a": '"//\\'}),
+        ('{"a": 1 /**/, /* // */ "b": 2 ,\n// }\n}', {"a": 1, "b": 2}),
+        ('{"a": 1, // "a": 2,\r\n}', {"a": 1}),
+        ("{/***/}", {}),
+        ("{//\n}", {}),
+    ],
+)
+def test_comments_and_last_commas_are_read_over(text: str, values: dict[str, Any]) -> None:
+    """Where they are allowed, and only outside of texts; elsewhere the way there is named."""
+    assert loads(text, "params.jsonc", comments=True)[0] == values
+    assert len(without_comments(text)) == len(text)
+    if has_comments(text):
+        with pytest.raises(ParamsError):
+            loads(text, "params.json")
+
+
+@given(OBJECTS)
+def test_what_has_no_comments_is_read_the_same(values: dict[str, Any]) -> None:
+    """Also where texts are full of slashes and commas."""
+    values["//"] = '/* ,} */ "'
+    text = json.dumps(values)
+    assert without_comments(text) == text
+    assert not has_comments(text)
+    assert loads(text, "params.jsonc", comments=True)[0] == values
+
+
+def test_the_key_of_a_mistake_is_told() -> None:
+    """Dotted, with the place in a list, as everywhere."""
+    with pytest.raises(ParamsError) as caught:
+        loads('{"a": {"b": [1, {"c": NaN}]}, "d": NaN}', "params.json")
+    assert (caught.value.key, caught.value.line, caught.value.column) == ("a.b[1].c", 1, 23)
 
 
 def test_the_place_is_told_in_attributes_too() -> None:
@@ -207,3 +272,13 @@ def test_a_typed_float_is_a_float(value: float) -> None:
     parsed = parse_value(repr(value))
     assert math.copysign(1, parsed) == math.copysign(1, value)
     assert parsed == value
+
+
+@given(OBJECTS, OBJECTS)
+def test_a_text_says_its_own_values(values: dict[str, Any], others: dict[str, Any]) -> None:
+    """Order and types included; with comments only where they are allowed."""
+    text = json.dumps(values)
+    assert says(text, values, comments=False)
+    assert says(text, others, comments=False) == (dumps(values, {}) == dumps(others, {}))
+    assert says(f"// {text}\n{text}", values, comments=True)
+    assert not says(f"// {text}\n{text}", values, comments=False)

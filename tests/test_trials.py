@@ -348,3 +348,19 @@ def test_names_have_one_form_in_one_search(folder: Path) -> None:
     made(trials, 0.2)
     with pytest.raises(SearchError, match="longer than 120 bytes"):
         check_names(folder, trials, fits=False)
+
+
+def test_what_the_project_ignores_makes_no_difference(tmp_path: Path) -> None:
+    """A copy of a trial with other workers is that trial; a searched name always counts."""
+    trials = Trials(tmp_path, ("lr",), frozenset({"num_workers", "lr"}))
+    first = trials.claim({"lr": 0.1}, {"lr": 0.1, "num_workers": 1})
+    second = trials.claim({"lr": 0.2}, {"lr": 0.2, "num_workers": 1})
+    assert first is not None
+    assert second is not None
+    assert first.hash != second.hash
+    assert first.hash == canonical_hash({"lr": 0.1})
+    copied = tmp_path / "copy"
+    shutil.copytree(tmp_path / first.name, copied)
+    (copied / "params.json").write_text('{"lr": 0.1, "num_workers": 8}')
+    trials.adopt()
+    assert len(list(trials)) == 2

@@ -315,3 +315,60 @@ def test_what_a_failed_script_printed_is_no_result(tmp_path: Path) -> None:
     printed = b"val acc: 0.5\n"
     verdict(evidence(tmp_path, 1, printed, metric=ACCURACY, read="val acc: {accuracy}"))
     assert not (tmp_path / LAST).exists()
+
+
+# -- What the script made of its hyperparameters ---------------------------------------------------
+
+
+def claimed(folder: Path, script: str = "") -> str:
+    """The token of an attempt that has begun."""
+    attempt = attempts.begin(folder, 1, {}, script)
+    assert attempt is not None
+    return str(attempt.record["token"])
+
+
+ACCOUNT = {
+    "never_read": ["learing_rate", "seed"],
+    "did_you_mean": {"learing_rate": "learning_rate"},
+    "changed": {"batch_size": {"file": 32, "now": 64}},
+    "values": {"learing_rate": 0.1, "batch_size": 64, "seed": 1},
+}
+
+
+def test_the_run_file_says_what_became_of_the_hyperparameters(tmp_path: Path) -> None:
+    """However the attempt ended; it is the last word of the script that counts."""
+    token = claimed(tmp_path)
+    attempts.tell(tmp_path, 1, "params", token=token, changed={}, values={"batch_size": 32})
+    attempts.tell(tmp_path, 1, "params", token=token, **ACCOUNT)
+    for code in 0, 1, -9:
+        assert verdict(evidence(tmp_path, code))["params"] == ACCOUNT
+        assert verdict(evidence(tmp_path, code, intent=INTENT))["params"] == ACCOUNT
+
+
+def test_who_was_killed_has_told_its_values(tmp_path: Path) -> None:
+    """What it never read is not said: it might have, had it lived."""
+    token = claimed(tmp_path)
+    attempts.tell(tmp_path, 1, "params", token=token, changed={}, values={"batch_size": 32})
+    told = verdict(evidence(tmp_path, -signal.SIGKILL))["params"]
+    assert told == {"changed": {}, "values": {"batch_size": 32}}
+
+
+def test_what_any_process_has_read_was_read(tmp_path: Path) -> None:
+    """A worker that opened the file itself read a name that the training did not."""
+    token = claimed(tmp_path)
+    attempts.tell(tmp_path, 1, "params_read", token=token, names=["learing_rate"])
+    attempts.tell(tmp_path, 1, "params", token=token, **ACCOUNT)
+    told = verdict(evidence(tmp_path))["params"]
+    assert told["never_read"] == ["seed"]
+    assert "did_you_mean" not in told
+
+
+def test_the_hyperparameters_of_another_script_are_its_own(tmp_path: Path) -> None:
+    """Both count their attempts from 1: `evaluate.py` does not get the training's."""
+    attempts.tell(tmp_path, 1, "params", token=claimed(tmp_path), **ACCOUNT)
+    token = claimed(tmp_path, "evaluate")
+    assert "params" not in verdict(evidence(tmp_path, script="evaluate"))
+    attempts.tell(tmp_path, 1, "params", token=token, changed={}, values={})
+    told = verdict(evidence(tmp_path, script="evaluate"))["params"]
+    assert told == {"changed": {}, "values": {}}
+    assert verdict(evidence(tmp_path))["params"] == ACCOUNT

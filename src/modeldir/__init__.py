@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from modeldir.checkpoints import load_checkpoint, save_checkpoint
+    from modeldir.commandline import cli
+    from modeldir.differences import diff
     from modeldir.errors import (
         CheckpointError,
         CommandError,
@@ -33,12 +35,16 @@ if TYPE_CHECKING:
     from modeldir.logs import Log, set_logger
     from modeldir.loop import Trial
     from modeldir.metrics import RunningAverage, save_metrics
-    from modeldir.params import Params
+    from modeldir.overrides import ParamsWarning
+    from modeldir.params import Params, lock, unlocked
     from modeldir.run import Run, start
+    from modeldir.schema import Schema
     from modeldir.search import Search
 
 _HOMES = {
     "checkpoints": ("load_checkpoint", "save_checkpoint"),
+    "commandline": ("cli",),
+    "differences": ("diff",),
     "errors": (
         "CheckpointError",
         "CommandError",
@@ -56,8 +62,10 @@ _HOMES = {
     "logs": ("Log", "set_logger"),
     "loop": ("Trial",),
     "metrics": ("RunningAverage", "save_metrics"),
-    "params": ("Params",),
+    "overrides": ("ParamsWarning",),
+    "params": ("Params", "lock", "unlocked"),
     "run": ("Run", "start"),
+    "schema": ("Schema",),
     "search": ("Search",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -74,18 +82,24 @@ __all__ = [
     "ModeldirError",
     "Params",
     "ParamsError",
+    "ParamsWarning",
     "Run",
     "RunningAverage",
+    "Schema",
     "Search",
     "SearchError",
     "SpaceError",
     "Trial",
     "TrialPruned",
+    "cli",
+    "diff",
     "load_checkpoint",
+    "lock",
     "save_checkpoint",
     "save_metrics",
     "set_logger",
     "start",
+    "unlocked",
 ]
 
 

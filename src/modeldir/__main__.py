@@ -1,6 +1,6 @@
 """`python -m modeldir` is the command `modeldir`."""
 
-from modeldir.cli import entry
+from modeldir.commands import entry
 
 if __name__ == "__main__":
     entry()

@@ -36,9 +36,11 @@ RUN_VARIABLE = "MODELDIR_RUN"
 ATTEMPT_VARIABLE = "MODELDIR_ATTEMPT"
 RESUME_VARIABLE = "MODELDIR_RESUME"
 
-_KEPT = frozenset({"params.json", "params.yaml", "params.yml", "params.toml", "trial.json",
-                   "origin.json", "search.json", "attempts", ".modeldir"})  # fmt: skip
-_EVENTS = "events.jsonl"
+_KEPT = frozenset({
+    "params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml", "trial.json",
+    "origin.json", "search.json", "attempts", ".modeldir",
+})  # fmt: skip
+EVENTS = "events.jsonl"
 WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
 """How the names of saved weights end."""
 _RUN_FILE = re.compile(r"(?:(?P<script>.+)\.)?run(?:\.(?P<number>[1-9]\d*))?\.json")
@@ -252,7 +254,7 @@ def is_output(name: str) -> bool:
     """Whether a file's name says that a training wrote it: metrics, weights, a log."""
     return (
         name.endswith((".log", *WEIGHTS))
-        or name in {metrics.METRICS_LINES, _EVENTS}
+        or name in {metrics.METRICS_LINES, EVENTS}
         or metrics.classify(name) is not None
         or _RUN_FILE.fullmatch(name) is not None
     )
@@ -334,7 +336,7 @@ def variables(
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
     """What the scripts of a folder told, all attempts, oldest first."""
-    return files.read_lines(folder / _EVENTS)
+    return files.read_lines(folder / EVENTS)
 
 
 def events(folder: Path, number: int) -> list[dict[str, Any]]:
@@ -346,4 +348,4 @@ def tell(folder: Path, number: int, event: str, **facts: object) -> None:
     """Add to what the script tells. A full disk must not end a training: then it is not told."""
     line = {"attempt": number, "event": event, **facts, "time": provenance.utc_now()}
     with contextlib.suppress(OSError):
-        files.append_line(folder / _EVENTS, line)
+        files.append_line(folder / EVENTS, line)

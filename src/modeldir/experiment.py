@@ -17,7 +17,7 @@ from modeldir import attempts, files, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError, did_you_mean
 
-PARAMS_NAMES = ("params.json", "params.yaml", "params.yml", "params.toml")
+PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
 
 
 @dataclass(frozen=True)

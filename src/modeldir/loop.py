@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from modeldir import attempts, experiment, failures, params, processes, provenance
+from modeldir import attempts, experiment, failures, files, params, processes, provenance, reads
 from modeldir.errors import TrialPruned
 from modeldir.run import end_of
 from modeldir.trials import Turn
@@ -39,7 +39,10 @@ class Trial:
         self.name = turn.record.name
         self.point = dict(turn.record.point)
         self.model_dir = model_dir
-        self.params = params.Params(experiment.params_file(model_dir) or {})
+        file = experiment.params_file(model_dir)
+        if file is not None:
+            reads.begin(files.absolute(file))
+        self.params = params.Params(file or {})
         self.status: str | None = None
         self._turn = turn
         self._metric = metric
@@ -92,6 +95,8 @@ class Trial:
             "ended": provenance.utc_now(),
             "duration": round(time.monotonic() - self._began, 3),
         }
+        used = reads.account(params.source(self.params))
+        finished |= {} if used is None else {"params": used}
         self._attempt = attempts.rewrite(self._attempt, finished, durable=True)
         if isinstance(error, Exception) and not isinstance(error, TrialPruned):
             traceback.print_exception(kind, error, trace)

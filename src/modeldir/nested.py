@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
+from modeldir.jsonmistakes import MAX_DEPTH
+from modeldir.readonly import ReadOnlyDict
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -20,7 +22,9 @@ def is_part(value: object) -> bool:
 
     Only the first key is looked at, since a script may add a vocabulary of a million words.
     """
-    return type(value) is dict and isinstance(next(iter(value), ""), str)
+    if type(value) is not dict and type(value) is not ReadOnlyDict:
+        return False
+    return isinstance(next(iter(value), ""), str)
 
 
 def dotted(data: Plain, prefix: str = "", without: Container[str] = ()) -> Iterator[str]:
@@ -52,29 +56,51 @@ def place(data: Plain, name: object) -> tuple[Plain, str]:
     Raises:
         KeyError: if there is no such name.
     """
-    if name in data:
-        return data, str(name)
-    head, _, rest = str(name).partition(".")
-    if rest and is_part(data.get(head)):
-        return place(data[head], rest)
-    raise KeyError(name)
+    rest = name
+    while rest not in data:
+        head, _, rest = str(rest).partition(".")
+        if not rest or not is_part(data.get(head)):
+            raise KeyError(name)
+        data = data[head]
+    return data, str(rest)
 
 
 def place_for(data: Plain, name: object) -> tuple[Plain, str]:
     """As `place`, for a name that need not be there: the parts on the way to it are made.
 
     Raises:
-        ParamsError: if the name is no text, or a value on the way no part; nothing is made then.
+        ParamsError: if the name is no text or goes too deep, or a value on the way is no part;
+            nothing is made then.
+    """
+    holder, key, missing = way_to(data, name)
+    for head in missing:
+        holder = holder.setdefault(head, {})
+    return holder, key
+
+
+def way_to(data: Plain, name: object) -> tuple[Plain, str, list[str]]:
+    """How to get to a dotted name: the last dict that is there, the key, the parts to make between.
+
+    Raises:
+        ParamsError: as `place_for`.
     """
     if not isinstance(name, str):
         raise ParamsError(f"expected a text as the name, found {name!r}", key=str(name))
-    head, _, rest = name.partition(".")
-    if name in data or not all(name.split(".")) or not rest:
-        return data, name
-    part = data.setdefault(head, {})
-    if not is_part(part):
-        raise ParamsError(f"{head!r} is {part!r}: it cannot hold {rest!r}", key=name)
-    return place_for(part, rest)
+    rest = name
+    while rest not in data:
+        head, _, behind = rest.partition(".")
+        if not behind or not all(rest.split(".")):
+            break
+        if head not in data:
+            *missing, key = rest.split(".")
+            if len(missing) >= MAX_DEPTH:
+                raise ParamsError(f"more than {MAX_DEPTH} parts inside each other", key=name[:80])
+            return data, key, missing
+        if not is_part(data[head]):
+            message = f"{head!r} is {data[head]!r}: it cannot hold {behind!r}"
+            raise ParamsError(message, key=name)
+        data, rest = data[head], behind
+    return data, rest, []
 
 
 def merge(data: Plain, new: Mapping[str, Any]) -> None:

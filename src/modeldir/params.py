@@ -11,44 +11,63 @@ notes that the name was read and puts the value there, so that every later read 
 attribute. What lies in the instance is only this cache; the data are one nested plain dict, which
 nested parts share as views. Who has the live `dict` may change it unseen, so from then on nothing
 is cached.
+
+What a script assigns is its own affair; what `update` brings must fit what is there
+(`overrides.fit`). Locked hyperparameters hand out dicts and lists that cannot be changed.
 """
 
 from __future__ import annotations
 
-import copy
-import hashlib
+import contextlib
 import json
 import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import ref
 
 from modeldir import files, nested
-from modeldir.errors import MissingParam, ParamsError, did_you_mean
-from modeldir.nested import Plain, copied, dotted, is_part, merge, place, place_for
+from modeldir.errors import MissingParam, ParamsError, did_you_mean, listed
+from modeldir.jsonmistakes import MAX_DEPTH
+from modeldir.nested import Plain, copied, dotted, is_part, place, way_to
+from modeldir.overrides import Fit, ParamsWarning, nearest, warnings_of
 from modeldir.paramsfiles import Loaded, held, load_file, read, write
-from modeldir.reads import Reads, reads_of, report
+from modeldir.readonly import ReadOnlyDict, ReadOnlyList, plain, readonly
+from modeldir.reads import Opened, Reads, reads_of, report
 from modeldir.strictjson import parse_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
+    from typing import TypeVar, overload
+
+    from typing_extensions import Self  # type checkers bring it; never imported when it runs
+
+    _Schema = TypeVar("_Schema")
+    _Source = str | os.PathLike[str] | Mapping[str, Any]
 
 __all__ = [
     "Params",
+    "ParamsWarning",
     "canonical_hash",
     "flatten",
     "load_file",
+    "lock",
     "names_read",
     "parse_value",
+    "plain_values",
+    "refuse_if_locked",
     "report_reads",
+    "shown",
     "source",
+    "take_over",
+    "unlocked",
 ]
 
 
 _Memo = dict[int, Any]  # inside the class `dict` is a property
+_Forms = dict[str, str]
 
 
 class _WithCache:
@@ -64,16 +83,33 @@ def _cache(params: Params) -> Plain:
     return found
 
 
-@dataclass
 class _Tree:
     """What all views of one `Params` share."""
 
-    reads: Reads
-    shown: str = ""  # the file, as the user named it
-    path: Path | None = None  # the same, absolute
-    forms: dict[str, str] = field(default_factory=dict)  # how the file wrote its numbers
-    added: set[str] = field(default_factory=set)  # dotted names that the running script added
-    live: bool = False  # the plain dict is in someone's hands
+    def __init__(self, reads: Reads, shown: str = "", path: Path | None = None) -> None:
+        self.reads = reads
+        self.shown = shown  # the file, as the user named it
+        self.path = path  # the same, absolute
+        self.text = ""  # what the file said, and
+        self.forms: dict[str, str] = {}  # how it wrote its numbers
+        self.added: set[str] = set()  # dotted names that the running script added
+        self.assigned: set[str] = set()  # those of the file that it assigned
+        self.live = False  # the plain dict is in someone's hands
+        self.locked = False
+        self.opened: Opened | None = None  # keeps what the file said, for the end of the run
+        self.whole: ref[Params] | None = None  # the view that the others are parts of
+
+    def twin(self, reads: Reads) -> _Tree:
+        """The same for a copy, which is in nobody's hands yet and nobody's file."""
+        tree = _Tree(reads, self.shown, self.path)
+        tree.text, tree.forms, tree.added = self.text, {**self.forms}, {*self.added}
+        tree.assigned = {*self.assigned}
+        tree.locked = self.locked
+        return tree
+
+    def __getstate__(self) -> dict[str, Any]:
+        mine = {"reads": Reads(), "live": False, "opened": None, "whole": None}
+        return {**vars(self), **mine}  # in another process: what is read there, nobody sees
 
 
 class _View(NamedTuple):
@@ -88,10 +124,14 @@ class Params(_WithCache, Mapping[str, Any]):
     """Hyperparameters by attribute, by item and by dotted name.
 
     Args:
-        source: a .json, .yaml, .yml or .toml file, or a mapping (its nested dicts are copied).
+        source: a .json, .jsonc, .yaml, .yml or .toml file, or a mapping (its nested dicts are
+            copied).
+        schema: a dataclass, a msgspec Struct or a pydantic model that says which names there are,
+            of what types and with what defaults.
 
     Raises:
-        ParamsError: if the file is not there or broken: with path, line and column.
+        ParamsError: if the file is not there or broken: with path, line and column; or if it is
+            not what the schema says, all that is wrong at once.
 
     >>> params = Params({"learning_rate": 0.001, "model": {"num_layers": 2}})
     >>> params.learning_rate, params.model.num_layers, params["model.num_layers"]
@@ -105,15 +145,21 @@ class Params(_WithCache, Mapping[str, Any]):
 
     __modeldir__: _View
 
-    def __init__(self, source: str | os.PathLike[str] | Mapping[str, Any], /) -> None:
-        if isinstance(source, Mapping):
-            data, tree = _taken(source), _Tree(Reads())
-        else:
-            loaded = read(source)
-            path = files.absolute(os.fsdecode(source))
-            data = loaded.values
-            tree = _Tree(reads_of(path), os.fsdecode(source), path, loaded.forms)
-        _set_view(self, _View(data, "", tree, tree.reads.names, {}))
+    if TYPE_CHECKING:  # to editors, what a schema describes is of the schema's type
+
+        @overload
+        def __new__(  # type: ignore[misc]
+            cls, source: _Source, /, *, schema: type[_Schema]
+        ) -> _Schema: ...
+        @overload
+        def __new__(cls, source: _Source, /, *, schema: None = None) -> Self: ...
+        def __new__(cls, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError
+
+    else:
+
+        def __init__(self, source, /, *, schema=None) -> None:  # noqa: ANN001
+            _open(self, source, schema)
 
     # -- reading
 
@@ -155,9 +201,16 @@ class Params(_WithCache, Mapping[str, Any]):
 
     @property
     def dict(self) -> Plain:
-        """The values as a plain nested dict. It is live: what is changed there is changed here."""
+        """The values as a plain nested dict. It is live: what is changed there is changed here.
+
+        Of locked hyperparameters it is a copy that cannot be changed.
+        """
         _note_all(self)
-        self.__modeldir__.tree.live = True
+        tree = self.__modeldir__.tree
+        if tree.locked:
+            locked: Plain = readonly(self.__modeldir__.data)
+            return locked
+        tree.live = True
         _forget(self)
         return self.__modeldir__.data
 
@@ -171,22 +224,20 @@ class Params(_WithCache, Mapping[str, Any]):
                 f"{name!r} is a part of Params itself: use params[{name!r}] = ...", key=name
             )
         view = self.__modeldir__
-        if name not in self:
-            view.tree.added.add(view.prefix + name)
-        self[name] = value
+        is_new = name not in self
+        _set(self, name, value)
+        (view.tree.added if is_new else view.tree.assigned).add(view.prefix + name)
         if not view.tree.live and name in view.data and not is_part(view.data[name]):
             object.__setattr__(self, name, value)  # the script's own: to read it reads no file
 
     def __setitem__(self, name: str, value: Any) -> None:
-        data = self.__modeldir__.data
-        holder, key = place_for(data, name)
-        holder[key] = _own(value)
-        _forget(self, key if holder is data else None)
+        _set(self, name, value)
 
     def __delattr__(self, name: str) -> None:
         del self[name]
 
     def __delitem__(self, name: str) -> None:
+        _refuse_if_locked(self, name)
         try:
             holder, key = place(self.__modeldir__.data, name)
         except KeyError:
@@ -200,23 +251,33 @@ class Params(_WithCache, Mapping[str, Any]):
     ) -> None:
         """Take over the values of a file or a mapping, then those given by name.
 
-        Nested parts are merged, dotted names reach into them, everything else is replaced. All of
-        it happens or, after an error, nothing.
+        Nested parts are merged, dotted names reach into them, everything else is replaced; names
+        that are not there yet are added. What replaces a value must be of its kind: a number for a
+        number (a whole one for a whole one, but for 0 and 1), a text for a text, a part for a part;
+        null can replace anything and be replaced by anything. Scalars of NumPy and PyTorch, paths,
+        tuples and enums are converted for that. All of it happens or, after an error, nothing.
+
+        To assign (`params.learning_rate = ...`) is not checked.
 
         Raises:
-            ParamsError: if the file is not there or broken, or a dotted name leads into a value
-                that is not a nested part.
+            ParamsError: if the file is not there or broken, or values do not fit: all of them.
         """
+        _refuse_if_locked(self, "")
         if isinstance(other, Mapping):
-            loaded = Loaded(_taken(other))
+            origin, loaded = "", Loaded(_taken(other))
         else:
+            origin = "" if other is None else os.fsdecode(other)
             loaded = Loaded({}) if other is None else read(other)
-        given = _taken(names)
         view = self.__modeldir__
-        rehearsal = copied(view.data)  # what fails, fails here
-        for data in rehearsal, view.data:
-            merge(data, loaded.values)
-            merge(data, given)
+        fit = Fit(view.data, view.prefix, view.tree.added)
+        fit.take(loaded.values)
+        fit.take(_taken(names))
+        if fit.problems:
+            head = f"{view.tree.shown or 'these hyperparameters'} cannot be updated"
+            head += f" from {origin}:" if origin else ":"
+            raise ParamsError(listed(head, fit.problems, "Nothing was changed."), key=fit.key)
+        _warn(warnings_of(fit.nearly, view.tree.shown), 3)
+        _put(view.data, fit.data)
         view.tree.forms.update(loaded.forms)
         _forget(self)
 
@@ -233,11 +294,10 @@ class Params(_WithCache, Mapping[str, Any]):
         """
         view = self.__modeldir__
         kept = held(view.data, view.prefix, frozenset(view.tree.added))
-        write(path, kept, view.tree.forms)
+        write(path, kept, view.tree.forms, "" if view.prefix else view.tree.text)
         if kept.skipped:
             names = ", ".join(kept.skipped)
-            text = f"{os.fspath(path)} was saved without {names}: JSON has no form for it"
-            warnings.warn(text, stacklevel=2)
+            _warn([f"{os.fspath(path)} was saved without {names}: JSON has no form for it"], 3)
 
     # -- as a value
 
@@ -256,19 +316,39 @@ class Params(_WithCache, Mapping[str, Any]):
         return [*dir(type(self)), *self.__modeldir__.data]
 
     def __copy__(self) -> Params:
-        return _twin(self, copied(self.__modeldir__.data))
+        return _twin(self, copied(_to_share(self)))
 
     def __deepcopy__(self, memo: _Memo) -> Params:
-        return _twin(self, copy.deepcopy(self.__modeldir__.data, memo))
+        from copy import deepcopy  # noqa: PLC0415 - slow to import, and few copy
+
+        return _twin(self, deepcopy(self.__modeldir__.data, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
         _note_all(self)  # whoever gets it, reads it where nobody sees
         view = self.__modeldir__
-        tree = replace(view.tree, reads=Reads(), live=False)
-        return _revived, (type(self), view.data, view.prefix, tree)
+        return _revived, (type(self), view.data, view.prefix, view.tree)
 
 
 # -- Views -----------------------------------------------------------------------------------------
+
+
+def _open(params: Params, source: _Source, schema: type | None) -> None:
+    if isinstance(source, Mapping):
+        loaded, tree = Loaded(_taken(source)), _Tree(Reads())
+    else:
+        loaded = read(source)
+        path = files.absolute(os.fsdecode(source))
+        tree = _Tree(reads_of(path), os.fsdecode(source), path)
+        tree.text, tree.forms = loaded.text, {**loaded.forms}
+    data = loaded.values
+    if schema is not None:
+        from modeldir.schema import checked  # noqa: PLC0415 - only who has a schema pays for it
+
+        data = checked(data, schema, tree.shown)
+    if tree.path is not None:
+        tree.opened = Opened(tree.reads, tree.shown, data, loaded.values, tree.added, tree.assigned)
+    _set_view(params, _View(data, "", tree, tree.reads.names, {}))
+    tree.whole = ref(params)
 
 
 def _set_view(params: Params, view: _View) -> None:
@@ -276,15 +356,17 @@ def _set_view(params: Params, view: _View) -> None:
 
 
 def _revived(kind: type[Params], data: Plain, prefix: str, tree: _Tree) -> Params:
-    params = kind.__new__(kind)
+    params: Params = object.__new__(kind)
     _set_view(params, _View(data, prefix, tree, tree.reads.names, {}))
+    tree.whole = ref(params)
     return params
 
 
 def _twin(params: Params, data: Plain) -> Params:
     """A `Params` of its own with these data; what is read there was read from the same file."""
     view = params.__modeldir__
-    tree = replace(view.tree, forms=dict(view.tree.forms), added=set(view.tree.added), live=False)
+    tree = view.tree.twin(view.tree.reads)
+    tree.locked = False  # a copy is one's own
     return _revived(type(params), data, view.prefix, tree)
 
 
@@ -295,7 +377,10 @@ def _read(params: Params, name: str) -> Any:
     if key not in tree.added:
         names.add(key)
     value = data[name]
-    return _part(params, name) if type(value) is dict and is_part(value) else value
+    kind = type(value)
+    if kind is dict and is_part(value):
+        return _part(params, name)
+    return readonly(value) if tree.locked and kind is list else value
 
 
 def _part(params: Params, name: str) -> Params:
@@ -304,7 +389,7 @@ def _part(params: Params, name: str) -> Params:
     part, key = parts.get(name), f"{prefix}{name}"
     if part is None or part.__modeldir__.data is not data[name]:
         names = set() if key in tree.added else names  # a vocabulary is no hyperparameter
-        part = parts[name] = Params.__new__(Params)
+        part = parts[name] = object.__new__(Params)
         _set_view(part, _View(data[name], f"{key}.", tree, names, {}))
     return part
 
@@ -318,6 +403,38 @@ def _forget(params: Params, name: str | None = None) -> None:
     if name is None:
         for part in view.parts.values():
             _forget(part)
+
+
+def _set(params: Params, name: str, value: Any) -> None:
+    """As the script has said it, in its own line: `params.x = ...` or `params["x"] = ...`."""
+    _refuse_if_locked(params, name)
+    data, prefix, tree, _, _ = params.__modeldir__
+    holder, key, missing = way_to(data, name)
+    value = _own(value, prefix.count(".") + str(name).count("."))
+    first = missing[0] if missing else key
+    if first not in holder and (near := nearest(first, holder)):
+        above = f"{prefix}{name}".removesuffix(".".join([*missing, key]))
+        _warn(warnings_of([(above + first, above + near)], tree.shown), 4)
+    for head in missing:
+        holder = holder.setdefault(head, {})
+    holder[key] = value
+    _forget(params, key if holder is data else None)
+
+
+def _put(data: Plain, new: Plain) -> None:
+    """Make a dict, and the parts in it, what another is: in place, since views share them."""
+    for name in [name for name in data if name not in new]:
+        del data[name]
+    for name, value in new.items():
+        if is_part(value) and is_part(data.get(name)):
+            _put(data[name], value)
+        else:
+            data[name] = value
+
+
+def _warn(texts: Iterable[str], level: int) -> None:
+    for text in texts:
+        warnings.warn(text, ParamsWarning, stacklevel=level)
 
 
 def _note_all(params: Params) -> None:
@@ -334,8 +451,7 @@ def _missing(params: Params, name: object) -> MissingParam:
     return MissingParam(message, obj=None)
 
 
-@dataclass(frozen=True)
-class _Missing:
+class _Missing(NamedTuple):
     """A message that looks for its suggestion when it is shown: `getattr` with a default is not."""
 
     what: str
@@ -358,26 +474,116 @@ def _plain(mapping: Mapping[str, Any]) -> Plain:
     return mapping.__modeldir__.data if isinstance(mapping, Params) else {**mapping}
 
 
-def _taken(mapping: Mapping[str, Any]) -> Plain:
+def _taken(mapping: Mapping[str, Any], depth: int = 0) -> Plain:
     """A copy of a mapping's values, to make our own; a `Params` is thereby read."""
     if isinstance(mapping, Params):
         _note_all(mapping)
-    data = _plain(mapping)
+        data = _to_share(mapping)
+    else:
+        data = {**mapping}
     for name in data:
         if not isinstance(name, str):
             raise ParamsError(f"expected a text as the name, found {name!r}", key=str(name))
-    return {name: _own(value) for name, value in data.items()}
+    return {name: _own(value, depth + 1) for name, value in data.items()}
 
 
-def _own(value: Any) -> Any:
+def _to_share(params: Params) -> Plain:
+    """The values for somebody else: a copy of locked ones, whose lists could be changed there."""
+    view = params.__modeldir__
+    return plain(view.data) if view.tree.locked else view.data
+
+
+def _own(value: Any, depth: int = 0) -> Any:
     """A value as it is kept: parts copied, whatever kind of mapping they were given as."""
+    if depth > MAX_DEPTH:
+        raise ParamsError(f"more than {MAX_DEPTH} parts inside each other")
     if isinstance(value, Params):
-        return _taken(value)
-    part = dict(value) if type(value) is OrderedDict else value
-    return {name: _own(inner) for name, inner in part.items()} if is_part(part) else value
+        return _taken(value, depth)
+    if type(value) is OrderedDict:
+        value = dict(value)
+    elif type(value) in {ReadOnlyDict, ReadOnlyList}:
+        value = plain(value)
+    if not is_part(value):
+        return value
+    return {name: _own(inner, depth + 1) for name, inner in value.items()}
+
+
+# -- Locks -----------------------------------------------------------------------------------------
+
+
+def lock(params: Any) -> None:
+    """Make hyperparameters read-only, as a whole: attributes, items, parts, lists and `dict`.
+
+    A dict that was handed out before stays live. `unlocked` is the way back, a copy one's own.
+
+    >>> params = Params({"learning_rate": 0.001})
+    >>> lock(params)
+    >>> params.learning_rate = 0.01
+    Traceback (most recent call last):
+        ...
+    modeldir.errors.ParamsError: these hyperparameters are locked: learning_rate cannot be changed
+      to change it:  with modeldir.unlocked(params): ...
+    """
+    _lock(params, locked=True)
+
+
+@contextlib.contextmanager
+def unlocked(params: Any) -> Iterator[None]:
+    """Let locked hyperparameters be changed in the body of a `with`."""
+    before = params.__modeldir__.tree.locked
+    _lock(params, locked=False)
+    try:
+        yield
+    finally:
+        _lock(params, locked=before)
+
+
+def _lock(params: Params, *, locked: bool) -> None:
+    tree = params.__modeldir__.tree
+    tree.locked = locked
+    whole = tree.whole and tree.whole()
+    _forget(whole or params)  # what was handed out is cached: a list that could be changed
+
+
+def _refuse_if_locked(params: Params, name: str) -> None:
+    _, prefix, tree, _, _ = params.__modeldir__
+    if tree.locked:
+        what = f": {prefix}{name} cannot be changed" if name else ""
+        whose = f"{tree.shown} is" if tree.shown else "these hyperparameters are"
+        it = "it" if name else "them"
+        raise ParamsError(
+            f"{whose} locked{what}\n  to change {it}:  with modeldir.unlocked(params): ...",
+            path=tree.shown or None,
+            key=f"{prefix}{name}" or None,
+        )
 
 
 # -- What others ask -------------------------------------------------------------------------------
+
+
+def take_over(params: Params, data: Plain) -> None:
+    """Make these the values, as a whole, in place: what a command line has made of them."""
+    _put(params.__modeldir__.data, data)
+    _forget(params)
+
+
+def plain_values(params: Params) -> Plain:
+    """The values as they lie there, to be looked at, not changed. It is not to read them."""
+    return params.__modeldir__.data
+
+
+def shown(params: Params) -> str:
+    """The file as the user named it; empty for a mapping's."""
+    return params.__modeldir__.tree.shown
+
+
+def refuse_if_locked(params: Params) -> None:
+    """Raise the error of locked hyperparameters, if these are.
+
+    Raises:
+        ParamsError: saying how to unlock them.
+    """
+    _refuse_if_locked(params, "")
 
 
 def names_read(params: Params) -> frozenset[str]:
@@ -413,17 +619,31 @@ def flatten(mapping: Mapping[str, Any]) -> Plain:
     return nested.flatten(_plain(mapping))
 
 
-def canonical_hash(mapping: Mapping[str, Any]) -> str:
+def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> str:
     """16 hex digits that are equal for equal hyperparameters: in any order, 1 and 1.0 alike.
+
+    Args:
+        mapping: the hyperparameters.
+        ignore: dotted names that make no difference, with all that is in them.
 
     Raises:
         ParamsError: for NaN, or what JSON has no form for.
     """
-    kept = held(_plain(mapping))
+    from hashlib import sha256  # noqa: PLC0415 - slow to import, and a training asks for no hash
+
+    kept = held(_without(_plain(mapping), ignore) if ignore else _plain(mapping))
     for key, problem, hint in kept.problems:
         raise ParamsError(f"{key}: {problem}" + (f"\n  {hint}" if hint else ""), key=key)
     text = json.dumps(_canonical(kept.values), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def _without(data: Plain, ignore: Collection[str], prefix: str = "") -> Plain:
+    return {
+        name: _without(value, ignore, f"{prefix}{name}.") if is_part(value) else value
+        for name, value in data.items()
+        if f"{prefix}{name}" not in ignore
+    }
 
 
 def _canonical(value: Any) -> Any:

@@ -1,8 +1,9 @@
 """Params files: from bytes to plain values, and back.
 
-It knows three notations (JSON, YAML 1.2, TOML) and what a file can hold. It refuses to know what a
-hyperparameter means, or who reads it. YAML and TOML are held to what JSON has, so that any params
-file can be saved as any other; only dates, which JSON lacks, become their text.
+It knows the notations (JSON, JSON with comments, YAML 1.2, TOML) and what a file can hold. It
+refuses to know what a hyperparameter means, or who reads it. YAML and TOML are held to what JSON
+has, so that any params file can be saved as any other; only dates, which JSON lacks, become their
+text.
 
 Start at `read` and `write`; `held` says what can be saved.
 """
@@ -13,30 +14,30 @@ import math
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+import warnings
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir import files, strictjson
 from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.jsonmistakes import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object
 from modeldir.nested import Plain, is_part
-from modeldir.strictjson import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A file's values, and how it wrote the numbers that Python would write in another way."""
+class Loaded(NamedTuple):
+    """A file's values, and how it wrote them."""
 
     values: Plain
-    forms: dict[str, str] = field(default_factory=dict)  # {"0.001": "1e-3"}
+    forms: Mapping[str, str] = {}  # {"0.001": "1e-3"}: the numbers that Python writes otherwise
+    text: str = ""  # all of it, where it is JSON (with or without comments)
 
 
 def read(path: str | os.PathLike[str]) -> Loaded:
-    """The content of a params file. An ending other than .yaml, .yml and .toml is read as JSON.
+    """The content of a params file. An ending other than .jsonc, .yaml, .yml and .toml is JSON.
 
     Raises:
         ParamsError: with path, line and column (as far as they are known) and what was expected.
@@ -47,11 +48,12 @@ def read(path: str | os.PathLike[str]) -> Loaded:
         return Loaded(_as_json_has_it(_from_yaml(text, shown), shown))
     if _ending(shown) == ".toml":
         return Loaded(_as_json_has_it(_from_toml(text, shown), shown))
-    return Loaded(*strictjson.loads(text, shown))
+    comments = _ending(shown) == ".jsonc"
+    return Loaded(*strictjson.loads(text, shown, comments=comments), text)
 
 
 def load_file(path: str | os.PathLike[str]) -> Plain:
-    """The values of a .json, .yaml, .yml or .toml file as a plain dict.
+    """The values of a .json, .jsonc, .yaml, .yml or .toml file as a plain dict.
 
     Raises:
         ParamsError: with path, line and column (as far as they are known) and what was expected.
@@ -111,7 +113,9 @@ def _from_yaml(text: str, shown: str) -> object:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an anchor used again, which YAML allows
+            return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark else ()
@@ -177,8 +181,12 @@ def _as_json_has_it(values: object, shown: str) -> Plain:
         kept = held(_dates_as_text(values))
     except RecursionError:  # YAML can make a list that contains itself
         raise broken(shown, TOO_DEEP) from None
-    for key, problem, hint in kept.problems:
+    if kept.problems:
+        key, problem, hint = kept.problems[0]
         error = broken(shown, f"{key}: {problem}", hint)
+        if len(kept.problems) > 1:
+            listing = [(f"{key}: {problem}", hint) for key, problem, hint in kept.problems]
+            error.args = (listed(f"{shown} cannot be read:", listing, ""),)
         error.key = key
         raise error
     return kept.values
@@ -195,8 +203,7 @@ def _dates_as_text(value: Any) -> Any:
 # -- What a file can hold --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """What a file can hold of some values, and what it cannot."""
 
     values: Plain
@@ -221,6 +228,20 @@ def held(values: Plain, prefix: str = "", may_skip: frozenset[str] = frozenset()
     found = Held({}, [], [])
     _hold_part(values, found.values, prefix, found, may_skip)
     return found
+
+
+def converted(value: Any, key: str) -> Any:
+    """One value as JSON has it; what it has no form for stays itself where it stands in a part.
+
+    Raises:
+        ParamsError: saying what JSON has no form for.
+    """
+    if is_part(value):
+        return value
+    try:
+        return _hold(value, key)
+    except _NoFormError as error:
+        raise ParamsError(error.found[1], key=key) from None
 
 
 def _hold_part(
@@ -313,12 +334,21 @@ def _way_out(value: object) -> str | None:
 # -- Values to bytes -------------------------------------------------------------------------------
 
 
-def write(path: str | os.PathLike[str], kept: Held, forms: dict[str, str]) -> None:
+def write(
+    path: str | os.PathLike[str], kept: Held, forms: Mapping[str, str], text: str = ""
+) -> None:
     """Replace a params file as a whole, in the notation of its ending; its folder is made.
 
+    Args:
+        path: the file.
+        kept: the values.
+        forms: how numbers are written.
+        text: the JSON text that the values came from: as long as it says what they are, it is
+            what is written, spaces and comments included.
+
     Raises:
-        ParamsError: if something has no form (the file is then untouched), or on a full or
-            protected disk.
+        ParamsError: if something has no form (the file is then untouched), if comments would be
+            lost, or on a full or protected disk.
     """
     shown = os.fsdecode(path)
     problems = [*kept.problems, *(_nulls(kept.values) if _ending(shown) == ".toml" else ())]
@@ -326,7 +356,7 @@ def write(path: str | os.PathLike[str], kept: Held, forms: dict[str, str]) -> No
         listing = [(f"{key}: {problem}", hint) for key, problem, hint in problems]
         message = listed(f"{shown} cannot be saved:", listing, "Nothing was written.")
         raise ParamsError(message, path=shown, key=problems[0][0])
-    data = _text(shown, kept.values, forms).encode()
+    data = _text(shown, kept.values, forms, text).encode()
     try:
         os.makedirs(os.path.dirname(shown) or ".", exist_ok=True)
         files.write_bytes(shown, data, durable=True)
@@ -334,14 +364,28 @@ def write(path: str | os.PathLike[str], kept: Held, forms: dict[str, str]) -> No
         raise broken(shown, f"cannot be written: {error.strerror or error}") from error
 
 
-def _text(shown: str, values: Plain, forms: dict[str, str]) -> str:
-    if _ending(shown) in {".yaml", ".yml"}:
+def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str:
+    ending = _ending(shown)
+    if ending in {".yaml", ".yml"}:
         return _to_yaml(values)
-    if _ending(shown) == ".toml":
+    if ending == ".toml":
         import tomlkit  # noqa: PLC0415 - few files are TOML
 
         return tomlkit.dumps(values)
+    comments = ending == ".jsonc"
+    if text and strictjson.says(text, values, comments=comments):
+        return text
+    if comments:
+        _refuse_to_lose_comments(shown)
     return strictjson.dumps(values, forms) + "\n"
+
+
+def _refuse_to_lose_comments(shown: str) -> None:
+    """Who wrote comments wrote them for somebody: to replace them by values alone is a loss."""
+    there = files.read_bytes(shown) or b""
+    if strictjson.has_comments(there.decode(errors="replace")):
+        problem = "cannot be saved: the comments in it would be lost; nothing was written"
+        raise broken(shown, problem, "save it under another name, or change it in an editor")
 
 
 def _to_yaml(values: Plain) -> str:

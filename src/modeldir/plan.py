@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import files, metrics, params, samplers, space
+from modeldir import project as projects
 from modeldir.errors import (
     CommandError,
     MetricsError,
@@ -31,7 +32,7 @@ from modeldir.errors import (
 from modeldir.experiment import params_file
 
 FILE = "search.json"
-PROJECT_FILE = "modeldir.toml"
+PROJECT_FILE = projects.FILE
 DEFAULT_TRIALS = 20
 """For a sampler that could go on for ever."""
 
@@ -47,7 +48,6 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "read": (str, 'a printed line: "val acc: {accuracy}"'),
     "resume": (str, 'arguments: "--restore_file last"'),
 }
-_PROJECT_KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", "slurm")
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the shell's
 
@@ -83,22 +83,9 @@ def read_project(start: Path) -> dict[str, Any]:
     """The settings of the nearest `modeldir.toml` at or above a folder; empty where there is none.
 
     Raises:
-        ParamsError: when the file is not TOML.
-        SearchError: for a key that it does not have.
+        ParamsError: when the file is not TOML, or has settings that there are not.
     """
-    for folder in (start, *start.parents):
-        path = folder / PROJECT_FILE
-        if path.is_file():
-            settings = params.load_file(path)
-            problems = [
-                (f"{key}: no such setting", did_you_mean(key, _PROJECT_KEYS))
-                for key in settings
-                if key not in _PROJECT_KEYS
-            ]
-            if problems:
-                raise SearchError(listed(f"{path} cannot be used:", problems))
-            return settings
-    return {}
+    return projects.settings(start)
 
 
 def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

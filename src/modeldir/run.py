@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from modeldir import attempts, failures, files, metrics, params, processes, provenance
+from modeldir import attempts, failures, files, metrics, params, processes, provenance, reads
 from modeldir.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import no_folder, params_file
@@ -98,6 +98,7 @@ class Run:
         file = params_file(model_dir)
         if file is None:
             raise FolderError(_no_params(model_dir))
+        reads.begin(files.absolute(file))
         self.params = params.Params(file)
         self._set_aside: Path | None = None
         self._owned: attempts.Attempt | None = None
@@ -249,10 +250,12 @@ class Run:
         if self._quiet:
             return
         params.report_reads(self.params)
+        used = reads.account(params.source(self.params))
         attempts.tell(self.model_dir, self.attempt, "end", **end)
         if self._owned is not None:
             duration = round(time.monotonic() - self._began, 3)
             finished = {**end, "ended": provenance.utc_now(), "duration": duration}
+            finished.update({} if used is None else {"params": used})
             self._owned = attempts.rewrite(self._owned, finished, durable=True)
 
 

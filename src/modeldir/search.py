@@ -111,7 +111,7 @@ class Search:
         self.changes += changes
         self._read_from = _state(self.path / plan.FILE)
         self._sampler = samplers.make(self.plan.sampler, self.plan.space, self.plan.seed)
-        self.trials = Trials(self.path, tuple(self.plan.space.domains))
+        self.trials = Trials(self.path, tuple(self.plan.space.domains), self._ignored)
         self._told: set[int] = set()  # trials of this base and in this space
         self._code: tuple[float, tuple[str | None, str | None]] | None = None
         self._numbered = False
@@ -123,6 +123,7 @@ class Search:
     def _checked(self, raw: Mapping[str, Any]) -> plan.Plan:
         """The raw plan, checked, with the settings of the project that its command belongs to."""
         project = plan.read_project(self._project_folder(raw.get("cwd")))
+        self._ignored = frozenset(project.get("ignore", ()))
         return plan.check(raw, self.base, str(self.path / plan.FILE), project)
 
     # -- The plan ----------------------------------------------------------------------------------

@@ -50,8 +50,11 @@ class Turn:
 class Trials:
     """The trials of the search in a folder. Call `refresh` to see what others did."""
 
-    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, names: tuple[str, ...], ignore: frozenset[str] = frozenset()
+    ) -> None:
         self.folder = folder
+        self._ignored = ignore - {*names}  # what a search varies makes a difference in it
         self._home = folder / HOME / "trials"
         self._varied = names
         self._known: dict[int, TrialRecord] = {}
@@ -162,7 +165,7 @@ class Trials:
             point = {name: flat[name] for name in self._varied}
         taken = self._known.get(number) if number is not None else None
         if taken is not None:
-            if taken.hash == params.canonical_hash(hyperparameters):
+            if self._hash(taken.hyperparameters) == self._hash(hyperparameters):
                 return  # a copy of a trial that is here
             number = None  # it came from another search, where the number was its own
         if claim:
@@ -170,7 +173,16 @@ class Trials:
             return
         number = self.next_number() if number is None else number
         self._highest = max(self._highest, number)
-        self._know(_record(number, path.name, point, hyperparameters))
+        self._know(self._record(number, path.name, point, hyperparameters))
+
+    def _record(
+        self, number: int, name: str, point: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+    ) -> TrialRecord:
+        of_all = self._hash(hyperparameters)
+        return TrialRecord(number, name, dict(point), dict(hyperparameters), of_all)
+
+    def _hash(self, hyperparameters: Mapping[str, Any]) -> str:
+        return params.canonical_hash(hyperparameters, self._ignored)
 
     # -- Making ------------------------------------------------------------------------------------
 
@@ -200,7 +212,7 @@ class Trials:
         """
         number = self.next_number() if at_least is None else at_least
         chosen = name or self.free_name(point, number, numbered=numbered)
-        record = _record(number, chosen, point, hyperparameters)
+        record = self._record(number, chosen, point, hyperparameters)
         claim = {
             "format": _FORMAT,
             "number": number,
@@ -304,13 +316,6 @@ class Trials:
     def forget(self, record: TrialRecord) -> None:
         """A trial is about to run again: its recorded end is not final any more."""
         self._final.pop(record.number, None)
-
-
-def _record(
-    number: int, name: str, point: Mapping[str, Any], hyperparameters: Mapping[str, Any]
-) -> TrialRecord:
-    of_all = params.canonical_hash(hyperparameters)
-    return TrialRecord(number, name, dict(point), dict(hyperparameters), of_all)
 
 
 def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:

@@ -24,6 +24,8 @@ _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals by which somebody ends a process that did nothing wrong."""
 _SAID = ("status", "reason", "failure", "last_line")
 """What a script's own word on its end may say in the run file."""
+_OF_PARAMS = ("never_read", "did_you_mean", "changed", "values", "left_out")
+"""What a script tells of its hyperparameters, in the order of the run file."""
 
 FileState = tuple[int, int, int]
 
@@ -58,7 +60,7 @@ def verdict(evidence: Evidence) -> dict[str, Any]:
         "exit_code": code if code >= 0 else None,
         "signal": _signal_name(-code) if code < 0 else None,
     }
-    return {**facts, **_judged(evidence)}
+    return {**facts, **_judged(evidence), **_hyperparameters(evidence)}
 
 
 def _judged(evidence: Evidence) -> dict[str, Any]:
@@ -87,6 +89,33 @@ def _told(evidence: Evidence) -> dict[str, Any]:
         return {}
     events = attempts.events(evidence.folder, evidence.number)
     return next((event for event in reversed(events) if event.get("event") == "end"), {})
+
+
+def _hyperparameters(evidence: Evidence) -> dict[str, Any]:
+    """What the script told of its hyperparameters, for the run file. Known by the attempt's token:
+    an attempt of `evaluate.py` has numbers of its own. What any of its processes has read was read.
+    """
+    record = attempts.read(evidence.folder, evidence.number, evidence.script).record
+    token = record.get("token")
+    events = [
+        event
+        for event in attempts.events(evidence.folder, evidence.number)
+        if token is not None and event.get("token") == token
+    ]
+    told = [event for event in events if event.get("event") == "params"]
+    if not told:
+        return {}
+    at_the_end = [event for event in told if "never_read" in event]
+    last = (at_the_end or told)[-1]
+    facts = {key: last[key] for key in _OF_PARAMS if key in last}
+    read = {name for event in events for name in event.get("names", ())}
+    if at_the_end:
+        facts["never_read"] = [name for name in last["never_read"] if name not in read]
+    if near := {name: to for name, to in facts.get("did_you_mean", {}).items() if name not in read}:
+        facts["did_you_mean"] = near
+    else:
+        facts.pop("did_you_mean", None)
+    return {"params": facts}
 
 
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, files, params, table
-from modeldir.cli.log import log_of
-from modeldir.cli.synthesize import quoted, with_best
+from modeldir.commands.log import log_of
+from modeldir.commands.synthesize import quoted, with_best
 from modeldir.errors import FolderError, ParamsError
 from modeldir.synthesize import Found, Tree, read_experiment, read_tree
 from modeldir.table import Column, Table

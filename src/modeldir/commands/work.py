@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    with Spawner() as spawner:  # before what is imported below: see cli/search.py
+    with Spawner() as spawner:  # before what is imported below: see commands/search.py
         from modeldir.progress import shown_on  # noqa: PLC0415
         from modeldir.search import Search  # noqa: PLC0415
         from modeldir.worker import Worker  # noqa: PLC0415

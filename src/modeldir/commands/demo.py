@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir import attempts, experiment, files
-from modeldir.cli.init import missing_packages, requirements_file
+from modeldir.commands.init import missing_packages, requirements_file
 from modeldir.errors import ModeldirError, did_you_mean, listed
 
 HELP = "Train, search and compare on real handwritten digits; say it again and it goes on."

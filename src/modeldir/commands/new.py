@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, params, provenance
+from modeldir import commandline, files, params, provenance
 from modeldir.errors import FolderError, ParamsError, did_you_mean, listed
 from modeldir.experiment import params_file
+from modeldir.overrides import misfit
 from modeldir.params import Params
 
 HELP = "An experiment or a search folder, derived from another; what it came from is kept."
@@ -46,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make the folder, say what is different there and what to type next."""
     folder = Path(arguments.dir)
-    given = parse_values(arguments.values, folder)
+    given = parse_values(arguments.values, folder, _flat_base(arguments.source))
     if arguments.source is None:
         made = first(folder, given, arguments.message)
     else:
@@ -96,8 +97,18 @@ def _example_domain(hyperparameters: Mapping[str, Any]) -> str:
 # -- What was typed --------------------------------------------------------------------------------
 
 
-def parse_values(words: Sequence[str], folder: Path) -> dict[str, Any]:
-    """The `name=value` of a command line, as values.
+def _flat_base(source: str | None) -> dict[str, Any]:
+    """The values that the typed ones replace; none where `derive` will say why."""
+    with contextlib.suppress(ParamsError):
+        found = params_file(Path(source)) if source is not None else None
+        return params.flatten(params.load_file(found)) if found else {}
+    return {}
+
+
+def parse_values(
+    words: Sequence[str], folder: Path, base: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The `name=value` of a command line, as values: each read by the one of `base` it replaces.
 
     Raises:
         ParamsError: listing every word that is none.
@@ -111,7 +122,7 @@ def parse_values(words: Sequence[str], folder: Path) -> dict[str, Any]:
         elif name in values:
             problems.append((f"{name}: given twice", "keep one of them"))
         else:
-            values[name] = params.parse_value(text)
+            values[name] = commandline.read(text, (base or {}).get(name))
     _refuse_if(problems, folder)
     return values
 
@@ -232,6 +243,8 @@ def _unfit(
         elif _looks_searched(old, value):
             hint = f"to search them: modeldir search {folder} {name}={value}"
             problems.append((f"{name}: one number expected, got {value!r}", hint))
+        elif problem := misfit(_plain(old), value, name):
+            problems.append(problem)
     return problems
 
 

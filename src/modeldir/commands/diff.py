@@ -6,10 +6,12 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, params, table
+from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError
 from modeldir.experiment import Experiment, Scores, params_file
 from modeldir.table import Column, Kind, Table
@@ -19,8 +21,6 @@ EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learni
 
 _RECORDED = ("status", "code", "commit", "python")
 """What a run file says that explains a difference. Times always differ: they explain nothing."""
-_MISSING = object()
-"""Not there: something else than null."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def differences(folders: Sequence[Path]) -> str:
     blocks = [
         _block("hyperparameter", "text", headers, [each.hyperparameters for each in read]),
         _block("metric", "metric", headers, [each.metrics for each in read]),
-        _block("run", "text", headers, [each.run for each in read]),
+        _block("run", "text", headers, _shared([each.run for each in read])),
         *(problem for each in read for problem in each.problems),
     ]
     told = "\n\n".join(block for block in blocks if block)
@@ -86,14 +86,22 @@ def _headers(folders: Sequence[Path]) -> list[str]:
     return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))
 
 
+def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What all sides have: that one run did not record something is no difference between runs."""
+    return [
+        {name: value for name, value in side.items() if all(name in other for other in sides)}
+        for side in sides
+    ]
+
+
 def _block(
     kind: str, cells: Kind, headers: Sequence[str], sides: Sequence[Mapping[str, Any]]
 ) -> str:
     """The rows in which the sides are not all the same, as text; empty where they are."""
     rows = []
     for name in dict.fromkeys(name for side in sides for name in side):
-        values = [side.get(name, _MISSING) for side in sides]
-        if len(set(map(_identity, values))) > 1:
+        values = [side.get(name, ABSENT) for side in sides]
+        if not all(same(values[0], value) for value in values):
             rows.append((name, *_told(values), *(_change(values) if cells == "metric" else ())))
     columns = [Column(kind, "name"), *(Column(header, cells) for header in headers)]
     if rows and len(rows[0]) > len(columns):
@@ -101,21 +109,15 @@ def _block(
     return table.to_text(Table(tuple(columns), tuple(rows))).rstrip("\n") if rows else ""
 
 
-def _identity(value: object) -> str:
-    """Equal for what means the same: 1 and 1.0, but not 1 and "1", nor nothing and null."""
-    if value is _MISSING:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json.dumps(value, sort_keys=True)
-
-
 def _told(values: Sequence[object]) -> Iterator[object]:
     """The cells of a row; as JSON where two that differ would look the same."""
-    texts = {_identity(value): table.cell_text(value) for value in values if value is not _MISSING}
-    alike = len(set(texts.values())) < len(texts)
+    there = [value for value in values if value is not ABSENT]
+    alike = any(
+        table.cell_text(one) == table.cell_text(other) and not same(one, other)
+        for one, other in combinations(there, 2)
+    )
     for value in values:
-        if value is _MISSING:
+        if value is ABSENT:
             yield None
         elif alike or value is None:
             yield json.dumps(value, ensure_ascii=False)

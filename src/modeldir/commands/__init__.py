@@ -94,7 +94,7 @@ def _call(name: str, words: list[str]) -> int:
 
     from modeldir.errors import ModeldirError  # noqa: PLC0415
 
-    command = import_module(f"modeldir.cli.{name}")
+    command = import_module(f"modeldir.commands.{name}")
     parser = argparse.ArgumentParser(
         prog=f"modeldir {name}",
         description=command.HELP,

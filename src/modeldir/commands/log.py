@@ -1,0 +1,416 @@
+"""`modeldir log`: what an experiment printed.
+
+It knows which file to show, how to show its end without reading all of it, and how to go on with it
+until the run has ended. What redraws (progress bars) is shown as `rows` leaves it to read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import contextlib
+import mmap
+import os
+import re
+import select
+import shlex
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from modeldir import attempts, experiment, files, processes
+from modeldir.errors import FolderError
+from modeldir.rows import LONGEST, Rest, Rows
+
+HELP = "What an experiment printed and logged: its train.log, else its console.log."
+EXAMPLE = "modeldir log experiments/base_model -f --tail 20"
+
+PAUSE = 0.2
+"""Seconds between two looks at a file that grows."""
+
+MOST = 5
+"""How many of a search's trials are named where one of them has to be chosen."""
+
+_NAMES = ("train.log", "console.log", "search.log")
+_CONSOLE = "console.log"
+_PIECE = 65_536
+_FAR = 1 << 26  # bytes at the end of a log in which the beginning of its last session is looked for
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3}")
+_SESSION = re.compile(rb"# modeldir-log v[0-9]+ \S+ pid=([0-9]+)(?: host=(\S+))?")
+_HEAD, _END = b"# modeldir-log v", b"# end "
+_LIVE = (attempts.RUNNING, attempts.WAITING)
+
+Show = Callable[[Iterable[str]], None]
+Wait = Callable[[], None]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("dir", metavar="DIR", help="an experiment, or a search (its own log)")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on until the run has ended, or Ctrl-C"
+    )
+    parser.add_argument("--tail", metavar="N", type=_count, help="only the last N lines")
+    parser.add_argument(
+        "--raw", action="store_true", help="console.log: the very bytes of the command's output"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the log; with `--follow` also what comes."""
+    folder = Path(arguments.dir)
+    sys.stdout.flush()
+    if arguments.follow:
+        with contextlib.suppress(KeyboardInterrupt):  # how one stops looking: nothing went wrong
+            follow(folder, tail=arguments.tail, raw=arguments.raw)
+        return 0
+    path = _wanted(folder, raw=arguments.raw)
+    if arguments.raw:
+        _copy(path, arguments.tail)
+    else:
+        _show(lines_of(path) if arguments.tail is None else last_lines(path, arguments.tail))
+    if not arguments.raw and was_cut_off(folder, path):
+        print(_cut_off(path), file=sys.stderr)
+    return 0
+
+
+# -- Which file ------------------------------------------------------------------------------------
+
+
+def log_of(folder: Path) -> Path | None:
+    """The log to read first in a folder: ours, else the newest that its own script wrote."""
+    for name in _NAMES:
+        if (folder / name).is_file():
+            return folder / name
+    logs = [path for path in folder.glob("*.log") if path.is_file()]
+    return max(logs, key=_changed, default=None)
+
+
+def _changed(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_mtime
+    return 0.0
+
+
+def _wanted(folder: Path, *, raw: bool) -> Path:
+    if not folder.is_dir():
+        raise FolderError(experiment.no_folder(folder))
+    path = _there(folder, raw=raw)
+    if path is not None:
+        return path
+    if experiment.is_search(folder):
+        raise FolderError(_choice(folder))
+    what = "console.log: modeldir did not run it" if raw and log_of(folder) else "log yet"
+    raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {_quoted(folder)}")
+
+
+def _there(folder: Path, *, raw: bool) -> Path | None:
+    path = folder / _CONSOLE if raw else log_of(folder)
+    return path if path is not None and path.is_file() else None
+
+
+def _choice(folder: Path) -> str:
+    """What to say of a search without a log of its own: its trials, the newest log first."""
+    with os.scandir(folder) as entries:
+        below = [Path(folder, entry.name) for entry in entries if entry.is_dir()]
+    logs = {trial: path for trial in below if (path := log_of(trial)) is not None}
+    trials = sorted(logs, key=lambda trial: (-_changed(logs[trial]), trial.name))
+    lines = [f"{folder} is a search without a log of its own; its trials have theirs:"]
+    lines += [f"  modeldir log {_quoted(trial)}" for trial in trials[:MOST]]
+    if len(trials) > MOST:
+        lines.append(f"  and {len(trials) - MOST} more: modeldir show {_quoted(folder)}")
+    if not trials:
+        return f"{folder} is a search, and none of its trials has a log yet"
+    return "\n".join(lines)
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+# -- Lines of a file -------------------------------------------------------------------------------
+
+
+class Reader:
+    """Bytes of a log in, lines out: each as redrawing leaves it, none with a control character."""
+
+    def __init__(self) -> None:
+        self._rows = Rows()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._open = False
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """The lines that these bytes finish, with their ends; a very long one comes in pieces."""
+        return self._with_ends(self._rows.feed(self._decoder.decode(data)))
+
+    def settle(self) -> Iterator[str]:
+        """The lines that waited long enough for something to redraw them."""
+        return self._with_ends(self._rows.settle())
+
+    def end(self) -> Iterator[str]:
+        """All that is left."""
+        lines = self._rows.feed(self._decoder.decode(b"", final=True)) + self._rows.drain()
+        yield from self._with_ends(lines)
+        if self._open:
+            yield "\n"
+
+    def _with_ends(self, lines: list[str]) -> Iterator[str]:
+        for line in lines:
+            start = "\n" if self._open and not isinstance(line, Rest) else ""
+            self._open = len(line) >= LONGEST
+            yield f"{start}{line}" if self._open else f"{start}{line}\n"
+
+
+def lines_of(path: Path, start: int = 0) -> Iterator[str]:
+    """The lines of a file from a place on, with their ends; a very long one comes in pieces."""
+    reader = Reader()
+    with open(path, "rb") as file:
+        file.seek(start)
+        while piece := file.read(_PIECE):
+            yield from reader.feed(piece)
+    yield from reader.end()
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a file, from as little of its end as holds them."""
+    length = os.stat(path).st_size if count else 0
+    size = _PIECE
+    while True:
+        start = _line_begin(path, length - size)
+        lines = _last(lines_of(path, start), count)
+        if len(lines) == count or start == 0:
+            return lines
+        size *= 4
+
+
+def _last(pieces: Iterable[str], count: int) -> list[str]:
+    """The last whole lines of such pieces."""
+    lines: deque[str] = deque(maxlen=count)
+    text: list[str] = []
+    for piece in pieces if count else ():
+        before, end, after = piece.partition("\n")
+        text.append(before)
+        if end:
+            lines.append("".join(text) + end)
+            text = []
+            if after:  # the end of a long line, and the next
+                lines.append(after) if after.endswith("\n") else text.append(after)
+    return list(lines)
+
+
+def _line_begin(path: Path, place: int) -> int:
+    """Where the first whole line begins after a place in a file; 0 if there is none."""
+    if place <= 0:
+        return 0
+    with open(path, "rb") as file:
+        file.seek(place)
+        while piece := file.read(_PIECE):
+            found = piece.find(b"\n")
+            if found >= 0:
+                return place + found + 1
+            place += len(piece)
+    return 0
+
+
+def _copy(path: Path, tail: int | None) -> None:
+    """The bytes of a file, or of its last lines, to standard output."""
+    with open(path, "rb") as file:
+        file.seek(0 if tail is None else _tail_begin(file, tail))
+        while piece := file.read(_PIECE):
+            sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def _tail_begin(file: BinaryIO, count: int) -> int:
+    """Where the last lines of a file begin, as its bytes are."""
+    end = place = file.seek(0, os.SEEK_END)
+    if count == 0:
+        return end
+    missing = count + 1  # the end of the line before them
+    while place > 0:
+        size = min(_PIECE, place)
+        place -= size
+        file.seek(place)
+        piece = file.read(size)
+        if place + size == end and not piece.endswith(b"\n"):
+            missing -= 1  # a last line without its end
+        found = len(piece)
+        while missing and (found := piece.rfind(b"\n", 0, found)) >= 0:
+            missing -= 1
+        if not missing:
+            return place + found + 1
+    return 0
+
+
+# -- What is shown ---------------------------------------------------------------------------------
+
+
+def _show(lines: Iterable[str]) -> None:
+    dim = _dims()
+    for line in lines:
+        text = (
+            _TIME.sub(r"\033[2m\g<0>\033[0m", line, count=1) if dim and line[:1] in "12" else line
+        )
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
+
+
+def _dims() -> bool:
+    """Whether times are shown fainter than the text."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
+    return not plain and sys.stdout.isatty()
+
+
+def _show_bytes(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+# -- As it grows -----------------------------------------------------------------------------------
+
+
+def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = None) -> None:
+    """Show a log and what is added to it, until the run has ended.
+
+    A new attempt moves the old one's log away and begins its own: that one is gone on with.
+    A run that has not begun is waited for.
+
+    Raises:
+        FolderError: there is no such folder, or nothing in it that could still be written.
+    """
+    wait = wait or _wait
+    if not folder.is_dir() or experiment.is_search(folder):
+        _wanted(folder, raw=raw)
+    path = _there(folder, raw=raw)
+    while path is None:
+        if experiment.status(folder).state not in _LIVE:
+            path = _wanted(folder, raw=raw)
+        else:
+            wait()
+            path = _there(folder, raw=raw)
+    ended = False
+    while path is not None:
+        ended = _follow_file(folder, path, tail=tail, raw=raw, wait=wait)
+        tail = None
+        path = None if ended else _next(folder, path, raw=raw, wait=wait)
+    last = _there(folder, raw=raw)
+    if not raw and last is not None and was_cut_off(folder, last):
+        print(_cut_off(last), file=sys.stderr)
+
+
+def _follow_file(folder: Path, path: Path, *, tail: int | None, raw: bool, wait: Wait) -> bool:
+    """Show one file as it grows; true when the run has ended, false when the file has gone."""
+    reader = Reader()
+    with open(path, "rb") as file:
+        if tail is not None:
+            file.seek(_tail_begin(file, tail))
+        while True:
+            ended = not is_alive(folder, path)  # before the look: what it wrote last is seen yet
+            while piece := file.read(_PIECE):
+                _show_bytes(piece) if raw else _show(reader.feed(piece))
+            gone = not _is_at(file, path)
+            if gone or ended:
+                _show(reader.end())
+                return ended and not gone
+            wait()
+            _show(reader.settle())
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is the one that a path leads to, and was not emptied."""
+    here = os.fstat(file.fileno())
+    try:
+        there = os.stat(path)
+    except OSError:
+        return False
+    return os.path.samestat(here, there) and there.st_size >= file.tell()
+
+
+def _next(folder: Path, old: Path, *, raw: bool, wait: Wait) -> Path | None:
+    """The log of the next attempt, when it is there; None when none comes."""
+    while True:
+        live = experiment.status(folder).state in _LIVE
+        path = old if old.is_file() else _there(folder, raw=raw)
+        if path is not None or not live:
+            return path
+        wait()
+
+
+def _wait() -> None:
+    """Wait a little; a reader of our output that went away (`| head`) ends the following."""
+    if not hasattr(select, "poll"):  # Windows
+        time.sleep(PAUSE)
+        return
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    if poll.poll(PAUSE * 1000):
+        raise BrokenPipeError
+
+
+# -- How it ended ----------------------------------------------------------------------------------
+
+
+def is_alive(folder: Path, path: Path) -> bool:
+    """Whether more may be written to a log: its run lives, or nobody can tell."""
+    state = experiment.status(folder).state
+    if state == attempts.UNRECORDED:
+        return _session(path) not in {"ended", "dead"}
+    return state in _LIVE
+
+
+def was_cut_off(folder: Path, path: Path) -> bool:
+    """Whether a log of ours has no end, and nothing runs any more that could write one."""
+    state, session = experiment.status(folder).state, _session(path)
+    if state == attempts.UNRECORDED:
+        return session == "dead"
+    return state not in _LIVE and session in {"dead", "elsewhere"}
+
+
+def _session(path: Path) -> str | None:
+    """How the last session of a log of ours stands: ended, alive, dead, elsewhere; None: not ours.
+
+    "elsewhere" is on another host, where nobody can see it from here.
+    """
+    head = _last_head(path)
+    if head is None:
+        return None
+    if _ends(path):
+        return "ended"
+    if (head[2] or b"").decode("utf-8", "replace") != processes.host():
+        return "elsewhere"
+    try:
+        os.kill(int(head[1]), 0)
+    except ProcessLookupError:
+        return "dead"
+    except (OSError, OverflowError):
+        pass  # somebody else's process
+    return "alive"
+
+
+def _ends(path: Path) -> bool:
+    """Whether the last line of a log is the end of a session."""
+    last = files.tail(path, _PIECE).rstrip(b"\n")
+    return last.rpartition(b"\n")[2].startswith(_END)
+
+
+def _last_head(path: Path) -> re.Match[bytes] | None:
+    """The line with which the last session of a log of ours begins."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            place = data.rfind(b"\n" + _HEAD, max(0, len(data) - _FAR)) + 1  # else its first line
+            return _SESSION.match(data[place : place + 4096])
+    except (OSError, ValueError):  # an empty file has no map
+        return None
+
+
+def _cut_off(path: Path) -> str:
+    return f"modeldir: {path} has no end: what wrote it was killed, or the machine went down"
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number of lines, got {text!r}")
+    return int(text)

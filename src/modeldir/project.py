@@ -1,0 +1,81 @@
+"""The project's settings: `modeldir.toml`, so that nobody retypes them.
+
+It knows where the file lies and which settings there are. It refuses to know what they do: a search
+reads its command there, `canonical_hash` the names that make no difference.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from modeldir import files
+from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.paramsfiles import load_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "modeldir.toml"
+KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", "slurm")
+_TEXTS = ("command", "maximize", "minimize", "read", "resume")
+
+
+def find(start: str | os.PathLike[str]) -> Path | None:
+    """The nearest `modeldir.toml`, in a folder or above it; None where there is none.
+
+    A folder with `.git` in it is the whole project: above it lies somebody else's.
+    """
+    folder = files.absolute(start)
+    for each in (folder, *folder.parents):
+        if (each / FILE).is_file():
+            return each / FILE
+        if (each / ".git").exists():
+            return None
+    return None
+
+
+def settings(start: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings of the project that a folder lies in; empty where none are written down.
+
+    Raises:
+        ParamsError: when the file is not TOML, or has settings that there are not: all of them.
+    """
+    path = find(start)
+    if path is None:
+        return {}
+    found = load_file(path)
+    problems = [*_unknown(found), *_wrong(found)]
+    if problems:
+        message = listed(f"{path} cannot be used:", problems, "Nothing was started.")
+        raise ParamsError(message, path=str(path), key=problems[0][0].partition(":")[0])
+    return found
+
+
+def ignored(start: str | os.PathLike[str]) -> frozenset[str]:
+    """The hyperparameters that make no difference in this project: `ignore = ["num_workers"]`.
+
+    Raises:
+        ParamsError: as `settings`.
+    """
+    return frozenset(settings(start).get("ignore", ()))
+
+
+def _unknown(found: dict[str, Any]) -> list[tuple[str, str | None]]:
+    return [
+        (f"{key}: no such setting", did_you_mean(key, KEYS) or "known: " + ", ".join(KEYS))
+        for key in found
+        if key not in KEYS
+    ]
+
+
+def _wrong(found: dict[str, Any]) -> list[tuple[str, str | None]]:
+    problems: list[tuple[str, str | None]] = [
+        (f"{key}: expected a text, found {found[key]!r}", None)
+        for key in _TEXTS
+        if key in found and not isinstance(found[key], str)
+    ]
+    ignore = found.get("ignore", [])
+    if not isinstance(ignore, list) or not all(isinstance(name, str) for name in ignore):
+        problems.append((f"ignore: expected names, found {ignore!r}", 'ignore = ["num_workers"]'))
+    return problems

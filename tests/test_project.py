@@ -1,0 +1,57 @@
+"""The project's settings: where they are found, and that a mistake in them is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from modeldir import project
+from modeldir.errors import ParamsError
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+
+def test_the_nearest_file_counts(tmp_path: Path) -> None:
+    """In the folder itself or above it; in none, there are no settings."""
+    inner = tmp_path / "a/b"
+    inner.mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    assert project.find(inner) is None
+    assert project.settings(inner) == {}
+    (tmp_path / "modeldir.toml").write_text('ignore = ["num_workers"]\n')
+    assert project.find(inner) == tmp_path / "modeldir.toml"
+    assert project.ignored(inner) == {"num_workers"}
+    (tmp_path / "a/modeldir.toml").write_text('command = "python train.py"\n')
+    assert project.settings(inner) == {"command": "python train.py"}
+    assert project.ignored(inner) == frozenset()
+
+
+def test_above_a_repository_lies_somebody_elses(tmp_path: Path) -> None:
+    """A file in the home folder says nothing about a project that is a repository."""
+    inner = tmp_path / "project/experiments"
+    inner.mkdir(parents=True)
+    (tmp_path / "modeldir.toml").write_text("ignore = []\n")
+    assert project.find(inner) == tmp_path / "modeldir.toml"
+    (tmp_path / "project/.git").write_text("gitdir: elsewhere\n")  # a worktree has a file
+    assert project.find(inner) is None
+
+
+def test_all_mistakes_are_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
+) -> None:
+    """Settings that there are not, with the nearest; values of the wrong kind."""
+    monkeypatch.chdir(tmp_path)
+    Path("modeldir.toml").write_text('ignroe = ["a"]\ncommand = 3\nignore = "num_workers"\nx = 1\n')
+    with pytest.raises(ParamsError) as caught:
+        project.settings(".")
+    assert str(caught.value).replace(str(tmp_path), "PROJECT") == snapshot
+
+
+def test_a_broken_file_is_placed(tmp_path: Path) -> None:
+    """As any params file."""
+    (tmp_path / "modeldir.toml").write_text("ignore = [\n")
+    with pytest.raises(ParamsError, match=r"modeldir\.toml"):
+        project.settings(tmp_path)
