@@ -20,6 +20,7 @@ from typing import Any
 
 from modeldir import files, metrics, params, samplers, space
 from modeldir import project as projects
+from modeldir.durations import parse_duration
 from modeldir.errors import (
     CommandError,
     MetricsError,
@@ -47,6 +48,9 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "cwd": (str, "a folder, relative to the search's"),
     "read": (str, 'a printed line: "val acc: {accuracy}"'),
     "resume": (str, 'arguments: "--restore_file last"'),
+    "trial_time_limit": ((str, int, float), 'a time: "30m"'),
+    "retries": (int, "a whole number, 0 or more"),
+    "stop_at": ((int, float), "a value of the metric: 0.97"),
 }
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the shell's
@@ -54,7 +58,11 @@ _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the she
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked plan. `written` is what `search.json` should say of it."""
+    """A checked plan. `written` is what `search.json` should say of it.
+
+    `trial_time_limit` is in seconds; `retries` is how often a trial that failed is run again;
+    `stop_at` is the value of the metric at which the search has what it looked for.
+    """
 
     space: space.Space
     sampler: str
@@ -65,6 +73,9 @@ class Plan:
     cwd: str | None
     read: str | None
     resume: tuple[str, ...]
+    trial_time_limit: float | None
+    retries: int
+    stop_at: float | None
     written: Mapping[str, Any]
 
 
@@ -201,6 +212,9 @@ def check(
         cwd=whole.get("cwd"),
         read=whole.get("read"),
         resume=tuple(shlex.split(whole.get("resume") or "")),
+        trial_time_limit=_seconds(whole.get("trial_time_limit")),
+        retries=whole.get("retries") or 0,
+        stop_at=whole.get("stop_at"),
         written={**raw, "space": parsed.to_json()},  # plain numbers, whatever Python was given
     )
 
@@ -237,6 +251,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     trials = raw.get("trials")
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
         problems.append((f"trials: got {trials}", "expected a whole number above 0"))
+    problems += _wrong_limits(raw)
     if isinstance(raw.get("read"), str):
         try:
             metrics.compile_read(raw["read"])
@@ -249,6 +264,26 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
             except ValueError as error:
                 problems.append((f"{key}: {raw[key]!r}: {error}", "close the quotation"))
     return problems
+
+
+def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    problems: list[tuple[str, str | None]] = []
+    limit, retries, goal = (raw.get(key) for key in ("trial_time_limit", "retries", "stop_at"))
+    if limit is not None and not isinstance(limit, bool):
+        try:
+            parse_duration(limit)
+        except ValueError as error:
+            problems.append((f"trial_time_limit: {error}", None))
+    if isinstance(retries, int) and retries < 0:
+        problems.append((f"retries: got {retries}", "expected a whole number, 0 or more"))
+    if goal is not None and "maximize" not in raw and "minimize" not in raw:
+        hint = "say which metric: --maximize accuracy, or --minimize loss"
+        problems.append(("stop_at: no metric is named that could reach it", hint))
+    return problems
+
+
+def _seconds(limit: str | float | None) -> float | None:
+    return None if limit is None else parse_duration(limit)
 
 
 def _sampler(

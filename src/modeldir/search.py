@@ -64,6 +64,9 @@ class Search:
         command: what runs a trial: `"python train.py --data_dir data"`.
         read: a printed line to take metrics from: `"val acc: {accuracy}"`.
         resume: arguments that make an interrupted trial go on: `"--restore_file last"`.
+        trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
+        retries: how often a trial that failed is run again.
+        stop_at: a value of the metric: once a trial has reached it no more are started.
         rebase: go on although the base hyperparameters changed since trials were made.
 
     Raises:
@@ -84,6 +87,9 @@ class Search:
         command: str | Sequence[str] | None = None,
         read: str | None = None,
         resume: str | None = None,
+        trial_time_limit: str | float | None = None,
+        retries: int | None = None,
+        stop_at: float | None = None,
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
@@ -97,6 +103,9 @@ class Search:
             "command": command if command is None or isinstance(command, str) else _line(command),
             "read": read,
             "resume": resume,
+            "trial_time_limit": trial_time_limit,
+            "retries": retries,
+            "stop_at": stop_at,
         }
         self._rebase = rebase
         self.changes: list[str] = []
@@ -200,7 +209,8 @@ class Search:
 
     def _check_base(self) -> list[str]:
         """A changed base stops the search: by their names, trials of two bases look comparable."""
-        newest = max(self.trials, key=lambda record: record.number, default=None)
+        made = [record for record in self.trials if record.retry_of is None]
+        newest = max(made, key=lambda record: record.number, default=None)
         if newest is None:
             return []
         before, now = params.flatten(newest.hyperparameters), self._flat_base
@@ -342,13 +352,84 @@ class Search:
                 starts = status.state in {attempts.WAITING, attempts.INTERRUPTED}
                 if starts and self.trials.is_there(record):
                     return Turn(record, status.attempt + 1)
-        for record in self.trials.failed():
-            if record.number not in busy and self._code_changed(record, self.trials.status(record)):
-                self.trials.forget(record)
-                status = experiment.status(self.trials.path(record))  # it may run elsewhere by now
-                if self._code_changed(record, status):
-                    return Turn(record, status.attempt + 1)
+        wanted = [
+            *self.trials.wanted_again(),
+            *(record for record in self.trials.failed() if self._deserves_another(record)),
+        ]
+        for record in wanted:
+            if record.number not in busy and (turn := self._once_more(record)) is not None:
+                return turn
         return None
+
+    def _deserves_another(self, record: TrialRecord) -> bool:
+        """Whether a trial that failed may do better now."""
+        return self._may_retry(record) or self._code_changed(record, self.trials.status(record))
+
+    def _once_more(self, record: TrialRecord) -> Turn | None:
+        """A further attempt of a trial that has ended, unless another worker makes it already."""
+        known = self.trials.status(record)
+        self.trials.forget(record)
+        status = experiment.status(self.trials.path(record))  # it may run elsewhere by now
+        live = status.state in {attempts.RUNNING, attempts.WAITING}
+        return None if live or status.attempt != known.attempt else Turn(record, known.attempt + 1)
+
+    def _may_retry(self, record: TrialRecord) -> bool:
+        """Whether a trial has failed less often than the plan retries."""
+        if not self.plan.retries:
+            return False
+        folder, last = self.trials.path(record), self.trials.status(record).attempt
+        ends = [attempts.read(folder, number).end for number in range(1, last + 1)]
+        return ends.count(attempts.FAILED) <= self.plan.retries
+
+    def make_retry(
+        self, record: TrialRecord, values: Mapping[str, Any]
+    ) -> tuple[TrialRecord, bool]:
+        """A trial made after another with some values set by hand, and whether it is new: under a
+        name values never change.
+
+        Raises:
+            SearchError: when there is no hyperparameter of such a name.
+            ParamsError: when a value is of another kind than the one that it replaces.
+        """
+        overridden = params.Params(_with_point(record.hyperparameters, {}))
+        unknown = [name for name in values if name not in overridden]
+        if unknown:
+            known = list(params.flatten(record.hyperparameters))
+            problems = [
+                (f"{name}: not in params.json", did_you_mean(name, known)) for name in unknown
+            ]
+            raise SearchError(listed(f"{record.name} cannot be made anew:", problems))
+        overridden.update(values)
+        with self._alone():
+            numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
+            while True:
+                self.trials.refresh()
+                for other in self.trials:
+                    if self.trials.is_same(other, overridden.dict):
+                        return other, False
+                made = self.trials.claim(
+                    {**record.point, **values},
+                    overridden.dict,
+                    numbered=numbered,
+                    retry_of=record.number,
+                )
+                if made is not None:
+                    return made, True
+
+    def reached(self, value: float | None = None) -> float | None:
+        """The value with which the search has what the plan's `stop_at` asks for, else None.
+
+        `value` is a trial's that has just ended; by default the best trial's.
+        """
+        goal, metric = self.plan.stop_at, self.plan.metric
+        if goal is None or metric is None:
+            return None
+        if value is None:
+            best = self.best()
+            value = best.value if best else None
+        if value is None or metrics.better(goal, value, metric[1]):
+            return None
+        return value
 
     def _code_changed(self, record: TrialRecord, status: experiment.Status) -> bool:
         """Whether a trial failed by code, a command or an environment that are not today's."""

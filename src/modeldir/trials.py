@@ -5,7 +5,9 @@ have changed. It refuses to choose hyperparameters (samplers do) and to run anyt
 
 A trial is claimed before it is made: `.modeldir/trials/000003.json` says all that its folder needs,
 so whoever finds a claim without a folder makes it. `000003.made` says that the folder was there:
-one that is missing now was removed by hand, and its number is never used again.
+one that is missing now was removed by hand, and its number is never used again. Two more marks
+are somebody's wish: `000003.again.2`, that the trial be run as attempt 2 though attempt 1 has
+ended, and `000003.aside`, that it neither be shown nor made again.
 """
 
 from __future__ import annotations
@@ -23,18 +25,24 @@ from modeldir.errors import ParamsError, SearchError
 
 HOME = ".modeldir"
 _CLAIM = re.compile(r"(\d{6,})\.json")
+_AGAIN = re.compile(r"(\d{6,})\.again\.(\d+)")
+_ASIDE = re.compile(r"(\d{6,})\.aside")
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial: its number, its folder's name, the searched point, all values and their hash."""
+    """A trial: its number, its folder's name, the searched point, all values and their hash.
+
+    `retry_of` is the number of the trial that it was made after, with some values set by hand.
+    """
 
     number: int
     name: str
     point: Mapping[str, Any]
     hyperparameters: Mapping[str, Any]
     hash: str
+    retry_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class Trials:
         self._known: dict[int, TrialRecord] = {}
         self._final: dict[int, experiment.Status] = {}
         self._removed: set[int] = set()
+        self._aside: set[int] = set()
+        self._again: dict[int, int] = {}
         self._names: set[str] = set()
         self._news: list[TrialRecord] = []
         self._highest = 0
@@ -69,12 +79,17 @@ class Trials:
 
         Without `make` nothing is written.
         """
-        for number in sorted(self._claimed()):
+        names = self._marks()
+        for number in sorted(self._claimed(names)):
             record = self._read_claim(number)
             self._highest = max(self._highest, number)
             if record is None:
                 continue
-            if self._was_removed(record):
+            if number in self._aside:
+                self._names.add(record.name)
+                self._news.append(record)  # known to the sampler, and to nobody else
+                self._removed.add(number)
+            elif self._was_removed(record):
                 self._removed.add(number)
             else:
                 if make:
@@ -91,11 +106,23 @@ class Trials:
         news, self._news = self._news, []
         return news
 
-    def _claimed(self) -> Iterator[int]:
+    def _marks(self) -> list[str]:
+        """What lies beside the claims; wishes that are new are heeded."""
         try:
             names = os.listdir(self._home)
         except OSError:
-            return
+            return []
+        for name in names:
+            if again := _AGAIN.fullmatch(name):
+                number = int(again[1])
+                self._again[number] = max(int(again[2]), self._again.get(number, 0))
+            elif (aside := _ASIDE.fullmatch(name)) and int(aside[1]) not in self._aside:
+                self._aside.add(int(aside[1]))
+                if self._known.pop(int(aside[1]), None) is not None:
+                    self._removed.add(int(aside[1]))
+        return names
+
+    def _claimed(self, names: list[str]) -> Iterator[int]:
         for name in names:
             match = _CLAIM.fullmatch(name)
             if match and int(match[1]) not in self._known and int(match[1]) not in self._removed:
@@ -110,6 +137,7 @@ class Trials:
                 dict(claim["point"]),
                 dict(claim["hyperparameters"]),
                 str(claim["hash"]),
+                claim.get("retry_of"),
             )
         except (KeyError, TypeError):
             return None  # a claim from a disk that was full: the number is spent, nothing more
@@ -181,6 +209,10 @@ class Trials:
         of_all = self._hash(hyperparameters)
         return TrialRecord(number, name, dict(point), dict(hyperparameters), of_all)
 
+    def is_same(self, record: TrialRecord, hyperparameters: Mapping[str, Any]) -> bool:
+        """Whether a trial has these hyperparameters, but for the names that make no difference."""
+        return record.hash == self._hash(hyperparameters)
+
     def _hash(self, hyperparameters: Mapping[str, Any]) -> str:
         return params.canonical_hash(hyperparameters, self._ignored)
 
@@ -199,6 +231,7 @@ class Trials:
         at_least: int | None = None,
         told: Mapping[str, Any] | None = None,
         numbered: bool = False,
+        retry_of: int | None = None,
     ) -> TrialRecord | None:
         """Claim a number for a trial and make its folder; None if somebody else took the number.
 
@@ -209,10 +242,11 @@ class Trials:
             at_least: the number it had before (a folder that came from elsewhere keeps it).
             told: what else `trial.json` should say.
             numbered: whether the folder is named by the number instead of the point.
+            retry_of: the number of the trial that this one is made after.
         """
         number = self.next_number() if at_least is None else at_least
         chosen = name or self.free_name(point, number, numbered=numbered)
-        record = self._record(number, chosen, point, hyperparameters)
+        record = replace(self._record(number, chosen, point, hyperparameters), retry_of=retry_of)
         claim = {
             "format": _FORMAT,
             "number": number,
@@ -221,6 +255,7 @@ class Trials:
             "hyperparameters": record.hyperparameters,
             "hash": record.hash,
             **(told or {}),
+            **({} if retry_of is None else {"retry_of": retry_of}),
             "created": provenance.utc_now(),
             "token": os.urandom(8).hex(),
         }
@@ -257,7 +292,7 @@ class Trials:
         if not (folder / "trial.json").exists():
             kept = {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
             files.publish(folder / "trial.json", files.to_json(kept).encode())
-        os.close(os.open(marker, os.O_WRONLY | os.O_CREAT, 0o666))
+        self._mark(marker.name)
 
     def _save(self, hyperparameters: Mapping[str, Any], path: Path) -> None:
         """As `Params.save`, but not waiting for the disk: the claim can make it again."""
@@ -312,6 +347,41 @@ class Trials:
             for number in sorted(self._final)
             if self._final[number].state == attempts.FAILED
         ]
+
+    def wanted_again(self) -> list[TrialRecord]:
+        """The trials that somebody wants to be run once more, though they have ended."""
+        return [
+            self._known[number]
+            for number, attempt in sorted(self._again.items())
+            if number in self._known and self.status(self._known[number]).attempt < attempt
+        ]
+
+    def want_again(self, record: TrialRecord) -> None:
+        """Wish that a trial which has ended be run once more.
+
+        Raises:
+            OSError: when that cannot be written.
+        """
+        attempt = self.status(record).attempt + 1
+        self._mark(f"{record.number:06d}.again.{attempt}")
+        self._again[record.number] = attempt
+
+    def put_aside(self, record: TrialRecord) -> Path:
+        """Take a trial out of the search; where its folder now lies.
+
+        Raises:
+            OSError: when it cannot be moved.
+        """
+        self._mark(f"{record.number:06d}.aside")
+        target = self.folder / HOME / "aside" / f"{record.number:06d}" / record.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.path(record).rename(target)
+        self._known.pop(record.number, None)
+        self._aside.add(record.number)
+        return target
+
+    def _mark(self, name: str) -> None:
+        os.close(os.open(self._home / name, os.O_WRONLY | os.O_CREAT, 0o666))
 
     def forget(self, record: TrialRecord) -> None:
         """A trial is about to run again: its recorded end is not final any more."""

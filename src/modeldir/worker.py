@@ -26,15 +26,16 @@ from modeldir import (
     experiment,
     files,
     metrics,
-    plan,
     processes,
     progress,
     provenance,
+    roster,
 )
 from modeldir.errors import ModeldirError, SearchError
+from modeldir.pilot import Pilot
 from modeldir.run import METRIC_VARIABLE
 from modeldir.spawner import Spawner
-from modeldir.summary import Outcome, summary, the_script
+from modeldir.summary import Outcome, summary
 from modeldir.supervisor import Start
 from modeldir.table import duration_text
 from modeldir.trials import HOME, TrialRecord, Turn
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from modeldir.search import Search
 
 _ENOUGH_FAILURES = 3
+_LONG = 600.0
+"""Seconds of a trial after which it matters whether it can go on where it was interrupted."""
+_REQUESTS_EVERY = 1.0
 _STARTS_PER_TRIAL = 2
 """One worker starts a trial that keeps being interrupted no more often; the next command may."""
 
@@ -58,6 +62,14 @@ class _Running:
     descriptor: int | None = None
 
 
+@dataclass(frozen=True)
+class Limits:
+    """When a worker starts no more trials: after `time` seconds, or after so many `failures`."""
+
+    time: float | None = None
+    failures: int | None = None
+
+
 class Worker:
     """Runs the trials of one search on this machine, `jobs` at a time.
 
@@ -65,7 +77,7 @@ class Worker:
     `pilot` has the first trial run alone until it shows that it reads what the search varies.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a user may say of a worker
         self,
         search: Search,
         jobs: int,
@@ -73,6 +85,7 @@ class Worker:
         *,
         bound: bool = False,
         pilot: bool = True,
+        limits: Limits | None = None,
     ) -> None:
         if jobs < 1:
             raise SearchError(f"-j {jobs}: there must be at least one slot\nNothing was started.")
@@ -81,15 +94,18 @@ class Worker:
         self.show = show
         self.bound = bound
         self._wants_pilot = pilot
-        self._pilot: TrialRecord | None = None
-        self._unproven: frozenset[str] = frozenset()
+        self._pilot = Pilot(search, wanted=False)
         self._running: dict[int, _Running] = {}
         self._starts: dict[int, int] = {}
+        self._warned = False
         self._ended: dict[str, str] = {}  # by name: one that ran twice counts once
         self._interrupts = 0
         self._problem: str | None = None
         self._exhausted = False
-        self._failing = False
+        self._limits = limits or Limits()
+        self._began = time.monotonic()
+        self._enough: str | None = None  # why no more are started, though all is well
+        self._membership: roster.Membership
         me = processes.process()
         self._me = me.to_json() if me else None
         self._log: int | None = None
@@ -110,17 +126,20 @@ class Worker:
             for news in self.search.prepare(command, typed=typed):
                 self.show.message(news)
             self._open_log()
+            self._membership = roster.join(self.search.path, self.jobs)
             with self._signals() as wake:
                 try:
                     return self._work(spawns, wake)
                 finally:
+                    self._membership.leave()
                     self.show.close()
                     if self._log is not None:
                         os.close(self._log)
 
     def _work(self, spawner: Spawner, wake: int) -> Outcome:
         self._find_running()
-        self._unproven = self._names_to_prove() if self._wants_pilot else frozenset()
+        self._pilot = Pilot(self.search, wanted=self._wants_pilot)
+        self._notice_goal(None)
         while True:
             self._fill(spawner)
             if not self._running:
@@ -148,21 +167,38 @@ class Worker:
         return turn
 
     def _may_start(self) -> bool:
-        if self._interrupts or self._problem or self._exhausted or self._failing:
+        if self._interrupts or self._problem or self._exhausted or self._enough:
+            return False
+        if self._limits.time is not None and self._left() <= 0:
+            self._stop_starting("the time limit is over: no more trials are started")
             return False
         if len(self._running) >= self.jobs:
             return False
-        if not self._unproven:
-            return True
-        return not self._running  # the pilot flies alone
+        return not (self._pilot.flies and self._running)  # the pilot flies alone
 
     def _busy(self) -> frozenset[int]:
         tired = {number for number, count in self._starts.items() if count >= _STARTS_PER_TRIAL}
         return frozenset(tired | {running.record.number for running in self._running.values()})
 
+    def _left(self) -> float:
+        """Seconds until the time limit of this worker."""
+        limit = self._limits.time
+        return float("inf") if limit is None else self._began + limit - time.monotonic()
+
+    def _stop_starting(self, why: str) -> None:
+        if self._enough is None and self._problem is None:
+            self._enough = why
+            self._tell(why)
+
     def _stop_for(self, error: ModeldirError) -> None:
         """No new trials: something is wrong that the user should mend. Running ones go on."""
         self._problem = str(error).removesuffix("Nothing was started.").rstrip()
+
+    def _heed(self, problem: str | None) -> None:
+        """The pilot has found that the search makes no sense: end what runs."""
+        if problem is not None and self._problem is None:
+            self._problem = problem
+            self._signal_all(signal.SIGTERM)
 
     def _start(self, spawner: Spawner, turn: Turn) -> None:
         record = turn.record
@@ -175,8 +211,7 @@ class Worker:
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         shown = progress.Shown(record.name, folder, time.monotonic())
         self._running[pid] = _Running(record, pid, shown)
-        if self._unproven and self._pilot is None:
-            self._pilot = record
+        self._pilot.take(record)
 
     def _clear(self, last: attempts.Attempt) -> None:
         """End what a dead attempt left running: nobody would stop it any more."""
@@ -210,6 +245,7 @@ class Worker:
             },
             metric=metric,
             read=self.search.plan.read,
+            time_limit=self.search.plan.trial_time_limit,
             bound=self.bound,
         )
 
@@ -262,19 +298,18 @@ class Worker:
             if descriptor in found:
                 self._gone(found[descriptor])
         self._look_again()
-        if self._unproven and self._pilot is not None:
-            self._judge_pilot(self._pilot, ended=False)
+        self._heed_requests()
+        self._heed(self._pilot.look())
         if self.show.interval is not None and self._running:
             self.show.tick([running.shown for running in self._running.values()])
 
-    def _patience(self) -> float | None:
-        waits = [self.show.interval]
-        waits.append(0.1 if self._unproven else None)
+    def _patience(self) -> float:
+        waits = [self.show.interval, _REQUESTS_EVERY]
+        waits.append(0.1 if self._pilot.flies else None)
         # Where the kernel cannot wake us for a process that is not our child, look.
         unwatched = any(not r.ours and r.descriptor is None for r in self._running.values())
         waits.append(0.5 if unwatched else None)
-        known = [wait for wait in waits if wait is not None]
-        return min(known) if known else None
+        return min(wait for wait in waits if wait is not None)
 
     def _look_again(self) -> None:
         for running in list(self._running.values()):
@@ -305,29 +340,71 @@ class Worker:
             return
         self._exhausted = False  # it may be its turn again, or the plan may have grown
         record = running.record
-        if self._unproven:
-            self._judge_pilot(record, ended=True)
+        self._heed(self._pilot.landed(record))
         status = self.search.trials.status(record)
         self._ended[record.name] = status.state
-        self._notice_that_all_fail(status)
+        if status.state != attempts.INTERRUPTED:
+            self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
+        self._notice_failures(status)
         words = self._words(record, status)
         self.show.ended(running.shown, status.state, words)
         self._note(f"{status.state} {record.name}  {words}")
         if status.state == attempts.COMPLETED and self.search.plan.metric is None:
             self._settle_metric(record)
+        if status.state == attempts.COMPLETED:
+            self._notice_goal(record)
+            self._warn_of_long_trials(record, status)
 
-    def _notice_that_all_fail(self, status: experiment.Status) -> None:
+    def _notice_goal(self, record: TrialRecord | None) -> None:
+        """Start no more once a trial has what the search looks for; None asks all there are."""
+        value = self._score(record) if record is not None else None
+        if record is not None and value is None:
+            return
+        reached = self.search.reached(value)
+        if reached is not None and self.search.plan.metric is not None:
+            name = self.search.plan.metric[0]
+            self._stop_starting(
+                f"{name} {reached:.6g} has reached {self.search.plan.stop_at:g}: "
+                "no more trials are started"
+            )
+
+    def _score(self, record: TrialRecord) -> float | None:
+        metric = self.search.plan.metric
+        if metric is None:
+            return None
+        return experiment.scores(self.search.trials.path(record)).development.get(metric[0])
+
+    def _warn_of_long_trials(self, record: TrialRecord, status: experiment.Status) -> None:
+        """Once: a trial that takes long and cannot go on after an interruption may cost a night."""
+        if self._warned or (status.duration or 0) < _LONG:
+            return
+        self._warned = True
+        told = attempts.read_events(self.search.trials.path(record))
+        if self.search.plan.resume or any(event.get("event") == "can_resume" for event in told):
+            return
+        self._tell(
+            f"note: {record.name} took {duration_text(status.duration or 0)}; a trial that is "
+            "interrupted begins afresh, as far as is known.\n"
+            "  if the script can go on from its weights, say how: --resume '--restore_file last'"
+        )
+
+    def _notice_failures(self, status: experiment.Status) -> None:
         """Stop a search whose first trials all fail alike: the others would burn the same way."""
-        if status.state != attempts.FAILED or len(self._ended) != _ENOUGH_FAILURES:
+        if status.state != attempts.FAILED:
+            return
+        failures = Counter(self._ended.values())[attempts.FAILED]
+        if self._limits.failures is not None and failures >= self._limits.failures:
+            trials = "1 trial has" if failures == 1 else f"{failures} trials have"
+            self._stop_starting(f"{trials} failed: no more are started")
+        if len(self._ended) != _ENOUGH_FAILURES:
             return
         records = [r for r in self.search.trials if r.name in self._ended]
         lines = {self.search.trials.status(r).last_line for r in records}
         completed = any(
             self.search.trials.status(r).state == attempts.COMPLETED for r in self.search.trials
         )
-        if len(lines) == 1 and not completed and self._problem is None:
-            self._failing = True
-            self._tell(
+        if len(lines) == 1 and not completed:
+            self._stop_starting(
                 f"{_ENOUGH_FAILURES} of {_ENOUGH_FAILURES} failed the same way: no more are started"
             )
 
@@ -379,45 +456,6 @@ class Worker:
         if chosen is not None:
             self._tell(f"ranking by {chosen[0]} ({chosen[1]})")
 
-    # -- The pilot ---------------------------------------------------------------------------------
-
-    def _names_to_prove(self) -> frozenset[str]:
-        """The searched names that no completed trial has shown to read."""
-        placed = plan.placeholders(self.search.plan.command or "")
-        names = {
-            name
-            for name, domain in self.search.plan.space.domains.items()
-            if name not in placed and len(domain.values() or (0, 1)) > 1
-        }
-        for record in self.search.trials:
-            if names and self.search.trials.status(record).state == attempts.COMPLETED:
-                read = _names_read(self.search.trials.path(record))
-                names = set() if read is None else names - read
-        return frozenset(names)
-
-    def _judge_pilot(self, record: TrialRecord, *, ended: bool) -> None:
-        """Open the doors when the pilot has read all that varies, stop the search if it never did.
-
-        A script that does not use `Params` cannot tell: then the doors open at its first metric.
-        """
-        folder = self.search.trials.path(record)
-        read = _names_read(folder)
-        first_metric = experiment.has_metrics(folder)
-        if read is None:
-            if ended or first_metric:
-                self._unproven = frozenset()
-            return
-        unread = self._unproven - read
-        if not unread:
-            self._unproven = frozenset()
-        elif (ended or first_metric) and self._problem is None:
-            failed = ended and self.search.trials.status(record).state != attempts.COMPLETED
-            if failed:  # it broke before it could read them: that is what the user should hear
-                self._pilot = None
-                return
-            self._problem = _never_read(sorted(unread), read, the_script(self.search.plan.command))
-            self._signal_all(signal.SIGTERM)
-
     # -- Stopping ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -441,6 +479,14 @@ class Worker:
                     signal.signal(number, handler)
             os.close(wake)
             os.close(wake_end)
+
+    def _heed_requests(self) -> None:
+        """Do what `modeldir stop` asks for, as if Ctrl-C were pressed here."""
+        urgency = self._membership.asked_to_stop()
+        if urgency == "now" and self._interrupts < 2:  # noqa: PLR2004 - the second of three steps
+            self._interrupted(signal.SIGTERM)
+        elif urgency == "wait" and not self._interrupts:
+            self._interrupted(signal.SIGINT)
 
     def _interrupted(self, number: int) -> None:
         """Ctrl-C: once waits for the running trials, twice ends them, three times kills them."""
@@ -515,21 +561,3 @@ def _watch(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
-
-
-def _names_read(folder: Path) -> frozenset[str] | None:
-    """The hyperparameters that a trial's script read, or None if it does not tell."""
-    told = [event for event in attempts.read_events(folder) if event.get("event") == "params_read"]
-    return frozenset(name for event in told for name in event.get("names", ())) if told else None
-
-
-def _never_read(unread: list[str], read: frozenset[str], script: str) -> str:
-    names = " and ".join(unread)
-    verb = "varies" if len(unread) == 1 else "vary"
-    it = "it" if len(unread) == 1 else "them"
-    known = ", ".join(sorted(read)) or "nothing"
-    return (
-        f"{names} {verb} in this search, but {script} never read {it} (it read {known}).\n"
-        f"  mend the name in {script}, or search another one\n"
-        f"  if {script} reads {it} only for some values: say the same again with --no-pilot"
-    )

@@ -41,6 +41,14 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("log", "what an experiment printed"),
         ),
     ),
+    (
+        "manage",
+        (
+            ("stop", "ask the workers of a search to stop, wherever they run"),
+            ("retry", "have failed trials run again, also with other values"),
+            ("remove", "take a trial out of its search"),
+        ),
+    ),
 )
 _ALIASES = {"results": "synthesize"}
 

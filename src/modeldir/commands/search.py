@@ -14,6 +14,7 @@ from modeldir.spawner import Spawner
 
 if TYPE_CHECKING:
     from modeldir.search import Search
+    from modeldir.worker import Limits
 
 HELP = "Search hyperparameters: one subfolder a trial, each run by your own command."
 EXAMPLE = (
@@ -50,6 +51,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--rebase", action="store_true", help="go on although the base has changed")
     what.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
+    when = parser.add_argument_group("when to stop")
+    when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
+    when.add_argument("--trial-time-limit", metavar="TIME", help="a trial that takes longer: 30m")
+    when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
+    when.add_argument("--retries", type=int, metavar="N", help="run a failed trial again, N times")
+    when.add_argument("--stop-at", type=float, metavar="X", help="once the metric has reached it")
     where = parser.add_argument_group("where to run")
     where.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="trials side by side")
     where.add_argument(
@@ -59,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--submit", metavar="LINE", help="with --on command: 'sbatch job.sh {worker}'"
     )
     where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
+    where.add_argument("--detach", action="store_true", help="work on without this terminal")
     where.add_argument("--dry-run", action="store_true", help="say what would be made and started")
 
 
@@ -72,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             print(dry_run(search, command, arguments.jobs, typed=bool(arguments.command)))
             return 0
+        if arguments.detach:
+            return _detach(search, command, arguments)
         if arguments.on == "command":
             return _submit(search, command, arguments)
         return _work(search, command, arguments, spawner)
@@ -90,6 +100,9 @@ def _search(arguments: argparse.Namespace) -> Search:
         seed=arguments.seed,
         read=arguments.read,
         resume=arguments.resume,
+        trial_time_limit=arguments.trial_time_limit,
+        retries=arguments.retries,
+        stop_at=arguments.stop_at,
         rebase=arguments.rebase,
     )
 
@@ -98,9 +111,27 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
     from modeldir.progress import shown_on  # noqa: PLC0415
     from modeldir.worker import Worker  # noqa: PLC0415
 
-    pilot = not arguments.no_pilot
-    worker = Worker(search, arguments.jobs, shown_on(sys.stdout), pilot=pilot)
+    pilot, limits = not arguments.no_pilot, limits_of(arguments)
+    worker = Worker(search, arguments.jobs, shown_on(sys.stdout), pilot=pilot, limits=limits)
     return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
+
+
+def limits_of(arguments: argparse.Namespace) -> Limits:
+    """When this worker stops, as the command line says.
+
+    Raises:
+        SearchError: for a time that is none, or a number below 1.
+    """
+    from modeldir.durations import parse_duration  # noqa: PLC0415
+    from modeldir.worker import Limits  # noqa: PLC0415
+
+    given, failures = arguments.time_limit, arguments.max_failures
+    if failures is not None and failures < 1:
+        raise SearchError(f"--max-failures {failures}: expected 1 or more\nNothing was started.")
+    try:
+        return Limits(None if given is None else parse_duration(given), failures)
+    except ValueError as error:
+        raise SearchError(f"--time-limit {error}\nNothing was started.") from None
 
 
 def _domains(words: Sequence[str]) -> dict[str, Any]:
@@ -173,7 +204,27 @@ def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _detach(search: Search, command: str, arguments: argparse.Namespace) -> int:
+    """Start the worker away from this terminal, once all that can be checked has been."""
+    from modeldir.launchers.local import LocalLauncher  # noqa: PLC0415
+
+    limits_of(arguments)
+    for news in search.prepare(command, typed=bool(arguments.command)):
+        print(news)
+    worker = [*worker_command(search, arguments), "--detached"]
+    (job,) = LocalLauncher(search.path).start(worker, 1)
+    path = shlex.quote(str(search.path))
+    print(f"worker {job.job} runs without this terminal")
+    print(f"next: modeldir watch {path}   or, to end it: modeldir stop {path}")
+    return 0
+
+
 def worker_command(search: Search, arguments: argparse.Namespace) -> list[str]:
     """What a job has to run to be one more worker on a search."""
     words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
-    return [*words, "-j", str(arguments.jobs), *(["--no-pilot"] if arguments.no_pilot else [])]
+    words += ["-j", str(arguments.jobs), *(["--no-pilot"] if arguments.no_pilot else [])]
+    if arguments.time_limit is not None:
+        words += ["--time-limit", arguments.time_limit]
+    if arguments.max_failures is not None:
+        words += ["--max-failures", str(arguments.max_failures)]
+    return words

@@ -19,6 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-pilot", action="store_true", help="do not let the first trial go alone"
     )
+    parser.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
+    parser.add_argument("--max-failures", type=int, metavar="N", help="or after so many failures")
     parser.add_argument(
         "--detached",
         action="store_true",
@@ -28,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     with Spawner() as spawner:  # before what is imported below: see commands/search.py
+        from modeldir.commands.search import limits_of  # noqa: PLC0415
         from modeldir.progress import shown_on  # noqa: PLC0415
         from modeldir.search import Search  # noqa: PLC0415
         from modeldir.worker import Worker  # noqa: PLC0415
@@ -39,5 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
             shown_on(sys.stdout),
             bound=not arguments.detached,
             pilot=not arguments.no_pilot,
+            limits=limits_of(arguments),
         )
         return worker.run(search.plan.command, spawner, typed=False).exit_code

@@ -1,0 +1,48 @@
+"""`modeldir remove`: take trials out of their search: not shown, not made again."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from modeldir import attempts
+from modeldir.errors import FolderError, SearchError
+from modeldir.experiment import no_folder
+from modeldir.search import Search
+
+HELP = "Take trials out of their search: not in the table, not made again. Nothing is deleted."
+EXAMPLE = "modeldir remove experiments/learning_rate/learning_rate_10"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("trials", nargs="+", metavar="TRIAL", help="a trial's folder")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Move each aside, all checked before the first is."""
+    found = []
+    for each in arguments.trials:
+        folder = Path(each)
+        if not folder.is_dir():
+            raise FolderError(no_folder(folder))
+        if not (folder / "trial.json").exists():
+            raise FolderError(
+                f"{folder} is no trial of a search: remove it by hand\n"
+                f"  rm -r {shlex.quote(str(folder))}\nNothing was removed."
+            )
+        search = Search(folder.parent if folder.name else folder.resolve().parent)
+        search.trials.refresh(make=False)
+        name = folder.resolve().name
+        record = next((record for record in search.trials if record.name == name), None)
+        if record is None:
+            raise SearchError(f"{folder}: its search does not know it\nNothing was removed.")
+        if search.trials.status(record).state == attempts.RUNNING:
+            raise SearchError(
+                f"{folder} is running: modeldir stop {search.path} --now\nNothing was removed."
+            )
+        found.append((search, record))
+    for search, record in found:
+        print(f"{record.name} now lies in {search.trials.put_aside(record)}")
+    return 0

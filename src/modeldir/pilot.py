@@ -1,0 +1,103 @@
+"""The first trial of a search flies alone: does the script read what the search varies?
+
+It knows which names have still to be proven, and how a script tells that it read them. It refuses
+to start and to stop anything: the worker asks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modeldir import attempts, experiment, plan
+from modeldir.summary import the_script
+from modeldir.trials import TrialRecord
+
+if TYPE_CHECKING:
+    from modeldir.search import Search
+
+
+class Pilot:
+    """What is still unproven, and the trial that proves it. With `wanted` false there is nothing to
+    prove.
+    """
+
+    def __init__(self, search: Search, *, wanted: bool) -> None:
+        self._search = search
+        self._unproven = self._names_to_prove() if wanted else frozenset()
+        self._record: TrialRecord | None = None
+
+    @property
+    def flies(self) -> bool:
+        """Whether other trials have to wait for it."""
+        return bool(self._unproven)
+
+    def take(self, record: TrialRecord) -> None:
+        """Let this trial be the one, if none is yet."""
+        if self._unproven and self._record is None:
+            self._record = record
+
+    def look(self) -> str | None:
+        """Judge it while it flies; what stops the search, or None."""
+        if not self._unproven or self._record is None:
+            return None
+        return self._judge(self._record, ended=False)
+
+    def landed(self, record: TrialRecord) -> str | None:
+        """Judge a trial that has ended; what stops the search, or None."""
+        return self._judge(record, ended=True) if self._unproven else None
+
+    def _names_to_prove(self) -> frozenset[str]:
+        """The searched names that no completed trial has shown to read."""
+        placed = plan.placeholders(self._search.plan.command or "")
+        names = {
+            name
+            for name, domain in self._search.plan.space.domains.items()
+            if name not in placed and len(domain.values() or (0, 1)) > 1
+        }
+        for record in self._search.trials:
+            if names and self._search.trials.status(record).state == attempts.COMPLETED:
+                read = names_read(self._search.trials.path(record))
+                names = set() if read is None else names - read
+        return frozenset(names)
+
+    def _judge(self, record: TrialRecord, *, ended: bool) -> str | None:
+        """Open the doors when the pilot has read all that varies, stop the search if it never did.
+
+        A script that does not use `Params` cannot tell: then the doors open at its first metric.
+        """
+        folder = self._search.trials.path(record)
+        read = names_read(folder)
+        first_metric = experiment.has_metrics(folder)
+        if read is None:
+            if ended or first_metric:
+                self._unproven = frozenset()
+            return None
+        unread = self._unproven - read
+        if not unread:
+            self._unproven = frozenset()
+        elif ended or first_metric:
+            failed = ended and self._search.trials.status(record).state != attempts.COMPLETED
+            if failed:  # it broke before it could read them: that is what the user should hear
+                self._record = None
+                return None
+            return _never_read(sorted(unread), read, the_script(self._search.plan.command))
+        return None
+
+
+def names_read(folder: Path) -> frozenset[str] | None:
+    """The hyperparameters that a trial's script read, or None if it does not tell."""
+    told = [event for event in attempts.read_events(folder) if event.get("event") == "params_read"]
+    return frozenset(name for event in told for name in event.get("names", ())) if told else None
+
+
+def _never_read(unread: list[str], read: frozenset[str], script: str) -> str:
+    names = " and ".join(unread)
+    verb = "varies" if len(unread) == 1 else "vary"
+    it = "it" if len(unread) == 1 else "them"
+    known = ", ".join(sorted(read)) or "nothing"
+    return (
+        f"{names} {verb} in this search, but {script} never read {it} (it read {known}).\n"
+        f"  mend the name in {script}, or search another one\n"
+        f"  if {script} reads {it} only for some values: say the same again with --no-pilot"
+    )

@@ -1,0 +1,141 @@
+"""Who works on a search, and what they are asked: from anywhere that sees the folder.
+
+A worker writes down who it is in `.modeldir/workers/`, and looks now and then into
+`.modeldir/stops/`. A request to stop names the workers that it is for, so that whoever comes later
+ignores it. This module knows those files. It refuses to signal anybody: a worker may run on another
+host, or as another user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from modeldir import files, processes, provenance
+from modeldir.trials import HOME
+
+Urgency = Literal["wait", "now"]
+"""`wait`: no new trials, the running ones go on to their end. `now`: they are interrupted."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A worker as it wrote itself down. `alive` is None where that cannot be seen from here."""
+
+    token: str
+    host: str
+    pid: int
+    jobs: int
+    started: str
+    alive: bool | None
+
+
+class Membership:
+    """This worker's own entry, from `join` on until `leave`."""
+
+    def __init__(self, folder: Path, token: str) -> None:
+        self._stops, self.token = folder / HOME / "stops", token
+        self._path = folder / HOME / "workers" / f"{token}.json"
+        self._seen: tuple[int, int] | None = None
+        self._urgency: Urgency | None = None
+
+    def asked_to_stop(self) -> Urgency | None:
+        """What was asked of this worker, the most urgent of it. While nothing is: one `stat`."""
+        state = _state(self._stops)
+        if state is not None and state != self._seen:
+            self._seen = state
+            for request in _objects(self._stops):
+                if self.token in request.get("workers", ()) and self._urgency != "now":
+                    self._urgency = "now" if request.get("now") else "wait"
+        return self._urgency
+
+    def leave(self) -> None:
+        """Take the entry back."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._path)
+
+
+def join(folder: Path, jobs: int) -> Membership:
+    """Write down that this process works on a search."""
+    membership = Membership(folder, os.urandom(8).hex())
+    me = processes.process()
+    entry = {
+        "token": membership.token,
+        "process": me.to_json() if me else None,
+        "host": processes.host(),
+        "pid": os.getpid(),
+        "jobs": jobs,
+        "started": provenance.utc_now(),
+    }
+    with contextlib.suppress(OSError):  # on a full disk nobody can ask it to stop; it works
+        (folder / HOME / "workers").mkdir(parents=True, exist_ok=True)
+        files.publish(
+            folder / HOME / "workers" / f"{membership.token}.json", json.dumps(entry).encode()
+        )
+    return membership
+
+
+def members(folder: Path) -> list[Member]:
+    """The workers that wrote themselves down and may be alive, oldest first."""
+    found = []
+    for entry in _objects(folder / HOME / "workers"):
+        member = _member(entry)
+        if member is not None and member.alive is not False:
+            found.append(member)
+    return sorted(found, key=lambda member: member.started)
+
+
+def ask_to_stop(folder: Path, asked: list[Member], urgency: Urgency) -> None:
+    """Ask these workers to stop.
+
+    Raises:
+        OSError: when the request cannot be written.
+    """
+    request = {
+        "workers": [member.token for member in asked],
+        "now": urgency == "now",
+        "by": {"host": processes.host(), "pid": os.getpid()},
+        "time": provenance.utc_now(),
+        "token": os.urandom(8).hex(),
+    }
+    stops = folder / HOME / "stops"
+    stops.mkdir(parents=True, exist_ok=True)
+    files.publish(stops / f"{request['token']}.json", json.dumps(request).encode())
+
+
+def _member(entry: dict[str, Any]) -> Member | None:
+    try:
+        known = processes.from_json(entry.get("process"))
+        return Member(
+            token=str(entry["token"]),
+            host=str(entry["host"]),
+            pid=int(entry["pid"]),
+            jobs=int(entry["jobs"]),
+            started=str(entry["started"]),
+            alive=None if known is None else processes.alive(known),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None  # half an entry, from a disk that was full
+
+
+def _objects(folder: Path) -> Iterator[dict[str, Any]]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return
+    for name in names:
+        if name.endswith(".json") and not files.is_temporary(name):
+            yield files.read_object(folder / name)
+
+
+def _state(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_ino)

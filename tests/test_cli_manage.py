@@ -1,0 +1,322 @@
+"""Limits of a search, `modeldir stop`, `retry`, `remove` and `--detach`: with real trials."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from laboratory import PLAIN, Project, kill, read, supervisor_of, wait_until
+from modeldir import attempts, roster
+
+SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6", "--no-pilot")
+SEARCH = ("search", "experiments/search", *SIX, "--", "python", "train.py")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+# -- Limits ----------------------------------------------------------------------------------------
+
+
+def test_after_the_time_limit_no_trial_is_started(project: Project) -> None:
+    """The running one goes on to its end; the next command goes on with the rest."""
+    project.write(
+        "train.py", PLAIN.replace("import json", "import time; time.sleep(0.7)\nimport json", 1)
+    )
+    said = project.searches(*SIX, "--time-limit", "1s")
+    assert "the time limit is over: no more trials are started" in said.lines
+    assert 1 <= len(project.ended) < 6
+    assert said.code == 0
+    assert set(project.trials().values()) == {"completed"}
+    project.write("train.py", PLAIN)
+    assert project.searches(*SIX).code == 0
+    assert sorted(project.ended) == sorted(project.trials())
+    assert len(project.ended) == 6
+
+
+def test_a_trial_that_takes_too_long_is_ended(project: Project) -> None:
+    """It has failed, by its class; the others go on. A trial that ignores TERM is killed."""
+    slow = """
+if name in ("learning_rate_0.1", "learning_rate_0.2"):
+    import signal
+    if name == "learning_rate_0.2":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
+"""
+    script = PLAIN.replace("while os.path.exists", f"{slow}while os.path.exists", 1)
+    project.write("train.py", script)
+    words = ("learning_rate=0.1,0.2,0.3", "--no-pilot", "-j", "3", "--trial-time-limit", "1.5s")
+    said = project.searches(*words, limit=60)
+    assert project.plan()["trial_time_limit"] == "1.5s"
+    assert said.code == 1
+    for name in ("learning_rate_0.1", "learning_rate_0.2"):
+        record = read(project.search / name / "run.json")
+        assert (record["status"], record["failure"]) == ("failed", "time-limit")
+    assert project.trials()["learning_rate_0.3"] == "completed"
+
+
+def test_many_failures_stop_the_search(project: Project) -> None:
+    """Not only the first three alike: so many as were said."""
+    for value in ("0.1", "0.3"):
+        project.write(f"fail.learning_rate_{value}", "")
+    said = project.searches(*SIX, "--max-failures", "2")
+    assert "2 trials have failed: no more are started" in said.lines
+    assert said.code == 1
+    assert len(project.started) == 3
+
+
+def test_a_failed_trial_is_run_again_as_often_as_was_said(project: Project) -> None:
+    """`--retries 2`: three attempts, each recorded; then it stays failed."""
+    project.write("fail.learning_rate_0.1", "")
+    said = project.searches("learning_rate=0.1,0.2", "--no-pilot", "--retries", "2")
+    assert project.started.count("learning_rate_0.1") == 3
+    assert said.code == 1
+    folder = project.search / "learning_rate_0.1"
+    assert [attempts.read(folder, number).end for number in (1, 2, 3)] == ["failed"] * 3
+    assert project.searches("learning_rate=0.1,0.2", "--retries", "2").code == 1
+    assert project.started.count("learning_rate_0.1") == 3
+
+
+def test_a_reached_metric_ends_the_search(project: Project) -> None:
+    """Once accuracy has 0.75 nothing more is started, also not by the next command."""
+    words = (*SIX, "--maximize", "accuracy", "--stop-at", "0.75")
+    said = project.searches("learning_rate=0.6,0.5,0.2,0.1", "--no-pilot", *words[2:])
+    assert "accuracy 0.8 has reached 0.75: no more trials are started" in said.lines
+    assert project.ended == ["learning_rate_0.6", "learning_rate_0.5", "learning_rate_0.2"]
+    assert said.code == 0
+    assert "has reached 0.75" in project.searches(*SIX).out
+    assert len(project.ended) == 3
+
+
+def test_limits_that_make_no_sense_are_refused(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """All before anything is started, with what to type."""
+    said = [
+        project.searches(*SIX, *words)
+        for words in (
+            ("--time-limit", "soon"),
+            ("--trial-time-limit", "5 minutes"),
+            ("--max-failures", "0"),
+            ("--retries", "-1"),
+            ("--stop-at", "0.9"),
+        )
+    ]
+    assert [each.code for each in said] == [2] * 5
+    assert "\n\n".join(each.err for each in said) == snapshot
+    assert project.started == []
+
+
+# -- Stopping --------------------------------------------------------------------------------------
+
+
+def test_stop_waits_for_the_running_trials(project: Project) -> None:
+    """As Ctrl-C once, from elsewhere; later workers do not mind the request."""
+    project.hold()
+    with project.started_as(*SEARCH) as worker:
+        project.wait_for_starts(1)
+        said = project.modeldir("stop", "experiments/search")
+        assert said.lines[0].startswith(f"asked: worker {worker.pid} on ")
+        wait_until(lambda: "no new trials" in (project.search / "search.log").read_text())
+        project.release()
+        assert worker.wait(30) == 130
+    assert project.ended == ["learning_rate_0.1"]
+    assert project.searches(*SIX).code == 0
+    assert len(project.ended) == 6
+
+
+def test_stop_now_interrupts_them(project: Project) -> None:
+    """They are recorded as interrupted and run again by the next command."""
+    project.hold()
+    with project.started_as(*SEARCH) as worker:
+        project.wait_for_starts(1)
+        assert project.modeldir("stop", "experiments/search", "--now").code == 0
+        assert worker.wait(30) == 130
+    assert project.trials() == {"learning_rate_0.1": "interrupted"}
+    project.release()
+    assert project.searches(*SIX).code == 0
+    assert sorted(project.ended) == sorted(project.trials())
+
+
+def test_stop_now_ends_what_no_worker_minds(project: Project) -> None:
+    """The worker was killed: its trial's supervisor, on this host and ours, is asked."""
+    project.hold()
+    with project.started_as(*SEARCH) as worker:
+        project.wait_for_starts(1)
+        worker.kill()
+        worker.wait()
+    waited = project.modeldir("stop", "experiments/search")
+    assert waited.lines[0] == "nobody works on experiments/search"
+    assert project.trials() == {"learning_rate_0.1": "running"}
+    said = project.modeldir("stop", "experiments/search", "--now")
+    assert said.lines[0] == "ended: learning_rate_0.1, which no worker minds any more"
+    assert project.trials() == {"learning_rate_0.1": "interrupted"}
+
+
+def test_stop_says_what_it_cannot(project: Project, snapshot: SnapshotAssertion) -> None:
+    """No such folder, no search, nobody there."""
+    project.params("experiments/base_model", learning_rate=1)
+    said = [
+        project.modeldir("stop", folder)
+        for folder in ("experiments/serach", "experiments/base_model")
+    ]
+    assert [each.code for each in said] == [2, 2]
+    assert "\n".join(each.err for each in said) == snapshot
+
+
+def test_a_detached_search_outlives_the_terminal(project: Project) -> None:
+    """`--detach` checks, starts, prints what to type, and leaves; the trials run."""
+    project.hold()
+    said = project.modeldir(
+        "search", "experiments/search", *SIX, "-j", "2", "--detach", "--", "python", "train.py"
+    )
+    assert said.code == 0
+    assert said.lines[-1].startswith("next: modeldir watch experiments/search")
+    project.wait_for_starts(2)
+    (member,) = roster.members(project.search)
+    assert f"worker {member.pid} runs without this terminal" in said.lines
+    assert project.modeldir("stop", "experiments/search").code == 0
+    project.release()
+    wait_until(lambda: roster.members(project.search) == [])
+    assert len(project.ended) == 2
+    refused = project.modeldir("search", "experiments/search", "lerning_rate=1,2", "--detach")
+    assert refused.code == 2
+
+
+# -- Once more, and never again --------------------------------------------------------------------
+
+
+def test_retry_runs_failed_trials_again(project: Project) -> None:
+    """All of them, those of one class, or one that is named, also a completed one."""
+    for value in ("0.1", "0.01"):
+        project.write(f"fail.learning_rate_{value}", "")
+    project.searches("learning_rate=0.1,0.01,0.001", "--no-pilot")
+    assert project.modeldir("retry", "experiments/search", "--only", "out-of-memory").lines == [
+        "no trial of experiments/search has failed by out-of-memory: there is nothing to run again"
+    ]
+    for path in list(project.path.glob("fail.*")):
+        path.unlink()
+    said = project.modeldir("retry", "experiments/search", "--only", "error")
+    assert said.lines == [
+        "learning_rate_0.1 will run again",
+        "learning_rate_0.01 will run again",
+        "next: modeldir search experiments/search",
+    ]
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert set(project.trials().values()) == {"completed"}
+    assert project.started.count("learning_rate_0.001") == 1
+    project.modeldir("retry", "experiments/search/learning_rate_0.001")
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert project.started.count("learning_rate_0.001") == 2
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert len(project.started) == 6
+
+
+def test_a_wish_reaches_a_worker_that_is_there(project: Project) -> None:
+    """Whoever works on the search takes the trial, without being started anew."""
+    project.write("fail.learning_rate_0.1", "")
+    words = ("learning_rate=0.1,0.2,0.3", "--no-pilot")
+    with project.started_as(
+        "search",
+        "experiments/search",
+        *words,
+        "--",
+        "sh",
+        "-c",
+        'sleep 1; python train.py "$@"',
+        "x",
+    ) as worker:
+        wait_until(lambda: project.trials().get("learning_rate_0.1") == "failed")
+        (project.path / "fail.learning_rate_0.1").unlink()
+        assert project.modeldir("retry", "experiments/search").code == 0
+        assert worker.wait(30) == 0
+    assert set(project.trials().values()) == {"completed"}
+
+
+def test_retry_with_other_values_makes_new_trials(project: Project) -> None:
+    """Values never change under a name: a new trial, which says what it is a retry of."""
+    project.write("fail.learning_rate_0.1", "")
+    project.searches("learning_rate=0.1,0.01", "--no-pilot")
+    said = project.modeldir("retry", "experiments/search", "--set", "batch_size=8")
+    name = "learning_rate_0.1__batch_size_8"
+    assert said.lines[0] == f"{name} will run: learning_rate_0.1 with batch_size 8"
+    again = project.modeldir("retry", "experiments/search", "--set", "batch_size=8")
+    assert again.lines[0] == f"{name} is learning_rate_0.1 with batch_size 8 already"
+    assert project.modeldir("search", "experiments/search").code == 1  # the first is still failed
+    assert project.trials() == {
+        "learning_rate_0.01": "completed",
+        "learning_rate_0.1": "failed",
+        name: "completed",
+    }
+    told = read(project.search / name / "trial.json")
+    assert told["retry_of"] == read(project.search / "learning_rate_0.1/trial.json")["number"]
+    assert read(project.search / name / "params.json")["batch_size"] == 8
+
+
+def test_a_removed_trial_is_neither_shown_nor_made_again(project: Project) -> None:
+    """Its folder lies aside; the grid counts it as done; one removed by hand is made again."""
+    project.searches("learning_rate=0.1,0.2,0.3", "--no-pilot")
+    said = project.modeldir("remove", "experiments/search/learning_rate_0.2")
+    aside = project.path / said.lines[0].rpartition(" lies in ")[2]
+    assert (aside / "metrics_eval_best_weights.json").exists()
+    assert "learning_rate_0.2" not in project.modeldir("synthesize", "experiments/search").out
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert sorted(project.trials()) == ["learning_rate_0.1", "learning_rate_0.3"]
+    assert len(project.started) == 3
+
+
+def test_what_cannot_be_retried_or_removed_is_refused(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """A class that there is not, a name that there is not, a folder that is no trial."""
+    project.write("fail.learning_rate_0.1", "")
+    project.searches("learning_rate=0.1", "--no-pilot")
+    project.params("experiments/base_model", learning_rate=1)
+    lines = [
+        ("retry", "experiments/search", "--only", "out-of-memry"),
+        ("retry", "experiments/search", "--set", "batchsize=8"),
+        ("retry", "experiments/search", "--set", "batch_size=many"),
+        ("retry", "experiments/search", "--set", "8"),
+        ("retry", "experiments/serch"),
+        ("remove", "experiments/base_model"),
+        ("remove", "experiments/search/learning_rate_0.2"),
+    ]
+    said = [project.modeldir(*words) for words in lines]
+    assert [each.code for each in said] == [2] * len(lines)
+    assert "\n\n".join(each.err for each in said) == snapshot
+
+
+def test_a_running_trial_is_neither_removed_nor_retried(project: Project) -> None:
+    """It has to be stopped first; the message says how."""
+    project.hold()
+    with project.started_as(*SEARCH) as worker:
+        project.wait_for_starts(1)
+        for command in ("remove", "retry"):
+            said = project.modeldir(command, "experiments/search/learning_rate_0.1")
+            assert said.code == 2
+            assert "learning_rate_0.1 is running: modeldir stop experiments/search" in said.err
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 130
+
+
+def test_a_wish_survives_a_kill(project: Project) -> None:
+    """Killed in the wished attempt: it is interrupted, and runs again as any other."""
+    project.searches("learning_rate=0.1", "--no-pilot")
+    project.modeldir("retry", "experiments/search/learning_rate_0.1")
+    project.hold()
+    with project.started_as("search", "experiments/search") as worker:
+        project.wait_for_starts(2)
+        worker.kill()
+        kill(supervisor_of(project.search / "learning_rate_0.1", 2))
+        worker.wait()
+    wait_until(lambda: project.trials() == {"learning_rate_0.1": "interrupted"})
+    project.release()
+    time.sleep(0.1)
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert len(project.ended) == 2
