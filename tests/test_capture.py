@@ -15,6 +15,7 @@ import sys
 import termios
 import textwrap
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -781,7 +782,8 @@ def test_what_cannot_be_captured_changes_nothing(tmp_path: Path) -> None:
         sys.executable = ""
         file = files.open_append("x.log")
         before = sorted(os.listdir("/dev/fd"))
-        try: descriptors.Capture(file, Settings("x.log", "", 30.0, stamp=True, torn=False))
+        settings = Settings("x.log", "", 30.0, stamp=True, torn=False)
+        try: descriptors.Capture(file, settings, print)
         except descriptors.Unavailable as error: print(error)
         assert sorted(os.listdir("/dev/fd")) == before
     """
@@ -796,3 +798,316 @@ def test_the_module_is_light_to_import() -> None:
         "sys.exit(bool({'logging', 'subprocess', 'ctypes'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+# -- Found by trying to break it -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv", ["sys.argv", "['x' * 3_000_000]"], ids=["short", "3 MB"])
+@pytest.mark.parametrize("program", ["/bin/false", "/nowhere/python"])
+def test_where_no_keeper_starts_the_terminal_keeps_its_output(
+    tmp_path: Path, program: str, argv: str
+) -> None:
+    """`sys.executable` is no Python: a notice, nothing waits, both places have every line."""
+    before = f"sys.executable = {program!r}\nsys.argv = {argv}"
+    source = "print('one')\ntime.sleep(0.3)\nlogging.info('two')\nos.system('echo child')"
+    done = train(tmp_path, source, before=before)
+    assert done.returncode == 0
+    shown = [line for line in done.stdout.splitlines() if not line.startswith("modeldir: ")]
+    assert shown == ["one", "two", "child"]
+    assert "has only what Python prints" in done.stdout
+    kept = [line for line in texts(tmp_path / "train.log") if not line.startswith("modeldir: ")]
+    assert kept[:2] == ["one", "two"]
+    assert ends(tmp_path / "train.log") == ["ended"]
+
+
+def test_descriptors_that_the_script_closed_are_not_ours_any_more(tmp_path: Path) -> None:
+    """After `os.closerange` files and connections have our numbers: nobody writes or closes them.
+
+    What is printed is in the file all the same.
+    """
+    source = """
+        import socket
+        from modeldir.logs import Log
+        print("one", flush=True)
+        os.closerange(3, 256)
+        files = [open(f"x{n}", "w") for n in range(30)]
+        pairs = [socket.socketpair() for _ in range(10)]
+        print("two")
+        logging.info("three")
+        Log.current.close()
+        print("four")
+        for file in files: file.write("x"); file.close()
+        for left, right in pairs: left.sendall(b"l"); right.sendall(b"r")
+        for left, right in pairs: print(left.recv(9) + right.recv(9))
+    """
+    done = train(tmp_path, source)
+    expected = ["one", "two", "three", "four", *["b'rl'"] * 10]
+    assert (done.returncode, done.stdout.splitlines()) == (0, expected)
+    assert [(tmp_path / f"x{n}").read_text() for n in range(30)] == ["x"] * 30
+    assert texts(tmp_path / "train.log")[:4] == expected[:4]
+
+
+@linux
+def test_a_daemon_that_closes_everything_may_set_its_log_again(tmp_path: Path) -> None:
+    """Forked twice, all descriptors closed, output to nowhere: its own lines are in the file."""
+    source = """
+        print("parent")
+        if os.fork(): os._exit(0)
+        os.setsid()
+        if os.fork(): os._exit(0)
+        os.closerange(0, 256)
+        os.open(os.devnull, os.O_RDWR); os.dup2(0, 1); os.dup2(0, 2)
+        set_logger("train.log")
+        print("daemon")
+        logging.info("its record")
+        os.system("echo its child")
+    """
+    train(tmp_path, source)
+    wait_until(lambda: len(ends(tmp_path / "train.log")) == 2)
+    expected = ["parent", "daemon", "its record", "its child"]
+    assert texts(tmp_path / "train.log") == expected
+
+
+def test_a_program_in_the_training_s_place_goes_on_in_its_log(tmp_path: Path) -> None:
+    """`os.execv` of the script itself: one session, each line once."""
+    source = """
+        print("started", len(sys.argv))
+        if len(sys.argv) == 1: os.execv(sys.executable, [sys.executable, "train.py", "again"])
+    """
+    done = train(tmp_path, source, before="sys.stdout.reconfigure(line_buffering=True)")
+    assert done.stdout.splitlines() == ["started 1", "started 2"]
+    assert texts(tmp_path / "train.log") == ["started 1", "started 2"]
+    assert ends(tmp_path / "train.log") == ["clean"]
+
+
+@linux
+def test_a_terminal_that_stands_still_for_long_is_given_up(tmp_path: Path) -> None:
+    """Megabytes after Ctrl-S the training goes on; the terminal is told what it misses."""
+    source = """
+        for n in range(40_000): print(n, "x" * 90)
+        open("done", "w").close()
+    """
+    terminal = Terminal(tmp_path, source)
+    wait_until((tmp_path / "done").exists, limit=40)
+    assert terminal.end() == 0
+    assert b"bytes are only in the log]" in terminal.shown
+    wait_until(lambda: ends(tmp_path / "train.log"))
+    assert texts(tmp_path / "train.log") == [f"{n} {'x' * 90}" for n in range(40_000)]
+
+
+def test_a_pipe_whose_reader_is_slow_gets_everything(tmp_path: Path) -> None:
+    """`| (sleep 4; cat)`: what the reader had not taken when the training ended still comes."""
+    (tmp_path / "train.py").write_text(
+        HEAD + "\nset_logger('train.log')\nfor n in range(6000): print(n, 'x' * 90)"
+    )
+    command = f"{sys.executable} train.py | (sleep 4; cat)"
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True, timeout=60
+    )
+    expected = [f"{n} {'x' * 90}" for n in range(6000)]
+    assert done.stdout.splitlines() == expected
+    assert texts(tmp_path / "train.log") == expected
+
+
+@linux
+def test_a_keeper_that_stood_still_goes_on(tmp_path: Path) -> None:
+    """Stopped for a while (a debugger, a frozen group), then let go: no line is lost or doubled."""
+    source = (
+        KEEPERS
+        + """
+        import signal
+        print("before")
+        while b"before" not in open("train.log", "rb").read(): time.sleep(0.01)
+        for found in keepers(): os.kill(found, signal.SIGSTOP)
+        for n in range(200): print("line", n)
+        for found in keepers(): os.kill(found, signal.SIGCONT)
+    """
+    )
+    done = train(tmp_path, source)
+    expected = ["before", *(f"line {n}" for n in range(200))]
+    assert done.stdout.splitlines() == expected
+    assert texts(tmp_path / "train.log") == expected
+
+
+@linux
+def test_a_keeper_whose_training_closed_its_outputs_is_idle(tmp_path: Path) -> None:
+    """Nobody can print any more: it waits for the end without asking the processor."""
+    source = (
+        KEEPERS
+        + """
+        print("before", flush=True)
+        while b"before" not in open("train.log", "rb").read(): time.sleep(0.01)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1); os.dup2(null, 2)
+        def ticks():
+            with open(f"/proc/{keepers()[0]}/stat") as file:
+                return sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
+        time.sleep(0.2)
+        before = ticks()
+        time.sleep(1.0)
+        with open("ticks", "w") as file: file.write(str(ticks() - before))
+    """
+    )
+    train(tmp_path, source)
+    assert int((tmp_path / "ticks").read_text()) < 20  # of a hundred: it would take nearly all
+    assert ends(tmp_path / "train.log") == ["clean"]
+
+
+def test_threads_may_print_and_close_at_once(tmp_path: Path) -> None:
+    """Three threads close the log while four print: all come to their end, no line is torn."""
+    source = """
+        from modeldir.logs import Log
+        def tell(n):
+            for number in range(500): print(f"{n} {number}\\n", end="")
+        threads = [threading.Thread(target=tell, args=(n,)) for n in range(4)]
+        threads += [threading.Thread(target=Log.current.close) for _ in range(3)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print("done")
+    """
+    done = train(tmp_path, source)
+    shown = done.stdout.splitlines()
+    assert (done.returncode, shown[-1]) == (0, "done")
+    assert sorted(shown[:-1]) == sorted(f"{n} {number}" for n in range(4) for number in range(500))
+
+
+@linux
+def test_a_hundred_logs_opened_and_closed_leave_nothing(tmp_path: Path) -> None:
+    """No descriptor, no process is left of them."""
+    source = (
+        KEEPERS
+        + """
+        from modeldir.logs import Log
+        Log.current.close()
+        before = sorted(os.listdir("/dev/fd"))
+        for n in range(100):
+            with set_logger("other.log"): print(n)
+        assert sorted(os.listdir("/dev/fd")) == before
+        for _ in range(200):
+            if not keepers(): break
+            time.sleep(0.02)
+        assert not keepers(), keepers()
+    """
+    )
+    done = train(tmp_path, source)
+    assert (done.returncode, done.stdout.split()) == (0, [str(n) for n in range(100)])
+    assert texts(tmp_path / "other.log") == [str(n) for n in range(100)]
+
+
+@linux
+def test_an_event_loop_outlives_the_keeper(tmp_path: Path) -> None:
+    """Asyncio has a wakeup descriptor for signals; the keeper's death disturbs no task."""
+    source = (
+        KEEPERS
+        + """
+        import asyncio
+        async def tell(name):
+            for n in range(50):
+                print(name, n)
+                await asyncio.sleep(0.005)
+        async def main():
+            tasks = [asyncio.create_task(tell(name)) for name in "ab"]
+            await asyncio.sleep(0.1)
+            for found in keepers(): os.kill(found, 9)
+            child = await asyncio.create_subprocess_exec("echo", "child")
+            await asyncio.gather(child.wait(), *tasks)
+        asyncio.run(main())
+    """
+    )
+    done = train(tmp_path, source)
+    expected = sorted(["child", *(f"{name} {n}" for name in "ab" for n in range(50))])
+    assert (done.returncode, sorted(done.stdout.splitlines())) == (0, expected)
+    assert sorted(texts(tmp_path / "train.log")) == expected
+
+
+@pytest.mark.parametrize("way", ["stdin", "-c", "-m", "zip"])
+def test_however_a_script_is_started(tmp_path: Path, way: str) -> None:
+    """As text on the input, on the command line, as a module, out of an archive."""
+    text = HEAD + "\nset_logger('train.log')\nprint('line')\nos.system('echo child')\n"
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "train.py").write_text(text)
+    with zipfile.ZipFile(tmp_path / "train.zip", "w") as archive:
+        archive.writestr("__main__.py", text)
+    words = {"stdin": ["-"], "-c": ["-c", text], "-m": ["-m", "package.train"]}
+    done = subprocess.run(
+        [sys.executable, *words.get(way, ["train.zip"])],
+        cwd=tmp_path, input=text if way == "stdin" else None, stdout=subprocess.PIPE, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["line", "child"]
+    wait_until(lambda: ends(tmp_path / "train.log") == ["clean"])
+    assert texts(tmp_path / "train.log") == ["line", "child"]
+
+
+@linux
+@pytest.mark.parametrize("room", [7, 8, 9, 10, 11, 12, 13, 14, 15])
+def test_without_descriptors_python_s_own_output_is_kept(tmp_path: Path, room: int) -> None:
+    """Few descriptors are to be had, or none: at worst a warning, and none of ours is left open."""
+    before = """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (ROOM, ROOM))
+    """
+    source = "print('line')\nos.close(os.open(os.devnull, os.O_RDONLY))"
+    done = train(tmp_path, source, before=before.replace("ROOM", str(room)))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "line"
+    assert texts(tmp_path / "train.log") == ["line"]
+
+
+@linux
+def test_with_no_descriptor_at_all_the_training_goes_on(tmp_path: Path) -> None:
+    """The last one is the log's own: nothing can be kept, which is said, and nothing raises."""
+    text = """
+        import ctypes, fcntl, json, resource, socket, subprocess
+        from modeldir import set_logger
+        from modeldir.capture import records, streams, ways
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+        set_logger("train.log")
+        print("line")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-2].endswith("cannot be kept (Too many open files)")
+    assert done.stdout.splitlines()[-1] == "line"
+
+
+def test_a_folder_renamed_and_a_file_removed_meanwhile(tmp_path: Path) -> None:
+    """The file is held, not its name: lines go on into what was opened; nothing raises."""
+    source = """
+        os.rename("train.log", "moved.log")
+        print("after the move")
+        os.chdir("/")
+        set_logger(os.path.join(here, "train.log"))
+        print("in a new file")
+    """
+    done = train(tmp_path, source, before="here = os.getcwd()")
+    assert done.returncode == 0
+    assert texts(tmp_path / "moved.log") == ["after the move"]
+    assert texts(tmp_path / "train.log") == ["in a new file"]
+
+
+@pytest.mark.parametrize("argv", ["[__import__('pathlib').Path('x'), 3]", "['x' * 100_000]"])
+def test_arguments_of_any_kind(tmp_path: Path, argv: str) -> None:
+    """A script may have put anything into `sys.argv`, or have a very long one: no error."""
+    assert train(tmp_path, "print('line')", before=f"sys.argv = {argv}").returncode == 0
+    head = (tmp_path / "train.log").read_text().splitlines()[0]
+    assert "argv=[" in head
+    assert len(head) < 5000
+    assert texts(tmp_path / "train.log") == ["line"]
+
+
+def test_names_with_anything_in_them(tmp_path: Path) -> None:
+    """Line ends, quotes and per cents in the folder's and the file's name: one first line."""
+    folder = tmp_path / 'new\nline "%s" ü'
+    folder.mkdir()
+    source = """
+        set_logger("o'th\\n%er.log")
+        print("line")
+    """
+    assert train(folder, source).returncode == 0
+    wait_until(lambda: ends(folder / "o'th\n%er.log"))
+    assert texts(folder / "o'th\n%er.log") == ["line"]
+    assert texts(folder / "train.log") == []

@@ -116,7 +116,7 @@ def test_an_unknown_command_names_the_nearest(
 
 
 @pytest.mark.parametrize(
-    "words", [["search"], ["search", "d", "--jobs", "two"], ["search", "d", "--tirals", "3"]]
+    "words", [["search"], ["search", "d", "--trials", "two"], ["search", "d", "--tirals", "3"]]
 )
 def test_an_option_that_is_wrong_is_exit_code_2(
     words: list[str], capsys: pytest.CaptureFixture[str]

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import modeldir
 from modeldir import Params
 from modeldir.commandline import changed, cli
 from modeldir.errors import ParamsError
+from modeldir.overrides import misfit
+from modeldir.params import flatten
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -41,6 +45,50 @@ def refused(*words: str) -> str:
     with pytest.raises(ParamsError) as caught:
         changed(BASE, words, "params.json")
     return str(caught.value)
+
+
+WORDS = st.one_of(
+    st.text(max_size=12),
+    st.builds(
+        "{}{}{}{}".format,
+        st.sampled_from(["", "++", "+", "~", "--", "-"]),
+        st.sampled_from(
+            [*BASE, "optimizer.lr", "optimizer.", ".lr", "betas.0", "new", "a.b.c", ""]
+        ),
+        st.sampled_from(["=", "", "=="]),
+        st.sampled_from(["1", "1e-3", "null", "None", "true", "[1", "{}", "1e999", "9" * 5000, '"'])
+        | st.text(max_size=6),
+    ),
+)
+
+
+@given(st.lists(WORDS, max_size=4))
+def test_any_words_are_taken_left_or_refused(words: list[str]) -> None:
+    """Never another error; the values given are not touched; each value stays of its kind."""
+    before = json.dumps(BASE)
+    try:
+        data, others = changed(BASE, words, "params.json")
+    except ParamsError as error:
+        data, others = BASE, []
+        said = str(error)
+    else:
+        said = "Nothing was changed."
+    assert said.endswith("Nothing was changed.")
+    assert json.dumps(BASE) == before
+    assert len(others) <= len(words)
+    assert all(other in words for other in others)
+    for name, value in BASE.items():
+        assert misfit(value, data.get(name), name) is None
+
+
+@given(st.recursive(
+    st.dictionaries(st.sampled_from("abc"), st.integers() | st.text() | st.booleans(), min_size=1),
+    lambda part: st.dictionaries(st.sampled_from("abc"), part, min_size=1),
+))  # fmt: skip
+def test_every_value_can_be_given_as_json(values: dict[str, Any]) -> None:
+    """A word for each, on an empty file: the same values."""
+    words = [f"++{name}={json.dumps(value)}" for name, value in flatten(values).items()]
+    assert changed({}, words, "params.json") == (values, [])
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,64 @@ learning_rate_min/learning_rate_max batch_size/patch_size height/weight text_pat
 model_dir/model_dim input_size/output_size lr/wd vocab_size/vocab_dim cuda/id_pad_word
 num_heads/num_layers beta/beta1 mean/std fc1_units/fc2_units min_lr/max_lr gamma/gamma2
 train_loss/train_acc dropout/dropout1 resnet18/resnet34 left/right mask/task q_dim/k_dim
+epoch/epochs step/steps model/models label/labels device/devices dataset/datasets metric/metrics
+sampler/sample sampler/samples sampler/sampled schedule/scheduler scheduler/scheduled word/words
+tokenizer/tokenize encoder/encoders lr_schedule/lr_scheduler class_weight/class_weights
+anchor_t/anchors hidden_dim/hidden_dims kernel_size/kernel_sizes loss_weight/loss_weights
+out_dim/outdir train_dataset/train_datasets layer_size/layer_sizes test_path/test_paths
+dropout/dropouts
 """
+CONFIGS = {
+    "CS230": """
+        learning_rate batch_size num_epochs dropout_rate num_channels save_summary_steps
+        num_workers cuda train_size eval_size dev_size test_size buffer_size embedding_dim
+        lstm_num_units model_version use_batch_norm bn_momentum image_size use_random_flip
+        num_labels margin num_parallel_calls triplet_strategy squared vocab_size number_of_tags
+        pad_word pad_tag unk_word min_freq id_pad_word id_pad_tag word_vocab tag_vocab
+        restore_from epoch step device train_steps eval_steps dict_words""",
+    "Hugging Face": """
+        do_train do_eval do_predict eval_strategy save_strategy logging_strategy eval_steps
+        save_steps logging_steps per_device_train_batch_size per_device_eval_batch_size
+        max_steps max_grad_norm per_gpu_train_batch_size gradient_accumulation_steps
+        eval_accumulation_steps num_train_epochs learning_rate weight_decay adam_beta1
+        adam_beta2 adam_epsilon warmup_ratio warmup_steps log_level lr_scheduler_type
+        lr_scheduler_kwargs log_level_replica save_total_limit seed data_seed bf16 fp16
+        bf16_full_eval fp16_full_eval fp16_backend fsdp fsdp_config optim optim_args
+        torch_compile torch_compile_mode hub_model_id hub_strategy hidden_size hidden_act
+        num_hidden_layers num_attention_heads num_key_value_heads hidden_dropout_prob n_layer
+        n_head attention_probs_dropout_prob layer_norm_eps rms_norm_eps pad_token_id
+        bos_token_id eos_token_id cls_token_id sep_token_id mask_token_id unk_token_id
+        resid_pdrop embd_pdrop attn_pdrop encoder_layers decoder_layers encoder_ffn_dim
+        decoder_ffn_dim d_model d_ff d_kv encoder_layerdrop decoder_layerdrop id2label label2id
+        q_proj k_proj v_proj o_proj min_length max_length in_channels out_channels""",
+    "timm": """
+        train_split val_split train_num_samples val_num_samples img_size in_chans input_size
+        mean std crop_pct batch_size validation_batch_size grad_accum_steps grad_checkpointing
+        opt opt_eps opt_betas momentum clip_grad clip_mode layer_decay sched sched_on_updates lr
+        lr_base lr_base_size lr_base_scale lr_noise lr_noise_pct lr_noise_std lr_cycle_mul
+        lr_cycle_decay lr_cycle_limit lr_k_decay warmup_lr min_lr epochs epoch epoch_repeats
+        start_epoch decay_epochs decay_milestones warmup_epochs cooldown_epochs patience_epochs
+        decay_rate hflip vflip color_jitter color_jitter_prob grayscale_prob gaussian_blur_prob
+        aug_repeats aug_splits jsd_loss bce_loss bce_sum reprob remode recount resplit mixup
+        cutmix cutmix_minmax drop drop_connect drop_path drop_block bn_momentum bn_eps sync_bn
+        dist_bn split_bn model_ema model_ema_decay seed workers save_images pin_mem""",
+    "detectron2": """
+        MAX_ITER STEPS GAMMA BASE_LR BIAS_LR_FACTOR WEIGHT_DECAY WEIGHT_DECAY_NORM
+        WEIGHT_DECAY_BIAS WARMUP_ITERS WARMUP_FACTOR WARMUP_METHOD MIN_SIZE_TRAIN MAX_SIZE_TRAIN
+        MIN_SIZE_TEST MAX_SIZE_TEST NMS_THRESH NMS_THRESH_TEST PRE_NMS_TOPK_TRAIN
+        PRE_NMS_TOPK_TEST POST_NMS_TOPK_TRAIN POST_NMS_TOPK_TEST BBOX_REG_WEIGHTS
+        BBOX_REG_LOSS_TYPE BBOX_REG_LOSS_WEIGHT IOU_THRESHOLDS IOU_LABELS FG_IOU_THRESHOLD
+        BG_IOU_THRESHOLD ROI_HEADS ROI_BOX_HEAD ROI_MASK_HEAD NUM_CLASSES NUM_CONV NUM_FC
+        CONV_DIM FC_DIM IN_FEATURES OUT_FEATURES PIXEL_MEAN PIXEL_STD MASK_ON KEYPOINT_ON""",
+    "YOLO and GANs": """
+        lr0 lrf warmup_epochs warmup_momentum warmup_bias_lr box cls cls_pw obj obj_pw iou_t
+        anchor_t anchors fl_gamma hsv_h hsv_s hsv_v scale shear flipud fliplr copy_paste
+        copy_paste_mode batch batch_size save save_txt save_conf save_crop show_labels show_conf
+        show_boxes lr_g lr_d beta1 beta2 betas ngf ndf nz nc netG netD n_critic lambda_gp
+        lambda_A lambda_B input_nc output_nc n_epochs n_epochs_decay gen_lr disc_lr g_steps
+        d_steps loss_weight_G loss_weight_D actor_lr critic_lr env_id num_envs num_steps
+        policy_lr q_lr v_min v_max""",
+}
 
 
 @pytest.mark.parametrize("pair", SLIPS.split())
@@ -225,6 +282,14 @@ def test_a_name_of_its_own_is_let_be(pair: str) -> None:
     one, other = pair.split("/")
     assert nearest(one, ["seed", other]) is None
     assert nearest(other, ["seed", one]) is None
+
+
+@pytest.mark.parametrize("project", CONFIGS)
+def test_the_names_of_a_real_project_are_all_names_of_their_own(project: str) -> None:
+    """None of them, set beside all others, is taken for a slip: thousands of pairs."""
+    names = CONFIGS[project].split()
+    taken = {name: nearest(name, [other for other in names if other != name]) for name in names}
+    assert {name: near for name, near in taken.items() if near} == {}
 
 
 def test_new_names_that_are_nearly_old_ones_are_noted_where_they_are() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import dataclasses
 import json
@@ -1113,3 +1114,103 @@ def test_flatten_of_params_is_that_of_the_dict() -> None:
 def test_the_public_names_are_all_there() -> None:
     """Other rooms take them from here."""
     assert [name for name in params.__all__ if not hasattr(params, name)] == []
+
+
+# -- As courses write it ---------------------------------------------------------------------------
+
+COURSE = {
+    "learning_rate": 0.001, "batch_size": 32, "num_epochs": 10, "dropout_rate": 0.5,
+    "save_summary_steps": 100, "num_workers": 4, "betas": [0.9, 0.99], "optimizer": {"lr": 1},
+}  # fmt: skip
+
+
+class Net:
+    """A module that keeps its hyperparameters, as CS230's do."""
+
+    def __init__(self, p: Params) -> None:
+        self.params = p
+
+
+@pytest.fixture
+def course() -> Params:
+    Path("params.json").write_text(json.dumps(COURSE, indent=4))
+    return Params("params.json")
+
+
+def test_a_script_of_cs230_works_without_a_warning(course: Params) -> None:
+    """Warnings are errors here: each of these lines stands in many a student's train.py."""
+    course.cuda = False
+    Path("dataset_params.json").write_text('{"train_size": 37000, "vocab_size": 9, "pad_tag": "O"}')
+    course.update("dataset_params.json")
+    course.train_size = course.eval_size = len(course.betas)
+    for course.epoch in range(2):
+        course.learning_rate *= 0.1
+        course.step = course.epoch * course.train_size
+    course.id_pad_word, course.model, course.loss_fn = np.zeros(2), Net(course), lambda x: x
+    course.metrics = {"accuracy": course.loss_fn}
+    course.restore_from = None
+    course.dict["batch_size"] = 64
+    setattr(course, "dropout_rate", np.float32(0.25))  # noqa: B010 - as such a loop writes it
+    assert [getattr(course, "nothing", 3), hasattr(course, "nothing"), course.batch_size] == [
+        3, False, 64,
+    ]  # fmt: skip
+    assert course.learning_rate == course.dict["learning_rate"] == pytest.approx(1e-5)
+    assert course.metrics.accuracy is course.loss_fn
+    assert {"train_size", "vocab_size", "cuda", "epoch"} <= {*vars(course)} == {*course.dict}
+    assert course.model.params is course
+    with pytest.warns(params.ParamsWarning, match="without id_pad_word, model, loss_fn, metrics"):
+        course.save("used.json")
+    assert json.loads(Path("used.json").read_text())["dropout_rate"] == 0.25
+
+
+def test_params_and_argparse_get_on(course: Params) -> None:
+    """A Namespace's values are taken by `vars`; its parser may fill a Params, and take defaults."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--learning_rate", type=float)
+    parser.add_argument("--data_dir", default="data")
+    course.update(vars(argparse.Namespace(batch_size=64, cuda=True)))
+    assert argparse.Namespace(**course.dict).batch_size == 64
+    parser.parse_args(["--learning_rate", "0.5"], namespace=course)
+    assert (course.learning_rate, course.data_dir) == (0.5, "data")
+    parser.set_defaults(**course.dict)
+    assert parser.parse_args([]).num_epochs == 10
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["a"], argparse.Namespace(lr=1), {1}, 0.5])
+def test_what_is_neither_file_nor_mapping_is_said(wrong: Any, course: Params) -> None:
+    """By our error and with a way on, not by one of `os`."""
+    with pytest.raises(ParamsError, match="expected the path of a file, or a mapping; found a"):
+        Params(wrong)
+    if wrong is not None:
+        with pytest.raises(ParamsError, match=f"found a {type(wrong).__name__}"):
+            course.update(wrong)
+    if isinstance(wrong, argparse.Namespace):
+        with pytest.raises(ParamsError, match=r"of an object its values: vars\(\.\.\.\)"):
+            course.update(wrong)
+    assert course == COURSE
+
+
+def test_dataset_params_of_other_types_are_an_error(
+    course: Params, snapshot: SnapshotAssertion
+) -> None:
+    """All of them at once, each with what to write; nothing is changed."""
+    other = {
+        "learning_rate": "1e-3", "batch_size": 64.0, "num_epochs": True, "betas": 0.9,
+        "dropout_rate": None, "optimizer": "sgd", "num_workers": "four", "train_size": "any",
+    }  # fmt: skip
+    Path("dataset_params.json").write_text(json.dumps(other))
+    with pytest.raises(ParamsError) as caught:
+        course.update("dataset_params.json")
+    assert str(caught.value) == snapshot
+    assert course == COURSE
+    course.update({"betas": [0.5], "optimizer": {"lr": 1.5}, "dropout_rate": None})
+    assert (course.betas, course.optimizer.lr, course.dropout_rate) == ([0.5], 1.5, None)
+
+
+def test_a_vocabulary_costs_a_missing_name_nothing(course: Params) -> None:
+    """`hasattr` in a loop must not walk through a million words; the near name is still found."""
+    course.update({"words": {f"word{number}": number for number in range(50_000)}, "last": 1})
+    with pytest.raises(MissingParam, match="did you mean 'last'") as caught:
+        course.lasst  # noqa: B018 - to read it is the test
+    assert len(caught.value.args[0].known) < 5_000
+    assert course.words.word49999 == 49999

@@ -346,8 +346,10 @@ def test_reading_needs_no_library_for_json() -> None:
 
     Path("p.json").write_text("{}")
     script = (
-        "import sys; from modeldir.params import Params; Params('p.json')\n"
-        "print([name for name in ('ruamel', 'tomlkit', 'tomllib', 'numpy') if name in sys.modules])"
+        "import sys; there = {*sys.modules}\n"
+        "from modeldir.params import Params; Params('p.json')\n"
+        "heavy = {'ruamel', 'tomlkit', 'tomllib', 'numpy', 'pathlib', 'dataclasses', 'socket'}\n"
+        "print(sorted(heavy & {*sys.modules} - there))"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

@@ -6,21 +6,22 @@ import io
 import json
 import os
 import pty
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyte
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, THREE, Project
+from modeldir import attempts, processes
 from modeldir.progress import Live, Plain, Progress, Quiet, Shown, how_far, shown_on
+from modeldir.trials import Trials
 
 TRIAL = Shown("learning_rate_0.1", Path("experiments/search/learning_rate_0.1"), 0.0)
-_PIECES = re.compile(r"\x1b\[([0-?]*)[ -/]*([@-~])|\r|\n|[^\x1b\r\n]+")
 
 
 def tell(show: Progress) -> None:
@@ -123,6 +124,128 @@ def test_how_far_a_training_is(tmp_path: Path, files: dict[str, str], words: str
 # -- In a terminal ---------------------------------------------------------------------------------
 
 
+class Screen(io.StringIO):
+    """A terminal that is no process: what a live view draws on it."""
+
+    encoding = "utf-8"
+
+    def __init__(self, columns: int = 100, rows: int = 12) -> None:
+        super().__init__()
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.Stream(self.screen)
+
+    def write(self, text: str) -> int:
+        self._stream.feed(text)
+        return len(text)
+
+    def size(self) -> tuple[int, int]:
+        return self.screen.columns, self.screen.lines
+
+    @property
+    def shown(self) -> str:
+        return "\n".join(row.rstrip() for row in self.screen.display).strip("\n")
+
+
+def live(screen: Screen, now: list[float]) -> Live:
+    """A live view with a clock that stands still until it is moved on."""
+    return Live(screen, clock=lambda: now[0], size=screen.size)
+
+
+def trials_of(folder: Path, count: int) -> list[Shown]:
+    """Trials of a search that run, each with two steps logged."""
+    values = [0.1**number for number in range(1, count + 1)]
+    folder.mkdir(parents=True)
+    (folder / "params.json").write_text(json.dumps({"learning_rate": 0.5}))
+    plan = {"space": {"learning_rate": values}, "maximize": "accuracy"}
+    (folder / "search.json").write_text(json.dumps(plan))
+    trials = Trials(folder, ("learning_rate",))
+    me = processes.process()
+    assert me is not None
+    shown = []
+    for value in values:
+        record = trials.claim({"learning_rate": value}, {"learning_rate": value})
+        assert record is not None
+        attempts.begin(trials.path(record), 1, {"supervisor": me.to_json(), "process": None})
+        lines = [{"step": step, "accuracy": 0.5 + step / 4} for step in (0, 1)]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (trials.path(record) / "metrics.jsonl").write_text(text)
+        shown.append(Shown(record.name, trials.path(record), 0.0))
+    return shown
+
+
+def test_a_worker_that_knows_only_its_trials_shows_the_whole_table(tmp_path: Path) -> None:
+    """What varies, step, metric and curve come from the folder: the worker tells what runs."""
+    trials = trials_of(tmp_path / "search", 3)
+    screen, now = Screen(), [5.0]
+    show = live(screen, now)
+    show.tick(trials[:2])
+    lines = screen.shown.splitlines()
+    assert lines[0].split() == ["trial", "learning_rate", "step", "accuracy", "time"]
+    assert [line.split()[:5] for line in lines[1:3]] == [
+        ["1", "0.1", "1", "0.7500", "▁█"], ["2", "0.01", "1", "0.7500", "▁█"]
+    ]  # fmt: skip
+    assert lines[3] == "0 of 3, 3 running (1 elsewhere)"
+    show.close()
+    assert screen.shown == ""
+
+
+def test_an_ended_trial_leaves_the_table_and_stands_above_it(tmp_path: Path) -> None:
+    """At once, not at the next look."""
+    trials = trials_of(tmp_path / "search", 2)
+    screen, now = Screen(), [5.0]
+    show = live(screen, now)
+    show.tick(trials)
+    show.ended(trials[0], "completed", "accuracy 0.75  5.0s")
+    lines = screen.shown.splitlines()
+    assert lines[0] == "completed    learning_rate_0.1  accuracy 0.75  5.0s"
+    assert [line.split()[:1] for line in lines[2:4]] == [["trial"], ["2"]]
+    show.message("no new trials\n  Ctrl-C again ends them")
+    lines = screen.shown.splitlines()
+    assert lines[1:3] == ["no new trials", "  Ctrl-C again ends them"]
+
+
+def test_the_folder_is_looked_at_seldom_however_much_happens(tmp_path: Path) -> None:
+    """A search of trials that take a blink: two looks a second at most, the view stays as it is."""
+    trials = trials_of(tmp_path / "search", 2)
+    screen, now = Screen(), [5.0]
+    show = live(screen, now)
+    show.tick(trials)
+    (trials[0].folder / "metrics.jsonl").write_text('{"step": 2, "accuracy": 0.875}\n')
+    for _ in range(100):
+        show.tick(trials)
+    assert "0.8750" not in screen.shown
+    now[0] += 1
+    show.tick(trials)
+    assert "0.8750" in screen.shown
+
+
+def test_a_trial_that_the_folder_does_not_tell_of_is_shown_by_its_name(tmp_path: Path) -> None:
+    """Its folder was removed, or cannot be read: a worker's view is no reason to end a search."""
+    screen, now = Screen(), [65.0]
+    show = live(screen, now)
+    show.tick([Shown("gone", tmp_path / "nowhere" / "gone", 0.0)])
+    assert [line.split() for line in screen.shown.splitlines()[:2]] == [
+        ["experiment", "time"], ["gone", "1m", "05s"]
+    ]  # fmt: skip
+
+
+def test_names_cannot_play_with_the_terminal(tmp_path: Path) -> None:
+    """In a table, in a line above it and in a pipe: one line each, nothing obeyed."""
+    evil = Shown("a\x1b[2J\nfailed       b", tmp_path / "a", 0.0)
+    screen = Screen()
+    show = live(screen, [0.0])
+    show.message("kept")
+    show.tick([evil])
+    show.ended(evil, "completed", "x\x1b[1A")
+    said = "completed    a\\x1b[2J\\nfailed       b  x\\x1b[1A"
+    assert screen.shown.splitlines()[:2] == ["kept", said]
+    stream = io.StringIO()
+    plain = Plain(stream)
+    plain.started(evil)
+    plain.ended(evil, "completed", "x\x1b[1A")
+    assert stream.getvalue().splitlines() == ["started      a\\x1b[2J\\nfailed       b", said]
+
+
 class Terminal:
     """A search in a pseudo-terminal, and what a user sees there."""
 
@@ -137,46 +260,32 @@ class Terminal:
             stderr=slave,
         )
         os.close(slave)
+        self.screen = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self.screen)
         self.seen = ""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(row.rstrip() for row in self.screen.display).strip("\n")
 
     def read_until(self, happened: Callable[[str], bool]) -> str:
         deadline = time.monotonic() + LIMIT
-        while not happened(self.seen):
-            assert time.monotonic() < deadline, self.seen
+        while not happened(self.text):
+            assert time.monotonic() < deadline, self.text
             try:
                 piece = os.read(self.master, 65536)
             except OSError:  # the terminal's last user is gone
                 break
-            self.seen += piece.decode()
-        return self.seen
+            self._stream.feed(piece)
+            self.seen += piece.decode("utf-8", "replace")
+        return self.text
 
     def close(self) -> str:
         """What stands on the screen at the end."""
-        self.read_until(lambda seen: False)  # noqa: ARG005 - until the end
+        self.read_until(lambda text: False)  # noqa: ARG005 - until the end
         self.process.wait(LIMIT)
         os.close(self.master)
-        return screen(self.seen)
-
-
-def screen(seen: str) -> str:
-    """What a terminal shows after these bytes: lines written, moved up to, erased."""
-    lines = [""]
-    row = column = 0
-    for piece in _PIECES.finditer(seen):
-        text, (number, action) = piece[0], piece.groups()
-        if text == "\n":
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
-        elif text == "\r":
-            column = 0
-        elif action == "A":
-            row = max(0, row - int(number or 1))
-        elif action == "K":
-            lines[row] = ""
-        elif action is None:
-            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + len(text) :]
-            column += len(text)
-    return "\n".join(lines)
+        return self.text
 
 
 def test_in_a_terminal_a_line_for_each_running_trial_changes_in_place(project: Project) -> None:
@@ -196,14 +305,14 @@ def test_in_a_terminal_a_line_for_each_running_trial_changes_in_place(project: P
         project, "search", "experiments/search", *THREE, "-j", "3", "--no-pilot", "--",
         "python", "train.py",
     )  # fmt: skip
-    terminal.read_until(lambda seen: seen.count("step 3  accuracy 0.625") >= 3)
+    terminal.read_until(lambda text: text.count("0.6250") == 3 and "3 running" in text)
     project.release()
     text = terminal.close()
     assert terminal.process.returncode == 0
     assert text.count("completed    learning_rate_0.1  accuracy 0.75") == 1
     assert "3 completed\n" in text
+    assert "0.6250" not in text  # what had changed in place is gone
     assert text.rstrip().endswith("next: modeldir synthesize experiments/search")
-    assert "step 3" not in text  # what had changed in place is gone
     assert "\x1b[?25h" in terminal.seen  # the cursor is shown again
 
 

@@ -243,6 +243,29 @@ Params("params.json").seed
     assert line["never_read"] == ["model"]
 
 
+def test_a_params_that_ends_whenever_the_collector_comes_is_remembered(run: Path) -> None:
+    """It comes in the middle of anything: of an import too, at whose end nothing would be known."""
+    script = """
+import gc, sys
+from modeldir import Params
+def main():
+    params = Params("params.json")
+    params.lr = params.lr * 2
+    params.holder = [params]
+gc.disable()
+main()
+def collect(frame, *_):
+    if "import" in frame.f_code.co_filename or frame.f_code.co_name == "<module>":
+        gc.collect()
+    return collect
+sys.settrace(collect)
+Params("params.json").seed
+"""
+    started(run, script)
+    (line,) = told(run, "params")
+    assert line["changed"] == {"lr": {"file": 0.1, "now": 0.2}}
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_worker_of_multiprocessing_tells_no_account(run: Path, method: str) -> None:
     """Its parent speaks for the training; what it reads of a file that it opens is told, though."""
@@ -403,6 +426,91 @@ for number in range(40):
     assert remarked(
         run, script.replace("params{number}", "p{number}") + "Params('more.json').lr"
     ) == ["more.json: seed and model were never read"]
+
+
+ASKED = "params.json: learing_rate was never read; did you mean learning_rate?"
+UNREAD = "params.json: seed and model were never read"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("train.py", [ASKED, UNREAD]),
+        ("main.py", [ASKED, UNREAD]),
+        ("evaluate.py", [ASKED]),
+        ("eval_model.py", [ASKED]),
+        ("predict.py", [ASKED]),
+    ],
+)
+def test_who_evaluates_reads_what_it_needs(run: Path, name: str, said: list[str]) -> None:
+    """Seven names that evaluate.py has no use for are no news; a name it asked for in vain is."""
+    files.write_json(run / "params.json", {"learing_rate": 0.1, "bs": 1, "seed": 1, "model": {}})
+    script = """
+from modeldir import Params, reads
+params = Params("params.json")
+getattr(params, "learning_rate", 0.1), params.bs
+print(*reads.remarks(), sep="\\n", end="")
+"""
+    (run / name).write_text(script)
+    done = subprocess.run(
+        [sys.executable, name], cwd=run, check=True, timeout=60, stdout=subprocess.PIPE, text=True
+    )
+    assert done.stdout.splitlines() == said
+
+
+READ_ALL = {
+    "vars": "vars(params)",
+    "attrgetter": "import operator; operator.attrgetter('lr', 'seed', 'model.depth')(params)",
+    "json.dump": "import json; json.dumps(params.dict)",
+    "dataclass": "import dataclasses as d; d.make_dataclass('H', [*params.dict])(**params.dict)",
+    "Namespace": "import argparse; argparse.Namespace(**vars(params))",
+    "getattr of each": "[getattr(params, name) for name in params]; params.model.dict",
+    "format_map": "'{lr} {seed}'.format_map(params), '{p.model.depth}'.format(p=params)",
+    "match": "match params:\n case {'lr': _, 'seed': _, 'model': part}: part.depth",
+    "a copy": "import copy; p = copy.deepcopy(params); p.lr, p.seed, p.model.depth",
+    "another Params": "Params(params).lr",
+    "a thread": "import threading; threading.Thread(target=lambda: params.dict).start()",
+    "update of another": "Params({}).update(params)",
+    "items": "[(name, value.dict) if name == 'model' else value for name, value in params.items()]",
+}
+
+
+@pytest.mark.parametrize("way", READ_ALL)
+def test_however_it_is_read_it_was_read(run: Path, way: str) -> None:
+    """A remark that is wrong teaches people to overlook remarks."""
+    assert remarked(run, READ_ALL[way]) == []
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_what_a_worker_of_multiprocessing_read_was_read(run: Path, method: str) -> None:
+    """As a DataLoader's workers get their dataset, with the hyperparameters in it."""
+    (run / "train.py").write_text(f"""
+import multiprocessing
+from modeldir import Params, reads
+
+class Dataset:
+    def __init__(self, params):
+        self.params = params
+    def read(self):
+        assert (self.params.seed, self.params.model.depth) == (1, 2)
+
+if __name__ == "__main__":
+    params = Params("params.json")
+    params.lr
+    worker = multiprocessing.get_context({method!r}).Process(target=Dataset(params).read)
+    worker.start()
+    worker.join()
+    print(worker.exitcode, reads.remarks())
+""")
+    done = subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=run,
+        check=True,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("0 []\n", "")
 
 
 def test_each_remark_is_made_once(run: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import resource
 import select
 import shlex
 import shutil
@@ -20,7 +22,7 @@ from typing import Any
 import pytest
 
 from laboratory import LIMIT, kill, read, supervisor_of, wait_until
-from modeldir import attempts, experiment, processes
+from modeldir import attempts, experiment, processes, supervisor
 from modeldir.errors import CommandError
 from modeldir.spawner import Spawner
 from modeldir.supervisor import Start, console_file
@@ -325,6 +327,226 @@ def test_time_that_is_up_ends_it(spawner: Spawner, folder: Path) -> None:
     assert (record["status"], record["failure"]) == ("failed", "time-limit")
     assert record["reason"] == record["last_line"] == "ran longer than 0.2 s"
     assert 0.2 <= record["duration"] < 5
+
+
+def test_time_that_is_up_kills_what_ignores_term(spawner: Spawner, folder: Path) -> None:
+    """The class is still the limit's, not that of the signal that was needed."""
+    code = "trap '' TERM INT; while :; do sleep 0.05; done"
+    record = run(spawner, shell(folder, code, time_limit=0.2, grace=0.2))
+    assert (record["status"], record["failure"]) == ("failed", "time-limit")
+    assert record["signal"] == "SIGKILL"
+    assert record["duration"] >= 0.4
+
+
+def test_time_that_is_up_leaves_no_grandchild(spawner: Spawner, folder: Path) -> None:
+    """Those that ignore TERM, and those in sessions of their own, go with it."""
+    code = (
+        "(trap '' TERM; setsid sh -c 'sleep 60 & sleep 60' & while :; do sleep 0.05; done) & wait"
+    )
+    record = run(spawner, shell(folder, code, time_limit=0.3))
+    assert (record["status"], record["failure"]) == ("failed", "time-limit")
+    assert processes_of(folder) == []
+
+
+def test_a_trial_that_uses_its_grace_well_still_ran_out_of_time(
+    spawner: Spawner, folder: Path
+) -> None:
+    """It saves its weights on TERM and exits with 0."""
+    code = "trap 'echo saved; exit 0' TERM; while :; do sleep 0.02; done"
+    record = run(spawner, shell(folder, code, time_limit=0.2, grace=30.0))
+    assert (record["failure"], record["exit_code"]) == ("time-limit", 0)
+    assert printed(folder).endswith("saved\n")
+
+
+def test_a_limit_that_is_not_reached_changes_nothing(spawner: Spawner, folder: Path) -> None:
+    record = run(spawner, shell(folder, "true", time_limit=60.0))
+    assert (record["status"], record.get("intent")) == ("completed", None)
+
+
+def test_a_stopped_trial_uses_up_its_time(spawner: Spawner, folder: Path) -> None:
+    """It holds its GPU all the while; and stopped as it is, it can be ended."""
+    record = run(spawner, shell(folder, "kill -STOP $$; sleep 60", time_limit=0.2))
+    assert (record["status"], record["failure"]) == ("failed", "time-limit")
+
+
+@pytest.mark.parametrize("late", [0.0, 3600.0])
+def test_time_asleep_does_not_count(late: float) -> None:
+    """A supervisor that is woken an hour late was stopped, like its trial, or in a frozen box."""
+    times = iter([100.0, 101.0 + late, 102.0 + late])
+    awake = supervisor._Awake(lambda: next(times))
+    awake.advance(1.0)
+    assert 1.0 <= awake.now <= 1.0 + supervisor._LATE
+    before = awake.now
+    awake.advance(5.0)
+    assert awake.now == before + 1.0
+
+
+# -- Leases ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lease(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A locked file, as a worker has it that has just taken a GPU."""
+    path = tmp_path / "lease"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    yield path, descriptor
+    with contextlib.suppress(OSError):  # handed over
+        os.close(descriptor)
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody has a file locked."""
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_a_lease_is_held_while_the_attempt_lives(
+    spawner: Spawner, folder: Path, lease: tuple[Path, int]
+) -> None:
+    """The worker needs its own no longer, and hears of the end when the lease is free."""
+    path, descriptor = lease
+    pid = spawner.start(shell(folder, "echo ready; read x < fifo"), (descriptor,))
+    os.close(descriptor)
+    assert not is_free(path)
+    os.mkfifo(folder.parent / "fifo")
+    wait_for(folder, "ready")
+    assert not is_free(path)
+    os.kill(pid, signal.SIGTERM)
+    reports(spawner, pid, "ended")
+    assert is_free(path)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_supervisor_that_was_free_holds_the_lease_of_the_next(
+    alone: Spawner, folder: Path, lease: tuple[Path, int], *, first: bool
+) -> None:
+    """By a socket instead of a fork; also when the attempt before had one of its own."""
+    path, descriptor = lease
+    with (folder.parent / "other").open("w") as other:
+        pid = alone.start(shell(folder, "true"), (other.fileno(),) if first else ())
+    reports(alone, pid, "free")
+    assert alone.start(shell(folder, "exec sleep 60", number=2), (descriptor,)) == pid
+    os.close(descriptor)
+    assert not is_free(path)
+    reports(alone, pid, "started")
+    os.kill(pid, signal.SIGTERM)
+    reports(alone, pid, "free")
+    assert is_free(path)
+
+
+def test_a_lease_outlives_the_worker(folder: Path, lease: tuple[Path, int]) -> None:
+    """Killed, it leaves its trial running, and the trial its GPU."""
+    path, descriptor = lease
+    code = f"""
+        import sys
+        from modeldir.spawner import Spawner
+        from modeldir.supervisor import Start
+        spawner = Spawner()
+        print(spawner.start(Start.from_json(sys.stdin.readline().encode()), ({descriptor},)))
+        sys.stdout.flush()
+        sys.stdin.read()
+    """
+    worker = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=(descriptor,),
+    )
+    os.close(descriptor)
+    assert worker.stdin
+    worker.stdin.write(shell(folder, "echo ready; exec sleep 60").to_json() + b"\n")
+    worker.stdin.flush()
+    wait_for(folder, "ready")
+    worker.kill()
+    worker.communicate()
+    assert not is_free(path)
+    os.kill(supervisor_of(folder), signal.SIGTERM)
+    wait_until(lambda: is_free(path), "the lease")
+
+
+def test_a_killed_supervisors_lease_is_the_commands_until_that_is_gone(
+    folder: Path, lease: tuple[Path, int]
+) -> None:
+    """The kernel closes its files before it tells its command to die: the GPU is in use still."""
+    path, descriptor = lease
+    with Spawner() as spawner:
+        code = "setsid sleep 60 & echo $! > left; echo ready; wait"
+        pid = spawner.start(shell(folder, code), (descriptor,))
+        os.close(descriptor)
+        wait_for(folder, "ready")
+        kill(pid)
+        reports(spawner, pid, "gone")
+        left = int((folder.parent / "left").read_text())
+        assert not is_free(path)
+        kill(left)
+        wait_until(lambda: is_free(path), "the lease")
+
+
+def test_an_attempt_that_another_has_lets_go_of_its_lease(
+    spawner: Spawner, folder: Path, lease: tuple[Path, int]
+) -> None:
+    path, descriptor = lease
+    run(spawner, shell(folder, "true"))
+    pid = spawner.start(shell(folder, "true"), (descriptor,))
+    os.close(descriptor)
+    reports(spawner, pid, "taken")
+    assert is_free(path)
+
+
+def test_no_other_process_keeps_a_lease(
+    spawner: Spawner, tmp_path: Path, lease: tuple[Path, int]
+) -> None:
+    """Neither the spawner nor another attempt that runs when this one has ended."""
+    path, descriptor = lease
+    for name in ("first", "second", "third"):
+        (tmp_path / name).mkdir()
+    first = spawner.start(shell(tmp_path / "first", "exec sleep 60"))
+    second = spawner.start(shell(tmp_path / "second", "read x < fifo"), (descriptor,))
+    os.mkfifo(tmp_path / "fifo")
+    third = spawner.start(shell(tmp_path / "third", "exec sleep 60"))
+    os.close(descriptor)
+    kill(second)
+    reports(spawner, second, "gone")
+    wait_until(lambda: is_free(path), "the lease")
+    for pid in (first, third):
+        os.kill(pid, signal.SIGTERM)
+        reports(spawner, pid)
+
+
+def test_many_leases_arrive(spawner: Spawner, folder: Path, tmp_path: Path) -> None:
+    """Eight GPUs, and a port: the command has the very files."""
+    files = [(tmp_path / f"lease-{number}").open("w") for number in range(9)]
+    code = """
+        import os
+        for number in range(3, 100):
+            try:
+                print(os.path.basename(os.readlink(f"/proc/self/fd/{number}")))
+            except OSError:
+                pass
+    """
+    pid = spawner.start(python(folder, code), tuple(file.fileno() for file in files))
+    for file in files:
+        file.close()
+    reports(spawner, pid)
+    assert sorted(printed(folder).split()) == [f"lease-{number}" for number in range(9)]
+
+
+def test_a_lease_that_is_lost_on_the_way_starts_nothing(folder: Path) -> None:
+    """A spawner that may open no more files must not start a command that holds nothing."""
+    with Spawner() as spawner:
+        resource.prlimit(spawner._pid, resource.RLIMIT_NOFILE, (7, 7))
+        files = [(folder.parent / str(number)).open("w") for number in range(8)]
+        with pytest.raises(CommandError):
+            spawner.start(shell(folder, "touch ran"), tuple(file.fileno() for file in files))
+        for file in files:
+            file.close()
+    assert not (folder.parent / "ran").exists()
+    assert attempts.latest(folder) is None
 
 
 # -- Being stopped ---------------------------------------------------------------------------------

@@ -335,8 +335,10 @@ def test_of_two_who_have_the_same_turn_one_runs_it(
     assert turn is not None
     assert project.modeldir("search", "experiments/search").code == 0
     late = Worker(searches[1], 1, quietly())
+    seat = late.slots.take()
+    assert seat is not None
     with Spawner() as spawner:
-        late._start(spawner, turn)
+        late._start(spawner, turn, seat)
         select.select([spawner.reports], [], [], LIMIT)
         assert [report.what for report in spawner.read()][:1] == ["taken"]
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]

@@ -150,12 +150,15 @@ def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
 # -- In words --------------------------------------------------------------------------------------
 
 
-def lines(shown: str, told: dict[str, Any]) -> list[str]:
-    """A short line for each thing that the user of a file should hear."""
+def lines(shown: str, told: dict[str, Any], *, all_unread: bool = True) -> list[str]:
+    """A short line for each thing that the user of a file should hear.
+
+    Without `all_unread`, of the names that were not read only those that are probably misspelt.
+    """
     near = told.get("did_you_mean", {})
     said = [f"{_name(name)} was never read; did you mean {_name(near[name])}?" for name in near]
     others = [name for name in told.get("never_read", ()) if name not in near]
-    if others:
+    if others and all_unread:
         verb = "was" if len(others) == 1 else "were"
         said.append(f"{_listed(others)} {verb} never read")
     changed = list(told["changed"].items())

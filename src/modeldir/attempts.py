@@ -189,6 +189,24 @@ def _is_copy(attempt: Attempt, *, here: bool) -> bool:
     return here and recorded != seen
 
 
+def left_running(attempt: Attempt) -> list[int]:
+    """The processes of a dead attempt: those in its command's session, and those that bear its
+    token in their environment (a daemon has left the session). Its supervisor was killed.
+    """
+    known = processes.from_json(attempt.record.get("process"))
+    found = set(processes.session_left(known) if known else ())
+    token = attempt.record.get("token")
+    mark = f"{RUN_VARIABLE}={token}:".encode()
+    if not isinstance(token, str) or os.environ.get(RUN_VARIABLE, "").startswith(f"{token}:"):
+        return sorted(found)  # we are one of them ourselves
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc"):  # Linux; elsewhere a daemon is a named limit
+            data = files.read_bytes(f"/proc/{name}/environ") if name.isdigit() else None
+            if data and (data.startswith(mark) or b"\0" + mark in data):
+                found.add(int(name))
+    return sorted(found)
+
+
 def refuse_if_live(folder: Path, script: str = "") -> int:
     """The number for the next attempt in a folder.
 

@@ -16,11 +16,11 @@ import json
 import os
 import stat
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NO_LINKS = frozenset({
     errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL,
@@ -367,4 +367,6 @@ def same_file(left: str | os.PathLike[str], right: str | os.PathLike[str]) -> bo
 
 def absolute(path: str | os.PathLike[str]) -> Path:
     """The path from the root, links kept (so that it reads as the user wrote it)."""
+    from pathlib import Path  # noqa: PLC0415 - slow to import: a good part of what `Params` takes
+
     return Path(os.path.abspath(path))

@@ -161,7 +161,7 @@ def _most_digits() -> int:
 # -- Tokens ----------------------------------------------------------------------------------------
 
 STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_TOKEN = re.compile(rf'({STRING})(\s*:)?|[{{}}\[\],]|[^\s"{{}}\[\]:,]+|".*', re.DOTALL)
+_TOKEN = rf'(?s)({STRING})(\s*:)?|[{{}}\[\],]|[^\s"{{}}\[\]:,]+|".*'  # compiled if need be
 
 
 class _Token(NamedTuple):
@@ -187,7 +187,7 @@ class _Open:
 def _tokens(text: str) -> Iterator[_Token]:
     """The brackets, texts and bare words of a text whose syntax is right, in order."""
     opened: list[_Open] = []
-    for match in _TOKEN.finditer(text):
+    for match in re.finditer(_TOKEN, text):
         string, colon = match.groups()
         word, start, is_name = string or match[0], match.start(), colon is not None
         if is_name:
@@ -205,7 +205,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 def refuse_depth(text: str, shown: str) -> None:
     """Raise the error for a text with too many brackets inside each other, if it has them."""
     depth = 0
-    for token in _TOKEN.finditer(text):
+    for token in re.finditer(_TOKEN, text):
         depth += (token[0] in "{[") - (token[0] in "}]")
         if depth > MAX_DEPTH:
             raise broken_at(text, token.start(), shown, TOO_DEEP)
@@ -238,8 +238,8 @@ _WITH_COMMENTS = (
     (r"#", "a comment begins with //"),
     *_HINTS[2:],
 )
-_WORD = re.compile(r'//|/\*|"[^"\n]*"?|[\w.+-]+|.')
-_NEEDLESS_COMMA = re.compile(r",\s*[}\]]")
+_WORD = r'//|/\*|"[^"\n]*"?|[\w.+-]+|.'
+_NEEDLESS_COMMA = r",\s*[}\]]"
 
 
 def _explained(
@@ -254,11 +254,11 @@ def _explained(
         return broken_at(text, error.pos, shown, f"expected {expected}")
     before = len(text[: error.pos].rstrip())
     behind = error.pos if error.msg.startswith("Illegal") else before - 1  # Illegal: 3.13 and on
-    if comma := _NEEDLESS_COMMA.match(text, behind):
+    if comma := re.compile(_NEEDLESS_COMMA).match(text, behind):
         problem = "expected no comma after the last entry"
         return broken_at(text, comma.start(), shown, problem, "remove this comma")
     offset = error.pos + len(text[error.pos :]) - len(text[error.pos :].lstrip())
-    if (word := _WORD.match(text, offset)) is None:
+    if (word := re.compile(_WORD).match(text, offset)) is None:
         problem = f"expected {expected}, but the file ends here"
         return broken_at(text, before, shown, problem, "is it cut off?")
     hint = _hint(text, before, offset, error.msg, _WITH_COMMENTS if comments else _HINTS)

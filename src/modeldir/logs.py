@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 How = Literal["auto", "fd", "sys", "file", "off"]
 _HOWS = ("auto", "fd", "sys", "file", "off")
+_LONGEST_ARGV = 4096
 
 
 def set_logger(  # noqa: PLR0913 - each is something that a script may want to say
@@ -113,6 +114,7 @@ class Log:
         self._capture = capture
         torn = files.tail(path, 1) not in {b"", b"\n"}  # by a writer that was killed
         self._descriptor = open_log(os.fspath(path))
+        self._was: os.stat_result | None = os.fstat(self._descriptor)
         alone = files.hold(self._descriptor)
         self._settings = Settings(
             str(self.path), _facts(rank, alone=alone), progress_every, stamp=stamp, torn=torn
@@ -152,6 +154,8 @@ class Log:
             moved = way.move(self._descriptor, self._settings)
         if moved:
             self._way, earlier._way = way, None
+        if earlier._descriptor == self._descriptor:
+            earlier._was = None  # a daemon had closed everything; this number is ours now
         earlier.close()
 
     def is_at(self, path: str | os.PathLike[str]) -> bool:
@@ -174,8 +178,9 @@ class Log:
         if self._way is not None:
             self._way.close(how)
             self._way = None
-        with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+        with contextlib.suppress(OSError):  # the script may have closed it, and opened another
+            if self._was and os.path.samestat(os.fstat(self._descriptor), self._was):
+                os.close(self._descriptor)
         self._descriptor = -1
         if Log.current is self:
             Log.current = None
@@ -243,16 +248,21 @@ def _facts(rank: int, *, alone: bool) -> str:
     import json  # noqa: PLC0415 - as above
     import socket  # noqa: PLC0415 - as above
 
-    facts = f"pid={os.getpid()} host={socket.gethostname()} argv={json.dumps(sys.argv)}"
+    # `sys.argv` is the script's own: it may be missing, and hold anything.
+    argv = json.dumps(getattr(sys, "argv", []), default=str)
+    if len(argv) > _LONGEST_ARGV:
+        argv = f"{argv[:_LONGEST_ARGV]}..."
     beside = "" if alone else " beside another process"
+    facts = f"pid={os.getpid()} host={socket.gethostname()} argv={argv}"
     return f"{facts} cwd={_here()} rank={rank}{beside}"
 
 
 def _here() -> str:
     try:
-        return os.getcwd()
+        here = os.getcwd()
     except OSError:
         return "?"  # removed meanwhile
+    return here.replace("\n", "\\n").replace("\r", "\\r")  # the first line is one line
 
 
 def _unheard(words: str) -> None:

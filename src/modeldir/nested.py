@@ -5,6 +5,7 @@ It knows dicts and names. It refuses to know files, views and who reads what.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
 Plain = dict[str, Any]
+LEAVES = frozenset({str, int, float, bool, type(None)})
+"""What has nothing within it: most values of a large part, which so cost no call each."""
 
 
 def is_part(value: object) -> bool:
@@ -27,13 +30,19 @@ def is_part(value: object) -> bool:
     return isinstance(next(iter(value), ""), str)
 
 
+def is_path(value: object) -> bool:
+    """Whether a value is a `pathlib` path: it is none where nobody has imported that."""
+    pathlib = sys.modules.get("pathlib")
+    return pathlib is not None and isinstance(value, pathlib.PurePath)
+
+
 def dotted(data: Plain, prefix: str = "", without: Container[str] = ()) -> Iterator[str]:
     """The dotted names of all values and parts, but for those of `without` and what is in them."""
     for name, value in data.items():
         key = f"{prefix}{name}"
         if key not in without:
             yield key
-            if is_part(value):
+            if type(value) not in LEAVES and is_part(value):
                 yield from dotted(value, f"{key}.", without)
 
 
@@ -115,4 +124,6 @@ def merge(data: Plain, new: Mapping[str, Any]) -> None:
 
 def copied(value: Any) -> Any:
     """Nested parts copied, everything else itself: it may be a tensor."""
-    return {name: copied(part) for name, part in value.items()} if is_part(value) else value
+    if not is_part(value):
+        return value
+    return {name: part if type(part) in LEAVES else copied(part) for name, part in value.items()}

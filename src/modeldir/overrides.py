@@ -11,16 +11,15 @@ from __future__ import annotations
 import json
 import re
 from enum import Enum
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
-from modeldir.nested import Plain, copied, is_part, way_to
+from modeldir.nested import Plain, copied, is_part, is_path, way_to
 from modeldir.paramsfiles import converted
 from modeldir.strictjson import parse_value
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     Problem = tuple[str, str | None]
 
@@ -99,7 +98,9 @@ def misfit(old: Any, new: Any, name: str) -> Problem | None:
     if kind is None or new is None or _is_a(new, kind):
         return None
     expected = "values by name" if kind == _PART else kind
-    shown = "a part with values of its own" if kind == _PART else told(old)
+    shown = told(old)
+    if kind == _PART:
+        shown = "a part with values of its own" if old else "an empty part"
     return f"{name} is {shown}: expected {expected}, found {told(new)}", _way_out(old, new, name)
 
 
@@ -107,7 +108,7 @@ def _in_the_form_of(old: Any, new: Any) -> Any:
     """A value as a schema has made the old one: its path, its enum's member, its tuple."""
     if new is None:
         return None
-    if isinstance(old, PurePath | Enum):
+    if is_path(old) or isinstance(old, Enum):
         return type(old)(new)
     return tuple(new) if isinstance(old, tuple) else copied(new)
 
@@ -128,7 +129,7 @@ def _kind(value: Any) -> str | None:
         return _NUMBER if value in {0, 1} else _WHOLE
     if isinstance(value, float):
         return _NUMBER
-    if isinstance(value, str | PurePath):
+    if isinstance(value, str) or is_path(value):
         return _TEXT
     if isinstance(value, list | tuple):
         return _LIST
@@ -176,7 +177,7 @@ def told(value: Any) -> str:
 def _as_text(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
-    return str(value) if isinstance(value, PurePath) else f"a {type(value).__name__}"
+    return str(value) if is_path(value) else f"a {type(value).__name__}"
 
 
 # -- Names -----------------------------------------------------------------------------------------
@@ -188,7 +189,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     A slip of the finger is one letter too many, too few, wrong, or two the wrong way round, within
     a word of some length; or another way to join the words. So `learning_rte`, `num_epoch` and
     `batchsize` are found; `beta2` beside `beta1`, `eval_size` beside `train_size`, `encoder_lr`
-    beside `decoder_lr` and `patch_size` beside `batch_size` are names of their own.
+    beside `decoder_lr` and `patch_size` beside `batch_size` are names of their own; so are `epoch`
+    beside `epochs` and `sampler` beside `samples`, which many a script sets in its loop.
 
     >>> nearest("learning_rte", ["batch_size", "learning_rate"])
     'learning_rate'
@@ -209,9 +211,34 @@ def _is_nearly(name: str, other: str) -> bool:
         return len(name) > _SHORTEST
     words, others = re.split(r"[_.\-]", name), re.split(r"[_.\-]", other)
     if len(words) != len(others):
-        return _slipped(_joined(name), _joined(other)) and _has_word(name, other)
+        one, two = _joined(name), _joined(other)
+        return len(one) != len(two) and _slipped(one, two) and _has_word(name, other)
     differing = [pair for pair in zip(words, others, strict=True) if pair[0] != pair[1]]
-    return len(differing) == 1 and _slipped(*differing[0])
+    if len(differing) != 1 or not _slipped(*differing[0]):
+        return False
+    return _is_counted(words) or not _is_inflected(*differing[0])
+
+
+_COUNTING = frozenset({"num", "n", "nb", "number", "no", "max", "min", "total", "save", "every"})
+"""Behind these words stands what is counted: `num_epoch` is `num_epochs`, and nothing else."""
+
+
+def _is_counted(words: Sequence[str]) -> bool:
+    return len(words) > 1 and words[0].lower() in _COUNTING
+
+
+def _is_inflected(word: str, other: str) -> bool:
+    """Whether two words differ by their grammar: epoch and epochs, schedule, scheduler, scheduled.
+
+    A script has both, each for something else: the number of epochs, and the one it is in.
+    """
+    short, long = sorted((word, other), key=len)
+    if len(short) < len(long):
+        return short == long[:-1] and long[-1] in _ENDINGS
+    return short[:-1] == long[:-1] and short[-1] in _ENDINGS and long[-1] in _ENDINGS
+
+
+_ENDINGS = frozenset("srdSRD")
 
 
 def _joined(name: str) -> str:

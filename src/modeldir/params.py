@@ -24,13 +24,14 @@ import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 from modeldir import files, nested
 from modeldir.errors import MissingParam, ParamsError, did_you_mean, listed
 from modeldir.jsonmistakes import MAX_DEPTH
-from modeldir.nested import Plain, copied, dotted, is_part, place, way_to
+from modeldir.nested import LEAVES, Plain, copied, dotted, is_part, place, way_to
 from modeldir.overrides import Fit, ParamsWarning, nearest, warnings_of
 from modeldir.paramsfiles import Loaded, held, load_file, read, write
 from modeldir.readonly import ReadOnlyDict, ReadOnlyList, plain, readonly
@@ -66,6 +67,9 @@ __all__ = [
 ]
 
 
+_MOST_KNOWN = 1000
+"""Among how many names the one that was meant is looked for: a file may hold a vocabulary."""
+
 _Memo = dict[int, Any]  # inside the class `dict` is a property
 _Forms = dict[str, str]
 
@@ -86,10 +90,10 @@ def _cache(params: Params) -> Plain:
 class _Tree:
     """What all views of one `Params` share."""
 
-    def __init__(self, reads: Reads, shown: str = "", path: Path | None = None) -> None:
+    def __init__(self, reads: Reads, shown: str = "", path: str | None = None) -> None:
         self.reads = reads
         self.shown = shown  # the file, as the user named it
-        self.path = path  # the same, absolute
+        self.path = path  # the same, from the root
         self.text = ""  # what the file said, and
         self.forms: dict[str, str] = {}  # how it wrote its numbers
         self.added: set[str] = set()  # dotted names that the running script added
@@ -266,8 +270,8 @@ class Params(_WithCache, Mapping[str, Any]):
         if isinstance(other, Mapping):
             origin, loaded = "", Loaded(_taken(other))
         else:
-            origin = "" if other is None else os.fsdecode(other)
-            loaded = Loaded({}) if other is None else read(other)
+            origin = "" if other is None else _path(other)
+            loaded = read(origin) if other is not None else Loaded({})
         view = self.__modeldir__
         fit = Fit(view.data, view.prefix, view.tree.added)
         fit.take(loaded.values)
@@ -336,9 +340,9 @@ def _open(params: Params, source: _Source, schema: type | None) -> None:
     if isinstance(source, Mapping):
         loaded, tree = Loaded(_taken(source)), _Tree(Reads())
     else:
-        loaded = read(source)
-        path = files.absolute(os.fsdecode(source))
-        tree = _Tree(reads_of(path), os.fsdecode(source), path)
+        named = _path(source)
+        loaded, path = read(named), os.path.abspath(named)
+        tree = _Tree(reads_of(path), named, path)
         tree.text, tree.forms = loaded.text, {**loaded.forms}
     data = loaded.values
     if schema is not None:
@@ -349,6 +353,15 @@ def _open(params: Params, source: _Source, schema: type | None) -> None:
         tree.opened = Opened(tree.reads, tree.shown, data, loaded.values, tree.added, tree.assigned)
     _set_view(params, _View(data, "", tree, tree.reads.names, {}))
     tree.whole = ref(params)
+
+
+def _path(source: Any) -> str:
+    """What is to be a file's path, if it can be one."""
+    if isinstance(source, str | bytes | os.PathLike):
+        return os.fsdecode(source)
+    problem = f"expected the path of a file, or a mapping; found a {type(source).__name__}"
+    has_values = isinstance(getattr(source, "__dict__", None), dict)
+    raise ParamsError(problem + ("\n  of an object its values: vars(...)" if has_values else ""))
 
 
 def _set_view(params: Params, view: _View) -> None:
@@ -445,7 +458,9 @@ def _note_all(params: Params) -> None:
 def _missing(params: Params, name: object) -> MissingParam:
     data, prefix, tree, _, _ = params.__modeldir__
     where = f" in {tree.shown}" if tree.shown else ""
-    known = (*tree.added, *dotted(data, prefix, tree.added))
+    near = (f"{prefix}{each}" for each in islice(data, _MOST_KNOWN))  # and then all that is below
+    below = islice(dotted(data, prefix, tree.added), _MOST_KNOWN)
+    known = tuple(dict.fromkeys(chain(tree.added, near, below)))
     message = _Missing(f"no hyperparameter '{prefix}{name}'{where}", f"{prefix}{name}", known)
     # An `obj` keeps Python from setting one and adding a suggestion of its own to the traceback.
     return MissingParam(message, obj=None)
@@ -505,7 +520,11 @@ def _own(value: Any, depth: int = 0) -> Any:
         value = plain(value)
     if not is_part(value):
         return value
-    return {name: _own(inner, depth + 1) for name, inner in value.items()}
+    deeper = depth + 1
+    return {
+        name: inner if type(inner) in LEAVES else _own(inner, deeper)
+        for name, inner in value.items()
+    }
 
 
 # -- Locks -----------------------------------------------------------------------------------------
@@ -598,7 +617,8 @@ def names_read(params: Params) -> frozenset[str]:
 
 def source(params: Params) -> Path | None:
     """The absolute path of the file that the values came from, None for a mapping's."""
-    return params.__modeldir__.tree.path
+    path = params.__modeldir__.tree.path
+    return None if path is None else files.absolute(path)
 
 
 def report_reads(params: Params) -> None:

@@ -16,13 +16,12 @@ import re
 import sys
 import warnings
 from enum import Enum
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir import files, strictjson
 from modeldir.errors import ParamsError, did_you_mean, listed
 from modeldir.jsonmistakes import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object
-from modeldir.nested import Plain, is_part
+from modeldir.nested import Plain, is_part, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -264,11 +263,14 @@ def _hold_part(
 
 
 def _hold(value: Any, key: str, depth: int = 0) -> Any:
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if value is None or kind is bool:
         return value
+    if kind is str:  # the common ones first: a file may hold a vocabulary
+        return value if value.isascii() else _hold_text(value, key)
     if isinstance(value, Enum):  # before text and numbers: it may be one of them too
         return _hold(value.value, key, depth)
-    if isinstance(value, str | PurePath):
+    if isinstance(value, str) or is_path(value):
         return _hold_text(str(value), key)
     if isinstance(value, int | float):
         return _hold_number(value, key)

@@ -1,6 +1,8 @@
 """How a running search is told: plain lines for a pipe, a live view for a terminal.
 
-It knows a stream and what a line says. It refuses to know how trials are run: a worker calls it.
+It knows a stream and what a line says. It refuses to know how trials are run: a worker calls it,
+and so does who only watches. The live view reads the search's folder itself (overview.py), lays it
+out (frames.py) and draws it (canvas.py): that it shows more asks nothing of the worker.
 """
 
 from __future__ import annotations
@@ -8,15 +10,24 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from modeldir import experiment, failures, files
-from modeldir.table import duration_text
+from modeldir.errors import ModeldirError
+from modeldir.table import visible
 
-_COLOURS = {"completed": "green", "pruned": "yellow", "failed": "red", "interrupted": "yellow"}
+if TYPE_CHECKING:
+    from modeldir.canvas import Canvas, Size
+    from modeldir.overview import Overview
+    from modeldir.standing import Alone, Row, Standing
+
+_GREEN, _YELLOW, _RED = "32", "33", "31"
+_COLOURS = {"completed": _GREEN, "pruned": _YELLOW, "failed": _RED, "interrupted": _YELLOW}
+_LOOK = 0.5
+"""Seconds between two looks at the folder, however often something happens."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +60,17 @@ class Progress(Protocol):
         """Nothing more will be told."""
 
 
-def shown_on(stream: IO[str] | None) -> Progress:
+class View(Progress, Protocol):
+    """What also shows how searches and experiments stand that others run."""
+
+    def stepped(self, trial: Shown, words: str) -> None:
+        """A lone experiment has come to another step; `words` are its number and metrics."""
+
+    def view(self, stands: Sequence[Standing | Alone]) -> None:
+        """This is how they stand now."""
+
+
+def shown_on(stream: IO[str] | None) -> View:
     """The right way to tell on a stream: live in a terminal, else plain lines."""
     if stream is None:
         return Quiet()
@@ -71,6 +92,8 @@ class Quiet:
     def started(self, trial: Shown) -> None: ...
     def ended(self, trial: Shown, status: str, words: str) -> None: ...
     def tick(self, running: Sequence[Shown]) -> None: ...
+    def stepped(self, trial: Shown, words: str) -> None: ...
+    def view(self, stands: Sequence[Standing | Alone]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -83,15 +106,20 @@ class Plain:
         self._stream: IO[str] | None = stream
 
     def message(self, text: str) -> None:
-        self._write(text)
+        self._write("\n".join(map(visible, text.split("\n"))))
 
     def started(self, trial: Shown) -> None:
-        self._write(f"started      {trial.name}")
+        self._write(visible(f"started      {trial.name}"))
 
     def ended(self, trial: Shown, status: str, words: str) -> None:
-        self._write(f"{status:<12} {trial.name}  {words}")
+        self._write(visible(ended_line(trial.name, status, words)))
 
     def tick(self, running: Sequence[Shown]) -> None: ...
+
+    def stepped(self, trial: Shown, words: str) -> None:
+        self._write(visible(ended_line(trial.name, "step", words)))
+
+    def view(self, stands: Sequence[Standing | Alone]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -114,54 +142,103 @@ def _writable(text: str, stream: IO[str]) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
+def ended_line(name: str, status: str, words: str) -> str:
+    """The line that tells of a trial's end: its status, its name, how it went.
+
+    >>> ended_line("learning_rate_0.1", "completed", "accuracy 0.97  1m 02s")
+    'completed    learning_rate_0.1  accuracy 0.97  1m 02s'
+    """
+    return f"{status:<12} {name}  {words}".rstrip()
+
+
 class Live:
-    """A line for each running trial that changes in place; ended ones scroll up above them."""
+    """A table of the running trials that changes in place; ended ones scroll up above it."""
 
-    interval: float | None = 0.25
+    interval: float | None = 1.0
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(
+        self,
+        stream: IO[str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        size: Size | None = None,
+    ) -> None:
+        from modeldir.canvas import Canvas  # noqa: PLC0415 - only in a terminal
+
         self._stream = stream
-        self._live: Any = None
-
-    def _view(self) -> Any:
-        if self._live is None:
-            from rich.console import Console  # noqa: PLC0415 - only in a terminal
-            from rich.live import Live as RichLive  # noqa: PLC0415
-
-            console = Console(file=self._stream, highlight=False)
-            self._live = RichLive(console=console, auto_refresh=False, transient=True)
-            self._live.start()
-        return self._live
+        self._canvas: Canvas = Canvas(stream, size=size)
+        self._clock = clock
+        self._overview: Overview | None = None
+        self._looked: float | None = None
+        self._standing: Standing | None = None
+        self._elsewhere = 0
 
     def message(self, text: str) -> None:
-        from rich.text import Text  # noqa: PLC0415
+        self._canvas.above(self._written(text))
 
-        self._view().console.print(Text(text), soft_wrap=True)
-
-    def started(self, trial: Shown) -> None:  # noqa: ARG002 - the next tick shows it
-        self._view()
+    def started(self, trial: Shown) -> None: ...  # the next tick shows it
 
     def ended(self, trial: Shown, status: str, words: str) -> None:
-        from rich.text import Text  # noqa: PLC0415
-
-        line = Text(f"{status:<12}", style=_COLOURS.get(status, ""))
-        self._view().console.print(line.append(f" {trial.name}  {words}", style=""), soft_wrap=True)
+        line = self._written(ended_line(trial.name, status, words).replace("\n", "\\n"))
+        self._canvas.above(line, colour=_COLOURS.get(status, ""), coloured=len(status))
+        if self._standing is not None:
+            rows = [row for row in self._standing.running if row.name != trial.name]
+            self._standing = replace(self._standing, running=tuple(rows))
+            self._draw()
 
     def tick(self, running: Sequence[Shown]) -> None:
-        from rich.table import Table  # noqa: PLC0415
+        now = self._clock()
+        if not running or (self._looked is not None and now - self._looked < _LOOK):
+            return
+        self._looked = now
+        standing = self._look(running[0].folder.parent)
+        rows = {row.name: row for row in standing.running}
+        self._standing = replace(standing, running=tuple(self._row(rows, t, now) for t in running))
+        self._elsewhere = max(0, standing.states.get("running", 0) - len(running))
+        self._draw()
 
-        grid = Table.grid(padding=(0, 2))
-        for _ in range(3):
-            grid.add_column(no_wrap=True, overflow="ellipsis")
-        for trial in running:
-            age = duration_text(time.monotonic() - trial.began)
-            grid.add_row(f"  {trial.name}", how_far(trial.folder), age)
-        self._view().update(grid, refresh=True)
+    def stepped(self, trial: Shown, words: str) -> None: ...  # the next view shows it
+
+    def view(self, stands: Sequence[Standing | Alone]) -> None:
+        from modeldir.frames import lines_of  # noqa: PLC0415 - only in a terminal
+
+        self._canvas.draw(lines_of(stands, self._canvas.shape()))
 
     def close(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._canvas.close()
+
+    def _look(self, folder: Path) -> Standing:
+        """How the search stands. That its folder cannot be read must not end a worker."""
+        from modeldir.overview import Overview  # noqa: PLC0415 - only in a terminal
+        from modeldir.standing import Standing  # noqa: PLC0415
+
+        if self._overview is None or self._overview.folder != folder:
+            self._overview = Overview(folder)
+        try:
+            return self._overview.look()
+        except (OSError, ModeldirError):
+            return self._standing or Standing(folder)
+
+    def _row(self, rows: dict[str, Row], trial: Shown, now: float) -> Row:
+        from modeldir.standing import Row  # noqa: PLC0415
+
+        age = max(0.0, now - trial.began)
+        known = rows.get(trial.name)
+        if known is None:
+            return Row(trial.name, age=age)
+        return known if known.age is not None else replace(known, age=age)
+
+    def _draw(self) -> None:
+        from modeldir.frames import search_lines  # noqa: PLC0415
+
+        if self._standing is not None:
+            shape = self._canvas.shape()
+            lines = search_lines(self._standing, shape, elsewhere=self._elsewhere)
+            self._canvas.draw(lines)
+
+    def _written(self, text: str) -> str:
+        """Our text, with what a name in it would have the terminal do spelled out."""
+        return _writable("\n".join(map(visible, text.split("\n"))), self._stream)
 
 
 def how_far(folder: Path) -> str:

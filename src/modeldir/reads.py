@@ -18,8 +18,9 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modeldir import files
-from modeldir.nested import dotted
+# Not where it is needed: the garbage collector may end a `Params` in the middle of that import.
+from modeldir import accounts, files
+from modeldir.nested import LEAVES, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modeldir.nested import Plain
+
+NOT_TRAINING = (
+    "eval", "test", "predict", "infer", "plot", "visual", "export", "synth", "search",
+)  # fmt: skip
+"""How the name of a script begins that reads the few names it needs, and is not to be told so."""
 
 _MANY = 32
 """Who opens more params files than this looks at experiments: no word on what it did not read."""
@@ -191,8 +197,6 @@ class Opened:
         return not same
 
     def seen(self) -> _Seen:
-        from modeldir import accounts  # noqa: PLC0415 - needed once, at the end
-
         record = accounts.record(self.start, self.data, frozenset(self.reads.file))
         own = frozenset((*self.added, *self.assigned))
         return _Seen(own, record, bool(record["changed"] or self.added))
@@ -205,7 +209,10 @@ class Opened:
 
 def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _copied(inner) for name, inner in value.items()}
+        return {
+            name: inner if type(inner) in LEAVES else _copied(inner)
+            for name, inner in value.items()
+        }
     return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
@@ -213,9 +220,9 @@ _WATCHED: dict[str, Reads] = {}
 """By file. What a process has read is a fact of the process: it may open the file several times."""
 
 
-def reads_of(path: Path) -> Reads:
+def reads_of(path: str) -> Reads:
     """Where to note what is read of a file: one place for all who open it."""
-    reads, folder = _WATCHED.get(str(path)), _run_folder(path)
+    reads, folder = _WATCHED.get(path), _run_folder(path)
     if reads is not None:
         if folder is not None and reads.folder is None:  # a loop opens a trial before it runs it
             reads.serve(folder)
@@ -225,18 +232,18 @@ def reads_of(path: Path) -> Reads:
     return _watch(path, folder)
 
 
-def _watch(path: Path, folder: str | None) -> Reads:
+def _watch(path: str, folder: str | None) -> Reads:
     if not _WATCHED and hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_share)
-    reads = _WATCHED[str(path)] = Reads(watched=True)
+    reads = _WATCHED[path] = Reads(watched=True)
     if folder is not None:
         reads.serve(folder)
     return reads
 
 
-def _run_folder(path: Path) -> str | None:
+def _run_folder(path: str) -> str | None:
     _, _, folder = os.environ.get("MODELDIR_RUN", "").partition(":")
-    return folder if folder and files.same_file(path.parent, folder) else None
+    return folder if folder and files.same_file(os.path.dirname(path), folder) else None
 
 
 def _share() -> None:
@@ -269,7 +276,7 @@ def begin(path: Path) -> None:
     What an earlier run of the same process made of it (a notebook's cell, run again) is forgotten.
     """
     if not (known := _WATCHED.get(str(path))) or known.is_over:
-        known = _watch(path, _run_folder(path))
+        known = _watch(str(path), _run_folder(str(path)))
     known.is_runs = True
 
 
@@ -286,8 +293,6 @@ def _account(reads: Reads, *, ended: bool = True) -> Plain | None:
     told: Plain = {}
     read = reads.everywhere()
     if read and ended:
-        from modeldir import accounts  # noqa: PLC0415 - needed once, at the end
-
         own = reads.own.union(*((*seen.own, *seen.removed()) for seen in several))
         told["never_read"] = accounts.never_read(reads.file, read, own)
         near = accounts.meant(told["never_read"], reads.file, read | own)
@@ -301,6 +306,8 @@ def remarks(folder: Path | None = None) -> list[str]:
     """What a user should hear at the end of a log, of the params file in `folder`, or of all that
     this process opened: names that were never read, names that were changed. One short line each,
     and each only once.
+
+    Of a script that is no training (`evaluate.py`) only the names that it asked for otherwise.
     """
     found = []
     for path, reads in list(_WATCHED.items()):
@@ -314,10 +321,16 @@ def remarks(folder: Path | None = None) -> list[str]:
 
 
 def _remarks(reads: Reads) -> list[str]:
-    from modeldir import accounts  # noqa: PLC0415 - needed once, at the end
-
     told = _account(reads)
-    return [] if told is None else accounts.lines(reads.shown, told)
+    if told is None:
+        return []
+    return accounts.lines(reads.shown, told, all_unread=reads.is_runs or _is_training())
+
+
+def _is_training() -> bool:
+    """By the name of the script; a notebook or an interactive session is one."""
+    script = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
+    return not script.startswith(NOT_TRAINING)
 
 
 def _is_ours(reads: Reads) -> bool:

@@ -327,7 +327,10 @@ class Search:
             self._reload_if_grown()
             self.trials.refresh()
             self._tell_sampler()
-            return self._again(busy) or self._new()
+            if turn := self._again(busy):
+                self.trials.mend_params(turn.record)
+                return turn
+            return self._new()
 
     def _reload_if_grown(self) -> None:
         """A plan may grow while workers run: theirs is read again when the file changed.

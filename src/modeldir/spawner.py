@@ -25,11 +25,12 @@ from modeldir import processes
 from modeldir.errors import CommandError
 from modeldir.supervisor import (
     REQUESTS,
+    Order,
     Start,
     close_others,
-    receive_start,
+    receive_order,
     rehearse,
-    send_start,
+    send_order,
     supervise,
 )
 
@@ -69,8 +70,11 @@ class Spawner:
         self._free: set[int] = set()
         self.is_over = False
 
-    def start(self, start: Start) -> int:
+    def start(self, start: Start, leases: tuple[int, ...] = ()) -> int:
         """Have a supervisor run an attempt, one that is free or a new one; returns its pid.
+
+        `leases` are descriptors of locked files, which it holds while the attempt lives. When this
+        returns it has its own; the caller closes his.
 
         Raises:
             CommandError: when somebody killed the spawner.
@@ -78,7 +82,7 @@ class Spawner:
         wanted = self._free.pop() if self._free else 0
         try:
             self._socket.sendall(_PID.pack(wanted))
-            send_start(self._socket, start)
+            send_order(self._socket, Order(start, leases))
             answer = self._socket.recv(_PID.size, socket.MSG_WAITALL)
         except ConnectionError:
             answer = b""
@@ -209,14 +213,16 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
             _reap(reports, supervisors)
         if channel.fileno() in ready:
             wanted = channel.recv(_PID.size, socket.MSG_WAITALL)
-            start = receive_start(channel) if len(wanted) == _PID.size else None
-            if start is None:
+            order = receive_order(channel) if len(wanted) == _PID.size else None
+            if order is None:
                 _leave(supervisors)
                 return
             pid = _PID.unpack(wanted)[0]
-            if not _passed_on(supervisors.get(pid), start):
-                pid, supervisor = _new_supervisor(start, reports, lifeline)
+            if not _passed_on(supervisors.get(pid), order):
+                pid, supervisor = _new_supervisor(order, reports, lifeline)
                 supervisors[pid] = supervisor
+            for descriptor in order.leases:
+                os.close(descriptor)
             channel.sendall(_PID.pack(pid))
 
 
@@ -229,23 +235,23 @@ def _leave(supervisors: dict[int, socket.socket]) -> None:
             os.waitpid(-1, 0)
 
 
-def _passed_on(supervisor: socket.socket | None, start: Start) -> bool:
+def _passed_on(supervisor: socket.socket | None, order: Order) -> bool:
     """Whether a supervisor that was free takes the start; it may have gone."""
     if supervisor is None:
         return False
     try:
-        send_start(supervisor, start)
+        send_order(supervisor, order)
     except OSError:
         return False
     return True
 
 
-def _new_supervisor(start: Start, reports: int, lifeline: int) -> tuple[int, socket.socket]:
+def _new_supervisor(order: Order, reports: int, lifeline: int) -> tuple[int, socket.socket]:
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
-        supervise(start, reports, lifeline, theirs)
+        supervise(order, reports, lifeline, theirs)
     theirs.close()
     return pid, ours
 

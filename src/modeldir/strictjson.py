@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from modeldir.jsonmistakes import MAX_DEPTH, STRING, mistakes, not_an_object, refuse_depth
@@ -78,12 +79,12 @@ def _constant(_: str) -> NoReturn:
     raise _RefusedError
 
 
-_MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_MAYBE_HALF = r"\\u[dD][89a-fA-F]"  # compiled if need be, as the other patterns
 
 
 def _refuse_half_characters(text: str, values: Any) -> None:
     r"""A lone `\ud83d` is no text: it could not be saved, nor printed."""
-    if _MAYBE_HALF.search(text):
+    if "\\u" in text and re.search(_MAYBE_HALF, text):
         try:
             json.dumps(values, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -93,8 +94,8 @@ def _refuse_half_characters(text: str, values: Any) -> None:
 # -- Comments --------------------------------------------------------------------------------------
 
 _REST = r'".*|/\*.*'  # a text or a comment that nobody ended: to the end, or this would be slow
-_COMMENT = re.compile(rf"{STRING}|(//[^\n]*|/\*.*?\*/)|{_REST}", re.DOTALL)
-_LAST_COMMA = re.compile(rf"{STRING}|(,)(?=\s*[}}\]])|{_REST}", re.DOTALL)
+_COMMENT = rf"(?s){STRING}|(//[^\n]*|/\*.*?\*/)|{_REST}"
+_LAST_COMMA = rf"(?s){STRING}|(,)(?=\s*[}}\]])|{_REST}"
 
 
 def without_comments(text: str) -> str:
@@ -110,18 +111,18 @@ def without_comments(text: str) -> str:
         is_needless = match[1] and before >= 0 and match.string[before] not in "{[,:"
         return " " if is_needless else match[0]
 
-    return _LAST_COMMA.sub(no_comma, _COMMENT.sub(no_comment, text))
+    return re.sub(_LAST_COMMA, no_comma, re.sub(_COMMENT, no_comment, text))
 
 
 def has_comments(text: str) -> bool:
     """Whether a text has comments that would be lost if the values alone were written."""
-    return any(match[1] for match in _COMMENT.finditer(text))
+    return any(match[1] for match in re.finditer(_COMMENT, text))
 
 
 # -- A value on a command line ---------------------------------------------------------------------
 
 _WORDS = {"None": None, "True": True, "False": False}
-_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+_FLOAT = r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?"
 
 
 def parse_value(text: str) -> Any:
@@ -133,7 +134,7 @@ def parse_value(text: str) -> Any:
     bare = text.strip()
     if bare in _WORDS:
         return _WORDS[bare]
-    if _FLOAT.fullmatch(bare) and math.isfinite(float(bare)):
+    if re.fullmatch(_FLOAT, bare) and math.isfinite(float(bare)):
         return float(bare)
     try:
         return _parse(text, {})
@@ -149,9 +150,21 @@ def says(text: str, values: dict[str, Any], *, comments: bool) -> bool:
     if comments:
         text = without_comments(text)
     try:
-        return dumps(_parse(text, {}), {}) == dumps(values, {})
+        return _alike(_parse(text, {}), values)
     except (ValueError, _RefusedError):
         return False
+
+
+def _alike(left: Any, right: Any) -> bool:
+    """Whether two values would be written alike: 1 and 1.0 would not, nor 0.0 and -0.0."""
+    if type(left) is not type(right):
+        return False
+    if type(left) is dict:
+        pairs = zip(left.items(), right.items(), strict=False)
+        return len(left) == len(right) and all(a == b and _alike(x, y) for (a, x), (b, y) in pairs)
+    if type(left) is list:
+        return len(left) == len(right) and all(map(_alike, left, right))
+    return bool(left == right) and (type(left) is not float or repr(left) == repr(right))
 
 
 # -- Writing ---------------------------------------------------------------------------------------
@@ -161,14 +174,20 @@ def dumps(value: Any, forms: Mapping[str, str], line: str = "\n") -> str:
     """As `files.to_json`, without the last line end; a number whose form is given keeps it."""
     inner = line + "    "
     if isinstance(value, dict) and value:
-        entries = (f"{_quoted(name)}: {dumps(part, forms, inner)}" for name, part in value.items())
+        entries = (
+            f"{encode_basestring(name)}: {dumps(part, forms, inner)}"
+            for name, part in value.items()
+        )
         return "{" + inner + f",{inner}".join(entries) + line + "}"
     if isinstance(value, list) and value:
         parts = (dumps(part, forms, inner) for part in value)
         return "[" + inner + f",{inner}".join(parts) + line + "]"
-    if isinstance(value, float):
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    if kind is float and math.isfinite(value):
         return forms.get(repr(value), repr(value))
-    return _quoted(value)
+    return int.__repr__(value) if kind is int else _quoted(value)
 
 
 def _quoted(value: object) -> str:

@@ -12,7 +12,7 @@ The order of events in `supervise` is what makes it safe to kill anything at any
     3. set aside what earlier attempts left  only now may the folder be touched
     4. open the gate                         the command executes; it dies if we do
     5. wait; write the intent before any signal
-    6. end what descends from it, then write the end
+    6. end what descends from it, let go of its GPUs, then write the end
 
 It is forked from the spawner, single-threaded, without exec: see spawner.py.
 """
@@ -30,12 +30,12 @@ import socket
 import struct
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from modeldir import attempts, files, processes, provenance, verdict
+from modeldir import attempts, files, leases, processes, provenance, verdict
 from modeldir.capture.ways import CONSOLE_VARIABLE
 from modeldir.logfile import ended
 from modeldir.rendering import Rendering
@@ -55,7 +55,11 @@ REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
 _GRACE_OF_DESCENDANTS = 2.0
 _STDERR = 2
-_SIZE = struct.Struct("!I")
+_HEAD = struct.Struct("!II")  # how many bytes, how many descriptors
+_MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
+_LATE = 5.0
+"""Seconds by which a busy machine may wake us late; what is longer, we slept through."""
+_FRESHEN_EVERY = 3600.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,8 @@ class Start:
 
     `variables` are added to the environment; `metric` is (name, direction) where the attempt needs
     one to count as completed; `read` is a pattern that finds metrics in printed lines; `time_limit`
-    is in seconds; `bound` ends the attempt when the worker is gone; `grace` is the seconds between
-    TERM and KILL: a training may want to save its weights.
+    is in seconds awake; `bound` ends the attempt when the worker is gone; `grace` is the seconds
+    between TERM and KILL: a training may want to save its weights.
     """
 
     folder: str
@@ -93,6 +97,14 @@ class Start:
         return cls(**value)
 
 
+@dataclass(frozen=True)
+class Order:
+    """A start, and the descriptors of what was taken for it: they are ours now."""
+
+    start: Start
+    leases: tuple[int, ...] = ()
+
+
 def rehearse() -> None:
     """Do once what every supervisor does, before any is forked: imports, caches, loaded libraries.
 
@@ -104,7 +116,7 @@ def rehearse() -> None:
     files.to_json({"rehearsed": True})
 
 
-def supervise(start: Start, reports: int, lifeline: int, more: socket.socket) -> NoReturn:
+def supervise(order: Order, reports: int, lifeline: int, more: socket.socket) -> NoReturn:
     """Run one attempt to its end, in a process of its own, then others that are asked for.
 
     One at a time: forking a process costs more than all that it does. It leaves when nobody can ask
@@ -117,17 +129,17 @@ def supervise(start: Start, reports: int, lifeline: int, more: socket.socket) ->
     try:
         os.setsid()
         processes.adopt_orphans()
-        close_others((reports, lifeline, more.fileno()))
+        close_others((reports, lifeline, more.fileno(), *order.leases))
         wake = _listen()
         asked = b""
-        wanted: Start | None = start
+        wanted: Order | None = order
         while wanted is not None:
-            start = wanted
-            _Attempt(start, reports, lifeline, wake, asked).run()
-            wanted, asked = _next_start(more, wake)
+            order = wanted
+            _Attempt(order, reports, lifeline, wake, asked).run()
+            wanted, asked = _next_order(more, wake)
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
-        with contextlib.suppress(OSError), open(_console(start), "a") as file:
+        with contextlib.suppress(OSError), open(_console(order.start), "a") as file:
             file.write("modeldir: the supervisor failed:\n")
             traceback.print_exc(file=file)
     finally:
@@ -147,7 +159,7 @@ def _listen() -> int:
     return wake
 
 
-def _next_start(more: socket.socket, wake: int) -> tuple[Start | None, bytes]:
+def _next_order(more: socket.socket, wake: int) -> tuple[Order | None, bytes]:
     """Wait for the next start; None when there can be none, or when asked to leave.
 
     A request to stop that came with the start is for it, and is handed on.
@@ -159,23 +171,47 @@ def _next_start(more: socket.socket, wake: int) -> tuple[Start | None, bytes]:
             asked += _heard(wake)
             ready, _, _ = select.select([more.fileno()], [], [], 0)
         if more.fileno() in ready:
-            return receive_start(more), asked
+            return receive_order(more), asked
         if not set(REQUESTS).isdisjoint(asked):
             return None, b""
         asked = b""
 
 
-def receive_start(channel: socket.socket) -> Start | None:
-    """A start that was sent with `send_start`; None when the other side is gone."""
-    size = _receive(channel, _SIZE.size)
-    data = _receive(channel, _SIZE.unpack(size)[0]) if size else None
-    return Start.from_json(data) if data else None
+def receive_order(channel: socket.socket) -> Order | None:
+    """What was sent with `send_order`; None when the other side is gone.
+
+    Raises:
+        OSError: when descriptors were lost on the way (this process has no room for more): what
+            they hold would be free while the command runs.
+    """
+    flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+    try:
+        head, descriptors, _, _ = socket.recv_fds(channel, _HEAD.size, _MOST_DESCRIPTORS, flags)
+    except ConnectionError:
+        return None
+    rest = _receive(channel, _HEAD.size - len(head)) if head else None
+    if rest is None:
+        return None
+    size, count = _HEAD.unpack(head + rest)
+    data = _receive(channel, size)
+    if data is None:
+        return None
+    if len(descriptors) != count:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)  # where the flag is not known
+    return Order(Start.from_json(data), tuple(descriptors))
 
 
-def send_start(channel: socket.socket, start: Start) -> None:
-    """Send a start through a socket, with its size before it."""
-    data = start.to_json()
-    channel.sendall(_SIZE.pack(len(data)) + data)
+def send_order(channel: socket.socket, order: Order) -> None:
+    """Send a start through a socket, and the leases it needs: from here on both sides hold them."""
+    data = order.start.to_json()
+    head = _HEAD.pack(len(data), len(order.leases))
+    if order.leases:
+        sent = socket.send_fds(channel, [head], order.leases)
+        channel.sendall(head[sent:] + data)
+    else:
+        channel.sendall(head + data)
 
 
 def _receive(channel: socket.socket, size: int) -> bytes | None:
@@ -211,26 +247,46 @@ def _open_files() -> list[int]:
     return list(range(1024))
 
 
+class _Awake:
+    """A clock that stands still while this process cannot run: the machine sleeps, or the whole
+    job was stopped (a scheduler's suspend, a paused container). The kernel's own monotonic clock
+    stands still only for the first of these (clock_gettime(2)).
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.now = 0.0
+        self._clock = clock
+        self._last = clock()
+
+    def advance(self, expected: float) -> None:
+        """Note that time has passed, at most about as much as was to be expected."""
+        now = self._clock()
+        self.now += min(now - self._last, expected + _LATE)
+        self._last = now
+
+
 class _Attempt:
     """The state of one supervision."""
 
     def __init__(
-        self, start: Start, reports: int, lifeline: int, wake: int, asked: bytes = b""
+        self, order: Order, reports: int, lifeline: int, wake: int, asked: bytes = b""
     ) -> None:
-        self.start = start
-        self.folder = Path(start.folder)
+        self.start, self.leases = order.start, order.leases
+        self.folder = Path(self.start.folder)
         self.reports, self.lifeline, self.wake = reports, lifeline, wake
         self.asked = asked  # signals that came before it began
         self.token = os.urandom(8).hex()
         self.record: attempts.Attempt
         self.intent: dict[str, Any] | None = None
         self.began = time.monotonic()
+        self.awake = _Awake()
+        self.freshened = 0.0
         self.kill_at: float | None = None
 
     def run(self) -> None:
         # All that the command's process will need is made here, where it stays warm: each page
         # that the forked child touches has to be copied.
-        ready = _Ready(self.start, self.token)
+        ready = _Ready(self.start, self.token, self.leases)
         gate, opener = os.pipe()
         # Blocked meanwhile: what reaches the child before it is a plain process must not be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
@@ -244,6 +300,7 @@ class _Attempt:
         if record is None:
             os.close(opener)  # the child sees the end of file and leaves
             os.waitpid(self.child, 0)
+            leases.let_go(self.leases)
             self._report("taken")
         else:
             self.record = record
@@ -261,6 +318,7 @@ class _Attempt:
         os.close(opener)
         status, usage = self._wait()
         self._end_descendants()
+        leases.let_go(self.leases)  # before the worker hears of it: it gives them to the next
         self.rendering.finish(ended(status))
         self._finish(verdict.verdict(self._evidence(status)), usage)
 
@@ -302,7 +360,9 @@ class _Attempt:
         """Wait for the command, passing on requests to stop. Returns its wait status and usage."""
         watched = [self.wake, *([self.lifeline] if self.start.bound else [])]
         while True:
-            ready, _, _ = select.select(watched, [], [], 0 if self.asked else self._patience())
+            patience = 0.0 if self.asked else self._patience()
+            ready, _, _ = select.select(watched, [], [], patience)
+            self.awake.advance(patience)
             asked = self.asked + (_heard(self.wake) if self.wake in ready else b"")
             self.asked = b""
             pid, status, usage = os.wait4(self.child, os.WNOHANG)
@@ -321,20 +381,22 @@ class _Attempt:
 
     def _patience(self) -> float:
         """Seconds until the next thing to do by the clock."""
-        deadlines = [time.monotonic() + self.rendering.look()]
-        deadlines += [] if self.kill_at is None else [self.kill_at]
+        waits = [self.rendering.look()]
+        waits += [] if self.kill_at is None else [self.kill_at - self.awake.now]
         if self.start.time_limit is not None and self.intent is None:
-            deadlines.append(self.began + self.start.time_limit)
-        return max(0.0, min(deadlines) - time.monotonic())
+            waits.append(self.start.time_limit - self.awake.now)
+        return max(0.0, min(waits))
 
     def _keep_time(self) -> None:
-        now = time.monotonic()
-        limit = self.start.time_limit
-        if limit is not None and self.intent is None and now >= self.began + limit:
+        now, limit = self.awake.now, self.start.time_limit
+        if limit is not None and self.intent is None and now >= limit:
             self._stop("time-limit", f"ran longer than {limit:g} s")
         if self.kill_at is not None and now >= self.kill_at:
             self.kill_at = None
             _signal_group(self.child, signal.SIGKILL)
+        if self.leases and now >= self.freshened + _FRESHEN_EVERY:
+            self.freshened = now
+            leases.freshen(self.leases)
 
     def _stop(self, intent: str, reason: str, number: int = signal.SIGTERM) -> None:
         """Write down why, then signal: whatever exit code follows, the intent decides."""
@@ -342,7 +404,7 @@ class _Attempt:
             self.intent = {"intent": intent, "reason": reason, "at": provenance.utc_now()}
             with contextlib.suppress(OSError):  # a full disk must not keep a trial alive
                 self.record = attempts.rewrite(self.record, {"intent": self.intent})
-            self.kill_at = time.monotonic() + self.start.grace
+            self.kill_at = self.awake.now + self.start.grace
         _signal_group(self.child, number)
 
     def _reap_adopted(self) -> None:
@@ -458,7 +520,7 @@ def _script(command: tuple[str, ...]) -> str | None:
 class _Ready:
     """What the forked child needs to become the command, made before the fork."""
 
-    def __init__(self, start: Start, token: str) -> None:
+    def __init__(self, start: Start, token: str, leases: tuple[int, ...]) -> None:
         told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
         console = {CONSOLE_VARIABLE: os.path.abspath(_console(start))}
         self.environment = {
@@ -471,12 +533,15 @@ class _Ready:
         self.cwd = start.cwd
         self.console = _console(start)
         self.supervisor = os.getpid()
+        self.leases = leases
 
 
 def _become_command(ready: _Ready, gate: int) -> NoReturn:
     """Wait at the gate, then be the command. Runs in the forked child.
 
-    What is open besides 0 to 2 closes by itself: no descriptor of ours survives an exec.
+    What is open besides 0 to 2 closes by itself: no descriptor of ours survives an exec, except
+    leases. A supervisor that is killed lets go of its files before the kernel kills its command;
+    in that moment, and while a GPU's memory is given back, the command itself has to hold them.
     """
     try:
         signal.set_wakeup_fd(-1)  # it is the supervisor's pipe that this would write to
@@ -494,6 +559,8 @@ def _become_command(ready: _Ready, gate: int) -> NoReturn:
         console = files.open_append(ready.console)
         os.dup2(console, 1)
         os.dup2(console, 2)
+        for lease in ready.leases:
+            os.set_inheritable(lease, True)
         os.chdir(ready.cwd)
         if (
             ready.program is None

@@ -174,16 +174,17 @@ class Trials:
         number = told.get("number")
         if not isinstance(number, int):
             number = None
-        if number in self._removed:
-            # Its folder was renamed, not removed: the trial is the same.
-            record = self._read_claim(number)
-            if record is not None and record.hash == told.get("hash"):
-                self._removed.discard(number)
-                self._know(replace(record, name=path.name))
-                return
+        if number is not None and self._was_renamed(number, path.name, told):
+            return
         try:
             hyperparameters = params.load_file(experiment.params_file(path) or path / "params.json")
         except ParamsError:
+            return
+        if (
+            claim
+            and number is not None
+            and self._mend_claim(number, path.name, told, hyperparameters)
+        ):
             return
         point = told.get("point")
         if not isinstance(point, dict):
@@ -202,6 +203,35 @@ class Trials:
         number = self.next_number() if number is None else number
         self._highest = max(self._highest, number)
         self._know(self._record(number, path.name, point, hyperparameters))
+
+    def _was_renamed(self, number: int, name: str, told: Mapping[str, Any]) -> bool:
+        """Whether a folder is a removed trial's under another name: then the trial is the same."""
+        record = self._read_claim(number) if number in self._removed else None
+        if record is None or record.hash != told.get("hash"):
+            return False
+        self._removed.discard(number)
+        self._know(replace(record, name=name))
+        return True
+
+    def _mend_claim(
+        self, number: int, name: str, told: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+    ) -> bool:
+        """Write a claim again that a power cut left empty or half: the trial's folder has it all.
+
+        Whether that could be done. Nobody else writes it: of such a claim no trial can be made.
+        """
+        path = self._home / f"{number:06d}.json"
+        same = told.get("hash") == self._hash(hyperparameters)
+        if not same or not path.exists() or self._read_claim(number) is not None:
+            return False
+        claim = {"name": name, "hyperparameters": hyperparameters, "token": os.urandom(8).hex()}
+        files.write_json(path, {**told, **claim})
+        record = self._read_claim(number)
+        if record is None:
+            return False
+        self._mark(f"{number:06d}.made")
+        self._know(record)
+        return True
 
     def _record(
         self, number: int, name: str, point: Mapping[str, Any], hyperparameters: Mapping[str, Any]
@@ -300,6 +330,24 @@ class Trials:
             files.write_json(path, hyperparameters)
         else:
             params.Params(hyperparameters).save(path)
+
+    def mend_params(self, record: TrialRecord) -> None:
+        """Write `params.json` again where a power cut left it empty or half, before a trial runs.
+
+        What is no part of our own text is somebody's, and left alone.
+        """
+        path = experiment.params_file(self.path(record))
+        data = files.read_bytes(path) if path else None
+        if path is None or data is None or path.suffix != ".json":
+            return
+        whole = files.to_json(record.hyperparameters).encode()
+        written = data.rstrip(b"\0")  # some file systems leave zeros
+        if (
+            len(written) < len(whole)
+            and whole.startswith(written)
+            and files.read_json(path) is None
+        ):
+            self._save(record.hyperparameters, path)
 
     # -- Reading -----------------------------------------------------------------------------------
 

@@ -26,14 +26,16 @@ from modeldir import (
     experiment,
     files,
     metrics,
+    plan,
     processes,
     progress,
     provenance,
     roster,
 )
-from modeldir.errors import ModeldirError, SearchError
+from modeldir.errors import ModeldirError
 from modeldir.pilot import Pilot
 from modeldir.run import METRIC_VARIABLE
+from modeldir.slots import ASK_AGAIN, Seat, Slots
 from modeldir.spawner import Spawner
 from modeldir.summary import Outcome, summary
 from modeldir.supervisor import Start
@@ -71,7 +73,8 @@ class Limits:
 
 
 class Worker:
-    """Runs the trials of one search on this machine, `jobs` at a time.
+    """Runs the trials of one search on this machine, `jobs` at a time, or as many as there are
+    places for.
 
     `bound` ties the trials to this process: inside a cluster's job nothing may outlive it.
     `pilot` has the first trial run alone until it shows that it reads what the search varies.
@@ -80,17 +83,16 @@ class Worker:
     def __init__(  # noqa: PLR0913 - what a user may say of a worker
         self,
         search: Search,
-        jobs: int,
+        jobs: int | Slots,
         show: progress.Progress,
         *,
         bound: bool = False,
         pilot: bool = True,
         limits: Limits | None = None,
     ) -> None:
-        if jobs < 1:
-            raise SearchError(f"-j {jobs}: there must be at least one slot\nNothing was started.")
         self.search = search
-        self.jobs = jobs
+        self.slots = jobs if isinstance(jobs, Slots) else Slots(jobs)
+        self.jobs = self.slots.count
         self.show = show
         self.bound = bound
         self._wants_pilot = pilot
@@ -98,6 +100,7 @@ class Worker:
         self._running: dict[int, _Running] = {}
         self._starts: dict[int, int] = {}
         self._warned = False
+        self._waits_for_place, self._told_to_wait = False, ""
         self._ended: dict[str, str] = {}  # by name: one that ran twice counts once
         self._interrupts = 0
         self._problem: str | None = None
@@ -126,11 +129,14 @@ class Worker:
             for news in self.search.prepare(command, typed=typed):
                 self.show.message(news)
             self._open_log()
+            for note in self.slots.notes:
+                self._tell(note)
             self._membership = roster.join(self.search.path, self.jobs)
             with self._signals() as wake:
                 try:
                     return self._work(spawns, wake)
                 finally:
+                    self.slots.close()
                     self._membership.leave()
                     self.show.close()
                     if self._log is not None:
@@ -142,7 +148,7 @@ class Worker:
         self._notice_goal(None)
         while True:
             self._fill(spawner)
-            if not self._running:
+            if not self._running and not self._waits_for_place:
                 break
             self._wait(spawner, wake)
         return self._outcome()
@@ -150,11 +156,25 @@ class Worker:
     # -- Filling slots -----------------------------------------------------------------------------
 
     def _fill(self, spawner: Spawner) -> None:
+        """Start trials while there are places for them: first the place, then the trial."""
+        self._waits_for_place = False
         while self._may_start():
-            turn = self._next()
-            if turn is None:
+            seat = self.slots.take(plan.words_of(self.search.plan.command or "-"))
+            if seat is None:
+                self._wait_for_place()
                 return
-            self._start(spawner, turn)
+            with seat:
+                turn = self._next()
+                if turn is None:
+                    return
+                self._start(spawner, turn, seat)
+
+    def _wait_for_place(self) -> None:
+        """GPUs are all in use, by us or by others: say so once, and ask again."""
+        self._waits_for_place = True
+        if self.slots.why != self._told_to_wait and not self._running:
+            self._told_to_wait = self.slots.why
+            self._tell(self.slots.why)
 
     def _next(self) -> Turn | None:
         """Whose turn it is; None when there is nothing left to start, or something is wrong."""
@@ -200,14 +220,14 @@ class Worker:
             self._problem = problem
             self._signal_all(signal.SIGTERM)
 
-    def _start(self, spawner: Spawner, turn: Turn) -> None:
+    def _start(self, spawner: Spawner, turn: Turn, seat: Seat) -> None:
         record = turn.record
         folder = self.search.trials.path(record)
         last = attempts.read(folder, turn.attempt - 1) if turn.attempt > 1 else None
         if last is not None and last.end is None:
             self._clear(last)
-        start = self._start_of(turn, folder, last)
-        pid = spawner.start(start)
+        start = self._start_of(turn, folder, last, seat)
+        pid = spawner.start(start, seat.leases)
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         shown = progress.Shown(record.name, folder, time.monotonic())
         self._running[pid] = _Running(record, pid, shown)
@@ -215,33 +235,31 @@ class Worker:
 
     def _clear(self, last: attempts.Attempt) -> None:
         """End what a dead attempt left running: nobody would stop it any more."""
-        known = processes.from_json(last.record.get("process"))
-        for pid in processes.session_left(known) if known else ():
+        for pid in attempts.left_running(last):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _start_of(self, turn: Turn, folder: Path, last: attempts.Attempt | None) -> Start:
+    def _start_of(
+        self, turn: Turn, folder: Path, last: attempts.Attempt | None, seat: Seat
+    ) -> Start:
         command = self.search.command_for(turn.record)
         resumes, extra = self._how_to_resume(folder, last)
         here = self.search.working_folder()
         metric = self.search.plan.metric
-        variables = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
-        if self.jobs > 1 and "OMP_WAIT_POLICY" not in os.environ:
-            # Spinning OpenMP teams of two trials slow each other down 4 times; asleep they do not,
-            # and unlike fewer threads this leaves every bit of the results as it is.
-            variables["OMP_WAIT_POLICY"] = "PASSIVE"
+        ranked = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
         return Start(
             folder=str(files.absolute(folder)),
             number=turn.attempt,
             command=(*command, *extra),
             cwd=str(here),
             resumes=resumes,
-            variables=variables,
+            variables={**ranked, **seat.variables},
             facts={
                 "worker": self._me,
                 **self.search.setting(),
                 "commit": provenance.git_commit(here),
                 "modeldir": __version__,
+                **seat.facts,
             },
             metric=metric,
             read=self.search.plan.read,
@@ -306,6 +324,7 @@ class Worker:
     def _patience(self) -> float:
         waits = [self.show.interval, _REQUESTS_EVERY]
         waits.append(0.1 if self._pilot.flies else None)
+        waits.append(ASK_AGAIN if self._waits_for_place else None)
         # Where the kernel cannot wake us for a process that is not our child, look.
         unwatched = any(not r.ours and r.descriptor is None for r in self._running.values())
         waits.append(0.5 if unwatched else None)

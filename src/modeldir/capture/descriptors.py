@@ -10,13 +10,17 @@ Start at `Capture`. What it takes care of, beyond starting and ending:
 - The keeper may be killed. This process holds a second copy of each read end, so that nothing that
   is printed meanwhile is lost or ends the training, and starts another; it learns of the death by a
   signal that means nothing to anybody (SIGURG), since a thread that waits would make every later
-  `fork` one of a threaded process. At the third death the file itself takes the pipe's place.
+  `fork` one of a threaded process. At the third death the file itself takes the pipe's place; if
+  none ever came to life, everything is put back and the caller is told.
+- The script may close every descriptor that it finds, and open its own in their place: what is not
+  ours any more is neither written to nor closed (`Held`).
 - A forked child has nothing to do with any of this but to print.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -27,7 +31,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from modeldir.capture.held import Held
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modeldir.logfile import Settings
 
 _OUTPUT = (1, 2)
@@ -35,6 +43,7 @@ _ABOVE = 10
 """Where our descriptors begin: C code and shells take low numbers to be what they put there."""
 _ANSWER_WITHIN = 5.0
 _LIVES = 3
+_NO_KEEPER = "the process that would keep it does not start"
 _START = (
     "import sys; sys.path.append(sys.argv[1]); from modeldir.capture.keeper import main; main({})"
 )
@@ -50,73 +59,87 @@ class Capture:
     Args:
         file: the log, open for appending. It stays the caller's.
         settings: how it is written.
+        lost: called if no keeper could be started after all, with what was printed meanwhile.
+            Descriptors are what they were then.
 
     Raises:
         Unavailable: if no pipe, no process or no descriptor is to be had. Nothing has changed then.
     """
 
-    def __init__(self, file: int, settings: Settings) -> None:
+    def __init__(self, file: int, settings: Settings, lost: Callable[[bytes], None]) -> None:
         self._pid = os.getpid()
-        self._file, self._settings = file, settings
+        self._file, self._settings, self._lost = Held(file), settings, lost
         self._noted = ""
-        self._deaths = 0
+        self._deaths, self._lived = 0, False
+        self._told, self._made, self._gave_up = False, False, False
+        self._asked, self._answered = 0, 0
         self._control: socket.socket | None = None
-        self._saved: dict[int, int] = {}
+        self._mine: Held | None = None  # what `_control` is, as long as it is ours
+        self._saved: dict[int, Held] = {}
         self._channels: list[_Channel] = []
         self._old_handler: Any = None
         self._flush()
         try:
             self._make()
         except (OSError, Unavailable) as error:
+            self._take_back()
             self._put_back()
             raise Unavailable(getattr(error, "strerror", None) or str(error)) from error
 
     def _make(self) -> None:
         for descriptor in _OUTPUT:
             with contextlib.suppress(OSError):  # closed, as by `>&-`
-                self._saved[descriptor] = _high(os.dup(descriptor))
+                self._saved[descriptor] = Held(_high(os.dup(descriptor)))
         for descriptor in _OUTPUT:
             self._join(descriptor)
         self._start()
         for channel in self._channels:
             for descriptor in channel.descriptors:
-                os.dup2(channel.entrance, descriptor)
-            os.close(channel.entrance)
-            channel.entrance = -1
+                os.dup2(channel.entrance.number, descriptor)
+            channel.entrance.close()
         if not all(channel.terminal for channel in self._channels):
             line_by_line()  # on a terminal it is so anyway
+        self._made = True
+        if self._control is None and not self._gave_up:
+            raise Unavailable(_NO_KEEPER)
 
     def _join(self, descriptor: int) -> None:
         """Into the channel of what is the same file (one keeps the order), else into a new one."""
-        original = self._saved.get(descriptor)
+        held = self._saved.get(descriptor)
+        original = None if held is None else held.number
         for channel in self._channels:
             if _same(channel.mirror, original):
                 channel.descriptors.append(descriptor)
                 return
-        self._channels.append(_Channel(descriptor, original, into_file=_same(original, self._file)))
+        self._channels.append(
+            _Channel(descriptor, original, into_file=_same(original, self._file.number))
+        )
 
     def _start(self) -> None:
         """Start a keeper and tell it everything; also in the place of one that was killed."""
-        control, theirs = map(_high_socket, socket.socketpair())
-        try:
-            _spawn(theirs.fileno())
-            descriptors = [os.dup(self._file)]
-            mirrors = []
-            for channel in self._channels:
-                has_mirror = channel.mirror is not None and not channel.into_file
-                mirrors.append(has_mirror)
-                descriptors.append(channel.source)
-                descriptors += [channel.mirror] if has_mirror and channel.mirror is not None else []
-            again = "# the process that keeps this log was killed; lines may be missing here"
-            head = self._settings.head if self._deaths == 0 else ""
-            message = {"do": "begin", **vars(self._settings), "mirrors": mirrors, "pid": self._pid}
-            message |= {"head": head, "again": again, "noted": self._noted}
-            self._control = control
-            self._say(message, descriptors)
-            os.close(descriptors[0])
-            self._mind()
-        finally:
-            theirs.close()
+        sources = [channel.source for channel in self._channels]
+        if not all(held.is_there() for held in (self._file, *sources)):
+            raise Unavailable("the script has closed our descriptors")
+        ours, theirs = map(_high_socket, socket.socketpair())
+        with theirs:  # closed before anything is said: else we would wait for a keeper that fell
+            try:
+                _spawn(theirs.fileno())
+            except BaseException:
+                ours.close()
+                raise
+        descriptors, mirrors = [self._file.number], []
+        for channel in self._channels:
+            mirror = None if channel.into_file else channel.mirror
+            mirrors.append(mirror is not None)
+            descriptors += [channel.source.number, *([] if mirror is None else [mirror])]
+        again = "# the process that keeps this log was killed; lines may be missing here"
+        head = self._settings.head if self._deaths == 0 else ""
+        message = {"do": "begin", **vars(self._settings), "mirrors": mirrors, "pid": self._pid}
+        message |= {"head": head, "again": again, "noted": self._noted}
+        self._control, self._mine = ours, Held(ours.fileno())
+        self._mind()
+        self._told = self._say(message, descriptors)
+        self._hear()  # it may have fallen before a signal could have told
 
     # -- The keeper's death --
 
@@ -144,35 +167,86 @@ class Capture:
     def _on_signal(self, number: int, frame: Any) -> None:
         if callable(self._old_handler):
             self._old_handler(number, frame)
-        if os.getpid() == self._pid and self._control is not None and _is_over(self._control):
-            self._replace()
+        if os.getpid() == self._pid:
+            self._hear()
 
     def _wait_for_death(self) -> None:
         control = self._control
         while control is not None and control is self._control:
             with contextlib.suppress(OSError, ValueError):
-                if not control.recv(1, socket.MSG_PEEK):
-                    self._replace()
-                    return
+                _readable(control, 1.0)
+            self._hear()
             time.sleep(0.1)
 
+    def _hear(self) -> None:
+        """Take what the keeper has answered; replace it if it is dead."""
+        control = self._our_control()
+        while control is not None and control is self._control:
+            try:
+                answers = control.recv(256, socket.MSG_DONTWAIT)
+            except (BlockingIOError, ValueError):
+                return
+            except OSError as error:  # ECONNRESET: it has not even read what it was told
+                answers, self._told = b"", self._told and error.errno != errno.ECONNRESET
+            if answers:
+                self._answered = answers[-1]
+            elif control is self._control:
+                self._replace()
+                return
+
+    def _our_control(self) -> socket.socket | None:
+        """The socket to the keeper, unless the script has closed it."""
+        control, mine = self._control, self._mine
+        if control is not None and mine is not None and not mine.is_there():
+            self._control = None
+            control.detach()
+            return None
+        return control
+
     def _replace(self) -> None:
-        assert self._control is not None
-        self._control.close()
-        self._control = None
+        control, self._control = self._control, None
+        if control is None:
+            return  # a signal, or another thread, was quicker
+        control.close()
         self._deaths += 1
+        self._lived = self._lived or self._told
+        if not self._made:
+            return  # whoever makes it will see
         if self._deaths < _LIVES:
             with contextlib.suppress(OSError, Unavailable):
                 self._start()
                 return
-        self._write_directly()
+        if self._lived:
+            self._write_directly()
+        else:
+            self._give_up()
 
     def _write_directly(self) -> None:
         """The last resort: no terminal any more, but a log, and a training that goes on."""
+        if not self._file.is_there():
+            return
         for channel in self._channels:
             for descriptor in channel.descriptors:
-                os.dup2(self._file, descriptor)
-            channel.empty_into(self._file)
+                os.dup2(self._file.number, descriptor)
+            _write_all(self._file.number, channel.rest())
+
+    def _give_up(self) -> None:
+        """No keeper has ever lived: `sys.executable` is no Python, or one that does not start."""
+        self._gave_up = True
+        printed = self._take_back()
+        self._put_back()
+        self._lost(printed)
+
+    def _take_back(self) -> bytes:
+        """Put descriptors back, and what was printed and not read where it would have gone."""
+        self._restore()
+        printed = b""
+        for channel in self._channels:
+            rest = channel.rest()
+            printed += rest
+            if channel.mirror is not None and not channel.into_file:
+                _write_all(channel.mirror, rest)
+        return printed
 
     # -- What is said to it --
 
@@ -185,8 +259,7 @@ class Capture:
         """Wait until all that was printed is in the file, and where it would have gone."""
         if os.getpid() == self._pid:
             self._flush()
-            if self._say({"do": "drain"}):
-                self._wait_for_answer()
+            self._ask({"do": "drain"})
 
     def note_end(self) -> None:
         """Tell that the process ends as Python ends, not by a kill or a crash."""
@@ -198,13 +271,8 @@ class Capture:
         if os.getpid() != self._pid:
             return False
         self._flush()
-        self._file, self._settings = file, settings
-        again = os.dup(file)
-        try:
-            if self._say({"do": "log", **vars(settings), "how": how, "again": ""}, [again]):
-                self._wait_for_answer()
-        finally:
-            os.close(again)
+        self._file, self._settings = Held(file), settings
+        self._ask({"do": "log", **vars(settings), "how": how, "again": ""}, [file])
         return True
 
     def close(self, how: str) -> None:
@@ -212,37 +280,56 @@ class Capture:
         if os.getpid() != self._pid:
             return
         self._flush()
-        for descriptor in _OUTPUT:
-            if descriptor in self._saved:
-                os.dup2(self._saved[descriptor], descriptor)
-            else:
-                os.close(descriptor)
-        if self._say({"do": "close", "how": how}):
-            self._wait_for_answer()
+        self._restore()
+        self._ask({"do": "close", "how": how})
         self._put_back()
 
+    def _restore(self) -> None:
+        for channel in self._channels:
+            for descriptor in channel.descriptors:
+                saved = self._saved.get(descriptor)
+                if saved is not None and saved.is_there():
+                    os.dup2(saved.number, descriptor)
+                elif saved is None:
+                    _close(descriptor)
+
+    def _ask(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
+        """Say it, and wait until it is done; if the keeper turns out to be dead, to the next."""
+        for _ in range(_LIVES):
+            self._asked = self._asked % 255 + 1
+            if self._say({**message, "number": self._asked}, descriptors):
+                if self._wait_for_answer(self._asked):
+                    return
+            elif self._our_control() is not None:
+                self._replace()
+            if message["do"] == "log":
+                return  # a new keeper begins in that file
+
     def _say(self, message: dict[str, Any], descriptors: list[int] | None = None) -> bool:
-        if self._control is None or os.getpid() != self._pid:
+        control = self._our_control()
+        if control is None or os.getpid() != self._pid:
             return False
         data = json.dumps(message).encode() + b"\n"
         try:
-            socket.send_fds(self._control, [data], descriptors or [])
+            sent = socket.send_fds(control, [data], descriptors or [])
+            control.sendall(data[sent:])  # a signal came in between
         except OSError:
-            return False  # it is dead: `_replace` comes
+            return False
         return True
 
-    def _wait_for_answer(self) -> None:
-        """Not for ever: a log must not keep a training from its end."""
+    def _wait_for_answer(self, number: int) -> bool:
+        """Not for ever: a log must not keep a training from its end. False if the keeper died."""
+        control = self._control
         deadline = time.monotonic() + _ANSWER_WITHIN
-        while self._control is not None and time.monotonic() < deadline:
-            control = self._control
-            with contextlib.suppress(OSError):
-                if not _readable(control, 0.5):
-                    continue
-                if control.recv(1):
-                    return
-                if control is self._control:  # it has died, and no signal has told
-                    self._replace()
+        while control is self._control and control is not None:
+            if (self._answered - number) % 255 < 128:  # noqa: PLR2004 - answered it, or a later one
+                return True
+            if time.monotonic() > deadline:
+                return True
+            with contextlib.suppress(OSError, ValueError):
+                _readable(control, 0.5)
+            self._hear()
+        return self._control is None
 
     @staticmethod
     def _flush() -> None:
@@ -254,9 +341,7 @@ class Capture:
 
     def _put_back(self) -> None:
         """Close all that is ours, descriptors 1 and 2 being what they were."""
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        self._hang_up()
         with contextlib.suppress(ValueError, TypeError):
             if signal.getsignal(signal.SIGURG) == self._on_signal:
                 signal.signal(signal.SIGURG, self._old_handler or signal.SIG_DFL)
@@ -264,15 +349,18 @@ class Capture:
 
     def forget(self) -> None:
         """In a forked child, and at the end: close what only the one that captured needs."""
-        for descriptor in self._saved.values():
-            _close(descriptor)
-        for channel in self._channels:
-            _close(channel.source)
-            _close(channel.entrance)
+        held = list(self._saved.values())
+        held += [end for channel in self._channels for end in (channel.source, channel.entrance)]
+        for each in held:
+            each.close()
         self._saved, self._channels = {}, []
-        if self._control is not None:
-            self._control.close()
-            self._control = None
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        control = self._our_control()
+        self._control = None
+        if control is not None:
+            control.close()
 
 
 def marks() -> list[str]:
@@ -305,16 +393,34 @@ class _Channel:
         self.mirror, self.into_file = mirror, into_file
         self.terminal = mirror is not None and os.isatty(mirror)
         source, entrance = _pseudo_terminal(mirror) if self.terminal else os.pipe()  # type: ignore[arg-type] # a terminal is one
-        self.source, self.entrance = _high(source), _high(entrance)
+        try:
+            self.source = Held(_high(source))
+        except OSError:
+            os.close(entrance)
+            raise
+        try:
+            self.entrance = Held(_high(entrance))
+        except OSError:
+            self.source.close()
+            raise
         if not self.terminal:
-            _widen(self.source)
+            _widen(self.source.number)
 
-    def empty_into(self, file: int) -> None:
+    def rest(self) -> bytes:
         """What was printed and nobody has read."""
-        os.set_blocking(self.source, False)
-        with contextlib.suppress(OSError):
-            while data := os.read(self.source, 65536):
-                os.write(file, data)
+        pieces: list[bytes] = []
+        if self.source.is_there():
+            os.set_blocking(self.source.number, False)
+            with contextlib.suppress(OSError):
+                while data := os.read(self.source.number, 65536):
+                    pieces.append(data)
+        return b"".join(pieces)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(descriptor, data) :]
 
 
 def _widen(pipe: int) -> None:
@@ -354,9 +460,10 @@ def _high(descriptor: int) -> int:
     """The same out of the way, and closed in programs that are started."""
     import fcntl  # noqa: PLC0415 - not on Windows
 
-    high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
-    os.close(descriptor)
-    return high
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
+    finally:
+        os.close(descriptor)
 
 
 def _high_socket(low: socket.socket) -> socket.socket:
@@ -367,14 +474,6 @@ def _close(descriptor: int) -> None:
     if descriptor >= 0:
         with contextlib.suppress(OSError):
             os.close(descriptor)
-
-
-def _is_over(control: socket.socket) -> bool:
-    """Whether nobody is at the other end any more."""
-    try:
-        return _readable(control, 0.0) and not control.recv(1, socket.MSG_PEEK)
-    except OSError:
-        return True
 
 
 def _readable(control: socket.socket, within: float) -> bool:

@@ -17,6 +17,10 @@ It is sent lines of JSON, some with descriptors, by a socket; `descriptors` has 
     drain    write all that was printed up to now, then answer: a shell's prompt comes after it
     close    drain, write the last line, answer
 
+An answer is one byte, the number of what was asked. Nothing else is ever said: each byte comes to
+the training as a signal, and one amid a `print` that waits costs half a line under
+PYTHONUNBUFFERED, where Python forgets what a `write` has not taken.
+
 Nothing it does may hurt the training. It outlives signals meant for the training, waits for no
 terminal that stands still (Ctrl-S, a dead ssh), and stays as long as anybody (a child that outlives
 the training) can still print.
@@ -44,8 +48,11 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 18
 _DRAINED_WITHIN = 2.0
+_MOST_UNREAD = 1 << 20
+"""Bytes that a pipe can hold, as `descriptors` makes them."""
 _WINDOW_EVERY = 0.25
-_QUICK, _GATHER = 0.001, 0.002
+_QUICK, _GATHER, _GATHER_TERMINAL = 0.001, 0.002, 0.0005
+"""Seconds; a terminal holds some 20 KiB only, and would be full before 2 ms are over."""
 
 
 def main(descriptor: int) -> None:
@@ -62,34 +69,67 @@ class _Channel:
         os.set_blocking(source, False)
         self.source, self.mirror = source, mirror
         self.transcript: Transcript
-        self.window = os.isatty(source) and mirror is not None
+        self.taken = 0
+        self.terminal = os.isatty(source)
+        self.window = self.terminal and mirror is not None
         self._size, self._looked = b"", 0.0
+        self.over = False  # nobody can print there any more; its mirror has yet to take the rest
 
     def read(self) -> bool:
         """Take what is there; false at the end, when nobody holds the other side any more."""
-        try:
-            data = os.read(self.source, _PIECE)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False  # EIO: no process has the terminal open
-        if not data:
-            return False
-        self.transcript.feed(data, time.time())
-        if self.mirror is not None:
-            self.mirror.put(data)
-        return True
+        data, goes_on = self._all_there()
+        if data:
+            self.taken += len(data)
+            self.transcript.feed(data, time.time())
+            if self.mirror is not None:
+                self.mirror.put(data)
+        return goes_on
+
+    def _all_there(self) -> tuple[bytes, bool]:
+        """A terminal gives 4 KiB at a time, however much it has: ask again until it is empty."""
+        pieces, size = [], 0
+        while size < _PIECE:
+            try:
+                piece = os.read(self.source, _PIECE)
+            except BlockingIOError:
+                break
+            except OSError:  # EIO: no process has the terminal open
+                piece = b""
+            if not piece:
+                return b"".join(pieces), False
+            pieces.append(piece)
+            size += len(piece)
+            if not self.terminal:
+                break
+        return b"".join(pieces), True
+
+    def end(self) -> None:
+        """Nobody can print here any more."""
+        self.transcript.finish(time.time())
+        os.close(self.source)
+        self.over = True
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the mirror has everything too, or will not take it."""
+        mirror = self.mirror
+        return self.over and (mirror is None or not mirror.behind or mirror.stands)
 
     def close(self) -> None:
-        """Let go of both ends: who reads what the training prints is to see its end."""
-        os.close(self.source)
+        """Let go of the mirror: who reads what the training prints is to see its end."""
         if self.mirror is not None:
             os.close(self.mirror.descriptor)
 
     def drain(self) -> None:
-        deadline = time.monotonic() + _DRAINED_WITHIN  # a child may print for ever
-        while _readable(self.source) and self.read() and time.monotonic() < deadline:
-            pass
+        """Take what had been printed when we began; a child may print for ever."""
+        left, deadline = _MOST_UNREAD, time.monotonic() + _DRAINED_WITHIN
+        while not self.over and left > 0 and _readable(self.source):
+            before = self.taken
+            if not self.read():
+                self.end()
+            left -= self.taken - before
+            if time.monotonic() > deadline:
+                break
 
     def follow_window(self) -> None:
         """Give the pseudo-terminal the real one's size: nobody tells us when it changes."""
@@ -136,6 +176,9 @@ class _Keeper:
                 channel.follow_window()
             if self._training is not None and self._control is None:
                 self._perhaps_ended(self._training)
+            for channel in [channel for channel in self._channels if channel.is_done]:
+                self._channels.remove(channel)
+                channel.close()
         self._finish_lines()
 
     def _gather(self) -> None:
@@ -144,7 +187,8 @@ class _Keeper:
         """
         now = time.monotonic()
         if now - self._woken < _QUICK:
-            time.sleep(_GATHER)
+            terminal = any(channel.terminal for channel in self._channels)
+            time.sleep(_GATHER_TERMINAL if terminal else _GATHER)
         self._woken = time.monotonic()
 
     def _ready(self) -> list[int]:
@@ -154,7 +198,7 @@ class _Keeper:
             poller.register(self._control, select.POLLIN)
         for channel in self._channels:
             mirror = channel.mirror
-            if mirror is None or not mirror.full:
+            if not channel.over and (mirror is None or not mirror.full):
                 poller.register(channel.source, select.POLLIN)
             if mirror is not None and mirror.behind:
                 poller.register(mirror.descriptor, select.POLLOUT)
@@ -170,7 +214,7 @@ class _Keeper:
             due = channel.transcript.due
             waits += [] if due is None else [due - now]
             waits += [_WINDOW_EVERY] if channel.window else []
-            waits += [STANDS / 4] if channel.mirror and channel.mirror.full else []
+            waits += [STANDS / 4] if channel.mirror and channel.mirror.behind else []
         if self._training is not None and self._control is None and self._training.handle is None:
             waits.append(0.05)
         return max(0.0, min(waits))
@@ -185,11 +229,8 @@ class _Keeper:
         for channel in list(self._channels):
             if channel.mirror is not None and descriptor == channel.mirror.descriptor:
                 channel.mirror.push()
-            elif descriptor == channel.source and not channel.read():
-                channel.transcript.finish(time.time())
-                self._push_out(channel)
-                self._channels.remove(channel)
-                channel.close()
+            elif descriptor == channel.source and not channel.over and not channel.read():
+                channel.end()
 
     # -- What the training says --
 
@@ -218,13 +259,13 @@ class _Keeper:
             self._training.noted = message["how"]
         elif what == "drain":
             self._drain()
-            self._answer()
+            self._answer(message["number"])
         elif what == "close":
             self._drain()
             self._finish_lines()
             if self._file is not None and self._training is not None:
                 self._file.write_own(end(self._training.pid, message["how"]))
-            self._answer()
+            self._answer(message["number"])
             self._training = None  # children that it leaves may print on
 
     def _begin(self, message: dict[str, Any]) -> None:
@@ -245,7 +286,7 @@ class _Keeper:
             self._file.close()
         self._every = message["every"]
         self._use(self._opened(self._descriptors.pop(0), message))
-        self._answer()
+        self._answer(message["number"])
 
     def _opened(self, descriptor: int, message: dict[str, Any]) -> LogFile:
         file = LogFile(
@@ -268,10 +309,10 @@ class _Keeper:
         if mirrors:
             mirrors[-1].put(f"{words}\n".encode())  # standard error's, where they differ
 
-    def _answer(self) -> None:
+    def _answer(self, number: int) -> None:
         if self._control is not None:
             with contextlib.suppress(OSError):  # it did not wait for the answer
-                self._control.sendall(b"!")
+                self._control.sendall(bytes([number]))
 
     # -- Endings --
 
@@ -298,12 +339,8 @@ class _Keeper:
         if not training.is_gone():
             return
         self._training = None
-        deadline = time.monotonic() + _DRAINED_WITHIN
-        for channel in list(self._channels):
-            while channel in self._channels and _readable(channel.source):
-                self._attend(channel.source)
-                if time.monotonic() > deadline:
-                    break  # a child that it left prints for ever
+        for channel in self._channels:
+            channel.drain()
         self._finish_lines()
         if self._file is not None:
             self._file.write_own(end(training.pid, training.how_it_ended()))

@@ -54,12 +54,20 @@ class Mirror:
 
     @property
     def full(self) -> bool:
-        return len(self._pending) > _FULL
+        """Whether the training has to wait for it."""
+        return len(self._pending) > _FULL and not self.stands
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is a terminal that has taken nothing for long."""
+        return self._terminal and time.monotonic() - self._moved > STANDS
 
     def put(self, data: bytes) -> None:
         if self.broken:
             return
-        if self._terminal and self.full and time.monotonic() - self._moved > STANDS:
+        if not self._pending:
+            self._moved = time.monotonic()  # it could not have taken anything
+        elif len(self._pending) > _FULL and self.stands:
             self._dropped += len(self._pending)
             self._pending.clear()
         self._pending += data

@@ -19,7 +19,7 @@ class InNotebook(Way):
     """Streams and descriptors, into one file: the two hear nothing of each other."""
 
     def __init__(self, descriptor: int, settings: Settings) -> None:
-        self._below = ByDescriptors(descriptor, settings)
+        self._below = ByDescriptors(descriptor, settings, alone=False)
         self._below.drain()  # the first line is its own
         self._above = ByStreams(descriptor, settings, whole=False)
         self._shell = _shell()

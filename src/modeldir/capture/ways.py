@@ -71,39 +71,85 @@ class Inherited(Way):
 
 
 class ByDescriptors(Way):
-    """By `Capture`."""
+    """By `Capture`; by `ByStreams`, if that is lost.
 
-    def __init__(self, descriptor: int, settings: Settings) -> None:
-        self._capture = descriptors.Capture(descriptor, settings)
+    `alone`: nobody else listens to the streams.
+    """
+
+    def __init__(self, descriptor: int, settings: Settings, *, alone: bool = True) -> None:
+        self._descriptor, self._settings, self._alone = descriptor, settings, alone
+        self._noted = ""
+        self._instead: ByStreams | None = None
         self._opened: list[str] = []
+        self._capture = descriptors.Capture(descriptor, settings, self._go_on)
         for name, number in (("stdout", 1), ("stderr", 2)):
             if getattr(sys, name) is None:  # it was closed, as by `>&-`; now there is a pipe
                 setattr(sys, name, _text(number))
                 self._opened.append(name)
-        tell_children(settings.name, descriptors.marks())
+        if self._instead is None:
+            tell_children(settings.name, descriptors.marks())
+
+    def _go_on(self, printed: bytes) -> None:
+        """Listen to the streams: no keeper could be started. Called in the midst of anything."""
+        self._close_streams()
+        self._instead = ByStreams(self._descriptor, self._settings)
+        self._instead.note(self._noted)
+        self._instead.write(printed.decode("utf-8", "surrogateescape"))
+        if self._alone:
+            self._instead.attach()
+        warn(
+            f"modeldir: {self._settings.name} has only what Python prints "
+            "(the process that would keep it does not start)"
+        )
+
+    def detach(self) -> None:
+        if self._instead is not None:
+            self._instead.detach()
+
+    def attach(self) -> None:
+        if self._instead is not None and self._alone:
+            self._instead.attach()
 
     def note(self, how: str) -> None:
+        self._noted = how
         self._capture.note(how)
+        if self._instead is not None:
+            self._instead.note(how)
 
     def drain(self) -> None:
         self._capture.drain()
+        if self._instead is not None:
+            self._instead.drain()
 
     def finish(self) -> None:
         self._capture.note_end()
         self._capture.drain()
+        if self._instead is not None:
+            self._instead.finish()
 
     def move(self, descriptor: int, settings: Settings) -> bool:
+        if self._instead is not None or not self._capture.switch(descriptor, settings, CLOSED):
+            return False
+        self._descriptor, self._settings = descriptor, settings
         tell_children(settings.name)
-        return self._capture.switch(descriptor, settings, CLOSED)
+        return True
 
     def close(self, how: str) -> None:
         self._capture.close(how)
+        self._close_streams()
+        if self._instead is not None:
+            self._instead.close(how)
+
+    def _close_streams(self) -> None:
         for name in self._opened:
             setattr(sys, name, None)
+        self._opened.clear()
         _tell_no_children()
 
     def forget(self) -> None:
         self._capture.forget()
+        if self._instead is not None:
+            self._instead.forget()
 
 
 class ByStreams(Way):
@@ -154,7 +200,8 @@ class ByStreams(Way):
 
     def write(self, text: str) -> None:
         """Add what is shown in another way than by being printed."""
-        self._file.write(rendered(text.rstrip("\n")))
+        if text:
+            self._file.write(rendered(text.rstrip("\n")))
 
     def _write_end(self, how: str) -> None:
         if self._whole and not self._ended and os.getpid() == self._pid:
@@ -242,11 +289,15 @@ def way(how: str, descriptor: int, settings: Settings, rank: int) -> Way:
             return ByDescriptors(descriptor, settings)
         except descriptors.Unavailable as error:
             warn(f"modeldir: {settings.name} has only what Python prints ({error})")
-    return ByStreams(descriptor, settings)
+    try:
+        return ByStreams(descriptor, settings)
+    except OSError as error:  # not one descriptor more
+        warn(f"modeldir: {settings.name} cannot be kept ({error.strerror})")
+        return Way()
 
 
 def warn(words: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
         sys.stderr.write(f"{words}\n")
 
 

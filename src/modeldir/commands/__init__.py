@@ -38,6 +38,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("best", "the path of the best trial"),
             ("show", "one experiment or search: status, metrics, hyperparameters"),
             ("diff", "what differs between experiments"),
+            ("watch", "what runs now, as it runs, from any terminal"),
             ("log", "what an experiment printed"),
         ),
     ),

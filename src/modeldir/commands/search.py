@@ -7,14 +7,17 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from modeldir.errors import SearchError
 from modeldir.spawner import Spawner
 
 if TYPE_CHECKING:
     from modeldir.search import Search
+    from modeldir.slots import Slots
     from modeldir.worker import Limits
+
+_N = TypeVar("_N", int, float)
 
 HELP = "Search hyperparameters: one subfolder a trial, each run by your own command."
 EXAMPLE = (
@@ -58,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--retries", type=int, metavar="N", help="run a failed trial again, N times")
     when.add_argument("--stop-at", type=float, metavar="X", help="once the metric has reached it")
     where = parser.add_argument_group("where to run")
-    where.add_argument("-j", "--jobs", type=int, default=1, metavar="N", help="trials side by side")
+    add_places(where)
     where.add_argument(
         "--on", choices=("local", "command"), default="local", help="who runs workers"
     )
@@ -78,7 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         if command is None:
             raise SearchError(_no_command(arguments.dir))
         if arguments.dry_run:
-            print(dry_run(search, command, arguments.jobs, typed=bool(arguments.command)))
+            jobs = slots_of(arguments).count
+            print(dry_run(search, command, jobs, typed=bool(arguments.command)))
             return 0
         if arguments.detach:
             return _detach(search, command, arguments)
@@ -112,8 +116,40 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
     from modeldir.worker import Worker  # noqa: PLC0415
 
     pilot, limits = not arguments.no_pilot, limits_of(arguments)
-    worker = Worker(search, arguments.jobs, shown_on(sys.stdout), pilot=pilot, limits=limits)
+    worker = Worker(search, slots_of(arguments), shown_on(sys.stdout), pilot=pilot, limits=limits)
     return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
+
+
+def add_places(group: argparse._ArgumentGroup) -> None:
+    """The options that say where on a machine trials run."""
+    group.add_argument("-j", "--jobs", default="1", metavar="N", help="trials at a time, or auto")
+    group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
+    group.add_argument("--threads", metavar="N", help="for each trial, or auto (may change bits)")
+
+
+def slots_of(arguments: argparse.Namespace) -> Slots:
+    """The places for trials, as the command line says.
+
+    Raises:
+        SearchError: for what is no number, or more than there is.
+    """
+    from modeldir.slots import Slots  # noqa: PLC0415 - it may ask for the GPUs
+
+    jobs = _number("-j", arguments.jobs, int)
+    threads = _number("--threads", arguments.threads, int)
+    gpus = _number("--gpus-per-trial", arguments.gpus_per_trial, float)
+    return Slots("auto" if jobs is None else jobs, None if gpus == "auto" else gpus, threads)
+
+
+def _number(option: str, text: str | None, kind: type[_N]) -> _N | Literal["auto"] | None:
+    if text is None or text == "auto":
+        return None if text is None else "auto"
+    try:
+        return kind(text)
+    except ValueError:
+        raise SearchError(
+            f"{option} {text}: expected a number, or auto\nNothing was started."
+        ) from None
 
 
 def limits_of(arguments: argparse.Namespace) -> Limits:
@@ -209,6 +245,7 @@ def _detach(search: Search, command: str, arguments: argparse.Namespace) -> int:
     from modeldir.launchers.local import LocalLauncher  # noqa: PLC0415
 
     limits_of(arguments)
+    slots_of(arguments)
     for news in search.prepare(command, typed=bool(arguments.command)):
         print(news)
     worker = [*worker_command(search, arguments), "--detached"]
@@ -222,9 +259,12 @@ def _detach(search: Search, command: str, arguments: argparse.Namespace) -> int:
 def worker_command(search: Search, arguments: argparse.Namespace) -> list[str]:
     """What a job has to run to be one more worker on a search."""
     words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
-    words += ["-j", str(arguments.jobs), *(["--no-pilot"] if arguments.no_pilot else [])]
+    words += ["-j", arguments.jobs, *(["--no-pilot"] if arguments.no_pilot else [])]
     if arguments.time_limit is not None:
         words += ["--time-limit", arguments.time_limit]
+    for option in ("gpus_per_trial", "threads"):
+        if getattr(arguments, option) is not None:
+            words += [f"--{option.replace('_', '-')}", getattr(arguments, option)]
     if arguments.max_failures is not None:
         words += ["--max-failures", str(arguments.max_failures)]
     return words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from modeldir.commands.search import add_places, limits_of, slots_of
 from modeldir.spawner import Spawner
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
@@ -13,9 +14,7 @@ EXAMPLE = "modeldir work experiments/learning_rate -j 2"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", help="the search's folder, with search.json")
-    parser.add_argument(
-        "-j", "--jobs", type=int, default=1, metavar="N", help="trials side by side"
-    )
+    add_places(parser.add_argument_group("where to run"))
     parser.add_argument(
         "--no-pilot", action="store_true", help="do not let the first trial go alone"
     )
@@ -30,7 +29,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     with Spawner() as spawner:  # before what is imported below: see commands/search.py
-        from modeldir.commands.search import limits_of  # noqa: PLC0415
         from modeldir.progress import shown_on  # noqa: PLC0415
         from modeldir.search import Search  # noqa: PLC0415
         from modeldir.worker import Worker  # noqa: PLC0415
@@ -38,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         search = Search(arguments.dir)
         worker = Worker(
             search,
-            arguments.jobs,
+            slots_of(arguments),
             shown_on(sys.stdout),
             bound=not arguments.detached,
             pilot=not arguments.no_pilot,

@@ -1,0 +1,231 @@
+"""`modeldir watch`: what runs now, as it runs, from any terminal that sees the folder.
+
+It reads files alone: who watches changes nothing, and any number may. It ends when what it watches
+has ended, or on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from modeldir import attempts, experiment
+from modeldir.errors import FolderError
+from modeldir.frames import best_text, progress_text
+from modeldir.overview import Overview
+from modeldir.progress import Shown, View, shown_on
+from modeldir.solo import Solo
+from modeldir.standing import Alone, News, Standing
+
+HELP = "What runs now, as it runs: trials, their metric, the best so far, how far it is."
+EXAMPLE = "modeldir watch experiments/learning_rate"
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+_PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
+_SEARCHING = 0.02
+"""The share of the time that may go into looking for searches that are new below a folder."""
+
+Watched: TypeAlias = "Overview | Solo"
+Wait = Callable[[float], None]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "dir", metavar="DIR", help="a search, an experiment, or a folder with several of them"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show how it stands until it has ended."""
+    watch = Watch(Path(arguments.dir))
+    sys.stdout.flush()
+    show = shown_on(sys.stdout)
+    with contextlib.suppress(KeyboardInterrupt):  # how one stops looking: nothing went wrong
+        try:
+            follow(watch, show)
+        finally:
+            show.close()
+    return 0
+
+
+def follow(watch: Watch, show: View, wait: Wait | None = None) -> None:
+    """Show what a watch sees, and tell what happens, until nothing more will."""
+    wait = wait or _wait
+    stands = watch.look()
+    if show.interval is None and not watch.is_over(stands):  # else the view, or the end, tells it
+        for line in watch.head(stands):
+            show.message(line)
+    while True:
+        for name, folder, news in watch.take_news():
+            _tell(show, name, folder, news)
+        if watch.is_over(stands):
+            break
+        show.view(stands)
+        wait(EVERY)
+        stands = watch.look()
+    show.close()
+    for line in watch.foot(stands):
+        show.message(line)
+
+
+def _tell(show: View, name: str, folder: Path, news: News) -> None:
+    trial = Shown(name, folder, 0.0)
+    if news.state == attempts.RUNNING:
+        show.started(trial)
+    elif news.state == "step":
+        show.stepped(trial, news.words)
+    else:
+        show.ended(trial, news.state, news.words)
+
+
+# -- What is watched -------------------------------------------------------------------------------
+
+
+class Watch:
+    """All that is watched below a folder.
+
+    Raises:
+        FolderError: when the folder is not there, or holds nothing that could be watched.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if not folder.is_dir():
+            raise FolderError(experiment.no_folder(folder))
+        self.folder = folder
+        self._clock = clock
+        self._several = not _is_search(folder) and experiment.params_file(folder) is None
+        self._watched: dict[Path, Watched] = {}
+        self._search_again = 0.0
+        self._find()
+        if not self._watched:
+            raise FolderError(_nothing_in(folder))
+
+    def look(self) -> list[Standing | Alone]:
+        """How all that is watched stands now."""
+        if self._several and self._clock() >= self._search_again:
+            self._find()
+        return [each.look() for each in self._watched.values()]
+
+    def is_over(self, stands: Sequence[Standing | Alone]) -> bool:
+        """Whether nothing more will happen. Alone, what has not begun is waited for."""
+        return all(each.is_over or (self._several and each.is_idle) for each in stands)
+
+    def take_news(self) -> Iterator[tuple[str, Path, News]]:
+        """What happened since this was last asked: a trial's name, its folder, and what."""
+        for folder, each in self._watched.items():
+            for news in each.take_news():
+                path = folder / news.name if isinstance(each, Overview) else folder
+                yield self._name(path, news), path, news
+
+    def _name(self, path: Path, news: News) -> str:
+        return path.relative_to(self.folder).as_posix() if self._several else news.name
+
+    def _find(self) -> None:
+        """Searches and experiments that are new. Those that are known are not gone into."""
+        began = self._clock()
+        for folder, is_search in _below(self.folder, self._watched):
+            self._watched[folder] = Overview(folder) if is_search else Solo(folder)
+        now = self._clock()
+        self._search_again = now + max(5.0, (now - began) / _SEARCHING)
+
+    # -- In words ----------------------------------------------------------------------------------
+
+    def head(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+        """How it stands at first, for who reads lines: searches, and what runs in them."""
+        for each in stands:
+            if isinstance(each, Standing):
+                yield f"{each.folder}: {progress_text(each)}"
+                yield from (f"running      {row.name}" for row in each.running)
+            elif each.status.state == attempts.RUNNING or not self._several:
+                yield f"{each.folder}: {each.status.state}"
+
+    def foot(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+        """How it stands at the end, and what to type next."""
+        searches = [each for each in stands if isinstance(each, Standing)]
+        for each in searches:
+            yield ": ".join([str(each.folder), _end_text(each)])
+            yield from filter(None, [best_text(each)])
+        if len(stands) > 1 or searches:
+            left = [each for each in searches if _left(each)]
+            again = f"modeldir search {_quoted(left[0].folder)}" if left else ""
+            yield f"next: {again or f'modeldir synthesize {_quoted(self.folder)}'}"
+        else:
+            yield f"next: modeldir show {_quoted(self.folder)}"
+
+
+def _end_text(standing: Standing) -> str:
+    left = _left(standing)
+    return progress_text(standing) + (f"; nobody works on it, {left} to come" if left else "")
+
+
+def _left(standing: Standing) -> int:
+    """How many trials a search that nobody works on would still run."""
+    again = (attempts.INTERRUPTED, attempts.WAITING)
+    return (standing.to_come or 0) + sum(standing.states.get(state, 0) for state in again)
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _nothing_in(folder: Path) -> str:
+    return (
+        f"{folder}: there is nothing to watch: no search, and no experiment with a params.json\n"
+        f"  modeldir search {_quoted(folder)} learning_rate=0.1,0.01 -- python train.py"
+    )
+
+
+def _below(top: Path, known: Mapping[Path, object]) -> Iterator[tuple[Path, bool]]:
+    """Searches and experiments in and below a folder, each with whether it is a search."""
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        if folder in known:
+            continue
+        if _is_search(folder):
+            yield folder, True
+        elif experiment.params_file(folder) is not None:
+            yield folder, False
+        else:
+            folders += sorted(_folders_in(folder), reverse=True)
+
+
+def _is_search(folder: Path) -> bool:
+    return (folder / "search.json").exists() or experiment.is_search(folder)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [
+                folder / entry.name
+                for entry in entries
+                if entry.name[0] != "."
+                and entry.name not in _PASSED_OVER
+                # Not through links: one in a circle would never end.
+                and entry.is_dir(follow_symlinks=False)
+            ]
+    except OSError:
+        return []
+
+
+def _wait(seconds: float) -> None:
+    """Wait; a reader of our output that went away (`| head`) ends the watching."""
+    if not hasattr(select, "poll"):  # Windows
+        time.sleep(seconds)
+        return
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    if poll.poll(seconds * 1000):
+        raise BrokenPipeError

@@ -1,0 +1,399 @@
+"""A search, looked at again and again, from its files alone, and cheaply.
+
+It knows which files can tell something new, and reads those; a finished trial is read once. It
+refuses to lock, to write and to draw: any number of readers may look, from any machine that sees
+the folder.
+
+Start at `Overview.look`. It gives a `Standing`, a value; `take_news` says what happened between two
+looks.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modeldir import attempts, experiment, files, metrics, params, plan, processes, roster, space
+from modeldir.errors import ModeldirError
+from modeldir.standing import (
+    ENDED,
+    Left,
+    News,
+    Ranked,
+    Row,
+    Standing,
+    ended_words,
+    estimate,
+    seconds_of,
+)  # fmt: skip
+from modeldir.training import SPLITS, Seen, Training, stamp
+from modeldir.trials import HOME, TrialRecord, Trials
+
+_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
+
+_AT_A_TURN = 50
+"""Finished trials that are looked at again at one look: somebody may have run one once more."""
+
+_ASKED_EVERY = 5
+"""Looks at a running trial of which one asks whether its processes still live."""
+
+_RECENT = 20
+"""Finished trials that say how long the next ones will take."""
+
+
+class _Watched:
+    """One trial: what was read of it, and whether it has to be read again."""
+
+    def __init__(self, record: TrialRecord, folder: Path) -> None:
+        self.record = record
+        self.folder = folder
+        self.flat = params.flatten(record.hyperparameters)
+        self.status = experiment.Status(attempts.WAITING)
+        self.development: Mapping[str, float] = {}
+        self.loop: processes.Process | None = None
+        self.training: Training | None = None
+        self._seen = Seen()
+        self._attempt: attempts.Attempt | None = None
+        self._run_file = Seen()
+        self._looks = 0
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status.state in ENDED
+
+    def look(self) -> bool:
+        """Read it if it may have changed; whether its status is another now."""
+        if self._goes_on():
+            return False
+        if not self._seen.changed(stamp(self.folder)) and self._attempt is None:
+            return False
+        before = self.status
+        self.status = experiment.status(self.folder)
+        if self.status.state == attempts.RUNNING:
+            if self.training is None or self.status.attempt != before.attempt:
+                self.training = Training(self.folder)
+            self.training.look()
+            self._attempt = attempts.latest(self.folder)
+        else:
+            self.training = self._attempt = None
+            if self.has_ended:
+                self.development = experiment.scores(self.folder).development
+        if (self.status.attempt, self.status.state) == (before.attempt, before.state):
+            return False
+        self.loop = _loop_of(self.folder)
+        return True
+
+    def _goes_on(self) -> bool:
+        """Whether it was running and still is, for all that one file tells: an end is written into
+        the attempt's own. That a process died without one no file tells: that is asked more seldom.
+        """
+        if self._attempt is None or self.training is None:
+            return False
+        self._looks += 1
+        if self._run_file.changed(stamp(self._attempt.path)) or self._looks % _ASKED_EVERY == 0:
+            return False
+        self.training.look()
+        return True
+
+
+def _loop_of(folder: Path) -> processes.Process | None:
+    """The process that may start another trial after this one: a loop in Python, or a script that
+    calls its training again and again. A worker is in the roster.
+    """
+    last = attempts.latest(folder)
+    if last is None or last.record.get("supervisor"):
+        return None
+    return processes.from_json(last.record.get("process"))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What of a plan matters here; `problem` if it cannot be used."""
+
+    space: space.Space = field(default_factory=lambda: space.Space({}))
+    total: int | None = None
+    metric: Ranked | None = None
+    ignore: frozenset[str] = frozenset()
+    base: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+
+
+class Overview:
+    """A search, looked at again and again; `now` gives the time as seconds since 1970.
+
+    A folder of trials without a plan, as CS230's own script leaves it, is looked at likewise.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = Path(folder)
+        self._now = now
+        self._plan = _Plan()
+        self._trials = Trials(self.folder, ())
+        self._watched: dict[int, _Watched] = {}
+        self._counted: tuple[Ranked | None, tuple[str, float] | None, list[float]] | None = None
+        self._within = 0
+        self._varied: tuple[str, ...] = ()
+        self._strangers: frozenset[tuple[str, bool]] = frozenset()
+        self._seen = {name: Seen() for name in ("plan", "base", "claims", "folder", "workers")}
+        self._members: list[roster.Member] = []
+        self._turn = 0
+        self._news: list[News] = []
+        self._first = True
+
+    def look(self) -> Standing:
+        """Read what has changed since the last look."""
+        if self._changed("plan", plan.FILE) | self._changed("base", self._base_name()):
+            self._plan = self._read_plan()
+            self._begin_again()
+        self._find()
+        for each in [*self._due()]:
+            self._look_at(each)
+        self._first = False
+        if self._changed("workers", f"{HOME}/workers") or not self._runs():
+            self._members = roster.members(self.folder)  # whether they live, no file tells
+        return self._standing()
+
+    def _runs(self) -> bool:
+        return any(each.training is not None for each in self._watched.values())
+
+    def take_news(self) -> list[News]:
+        """What happened since this was last asked; nothing at first: that is how it stood."""
+        news, self._news = self._news, []
+        return news
+
+    def _changed(self, what: str, name: str) -> bool:
+        return self._seen[what].changed(stamp(self.folder / name)) if name else False
+
+    def _base_name(self) -> str:
+        found = experiment.params_file(self.folder)
+        return found.name if found else ""
+
+    # -- The plan ----------------------------------------------------------------------------------
+
+    def _read_plan(self) -> _Plan:
+        if not (self.folder / plan.FILE).exists():
+            return _Plan()
+        try:
+            raw = plan.read_plan(self.folder)
+            base = plan.base_of(self.folder)
+            cwd = raw.get("cwd")
+            home = files.absolute(self.folder) / cwd if isinstance(cwd, str) else Path.cwd()
+            project = plan.read_project(Path(os.path.normpath(home)))
+            checked = plan.check(raw, base, str(self.folder / plan.FILE), project)
+        except (ModeldirError, OSError) as error:
+            return _Plan(problem=str(error).partition("\n")[0])
+        ignore = project.get("ignore", ())
+        total = checked.trials or space.size(checked.space)
+        flat = params.flatten(base)
+        return _Plan(checked.space, total, checked.metric, frozenset(ignore), flat)
+
+    def _to_come(self) -> int | None:
+        if self._plan.total is None:
+            return None
+        return max(0, self._plan.total - self._within)
+
+    def _is_of_plan(self, each: _Watched) -> bool:
+        """Whether a trial is one of those that the plan counts: of its space, and of this base."""
+        domains = self._plan.space.domains
+        flat = each.flat
+        point = {name: flat[name] for name in domains if name in flat}
+        others = flat.keys() | self._plan.base.keys()
+        return self._plan.space.contains(point) and all(
+            flat.get(name) == self._plan.base.get(name) for name in others if name not in domains
+        )
+
+    # -- Which trials there are --------------------------------------------------------------------
+
+    def _find(self) -> None:
+        claims = self._changed("claims", f"{HOME}/trials")
+        beside = self._changed("folder", ".")
+        if claims or beside:
+            self._trials.refresh(make=False)
+        if (beside or self._strangers) and self._find_strangers() != self._strangers:
+            self._begin_again()
+        if claims or beside:
+            self._know()
+
+    def _begin_again(self) -> None:
+        """The trials as they are now, also those that no claim names."""
+        names = tuple(self._plan.space.domains)
+        for _ in range(3):
+            before = stamp(self.folder / HOME / "trials")
+            self._trials = Trials(self.folder, names, self._plan.ignore)
+            self._trials.refresh(make=False)
+            self._trials.adopt(claim=False)
+            # A trial that was claimed meanwhile may have been taken for one without a claim.
+            if stamp(self.folder / HOME / "trials") == before:
+                break
+        self._strangers = self._find_strangers()
+        self._know()
+
+    def _find_strangers(self) -> frozenset[tuple[str, bool]]:
+        """The folders that are no trials, each with whether it holds hyperparameters."""
+        known = {record.name for record in self._trials}
+        try:
+            with os.scandir(self.folder) as entries:
+                names = [each.name for each in entries if each.name not in known and each.is_dir()]
+        except OSError:
+            return frozenset()
+        return frozenset(
+            (name, experiment.params_file(self.folder / name) is not None)
+            for name in names
+            if name[0] != "." and name != "attempts"
+        )
+
+    def _know(self) -> None:
+        found = {}
+        for record in list(self._trials):
+            folder = self._trials.path(record)
+            if not folder.is_dir() and not self._trials.is_there(record):
+                continue
+            each = self._watched.get(record.number)
+            same = each is not None and each.record == record
+            found[record.number] = each if each and same else _Watched(record, folder)
+        self._watched = found
+        self._counted = None
+        self._within = sum(map(self._is_of_plan, found.values()))
+        self._varied = self._find_varied()
+
+    # -- What became of them -----------------------------------------------------------------------
+
+    def _due(self) -> Iterator[_Watched]:
+        """Those that have not ended; of those that have, a few at each look, in turn."""
+        ended = [each for each in self._watched.values() if each.has_ended]
+        yield from (each for each in self._watched.values() if not each.has_ended)
+        for _ in range(min(_AT_A_TURN, len(ended))):
+            self._turn = (self._turn + 1) % len(ended)
+            yield ended[self._turn]
+
+    def _look_at(self, each: _Watched) -> None:
+        before, scores = each.status, each.development
+        changed = each.look()
+        self._counted = None if changed or each.development is not scores else self._counted
+        if not changed or self._first:
+            return
+        now = each.status
+        name = each.record.name
+        if now.state == attempts.WAITING:
+            return
+        if now.attempt != before.attempt and now.state != attempts.UNRECORDED:
+            self._news.append(News(name, attempts.RUNNING))  # also one that was over in between
+        if now.state != attempts.RUNNING:
+            words = ended_words(now, each.development, self.metric())
+            self._news.append(News(name, now.state, words))
+
+    def metric(self) -> Ranked | None:
+        """The metric to rank by: the plan's, else what the first trial with metrics suggests."""
+        if self._plan.metric is not None:
+            return self._plan.metric
+        for each in self._watched.values():
+            if each.development:
+                return metrics.choose(list(each.development))
+        for each in self._watched.values():
+            if each.training is not None and (names := each.training.names()):
+                chosen = metrics.choose(names)
+                return (_bare(chosen[0]), chosen[1]) if chosen else None
+        return None
+
+    def _standing(self) -> Standing:
+        metric = self.metric()
+        watched = self._watched.values()
+        running = [each for each in watched if each.training is not None]
+        rows = tuple(self._row(each, metric) for each in running)
+        states = Counter(each.status.state for each in watched)
+        to_come = self._to_come()
+        best, took = self._count(metric)
+        return Standing(
+            folder=self.folder,
+            running=rows,
+            varied=self._varied,
+            metric=metric,
+            best=best,
+            states=states,
+            to_come=to_come,
+            left=self._left(rows, states, to_come, took),
+            worker=None if running else self._worker(),
+            problem=self._plan.problem,
+        )
+
+    def _row(self, each: _Watched, metric: Ranked | None) -> Row:
+        training = each.training
+        assert training is not None
+        began = seconds_of(each.status.started)
+        return Row(
+            name=each.record.name,
+            number=each.record.number,
+            values=each.flat,
+            step=training.step,
+            value=training.value(metric[0]) if metric else None,
+            curve=training.curve(metric[0]) if metric else (),
+            age=None if began is None else max(0.0, self._now() - began),
+            says=training.says,
+        )
+
+    def _find_varied(self) -> tuple[str, ...]:
+        """The names of the plan; without one, those that differ among the trials."""
+        if self._plan.space.domains:
+            return tuple(self._plan.space.domains)
+        found: dict[str, set[str]] = {}
+        for each in self._watched.values():
+            for name, value in each.flat.items():
+                found.setdefault(name, set()).add(repr(value))
+        return tuple(name for name, values in found.items() if len(values) > 1)
+
+    def _best(self, metric: Ranked | None) -> tuple[str, float] | None:
+        best: tuple[str, float] | None = None
+        for each in self._watched.values() if metric else ():
+            name, direction = metric or ("", "maximize")
+            value = each.development.get(name) if each.status.state in _RANKED else None
+            if value is not None and metrics.better(value, best[1] if best else None, direction):
+                best = (each.record.name, value)
+        return best
+
+    def _count(self, metric: Ranked | None) -> tuple[tuple[str, float] | None, list[float]]:
+        """The best trial, and how long the latest took: counted again when one has changed."""
+        if self._counted is None or self._counted[0] != metric:
+            self._counted = (metric, self._best(metric), self._took())
+        return self._counted[1:]
+
+    def _took(self) -> list[float]:
+        good = (attempts.COMPLETED, attempts.PRUNED)
+        latest = (e.status for e in reversed(self._watched.values()) if e.status.state in good)
+        return [each.duration for each in latest if each.duration is not None][:_RECENT]
+
+    def _left(
+        self,
+        rows: Sequence[Row],
+        states: Mapping[str, int],
+        to_come: int | None,
+        took: Sequence[float],
+    ) -> Left | None:
+        waiting = states.get(attempts.WAITING, 0) + states.get(attempts.INTERRUPTED, 0)
+        if to_come is None or not rows:
+            return None
+        ages = [row.age or 0.0 for row in rows]
+        slots = sum(each.jobs for each in self._members)
+        return estimate(took, ages, to_come + waiting, max(slots, len(rows)))
+
+    def _worker(self) -> bool | None:
+        """Whether a worker lives; None if one may, where it cannot be seen."""
+        loops = dict.fromkeys(each.loop for each in self._watched.values() if each.loop)
+        answers = {*map(processes.alive, loops), *(each.alive for each in self._members)}
+        if True in answers:
+            return True
+        return None if None in answers else False
+
+
+def _bare(name: str) -> str:
+    """A development metric without its split: as the metric files have it."""
+    return next((name[len(split) :] for split in SPLITS if name.startswith(split)), name)

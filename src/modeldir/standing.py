@@ -1,0 +1,184 @@
+"""How a search or an experiment stands, as values; and the words and the estimate for it.
+
+It knows what is worth telling of a search that runs. It refuses to read files (overview.py and
+solo.py do) and to draw (frames.py does).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from modeldir import attempts, experiment, metrics
+from modeldir.table import duration_text
+
+Ranked: TypeAlias = "tuple[str, metrics.Direction]"
+
+ENDED = frozenset({attempts.COMPLETED, attempts.PRUNED, attempts.FAILED, attempts.UNRECORDED})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A running trial as it is shown; `values` are the hyperparameters that vary.
+
+    `age` is in seconds. `curve` are the metric's values so far; `says` is the last line that it
+    printed, where it has told no metric.
+    """
+
+    name: str
+    number: int | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    step: object = None
+    value: float | None = None
+    curve: tuple[float, ...] = ()
+    age: float | None = None
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left to wait, in seconds. Not `sure`: it will be longer."""
+
+    seconds: float
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a search stands. `states` counts its trials by status.
+
+    `best` is the name of the best completed trial and its value; `to_come` how many trials the plan
+    lacks, None where it has no end; `worker` whether one is alive: None if that cannot be seen.
+    """
+
+    folder: Path
+    running: tuple[Row, ...] = ()
+    varied: tuple[str, ...] = ()
+    metric: Ranked | None = None
+    best: tuple[str, float] | None = None
+    states: Mapping[str, int] = field(default_factory=dict)
+    to_come: int | None = None
+    left: Left | None = None
+    worker: bool | None = False
+    problem: str | None = None
+
+    @property
+    def ended(self) -> int:
+        """How many trials have come to their end, well or not."""
+        return sum(self.states.get(state, 0) for state in ENDED)
+
+    @property
+    def total(self) -> int | None:
+        """How many trials there will be; None where the plan has no end."""
+        return None if self.to_come is None else sum(self.states.values()) + self.to_come
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no trial runs, and no worker is known that might start one."""
+        return not self.states.get(attempts.RUNNING) and self.worker is False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will happen unless somebody starts a worker: trials were there, none
+        runs, and no worker lives that could start one.
+        """
+        began = any(count for state, count in self.states.items() if state != attempts.WAITING)
+        if not began or self.states.get(attempts.RUNNING):
+            return False
+        if self.worker is None:  # on a host that cannot be seen: over if there is nothing to do
+            return self.to_come == 0 and self.ended == sum(self.states.values())
+        return not self.worker
+
+
+@dataclass(frozen=True)
+class Alone:
+    """How one experiment stands: its metrics, each with its curve, and what it printed last."""
+
+    folder: Path
+    status: experiment.Status
+    step: object = None
+    age: float | None = None
+    metrics: tuple[tuple[str, float, tuple[float, ...]], ...] = ()
+    lines: tuple[str, ...] = ()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it does not run."""
+        return self.status.state != attempts.RUNNING
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.is_idle and self.status.state != attempts.WAITING
+
+
+@dataclass(frozen=True)
+class News:
+    """A trial has started (`running`) or has ended otherwise; `words` say how it went."""
+
+    name: str
+    state: str
+    words: str = ""
+
+
+def ended_words(
+    status: experiment.Status, development: Mapping[str, float], metric: Ranked | None
+) -> str:
+    """How a trial ended, in a few words: why it failed, or its metric; and how long it took."""
+    words: list[str] = []
+    if status.state == attempts.FAILED:
+        words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
+    elif status.state == attempts.INTERRUPTED:
+        words.append(status.reason or "")
+    else:
+        chosen = metric or metrics.choose(list(development))
+        value = development.get(chosen[0]) if chosen else None
+        words += [f"{chosen[0]} {value:.6g}"] if chosen and value is not None else []
+    if status.duration is not None:
+        words.append(duration_text(status.duration))
+    return "  ".join(word for word in words if word)
+
+
+def estimate(
+    finished: Sequence[float], ages: Sequence[float], to_come: int, slots: int
+) -> Left | None:
+    """What is left to wait: the slots take the trials to come one after another.
+
+    Args:
+        finished: seconds that the latest trials took.
+        ages: seconds since each of those that run began.
+        to_come: how many have not begun.
+        slots: how many run side by side.
+
+    Returns None before a trial has finished: nobody can know. One that runs longer than all that
+    have finished makes it a lower bound; so it is at the start of a search of several slots, when
+    the shortest trials are the first to finish.
+
+    >>> estimate([60.0, 80.0], [10.0, 35.0], 2, 2)
+    Left(seconds=130.0, sure=True)
+    """
+    if not finished:
+        return None
+    each = sum(finished) / len(finished)
+    longest = max(finished)
+    free = [max(0.0, each - age) for age in ages]
+    free += [0.0] * max(0, slots - len(free))
+    heapq.heapify(free)
+    end = max(free, default=0.0)
+    for _ in range(to_come if free else 0):
+        ready = heapq.heappop(free) + each
+        heapq.heappush(free, ready)
+        end = max(end, ready)
+    return Left(end, sure=all(age <= longest for age in ages))
+
+
+def seconds_of(stamped: str | None) -> float | None:
+    """A recorded time as seconds since 1970."""
+    try:
+        return datetime.fromisoformat(str(stamped)).timestamp()
+    except (ValueError, OverflowError):
+        return None

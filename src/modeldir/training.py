@@ -1,0 +1,191 @@
+"""A running training, read as it grows: its steps, its metrics, the last line that it printed.
+
+It knows which of its files can tell something new, and reads only what is new of them. It refuses
+to know of searches and of how a training ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from modeldir import experiment, failures, files, metrics
+
+MOST_KEPT = 128
+"""Steps of a running training that are kept for its curve; of more, every second is let go."""
+
+MOST_READ = 1 << 18
+"""Bytes of new metrics that are read at one look: of more, the last."""
+
+MOST_PARSED = 200
+"""Lines of them that are parsed at one look, evenly spread, the last among them."""
+
+SPLITS = ("eval/", "val/", "dev/")
+"""What may stand before the name of a development metric."""
+
+_NO_METRICS = frozenset({"step", "time", "epoch"})
+
+Stamp: TypeAlias = "tuple[int, int, int] | None"
+
+
+def stamp(path: str | os.PathLike[str]) -> Stamp:
+    """What changes when a file or a folder does; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+class Seen:
+    """Whether a file should be read again.
+
+    A clock of the file system stands still for some milliseconds, so that two changes may bear one
+    time: what has changed is read once more at the next look.
+    """
+
+    def __init__(self) -> None:
+        self._stamp: Stamp | str = "never read"
+        self._again = False
+
+    def changed(self, now: Stamp) -> bool:
+        """Whether to read, given the stamp that it bears now."""
+        if now != self._stamp:
+            self._stamp, self._again = now, True
+            return True
+        again, self._again = self._again, False
+        return again
+
+
+class Training:
+    """What a running training tells: its steps in `metrics.jsonl`, else its metric files, else the
+    last line that it printed. Each call of `look` reads what is new.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.says = ""
+        self._folder = Seen()
+        self._console: Stamp = None
+        self._start(0)
+
+    def _start(self, inode: int) -> None:
+        """Nothing is known of the file of metrics that is there now."""
+        self.step: object = None
+        self._inode = inode
+        self._offset = 0
+        self._lines: list[Mapping[str, float]] = []  # of some steps, evenly spread
+        self._every = 1
+        self._count = 0
+        self._latest: Mapping[str, float] = {}
+        self._curve: tuple[tuple[str, int], tuple[float, ...]] = (("", 0), ())
+
+    def look(self) -> None:
+        """Read what is new."""
+        now = stamp(self.folder / metrics.METRICS_LINES)
+        if now is not None:
+            self._grow(now)
+        elif self._inode:  # moved aside: a new attempt starts afresh
+            self._start(0)
+        elif self._folder.changed(stamp(self.folder)):
+            self._read_scores()
+        if not self._latest:
+            self._listen()
+
+    def _grow(self, now: tuple[int, int, int]) -> None:
+        _, size, inode = now
+        if size < self._offset or inode != self._inode:
+            self._start(inode)
+        if size == self._offset:
+            return
+        begin = max(self._offset, size - MOST_READ)
+        data = _piece(self.folder / metrics.METRICS_LINES, begin)
+        whole = data[: data.rfind(b"\n") + 1]
+        if begin > self._offset:
+            whole = whole[whole.find(b"\n") + 1 :]  # what we came into the middle of
+        self._offset = begin + data.rfind(b"\n") + 1
+        for line in _spread(whole.splitlines(), MOST_PARSED):
+            self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            return  # torn, or not ours
+        if not isinstance(value, dict):
+            return
+        self.step = value.get("step", value.get("epoch", self.step))
+        found = {k: v for k, v in metrics.numbers_in(value) if k not in _NO_METRICS}
+        if found:
+            self._keep(found)
+
+    def _keep(self, found: Mapping[str, float]) -> None:
+        self._latest = found
+        if self._count % self._every == 0:
+            self._lines.append(found)
+        self._count += 1
+        if len(self._lines) >= MOST_KEPT:
+            del self._lines[1::2]
+            self._every *= 2
+
+    def _read_scores(self) -> None:
+        """What a script that writes only metric files has reached by now."""
+        scores = experiment.scores(self.folder)
+        found = scores.last or scores.best
+        if found and dict(found) != dict(self._latest):
+            self._keep(dict(found))
+
+    def _listen(self) -> None:
+        path = self.folder / "console.log"
+        now = stamp(path)
+        if now is not None and now != self._console:
+            self._console = now
+            self.says = failures.last_printed(files.tail(path, 4096)) or ""
+
+    def value(self, name: str) -> float | None:
+        """The latest value of a development metric."""
+        return value_of(self._latest, name)
+
+    def names(self) -> list[str]:
+        """The metrics of the latest step, those of training last."""
+        return sorted(self._latest, key=lambda name: name.startswith("train"))
+
+    def curve(self, name: str) -> tuple[float, ...]:
+        """A metric's values so far, evenly spread over the steps, and the latest."""
+        if self._curve[0] != (name, self._count):
+            self._curve = ((name, self._count), self._drawn(name))
+        return self._curve[1]
+
+    def _drawn(self, name: str) -> tuple[float, ...]:
+        values = [value_of(line, name) for line in self._lines]
+        if self._lines and self._lines[-1] is not self._latest:
+            values.append(self.value(name))
+        return tuple(value for value in values if value is not None)
+
+
+def value_of(numbers: Mapping[str, float], name: str) -> float | None:
+    """A development metric among a line's: `val/accuracy` goes before a bare `accuracy`, which
+    beside it is training's.
+    """
+    for split in SPLITS:
+        if split + name in numbers:
+            return numbers[split + name]
+    return numbers.get(name)
+
+
+def _piece(path: Path, begin: int) -> bytes:
+    with suppress(OSError), open(path, "rb") as file:
+        file.seek(begin)
+        return file.read(MOST_READ)
+    return b""
+
+
+def _spread(lines: Sequence[bytes], most: int) -> Iterable[bytes]:
+    """At most so many lines, evenly spread, with the last."""
+    if len(lines) <= most:
+        return lines
+    return (lines[(index + 1) * len(lines) // most - 1] for index in range(most))

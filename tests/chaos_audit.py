@@ -1,0 +1,271 @@
+"""What must be true of a search after chaos, asked of its files and of the trainings' journal.
+
+It knows what each training said of itself (one line a start, one a regular end, by the attempt's
+token) and what modeldir's folders say; it refuses to know how the chaos was made. What the chaos
+itself broke is in the `Ledger`, and is excused there and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modeldir import attempts, experiment, files, roster
+
+GOOD = ("plain", "saver", "deaf", "family", "loud", "ours")
+"""Trainings that end well when nobody disturbs them."""
+FAILURES = {"silent": "no-metric", "nan": "nan", "error": "error"}
+"""The class of failure of each of the others."""
+
+
+@dataclass
+class Ledger:
+    """What was broken on purpose: files by inode (they may be moved), attempts by folder, number.
+
+    `may_repeat` are trials that had ended and whose record was destroyed: they have to run again.
+    `metrics` and `identities` are trials whose metrics, or one of the files that say what they are,
+    were torn.
+    """
+
+    torn: set[int] = field(default_factory=set)
+    attempts: set[tuple[str, int]] = field(default_factory=set)
+    may_repeat: set[str] = field(default_factory=set)
+    metrics: set[str] = field(default_factory=set)
+    identities: set[str] = field(default_factory=set)
+
+    def tear(self, path: Path, size: int) -> None:
+        """Cut a file in place, as a power cut may leave it."""
+        os.truncate(path, size)
+        self.torn.add(path.stat().st_ino)
+
+
+@dataclass
+class Findings:
+    """What an audit counted, and each thing that is not as it should be, in words."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, other: Findings) -> None:
+        self.counts.update(other.counts)
+        self.problems += other.problems
+
+
+class Audit:
+    """One search's folder, after all has ended: call `findings`."""
+
+    def __init__(self, search: Path, journal: Path, ledger: Ledger, retries: int) -> None:
+        self.search, self.journal = search, journal
+        self.ledger, self.retries = ledger, retries
+        self.found = Findings()
+        self.told = files.read_lines(journal)
+        self.starts = self._tokens("start")
+        self.ends = self._tokens("end")
+        self.known: set[str] = set()
+        self.completed: set[str] = set()
+        claims = sorted((search / ".modeldir" / "trials").glob("*.json"))
+        self.claims = {path.name: files.read_object(path) for path in claims}
+        self.params = {
+            str(claim.get("name")): claim["hyperparameters"]
+            for claim in self.claims.values()
+            if isinstance(claim.get("hyperparameters"), dict)
+        }
+
+    def findings(self, points: set[str]) -> Findings:
+        """Everything, for a search that should have exactly these points (as `point_key`s)."""
+        for folder in trial_folders(self.search):
+            self._trial(folder)
+        self._journal()
+        self._claims(points)
+        self._files()
+        self._workers()
+        return self.found
+
+    def _tokens(self, what: str) -> Counter[str]:
+        return Counter(str(line["token"]) for line in self.told if line["what"] == what)
+
+    def _count(self, what: str, number: int = 1) -> None:
+        self.found.counts[what] += number
+
+    def _wrong(self, what: str, problem: str) -> None:
+        self.found.counts[what] += 1
+        self.found.problems.append(f"{what}: {problem}")
+
+    # -- A trial -----------------------------------------------------------------------------------
+
+    def _trial(self, folder: Path) -> None:
+        self._count("trials")
+        numbers = attempts.numbers(os.listdir(folder))
+        if numbers != list(range(1, len(numbers) + 1)):
+            self._wrong("gaps in attempts", f"{folder.name}: {numbers}")
+        runs = [attempts.read(folder, number) for number in numbers]
+        for run in runs:
+            self._attempt(run, is_last=run.number == numbers[-1])
+        kind = str(self.params.get(folder.name, {}).get("kind"))
+        self._status(folder, kind, runs)
+
+    def _attempt(self, run: attempts.Attempt, *, is_last: bool) -> None:
+        self._count("attempts")
+        name, token = run.folder.name, run.record.get("token")
+        self._count(f"attempts {run.end or 'cut off'}")
+        if (name, run.number) in self.ledger.attempts:
+            return
+        if not isinstance(token, str):
+            self._wrong("torn files", f"{name}: {run.path.name}")
+            return
+        self.known.add(token)
+        if run.end != attempts.COMPLETED:
+            return
+        self.completed.add(token)
+        if self.ends[token] != 1 or self.starts[token] != 1:
+            times = f"{self.starts[token]} starts, {self.ends[token]} ends"
+            self._wrong("completed without one end", f"{name}, attempt {run.number}: {times}")
+        if not is_last and name not in self.ledger.may_repeat:
+            self._wrong("completed and run again", f"{name}, attempt {run.number}")
+
+    def _status(self, folder: Path, kind: str, runs: list[attempts.Attempt]) -> None:
+        status = experiment.status(folder)
+        self._count(status.state)
+        recorded = runs[-1].end if runs else None
+        right = status.state == recorded and recorded in (attempts.COMPLETED, attempts.FAILED)
+        if right and recorded == attempts.COMPLETED:
+            right = kind in GOOD
+            self._completed(folder, kind, runs[-1])
+        failed = [run for run in runs if run.end == attempts.FAILED]
+        right = right and len(failed) <= self.retries + 1
+        for run in failed:
+            expected = ("killed", FAILURES.get(kind))
+            right = right and run.record.get("failure") in expected
+        if recorded == attempts.FAILED and folder.name not in self.ledger.may_repeat:
+            right = right and len(failed) == self.retries + 1  # the others were its right
+        if not right:
+            ends = [(run.end, run.record.get("failure")) for run in runs]
+            self._wrong("wrong statuses", f"{folder.name} ({kind}): {status} of {ends}")
+
+    def _completed(self, folder: Path, kind: str, run: attempts.Attempt) -> None:
+        """What a completed attempt left is its own, and all of it."""
+        token = str(run.record.get("token"))
+        printed = (folder / "console.log").read_bytes().splitlines()
+        lines = [line.decode() for line in printed if line.startswith((b"start ", b"end "))]
+        whole = lines[-1:] == [f"end {token}"]
+        if not run.record.get("resumes"):
+            whole = whole and lines == [f"start {token}", f"end {token}"]
+        if kind == "loud":
+            size = sum(len(line) + 1 for line in printed if line.startswith(b"x"))
+            whole = whole and size in (1 << 18, 100 << 20)
+        if not whole:
+            self._wrong("output lost or mixed", f"{folder.name}: {lines[-4:]}")
+        if folder.name in self.ledger.metrics:
+            return
+        params = self.params.get(folder.name)
+        if params is None:
+            return  # no claim is its: said elsewhere
+        accuracy = round(1 / (1 + params["index"] + len(kind)), 6)
+        found = experiment.scores(folder).development
+        if (found.get("accuracy"), found.get("hears")) != (accuracy, len(params["note"])):
+            self._wrong("wrong metrics", f"{folder.name}: {dict(found)}")
+
+    # -- The journal -------------------------------------------------------------------------------
+
+    def _journal(self) -> None:
+        excused = bool(self.ledger.attempts)
+        unknown = [token for token in self.starts if token not in self.known]
+        if len(unknown) > len(self.ledger.attempts) or (unknown and not excused):
+            self._wrong("started without a record", f"{unknown}")
+        for token, times in (self.starts + self.ends).items():
+            if self.starts[token] != 1 or self.ends[token] > 1:
+                self._wrong("attempts run twice", f"{token}: {times}")
+        for line in self.told:
+            if line["what"] in ("overlap", "mangled", "leavings", "mixed"):
+                self._wrong("trainings that complained", json.dumps(line))
+        self._count("starts", sum(self.starts.values()))
+        self._count("regular ends", sum(self.ends.values()))
+        well = [line for line in self.told if line["what"] == "end" and line["kind"] in GOOD]
+        late = [line for line in well if line["token"] not in self.completed]
+        self._count("ended well in the moment of a kill", len(late))
+        self._count("resumed", sum(line["what"] == "resumed" for line in self.told))
+
+    # -- Claims ------------------------------------------------------------------------------------
+
+    def _claims(self, points: set[str]) -> None:
+        names: Counter[str] = Counter()
+        numbers: Counter[int] = Counter()
+        seen: Counter[str] = Counter()
+        for file, claim in self.claims.items():
+            folder = self.search / str(claim.get("name"))
+            told = files.read_object(folder / "trial.json")
+            if not claim or not folder.is_dir():
+                self._wrong("claims without a folder", file)
+            elif told.get("number") != claim["number"] and not self._is_torn(folder / "trial.json"):
+                self._wrong("claims without a folder", f"{file}: {told.get('number')}")
+            names[str(claim.get("name"))] += 1
+            numbers[int(claim.get("number", 0))] += 1
+            seen[point_key(claim.get("point", {}))] += 1
+        self._count("claims", sum(names.values()))
+        folders = {folder.name for folder in trial_folders(self.search)}
+        twice = [key for key, count in [*names.items(), *numbers.items()] if count > 1]
+        if twice or folders != set(names):
+            self._wrong("names or numbers wrong", f"{twice} {sorted(folders ^ set(names))[:4]}")
+        if set(seen) != points or max(seen.values(), default=1) > 1:
+            more = [key for key, count in seen.items() if count > 1]
+            self._wrong("points wrong", f"{len(seen)} of {len(points)}, repeated: {more[:4]}")
+
+    def _is_torn(self, path: Path) -> bool:
+        return path.exists() and path.stat().st_ino in self.ledger.torn
+
+    # -- Files -------------------------------------------------------------------------------------
+
+    def _files(self) -> None:
+        self._count("torn files", 0)
+        for path in every_file(self.search):
+            if files.is_temporary(path.name):
+                self._count("temporary files left")
+            elif path.suffix in {".json", ".jsonl"} and not self._is_torn(path):
+                self._whole(path)
+            elif path.name == "console.log" and b"the supervisor failed" in files.tail(path):
+                self._wrong("supervisors that failed", str(path.relative_to(self.search)))
+
+    def _whole(self, path: Path) -> None:
+        """A JSON file is whole; of a file of lines one may be torn where its writer was killed."""
+        data = path.read_bytes()
+        pieces = [data] if path.suffix == ".json" else data.splitlines()
+        torn = 0
+        for piece in pieces:
+            try:
+                json.loads(piece)
+            except ValueError:
+                torn += 1
+        if path.suffix == ".jsonl":
+            self._count("torn lines", torn)
+        elif torn:
+            self._wrong("torn files", str(path.relative_to(self.search)))
+
+    def _workers(self) -> None:
+        entries = self.search / ".modeldir" / "workers"
+        self._count("entries of dead workers", len(list(entries.glob("*.json"))))
+        for member in roster.members(self.search):
+            self._wrong("workers that seem alive", str(member))
+
+
+def trial_folders(search: Path) -> list[Path]:
+    """The folders of a search's trials."""
+    return [
+        path for path in sorted(search.iterdir()) if path.name[0] != "." and path.is_dir()
+    ]  # fmt: skip
+
+
+def every_file(folder: Path) -> Iterator[Path]:
+    """All files below a folder."""
+    for above, _, names in os.walk(folder):
+        for name in names:
+            yield Path(above, name)
+
+
+def point_key(point: Mapping[str, Any]) -> str:
+    """A point as text, to compare sets of them."""
+    return json.dumps(point, sort_keys=True)

@@ -1,0 +1,249 @@
+"""The chaos suite, short: what `make chaos` does with a thousand kills, with a dozen.
+
+And its audit, asked whether it sees what is wrong: an audit that finds nothing must have looked.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import chaos
+import chaos_damage
+from chaos_audit import Audit, Findings, Ledger, trial_folders
+from laboratory import PLAIN, Project, kill, read, supervisor_of, wait_until
+from modeldir import attempts, files, processes
+
+pytestmark = [
+    pytest.mark.skipif(not processes.LINUX, reason="finds its processes in /proc"),
+    pytest.mark.timeout(300),  # the machine may be busy; each part has an end of its own
+]
+
+WITH_A_DAEMON = PLAIN.replace(
+    "import json, os, sys, time",
+    "import json, os, subprocess, sys, time\n"
+    "if not os.path.exists('hold.not'):\n"
+    "    daemon = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+    "    open('daemon.txt', 'w').write(str(daemon.pid))",
+)
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Iterator[chaos.Arena]:
+    arena = chaos.Arena(tmp_path / "arena", indices=1, kinds=("plain", "saver"))
+    yield arena
+    arena.kill_all()
+
+
+def audited(arena: chaos.Arena) -> Findings:
+    audit = Audit(arena.search, arena.journal, arena.ledger, chaos.RETRIES)
+    return audit.findings(arena.points)
+
+
+# -- Kills -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_search_killed_at_random_ends_as_it_should(tmp_path: Path) -> None:
+    """Trainings of four tempers, every kind of kill; then each trial has ended as often as is recorded."""
+    kinds = ("saver", "family", "ours", "silent")
+    done = chaos.search_and_kill(tmp_path / "arena", "short", kills=12, indices=1, kinds=kinds)
+    assert done.findings.problems == []
+    assert done.findings.counts["trials"] == len(kinds) * len(chaos.NOTES)
+    assert sum(done.kills.values()) > 0
+
+
+def test_damage_of_every_kind_costs_no_trial(arena: chaos.Arena) -> None:
+    """Killed all at once, found with half files, another boot, others' pids and other times."""
+    chance = random.Random(4)
+    arena.say("--no-pilot")
+    wait_until(lambda: len(trial_folders(arena.search)) >= 9, "some trials")
+    wait_until(lambda: {"running", "completed"} <= arena.states().keys(), "some that run")
+    arena.kill_all()
+    assert chaos_damage.cut_off(arena.search)
+    done = {
+        name
+        for name, damage in sorted(chaos_damage.ALL.items(), key=lambda item: "half" in item[0])
+        if damage(arena.search, arena.ledger, chance)
+    }
+    assert done == chaos_damage.ALL.keys() - {"half a line"}
+    arena.finish()
+    assert arena.audit().problems == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["grid", "random"])
+def test_a_search_stopped_again_and_again_makes_the_same_trials(
+    tmp_path: Path, sampler: str
+) -> None:
+    """By KILL, by `stop --now` and by Ctrl-C: the same numbers, names and hyperparameters."""
+    findings = chaos.stopped_again_and_again(tmp_path, sampler, trials=60, stops=4)
+    assert findings.problems == []
+
+
+@pytest.mark.slow
+def test_a_full_and_a_read_only_disk_cost_no_trial(tmp_path: Path) -> None:
+    done = chaos.full_disk(tmp_path / "disk", "short", times=2)
+    if done is None:
+        pytest.skip("no disk may be mounted here")
+    assert done.findings.problems == []
+    assert done.findings.counts["completed"] == 24
+
+
+def test_a_daemon_of_a_trial_ends_though_its_supervisor_was_killed(tmp_path: Path) -> None:
+    """It has left the session: it is known by the attempt's token, before the trial runs again."""
+    project = Project(tmp_path, WITH_A_DAEMON)
+    project.hold()
+    words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", "--", "python")
+    with project.started_as(*words, "train.py") as worker:
+        project.wait_for_starts(1)
+        daemon = processes.process(int((tmp_path / "daemon.txt").read_text()))
+        assert daemon is not None
+        folder = project.search / "learning_rate_0.1"
+        kill(worker.pid)
+        kill(supervisor_of(folder))
+        wait_until(lambda: project.trials() == {folder.name: "interrupted"}, "its end")
+    assert processes.alive(daemon)
+    project.write("hold.not", "")
+    project.release()
+    assert project.searches().code == 0
+    assert not processes.alive(daemon)
+
+
+# -- What a power cut leaves of a trial ------------------------------------------------------------
+
+
+def test_half_a_claim_is_written_again_from_the_trial_s_folder(tmp_path: Path) -> None:
+    """The trial keeps its number and is not run a second time under another name."""
+    project = Project(tmp_path)
+    project.searches("learning_rate=0.1,0.01")
+    claim = project.search / ".modeldir" / "trials" / "000001.json"
+    before = read(claim)
+    for broken in (b"", claim.read_bytes()[:40]):
+        claim.write_bytes(broken)
+        assert project.searches().code == 0
+        after = read(claim)
+        assert {**after, "token": ""} == {**before, "token": ""}
+    assert len(project.trials()) == len(project.started) == 2
+
+
+def test_half_a_params_json_is_written_again_before_the_trial_runs(tmp_path: Path) -> None:
+    """Empty, half, or zeros; what somebody wrote there is left as it is, and fails the trial."""
+    project = Project(tmp_path)
+    project.searches("learning_rate=0.1")
+    folder = project.search / "learning_rate_0.1"
+    params, run = folder / "params.json", folder / "run.json"
+    whole = params.read_bytes()
+    for broken in (b"", whole[:9], bytes(len(whole))):
+        for path in folder.glob("run*.json"):
+            path.unlink()
+        run.write_text("")
+        params.write_bytes(broken)
+        project.searches()
+        assert params.read_bytes() == whole
+    run.write_text("")
+    (folder / "run.2.json").unlink()
+    params.write_text('{"learning_rate": 0.1, mine}')
+    assert project.searches().code == 1
+    assert params.read_text() == '{"learning_rate": 0.1, mine}'
+
+
+# -- The audit sees --------------------------------------------------------------------------------
+
+
+def test_the_audit_sees_what_is_wrong(arena: chaos.Arena) -> None:
+    """Each lie that a folder could tell, told; each is found."""
+    arena.finish()
+    assert audited(arena).problems == []
+    folder = trial_folders(arena.search)[0]
+    run = attempts.read(folder, 1)
+    token = str(run.record["token"])
+    one, two, three = run.path, folder / "run.2.json", folder / "run.3.json"
+    text, log = one.read_text(), folder / "console.log"
+
+    def is_found(*words: str) -> None:
+        found = audited(arena).problems
+        assert all(any(problem.startswith(word) for problem in found) for word in words), found
+
+    files.append_line(arena.journal, {"what": "end", "token": token, "kind": "plain", "number": 1})
+    is_found("attempts run twice", "completed without one end")
+    files.append_line(arena.journal, {"what": "start", "token": "of nobody", "kind": "plain"})
+    is_found("started without a record")
+    two.write_text(text)
+    is_found("completed and run again")
+    two.rename(three)
+    is_found("gaps in attempts")
+    three.unlink()
+    one.write_text(text[:50])
+    is_found("torn files", "wrong statuses")
+    one.write_text(text.replace('"completed"', '"failed"'))
+    is_found("wrong statuses")
+    one.write_text(text)
+    log.write_bytes(log.read_bytes().replace(b"end", b"and"))
+    is_found("output lost or mixed")
+    (folder / "metrics_eval_best_weights.json").write_text('{"accuracy": 0.5, "hears": 1}')
+    is_found("wrong metrics")
+    folder.rename(arena.search / "elsewhere")
+    is_found("claims without a folder", "names or numbers wrong")
+    arena.points.pop()
+    is_found("points wrong")
+
+
+def test_the_audit_sees_processes_that_are_left_and_shells_that_were_run(
+    arena: chaos.Arena,
+) -> None:
+    arena.finish()
+    assert arena.audit().problems == []
+    left = subprocess.Popen(["sleep", "60"], env=arena.environment)
+    (arena.path / "project" / "hit").touch()
+    try:
+        assert set(chaos.marked(arena.mark)) == {left.pid}
+        assert chaos.role(chaos.marked(arena.mark)[left.pid], {}) == "other"
+    finally:
+        left.send_signal(signal.SIGKILL)
+        left.wait()
+    assert "a name was run by a shell" in arena.audit().problems
+
+
+def test_every_process_of_a_search_is_found_and_known_by_its_role(arena: chaos.Arena) -> None:
+    """What is not found is not killed, and a chaos that misses proves nothing."""
+    seen: set[str] = set()
+    worker = arena.say("--no-pilot")
+
+    def look() -> bool:
+        found = arena.processes()
+        seen.update(chaos.role(process, found) for process in found.values())
+        return {"worker", "spawner", "supervisor", "trial"} <= seen
+
+    wait_until(look, "all roles")
+    assert chaos.role(arena.processes()[worker.pid], arena.processes()) == "worker"
+
+
+def test_a_ledger_excuses_only_what_was_torn(tmp_path: Path) -> None:
+    """By its inode: a file may have been moved since, and another may have its name."""
+    ledger = Ledger()
+    path = tmp_path / "a.json"
+    path.write_text("{}")
+    ledger.tear(path, 1)
+    moved = path.rename(tmp_path / "b.json")
+    path.write_text("{")
+    assert moved.stat().st_ino in ledger.torn
+    assert path.stat().st_ino not in ledger.torn
+
+
+def test_the_table_tells_kills_counts_and_what_must_be_none() -> None:
+    done = chaos.Round(Counter({"a worker, KILL": 1200}), Counter(), Findings())
+    done.findings.counts.update({"trials": 7, "torn files": 2})
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:3]] for line in chaos.table(done).splitlines()
+    ]
+    assert ["**kills**", "1,200"] in rows
+    assert ["trials", "7"] in rows
+    assert ["**must be none**", "2"] in rows
+    assert rows.index(["**must be none**", "2"]) < rows.index(["torn files", "2"])

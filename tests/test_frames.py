@@ -1,0 +1,251 @@
+"""How a search that runs looks: wide, narrow, tiny, and with anything in its names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
+
+from modeldir.experiment import Status
+from modeldir.frames import (
+    Line,
+    Shape,
+    curve_text,
+    experiment_lines,
+    lines_of,
+    progress_text,
+    search_lines,
+)  # fmt: skip
+from modeldir.standing import Alone, Left, Row, Standing, estimate
+from modeldir.table import text_width, visible
+
+CURVE = tuple(1 - 0.8**step for step in range(1, 15))
+
+
+def row(nth: int, **changes: Any) -> Row:
+    values = {"learning_rate": 0.1**nth, "batch_size": 16 * nth, "dropout": 0.5}
+    known = Row(
+        f"learning_rate_{nth}", nth, values, step=nth + 3, value=CURVE[nth],
+        curve=CURVE[: nth * 4], age=40.0 * nth,
+    )  # fmt: skip
+    return replace(known, **changes)
+
+
+SEARCH = Standing(
+    Path("experiments/search"),
+    running=(row(1), row(2), row(3)),
+    varied=("learning_rate", "batch_size", "dropout"),
+    metric=("accuracy", "maximize"),
+    best=("learning_rate_0.01__batch_size_32__dropout_0.5", 0.97123),
+    states={"completed": 8, "failed": 1, "running": 3},
+    to_come=48,
+    left=Left(4100.0, sure=True),
+    worker=True,
+)
+ALONE = Alone(
+    Path("experiments/base_model"),
+    Status("running", 2),
+    step=7,
+    age=723.0,
+    metrics=(("accuracy", 0.93, CURVE), ("loss", 0.07, tuple(1 - x for x in CURVE))),
+    lines=("epoch 7", "loss 0.07 \x1b]0;title\x07"),
+)
+
+
+def text(lines: Sequence[Line]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
+@pytest.mark.parametrize("columns", [120, 80, 60, 44, 30, 16])
+def test_a_search_in_terminals_of_many_widths(columns: int, snapshot: SnapshotAssertion) -> None:
+    """The curve goes first, then hyperparameters from the last one on; no line is too wide."""
+    lines = search_lines(SEARCH, Shape(columns, 24))
+    assert text(lines) == snapshot
+    assert max(text_width(line.text) for line in lines) <= columns
+
+
+@pytest.mark.parametrize("rows", range(1, 9))
+def test_a_search_in_terminals_of_few_rows(rows: int) -> None:
+    """How far it is stays; of the rows as many as fit are shown, and how many are not."""
+    lines = search_lines(SEARCH, Shape(80, rows))
+    assert len(lines) <= rows
+    assert lines[-1].text.startswith("9 of 60 (1 failed), 3 running")
+    shown = sum(line.text.lstrip()[:1] in "123" for line in lines[:-1] if line.text.strip())
+    told = [line.text for line in lines if "more run" in line.text]
+    assert told == ([f"  and {3 - shown} more run"] if 3 - shown > 0 and len(lines) > 2 else [])
+
+
+def test_a_stream_that_cannot_show_curves(snapshot: SnapshotAssertion) -> None:
+    """Without its blocks the curve is left out, and what a name holds is spelled out."""
+    named = replace(SEARCH, best=("größe_日本_0.1", 0.5))
+    lines = search_lines(named, Shape(100, 24, "ascii"))
+    assert text(lines).isascii()
+    assert text(lines) == snapshot
+
+
+def test_trainings_without_metrics_show_what_they_print(snapshot: SnapshotAssertion) -> None:
+    """The last line takes the room that is left."""
+    rows = tuple(
+        row(n, step=None, value=None, curve=(), says=f"epoch {n}: 30%|###   | 3/10 " + "x" * 99)
+        for n in (1, 2)
+    )
+    lines = search_lines(replace(SEARCH, running=rows, best=None), Shape(80, 24))
+    assert text(lines) == snapshot
+
+
+def test_what_a_terminal_would_obey_is_spelled_out() -> None:
+    """A name, a value, a step, a printed line: none moves the cursor or begins a line."""
+    evil = "a\x1b[2J\r\n\u202e\x9b31m"
+    rows = (
+        row(1, values={"learning_rate": evil, "batch_size": [evil]}, step=evil),
+        row(2, number=None, name=evil, value=None, says=evil),
+    )
+    search = replace(SEARCH, running=rows, varied=("learning_rate", evil), best=(evil, 1.0))
+    for line in search_lines(search, Shape(200, 24)):
+        assert visible(line.text) == line.text
+    alone = replace(ALONE, folder=Path(evil), metrics=((evil, 1.0, ()),), lines=(evil,))
+    for line in experiment_lines(alone, Shape(200, 24)):
+        assert visible(line.text) == line.text
+
+
+TEXTS = st.text(max_size=60) | st.sampled_from(["日本語" * 20, "é" * 50, "👩‍👩‍👧" * 9])
+
+
+@given(
+    columns=st.integers(1, 130), rows=st.integers(1, 12), names=st.lists(TEXTS, max_size=4),
+    value=st.floats() | st.none(), said=TEXTS, titled=st.booleans(),
+)  # fmt: skip
+def test_no_line_is_ever_too_wide(  # noqa: PLR0913, PLR0917 - all that a frame is made of
+    columns: int,
+    rows: int,
+    names: list[str],
+    value: float | None,
+    said: str,
+    titled: bool,  # noqa: FBT001
+) -> None:
+    """Whatever is in it, and however small the terminal: it would wrap, and the view crawl."""
+    running = tuple(
+        Row(name, None, {name: name for name in names}, said, value, (value or 0.0,), 1e6, said)
+        for name in names
+    )
+    best = (said, value) if value is not None else None
+    standing = replace(SEARCH, running=running, varied=tuple(names), best=best)
+    shape = Shape(columns, rows)
+    alone = replace(ALONE, folder=Path(said), lines=tuple(names))
+    for lines in (
+        search_lines(standing, shape, titled=titled),
+        experiment_lines(alone, shape),
+        lines_of([standing, alone, SEARCH], shape),
+    ):
+        assert len(lines) <= rows
+        for line in lines:
+            assert text_width(line.text) <= columns
+            assert visible(line.text) == line.text
+
+
+def test_one_experiment(snapshot: SnapshotAssertion) -> None:
+    """Each metric with its curve, and what it printed last."""
+    assert text(experiment_lines(ALONE, Shape(80, 24))) == snapshot
+
+
+def test_several_searches(snapshot: SnapshotAssertion) -> None:
+    """Those that run are drawn whole; of the others one line tells, of very many their number."""
+    over = replace(
+        SEARCH, folder=Path("experiments/width"), running=(), states={"completed": 4}, to_come=0,
+        left=None,
+    )  # fmt: skip
+    others = [replace(over, folder=Path(f"experiments/old_{n}")) for n in range(30)]
+    lines = lines_of([SEARCH, over, ALONE, *others], Shape(90, 24))
+    assert text(lines) == snapshot
+
+
+# -- In words --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "9 of 60 (1 failed), 3 running, about 1 h 10 min left"),
+        ({"left": Left(4100, sure=False)},
+         "9 of 60 (1 failed), 3 running, at least 1 h 10 min left"),
+        ({"left": Left(20, sure=False)}, "9 of 60 (1 failed), 3 running"),
+        ({"left": Left(20, sure=True)}, "9 of 60 (1 failed), 3 running, less than a minute left"),
+        ({"left": None, "to_come": None}, "9 ended (1 failed), 3 running"),
+        ({"left": None, "states": {}, "to_come": 60}, "nothing of 60 has started yet"),
+        ({"left": None, "states": {}, "to_come": None}, "nothing has started yet"),
+        ({"left": None, "states": {"completed": 2, "interrupted": 1, "waiting": 1}, "to_come": 0},
+         "2 of 4, 1 interrupted, 1 waiting"),
+    ],
+)  # fmt: skip
+def test_how_far_a_search_is(changes: dict[str, Any], words: str) -> None:
+    """What ended of how many, what runs, and how long it will take, where that can be told."""
+    assert progress_text(replace(SEARCH, **changes)) == words
+
+
+def test_trials_of_other_workers_are_told() -> None:
+    """The view of a worker shows its own; the others are counted."""
+    assert progress_text(SEARCH, 2).startswith("9 of 60 (1 failed), 3 running (2 elsewhere)")
+
+
+@pytest.mark.parametrize(
+    ("values", "curve"),
+    [
+        ([], ""),
+        ([0.5], "▅"),
+        ([1.0, 1.0, 1.0], "▅▅▅"),
+        ([0.0, math.nan, 1.0], "▁!█"),
+        ([math.inf, -math.inf], "!!"),
+        ([-1e308, 0.0, 1e308], "▁▅█"),
+        ([float(n) for n in range(1000)], "▁▂▂▃▄▄▅▅▆▇▇█"),
+    ],
+)
+def test_curves(values: list[float], curve: str) -> None:
+    """From the lowest to the highest value; what is no number is seen to be none."""
+    assert curve_text(values) == curve
+
+
+# -- What is left to wait --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("finished", "ages", "to_come", "slots", "left"),
+    [
+        ([], [100.0], 10, 2, None),
+        ([60.0], [0.0], 0, 1, Left(60.0, sure=True)),
+        ([60.0], [20.0, 50.0], 0, 2, Left(40.0, sure=True)),
+        ([60.0], [0.0, 0.0], 2, 2, Left(120.0, sure=True)),
+        ([60.0], [0.0, 0.0], 3, 2, Left(180.0, sure=True)),
+        ([40.0, 80.0], [0.0], 1, 2, Left(60.0, sure=True)),
+        ([40.0, 80.0], [81.0], 1, 1, Left(60.0, sure=False)),
+        ([60.0], [], 4, 0, Left(0.0, sure=True)),
+    ],
+)
+def test_what_is_left_to_wait(
+    finished: list[float], ages: list[float], to_come: int, slots: int, left: Left | None
+) -> None:
+    """As slots take trials; not known before one has ended, a bound where one runs longest."""
+    assert estimate(finished, ages, to_come, slots) == left
+
+
+@given(
+    st.lists(st.floats(0.01, 1e5), min_size=1, max_size=20),
+    st.lists(st.floats(0, 1e5), max_size=9),
+    st.integers(0, 300), st.integers(1, 9),
+)  # fmt: skip
+def test_more_to_come_is_never_sooner_over(
+    finished: list[float], ages: list[float], to_come: int, slots: int
+) -> None:
+    """And never sooner than all the work that is left, shared by all slots."""
+    slots = max(slots, len(ages))
+    first, more = (estimate(finished, ages, n, slots) for n in (to_come, to_come + 1))
+    assert first is not None
+    assert more is not None
+    assert more.seconds >= first.seconds
+    assert first.seconds >= sum(finished) / len(finished) * to_come / slots * 0.999

@@ -1,0 +1,187 @@
+"""A running training, read as it grows: only what is new, and whatever lies there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from modeldir import training
+from modeldir.training import MOST_KEPT, Seen, Training, stamp, value_of
+
+
+def add(folder: Path, *lines: object) -> None:
+    """Lines of metrics, as `run.log` adds them."""
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.writelines(
+            (line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines
+        )
+
+
+def test_steps_come_as_they_are_written(tmp_path: Path) -> None:
+    """Each look tells of the latest step, and of all there were."""
+    seen = Training(tmp_path)
+    seen.look()
+    assert (seen.step, seen.value("accuracy"), seen.curve("accuracy")) == (None, None, ())
+    add(tmp_path, {"step": 0, "accuracy": 0.5})
+    seen.look()
+    add(tmp_path, {"step": 1, "accuracy": 0.75, "train/loss": 2}, {"step": 2, "accuracy": 0.875})
+    seen.look()
+    assert (seen.step, seen.value("accuracy")) == (2, 0.875)
+    assert seen.curve("accuracy") == (0.5, 0.75, 0.875)
+
+
+def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that has not changed is not opened; one that grew, from where it was read before."""
+    begins: list[int] = []
+    real = training._piece
+
+    def piece(path: Path, begin: int) -> bytes:
+        begins.append(begin)
+        return real(path, begin)
+
+    monkeypatch.setattr(training, "_piece", piece)
+    seen = Training(tmp_path)
+    add(tmp_path, {"step": 0, "accuracy": 0.5})
+    size = (tmp_path / "metrics.jsonl").stat().st_size
+    for _ in range(5):
+        seen.look()
+    add(tmp_path, {"step": 1, "accuracy": 0.5})
+    for _ in range(5):
+        seen.look()
+    assert begins == [0, size]
+    assert seen.step == 1
+
+
+def test_half_a_line_is_waited_for(tmp_path: Path) -> None:
+    """What a writer has not finished is no step, and is read whole once it is."""
+    seen = Training(tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 0, "loss": 1}\n{"step": 1, "lo')
+    seen.look()
+    assert (seen.step, seen.value("loss")) == (0, 1)
+    path.write_text('{"step": 0, "loss": 1}\n{"step": 1, "loss": 0.5}\n')
+    seen.look()
+    assert (seen.step, seen.value("loss")) == (1, 0.5)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "not JSON", "[]", "null", "7", '"text"', "[" * 2000, '{"step": 9}', '{"note": "x"}',
+     '{"loss": true}', "\x00\xff\x1b[31m"],
+)  # fmt: skip
+def test_lines_that_are_no_metrics_are_passed_over(tmp_path: Path, line: str) -> None:
+    """Whatever a script writes there, the metrics before it and after it count."""
+    add(tmp_path, {"step": 1, "loss": 0.5}, line, {"step": 2, "loss": 0.25})
+    seen = Training(tmp_path)
+    seen.look()
+    assert seen.curve("loss") == (0.5, 0.25)
+    assert seen.step == 2
+
+
+def test_a_new_attempt_begins_anew(tmp_path: Path) -> None:
+    """Its file is another; nothing of the old one's curve is told, also while there is none."""
+    seen = Training(tmp_path)
+    add(tmp_path, *({"step": step, "loss": 9} for step in range(5)))
+    seen.look()
+    os.rename(tmp_path / "metrics.jsonl", tmp_path / "old")
+    seen.look()
+    assert (seen.step, seen.curve("loss")) == (None, ())
+    add(tmp_path, {"step": 0, "loss": 1})
+    seen.look()
+    assert (seen.step, seen.curve("loss")) == (0, (1,))
+
+
+def test_a_file_that_was_emptied_begins_anew(tmp_path: Path) -> None:
+    """A script that opens it for writing a second time."""
+    seen = Training(tmp_path)
+    add(tmp_path, *({"step": step, "loss": 9} for step in range(5)))
+    seen.look()
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "loss": 1}\n')
+    seen.look()
+    assert seen.curve("loss") == (1,)
+
+
+def test_a_long_training_is_kept_short(tmp_path: Path) -> None:
+    """Its curve keeps its ends and its shape, not its every step."""
+    seen = Training(tmp_path)
+    for begin in range(0, 10_000, 100):
+        add(tmp_path, *({"step": n, "loss": n} for n in range(begin, begin + 100)))
+        seen.look()
+    curve = seen.curve("loss")
+    assert len(curve) <= MOST_KEPT
+    assert curve[0] == 0
+    assert curve[-1] == 9_999
+    assert list(curve) == sorted(curve)
+
+
+def test_of_very_much_only_the_end_is_read(tmp_path: Path) -> None:
+    """A watcher that comes late to a file of many megabytes, or to one that grows too fast."""
+    add(tmp_path, *({"step": n, "loss": n, "note": "x" * 500} for n in range(20_000)))
+    seen = Training(tmp_path)
+    seen.look()
+    assert seen.step == 19_999
+    assert 2 < len(seen.curve("loss")) <= MOST_KEPT
+    add(tmp_path, {"step": 20_000, "loss": 1})
+    seen.look()
+    assert seen.curve("loss")[-1] == 1
+
+
+def test_metric_files_alone_make_a_curve(tmp_path: Path) -> None:
+    """CS230's own scripts replace one file an epoch, and write no lines."""
+    seen = Training(tmp_path)
+    for value in (0.5, 0.75):
+        (tmp_path / "new").write_text(json.dumps({"accuracy": value}))
+        os.replace(tmp_path / "new", tmp_path / "metrics_val_last_weights.json")
+        seen.look()
+        seen.look()
+    assert seen.curve("accuracy") == (0.5, 0.75)
+
+
+def test_without_metrics_the_last_printed_line_is_told(tmp_path: Path) -> None:
+    """As a terminal would show it; once there are metrics it is not read any more."""
+    seen = Training(tmp_path)
+    (tmp_path / "console.log").write_text("loading\nepoch 1: 10%\repoch 1: 20%", newline="")
+    seen.look()
+    assert seen.says == "epoch 1: 20%"
+    add(tmp_path, {"step": 0, "loss": 1})
+    seen.look()
+    (tmp_path / "console.log").write_text("something else\n")
+    seen.look()
+    assert seen.says == "epoch 1: 20%"
+
+
+def test_the_development_split_goes_before_a_bare_name() -> None:
+    """Beside `val/accuracy` a bare `accuracy` is training's; the plan ranks by `accuracy`."""
+    assert value_of({"accuracy": 0.9, "val/accuracy": 0.8}, "accuracy") == 0.8
+    assert value_of({"accuracy": 0.9, "eval/accuracy": 0.7}, "accuracy") == 0.7
+    assert value_of({"accuracy": 0.9, "test/accuracy": 0.1}, "accuracy") == 0.9
+    assert value_of({"val_acc": 0.6}, "val_acc") == 0.6
+    assert value_of({"loss": 0.6}, "accuracy") is None
+
+
+def test_two_changes_of_one_time_are_both_seen(tmp_path: Path) -> None:
+    """A file system's clock stands still for milliseconds: what has changed is read twice."""
+    path = tmp_path / "file"
+    path.write_text("a")
+    seen = Seen()
+    assert [seen.changed(stamp(path)) for _ in range(4)] == [True, True, False, False]
+    path.write_text("longer")
+    assert [seen.changed(stamp(path)) for _ in range(3)] == [True, True, False]
+    path.unlink()
+    assert [seen.changed(stamp(path)) for _ in range(3)] == [True, True, False]
+
+
+def test_a_folder_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    """Removed by hand while it was looked at."""
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    add(folder, {"step": 0, "loss": 1})
+    seen = Training(folder)
+    seen.look()
+    (folder / "metrics.jsonl").unlink()
+    folder.rmdir()
+    seen.look()
+    assert seen.value("loss") is None
