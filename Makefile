@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-vision test test-quick test-vision check format bench clean
+.PHONY: help demo demo-vision test test-quick test-vision check format bench chaos clean
 
 help:
 	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test         all tests"
 	@echo "make check        lint, types, import contracts"
 	@echo "make bench        the benchmarks"
+	@echo "make chaos        1,000 kills of everything, then the audit (about ten minutes)"
 
 # -- Set-up: an environment, made again when pyproject.toml changes ---------------------------------
 
@@ -67,6 +68,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/startup/bench.py
 	$(BIN)/python benchmarks/params/bench.py
 	$(BIN)/python benchmarks/logging/bench.py
+
+chaos: $(VENV)/.dev
+	$(BIN)/python tests/chaos.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) demo demo-vision build dist .pytest_cache .mypy_cache .ruff_cache

@@ -183,10 +183,10 @@ def test_a_folder_that_cannot_be_written_makes_it_wait(machine: dict[str, str]) 
     place = Slots(1, 1, environment=machine)
     lock = Path(machine[FOLDER_VARIABLE], "lock")
     lock.unlink()
-    lock.mkdir()
+    lock.symlink_to("/nowhere")  # as root may write everywhere, this stands for a full disk
     assert place.take() is None
     assert place.why.startswith("waiting: leases cannot be written (")
-    lock.rmdir()
+    lock.unlink()
     with seats(place) as found:
         assert len(found) == 2
         assert place.why == "waiting for a GPU of 2: 0, 1 in use"

@@ -7,7 +7,9 @@ import io
 import logging
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -193,3 +195,31 @@ def test_a_bar_that_two_threads_draw_is_one(
         sys.stderr.write("\x1b[2K")
         print("plain", file=sys.stderr)
     assert texts(tmp_path / "train.log") == ["100%", "plain"]
+
+
+def test_a_finished_bar_is_kept_once_anything_else_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar on one stream does not wait until that stream speaks again."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with set_logger(tmp_path / "train.log"):
+        sys.stderr.write("\r 50%\r100%\n")
+        for n in range(3):
+            now[0] += 0.5
+            print("line", n)
+        kept = texts(tmp_path / "train.log")
+    assert sorted(kept) == ["100%", "line 0", "line 1", "line 2"]
+    assert kept.index("100%") < 2
+
+
+def test_what_is_typed_to_ipython_is_no_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In IPython's terminal Python's streams are listened to: it redraws its prompt per key."""
+    shell = SimpleNamespace(get_ipython=object)
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    with capsys.disabled():
+        log = set_logger(tmp_path / "train.log")
+        assert type(log._way).__name__ == "ByStreams"
+        log.close()

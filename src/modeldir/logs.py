@@ -165,9 +165,12 @@ class Log:
         except OSError:
             return False
 
-    def close(self) -> None:
-        """Write what is unfinished, close the file, put everything back. Again does nothing."""
-        self._close(CLOSED)
+    def close(self, how: str = CLOSED) -> None:
+        """Write what is unfinished, close the file, put everything back. Again does nothing.
+
+        `how` is what the last line says of the end.
+        """
+        self._close(how)
 
     def _close(self, how: str) -> None:
         if self._descriptor < 0:

@@ -41,7 +41,7 @@ class Streams:
 
     def __init__(self, file: LogFile, descriptor: int) -> None:
         self._file = _Shared(file)
-        self._streams: list[_Stream] = []
+        self._streams = self._file.streams
         for name in ("stdout", "stderr"):
             if all(getattr(sys, name) is not other.stream for other in self._streams):
                 self._streams.append(_Stream(name, self._file, descriptor))
@@ -85,10 +85,20 @@ class _Shared:
     def __init__(self, file: LogFile) -> None:
         self.file, self.mute = file, _Mute()
         self.lock = threading.RLock()  # held from a line's end to its write
+        self.streams: list[_Stream] = []
+        self._looked = 0.0
 
     def write(self, lines: Sequence[str]) -> None:
         with self.lock:
             self.file.write(lines)
+
+    def settle(self) -> None:
+        """Write what bars have left, on whichever stream, and nothing has redrawn for a moment."""
+        now = time.monotonic()
+        if now >= self._looked + _SETTLED:
+            self._looked = now
+            for stream in self.streams:
+                self.file.write(stream.settled())
 
 
 class _Stream:
@@ -165,7 +175,6 @@ class _Stream:
         """Begin with nothing unfinished; what a forked child finds so is its parent's."""
         self._pieces: dict[int, list[str]] = {}
         self._rows, self._drawer, self._drawing = Rows(), 0, False
-        self._looked = 0.0
 
     def _listen(self, text: str) -> None:
         # Most writes are a piece of a line. Only its own thread touches a thread's pieces.
@@ -175,6 +184,7 @@ class _Stream:
                 pieces.append(text)
                 return
         with self._file.lock:
+            self._file.settle()
             self._file.write(self._lines(text))
 
     def _lines(self, text: str) -> list[str]:
@@ -183,17 +193,6 @@ class _Stream:
         Each thread has its own unfinished line. What moves the cursor belongs to rows that all
         share, as on the terminal: tqdm's monitor thread redraws the main thread's bar.
         """
-        return self._settled() + self._taken(text)
-
-    def _settled(self) -> list[str]:
-        """What bars have left and nothing redraws any more, since somebody has looked before."""
-        now = time.monotonic()
-        if now < self._looked + _SETTLED or not self._rows.waiting:
-            return []
-        self._looked = now
-        return self._rows.settle()
-
-    def _taken(self, text: str) -> list[str]:
         thread = threading.get_ident()
         pieces = self._pieces.pop(thread, [])
         if "\x1b" in text:
@@ -217,6 +216,9 @@ class _Stream:
         # Nothing moves the cursor back over plain lines.
         above = [] if self._drawing else self._rows.restart()
         return above + ("".join(pieces) + line).split("\n")
+
+    def settled(self) -> list[str]:
+        return self._rows.settle() if self._rows.waiting else []
 
     def finish(self) -> None:
         """Write lines that never ended and progress bars that stand."""

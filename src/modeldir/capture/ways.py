@@ -276,7 +276,7 @@ def way(how: str, descriptor: int, settings: Settings, rank: int) -> Way:
         return Inherited()
     if how == "file":
         return Straight(descriptor)
-    elsewhere = _are_somebody_s()
+    elsewhere = _are_somebody_s() or _is_ipython()
     in_notebook = how == "auto" and elsewhere and "ipykernel" in sys.modules
     if os.name == "posix" and (how == "fd" or (how == "auto" and (in_notebook or not elsewhere))):
         try:
@@ -315,6 +315,12 @@ def _are_somebody_s() -> bool:
         if stream is not None and stream.closed and _is_open(number):
             return True
     return False
+
+
+def _is_ipython() -> bool:
+    """Whether somebody types to IPython: it draws each key, which is nobody's log."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return shell is not None and shell() is not None
 
 
 def _is_open(descriptor: int) -> bool:
