@@ -239,7 +239,7 @@ class Run:
         traceback: TracebackType | None,
     ) -> bool:
         if error is None and self._log is not None:
-            self._log.close("clean")  # after an error it stays, so that the traceback reaches the file
+            self._log.close("clean")  # after an error it stays: the traceback comes yet
         self._finish(end_of(error))
         return isinstance(error, TrialPruned)
 

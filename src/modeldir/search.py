@@ -348,6 +348,17 @@ class Search:
     def _has_grown(self) -> bool:
         return _state(self.path / plan.FILE) != self._read_from
 
+    def may_have_more(self, busy: frozenset[int]) -> bool:
+        """Whether `next_trial` could have something, as far as is known without making it."""
+        self.trials.refresh(make=False)
+        again = {attempts.WAITING, attempts.INTERRUPTED}
+        if self.to_come() != 0 or self.trials.wanted_again():
+            return True
+        if any(self._deserves_another(record) for record in self.trials.failed()):
+            return True
+        left = [record for record in self.trials.unfinished() if record.number not in busy]
+        return any(self.trials.status(record).state in again for record in left)
+
     def _again(self, busy: frozenset[int]) -> Turn | None:
         for record in self.trials.unfinished():
             if record.number not in busy:

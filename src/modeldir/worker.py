@@ -159,7 +159,11 @@ class Worker:
         """Start trials while there are places for them: first the place, then the trial."""
         self._waits_for_place = False
         while self._may_start():
-            seat = self.slots.take(plan.words_of(self.search.plan.command or "-"))
+            try:
+                seat = self.slots.take(plan.words_of(self.search.plan.command or "-"))
+            except ModeldirError as error:  # somebody else's folder lies where leases are kept
+                self._stop_for(error)
+                return
             if seat is None:
                 self._wait_for_place()
                 return
@@ -171,6 +175,9 @@ class Worker:
 
     def _wait_for_place(self) -> None:
         """GPUs are all in use, by us or by others: say so once, and ask again."""
+        if not self.search.may_have_more(self._busy()):
+            self._exhausted = True
+            return
         self._waits_for_place = True
         if self.slots.why != self._told_to_wait and not self._running:
             self._told_to_wait = self.slots.why
@@ -286,7 +293,10 @@ class Worker:
         for record in self.search.trials.unfinished():
             folder = self.search.trials.path(record)
             last = attempts.latest(folder)
-            if last is None or last.end is not None or attempts.lives(last) is not True:
+            if last is None or last.end is not None:
+                continue
+            if attempts.lives(last) is not True:
+                self._clear(last)  # what it left may hold a GPU
                 continue
             worker = processes.from_json(last.record.get("worker"))
             keeper = processes.from_json(last.record.get("supervisor"))
@@ -364,6 +374,8 @@ class Worker:
         self._ended[record.name] = status.state
         if status.state != attempts.INTERRUPTED:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
+        else:
+            self._clear(attempts.read(running.shown.folder, status.attempt))
         self._notice_failures(status)
         words = self._words(record, status)
         self.show.ended(running.shown, status.state, words)

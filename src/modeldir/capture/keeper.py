@@ -87,7 +87,8 @@ class _Channel:
 
     def _all_there(self) -> tuple[bytes, bool]:
         """A terminal gives 4 KiB at a time, however much it has: ask again until it is empty."""
-        pieces, size = [], 0
+        pieces: list[bytes] = []
+        size = 0
         while size < _PIECE:
             try:
                 piece = os.read(self.source, _PIECE)
