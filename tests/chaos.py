@@ -610,6 +610,8 @@ def full_disk(where: Path, seed: str, times: int = 4) -> Round | None:
                 (where / "filler").unlink()
             arena.finish()
             findings = _forgiving(arena)
+        except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+            findings = Findings(problems=[f"a full or read-only disk: {error}"])
         finally:
             arena.kill_all()
     return Round(Counter(), others, findings)

@@ -372,7 +372,7 @@ class Worker:
         self._heed(self._pilot.landed(record))
         status = self.search.trials.status(record)
         self._ended[record.name] = status.state
-        if status.state != attempts.INTERRUPTED:
+        if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
             self._clear(attempts.read(running.shown.folder, status.attempt))
