@@ -865,8 +865,9 @@ def test_a_daemon_that_closes_everything_may_set_its_log_again(tmp_path: Path) -
     """
     train(tmp_path, source)
     wait_until(lambda: len(ends(tmp_path / "train.log")) == 2)
-    expected = ["parent", "daemon", "its record", "its child"]
-    assert texts(tmp_path / "train.log") == expected
+    kept = texts(tmp_path / "train.log")  # by two processes: each in its own order
+    assert [line for line in kept if line != "parent"] == ["daemon", "its record", "its child"]
+    assert kept.count("parent") == 1
 
 
 def test_a_program_in_the_training_s_place_goes_on_in_its_log(tmp_path: Path) -> None:

@@ -101,23 +101,32 @@ def test_a_full_and_a_read_only_disk_cost_no_trial(tmp_path: Path) -> None:
     assert done.findings.counts["completed"] == 24
 
 
-def test_a_trial_that_cannot_be_recorded_is_not_tried_for_ever(tmp_path: Path) -> None:
-    """On a read-only disk: a trial that waits is started twice, then the search says why not."""
-    with chaos.small_disk(tmp_path / "disk", "8m") as mounted:
+@pytest.mark.parametrize("disk", ["full", "read-only"])
+def test_a_trial_that_cannot_be_recorded_waits_for_a_disk_that_can(
+    tmp_path: Path, disk: str
+) -> None:
+    """It is not tried for ever, the search says why not, and nothing is left that hides it."""
+    where = tmp_path / "disk"
+    with chaos.small_disk(where, "8m") as mounted:
         if not mounted:
             pytest.skip("no disk may be mounted here")
-        project = Project(tmp_path / "disk")
+        project = Project(where)
         project.searches("learning_rate=0.1")
         folder = project.search / "learning_rate_0.1"
         for path in [*folder.glob("run*"), *folder.glob("metrics*"), folder / "console.log"]:
             path.unlink()
-        chaos.remount(tmp_path / "disk", "ro")
-        done = project.searches("learning_rate=0.1,0.01")
-        chaos.remount(tmp_path / "disk", "rw")
-        assert (done.code, project.trials()) == (2, {folder.name: "waiting"})
-        assert "Read-only file system" in done.err
-        again = project.searches("learning_rate=0.1")
-        assert again.code == 0
+        if disk == "full":
+            chaos.fill(where, 0)
+        else:
+            chaos.remount(where, "ro")
+        done = project.searches("learning_rate=0.1")
+        if disk == "full":
+            (where / "filler").unlink()
+        else:
+            chaos.remount(where, "rw")
+        assert done.code != 0
+        assert project.trials() == {folder.name: "waiting"}
+        assert project.searches("learning_rate=0.1").code == 0
         assert project.trials() == {folder.name: "completed"}
 
 

@@ -255,9 +255,10 @@ def main():
 gc.disable()
 main()
 def collect(frame, *_):
-    if "import" in frame.f_code.co_filename or frame.f_code.co_name == "<module>":
-        gc.collect()
-    return collect
+    if not frame.f_code.co_filename.endswith("accounts.py"):
+        return None
+    gc.collect()
+    return collect if frame.f_code.co_name == "<module>" else None
 sys.settrace(collect)
 Params("params.json").seed
 """

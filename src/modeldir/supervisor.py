@@ -139,7 +139,9 @@ def supervise(order: Order, reports: int, lifeline: int, more: socket.socket) ->
             wanted, asked = _next_order(more, wake)
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
-        with contextlib.suppress(OSError), open(_console(order.start), "a") as file:
+        # Not made for this: a log without a run file says that somebody else trained here.
+        with contextlib.suppress(OSError), open(_console(order.start), "r+") as file:
+            file.seek(0, os.SEEK_END)
             file.write("modeldir: the supervisor failed:\n")
             traceback.print_exc(file=file)
     finally:

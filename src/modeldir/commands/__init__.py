@@ -56,7 +56,11 @@ _ALIASES = {"results": "synthesize"}
 
 def entry() -> None:
     """The console script: run the command line, exit with its code."""
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:  # while what a command needs is imported
+        code = 130
+    sys.exit(code)
 
 
 def main(words: list[str]) -> int:
