@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import attempts, commands, processes
+from modeldir import attempts, commands, processes, roster
 from modeldir.commands import log
 
 if TYPE_CHECKING:
@@ -604,6 +604,42 @@ def test_following_waits_for_a_run_and_goes_on_with_the_next(
     steps = [lambda: running(folder), add(train, "first\n"), add(train, "more\n"), again]
     steps += [lambda: None, add(train, "second\n"), over]
     assert followed(capfd, *steps) == "first\nmore\nsecond\nsecond, end\n"
+
+
+def test_following_goes_over_to_the_script_s_own_log(capfd: pytest.CaptureFixture[str]) -> None:
+    """It began with `console.log`, as the run had just begun; then `train.log` is there."""
+    folder = make("a")
+    running(folder)
+    (folder / "console.log").write_text("imported\n")
+    train = folder / "train.log"
+
+    def over() -> None:
+        add(train, "in the log, end\n")()
+        ends(folder)
+
+    steps = (add(train, "in the log\n"), over)
+    assert followed(capfd, *steps) == "imported\nin the log\nin the log, end\n"
+
+
+def test_following_says_that_it_waits(capfd: pytest.CaptureFixture[str]) -> None:
+    """Before anything has begun a line says so, once."""
+    make("a")
+    rest = Steps(lambda: None, lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        log.follow(Path("a"), tail=None, raw=False, wait=rest)
+    assert capfd.readouterr().err == "waiting for a to begin; Ctrl-C ends this\n"
+
+
+def test_following_a_search_ends_with_its_workers(capfd: pytest.CaptureFixture[str]) -> None:
+    """While somebody works on it, its log may grow."""
+    folder = Path("a")
+    make("a/trial")
+    (folder / "params.json").write_text("{}")
+    (folder / "search.json").write_text("{}")
+    (folder / "search.log").write_text("worker 1\n")
+    membership = roster.join(folder, 1)
+    steps = (add(folder / "search.log", "completed trial\n"), membership.leave)
+    assert followed(capfd, *steps) == "worker 1\ncompleted trial\n"
 
 
 def test_following_a_script_that_nobody_recorded(capfd: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from modeldir import attempts, experiment, files, processes
+from modeldir import attempts, experiment, files, processes, roster
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
 
@@ -284,11 +284,14 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
     wait = wait or _wait
     if not folder.is_dir() or experiment.is_search(folder):
         _wanted(folder, raw=raw)
-    path = _there(folder, raw=raw)
+    path, told = _there(folder, raw=raw), False
     while path is None:
         if experiment.status(folder).state not in _LIVE:
             path = _wanted(folder, raw=raw)
         else:
+            if not told:
+                told = True
+                print(f"waiting for {folder} to begin; Ctrl-C ends this", file=sys.stderr)
             wait()
             path = _there(folder, raw=raw)
     ended = False
@@ -311,12 +314,17 @@ def _follow_file(folder: Path, path: Path, *, tail: int | None, raw: bool, wait:
             ended = not is_alive(folder, path)  # before the look: what it wrote last is seen yet
             while piece := file.read(_PIECE):
                 _show_bytes(piece) if raw else _show(reader.feed(piece))
-            gone = not _is_at(file, path)
+            gone = not _is_at(file, path) or _is_outdone(folder, path, raw=raw)
             if gone or ended:
                 _show(reader.end())
                 return ended and not gone
             wait()
             _show(reader.settle())
+
+
+def _is_outdone(folder: Path, path: Path, *, raw: bool) -> bool:
+    """Whether the script has begun a log of its own since `console.log` was chosen."""
+    return not raw and path.name == _CONSOLE and log_of(folder) not in {None, path}
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
@@ -333,7 +341,7 @@ def _next(folder: Path, old: Path, *, raw: bool, wait: Wait) -> Path | None:
     """The log of the next attempt, when it is there; None when none comes."""
     while True:
         live = experiment.status(folder).state in _LIVE
-        path = old if old.is_file() else _there(folder, raw=raw)
+        path = _there(folder, raw=raw) or (old if old.is_file() else None)
         if path is not None or not live:
             return path
         wait()
@@ -355,6 +363,8 @@ def _wait() -> None:
 
 def is_alive(folder: Path, path: Path) -> bool:
     """Whether more may be written to a log: its run lives, or nobody can tell."""
+    if experiment.is_search(folder):
+        return bool(roster.members(folder))
     state = experiment.status(folder).state
     if state == attempts.UNRECORDED:
         return _session(path) not in {"ended", "dead"}

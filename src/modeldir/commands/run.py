@@ -14,13 +14,13 @@ from typing import Any
 
 from modeldir import __version__, attempts, experiment, files, plan, provenance
 from modeldir.errors import CommandError, FolderBusy
+from modeldir.reads import NOT_TRAINING
 from modeldir.spawner import Spawner
 from modeldir.supervisor import Start, console_file
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
 
-_NOT_TRAINING = ("eval", "test", "predict", "infer", "plot", "visual", "export", "synth", "search")
 _RESUMING = ("--restore", "--resume")
 _NOTHING = "Nothing was started."
 
@@ -101,7 +101,7 @@ def _script_of(words: tuple[str, ...], folder: Path) -> str:
     last = attempts.latest(folder)
     if last is not None and last.record.get("script"):
         return "" if last.record["script"] == script else stem
-    return stem if stem.startswith(_NOT_TRAINING) else ""
+    return stem if stem.startswith(NOT_TRAINING) else ""
 
 
 def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
