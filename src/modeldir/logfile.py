@@ -115,6 +115,13 @@ class LogFile:
                 "The training goes on; lines are missing there until it can."
             )
 
+    @property
+    def size(self) -> int:
+        """The file's size in bytes; 0 if it cannot be asked."""
+        with contextlib.suppress(OSError):
+            return os.fstat(self._descriptor).st_size
+        return 0
+
     def close(self) -> None:
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):  # a quota's late complaint: nothing can be done here

@@ -103,12 +103,12 @@ class _Log:
     """One log file, open."""
 
     def __init__(self, file: LogFile, every: float, pid: int) -> None:
-        self.transcript, self._pid = Transcript(file, every), pid
+        self.transcript, self._file, self._pid = Transcript(file, every), file, pid
 
     def close(self, how: str) -> None:
         self.transcript.finish(time.time())
-        self.transcript.file.write_own(end(self._pid, how))
-        self.transcript.file.close()
+        self._file.write_own(end(self._pid, how))
+        self._file.close()
 
 
 def _opened(wanted: Mapping[str, Any], pid: int) -> _Log | None:

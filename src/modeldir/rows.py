@@ -195,6 +195,21 @@ class Rows:
         """The lines of all rows that are not in the file as they stand."""
         return self.standing(commit=True)
 
+    def redrawing(self) -> str:
+        """What to feed another one, so that it goes on where this one stands.
+
+        Lines that were in the file already as they stand may be given out by it once more.
+        """
+        if not self.busy:
+            return ""
+        rows = [f"\r{row.text}" if row.drawn else row.text for row in self._rows]
+        below = len(rows) - 1 - self._line
+        back = f"\x1b[{below}A" if below else ""
+        text = "\n".join(rows) + back
+        if below or self._column != self._rows[self._line].length:
+            text += f"\x1b[{self._column + 1}G"
+        return f"{text}\x1b[?1049h{self._cut}" if self._elsewhere else text + self._cut
+
     def settle(self) -> list[str]:
         """Let go of lines that waited since before the last call for what comes next.
 

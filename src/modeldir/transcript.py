@@ -10,8 +10,22 @@ from __future__ import annotations
 import codecs
 from itertools import groupby
 
-from modeldir.logfile import LINE, LONGER, SNAPSHOT, UNFINISHED, LogFile
+from modeldir.logfile import LINE, LONGER, SNAPSHOT, UNFINISHED, encoded
 from modeldir.rows import Rest, Rows, Unfinished
+
+TYPE_CHECKING = False  # as typing's, without the time that importing typing takes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    class Lines(Protocol):
+        """What takes a log's lines, as a `LogFile` does."""
+
+        def write(
+            self, lines: Sequence[str], now: float | None = None, kind: str = LINE
+        ) -> None: ...
+
 
 _SETTLED = 0.3
 """Seconds after which a line that a bar drew is not waited for any more: see `Rows.settle`."""
@@ -25,7 +39,7 @@ class Transcript:
         every: seconds between two snapshots of what is being redrawn, or does not end.
     """
 
-    def __init__(self, file: LogFile, every: float = 30.0) -> None:
+    def __init__(self, file: Lines, every: float = 30.0) -> None:
         self.file, self._every = file, every
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._rows = Rows()
@@ -58,6 +72,12 @@ class Transcript:
     def due(self) -> float | None:
         """When `tick` next has something to do; None while nothing is unfinished."""
         return min((time for time in (self._snapshot, self._settle) if time), default=None)
+
+    @property
+    def standing(self) -> bytes:
+        """What is unfinished: fed to another one, that goes on where this one stands."""
+        half: bytes = self._decoder.getstate()[0]
+        return encoded(self._rows.redrawing()) + half
 
     def finish(self, now: float) -> None:
         """Write what never ended. More may come: of a child that outlives the training."""

@@ -31,7 +31,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from modeldir.capture import ring
 from modeldir.capture.held import Held
+from modeldir.logfile import LogFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,15 +129,18 @@ class Capture:
             except BaseException:
                 ours.close()
                 raise
-        descriptors, mirrors = [self._file.number], []
+        descriptors, mirrors, rings = [self._file.number], [], []
         for channel in self._channels:
             mirror = None if channel.into_file else channel.mirror
+            kept = channel.ring.number if channel.ring and channel.ring.is_there() else None
             mirrors.append(mirror is not None)
-            descriptors += [channel.source.number, *([] if mirror is None else [mirror])]
-        again = "# the process that keeps this log was killed; lines may be missing here"
+            rings.append(kept is not None)
+            passed = (channel.source.number, mirror, kept)
+            descriptors += [descriptor for descriptor in passed if descriptor is not None]
+        again = "# the process that keeps this log was killed; another one goes on"
         head = self._settings.head if self._deaths == 0 else ""
         message = {"do": "begin", **vars(self._settings), "mirrors": mirrors, "pid": self._pid}
-        message |= {"head": head, "again": again, "noted": self._noted}
+        message |= {"rings": rings, "head": head, "again": again, "noted": self._noted}
         self._control, self._mine = ours, Held(ours.fileno())
         self._mind()
         self._told = self._say(message, descriptors)
@@ -228,7 +233,22 @@ class Capture:
         for channel in self._channels:
             for descriptor in channel.descriptors:
                 os.dup2(self._file.number, descriptor)
+            self._write_remainder(channel)
             _write_all(self._file.number, channel.rest())
+
+    def _write_remainder(self, channel: _Channel) -> None:
+        """What the last keeper had read and not written."""
+        from modeldir.capture import recovery  # noqa: PLC0415 - a keeper's work, done here once
+
+        if channel.ring is None or not channel.ring.is_there():
+            return
+        name, stamp = self._settings.name, self._settings.stamp
+        left = ring.Ring(os.dup(channel.ring.number), left=True)
+        written = recovery.Written(name, left.noted, stamp=stamp)
+        file = LogFile(os.dup(self._file.number), name, _unheard, stamp=stamp, torn=written.torn)
+        transcript = recovery.resumed(left, file, written, self._settings.every)
+        transcript.finish(time.time())
+        file.close()
 
     def _give_up(self) -> None:
         """No keeper has ever lived: `sys.executable` is no Python, or one that does not start."""
@@ -350,7 +370,9 @@ class Capture:
     def forget(self) -> None:
         """In a forked child, and at the end: close what only the one that captured needs."""
         held = list(self._saved.values())
-        held += [end for channel in self._channels for end in (channel.source, channel.entrance)]
+        for channel in self._channels:
+            held += [channel.source, channel.entrance]
+            held += [] if channel.ring is None else [channel.ring]
         for each in held:
             each.close()
         self._saved, self._channels = {}, []
@@ -405,6 +427,8 @@ class _Channel:
             raise
         if not self.terminal:
             _widen(self.source.number)
+        memory = ring.create()
+        self.ring = None if memory is None else Held(_high(memory))
 
     def rest(self) -> bytes:
         """What was printed and nobody has read."""
@@ -421,6 +445,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
     with contextlib.suppress(OSError):
         while data:
             data = data[os.write(descriptor, data) :]
+
+
+def _unheard(words: str) -> None:
+    """The disk is full: whoever prints is told so by the file itself now."""
 
 
 def _widen(pipe: int) -> None:

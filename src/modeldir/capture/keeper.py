@@ -38,6 +38,8 @@ import time
 
 from modeldir.capture.departure import Training
 from modeldir.capture.mirror import STANDS, Mirror
+from modeldir.capture.recovery import Written, resumed
+from modeldir.capture.ring import Ring
 from modeldir.logfile import LogFile, end, head
 from modeldir.transcript import Transcript
 
@@ -65,48 +67,73 @@ def main(descriptor: int) -> None:
 class _Channel:
     """What the training prints into: its read end, its mirror, its lines."""
 
-    def __init__(self, source: int, mirror: Mirror | None) -> None:
+    def __init__(self, source: int, ring: Ring, mirror: Mirror | None) -> None:
         os.set_blocking(source, False)
-        self.source, self.mirror = source, mirror
+        self.source, self.ring, self.mirror = source, ring, mirror
         self.transcript: Transcript
-        self.taken = 0
+        self.file: LogFile
         self.terminal = os.isatty(source)
         self.window = self.terminal and mirror is not None
         self._size, self._looked = b"", 0.0
         self.over = False  # nobody can print there any more; its mirror has yet to take the rest
 
+    def use(self, transcript: Transcript, file: LogFile) -> None:
+        """The lines go there from now on."""
+        self.transcript, self.file = transcript, file
+        self.note()
+
     def read(self) -> bool:
         """Take what is there; false at the end, when nobody holds the other side any more."""
-        data, goes_on = self._all_there()
-        if data:
-            self.taken += len(data)
-            self.transcript.feed(data, time.time())
-            if self.mirror is not None:
-                self.mirror.put(data)
+        if self.mirror is not None:
+            self.mirror.expect()
+        goes_on = self._take_in()
+        if self.ring.head > self.ring.fed:
+            self.transcript.feed(self.ring.unfed(), time.time())
+            self.note()
+            self.reflect()
         return goes_on
 
-    def _all_there(self) -> tuple[bytes, bool]:
+    def _take_in(self) -> bool:
         """A terminal gives 4 KiB at a time, however much it has: ask again until it is empty."""
-        pieces: list[bytes] = []
-        size = 0
-        while size < _PIECE:
+        while self.ring.room:
             try:
-                piece = os.read(self.source, _PIECE)
+                size = self.ring.read_from(self.source)
             except BlockingIOError:
-                break
+                return True
             except OSError:  # EIO: no process has the terminal open
-                piece = b""
-            if not piece:
-                return b"".join(pieces), False
-            pieces.append(piece)
-            size += len(piece)
+                size = 0
+            if not size:
+                return False
             if not self.terminal:
-                break
-        return b"".join(pieces), True
+                return True
+        return True
+
+    def note(self) -> None:
+        """Say how far the log is, for the case that we are killed."""
+        self.ring.feed_done(self.transcript.standing, self.file.size)
+
+    def reflect(self) -> None:
+        """Pass on what was read: the file has it."""
+        if self.mirror is None:
+            self.ring.take_all()
+        else:
+            self.mirror.push()
+
+    def tick(self, now: float) -> None:
+        """Do what is due by the clock."""
+        due = self.transcript.due
+        if due is not None and due <= now:
+            self.transcript.tick(now)
+            self.note()
+
+    def finish(self) -> None:
+        """Write lines that have no end."""
+        self.transcript.finish(time.time())
+        self.note()
 
     def end(self) -> None:
         """Nobody can print here any more."""
-        self.transcript.finish(time.time())
+        self.finish()
         os.close(self.source)
         self.over = True
 
@@ -125,10 +152,10 @@ class _Channel:
         """Take what had been printed when we began; a child may print for ever."""
         left, deadline = _MOST_UNREAD, time.monotonic() + _DRAINED_WITHIN
         while not self.over and left > 0 and _readable(self.source):
-            before = self.taken
+            before = self.ring.head
             if not self.read():
                 self.end()
-            left -= self.taken - before
+            left -= self.ring.head - before
             if time.monotonic() > deadline:
                 break
 
@@ -173,7 +200,7 @@ class _Keeper:
             self._gather()
             now = time.time()
             for channel in self._channels:
-                channel.transcript.tick(now)
+                channel.tick(now)
                 channel.follow_window()
             if self._training is not None and self._control is None:
                 self._perhaps_ended(self._training)
@@ -272,12 +299,28 @@ class _Keeper:
     def _begin(self, message: dict[str, Any]) -> None:
         self._every = message["every"]
         self._training = Training(message["pid"], message["noted"])
+        again = not message["head"]
         file = self._descriptors.pop(0)
-        for has_mirror in message["mirrors"]:
+        for has_mirror, has_ring in zip(message["mirrors"], message["rings"], strict=True):
             source = self._descriptors.pop(0)
-            mirror = Mirror(self._descriptors.pop(0)) if has_mirror else None
-            self._channels.append(_Channel(source, mirror))
-        self._use(self._opened(file, message))
+            mirror = self._descriptors.pop(0) if has_mirror else None
+            ring = Ring(self._descriptors.pop(0) if has_ring else None, left=again)
+            reflected = None if mirror is None else Mirror(mirror, ring)
+            self._channels.append(_Channel(source, ring, reflected))
+        if again:
+            self._go_on(file, message)
+        else:
+            self._use(self._opened(file, message))
+
+    def _go_on(self, descriptor: int, message: dict[str, Any]) -> None:
+        """In the place of one that was killed."""
+        name, stamp = message["name"], message["stamp"]
+        written = [Written(name, channel.ring.noted, stamp=stamp) for channel in self._channels]
+        torn = any(lines.torn for lines in written)
+        self._file = file = self._opened(descriptor, {**message, "torn": torn})
+        for channel, lines in zip(self._channels, written, strict=True):
+            channel.use(resumed(channel.ring, file, lines, self._every), file)
+            channel.reflect()
 
     def _switch(self, message: dict[str, Any]) -> None:
         self._drain()
@@ -303,12 +346,12 @@ class _Keeper:
     def _use(self, file: LogFile) -> None:
         self._file = file
         for channel in self._channels:
-            channel.transcript = Transcript(file, self._every)
+            channel.use(Transcript(file, self._every), file)
 
     def _tell(self, words: str) -> None:
         mirrors = [channel.mirror for channel in self._channels if channel.mirror is not None]
         if mirrors:
-            mirrors[-1].put(f"{words}\n".encode())  # standard error's, where they differ
+            mirrors[-1].say(f"{words}\n".encode())  # standard error's, where they differ
 
     def _answer(self, number: int) -> None:
         if self._control is not None:
@@ -333,7 +376,7 @@ class _Keeper:
 
     def _finish_lines(self) -> None:
         for channel in self._channels:
-            channel.transcript.finish(time.time())
+            channel.finish()
 
     def _perhaps_ended(self, training: Training) -> None:
         """Write the log's last line once the training is gone; others may print on."""

@@ -12,8 +12,8 @@ import select
 import stat
 import time
 
-_FULL = 1 << 20
-"""Bytes that a mirror may be behind before the training has to wait, as it would without us."""
+from modeldir.capture.ring import Ring
+
 STANDS = 10.0
 """Seconds without taking a byte after which a terminal is no longer waited for."""
 _SAFE = 512
@@ -21,15 +21,15 @@ _SAFE = 512
 
 
 class Mirror:
-    """Where output would have gone, and what it has not taken yet."""
+    """Where output would have gone. What it has not taken yet waits in the ring."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, ring: Ring) -> None:
         mode = os.fstat(descriptor).st_mode
         self._regular = stat.S_ISREG(mode)
         self._terminal = os.isatty(descriptor)
         self._own = False
         self.descriptor = descriptor if self._regular else self._reopened(descriptor)
-        self._pending = bytearray()
+        self._ring, self._words = ring, b""
         self._moved = time.monotonic()
         self._dropped = 0
         self.broken = False
@@ -50,57 +50,65 @@ class Mirror:
 
     @property
     def behind(self) -> bool:
-        return bool(self._pending)
+        return not self.broken and (self._ring.behind or bool(self._words))
 
     @property
     def full(self) -> bool:
         """Whether the training has to wait for it."""
-        return len(self._pending) > _FULL and not self.stands
+        return not self._ring.room and not self.stands
 
     @property
     def stands(self) -> bool:
         """Whether it is a terminal that has taken nothing for long."""
         return self._terminal and time.monotonic() - self._moved > STANDS
 
-    def put(self, data: bytes) -> None:
-        if self.broken:
-            return
-        if not self._pending:
+    def expect(self) -> None:
+        """Bytes are about to be read; if it stands and there is no room, what waits is dropped."""
+        if not self.behind:
             self._moved = time.monotonic()  # it could not have taken anything
-        elif len(self._pending) > _FULL and self.stands:
-            self._dropped += len(self._pending)
-            self._pending.clear()
-        self._pending += data
+        elif not self._ring.room and self.stands:
+            self._dropped += self._ring.head - self._ring.taken
+            self._ring.take_all()
+
+    def say(self, words: bytes) -> None:
+        """Write words of our own."""
+        self._words += words
         self.push()
 
     def push(self) -> None:
         """Write what it takes without waiting."""
         try:
-            while self._pending:
-                written = os.write(self.descriptor, self._next())
-                del self._pending[:written]
+            while self.behind:
+                self._write_some()
                 self._moved = time.monotonic()
                 if self._dropped:
-                    self._say_dropped()
+                    self._words += (
+                        f"\n[modeldir: {self._dropped} bytes are only in the log]\n".encode()
+                    )
+                    self._dropped = 0
                 if not (self._own or self._regular) and not _writable(self.descriptor):
                     return
         except BlockingIOError:
-            return
+            self._ring.intend(0)
         except OSError:  # closed, hung up, `| head -1`: the log goes on
             self.broken = True
-            self._pending.clear()
+        if self.broken:
+            self._ring.take_all()
 
-    def _next(self) -> bytes | bytearray:
-        if self._own or self._regular:
-            return self._pending
-        if not _writable(self.descriptor):
+    def _write_some(self) -> None:
+        if not (self._own or self._regular) and not _writable(self.descriptor):
             raise BlockingIOError
-        return self._pending[:_SAFE]
+        if self._words:
+            written = os.write(self.descriptor, self._words[: self._at_once])
+            self._words = self._words[written:]
+            return
+        piece = self._ring.next()[: self._at_once]
+        self._ring.intend(len(piece))
+        self._ring.take(os.write(self.descriptor, piece))
 
-    def _say_dropped(self) -> None:
-        words = f"\n[modeldir: {self._dropped} bytes are only in the log]\n"
-        self._dropped = 0
-        self._pending[:0] = words.encode()
+    @property
+    def _at_once(self) -> int | None:
+        return None if self._own or self._regular else _SAFE
 
 
 def _writable(descriptor: int) -> bool:
