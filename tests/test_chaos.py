@@ -130,8 +130,18 @@ def test_a_trial_that_cannot_be_recorded_waits_for_a_disk_that_can(
         assert project.trials() == {folder.name: "completed"}
 
 
-def test_a_daemon_of_a_trial_ends_though_its_supervisor_was_killed(tmp_path: Path) -> None:
-    """It has left the session: it is known by the attempt's token, before the trial runs again."""
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("spawner_too", [False, True])
+def test_a_daemon_of_a_trial_ends_though_its_supervisor_was_killed(
+    tmp_path: Path,
+    spawner_too: bool,  # noqa: FBT001
+) -> None:
+    """It has left the session. The spawner inherits it and ends it; if that was killed as well, it
+    is known by the attempt's token, and ended before the trial runs again.
+    """
     project = Project(tmp_path, WITH_A_DAEMON)
     project.hold()
     words = ("search", "experiments/search", "learning_rate=0.1", "--no-pilot", "--", "python")
@@ -140,10 +150,17 @@ def test_a_daemon_of_a_trial_ends_though_its_supervisor_was_killed(tmp_path: Pat
         daemon = processes.process(int((tmp_path / "daemon.txt").read_text()))
         assert daemon is not None
         folder = project.search / "learning_rate_0.1"
+        supervisor = supervisor_of(folder)
+        spawner = parent_of(supervisor)
         kill(worker.pid)
-        kill(supervisor_of(folder))
+        if spawner_too:
+            kill(spawner)
+        kill(supervisor)
         wait_until(lambda: project.trials() == {folder.name: "interrupted"}, "its end")
-    assert processes.alive(daemon)
+    if spawner_too:
+        assert processes.alive(daemon)
+    else:
+        wait_until(lambda: not processes.alive(daemon), "the daemon's end")
     project.write("hold.not", "")
     project.release()
     assert project.searches().code == 0

@@ -224,26 +224,28 @@ def test_an_orphan_comes_to_the_one_who_adopts() -> None:
 
 
 @linux
-def test_a_child_that_asked_dies_with_its_parent() -> None:
-    """By the kernel: nobody has to be left to see to it."""
+def test_a_tethered_group_dies_with_the_process_that_holds_it() -> None:
+    """By the kernel: nobody has to be left to see to it. Its children in the group as well."""
     code = """
-        import os, signal, time
+        import os, subprocess, time
         from modeldir import processes
-        pid = os.fork()
-        if pid == 0:
-            processes.die_with_parent(signal.SIGKILL)
-            print(os.getpid(), flush=True)
-            time.sleep(60)
-        os.waitpid(pid, 0)
+        tether = processes.Tether()
+        os.set_inheritable(tether.descriptor, True)
+        child = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; exec sleep 60"],
+            start_new_session=True, close_fds=False)
+        tether.fasten(child.pid)
+        os.write(1, b"%d\\n" % child.pid)
+        time.sleep(60)
     """
     parent = python(code, stdout=subprocess.PIPE)
     assert parent.stdout
-    child = int(parent.stdout.readline())
-    assert not is_gone(child)
+    family = sorted(int(parent.stdout.readline()) for _ in range(2))
+    assert not any(map(is_gone, family))
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    wait_until(lambda: is_gone(child), "the child's death")
+    for pid in family:
+        wait_until(lambda pid=pid: is_gone(pid), "its death")  # type: ignore[misc] # the loop's
 
 
 # -- What a dead leader left -----------------------------------------------------------------------

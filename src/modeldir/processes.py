@@ -161,18 +161,13 @@ def age() -> float | None:
 
 # -- What a supervisor needs from the kernel -------------------------------------------------------
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
     """From now on descendants whose parent dies become children of this process (Linux)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def die_with_parent(signal_number: int) -> None:
-    """Ask the kernel to signal this process when its parent dies (Linux; elsewhere it does not)."""
-    _prctl(_PR_SET_PDEATHSIG, signal_number)
+    if LINUX:
+        _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 @functools.cache
@@ -183,14 +178,53 @@ def _libc() -> Any:
 
 
 def prepare() -> None:
-    """Load what `adopt_orphans` and `die_with_parent` need, so that no fork has to."""
+    """Load what `adopt_orphans` needs, so that no fork has to."""
     if LINUX:
         _libc()
 
 
-def _prctl(option: int, value: int) -> None:
-    if LINUX:
-        _libc().prctl(option, value, 0, 0, 0)
+_OUT_OF_THE_WAY = 100
+
+
+class Tether:
+    """A group of processes that the kernel kills when this process is no more.
+
+    One end of a socket is ours; the other one, `descriptor`, is inherited by who is tethered, and
+    is told to signal his group when ours closes, as it does however we end. (A parent-death signal,
+    prctl(2), can only be asked for by the child itself, before it becomes the command: that takes a
+    fork in Python.) Linux; elsewhere nothing is sent. Who closes all descriptors that he finds gets
+    rid of it.
+    """
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair()
+        with contextlib.suppress(OSError):  # out of the way; where so many are not allowed, here
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            high = fcntl.fcntl(self._theirs, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+            self._theirs.close()
+            self._theirs = socket.socket(fileno=high)
+
+    @property
+    def descriptor(self) -> int:
+        return self._theirs.fileno()
+
+    def fasten(self, group: int) -> None:
+        """From now on our end is that of this process group too. See fcntl(2), F_SETSIG."""
+        if LINUX:
+            import fcntl  # noqa: PLC0415 - not on Windows
+            import signal  # noqa: PLC0415 - as above
+
+            fcntl.fcntl(self._theirs, fcntl.F_SETOWN, -group)
+            fcntl.fcntl(self._theirs, fcntl.F_SETSIG, signal.SIGKILL)
+            flags = fcntl.fcntl(self._theirs, fcntl.F_GETFL)
+            fcntl.fcntl(self._theirs, fcntl.F_SETFL, flags | os.O_ASYNC)
+        self._theirs.close()
+
+    def close(self) -> None:
+        """Let go; what is left of the group is killed."""
+        self._theirs.close()
+        self._ours.close()
 
 
 def descendants(pid: int) -> list[int]:
@@ -204,19 +238,20 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     waiting = [pid]
     while waiting:
-        children = _children(waiting.pop())
-        found += children
-        waiting += children
+        below = children(waiting.pop())
+        found += below
+        waiting += below
     return found
 
 
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
+def children(pid: int) -> list[int]:
+    """The pids of a process' children (Linux; elsewhere none are found)."""
+    found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                children += [int(child) for child in file.read().split()]
-    return children
+                found += [int(child) for child in file.read().split()]
+    return found
 
 
 def session_left(leader: Process) -> list[int]:

@@ -187,6 +187,7 @@ def _serve(channel: int, reports: int, lifeline: int) -> NoReturn:
     """Fork a supervisor for each request until the worker is gone. Never returns."""
     try:
         os.setsid()  # a terminal's Ctrl-C is the worker's business
+        processes.adopt_orphans()
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):  # a pipe from the worker must end when the worker does
             os.dup2(nowhere, descriptor)
@@ -215,7 +216,7 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
             wanted = channel.recv(_PID.size, socket.MSG_WAITALL)
             order = receive_order(channel) if len(wanted) == _PID.size else None
             if order is None:
-                _leave(supervisors)
+                _leave(reports, supervisors)
                 return
             pid = _PID.unpack(wanted)[0]
             if not _passed_on(supervisors.get(pid), order):
@@ -226,13 +227,12 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
             channel.sendall(_PID.pack(pid))
 
 
-def _leave(supervisors: dict[int, socket.socket]) -> None:
+def _leave(reports: int, supervisors: dict[int, socket.socket]) -> None:
     """Let the supervisors end with what they run, and collect them: some systems' init does not."""
     for supervisor in supervisors.values():
         supervisor.close()
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+    while supervisors:
+        _reap(reports, supervisors, 0)
 
 
 def _passed_on(supervisor: socket.socket | None, order: Order) -> bool:
@@ -256,9 +256,25 @@ def _new_supervisor(order: Order, reports: int, lifeline: int) -> tuple[int, soc
     return pid, ours
 
 
-def _reap(reports: int, supervisors: dict[int, socket.socket]) -> None:
+def _reap(reports: int, supervisors: dict[int, socket.socket], how: int = os.WNOHANG) -> None:
+    """Collect supervisors that have left, and end what a killed one leaves to us."""
     with contextlib.suppress(ChildProcessError):
-        while pid := os.waitpid(-1, os.WNOHANG)[0]:
-            supervisors.pop(pid).close()
-            with contextlib.suppress(OSError):
-                os.write(reports, f"gone {pid}\n".encode())
+        while pid := os.waitpid(-1, how)[0]:
+            left = supervisors.pop(pid, None)
+            _end_orphans(supervisors)
+            if left is not None:
+                left.close()
+                with contextlib.suppress(OSError):
+                    os.write(reports, f"gone {pid}\n".encode())
+            if not supervisors:
+                return
+
+
+def _end_orphans(supervisors: dict[int, socket.socket]) -> None:
+    """What is tethered to a dead supervisor is dead already; not what has left its group, nor a
+    command that it had just begun to start. Each one that dies brings us here again.
+    """
+    for orphan in set(processes.children(os.getpid())).difference(supervisors):
+        for pid in (orphan, *processes.descendants(orphan)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)

@@ -7,10 +7,10 @@ descriptor to `console.log`, the end goes to the run file, and a vanished worker
 
 The order of events in `supervise` is what makes it safe to kill anything at any moment:
 
-    1. fork the command behind a gate        it waits, and has touched nothing
-    2. publish the run file                  the right to run; lost: the gate never opens
-    3. set aside what earlier attempts left  only now may the folder be touched
-    4. open the gate                         the command executes; it dies if we do
+    1. publish the run file                  the right to run; lost: nothing is touched
+    2. set aside what earlier attempts left  only now may the folder be touched
+    3. start the command                     it dies if we do
+    4. record who it is
     5. wait; write the intent before any signal
     6. end what descends from it, let go of its GPUs, then write the end
 
@@ -23,11 +23,12 @@ import contextlib
 import errno
 import json
 import os
+import resource
 import select
-import shutil
 import signal
 import socket
 import struct
+import subprocess
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -154,9 +155,9 @@ def _listen() -> int:
     for descriptor in (wake, wake_end):
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
-        signal.signal(number, lambda *_: None)  # all is done in the loop, woken by the pipe
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # All is done in the loop, woken by the pipe. None is ignored: the command would ignore it too.
+    for number in (signal.SIGCHLD, *REQUESTS):
+        signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
     return wake
 
@@ -174,7 +175,7 @@ def _next_order(more: socket.socket, wake: int) -> tuple[Order | None, bytes]:
             ready, _, _ = select.select([more.fileno()], [], [], 0)
         if more.fileno() in ready:
             return receive_order(more), asked
-        if not set(REQUESTS).isdisjoint(asked):
+        if not {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT}.isdisjoint(asked):
             return None, b""
         asked = b""
 
@@ -286,40 +287,25 @@ class _Attempt:
         self.kill_at: float | None = None
 
     def run(self) -> None:
-        # All that the command's process will need is made here, where it stays warm: each page
-        # that the forked child touches has to be copied.
-        ready = _Ready(self.start, self.token, self.leases)
-        gate, opener = os.pipe()
-        # Blocked meanwhile: what reaches the child before it is a plain process must not be lost.
-        signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
-        self.child = os.fork()
-        if self.child == 0:
-            os.close(opener)
-            _become_command(ready, gate)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
-        os.close(gate)
         record = self._claim()
         if record is None:
-            os.close(opener)  # the child sees the end of file and leaves
-            os.waitpid(self.child, 0)
             leases.let_go(self.leases)
             self._report("taken")
         else:
             self.record = record
-            self._run_to_the_end(opener)
+            self._run_to_the_end()
         self._report("free")
 
-    def _run_to_the_end(self, opener: int) -> None:
+    def _run_to_the_end(self) -> None:
         self.stale = verdict.metric_files(self.folder)
         self.printed_before = _size(_console(self.start))
         events, console = self.folder / attempts.EVENTS, Path(_console(self.start))
         self.rendering = Rendering(events, self.token, console, self.printed_before)
         self._report("started")
-        with contextlib.suppress(BrokenPipeError):
-            os.write(opener, b"!")
-        os.close(opener)
-        status, usage = self._wait()
+        tether = processes.Tether()
+        status, usage = self._run_command(tether)
         self._end_descendants()
+        tether.close()
         leases.let_go(self.leases)  # before the worker hears of it: it gives them to the next
         self.rendering.finish(ended(status))
         self._finish(verdict.verdict(self._evidence(status)), usage)
@@ -327,34 +313,45 @@ class _Attempt:
     # -- Beginning ---------------------------------------------------------------------------------
 
     def _claim(self) -> attempts.Attempt | None:
-        me, child = processes.process(), processes.process(self.child)
-        facts = {
-            "token": self.token,
-            **self.start.facts,
-            "script": _script(self.start.command),
-            "command": list(self.start.command),
-            "cwd": self.start.cwd,
-            "supervisor": me.to_json() if me else None,
-            # Until earlier leavings are set aside, the attempt has not got as far as its command.
-            "process": None,
-            "resumes": self.start.resumes,
-        }
-        clean = (
-            self.start.resumes
-            or bool(self.start.script)
-            or not attempts.needs_setting_aside(self.folder, self.start.number)
-        )
-        process = {"process": child.to_json() if child else None}
+        me = processes.process()
         record = attempts.begin(
             self.folder,
             self.start.number,
-            {**facts, **process} if clean else facts,
+            {
+                "token": self.token,
+                **self.start.facts,
+                "script": _script(self.start.command),
+                "command": list(self.start.command),
+                "cwd": self.start.cwd,
+                "supervisor": me.to_json() if me else None,
+                # While it is null the attempt has not got as far as its command.
+                "process": None,
+                "resumes": self.start.resumes,
+            },
             self.start.script,
         )
-        if record is None or clean:
-            return record
-        attempts.set_aside(self.folder, self.start.number)
-        return attempts.rewrite(record, process)
+        if record is not None and not (self.start.resumes or self.start.script):
+            attempts.set_aside(self.folder, self.start.number)
+        return record
+
+    def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
+        """Start the command and wait for it. Its wait status and usage; 127 if there is none."""
+        try:
+            self.child = _started(self.start, self.token, (*self.leases, tether.descriptor))
+        except (OSError, ValueError) as error:
+            words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
+            with contextlib.suppress(OSError), open(_console(self.start), "ab") as console:
+                console.write(words.encode(errors="replace"))
+            return _NOT_STARTED, resource.struct_rusage([0] * 16)
+        tether.fasten(self.child)
+        try:
+            child = processes.process(self.child)
+            told = {"process": child.to_json() if child else {"pid": self.child}}
+            self.record = attempts.rewrite(self.record, told)
+        except OSError:
+            _signal_group(self.child, signal.SIGKILL)
+            raise
+        return self._wait()
 
     # -- Waiting -----------------------------------------------------------------------------------
 
@@ -516,60 +513,51 @@ def _script(command: tuple[str, ...]) -> str | None:
     return None
 
 
-# -- The child -------------------------------------------------------------------------------------
+# -- The command -----------------------------------------------------------------------------------
+
+_NOT_STARTED = 127 << 8
+"""As a shell says it, as `wait` tells it."""
 
 
-class _Ready:
-    """What the forked child needs to become the command, made before the fork."""
+def _started(start: Start, token: str, kept: tuple[int, ...]) -> int:
+    """Start an attempt's command: its pid. It leads a session and a group of its own.
 
-    def __init__(self, start: Start, token: str, leases: tuple[int, ...]) -> None:
-        told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
-        console = {CONSOLE_VARIABLE: os.path.abspath(_console(start))}
-        self.environment = {
-            **os.environ, "PYTHONUNBUFFERED": "1", **told, **console, **start.variables,
-        }  # fmt: skip
-        self.words = start.command
-        self.program: str | None = self.words[0]
-        if not os.path.dirname(self.program):
-            self.program = shutil.which(self.program, path=self.environment.get("PATH", os.defpath))
-        self.cwd = start.cwd
-        self.console = _console(start)
-        self.supervisor = os.getpid()
-        self.leases = leases
+    It inherits 0 to 2, and what is `kept`. A supervisor that is killed lets go of its files before
+    the kernel kills its command; in that moment, and while a GPU's memory is given back, the
+    command itself has to hold its leases.
 
-
-def _become_command(ready: _Ready, gate: int) -> NoReturn:
-    """Wait at the gate, then be the command. Runs in the forked child.
-
-    What is open besides 0 to 2 closes by itself: no descriptor of ours survives an exec, except
-    leases. A supervisor that is killed lets go of its files before the kernel kills its command;
-    in that moment, and while a GPU's memory is given back, the command itself has to hold them.
+    Raises:
+        OSError: there is no such program, or it cannot be executed; no disk, no process is to be
+            had.
+        ValueError: a word holds a zero byte.
     """
+    told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
+    console = _console(start)
+    variables = {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        **told,
+        CONSOLE_VARIABLE: os.path.abspath(console),
+        **start.variables,
+    }
+    for descriptor in kept:
+        os.set_inheritable(descriptor, True)
+    output = files.open_append(console)
     try:
-        signal.set_wakeup_fd(-1)  # it is the supervisor's pipe that this would write to
-        processes.die_with_parent(signal.SIGKILL)
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ,
-                       signal.SIGTERM, signal.SIGQUIT, signal.SIGCHLD):  # fmt: skip
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
-        os.setsid()
-        opened = os.read(gate, 1)
-        # The supervisor may have died before we asked to die with it.
-        if not opened or os.getppid() != ready.supervisor:
-            os._exit(0)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        console = files.open_append(ready.console)
-        os.dup2(console, 1)
-        os.dup2(console, 2)
-        for lease in ready.leases:
-            os.set_inheritable(lease, True)
-        os.chdir(ready.cwd)
-        if (
-            ready.program is None
-        ):  # not on the PATH; a file of that name that lies here is not meant
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        os.execve(ready.program, ready.words, ready.environment)  # noqa: S606 - no shell is meant
-    except BaseException as error:  # noqa: BLE001 - in the forked child nothing may unwind further
-        words = f"modeldir: cannot start {ready.words[0]!r}: {error}\n"
-        os.write(2, words.encode(errors="replace"))
-    os._exit(127)
+        # Without a fork in Python, whose every page would have to be copied: see decisions.md.
+        child = subprocess.Popen(
+            start.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=start.cwd,
+            env=variables,
+            start_new_session=True,
+            close_fds=False,  # no descriptor of ours survives an exec, except these
+        )
+    finally:
+        os.close(output)
+        for descriptor in kept:
+            os.set_inheritable(descriptor, False)
+    child.returncode = 0  # we wait for it by its pid; this object has nothing to warn of
+    return child.pid
