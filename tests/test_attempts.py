@@ -254,13 +254,11 @@ def test_what_an_attempt_left_is_set_aside_under_its_number(folder: Path) -> Non
     ended(folder)
     left = ["console.log", "metrics.jsonl", "plots/loss.png", "evaluate.run.json", ".hidden", "x"]
     fill(folder, *left)
-    started(folder, 2)
-    assert attempts.needs_setting_aside(folder, 2)
+    assert started(folder, 2).leavings
     assert set_aside(folder, 2) == folder / "attempts" / "1"
     kept = ["attempts", "origin.json", "params.json", "run.2.json", "run.json", "trial.json"]
     assert names(folder) == kept
     assert all((folder / "attempts" / "1" / name).read_text() == name for name in left)
-    assert not attempts.needs_setting_aside(folder, 2)
     assert set_aside(folder, 2) is None
 
 
@@ -317,7 +315,7 @@ def test_experiments_below_and_files_in_the_making_stay(folder: Path) -> None:
     """A trial's folder in a search is not a leaving, nor is a file that somebody is writing."""
     ended(folder)
     fill(folder, "variant/params.json", "variant/metrics.jsonl", ".tmp-1-abc")
-    assert not attempts.needs_setting_aside(folder, 2)
+    assert not started(folder, 2).leavings
 
 
 def test_a_link_is_moved_and_not_what_it_leads_to(folder: Path, tmp_path: Path) -> None:

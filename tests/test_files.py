@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from laboratory import wait_until
 from modeldir import files
@@ -553,3 +555,23 @@ def test_waiting_is_not_needed_for_a_reader_to_see_a_write(tmp_path: Path) -> No
     wait_until((tmp_path / "claim").exists)
     assert (tmp_path / "claim").stat().st_size == 100_000
     assert writer.wait() == 0
+
+
+# -- JSON's own look -------------------------------------------------------------------------------
+
+_KEYS = st.text() | st.integers() | st.booleans() | st.none()
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(_KEYS, inner) | st.tuples(inner, inner),
+)
+
+
+@given(_VALUES)
+def test_json_looks_as_the_standard_library_indents_it(value: object) -> None:
+    """Written faster, and to the byte the same."""
+    expected = json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False)
+    assert files.to_json(value) == expected.encode("utf-8", "backslashreplace").decode() + "\n"

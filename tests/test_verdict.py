@@ -17,12 +17,14 @@ BEST = "metrics_eval_best_weights.json"
 LAST = "metrics_eval_last_weights.json"
 ACCURACY = ("accuracy", "maximize")
 TRACEBACK = b"Traceback (most recent call last):\n  File 't.py', line 1\nKeyError: 'lr'\n"
+TOKEN = "0123456789abcdef"
 INTENT = {"intent": "interrupted", "reason": "asked to stop", "at": "now"}
 
 
 def evidence(folder: Path, code: int = 0, printed: bytes = b"", **more: Any) -> Evidence:
     (folder / "console.log").write_bytes(printed)
-    return Evidence(folder, more.pop("number", 1), folder / "console.log", code, **more)
+    number, token = more.pop("number", 1), more.pop("token", TOKEN)
+    return Evidence(folder, number, token, folder / "console.log", code, **more)
 
 
 def write(folder: Path, name: str, **metrics: object) -> None:
@@ -58,7 +60,7 @@ def test_a_failure_without_a_word_says_its_code(tmp_path: Path) -> None:
     """No output, or no output file at all."""
     assert verdict(evidence(tmp_path, 1))["last_line"] == "exit code 1"
     (tmp_path / "console.log").unlink()
-    end = verdict(Evidence(tmp_path, 1, tmp_path / "console.log", 1))
+    end = verdict(Evidence(tmp_path, 1, TOKEN, tmp_path / "console.log", 1))
     assert end["last_line"] == "exit code 1"
 
 
@@ -320,13 +322,6 @@ def test_what_a_failed_script_printed_is_no_result(tmp_path: Path) -> None:
 # -- What the script made of its hyperparameters ---------------------------------------------------
 
 
-def claimed(folder: Path, script: str = "") -> str:
-    """The token of an attempt that has begun."""
-    attempt = attempts.begin(folder, 1, {}, script)
-    assert attempt is not None
-    return str(attempt.record["token"])
-
-
 ACCOUNT = {
     "never_read": ["learing_rate", "seed"],
     "did_you_mean": {"learing_rate": "learning_rate"},
@@ -337,9 +332,8 @@ ACCOUNT = {
 
 def test_the_run_file_says_what_became_of_the_hyperparameters(tmp_path: Path) -> None:
     """However the attempt ended; it is the last word of the script that counts."""
-    token = claimed(tmp_path)
-    attempts.tell(tmp_path, 1, "params", token=token, changed={}, values={"batch_size": 32})
-    attempts.tell(tmp_path, 1, "params", token=token, **ACCOUNT)
+    attempts.tell(tmp_path, 1, "params", token=TOKEN, changed={}, values={"batch_size": 32})
+    attempts.tell(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
     for code in 0, 1, -9:
         assert verdict(evidence(tmp_path, code))["params"] == ACCOUNT
         assert verdict(evidence(tmp_path, code, intent=INTENT))["params"] == ACCOUNT
@@ -347,17 +341,15 @@ def test_the_run_file_says_what_became_of_the_hyperparameters(tmp_path: Path) ->
 
 def test_who_was_killed_has_told_its_values(tmp_path: Path) -> None:
     """What it never read is not said: it might have, had it lived."""
-    token = claimed(tmp_path)
-    attempts.tell(tmp_path, 1, "params", token=token, changed={}, values={"batch_size": 32})
+    attempts.tell(tmp_path, 1, "params", token=TOKEN, changed={}, values={"batch_size": 32})
     told = verdict(evidence(tmp_path, -signal.SIGKILL))["params"]
     assert told == {"changed": {}, "values": {"batch_size": 32}}
 
 
 def test_what_any_process_has_read_was_read(tmp_path: Path) -> None:
     """A worker that opened the file itself read a name that the training did not."""
-    token = claimed(tmp_path)
-    attempts.tell(tmp_path, 1, "params_read", token=token, names=["learing_rate"])
-    attempts.tell(tmp_path, 1, "params", token=token, **ACCOUNT)
+    attempts.tell(tmp_path, 1, "params_read", token=TOKEN, names=["learing_rate"])
+    attempts.tell(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
     told = verdict(evidence(tmp_path))["params"]
     assert told["never_read"] == ["seed"]
     assert "did_you_mean" not in told
@@ -365,10 +357,9 @@ def test_what_any_process_has_read_was_read(tmp_path: Path) -> None:
 
 def test_the_hyperparameters_of_another_script_are_its_own(tmp_path: Path) -> None:
     """Both count their attempts from 1: `evaluate.py` does not get the training's."""
-    attempts.tell(tmp_path, 1, "params", token=claimed(tmp_path), **ACCOUNT)
-    token = claimed(tmp_path, "evaluate")
-    assert "params" not in verdict(evidence(tmp_path, script="evaluate"))
-    attempts.tell(tmp_path, 1, "params", token=token, changed={}, values={})
-    told = verdict(evidence(tmp_path, script="evaluate"))["params"]
+    attempts.tell(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
+    assert "params" not in verdict(evidence(tmp_path, script="evaluate", token="another"))
+    attempts.tell(tmp_path, 1, "params", token="another", changed={}, values={})
+    told = verdict(evidence(tmp_path, script="evaluate", token="another"))["params"]
     assert told == {"changed": {}, "values": {}}
     assert verdict(evidence(tmp_path))["params"] == ACCOUNT

@@ -48,12 +48,16 @@ _RUN_FILE = re.compile(r"(?:(?P<script>.+)\.)?run(?:\.(?P<number>[1-9]\d*))?\.js
 
 @dataclass(frozen=True)
 class Attempt:
-    """One execution of a script in an experiment's folder, as its run file records it."""
+    """One execution of a script in an experiment's folder, as its run file records it.
+
+    `leavings`: when it has just begun, whether earlier attempts left something there.
+    """
 
     folder: Path
     number: int
     script: str
     record: Mapping[str, Any]
+    leavings: bool = False
 
     @property
     def path(self) -> Path:
@@ -124,7 +128,7 @@ def begin(
     Raises:
         OSError: when the folder cannot be written.
     """
-    found = [] if script else _sorted_out(folder, number, own_since_ns)[1]
+    left, found = ([], []) if script else _sorted_out(folder, number, own_since_ns)
     record = {
         "format": FORMAT,
         "attempt": number,
@@ -136,7 +140,7 @@ def begin(
         "intent": None,
         "status": None,
     }
-    attempt = Attempt(folder, number, script, record)
+    attempt = Attempt(folder, number, script, record, leavings=bool(left))
     data = files.to_json(record).encode()
     return attempt if files.publish(attempt.path, data) else None
 
@@ -261,11 +265,6 @@ def set_aside(folder: Path, new: int, *, own_since_ns: int | None = None) -> Pat
     for name in left:
         _move(folder / name, target / name)
     return target
-
-
-def needs_setting_aside(folder: Path, new: int) -> bool:
-    """Whether anything of an attempt before `new` lies in a folder."""
-    return bool(_sorted_out(folder, new, None)[0])
 
 
 def is_output(name: str) -> bool:

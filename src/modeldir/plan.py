@@ -7,6 +7,7 @@ refuses to touch trials.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -433,6 +434,12 @@ def _submit_line(program: str) -> str:
     return 'sbatch --wrap "{worker}"' if program == "sbatch" else f"{program} ... {{worker}}"
 
 
+@functools.lru_cache(maxsize=8)
+def _split(command: str) -> tuple[str, ...]:
+    """As `words_of`: a search asks for the same one at each trial."""
+    return tuple(words_of(command))
+
+
 def trial_command(
     command: str, hyperparameters: Mapping[str, Any], model_dir: str
 ) -> tuple[str, ...]:
@@ -443,8 +450,10 @@ def trial_command(
     >>> trial_command("python train.py --lr={lr}", {"lr": 0.1}, "experiments/a")
     ('python', 'train.py', '--lr=0.1')
     """
+    words = _split(command)
+    if "{" not in command:
+        return (*words, "--model_dir", model_dir)
     values = {**hyperparameters, **params.flatten(hyperparameters), "model_dir": model_dir}
-    words = words_of(command)
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]

@@ -3,7 +3,8 @@
 It knows how to fork. A worker makes it first thing, before any thread, lock or heavy import, since
 a child forked from a threaded process can hang for ever on a lock that nobody holds any more
 (forked from a threaded parent, 200 of 200 children hung). It refuses to know what runs: it passes a
-`Start` on to a supervisor, one that is free or a new one, and tells its pid.
+`Start` on to a new supervisor, and gives the worker that one's pid and a socket to it. What a free
+supervisor is to run next the worker tells it itself.
 
 When the worker is gone the supervisors go on without it, and the spawner leaves with the last.
 """
@@ -35,6 +36,7 @@ from modeldir.supervisor import (
 )
 
 _PID = struct.Struct("!I")
+_NEW = b"!"
 _PATIENCE = 1.0
 _KILLED = """\
 The process that starts commands was killed; what runs goes on and is recorded.
@@ -67,6 +69,7 @@ class Spawner:
         os.set_blocking(self.reports, False)
         self._socket = ours
         self._pending = b""
+        self._supervisors: dict[int, socket.socket] = {}
         self._free: set[int] = set()
         self.is_over = False
 
@@ -79,16 +82,26 @@ class Spawner:
         Raises:
             CommandError: when somebody killed the spawner.
         """
-        wanted = self._free.pop() if self._free else 0
+        order = Order(start, leases)
+        while self._free:
+            pid = self._free.pop()
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                send_order(self._supervisors[pid], order)
+                return pid
         try:
-            self._socket.sendall(_PID.pack(wanted))
-            send_order(self._socket, Order(start, leases))
-            answer = self._socket.recv(_PID.size, socket.MSG_WAITALL)
+            self._socket.sendall(_NEW)
+            send_order(self._socket, order)
+            answer, descriptors, _, _ = socket.recv_fds(self._socket, _PID.size, 1)
         except ConnectionError:
             answer = b""
         if len(answer) < _PID.size:
             raise CommandError(_KILLED)
-        return int(_PID.unpack(answer)[0])
+        pid = int(_PID.unpack(answer)[0])
+        for (
+            descriptor
+        ) in descriptors:  # none, where we may open no more files: then it is used once
+            self._supervisors[pid] = socket.socket(fileno=descriptor)
+        return pid
 
     def read(self) -> list[Report]:
         """The reports that have come in; never waits."""
@@ -99,17 +112,22 @@ class Spawner:
         *lines, self._pending = self._pending.split(b"\n")
         reports = [_report(line) for line in lines]
         for report in reports:
-            if report.what == "free":
+            if report.what == "free" and report.pid in self._supervisors:
                 self._free.add(report.pid)
             elif report.what == "gone":
                 self._free.discard(report.pid)
+                if (channel := self._supervisors.pop(report.pid, None)) is not None:
+                    channel.close()
         return reports
 
     def close(self) -> None:
         """Let the spawner leave. Supervisors that still run go on (unless they are bound)."""
-        with contextlib.suppress(OSError):  # a process that was forked meanwhile may have it too
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        for channel in (self._socket, *self._supervisors.values()):
+            with contextlib.suppress(
+                OSError
+            ):  # a process that was forked meanwhile may have it too
+                channel.shutdown(socket.SHUT_RDWR)
+            channel.close()
         os.close(self._life)
         all_left = self._wait_for_the_last()
         os.close(self.reports)
@@ -205,7 +223,7 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    supervisors: dict[int, socket.socket] = {}
+    supervisors: set[int] = set()
     while True:
         ready, _, _ = select.select([channel.fileno(), wake], [], [])
         if wake in ready:
@@ -213,37 +231,18 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
                 os.read(wake, 512)
             _reap(reports, supervisors)
         if channel.fileno() in ready:
-            wanted = channel.recv(_PID.size, socket.MSG_WAITALL)
-            order = receive_order(channel) if len(wanted) == _PID.size else None
+            wanted = channel.recv(len(_NEW))
+            order = receive_order(channel) if wanted else None
             if order is None:
-                _leave(reports, supervisors)
-                return
-            pid = _PID.unpack(wanted)[0]
-            if not _passed_on(supervisors.get(pid), order):
-                pid, supervisor = _new_supervisor(order, reports, lifeline)
-                supervisors[pid] = supervisor
+                break
+            pid, supervisor = _new_supervisor(order, reports, lifeline)
+            supervisors.add(pid)
             for descriptor in order.leases:
                 os.close(descriptor)
-            channel.sendall(_PID.pack(pid))
-
-
-def _leave(reports: int, supervisors: dict[int, socket.socket]) -> None:
-    """Let the supervisors end with what they run, and collect them: some systems' init does not."""
-    for supervisor in supervisors.values():
-        supervisor.close()
-    while supervisors:
+            with supervisor:
+                socket.send_fds(channel, [_PID.pack(pid)], [supervisor.fileno()])
+    while supervisors:  # they end with what they run; some systems' init does not collect them
         _reap(reports, supervisors, 0)
-
-
-def _passed_on(supervisor: socket.socket | None, order: Order) -> bool:
-    """Whether a supervisor that was free takes the start; it may have gone."""
-    if supervisor is None:
-        return False
-    try:
-        send_order(supervisor, order)
-    except OSError:
-        return False
-    return True
 
 
 def _new_supervisor(order: Order, reports: int, lifeline: int) -> tuple[int, socket.socket]:
@@ -256,21 +255,21 @@ def _new_supervisor(order: Order, reports: int, lifeline: int) -> tuple[int, soc
     return pid, ours
 
 
-def _reap(reports: int, supervisors: dict[int, socket.socket], how: int = os.WNOHANG) -> None:
+def _reap(reports: int, supervisors: set[int], how: int = os.WNOHANG) -> None:
     """Collect supervisors that have left, and end what a killed one leaves to us."""
     with contextlib.suppress(ChildProcessError):
         while pid := os.waitpid(-1, how)[0]:
-            left = supervisors.pop(pid, None)
+            was_ours = pid in supervisors
+            supervisors.discard(pid)
             _end_orphans(supervisors)
-            if left is not None:
-                left.close()
+            if was_ours:
                 with contextlib.suppress(OSError):
                     os.write(reports, f"gone {pid}\n".encode())
             if not supervisors:
                 return
 
 
-def _end_orphans(supervisors: dict[int, socket.socket]) -> None:
+def _end_orphans(supervisors: set[int]) -> None:
     """What is tethered to a dead supervisor is dead already; not what has left its group, nor a
     command that it had just begun to start. Each one that dies brings us here again.
     """

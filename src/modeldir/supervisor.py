@@ -330,7 +330,7 @@ class _Attempt:
             },
             self.start.script,
         )
-        if record is not None and not (self.start.resumes or self.start.script):
+        if record is not None and record.leavings and not self.start.resumes:
             attempts.set_aside(self.folder, self.start.number)
         return record
 
@@ -437,6 +437,7 @@ class _Attempt:
         return verdict.Evidence(
             folder=self.folder,
             number=self.start.number,
+            token=self.token,
             console=Path(_console(self.start)),
             code=os.waitstatus_to_exitcode(status),
             script=self.start.script,

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,10 @@ class Turn:
     attempt: int
 
 
+def _claim_file(number: int) -> str:
+    return f"{number:06d}.json"
+
+
 class Trials:
     """The trials of the search in a folder. Call `refresh` to see what others did."""
 
@@ -71,6 +75,7 @@ class Trials:
         self._aside: set[int] = set()
         self._again: dict[int, int] = {}
         self._names: set[str] = set()
+        self._seen: set[str] = set()  # marks and claims that need no second look
         self._news: list[TrialRecord] = []
         self._highest = 0
 
@@ -85,6 +90,7 @@ class Trials:
             self._highest = max(self._highest, number)
             if record is None:
                 continue
+            self._seen.add(_claim_file(number))
             if number in self._aside:
                 self._names.add(record.name)
                 self._news.append(record)  # known to the sampler, and to nobody else
@@ -106,12 +112,13 @@ class Trials:
         news, self._news = self._news, []
         return news
 
-    def _marks(self) -> list[str]:
-        """What lies beside the claims; wishes that are new are heeded."""
+    def _marks(self) -> set[str]:
+        """What is new beside the claims; wishes are heeded."""
         try:
-            names = os.listdir(self._home)
+            names = set(os.listdir(self._home)) - self._seen
         except OSError:
-            return []
+            return set()
+        self._seen |= {name for name in names if not name.endswith(".json")}
         for name in names:
             if again := _AGAIN.fullmatch(name):
                 number = int(again[1])
@@ -122,14 +129,14 @@ class Trials:
                     self._removed.add(int(aside[1]))
         return names
 
-    def _claimed(self, names: list[str]) -> Iterator[int]:
+    def _claimed(self, names: set[str]) -> Iterator[int]:
         for name in names:
             match = _CLAIM.fullmatch(name)
             if match and int(match[1]) not in self._known and int(match[1]) not in self._removed:
                 yield int(match[1])
 
     def _read_claim(self, number: int) -> TrialRecord | None:
-        claim = files.read_object(self._home / f"{number:06d}.json")
+        claim = files.read_object(self._home / _claim_file(number))
         try:
             return TrialRecord(
                 number,
@@ -220,7 +227,7 @@ class Trials:
 
         Whether that could be done. Nobody else writes it: of such a claim no trial can be made.
         """
-        path = self._home / f"{number:06d}.json"
+        path = self._home / _claim_file(number)
         same = told.get("hash") == self._hash(hyperparameters)
         if not same or not path.exists() or self._read_claim(number) is not None:
             return False
@@ -292,7 +299,7 @@ class Trials:
         self._home.mkdir(parents=True, exist_ok=True)
         self._highest = max(self._highest, number)
         data = json.dumps(claim, ensure_ascii=False, indent=4).encode()
-        if not files.publish(self._home / f"{number:06d}.json", data):
+        if not files.publish(self._home / _claim_file(number), data):
             return None
         self._make_folder(record, claim)
         self._know(record)
@@ -313,23 +320,46 @@ class Trials:
         marker = self._home / f"{record.number:06d}.made"
         if claim is None and marker.exists():
             return
-        claim = claim or files.read_object(self._home / f"{record.number:06d}.json")
-        folder.mkdir(exist_ok=True)
-        if experiment.params_file(folder) is None:
-            base = experiment.params_file(self.folder)
-            name = base.name if base else "params.json"
-            self._save(record.hyperparameters, folder / name)
-        if not (folder / "trial.json").exists():
-            kept = {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
-            files.publish(folder / "trial.json", files.to_json(kept).encode())
+        claim = claim or files.read_object(self._home / _claim_file(record.number))
+        if not self._put_there(folder, record, claim):
+            folder.mkdir(exist_ok=True)
+            self._fill(folder, record, claim, files.publish)
         self._mark(marker.name)
 
-    def _save(self, hyperparameters: Mapping[str, Any], path: Path) -> None:
-        """As `Params.save`, but not waiting for the disk: the claim can make it again."""
-        if path.suffix == ".json":
-            files.write_json(path, hyperparameters)
-        else:
-            params.Params(hyperparameters).save(path)
+    def _put_there(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> bool:
+        """Make a whole folder out of sight and give it its name; false where one is there."""
+        if os.path.lexists(folder):
+            return False
+        made = Path(files.temporary_beside(self._home))
+        made.mkdir()
+        try:
+            self._fill(made, record, claim, files.create)
+            made.rename(folder)
+        except OSError:  # a full disk, or somebody else was faster: then step by step
+            for path in made.iterdir():
+                path.unlink()
+            made.rmdir()
+            return False
+        return True
+
+    def _fill(
+        self,
+        folder: Path,
+        record: TrialRecord,
+        claim: Mapping[str, Any],
+        write: Callable[[Path, bytes], object],
+    ) -> None:
+        """Write what the folder lacks of `params.json` and `trial.json`."""
+        if experiment.params_file(folder) is None:
+            base = experiment.params_file(self.folder)
+            path = folder / (base.name if base else "params.json")
+            if path.suffix == ".json":  # not waiting for the disk: the claim can make it again
+                write(path, files.to_json(record.hyperparameters).encode())
+            else:
+                params.Params(record.hyperparameters).save(path)
+        if not (folder / "trial.json").exists():
+            kept = {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
+            write(folder / "trial.json", files.to_json(kept).encode())
 
     def mend_params(self, record: TrialRecord) -> None:
         """Write `params.json` again where a power cut left it empty or half, before a trial runs.
@@ -347,7 +377,7 @@ class Trials:
             and whole.startswith(written)
             and files.read_json(path) is None
         ):
-            self._save(record.hyperparameters, path)
+            files.write_json(path, record.hyperparameters)
 
     # -- Reading -----------------------------------------------------------------------------------
 
@@ -370,6 +400,7 @@ class Trials:
         if not removed and self.path(record).is_dir():
             return True
         self._known.pop(record.number, None)
+        self._seen.discard(_claim_file(record.number))
         if removed:  # else it is a claim that has no folder yet: the next `refresh` makes it
             self._removed.add(record.number)
         return False

@@ -34,15 +34,16 @@ FileState = tuple[int, int, int]
 class Evidence:
     """What is known of an attempt whose command has ended.
 
-    `code` is the exit code, negative for a signal. `script` is empty for the training. `metric` is
-    (name, direction) where the attempt needs one to count as completed; `stale` are the metric
-    files that lay there before it began, by name; `read` is a pattern that finds metrics in printed
-    lines. The first `printed_before` bytes of `console` are an earlier attempt's, which this one
-    goes on from.
+    `token` is the attempt's. `code` is the exit code, negative for a signal. `script` is empty for
+    the training. `metric` is (name, direction) where the attempt needs one to count as completed;
+    `stale` are the metric files that lay there before it began, by name; `read` is a pattern that
+    finds metrics in printed lines. The first `printed_before` bytes of `console` are an earlier
+    attempt's, which this one goes on from.
     """
 
     folder: Path
     number: int
+    token: str
     console: Path
     code: int
     script: str = ""
@@ -95,12 +96,10 @@ def _hyperparameters(evidence: Evidence) -> dict[str, Any]:
     """What the script told of its hyperparameters, for the run file. Known by the attempt's token:
     an attempt of `evaluate.py` has numbers of its own. What any of its processes has read was read.
     """
-    record = attempts.read(evidence.folder, evidence.number, evidence.script).record
-    token = record.get("token")
     events = [
         event
         for event in attempts.events(evidence.folder, evidence.number)
-        if token is not None and event.get("token") == token
+        if event.get("token") == evidence.token
     ]
     told = [event for event in events if event.get("event") == "params"]
     if not told:

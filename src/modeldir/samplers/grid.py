@@ -25,15 +25,19 @@ class Grid:
 
     def __init__(self, space: Space) -> None:
         self._points = grid(space)
-        self._next = next(self._points, None)
         self._told: set[str] = set()
+        self._go_on()
 
     def ask(self, number: int) -> dict[str, Any] | None:  # noqa: ARG002 - any trial gets the next
         """The first point that no trial has yet; None when each has one."""
         # What was told stays told, so the points before the next never need a second look.
-        while self._next is not None and canonical_hash(self._next) in self._told:
-            self._next = next(self._points, None)
+        while self._hash in self._told:
+            self._go_on()
         return None if self._next is None else dict(self._next)
+
+    def _go_on(self) -> None:
+        self._next = next(self._points, None)
+        self._hash = None if self._next is None else canonical_hash(self._next)
 
     def tell(self, observation: Observation) -> None:
         """A trial with this point is there, however it stands."""
