@@ -88,7 +88,8 @@ def test_an_unknown_ending_is_read_as_json() -> None:
 
 def test_yaml_is_that_of_1_2() -> None:
     """`on`, `yes` and 12:30 are texts; dates, which JSON lacks, become theirs."""
-    Path("p.yaml").write_text("a: on\nb: yes\nc: 12:30\nd: 2024-01-02\ne: 0o17\nf: .5\ng: ~\n")
+    text = "a: on\nb: yes\nc: 12:30\nd: 2024-01-02\ne: 0o17\nf: .5\ng: ~\nh: .5e3\ni: '.5e3'\n"
+    Path("p.yaml").write_text(text)
     expected = {
         "a": "on",
         "b": "yes",
@@ -97,8 +98,24 @@ def test_yaml_is_that_of_1_2() -> None:
         "e": 15,
         "f": 0.5,
         "g": None,
+        "h": 500.0,
+        "i": ".5e3",
     }
     assert load_file("p.yaml") == expected
+    assert saved(expected, "again.yaml") == expected
+
+
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+def test_a_yaml_file_with_another_end_of_line_is_an_error(character: str) -> None:
+    """A reader of YAML 1.1 ends a line there and one of 1.2 does not: a blank or more is lost."""
+    Path("p.yaml").write_text(f"a: 1\nb: 'x {character}y'\n", encoding="utf-8")
+    name = f"{ord(character):04x}"
+    expected = f"p.yaml, line 2, column 7: found U+{name.upper()}, which some readers take for the"
+    assert message(lambda: read("p.yaml")).startswith(expected)
+    Path("p.yaml").write_text(f'a: 1\nb: "x \\u{name}y"\n')
+    assert load_file("p.yaml") == {"a": 1, "b": f"x {character}y"}
+    values = {f" {character} ": {"a": [f"x {character}", character]}}
+    assert saved(values, "p.yaml") == values
 
 
 @pytest.mark.parametrize("reader", ["library", "tomlkit"])

@@ -108,13 +108,16 @@ def _decoded(data: bytes, shown: str) -> str:
 
 
 def _from_yaml(text: str, shown: str) -> object:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - slow to import
 
+    if separator := re.search(f"[{_SEPARATORS}]", text):
+        problem = f"found U+{ord(separator[0]):04X}, which some readers take for the end of a line"
+        hint = f'write "\\u{ord(separator[0]):04x}", in double quotes, or leave it out'
+        raise broken_at(text, separator.start(), shown, problem, hint)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an anchor used again, which YAML allows
-            return YAML(typ="safe", pure=True).load(text)
+            return _yaml().load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark else ()
@@ -125,6 +128,32 @@ def _from_yaml(text: str, shown: str) -> object:
         raise broken(shown, str(error).splitlines()[0]) from None
     except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
         raise broken(shown, f"a value that cannot be: {error}") from None
+
+
+_SEPARATORS = "\x85\u2028\u2029"
+"""Ends of lines in YAML 1.1, and in the library; in 1.2 characters like others."""
+
+
+def _yaml() -> Any:
+    """YAML 1.2, with what the library lacks: `.5e3` is a number, and no character is lost."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
+    from ruamel.yaml.representer import SafeRepresenter  # noqa: PLC0415 - as above
+
+    class Representer(SafeRepresenter):
+        pass
+
+    def quoted(representer: Any, text: str) -> Any:
+        style = '"' if re.search(f"[{_SEPARATORS}]", text) else None  # there they are escaped
+        return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Representer.add_representer(str, quoted)
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.Representer = Representer
+    yaml.resolver.versioned_resolver  # noqa: B018 - to ask for it fills it
+    yaml.resolver.add_version_implicit_resolver(
+        (1, 2), "tag:yaml.org,2002:float", re.compile(r"[-+]?\.[0-9]+[eE][0-9]+$"), list("-+.")
+    )
+    return yaml
 
 
 def _yaml_problem(context: str | None, problem: str | None) -> tuple[str, str | None]:
@@ -391,11 +420,9 @@ def _refuse_to_lose_comments(shown: str) -> None:
 
 
 def _to_yaml(values: Plain) -> str:
-    from io import StringIO  # noqa: PLC0415 - with the next
+    from io import StringIO  # noqa: PLC0415 - few files are YAML
 
-    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
-
-    yaml: Any = YAML(typ="safe", pure=True)
+    yaml = _yaml()
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     yaml.width = 1 << 20  # no text is folded
