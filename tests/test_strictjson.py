@@ -131,6 +131,25 @@ def test_what_has_no_comments_is_read_the_same(values: dict[str, Any]) -> None:
     assert loads(text, "params.jsonc", comments=True)[0] == values
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a":\u00a01}', "p, line 1, column 6: expected a value, found the character U+00A0"),
+        ('{"a": 1,\u2028}', "p, line 1, column 9: expected a name in double quotes, found the"),
+        ('{"a": 1}\x0c', "p, line 1, column 9: expected the end of the file, found the character"),
+        ('{"a": 1}\0', "p, line 1, column 9: expected the end of the file, found the character U"),
+        (' \ufeff{"a": 1}', "p, line 1, column 2: expected a value, found the character U+FEFF"),
+        ("\u00a0", "p, line 1, column 1: expected a value, found the character U+00A0"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_named(text: str, said: str) -> None:
+    """Copied from a web page or left by an editor: no blank of JSON, and where it stands."""
+    for comments in (False, True):
+        with pytest.raises(ParamsError) as caught:
+            loads(text, "p", comments=comments)
+        assert str(caught.value).startswith(said)
+
+
 def test_the_key_of_a_mistake_is_told() -> None:
     """Dotted, with the place in a list, as everywhere."""
     with pytest.raises(ParamsError) as caught:

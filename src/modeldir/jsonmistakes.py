@@ -213,6 +213,9 @@ def refuse_depth(text: str, shown: str) -> None:
 
 # -- Syntax ----------------------------------------------------------------------------------------
 
+BLANKS = " \t\n\r"
+"""What JSON allows between its words: fewer characters than Python takes for blanks."""
+
 _EXPECTED = {  # by how the standard parser's message begins, which all its versions share
     "Expecting value": "a value",
     "Expecting property name": "a name in double quotes",
@@ -238,31 +241,38 @@ _WITH_COMMENTS = (
     (r"#", "a comment begins with //"),
     *_HINTS[2:],
 )
-_WORD = r'//|/\*|"[^"\n]*"?|[\w.+-]+|.'
-_NEEDLESS_COMMA = r",\s*[}\]]"
+_WORD = r'(?s)//|/\*|"[^"\n]*"?|[\w.+-]+|.'
+_NEEDLESS_COMMA = r",[ \t\n\r]*[}\]]"
 
 
 def _explained(
     text: str, error: json.JSONDecodeError, shown: str, *, comments: bool
 ) -> ParamsError:
-    if not text.strip():
+    if not text.strip(BLANKS):
         return broken(shown, "expected an object, but the file is empty", SMALLEST, 1, 1)
     expected = next(
         (ours for theirs, ours in _EXPECTED.items() if error.msg.startswith(theirs)), ""
     )
     if error.msg.startswith(("Unterminated", "Invalid")):
         return broken_at(text, error.pos, shown, f"expected {expected}")
-    before = len(text[: error.pos].rstrip())
+    before = len(text[: error.pos].rstrip(BLANKS))
     behind = error.pos if error.msg.startswith("Illegal") else before - 1  # Illegal: 3.13 and on
     if comma := re.compile(_NEEDLESS_COMMA).match(text, behind):
         problem = "expected no comma after the last entry"
         return broken_at(text, comma.start(), shown, problem, "remove this comma")
-    offset = error.pos + len(text[error.pos :]) - len(text[error.pos :].lstrip())
+    offset = len(text) - len(text[error.pos :].lstrip(BLANKS))
     if (word := re.compile(_WORD).match(text, offset)) is None:
         problem = f"expected {expected}, but the file ends here"
         return broken_at(text, before, shown, problem, "is it cut off?")
     hint = _hint(text, before, offset, error.msg, _WITH_COMMENTS if comments else _HINTS)
-    return broken_at(text, offset, shown, f"expected {expected}, found {word[0][:40]}", hint)
+    return broken_at(text, offset, shown, f"expected {expected}, found {_visible(word[0])}", hint)
+
+
+def _visible(word: str) -> str:
+    """What stands there; a character that nobody sees, as U+00A0 from a web page, by its number."""
+    if len(word) == 1 and not word.isprintable():
+        return f"the character U+{ord(word):04X}"
+    return word[:40]
 
 
 def _hint(

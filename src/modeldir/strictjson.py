@@ -95,7 +95,7 @@ def _refuse_half_characters(text: str, values: Any) -> None:
 
 _REST = r'".*|/\*.*'  # a text or a comment that nobody ended: to the end, or this would be slow
 _COMMENT = rf"(?s){STRING}|(//[^\n]*|/\*.*?\*/)|{_REST}"
-_LAST_COMMA = rf"(?s){STRING}|(,)(?=\s*[}}\]])|{_REST}"
+_LAST_COMMA = rf"(?s){STRING}|(,)(?=[ \t\n\r]*[}}\]])|{_REST}"
 
 
 def without_comments(text: str) -> str:
