@@ -112,6 +112,35 @@ def test_a_handler_that_shows_only_errors_leaves_the_rest_to_us(tmp_path: Path) 
     assert done.stdout == "fine\nbad\n"
 
 
+def test_a_record_that_its_own_logger_has_shown_is_not_shown_again(tmp_path: Path) -> None:
+    """As Lightning's: a handler of a library's logger, whose records go on to the root as well.
+
+    What that handler leaves out, by its level or a filter, is shown by ours.
+    """
+    source = """
+        own = logging.getLogger("library"); own.setLevel("INFO")
+        handler = logging.StreamHandler(); own.addHandler(handler)
+        handler.setFormatter(logging.Formatter("[own] %(message)s"))
+        logging.getLogger("library.part.inner").info("once")
+        logging.getLogger("library").info("once more")
+        logging.getLogger("other").info("by ours")
+        handler.setLevel("ERROR")
+        logging.getLogger("library.part.inner").info("below its level")
+        handler.setLevel("INFO")
+        handler.addFilter(lambda record: False)
+        logging.getLogger("library.part.inner").info("filtered")
+        class Sent(logging.Handler):
+            def emit(self, record): pass
+        logging.getLogger("remote").addHandler(Sent())
+        logging.getLogger("remote").info("sent away")
+    """
+    done = train(tmp_path, source)
+    expected = ["[own] once", "[own] once more", "by ours", "below its level", "filtered"]
+    expected += ["sent away"]
+    assert done.stdout.splitlines() == expected
+    assert texts(tmp_path / "train.log") == expected
+
+
 def test_closing_gives_logging_back(tmp_path: Path) -> None:
     """Handlers and the level are as before; a level that somebody set since stays."""
     before = (list(logging.root.handlers), logging.root.level)

@@ -66,6 +66,8 @@ class _Shown(logging.Handler):
             self._look_around()
         if self._lowest is not None and record.levelno >= self._lowest:
             return
+        if _was_shown(record):
+            return
         try:
             text = record.getMessage()
             if record.exc_info or record.exc_text or record.stack_info:
@@ -82,6 +84,22 @@ class _Shown(logging.Handler):
         self._others = list(logging.root.handlers)
         levels = [other.level for other in self._others if other is not self and _prints(other)]
         self._lowest = min(levels, default=None)
+
+
+def _was_shown(record: logging.LogRecord) -> bool:
+    """Whether a handler of the record's own logger, or of one above it, has printed it.
+
+    Lightning gives its logger a handler, and lets its records come to the root's all the same.
+    A handler of any other kind may send them elsewhere: shown twice is better than not at all.
+    """
+    logger: Any = logging.root.manager.loggerDict.get(record.name)
+    while logger is not None and logger is not logging.root:
+        for handler in getattr(logger, "handlers", ()):  # none, where a name only stands between
+            prints = isinstance(handler, logging.StreamHandler) and _prints(handler)
+            if prints and record.levelno >= handler.level and not handler.filters:
+                return True
+        logger = getattr(logger, "parent", None)
+    return False
 
 
 def _print(text: str) -> None:
