@@ -1112,3 +1112,32 @@ def test_names_with_anything_in_them(tmp_path: Path) -> None:
     wait_until(lambda: ends(folder / "o'th\n%er.log"))
     assert texts(folder / "o'th\n%er.log") == ["line"]
     assert texts(folder / "train.log") == []
+
+
+def test_threads_that_set_the_log_at_once_set_one(tmp_path: Path) -> None:
+    """The first time and again, the same file and others: one session at a time, each line once."""
+    before = """
+        def at_once(paths):
+            barrier = threading.Barrier(len(paths))
+            def go(path): barrier.wait(); set_logger(path)
+            threads = [threading.Thread(target=go, args=(path,)) for path in paths]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+        sys.setswitchinterval(1e-6)
+        at_once(["train.log"] * 8)
+    """
+    source = """
+        print("printed"); logging.info("logged")
+        at_once([f"{n}.log" for n in range(4)] * 4)
+        set_logger("last.log")
+        print("in the last"); os.system("echo child")
+    """
+    done = train(tmp_path, source, before=before)
+    assert done.stdout.splitlines() == ["printed", "logged", "in the last", "child"]
+    assert texts(tmp_path / "train.log") == ["printed", "logged"]
+    wait_until(lambda: ends(tmp_path / "last.log"))
+    assert texts(tmp_path / "last.log") == ["in the last", "child"]
+    assert len(ends(tmp_path / "train.log")) == 1
+    for n in range(4):
+        assert texts(tmp_path / f"{n}.log") == []
+        assert {*ends(tmp_path / f"{n}.log")} == {"closed"}

@@ -18,6 +18,7 @@ import atexit
 import contextlib
 import os
 import sys
+from _thread import RLock  # as threading's, which most scripts need not load yet
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from modeldir import files, ranks, reads
@@ -78,15 +79,16 @@ def set_logger(  # noqa: PLR0913 - each is something that a script may want to s
     number = level_number(level)
     own = ranks.rank() if rank == "auto" else rank
     path = of_rank(os.fspath(path), own)
-    current = Log.current
-    if current is not None and current.is_at(path):
-        current.attach(number)
-        return current
-    log = Log(path, capture, own, stamp=stamp, progress_every=progress_every)
-    if current is not None:
-        log.take_over(current)
-    log.attach(number)
-    return log
+    with Log.lock:
+        current = Log.current
+        if current is not None and current.is_at(path):
+            current.attach(number)
+            return current
+        log = Log(path, capture, own, stamp=stamp, progress_every=progress_every)
+        if current is not None:
+            log.take_over(current)
+        log.attach(number)
+        return log
 
 
 class Log:
@@ -98,6 +100,8 @@ class Log:
     # Not looked up from sys.stdout or the root logger's handlers: pytest, Jupyter and
     # `basicConfig(force=True)` replace those while a log is open.
     current: ClassVar[Log | None] = None
+    # Two threads that set a log at once would each find none, and capture what the other captured.
+    lock: ClassVar[RLock] = RLock()
 
     def __init__(
         self,
@@ -170,7 +174,8 @@ class Log:
 
         `how` is what the last line says of the end.
         """
-        self._close(how)
+        with Log.lock:
+            self._close(how)
 
     def _close(self, how: str) -> None:
         if self._descriptor < 0:
@@ -198,7 +203,7 @@ class Log:
         trace: TracebackType | None,
     ) -> None:
         if error is None or self._way is None or _is_plain_exit(error):
-            self._close(CLOSED)
+            self.close()
             return
         from traceback import format_exception  # noqa: PLC0415 - only on the way to an error
 
@@ -210,7 +215,7 @@ class Log:
             file = LogFile(descriptor, name, _unheard, stamp=self._settings.stamp)
             file.write(rendered("".join(format_exception(error)).rstrip("\n")))
             file.close()
-        self._close(f"exception {type(error).__name__}")
+        self.close(f"exception {type(error).__name__}")
 
     def __repr__(self) -> str:
         return f"<Log {str(self.path)!r}>"
@@ -238,6 +243,7 @@ class Log:
 
 
 def _start_over_in_child() -> None:
+    Log.lock = RLock()  # the thread that held it is not here
     if Log.current is not None:
         Log.current.start_over()
 
