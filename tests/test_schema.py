@@ -252,6 +252,30 @@ def test_all_problems_are_one_error(snapshot: SnapshotAssertion) -> None:
     assert problems(values, Hyperparameters) == snapshot
 
 
+def test_of_several_parts_the_one_that_was_meant_is_told() -> None:
+    """It is the one with the fewest mistakes: told apart by a `Literal`, or by their names."""
+
+    @dataclass
+    class Sgd:
+        kind: Literal["sgd"]
+        lr: float
+        momentum: float = 0.0
+
+    @dataclass
+    class Adam:
+        kind: Literal["adam"]
+        lr: float
+        eps: float = 1e-8
+
+    schema = make(optimizer=Sgd | Adam | None)
+    told = problems({"optimizer": {"kind": "adam", "lr": 1, "epss": 1}}, schema)
+    assert told.splitlines()[1:] == [
+        "  optimizer.epss: Adam has no such name",
+        "    did you mean 'eps'?",
+    ]
+    assert "kind" not in problems({"optimizer": {"kind": "adam", "lr": "1"}}, schema)
+
+
 def test_the_error_knows_the_file_and_the_first_name() -> None:
     """For those who catch it."""
     with pytest.raises(ParamsError) as caught:

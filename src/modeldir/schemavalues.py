@@ -122,8 +122,9 @@ def union(kinds: list[Type]) -> Type:
                 return result
             tries.append(own.problems)
         inside = [own for own in tries if any(where != key for where, _, _ in own)]
-        if inside:  # it is this kind that was meant: what is wrong lies within it
-            found.problems += inside[0]
+        if inside:  # the kind that was meant: what is wrong lies within it, and it is the least
+            least = min(inside, key=len)
+            found.problems += least
             return WRONG
         hints = [hint for own in tries for _, _, hint in own if hint]
         return unlike(words, value, key, found, hints[0] if hints else None)
