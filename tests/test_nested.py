@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.errors import ParamsError
-from modeldir.nested import copied, dotted, flatten, is_part, merge, place, place_for
+from modeldir.nested import copied, dotted, flatten, is_part, merge, place, place_for, told
 
 NAMES = st.text("abc", min_size=1, max_size=2)
 TREES = st.recursive(
@@ -80,6 +80,31 @@ def test_a_value_on_the_way_is_an_error_and_nothing_is_made() -> None:
     with pytest.raises(ParamsError, match="'depth' is 3: it cannot hold 'x'"):
         place_for(data, "model.depth.x")
     assert data == {"model": {"depth": 3}}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (["x" * 1000], '["' + "x" * 55 + "..."),
+        (object(), '"a object"'),
+    ],
+)
+def test_what_cannot_hold_a_name_is_told_briefly(value: object, said: str) -> None:
+    """As a file has it, on one line: it may be a list of a million words, or a tensor."""
+    with pytest.raises(ParamsError) as caught:
+        place_for({"clip": value}, "clip.x")
+    assert str(caught.value) == f"'clip' is {said}: it cannot hold 'x'"
+
+
+def test_what_json_cannot_tell_is_told_by_its_kind() -> None:
+    """Never an error about an error."""
+    endless: list[object] = []
+    endless.append(endless)
+    assert told(endless) == "a list"
+    assert told({(1, 2): 3}) == "a dict"
+    assert told({"a": {1}}) == '{"a": "a set"}'
 
 
 def test_a_name_that_is_no_text_is_refused() -> None:

@@ -18,8 +18,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError, did_you_mean, listed
-from modeldir.nested import Plain, dotted, is_part, place
-from modeldir.overrides import Fit, misfit, told
+from modeldir.nested import Plain, dotted, is_part, place, told
+from modeldir.overrides import Fit, misfit
 from modeldir.params import plain_values, refuse_if_locked, shown, take_over
 from modeldir.strictjson import parse_value
 

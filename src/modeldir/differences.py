@@ -14,8 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir.errors import ParamsError
-from modeldir.nested import Plain, is_part
-from modeldir.overrides import told
+from modeldir.nested import Plain, is_part, told
 from modeldir.params import Params, load_file, plain_values
 from modeldir.paramsfiles import converted
 

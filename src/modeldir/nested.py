@@ -5,7 +5,9 @@ It knows dicts and names. It refuses to know files, views and who reads what.
 
 from __future__ import annotations
 
+import json
 import sys
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
@@ -34,6 +36,21 @@ def is_path(value: object) -> bool:
     """Whether a value is a `pathlib` path: it is none where nobody has imported that."""
     pathlib = sys.modules.get("pathlib")
     return pathlib is not None and isinstance(value, pathlib.PurePath)
+
+
+def told(value: Any) -> str:
+    """A value as JSON has it, short enough for a message; of what JSON lacks, what it is."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=_as_text)
+    except (TypeError, ValueError, RecursionError):  # names that are no texts; it contains itself
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line has its end
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if is_path(value) else f"a {type(value).__name__}"
 
 
 def dotted(data: Plain, prefix: str = "", without: Container[str] = ()) -> Iterator[str]:
@@ -106,7 +123,7 @@ def way_to(data: Plain, name: object) -> tuple[Plain, str, list[str]]:
                 raise ParamsError(f"more than {MAX_DEPTH} parts inside each other", key=name[:80])
             return data, key, missing
         if not is_part(data[head]):
-            message = f"{head!r} is {data[head]!r}: it cannot hold {behind!r}"
+            message = f"{head!r} is {told(data[head])}: it cannot hold {behind!r}"
             raise ParamsError(message, key=name)
         data, rest = data[head], behind
     return data, rest, []

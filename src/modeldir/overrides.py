@@ -8,13 +8,12 @@ Start at `fit`: it tries new values on a copy and says all that is wrong with th
 
 from __future__ import annotations
 
-import json
 import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
-from modeldir.nested import Plain, copied, is_part, is_path, way_to
+from modeldir.nested import Plain, copied, is_part, is_path, told, way_to
 from modeldir.paramsfiles import converted
 from modeldir.strictjson import parse_value
 
@@ -166,18 +165,6 @@ def _way_out(old: Any, new: Any, name: str) -> str | None:
             return f"write {int(new)}"
         return f"if it may be any number, let the file say {told(float(old))}"
     return None
-
-
-def told(value: Any) -> str:
-    """A value as JSON has it, short enough for a message."""
-    text = json.dumps(value, ensure_ascii=False, default=_as_text)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line has its end
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    return str(value) if is_path(value) else f"a {type(value).__name__}"
 
 
 # -- Names -----------------------------------------------------------------------------------------
