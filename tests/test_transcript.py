@@ -111,6 +111,29 @@ def test_a_disk_that_has_room_again_says_what_is_missing(tmp_path: Path) -> None
     os.close(reading)
 
 
+def test_lines_that_were_written_are_not_said_to_be_missing(tmp_path: Path) -> None:
+    """A disk takes the beginning of a batch: the others are counted, and once, however often."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    file = LogFile(writing, "train.log", lambda _: None)
+    batch = ["x" * 93 for _ in range(1000)]  # each is 118 bytes in the file
+    kept = b""
+    for _ in range(3):
+        file.write(batch, NOON)
+        kept += os.read(reading, 1 << 20)
+    file.write(["after"], NOON)
+    kept += os.read(reading, 1 << 20)
+    file.close()
+    os.close(reading)
+    lines = kept.decode().splitlines()
+    whole = sum(line.endswith(" " + "x" * 93) for line in lines)
+    missing = [int(line.split()[3]) for line in lines if line.endswith("are missing here")]
+    assert 0 < whole < 3000
+    assert whole + sum(missing) == 3000
+    assert lines[-1].endswith(" after")
+    assert "" not in lines
+
+
 def test_a_torn_line_is_ended_first(tmp_path: Path) -> None:
     """What a killed writer left does not swallow the next line."""
     (tmp_path / "train.log").write_bytes(b"tor")

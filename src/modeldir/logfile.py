@@ -83,22 +83,29 @@ class LogFile:
     def _add(self, text: str, lines: int, stamp: str) -> None:
         if self._descriptor < 0:
             return
+        start = "\n" if self._torn else ""
         if self._lost:
-            text = f"# {stamp} {self._lost} lines are missing here\n{text}"
-        try:
-            self._append(encoded(text))
-        except OSError as error:
-            self._lost += lines
-            self._complain(error)
-        else:
+            start += f"# {stamp} {self._lost} lines are missing here\n"
+        data = encoded(start + text)
+        rest, error = self._append(memoryview(data))
+        if error is None:
             self._lost = 0
+            return
+        if len(data) - len(rest) >= len(start):
+            self._lost = 0  # that was written; a part of the lines may have been, too
+        self._lost += min(lines, bytes(rest).count(b"\n"))
+        self._complain(error)
 
-    def _append(self, data: bytes) -> None:
-        view = memoryview(b"\n" + data if self._torn else data)
-        while view:
-            written = os.write(self._descriptor, view)
-            view = view[written:]
-            self._torn = bool(view)
+    def _append(self, rest: memoryview) -> tuple[memoryview, OSError | None]:
+        """What could not be written, and why."""
+        while rest:
+            try:
+                written = os.write(self._descriptor, rest)
+            except OSError as error:
+                return rest, error
+            self._torn = bytes(rest[written - 1 : written]) != b"\n"
+            rest = rest[written:]
+        return rest, None
 
     def _stamp(self, now: float) -> str:
         second = int(now)
