@@ -277,6 +277,12 @@ def test_all_that_has_no_form_is_found(snapshot: SnapshotAssertion) -> None:
     assert found.problems == snapshot
 
 
+def test_a_scalar_with_more_digits_than_a_float_has_no_form() -> None:
+    """NumPy's longdouble is not cut short; the message names it."""
+    (problem,) = held({"x": np.longdouble("0.1")}).problems
+    assert problem == ("x", "JSON has no form for numpy.longdouble", "save float(...) of it")
+
+
 def test_what_may_be_skipped_is_skipped_with_all_it_contains() -> None:
     """And only where there is no form for it."""
     values = {"net": object(), "cuda": True, "model": {"a": object(), "b": object(), "c": 1}}

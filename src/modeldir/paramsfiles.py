@@ -309,9 +309,18 @@ def _hold(value: Any, key: str, depth: int = 0) -> Any:
         return [_hold(part, f"{key}[{place}]", depth + 1) for place, part in enumerate(value)]
     if isinstance(value, dict):
         return _hold_dict(value, key, depth)
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # NumPy's, PyTorch's scalars
-        return _hold(value.item(), key, depth + 1)
+    plain = _scalar(value)
+    if plain is not value:
+        return _hold(plain, key, depth + 1)
     raise _NoFormError(key, f"JSON has no form for {_kind(value)}", _way_out(value))
+
+
+def _scalar(value: Any) -> Any:
+    """A scalar of NumPy or PyTorch as Python's own; everything else as it is."""
+    if getattr(value, "shape", None) != () or not hasattr(value, "item"):
+        return value
+    plain = value.item()
+    return value if type(plain) is type(value) else plain  # a longdouble holds more than a float
 
 
 def _hold_dict(value: dict[Any, Any], key: str, depth: int) -> Plain:
@@ -358,7 +367,8 @@ def _kind(value: object) -> str:
 
 def _way_out(value: object) -> str | None:
     if hasattr(value, "tolist"):
-        return "save its .tolist()"
+        is_scalar = getattr(value, "shape", None) == ()
+        return "save float(...) of it" if is_scalar else "save its .tolist()"
     return "save sorted(...) of it" if isinstance(value, set | frozenset) else None
 
 
