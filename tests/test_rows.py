@@ -96,6 +96,17 @@ def test_a_bar_that_is_done_is_let_go() -> None:
     assert rows.feed("\r100%|####\n\r  0%\r  1%") == ["100%|####"]
 
 
+@pytest.mark.parametrize(
+    "drawn",
+    ["\r100%\n", "\r100%\n\r inner\x1b[A\n\r\x1b[K", "\r100%\n\r in\x1b[A\n\r\x1b[K\x1b[A\n"],
+)
+def test_another_one_goes_on_with_a_bar_that_waits(drawn: str) -> None:
+    """It is done, and not let go yet, since it might be the upper one of two."""
+    rows, another = Rows(), Rows()
+    assert rows.feed(drawn) == []
+    assert [line for line in another.feed(rows.redrawing()) + another.drain() if line] == ["100%"]
+
+
 def test_bars_that_are_drawn_again_are_not_let_go() -> None:
     """However often is asked, several bars that move are a line each, at the end."""
     rows, lines = Rows(), []

@@ -200,7 +200,7 @@ class Rows:
 
         Lines that were in the file already as they stand may be given out by it once more.
         """
-        if not self.busy:
+        if not self.busy and all(row.line is None for row in self._rows):
             return ""
         rows = [f"\r{row.text}" if row.drawn else row.text for row in self._rows]
         below = len(rows) - 1 - self._line
