@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-vision test test-quick test-vision check format bench chaos clean
+.PHONY: help demo demo-vision test test-quick test-vision check format bench chaos fuzz clean
 
 help:
 	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
@@ -14,6 +14,7 @@ help:
 	@echo "make check        lint, types, import contracts"
 	@echo "make bench        the benchmarks"
 	@echo "make chaos        1,000 kills of everything, then the audit (about ten minutes)"
+	@echo "make fuzz         random params files and output, beside a second reader (six minutes)"
 
 # -- Set-up: an environment, made again when pyproject.toml changes ---------------------------------
 
@@ -71,6 +72,9 @@ bench: $(VENV)/.dev
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/chaos.py $(ARGS)
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) demo demo-vision build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,69 @@
+"""Fuzzing, short: what `make fuzz` does for minutes, for a few hundred inputs of each kind.
+
+And the fuzzer itself, asked whether it finds what is wrong and says it in few words.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+import fuzz
+import fuzz_params
+from modeldir import strictjson
+
+
+@pytest.mark.parametrize("name", fuzz.TARGETS)
+def test_a_short_run_finds_nothing(name: str) -> None:
+    """Inputs of each kind, always the same: no crash, no wrong value; good and bad ones."""
+    turns = iter([True, True, False])
+    found = fuzz.fuzz(230, [name], lambda _: next(turns))
+    assert found.wrong == []
+    assert found.tried.total() >= 40
+    kinds = {kind for _, kind in found.tried}
+    assert "read" in kinds or "refused" not in kinds
+
+
+def test_a_seed_makes_the_same_inputs() -> None:
+    """What was found can be looked at again."""
+    for make, _ in fuzz.TARGETS.values():
+        assert make(random.Random("7")) == make(random.Random("7"))
+
+
+def test_the_second_parser_is_one() -> None:
+    """It takes what the standard library takes, but for what we refuse, and knows what it says."""
+    text = ' {"a": [1, -0.5e-3, "\\\\u00e4\\\\ud83d\\\\ude00"], "b": {"c": null, "d": [true, {}]}} '
+    text = text.replace("\\\\", "\\")
+    assert fuzz_params.slowly(text, comments=False) == strictjson.loads(text, "p")[0]
+    for bad in ('{"a": 1, "a": 1}', '{"a": NaN}', '{"a": 1,}', '{"a": 01}', '{"a": "\t"}', "{} {}"):
+        with pytest.raises(fuzz_params.RefusedError):
+            fuzz_params.slowly(bad, comments=False)
+
+
+def test_a_mistake_is_found_and_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that takes 1.0 for 1 would be noticed, by an input of a few characters."""
+
+    def careless(text: str) -> str:
+        assert "lr" not in text, "lost a learning rate"
+        return "read"
+
+    monkeypatch.setitem(fuzz.TARGETS, "json", (fuzz.TARGETS["json"][0], careless))
+    found = fuzz.fuzz(1, ["json"], lambda found: not found.leave_alone("json"))
+    assert len(found.wrong) > 1
+    assert {text for _, text, _ in found.wrong} == {"lr"}
+    assert "json" in fuzz.table(found)
+
+
+def test_the_program_says_what_it_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each kind of input; exit code 0."""
+    assert fuzz.main(["--minutes", "0.001", "--seed", "7", "--only", "session"]) == 0
+    assert capsys.readouterr().out.startswith("seed 7, 0.001 minutes\nsession ")
+
+
+def test_make_fuzz_runs_it() -> None:
+    """As CONTRIBUTING.md says."""
+    root = Path(__file__).parents[1]
+    assert "tests/fuzz.py $(ARGS)" in (root / "Makefile").read_text()
+    assert "make fuzz" in (root / "CONTRIBUTING.md").read_text()
