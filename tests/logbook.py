@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,24 @@ HEAD = """
 import logging, os, sys, threading, time, warnings
 from modeldir import set_logger
 """
+
+KEEPERS = """
+        def keepers():
+            found = []
+            for name in os.listdir("/proc"):
+                if name.isdigit():
+                    try:
+                        with open(f"/proc/{name}/cmdline", "rb") as file: words = file.read()
+                        with open(f"/proc/{name}/environ", "rb") as file: around = file.read()
+                        with open(f"/proc/{name}/stat") as file: state = file.read().split()[2]
+                    except OSError:
+                        continue
+                    mark = os.environ["MARK"].encode()
+                    if b"modeldir.capture.keeper" in words and mark in around and state != "Z":
+                        found.append(int(name))
+            return found
+"""
+"""For scripts: the processes that keep their log. `MARK` is told apart from other tests' ones."""
 
 
 def texts(path: Path) -> list[str]:
@@ -61,3 +81,16 @@ def train(
         # The process that keeps the log writes its last line when the training is gone.
         wait_until(lambda: ends(folder / "train.log"), "the log's last line")
     return done
+
+
+def keepers_of(mark: bytes) -> Iterator[str]:
+    """The pids of the processes that keep the logs of scripts with this in their environment."""
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{name}/cmdline").read_bytes()
+                if (
+                    b"modeldir.capture.keeper" in words
+                    and mark in Path(f"/proc/{name}/environ").read_bytes()
+                ):
+                    yield name

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import pty
 import re
-import select
 import signal
 import struct
 import subprocess
 import sys
 import termios
 import textwrap
-import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from laboratory import wait_until
-from logbook import HEAD, ends, texts, train
+from logbook import HEAD, KEEPERS, ends, keepers_of, texts, train
 from modeldir.capture import descriptors
+from terminals import Terminal
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="descriptors of POSIX")
-
-KEEPERS = """
-        def keepers():
-            found = []
-            for name in os.listdir("/proc"):
-                if name.isdigit():
-                    try:
-                        with open(f"/proc/{name}/cmdline", "rb") as file: words = file.read()
-                        with open(f"/proc/{name}/environ", "rb") as file: around = file.read()
-                        with open(f"/proc/{name}/stat") as file: state = file.read().split()[2]
-                    except OSError:
-                        continue
-                    mark = os.environ["MARK"].encode()
-                    if b"modeldir.capture.keeper" in words and mark in around and state != "Z":
-                        found.append(int(name))
-            return found
-"""
-"""For scripts: the processes that keep their log. `MARK` is told apart from other tests' ones."""
 
 
 @pytest.fixture(autouse=True)
@@ -270,43 +248,6 @@ def test_closed_outputs_lead_into_the_file(tmp_path: Path, closed: tuple[int, ..
 
 
 # -- A terminal ------------------------------------------------------------------------------------
-
-
-class Terminal:
-    """A script in a terminal of its own, which it has for a controlling terminal."""
-
-    def __init__(self, folder: Path, source: str, *, log: bool = True) -> None:
-        (folder / "train.py").write_text(
-            HEAD + ("\nset_logger('train.log')\n" if log else "\n") + textwrap.dedent(source)
-        )
-        self.pid, self.ours = pty.fork()
-        if self.pid == 0:
-            os.chdir(folder)
-            os.environ["TERM"] = "xterm-256color"
-            while os.get_terminal_size(1).columns != 90:
-                time.sleep(0.001)
-            os.execv(sys.executable, [sys.executable, "train.py"])
-        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
-        self.shown = b""
-
-    def read_until(self, text: str, limit: float = 20.0) -> None:
-        deadline = time.monotonic() + limit
-        while text.encode() not in self.shown:
-            assert time.monotonic() < deadline, self.shown
-            if select.select([self.ours], [], [], 0.1)[0]:
-                with contextlib.suppress(OSError):
-                    self.shown += os.read(self.ours, 4096)
-
-    def type(self, keys: str) -> None:
-        os.write(self.ours, keys.encode())
-
-    def end(self) -> int:
-        """Everything shown until nobody has the terminal any more; the wait status."""
-        with contextlib.suppress(OSError):
-            while data := os.read(self.ours, 4096):
-                self.shown += data
-        os.close(self.ours)
-        return os.waitpid(self.pid, 0)[1]
 
 
 ABOUT = """
@@ -587,18 +528,6 @@ def test_nothing_is_left_over(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "no child\n")
     mark = f"mark:{tmp_path}".encode()
     wait_until(lambda: not list(keepers_of(mark)))
-
-
-def keepers_of(mark: bytes) -> Iterator[str]:
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                words = Path(f"/proc/{name}/cmdline").read_bytes()
-                if (
-                    b"modeldir.capture.keeper" in words
-                    and mark in Path(f"/proc/{name}/environ").read_bytes()
-                ):
-                    yield name
 
 
 # -- Places in which it cannot be done -------------------------------------------------------------
