@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,79 @@ def test_whoever_configured_logging_first(tmp_path: Path, setup: str) -> None:
         line.rstrip() for line in done.stdout.splitlines() if "early" not in line
     ]
     assert kept[-1] == "printed"
+
+
+INSTALLED = {
+    "absl": """
+        from absl import logging as absl_logging
+        absl_logging.set_verbosity("info")
+        absl_logging.info("hello")
+    """,
+    "absl, its handler": """
+        from absl import logging as absl_logging
+        absl_logging.use_absl_handler()
+        absl_logging.set_verbosity("info")
+        absl_logging.info("hello")
+    """,
+    "loguru": "from loguru import logger; logger.info('hello')",
+    "hydra": """
+        import hydra
+        sys.argv[1:] = ["hydra.run.dir=outputs"]
+        @hydra.main(version_base=None)
+        def main(config): logging.getLogger("net").info("hello")
+        main()
+    """,
+    "hydra, its file": """
+        import hydra
+        sys.argv[1:] = ["hydra.run.dir=."]
+        @hydra.main(version_base=None)
+        def main(config):
+            set_logger("train.log")  # Hydra has just opened it, too
+            logging.getLogger("net").info("hello")
+        main()
+    """,
+    "lightning": """
+        import lightning
+        logging.getLogger("lightning.pytorch.utilities.rank_zero").info("hello")
+        logging.getLogger("lightning.fabric").info("and this")
+    """,
+}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the log", "after it"])
+@pytest.mark.parametrize("name", INSTALLED)
+def test_real_libraries(tmp_path: Path, name: str, first: bool) -> None:  # noqa: FBT001
+    """Each line once in the terminal and once in the file, whichever is imported first."""
+    module = name.partition(",")[0]
+    if find_spec(module) is None:
+        pytest.skip(f"{module} is not installed")
+    before = f"import {module}" + (", absl.logging" if module == "absl" else "")
+    done = train(tmp_path, INSTALLED[name], before=before if first else "")
+    assert done.returncode == 0
+    assert done.stdout.count("hello") == 1
+    assert texts(tmp_path / "train.log") == done.stdout.splitlines()
+
+
+def test_a_handler_that_writes_to_the_log_itself_rests(tmp_path: Path) -> None:
+    """As CS230's own `set_logger`, called as well: each record is there once; it is back after."""
+    before = """
+        for handler in (logging.FileHandler("train.log"), logging.StreamHandler()):
+            handler.setFormatter(logging.Formatter("own: %(message)s"))
+            logging.root.addHandler(handler)
+        logging.root.setLevel("INFO")
+        handlers = logging.root.handlers[:]
+    """
+    source = """
+        logging.info("once")
+        set_logger("other.log").close()
+        assert sorted(map(id, logging.root.handlers)) == sorted(map(id, handlers))
+        logging.info("by itself")
+    """
+    done = train(tmp_path, source, before=before)
+    assert done.stdout.splitlines() == ["own: once", "own: by itself"]
+    lines = (tmp_path / "train.log").read_text().splitlines()
+    assert [line[24:] for line in lines if line[0] == "2"] == ["own: once"]
+    assert [line for line in lines if line[0] not in "2#"] == ["own: by itself"]
 
 
 def test_a_format_that_somebody_chose_stays(tmp_path: Path) -> None:

@@ -140,7 +140,8 @@ class Log:
 
             self._way = way(self._capture, self._descriptor, self._settings, self._rank)
         self._way.attach()
-        records = Records(level)
+        # By "off" nothing of what is shown is kept: there the script's own handler is all there is.
+        records = Records(level, None if self._capture == "off" else self._descriptor)
         self._undo.callback(records.release)
         self._undo.callback(self._way.detach)
         self._undo.callback(_hear_of_exceptions(self._note))

@@ -39,16 +39,27 @@ def level_number(level: str | int) -> int:
 
 
 class Records:
-    """The root logger, set to a level and seen to print, until `release`."""
+    """The root logger, set to a level and seen to print, until `release`.
 
-    def __init__(self, level: int) -> None:
+    Args:
+        level: the lowest level that is shown.
+        log: the open log. It has what is shown: a handler of the root that writes to the same file
+            (Hydra's, CS230's own `set_logger`) rests, or each record would be there twice.
+    """
+
+    def __init__(self, level: int, log: int | None = None) -> None:
         self._level, self._root_level = level, logging.root.level
         self._handler = _Shown(level)
+        self._resting = [each for each in logging.root.handlers if _writes_to(each, log)]
+        for each in self._resting:
+            logging.root.removeHandler(each)
         logging.root.addHandler(self._handler)
         logging.root.setLevel(level)
 
     def release(self) -> None:
         logging.root.removeHandler(self._handler)
+        for each in self._resting:
+            logging.root.addHandler(each)
         if logging.root.level == self._level:
             logging.root.setLevel(self._root_level)
 
@@ -109,6 +120,15 @@ def _print(text: str) -> None:
         sys.stderr.write(text)
     except RuntimeError:  # a signal's handler logs in the middle of a print
         os.write(2, text.encode("utf-8", "backslashreplace"))
+
+
+def _writes_to(handler: logging.Handler, log: int | None) -> bool:
+    if log is None or not isinstance(handler, logging.FileHandler):
+        return False
+    try:
+        return os.path.samestat(os.stat(handler.baseFilename), os.fstat(log))
+    except OSError:
+        return False
 
 
 def _prints(handler: logging.Handler) -> bool:
