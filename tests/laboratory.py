@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from modeldir import experiment
 
 LIMIT = 30.0
@@ -226,3 +228,26 @@ def _environment() -> dict[str, str]:
         "TERM": "dumb",
         "PYTHONIOENCODING": "utf-8",
     }
+
+
+def without_rights(*, may_read: bool) -> list[str]:
+    """How a command begins that is run as a user without rights, on a machine where we are root.
+
+    `may_read`: it is another user, with a user's limits, who can still read and write every file
+    (the interpreter, perhaps in root's home). Else it is root, bound to the modes of its own files.
+    Skips the test where that cannot be; for who is not root the second is what he is.
+    """
+    if not hasattr(os, "geteuid") or (os.geteuid() != 0 and may_read):
+        pytest.skip("only root may be somebody else")
+    if os.geteuid() != 0:
+        return []
+    words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if may_read:
+        kept = "-all,+dac_override,+dac_read_search"
+        words = ["setpriv", "--reuid=65534", "--clear-groups", f"--bounding-set={kept}",
+                 f"--inh-caps={kept}", f"--ambient-caps={kept}"]  # fmt: skip
+    try:
+        subprocess.run([*words, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("setpriv is not there, or may not")
+    return words
