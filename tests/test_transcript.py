@@ -56,6 +56,35 @@ def test_what_is_unfinished_is_kept_now_and_then(tmp_path: Path, log: LogFile) -
     assert transcript.due is None
 
 
+def test_a_bar_of_ten_hours_leaves_a_line_every_half_minute(tmp_path: Path, log: LogFile) -> None:
+    """Drawn every second: at most 1,200 snapshots and the last state."""
+    transcript = Transcript(log, every=30.0)
+    for second in range(36_000):
+        transcript.feed(b"\r%5d/36000" % second, NOON + second)
+    transcript.feed(b"\r36000/36000\n", NOON + 36_000)
+    transcript.finish(NOON + 36_000)
+    kept = [line[23:] for line in lines(tmp_path)]
+    assert kept[-1] == " 36000/36000"
+    assert 1_190 <= len(kept) <= 1_201
+    assert {line[0] for line in kept[:-1]} == {"~"}
+
+
+def test_a_clock_that_is_set_back_stops_no_snapshot(tmp_path: Path, log: LogFile) -> None:
+    """Or forward: bars leave one soon, a finished one is written soon, each line has its own time."""
+    transcript = Transcript(log, every=30.0)
+    transcript.feed(b"before\n\r10%", NOON)
+    transcript.feed(b"\r20%", NOON - 3600)
+    assert transcript.due == pytest.approx(NOON - 3600 + 30)
+    transcript.tick(NOON - 3600 + 30)
+    transcript.feed(b"\r100%\n", NOON + 7200)
+    transcript.tick(NOON)
+    transcript.tick(NOON + 0.3)
+    transcript.tick(NOON + 0.6)
+    assert [line[11:19] + line[23:] for line in lines(tmp_path)] == [
+        "12:00:00 before", "11:00:30~20%", "12:00:00 100%",
+    ]  # fmt: skip
+
+
 def test_a_last_line_that_never_ended_is_told_apart(tmp_path: Path, log: LogFile) -> None:
     """Cut off by a kill: `|` stands before it, also before half a character."""
     transcript = Transcript(log)

@@ -60,7 +60,11 @@ class Transcript:
         self.tick(now)
 
     def tick(self, now: float) -> None:
-        """Do what is due by the clock."""
+        """Do what is due by the clock; one that was set back is not waited for."""
+        if self._settle is not None:
+            self._settle = min(self._settle, now + _SETTLED)
+        if self._snapshot is not None:
+            self._snapshot = min(self._snapshot, now + self._every)
         if self._settle is not None and now >= self._settle:
             self._write(self._rows.settle(), now)
             self._settle = now + _SETTLED if self._rows.waiting else None
