@@ -138,7 +138,8 @@ def test_names_of_methods_are_reached_by_item(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["self", "class", "other", "path", "a.b", "", "ü", "x" * 10_000, "mro"]
+    "name",
+    ["self", "class", "other", "path", "a.b", "", "\u03b1", "ü", "x" * 10_000, "mro", "__proto__"],
 )
 def test_odd_names_are_names(name: str) -> None:
     """Whatever JSON can name can be read, updated, saved and read again."""

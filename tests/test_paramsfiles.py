@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 import json
 import os
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from laboratory import without_rights
 from modeldir import paramsfiles
 from modeldir.errors import ParamsError
 from modeldir.paramsfiles import Held, held, load_file, read, write
@@ -202,6 +204,28 @@ def test_what_cannot_be_opened_is_explained(snapshot: SnapshotAssertion) -> None
     assert "\n".join(message(partial(read, path)) for path in paths) == snapshot
 
 
+def test_a_file_that_may_not_be_read_is_explained() -> None:
+    """By its mode; and one that may not be replaced, since its folder may not be written."""
+    Path("params.json").write_text("{}")
+    Path("params.json").chmod(0)
+    Path("locked").mkdir(mode=0o555)
+    script = (
+        "from modeldir import Params\n"
+        "def save(): Params({}).save('locked/params.json')\n"
+        "for what in (lambda: Params('params.json'), save):\n"
+        "    try: what()\n"
+        "    except Exception as error: print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run(
+        [*without_rights(may_read=False), sys.executable, "-c", script],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [
+        "ParamsError params.json: cannot be read: Permission denied",
+        "ParamsError locked/params.json: cannot be written: Permission denied",
+    ]
+
+
 @pytest.mark.parametrize(
     "data",
     ['{"a": 1}'.encode("utf-16"), '{"a": 1}'.encode("utf-16-le"), '{"a": 1}'.encode("utf-32")],
@@ -365,8 +389,6 @@ def test_what_cannot_be_written_is_explained() -> None:
 
 def test_reading_needs_no_library_for_json() -> None:
     """A training that has only JSON never pays for YAML or TOML."""
-    import subprocess
-
     Path("p.json").write_text("{}")
     script = (
         "import sys; there = {*sys.modules}\n"

@@ -224,10 +224,12 @@ def test_a_number_in_two_forms_is_written_in_pythons() -> None:
 
 
 def test_whole_numbers_are_exact() -> None:
-    """No detour through a float: 2**53 + 1 and 2**70 arrive as they are."""
-    values, _ = loads(f'{{"a": {2**53 + 1}, "b": {2**70}, "c": 1, "d": 1.0}}', "params.json")
-    assert values == {"a": 2**53 + 1, "b": 2**70, "c": 1, "d": 1.0}
-    assert [type(value) for value in values.values()] == [int, int, int, float]
+    """No detour through a float: 2**53 + 1, 2**63 and 2**70 arrive as they are."""
+    whole = [2**53 + 1, 2**63, -(2**64), 2**70, 10**4299]
+    values, _ = loads(json.dumps({"whole": whole, "c": 1, "d": 1.0}), "params.json")
+    assert values == {"whole": whole, "c": 1, "d": 1.0}
+    assert [type(value) for value in (*values["whole"], values["c"])] == [int] * 6
+    assert type(values["d"]) is float
 
 
 def test_brackets_within_texts_are_not_depth() -> None:

@@ -70,7 +70,7 @@ def test_a_bar_of_ten_hours_leaves_a_line_every_half_minute(tmp_path: Path, log:
 
 
 def test_a_clock_that_is_set_back_stops_no_snapshot(tmp_path: Path, log: LogFile) -> None:
-    """Or forward: bars leave one soon, a finished one is written soon, each line has its own time."""
+    """Or forward: bars leave one soon, a finished one is written, each line has its own time."""
     transcript = Transcript(log, every=30.0)
     transcript.feed(b"before\n\r10%", NOON)
     transcript.feed(b"\r20%", NOON - 3600)
