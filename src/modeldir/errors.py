@@ -115,6 +115,9 @@ def did_you_mean(name: str, known: Sequence[str]) -> str | None:
     >>> did_you_mean("batchsize", ["learning_rate", "batch_size"])
     "did you mean 'batch_size'?"
     """
+    for other in known:  # to difflib LR and lr have nothing in common
+        if other.casefold() == name.casefold() and other != name:
+            return f"did you mean {other!r}?"
     from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
 
     close = get_close_matches(name, known, n=1, cutoff=0.6)
