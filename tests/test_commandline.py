@@ -147,6 +147,33 @@ def test_what_is_wrong_is_told_at_once(snapshot: SnapshotAssertion) -> None:
 
 
 @pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("clip=[1,2", "write 'clip=[1, 2]'"),
+        ("++clips=[adam,sgd]", """write '++clips=["adam", "sgd"]'"""),
+        ("++widths=[8, 16", "write '++widths=[8, 16]'"),
+        ("clip={lr:1}", """for the text: 'clip="{lr:1}"'"""),
+        ("clip=NaN", """for the text: 'clip="NaN"'"""),
+        ("++seed=1e999", """for the text: '++seed="1e999"'"""),
+        ("++seed=1_000", """for the text: '++seed="1_000"'"""),
+        ("betas=(1, 2)", "write 'betas=[1, 2]'"),
+        ("betas=['a', 'b']", """write 'betas=["a", "b"]'"""),
+    ],
+)
+def test_what_was_not_meant_as_a_text_is_none(word: str, hint: str) -> None:
+    """Where null stands, or nothing, a text is as good as a list: then a slip would be one."""
+    assert hint in refused(word)
+    assert after('clip="[1,2"')["clip"] == "[1,2"
+    assert after("++path=a[1]", "clip=adam")["path"] == "a[1]"
+
+
+def test_another_case_is_the_name_that_was_meant() -> None:
+    """`LR` is `lr`, and only the message may know it."""
+    assert "did you mean 'batch_size'?" in refused("BATCH_SIZE=1")
+    assert "did you mean 'optimizer.lr'?" in refused("optimizer.LR=1")
+
+
+@pytest.mark.parametrize(
     "word", ["learning_rate=NaN", "learning_rate=Infinity", "batch_size=0x10", "augment=yes"]
 )
 def test_what_is_no_json_is_no_number(word: str) -> None:

@@ -120,7 +120,9 @@ class _Line:
 
     def _set(self, name: str, text: str, *, add: bool) -> None:
         if not _has(self.fit.data, name):
-            if add:
+            if add and (broken := _broken_json(f"++{name}", text)):
+                self._refuse(*broken)
+            elif add:
                 self._take(name, parse_value(text))
             else:
                 self._unknown(name, f"to add it: ++{name}={text}")
@@ -192,8 +194,29 @@ def _unreadable(name: str, text: str, old: Any) -> Problem | None:
         return f"{name}=: there is no value", f"write {name}={told(old)}, or null"
     value = read(text, old)
     if isinstance(value, str) and not isinstance(old, str):
-        return _not_as_text(name, text, old)
+        return _not_as_text(name, text, old) or _broken_json(name, text)
     return None
+
+
+_NUMBER = r"[+-]?(NaN|nan|Infinity|inf|[\d_]*\.?[\d_]+([eE][+-]?\d+)?)"
+
+
+def _broken_json(name: str, text: str) -> Problem | None:
+    """What would be a text where none was meant: a list without its end, a number that is none."""
+    if not isinstance(parse_value(text), str) or text[:1] == '"':
+        return None
+    if text[:1] not in {"[", "{"} and not re.fullmatch(_NUMBER, text):
+        return None
+    problem = f"{name}={text}: expected a value as JSON has it, or a text"
+    if text[:1] == "[":
+        return problem, f"write '{name}={told(_words(text))}'"
+    return problem, f"for the text: '{name}={told(text)}'"
+
+
+def _words(text: str) -> list[Any]:
+    """What stands between the brackets and the commas of a list as Python or a shell has it."""
+    words = (word.strip() for word in text.strip("[]() ").split(","))
+    return [parse_value(word.strip("'") or word) for word in words if word]
 
 
 def _not_as_text(name: str, text: str, old: Any) -> Problem | None:
@@ -201,7 +224,7 @@ def _not_as_text(name: str, text: str, old: Any) -> Problem | None:
     problem = misfit(old, text, name)
     if problem is None:
         return None
-    words = [parse_value(word) for word in text.strip("[]").split(",")]
+    words = _words(text)
     if isinstance(old, list | tuple):
         return problem[0], f"write '{name}={told(words)}'"
     if len(words) > 1 and all(misfit(old, word, name) is None for word in words):
