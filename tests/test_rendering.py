@@ -114,6 +114,51 @@ def test_children_that_set_the_same_log_double_nothing(project: Project) -> None
     assert len(ends(project.path / "m/train.log")) == 1
 
 
+def test_a_child_s_own_log_does_not_take_its_parent_s_place(project: Project) -> None:
+    """`evaluate.py`, started or forked by `train.py`, has a log; the training's goes on."""
+    (project.path / "evaluate.py").write_text(
+        "from modeldir import set_logger\nset_logger('m/evaluate.log')\nprint('evaluated')\n"
+    )
+    source = """
+        set_logger(os.path.join(folder, "train.log"))
+        print("before")
+        subprocess.run([sys.executable, "evaluate.py"])
+        print("between")
+        if os.fork() == 0:
+            with set_logger(os.path.join(folder, "forked.log")): print("forked")
+            os._exit(0)
+        os.wait()
+        print("after")
+        set_logger(os.path.join(folder, "second.log"))
+        print("elsewhere")
+    """
+    run(project, source)
+    expected = ["imported", "before", "evaluated", "between", "forked", "after"]
+    assert texts(project.path / "m/train.log") == expected
+    assert ends(project.path / "m/train.log") == ["closed"]
+    assert texts(project.path / "m/evaluate.log") == ["evaluated"]
+    assert texts(project.path / "m/forked.log") == ["forked"]
+    assert ends(project.path / "m/forked.log") == ["closed"]
+    assert texts(project.path / "m/second.log") == ["elsewhere"]
+    assert (project.path / "m/console.log").read_text().splitlines() == [*expected, "elsewhere"]
+
+
+def test_a_keeper_that_only_just_starts_outlives_the_training_s_end(project: Project) -> None:
+    """The supervisor ends what is left of a training: what a child printed last is kept."""
+    source = """
+        set_logger(os.path.join(folder, "train.log"))
+        if os.fork() == 0:
+            set_logger(os.path.join(folder, "forked.log"))
+            print("forked", flush=True)
+            os._exit(0)
+        os.wait()
+    """
+    run(project, source)
+    assert texts(project.path / "m/forked.log") == ["forked"]
+    assert len(ends(project.path / "m/forked.log")) == 1
+    assert texts(project.path / "m/train.log") == ["imported", "forked"]
+
+
 def test_output_that_is_led_elsewhere_is_captured_there(project: Project) -> None:
     """`python train.py | cat` under a supervisor: descriptors are no console, so they are heard."""
     (project.path / "train.py").write_text(

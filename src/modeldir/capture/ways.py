@@ -217,16 +217,21 @@ class Supervised(Way):
     """The supervisor makes the log out of `console.log`; it only has to hear of it."""
 
     def __init__(self, settings: Settings) -> None:
+        self._pid = os.getpid()
         if not self._tell(settings):
             raise descriptors.Unavailable("the run's events cannot be written")
         tell_children(settings.name, descriptors.marks())
 
     def move(self, descriptor: int, settings: Settings) -> bool:  # noqa: ARG002
+        if os.getpid() != self._pid:  # a forked child's own log does not end its parent's
+            return False
         _flush()
         tell_children(settings.name)
         return self._tell(settings)
 
     def close(self, how: str) -> None:
+        if os.getpid() != self._pid:
+            return
         _flush()
         self._tell(None, how=how)
         _tell_no_children()
@@ -332,9 +337,13 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _is_supervised(rank: int) -> bool:
-    """Whether descriptors 1 and 2 are the `console.log` of a supervisor that makes our log."""
+    """Whether descriptors 1 and 2 are the `console.log` of a supervisor that makes our log.
+
+    It makes one at a time: not of a child's (`evaluate.py`, started by `train.py`), whose parent's
+    goes on.
+    """
     console = os.environ.get(CONSOLE_VARIABLE, "")
-    if not console or rank > 0 or ranks.ranks() > 1:
+    if not console or rank > 0 or ranks.ranks() > 1 or _is_heard():
         return False
     try:
         kept = os.stat(console)
@@ -345,8 +354,14 @@ def _is_supervised(rank: int) -> bool:
 
 def _is_inherited(path: str) -> bool:
     """Whether a parent has this very log open, and hears what is printed here."""
-    log, _, marks = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")
-    return bool(marks) and files.same_file(log, path) and descriptors.is_marked(marks.split(","))
+    log = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[0]
+    return _is_heard() and files.same_file(log, path)
+
+
+def _is_heard() -> bool:
+    """Whether a parent has any log open that hears what is printed here."""
+    marks = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[2]
+    return bool(marks) and descriptors.is_marked(marks.split(","))
 
 
 def tell_children(path: str | os.PathLike[str], marks: list[str] | None = None) -> None:
