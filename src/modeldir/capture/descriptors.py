@@ -45,6 +45,8 @@ _ABOVE = 10
 """Where our descriptors begin: C code and shells take low numbers to be what they put there."""
 _ANSWER_WITHIN = 5.0
 _LIVES = 3
+_DEAF = "trap '' HUP INT QUIT TERM;"
+"""What is meant for the training (scancel, a supervisor's end) may come while the keeper starts."""
 _NO_KEEPER = "the process that would keep it does not start"
 _START = (
     "import sys; sys.path.append(sys.argv[1]); from modeldir.capture.keeper import main; main({})"
@@ -520,7 +522,7 @@ def _spawn(control: int) -> None:
     keeper = [sys.executable, "-I", "-S", "-c", _START.format(control), package]
     try:
         subprocess.run(
-            ["/bin/sh", "-c", '"$@" &', "sh", *keeper],
+            ["/bin/sh", "-c", f'{_DEAF} "$@" &', "sh", *keeper],
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
