@@ -97,6 +97,22 @@ def test_each_module_introduces_itself(name: str) -> None:
     assert len(docstring.strip().splitlines()) > 1 or name.startswith("modeldir.commands.")
 
 
+def test_every_test_that_the_cases_name_is_there() -> None:
+    """docs/cases.md: 55 cases in order, each with tests (of the file last named) or a reason."""
+    page = (ROOT / "docs/cases.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| .+? \| (.+) \|$", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 56))
+    missing = []
+    for number, tests in rows:
+        file = ""
+        for named, name in re.findall(r"`(?:(test_\w+\.py)::)?(test_\w+)`", tests):
+            file = named or file
+            text = (ROOT / "tests" / file).read_text()
+            missing += [] if f"\ndef {name}(" in text else [f"{number}: {file}::{name}"]
+        assert file or "a benchmark" in tests
+    assert missing == []
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     """Each relative link in the README and the docs names a file that is there."""
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]:
