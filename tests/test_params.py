@@ -1185,6 +1185,8 @@ def test_what_is_neither_file_nor_mapping_is_said(wrong: Any, course: Params) ->
     if wrong is not None:
         with pytest.raises(ParamsError, match=f"found a {type(wrong).__name__}"):
             course.update(wrong)
+    with pytest.raises(ParamsError, match="expected the path of a file; found a"):
+        course.save(wrong)
     if isinstance(wrong, argparse.Namespace):
         with pytest.raises(ParamsError, match=r"of an object its values: vars\(\.\.\.\)"):
             course.update(wrong)

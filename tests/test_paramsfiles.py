@@ -384,6 +384,7 @@ def test_what_cannot_be_written_is_explained() -> None:
         "file/params.json: cannot be"
     )
     assert message(lambda: write("folder", kept, {})).startswith("folder: cannot be written")
+    assert "cannot be written: " in message(lambda: write("a\0b", kept, {}))
     assert sorted(os.listdir()) == ["file", "folder"]
 
 

@@ -296,12 +296,12 @@ class Params(_WithCache, Mapping[str, Any]):
             ParamsError: for NaN and whatever else JSON has no form for, all of them at once; the
                 file is then untouched. Also if the file cannot be written.
         """
-        view = self.__modeldir__
+        path, view = _path(path, "the path of a file"), self.__modeldir__
         kept = held(view.data, view.prefix, frozenset(view.tree.added))
         write(path, kept, view.tree.forms, "" if view.prefix else view.tree.text)
         if kept.skipped:
             names = ", ".join(kept.skipped)
-            _warn([f"{os.fspath(path)} was saved without {names}: JSON has no form for it"], 3)
+            _warn([f"{path} was saved without {names}: JSON has no form for it"], 3)
 
     # -- as a value
 
@@ -355,12 +355,12 @@ def _open(params: Params, source: _Source, schema: type | None) -> None:
     tree.whole = ref(params)
 
 
-def _path(source: Any) -> str:
+def _path(source: Any, expected: str = "the path of a file, or a mapping") -> str:
     """What is to be a file's path, if it can be one."""
     if isinstance(source, str | bytes | os.PathLike):
         return os.fsdecode(source)
-    problem = f"expected the path of a file, or a mapping; found a {type(source).__name__}"
-    has_values = isinstance(getattr(source, "__dict__", None), dict)
+    problem = f"expected {expected}; found a {type(source).__name__}"
+    has_values = "mapping" in expected and isinstance(getattr(source, "__dict__", None), dict)
     raise ParamsError(problem + ("\n  of an object its values: vars(...)" if has_values else ""))
 
 

@@ -401,8 +401,9 @@ def write(
     try:
         os.makedirs(os.path.dirname(shown) or ".", exist_ok=True)
         files.write_bytes(shown, data, durable=True)
-    except OSError as error:
-        raise broken(shown, f"cannot be written: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        raise broken(shown, f"cannot be written: {reason}") from error
 
 
 def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str:
