@@ -649,6 +649,40 @@ def test_comments_are_not_lost() -> None:
     Params("new.jsonc").save("new.jsonc")
 
 
+KEPT = {
+    "p.yaml": "# by hand\nlr: 1e-3  # slow\nwhen: 2024-01-02\n\nbetas: [0.9, 0.99]\nn:\n- {a: 1}\n",
+    "q.yml": "{lr: .5e3, quoted: 'a # b', text: \"#\"}",
+    "p.toml": "# by hand\nlr = 1e-3 # slow\nbig = 1_000\n\n[model]\nwidths = [8,\n  16]\n",
+    "dos.json": '{\r\n  "lr": 1e-3,\r\n  "n": [1, 2]\r\n}\r\n',
+    "dos.yaml": "lr: 1e-3\r\nn: [1,\r\n  2]\r\n",
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_every_notation_stays_as_a_person_has_written_it(name: str) -> None:
+    """As long as the values are the same; after that no comment is lost in silence."""
+    text = KEPT[name]
+    Path(name).write_bytes(text.encode())
+    p = Params(name)
+    p.save(name)
+    p.save(f"other{Path(name).suffix}")
+    assert (
+        Path(name).read_bytes() == Path(f"other{Path(name).suffix}").read_bytes() == text.encode()
+    )
+    p.lr = 2.5
+    if "slow" in text:
+        with pytest.raises(ParamsError, match="the comments in it would be lost"):
+            p.save(name)
+        assert Path(name).read_bytes() == text.encode()
+        Path(name).unlink()
+    p.save(name)
+    assert Params(name) == p
+    p.lr = 3
+    p.save(name)
+    p.save("values.json")
+    assert Params("values.json") == Params(name) == p
+
+
 def test_a_file_that_a_person_has_set_stays_as_it_is() -> None:
     """Lists on one line, its own spaces, no last line end: until a value changes."""
     text = '{ "betas": [0.9, 0.999],\n  "lr":1E-3, "n": {"a": 1.50} }'

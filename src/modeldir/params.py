@@ -33,7 +33,7 @@ from modeldir.errors import MissingParam, ParamsError, did_you_mean, listed
 from modeldir.jsonmistakes import MAX_DEPTH
 from modeldir.nested import LEAVES, Plain, copied, dotted, is_part, place, way_to
 from modeldir.overrides import Fit, ParamsWarning, nearest, warnings_of
-from modeldir.paramsfiles import Loaded, held, load_file, read, write
+from modeldir.paramsfiles import Loaded, held, load_file, notation, read, write
 from modeldir.readonly import ReadOnlyDict, ReadOnlyList, plain, readonly
 from modeldir.reads import Opened, Reads, reads_of, report
 from modeldir.strictjson import parse_value
@@ -298,7 +298,8 @@ class Params(_WithCache, Mapping[str, Any]):
         """
         path, view = _path(path, "the path of a file"), self.__modeldir__
         kept = held(view.data, view.prefix, frozenset(view.tree.added))
-        write(path, kept, view.tree.forms, "" if view.prefix else view.tree.text)
+        is_whole = not view.prefix and notation(path) == notation(view.tree.shown)
+        write(path, kept, view.tree.forms, view.tree.text if is_whole else "")
         if kept.skipped:
             names = ", ".join(kept.skipped)
             _warn([f"{path} was saved without {names}: JSON has no form for it"], 3)

@@ -32,7 +32,7 @@ class Loaded(NamedTuple):
 
     values: Plain
     forms: Mapping[str, str] = {}  # {"0.001": "1e-3"}: the numbers that Python writes otherwise
-    text: str = ""  # all of it, where it is JSON (with or without comments)
+    text: str = ""  # all of it
 
 
 def read(path: str | os.PathLike[str]) -> Loaded:
@@ -42,13 +42,12 @@ def read(path: str | os.PathLike[str]) -> Loaded:
         ParamsError: with path, line and column (as far as they are known) and what was expected.
     """
     shown = os.fsdecode(path)
-    text = _decoded(_bytes(shown), shown)
-    if _ending(shown) in {".yaml", ".yml"}:
-        return Loaded(_as_json_has_it(_from_yaml(text, shown), shown))
-    if _ending(shown) == ".toml":
-        return Loaded(_as_json_has_it(_from_toml(text, shown), shown))
+    whole = _decoded(_bytes(shown), shown)
+    text = whole.replace("\r\n", "\n")
+    if notation(shown) != "json":
+        return Loaded(_from_other(text, shown), text=whole)
     comments = _ending(shown) == ".jsonc"
-    return Loaded(*strictjson.loads(text, shown, comments=comments), text)
+    return Loaded(*strictjson.loads(text, shown, comments=comments), whole)
 
 
 def load_file(path: str | os.PathLike[str]) -> Plain:
@@ -58,6 +57,11 @@ def load_file(path: str | os.PathLike[str]) -> Plain:
         ParamsError: with path, line and column (as far as they are known) and what was expected.
     """
     return read(path).values
+
+
+def notation(shown: str) -> str:
+    """How a file is written by its name: json (with comments or without), yaml or toml."""
+    return {".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}.get(_ending(shown), "json")
 
 
 def _ending(shown: str) -> str:
@@ -97,14 +101,19 @@ def _decoded(data: bytes, shown: str) -> str:
         raise broken(shown, "expected UTF-8, found UTF-16 or UTF-32", save_again, 1, 1)
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        return data.decode().replace("\r\n", "\n")
+        return data.decode()
     except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
+        before = data[: error.start].decode().replace("\r\n", "\n")
         problem = f"expected UTF-8, found the byte 0x{data[error.start]:02x}"
         raise broken_at(before, len(before), shown, problem, save_again) from None
 
 
 # -- YAML and TOML ---------------------------------------------------------------------------------
+
+
+def _from_other(text: str, shown: str) -> Plain:
+    values = _from_yaml(text, shown) if notation(shown) == "yaml" else _from_toml(text, shown)
+    return _as_json_has_it(values, shown)
 
 
 def _from_yaml(text: str, shown: str) -> object:
@@ -384,8 +393,8 @@ def write(
         path: the file.
         kept: the values.
         forms: how numbers are written.
-        text: the JSON text that the values came from: as long as it says what they are, it is
-            what is written, spaces and comments included.
+        text: the text that the values came from, in this notation: as long as it says what they
+            are, it is what is written, spaces and comments included.
 
     Raises:
         ParamsError: if something has no form (the file is then untouched), if comments would be
@@ -407,27 +416,50 @@ def write(
 
 
 def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str:
-    ending = _ending(shown)
-    if ending in {".yaml", ".yml"}:
+    if text and _says(text, values, shown):
+        return text
+    if notation(shown) != "json" or _ending(shown) == ".jsonc":
+        _refuse_to_lose_comments(shown)
+    if notation(shown) == "yaml":
         return _to_yaml(values)
-    if ending == ".toml":
+    if notation(shown) == "toml":
         import tomlkit  # noqa: PLC0415 - few files are TOML
 
         return tomlkit.dumps(values)
-    comments = ending == ".jsonc"
-    if text and strictjson.says(text, values, comments=comments):
-        return text
-    if comments:
-        _refuse_to_lose_comments(shown)
     return strictjson.dumps(values, forms) + "\n"
+
+
+def _says(text: str, values: Plain, shown: str) -> bool:
+    """Whether a text, in the notation of a file, holds just these values."""
+    if notation(shown) == "json":
+        return strictjson.says(text, values, comments=_ending(shown) == ".jsonc")
+    return strictjson.alike(_from_other(text.replace("\r\n", "\n"), shown), values)
 
 
 def _refuse_to_lose_comments(shown: str) -> None:
     """Who wrote comments wrote them for somebody: to replace them by values alone is a loss."""
-    there = files.read_bytes(shown) or b""
-    if strictjson.has_comments(there.decode(errors="replace")):
+    there = (files.read_bytes(shown) or b"").decode(errors="replace")
+    if _has_comments(there, notation(shown)):
         problem = "cannot be saved: the comments in it would be lost; nothing was written"
         raise broken(shown, problem, "save it under another name, or change it in an editor")
+
+
+_TOML_TEXT = r'(?s)"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|(#)'
+
+
+def _has_comments(text: str, written: str) -> bool:
+    if written == "json":
+        return strictjson.has_comments(text)
+    if written == "toml":
+        return any(match[1] for match in re.finditer(_TOML_TEXT, text))
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
+
+    try:
+        tokens = list(YAML(typ="rt", pure=True).scan(text))
+    except (YAMLError, ValueError):
+        return "#" in text
+    return any("#" in repr(getattr(token, "_comment", None)) for token in tokens)
 
 
 def _to_yaml(values: Plain) -> str:

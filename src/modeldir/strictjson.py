@@ -150,20 +150,20 @@ def says(text: str, values: dict[str, Any], *, comments: bool) -> bool:
     if comments:
         text = without_comments(text)
     try:
-        return _alike(_parse(text, {}), values)
+        return alike(_parse(text, {}), values)
     except (ValueError, _RefusedError):
         return False
 
 
-def _alike(left: Any, right: Any) -> bool:
+def alike(left: Any, right: Any) -> bool:
     """Whether two values would be written alike: 1 and 1.0 would not, nor 0.0 and -0.0."""
     if type(left) is not type(right):
         return False
     if type(left) is dict:
         pairs = zip(left.items(), right.items(), strict=False)
-        return len(left) == len(right) and all(a == b and _alike(x, y) for (a, x), (b, y) in pairs)
+        return len(left) == len(right) and all(a == b and alike(x, y) for (a, x), (b, y) in pairs)
     if type(left) is list:
-        return len(left) == len(right) and all(map(_alike, left, right))
+        return len(left) == len(right) and all(map(alike, left, right))
     return bool(left == right) and (type(left) is not float or repr(left) == repr(right))
 
 
