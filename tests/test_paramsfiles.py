@@ -149,6 +149,7 @@ BROKEN = {
     "tag.yaml": "model: !!python/object:os.system {}\n",
     "itself.yaml": "a: &a [*a]\n",
     "two.yaml": "a: 1\n---\na: 2\n",
+    "version.yaml": "%YAML 1.11\n---\na: 1\n",
     "bell.yaml": "a: \x07\n",
     "empty.yaml": "",
     "list.yml": "- 1\n- 2\n",

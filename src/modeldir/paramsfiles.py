@@ -137,6 +137,8 @@ def _from_yaml(text: str, shown: str) -> object:
         raise broken(shown, str(error).splitlines()[0]) from None
     except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
         raise broken(shown, f"a value that cannot be: {error}") from None
+    except AssertionError:  # how the library has it
+        raise broken(shown, "expected a version of YAML that there is", "write %YAML 1.2") from None
 
 
 _SEPARATORS = "\x85\u2028\u2029"
