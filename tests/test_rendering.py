@@ -143,6 +143,32 @@ def test_a_child_s_own_log_does_not_take_its_parent_s_place(project: Project) ->
     assert (project.path / "m/console.log").read_text().splitlines() == [*expected, "elsewhere"]
 
 
+def test_two_scripts_of_one_command_have_a_log_each(project: Project) -> None:
+    """Side by side each has all that is printed, one after another its own part."""
+    (project.path / "one.py").write_text(
+        "import os, sys, time\n"
+        "from modeldir import set_logger\n"
+        "name, other = sys.argv[1:3]\n"
+        "set_logger(f'm/{name}.log')\n"
+        "open(name, 'w').close()\n"
+        "while other != '-' and not os.path.exists(other): time.sleep(0.01)\n"
+        "print(name, flush=True)\n"
+        "if name == 'killed': os.kill(os.getpid(), 9)\n"
+    )
+    python = f"{sys.executable} one.py"
+    command = (
+        f"{python} a b & {python} b a & wait; {python} c -; {python} killed -; {python} d -; exit 0"
+    )
+    project.modeldir("run", "m", "--", "sh", "-c", command)
+    names = ("a", "b", "c", "killed", "d")
+    kept = {name: texts(project.path / f"m/{name}.log") for name in names}
+    told = {name: [line for line in kept[name] if line in names] for name in names}
+    parts = [["a", "b"], ["a", "b"], ["c"], ["killed"], ["d"]]
+    assert [sorted(told[name]) for name in names] == parts
+    over = [ends(project.path / f"m/{name}.log")[0].split()[0] for name in names]
+    assert over == ["ended", "ended", "ended", "vanished", "clean"]
+
+
 def test_a_keeper_that_only_just_starts_outlives_the_training_s_end(project: Project) -> None:
     """The supervisor ends what is left of a training: what a child printed last is kept."""
     source = """
@@ -203,6 +229,25 @@ def ask(folder: Path, offset: int, name: str | None, token: str = "mine") -> Non
                   "torn": False}  # fmt: skip
     event = {"event": "log", "token": token, "log": wanted, "how": "", "pid": 1, "offset": offset}
     files.append_line(folder / "events.jsonl", event)
+
+
+def test_what_is_printed_as_a_log_moves_is_in_the_right_one(tmp_path: Path) -> None:
+    """Events that come between two looks are about bytes that nobody has copied yet."""
+    console = tmp_path / "console.log"
+    console.write_text("")
+    rendering = Rendering(tmp_path / "events.jsonl", "mine", console, 0)
+    ask(tmp_path, 0, "a.log")
+    for number in range(50):
+        with console.open("a") as file:
+            file.write(f"{'ab'[number % 2]} {number}\n")
+        ask(tmp_path, console.stat().st_size, f"{'ba'[number % 2]}.log")
+        if number % 3 == 0:
+            rendering.look()
+    rendering.finish("clean")
+    for name in "ab":
+        assert texts(tmp_path / f"{name}.log") == [
+            f"{name} {n}" for n in range(50) if "ab"[n % 2] == name
+        ]
 
 
 def test_others_events_and_earlier_output_are_passed_over(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ LINE, LONGER, SNAPSHOT, UNFINISHED = " ", "+", "~", "|"
 CLOSED = "closed"
 """How a log ends that is closed before its process ends."""
 
+VANISHED = "vanished (killed, crashed or left by os._exit)"
+"""How it ends if the process could not say, and nobody else can."""
+
 _HEAD = "# modeldir-log v1 "
 _END = "# end "
 

@@ -12,7 +12,7 @@ import select
 import struct
 import time
 
-from modeldir.logfile import ended
+from modeldir.logfile import VANISHED, ended
 
 _REAPED_WITHIN = 1.0
 """Seconds for a training's parent to ask how it ended; only then the kernel tells others."""
@@ -44,7 +44,7 @@ class Training:
         if status != 0 and self.noted.startswith("exception"):
             return self.noted
         if status is None:
-            return self.noted or "vanished (killed, crashed or left by os._exit)"
+            return self.noted or VANISHED
         return ended(status)
 
     def _wait_status(self) -> int | None:

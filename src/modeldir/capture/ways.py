@@ -217,8 +217,8 @@ class Supervised(Way):
     """The supervisor makes the log out of `console.log`; it only has to hear of it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pid = os.getpid()
-        if not self._tell(settings):
+        self._pid, self._noted = os.getpid(), ""
+        if not self._tell("log", settings):
             raise descriptors.Unavailable("the run's events cannot be written")
         tell_children(settings.name, descriptors.marks())
 
@@ -227,21 +227,28 @@ class Supervised(Way):
             return False
         _flush()
         tell_children(settings.name)
-        return self._tell(settings)
+        return self._tell("log", settings)
+
+    def note(self, how: str) -> None:
+        self._noted = how
+
+    def finish(self) -> None:
+        _flush()
+        self._tell("log_over", None, how=self._noted or "ended")  # another script may follow
 
     def close(self, how: str) -> None:
         if os.getpid() != self._pid:
             return
         _flush()
-        self._tell(None, how=how)
+        self._tell("log", None, how=how)
         _tell_no_children()
 
     @staticmethod
-    def _tell(settings: Settings | None, how: str = "") -> bool:
+    def _tell(name: str, settings: Settings | None, how: str = "") -> bool:
         token, _, folder = os.environ.get("MODELDIR_RUN", "").partition(":")
         wanted = None if settings is None else vars(settings)
         attempt = int(os.environ.get("MODELDIR_ATTEMPT") or 1)
-        event: dict[str, Any] = {"attempt": attempt, "event": "log", "token": token}
+        event: dict[str, Any] = {"attempt": attempt, "event": name, "token": token}
         event |= {"log": wanted, "how": how, "pid": os.getpid()}
         try:
             event["offset"] = os.fstat(1).st_size
