@@ -144,6 +144,7 @@ BROKEN = {
     "colon.yaml": "lr: 0.1: 0.2\n",
     "tab.yaml": "model:\n\tdepth: 1\n",
     "nan.yaml": "clip: [1, .nan]\n",
+    "several.yaml": "lr: .inf\nmodel:\n  clip: [1, .nan]\n  1: x\nwords: &w {1: a}\nagain: *w\n",
     "number_name.yaml": "schedule: {10: 0.1}\n",
     "set.yaml": "names: !!set {a, b}\n",
     "tag.yaml": "model: !!python/object:os.system {}\n",
@@ -186,6 +187,14 @@ def test_broken_toml_is_an_error_on_python_3_10_too(
     monkeypatch.setattr(sys, "version_info", (3, 10, 0))
     Path(name).write_text(BROKEN[name])
     assert message(lambda: load_file(name)).startswith(name)
+
+
+def test_the_place_of_a_yaml_value_is_told_in_attributes() -> None:
+    """Line and column, as for JSON."""
+    Path("p.yaml").write_text("a: &x 1\nmodel: {clip: [&x 1, .nan]}\n")
+    with pytest.raises(ParamsError) as caught:
+        load_file("p.yaml")
+    assert (caught.value.key, caught.value.line, caught.value.column) == ("model.clip[1]", 2, 22)
 
 
 def test_the_key_is_told_in_an_attribute() -> None:

@@ -24,7 +24,7 @@ from modeldir.jsonmistakes import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an
 from modeldir.nested import Plain, is_part, is_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 class Loaded(NamedTuple):
@@ -112,8 +112,9 @@ def _decoded(data: bytes, shown: str) -> str:
 
 
 def _from_other(text: str, shown: str) -> Plain:
-    values = _from_yaml(text, shown) if notation(shown) == "yaml" else _from_toml(text, shown)
-    return _as_json_has_it(values, shown)
+    if notation(shown) == "toml":
+        return _as_json_has_it(_from_toml(text, shown), shown, dict)
+    return _as_json_has_it(_from_yaml(text, shown), shown, lambda: _yaml_places(text))
 
 
 def _from_yaml(text: str, shown: str) -> object:
@@ -124,9 +125,7 @@ def _from_yaml(text: str, shown: str) -> object:
         hint = f'write "\\u{ord(separator[0]):04x}", in double quotes, or leave it out'
         raise broken_at(text, separator.start(), shown, problem, hint)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an anchor used again, which YAML allows
-            return _yaml().load(text)
+        return _quietly(_yaml().load, text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         place = (mark.line + 1, mark.column + 1) if mark else ()
@@ -165,6 +164,13 @@ def _yaml() -> Any:
         (1, 2), "tag:yaml.org,2002:float", re.compile(r"[-+]?\.[0-9]+[eE][0-9]+$"), list("-+.")
     )
     return yaml
+
+
+def _quietly(reader: Callable[[str], Any], text: str) -> Any:
+    """Without a warning of an anchor used again, which YAML allows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return reader(text)
 
 
 def _yaml_problem(context: str | None, problem: str | None) -> tuple[str, str | None]:
@@ -213,7 +219,26 @@ def _from_toml_by_tomlkit(text: str, shown: str) -> object:
         raise broken(shown, TOO_DEEP) from None
 
 
-def _as_json_has_it(values: object, shown: str) -> Plain:
+_Places = dict[str, tuple[int, int]]  # by dotted name: line and column
+
+
+def _yaml_places(text: str) -> _Places:
+    """Where each value stands. The library for TOML tells of none."""
+    found: _Places = {}
+    walk = [("", _quietly(_yaml().compose, text))]
+    for key, node in walk:
+        mark = node.start_mark
+        found.setdefault(key, (mark.line + 1, mark.column + 1))
+        if node.id == "mapping":
+            walk += [
+                (f"{key}.{name.value}" if key else name.value, one) for name, one in node.value
+            ]
+        elif node.id == "sequence":
+            walk += [(f"{key}[{place}]", one) for place, one in enumerate(node.value)]
+    return found
+
+
+def _as_json_has_it(values: object, shown: str, find: Callable[[], _Places]) -> Plain:
     if not isinstance(values, dict):
         raise not_an_object(values, shown)
     try:
@@ -221,14 +246,20 @@ def _as_json_has_it(values: object, shown: str) -> Plain:
     except RecursionError:  # YAML can make a list that contains itself
         raise broken(shown, TOO_DEEP) from None
     if kept.problems:
+        places = find()
         key, problem, hint = kept.problems[0]
-        error = broken(shown, f"{key}: {problem}", hint)
+        error = broken(shown, f"{key}: {problem}", hint, *places.get(key, ()))
         if len(kept.problems) > 1:
-            listing = [(f"{key}: {problem}", hint) for key, problem, hint in kept.problems]
+            listing = [(_placed(places, *each[:2]), each[2]) for each in kept.problems]
             error.args = (listed(f"{shown} cannot be read:", listing, ""),)
         error.key = key
         raise error
     return kept.values
+
+
+def _placed(places: _Places, key: str, problem: str) -> str:
+    where = "line {}, column {}: ".format(*places[key]) if key in places else ""
+    return f"{where}{key}: {problem}"
 
 
 def _dates_as_text(value: Any) -> Any:
