@@ -150,6 +150,8 @@ BROKEN = {
     "tag.yaml": "model: !!python/object:os.system {}\n",
     "itself.yaml": "a: &a [*a]\n",
     "two.yaml": "a: 1\n---\na: 2\n",
+    "list_name.yaml": "[1, 2]: 3\n",
+    "parts_name.yaml": "[{a: 1}]: 2\n",
     "version.yaml": "%YAML 1.11\n---\na: 1\n",
     "bell.yaml": "a: \x07\n",
     "empty.yaml": "",

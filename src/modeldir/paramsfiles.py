@@ -136,6 +136,8 @@ def _from_yaml(text: str, shown: str) -> object:
         raise broken(shown, str(error).splitlines()[0]) from None
     except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
         raise broken(shown, f"a value that cannot be: {error}") from None
+    except TypeError:  # a list of parts in the place of a name
+        raise broken(shown, "expected texts as the names") from None
     except AssertionError:  # how the library has it
         raise broken(shown, "expected a version of YAML that there is", "write %YAML 1.2") from None
 
@@ -230,9 +232,8 @@ def _yaml_places(text: str) -> _Places:
         mark = node.start_mark
         found.setdefault(key, (mark.line + 1, mark.column + 1))
         if node.id == "mapping":
-            walk += [
-                (f"{key}.{name.value}" if key else name.value, one) for name, one in node.value
-            ]
+            prefix = f"{key}." if key else ""
+            walk += [(f"{prefix}{name.value}", one) for name, one in node.value]
         elif node.id == "sequence":
             walk += [(f"{key}[{place}]", one) for place, one in enumerate(node.value)]
     return found
