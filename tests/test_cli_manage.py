@@ -239,6 +239,18 @@ def test_a_wish_reaches_a_worker_that_is_there(project: Project) -> None:
     assert set(project.trials().values()) == {"completed"}
 
 
+def test_what_is_told_of_a_trial_that_ran_again_is_its_last_attempt(project: Project) -> None:
+    """A worker with a second slot looks at it once more before the attempt has begun."""
+    project.write("fail.learning_rate_0.1", "")
+    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    (project.path / "fail.learning_rate_0.1").unlink()
+    project.modeldir("retry", "experiments/search")
+    said = project.searches("learning_rate=0.1,0.2", "--no-pilot", "-j", "2")
+    assert "completed    learning_rate_0.1  accuracy 0.9" in said.out
+    assert "1 completed" in said.lines
+    assert said.code == 0
+
+
 def test_retry_with_other_values_makes_new_trials(project: Project) -> None:
     """Values never change under a name: a new trial, which says what it is a retry of."""
     project.write("fail.learning_rate_0.1", "")

@@ -329,6 +329,19 @@ def test_a_recorded_end_is_final_until_it_is_forgotten(folder: Path) -> None:
     assert trials.status(record).state == "completed"
 
 
+def test_the_end_before_is_not_taken_for_that_of_the_attempt_to_come(folder: Path) -> None:
+    """It is read again in the moment before the new attempt begins, and is not final for that."""
+    trials = looked(folder)
+    record = made(trials, 0.1)
+    (folder / "lr_0.1/run.json").write_text('{"status": "failed", "failure": "error"}')
+    assert trials.status(record).state == "failed"
+    trials.forget(record)
+    assert trials.status(record).state == "failed"
+    (folder / "lr_0.1/run.2.json").write_text('{"status": "completed"}')
+    assert trials.status(record).state == "completed"
+    assert trials.unfinished() == []
+
+
 def test_news_are_told_once(folder: Path) -> None:
     """A sampler learns of each trial once."""
     trials = looked(folder)

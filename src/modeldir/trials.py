@@ -71,6 +71,7 @@ class Trials:
         self._varied = names
         self._known: dict[int, TrialRecord] = {}
         self._final: dict[int, experiment.Status] = {}
+        self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
         self._removed: set[int] = set()
         self._aside: set[int] = set()
         self._again: dict[int, int] = {}
@@ -411,7 +412,8 @@ class Trials:
         if known is not None:
             return known
         status = experiment.status(self.path(record))
-        if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
+        ended = status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}
+        if ended and status.attempt > self._outdated.get(record.number, -1):
             self._final[record.number] = status
         return status
 
@@ -463,8 +465,12 @@ class Trials:
         os.close(os.open(self._home / name, os.O_WRONLY | os.O_CREAT, 0o666))
 
     def forget(self, record: TrialRecord) -> None:
-        """A trial is about to run again: its recorded end is not final any more."""
-        self._final.pop(record.number, None)
+        """A trial is about to run again: its recorded end is not final any more, and does not
+        become so though it is read once more before the next attempt has begun.
+        """
+        known = self._final.pop(record.number, None)
+        if known is not None:
+            self._outdated[record.number] = known.attempt
 
 
 def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
