@@ -130,6 +130,24 @@ def test_a_trial_that_cannot_be_recorded_waits_for_a_disk_that_can(
         assert project.trials() == {folder.name: "completed"}
 
 
+def test_a_trial_that_cannot_run_again_is_not_tried_for_ever(tmp_path: Path) -> None:
+    """It had ended, and was wished for again where nothing can be written any more."""
+    where = tmp_path / "disk"
+    with chaos.small_disk(where, "8m") as mounted:
+        if not mounted:
+            pytest.skip("no disk may be mounted here")
+        project = Project(where)
+        project.searches("learning_rate=0.1")
+        project.modeldir("retry", "experiments/search/learning_rate_0.1")
+        chaos.remount(where, "ro")
+        done = project.modeldir("search", "experiments/search")
+        chaos.remount(where, "rw")
+        assert done.code == 1
+        assert done.out.count("waiting      learning_rate_0.1  nothing was recorded") == 2
+        assert project.modeldir("search", "experiments/search").code == 0
+        assert len(project.ended) == 2
+
+
 def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 

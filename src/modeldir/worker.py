@@ -16,7 +16,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,9 +55,10 @@ _STARTS_PER_TRIAL = 2
 
 @dataclass
 class _Running:
-    """A trial in one of our slots. `pid` is its supervisor's."""
+    """An attempt of a trial in one of our slots. `pid` is its supervisor's."""
 
     record: TrialRecord
+    attempt: int
     pid: int
     shown: progress.Shown
     ours: bool = True
@@ -237,7 +238,7 @@ class Worker:
         pid = spawner.start(start, seat.leases)
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         shown = progress.Shown(record.name, folder, time.monotonic())
-        self._running[pid] = _Running(record, pid, shown)
+        self._running[pid] = _Running(record, turn.attempt, pid, shown)
         self._pilot.take(record)
 
     def _clear(self, last: attempts.Attempt) -> None:
@@ -303,8 +304,9 @@ class Worker:
             if keeper is None or (worker is not None and processes.alive(worker) is not False):
                 continue
             shown = progress.Shown(record.name, folder, time.monotonic())
-            running = _Running(record, keeper.pid, shown, ours=False, descriptor=_watch(keeper.pid))
-            self._running[keeper.pid] = running
+            self._running[keeper.pid] = _Running(
+                record, last.number, keeper.pid, shown, ours=False, descriptor=_watch(keeper.pid)
+            )
             self._tell(f"found {record.name} running: waiting for it")
 
     # -- Waiting -----------------------------------------------------------------------------------
@@ -371,11 +373,13 @@ class Worker:
         record = running.record
         self._heed(self._pilot.landed(record))
         status = self.search.trials.status(record)
+        if status.attempt < running.attempt:  # it could not begin: what is recorded is another's
+            status = experiment.Status(attempts.WAITING)
         self._ended[record.name] = status.state
         if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
-            self._clear(attempts.read(running.shown.folder, status.attempt))
+            self._clear(attempts.read(running.shown.folder, running.attempt))
         self._notice_failures(status)
         words = self._words(record, status)
         self.show.ended(running.shown, status.state, words)
@@ -453,8 +457,8 @@ class Worker:
             return False
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(command.pid, signal.SIGKILL)
-        self._running[command.pid] = _Running(
-            running.record, command.pid, running.shown, ours=False, descriptor=_watch(command.pid)
+        self._running[command.pid] = replace(
+            running, pid=command.pid, ours=False, descriptor=_watch(command.pid)
         )
         return True
 
