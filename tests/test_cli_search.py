@@ -888,16 +888,58 @@ def test_trials_that_failed_by_the_command_run_again_when_it_is_mended(project: 
     assert set(project.trials().values()) == {"completed"}
 
 
+NINE = "learning_rate=" + ",".join(f"0.{n}" for n in range(1, 10))
+
+
 def test_a_search_whose_first_trials_fail_alike_stops(project: Project) -> None:
     """Three say what nine would; the error is said once, and what to type."""
     project.write("other.py", "raise SystemExit('bad argument')")
-    values = "learning_rate=" + ",".join(f"0.{n}" for n in range(1, 10))
-    done = project.searches(values, command="python other.py")
+    done = project.searches(NINE, command="python other.py")
     assert done.code == 1
     assert list(project.trials().values()) == ["failed"] * 3
-    assert "3 of 3 failed the same way: no more are started" in done.lines
+    at = done.lines.index("3 of 3 failed alike, the last with: bad argument")
+    assert done.lines[at - 1].startswith("failed       learning_rate_0.3  error: bad argument")
+    assert done.lines[at + 1].endswith("the same command again goes on all the same")
     assert done.out.count("3 trials failed (error): bad argument") == 1
     assert "next: modeldir log experiments/search/" in done.lines[-1]
+
+
+def test_an_error_that_names_the_trial_is_alike_in_all(project: Project) -> None:
+    for number in range(1, 10):
+        project.write(f"fail.learning_rate_0.{number}", "")
+    done = project.searches(NINE)
+    assert (
+        "3 of 3 failed alike, the last with: ValueError: it diverged: learning_rate_0.3" in done.out
+    )
+    assert len(project.trials()) == 3
+
+
+@pytest.mark.parametrize("retries", ["0", "1"])
+def test_said_again_a_search_whose_first_trials_failed_goes_on(
+    project: Project, retries: str
+) -> None:
+    """To its end; unless something was mended: then the three that failed show whether it helps."""
+    project.write("other.py", "raise SystemExit('bad argument')")
+    project.searches(NINE, "--retries", retries, command="python other.py")
+    project.write("other.py", "raise SystemExit('still bad')")
+    done = project.searches(NINE, command="python other.py")
+    assert "3 of 3 failed alike, the last with: still bad" in done.lines
+    assert len(project.trials()) == 3
+    done = project.searches(NINE, command="python other.py")
+    assert "failed alike" not in done.out
+    assert list(project.trials().values()) == ["failed"] * 9
+
+
+def test_three_that_fail_each_in_its_way_stop_nothing(project: Project) -> None:
+    """Nor do three that fail alike once one has gone well."""
+    for value in ("0.2", "0.3", "0.4"):
+        project.write(f"fail.learning_rate_{value}", "")
+    project.searches("learning_rate=0.1,0.2,0.3,0.4,0.5")
+    assert len(project.trials()) == 5
+    odd = "import sys\n[][0] if sys.argv[2][-1] == '2' else 1 / 0"
+    other = Project(project.path / "other", odd)
+    other.searches("learning_rate=0.1,0.2,0.3,0.4,0.5", "--no-pilot")
+    assert list(other.trials().values()) == ["failed"] * 5
 
 
 def test_text_among_numbers_is_a_typing_error(project: Project) -> None:

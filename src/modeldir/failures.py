@@ -65,6 +65,18 @@ def _exception_line(lines: list[str]) -> str | None:
     return None
 
 
+def gist(failure: str | None, line: str | None) -> str:
+    """What is the same of all that failed alike: the class, and of an error its kind. What it says
+    more may name the very trial or its values.
+
+    >>> gist("error", "ValueError: no data for 0.1"), gist("error", "no data for 0.25")
+    ('error: ValueError', 'error: no data for #.#')
+    """
+    if failure != ERROR:
+        return str(failure)
+    return f"{failure}: " + re.sub(r"\d+", "#", (line or "").partition(":")[0])
+
+
 def failure_class(line: str | None) -> str:
     """Out-of-memory if the last words say so, else error."""
     return OUT_OF_MEMORY if line and _OUT_OF_MEMORY.search(line) else ERROR

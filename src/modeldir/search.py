@@ -375,6 +375,11 @@ class Search:
                 return turn
         return None
 
+    def failed_as_it_is(self) -> list[TrialRecord]:
+        """The trials that have failed, and of which nothing was mended since."""
+        failed = [r for r in self.trials if self.trials.status(r).state == attempts.FAILED]
+        return [r for r in failed if not self._code_changed(r, self.trials.status(r))]
+
     def _deserves_another(self, record: TrialRecord) -> bool:
         """Whether a trial that failed may do better now."""
         return self._may_retry(record) or self._code_changed(record, self.trials.status(record))

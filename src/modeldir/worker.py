@@ -24,6 +24,7 @@ from modeldir import (
     __version__,
     attempts,
     experiment,
+    failures,
     files,
     metrics,
     plan,
@@ -102,6 +103,7 @@ class Worker:
         self._starts: dict[int, int] = {}
         self._warned = False
         self._waits_for_place, self._told_to_wait = False, ""
+        self._insists = False
         self._ended: dict[str, str] = {}  # by name: one that ran twice counts once
         self._interrupts = 0
         self._problem: str | None = None
@@ -147,6 +149,8 @@ class Worker:
         self._find_running()
         self._pilot = Pilot(self.search, wanted=self._wants_pilot)
         self._notice_goal(None)
+        # Stopped by the first failures before, and said again: so they are wanted all the same.
+        self._insists = len(self.search.failed_as_it_is()) >= _ENOUGH_FAILURES
         while True:
             self._fill(spawner)
             if not self._running and not self._waits_for_place:
@@ -380,10 +384,10 @@ class Worker:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
             self._clear(attempts.read(running.shown.folder, running.attempt))
-        self._notice_failures(status)
         words = self._words(record, status)
         self.show.ended(running.shown, status.state, words)
         self._note(f"{status.state} {record.name}  {words}")
+        self._notice_failures(status)
         if status.state == attempts.COMPLETED and self.search.plan.metric is None:
             self._settle_metric(record)
         if status.state == attempts.COMPLETED:
@@ -427,21 +431,27 @@ class Worker:
         """Stop a search whose first trials all fail alike: the others would burn the same way."""
         if status.state != attempts.FAILED:
             return
-        failures = Counter(self._ended.values())[attempts.FAILED]
-        if self._limits.failures is not None and failures >= self._limits.failures:
-            trials = "1 trial has" if failures == 1 else f"{failures} trials have"
+        count = Counter(self._ended.values())[attempts.FAILED]
+        if self._limits.failures is not None and count >= self._limits.failures:
+            trials = "1 trial has" if count == 1 else f"{count} trials have"
             self._stop_starting(f"{trials} failed: no more are started")
-        if len(self._ended) != _ENOUGH_FAILURES:
-            return
-        records = [r for r in self.search.trials if r.name in self._ended]
-        lines = {self.search.trials.status(r).last_line for r in records}
-        completed = any(
-            self.search.trials.status(r).state == attempts.COMPLETED for r in self.search.trials
-        )
-        if len(lines) == 1 and not completed:
+        elif count == _ENOUGH_FAILURES and not self._insists and self._all_fail_alike():
             self._stop_starting(
-                f"{_ENOUGH_FAILURES} of {_ENOUGH_FAILURES} failed the same way: no more are started"
+                f"{count} of {count} failed alike, the last with: "
+                f"{status.last_line or status.reason or 'no output'}\n"
+                "  no more are started; the same command again goes on all the same"
             )
+
+    def _all_fail_alike(self) -> bool:
+        """Whether all that has ended here failed in the same way, and nothing ever went well."""
+        found = {r.name: self.search.trials.status(r) for r in self.search.trials}
+        alike = {
+            failures.gist(found[name].failure, found[name].last_line)
+            for name, state in self._ended.items()
+            if state == attempts.FAILED and name in found
+        }
+        well = {attempts.COMPLETED, attempts.PRUNED}
+        return len(alike) == 1 and well.isdisjoint(status.state for status in found.values())
 
     def _has_to_wait_for_command(self, running: _Running) -> bool:
         """Whether only the supervisor is dead: somebody killed it, and its command dies with it,
