@@ -147,6 +147,17 @@ def test_a_trial_without_the_metric_of_the_search_has_failed(project: Project) -
     assert (found.state, found.failure) == ("failed", "no-metric")
 
 
+def test_a_trial_whose_metric_is_no_number_has_failed(project: Project) -> None:
+    """As under a supervisor; the others go on."""
+    space = {"learning_rate": [0.1, 0.01]}
+    for trial in Search("experiments/search", space, maximize="accuracy"):
+        with trial:
+            train(trial, accuracy=float("nan") if trial.params.learning_rate > 0.05 else 0.9)
+    found = status(project.search / "learning_rate_0.1")
+    assert (found.state, found.failure) == ("failed", "nan")
+    assert project.trials()["learning_rate_0.01"] == "completed"
+
+
 def test_the_environment_is_as_it_was_after_each_trial(project: Project) -> None:
     """What `start` needs is there within the block, and nowhere else."""
     before = dict(os.environ)

@@ -232,6 +232,19 @@ def test_a_metric_that_is_no_number_is_a_failure(tmp_path: Path, value: object) 
     assert status(verdict(evidence(tmp_path, metric=ACCURACY))) == ("failed", "nan")
 
 
+def test_a_trial_fails_by_nan_before_its_search_has_chosen_a_metric(tmp_path: Path) -> None:
+    """By the metric that will be chosen; a lone experiment is ranked by nobody."""
+    write(tmp_path, LAST, accuracy="nan", loss=0.5)
+    assert status(verdict(evidence(tmp_path))) == ("completed", None)
+    write(tmp_path, "trial.json", number=1)
+    assert status(verdict(evidence(tmp_path))) == ("failed", "nan")
+    assert status(verdict(evidence(tmp_path, script="evaluate"))) == ("completed", None)
+    write(tmp_path, LAST, accuracy=0.5, loss="nan")
+    assert status(verdict(evidence(tmp_path))) == ("completed", None)
+    (tmp_path / LAST).unlink()
+    assert status(verdict(evidence(tmp_path))) == ("completed", None)
+
+
 def test_a_training_that_diverged_after_its_best_weights_counts_by_them(tmp_path: Path) -> None:
     """The best weights' metrics come before the last's, in whatever order the folder lists them."""
     write(tmp_path, BEST, accuracy=0.9)

@@ -6,6 +6,7 @@ to know which trial comes next: the search does.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -110,14 +111,11 @@ class Trial:
         end = end_of(error)
         if end["status"] == attempts.COMPLETED and self._metric is not None:
             name, _ = self._metric
-            if name not in experiment.scores(self.model_dir).development:
-                reason = f"it ended well but wrote no {name!r}"
-                return {
-                    "status": attempts.FAILED,
-                    "failure": failures.NO_METRIC,
-                    "reason": reason,
-                    "last_line": reason,
-                }
+            value = experiment.scores(self.model_dir).development.get(name)
+            if value is None:
+                return _failed(failures.NO_METRIC, f"it ended well but wrote no {name!r}")
+            if math.isnan(value):
+                return _failed(failures.NAN, f"{name} is NaN")
         return end
 
     def _set(self, variables: Mapping[str, str | None]) -> None:
@@ -129,3 +127,9 @@ class Trial:
             else:
                 os.environ[name] = value
         self._replaced = replaced
+
+
+def _failed(failure: str, reason: str) -> dict[str, Any]:
+    return {
+        "status": attempts.FAILED, "failure": failure, "reason": reason, "last_line": reason,
+    }  # fmt: skip

@@ -142,10 +142,10 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
     if evidence.read is not None and not _keep_printed(evidence, evidence.read):
         reason = f"it ended well but printed no line like {evidence.read!r}"
         return _failed(failures.NO_METRIC, reason)
-    if evidence.metric is None:
-        return {"status": attempts.COMPLETED}
-    name, _ = evidence.metric
     fresh = _fresh_metrics(evidence.folder, evidence.stale or {})
+    name = evidence.metric[0] if evidence.metric else _likely_to_rank(evidence, fresh)
+    if name is None:
+        return {"status": attempts.COMPLETED}
     value = fresh.get(name)
     if value is None:
         found = ", ".join(sorted(fresh)) or "none"
@@ -154,6 +154,16 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
     if math.isnan(value):
         return _failed(failures.NAN, f"{name} is NaN")
     return {"status": attempts.COMPLETED}
+
+
+def _likely_to_rank(evidence: Evidence, found: Mapping[str, float]) -> str | None:
+    """What a search that has not chosen yet will choose, of a trial's metrics: that it is no number
+    is a failure of the first trials too.
+    """
+    if not found or evidence.script or not (evidence.folder / "trial.json").exists():
+        return None
+    chosen = metrics.choose(list(found))
+    return chosen[0] if chosen else None
 
 
 def _failed(failure: str, reason: str, line: str | None = None) -> dict[str, Any]:
