@@ -106,6 +106,48 @@ def test_windows_line_ends_are_line_ends() -> None:
     assert last_printed(b"epoch 1\r\nepoch 2\r\n") == "epoch 2"
 
 
+TORCHRUN = b"""\
+epoch 1
+[rank1]: Traceback (most recent call last):
+[rank1]:   File "/home/me/train.py", line 9, in <module>
+[rank1]:     y = model(x)
+[rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 1 has
+W1125 10:00:00.123000 7 torch/distributed/elastic/multiprocessing/api.py:897] Sending process 9
+E1125 10:00:00.456000 7 torch/distributed/elastic/multiprocessing/api.py:869] failed (exitcode: 1)
+Traceback (most recent call last):
+  File "/home/me/.venv/bin/torchrun", line 8, in <module>
+    sys.exit(main())
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+============================================================
+train.py FAILED
+------------------------------------------------------------
+"""
+
+
+def test_of_several_processes_the_one_that_failed_is_heard() -> None:
+    """Not what started it, and that says at last that a rank has failed."""
+    line = last_line(TORCHRUN)
+    assert line is not None
+    assert line.startswith("torch.OutOfMemoryError: CUDA out of memory.")
+    assert failure_class(line) == OUT_OF_MEMORY
+    alone = TORCHRUN[TORCHRUN.index(b"\nTraceback") :]
+    assert last_line(alone) == "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:"
+    output = died("""
+        import subprocess, sys
+        subprocess.run([sys.executable, "-c", "{}['lr']"], check=True)
+    """)
+    assert last_line(output) == "KeyError: 'lr'"
+
+
+def test_tracebacks_that_were_printed_into_each_other_have_an_exception() -> None:
+    """Two ranks that fail at once."""
+    mixed = (
+        b"Traceback (most recent call last):\nTraceback (most recent call last):\n"
+        b"  File 't.py', line 1\n  File 't.py', line 1\nKeyError: 1\nKeyError: 1\n"
+    )
+    assert last_line(mixed) == "KeyError: 1"
+
+
 def test_a_line_that_never_ends_is_cut() -> None:
     """A tensor in a message must not fill the table."""
     assert len(last_line(b"ValueError: " + b"9" * 100_000) or "") == 300

@@ -22,6 +22,14 @@ _OUT_OF_MEMORY = re.compile(
 )
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*(?:\x07|\x1b\\)")
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:ERROR |CRITICAL )?")
+_RANK = re.compile(r"^\[rank\d+\]: ?")
+"""What PyTorch prints before each line of a rank's traceback."""
+_OF_LAUNCHERS = (
+    "torch.distributed.elastic.multiprocessing.errors.",
+    "subprocess.CalledProcessError",
+)
+"""Exceptions by which the process that started another says that it failed."""
+_MARK = "Traceback (most recent call last)"
 _LONGEST = 300
 
 
@@ -32,13 +40,14 @@ def last_line(output: bytes) -> str | None:
     'KeyError: 1'
     """
     lines = _plain_lines(output)
-    for index in range(len(lines) - 1, -1, -1):
-        if lines[index].startswith("Traceback (most recent call last)"):
-            found = _exception_line(lines[index + 1 :])
-            if found:
-                return found[:_LONGEST]
-            break
-    return _last_words(lines)
+    tracebacks = [index for index, line in enumerate(lines) if line.startswith(_MARK)]
+    found = [_exception_line(lines[index + 1 :]) for index in tracebacks]
+    last = found[-1] if found else None
+    if last is None:
+        return _last_words(lines)
+    # torchrun's own is the last, and says only that a rank has failed: above it stands why.
+    causes = [line for line in found if line and not line.startswith(_OF_LAUNCHERS)]
+    return (causes[-1] if causes else last)[:_LONGEST]
 
 
 def last_printed(output: bytes) -> str | None:
@@ -54,13 +63,13 @@ def _last_words(lines: list[str]) -> str | None:
 def _plain_lines(output: bytes) -> list[str]:
     text = _ESCAPES.sub("", output.decode("utf-8", "replace"))
     lines = (line.rstrip().rpartition("\r")[2] for line in text.split("\n"))
-    return [_STAMP.sub("", line) for line in lines]
+    return [_RANK.sub("", _STAMP.sub("", line)) for line in lines]
 
 
 def _exception_line(lines: list[str]) -> str | None:
     """The first line after a traceback's indented frames: the exception and its message."""
     for line in lines:
-        if line and not line[0].isspace():
+        if line and not line[0].isspace() and not line.startswith(_MARK):
             return line
     return None
 
