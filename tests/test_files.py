@@ -102,6 +102,20 @@ def test_what_cannot_be_read_reads_as_nothing(tmp_path: Path) -> None:
         assert files.tail(path) == b""
 
 
+@pytest.mark.parametrize("size", [1, 4, 5, 100])
+def test_an_output_is_read_in_pieces_that_end_where_a_line_does(tmp_path: Path, size: int) -> None:
+    """None is lost; a line is cut only where it is longer than a piece."""
+    path = tmp_path / "console.log"
+    data = b"one\ntwo\r\nbar\rbar!\r\n\nlast"
+    path.write_bytes(data)
+    pieces = list(files.printed_pieces(path, size))
+    assert b"".join(pieces) == data
+    if size >= 4:
+        assert all(piece.endswith((b"\n", b"\r")) for piece in pieces[:-1])
+    assert max(map(len, pieces)) <= 2 * size
+    assert list(files.printed_pieces(tmp_path / "none", size)) == []
+
+
 def test_a_tail_is_the_end_of_a_file_however_short(tmp_path: Path) -> None:
     """Of a long file the last bytes, of a short one all, of none of them nothing."""
     path = tmp_path / "console.log"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +310,26 @@ def test_printed_metrics_are_kept(tmp_path: Path) -> None:
     printed = b"val acc: 0.5\n\xff\nval acc: 0.7\r\nloss 1\n"
     end = verdict(evidence(tmp_path, 0, printed, metric=ACCURACY, read="val acc: {accuracy}"))
     assert status(end) == ("completed", None)
+    assert json.loads((tmp_path / LAST).read_text()) == {"accuracy": 0.7}
+
+
+def test_an_output_larger_than_memory_is_read_for_its_metrics(tmp_path: Path) -> None:
+    """In a process that may have no more than the output is long: it is never there all at once."""
+    log = tmp_path / "console.log"
+    with open(log, "wb") as file:
+        file.write(b"val acc: 0.5\n")
+        file.truncate(64 << 20)  # zeros without end, and without a line's
+        file.seek(0, os.SEEK_END)
+        file.write(b"\nval acc: 0.7\n")
+    code = (
+        "import resource, sys; from pathlib import Path; from modeldir.verdict import *\n"
+        "limit = 64 << 20; resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
+        "log = Path(sys.argv[1])\n"
+        "found = Evidence(log.parent, 1, '', log, code=0, read='val acc: {accuracy}')\n"
+        "print(verdict(found)['status'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, log], capture_output=True, check=False)
+    assert done.stdout == b"completed\n", done.stderr.decode()
     assert json.loads((tmp_path / LAST).read_text()) == {"accuracy": 0.7}
 
 

@@ -325,6 +325,26 @@ def lines_from(path: str | os.PathLike[str], offset: int) -> tuple[list[dict[str
     return _objects(whole), offset + len(whole)
 
 
+def printed_pieces(path: str | os.PathLike[str], size: int = 1 << 20) -> Iterator[bytes]:
+    r"""An output of any size in pieces that end where a line or a progress bar's state does.
+
+    What is longer than `size` without a line end or a carriage return is cut; so an output takes no
+    more memory than a few pieces. Nothing if the file cannot be read.
+    """
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        rest = b""
+        while piece := file.read(size):
+            rest += piece
+            end = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1
+            if not end and len(rest) > size:
+                end = len(rest)
+            if end:
+                yield rest[:end]
+            rest = rest[end:]
+        if rest:
+            yield rest
+
+
 def tail(path: str | os.PathLike[str], size: int = 65536) -> bytes:
     """The last `size` bytes of a file; empty if it cannot be read."""
     try:

@@ -193,9 +193,9 @@ def _keep_printed(evidence: Evidence, read: str) -> bool:
     """
     pattern = metrics.compile_read(read)
     found: dict[str, float] = {}
-    output = files.read_bytes(evidence.console) or b""
-    for line in output.decode("utf-8", "replace").splitlines():
-        found.update(metrics.parse_line(pattern, line))
+    for piece in files.printed_pieces(evidence.console):
+        for line in piece.decode("utf-8", "replace").splitlines():
+            found.update(metrics.parse_line(pattern, line))
     if found:
         with contextlib.suppress(MetricsError):  # a full disk: then it is a metric that is missing
             metrics.save_metrics(found, evidence.folder / metrics.EVAL_LAST)
