@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -237,6 +238,29 @@ def test_a_wish_reaches_a_worker_that_is_there(project: Project) -> None:
         assert project.modeldir("retry", "experiments/search").code == 0
         assert worker.wait(30) == 0
     assert set(project.trials().values()) == {"completed"}
+
+
+@pytest.mark.parametrize("wish", ["a retry", "a larger plan"])
+def test_a_wish_reaches_a_worker_that_has_a_free_slot(project: Project, wish: str) -> None:
+    """Though another trial runs on and on: it does not have to end first."""
+    words = ("learning_rate=0.1,0.2", "--no-pilot", "-j", "2", "--", "python", "train.py")
+    project.write("train.py", PLAIN.replace('exists("hold")', 'exists("hold." + name)'))
+    project.write("fail.learning_rate_0.1", "")
+    project.write("hold.learning_rate_0.2", "")
+    with project.started_as("search", "experiments/search", *words) as worker:
+        wait_until(lambda: project.trials().get("learning_rate_0.1") == "failed")
+        project.wait_for_starts(2)
+        if wish == "a retry":
+            (project.path / "fail.learning_rate_0.1").unlink()
+            project.modeldir("retry", "experiments/search")
+            wait_until(lambda: project.trials()["learning_rate_0.1"] == "completed")
+        else:
+            plan = {**project.plan(), "space": {"learning_rate": [0.1, 0.2, 0.3]}}
+            project.write("experiments/search/search.json", json.dumps(plan))
+            wait_until(lambda: project.trials().get("learning_rate_0.3") == "completed")
+        assert project.trials()["learning_rate_0.2"] == "running"
+        (project.path / "hold.learning_rate_0.2").unlink()
+        worker.wait(30)
 
 
 def test_what_is_told_of_a_trial_that_ran_again_is_its_last_attempt(project: Project) -> None:

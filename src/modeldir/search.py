@@ -348,6 +348,10 @@ class Search:
     def _has_grown(self) -> bool:
         return _state(self.path / plan.FILE) != self._read_from
 
+    def wishes(self) -> tuple[object, object]:
+        """What changes when somebody wants another trial, or one again: the plan and the claims."""
+        return _state(self.path / plan.FILE), _state(self.path / HOME / "trials")
+
     def may_have_more(self, busy: frozenset[int]) -> bool:
         """Whether `next_trial` could have something, as far as is known without making it."""
         self.trials.refresh(make=False)

@@ -108,6 +108,7 @@ class Worker:
         self._interrupts = 0
         self._problem: str | None = None
         self._exhausted = False
+        self._wishes: object = None  # that were there when we last looked for more to do
         self._limits = limits or Limits()
         self._began = time.monotonic()
         self._enough: str | None = None  # why no more are started, though all is well
@@ -333,6 +334,7 @@ class Worker:
                 self._gone(found[descriptor])
         self._look_again()
         self._heed_requests()
+        self._heed_wishes()
         self._heed(self._pilot.look())
         if self.show.interval is not None and self._running:
             self.show.tick([running.shown for running in self._running.values()])
@@ -532,6 +534,12 @@ class Worker:
             self._interrupted(signal.SIGTERM)
         elif urgency == "wait" and not self._interrupts:
             self._interrupted(signal.SIGINT)
+
+    def _heed_wishes(self) -> None:
+        """Look for a trial once more where somebody has wished for one since: a slot is free."""
+        if self._exhausted and (wishes := self.search.wishes()) != self._wishes:
+            self._wishes = wishes
+            self._exhausted = False
 
     def _interrupted(self, number: int) -> None:
         """Ctrl-C: once waits for the running trials, twice ends them, three times kills them."""
