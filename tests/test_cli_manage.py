@@ -95,6 +95,22 @@ def test_a_reached_metric_ends_the_search(project: Project) -> None:
     assert len(project.ended) == 3
 
 
+def test_a_metric_that_another_worker_reached_ends_the_search(project: Project) -> None:
+    """Who works on it looks at all trials, not only at his own."""
+    project.write("train.py", PLAIN.replace('exists("hold")', 'exists("hold." + name)'))
+    project.write("hold.learning_rate_0.6", "")
+    limits = ("--maximize", "accuracy", "--stop-at", "0.75", "--no-pilot")
+    words = ("search", "experiments/search", "learning_rate=0.6,0.1,0.5,0.4,0.3", *limits)
+    with project.started_as(*words, "--", "python", "train.py") as slow:
+        project.wait_for_starts(1)
+        assert (
+            "accuracy 0.9 has reached 0.75" in project.modeldir("search", "experiments/search").out
+        )
+        (project.path / "hold.learning_rate_0.6").unlink()
+        assert slow.wait(30) == 0
+    assert project.started == ["learning_rate_0.6", "learning_rate_0.1"]
+
+
 def test_limits_that_make_no_sense_are_refused(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:

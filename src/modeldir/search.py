@@ -39,6 +39,8 @@ from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 if TYPE_CHECKING:
     from modeldir.summary import Outcome
 
+_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
+
 
 @dataclass(frozen=True)
 class Best:
@@ -122,6 +124,8 @@ class Search:
         self._sampler = samplers.make(self.plan.sampler, self.plan.space, self.plan.seed)
         self.trials = Trials(self.path, tuple(self.plan.space.domains), self._ignored)
         self._told: set[int] = set()  # trials of this base and in this space
+        self._judged: set[tuple[int, int]] = set()  # attempts of which `reached` knows the value
+        self._reached: float | None = None
         self._code: tuple[float, tuple[str | None, str | None]] | None = None
         self._numbered = False
         self._asked: set[int] | None = None
@@ -439,20 +443,24 @@ class Search:
                 if made is not None:
                     return made, True
 
-    def reached(self, value: float | None = None) -> float | None:
-        """The value with which the search has what the plan's `stop_at` asks for, else None.
-
-        `value` is a trial's that has just ended; by default the best trial's.
+    def reached(self) -> float | None:
+        """The value by which a trial has what the plan's `stop_at` asks for, whoever ran it; None
+        where none has. A trial that has ended is looked at once.
         """
         goal, metric = self.plan.stop_at, self.plan.metric
         if goal is None or metric is None:
             return None
-        if value is None:
-            best = self.best()
-            value = best.value if best else None
-        if value is None or metrics.better(goal, value, metric[1]):
-            return None
-        return value
+        self.trials.refresh(make=False)
+        for record in self.trials:
+            status = self.trials.status(record)
+            if status.state not in _RANKED or (record.number, status.attempt) in self._judged:
+                continue
+            if status.state == attempts.COMPLETED:
+                self._judged.add((record.number, status.attempt))
+            value = experiment.scores(self.trials.path(record)).development.get(metric[0])
+            if value is not None and not metrics.better(goal, value, metric[1]):
+                self._reached = value
+        return self._reached
 
     def _code_changed(self, record: TrialRecord, status: experiment.Status) -> bool:
         """Whether a trial failed by code, a command or an environment that are not today's."""
@@ -577,7 +585,7 @@ class Search:
         best: Best | None = None
         for record in self.trials:
             path = self.trials.path(record)
-            if self.trials.status(record).state in {attempts.COMPLETED, attempts.UNRECORDED}:
+            if self.trials.status(record).state in _RANKED:
                 value = experiment.scores(path).development.get(name)
                 if value is not None and metrics.better(
                     value, best.value if best else None, direction

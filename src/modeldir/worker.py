@@ -149,7 +149,7 @@ class Worker:
     def _work(self, spawner: Spawner, wake: int) -> Outcome:
         self._find_running()
         self._pilot = Pilot(self.search, wanted=self._wants_pilot)
-        self._notice_goal(None)
+        self._notice_goal()
         # Stopped by the first failures before, and said again: so they are wanted all the same.
         self._insists = len(self.search.failed_as_it_is()) >= _ENOUGH_FAILURES
         while True:
@@ -192,7 +192,8 @@ class Worker:
     def _next(self) -> Turn | None:
         """Whose turn it is; None when there is nothing left to start, or something is wrong."""
         try:
-            turn = self.search.next_trial(self._busy())
+            self._notice_goal()  # a trial of another worker may have it
+            turn = None if self._enough else self.search.next_trial(self._busy())
         except ModeldirError as error:  # the plan or the base was changed while we worked
             self._stop_for(error)
             return None
@@ -393,27 +394,17 @@ class Worker:
         if status.state == attempts.COMPLETED and self.search.plan.metric is None:
             self._settle_metric(record)
         if status.state == attempts.COMPLETED:
-            self._notice_goal(record)
+            self._notice_goal()
             self._warn_of_long_trials(record, status)
 
-    def _notice_goal(self, record: TrialRecord | None) -> None:
-        """Start no more once a trial has what the search looks for; None asks all there are."""
-        value = self._score(record) if record is not None else None
-        if record is not None and value is None:
-            return
-        reached = self.search.reached(value)
-        if reached is not None and self.search.plan.metric is not None:
-            name = self.search.plan.metric[0]
+    def _notice_goal(self) -> None:
+        """Start no more once a trial has what the search looks for, also one of another worker."""
+        reached, plan = self.search.reached(), self.search.plan
+        if reached is not None and plan.metric is not None:
             self._stop_starting(
-                f"{name} {reached:.6g} has reached {self.search.plan.stop_at:g}: "
+                f"{plan.metric[0]} {reached:.6g} has reached {plan.stop_at:g}: "
                 "no more trials are started"
             )
-
-    def _score(self, record: TrialRecord) -> float | None:
-        metric = self.search.plan.metric
-        if metric is None:
-            return None
-        return experiment.scores(self.search.trials.path(record)).development.get(metric[0])
 
     def _warn_of_long_trials(self, record: TrialRecord, status: experiment.Status) -> None:
         """Once: a trial that takes long and cannot go on after an interruption may cost a night."""
