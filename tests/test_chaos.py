@@ -130,6 +130,34 @@ def test_a_trial_that_cannot_be_recorded_waits_for_a_disk_that_can(
         assert project.trials() == {folder.name: "completed"}
 
 
+def test_where_no_trial_can_be_made_the_running_ones_are_waited_for(tmp_path: Path) -> None:
+    """The worker says what is full, and starts no more; said again, the search goes on."""
+    project = Project(tmp_path, PLAIN.replace('exists("hold")', 'exists("hold." + name)'))
+    for value in ("0.1", "0.2"):
+        project.write(f"hold.learning_rate_{value}", "")
+    claims = project.search / ".modeldir" / "trials"
+    words = ("learning_rate=0.1,0.2,0.3,0.4", "--no-pilot", "-j", "2")
+    typed = ("search", "experiments/search", *words, "--", "python", "train.py")
+    with chaos.small_disk(claims, "64k") as mounted, project.started_as(*typed) as worker:
+        if not mounted:
+            pytest.skip("no disk may be mounted here")
+        project.wait_for_starts(2)
+        chaos.fill(claims, 0)
+        (tmp_path / "hold.learning_rate_0.1").unlink()
+        log = project.search / "search.log"
+        wait_until(lambda: "completed learning_rate_0.1" in log.read_text(), "the first")
+        assert worker.poll() is None
+        (tmp_path / "hold.learning_rate_0.2").unlink()
+        assert worker.wait(30) == 2
+        assert worker.stdout is not None
+        told = worker.stdout.read()
+        assert "2 completed" in told
+        assert "No space left on device: no more trials are made" in told
+        (claims / "filler").unlink()
+        assert project.searches(*words).code == 0
+    assert len(project.ended) == 4
+
+
 def test_a_trial_that_cannot_run_again_is_not_tried_for_ever(tmp_path: Path) -> None:
     """It had ended, and was wished for again where nothing can be written any more."""
     where = tmp_path / "disk"

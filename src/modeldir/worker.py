@@ -194,7 +194,10 @@ class Worker:
         try:
             self._notice_goal()  # a trial of another worker may have it
             turn = None if self._enough else self.search.next_trial(self._busy())
-        except ModeldirError as error:  # the plan or the base was changed while we worked
+        except (
+            ModeldirError,
+            OSError,
+        ) as error:  # the plan or the base was changed, a disk is full
             self._stop_for(error)
             return None
         self._exhausted = turn is None
@@ -224,9 +227,15 @@ class Worker:
             self._enough = why
             self._tell(why)
 
-    def _stop_for(self, error: ModeldirError) -> None:
+    def _stop_for(self, error: ModeldirError | OSError) -> None:
         """No new trials: something is wrong that the user should mend. Running ones go on."""
-        self._problem = str(error).removesuffix("Nothing was started.").rstrip()
+        words = str(error)
+        if isinstance(error, OSError):
+            words = (
+                f"{self.search.path}: {error.strerror}: no more trials are made\n"
+                "  nothing that has ended is lost; once it can be written, say the same again"
+            )
+        self._problem = words.removesuffix("Nothing was started.").rstrip()
 
     def _heed(self, problem: str | None) -> None:
         """The pilot has found that the search makes no sense: end what runs."""
@@ -488,7 +497,7 @@ class Worker:
     def _settle_metric(self, record: TrialRecord) -> None:
         try:
             chosen = self.search.settle_metric(record)
-        except ModeldirError as error:
+        except (ModeldirError, OSError) as error:
             self._stop_for(error)
             return
         if chosen is not None:
