@@ -33,6 +33,8 @@ def test_after_the_time_limit_no_trial_is_started(project: Project) -> None:
     said = project.searches(*SIX, "--time-limit", "1s")
     assert "the time limit is over: no more trials are started" in said.lines
     assert 1 <= len(project.ended) < 6
+    left = 6 - len(project.ended)
+    assert said.lines[-1] == f"next: modeldir search experiments/search   goes on: {left} to come"
     assert said.code == 0
     assert set(project.trials().values()) == {"completed"}
     project.write("train.py", PLAIN)
@@ -89,9 +91,12 @@ def test_a_reached_metric_ends_the_search(project: Project) -> None:
     words = (*SIX, "--maximize", "accuracy", "--stop-at", "0.75")
     said = project.searches("learning_rate=0.6,0.5,0.2,0.1", "--no-pilot", *words[2:])
     assert "accuracy 0.8 has reached 0.75: no more trials are started" in said.lines
+    assert said.lines[-1] == "next: modeldir synthesize experiments/search"
     assert project.ended == ["learning_rate_0.6", "learning_rate_0.5", "learning_rate_0.2"]
     assert said.code == 0
-    assert "has reached 0.75" in project.searches(*SIX).out
+    again = project.searches(*SIX).lines
+    assert "has reached 0.75" in again[1]
+    assert again[2] == "nothing was started: 3 completed"
     assert len(project.ended) == 3
 
 

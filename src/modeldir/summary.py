@@ -28,7 +28,8 @@ class Outcome:
 
     `failed` are the names of those that failed in it, `failed_in_all` counts all of the search.
     `problem` is set when the search stopped because of a mistake that the user should mend,
-    `stopped` when it was asked to (Ctrl-C); `elsewhere` counts trials that other workers still run;
+    `stopped` when it was asked to (Ctrl-C), `limited` when it came to a limit of this command and
+    goes on when that is said again; `elsewhere` counts trials that other workers still run;
     `jobs` is how many ran side by side.
     """
 
@@ -36,6 +37,7 @@ class Outcome:
     failed: tuple[str, ...] = ()
     problem: str | None = None
     stopped: bool = False
+    limited: bool = False
     elsewhere: int = 0
     failed_in_all: int = 0
     jobs: int = 1
@@ -71,9 +73,8 @@ def _next(search: Search, outcome: Outcome) -> str:
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
         last = shlex.quote(str(search.path / outcome.failed[-1]))
         return f"next: modeldir log {last}   then mend it, and: {again}"
-    to_come = search.to_come()
-    left = outcome.ended.get(attempts.INTERRUPTED, 0) + (to_come or 0)
-    if outcome.stopped and left:
+    left = len(search.waiting()) + (search.to_come() or 0)
+    if left and (outcome.stopped or outcome.limited):
         return f"next: {again}   goes on: {left} to come"
     return f"next: modeldir synthesize {path}"
 
@@ -120,7 +121,8 @@ def _nothing_left(search: Search) -> str:
     states = Counter(search.trials.status(record).state for record in search.trials)
     if not states:
         return "no trials"
-    left = f"nothing left to run: {counted(states)}"
+    head = "nothing was started" if search.to_come() else "nothing left to run"
+    left = f"{head}: {counted(states)}"
     if states[attempts.FAILED]:
         left += (
             "\n  failed trials run again when the code, the command or the environment has changed"

@@ -112,6 +112,7 @@ class Worker:
         self._limits = limits or Limits()
         self._began = time.monotonic()
         self._enough: str | None = None  # why no more are started, though all is well
+        self._limited = False  # the next command starts more all the same
         self._membership: roster.Membership
         me = processes.process()
         self._me = me.to_json() if me else None
@@ -222,9 +223,10 @@ class Worker:
         limit = self._limits.time
         return float("inf") if limit is None else self._began + limit - time.monotonic()
 
-    def _stop_starting(self, why: str) -> None:
+    def _stop_starting(self, why: str, *, limited: bool = True) -> None:
+        """Start no more. Not `limited`: the next command would not either."""
         if self._enough is None and self._problem is None:
-            self._enough = why
+            self._enough, self._limited = why, limited
             self._tell(why)
 
     def _stop_for(self, error: ModeldirError | OSError) -> None:
@@ -412,7 +414,8 @@ class Worker:
         if reached is not None and plan.metric is not None:
             self._stop_starting(
                 f"{plan.metric[0]} {reached:.6g} has reached {plan.stop_at:g}: "
-                "no more trials are started"
+                "no more trials are started",
+                limited=False,
             )
 
     def _warn_of_long_trials(self, record: TrialRecord, status: experiment.Status) -> None:
@@ -575,6 +578,7 @@ class Worker:
             tuple(name for name, state in self._ended.items() if state == attempts.FAILED),
             self._problem,
             stopped=self._interrupts > 0,
+            limited=self._limited,
             elsewhere=self._count(attempts.RUNNING, self.search.trials.unfinished()),
             failed_in_all=self._count(attempts.FAILED, self.search.trials),
             jobs=self.jobs,
