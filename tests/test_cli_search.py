@@ -610,6 +610,21 @@ def test_a_broken_plan_names_line_and_column(project: Project, snapshot: Snapsho
     assert done.err == snapshot
 
 
+@pytest.mark.parametrize("left", [b"", bytes(200)])
+def test_a_plan_without_content_is_typed_again(project: Project, left: bytes) -> None:
+    """A power cut left it so; what the trials have is there, and the same command goes on."""
+    project.searches(*THREE, "--minimize", "loss")
+    plan = project.search / "search.json"
+    before = plan.read_bytes()
+    plan.write_bytes(left)
+    alone = project.modeldir("search", "experiments/search")
+    assert alone.code == 2
+    assert "there is nothing to search: no hyperparameter varies" in alone.err
+    assert project.searches(*THREE, "--minimize", "loss").code == 0
+    assert plan.read_bytes() == before
+    assert len(project.started) == 3
+
+
 def test_every_problem_of_a_plan_is_said_at_once(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:

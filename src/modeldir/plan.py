@@ -81,14 +81,17 @@ class Plan:
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """The raw plan in a search's folder; empty where there is none.
+    """The raw plan in a search's folder; empty where there is none, or where a power cut left a
+    file without content: then the first command is said again.
 
     Raises:
         ParamsError: when `search.json` is not JSON; with line and column.
         SearchError: when it holds no object.
     """
     path = folder / FILE
-    return params.load_file(path) if path.exists() else {}
+    data = files.read_bytes(path)
+    is_empty = data is not None and not data.strip(b"\0 \t\r\n")  # some file systems leave zeros
+    return params.load_file(path) if path.exists() and not is_empty else {}
 
 
 def read_project(start: Path) -> dict[str, Any]:

@@ -260,7 +260,7 @@ class Search:
 
     def _write(self) -> None:
         if self.plan.written != plan.read_plan(self.path):
-            files.write_json(self.path / plan.FILE, self.plan.written)
+            files.write_json(self.path / plan.FILE, self.plan.written, durable=True)
         self._read_from = _state(self.path / plan.FILE)
 
     def working_folder(self) -> Path:
