@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,17 @@ def test_a_worker_of_another_host_may_be_alive(tmp_path: Path) -> None:
     files.write_json(path, entry | {"host": "elsewhere"})
     (member,) = roster.members(tmp_path)
     assert (member.host, member.alive) == ("elsewhere", None)
+
+
+def test_nobody_works_on_a_copy(tmp_path: Path) -> None:
+    """It was copied while the original ran; a search that was only moved is the same."""
+    folder = tmp_path / "search"
+    folder.mkdir()
+    membership = roster.join(folder, 1)
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert roster.members(copy) == []
+    (member,) = roster.members(folder.rename(tmp_path / "moved"))
+    assert member.token == membership.token
 
 
 def test_a_request_is_for_those_it_names(tmp_path: Path) -> None:

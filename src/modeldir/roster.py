@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from modeldir import files, processes, provenance
+from modeldir import attempts, files, processes, provenance
 from modeldir.trials import HOME
 
 Urgency = Literal["wait", "now"]
@@ -70,6 +70,7 @@ def join(folder: Path, jobs: int) -> Membership:
         "host": processes.host(),
         "pid": os.getpid(),
         "jobs": jobs,
+        "folder": attempts.identity_of(folder),
         "started": provenance.utc_now(),
     }
     with contextlib.suppress(OSError):  # on a full disk nobody can ask it to stop; it works
@@ -81,11 +82,16 @@ def join(folder: Path, jobs: int) -> Membership:
 
 
 def members(folder: Path) -> list[Member]:
-    """The workers that wrote themselves down and may be alive, oldest first."""
+    """The workers that wrote themselves down and may be alive, oldest first. In a copy of a search
+    that runs nobody works: its entries speak of the original.
+    """
     found = []
+    inode = attempts.identity_of(folder).get("inode")
     for entry in _objects(folder / HOME / "workers"):
         member = _member(entry)
-        if member is not None and member.alive is not False:
+        place = entry.get("folder")
+        is_copy = isinstance(place, dict) and place.get("inode") != inode
+        if member is not None and member.alive is not False and not is_copy:
             found.append(member)
     return sorted(found, key=lambda member: member.started)
 
