@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -179,6 +186,73 @@ def test_stop_now_ends_what_no_worker_minds(project: Project) -> None:
     said = project.modeldir("stop", "experiments/search", "--now")
     assert said.lines[0] == "ended: learning_rate_0.1, which no worker minds any more"
     assert project.trials() == {"learning_rate_0.1": "interrupted"}
+
+
+@contextlib.contextmanager
+def shared_project() -> Iterator[Project]:
+    """A project in a folder that every user can enter, as pytest's own cannot be."""
+    place = Path(tempfile.mkdtemp(dir="/tmp"))
+    place.chmod(0o755)
+    try:
+        yield Project(place)
+    finally:
+        shutil.rmtree(place)
+
+
+def as_somebody_else(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type `modeldir WORDS` as another user, who has no place in our group either."""
+    code = f"""
+import contextlib, os, pathlib, sys, tempfile
+from modeldir import commands, roster
+# Once as ourselves, so that all is imported: he may not read our Python.
+with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+    pathlib.Path(folder, "search.json").touch()
+    roster.join(pathlib.Path(folder), 1)
+    commands.main(["stop", folder, "--now"])
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+sys.exit(commands.main({[*words]!r}))
+"""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_a_colleague_who_may_write_there_stops_a_worker() -> None:
+    """It is asked by a file, never by a signal; who may not write is told what would let him."""
+    with shared_project() as project:
+        project.hold()
+        with project.started_as(*SEARCH) as worker:
+            project.wait_for_starts(1)
+            said = as_somebody_else(project, "stop", "experiments/search", "--now")
+            assert said.returncode == 2
+            assert "Permission denied\n  whose folder it is may let the group write" in said.stderr
+            assert said.stderr.endswith("Nothing was stopped.\n")
+            (project.search / ".modeldir").chmod(0o777)
+            said = as_somebody_else(project, "stop", "experiments/search", "--now")
+            assert said.stdout.startswith(f"asked: worker {worker.pid} on "), said.stderr
+            assert worker.wait(30) == 130
+        assert project.trials() == {"learning_rate_0.1": "interrupted"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_a_colleague_s_trial_that_no_worker_minds_runs_on() -> None:
+    """He may not signal it, and is not told that nobody works there."""
+    with shared_project() as project:
+        project.hold()
+        with project.started_as(*SEARCH) as worker:
+            project.wait_for_starts(1)
+            worker.kill()
+            worker.wait()
+        said = as_somebody_else(project, "stop", "experiments/search", "--now")
+        assert said.returncode == 1
+        assert said.stdout.startswith("runs on: learning_rate_0.1, which no worker minds any more")
+        assert project.trials() == {"learning_rate_0.1": "running"}
+        assert project.modeldir("stop", "experiments/search", "--now").code == 0
 
 
 def test_stop_says_what_it_cannot(project: Project, snapshot: SnapshotAssertion) -> None:

@@ -68,3 +68,17 @@ def test_a_request_is_for_those_it_names(tmp_path: Path) -> None:
     roster.ask_to_stop(tmp_path, roster.members(tmp_path), "now")
     roster.ask_to_stop(tmp_path, roster.members(tmp_path), "wait")
     assert [each.asked_to_stop() for each in (first, second, later)] == ["now"] * 3
+
+
+def test_a_request_can_be_read_by_those_it_is_for(tmp_path: Path) -> None:
+    """Also where whoever asks keeps his new files to himself."""
+    membership = roster.join(tmp_path, 1)
+    before = os.umask(0o077)
+    try:
+        roster.ask_to_stop(tmp_path, roster.members(tmp_path), "wait")
+    finally:
+        os.umask(before)
+    stops = tmp_path / ".modeldir/stops"
+    (request,) = stops.iterdir()
+    assert (stops.stat().st_mode & 0o555, request.stat().st_mode & 0o444) == (0o555, 0o444)
+    assert membership.asked_to_stop() == "wait"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,13 @@ def ask_to_stop(folder: Path, asked: list[Member], urgency: Urgency) -> None:
     }
     stops = folder / HOME / "stops"
     stops.mkdir(parents=True, exist_ok=True)
-    files.publish(stops / f"{request['token']}.json", json.dumps(request).encode())
+    path = stops / f"{request['token']}.json"
+    files.publish(path, json.dumps(request).encode())
+    for each, readable in ((stops, 0o555), (path, 0o444)):  # by those who are asked, other users
+        with contextlib.suppress(OSError):
+            os.chmod(each, stat.S_IMODE(os.stat(each).st_mode) | readable)
+    with contextlib.suppress(OSError):
+        os.utime(stops)  # one that looked in between could not read it yet: let it look again
 
 
 def _member(entry: dict[str, Any]) -> Member | None:

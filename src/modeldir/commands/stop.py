@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from modeldir import attempts, experiment, processes, roster
 from modeldir.errors import FolderError
+from modeldir.trials import HOME
 
 HELP = "Ask the workers of a search to stop: no new trials; the running ones go on to their end."
 EXAMPLE = "modeldir stop experiments/learning_rate --now"
@@ -34,26 +34,49 @@ def run(arguments: argparse.Namespace) -> int:
         raise FolderError(f"{folder} is no search: it has no trials\nNothing was stopped.")
     asked = roster.members(folder)
     if asked:
-        roster.ask_to_stop(folder, asked, "now" if arguments.now else "wait")
+        _ask(folder, asked, "now" if arguments.now else "wait")
     for member in asked:
         seen = "" if member.alive else ", which cannot be seen from here"
         print(f"asked: worker {member.pid} on {member.host}{seen}")
-    left = _ended_here(folder) if arguments.now else []
-    for name in left:
+    ended, left = _ended_here(folder) if arguments.now else ([], [])
+    for name in ended:
         print(f"ended: {name}, which no worker minds any more")
-    if not asked and not left:
+    for name in left:
+        print(f"runs on: {name}, which no worker minds any more and which is another user's")
+    if not asked and not ended and not left:
         print(f"nobody works on {folder}")
-    print(f"next: modeldir watch {shlex.quote(str(folder))}" if asked else _go_on(folder))
-    return 0
+    print(f"next: modeldir watch {shlex.quote(str(folder))}" if asked or left else _go_on(folder))
+    return 1 if left else 0
+
+
+def _ask(folder: Path, asked: list[roster.Member], urgency: roster.Urgency) -> None:
+    """Ask them by a file: whoever may write in the search's folder can.
+
+    Raises:
+        FolderError: when we may not.
+    """
+    try:
+        roster.ask_to_stop(folder, asked, urgency)
+    except OSError as error:
+        home = shlex.quote(str(folder / HOME))
+        raise FolderError(
+            f"{folder}: its workers are asked by a file in {HOME}, and none can be written there: "
+            f"{error.strerror}\n"
+            f"  whose folder it is may let the group write there: chmod -R g+w {home}\n"
+            "Nothing was stopped."
+        ) from None
 
 
 def _go_on(folder: Path) -> str:
     return f"next: modeldir search {shlex.quote(str(folder))}   goes on"
 
 
-def _ended_here(folder: Path) -> list[str]:
-    """Trials of this host whose worker is gone: their supervisors are asked, and waited for."""
-    ended = []
+def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
+    """Trials of this host whose worker is gone: their supervisors are asked, and waited for.
+
+    Returns the names of those that were ended, and of those that run on as another user.
+    """
+    ended, left = [], []
     for path in sorted(folder.iterdir()):
         last = attempts.latest(path) if path.is_dir() and path.name[0] != "." else None
         if last is None or last.end is not None or attempts.lives(last) is not True:
@@ -62,11 +85,16 @@ def _ended_here(folder: Path) -> list[str]:
         keeper = processes.from_json(last.record.get("supervisor"))
         if worker is None or keeper is None or processes.alive(worker) is not False:
             continue  # its worker does it
-        with contextlib.suppress(OSError):
+        try:
             os.kill(keeper.pid, signal.SIGTERM)
+        except PermissionError:
+            left.append(path.name)
+        except ProcessLookupError:
+            continue
+        else:
             ended.append(path.name)
             _wait_for(keeper)
-    return ended
+    return ended, left
 
 
 def _wait_for(keeper: processes.Process, seconds: float = 30.0) -> None:
