@@ -400,6 +400,20 @@ def test_a_removed_trial_is_neither_shown_nor_made_again(project: Project) -> No
     assert project.modeldir("search", "experiments/search").code == 0
     assert sorted(project.trials()) == ["learning_rate_0.1", "learning_rate_0.3"]
     assert len(project.started) == 3
+    watched = project.modeldir("watch", "experiments/search").lines
+    assert watched[0] == "experiments/search: 2 of 2"
+    assert watched[-1] == "next: modeldir synthesize experiments/search"
+
+
+def test_a_removal_that_was_cut_short_is_finished_when_said_again(project: Project) -> None:
+    """It was out of the search, and its folder lay there still."""
+    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    (project.search / ".modeldir/trials/000002.aside").touch()
+    said = project.modeldir("remove", "experiments/search/learning_rate_0.2")
+    assert said.code == 0, said.err
+    assert list(project.trials()) == ["learning_rate_0.1"]
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert len(project.started) == 2
 
 
 def test_what_cannot_be_retried_or_removed_is_refused(

@@ -202,10 +202,9 @@ class Overview:
             return None
         return max(0, self._plan.total - self._within)
 
-    def _is_of_plan(self, each: _Watched) -> bool:
+    def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:
         """Whether a trial is one of those that the plan counts: of its space, and of this base."""
         domains = self._plan.space.domains
-        flat = each.flat
         point = {name: flat[name] for name in domains if name in flat}
         others = flat.keys() | self._plan.base.keys()
         return self._plan.space.contains(point) and all(
@@ -263,7 +262,9 @@ class Overview:
             found[record.number] = each if each and same else _Watched(record, folder)
         self._watched = found
         self._counted = None
-        self._within = sum(map(self._is_of_plan, found.values()))
+        aside = (params.flatten(record.hyperparameters) for record in self._trials.aside())
+        flats = (*(each.flat for each in found.values()), *aside)
+        self._within = sum(map(self._is_of_plan, flats))
         self._varied = self._find_varied()
 
     # -- What became of them -----------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Trials:
         self._final: dict[int, experiment.Status] = {}
         self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
         self._removed: set[int] = set()
-        self._aside: set[int] = set()
+        self._aside: dict[int, TrialRecord | None] = {}
         self._again: dict[int, int] = {}
         self._names: set[str] = set()
         self._seen: set[str] = set()  # marks and claims that need no second look
@@ -96,6 +96,7 @@ class Trials:
                 self._names.add(record.name)
                 self._news.append(record)  # known to the sampler, and to nobody else
                 self._removed.add(number)
+                self._aside[number] = record
             elif self._was_removed(record):
                 self._removed.add(number)
             else:
@@ -125,9 +126,9 @@ class Trials:
                 number = int(again[1])
                 self._again[number] = max(int(again[2]), self._again.get(number, 0))
             elif (aside := _ASIDE.fullmatch(name)) and int(aside[1]) not in self._aside:
-                self._aside.add(int(aside[1]))
-                if self._known.pop(int(aside[1]), None) is not None:
-                    self._removed.add(int(aside[1]))
+                record = self._aside[int(aside[1])] = self._known.pop(int(aside[1]), None)
+                if record is not None:
+                    self._removed.add(record.number)
         return names
 
     def _claimed(self, names: set[str]) -> Iterator[int]:
@@ -447,8 +448,13 @@ class Trials:
         self._mark(f"{record.number:06d}.again.{attempt}")
         self._again[record.number] = attempt
 
+    def aside(self) -> list[TrialRecord]:
+        """The trials that were taken out of the search, by number: they count as done."""
+        return [record for _, record in sorted(self._aside.items()) if record is not None]
+
     def put_aside(self, record: TrialRecord) -> Path:
-        """Take a trial out of the search; where its folder now lies.
+        """Take a trial out of the search; where its folder now lies. Killed in between, it is out,
+        and said again its folder is moved.
 
         Raises:
             OSError: when it cannot be moved.
@@ -458,7 +464,7 @@ class Trials:
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path(record).rename(target)
         self._known.pop(record.number, None)
-        self._aside.add(record.number)
+        self._aside[record.number] = record
         return target
 
     def _mark(self, name: str) -> None:

@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         search = Search(folder.parent if folder.name else folder.resolve().parent)
         search.trials.refresh(make=False)
         name = folder.resolve().name
-        record = next((record for record in search.trials if record.name == name), None)
+        known = (*search.trials, *search.trials.aside())  # of these one may still lie there
+        record = next((record for record in known if record.name == name), None)
         if record is None:
             raise SearchError(f"{folder}: its search does not know it\nNothing was removed.")
         if search.trials.status(record).state == attempts.RUNNING:
