@@ -416,6 +416,24 @@ def test_an_interrupted_trial_goes_on_from_its_weights_where_the_plan_says_how(
     assert project.started == ["", "--restore_file last"]
 
 
+def test_weights_of_a_failed_attempt_are_not_gone_on_from(project: Project) -> None:
+    """Though the attempt that was to start afresh after it was killed before it had moved them."""
+    project.write("fail.learning_rate_0.1", "")
+    project.searches("learning_rate=0.1", "--resume", "--restore_file last")
+    folder = project.search / "learning_rate_0.1"
+    (folder / "last.pth.tar").write_text("weights")
+    killed = {"process": None, "status": None, "resumes": False, "intent": None}
+    project.write(
+        "experiments/search/learning_rate_0.1/run.2.json",
+        json.dumps({**read(folder / "run.json"), **killed, "attempt": 2}),
+    )
+    assert project.trials() == {folder.name: "interrupted"}
+    (project.path / "fail.learning_rate_0.1").unlink()
+    assert project.searches("learning_rate=0.1").code == 0
+    assert read(folder / "run.3.json")["resumes"] is False
+    assert (folder / "attempts/1/last.pth.tar").exists()
+
+
 # -- The pilot -------------------------------------------------------------------------------------
 
 

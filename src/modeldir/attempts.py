@@ -317,6 +317,18 @@ def _last_started(folder: Path, new: int) -> int:
     return 0
 
 
+def began(attempt: Attempt | None) -> Attempt | None:
+    """An attempt, or the last before it, that got as far as its command. One that was killed while
+    it set aside what lay there has left nothing, and says nothing of what still lies there.
+
+    A broken run file may be that of any attempt: it is taken for one that got so far.
+    """
+    while attempt is not None and attempt.record.get("process", "broken") is None:
+        before = attempt.number - 1
+        attempt = read(attempt.folder, before, attempt.script) if before else None
+    return attempt
+
+
 def _move(source: Path, target: Path) -> None:
     count = 2
     free = target

@@ -299,6 +299,7 @@ class Worker:
 
         Only after an interruption: a failed trial that runs again starts afresh.
         """
+        last = attempts.began(last)
         if last is None or last.end not in (None, attempts.INTERRUPTED):
             return False, ()
         if self.search.plan.resume and experiment.has_weights(folder):
