@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, PLAIN, THREE, Project, kill, read, supervisor_of, wait_until
-from modeldir import processes
+from modeldir import attempts, processes
 from modeldir.experiment import status
-from modeldir.progress import quietly
+from modeldir.progress import Plain, quietly
 from modeldir.search import Search
 from modeldir.spawner import Spawner
 from modeldir.worker import Worker
@@ -434,6 +435,28 @@ def test_a_renamed_trial_is_not_made_again_when_the_plan_is_read_again(project: 
         project.release()
         assert worker.wait(30) == 0
     assert project.started == [f"learning_rate_0.{n}" for n in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "how", "times"),
+    [(700, "", 1), (500, "", 0), (700, "the plan", 0), (700, "the script", 0)],
+)
+def test_that_an_interruption_would_cost_a_long_trial_is_said_once(
+    project: Project, seconds: float, how: str, times: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless a way to go on is known: the plan says one, or the script saves by our helpers."""
+    resume = ("--resume", "--restore_file last") if how == "the plan" else ()
+    project.searches("learning_rate=0.1", "--no-pilot", *resume)
+    if how == "the script":
+        attempts.tell(project.search / "learning_rate_0.1", 1, "can_resume")
+    search = Search(project.search)
+    search.trials.refresh()
+    (record,) = search.trials
+    worker = Worker(search, 1, Plain(sys.stdout))
+    for _ in range(2):
+        worker._warn_of_long_trials(record, replace(search.trials.status(record), duration=seconds))
+    told = capsys.readouterr().out
+    assert told.count("a trial that is interrupted begins afresh, as far as is known") == times
 
 
 def test_a_reader_that_goes_away_does_not_end_the_search(project: Project) -> None:
