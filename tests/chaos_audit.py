@@ -7,20 +7,28 @@ itself broke is in the `Ledger`, and is excused there and nowhere else.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, roster
+from modeldir import attempts, experiment, files, processes, roster
 
 GOOD = ("plain", "saver", "deaf", "family", "loud", "ours")
 """Trainings that end well when nobody disturbs them."""
 FAILURES = {"silent": "no-metric", "nan": "nan", "error": "error"}
 """The class of failure of each of the others."""
+
+
+Identity = tuple[int, int]
+"""A process: its pid, and when it started in clock ticks since boot."""
+PATIENCE = 30.0
+"""Seconds within which a busy machine does what was asked."""
 
 
 @dataclass
@@ -29,7 +37,9 @@ class Ledger:
 
     `may_repeat` are trials that had ended and whose record was destroyed: they have to run again.
     `metrics` and `identities` are trials whose metrics, or one of the files that say what they are,
-    were torn.
+    were torn. `harmed` are the processes that were signalled, by pid and start; `bereaved` are the
+    parents of such; `strangers` are attempts whose record names other processes by now; `asked` are
+    the moments (seconds since 1970) at which a worker was asked to stop.
     """
 
     torn: set[int] = field(default_factory=set)
@@ -37,11 +47,27 @@ class Ledger:
     may_repeat: set[str] = field(default_factory=set)
     metrics: set[str] = field(default_factory=set)
     identities: set[str] = field(default_factory=set)
+    harmed: set[Identity] = field(default_factory=set)
+    bereaved: set[Identity] = field(default_factory=set)
+    strangers: set[tuple[str, int]] = field(default_factory=set)
+    asked: list[float] = field(default_factory=list)
+
+    def harm(self, pid: int) -> None:
+        """Note that a process is about to be signalled."""
+        self.harmed |= _identities(pid)
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            self.bereaved |= _identities(int(stat[1]))
 
     def tear(self, path: Path, size: int) -> None:
         """Cut a file in place, as a power cut may leave it."""
         os.truncate(path, size)
         self.torn.add(path.stat().st_ino)
+
+
+def _identities(pid: int) -> set[Identity]:
+    known = processes.process(pid)
+    return set() if known is None else {(known.pid, known.started)}
 
 
 @dataclass
@@ -66,6 +92,7 @@ class Audit:
         self.told = files.read_lines(journal)
         self.starts = self._tokens("start")
         self.ends = self._tokens("end")
+        self.saved = self._tokens("saved")
         self.known: set[str] = set()
         self.completed: set[str] = set()
         claims = sorted((search / ".modeldir" / "trials").glob("*.json"))
@@ -104,9 +131,12 @@ class Audit:
         if numbers != list(range(1, len(numbers) + 1)):
             self._wrong("gaps in attempts", f"{folder.name}: {numbers}")
         runs = [attempts.read(folder, number) for number in numbers]
+        kind = str(self.params.get(folder.name, {}).get("kind"))
         for run in runs:
             self._attempt(run, is_last=run.number == numbers[-1])
-        kind = str(self.params.get(folder.name, {}).get("kind"))
+            self._cause(run, kind)
+        self._resuming(runs)
+        self._outputs(folder, runs)
         self._status(folder, kind, runs)
 
     def _attempt(self, run: attempts.Attempt, *, is_last: bool) -> None:
@@ -128,6 +158,63 @@ class Audit:
         if not is_last and name not in self.ledger.may_repeat:
             self._wrong("completed and run again", f"{name}, attempt {run.number}")
 
+    def _cause(self, run: attempts.Attempt, kind: str) -> None:
+        """What did not come to its regular end was harmed: itself, its supervisor, or on purpose.
+        That a worker or a spawner was killed costs no trial.
+        """
+        record, failure = run.record, run.record.get("failure")
+        regular = run.end == attempts.COMPLETED
+        regular |= run.end == attempts.FAILED and failure == FAILURES.get(kind)
+        if regular or not record or (run.folder.name, run.number) in self._excused():
+            return
+        keeper, process = (_known(record.get(key)) for key in ("supervisor", "process"))
+        if run.end is None:
+            is_caused = keeper in self.ledger.harmed
+        elif run.end == attempts.INTERRUPTED and record.get("intent"):
+            at = datetime.fromisoformat(record["intent"]["at"]).timestamp()
+            asked = any(-1 < at - moment < PATIENCE for moment in self.ledger.asked)
+            asked &= str(record["intent"].get("reason")).startswith("asked to stop")
+            is_caused = keeper in self.ledger.harmed or asked
+        elif process is None:  # killed before its supervisor had written down who it is
+            is_caused = keeper in self.ledger.bereaved
+        else:
+            is_caused = process in self.ledger.harmed
+        if not is_caused:
+            how = f"{run.end} {failure or ''} {record.get('reason')}"
+            self._wrong(
+                "lost though nobody harmed it", f"{run.path.parent.name}/{run.path.name}: {how}"
+            )
+
+    def _excused(self) -> set[tuple[str, int]]:
+        return self.ledger.attempts | self.ledger.strangers
+
+    def _resuming(self, runs: list[attempts.Attempt]) -> None:
+        """An attempt goes on from what an interrupted one saved, and from that of no other."""
+        before: attempts.Attempt | None = None
+        for run in runs:
+            if (run.folder.name, run.number) in self.ledger.attempts:
+                return  # what came before the next one is not known
+            cut_off = before is not None and before.end in (None, attempts.INTERRUPTED)
+            saved = before is not None and bool(self.saved[str(before.record.get("token"))])
+            wrong = "it went on" if run.record.get("resumes") and not cut_off else ""
+            wrong = "it did not go on" if cut_off and saved and not run.record["resumes"] else wrong
+            if wrong:
+                self._wrong("went on wrongly", f"{run.folder.name}/{run.path.name}: {wrong}")
+            before = run if run.record.get("process") else before
+
+    def _outputs(self, folder: Path, runs: list[attempts.Attempt]) -> None:
+        """What an attempt printed is kept, also after others have run."""
+        printed: Counter[str] = Counter()
+        for log in (folder / "console.log", *folder.glob("attempts/*/console.log*")):
+            with contextlib.suppress(FileNotFoundError), log.open("rb") as lines:
+                ends = (line.split()[1] for line in lines if line.startswith(b"end "))
+                printed.update(token.decode(errors="replace") for token in ends)
+        for run in runs:
+            token = str(run.record.get("token"))
+            if self.ends[token] and printed[token] != 1:
+                times = f"its last line is there {printed[token]} times"
+                self._wrong("output lost or mixed", f"{folder.name}/{run.path.name}: {times}")
+
     def _status(self, folder: Path, kind: str, runs: list[attempts.Attempt]) -> None:
         status = experiment.status(folder)
         self._count(status.state)
@@ -139,7 +226,7 @@ class Audit:
         failed = [run for run in runs if run.end == attempts.FAILED]
         right = right and len(failed) <= self.retries + 1
         for run in failed:
-            expected = ("killed", FAILURES.get(kind))
+            expected = ("killed", FAILURES.get(kind, "killed"))
             right = right and run.record.get("failure") in expected
         if recorded == attempts.FAILED and folder.name not in self.ledger.may_repeat:
             right = right and len(failed) == self.retries + 1  # the others were its right
@@ -150,7 +237,7 @@ class Audit:
     def _completed(self, folder: Path, kind: str, run: attempts.Attempt) -> None:
         """What a completed attempt left is its own, and all of it."""
         token = str(run.record.get("token"))
-        printed = (folder / "console.log").read_bytes().splitlines()
+        printed = (files.read_bytes(folder / "console.log") or b"").splitlines()
         lines = [line.decode() for line in printed if line.startswith((b"start ", b"end "))]
         whole = lines[-1:] == [f"end {token}"]
         if not run.record.get("resumes"):
@@ -181,7 +268,7 @@ class Audit:
             if self.starts[token] != 1 or self.ends[token] > 1:
                 self._wrong("attempts run twice", f"{token}: {times}")
         for line in self.told:
-            if line["what"] in ("overlap", "mangled", "leavings", "mixed"):
+            if line["what"] in ("overlap", "shared", "mangled", "leavings", "mixed"):
                 self._wrong("trainings that complained", json.dumps(line))
         self._count("starts", sum(self.starts.values()))
         self._count("regular ends", sum(self.ends.values()))
@@ -250,6 +337,11 @@ class Audit:
         self._count("entries of dead workers", len(list(entries.glob("*.json"))))
         for member in roster.members(self.search):
             self._wrong("workers that seem alive", str(member))
+
+
+def _known(recorded: object) -> Identity | None:
+    known = processes.from_json(recorded)
+    return None if known is None else (known.pid, known.started)
 
 
 def trial_folders(search: Path) -> list[Path]:

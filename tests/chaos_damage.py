@@ -84,6 +84,7 @@ def reboot(search: Path, ledger: Ledger, chance: random.Random) -> bool:
     """The machine was started again, and the pids of what was cut off are other processes'."""
     runs = cut_off(search)
     for run in runs:
+        ledger.strangers.add((run.folder.name, run.number))
         _replace_processes(run, {"boot": "00000000-0000-4000-8000-000000000000", "pid": 1})
     return bool(runs)
 
@@ -92,6 +93,7 @@ def reuse_pids(search: Path, ledger: Ledger, chance: random.Random) -> bool:
     """The pids of what was cut off are now those of a process that lives: this one."""
     runs = cut_off(search)
     for run in runs:
+        ledger.strangers.add((run.folder.name, run.number))
         _replace_processes(run, {"pid": os.getpid()})
     return bool(runs)
 

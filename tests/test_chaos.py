@@ -5,6 +5,9 @@ And its audit, asked whether it sees what is wrong: an audit that finds nothing 
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
 import random
 import signal
 import subprocess
@@ -281,7 +284,20 @@ def test_the_audit_sees_what_is_wrong(arena: chaos.Arena) -> None:
     is_found("torn files", "wrong statuses")
     one.write_text(text.replace('"completed"', '"failed"'))
     is_found("wrong statuses")
+    one.write_text(text.replace('"completed"', '"interrupted"'))
+    is_found("lost though nobody harmed it")
+    one.write_text(text.replace('"completed"', "null"))
+    is_found("lost though nobody harmed it")
+    arena.ledger.harm(os.getpid())
+    keeper = processes.process()
+    assert keeper is not None
+    harmed = {**run.record, "status": None, "supervisor": keeper.to_json()}
+    one.write_text(json.dumps(harmed))
+    assert not any("nobody harmed" in problem for problem in audited(arena).problems)
     one.write_text(text)
+    two.write_text(text.replace('"resumes": false', '"resumes": true'))
+    is_found("went on wrongly")
+    two.unlink()
     log.write_bytes(log.read_bytes().replace(b"end", b"and"))
     is_found("output lost or mixed")
     (folder / "metrics_eval_best_weights.json").write_text('{"accuracy": 0.5, "hears": 1}')
@@ -320,6 +336,42 @@ def test_every_process_of_a_search_is_found_and_known_by_its_role(arena: chaos.A
 
     wait_until(look, "all roles")
     assert chaos.role(arena.processes()[worker.pid], arena.processes()) == "worker"
+
+
+def test_the_audit_sees_weights_that_were_not_gone_on_from(arena: chaos.Arena) -> None:
+    """And the output of an earlier attempt that is nowhere any more."""
+    arena.finish()
+    saver = next(f for f in trial_folders(arena.search) if "saver" in f.name)
+    text = (saver / "run.json").read_text()
+    (saver / "run.2.json").write_text(text)
+    (saver / "run.json").write_text(text.replace('"completed"', '"interrupted"'))
+    assert any(p.startswith("went on wrongly") for p in audited(arena).problems)
+    (saver / "console.log").rename(saver / "gone")
+    assert any("its last line is there 0 times" in p for p in audited(arena).problems)
+
+
+def test_searches_of_one_machine_never_have_one_gpu_at_once(tmp_path: Path) -> None:
+    """Each training locks its GPU, and complains where another one has it: so it is heard."""
+    machine = tmp_path / "machine"
+    arenas = [
+        chaos.Arena(tmp_path / name, indices=1, kinds=("plain",), machine=machine)
+        for name in ("one", "two")
+    ]
+    try:
+        for arena in arenas:
+            arena.say("--no-pilot")
+        for arena in arenas:
+            arena.finish()
+            assert arena.audit().problems == []
+    finally:
+        for arena in arenas:
+            arena.kill_all()
+    assert sorted(path.name for path in machine.glob("gpu.*")) == ["gpu.0", "gpu.1", "gpu.2"]
+    with open(machine / "gpu.0") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        third = chaos.Arena(tmp_path / "three", indices=1, kinds=("plain",), machine=machine)
+        third.finish()
+    assert any(p.startswith("trainings that complained") for p in third.audit().problems)
 
 
 def test_a_ledger_excuses_only_what_was_torn(tmp_path: Path) -> None:

@@ -54,6 +54,16 @@ try:
     fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except OSError:
     tell("overlap")  # another attempt of this trial runs at this moment
+shared = os.environ.get("CHAOS_SHARED")
+if shared:
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+    own = os.open(os.path.join(shared, "gpu." + gpu), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        tell("shared", gpu=gpu)  # a training of this search or of another one has it
+    if not gpu.isdigit():
+        tell("shared", gpu=gpu)
 if args.note != params["note"]:
     tell("mangled", note=args.note)
 print("start", token, flush=True)
@@ -76,14 +86,16 @@ elif kind == "saver":
         train(0.1)
         seen.append(epoch)
         save("last.ckpt", seen)
+        if len(seen) == 1 or args.restore_file:
+            tell("saved")
     if seen != list(range(5)):
         tell("mixed", epochs=seen)
 elif kind == "family":
-    sleep = ["sleep", "60"]
+    sleep = ["sleep", "3600"]  # longer than any search: who is left over is found
     subprocess.Popen(sleep)
     subprocess.Popen(sleep, start_new_session=True)
     if index == 0 and args.note == "as usual":  # one that TERM does not end
-        subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 60"], start_new_session=True)
+        subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 3600"], start_new_session=True)
     train(0.1)
 elif kind == "loud":
     line = b"x" * 1023 + b"\n"
