@@ -410,10 +410,10 @@ def test_a_lease_is_held_while_the_attempt_lives(
 ) -> None:
     """The worker needs its own no longer, and hears of the end when the lease is free."""
     path, descriptor = lease
+    os.mkfifo(folder.parent / "fifo")
     pid = spawner.start(shell(folder, "echo ready; read x < fifo"), (descriptor,))
     os.close(descriptor)
     assert not is_free(path)
-    os.mkfifo(folder.parent / "fifo")
     wait_for(folder, "ready")
     assert not is_free(path)
     os.kill(pid, signal.SIGTERM)
@@ -507,9 +507,9 @@ def test_no_other_process_keeps_a_lease(
     path, descriptor = lease
     for name in ("first", "second", "third"):
         (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "fifo")
     first = spawner.start(shell(tmp_path / "first", "exec sleep 60"))
     second = spawner.start(shell(tmp_path / "second", "read x < fifo"), (descriptor,))
-    os.mkfifo(tmp_path / "fifo")
     third = spawner.start(shell(tmp_path / "third", "exec sleep 60"))
     os.close(descriptor)
     kill(second)
