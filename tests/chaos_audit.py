@@ -33,7 +33,8 @@ PATIENCE = 30.0
 
 @dataclass
 class Ledger:
-    """What was broken on purpose: files by inode (they may be moved), attempts by folder, number.
+    """What was broken on purpose: files by inode and size (they may be moved, and another may get
+    the inode of one that was replaced), attempts by folder, number.
 
     `may_repeat` are trials that had ended and whose record was destroyed: they have to run again.
     `metrics` and `identities` are trials whose metrics, or one of the files that say what they are,
@@ -42,7 +43,7 @@ class Ledger:
     the moments (seconds since 1970) at which a worker was asked to stop.
     """
 
-    torn: set[int] = field(default_factory=set)
+    torn: set[tuple[int, int]] = field(default_factory=set)
     attempts: set[tuple[str, int]] = field(default_factory=set)
     may_repeat: set[str] = field(default_factory=set)
     metrics: set[str] = field(default_factory=set)
@@ -62,7 +63,12 @@ class Ledger:
     def tear(self, path: Path, size: int) -> None:
         """Cut a file in place, as a power cut may leave it."""
         os.truncate(path, size)
-        self.torn.add(path.stat().st_ino)
+        self.torn.add((path.stat().st_ino, size))
+
+    def excuses(self, path: Path) -> bool:
+        """Whether this very file was torn, and is as it was then."""
+        status = path.stat()
+        return (status.st_ino, status.st_size) in self.torn
 
 
 def _identities(pid: int) -> set[Identity]:
@@ -288,7 +294,7 @@ class Audit:
             told = files.read_object(folder / "trial.json")
             if not claim or not folder.is_dir():
                 self._wrong("claims without a folder", file)
-            elif told.get("number") != claim["number"] and not self._is_torn(folder / "trial.json"):
+            elif told.get("number") != claim["number"]:
                 self._wrong("claims without a folder", f"{file}: {told.get('number')}")
             names[str(claim.get("name"))] += 1
             numbers[int(claim.get("number", 0))] += 1
@@ -302,9 +308,6 @@ class Audit:
             more = [key for key, count in seen.items() if count > 1]
             self._wrong("points wrong", f"{len(seen)} of {len(points)}, repeated: {more[:4]}")
 
-    def _is_torn(self, path: Path) -> bool:
-        return path.exists() and path.stat().st_ino in self.ledger.torn
-
     # -- Files -------------------------------------------------------------------------------------
 
     def _files(self) -> None:
@@ -312,7 +315,7 @@ class Audit:
         for path in every_file(self.search):
             if files.is_temporary(path.name):
                 self._count("temporary files left")
-            elif path.suffix in {".json", ".jsonl"} and not self._is_torn(path):
+            elif path.suffix in {".json", ".jsonl"} and not self.ledger.excuses(path):
                 self._whole(path)
             elif path.name == "console.log" and b"the supervisor failed" in files.tail(path):
                 self._wrong("supervisors that failed", str(path.relative_to(self.search)))

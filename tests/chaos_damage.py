@@ -132,12 +132,16 @@ def _part_of(path: Path, chance: random.Random) -> int:
 
 
 def _tear_identity(paths: Iterable[Path], ledger: Ledger, chance: random.Random) -> bool:
-    """Tear one of the three files that say what a trial is; of the same trial never two."""
-    whole = {path: _name_of(path) for path in paths}
+    """Tear one of the three files that say what a trial is; of the same trial never two. So it is
+    written again, and excuses nothing.
+    """
+    whole = {path: _name_of(path) for path in sorted(paths)}
     left = [path for path, name in whole.items() if name and name not in ledger.identities]
-    if not _tear(left, ledger, chance):
+    path = _some([path for path in left if path.stat().st_size], chance)
+    if path is None:
         return False
-    ledger.identities |= {whole[path] for path in left if path.stat().st_ino in ledger.torn}
+    os.truncate(path, _part_of(path, chance))
+    ledger.identities.add(whole[path])
     return True
 
 

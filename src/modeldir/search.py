@@ -168,6 +168,8 @@ class Search:
                     self._take(command, typed=typed)
             fits = space.names_fit(self.plan.space)
             self._numbered = check_names(self.path, self.trials, fits=fits)
+            for record in self.trials:
+                self.trials.mend(record)
             self._write()
         return news
 
@@ -332,7 +334,7 @@ class Search:
             self.trials.refresh()
             self._tell_sampler()
             if turn := self._again(busy):
-                self.trials.mend_params(turn.record)
+                self.trials.mend(turn.record)
                 return turn
             return self._new()
 

@@ -12,6 +12,7 @@ ended, and `000003.aside`, that it neither be shown nor made again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -28,6 +29,8 @@ _CLAIM = re.compile(r"(\d{6,})\.json")
 _AGAIN = re.compile(r"(\d{6,})\.again\.(\d+)")
 _ASIDE = re.compile(r"(\d{6,})\.aside")
 _FORMAT = 1
+_LAST_LINE = b"\n}\n"
+"""With which a JSON file of ours ends, and nothing in it: all else is indented."""
 
 
 @dataclass(frozen=True)
@@ -360,26 +363,19 @@ class Trials:
             else:
                 params.Params(record.hyperparameters).save(path)
         if not (folder / "trial.json").exists():
-            kept = {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
-            write(folder / "trial.json", files.to_json(kept).encode())
+            write(folder / "trial.json", files.to_json(_kept(claim)).encode())
 
-    def mend_params(self, record: TrialRecord) -> None:
-        """Write `params.json` again where a power cut left it empty or half, before a trial runs.
+    def mend(self, record: TrialRecord) -> None:
+        """Write again what a power cut left empty or half of what we wrote into a trial's folder.
 
         What is no part of our own text is somebody's, and left alone.
         """
         path = experiment.params_file(self.path(record))
-        data = files.read_bytes(path) if path else None
-        if path is None or data is None or path.suffix != ".json":
-            return
-        whole = files.to_json(record.hyperparameters).encode()
-        written = data.rstrip(b"\0")  # some file systems leave zeros
-        if (
-            len(written) < len(whole)
-            and whole.startswith(written)
-            and files.read_json(path) is None
-        ):
-            files.write_json(path, record.hyperparameters)
+        if path is not None and path.suffix == ".json" and _may_be_half(path):
+            _mend(path, record.hyperparameters)
+        path = self.path(record) / "trial.json"
+        if _may_be_half(path):
+            _mend(path, _kept(files.read_object(self._home / _claim_file(record.number))))
 
     # -- Reading -----------------------------------------------------------------------------------
 
@@ -477,6 +473,25 @@ class Trials:
         known = self._final.pop(record.number, None)
         if known is not None:
             self._outdated[record.number] = known.attempt
+
+
+def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a claim its trial's folder says too."""
+    return {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
+
+
+def _may_be_half(path: Path) -> bool:
+    data = files.read_bytes(path)
+    return data is not None and not data.endswith(_LAST_LINE)
+
+
+def _mend(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a file again that holds only the beginning of this value's text."""
+    whole = files.to_json(value).encode()
+    written = (files.read_bytes(path) or b"").rstrip(b"\0")  # some file systems leave zeros
+    if len(written) < len(whole) and whole.startswith(written):
+        with contextlib.suppress(OSError):  # a full disk: the next look may do it
+            files.write_json(path, value)
 
 
 def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
