@@ -184,6 +184,27 @@ def test_killing_the_spawner_ends_the_worker_with_words_and_loses_nothing(
     assert len(project.started) == len(set(project.started)) == 6
 
 
+def test_a_supervisor_killed_after_the_spawner_is_missed(project: Project) -> None:
+    """Nobody tells of its death any more, and another supervisor lives on, free: who runs on such
+    a machine must not wait for ever.
+    """
+    project.write("train.py", PLAIN.replace('exists("hold")', 'exists("hold." + name)'))
+    project.write("hold.learning_rate_0.1", "")
+    words = ("search", "experiments/search", "learning_rate=0.1,0.2", "--no-pilot", "-j", "2")
+    with project.started_as(*words, *TRAIN) as worker:
+        folder = project.search / "learning_rate_0.1"
+        wait_until(lambda: project.trials().get("learning_rate_0.2") == "completed")
+        wait_until(lambda: project.trials()[folder.name] == "running")
+        spawner, *_ = processes.descendants(worker.pid)
+        kill(spawner)
+        kill(supervisor_of(folder))
+        (project.path / "hold.learning_rate_0.1").unlink()
+        assert worker.wait(30) in (0, 2)  # the one that is free by then runs it once more
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert set(project.trials().values()) == {"completed"}
+    assert project.ended.count("learning_rate_0.1") == 1
+
+
 def test_children_that_a_killed_supervisor_left_are_ended_before_the_next_attempt(
     project: Project,
 ) -> None:

@@ -73,6 +73,13 @@ class Spawner:
         self._free: set[int] = set()
         self.is_over = False
 
+    @property
+    def line(self) -> int:
+        """A descriptor that becomes readable when the spawner was killed. Its supervisors go on,
+        and report; but of one that dies nobody tells any more: the worker has to look itself.
+        """
+        return self._socket.fileno()
+
     def start(self, start: Start, leases: tuple[int, ...] = ()) -> int:
         """Have a supervisor run an attempt, one that is free or a new one; returns its pid.
 

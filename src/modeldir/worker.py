@@ -56,7 +56,9 @@ _STARTS_PER_TRIAL = 2
 
 @dataclass
 class _Running:
-    """An attempt of a trial in one of our slots. `pid` is its supervisor's."""
+    """An attempt of a trial in one of our slots. `pid` is its supervisor's; of `ours` our spawner
+    tells when it dies, of others `descriptor` does, or their files.
+    """
 
     record: TrialRecord
     attempt: int
@@ -104,6 +106,7 @@ class Worker:
         self._warned = False
         self._waits_for_place, self._told_to_wait = False, ""
         self._insists = False
+        self._spawner_is_gone = False
         self._ended: dict[str, str] = {}  # by name: one that ran twice counts once
         self._interrupts = 0
         self._problem: str | None = None
@@ -253,9 +256,12 @@ class Worker:
             self._clear(last)
         start = self._start_of(turn, folder, last, seat)
         pid = spawner.start(start, seat.leases)
+        watched = _watch(pid) if self._spawner_is_gone else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         shown = progress.Shown(record.name, folder, time.monotonic())
-        self._running[pid] = _Running(record, turn.attempt, pid, shown)
+        self._running[pid] = _Running(
+            record, turn.attempt, pid, shown, ours=not self._spawner_is_gone, descriptor=watched
+        )
         self._pilot.take(record)
 
     def _clear(self, last: attempts.Attempt) -> None:
@@ -333,6 +339,7 @@ class Worker:
         """Sleep until something happens, then deal with all that did."""
         found = {r.descriptor: r for r in self._running.values() if r.descriptor is not None}
         heard = [] if spawner.is_over else [spawner.reports]
+        heard += [] if self._spawner_is_gone else [spawner.line]
         ready, _, _ = select.select([*heard, wake, *found], [], [], self._patience())
         if wake in ready:
             for number in os.read(wake, 512):
@@ -343,14 +350,24 @@ class Worker:
             for running in [r for r in self._running.values() if r.ours and spawner.is_over]:
                 self._gone(running)
         for descriptor in ready:
-            if descriptor in found:
-                self._gone(found[descriptor])
+            known = found.get(descriptor)
+            if known is not None and self._running.get(known.pid) is known:
+                self._gone(known)
+        if spawner.line in ready:
+            self._miss_spawner()
         self._look_again()
         self._heed_requests()
         self._heed_wishes()
         self._heed(self._pilot.look())
         if self.show.interval is not None and self._running:
             self.show.tick([running.shown for running in self._running.values()])
+
+    def _miss_spawner(self) -> None:
+        """It told of supervisors that die: from now on they are watched as those of others are."""
+        self._spawner_is_gone = True
+        for pid, running in self._running.items():
+            if running.ours:
+                self._running[pid] = replace(running, ours=False, descriptor=_watch(pid))
 
     def _patience(self) -> float:
         waits = [self.show.interval, _REQUESTS_EVERY]
