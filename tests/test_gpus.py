@@ -131,6 +131,22 @@ def test_an_nvidia_smi_that_hangs_is_given_up(
     assert "timed out" in str(machine.visible().trouble)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_nvidia_smi_that_was_killed_is_asked_again(machine: Machine, times: int) -> None:
+    """What it did not come to say is not that there are none: trials would use what others have."""
+    machine.lists(TWO_ALIKE)
+    program = machine.path / "nvidia-smi"
+    dies = (
+        f'echo >> "{machine.path}/n"; [ $(wc -l < "{machine.path}/n") -gt {times} ] || kill -9 $$'
+    )
+    program.write_text(program.read_text().replace("\n", f"\n{dies}\n", 1))
+    if times == 1:
+        assert both(machine.visible()) == [("0", A), ("1", B)]
+    else:
+        with pytest.raises(SearchError, match="which GPUs there are is not known"):
+            machine.visible()
+
+
 # -- CUDA_VISIBLE_DEVICES --------------------------------------------------------------------------
 
 

@@ -254,6 +254,17 @@ def test_what_was_made_of_the_users_words_is_said(
     assert [*said, Slots("auto", environment=bare).notes] == snapshot
 
 
+def test_that_an_nvidia_smi_lists_none_is_said(machine: dict[str, str]) -> None:
+    """Where trials would have got GPUs of their own: they may see all there are."""
+    program = Path(machine["PATH"].split(os.pathsep)[0]) / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho no driver; exit 9\n")
+    program.chmod(0o755)
+    note = "no GPUs are handed out: nvidia-smi -L says: no driver"
+    assert Slots(2, environment=machine).notes == (note,)
+    assert Slots("auto", environment=machine).notes[0] == note
+    assert Slots(2, 0, environment=machine).notes == Slots(1, environment=machine).notes == ()
+
+
 # -- Threads ---------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ _MIG = re.compile(r"\s+MIG .*\(UUID: (\S+)\)")
 _NONE = ("NoDevFiles", "none", "void")
 """What schedulers and container tools write for no GPU at all."""
 _PATIENCE = 60.0
+_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def visible(environment: Mapping[str, str] | None = None) -> Gpus:
     """The GPUs that a command started with this environment (by default ours) could use.
 
     Raises:
-        SearchError: where a number may mean one GPU or another.
+        SearchError: where a number may mean one GPU or another, or where it cannot be known which
+            there are.
     """
     environment = os.environ if environment is None else environment
     chosen = environment.get(CUDA)
@@ -95,27 +97,44 @@ class _Listed:
 
 
 def _nvidia(environment: Mapping[str, str]) -> tuple[list[_Listed], str | None]:
-    """What `nvidia-smi -L` lists; with the reason where that is nothing."""
+    """What `nvidia-smi -L` lists; with the reason where that is nothing.
+
+    Raises:
+        SearchError: when it was killed: what it did not come to say is not that there are none.
+    """
     import shutil  # noqa: PLC0415 - once a search
     import subprocess  # noqa: PLC0415
 
     program = shutil.which("nvidia-smi", path=environment.get("PATH", os.defpath))
     if program is None:
         return [], "there is no nvidia-smi, and CUDA_VISIBLE_DEVICES is not set"
-    try:
-        done = subprocess.run(
-            [program, "-L"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [], f"nvidia-smi -L: {error}"
+    for _ in range(_TRIES):
+        try:
+            done = subprocess.run(
+                [program, "-L"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_PATIENCE,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return [], f"nvidia-smi -L: {error}"
+        if done.returncode >= 0:
+            break
+    else:
+        raise SearchError(_killed(-done.returncode))
     text = done.stdout.decode(errors="replace")
     listed = _parsed(text) if done.returncode == 0 else []
     return listed, f"nvidia-smi -L says: {_first_line(text)}"
+
+
+def _killed(number: int) -> str:
+    return (
+        f"nvidia-smi -L was killed by signal {number}, twice: which GPUs there are is not known\n"
+        f"  say the same again, or name them: export {CUDA}=0,1\n"
+        "Nothing was started."
+    )
 
 
 def _parsed(text: str) -> list[_Listed]:

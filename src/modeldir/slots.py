@@ -182,7 +182,13 @@ class Slots:
 
     def _noted(self, jobs: int | Auto) -> tuple[str, ...]:
         if not self._share:
-            return (f"-j auto: {self.count} at a time, by the cores",) if jobs == "auto" else ()
+            trouble = self._gpus.trouble or ""
+            missed = self._was_asked is None and trouble.startswith("nvidia-smi")
+            by_cores = f"-j auto: {self.count} at a time, by the cores"
+            return (
+                *([f"no GPUs are handed out: {trouble}"] if missed else []),
+                *([by_cores] if jobs == "auto" else []),
+            )
         names = ", ".join(gpu.name for gpu in self._gpus.gpus)
         gets = f"{_what(self._share)} each (there {_are(self._gpus)}: {names})"
         if jobs == "auto" or jobs != self.count or self._was_asked is None:
