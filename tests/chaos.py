@@ -173,8 +173,10 @@ class Arena:
         smi = machine / "bin" / "nvidia-smi"
         smi.parent.mkdir(parents=True, exist_ok=True)
         lines = [f"echo 'GPU {number}: Fake (UUID: GPU-{number})'" for number in range(GPUS)]
-        smi.write_text("\n".join(["#!/bin/sh", *lines, ""]))
-        smi.chmod(0o755)
+        written = smi.with_name(self.mark)
+        written.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        written.chmod(0o755)
+        written.replace(smi)  # another search may be executing it
         self.environment = {
             **{key: value for key, value in self.environment.items() if "VISIBLE_DEV" not in key},
             "PATH": f"{smi.parent}{os.pathsep}{self.environment['PATH']}",

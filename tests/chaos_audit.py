@@ -313,7 +313,7 @@ class Audit:
     def _files(self) -> None:
         self._count("torn files", 0)
         for path in every_file(self.search):
-            if files.is_temporary(path.name):
+            if any(map(files.is_temporary, path.relative_to(self.search).parts)):
                 self._count("temporary files left")
             elif path.suffix in {".json", ".jsonl"} and not self.ledger.excuses(path):
                 self._whole(path)
