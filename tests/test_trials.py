@@ -342,6 +342,20 @@ def test_the_end_before_is_not_taken_for_that_of_the_attempt_to_come(folder: Pat
     assert trials.unfinished() == []
 
 
+def test_an_end_that_was_forgotten_for_nothing_is_final_again(folder: Path) -> None:
+    """Its supervisor was killed before the attempt began: the trial may be run once more."""
+    trials = looked(folder)
+    record = made(trials, 0.1)
+    (folder / "lr_0.1/run.json").write_text('{"status": "failed", "failure": "error"}')
+    assert trials.status(record).state == "failed"
+    trials.forget(record)
+    assert trials.status(record).state == "failed"
+    assert trials.failed() == []
+    trials.recall(record)
+    assert trials.status(record).state == "failed"
+    assert trials.failed() == [record]
+
+
 def test_news_are_told_once(folder: Path) -> None:
     """A sampler learns of each trial once."""
     trials = looked(folder)

@@ -474,6 +474,10 @@ class Trials:
         if known is not None:
             self._outdated[record.number] = known.attempt
 
+    def recall(self, record: TrialRecord) -> None:
+        """The attempt for which an end was forgotten never began: that end is final still."""
+        self._outdated.pop(record.number, None)
+
 
 def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:
     """What of a claim its trial's folder says too."""

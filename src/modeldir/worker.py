@@ -410,6 +410,7 @@ class Worker:
         self._heed(self._pilot.landed(record))
         status = self.search.trials.status(record)
         if status.attempt < running.attempt:  # it could not begin: what is recorded is another's
+            self.search.trials.recall(record)
             status = experiment.Status(attempts.WAITING)
         self._ended[record.name] = status.state
         if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
