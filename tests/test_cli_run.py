@@ -119,6 +119,51 @@ def test_a_script_beside_the_training_never_changes_its_status(lab: Lab) -> None
     assert not (lab.base / "attempts").exists()
 
 
+SAYS = "{} is recorded beside the training, as {}; if it trains: --training\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "script", "recorded"),
+    [
+        ("failed", "train2.py", "run.2.json"),
+        ("failed", "main.py", "run.2.json"),
+        ("failed", "evaluate.py", "evaluate.run.json"),
+        ("completed", "train2.py", "run.2.json"),
+        ("completed", "main.py", "main.run.json"),
+        ("completed", "-m tools.evaluate", "evaluate.run.json"),
+        ("completed", "-m tools.train", "run.2.json"),
+    ],
+)
+def test_which_script_is_the_training(lab: Lab, end: str, script: str, recorded: str) -> None:
+    """One by its name, or the one that mends a failure; what is recorded beside it is told."""
+    lab.write("first.py", f"raise SystemExit({int(end == 'failed')})\n")
+    lab.runs(command="python first.py")
+    for name in ("train2.py", "main.py", "evaluate.py", "tools/evaluate.py", "tools/train.py"):
+        lab.write(name, "print('ran')\n")
+    done = lab.runs(command=f"python {script}")
+    assert (done.code, done.out) == (0, "ran\n")
+    assert read(lab.base / recorded)["status"] == "completed"
+    name = script.rpartition("tools.")[2]
+    if recorded == "run.2.json":
+        left = f"{name} is the training, as attempt 2; what first.py left goes to attempts/\n"
+        assert done.err == left
+        assert status(lab.base).state == "completed"
+    else:
+        assert done.err == SAYS.format(name, recorded)
+        assert status(lab.base).state == end
+
+
+def test_the_user_has_the_last_word_on_what_trains(lab: Lab) -> None:
+    """`--training`; from then on the script is known."""
+    lab.write("test_widths.py", "print('ran')\n")
+    command = "python test_widths.py"
+    assert lab.runs(command=command).err == SAYS.format("test_widths.py", "test_widths.run.json")
+    said = "test_widths.py is the training, as attempt 1; what lay there goes to attempts/\n"
+    assert lab.runs("--training", command=command).err == said
+    assert lab.runs(command=command).err == ""
+    assert status(lab.base).attempt == 2
+
+
 def test_another_script_may_run_while_the_training_does(lab: Lab) -> None:
     """To look at a running training is allowed."""
     lab.write("evaluate.py", "print('tested')\n")

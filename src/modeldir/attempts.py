@@ -267,6 +267,11 @@ def set_aside(folder: Path, new: int, *, own_since_ns: int | None = None) -> Pat
     return target
 
 
+def needs_setting_aside(folder: Path, new: int) -> bool:
+    """Whether anything of an attempt before `new` lies in a folder."""
+    return bool(_sorted_out(folder, new, None)[0])
+
+
 def is_output(name: str) -> bool:
     """Whether a file's name says that a training wrote it: metrics, weights, a log."""
     return (

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from modeldir.nested import Plain
 
 NOT_TRAINING = (
-    "eval", "test", "predict", "infer", "plot", "visual", "export", "synth", "search",
+    "eval", "valid", "test", "predict", "infer", "sample", "generat", "plot", "visual", "analy",
+    "inspect", "export", "convert", "synth", "search",
 )  # fmt: skip
 """How the name of a script begins that reads the few names it needs, and is not to be told so."""
 

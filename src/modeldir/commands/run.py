@@ -22,16 +22,23 @@ HELP = "Run one experiment's script; its output, exit code and end are kept in t
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
 
 _RESUMING = ("--restore", "--resume")
+_TRAINING = "train"
+"""How the name of a script begins that trains, whatever lies in the folder."""
 _NOTHING = "Nothing was started."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir run DIR [--resume] [--quiet] [-- COMMAND ...]"
+    parser.usage = "modeldir run DIR [--resume] [--training] [--quiet] [-- COMMAND ...]"
     parser.add_argument("dir", help="the experiment's folder, with params.json")
     parser.add_argument(
         "--resume",
         action="store_true",
         help="go on from what lies there (else an earlier attempt's files are set aside)",
+    )
+    parser.add_argument(
+        "--training",
+        action="store_true",
+        help="the command is the training, whatever its script is called",
     )
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="keep the output, do not show it"
@@ -41,23 +48,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     # First of all, while this process is small: what it forks later stays small.
     with Spawner() as spawner:
-        start = _start(arguments)
+        start, note = _start(arguments)
+        if note:
+            print(note, file=sys.stderr, flush=True)
         return _follow(spawner, start, show=not arguments.quiet)
 
 
-def _start(arguments: argparse.Namespace) -> Start:
+def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
+    """The attempt to start, and what the user should know of how it is recorded."""
     found = experiment.Experiment(arguments.dir)
     hyperparameters = found.params()
     here = Path.cwd()
     command = _command(arguments.command, here, found.path)
     plan.check_command(command, hyperparameters, here)
     words = plan.trial_command(command, hyperparameters, str(found.path))
-    script = _script_of(words, found.path)
+    place = _Place(words, found.path, is_training=arguments.training)
+    script = place.beside
     if arguments.command is None and "--model_dir" in words[:-2]:
         words = words[:-2]  # the latest attempt's own words have it already
     number = attempts.refuse_if_live(found.path, script)
     resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
-    return Start(
+    start = Start(
         folder=str(files.absolute(found.path)),
         number=number,
         command=words,
@@ -70,6 +81,7 @@ def _start(arguments: argparse.Namespace) -> Start:
             "modeldir": __version__,
         },
     )
+    return start, place.told(start)
 
 
 def _command(words: list[str] | None, here: Path, folder: Path) -> str:
@@ -90,18 +102,54 @@ def _command(words: list[str] | None, here: Path, folder: Path) -> str:
     )
 
 
-def _script_of(words: tuple[str, ...], folder: Path) -> str:
-    """Empty for the training, else the script's name: `evaluate` for evaluate.py.
+class _Place:
+    """Where an attempt is recorded: as the training's, or `beside` it, by the script's name.
 
-    The training is what its `run.json` says, else any script whose name does not speak of
-    something else.
+    A script is the training if the latest attempt ran it, or its name begins with `train`. It is
+    beside if its name speaks of something else (`evaluate.py`); and so is any other script, unless
+    the latest attempt failed: then there is nothing to look at, and it was probably mended.
     """
-    script = next((os.path.basename(word) for word in words if word.endswith((".py", ".sh"))), "")
-    stem = os.path.splitext(script)[0]
-    last = attempts.latest(folder)
-    if last is not None and last.record.get("script"):
-        return "" if last.record["script"] == script else stem
-    return stem if stem.startswith(NOT_TRAINING) else ""
+
+    def __init__(self, words: tuple[str, ...], folder: Path, *, is_training: bool) -> None:
+        self._script = _script_in(words)
+        self._last = attempts.latest(folder)
+        self._before = _script_in(self._last.record.get("command") if self._last else None)
+        is_beside = not is_training and self._is_beside()
+        self.beside = os.path.splitext(self._script)[0] if is_beside else ""
+
+    def _is_beside(self) -> bool:
+        if self._script in {"", self._before} or self._script.startswith(_TRAINING):
+            return False
+        if self._script.startswith(NOT_TRAINING):
+            return True
+        return self._last is not None and self._last.end != attempts.FAILED
+
+    def told(self, start: Start) -> str:
+        """One line where the user may have meant something else; else nothing."""
+        if self.beside:
+            file = attempts.run_file(start.number, self.beside)
+            return (
+                f"{self._script} is recorded beside the training, as {file}; "
+                "if it trains: --training"
+            )
+        if start.resumes or self._script in {"", self._before}:
+            return ""
+        if not attempts.needs_setting_aside(Path(start.folder), start.number):
+            return ""
+        what = f"{self._script} is the training, as attempt {start.number}"
+        left = f"what {self._before} left" if self._before else "what lay there"
+        return f"{what}; {left} goes to attempts/"
+
+
+def _script_in(command: object) -> str:
+    """The file name of the script that a command runs; of `python -m` the module's last name."""
+    words = [*map(str, command)] if isinstance(command, list | tuple) else []
+    for word in words:
+        if word.endswith((".py", ".sh")):
+            return os.path.basename(word)
+    if words and os.path.basename(words[0]).startswith("python") and "-m" in words[:-1]:
+        return words[words.index("-m") + 1].rpartition(".")[2]
+    return ""
 
 
 def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
