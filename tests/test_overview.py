@@ -133,6 +133,18 @@ def test_a_search_without_a_plan_is_told_by_its_folders(tmp_path: Path) -> None:
     assert standing.is_over
 
 
+def test_trials_that_nobody_records_are_read_as_they_are_written(tmp_path: Path) -> None:
+    """CS230's own loop: no run file, and one metric file that is written in place."""
+    made = Made(tmp_path / "cs230", plan=None)
+    path = made.folder / "a" / EVAL
+    path.parent.mkdir()
+    (path.parent / "params.json").write_text(json.dumps(BASE))
+    overview = Overview(made.folder)
+    for value in (0.5, 0.75):
+        path.write_text(json.dumps({"accuracy": value}))
+        assert overview.look().best == ("a", value)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"space": {"nope": [1]}}', '{"trials": "x"}'])
 def test_a_plan_that_cannot_be_read_is_told(made: Made, text: str) -> None:
     """The trials are there all the same, and nothing is made up of how many will come."""

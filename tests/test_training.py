@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from modeldir import training
+from modeldir import experiment, training
+from modeldir.experiment import Scores
 from modeldir.training import MOST_KEPT, Seen, Training, stamp, value_of
 
 
@@ -138,6 +139,36 @@ def test_metric_files_alone_make_a_curve(tmp_path: Path) -> None:
         seen.look()
         seen.look()
     assert seen.curve("accuracy") == (0.5, 0.75)
+
+
+def test_metric_files_that_are_written_in_place_make_a_curve(tmp_path: Path) -> None:
+    """CS230's `save_dict_to_json` opens the file for writing: the folder itself does not change."""
+    seen = Training(tmp_path)
+    path = tmp_path / "metrics_val_best_weights.json"
+    for value in ("0.5", "0.75", "0.625"):
+        for text in ("", '{"accu', f'{{"accuracy": {value}}}'):  # as a reader may find it
+            path.write_text(text)
+            seen.look()
+        seen.look()
+    assert seen.curve("accuracy") == (0.5, 0.75, 0.625)
+
+
+def test_metric_files_are_read_when_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not at every look."""
+    (tmp_path / "metrics_val_best_weights.json").write_text('{"accuracy": 0.5}')
+    read: list[Path] = []
+
+    def scores(folder: Path) -> Scores:
+        read.append(folder)
+        return Scores()
+
+    monkeypatch.setattr(experiment, "scores", scores)
+    seen = Training(tmp_path)
+    for _ in range(9):
+        seen.look()
+    assert len(read) == 2  # the second for a clock that stands still
 
 
 def test_without_metrics_the_last_printed_line_is_told(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from modeldir.standing import (
     estimate,
     seconds_of,
 )  # fmt: skip
-from modeldir.training import SPLITS, Seen, Training, stamp
+from modeldir.training import SPLITS, MetricFiles, Seen, Training, stamp
 from modeldir.trials import HOME, TrialRecord, Trials
 
 _RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
@@ -57,7 +57,7 @@ class _Watched:
         self.development: Mapping[str, float] = {}
         self.loop: processes.Process | None = None
         self.training: Training | None = None
-        self._seen = Seen()
+        self._seen, self._files = Seen(), MetricFiles(folder)
         self._attempt: attempts.Attempt | None = None
         self._run_file = Seen()
         self._looks = 0
@@ -70,7 +70,10 @@ class _Watched:
         """Read it if it may have changed; whether its status is another now."""
         if self._goes_on():
             return False
-        if not self._seen.changed(stamp(self.folder)) and self._attempt is None:
+        changed = self._seen.changed(stamp(self.folder))
+        if self.status.state == attempts.UNRECORDED:  # it may run: nobody says so
+            changed = self._files.changed() or changed
+        if not changed and self._attempt is None:
             return False
         before = self.status
         self.status = experiment.status(self.folder)

@@ -49,16 +49,36 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._stamp: Stamp | str = "never read"
+        self._stamp: object = "never read"
         self._again = False
 
-    def changed(self, now: Stamp) -> bool:
-        """Whether to read, given the stamp that it bears now."""
+    def changed(self, now: object) -> bool:
+        """Whether to read, given the stamp that it bears now, or those of several files."""
         if now != self._stamp:
             self._stamp, self._again = now, True
             return True
         again, self._again = self._again, False
         return again
+
+
+class MetricFiles:
+    """The metric files in a folder, and whether one of them was written.
+
+    Who replaces a file changes the folder; who opens it for writing (CS230's `save_dict_to_json`)
+    changes the file alone.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._names: tuple[str, ...] = ()
+        self._listed, self._written = Seen(), Seen()
+
+    def changed(self) -> bool:
+        """Whether to read them: as long as none was written, a `stat` of each and of the folder."""
+        if self._listed.changed(stamp(self._folder)):
+            with suppress(OSError):
+                self._names = tuple(filter(metrics.classify, os.listdir(self._folder)))
+        return self._written.changed([stamp(self._folder / name) for name in self._names])
 
 
 class Training:
@@ -69,7 +89,7 @@ class Training:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.says = ""
-        self._folder = Seen()
+        self._files = MetricFiles(folder)
         self._console: Stamp = None
         self._start(0)
 
@@ -91,7 +111,7 @@ class Training:
             self._grow(now)
         elif self._inode:  # moved aside: a new attempt starts afresh
             self._start(0)
-        elif self._folder.changed(stamp(self.folder)):
+        elif self._files.changed():
             self._read_scores()
         if not self._latest:
             self._listen()
