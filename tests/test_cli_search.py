@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from laboratory import THREE, WITH_PARAMS, Project, read
+from laboratory import LIMIT, THREE, WITH_PARAMS, Project, read
 
 ALL = ("learning_rate_0.001", "learning_rate_0.01", "learning_rate_0.1")
 
@@ -446,6 +446,44 @@ def test_the_pilot_stops_a_search_over_a_name_that_is_never_read(
     assert done.code == 2
     assert (done.lines[-3:], done.err) == snapshot
     assert len(project.started) == 1
+
+
+BY_ITSELF = """\
+import json, os, sys, time
+from modeldir import Params
+params = Params(sys.argv[2] + "/params.json")
+with open("started.txt", "a") as file:
+    file.write("x\\n")
+def save(accuracy):
+    with open(sys.argv[2] + "/metrics_eval_best_weights.json", "w") as file:
+        json.dump({"accuracy": accuracy}, file)
+"""
+"""The beginning of a training that reads by `Params` and writes its metrics by itself."""
+
+
+def test_a_metric_opens_no_door_to_who_reads_by_params(tmp_path: Path) -> None:
+    """All that such a script has read is known at its end: it is heard then."""
+    project = Project(tmp_path, BY_ITSELF + "save(0.1)\ntime.sleep(0.5)\nparams.learning_rate\n")
+    done = project.searches("learning_rate=0.1,0.01", "batch_size=16,32", "-j", "2")
+    assert done.code == 2
+    assert "batch_size varies in this search, but train.py never read it" in done.out
+    assert len(project.started) == 1
+
+
+def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
+    """Not only when the first trial ends. Until then one line says what the others wait for."""
+    end = "while os.path.exists('hold'):\n    time.sleep(0.005)\nsave(0.1)\n"
+    project = Project(tmp_path, f"{BY_ITSELF}params.learning_rate\n{end}")
+    project.hold()
+    words = ("search", "experiments/search", *THREE, "-j", "3", "--", "python", "train.py")
+    with project.started_as(*words) as worker:
+        project.wait_for_starts(3)
+        project.release()
+        assert worker.stdout is not None
+        said = worker.stdout.read().splitlines()
+        assert worker.wait(LIMIT) == 0
+    waits = "the others wait until it has read learning_rate, or has a metric"
+    assert [f"{waits}; with --no-pilot they do not"] == [s for s in said if "wait" in s]
 
 
 def test_without_the_pilot_such_a_search_runs(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ to start and to stop anything: the worker asks.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, experiment, plan
+from modeldir.reads import SEARCHED_VARIABLE
 from modeldir.summary import the_script
 from modeldir.trials import TrialRecord
 
@@ -31,6 +34,20 @@ class Pilot:
     def flies(self) -> bool:
         """Whether other trials have to wait for it."""
         return bool(self._unproven)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the trial that is started now has to find in its environment."""
+        return {SEARCHED_VARIABLE: json.dumps(sorted(self._unproven))} if self._unproven else {}
+
+    @property
+    def why(self) -> str:
+        """What the other trials are waiting for."""
+        names = " and ".join(sorted(self._unproven))
+        return (
+            f"the others wait until it has read {names}, or has a metric; "
+            "with --no-pilot they do not"
+        )
 
     def take(self, record: TrialRecord) -> None:
         """Let this trial be the one, if none is yet."""
@@ -65,39 +82,46 @@ class Pilot:
         """Open the doors when the pilot has read all that varies, stop the search if it never did.
 
         A script that does not use `Params` cannot tell: then the doors open at its first metric.
+        One that does tells what it reads as it reads it; but only who has told all that it read,
+        at its end or as it logged its first metric, is known not to have read the rest.
         """
         folder = self._search.trials.path(record)
-        read = names_read(folder)
+        events = attempts.read_events(folder)
+        told, reading = _names_in(events, "params_read"), _names_in(events, "reading")
         first_metric = experiment.has_metrics(folder)
-        if read is None:
+        if told is None and reading is None:
             if ended or first_metric:
                 self._unproven = frozenset()
             return None
-        unread = self._unproven - read
+        unread = self._unproven.difference(told or (), reading or ())
         if not unread:
             self._unproven = frozenset()
-        elif ended or first_metric:
+        elif ended or (told is not None and first_metric):
             failed = ended and self._search.trials.status(record).state != attempts.COMPLETED
             if failed:  # it broke before it could read them: that is what the user should hear
                 self._record = None
                 return None
-            return _never_read(sorted(unread), read, the_script(self._search.plan.command))
+            return _never_read(sorted(unread), told, the_script(self._search.plan.command))
         return None
 
 
 def names_read(folder: Path) -> frozenset[str] | None:
     """The hyperparameters that a trial's script read, or None if it does not tell."""
-    told = [event for event in attempts.read_events(folder) if event.get("event") == "params_read"]
+    return _names_in(attempts.read_events(folder), "params_read")
+
+
+def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] | None:
+    told = [event for event in events if event.get("event") == kind]
     return frozenset(name for event in told for name in event.get("names", ())) if told else None
 
 
-def _never_read(unread: list[str], read: frozenset[str], script: str) -> str:
+def _never_read(unread: list[str], read: frozenset[str] | None, script: str) -> str:
     names = " and ".join(unread)
     verb = "varies" if len(unread) == 1 else "vary"
     it = "it" if len(unread) == 1 else "them"
-    known = ", ".join(sorted(read)) or "nothing"
+    known = "" if read is None else f" (it read {', '.join(sorted(read)) or 'nothing'})"
     return (
-        f"{names} {verb} in this search, but {script} never read {it} (it read {known}).\n"
+        f"{names} {verb} in this search, but {script} never read {it}{known}.\n"
         f"  mend the name in {script}, or search another one\n"
         f"  if {script} reads {it} only for some values: say the same again with --no-pilot"
     )

@@ -35,6 +35,9 @@ NOT_TRAINING = (
 )  # fmt: skip
 """How the name of a script begins that reads the few names it needs, and is not to be told so."""
 
+SEARCHED_VARIABLE = "MODELDIR_SEARCHED"
+"""Names, as a JSON list, of which the first trial of a search has to tell at once."""
+
 _MANY = 32
 """Who opens more params files than this looks at experiments: no word on what it did not read."""
 
@@ -51,6 +54,7 @@ class _Names(set[str]):
         super().__init__()
         self.folder: str | None = None
         self._pid = os.getpid()
+        self._asked: frozenset[str] = frozenset()
         self._places: dict[str, int] = {}  # each known name's byte in the shared page
         self._page: mmap | None = None
 
@@ -59,10 +63,15 @@ class _Names(set[str]):
             super().add(name)
             if os.getpid() != self._pid:
                 self._tell([name])
+            elif name in self._asked:
+                self._answer([name])
 
     def update(self, *several: Iterable[str]) -> None:
         if os.getpid() == self._pid:
+            unread = self._asked.difference(self)
             super().update(*several)
+            if answer := unread.intersection(self):
+                self._answer(sorted(answer))
             return
         new = {name for names in several for name in names if name not in self}
         super().update(new)
@@ -76,6 +85,20 @@ class _Names(set[str]):
                     self._page[self._places[name]] = 1
         if self.folder is not None:
             _tell(self.folder, "params_read", names=names)
+
+    def ask(self) -> None:
+        """Tell from now on, as soon as they are read, of the names that a search asks for; at once
+        of those that were read, and be it none: then it is known that somebody reads.
+        """
+        import json  # noqa: PLC0415 - only who is asked
+
+        if asked := os.environ.get(SEARCHED_VARIABLE):
+            self._asked = frozenset(json.loads(asked))
+            self._answer(sorted(self._asked & self))
+
+    def _answer(self, names: list[str]) -> None:
+        if self.folder is not None:
+            _tell(self.folder, "reading", names=names)
 
     def share(self, names: Collection[str]) -> None:
         """Before a fork: a page in which children note what they read of these names."""
@@ -125,6 +148,7 @@ class Reads:
         self.folder = folder
         if isinstance(self.names, _Names):
             self.names.folder = folder
+            self.names.ask()
         atexit.register(_tell_at_the_end, self)
 
     def everywhere(self) -> frozenset[str]:

@@ -103,7 +103,7 @@ class Worker:
         self._pilot = Pilot(search, wanted=False)
         self._running: dict[int, _Running] = {}
         self._starts: dict[int, int] = {}
-        self._warned = False
+        self._warned = self._explained = False
         self._waits_for_place, self._told_to_wait = False, ""
         self._insists = False
         self._spawner_is_gone = False
@@ -215,7 +215,16 @@ class Worker:
             return False
         if len(self._running) >= self.jobs:
             return False
-        return not (self._pilot.flies and self._running)  # the pilot flies alone
+        if self._pilot.flies and self._running:  # the pilot flies alone
+            self._explain_the_pilot()
+            return False
+        return True
+
+    def _explain_the_pilot(self) -> None:
+        """Once: why there are free slots, and trials, and none is started."""
+        if not self._explained and self.search.may_have_more(self._busy()):
+            self._tell(self._pilot.why)
+        self._explained = True
 
     def _busy(self) -> frozenset[int]:
         tired = {number for number, count in self._starts.items() if count >= _STARTS_PER_TRIAL}
@@ -284,7 +293,7 @@ class Worker:
             command=(*command, *extra),
             cwd=str(here),
             resumes=resumes,
-            variables={**ranked, **seat.variables},
+            variables={**ranked, **self._pilot.variables, **seat.variables},
             facts={
                 "worker": self._me,
                 **self.search.setting(),
