@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -384,6 +386,44 @@ def test_diff_of_what_cannot_be_compared(
     for folders in (["a"], ["a", "b"], ["a", "broken"]):
         assert commands.main(["diff", *folders]) == 2
     assert capsys.readouterr().err == snapshot
+
+
+# -- What was used -------------------------------------------------------------------------------
+
+OVERRIDES = """\
+import argparse, modeldir
+parser = argparse.ArgumentParser()
+parser.add_argument("--model_dir")
+args, _ = parser.parse_known_args()
+with modeldir.start(args.model_dir) as run:
+    parser.parse_args(modeldir.cli(run.params))
+    for epoch in range(2):
+        run.log(epoch, accuracy=1 - run.params.learning_rate)
+        run.params.learning_rate /= 2
+        run.params.batch_size
+"""
+"""A training that takes `name=value` on its command line, and whose learning rate decays."""
+
+
+def test_a_value_from_the_command_line_is_shown_as_it_was_used(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """Not as params.json has it, which is told too; that it decays later is the script's affair."""
+    Path("train.py").write_text(OVERRIDES)
+    for name, value in (("experiments/a", "0.25"), ("experiments/b", "0.5")):
+        make(name, {"learning_rate": 0.25})
+        command = [sys.executable, "train.py", f"learning_rate={value}"]
+        done = typed("run", name, "-q", "--", *command)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "learning_rate   0.25 -> 0.5\n" in shown(capsys, "experiments/b")
+    assert differing(capsys, "experiments/a", "experiments/b") == snapshot(name="diff")
+    for _ in range(2):  # what it wrote is replaced
+        done = typed("synthesize", "experiments")
+        assert done.stderr == ""
+    assert re.sub(r"\b\d+\.\ds\b", "0.0s", done.stdout) == snapshot(name="table")
+    with open("experiments/results.csv") as file:
+        told = [(row["learning_rate"], row["overridden"]) for row in csv.DictReader(file)]
+    assert told == [("0.25", ""), ("0.5", "learning_rate: 0.25 -> 0.5")]
 
 
 # -- log -------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ params.get("sed")
         "event": "params",
         "never_read": ["seed"],
         "did_you_mean": {"seed": "sed"},
-        "changed": {"lr": {"file": 0.1, "now": 0.5}},
+        "changed": {"lr": {"file": 0.1, "now": 0.5, "given": 0.5}},
         "values": {"lr": 0.5, "seed": 1, "model": {"depth": 2}, "train_size": 100},
         "left_out": ["device"],
     }
@@ -286,7 +286,9 @@ if __name__ == "__main__":
 """)
     started(run, "import os, sys; os.execl(sys.executable, sys.executable, 'train.py')")
     accounts = told(run, "params")
-    assert [line["changed"] for line in accounts] == [{"lr": {"file": 0.1, "now": 0.5}}]
+    assert [line["changed"] for line in accounts] == [
+        {"lr": {"file": 0.1, "now": 0.5, "given": 0.5}}
+    ]
     assert ["seed"] in names_told(run)
 
 

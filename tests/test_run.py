@@ -754,7 +754,10 @@ def test_the_run_file_says_what_was_made_of_the_hyperparameters(folder: Path) ->
     assert read(folder / "run.json")["params"] == {
         "never_read": ["learing_rate", "seed"],
         "did_you_mean": {"learing_rate": "learning_rate"},
-        "changed": {"num_epochs": {"file": 3, "now": 5}, "seed": {"file": 1, "now": 2}},
+        "changed": {
+            "num_epochs": {"file": 3, "now": 5, "given": 5},
+            "seed": {"file": 1, "now": 2, "given": 2},
+        },
         "values": {"learing_rate": 0.1, "num_epochs": 5, "seed": 2, "train_size": 100},
         "left_out": ["vocabulary"],
     }

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from modeldir.nested import is_part
+from modeldir.nested import Plain, is_part
 from modeldir.paramsfiles import held
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Sequence
+    from collections.abc import Collection, Container, Mapping, Sequence
 
-    from modeldir.nested import Plain
 
+_NONE: Plain = {}
 _FEW = 10  # lines, or names in a line, of a remark
 _LARGE = 100  # values within one that a script has added: then it is data, a vocabulary perhaps
 _LONG_TEXT = 10_000
@@ -26,25 +26,29 @@ _NEAR_ASKED, _NEAR_READ = 0.8, 0.9
 """How like a name must be to be suggested: one that was asked for in vain, one that was read."""
 
 
-def record(start: Plain, now: Plain, written: Container[str] = ()) -> dict[str, Any]:
+def record(
+    start: Plain, now: Plain, written: Container[str] = (), given: Mapping[str, Any] = _NONE
+) -> dict[str, Any]:
     """What was changed and the values used, as a run file has them.
 
     `start` is what the script began with: the file's values (their dotted names are `written`) and
-    a schema's defaults. What JSON has no form for is named in `left_out`, and so is a large value
-    that the script has added.
+    a schema's defaults. `given` are values, by dotted name, that came in their place (from a
+    command line, another file); what the script makes of one that it used (a rate that decays) is
+    none. What JSON has no form for
+    is named in `left_out`, and so is a large value that the script has added.
     """
     left_out: list[str] = []
     kept = held(_of_fair_size(start, now, "", left_out))
     left_out += [key.partition("[")[0] for key, _, _ in kept.problems]
     told: dict[str, Any] = {
-        "changed": {name: {**was} for name, was in _changes(start, now, "", written)},
+        "changed": {name: {**was} for name, was in _changes(start, now, "", written, given)},
         "values": kept.values,
     }
     return {**told, "left_out": list(dict.fromkeys(left_out))} if left_out else told
 
 
 def _changes(
-    start: Plain, now: Plain, prefix: str, written: Container[str]
+    start: Plain, now: Plain, prefix: str, written: Container[str], given: Mapping[str, Any]
 ) -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name, old in start.items():
@@ -53,10 +57,16 @@ def _changes(
         if name not in now:
             found.append((key, {**was, "removed": True}))
         elif is_part(old) and old and is_part(now[name]):
-            found += _changes(old, now[name], f"{key}.", written)
+            found += _changes(old, now[name], f"{key}.", written, given)
         elif not _same(_in_json(old), new := _in_json(now[name])):
-            found.append((key, {**was, **new}))
+            found.append((key, {**was, **new, **_given(key, old, given)}))
     return found
+
+
+def _given(key: str, old: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"given": value}`, where another value than the old one was."""
+    value = _in_json(given[key]) if key in given else {}
+    return {"given": value["now"]} if value and not _same(_in_json(old), value) else {}
 
 
 def _in_json(value: Any) -> dict[str, Any]:

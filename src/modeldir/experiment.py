@@ -26,7 +26,9 @@ class Status:
 
     `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed),
     `last_line` the last line of its traceback, `duration` seconds of the attempt, `started` ISO
-    8601 in UTC. `attempt` is 0 where none is recorded.
+    8601 in UTC. `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted
+    name, that it did not use as `params.json` has them, with the values that took their place (on
+    its command line, by `update`, or by an assignment before they were read).
     """
 
     state: str
@@ -36,6 +38,7 @@ class Status:
     last_line: str | None = None
     duration: float | None = None
     started: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,20 @@ def status(folder: Path, names: list[str] | None = None) -> Status:
         last_line=record.get("last_line"),
         duration=record.get("duration"),
         started=started,
+        given=_given(record),
     )
+
+
+def _given(record: Mapping[str, Any]) -> dict[str, Any]:
+    told = record.get("params")
+    changed = told.get("changed") if isinstance(told, dict) else None
+    if not isinstance(changed, dict):
+        return {}
+    return {
+        name: was["given"]
+        for name, was in changed.items()
+        if isinstance(was, dict) and "given" in was
+    }
 
 
 def _without_end(attempt: attempts.Attempt, started: str | None) -> Status:

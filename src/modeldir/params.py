@@ -98,6 +98,7 @@ class _Tree:
         self.forms: dict[str, str] = {}  # how it wrote its numbers
         self.added: set[str] = set()  # dotted names that the running script added
         self.assigned: set[str] = set()  # those of the file that it assigned
+        self.given: Plain = {}  # what came in the place of values that nobody had used
         self.live = False  # the plain dict is in someone's hands
         self.locked = False
         self.opened: Opened | None = None  # keeps what the file said, for the end of the run
@@ -107,7 +108,7 @@ class _Tree:
         """The same for a copy, which is in nobody's hands yet and nobody's file."""
         tree = _Tree(reads, self.shown, self.path)
         tree.text, tree.forms, tree.added = self.text, {**self.forms}, {*self.added}
-        tree.assigned = {*self.assigned}
+        tree.assigned, tree.given = {*self.assigned}, {**self.given}
         tree.locked = self.locked
         return tree
 
@@ -281,6 +282,7 @@ class Params(_WithCache, Mapping[str, Any]):
             head += f" from {origin}:" if origin else ":"
             raise ParamsError(listed(head, fit.problems, "Nothing was changed."), key=fit.key)
         _warn(warnings_of(fit.nearly, view.tree.shown), 3)
+        view.tree.given.update(_replaced(view.data, fit.data, view.prefix))
         _put(view.data, fit.data)
         view.tree.forms.update(loaded.forms)
         _forget(self)
@@ -351,7 +353,8 @@ def _open(params: Params, source: _Source, schema: type | None) -> None:
 
         data = checked(data, schema, tree.shown)
     if tree.path is not None:
-        tree.opened = Opened(tree.reads, tree.shown, data, loaded.values, tree.added, tree.assigned)
+        mine = (tree.added, tree.assigned, tree.given)
+        tree.opened = Opened(tree.reads, tree.shown, data, loaded.values, *mine)
     _set_view(params, _View(data, "", tree, tree.reads.names, {}))
     tree.whole = ref(params)
 
@@ -422,12 +425,15 @@ def _forget(params: Params, name: str | None = None) -> None:
 def _set(params: Params, name: str, value: Any) -> None:
     """As the script has said it, in its own line: `params.x = ...` or `params["x"] = ...`."""
     _refuse_if_locked(params, name)
-    data, prefix, tree, _, _ = params.__modeldir__
+    data, prefix, tree, names, _ = params.__modeldir__
     holder, key, missing = way_to(data, name)
     value = _own(value, prefix.count(".") + str(name).count("."))
     first = missing[0] if missing else key
+    whole = f"{prefix}{name}"
+    if key in holder and whole not in names and whole not in tree.assigned:
+        tree.given.setdefault(whole, value)  # nobody has used the old one
     if first not in holder and (near := nearest(first, holder)):
-        above = f"{prefix}{name}".removesuffix(".".join([*missing, key]))
+        above = whole.removesuffix(".".join([*missing, key]))
         _warn(warnings_of([(above + first, above + near)], tree.shown), 4)
     for head in missing:
         holder = holder.setdefault(head, {})
@@ -444,6 +450,16 @@ def _put(data: Plain, new: Plain) -> None:
             _put(data[name], value)
         else:
             data[name] = value
+
+
+def _replaced(old: Plain, new: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The values, by dotted name, that take the place of old ones."""
+    for name, value in old.items():
+        now: Any = new.get(name, value)
+        if is_part(value) and is_part(now):
+            yield from _replaced(value, now, f"{prefix}{name}.")
+        elif now is not value:
+            yield f"{prefix}{name}", now
 
 
 def _warn(texts: Iterable[str], level: int) -> None:
@@ -583,7 +599,9 @@ def _refuse_if_locked(params: Params, name: str) -> None:
 
 def take_over(params: Params, data: Plain) -> None:
     """Make these the values, as a whole, in place: what a command line has made of them."""
-    _put(params.__modeldir__.data, data)
+    view = params.__modeldir__
+    view.tree.given.update(_replaced(view.data, data, view.prefix))
+    _put(view.data, data)
     _forget(params)
 
 

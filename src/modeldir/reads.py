@@ -23,7 +23,7 @@ from modeldir import accounts, files
 from modeldir.nested import LEAVES, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from mmap import mmap
     from pathlib import Path
 
@@ -193,6 +193,8 @@ class Opened:
         file: what the file itself has; `data` may have a schema's defaults too.
         added: the names that the script has added, live.
         assigned: the file's names that it has assigned, live: to read one afterwards reads no file.
+        given: values that came in the place of the file's (from a command line, another file),
+            live.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one place makes it
@@ -202,11 +204,12 @@ class Opened:
         data: Plain,
         file: Plain,
         added: Collection[str],
-        assigned: Collection[str] = (),
+        assigned: Collection[str],
+        given: Mapping[str, Any],
         /,
     ) -> None:
         self.reads, self.data = reads, data
-        self.added, self.assigned = added, assigned
+        self.added, self.assigned, self.given = added, assigned, given
         self.pid = os.getpid()
         if reads.watched:
             self.start = _copied(data)
@@ -222,7 +225,8 @@ class Opened:
         return not same
 
     def seen(self) -> _Seen:
-        record = accounts.record(self.start, self.data, frozenset(self.reads.file))
+        written = frozenset(self.reads.file)
+        record = accounts.record(self.start, self.data, written, self.given)
         own = frozenset((*self.added, *self.assigned))
         return _Seen(own, record, bool(record["changed"] or self.added))
 

@@ -20,12 +20,26 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, experiment, files, metrics, params
 from modeldir.errors import FolderError, ModeldirError, ParamsError
-from modeldir.table import Column, Kind, Table, select, sort, to_csv, to_markdown, to_text, varying
+from modeldir.table import (
+    MARK,
+    Column,
+    Kind,
+    Marked,
+    Table,
+    cell_text,
+    select,
+    sort,
+    to_csv,
+    to_markdown,
+    to_text,
+    varying,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 MARKDOWN, CSV = "results.md", "results.csv"
+NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
 DECIMALS = 4
 """Of metrics, where a person looks at a terminal. Files and pipes have every digit."""
 
@@ -48,6 +62,15 @@ class Found:
     hyperparameters: Mapping[str, Any] | None
     scores: experiment.Scores
     status: experiment.Status
+
+    def used(self) -> dict[str, object] | None:
+        """The hyperparameters by dotted name, as the latest attempt used them: marked where
+        `params.json` has other values than that was given.
+        """
+        if self.hyperparameters is None:
+            return None
+        given = {name: Marked(value) for name, value in self.status.given.items()}
+        return {**params.flatten(self.hyperparameters), **given}
 
     def value(self, metric: str) -> float | None:
         """A development metric, if this experiment has ended well and may be ranked by it."""
@@ -270,14 +293,21 @@ def _parts(tree: Tree) -> Iterator[_Part]:
         cells = [getattr(status, name) for status in states]
         if any(cell is not None for cell in cells):
             yield _Part(Column(name, kind, 4 if told else 1), cells, told=told)
+    if any(status.given for status in states):
+        cells = [_overridden(each) for each in tree.found]
+        yield _Part(Column("overridden", "text", 1), cells, told=False)
+
+
+def _overridden(found: Found) -> str | None:
+    """Which values were not used, and what was instead: `learning_rate: 0.1 -> 0.5`."""
+    flat, given = params.flatten(found.hyperparameters or {}), found.status.given
+    changes = (f"{name}: {cell_text(flat.get(name))} -> {cell_text(given[name])}" for name in given)
+    return ", ".join(changes) or None
 
 
 def _hyperparameters(tree: Tree) -> Iterator[_Part]:
     """Each of them; those that are the same wherever hyperparameters could be read are not told."""
-    flat = [
-        None if each.hyperparameters is None else params.flatten(each.hyperparameters)
-        for each in tree.found
-    ]
+    flat = [each.used() for each in tree.found]
     known = [values for values in flat if values is not None]
     names = list(dict.fromkeys(name for values in known for name in values))
     columns = tuple(Column(name, "hyperparameter") for name in names)
@@ -419,7 +449,8 @@ def synthesize(
     headers = whole.headers()
     told = [header for header, part in zip(headers, parts, strict=True) if part.told or all_columns]
     shown = select(whole, told)
-    shown = Table(shown.columns, shown.rows, _title(tree, order))
+    note = NOTE if _has_marks(shown) else None
+    shown = Table(shown.columns, shown.rows, _title(tree, order), note)
     warnings = [*tree.warnings, *_spoils(whole, sort)]
     written = tuple(_write(tree.folder, shown, whole, warnings)) if write and tree.found else ()
     best = tree.best()
@@ -440,6 +471,10 @@ def nothing_in(folder: Path) -> str:
         f"no experiment in {folder}: an experiment is a folder that holds params.json\n"
         "  a project to start from: modeldir init PROJECT"
     )
+
+
+def _has_marks(table: Table) -> bool:
+    return any(isinstance(cell, Marked) for row in table.rows for cell in row)
 
 
 def _title(tree: Tree, order: str) -> str:
@@ -480,4 +515,8 @@ def _may_replace(path: Path) -> bool:
         return not text or text.startswith("experiment")
     lines = text.splitlines()
     table = lines[1:] if text.startswith("# ") else lines
-    return all(not line.strip() or line.startswith("|") for line in table)
+    return all(not line.strip() or line.startswith("|") or _is_note(line) for line in table)
+
+
+def _is_note(line: str) -> bool:
+    return line.lstrip("\\") == NOTE

@@ -31,8 +31,11 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 NARROWED = 40
 """How wide a text may be where the whole width is limited."""
 
-_AFTER_POINT = re.compile(r"(?<=[0-9])(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?$")
-"""What stands right of where numbers line up: decimals, an exponent, nothing."""
+MARK = "*"
+"""What stands behind a cell that is `Marked`."""
+
+_AFTER_POINT = re.compile(r"(?<=[0-9])(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?\*?$")
+"""What stands right of where numbers line up: decimals, an exponent, a mark, nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,22 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Marked:
+    """A cell that people see with a `*` behind it; to programs, and in order, it is its value."""
+
+    value: object
+
+
+@dataclass(frozen=True)
 class Table:
-    """Columns, and rows that have a cell for each of them."""
+    """Columns, and rows that have a cell for each of them. The title stands above the text, the
+    note (what a mark means) below it.
+    """
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[object | None, ...], ...]
     title: str | None = None
+    note: str | None = None
 
     def headers(self) -> tuple[str, ...]:
         """What each column is called, no two the same.
@@ -119,9 +132,9 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
         ModeldirError: if there is no such column.
     """
     index = table.index(header)
-    known = [row for row in table.rows if not _is_blank(row[index])]
-    blank = [row for row in table.rows if _is_blank(row[index])]
-    ordered = sorted(known, key=lambda row: _order(row[index]), reverse=descending)
+    known = [row for row in table.rows if not _is_blank(_bare(row[index]))]
+    blank = [row for row in table.rows if _is_blank(_bare(row[index]))]
+    ordered = sorted(known, key=lambda row: _order(_bare(row[index])), reverse=descending)
     return replace(table, rows=(*ordered, *blank))
 
 
@@ -152,7 +165,7 @@ def varying(table: Table) -> Table:
 
 
 def _tells_something(table: Table, index: int) -> bool:
-    values = [row[index] for row in table.rows]
+    values = [_bare(row[index]) for row in table.rows]
     kind = table.columns[index].kind
     if kind == "hyperparameter":
         return len({_key(value) for value in values}) > 1
@@ -176,6 +189,11 @@ def _with_columns(table: Table, indexes: Sequence[int]) -> Table:
         columns=tuple(table.columns[index] for index in indexes),
         rows=tuple(tuple(row[index] for index in indexes) for row in table.rows),
     )
+
+
+def _bare(value: object) -> object:
+    """A cell's value, without its mark."""
+    return value.value if isinstance(value, Marked) else value
 
 
 def _is_blank(value: object) -> bool:
@@ -212,6 +230,7 @@ def to_text(table: Table, *, width: int | None = None, digits: int | None = None
     lines += [_GAP.join(cells).rstrip() for cells in zip(*blocks, strict=True)]
     if left_out := len(texts) - len(shown):
         lines.append(_left_out(left_out))
+    lines += ["", visible(table.note)] if table.note else []
     return "\n".join(lines) + "\n"
 
 
@@ -221,6 +240,7 @@ def to_markdown(table: Table, *, digits: int | None = None) -> str:
     texts = _texts(table, digits, _markdown_cell, least=len("---"))
     blocks = [column.lines(rule=_markdown_rule(column)) for column in texts]
     lines += [f"| {' | '.join(cells)} |" for cells in zip(*blocks, strict=True)]
+    lines += ["", _markdown_cell(table.note)] if table.note else []
     return "\n".join(lines) + "\n"
 
 
@@ -282,7 +302,7 @@ def _rounded(number: float, digits: int) -> str:
 
 
 def _is_numeric(values: Iterable[object]) -> bool:
-    known = [value for value in values if value is not None]
+    known = [_bare(value) for value in values if value is not None]
     return bool(known) and all(map(_is_number, known))
 
 
@@ -378,6 +398,7 @@ def to_json(table: Table) -> str:
 
 
 def _csv_cell(value: object) -> str:
+    value = _bare(value)
     text = visible(cell_text(value))
     if isinstance(value, str) and re.match(r"[=+@-](?![0-9.]+$)", text):
         return f"'{text}"
@@ -385,6 +406,7 @@ def _csv_cell(value: object) -> str:
 
 
 def _json_value(value: Any) -> Any:
+    value = _bare(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
@@ -403,6 +425,8 @@ def cell_text(value: object) -> str:
         return ""
     if type(value) is str or type(value) is int:  # nearly all of the many cells of a table
         return str(value)
+    if isinstance(value, Marked):
+        return cell_text(value.value) + MARK
     if isinstance(value, float):
         return float.__repr__(value)
     if isinstance(value, (bool, int, dict, list, tuple)):

@@ -48,7 +48,13 @@ def differences(folders: Sequence[Path]) -> str:
     read = [_read(folder) for folder in folders]
     headers = _headers(folders)
     blocks = [
-        _block("hyperparameter", "text", headers, [each.hyperparameters for each in read]),
+        _block(
+            "hyperparameter",
+            "text",
+            headers,
+            [each.hyperparameters for each in read],
+            [each.replaced for each in read],
+        ),
         _block("metric", "metric", headers, [each.metrics for each in read]),
         _block("run", "text", headers, _shared([each.run for each in read])),
         *(problem for each in read for problem in each.problems),
@@ -59,9 +65,14 @@ def differences(folders: Sequence[Path]) -> str:
 
 @dataclass(frozen=True)
 class _Side:
-    """One experiment, as far as it is compared."""
+    """One experiment, as far as it is compared.
+
+    The hyperparameters are those that it used; `replaced` are the values of `params.json` in whose
+    place it was given others.
+    """
 
     hyperparameters: Mapping[str, Any]
+    replaced: Mapping[str, Any]
     metrics: Mapping[str, float]
     run: Mapping[str, Any]
     problems: tuple[str, ...]
@@ -69,11 +80,13 @@ class _Side:
 
 def _read(folder: Path) -> _Side:
     found = Experiment(folder)
-    scores, attempt = found.scores(), attempts.latest(folder)
-    record = {**(attempt.record if attempt else {}), "status": found.status().state}
+    scores, status, attempt = found.scores(), found.status(), attempts.latest(folder)
+    record = {**(attempt.record if attempt else {}), "status": status.state}
     recorded = {name: record[name] for name in _RECORDED if record.get(name) is not None}
-    hyperparameters = params.flatten(params.load_file(params_file(folder) or folder))
-    return _Side(hyperparameters, _metrics(scores), recorded, scores.problems)
+    flat = params.flatten(params.load_file(params_file(folder) or folder))
+    replaced = {name: flat.get(name, ABSENT) for name in status.given}
+    used = {**flat, **status.given}
+    return _Side(used, replaced, _metrics(scores), recorded, scores.problems)
 
 
 def _metrics(scores: Scores) -> dict[str, float]:
@@ -95,14 +108,23 @@ def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _block(
-    kind: str, cells: Kind, headers: Sequence[str], sides: Sequence[Mapping[str, Any]]
+    kind: str,
+    cells: Kind,
+    headers: Sequence[str],
+    sides: Sequence[Mapping[str, Any]],
+    replaced: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The rows in which the sides are not all the same, as text; empty where they are."""
+    """The rows in which the sides are not all the same, as text; empty where they are.
+
+    `replaced` are values, for each side, that are told before the one that is compared.
+    """
     rows = []
     for name in dict.fromkeys(name for side in sides for name in side):
         values = [side.get(name, ABSENT) for side in sides]
         if not all(same(values[0], value) for value in values):
-            rows.append((name, *_told(values), *(_change(values) if cells == "metric" else ())))
+            before = [side.get(name, ABSENT) for side in replaced] or [ABSENT] * len(values)
+            told = [*map(_with_before, before, _told(values))]
+            rows.append((name, *told, *(_change(values) if cells == "metric" else ())))
     columns = [Column(kind, "name"), *(Column(header, cells) for header in headers)]
     if rows and len(rows[0]) > len(columns):
         columns.append(Column("change"))
@@ -123,6 +145,10 @@ def _told(values: Sequence[object]) -> Iterator[object]:
             yield json.dumps(value, ensure_ascii=False)
         else:
             yield value
+
+
+def _with_before(before: object, cell: object) -> object:
+    return cell if before is ABSENT else f"{table.cell_text(before)} -> {table.cell_text(cell)}"
 
 
 def _change(values: Sequence[object]) -> tuple[str | None, ...]:

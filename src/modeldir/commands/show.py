@@ -70,7 +70,7 @@ def experiment_text(found: Found, warnings: Sequence[str] = ()) -> str:
     blocks = [
         f"{table.visible(str(found.path))}\n\n{_entries(_facts(found))}",
         _metrics(found.scores),
-        _hyperparameters(found.hyperparameters),
+        _hyperparameters(found.hyperparameters, found.status.given),
         "\n".join(warnings),
         f"next: {_next(found)}",
     ]
@@ -134,11 +134,19 @@ def _metrics(scores: experiment.Scores) -> str:
     return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
 
 
-def _hyperparameters(values: Mapping[str, Any] | None) -> str:
+def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
+    """Each with its value; where the latest attempt was given another: `0.1 -> 0.5`."""
     columns = (Column("hyperparameter", "name"), Column("value"))
     flat = params.flatten(values or {})
-    rows = tuple((name, "null" if value is None else value) for name, value in flat.items())
+    rows = tuple(
+        (name, f"{_value(value)} -> {_value(given[name])}" if name in given else _value(value))
+        for name, value in flat.items()
+    )
     return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
+
+
+def _value(value: object) -> object:
+    return "null" if value is None else value
 
 
 def _next(found: Found) -> str:
