@@ -1013,6 +1013,23 @@ def test_three_that_fail_each_in_its_way_stop_nothing(project: Project) -> None:
     assert list(other.trials().values()) == ["failed"] * 5
 
 
+def test_failures_that_differ_by_the_trial_s_own_words_are_alike(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """A path, a number, a quoted value: a typo is one in all trials. One paragraph tells of all."""
+    project.write(
+        "other.py",
+        "import json, sys\n"
+        "path = sys.argv[2] + '/params.json'\n"
+        "rate = json.load(open(path))['learning_rate']\n"
+        "raise ValueError(f'{path}: rate={rate} is too high for {str(rate)!r}')\n",
+    )
+    values = "learning_rate=" + ",".join(f"0.{n}" for n in range(1, 10))
+    done = project.searches(values, command="python other.py")
+    assert list(project.trials().values()) == ["failed"] * 3
+    assert done.lines[-6:] == snapshot
+
+
 def test_text_among_numbers_is_a_typing_error(project: Project) -> None:
     """The letter O for a zero would be in the plan for good."""
     done = project.searches("learning_rate=0.1,O.01")

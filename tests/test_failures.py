@@ -8,7 +8,14 @@ import textwrap
 
 import pytest
 
-from modeldir.failures import ERROR, OUT_OF_MEMORY, failure_class, last_line, last_printed
+from modeldir.failures import (
+    ERROR,
+    OUT_OF_MEMORY,
+    failure_class,
+    last_line,
+    last_printed,
+    masked,
+)
 
 
 def died(code: str) -> bytes:
@@ -21,6 +28,31 @@ def died(code: str) -> bytes:
     )
     assert done.returncode == 1
     return done.stdout
+
+
+# -- Alike -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("ValueError: width=300 is too much", "ValueError: width=4e5 is too much", True),
+        ("ValueError: width=300 is too much", "KeyError: width=300 is too much", False),
+        ("ValueError: width=300 is too much", "ValueError: depth=300 is too much", False),
+        ("KeyError: 'a b'", 'KeyError: "c"', True),
+        ("no 'lr' in x/lr_0.1/params.json; why?", "no 'lr' in /y/lr_1/params.json; why?", True),
+        ("shape (3, -1.5e-3)", "shape (-40, 2)", True),
+        ("it's one thing", "it's another thing", False),
+    ],
+)
+def test_what_differs_by_the_trial_s_own_words_is_alike(one: str, other: str, alike: bool) -> None:  # noqa: FBT001
+    """Numbers, paths and quoted values are the trial's; the exception and what it says are not."""
+    assert (masked(one) == masked(other)) == alike
+
+
+def test_a_trial_s_name_is_its_own() -> None:
+    """Also where it has no number in it."""
+    assert masked("bad: optimizer_adam", "optimizer_adam") == masked("bad: b", "b")
 
 
 # -- The line --------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Why a training failed, from what it left: its last words and how it died.
 
-It knows the six classes of failure (error, out-of-memory, nan, no-metric, time-limit, killed) and
-how to find the line that tells a reader what happened. It refuses to read anything but text.
+It knows the six classes of failure (error, out-of-memory, nan, no-metric, time-limit, killed), how
+to find the line that tells a reader what happened, and when two such lines tell of one thing. It
+refuses to read anything but text.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ _OF_LAUNCHERS = (
 """Exceptions by which the process that started another says that it failed."""
 _MARK = "Traceback (most recent call last)"
 _LONGEST = 300
+_OWN = re.compile(
+    r"'[^']*'|\"[^\"]*\""  # a quoted value
+    r"|(?<![\w/])[\w.~-]*/[\w./+=@,%-]*"  # a path
+    r"|(?<!\d)[-+]?\d[\d_]*(?:\.\d*)?(?:[eE][-+]?\d+)?"  # a number, also within a name
+)
+"""What two trials that fail alike say differently."""
 
 
 def last_line(output: bytes) -> str | None:
@@ -89,3 +96,14 @@ def gist(failure: str | None, line: str | None) -> str:
 def failure_class(line: str | None) -> str:
     """Out-of-memory if the last words say so, else error."""
     return OUT_OF_MEMORY if line and _OUT_OF_MEMORY.search(line) else ERROR
+
+
+def masked(line: str, name: str = "") -> str:
+    """A failure's words without the trial's own: its name, paths, numbers, quoted values. Trials
+    whose words are then the same have failed alike.
+
+    >>> masked("ValueError: width=300 is too much for learning_rate_0.1", "learning_rate_0.1")
+    'ValueError: width=… is too much for …'
+    """
+    bare = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line) if name else line
+    return _OWN.sub("…", bare)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, experiment
+from modeldir import attempts, experiment, failures
 from modeldir.supervisor import console_file
 
 if TYPE_CHECKING:
@@ -100,20 +100,30 @@ def the_script(command: str | None) -> str:
 
 def _failures(search: Search, outcome: Outcome) -> Iterator[str]:
     """Each failure's last words and where to read more; those that failed alike in one line."""
-    alike: dict[tuple[str | None, str | None], list[TrialRecord]] = {}
+    alike: dict[tuple[str, str], list[TrialRecord]] = {}
     failed = set(outcome.failed)
     for record in search.trials:
         if record.name in failed:
-            status = search.trials.status(record)
-            how = (status.failure, status.last_line or status.reason)
-            alike.setdefault(how, []).append(record)
-    for (failure, words), records in alike.items():
+            alike.setdefault(how_failed(search, record), []).append(record)
+    for (failure, _), records in alike.items():
         who = records[0].name if len(records) == 1 else f"{len(records)} trials"
-        yield f"  {who} failed ({failure}): {words}"
+        words = [_words(search.trials.status(record)) for record in records]
+        like = "alike; the first: " if len(set(words)) > 1 else ""
+        yield f"  {who} failed ({failure}): {like}{words[0]}"
         for record in records[:_SHOWN]:
             yield f"    {search.trials.path(record) / console_file()}"
         if len(records) > _SHOWN:
             yield f"    and {len(records) - _SHOWN} more"
+
+
+def how_failed(search: Search, record: TrialRecord) -> tuple[str, str]:
+    """The class of a trial's failure, and its words without what is the trial's own."""
+    status = search.trials.status(record)
+    return str(status.failure), failures.masked(_words(status), record.name)
+
+
+def _words(status: experiment.Status) -> str:
+    return status.last_line or status.reason or "no output"
 
 
 def _nothing_left(search: Search) -> str:
