@@ -15,6 +15,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, THREE, WITH_PARAMS, Project, read
+from modeldir import Search
 
 ALL = ("learning_rate_0.001", "learning_rate_0.01", "learning_rate_0.1")
 
@@ -96,6 +97,29 @@ def test_trials_run_side_by_side(project: Project) -> None:
         project.release()
         assert worker.wait(30) == 0
     assert len(project.ended) == 3
+
+
+def test_of_equals_the_lower_number_is_the_best_everywhere(project: Project) -> None:
+    """The search, watch, best, show, the table and Python name one trial, not one each."""
+    same = '{"accuracy": 0.5}'
+    project.write(
+        "same.py", f"import sys; open(sys.argv[2] + '/metrics.json', 'w').write('{same}')"
+    )
+    done = project.searches("learning_rate=0.3,0.1,0.2", command="python same.py")
+    name = "learning_rate_0.3"
+    assert f"best: experiments/search/{name}  accuracy 0.5" in done.lines
+    said = {
+        command: project.modeldir(command, "experiments/search").lines
+        for command in ("watch", "best", "show", "synthesize")
+    }
+    assert f"best: {name}  accuracy 0.5" in said["watch"]
+    assert said["best"] == [f"experiments/search/{name}"]
+    assert f"best     {name}  accuracy 0.5" in said["show"]
+    rows = [line.split()[0] for line in said["synthesize"] if line.startswith("learning_rate_")]
+    assert rows == [name, "learning_rate_0.1", "learning_rate_0.2"]
+    best = Search(project.search).best()
+    assert best is not None
+    assert best.path.name == name
 
 
 # -- Commands --------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ from modeldir.errors import MetricsError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
 Split: TypeAlias = Literal["eval", "test", "train"]
@@ -274,6 +277,29 @@ def better(a: float, b: float | None, direction: Direction) -> bool:
     if b is None or math.isnan(b):
         return True
     return a > b if direction == "maximize" else a < b
+
+
+def best_of(
+    candidates: Iterable[tuple[float | None, int | None, _T]], direction: Direction
+) -> _T | None:
+    """The best of (value, number, what is ranked): the one rule by which all of modeldir chooses.
+
+    The better value wins; of equals the trial with the lower number, then what is no trial. What
+    has no value, or NaN, never wins.
+
+    >>> best_of([(0.9, 3, "c"), (0.9, 2, "b"), (0.9, None, "a"), (0.1, 1, "d")], "maximize")
+    'b'
+    """
+    best: tuple[float, int | None, _T] | None = None
+    for value, number, what in sorted(candidates, key=lambda each: in_order(each[1])):
+        if value is not None and better(value, best[0] if best else None, direction):
+            best = (value, number, what)
+    return best[2] if best else None
+
+
+def in_order(number: int | None) -> tuple[bool, int]:
+    """What sorts trials by their numbers, and before all that has none."""
+    return number is None, number or 0
 
 
 def _preference(name: str) -> tuple[bool, int, int]:

@@ -356,13 +356,15 @@ class Overview:
         return tuple(name for name, values in found.items() if len(values) > 1)
 
     def _best(self, metric: Ranked | None) -> tuple[str, float] | None:
-        best: tuple[str, float] | None = None
-        for each in self._watched.values() if metric else ():
-            name, direction = metric or ("", "maximize")
+        if metric is None:
+            return None
+        name, direction = metric
+        candidates = []
+        for each in self._watched.values():
             value = each.development.get(name) if each.status.state in _RANKED else None
-            if value is not None and metrics.better(value, best[1] if best else None, direction):
-                best = (each.record.name, value)
-        return best
+            if value is not None:
+                candidates.append((value, each.record.number, (each.record.name, value)))
+        return metrics.best_of(candidates, direction)
 
     def _count(self, metric: Ranked | None) -> tuple[tuple[str, float] | None, list[float]]:
         """The best trial, and how long the latest took: counted again when one has changed."""

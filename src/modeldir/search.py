@@ -584,16 +584,14 @@ class Search:
         if chosen is None:
             return None
         name, direction = chosen
-        best: Best | None = None
+        candidates = []
         for record in self.trials:
             path = self.trials.path(record)
             if self.trials.status(record).state in _RANKED:
                 value = experiment.scores(path).development.get(name)
-                if value is not None and metrics.better(
-                    value, best.value if best else None, direction
-                ):
-                    best = Best(path, name, value)
-        return best
+                if value is not None:
+                    candidates.append((value, record.number, Best(path, name, value)))
+        return metrics.best_of(candidates, direction)
 
     # -- From Python -------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from modeldir.table import (
     Marked,
     Table,
     cell_text,
+    order_of,
     select,
     sort,
     to_csv,
@@ -54,7 +55,8 @@ _PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packa
 class Found:
     """One experiment as it was read. `hyperparameters` is None where they could not be read.
 
-    `name` is the path below the folder that was asked for, with "/" on every system.
+    `name` is the path below the folder that was asked for, with "/" on every system; `number` a
+    trial's.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Found:
     hyperparameters: Mapping[str, Any] | None
     scores: experiment.Scores
     status: experiment.Status
+    number: int | None = None
 
     def used(self) -> dict[str, object] | None:
         """The hyperparameters by dotted name, as the latest attempt used them: marked where
@@ -94,14 +97,9 @@ class Tree:
 
 
 def best_by(found: Iterable[Found], metric: tuple[str, metrics.Direction]) -> Found | None:
-    """The best of some experiments by one metric; of equals the first."""
+    """The best of some experiments by one metric; see `metrics.best_of`."""
     name, direction = metric
-    best, highest = None, None
-    for each in found:
-        value = each.value(name)
-        if value is not None and metrics.better(value, highest, direction):
-            best, highest = each, value
-    return best
+    return metrics.best_of(((each.value(name), each.number, each) for each in found), direction)
 
 
 def default_folder() -> Path:
@@ -140,6 +138,7 @@ def read_tree(folder: str | os.PathLike[str]) -> Tree:
         elif _is_experiment(path, names):
             found.append(read_experiment(path, names, _name(path, top), warnings))
     metric = _metric(found, planned, top, warnings)
+    found.sort(key=lambda each: order_of(each.name))
     return Tree(Path(folder), tuple(found), metric, tuple(warnings))
 
 
@@ -157,7 +156,15 @@ def read_experiment(
         except ParamsError as error:
             warnings.append(_one_line(error))
         break
-    return Found(folder, name, hyperparameters, scores, experiment.status(folder, names))
+    status = experiment.status(folder, names)
+    return Found(folder, name, hyperparameters, scores, status, _number(path, names))
+
+
+def _number(path: str | os.PathLike[str], names: list[str]) -> int | None:
+    """A trial's number, which decides between equals."""
+    told = files.read_object(os.path.join(path, "trial.json")) if "trial.json" in names else {}
+    number = told.get("number")
+    return number if isinstance(number, int) else None
 
 
 def _name(path: str, top: str) -> str:
@@ -356,9 +363,11 @@ def _in_order(table: Table, tree: Tree, wanted: str | None) -> tuple[Table, str]
     """The rows in the order that is wanted, by default by the metric; and the order in words."""
     name = table.headers()[0]
     by = wanted or (tree.metric[0] if tree.metric else name)
-    table = sort(table, name)  # equals stay in this order
     if by == name:
-        return table, ""
+        return sort(table, name), ""
+    numbered = zip(tree.found, table.rows, strict=True)
+    rows = [row for _, row in sorted(numbered, key=lambda each: metrics.in_order(each[0].number))]
+    table = Table(table.columns, tuple(rows))  # equals stay in this order
     descending = _descending(table, table.index(by), tree)
     words = f" by {by}, {'highest' if descending else 'lowest'} first"
     table = sort(table, by, descending=descending)

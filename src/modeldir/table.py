@@ -134,7 +134,7 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
     index = table.index(header)
     known = [row for row in table.rows if not _is_blank(_bare(row[index]))]
     blank = [row for row in table.rows if _is_blank(_bare(row[index]))]
-    ordered = sorted(known, key=lambda row: _order(_bare(row[index])), reverse=descending)
+    ordered = sorted(known, key=lambda row: order_of(_bare(row[index])), reverse=descending)
     return replace(table, rows=(*ordered, *blank))
 
 
@@ -200,7 +200,8 @@ def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _order(value: object) -> tuple[int, tuple[tuple[int, float, str], ...]]:
+def order_of(value: object) -> tuple[int, tuple[tuple[int, float, str], ...]]:
+    """What sorts values as `sort` does."""
     if isinstance(value, (int, float)):
         return 0, ((0, value, ""),)
     pieces = re.split(r"([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?)", cell_text(value).casefold())
