@@ -416,6 +416,19 @@ def test_a_removal_that_was_cut_short_is_finished_when_said_again(project: Proje
     assert len(project.started) == 2
 
 
+def test_a_removed_trial_comes_back_by_the_line_that_is_said(project: Project) -> None:
+    """Two files are moved, and it is a trial as before."""
+    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    said = project.modeldir("remove", "experiments/search/learning_rate_0.2")
+    line = said.lines[1].removeprefix("  to take it back: ")
+    subprocess.run(["sh", "-c", line], cwd=project.path, check=True)
+    assert set(project.trials().values()) == {"completed"}
+    assert project.modeldir("watch", "experiments/search").lines[0] == "experiments/search: 2 of 2"
+    assert (
+        "nothing left to run: 2 completed" in project.modeldir("search", "experiments/search").out
+    )
+
+
 def test_what_cannot_be_retried_or_removed_is_refused(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:

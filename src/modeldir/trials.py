@@ -455,13 +455,19 @@ class Trials:
         Raises:
             OSError: when it cannot be moved.
         """
-        self._mark(f"{record.number:06d}.aside")
+        self._mark(self.aside_mark(record).name)
         target = self.folder / HOME / "aside" / f"{record.number:06d}" / record.name
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path(record).rename(target)
         self._known.pop(record.number, None)
         self._aside[record.number] = record
         return target
+
+    def aside_mark(self, record: TrialRecord) -> Path:
+        """The file that keeps a trial out of the search: without it, and with its folder where it
+        was, it is a trial again.
+        """
+        return self._home / f"{record.number:06d}.aside"
 
     def _mark(self, name: str) -> None:
         os.close(os.open(self._home / name, os.O_WRONLY | os.O_CREAT, 0o666))

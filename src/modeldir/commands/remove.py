@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Move each aside, all checked before the first is."""
+    """Move each aside, all checked before the first is; say how it comes back."""
     found = []
     for each in arguments.trials:
         folder = Path(each)
@@ -29,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise FolderError(no_folder(folder))
         if not (folder / "trial.json").exists():
             raise FolderError(
-                f"{folder} is no trial of a search: remove it by hand\n"
-                f"  rm -r {shlex.quote(str(folder))}\nNothing was removed."
+                f"{folder} is no trial of a search, and only trials are taken out of one\n"
+                f"  what it is: modeldir show {shlex.quote(str(folder))}\nNothing was removed."
             )
         search = Search(folder.parent if folder.name else folder.resolve().parent)
         search.trials.refresh(make=False)
@@ -45,5 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
         found.append((search, record))
     for search, record in found:
-        print(f"{record.name} now lies in {search.trials.put_aside(record)}")
+        folder, mark = search.trials.path(record), search.trials.aside_mark(record)
+        aside = search.trials.put_aside(record)
+        move, unmark = shlex.join(["mv", str(aside), str(folder)]), shlex.join(["rm", str(mark)])
+        print(f"{record.name} now lies in {aside}\n  to take it back: {move} && {unmark}")
     return 0
