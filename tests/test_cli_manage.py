@@ -314,6 +314,25 @@ def test_retry_runs_failed_trials_again(project: Project) -> None:
     assert len(project.started) == 6
 
 
+def test_how_to_go_on_is_said_with_the_options_of_the_last_worker(project: Project) -> None:
+    """Two side by side, and everybody names them: the search, show, watch, stop and retry."""
+    project.hold()
+    words = (*SEARCH[:-3], "-j", "2", "--threads", "1", *SEARCH[-3:])
+    with project.started_as(*words) as worker:
+        project.wait_for_starts(2)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.stdout is not None
+        last = worker.stdout.read().splitlines()[-1]
+    again = "next: modeldir search experiments/search -j 2 --threads 1"
+    assert last == f"{again}   goes on: 6 to come"
+    said = [project.modeldir(word, "experiments/search") for word in ("show", "watch", "stop")]
+    project.release()
+    project.write("fail.learning_rate_0.1", "")
+    project.searches(*SIX, "-j", "2", "--threads", "1")
+    said.append(project.modeldir("retry", "experiments/search"))
+    assert [each.lines[-1].partition("   ")[0] for each in said] == [again] * 4
+
+
 def test_a_wish_reaches_a_worker_that_is_there(project: Project) -> None:
     """Whoever works on the search takes the trial, without being started anew."""
     project.write("fail.learning_rate_0.1", "")

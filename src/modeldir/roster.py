@@ -1,9 +1,9 @@
 """Who works on a search, and what they are asked: from anywhere that sees the folder.
 
-A worker writes down who it is in `.modeldir/workers/`, and looks now and then into
-`.modeldir/stops/`. A request to stop names the workers that it is for, so that whoever comes later
-ignores it. This module knows those files. It refuses to signal anybody: a worker may run on another
-host, or as another user.
+A worker writes down who it is in `.modeldir/workers/`, and with which options it was started, for
+whoever says how to go on. It looks now and then into `.modeldir/stops/`. A request to stop names
+the workers that it is for, so that whoever comes later ignores it. This module knows those files.
+It refuses to signal anybody: a worker may run on another host, or as another user.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,9 @@ from modeldir.trials import HOME
 
 Urgency = Literal["wait", "now"]
 """`wait`: no new trials, the running ones go on to their end. `now`: they are interrupted."""
+
+
+_LAST = "last_worker.json"
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,10 @@ class Membership:
             os.unlink(self._path)
 
 
-def join(folder: Path, jobs: int) -> Membership:
-    """Write down that this process works on a search."""
+def join(folder: Path, jobs: int, options: Sequence[str] = ()) -> Membership:
+    """Write down that this process works on a search. `options` are those of its command line that
+    say where trials run: `-j 2`.
+    """
     membership = Membership(folder, os.urandom(8).hex())
     me = processes.process()
     entry = {
@@ -79,7 +85,15 @@ def join(folder: Path, jobs: int) -> Membership:
         files.publish(
             folder / HOME / "workers" / f"{membership.token}.json", json.dumps(entry).encode()
         )
+        files.write_json(folder / HOME / _LAST, {"options": [*options]})
     return membership
+
+
+def again(folder: Path) -> str:
+    """The line to type that goes on with a search, as its last worker was started."""
+    options = files.read_object(folder / HOME / _LAST).get("options")
+    words = [*map(str, options)] if isinstance(options, list) else []
+    return shlex.join(["modeldir", "search", str(folder), *words])
 
 
 def members(folder: Path) -> list[Member]:

@@ -93,6 +93,7 @@ class Slots:
         self._gpus = gpus.visible(self._environment) if wants else gpus.Gpus()
         self._share = _share(gpus_per_trial, jobs, self._gpus)
         self._was_asked = gpus_per_trial
+        self.options = _as_typed(jobs, gpus_per_trial, threads)
         self.count = self._counted(jobs, threads)
         self.threads = max(1, cores.usable() // self.count) if threads == "auto" else threads
         self.notes = self._noted(jobs)
@@ -230,6 +231,20 @@ class Slots:
         address = self._environment.get("MASTER_ADDR", "127.0.0.1")
         told = {"MASTER_ADDR": address, "MASTER_PORT": port, "PET_MASTER_PORT": port}
         return Seat({**seat.variables, **told}, seat.facts, (*seat.leases, found[1]))
+
+
+def _as_typed(
+    jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto | None
+) -> tuple[str, ...]:
+    """The options of a command line that ask for such slots."""
+    asked = {
+        "-j": None if jobs == 1 else jobs,
+        "--gpus-per-trial": None if gpus_per_trial is None else f"{gpus_per_trial:g}",
+        "--threads": threads,
+    }
+    return tuple(
+        word for name, value in asked.items() if value is not None for word in (name, str(value))
+    )
 
 
 def _check(jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto | None) -> None:

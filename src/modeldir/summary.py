@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, experiment, failures
+from modeldir import attempts, experiment, failures, roster
 from modeldir.supervisor import console_file
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ class Outcome:
     `failed` are the names of those that failed in it, `failed_in_all` counts all of the search.
     `problem` is set when the search stopped because of a mistake that the user should mend,
     `stopped` when it was asked to (Ctrl-C), `limited` when it came to a limit of this command and
-    goes on when that is said again; `elsewhere` counts trials that other workers still run;
-    `jobs` is how many ran side by side.
+    goes on when that is said again; `elsewhere` counts trials that other workers still run.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
@@ -40,7 +39,6 @@ class Outcome:
     limited: bool = False
     elsewhere: int = 0
     failed_in_all: int = 0
-    jobs: int = 1
 
     @property
     def exit_code(self) -> int:
@@ -68,8 +66,7 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
 
 def _next(search: Search, outcome: Outcome) -> str:
     """What to type next: look at why trials failed, go on with what is left, or compare."""
-    path = shlex.quote(str(search.path))
-    again = f"modeldir search {path}{f' -j {outcome.jobs}' if outcome.jobs > 1 else ''}"
+    path, again = shlex.quote(str(search.path)), roster.again(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
         last = shlex.quote(str(search.path / outcome.failed[-1]))
         return f"next: modeldir log {last}   then mend it, and: {again}"

@@ -139,7 +139,7 @@ class Worker:
             self._open_log()
             for note in self.slots.notes:
                 self._tell(note)
-            self._membership = roster.join(self.search.path, self.jobs)
+            self._membership = roster.join(self.search.path, self.jobs, self.slots.options)
             with self._signals() as wake:
                 try:
                     return self._work(spawns, wake)
@@ -609,7 +609,6 @@ class Worker:
             limited=self._limited,
             elsewhere=self._count(attempts.RUNNING, self.search.trials.unfinished()),
             failed_in_all=self._count(attempts.FAILED, self.search.trials),
-            jobs=self.jobs,
         )
         for line in summary(self.search, outcome):
             self._tell(line)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, failures, params
+from modeldir import attempts, failures, params, roster
 from modeldir.errors import FolderError, SearchError, did_you_mean, listed
 from modeldir.experiment import no_folder
 from modeldir.search import Search
@@ -62,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             search.trials.want_again(record)
             print(f"{record.name} will run again")
-    print(f"next: modeldir search {shlex.quote(str(search.path))}")
+    print(f"next: {roster.again(search.path)}")
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, params, table
+from modeldir import attempts, experiment, files, params, roster, table
 from modeldir.commands.log import log_of
 from modeldir.commands.synthesize import quoted, with_best
 from modeldir.errors import FolderError, ParamsError
@@ -252,9 +252,8 @@ def _after(tree: Tree, plan: Mapping[str, Any]) -> str:
     left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})
     if left and attempts.RUNNING not in states:
         domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"
-        return f"modeldir search {folder}{domain}" + (
-            "" if plan.get("command") else " -- python train.py"
-        )
+        command = "" if plan.get("command") else " -- python train.py"
+        return f"{roster.again(tree.folder)}{domain}{command}"
     if attempts.FAILED in states and tree.best() is None:
         return f"modeldir log {quoted(states[attempts.FAILED].path)} --tail 20"
     return f"modeldir synthesize {folder}"

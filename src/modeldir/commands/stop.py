@@ -68,7 +68,7 @@ def _ask(folder: Path, asked: list[roster.Member], urgency: roster.Urgency) -> N
 
 
 def _go_on(folder: Path) -> str:
-    return f"next: modeldir search {shlex.quote(str(folder))}   goes on"
+    return f"next: {roster.again(folder)}   goes on"
 
 
 def _ended_here(folder: Path) -> tuple[list[str], list[str]]:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from modeldir import attempts, experiment
+from modeldir import attempts, experiment, roster
 from modeldir.errors import FolderError
 from modeldir.frames import best_text, progress_text
 from modeldir.overview import Overview
@@ -158,7 +158,7 @@ class Watch:
             yield from filter(None, [best_text(each)])
         if len(stands) > 1 or searches:
             left = [each for each in searches if _left(each)]
-            again = f"modeldir search {_quoted(left[0].folder)}" if left else ""
+            again = roster.again(left[0].folder) if left else ""
             yield f"next: {again or f'modeldir synthesize {_quoted(self.folder)}'}"
         else:
             yield f"next: modeldir show {_quoted(self.folder)}"
