@@ -65,6 +65,11 @@ if name in ("learning_rate_0.1", "learning_rate_0.2"):
     said = project.searches(*words, limit=60)
     assert project.plan()["trial_time_limit"] == "1.5s"
     assert said.code == 1
+    again = "modeldir search experiments/search -j 3"
+    assert said.lines[-4:-2] == [
+        "  to run them again: modeldir retry experiments/search",
+        f"  with more time than 1.5s: then {again} --trial-time-limit 3s",
+    ]
     for name in ("learning_rate_0.1", "learning_rate_0.2"):
         record = read(project.search / name / "run.json")
         assert (record["status"], record["failure"]) == ("failed", "time-limit")
@@ -101,10 +106,66 @@ def test_a_reached_metric_ends_the_search(project: Project) -> None:
     assert said.lines[-1] == "next: modeldir synthesize experiments/search"
     assert project.ended == ["learning_rate_0.6", "learning_rate_0.5", "learning_rate_0.2"]
     assert said.code == 0
-    again = project.searches(*SIX).lines
-    assert "has reached 0.75" in again[1]
-    assert again[2] == "nothing was started: 3 completed"
+    said = project.searches(*SIX)
+    assert "has reached 0.75" in said.lines[1]
+    again = "modeldir search experiments/search --stop-at none"
+    assert said.lines[2:4] == [
+        "nothing was started: 3 completed",
+        f"  stop_at 0.75 is reached; 3 of 6 not started; to go on: {again}",
+    ]
+    shown = project.modeldir("show", "experiments/search").lines
+    assert "limits   stop_at 0.75" in shown
+    assert "trials   3 completed, 3 not started: stop_at 0.75 is reached" in shown
+    watched = project.modeldir("watch", "experiments/search").lines[0]
+    assert watched == "experiments/search: 3 of 6; 3 not started: stop_at 0.75 is reached"
     assert len(project.ended) == 3
+    done = project.modeldir(*again.split()[1:])
+    assert done.lines[0] == "plan: stop_at: 0.75 -> none"
+    assert len(project.ended) == 6
+
+
+def test_limits_that_the_plan_keeps_are_said_shown_and_taken_out(project: Project) -> None:
+    """Whoever types one should not be surprised by it a week later."""
+    words = ("--retries", "1", "--trial-time-limit", "1h")
+    said = project.searches("learning_rate=0.1", *words)
+    assert said.lines[:2] == [
+        "plan: trial_time_limit: 1h (kept; --trial-time-limit none takes it out)",
+        "plan: retries: 1 (kept; --retries none takes it out)",
+    ]
+    shown = project.modeldir("show", "experiments/search").lines
+    assert "limits   trial_time_limit 1h, retries 1" in shown
+    assert project.searches(*words).lines[0].startswith("nothing left")
+    said = project.searches("--retries", "2", "--trial-time-limit", "none")
+    assert said.lines[:2] == [
+        "plan: trial_time_limit: 1h -> none",
+        "plan: retries: 1 -> 2 (kept; --retries none takes it out)",
+    ]
+    assert project.plan()["retries"] == 2
+    assert "trial_time_limit" not in project.plan()
+
+
+def test_what_is_left_of_a_grid_is_shown(project: Project) -> None:
+    """Two ended, and four are to come; what to type is the search."""
+    for value in ("0.1", "0.2"):
+        project.write(f"fail.learning_rate_{value}", "")
+    project.searches(*SIX, "--max-failures", "2")
+    shown = project.modeldir("show", "experiments/search").lines
+    assert "trials   2 failed, 4 to come" in shown
+    assert shown[-1] == "next: modeldir search experiments/search"
+
+
+def test_failures_of_before_are_told(project: Project) -> None:
+    """They make the exit code 1, also of a worker under which all went well."""
+    project.write("fail.learning_rate_0.1", "")
+    project.searches("learning_rate=0.1,0.2", "--no-pilot")
+    said = project.searches("learning_rate=0.3", "--no-pilot")
+    assert said.code == 1
+    assert said.lines[-6:-2] == [
+        "1 completed",
+        "  failed before: learning_rate_0.1 (error)",
+        "  they run again once the code, the command or the environment has changed",
+        "  as they are: modeldir retry experiments/search",
+    ]
 
 
 def test_a_metric_that_another_worker_reached_ends_the_search(project: Project) -> None:

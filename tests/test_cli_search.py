@@ -1051,7 +1051,7 @@ def test_failures_that_differ_by_the_trial_s_own_words_are_alike(
     values = "learning_rate=" + ",".join(f"0.{n}" for n in range(1, 10))
     done = project.searches(values, command="python other.py")
     assert list(project.trials().values()) == ["failed"] * 3
-    assert done.lines[-6:] == snapshot
+    assert done.lines[-8:] == snapshot
 
 
 def test_text_among_numbers_is_a_typing_error(project: Project) -> None:

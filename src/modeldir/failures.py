@@ -16,6 +16,9 @@ NO_METRIC = "no-metric"
 TIME_LIMIT = "time-limit"
 KILLED = "killed"
 
+MENDED = frozenset({ERROR, NO_METRIC})
+"""The classes that other code may mend: such trials run again once it has changed."""
+
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemory|\bMemoryError\b|CUDA_ERROR_OUT_OF_MEMORY|RESOURCE_EXHAUSTED"
     r"|Cannot allocate memory|unable to allocate",

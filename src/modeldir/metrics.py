@@ -279,6 +279,15 @@ def better(a: float, b: float | None, direction: Direction) -> bool:
     return a > b if direction == "maximize" else a < b
 
 
+def reaches(value: float | None, goal: float, direction: Direction) -> bool:
+    """Whether a value is as good as a goal, or better.
+
+    >>> reaches(0.97, 0.97, "maximize"), reaches(0.3, 0.2, "minimize"), reaches(None, 0, "minimize")
+    (True, False, False)
+    """
+    return value is not None and not math.isnan(value) and not better(goal, value, direction)
+
+
 def best_of(
     candidates: Iterable[tuple[float | None, int | None, _T]], direction: Direction
 ) -> _T | None:

@@ -121,6 +121,7 @@ class _Plan:
     space: space.Space = field(default_factory=lambda: space.Space({}))
     total: int | None = None
     metric: Ranked | None = None
+    stop_at: float | None = None
     ignore: frozenset[str] = frozenset()
     base: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
@@ -198,7 +199,8 @@ class Overview:
         ignore = project.get("ignore", ())
         total = checked.trials or space.size(checked.space)
         flat = params.flatten(base)
-        return _Plan(checked.space, total, checked.metric, frozenset(ignore), flat)
+        ranked = (checked.metric, checked.stop_at)
+        return _Plan(checked.space, total, *ranked, frozenset(ignore), flat)
 
     def _to_come(self) -> int | None:
         if self._plan.total is None:
@@ -325,6 +327,7 @@ class Overview:
             best=best,
             states=states,
             to_come=to_come,
+            goal=self._goal(best),
             left=self._left(rows, states, to_come, took),
             worker=None if running else self._worker(),
             problem=self._plan.problem,
@@ -371,6 +374,13 @@ class Overview:
         if self._counted is None or self._counted[0] != metric:
             self._counted = (metric, self._best(metric), self._took())
         return self._counted[1:]
+
+    def _goal(self, best: tuple[str, float] | None) -> float | None:
+        """The plan's `stop_at`, once the best trial has reached it."""
+        goal, metric = self._plan.stop_at, self._plan.metric
+        if goal is None or metric is None or best is None:
+            return None
+        return goal if metrics.reaches(best[1], goal, metric[1]) else None
 
     def _took(self) -> list[float]:
         good = (attempts.COMPLETED, attempts.PRUNED)

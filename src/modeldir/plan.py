@@ -53,6 +53,12 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "retries": (int, "a whole number, 0 or more"),
     "stop_at": ((int, float), "a value of the metric: 0.97"),
 }
+LIMITS = ("trial_time_limit", "retries", "stop_at")
+"""What a plan keeps of the options that say when to stop."""
+
+NONE = "none"
+"""What is typed to take one of them out again."""
+
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the shell's
 
@@ -107,12 +113,15 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     """A plan with what was given on top: `(plan, what changed in words)`.
 
     Lists of values are joined, other domains replaced; naming a metric to minimize takes the place
-    of one to maximize.
+    of one to maximize; a limit that is "none" is taken out.
     """
     plan = dict(old)
     changes = []
     for key, value in given.items():
         if value is None or key == "space":
+            continue
+        if key in LIMITS:
+            changes += _joined_limit(plan, key, value)
             continue
         other = {"maximize": "minimize", "minimize": "maximize"}.get(key, key)
         if other != key and given.get(other) is None and plan.pop(other, None):
@@ -127,6 +136,18 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
         changes += grown
     ordered = {key: plan[key] for key in _KEYS if key in plan}
     return {**ordered, **plan}, changes
+
+
+def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
+    """Put a limit into a plan, or take it out; what changed, if anything did."""
+    before = plan.pop(key, None)
+    if value != NONE:
+        plan[key] = value
+    if value == (NONE if before is None else before):
+        return []
+    out = f"--{key.replace('_', '-')} {NONE} takes it out"
+    old = "" if before is None else f"{before} -> "
+    return [f"{key}: {old}{value}" + ("" if value == NONE else f" (kept; {out})")]
 
 
 def _joined_spaces(

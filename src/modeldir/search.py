@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modeldir import (
     attempts,
@@ -67,6 +67,7 @@ class Search:
         read: a printed line to take metrics from: `"val acc: {accuracy}"`.
         resume: arguments that make an interrupted trial go on: `"--restore_file last"`.
         trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
+            It, `retries` and `stop_at` are kept in the plan; "none" takes them out.
         retries: how often a trial that failed is run again.
         stop_at: a value of the metric: once a trial has reached it no more are started.
         rebase: go on although the base hyperparameters changed since trials were made.
@@ -90,8 +91,8 @@ class Search:
         read: str | None = None,
         resume: str | None = None,
         trial_time_limit: str | float | None = None,
-        retries: int | None = None,
-        stop_at: float | None = None,
+        retries: int | Literal["none"] | None = None,
+        stop_at: float | Literal["none"] | None = None,
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
@@ -460,14 +461,13 @@ class Search:
             if status.state == attempts.COMPLETED:
                 self._judged.add((record.number, status.attempt))
             value = experiment.scores(self.trials.path(record)).development.get(metric[0])
-            if value is not None and not metrics.better(goal, value, metric[1]):
+            if value is not None and metrics.reaches(value, goal, metric[1]):
                 self._reached = value
         return self._reached
 
     def _code_changed(self, record: TrialRecord, status: experiment.Status) -> bool:
         """Whether a trial failed by code, a command or an environment that are not today's."""
-        mended = (failures.ERROR, failures.NO_METRIC)
-        if status.state != attempts.FAILED or status.failure not in mended:
+        if status.state != attempts.FAILED or status.failure not in failures.MENDED:
             return False
         then = attempts.read(self.trials.path(record), status.attempt).record
         now = self.setting()

@@ -52,7 +52,8 @@ class Standing:
     """How a search stands. `states` counts its trials by status.
 
     `best` is the name of the best completed trial and its value; `to_come` how many trials the plan
-    lacks, None where it has no end; `worker` whether one is alive: None if that cannot be seen.
+    lacks, None where it has no end; `goal` is the plan's `stop_at`, once it is reached: then these
+    are not started; `worker` whether one is alive: None if that cannot be seen.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class Standing:
     best: tuple[str, float] | None = None
     states: Mapping[str, int] = field(default_factory=dict)
     to_come: int | None = None
+    goal: float | None = None
     left: Left | None = None
     worker: bool | None = False
     problem: str | None = None

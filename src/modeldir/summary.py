@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, experiment, failures, roster
+from modeldir import attempts, experiment, failures, plan, roster
 from modeldir.supervisor import console_file
+from modeldir.table import duration_text
 
 if TYPE_CHECKING:
     from modeldir.search import Search
@@ -53,7 +54,8 @@ class Outcome:
 
 def summary(search: Search, outcome: Outcome) -> list[str]:
     """The last lines of a search."""
-    lines = [counted(outcome.ended) or _nothing_left(search), *_failures(search, outcome)]
+    lines = [counted(outcome.ended) or _nothing_ran(search)]
+    lines += [*_failures(search, outcome), *_older_failures(search, outcome), *_advice(search)]
     if outcome.elsewhere:
         lines.append(f"{outcome.elsewhere} running in other workers")
     best = search.best()
@@ -68,6 +70,9 @@ def _next(search: Search, outcome: Outcome) -> str:
     """What to type next: look at why trials failed, go on with what is left, or compare."""
     path, again = shlex.quote(str(search.path)), roster.again(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
+        ways = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
+        if ways.isdisjoint(failures.MENDED):
+            return f"next: {_retry(search)}   then: {again}"
         last = shlex.quote(str(search.path / outcome.failed[-1]))
         return f"next: modeldir log {last}   then mend it, and: {again}"
     left = len(search.waiting()) + (search.to_come() or 0)
@@ -123,18 +128,58 @@ def _words(status: experiment.Status) -> str:
     return status.last_line or status.reason or "no output"
 
 
-def _nothing_left(search: Search) -> str:
+def _older_failures(search: Search, outcome: Outcome) -> Iterator[str]:
+    """Those that failed before this worker came: they count in the exit code."""
+    older = [record for record in _failed(search) if record.name not in outcome.failed]
+    if older:
+        names = ", ".join(f"{each.name} ({how_failed(search, each)[0]})" for each in older[:_SHOWN])
+        more = f" and {len(older) - _SHOWN} more" if len(older) > _SHOWN else ""
+        yield f"  failed before: {names}{more}"
+
+
+def _advice(search: Search) -> Iterator[str]:
+    """How failed trials run again: by themselves those that other code may mend, all by `retry`."""
+    classes = {how_failed(search, record)[0] for record in _failed(search)}
+    if not classes:
+        return
+    if classes <= failures.MENDED:
+        yield "  they run again once the code, the command or the environment has changed"
+        yield f"  as they are: {_retry(search)}"
+        return
+    others = (
+        "" if classes.isdisjoint(failures.MENDED) else "   (errors also once the code has changed)"
+    )
+    yield f"  to run them again: {_retry(search)}{others}"
+    limit = search.plan.trial_time_limit
+    if failures.TIME_LIMIT in classes and limit is not None:
+        again = f"{roster.again(search.path)} --trial-time-limit {2 * limit:g}s"
+        yield f"  with more time than {duration_text(limit)}: then {again}"
+
+
+def _retry(search: Search) -> str:
+    return f"modeldir retry {shlex.quote(str(search.path))}"
+
+
+def _failed(search: Search) -> list[TrialRecord]:
+    return [r for r in search.trials if search.trials.status(r).state == attempts.FAILED]
+
+
+def _nothing_ran(search: Search) -> str:
     """What stands in for the counts when nothing ran: what is there, and why it was left."""
     states = Counter(search.trials.status(record).state for record in search.trials)
+    to_come, goal = search.to_come(), search.plan.stop_at
     if not states:
         return "no trials"
-    head = "nothing was started" if search.to_come() else "nothing left to run"
-    left = f"{head}: {counted(states)}"
-    if states[attempts.FAILED]:
-        left += (
-            "\n  failed trials run again when the code, the command or the environment has changed"
-        )
-    return left
+    if not to_come:
+        return f"nothing left to run: {counted(states)}"
+    head = f"nothing was started: {counted(states)}"
+    if goal is None or search.reached() is None:
+        return f"{head}, {to_come} to come"
+    total = sum(states.values()) + to_come
+    return (
+        f"{head}\n  stop_at {goal:g} is reached; {to_come} of {total} not started; "
+        f"to go on: {roster.again(search.path)} --stop-at {plan.NONE}"
+    )
 
 
 def _suspicion(search: Search, outcome: Outcome) -> list[str]:

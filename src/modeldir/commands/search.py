@@ -6,7 +6,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from modeldir.errors import SearchError
@@ -56,10 +56,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
     when = parser.add_argument_group("when to stop")
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
-    when.add_argument("--trial-time-limit", metavar="TIME", help="a trial that takes longer: 30m")
     when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
-    when.add_argument("--retries", type=int, metavar="N", help="run a failed trial again, N times")
-    when.add_argument("--stop-at", type=float, metavar="X", help="once the metric has reached it")
+    kept = parser.add_argument_group("the same, kept in the plan (none takes it out)")
+    kept.add_argument("--trial-time-limit", metavar="TIME", help="a trial that takes longer: 30m")
+    kept.add_argument(
+        "--retries", type=_or_none(int), metavar="N", help="run a failed trial again, so often"
+    )
+    kept.add_argument(
+        "--stop-at", type=_or_none(float), metavar="X", help="once the metric has reached it"
+    )
     where = parser.add_argument_group("where to run")
     add_places(where)
     where.add_argument(
@@ -71,6 +76,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
     where.add_argument("--detach", action="store_true", help="work on without this terminal")
     where.add_argument("--dry-run", action="store_true", help="say what would be made and started")
+
+
+def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
+    """How an option is read that takes a number, or `none`."""
+
+    def read(text: str) -> _N | Literal["none"]:
+        try:
+            return "none" if text == "none" else kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"expected {what} or none, got {text!r}") from None
+
+    return read
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,10 @@ from modeldir import attempts, experiment, files, params, roster, table
 from modeldir.commands.log import log_of
 from modeldir.commands.synthesize import quoted, with_best
 from modeldir.errors import FolderError, ParamsError
+from modeldir.frames import to_come_text
+from modeldir.overview import Overview
+from modeldir.plan import LIMITS
+from modeldir.standing import Standing
 from modeldir.synthesize import Found, Tree, read_experiment, read_tree
 from modeldir.table import Column, Table
 
@@ -164,19 +167,19 @@ def _next(found: Found) -> str:
 def search_text(tree: Tree) -> str:
     """One search: its plan, its trials by status, the best, those that failed and why."""
     warnings = list(tree.warnings)
-    plan = _plan(tree.folder)
+    plan, standing = _plan(tree.folder), Overview(tree.folder).look()
     best = tree.best()
     failed = [each for each in tree.found if each.status.state == attempts.FAILED]
     running = [each for each in tree.found if each.status.state == attempts.RUNNING]
     entries = [
         *_planned(plan),
         ("metric", _ranked(tree)),
-        ("trials", _counts(tree.found, plan.get("trials"))),
+        ("trials", _counts(standing)),
         ("best", _score(best, tree) if best else None),
         *_named("running", [(each, _progress(each)) for each in running]),
         *_named("failed", [(each, each.status.last_line or each.status.reason) for each in failed]),
     ]
-    follow = _after(tree, plan)
+    follow = _after(tree, plan, standing)
     head = f"{table.visible(str(tree.folder))}: a search\n\n{_entries(entries)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 
@@ -198,6 +201,8 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
         yield "" if index else "space", f"{name}: {_domain(domain)}"
     yield "sampler", plan.get("sampler")
     yield "seed", plan.get("seed")
+    limits = (f"{name} {plan[name]}" for name in LIMITS if name in plan)
+    yield "limits", ", ".join(limits)
     yield "command", plan.get("command")
 
 
@@ -219,11 +224,12 @@ def _ranked(tree: Tree) -> str | None:
     return f"{name}, {'highest' if direction == 'maximize' else 'lowest'} first"
 
 
-def _counts(found: Sequence[Found], planned: object) -> str:
-    states = Counter(each.status.state for each in found)
+def _counts(standing: Standing) -> str:
     order = [*attempts.ENDS, attempts.RUNNING, attempts.WAITING, attempts.UNRECORDED]
-    counts = [f"{states[state]} {state}" for state in order if states[state]]
-    return (", ".join(counts) or "none yet") + (f", of {planned} in all" if planned else "")
+    states = standing.states
+    counts = [f"{states[state]} {state}" for state in order if states.get(state)]
+    left = [to_come_text(standing)] if standing.to_come else []
+    return ", ".join([*(counts or ["none yet"]), *left])
 
 
 def _score(found: Found, tree: Tree) -> str:
@@ -245,12 +251,12 @@ def _named(label: str, told: Sequence[tuple[Found, str | None]]) -> Iterator[Ent
         yield "", f"and {len(told) - MOST} more"
 
 
-def _after(tree: Tree, plan: Mapping[str, Any]) -> str:
+def _after(tree: Tree, plan: Mapping[str, Any], standing: Standing) -> str:
     """What to type next: the search itself while trials are left, else what tells of them."""
     folder = quoted(tree.folder)
     states = {each.status.state: each for each in reversed(tree.found)}
     left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})
-    if left and attempts.RUNNING not in states:
+    if (left or (standing.to_come and not standing.goal)) and attempts.RUNNING not in states:
         domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"
         command = "" if plan.get("command") else " -- python train.py"
         return f"{roster.again(tree.folder)}{domain}{command}"

@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from modeldir import attempts, experiment, roster
 from modeldir.errors import FolderError
-from modeldir.frames import best_text, progress_text
+from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
 from modeldir.progress import Shown, View, shown_on
 from modeldir.solo import Solo
@@ -165,14 +165,17 @@ class Watch:
 
 
 def _end_text(standing: Standing) -> str:
-    left = _left(standing)
-    return progress_text(standing) + (f"; nobody works on it, {left} to come" if left else "")
+    text, left = progress_text(standing), _left(standing)
+    if left:
+        return f"{text}; nobody works on it, {left} to come"
+    return f"{text}; {to_come_text(standing)}" if standing.to_come else text
 
 
 def _left(standing: Standing) -> int:
     """How many trials a search that nobody works on would still run."""
     again = (attempts.INTERRUPTED, attempts.WAITING)
-    return (standing.to_come or 0) + sum(standing.states.get(state, 0) for state in again)
+    new = 0 if standing.goal is not None else standing.to_come or 0
+    return new + sum(standing.states.get(state, 0) for state in again)
 
 
 def _quoted(path: Path) -> str:
