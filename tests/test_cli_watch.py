@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -24,6 +25,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, THREE, Project, wait_until
+from modeldir import processes, roster
 from modeldir.commands.watch import Watch, follow
 from modeldir.progress import Plain
 
@@ -52,15 +54,25 @@ def times_away(text: str) -> str:
 
 
 class Terminal:
-    """A command in a terminal of so many columns and rows, and what stands there."""
+    """A command in a terminal of so many columns and rows, and what stands there.
+
+    `shell`: one that says "back" after the command.
+    """
 
     def __init__(
-        self, project: Project, *words: str, columns: int = 80, rows: int = 12, term: str = "xterm"
+        self,
+        project: Project,
+        *words: str,
+        columns: int = 80,
+        rows: int = 12,
+        term: str = "xterm",
+        shell: bool = False,
     ) -> None:
         self._ours, theirs = pty.openpty()
         self._set_size(columns, rows)
+        command = [sys.executable, "-m", "modeldir", *words]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "modeldir", *words],
+            ["sh", "-c", f"{shlex.join(command)}; echo back"] if shell else command,
             cwd=project.path,
             env={**project.environment, "TERM": term},
             stdin=theirs,
@@ -80,6 +92,9 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         self.screen.resize(rows, columns)
         self._set_size(columns, rows)
+
+    def has_cursor(self) -> bool:
+        return not self.screen.cursor.hidden
 
     @property
     def text(self) -> str:
@@ -302,3 +317,29 @@ def test_a_dumb_terminal_gets_lines(project: Project, terminals: Callable[..., T
     terminal = terminals(project, "watch", SEARCH, term="dumb")
     assert terminal.close().startswith(f"{SEARCH}: 1 of 1\nbest: ")
     assert b"\x1b" not in terminal.seen
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_killed_search_leaves_the_terminal_in_order(
+    project: Project,
+    terminals: Callable[..., Terminal],
+    late: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Its table goes and the cursor comes back, whether or not the shell was faster to speak."""
+    project.hold()
+    words = ("search", SEARCH, *THREE, "-j", "3", "--no-pilot", "--", "python", "train.py")
+    terminal = terminals(project, *words, columns=90, shell=True)
+    terminal.read_until(lambda text: "3 running" in text and text.count("0.7500") == 3)
+    assert not terminal.has_cursor()
+    (worker,) = roster.members(project.path / SEARCH)
+    (spawner,) = processes.children(worker.pid)
+    if late:
+        os.kill(spawner, signal.SIGSTOP)
+    os.kill(worker.pid, signal.SIGKILL)
+    if late:
+        terminal.read_until(lambda text: "back" in text)
+        os.kill(spawner, signal.SIGCONT)
+    left = terminal.read_until(lambda text: "back" in text and "running" not in text)
+    assert "0.7500" not in left
+    assert terminal.has_cursor()
+    project.release()

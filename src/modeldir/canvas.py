@@ -4,7 +4,8 @@ It knows the dozen escape sequences that this takes. It refuses to know what the
 
 The cursor rests above the lines, on an empty one: a terminal that is resized wraps lines anew and
 keeps the cursor where it belongs in the text, so that all below it can always be cleared, however
-many rows it takes by now. What somebody else writes lands there too, and does no harm.
+many rows it takes by now. What somebody else writes lands there too, and does no harm. If our
+process is killed, the spawner clears what is below (`spawner._IN_ORDER`).
 """
 
 from __future__ import annotations

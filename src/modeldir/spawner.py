@@ -6,7 +6,8 @@ a child forked from a threaded process can hang for ever on a lock that nobody h
 `Start` on to a new supervisor, and gives the worker that one's pid and a socket to it. What a free
 supervisor is to run next the worker tells it itself.
 
-When the worker is gone the supervisors go on without it, and the spawner leaves with the last.
+When the worker is gone the supervisors go on without it, and the spawner leaves with the last. If
+it was killed, there is one thing to do in its place: put its terminal in order.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ from modeldir.supervisor import (
 )
 
 _PID = struct.Struct("!I")
-_NEW = b"!"
+_NEW, _BYE = b"!", b"."
+_IN_ORDER = b"\x1b[J\x1b[?25h\x1b[?7h"
+"""What a killed live view (canvas.py) leaves is undone by this, whatever a shell has written there
+since: all below the cursor is cleared, which is shown again, and long lines wrap.
+"""
 _PATIENCE = 1.0
 _KILLED = """\
 The process that starts commands was killed; what runs goes on and is recorded.
@@ -54,15 +59,18 @@ class Report:
 
 
 class Spawner:
-    """A worker's side of its spawner. `reports` is a descriptor to select on for reading."""
+    """A worker's side of its spawner. `reports` is a descriptor to select on for reading.
 
-    def __init__(self) -> None:
+    `terminal` is the device in which the worker is going to change lines in place, if it is.
+    """
+
+    def __init__(self, terminal: str | None = None) -> None:
         ours, theirs = socket.socketpair()
         self.reports, reports_end = os.pipe()
         lifeline, self._life = os.pipe()
         ends = (theirs.fileno(), reports_end, lifeline)
         make = _executed if _has_threads() else _forked
-        self._pid = make(ends, (ours.fileno(), self.reports, self._life))
+        self._pid = make(ends, (ours.fileno(), self.reports, self._life), terminal)
         theirs.close()
         os.close(reports_end)
         os.close(lifeline)
@@ -129,6 +137,8 @@ class Spawner:
 
     def close(self) -> None:
         """Let the spawner leave. Supervisors that still run go on (unless they are bound)."""
+        with contextlib.suppress(OSError):
+            self._socket.sendall(_BYE)
         for channel in (self._socket, *self._supervisors.values()):
             with contextlib.suppress(
                 OSError
@@ -158,7 +168,7 @@ class Spawner:
         self.close()
 
 
-def _forked(ends: tuple[int, int, int], ours: tuple[int, ...]) -> int:
+def _forked(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
     """The spawner as a fork of this process: nothing has to be imported again."""
     rehearse()
     gc.collect()
@@ -167,17 +177,17 @@ def _forked(ends: tuple[int, int, int], ours: tuple[int, ...]) -> int:
     if pid == 0:
         for descriptor in ours:
             os.close(descriptor)
-        _serve(*ends)
+        _serve(*ends, terminal)
     gc.unfreeze()
     return pid
 
 
-def _executed(ends: tuple[int, int, int], ours: tuple[int, ...]) -> int:  # noqa: ARG001 - as _forked
+def _executed(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:  # noqa: ARG001 - as _forked
     """The spawner as a new interpreter, for a user's process that has threads: no fork is safe."""
     import subprocess  # noqa: PLC0415 - only for the loop in a user's own process
     import sys  # noqa: PLC0415
 
-    code = f"from modeldir.spawner import serve; serve{ends}"
+    code = f"from modeldir.spawner import serve; serve{(*ends, terminal)}"
     child = subprocess.Popen([sys.executable, "-c", code], pass_fds=ends)
     child.returncode = 0  # `close` waits for it by its pid; this object has nothing to warn of
     return child.pid
@@ -199,16 +209,16 @@ def _report(line: bytes) -> Report:
 # -- The spawner's own side ------------------------------------------------------------------------
 
 
-def serve(channel: int, reports: int, lifeline: int) -> NoReturn:
+def serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> NoReturn:
     """Be the spawner in an interpreter of its own, with inherited descriptors."""
     for descriptor in (channel, reports, lifeline):
         os.set_inheritable(descriptor, False)  # they came to us so, and go no further
     rehearse()
     gc.freeze()
-    _serve(channel, reports, lifeline)
+    _serve(channel, reports, lifeline, terminal)
 
 
-def _serve(channel: int, reports: int, lifeline: int) -> NoReturn:
+def _serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> NoReturn:
     """Fork a supervisor for each request until the worker is gone. Never returns."""
     try:
         os.setsid()  # a terminal's Ctrl-C is the worker's business
@@ -219,12 +229,12 @@ def _serve(channel: int, reports: int, lifeline: int) -> NoReturn:
         close_others((channel, reports, lifeline))  # and so must another spawner of it
         # Not ignored: one that comes for a supervisor before it listens must not be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
-        _loop(socket.socket(fileno=channel), reports, lifeline)
+        _loop(socket.socket(fileno=channel), reports, lifeline, terminal)
     finally:
         os._exit(0)
 
 
-def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
+def _loop(channel: socket.socket, reports: int, lifeline: int, terminal: str | None) -> None:
     wake, wake_end = os.pipe()
     for descriptor in (wake, wake_end):
         os.set_blocking(descriptor, False)
@@ -239,8 +249,10 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
             _reap(reports, supervisors)
         if channel.fileno() in ready:
             wanted = channel.recv(len(_NEW))
-            order = receive_order(channel) if wanted else None
+            order = receive_order(channel) if wanted == _NEW else None
             if order is None:
+                if wanted != _BYE and terminal is not None:
+                    _put_in_order(terminal)
                 break
             pid, supervisor = _new_supervisor(order, reports, lifeline)
             supervisors.add(pid)
@@ -250,6 +262,14 @@ def _loop(channel: socket.socket, reports: int, lifeline: int) -> None:
                 socket.send_fds(channel, [_PID.pack(pid)], [supervisor.fileno()])
     while supervisors:  # they end with what they run; some systems' init does not collect them
         _reap(reports, supervisors, 0)
+
+
+def _put_in_order(terminal: str) -> None:
+    """Not kept open while the worker lives: a terminal that is open somewhere keeps a login."""
+    with contextlib.suppress(OSError):  # its window was closed
+        descriptor = os.open(terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        with contextlib.closing(os.fdopen(descriptor, "wb", buffering=0)) as device:
+            device.write(_IN_ORDER)
 
 
 def _new_supervisor(order: Order, reports: int, lifeline: int) -> tuple[int, socket.socket]:

@@ -93,7 +93,7 @@ def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
 
 def run(arguments: argparse.Namespace) -> int:
     # First of all, while this process is small: what the spawner forks later stays small.
-    with Spawner() as spawner:
+    with Spawner(live_terminal()) as spawner:
         search = _search(arguments)
         command = shlex.join(arguments.command) if arguments.command else search.plan.command
         if command is None:
@@ -107,6 +107,16 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.on == "command":
             return _submit(search, command, arguments)
         return _work(search, command, arguments, spawner)
+
+
+def live_terminal() -> str | None:
+    """The device of the terminal in which the view is going to change in place, if there is one."""
+    if sys.stdout is None or os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    try:
+        return os.ttyname(sys.stdout.fileno())
+    except OSError:  # a pipe, a file
+        return None
 
 
 def _search(arguments: argparse.Namespace) -> Search:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from modeldir.commands.search import add_places, limits_of, slots_of
+from modeldir.commands.search import add_places, limits_of, live_terminal, slots_of
 from modeldir.spawner import Spawner
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    with Spawner() as spawner:  # before what is imported below: see commands/search.py
+    with Spawner(
+        live_terminal()
+    ) as spawner:  # before what is imported below: see commands/search.py
         from modeldir.progress import shown_on  # noqa: PLC0415
         from modeldir.search import Search  # noqa: PLC0415
         from modeldir.worker import Worker  # noqa: PLC0415
