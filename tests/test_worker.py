@@ -510,6 +510,34 @@ def test_nothing_of_a_worker_is_inherited_by_the_trials(project: Project) -> Non
     assert seen == {'["0", "1", "2", "3", "4"]'}  # 3 and 4: the file being written, the listing
 
 
+def test_what_ended_while_no_worker_lived_is_told_once(project: Project) -> None:
+    """By the next one, in its output and in the log; what the dead one told itself is not."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        (project.path / "fail.learning_rate_0.2").touch()
+        worker.kill()
+        worker.wait()
+    project.release()
+    names = ("learning_rate_0.1", "learning_rate_0.2")
+    ends = {"completed", "failed"}
+    wait_until(lambda: {project.trials()[name] for name in names} == ends, "two ends")
+    project.hold()
+    with project.started_as("search", "experiments/search", "--no-pilot", "-j", "2") as worker:
+        project.wait_for_starts(4)
+        worker.kill()
+        said = output(worker)
+        worker.wait()
+    assert said.splitlines()[0].startswith("completed    learning_rate_0.1  accuracy 0.9  ")
+    assert "\nfailed       learning_rate_0.2  error: ValueError" in said
+    assert told(project.search / "search.log", "completed learning_rate_0.1  accuracy 0.9")
+    project.release()
+    done = project.modeldir("search", "experiments/search", "--no-pilot")
+    assert "completed    learning_rate_0.1 " not in done.out
+    assert "failed       learning_rate_0.2 " not in done.out
+    assert "completed    learning_rate_0.3 " in done.out
+
+
 def test_a_search_log_tells_what_happened_and_when(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:

@@ -111,6 +111,13 @@ def members(folder: Path) -> list[Member]:
     return sorted(found, key=lambda member: member.started)
 
 
+def killed(folder: Path) -> set[processes.Process]:
+    """The workers of this machine that are dead and did not leave: nothing was told since."""
+    entries = _objects(folder / HOME / "workers")
+    known = filter(None, (processes.from_json(entry.get("process")) for entry in entries))
+    return {worker for worker in known if processes.alive(worker) is False}
+
+
 def ask_to_stop(folder: Path, asked: list[Member], urgency: Urgency) -> None:
     """Ask these workers to stop.
 

@@ -151,6 +151,7 @@ class Worker:
                         os.close(self._log)
 
     def _work(self, spawner: Spawner, wake: int) -> Outcome:
+        self._tell_of_the_unseen()
         self._find_running()
         self._pilot = Pilot(self.search, wanted=self._wants_pilot)
         self._notice_goal()
@@ -332,7 +333,7 @@ class Worker:
             if attempts.lives(last) is not True:
                 self._clear(last)  # what it left may hold a GPU
                 continue
-            worker = processes.from_json(last.record.get("worker"))
+            worker = _worker_of(last)
             keeper = processes.from_json(last.record.get("supervisor"))
             if keeper is None or (worker is not None and processes.alive(worker) is not False):
                 continue
@@ -426,9 +427,7 @@ class Worker:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
             self._clear(attempts.read(running.shown.folder, running.attempt))
-        words = self._words(record, status)
-        self.show.ended(running.shown, status.state, words)
-        self._note(f"{status.state} {record.name}  {words}")
+        self._tell_end(record, status, running.shown)
         self._notice_failures(status)
         if status.state == attempts.COMPLETED and self.search.plan.metric is None:
             self._settle_metric(record)
@@ -600,6 +599,28 @@ class Worker:
 
     # -- Telling -----------------------------------------------------------------------------------
 
+    def _tell_of_the_unseen(self) -> None:
+        """Trials that have ended since their worker was killed: nobody has told how, once."""
+        killed = roster.killed(self.search.path)
+        told = _ends_told(self.search.path) if killed else {}
+        for record in self.search.trials if killed else ():
+            status = self.search.trials.status(record)
+            folder = self.search.trials.path(record)
+            last = attempts.read(folder, status.attempt) if status.attempt else None
+            if last is None or last.end is None or _worker_of(last) not in killed:
+                continue
+            if told.get(record.name, "") < str(last.record.get("ended")):
+                self._tell_end(record, status, progress.Shown(record.name, folder, 0.0))
+                if status.state == attempts.COMPLETED and self.search.plan.metric is None:
+                    self._settle_metric(record)
+
+    def _tell_end(
+        self, record: TrialRecord, status: experiment.Status, shown: progress.Shown
+    ) -> None:
+        words = self._words(record, status)
+        self.show.ended(shown, status.state, words)
+        self._note(f"{status.state} {record.name}  {words}")
+
     def _outcome(self) -> Outcome:
         outcome = Outcome(
             Counter(self._ended.values()),
@@ -637,6 +658,23 @@ class Worker:
         if self._log is not None:
             with contextlib.suppress(OSError):  # a full disk must not end a search
                 os.write(self._log, f"{provenance.utc_now()} {text}\n".encode(errors="replace"))
+
+
+def _worker_of(attempt: attempts.Attempt) -> processes.Process | None:
+    return processes.from_json(attempt.record.get("worker"))
+
+
+def _ends_told(search: Path) -> dict[str, str]:
+    """When the end of each trial was last told in a search's logs, by the trial's name."""
+    told: dict[str, str] = {}
+    for path in (search / "search.log", *(search / HOME).glob("search.*.log")):
+        for line in (files.read_bytes(path) or b"").decode(errors="replace").splitlines():
+            time_, _, rest = line.partition(" ")
+            state, _, words = rest.partition(" ")
+            if state in attempts.ENDS:
+                name = words.partition("  ")[0]
+                told[name] = max(time_, told.get(name, ""))
+    return told
 
 
 def _watch(pid: int) -> int | None:
