@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import PLAIN, Project, kill, read, supervisor_of, wait_until
-from modeldir import attempts, roster
+from modeldir import attempts, processes, roster
 
 SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6", "--no-pilot")
 SEARCH = ("search", "experiments/search", *SIX, "--", "python", "train.py")
@@ -211,11 +212,15 @@ def test_stop_waits_for_the_running_trials(project: Project) -> None:
     project.hold()
     with project.started_as(*SEARCH) as worker:
         project.wait_for_starts(1)
-        said = project.modeldir("stop", "experiments/search")
-        assert said.lines[0].startswith(f"asked: worker {worker.pid} on ")
+        asked = project.modeldir("stop", "experiments/search")
+        assert asked.lines[0].startswith(f"asked: worker {worker.pid} on ")
         wait_until(lambda: "no new trials" in (project.search / "search.log").read_text())
         project.release()
         assert worker.wait(30) == 130
+        assert worker.stdout is not None
+        said = worker.stdout.read()
+    who = f"{getpass.getuser()}@{processes.host()}"
+    assert f"asked to stop by `modeldir stop` ({who})\nno new trials; waiting for learn" in said
     assert project.ended == ["learning_rate_0.1"]
     assert project.searches(*SIX).code == 0
     assert len(project.ended) == 6
@@ -316,15 +321,79 @@ def test_a_colleague_s_trial_that_no_worker_minds_runs_on() -> None:
         assert project.modeldir("stop", "experiments/search", "--now").code == 0
 
 
+@pytest.mark.parametrize("now", [False, True])
+def test_an_experiment_that_runs_is_interrupted(project: Project, now: bool) -> None:  # noqa: FBT001
+    """From another terminal; who finds the folder busy is told how."""
+    base = "experiments/base_model"
+    project.params(base, learning_rate=1)
+    project.hold()
+    with project.started_as("run", base, "--", "python", "train.py") as process:
+        project.wait_for_starts(1)
+        busy = project.modeldir("run", base, "--", "python", "train.py")
+        assert f"Wait for it, or: modeldir stop {base}\n" in busy.err
+        said = project.modeldir("stop", base, *["--now"][: int(now)])
+        assert said.code == 0
+        assert process.wait(30) == 130
+    keeper = supervisor_of(project.path / base)
+    assert said.lines == [
+        f"asked: attempt 1 of {base}, process {keeper}",
+        f"{base}: interrupted",
+        f"next: modeldir run {base} --resume   or afresh, without --resume",
+    ]
+    assert project.modeldir("stop", base).lines[0] == f"{base} does not run: interrupted"
+
+
+def test_a_training_without_a_supervisor_is_interrupted_too(project: Project) -> None:
+    """A plain `python train.py` that records itself."""
+    base = "experiments/base_model"
+    project.params(base, learning_rate=1)
+    script = f"import modeldir, time\nwith modeldir.start({base!r}) as run:\n    time.sleep(60)\n"
+    project.write("train.py", script)
+    with subprocess.Popen(
+        [sys.executable, "train.py"], cwd=project.path, stderr=subprocess.DEVNULL
+    ) as training:
+        wait_until((project.path / base / "train.log").exists)
+        said = project.modeldir("stop", base)
+    assert said.lines[:2] == [
+        f"asked: attempt 1 of {base}, process {training.pid}",
+        f"{base}: interrupted",
+    ]
+
+
+def test_a_trial_alone_is_not_stopped(project: Project) -> None:
+    """Its worker would run it again: what to type is said."""
+    project.hold()
+    with project.started_as(*SEARCH):
+        project.wait_for_starts(1)
+        said = project.modeldir("stop", "experiments/search/learning_rate_0.1")
+        assert said.code == 2
+        assert "  modeldir stop experiments/search --now\n" in said.err
+        project.modeldir("stop", "experiments/search", "--now")
+
+
+def test_an_experiment_elsewhere_is_not_reached(
+    project: Project, snapshot: SnapshotAssertion
+) -> None:
+    """Where it runs is said, and what to type there."""
+    folder = project.params("experiments/base_model", learning_rate=1).parent
+    me = processes.process()
+    assert me is not None
+    there = {**me.to_json(), "host": "node7", "machine": "other", "boot": "other"}
+    assert attempts.begin(folder, 1, {"supervisor": there, "process": None}) is not None
+    said = project.modeldir("stop", "experiments/base_model")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == snapshot
+
+
 def test_stop_says_what_it_cannot(project: Project, snapshot: SnapshotAssertion) -> None:
-    """No such folder, no search, nobody there."""
+    """No such folder; nothing there that runs."""
     project.params("experiments/base_model", learning_rate=1)
     said = [
         project.modeldir("stop", folder)
         for folder in ("experiments/serach", "experiments/base_model")
     ]
-    assert [each.code for each in said] == [2, 2]
-    assert "\n".join(each.err for each in said) == snapshot
+    assert [each.code for each in said] == [2, 0]
+    assert "\n".join(each.err + each.out for each in said) == snapshot
 
 
 def test_a_detached_search_outlives_the_terminal(project: Project) -> None:

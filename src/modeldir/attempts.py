@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,9 +233,12 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
     where = f"process {keepers[-1].pid} on {keepers[-1].host}" if keepers else "unknown process"
     since = attempt.record.get("started", "an unknown time")
     if sure:
+        stop = "stop that process. "
+        if not attempt.script:
+            stop = f"modeldir stop {shlex.quote(str(attempt.folder))}\n"
         return (
             f"{attempt.folder} is running: attempt {attempt.number}, {where}, since {since}.\n"
-            "Wait for it, or stop that process. Nothing was started."
+            f"Wait for it, or: {stop}Nothing was started."
         )
     return (
         f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"

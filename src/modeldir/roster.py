@@ -48,6 +48,8 @@ class Membership:
         self._path = folder / HOME / "workers" / f"{token}.json"
         self._seen: tuple[int, int] | None = None
         self._urgency: Urgency | None = None
+        self.asked_by = ""
+        """Who asked it to stop: user@host."""
 
     def asked_to_stop(self) -> Urgency | None:
         """What was asked of this worker, the most urgent of it. While nothing is: one `stat`."""
@@ -57,6 +59,7 @@ class Membership:
             for request in _objects(self._stops):
                 if self.token in request.get("workers", ()) and self._urgency != "now":
                     self._urgency = "now" if request.get("now") else "wait"
+                    self.asked_by = _who(request.get("by"))
         return self._urgency
 
     def leave(self) -> None:
@@ -127,7 +130,7 @@ def ask_to_stop(folder: Path, asked: list[Member], urgency: Urgency) -> None:
     request = {
         "workers": [member.token for member in asked],
         "now": urgency == "now",
-        "by": {"host": processes.host(), "pid": os.getpid()},
+        "by": {"user": _user(), "host": processes.host(), "pid": os.getpid()},
         "time": provenance.utc_now(),
         "token": os.urandom(8).hex(),
     }
@@ -140,6 +143,19 @@ def ask_to_stop(folder: Path, asked: list[Member], urgency: Urgency) -> None:
             os.chmod(each, stat.S_IMODE(os.stat(each).st_mode) | readable)
     with contextlib.suppress(OSError):
         os.utime(stops)  # one that looked in between could not read it yet: let it look again
+
+
+def _user() -> str | None:
+    from getpass import getuser  # noqa: PLC0415 - only who asks somebody
+
+    with contextlib.suppress(Exception):  # a container's number without a name: KeyError, OSError
+        return getuser()
+    return None
+
+
+def _who(by: object) -> str:
+    told = by if isinstance(by, dict) else {}
+    return "@".join(str(told[key]) for key in ("user", "host") if told.get(key))
 
 
 def _member(entry: dict[str, Any]) -> Member | None:

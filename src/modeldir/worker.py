@@ -558,12 +558,12 @@ class Worker:
             os.close(wake_end)
 
     def _heed_requests(self) -> None:
-        """Do what `modeldir stop` asks for, as if Ctrl-C were pressed here."""
+        """Do what `modeldir stop` asks for, as if Ctrl-C were pressed here; but say who asked."""
         urgency = self._membership.asked_to_stop()
-        if urgency == "now" and self._interrupts < 2:  # noqa: PLR2004 - the second of three steps
-            self._interrupted(signal.SIGTERM)
-        elif urgency == "wait" and not self._interrupts:
-            self._interrupted(signal.SIGINT)
+        steps = {None: 0, "wait": 1, "now": 2}[urgency]
+        if self._interrupts < steps:
+            self._tell(f"asked to stop by `modeldir stop` ({self._membership.asked_by})")
+            self._interrupted(signal.SIGINT if urgency == "wait" else signal.SIGTERM)
 
     def _heed_wishes(self) -> None:
         """Look for a trial once more where somebody has wished for one since: a slot is free."""
@@ -582,7 +582,7 @@ class Worker:
         if self._interrupts == 1:
             self._tell(
                 f"no new trials; waiting for {names}\n"
-                "  Ctrl-C again ends them (they run again next time), a third time kills them"
+                "  Ctrl-C ends them (they run again next time), another kills them"
             )
         elif self._interrupts == 2:  # noqa: PLR2004 - the second of three steps
             self._tell(f"ending {names}; the same command will run them again")

@@ -45,7 +45,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "manage",
         (
-            ("stop", "ask the workers of a search to stop, wherever they run"),
+            ("stop", "ask the workers of a search to stop, or an experiment"),
             ("retry", "have failed trials run again, also with other values"),
             ("remove", "take a trial out of its search"),
         ),

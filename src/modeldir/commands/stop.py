@@ -1,4 +1,4 @@
-"""`modeldir stop`: ask the workers of a search to stop, wherever they run."""
+"""`modeldir stop`: ask the workers of a search to stop, wherever they run; or one experiment."""
 
 from __future__ import annotations
 
@@ -13,25 +13,30 @@ from modeldir import attempts, experiment, processes, roster
 from modeldir.errors import FolderError
 from modeldir.trials import HOME
 
-HELP = "Ask the workers of a search to stop: no new trials; the running ones go on to their end."
+HELP = (
+    "Ask the workers of a search to stop: no new trials; the running ones go on to their end.\n"
+    "An experiment that runs on this machine is interrupted, as by Ctrl-C."
+)
 EXAMPLE = "modeldir stop experiments/learning_rate --now"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("dir", metavar="DIR", help="a search")
+    parser.add_argument("dir", metavar="DIR", help="a search, or an experiment")
     parser.add_argument(
-        "--now", action="store_true", help="interrupt the running trials; they run again next time"
+        "--now",
+        action="store_true",
+        help="interrupt the running trials, which run again next time; an experiment: by TERM",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the request, say whom it is for. It never signals across users or hosts."""
+    """Write the request, say whom it is for. Nobody is signalled across users or hosts."""
     folder = Path(arguments.dir)
     if not folder.is_dir():
         raise FolderError(experiment.no_folder(folder))
     if not experiment.is_search(folder):
-        raise FolderError(f"{folder} is no search: it has no trials\nNothing was stopped.")
+        return _stop_experiment(folder, now=arguments.now)
     asked = roster.members(folder)
     if asked:
         _ask(folder, asked, "now" if arguments.now else "wait")
@@ -65,6 +70,57 @@ def _ask(folder: Path, asked: list[roster.Member], urgency: roster.Urgency) -> N
             f"  whose folder it is may let the group write there: chmod -R g+w {home}\n"
             "Nothing was stopped."
         ) from None
+
+
+# -- An experiment ---------------------------------------------------------------------------------
+
+
+def _stop_experiment(folder: Path, *, now: bool) -> int:
+    """Interrupt what runs in an experiment, and wait for its end.
+
+    Raises:
+        FolderError: when it is a trial, or runs where it cannot be reached from here.
+    """
+    last, path = attempts.latest(folder), shlex.quote(str(folder))
+    if last is None or last.end is not None or (life := attempts.lives(last)) is False:
+        print(f"{folder} does not run: {experiment.status(folder).state}")
+        print(f"next: modeldir show {path}")
+        return 0
+    record = last.record
+    keeper = processes.from_json(record.get("supervisor") or record.get("process"))
+    _refuse_if_trial(folder, last)
+    if keeper is None or life is None:
+        host = keeper.host if keeper else "a host that it does not name"
+        raise FolderError(
+            f"{folder} runs on {host}, where it cannot be reached from here\n"
+            f"  there: modeldir stop {path}\nNothing was stopped."
+        )
+    try:
+        os.kill(keeper.pid, signal.SIGTERM if now else signal.SIGINT)
+    except PermissionError:
+        raise FolderError(
+            f"{folder} runs as another user: process {keeper.pid}\nNothing was stopped."
+        ) from None
+    except ProcessLookupError:
+        pass  # it has ended just now
+    print(f"asked: attempt {last.number} of {folder}, process {keeper.pid}", flush=True)
+    _wait_for(keeper)
+    print(f"{folder}: {experiment.status(folder).state}")
+    print(f"next: modeldir run {path} --resume   or afresh, without --resume")
+    return 0
+
+
+def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
+    """A trial that a worker runs would only be run again by it."""
+    if (folder / "trial.json").exists() and last.record.get("worker"):
+        search = shlex.quote(str(folder.resolve().parent if not folder.name else folder.parent))
+        raise FolderError(
+            f"{folder} is a trial of a search, whose worker would run it again\n"
+            f"  modeldir stop {search} --now\nNothing was stopped."
+        )
+
+
+# -- A search --------------------------------------------------------------------------------------
 
 
 def _go_on(folder: Path) -> str:
