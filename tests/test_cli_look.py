@@ -388,6 +388,23 @@ def test_diff_of_what_cannot_be_compared(
     assert capsys.readouterr().err == snapshot
 
 
+# -- Digits ----------------------------------------------------------------------------------------
+
+
+def test_in_a_terminal_metrics_are_short_in_a_pipe_whole() -> None:
+    """The same digits in show, in diff and in the table."""
+    search()
+    make("experiments/b", accuracy=0.1234567890123)
+    other = f"{SEARCH}/learning_rate_0.01"
+    lines = [("show", SEARCH), ("show", other), ("diff", "experiments/b", other),
+             ("synthesize", SEARCH)]  # fmt: skip
+    for words in lines:
+        assert "0.9711111111111" in typed(*words).stdout
+        shown = in_terminal(100, *words)
+        assert "0.9711" in shown
+        assert "0.97111" not in shown
+
+
 # -- What was used -------------------------------------------------------------------------------
 
 OVERRIDES = """\

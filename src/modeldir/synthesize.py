@@ -420,7 +420,7 @@ class Results:
 
         In a terminal it is made to fit; elsewhere no column and no digit is lost.
         """
-        if sys.stdout is None or not sys.stdout.isatty():
+        if decimals_here() is None:
             return to_text(self.table)
         width = None if self.all_columns else shutil.get_terminal_size().columns
         return to_text(self.table, width=width, digits=DECIMALS)
@@ -428,6 +428,11 @@ class Results:
     def _repr_markdown_(self) -> str:
         """The table in a notebook."""
         return to_markdown(self.table, digits=DECIMALS)
+
+
+def decimals_here() -> int | None:
+    """The decimals of metrics where standard output goes: few in a terminal, elsewhere all."""
+    return None if sys.stdout is None or not sys.stdout.isatty() else DECIMALS
 
 
 def synthesize(

@@ -296,6 +296,11 @@ def _cells(values: Sequence[object], kind: Kind, digits: int | None) -> list[str
     return [cell_text(value) for value in values]
 
 
+def metric_text(number: float, digits: int | None) -> str:
+    """A metric as it stands in a table: with so many decimals, or every digit."""
+    return cell_text(number) if digits is None else _rounded(number, digits)
+
+
 def _rounded(number: float, digits: int) -> str:
     """So many decimals, or so many significant digits where decimals would say too little."""
     plain = number == 0 or 10.0**-digits <= abs(number) < 1e9  # noqa: PLR2004 - longer is unreadable

@@ -14,6 +14,7 @@ from modeldir import attempts, params, table
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError
 from modeldir.experiment import Experiment, Scores, params_file
+from modeldir.synthesize import decimals_here
 from modeldir.table import Column, Kind, Table
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
@@ -128,7 +129,8 @@ def _block(
     columns = [Column(kind, "name"), *(Column(header, cells) for header in headers)]
     if rows and len(rows[0]) > len(columns):
         columns.append(Column("change"))
-    return table.to_text(Table(tuple(columns), tuple(rows))).rstrip("\n") if rows else ""
+    text = table.to_text(Table(tuple(columns), tuple(rows)), digits=decimals_here())
+    return text.rstrip("\n") if rows else ""
 
 
 def _told(values: Sequence[object]) -> Iterator[object]:

@@ -17,7 +17,7 @@ from modeldir.frames import to_come_text
 from modeldir.overview import Overview
 from modeldir.plan import LIMITS
 from modeldir.standing import Standing
-from modeldir.synthesize import Found, Tree, read_experiment, read_tree
+from modeldir.synthesize import Found, Tree, decimals_here, read_experiment, read_tree
 from modeldir.table import Column, Table
 
 HELP = "How one experiment or search stands: status, metrics, hyperparameters."
@@ -134,7 +134,8 @@ def _metrics(scores: experiment.Scores) -> str:
     names = dict.fromkeys(name for _, values in there for name in values)
     columns = (Column("metric", "name"), *(Column(name, "metric") for name, _ in there))
     rows = tuple((name, *(values.get(name) for _, values in there)) for name in names)
-    return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
+    text = table.to_text(Table(columns, rows), digits=decimals_here())
+    return text.rstrip("\n") if rows else ""
 
 
 def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
@@ -234,7 +235,9 @@ def _counts(standing: Standing) -> str:
 
 def _score(found: Found, tree: Tree) -> str:
     name, _ = tree.metric or ("", None)
-    return f"{found.name}  {name} {table.cell_text(found.value(name))}"
+    value = found.value(name)
+    told = "" if value is None else table.metric_text(value, decimals_here())
+    return f"{found.name}  {name} {told}"
 
 
 def _progress(found: Found) -> str:
