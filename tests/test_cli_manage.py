@@ -415,6 +415,25 @@ def test_a_detached_search_outlives_the_terminal(project: Project) -> None:
     assert refused.code == 2
 
 
+def test_detach_said_again_starts_no_second_worker(project: Project) -> None:
+    """The one that is there goes on, and is named; one that was asked to stop does not count."""
+    project.hold()
+    words = ("search", "experiments/search", *SIX, "--detach", "--", "python", "train.py")
+    project.modeldir(*words)
+    project.wait_for_starts(1)
+    (member,) = roster.members(project.search)
+    said = project.modeldir(*words)
+    assert said.code == 0
+    there = f"worker {member.pid} works on it already, with -j 1: none was started"
+    assert said.lines[0] == there
+    project.modeldir("stop", "experiments/search")
+    said = project.modeldir(*words)
+    assert said.lines[0] != there
+    wait_until(lambda: len(roster.members(project.search)) == 2)
+    project.modeldir("stop", "experiments/search", "--now")
+    wait_until(lambda: roster.members(project.search) == [])
+
+
 # -- Once more, and never again --------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import json
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +30,9 @@ _LAST = "last_worker.json"
 
 @dataclass(frozen=True)
 class Member:
-    """A worker as it wrote itself down. `alive` is None where that cannot be seen from here."""
+    """A worker as it wrote itself down. `alive` is None where that cannot be seen from here;
+    `is_leaving`: it was asked to stop.
+    """
 
     token: str
     host: str
@@ -38,6 +40,7 @@ class Member:
     jobs: int
     started: str
     alive: bool | None
+    is_leaving: bool = False
 
 
 class Membership:
@@ -105,8 +108,10 @@ def members(folder: Path) -> list[Member]:
     """
     found = []
     inode = attempts.identity_of(folder).get("inode")
+    stops = _objects(folder / HOME / "stops")
+    asked = {token for request in stops for token in request.get("workers", ())}
     for entry in _objects(folder / HOME / "workers"):
-        member = _member(entry)
+        member = _member(entry, asked)
         place = entry.get("folder")
         is_copy = isinstance(place, dict) and place.get("inode") != inode
         if member is not None and member.alive is not False and not is_copy:
@@ -158,7 +163,7 @@ def _who(by: object) -> str:
     return "@".join(str(told[key]) for key in ("user", "host") if told.get(key))
 
 
-def _member(entry: dict[str, Any]) -> Member | None:
+def _member(entry: dict[str, Any], asked: Collection[str]) -> Member | None:
     try:
         known = processes.from_json(entry.get("process"))
         return Member(
@@ -168,6 +173,7 @@ def _member(entry: dict[str, Any]) -> Member | None:
             jobs=int(entry["jobs"]),
             started=str(entry["started"]),
             alive=None if known is None else processes.alive(known),
+            is_leaving=entry["token"] in asked,
         )
     except (KeyError, TypeError, ValueError):
         return None  # half an entry, from a disk that was full

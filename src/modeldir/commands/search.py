@@ -270,16 +270,24 @@ def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
 
 def _detach(search: Search, command: str, arguments: argparse.Namespace) -> int:
     """Start the worker away from this terminal, once all that can be checked has been."""
+    from modeldir import roster  # noqa: PLC0415
     from modeldir.launchers.local import LocalLauncher  # noqa: PLC0415
 
     limits_of(arguments)
     slots_of(arguments)
     for news in search.prepare(command, typed=bool(arguments.command)):
         print(news)
-    worker = [*worker_command(search, arguments), "--detached"]
-    (job,) = LocalLauncher(search.path).start(worker, 1)
     path = shlex.quote(str(search.path))
-    print(f"worker {job.job} runs without this terminal")
+    there = [each for each in roster.members(search.path) if each.alive and not each.is_leaving]
+    if there:
+        print(
+            f"worker {there[0].pid} works on it already, with -j {there[0].jobs}: none was started"
+        )
+        print(f"  one more: modeldir work {path} --detached")
+    else:
+        worker = [*worker_command(search, arguments), "--detached"]
+        (job,) = LocalLauncher(search.path).start(worker, 1)
+        print(f"worker {job.job} runs without this terminal")
     print(f"next: modeldir watch {path}   or, to end it: modeldir stop {path}")
     return 0
 
