@@ -128,6 +128,46 @@ def test_an_option_that_is_wrong_is_exit_code_2(
     assert capsys.readouterr().err.startswith("usage: modeldir search DIR")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run experiments/base_model python train.py",
+        "run experiments/base_model -q train.py --data_dir data",
+        "run",
+        "show",
+        "search experiments/search learning_rate=0.1 --trails 3",
+        "log experiments/search -n 3",
+        "log experiments/search -20",
+        "log experiments",
+        "search experiments/search learnin_rate=0.1",
+        "search experiments/search learning_rate=log_uniform:0,1",
+        "search experiments/search learning_rate=int:1,2.5",
+        "search experiments/search learning_rate=",
+        "show experimnts/serch",
+    ],
+)
+def test_a_mistake_is_answered_with_what_to_type(
+    project: Project, line: str, snapshot: SnapshotAssertion
+) -> None:
+    """A command without `--`, an option of another tool, a folder left out, a domain for a plan."""
+    project.params("experiments/base_model", learning_rate=0.5)
+    said = project.modeldir(*line.split())
+    assert (said.code, said.out) == (2, "")
+    assert said.err == snapshot
+
+
+def test_a_mistake_in_the_plan_s_file_is_not_one_of_the_command_line(project: Project) -> None:
+    """And the other way round: what cannot be searched is named."""
+    path = project.search / "search.json"
+    path.write_text('{"space": {"learning_rate": {"log_uniform": [0, 1]}}}')
+    said = project.searches("batch_size=8,16").err
+    assert said.startswith("experiments/search/search.json cannot be searched:\n")
+    assert '    use {"uniform": ...} to include zero\n' in said
+    path.write_text('{"space": {"learning_rate": [0.1]}}')
+    said = project.searches("batchsize=8,16").err
+    assert said.startswith("experiments/search cannot be searched as asked:\n")
+
+
 def test_an_option_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     """`--tri` is not `--trials` today and `--tries` tomorrow."""
     with pytest.raises(SystemExit):

@@ -259,7 +259,10 @@ def test_a_reader_that_went_away_ends_it(project: Project) -> None:
 @pytest.mark.parametrize(
     ("folder", "words"),
     [
-        ("experiments/serch", "experiments/serch: no such folder\n  did you mean 'search'?\n"),
+        (
+            "experiments/serch",
+            "experiments/serch: no such folder\n  did you mean 'experiments/search'?\n",
+        ),
         ("train.py", "train.py is no folder\n"),
         ("empty", "empty: there is nothing to watch: no search, and no experiment with a "),
     ],

@@ -115,10 +115,15 @@ def did_you_mean(name: str, known: Sequence[str]) -> str | None:
     >>> did_you_mean("batchsize", ["learning_rate", "batch_size"])
     "did you mean 'batch_size'?"
     """
+    close = closest(name, known)
+    return f"did you mean {close!r}?" if close is not None else None
+
+
+def closest(name: str, known: Sequence[str]) -> str | None:
+    """What `name` was probably meant to be, or None."""
     for other in known:  # to difflib LR and lr have nothing in common
         if other.casefold() == name.casefold() and other != name:
-            return f"did you mean {other!r}?"
+            return other
     from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
 
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else None
+    return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from modeldir import attempts, files, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
-from modeldir.errors import FolderError, MetricsError, did_you_mean
+from modeldir.errors import FolderError, MetricsError, closest
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
 
@@ -105,16 +105,32 @@ class Experiment:
 
 
 def no_folder(path: str | os.PathLike[str]) -> str:
-    """What to say of a path where a folder should be and is none: with the nearest name there."""
+    """What to say of a path where a folder should be and is none: with the nearest that there is,
+    as it is typed.
+    """
     if os.path.lexists(path):
         return f"{path} is no folder"
-    above, name = os.path.split(os.path.normpath(path))
-    try:
-        beside = [entry.name for entry in os.scandir(above or ".") if entry.is_dir()]
-    except OSError:
-        beside = []
-    hint = did_you_mean(name, beside)
-    return f"{path}: no such folder" + (f"\n  {hint}" if hint else "")
+    near = _nearest(Path(os.path.normpath(path)))
+    hint = "" if near is None else f"\n  did you mean {str(near)!r}?"
+    return f"{path}: no such folder{hint}"
+
+
+def _nearest(path: Path) -> Path | None:
+    """A folder like the one that is missing, with the nearest name wherever one on the way is."""
+    found = Path(path.anchor)
+    for name in path.relative_to(path.anchor).parts:
+        if not (found / name).is_dir():
+            try:
+                beside = [entry.name for entry in os.scandir(found) if entry.is_dir()]
+            except OSError:
+                return None
+            near = closest(name, beside)
+            if near is None:
+                return None
+            found /= near
+        else:
+            found /= name
+    return found
 
 
 def params_file(folder: str | os.PathLike[str]) -> Path | None:

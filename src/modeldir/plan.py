@@ -197,15 +197,20 @@ def _values(values: Sequence[object]) -> str:
 
 
 def check(
-    raw: Mapping[str, Any], base: Mapping[str, Any], where: str, project: Mapping[str, Any]
+    raw: Mapping[str, Any],
+    base: Mapping[str, Any],
+    where: str,
+    project: Mapping[str, Any],
+    head: str | None = None,
 ) -> Plan:
     """A raw plan as a Plan, with what the project's settings add.
 
     Args:
         raw: what `search.json` and the command line say.
         base: the base hyperparameters.
-        where: the plan's name in messages.
+        where: the plan's file, as the user named it.
         project: the settings of `modeldir.toml`.
+        head: the first line of a message, by default that the file cannot be searched.
 
     Raises:
         SearchError: listing every problem at once.
@@ -226,7 +231,7 @@ def check(
         problems.append(("there is nothing to search: no hyperparameter varies", hint))
     sampler = _sampler(whole, parsed, problems)
     if problems:
-        raise SearchError(listed(f"{where} cannot be searched:", problems))
+        raise SearchError(listed(head or f"{where} cannot be searched:", problems))
     return Plan(
         space=parsed,
         sampler=sampler,

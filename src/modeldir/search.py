@@ -118,8 +118,9 @@ class Search:
         """Read the base and the plan, with what was given on top; check both; start afresh."""
         self.base = plan.base_of(self.path)
         self._flat_base = params.flatten(self.base)
-        raw, changes = plan.joined(plan.read_plan(self.path), given)
-        self.plan = self._checked(raw)
+        written = plan.read_plan(self.path)
+        raw, changes = plan.joined(written, given)
+        self.plan = self._checked(raw, written)
         self.changes += changes
         self._read_from = _state(self.path / plan.FILE)
         self._sampler = samplers.make(self.plan.sampler, self.plan.space, self.plan.seed)
@@ -134,11 +135,26 @@ class Search:
     def __repr__(self) -> str:
         return f"Search({str(self.path)!r})"
 
-    def _checked(self, raw: Mapping[str, Any]) -> plan.Plan:
-        """The raw plan, checked, with the settings of the project that its command belongs to."""
+    def _checked(
+        self, raw: Mapping[str, Any], written: Mapping[str, Any] | None = None
+    ) -> plan.Plan:
+        """The raw plan, checked, with the settings of the project that its command belongs to.
+
+        Where the plan as it is `written` is well, what was given with it cannot be searched.
+        """
         project = plan.read_project(self._project_folder(raw.get("cwd")))
         self._ignored = frozenset(project.get("ignore", ()))
-        return plan.check(raw, self.base, str(self.path / plan.FILE), project)
+        where = str(self.path / plan.FILE)
+        try:
+            return plan.check(raw, self.base, where, project)
+        except SearchError:
+            if written is None or written == raw:
+                raise
+        if written:
+            plan.check(written, self.base, where, project)
+        return plan.check(
+            raw, self.base, where, project, f"{self.path} cannot be searched as asked:"
+        )
 
     # -- The plan ----------------------------------------------------------------------------------
 

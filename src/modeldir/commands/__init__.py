@@ -4,8 +4,8 @@ It knows how a command line becomes a call, and an error becomes a message and a
 well, 1 some trial failed, 2 wrong use, 130 interrupted). It refuses to decide anything else.
 
 A command's module has `HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and
-`run(arguments) -> exit code`. It is imported only when it is called, so `modeldir --help` costs as
-little as it can.
+`run(arguments) -> exit code`, perhaps `meant` (see parsing.py). It is imported only when it is
+called, so `modeldir --help` costs as little as it can.
 """
 
 from __future__ import annotations
@@ -105,10 +105,11 @@ def _call(name: str, words: list[str]) -> int:
     import argparse  # noqa: PLC0415 - `--help` above does without it
     from importlib import import_module  # noqa: PLC0415
 
+    from modeldir.commands.parsing import Parser  # noqa: PLC0415
     from modeldir.errors import ModeldirError  # noqa: PLC0415
 
     command = import_module(f"modeldir.commands.{name}")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=f"modeldir {name}",
         description=command.HELP,
         epilog=f"example:\n  {command.EXAMPLE}",
@@ -116,7 +117,9 @@ def _call(name: str, words: list[str]) -> int:
         allow_abbrev=False,
     )
     command.configure(parser)
+    parser.example, parser.meant = command.EXAMPLE, getattr(command, "meant", None)
     before, after = _split(words)
+    parser.words = words
     arguments = parser.parse_intermixed_args(before)
     arguments.command = after
     try:

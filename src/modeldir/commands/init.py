@@ -18,7 +18,7 @@ _NAME = re.compile(r"[\w.-]+")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("project", help="the folder to make")
+    parser.add_argument("project", metavar="PROJECT", help="the folder to make")
     parser.add_argument(
         "--template",
         default="minimal",

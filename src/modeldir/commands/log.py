@@ -17,7 +17,7 @@ import shlex
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,6 +57,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="console.log: the very bytes of the command's output"
     )
+
+
+def meant(words: Sequence[str]) -> str | None:
+    """The last lines, as `tail` is asked for them: `-n 20`, `-20`."""
+    for place, word in enumerate(words):
+        count = re.fullmatch(r"-n?([0-9]+)|-n|--lines(?:=([0-9]+))?", word)
+        if count:
+            behind = [*words[place + 1 : place + 2], "20"][0]
+            number = next(filter(None, count.groups()), behind if behind.isdigit() else "20")
+            return f"the last lines: --tail {number}"
+    return None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,6 +114,8 @@ def _wanted(folder: Path, *, raw: bool) -> Path:
         return path
     if experiment.is_search(folder):
         raise FolderError(_choice(folder))
+    if experiment.params_file(folder) is None and (below := _below(folder)):
+        raise FolderError(below)
     what = "console.log: modeldir did not run it" if raw and log_of(folder) else "log yet"
     raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {_quoted(folder)}")
 
@@ -125,6 +138,16 @@ def _choice(folder: Path) -> str:
     if not trials:
         return f"{folder} is a search, and none of its trials has a log yet"
     return "\n".join(lines)
+
+
+def _below(folder: Path) -> str:
+    """What to say of a folder of experiments: which there are; nothing if there are none."""
+    found = [path for path in sorted(folder.glob("*/")) if experiment.params_file(path)]
+    lines = [f"{folder} is no experiment; below it are:"]
+    lines += [f"  modeldir log {_quoted(path)}" for path in found[:MOST]]
+    if len(found) > MOST:
+        lines.append(f"  and {len(found) - MOST} more")
+    return "\n".join(lines) if found else ""
 
 
 def _quoted(path: Path) -> str:

@@ -30,7 +30,7 @@ _NOTHING = "Nothing was made."
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.usage = "modeldir new DIR [--from DIR] [name=value ...] [-m WHY]"
-    parser.add_argument("dir", help="the folder to make")
+    parser.add_argument("dir", metavar="DIR", help="the folder to make")
     parser.add_argument("values", nargs="*", metavar="name=value", help="what is different there")
     parser.add_argument(
         "--from",

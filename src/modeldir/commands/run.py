@@ -9,6 +9,7 @@ import select
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ _NOTHING = "Nothing was started."
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir run DIR [--resume] [--training] [--quiet] [-- COMMAND ...]"
-    parser.add_argument("dir", help="the experiment's folder, with params.json")
+    parser.add_argument("dir", metavar="DIR", help="the experiment's folder, with params.json")
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -43,6 +44,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="keep the output, do not show it"
     )
+
+
+def meant(words: Sequence[str]) -> str | None:
+    """A command without `--` before it: a program, or a script, behind the folder."""
+    if "--" in words or len(words) < 2:  # noqa: PLR2004 - a folder and more
+        return None
+    folder, *rest = [word for word in words if word not in {"-q", "--quiet", "--resume"}]
+    if not rest or rest[0].startswith("-") or folder.startswith("-"):
+        return None
+    return f"a command comes after --: modeldir run {shlex.join([folder, '--', *rest])}"
 
 
 def run(arguments: argparse.Namespace) -> int:

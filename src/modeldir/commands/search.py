@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from modeldir.errors import SearchError
+from modeldir.errors import SearchError, SpaceError
 from modeldir.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ trials. Without domains the plan in DIR/search.json goes on.
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir search DIR [name=domain ...] [options] [-- COMMAND ...]"
     parser.description = f"{HELP}\n\n{_DOMAINS}"
-    parser.add_argument("dir", help="the search's folder; its params.json is the base")
+    parser.add_argument("dir", metavar="DIR", help="the folder; its params.json is the base")
     parser.add_argument("domains", nargs="*", metavar="name=domain", help="what varies")
     what = parser.add_argument_group("what to try")
     what.add_argument("--sampler", metavar="NAME", help="grid or random")
@@ -122,9 +123,17 @@ def live_terminal() -> str | None:
 def _search(arguments: argparse.Namespace) -> Search:
     from modeldir.search import Search  # noqa: PLC0415 - after the spawner, as all below
 
-    return Search(
+    domains = _domains(arguments.domains)
+    try:
+        return _made(Search, arguments, domains)
+    except SearchError as error:
+        raise SearchError(as_typed(str(error), domains)) from None
+
+
+def _made(make: type[Search], arguments: argparse.Namespace, domains: dict[str, Any]) -> Search:
+    return make(
         arguments.dir,
-        _domains(arguments.domains),
+        domains,
         maximize=arguments.maximize,
         minimize=arguments.minimize,
         sampler=arguments.sampler,
@@ -217,8 +226,37 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
             )
         if name in found:
             raise SearchError(f"{name} is given twice\n  {name}=VALUE,VALUE\nNothing was started.")
-        found[name] = space.parse_domain_text(text)
+        try:
+            found[name] = space.parse_domain_text(text)
+        except SpaceError as error:
+            raise SpaceError(str(error).replace(repr(text), repr(word), 1)) from None
     return found
+
+
+_DOMAIN = re.compile(r'\{"(\w+)": (?:\.\.\.|\[([^]]*)\])\}')
+
+
+def as_typed(message: str, domains: Mapping[str, Any]) -> str:
+    """A message whose hints say how to type the domains that were typed, not how JSON has them."""
+    lines: list[str] = []
+    name = ""
+    for line in message.splitlines():
+        head = re.match(r"  (\S+?): ", line)
+        name = head[1] if head else name
+        is_hint = line.startswith("    ") and isinstance(domains.get(name), dict)
+        lines.append(_typed(line, name, domains[name]) if is_hint else line)
+    return "\n".join(lines)
+
+
+def _typed(hint: str, name: str, domain: Mapping[str, Any]) -> str:
+    """`use {"uniform": ...}` as `use lr=uniform:0,1`, with the bounds that were typed."""
+    typed = next(iter(domain.values()))
+
+    def written(found: re.Match[str]) -> str:
+        bounds = found[2].replace(" ", "") if found[2] else ",".join(map(str, typed))
+        return f"{name}={found[1]}:{bounds}"
+
+    return _DOMAIN.sub(written, hint)
 
 
 def _no_command(folder: str) -> str:

@@ -1,0 +1,65 @@
+"""Command lines as argparse reads them; a mistake is answered with what was probably meant.
+
+It knows options and examples. It refuses to know what a command does: a command's module may have
+`meant(words)`, which knows better what the words that nobody understood were meant to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from modeldir.errors import did_you_mean
+from modeldir.experiment import params_file
+
+Meant = Callable[[Sequence[str]], "str | None"]
+
+_UNKNOWN = "unrecognized arguments: "
+_MISSING = "the following arguments are required: "
+_MOST = 5
+
+
+class Parser(argparse.ArgumentParser):
+    """A command's parser. `example` is a line to copy, `meant` the command's own guess."""
+
+    example = ""
+    meant: Meant | None = None
+    words: Sequence[str] = ()
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and what to type; exit with 2."""
+        self.print_usage(sys.stderr)
+        hints = self._hints(message)
+        if message.startswith(_MISSING):
+            message = f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
+        lines = [f"{self.prog}: error: {message}", *(f"  {hint}" for hint in hints)]
+        self.exit(2, "\n".join(lines) + "\n")
+
+    def _hints(self, message: str) -> list[str]:
+        own = self.meant(self.words) if self.meant is not None else None
+        if own is not None:
+            return [own]
+        if message.startswith(_MISSING):
+            return [f"for example: {self.example}", *_there()]
+        if message.startswith(_UNKNOWN):
+            return [
+                hint for word in message.removeprefix(_UNKNOWN).split() for hint in self._near(word)
+            ]
+        return []
+
+    def _near(self, word: str) -> list[str]:
+        name = re.match(r"--[\w-]+", word)
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        hint = did_you_mean(name[0], known) if name else None
+        return [hint] if hint else []
+
+
+def _there() -> list[str]:
+    """The experiments and searches that lie where they usually do."""
+    found = [path for path in sorted(Path("experiments").glob("*")) if params_file(path)]
+    names = [str(path) for path in found[:_MOST]] + (["..."] if len(found) > _MOST else [])
+    return [f"there are: {', '.join(names)}"] if names else []
