@@ -420,3 +420,14 @@ def test_the_public_names_are_where_params_has_them() -> None:
     from modeldir import params
 
     assert params.load_file is paramsfiles.load_file
+
+
+@pytest.mark.parametrize("name", ["nowhere/params.json", ".", "a\0b"])
+def test_a_file_that_cannot_be_opened_is_one_traceback(name: str, tmp_path: Path) -> None:
+    """The script's own, with our message; not the system's before it."""
+    code = f"import modeldir\nmodeldir.Params({name!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.count("Traceback (most recent call last)") == 1
+    assert "modeldir.errors.ParamsError: " in done.stderr

@@ -28,7 +28,7 @@ def open_log(path: str) -> int:
         while (descriptor := files.open_append(path)) <= 2:  # noqa: PLR2004 - standard error
             low.append(descriptor)
     except OSError as error:
-        raise FolderError(_cannot_open(path, error)) from error
+        raise FolderError(_cannot_open(path, error)) from None
     finally:
         for each in low:
             os.close(each)

@@ -75,15 +75,15 @@ def _bytes(shown: str) -> bytes:
     try:
         with open(shown, "rb") as file:
             return file.read()
-    except FileNotFoundError as error:
-        raise broken(shown, "no such file", _what_is_there(shown)) from error
-    except IsADirectoryError as error:
+    except FileNotFoundError:
+        raise broken(shown, "no such file", _what_is_there(shown)) from None
+    except IsADirectoryError:
         inside = os.path.join(shown, "params.json")
         hint = f"did you mean {inside!r}?" if os.path.isfile(inside) else None
-        raise broken(shown, "expected a file, found a folder", hint) from error
+        raise broken(shown, "expected a file, found a folder", hint) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or error
-        raise broken(shown, f"cannot be read: {reason}") from error
+        raise broken(shown, f"cannot be read: {reason}") from None
 
 
 def _what_is_there(shown: str) -> str | None:
