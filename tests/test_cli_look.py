@@ -388,6 +388,25 @@ def test_diff_of_what_cannot_be_compared(
     assert capsys.readouterr().err == snapshot
 
 
+def test_diff_of_a_search_names_its_best_trial(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """Its base never ran; what is meant is a trial."""
+    search()
+    make("experiments/b", accuracy=0.5)
+    assert commands.main(["diff", "experiments/b", SEARCH]) == 2
+    assert capsys.readouterr().err == snapshot
+
+
+def test_diff_of_all_that_lies_in_a_search(capsys: pytest.CaptureFixture[str]) -> None:
+    """`diff experiments/learning_rate/*`: the files beside the trials are passed over."""
+    search()
+    text = differing(capsys, *map(str, sorted(Path(SEARCH).iterdir())))
+    assert text.splitlines()[0].split() == [
+        "hyperparameter", "learning_rate_0.001", "learning_rate_0.01", "learning_rate_0.1"
+    ]  # fmt: skip
+
+
 # -- Digits ----------------------------------------------------------------------------------------
 
 

@@ -170,6 +170,18 @@ def test_names_are_added_when_that_is_said(capsys: pytest.CaptureFixture[str]) -
     assert changes == {"dropout": [None, 0.5], "schedule.warmup": [None, 10]}
 
 
+def test_values_are_told_as_json_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """As they are typed, and as the file has them; not as Python would say it."""
+    words = ["augment=true", "learning_rate=null", "flag=false", "optimizer=sgd", "--add"]
+    assert new("a", "--from", "experiments/base_model", *words) == 0
+    assert capsys.readouterr().out.splitlines()[1:5] == [
+        "  augment: null -> true",
+        "  learning_rate: 0.01 -> null",
+        "  flag: false",
+        '  optimizer: "adam" -> "sgd"',
+    ]
+
+
 def test_a_first_experiment_comes_from_none(
     snapshot: SnapshotAssertion, capsys: pytest.CaptureFixture[str]
 ) -> None:

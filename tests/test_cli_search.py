@@ -231,7 +231,11 @@ def test_a_command_submits_workers_that_do_the_search(project: Project) -> None:
         *THREE, "--on", "command", "--submit", "job-manager-submit {worker}", PATH=path
     )
     assert done.code == 0, done.err
-    assert done.lines[0] == "submitted 42"
+    told = (
+        "worker 1 of 1 submitted: job 42, by what was printed: experiments/search/.modeldir/jobs/"
+    )
+    assert done.lines[0].startswith(told)
+    assert (project.path / done.lines[0].rpartition(" ")[2]).read_text() == "Job 42\n"
     from laboratory import wait_until
 
     wait_until(lambda: list(project.trials().values()) == ["completed"] * 3, "three trials")

@@ -33,13 +33,15 @@ def blocks(text: str, language: str) -> list[str]:
 
 @pytest.mark.slow
 def test_the_readme_s_commands_work_as_written(tmp_path: Path) -> None:
-    """All bash blocks of the README, in order, in one shell, in an empty folder."""
+    """All bash blocks of the README, in order, in one shell, from a folder as a clone is."""
+    clone = tmp_path / "modeldir"
+    clone.mkdir()
     lines = "\n".join(blocks(README, "bash")).splitlines()
     script = "\n".join(line for line in lines if not line.startswith("pip install"))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
+        cwd=clone,
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,

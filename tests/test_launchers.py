@@ -388,7 +388,8 @@ accuracy = 1 - Params(folder / "params.json").learning_rate
     )
     assert done.returncode == 0, done.stderr
     jobs = recorded(search)
-    assert [f"submitted {ref.job}" for ref in jobs] == done.stdout.splitlines()[:2]
+    said = [line.partition(", ")[0] for line in done.stdout.splitlines()[:2]]
+    assert said == [f"worker {n} of 2 submitted: job {ref.job}" for n, ref in enumerate(jobs, 1)]
     for ref in jobs:
         wait_for_end(int(ref.job))
     best = Search(search).best()

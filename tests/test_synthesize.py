@@ -341,6 +341,14 @@ def test_hyperparameters_that_differ_are_shown() -> None:
     assert synthesize("x").table.headers() == ("experiment", "model.layers", "flag", "accuracy")
 
 
+def test_of_one_experiment_alone_its_hyperparameters_are_shown() -> None:
+    """With none beside it everything is the same everywhere, and still worth to be seen."""
+    make(Path("x/a"), {"warmup": None}, accuracy=1)
+    results = synthesize("x")
+    assert results.table.headers()[1:5] == (*BASE, "warmup")
+    assert " null " in str(results)
+
+
 def test_all_columns() -> None:
     """What is the same everywhere, metrics at the last weights, status: all of it on request."""
     results = synthesize(cs230_tree(Path("x")), all_columns=True)

@@ -24,6 +24,7 @@ from modeldir.table import (
     to_json,
     to_markdown,
     to_text,
+    value_cell,
     varying,
     visible,
     where,
@@ -259,6 +260,18 @@ def test_a_spreadsheet_runs_no_value(text: str) -> None:
     """A hyperparameter that begins as a formula does is kept from being one."""
     assert to_csv(one([text])).splitlines()[1] == f"'{text},0"
     assert json.loads(to_json(one([text])))[0]["x"] == text
+
+
+def test_null_is_no_blank() -> None:
+    """A hyperparameter that is null, and one that is not there, are two."""
+    table = one([value_cell(None), None, 3], "hyperparameter")
+    assert [line.split() for line in to_text(table).splitlines()[2:]] == [
+        ["null", "0"], ["1"], ["3", "2"]
+    ]  # fmt: skip
+    assert to_csv(table) == "x,n\nnull,0\n,1\n3,2\n"
+    assert [row["x"] for row in json.loads(to_json(table))] == [None, None, 3]
+    assert varying(one([value_cell(None), None], "hyperparameter")).headers() == ("x", "n")
+    assert [row[1] for row in sort(table, "x").rows] == [2, 0, 1]
 
 
 def test_json_keeps_values_as_they_are() -> None:

@@ -16,7 +16,16 @@ from dataclasses import dataclass, replace
 
 from modeldir import attempts, metrics
 from modeldir.standing import Alone, Left, Ranked, Row, Standing
-from modeldir.table import DAY, HOUR, MINUTE, cell_text, duration_text, text_width, visible
+from modeldir.table import (
+    DAY,
+    HOUR,
+    MINUTE,
+    cell_text,
+    duration_text,
+    text_width,
+    value_cell,
+    visible,
+)
 
 CURVE = 12
 """How wide a metric's curve is."""
@@ -159,7 +168,7 @@ def _columns(standing: Standing, rows: Sequence[Row], shape: Shape) -> list[_Col
         )
     ]
     for index, name in enumerate(standing.varied):
-        values = [row.values.get(name) for row in rows]
+        values = [value_cell(row.values[name]) if name in row.values else None for row in rows]
         cells = tuple(shape.fitted(_value_text(value), WIDEST) for value in values)
         numeric = all(isinstance(value, (int, float)) for value in values)
         found.append(

@@ -33,6 +33,7 @@ from modeldir.table import (
     to_csv,
     to_markdown,
     to_text,
+    value_cell,
     varying,
 )  # fmt: skip
 
@@ -73,7 +74,8 @@ class Found:
         if self.hyperparameters is None:
             return None
         given = {name: Marked(value) for name, value in self.status.given.items()}
-        return {**params.flatten(self.hyperparameters), **given}
+        flat = params.flatten(self.hyperparameters)
+        return {**{name: value_cell(value) for name, value in flat.items()}, **given}
 
     def value(self, metric: str) -> float | None:
         """A development metric, if this experiment has ended well and may be ranked by it."""
@@ -308,12 +310,18 @@ def _parts(tree: Tree) -> Iterator[_Part]:
 def _overridden(found: Found) -> str | None:
     """Which values were not used, and what was instead: `learning_rate: 0.1 -> 0.5`."""
     flat, given = params.flatten(found.hyperparameters or {}), found.status.given
-    changes = (f"{name}: {cell_text(flat.get(name))} -> {cell_text(given[name])}" for name in given)
+    changes = (f"{name}: {_said(flat.get(name))} -> {_said(given[name])}" for name in given)
     return ", ".join(changes) or None
 
 
+def _said(value: object) -> str:
+    return cell_text(value_cell(value))
+
+
 def _hyperparameters(tree: Tree) -> Iterator[_Part]:
-    """Each of them; those that are the same wherever hyperparameters could be read are not told."""
+    """Each of them; those that are the same wherever hyperparameters could be read are not told,
+    but of one experiment alone all are.
+    """
     flat = [each.used() for each in tree.found]
     known = [values for values in flat if values is not None]
     names = list(dict.fromkeys(name for values in known for name in values))
@@ -322,7 +330,7 @@ def _hyperparameters(tree: Tree) -> Iterator[_Part]:
     differ = {column.name for column in varying(Table(columns, rows)).columns}
     for name in names:
         cells = [None if values is None else values.get(name) for values in flat]
-        told = name in differ
+        told = name in differ or len(tree.found) == 1
         yield _Part(Column(name, "hyperparameter", 8 if told else 1), cells, told=told)
 
 

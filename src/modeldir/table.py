@@ -15,6 +15,7 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from modeldir import files
@@ -48,6 +49,21 @@ class Column:
     name: str
     kind: Kind = "text"
     priority: int = 0
+
+
+class Null(Enum):
+    """The type of `NULL`."""
+
+    NULL = "null"
+
+
+NULL = Null.NULL
+"""A hyperparameter that is null: a blank says that there is none of that name."""
+
+
+def value_cell(value: object) -> object:
+    """A hyperparameter's value as a cell."""
+    return NULL if value is None else value
 
 
 @dataclass(frozen=True)
@@ -176,6 +192,8 @@ def _key(value: object) -> str:
     """Equal for values that mean the same: 1 and 1.0, but not 1 and true."""
     if type(value) is str:
         return f"'{value}"  # as no JSON begins
+    if value is NULL:
+        return "NULL"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is int:
@@ -308,7 +326,8 @@ def _rounded(number: float, digits: int) -> str:
 
 
 def _is_numeric(values: Iterable[object]) -> bool:
-    known = [_bare(value) for value in values if value is not None]
+    bare = [_bare(value) for value in values]
+    known = [value for value in bare if value is not None and value is not NULL]
     return bool(known) and all(map(_is_number, known))
 
 
@@ -413,6 +432,8 @@ def _csv_cell(value: object) -> str:
 
 def _json_value(value: Any) -> Any:
     value = _bare(value)
+    if value is NULL:
+        return None
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
@@ -426,13 +447,17 @@ def _json_value(value: Any) -> Any:
 
 
 def cell_text(value: object) -> str:
-    """A value as text, every digit: true and false as JSON has them, a list as JSON, None as ""."""
+    """A value as text, every digit: true, false and null as JSON has them, a list as JSON, a blank
+    as "".
+    """
     if value is None:
         return ""
     if type(value) is str or type(value) is int:  # nearly all of the many cells of a table
         return str(value)
     if isinstance(value, Marked):
-        return cell_text(value.value) + MARK
+        return cell_text(value_cell(value.value)) + MARK
+    if isinstance(value, Null):
+        return value.value
     if isinstance(value, float):
         return float.__repr__(value)
     if isinstance(value, (bool, int, dict, list, tuple)):

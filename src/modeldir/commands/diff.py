@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, params, table
+from modeldir import attempts, experiment, params, table
 from modeldir.differences import ABSENT, same
-from modeldir.errors import FolderError
+from modeldir.errors import FolderError, listed
 from modeldir.experiment import Experiment, Scores, params_file
-from modeldir.synthesize import decimals_here
+from modeldir.synthesize import decimals_here, read_tree
 from modeldir.table import Column, Kind, Table
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
@@ -31,7 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what differs. That something does is no failure: the answer is 0."""
-    print(differences([Path(each) for each in arguments.dirs]))
+    folders = [Path(each) for each in arguments.dirs]
+    compared = [folder for folder in folders if not folder.is_file()]  # of experiments/lr/*
+    print(differences(compared or folders))
     return 0
 
 
@@ -46,6 +49,7 @@ def differences(folders: Sequence[Path]) -> str:
         raise FolderError(
             f"one folder alone differs from nothing: modeldir diff {folders[0]} OTHER"
         )
+    _refuse_searches(folders)
     read = [_read(folder) for folder in folders]
     headers = _headers(folders)
     blocks = [
@@ -62,6 +66,18 @@ def differences(folders: Sequence[Path]) -> str:
     ]
     told = "\n\n".join(block for block in blocks if block)
     return told or f"{_listed(folders)} do not differ: same hyperparameters, same metrics"
+
+
+def _refuse_searches(folders: Sequence[Path]) -> None:
+    """A search is no experiment: its base has never run. Its best trial is probably meant."""
+    problems = []
+    for folder in folders:
+        if experiment.is_search(folder):
+            best = read_tree(folder).best()
+            trial = f"its best trial: {shlex.quote(str(best.path))}" if best else None
+            problems.append((f"{folder} is a search, not an experiment", trial))
+    if problems:
+        raise FolderError(listed("These cannot be compared:", problems, ""))
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,9 @@ def _told(values: Sequence[object]) -> Iterator[object]:
 
 
 def _with_before(before: object, cell: object) -> object:
-    return cell if before is ABSENT else f"{table.cell_text(before)} -> {table.cell_text(cell)}"
+    if before is ABSENT:
+        return cell
+    return f"{table.cell_text(table.value_cell(before))} -> {table.cell_text(cell)}"
 
 
 def _change(values: Sequence[object]) -> tuple[str | None, ...]:

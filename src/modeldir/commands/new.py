@@ -14,6 +14,7 @@ from typing import Any
 from modeldir import commandline, files, params, provenance
 from modeldir.errors import FolderError, ParamsError, did_you_mean, listed
 from modeldir.experiment import params_file
+from modeldir.nested import told as as_json
 from modeldir.overrides import misfit
 from modeldir.params import Params
 
@@ -76,9 +77,8 @@ def told(made: Made) -> str:
     origin = f"derived from {made.source}" if made.source else "a first experiment"
     lines = [f"{made.folder}: {origin}"]
     for name, (old, new) in made.changes.items():
-        lines.append(
-            f"  {name}: {new!r}" if name in made.added else f"  {name}: {old!r} -> {new!r}"
-        )
+        before = "" if name in made.added else f"{as_json(old)} -> "
+        lines.append(f"  {name}: {before}{as_json(new)}")
     folder, domain = shlex.quote(str(made.folder)), _example_domain(made.hyperparameters)
     lines += [
         f"next: modeldir run {folder} -- python train.py",
@@ -242,7 +242,7 @@ def _unfit(
             problems.append((f"{name}: it has values of its own", f"change one of them: {inside}"))
         elif _looks_searched(old, value):
             hint = f"to search them: modeldir search {folder} {name}={value}"
-            problems.append((f"{name}: one number expected, got {value!r}", hint))
+            problems.append((f"{name}: one number expected, got {as_json(value)}", hint))
         elif problem := misfit(_plain(old), value, name):
             problems.append(problem)
     return problems

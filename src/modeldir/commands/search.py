@@ -14,6 +14,9 @@ from modeldir.errors import SearchError, SpaceError
 from modeldir.spawner import Spawner
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from modeldir.launchers import JobRef
     from modeldir.search import Search
     from modeldir.slots import Slots
     from modeldir.worker import Limits
@@ -270,12 +273,12 @@ def _no_command(folder: str) -> str:
 
 def dry_run(search: Search, command: str, jobs: int, *, typed: bool = True) -> str:
     """What a search would make and start; nothing is made."""
-    from modeldir.table import Column, Table, to_text  # noqa: PLC0415
+    from modeldir.table import Column, Table, to_text, value_cell  # noqa: PLC0415
 
     found = search.look_ahead(command, typed=typed)
     names = list(search.plan.space.domains)
     columns = [Column("trial", "name", 0), *(Column(name, "hyperparameter", 1) for name in names)]
-    rows = tuple((name, *(point.get(key) for key in names)) for name, point, _ in found)
+    rows = tuple((name, *(value_cell(point.get(key)) for key in names)) for name, point, _ in found)
     again = search.waiting()
     lines = [f"there, and would run: {', '.join(again)}"] if again else []
     if found:
@@ -300,10 +303,18 @@ def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
     for news in search.prepare(command, typed=bool(arguments.command)):
         print(news)
     worker = worker_command(search, arguments)
-    for job in launcher.start(worker, arguments.workers):
-        print(f"submitted {job.job}")
+    for number, job in enumerate(launcher.start(worker, arguments.workers), start=1):
+        print(f"worker {number} of {arguments.workers} submitted: {_said_of(job, search.path)}")
     print(f"next: modeldir synthesize {search.path}   (the workers write there as they run)")
     return 0
+
+
+def _said_of(job: JobRef, search: Path) -> str:
+    """A job's id, and where that was read: what stands for it may be something else."""
+    from modeldir.launchers import jobs_folder  # noqa: PLC0415
+
+    what = f"job {job.job}" if job.job else "no id was found"
+    return f"{what}, by what was printed: {jobs_folder(search) / job.token}.out"
 
 
 def _detach(search: Search, command: str, arguments: argparse.Namespace) -> int:

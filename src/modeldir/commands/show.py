@@ -112,12 +112,13 @@ def _where_from(folder: Path) -> Iterator[Entry]:
 def _changes(changes: Mapping[str, Any]) -> Iterator[str]:
     for name, change in changes.items():
         if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004 - the old, the new
-            old, new = map(table.cell_text, change)
-            yield f"{name}: {old} -> {new}" if old else f"{name}: {new}"
+            old, new = change
+            before = "" if old is None else f"{_value(old)} -> "
+            yield f"{name}: {before}{_value(new)}"
 
 
 def _assignments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {table.cell_text(value)}" for name, value in values.items())
+    return ", ".join(f"{name} {_value(value)}" for name, value in values.items())
 
 
 def _command(folder: Path) -> str | None:
@@ -143,14 +144,16 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
     columns = (Column("hyperparameter", "name"), Column("value"))
     flat = params.flatten(values or {})
     rows = tuple(
-        (name, f"{_value(value)} -> {_value(given[name])}" if name in given else _value(value))
+        (name, f"{_value(value)} -> {_value(given[name])}")
+        if name in given
+        else (name, table.value_cell(value))
         for name, value in flat.items()
     )
     return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
 
 
-def _value(value: object) -> object:
-    return "null" if value is None else value
+def _value(value: object) -> str:
+    return table.cell_text(table.value_cell(value))
 
 
 def _next(found: Found) -> str:
@@ -210,7 +213,7 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
 def _domain(domain: object) -> str:
     """A domain as a person says it: `0.1, 0.01` or `log_uniform from 1e-05 to 0.1`."""
     if isinstance(domain, list):
-        return ", ".join(map(table.cell_text, domain))
+        return ", ".join(map(_value, domain))
     if isinstance(domain, dict) and len(domain) == 1:
         ((word, bounds),) = domain.items()
         if isinstance(bounds, list) and len(bounds) == 2:  # noqa: PLR2004 - low and high
