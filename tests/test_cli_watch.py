@@ -314,6 +314,23 @@ def test_in_a_terminal_it_is_the_view_of_the_search(
     assert not terminal.screen.cursor.hidden
 
 
+def test_ctrl_c_in_a_terminal_leaves_how_it_stood(
+    project: Project, terminals: Callable[..., Terminal]
+) -> None:
+    """The view goes; what one looked for should not."""
+    project.hold()
+    words = ("search", SEARCH, *THREE, "-j", "2", "--no-pilot", "--", "python", "train.py")
+    with project.started_as(*words) as search:
+        wait_until(lambda: len(list((project.path / SEARCH).glob("*/metrics.jsonl"))) == 2)
+        terminal = terminals(project, "watch", SEARCH, columns=90)
+        terminal.read_until(lambda text: "2 running" in text and text.count("0.7500") == 2)
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.close() == f"{SEARCH}: 0 of 3, 2 running"
+        assert terminal.process.returncode == 0
+        project.release()
+        assert search.wait(LIMIT) == 0
+
+
 def test_a_dumb_terminal_gets_lines(project: Project, terminals: Callable[..., Terminal]) -> None:
     """An editor's shell, that cannot move its cursor."""
     project.searches("learning_rate=0.1")

@@ -17,6 +17,7 @@ EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_r
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir best DIR [--maximize METRIC | --minimize METRIC]"
     parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
     ranked = parser.add_mutually_exclusive_group()
     ranked.add_argument("--maximize", metavar="METRIC", help="rank by this (default: as the plan)")

@@ -45,7 +45,10 @@ class Step:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("dir", nargs="?", help=f"where (default: {' or '.join(_FOLDERS.values())})")
+    parser.usage = "modeldir demo [DIR] [--template NAME]"
+    parser.add_argument(
+        "dir", nargs="?", metavar="DIR", help=f"where (default: {' or '.join(_FOLDERS.values())})"
+    )
     parser.add_argument(
         "--template",
         default="minimal",

@@ -27,6 +27,7 @@ _RECORDED = ("status", "code", "commit", "python")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir diff DIR DIR ..."
     parser.add_argument("dirs", nargs="+", metavar="DIR", help="two experiments or more")
 
 

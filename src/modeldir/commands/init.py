@@ -18,6 +18,7 @@ _NAME = re.compile(r"[\w.-]+")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir init PROJECT [--template NAME]"
     parser.add_argument("project", metavar="PROJECT", help="the folder to make")
     parser.add_argument(
         "--template",

@@ -49,6 +49,7 @@ Wait = Callable[[], None]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir log DIR [-f] [--tail N] [--raw]"
     parser.add_argument("dir", metavar="DIR", help="an experiment, or a search (its own log)")
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the run has ended, or Ctrl-C"

@@ -17,6 +17,7 @@ EXAMPLE = "modeldir remove experiments/learning_rate/learning_rate_10"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir remove TRIAL ..."
     parser.add_argument("trials", nargs="+", metavar="TRIAL", help="a trial's folder")
 
 

@@ -31,6 +31,7 @@ Entry = tuple[str, object]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir show DIR"
     parser.add_argument("dir", metavar="DIR", help="an experiment or a search")
 
 

@@ -22,6 +22,7 @@ EXAMPLE = "modeldir stop experiments/learning_rate --now"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir stop DIR [--now]"
     parser.add_argument("dir", metavar="DIR", help="a search, or an experiment")
     parser.add_argument(
         "--now",

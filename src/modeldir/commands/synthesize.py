@@ -20,6 +20,7 @@ FORMATS = ("table", "markdown", "csv", "json")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir synthesize [DIR] [--format FORM] [--sort COLUMN] [--all-columns]"
     parser.add_argument(
         "dir",
         nargs="?",

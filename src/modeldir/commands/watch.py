@@ -7,7 +7,6 @@ has ended, or on Ctrl-C.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import select
 import shlex
@@ -41,6 +40,7 @@ Wait = Callable[[float], None]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.usage = "modeldir watch DIR"
     parser.add_argument(
         "dir", metavar="DIR", help="a search, an experiment, or a folder with several of them"
     )
@@ -51,11 +51,15 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Watch(Path(arguments.dir))
     sys.stdout.flush()
     show = shown_on(sys.stdout)
-    with contextlib.suppress(KeyboardInterrupt):  # how one stops looking: nothing went wrong
-        try:
-            follow(watch, show)
-        finally:
-            show.close()
+    try:
+        follow(watch, show)
+    except KeyboardInterrupt:  # how one stops looking: nothing went wrong
+        show.close()
+        if show.interval is not None:  # the view is gone, and nothing else was left
+            for line in watch.now(watch.look()):
+                show.message(line)
+    finally:
+        show.close()
     return 0
 
 
@@ -144,9 +148,15 @@ class Watch:
     def head(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
         """How it stands at first, for who reads lines: searches, and what runs in them."""
         for each in stands:
+            yield from self.now([each])
+            if isinstance(each, Standing):
+                yield from (f"running      {row.name}" for row in each.running)
+
+    def now(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+        """How it stands, in a line for each."""
+        for each in stands:
             if isinstance(each, Standing):
                 yield f"{each.folder}: {progress_text(each)}"
-                yield from (f"running      {row.name}" for row in each.running)
             elif each.status.state == attempts.RUNNING or not self._several:
                 yield f"{each.folder}: {each.status.state}"
 

@@ -13,6 +13,7 @@ EXAMPLE = "modeldir work experiments/learning_rate -j 2"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "modeldir work DIR [options]"
     parser.add_argument("dir", metavar="DIR", help="the search's folder, with search.json")
     add_places(parser.add_argument_group("where to run"))
     parser.add_argument(
