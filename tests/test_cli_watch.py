@@ -56,7 +56,7 @@ def times_away(text: str) -> str:
 class Terminal:
     """A command in a terminal of so many columns and rows, and what stands there.
 
-    `shell`: one that says "back" after the command.
+    `shell`: one that says "back" after the command, and stays.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Terminal:
         self._set_size(columns, rows)
         command = [sys.executable, "-m", "modeldir", *words]
         self.process = subprocess.Popen(
-            ["sh", "-c", f"{shlex.join(command)}; echo back"] if shell else command,
+            ["sh", "-c", f"{shlex.join(command)}; echo back; read _"] if shell else command,
             cwd=project.path,
             env={**project.environment, "TERM": term},
             stdin=theirs,
@@ -308,7 +308,7 @@ def test_in_a_terminal_it_is_the_view_of_the_search(
         left = terminal.close()
         assert search.wait(LIMIT) == 0
     assert terminal.process.returncode == 0
-    assert "completed    learning_rate_0.001" in left
+    assert "completed    learni…_0.001  accuracy" in left
     assert left.replace("\n", "").endswith(f"next: modeldir synthesize {SEARCH}")
     assert "running" not in left
     assert not terminal.screen.cursor.hidden

@@ -15,13 +15,16 @@ from syrupy.assertion import SnapshotAssertion
 
 from modeldir.experiment import Status
 from modeldir.frames import (
+    Layout,
     Line,
     Shape,
     curve_text,
+    ended_text,
     experiment_lines,
     lines_of,
     progress_text,
     search_lines,
+    step_text,
 )  # fmt: skip
 from modeldir.standing import Alone, Left, Row, Standing, estimate
 from modeldir.table import text_width, visible
@@ -80,6 +83,60 @@ def test_a_search_in_terminals_of_few_rows(rows: int) -> None:
     shown = sum(line.text.lstrip()[:1] in "123" for line in lines[:-1] if line.text.strip())
     told = [line.text for line in lines if "more run" in line.text]
     assert told == ([f"  and {3 - shown} more run"] if 3 - shown > 0 and len(lines) > 2 else [])
+
+
+def test_columns_that_were_shown_stay(snapshot: SnapshotAssertion) -> None:
+    """A trial that has just begun has no step, no metric, no curve: nothing moves because of it."""
+    layout = Layout()
+    shape = Shape(80, 24)
+    first = search_lines(SEARCH, shape, layout)
+    fresh = tuple(row(n, step=None, value=None, curve=(), says="loading") for n in (4, 5))
+    later = search_lines(replace(SEARCH, running=fresh), shape, layout)
+    assert later[0].text.startswith(first[0].text)
+    assert text(later) == snapshot
+    layout_of_new = Layout()
+    assert (
+        "accuracy" not in search_lines(replace(SEARCH, running=fresh), shape, layout_of_new)[0].text
+    )
+    narrow = search_lines(replace(SEARCH, running=fresh), Shape(60, 24), layout)
+    assert "accuracy" not in narrow[0].text  # another terminal, another table
+
+
+@pytest.mark.parametrize(
+    ("step", "values", "words"),
+    [
+        (250, {"num_epochs": 10, "num_steps": 1500}, "250/1500"),
+        (10, {"num_epochs": 10}, "10/10"),
+        (11, {"num_epochs": 10}, "11"),
+        (3, {"max_epochs": 7.5, "epochs": "7"}, "3"),
+        ("3", {"epochs": 7}, "3"),
+        (None, {"epochs": 7}, ""),
+    ],
+)
+def test_a_step_is_told_with_the_last_one(step: object, values: dict[str, Any], words: str) -> None:
+    """Where the hyperparameters have a number of epochs or steps that is not less."""
+    assert step_text(step, values) == words
+
+
+def test_curves_of_one_column_have_one_scale() -> None:
+    """A trial that is worse from the beginning to the end looks worse."""
+    good, bad = row(1, curve=(0.5, 0.9)), row(2, curve=(0.1, 0.2))
+    lines = search_lines(replace(SEARCH, running=(good, bad)), Shape(100, 24))
+    assert "▅█" in lines[1].text
+    assert "▁▂" in lines[2].text
+
+
+@pytest.mark.parametrize("columns", [100, 60, 44, 30, 16])
+def test_what_stays_of_a_trial_fits_its_line(columns: int, snapshot: SnapshotAssertion) -> None:
+    """Below each other where there is room; names are cut in the middle, words at their end."""
+    told = [
+        ("learning_rate_0.1", "completed", "accuracy 0.97  1m 02s"),
+        ("learning_rate_0.0001__batch_size_32", "failed", "error: ValueError: it diverged " * 3),
+        ("lr_日本", "interrupted", "asked to stop"),
+    ]
+    lines = [ended_text(*each, Shape(columns, 24), 35) for each in told]
+    assert max(map(text_width, lines)) <= columns
+    assert "\n".join(lines) == snapshot
 
 
 def test_a_stream_that_cannot_show_curves(snapshot: SnapshotAssertion) -> None:
@@ -204,6 +261,7 @@ def test_trials_of_other_workers_are_told() -> None:
         ([math.inf, -math.inf], "!!"),
         ([-1e308, 0.0, 1e308], "▁▅█"),
         ([float(n) for n in range(1000)], "▁▂▂▃▄▄▅▅▆▇▇█"),
+        ([9.0] + [0.0] * 1000, "█▁▁▁▁▁▁▁▁▁▁▁"),
     ],
 )
 def test_curves(values: list[float], curve: str) -> None:

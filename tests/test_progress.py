@@ -197,7 +197,8 @@ def test_an_ended_trial_leaves_the_table_and_stands_above_it(tmp_path: Path) -> 
     show.tick(trials)
     show.ended(trials[0], "completed", "accuracy 0.75  5.0s")
     lines = screen.shown.splitlines()
-    assert lines[0] == "completed    learning_rate_0.1  accuracy 0.75  5.0s"
+    name = "learning_rate_0.1".ljust(len(trials[1].name))  # as wide as the one below it will be
+    assert lines[0] == f"completed    {name}  accuracy 0.75  5.0s"
     assert [line.split()[:1] for line in lines[2:4]] == [["trial"], ["2"]]
     show.message("no new trials\n  Ctrl-C again ends them")
     lines = screen.shown.splitlines()
@@ -309,7 +310,7 @@ def test_in_a_terminal_a_line_for_each_running_trial_changes_in_place(project: P
     project.release()
     text = terminal.close()
     assert terminal.process.returncode == 0
-    assert text.count("completed    learning_rate_0.1  accuracy 0.75") == 1
+    assert text.count("completed    learning_rate_0.1    accuracy 0.75") == 1
     assert "3 completed\n" in text
     assert "0.6250" not in text  # what had changed in place is gone
     assert text.rstrip().endswith("next: modeldir synthesize experiments/search")

@@ -124,6 +124,7 @@ def test_of_very_much_only_the_end_is_read(tmp_path: Path) -> None:
     seen = Training(tmp_path)
     seen.look()
     assert seen.step == 19_999
+    assert seen.curve("loss")[0] == 0  # but for the line with which it began
     assert 2 < len(seen.curve("loss")) <= MOST_KEPT
     add(tmp_path, {"step": 20_000, "loss": 1})
     seen.look()

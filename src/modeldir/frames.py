@@ -2,7 +2,8 @@
 
 It knows what to leave out where there is no room: the curve first, then hyperparameters from the
 last one on; no line is ever wider than it may be, whatever is in a name. It refuses to read files,
-clocks and terminals: from the same values come the same lines.
+clocks and terminals: from the same values come the same lines. What must not jump from one frame to
+the next is a value too: its `Layout`.
 
 Start at `search_lines`.
 """
@@ -11,8 +12,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from modeldir import attempts, metrics
 from modeldir.standing import Alone, Left, Ranked, Row, Standing
@@ -34,6 +36,9 @@ WIDEST = 24
 """How wide a hyperparameter's column may be: longer texts are cut in the middle."""
 
 _GAP = 2
+_STATUS = 13
+_WORDS = 26
+"""Columns that are kept for how a trial ended: a metric and a time."""
 _LEVELS = "▁▂▃▄▅▆▇█"
 _LEAST_SAID = 12
 _LEAST_NAME = 9
@@ -95,18 +100,37 @@ def _start(text: str, width: int) -> str:
 # -- A search --------------------------------------------------------------------------------------
 
 
+@dataclass
+class Layout:
+    """How wide each column of a table has been, by its name. One that was shown stays, and gets no
+    narrower, until the terminal's width is another.
+    """
+
+    columns: int = 0
+    widths: dict[str, int] = field(default_factory=dict)
+
+    def begin(self, columns: int) -> None:
+        """A frame of so many columns is about to be laid out."""
+        if columns != self.columns:
+            self.columns, self.widths = columns, {}
+
+
 def search_lines(
     standing: Standing,
     shape: Shape,
+    layout: Layout | None = None,
     *,
     titled: bool = False,
     elsewhere: int = 0,
 ) -> list[Line]:
     """A search that runs: a table of its running trials, the best so far, how far it is.
 
-    `titled` puts the folder above it, `elsewhere` counts running trials that are not among the
-    rows. The lines fit into the shape, the table being cut before what stands below it.
+    `layout` is that of the frames before, and then of this one too; `titled` puts the folder above
+    it, `elsewhere` counts running trials that are not among the rows. The lines fit into the shape,
+    the table being cut before what stands below it.
     """
+    layout = layout or Layout()
+    layout.begin(shape.columns)
     below = [
         Line(text, strong=strong)
         for text, strong in (
@@ -118,16 +142,18 @@ def search_lines(
     ]
     head = [Line(shape.fitted(str(standing.folder)), strong=True)] if titled else []
     room = shape.rows - len(head) - len(below)
-    return [*head, *_table(standing, shape, room), *below][-max(shape.rows, 1) :]
+    return [*head, *_table(standing, shape, layout, room), *below][-max(shape.rows, 1) :]
 
 
-def _table(standing: Standing, shape: Shape, room: int) -> list[Line]:
+def _table(standing: Standing, shape: Shape, layout: Layout, room: int) -> list[Line]:
     rows = standing.running
     if not rows or room < 2:  # noqa: PLR2004 - its head and a row
         return []
     most = room - 1 if len(rows) <= room - 1 else room - 2
     shown = rows[: max(most, 0)]
-    lines = _drawn(_columns(standing, shown, shape), shape.columns)
+    columns = _columns(standing, shown, shape)
+    there = [column for column in columns if any(column.cells) or column.name in layout.widths]
+    lines = _drawn(there, layout)
     if len(shown) < len(rows):
         lines.append(Line(shape.fitted(f"  and {len(rows) - len(shown)} more run"), faint=True))
     return lines
@@ -135,8 +161,11 @@ def _table(standing: Standing, shape: Shape, room: int) -> list[Line]:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column; `order` says when it is left out: 0 never, else the lowest first."""
+    """A column. `name` tells it from the others; `order` says when it is left out: 0 never, else
+    the lowest first.
+    """
 
+    name: str
     header: str
     cells: tuple[str, ...]
     order: int
@@ -157,10 +186,11 @@ _METRIC_ORDER = 4_000
 
 
 def _columns(standing: Standing, rows: Sequence[Row], shape: Shape) -> list[_Column]:
-    """All columns that have something to say, in the order in which they stand."""
+    """All columns, in the order in which they stand."""
     named = [str(row.number) if row.number is not None else row.name for row in rows]
     found = [
         _Column(
+            "trial",
             "trial" if any(row.number is not None for row in rows) else "experiment",
             tuple(shape.fitted(name, max(5, min(40, shape.columns // 2))) for name in named),
             0,
@@ -171,20 +201,18 @@ def _columns(standing: Standing, rows: Sequence[Row], shape: Shape) -> list[_Col
         values = [value_cell(row.values[name]) if name in row.values else None for row in rows]
         cells = tuple(shape.fitted(_value_text(value), WIDEST) for value in values)
         numeric = all(isinstance(value, (int, float)) for value in values)
-        found.append(
-            _Column(shape.fitted(name, WIDEST), cells, _VALUES_ORDER - index, right=numeric)
-        )
-    steps = tuple(
-        "" if row.step is None else shape.fitted(cell_text(row.step), WIDEST) for row in rows
-    )
-    found.append(_Column("step", steps, _STEP_ORDER, right=True, least=4))
+        order = _VALUES_ORDER - index
+        header = shape.fitted(name, WIDEST)
+        found.append(_Column(f"value of {name}", header, cells, order, right=numeric))
+    steps = tuple(shape.fitted(step_text(row.step, row.values), WIDEST) for row in rows)
+    found.append(_Column("step", "step", steps, _STEP_ORDER, right=True, least=4))
     if standing.metric is not None:
         found += _metric_columns(standing.metric[0], rows, shape)
     said = tuple("" if row.value is not None else shape.written(row.says) for row in rows)
     ages = tuple("" if row.age is None else duration_text(row.age) for row in rows)
-    found.append(_Column("time", ages, _TIME_ORDER, right=True, least=7))
-    found.append(_Column("last line", said, _SAID_ORDER))
-    return [column for column in found if any(column.cells)]
+    found.append(_Column("time", "time", ages, _TIME_ORDER, right=True, least=7))
+    found.append(_Column("said", "last line", said, _SAID_ORDER))
+    return found
 
 
 def _value_text(value: object) -> str:
@@ -195,32 +223,38 @@ def _value_text(value: object) -> str:
 def _metric_columns(name: str, rows: Sequence[Row], shape: Shape) -> list[_Column]:
     values = tuple("" if row.value is None else number_text(row.value) for row in rows)
     header = shape.fitted(name, min(WIDEST, max(6, shape.columns // 3)))
-    found = [_Column(header, values, _METRIC_ORDER, right=True, least=6)]
+    found = [_Column("metric", header, values, _METRIC_ORDER, right=True, least=6)]
     if shape.has(_LEVELS):
-        curves = tuple(curve_text(row.curve) for row in rows)
-        found.append(_Column("", curves, _CURVE_ORDER, least=CURVE))
+        low, high = _bounds(value for row in rows for value in row.curve)
+        curves = tuple(curve_text(row.curve, low, high) for row in rows)
+        found.append(_Column("curve", "", curves, _CURVE_ORDER, least=CURVE))
     return found
 
 
-def _drawn(columns: list[_Column], width: int) -> list[Line]:
-    widths = {id(column): column.width for column in columns}
+def _drawn(columns: list[_Column], layout: Layout) -> list[Line]:
+    width, before = layout.columns, dict(layout.widths)
+    widths = {column.name: max(column.width, before.get(column.name, 0)) for column in columns}
     said = next((column for column in columns if column.order == _SAID_ORDER), None)
     if said is not None:  # what was printed takes the room that the others leave
-        widths[id(said)] = _LEAST_SAID
+        widths[said.name] = _LEAST_SAID
 
     def total() -> int:
-        return sum(widths[id(column)] + _GAP for column in columns)
+        return sum(widths[column.name] + _GAP for column in columns)
+
+    def importance(column: _Column) -> tuple[bool, int]:
+        return column.name in before, column.order
 
     while total() > width and any(column.order for column in columns):
-        columns.remove(min((c for c in columns if c.order), key=lambda column: column.order))
+        columns.remove(min((c for c in columns if c.order), key=importance))
+    layout.widths = {column.name: widths[column.name] for column in columns if column is not said}
     if said in columns and said is not None:
-        widths[id(said)] = min(said.width, _LEAST_SAID + max(0, width - total()))
+        widths[said.name] = min(said.width, _LEAST_SAID + max(0, width - total()))
 
     def line(cells: Sequence[str]) -> str:
         texts = []
         for column, cell in zip(columns, cells, strict=True):
-            whole = cell if column is not said else _cut(cell, widths[id(column)])
-            texts.append(" " * _GAP + column.line(whole, widths[id(column)]))
+            whole = cell if column is not said else _cut(cell, widths[column.name])
+            texts.append(" " * _GAP + column.line(whole, widths[column.name]))
         whole = "".join(texts).rstrip()
         return whole if total() <= width else _cut(whole, width)
 
@@ -252,12 +286,51 @@ def _best(standing: Standing, shape: Shape) -> str:
 def _progress(standing: Standing, shape: Shape, elsewhere: int) -> str:
     """How far it is; where there is little room less of it, from the end on."""
     text = progress_text(standing, elsewhere)
+    if standing.elapsed is not None:
+        text += f", {duration_text(standing.elapsed)} so far"
     while text_width(text) > shape.columns and ", " in text:
         text = text.rpartition(", ")[0]
     return shape.fitted(text)
 
 
 # -- In words --------------------------------------------------------------------------------------
+
+
+def ended_text(name: str, status: str, words: str, shape: Shape, widest: int = 0) -> str:
+    """The line that stays of a trial that has ended: its status, its name in so many columns, how
+    it went. Where there is little room the name is cut in the middle, what it said at its end.
+
+    >>> ended_text("lr_0.1", "completed", "accuracy 0.97  1m 02s", Shape(80), 8)
+    'completed    lr_0.1    accuracy 0.97  1m 02s'
+    """
+    room = max(0, shape.columns - _STATUS)
+    named, words = shape.written(name), shape.written(words)
+    width = min(max(widest, text_width(named)), max(room - _WORDS, room // 2))
+    shown = shape.fitted(named, width)
+    line = f"{status:<{_STATUS}}{shown}{' ' * (width - text_width(shown) + _GAP)}{words}".rstrip()
+    if text_width(line) <= shape.columns:
+        return line
+    mark = "…" if shape.has("…") else "~"
+    return _start(line, shape.columns - 1) + mark
+
+
+_EPOCHS = ("num_epochs", "epochs", "max_epochs", "num_steps", "max_steps", "steps")
+"""Hyperparameters that say how many steps a training has."""
+
+
+def step_text(step: object, values: Mapping[str, object]) -> str:
+    """A step, and of how many where the hyperparameters say so and it can be.
+
+    >>> step_text(7, {"num_epochs": 20}), step_text(250, {"num_epochs": 20}), step_text(None, {})
+    ('7/20', '250', '')
+    """
+    if step is None:
+        return ""
+    for name in _EPOCHS:
+        total = values.get(name)
+        if type(total) is int and type(step) is int and step <= total:
+            return f"{step}/{total}"
+    return cell_text(step)
 
 
 def best_text(standing: Standing) -> str:
@@ -349,17 +422,18 @@ def number_text(value: float) -> str:
     return f"{value:#.4g}" if math.isfinite(value) and value else f"{value:.4g}"
 
 
-def curve_text(values: Sequence[float]) -> str:
-    """A metric's values as a curve, from the lowest to the highest; "!" where one is no number.
+def curve_text(values: Sequence[float], low: float | None = None, high: float | None = None) -> str:
+    """A metric's values as a curve, from the lowest to the highest, or within bounds that several
+    curves share; "!" where one is no number.
 
-    >>> curve_text([0.1, 0.2, 0.4, 0.8])
-    '▁▂▄█'
+    >>> curve_text([0.1, 0.2, 0.4, 0.8]), curve_text([0.1, 0.2], 0.1, 0.8)
+    ('▁▂▄█', '▁▂')
     """
     picked = _picked(values, CURVE)
-    finite = [value for value in picked if math.isfinite(value)]
-    if not finite:
+    if low is None or high is None:
+        low, high = _bounds(picked)
+    if low is None or high is None:
         return "!" * len(picked)
-    low, high = min(finite), max(finite)
     span = high / 2 - low / 2  # halves: the whole may be beyond the largest number
 
     def level(value: float) -> str:
@@ -371,10 +445,16 @@ def curve_text(values: Sequence[float]) -> str:
     return "".join(map(level, picked))
 
 
+def _bounds(values: Iterable[float]) -> tuple[float | None, float | None]:
+    finite = [value for value in values if math.isfinite(value)]
+    return min(finite, default=None), max(finite, default=None)
+
+
 def _picked(values: Sequence[float], most: int) -> Sequence[float]:
+    """At most so many, evenly spread: the first, the last, and between them."""
     if len(values) <= most:
         return values
-    return [values[(index + 1) * len(values) // most - 1] for index in range(most)]
+    return [values[index * (len(values) - 1) // (most - 1)] for index in range(most)]
 
 
 # -- One experiment --------------------------------------------------------------------------------
@@ -385,7 +465,7 @@ def experiment_lines(alone: Alone, shape: Shape) -> list[Line]:
     status = alone.status
     told = [str(alone.folder) + ": " + status.state]
     told += [f"attempt {status.attempt}"] if status.attempt > 1 else []
-    told += [f"step {alone.step}"] if alone.step is not None else []
+    told += [f"step {step_text(alone.step, alone.values)}"] if alone.step is not None else []
     told += [duration_text(alone.age)] if alone.age is not None else []
     head = [Line(shape.fitted(", ".join(told)), strong=True)]
     names = [shape.fitted(name, max(5, shape.columns // 2)) for name, _, _ in alone.metrics]
@@ -406,15 +486,18 @@ def experiment_lines(alone: Alone, shape: Shape) -> list[Line]:
 # -- Several ---------------------------------------------------------------------------------------
 
 
-def lines_of(stands: Sequence[Standing | Alone], shape: Shape) -> list[Line]:
+def lines_of(
+    stands: Sequence[Standing | Alone], shape: Shape, layouts: dict[Path, Layout] | None = None
+) -> list[Line]:
     """All that is watched. Of several searches those that run are drawn whole, one below the other;
-    of each of the others one line tells.
+    of each of the others one line tells. `layouts` are those of the frames before, by folder.
     """
+    layouts = {} if layouts is None else layouts
     if len(stands) == 1:
         (one,) = stands
         if isinstance(one, Alone):
             return experiment_lines(one, shape)
-        return search_lines(one, shape)
+        return search_lines(one, shape, layouts.setdefault(one.folder, Layout()))
     searches = [each for each in stands if isinstance(each, Standing)]
     searches += _experiments([each for each in stands if isinstance(each, Alone)])
     active = [each for each in searches if each.running]
@@ -428,7 +511,8 @@ def lines_of(stands: Sequence[Standing | Alone], shape: Shape) -> list[Line]:
     for index, each in enumerate(active):
         share = (room - len(blocks)) // (len(active) - index)
         part = Shape(shape.columns, max(1, share - 1), shape.encoding)
-        blocks += [*search_lines(each, part, titled=True), Line("")]
+        layout = layouts.setdefault(each.folder, Layout())
+        blocks += [*search_lines(each, part, layout, titled=True), Line("")]
     return [*blocks, *quiet][: shape.rows]
 
 
@@ -447,6 +531,7 @@ def _experiments(alone: Sequence[Alone]) -> list[Standing]:
         rows.append(
             Row(
                 each.folder.name,
+                values=each.values,
                 step=each.step,
                 value=value,
                 curve=curve,

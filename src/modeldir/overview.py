@@ -329,6 +329,7 @@ class Overview:
             to_come=to_come,
             goal=self._goal(best),
             left=self._left(rows, states, to_come, took),
+            elapsed=self._elapsed(),
             worker=None if running else self._worker(),
             problem=self._plan.problem,
         )
@@ -400,6 +401,12 @@ class Overview:
         ages = [row.age or 0.0 for row in rows]
         slots = sum(each.jobs for each in self._members)
         return estimate(took, ages, to_come + waiting, max(slots, len(rows)))
+
+    def _elapsed(self) -> float | None:
+        """Seconds since the first of the workers came that are there."""
+        began = [seconds_of(each.started) for each in self._members]
+        since = min((moment for moment in began if moment is not None), default=None)
+        return None if since is None else max(0.0, self._now() - since)
 
     def _worker(self) -> bool | None:
         """Whether a worker lives; None if one may, where it cannot be seen."""

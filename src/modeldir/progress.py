@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from modeldir import experiment, failures, files
 from modeldir.errors import ModeldirError
-from modeldir.table import visible
+from modeldir.table import text_width, visible
 
 if TYPE_CHECKING:
     from modeldir.canvas import Canvas, Size
+    from modeldir.frames import Layout
     from modeldir.overview import Overview
     from modeldir.standing import Alone, Row, Standing
 
@@ -172,6 +173,8 @@ class Live:
         self._looked: float | None = None
         self._standing: Standing | None = None
         self._elsewhere = 0
+        self._layouts: dict[Path, Layout] = {}
+        self._widest = 0
 
     def message(self, text: str) -> None:
         self._canvas.above(self._written(text))
@@ -179,7 +182,10 @@ class Live:
     def started(self, trial: Shown) -> None: ...  # the next tick shows it
 
     def ended(self, trial: Shown, status: str, words: str) -> None:
-        line = self._written(ended_line(trial.name, status, words).replace("\n", "\\n"))
+        from modeldir.frames import ended_text  # noqa: PLC0415 - only in a terminal
+
+        self._note_widths([trial.name])
+        line = ended_text(trial.name, status, words, self._canvas.shape(), self._widest)
         self._canvas.above(line, colour=_COLOURS.get(status, ""), coloured=len(status))
         if self._standing is not None:
             rows = [row for row in self._standing.running if row.name != trial.name]
@@ -195,6 +201,7 @@ class Live:
         rows = {row.name: row for row in standing.running}
         self._standing = replace(standing, running=tuple(self._row(rows, t, now) for t in running))
         self._elsewhere = max(0, standing.states.get("running", 0) - len(running))
+        self._note_widths(row.name for row in standing.running)
         self._draw()
 
     def stepped(self, trial: Shown, words: str) -> None: ...  # the next view shows it
@@ -202,7 +209,8 @@ class Live:
     def view(self, stands: Sequence[Standing | Alone]) -> None:
         from modeldir.frames import lines_of  # noqa: PLC0415 - only in a terminal
 
-        self._canvas.draw(lines_of(stands, self._canvas.shape()))
+        self._note_widths(row.name for each in stands for row in getattr(each, "running", ()))
+        self._canvas.draw(lines_of(stands, self._canvas.shape(), self._layouts))
 
     def close(self) -> None:
         self._canvas.close()
@@ -229,12 +237,17 @@ class Live:
         return known if known.age is not None else replace(known, age=age)
 
     def _draw(self) -> None:
-        from modeldir.frames import search_lines  # noqa: PLC0415
+        from modeldir.frames import Layout, search_lines  # noqa: PLC0415
 
         if self._standing is not None:
             shape = self._canvas.shape()
-            lines = search_lines(self._standing, shape, elsewhere=self._elsewhere)
+            layout = self._layouts.setdefault(self._standing.folder, Layout())
+            lines = search_lines(self._standing, shape, layout, elsewhere=self._elsewhere)
             self._canvas.draw(lines)
+
+    def _note_widths(self, names: Iterable[str]) -> None:
+        """Names that are to stand below each other get the width of the widest seen so far."""
+        self._widest = max([self._widest, *(text_width(visible(name)) for name in names)])
 
     def _written(self, text: str) -> str:
         """Our text, with what a name in it would have the terminal do spelled out."""

@@ -5,11 +5,14 @@ It reads files alone, and of them what is new. It refuses to write and to draw.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from modeldir import attempts, experiment, files
+from modeldir import attempts, experiment, files, params
+from modeldir.errors import ParamsError
 from modeldir.rows import COLOUR, rendered
 from modeldir.standing import Alone, News, ended_words, seconds_of
 from modeldir.training import Seen, Stamp, Training, stamp
@@ -25,6 +28,7 @@ class Solo:
         self._lines = lines
         self._now = now
         self._training = Training(folder)
+        self._values = _values(folder)
         self._status = experiment.Status(attempts.WAITING)
         self._printed: tuple[tuple[Path, Stamp] | None, tuple[str, ...]] = (None, ())
         self._news: list[News] = []
@@ -42,7 +46,7 @@ class Solo:
     def _read(self) -> Alone:
         before, self._status = self._status, experiment.status(self.folder)
         if before.attempt != self._status.attempt:
-            self._training = Training(self.folder)
+            self._training, self._values = Training(self.folder), _values(self.folder)
         step = self._training.step
         self._training.look()
         self._tell(before, step)
@@ -59,6 +63,7 @@ class Solo:
                 if (value := self._training.value(name)) is not None
             ),
             lines=self._last_lines(),
+            values=self._values,
         )
 
     def take_news(self) -> list[News]:
@@ -96,6 +101,14 @@ class Solo:
     def _logs(self) -> Iterator[Path]:
         yield from (self.folder / name for name in ("console.log", "train.log"))
         yield from sorted(self.folder.glob("*.log"))
+
+
+def _values(folder: Path) -> dict[str, Any]:
+    """The hyperparameters by dotted name; none where they cannot be read: it is looked at only."""
+    with contextlib.suppress(ParamsError):
+        file = experiment.params_file(folder)
+        return params.flatten(params.load_file(file)) if file else {}
+    return {}
 
 
 def _printed(data: bytes, most: int) -> tuple[str, ...]:

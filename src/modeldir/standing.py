@@ -53,7 +53,8 @@ class Standing:
 
     `best` is the name of the best completed trial and its value; `to_come` how many trials the plan
     lacks, None where it has no end; `goal` is the plan's `stop_at`, once it is reached: then these
-    are not started; `worker` whether one is alive: None if that cannot be seen.
+    are not started; `elapsed` the seconds since its workers came; `worker` whether one is alive:
+    None if that cannot be seen.
     """
 
     folder: Path
@@ -65,6 +66,7 @@ class Standing:
     to_come: int | None = None
     goal: float | None = None
     left: Left | None = None
+    elapsed: float | None = None
     worker: bool | None = False
     problem: str | None = None
 
@@ -98,7 +100,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class Alone:
-    """How one experiment stands: its metrics, each with its curve, and what it printed last."""
+    """How one experiment stands: its metrics, each with its curve, and what it printed last.
+    `values` are its hyperparameters.
+    """
 
     folder: Path
     status: experiment.Status
@@ -106,6 +110,7 @@ class Alone:
     age: float | None = None
     metrics: tuple[tuple[str, float, tuple[float, ...]], ...] = ()
     lines: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_idle(self) -> bool:

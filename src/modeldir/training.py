@@ -19,10 +19,12 @@ MOST_KEPT = 128
 """Steps of a running training that are kept for its curve; of more, every second is let go."""
 
 MOST_READ = 1 << 18
-"""Bytes of new metrics that are read at one look: of more, the last."""
+"""Bytes of new metrics that are read at one look: of more, the last; of a file's first, also the
+line with which its curve begins.
+"""
 
 MOST_PARSED = 200
-"""Lines of them that are parsed at one look, evenly spread, the last among them."""
+"""Lines of them that are parsed at one look, evenly spread, the first and the last among them."""
 
 SPLITS = ("eval/", "val/", "dev/")
 """What may stand before the name of a development metric."""
@@ -123,6 +125,8 @@ class Training:
         if size == self._offset:
             return
         begin = max(self._offset, size - MOST_READ)
+        if begin and not self._offset:
+            self._take(_piece(self.folder / metrics.METRICS_LINES, 0).partition(b"\n")[0])
         data = _piece(self.folder / metrics.METRICS_LINES, begin)
         whole = data[: data.rfind(b"\n") + 1]
         if begin > self._offset:
@@ -205,7 +209,7 @@ def _piece(path: Path, begin: int) -> bytes:
 
 
 def _spread(lines: Sequence[bytes], most: int) -> Iterable[bytes]:
-    """At most so many lines, evenly spread, with the last."""
+    """At most so many lines, evenly spread, with the first and the last."""
     if len(lines) <= most:
         return lines
-    return (lines[(index + 1) * len(lines) // most - 1] for index in range(most))
+    return (lines[index * (len(lines) - 1) // (most - 1)] for index in range(most))
