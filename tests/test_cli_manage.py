@@ -386,13 +386,13 @@ def test_an_experiment_elsewhere_is_not_reached(
 
 
 def test_stop_says_what_it_cannot(project: Project, snapshot: SnapshotAssertion) -> None:
-    """No such folder; nothing there that runs."""
+    """No such folder; nothing there that runs; a folder of experiments."""
     project.params("experiments/base_model", learning_rate=1)
     said = [
         project.modeldir("stop", folder)
-        for folder in ("experiments/serach", "experiments/base_model")
+        for folder in ("experiments/serach", "experiments/base_model", "experiments")
     ]
-    assert [each.code for each in said] == [2, 0]
+    assert [each.code for each in said] == [2, 0, 2]
     assert "\n".join(each.err + each.out for each in said) == snapshot
 
 

@@ -216,16 +216,15 @@ class Worker:
             return False
         if len(self._running) >= self.jobs:
             return False
-        if self._pilot.flies and self._running:  # the pilot flies alone
-            self._explain_the_pilot()
-            return False
-        return True
+        return not (self._pilot.flies and self._running)  # the pilot flies alone
 
     def _explain_the_pilot(self) -> None:
         """Once: why there are free slots, and trials, and none is started."""
-        if not self._explained and self.search.may_have_more(self._busy()):
-            self._tell(self._pilot.why)
+        if self._explained or self.jobs == 1 or not self._pilot.flies:
+            return
         self._explained = True
+        if self.search.may_have_more(self._busy()):
+            self._tell(self._pilot.why)
 
     def _busy(self) -> frozenset[int]:
         tired = {number for number, count in self._starts.items() if count >= _STARTS_PER_TRIAL}
@@ -402,6 +401,7 @@ class Worker:
         if what == "started":
             self.show.started(running.shown)
             self._note(f"started {running.record.name}")
+            self._explain_the_pilot()
         elif what == "taken":
             del self._running[pid]  # another worker was faster
             self._exhausted = False

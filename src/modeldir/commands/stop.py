@@ -80,9 +80,14 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
     """Interrupt what runs in an experiment, and wait for its end.
 
     Raises:
-        FolderError: when it is a trial, or runs where it cannot be reached from here.
+        FolderError: when it is none, or a trial, or runs where it cannot be reached from here.
     """
     last, path = attempts.latest(folder), shlex.quote(str(folder))
+    if last is None and experiment.params_file(folder) is None:
+        raise FolderError(
+            f"{folder} is no search and no experiment\n"
+            f"  what runs below it: modeldir watch {path}\nNothing was stopped."
+        )
     if last is None or last.end is not None or (life := attempts.lives(last)) is False:
         print(f"{folder} does not run: {experiment.status(folder).state}")
         print(f"next: modeldir show {path}")
