@@ -241,17 +241,19 @@ class Arena:
         return count
 
     def finish(self) -> None:
-        """Say the command undisturbed until the search is through.
+        """Say the command undisturbed until the search is through; at least once, since a worker
+        that was asked to stop owes what had failed its next attempt.
 
         Raises:
             AssertionError: when it does not get there in time.
         """
         deadline, refused = time.monotonic() + _PATIENCE, 0
         while True:
-            worker = next(iter(self.alive()), None) or self.say()
+            disturbed = self.alive()
+            worker = next(iter(disturbed), None) or self.say()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(max(0.0, deadline - time.monotonic()))
-            if not self.alive() and self.is_through():
+            if not disturbed and not self.alive() and self.is_through():
                 return
             refused = refused + 1 if worker.returncode == 2 else 0
             # Once it may be: the last kill was of a spawner that this worker had.

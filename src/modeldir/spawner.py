@@ -260,8 +260,7 @@ def _loop(channel: socket.socket, reports: int, lifeline: int, terminal: str | N
                 os.close(descriptor)
             with supervisor:
                 socket.send_fds(channel, [_PID.pack(pid)], [supervisor.fileno()])
-    while supervisors:  # they end with what they run; some systems' init does not collect them
-        _reap(reports, supervisors, 0)
+    _reap(reports, supervisors, 0)  # they end with what they run; some systems' init forgets them
 
 
 def _put_in_order(terminal: str) -> None:
@@ -283,7 +282,10 @@ def _new_supervisor(order: Order, reports: int, lifeline: int) -> tuple[int, soc
 
 
 def _reap(reports: int, supervisors: set[int], how: int = os.WNOHANG) -> None:
-    """Collect supervisors that have left, and end what a killed one leaves to us."""
+    """Collect supervisors that have left, and end what a killed one leaves to us.
+
+    Waits for all there are, if `how` does not say otherwise.
+    """
     with contextlib.suppress(ChildProcessError):
         while pid := os.waitpid(-1, how)[0]:
             was_ours = pid in supervisors
@@ -292,8 +294,6 @@ def _reap(reports: int, supervisors: set[int], how: int = os.WNOHANG) -> None:
             if was_ours:
                 with contextlib.suppress(OSError):
                     os.write(reports, f"gone {pid}\n".encode())
-            if not supervisors:
-                return
 
 
 def _end_orphans(supervisors: set[int]) -> None:
