@@ -249,11 +249,11 @@ class Arena:
         """
         deadline, refused = time.monotonic() + _PATIENCE, 0
         while True:
-            disturbed = self.alive()
-            worker = next(iter(disturbed), None) or self.say()
+            disturbed = next(iter(self.alive()), None)
+            worker = disturbed or self.say()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(max(0.0, deadline - time.monotonic()))
-            if not disturbed and not self.alive() and self.is_through():
+            if disturbed is None and not self.alive() and self.is_through():
                 return
             refused = refused + 1 if worker.returncode == 2 else 0
             # Once it may be: the last kill was of a spawner that this worker had.
