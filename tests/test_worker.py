@@ -196,8 +196,12 @@ def test_a_supervisor_killed_after_the_spawner_is_missed(project: Project) -> No
         wait_until(lambda: project.trials().get("learning_rate_0.2") == "completed")
         wait_until(lambda: project.trials()[folder.name] == "running")
         spawner, *_ = processes.descendants(worker.pid)
+        wait_until(lambda: attempts.read(folder, 1).record["process"], "the command's identity")
+        command = processes.from_json(attempts.read(folder, 1).record["process"])
+        assert command is not None
         kill(spawner)
         kill(supervisor_of(folder))
+        wait_until(lambda: processes.alive(command) is False, "the command's death")
         (project.path / "hold.learning_rate_0.1").unlink()
         assert worker.wait(30) in (0, 2)  # the one that is free by then runs it once more
     assert project.modeldir("search", "experiments/search").code == 0
