@@ -991,7 +991,7 @@ def test_with_no_descriptor_at_all_the_training_goes_on(tmp_path: Path) -> None:
     text = """
         import ctypes, fcntl, json, resource, socket, subprocess
         from modeldir import set_logger
-        from modeldir.capture import records, streams, ways
+        from modeldir.capture import place, records, streams, ways
         resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
         set_logger("train.log")
         print("line")

@@ -6,7 +6,7 @@
 
 It knows when a log begins and ends, what its first and last lines say, and that it goes on
 elsewhere when another path is given. It refuses to know how what is printed is heard: that is
-`capture.ways`.
+`capture`.
 
 Nothing here ever ends a training: a full disk, a closed terminal or a reader that went away
 (`| head -1`) is told once, where it still can be told.
@@ -136,7 +136,7 @@ class Log:
         self._undo.close()
         self.level, Log.current = level, self
         if self._way is None:
-            from modeldir.capture.ways import way  # noqa: PLC0415 - what it takes is not little
+            from modeldir.capture.place import way  # noqa: PLC0415 - what it takes is not little
 
             self._way = way(self._capture, self._descriptor, self._settings, self._rank)
         self._way.attach()

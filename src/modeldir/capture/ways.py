@@ -1,4 +1,4 @@
-"""The ways in which a log hears what is printed, and which of them fits the place.
+"""The ways in which a log hears what is printed.
 
 They are four, behind one small class:
 
@@ -7,9 +7,9 @@ They are four, behind one small class:
     Supervised     nothing: the supervisor makes it from `console.log`    `modeldir run`, `search`
     Inherited      nothing: the parent's log has it                       workers of a DataLoader
 
-Besides, `InNotebook` is the first two together, and `Straight` only who asks for it gets. Start at
-`way`. It refuses to know log records, and
-when a log begins and ends (`logs`).
+Besides, `InNotebook` (a room of its own) is the first two together, and `Straight` only who asks
+for it gets. It refuses to know which of them fits the place (`place`), log records, and when a log
+begins and ends (`logs`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from modeldir import files, ranks
+from modeldir import files
 from modeldir.capture import descriptors
 from modeldir.logfile import CLOSED, LogFile, Settings, end, head
 from modeldir.rows import rendered
@@ -280,99 +280,24 @@ def _text(descriptor: int) -> TextIO:
     )
 
 
-def way(how: str, descriptor: int, settings: Settings, rank: int) -> Way:
-    """The way that fits the place, or the one that was asked for."""
-    if how == "off":
-        return Way()
-    if how != "sys" and _is_inherited(settings.name):
-        return Inherited()
-    if how == "file":
-        return Straight(descriptor)
-    elsewhere = _are_somebody_s() or _is_ipython()
-    in_notebook = how == "auto" and elsewhere and "ipykernel" in sys.modules
-    if os.name == "posix" and (how == "fd" or (how == "auto" and (in_notebook or not elsewhere))):
-        try:
-            if in_notebook:
-                from modeldir.capture.notebook import InNotebook  # noqa: PLC0415 - nowhere else
-
-                return InNotebook(descriptor, settings)
-            if how == "auto" and _is_supervised(rank):
-                return Supervised(settings)
-            return ByDescriptors(descriptor, settings)
-        except descriptors.Unavailable as error:
-            warn(f"modeldir: {settings.name} has only what Python prints ({error})")
-    try:
-        return ByStreams(descriptor, settings)
-    except OSError as error:  # not one descriptor more
-        warn(f"modeldir: {settings.name} cannot be kept ({error.strerror})")
-        return Way()
-
-
 def warn(words: str) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
         sys.stderr.write(f"{words}\n")
 
 
-def _are_somebody_s() -> bool:
-    """Whether what Python prints goes elsewhere than to descriptors 1 and 2."""
-    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
-        try:
-            if stream is not None and stream.fileno() not in {1, 2}:
-                return True
-        except ValueError:
-            if not stream.closed:
-                return True
-        except (OSError, AttributeError, TypeError):
-            return True
-        if stream is not None and stream.closed and _is_open(number):
-            return True
-    return False
-
-
-def _is_ipython() -> bool:
-    """Whether somebody types to IPython: it draws each key, which is nobody's log."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
-    return shell is not None and shell() is not None
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-def _is_supervised(rank: int) -> bool:
-    """Whether descriptors 1 and 2 are the `console.log` of a supervisor that makes our log.
-
-    It makes one at a time: not of a child's (`evaluate.py`, started by `train.py`), whose parent's
-    goes on.
-    """
-    console = os.environ.get(CONSOLE_VARIABLE, "")
-    if not console or rank > 0 or ranks.ranks() > 1 or _is_heard():
-        return False
-    try:
-        kept = os.stat(console)
-        return all(os.path.samestat(kept, os.fstat(number)) for number in (1, 2))
-    except OSError:
-        return False
-
-
-def _is_inherited(path: str) -> bool:
-    """Whether a parent has this very log open, and hears what is printed here."""
-    log = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[0]
-    return _is_heard() and files.same_file(log, path)
-
-
-def _is_heard() -> bool:
+def is_heard() -> bool:
     """Whether a parent has any log open that hears what is printed here."""
     marks = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[2]
     return bool(marks) and descriptors.is_marked(marks.split(","))
 
 
+def heard_log() -> str:
+    """The log that a parent has open and that hears what is printed here; empty if none does."""
+    return os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[0] if is_heard() else ""
+
+
 def tell_children(path: str | os.PathLike[str], marks: list[str] | None = None) -> None:
-    """For `_is_inherited` in processes that are started from here."""
+    """Let processes that are started from here know the log: see `heard_log`."""
     if marks is None:
         _, _, old = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")
         marks = old.split(",")
