@@ -134,7 +134,7 @@ class Search:
     def _with_points(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What was given, with the points that a CSV file holds."""
         there, base = plan.read_plan(self.path), plan.base_of(self.path)
-        return plan.with_points(given, there, base, _here())
+        return plan.with_points(given, there, base, Path())
 
     def _load(self, given: Mapping[str, Any]) -> None:
         """Read the base and the plan, with what was given on top; check both; start afresh."""
