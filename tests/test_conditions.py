@@ -8,7 +8,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from modeldir import space as words
@@ -370,8 +370,8 @@ def spaces(choose: st.DrawFn, *, finite: bool = False) -> dict[str, Any]:
         domain: dict[str, Any] = choose(st.sampled_from(kinds))
         parents = [n for n in NAMES[:index] if "uniform" not in domains[n]]
         parents = [n for n in parents if "log_uniform" not in domains[n]]
-        if parents and choose(st.booleans()):
-            wanted = {}
+        if parents and choose(st.sampled_from([True, False])):
+            wanted: dict[str, Any] = {}
             for parent in choose(st.lists(st.sampled_from(parents), max_size=2, unique=True)):
                 values = parse_space({parent: domains[parent]} if "when" not in domains[parent]
                                      else {parent: {k: v for k, v in domains[parent].items()
@@ -473,6 +473,7 @@ def test_a_point_may_say_a_part_and_leave_the_rest_to_chance(
 
 
 @pytest.mark.parametrize("name", ["grid", "random"])
+@settings(max_examples=30)
 @given(said=spaces(finite=True))
 def test_a_sampler_tries_every_point_once(name: str, said: dict[str, Any]) -> None:
     """Grid and random, over whatever a plan may say, end when all points were tried."""

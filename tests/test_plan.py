@@ -121,7 +121,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KEYS = st.sampled_from(["space", "maximize", "minimize", "sampler", "trials", "seed", "command",
-                        "cwd", "read", "resume", "zip", "points", "constraints", "when", "other"])  # fmt: skip
+                        "cwd", "read", "resume", "zip", "points", "constraints", "when",
+                        "other"])  # fmt: skip
 
 
 @given(st.dictionaries(KEYS, JSON), st.dictionaries(KEYS, JSON))

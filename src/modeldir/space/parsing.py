@@ -325,10 +325,11 @@ class _Parsing:
     def _wrong_value(
         self, name: str, value: Any, parsed: Mapping[str, Domain], domains: Mapping[str, Any]
     ) -> Problem | None:
+        if name not in domains and name not in self.known:
+            hint = did_you_mean(name, list(domains)) or did_you_mean(name, list(self.known))
+            return f"{name} is not in params.json", hint or _there(self.known)
         if name not in domains:
-            hint = did_you_mean(name, list(domains))
-            hint = hint or f"give it a domain too; there are: {_joined(list(domains))}"
-            return f"{name} does not vary", hint
+            return f"{name} does not vary", f"give it a domain too; {_joined(list(domains))} vary"
         if name not in parsed or parsed[name].contains(value):
             return None
         return f"{name} is {said(value)}, outside its domain", said(parsed[name].to_json())
