@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from laboratory import Project, read
+from laboratory import Project, read, wait_until
 from modeldir import Search, experiment, space
+from modeldir.overview import Overview
 from test_cli_search import points, said
 
 BASE = {
@@ -230,6 +231,23 @@ def test_the_pilot_has_to_read_what_counts(project: Project) -> None:
     assert done.code == 2
     assert "momentum varies in this search, but train.py never read it" in done.out + done.err
     assert len(project.started) == 1
+
+
+def test_a_running_trial_shows_only_what_counts_at_it(project: Project) -> None:
+    """Whoever watches sees no momentum beside adam."""
+    waiting = "while os.path.exists('hold'):\n    import time; time.sleep(0.005)\n"
+    project.write("train.py", SCRIPT.replace("score =", f"{waiting}score =", 1))
+    project.hold()
+    words = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--when", "momentum:optimizer=sgd",
+             "--no-pilot", "-j", "2", "--", "python", "train.py")  # fmt: skip
+    with project.started_as("search", "experiments/search", *words) as worker:
+        watched = Overview(project.search)
+        wait_until(lambda: len(watched.look().running) == 2, "two that run")
+        rows = {row.name: row.values for row in watched.look().running}
+        project.release()
+        assert worker.wait(30) == 0
+    assert "momentum" not in rows["optimizer_adam"]
+    assert rows["optimizer_sgd__momentum_0.5"]["momentum"] == 0.5
 
 
 def test_a_trial_made_after_another_has_the_point_that_counts_then(project: Project) -> None:

@@ -45,6 +45,7 @@ BASE = {
     "batch_size": 32,
     "accumulate": 1,
     "num_epochs": 10,
+    "weight-decay": 0.1,
     "model": {"version": "plain", "width": 64},
 }
 NESTED = {
@@ -610,6 +611,7 @@ TWO, BOTH = {"optimizer": ["adam", "sgd"]}, ["learning_rate", "batch_size"]
         (BS, {"constraints": ["momentum < 1"]}),
         (BS, {"constraints": ["model > 3", "batch_size > model.widht"]}),
         (BS, {"constraints": 3}),
+        (BS, {"constraints": ["weight-decay * batch_size < 1"]}),
         # points
         (BS, {"points": [{"batch_size": 17}, {"batchsize": 16}, {}, 3]}),
         (BS, {"points": 3}),

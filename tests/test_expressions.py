@@ -125,6 +125,7 @@ HOSTILE = [
     "batch_size < 3 && use_bn",
     "batch_size < 3; accumulate < 3",
     "import os",
+    "lambda < 3",
     "",
     "   ",
     "batch_size",

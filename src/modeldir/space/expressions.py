@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +85,8 @@ class Constraint:
 
 # -- What is allowed -------------------------------------------------------------------------------
 
+_WORDS = frozenset({"and", "or", "not", "in", "True", "False", "None", "is", "if", "else", "for"})
+"""Words of Python's that are no hyperparameters, whatever is wrong with the text."""
 _PLAIN = {"true": True, "false": False, "null": None}
 """As JSON has them; Python's own words are constants already."""
 
@@ -107,6 +111,9 @@ def _misspelt(text: str, error: Exception) -> Problem:
         return "one = compares nothing", "write == for equal, <= or >= for a bound"
     if not text.strip():
         return "is empty", "write what must hold: batch_size * accumulate <= 512"
+    taken = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+    if strange := [word for word in taken if word not in _WORDS]:
+        return f"{strange[0]} is a word of Python's", f'of a hyperparameter: params["{strange[0]}"]'
     place = getattr(error, "offset", None)
     if isinstance(place, int) and 0 < place <= len(text.strip()):
         rest = text.strip()[place - 1 :]
