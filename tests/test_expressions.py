@@ -119,6 +119,8 @@ HOSTILE = [
     "'%999999999d' % 1 == optimizer",
     "optimizer + optimizer == optimizer",
     "-" * 400 + "batch_size < 1",
+    "lambda: " + "-" * 900 + "x",
+    "a" + ".a" * 490 + " < 1",
     "batch_size < 1" + " and batch_size < 1" * 100,
     "batch_size <",
     "batch_size = 3",

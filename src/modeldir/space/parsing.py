@@ -270,7 +270,7 @@ class _Parsing:
             if name not in self.known:
                 hint = _quoted(name, constraint.text, self.known)
                 hint = hint or did_you_mean(name, list(self.known)) or _there(self.known)
-                yield f"{name} is not in params.json", hint
+                yield f"{name[:60]} is not in params.json", hint
         if all(name in self.known for name in names) and not any(name in domains for name in names):
             yield "names nothing that the search varies", f"it varies {_joined(list(domains))}"
 
