@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TRIES = 1000
 """So many draws for a point that keeps the constraints, before all points are gone through."""
-MANY_TRIES = 20_000
+MANY_TRIES = 10_000
 """As `TRIES`, where the points have no end."""
 COUNTABLE = 100_000
 """Where more combinations than this had to be looked at, points are not counted."""
@@ -215,7 +215,7 @@ def _drawn(
     that is inactive or has its value.
     """
     whole: dict[str, Any] = {}
-    for unit in sorted(space.units, key=lambda unit: unit.name):
+    for unit in space.by_name:
         part = rng.random()
         limited = [name for name in unit.names if name in wanted]
         if not limited:
