@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from modeldir.params import canonical_hash
 from modeldir.samplers import Observation, make
 from modeldir.space import (
     Choice,
+    Constraint,
     Domain,
     Int,
     LogInt,
@@ -338,6 +340,19 @@ def test_a_large_grid_is_not_gone_through_for_its_first_points() -> None:
         (1000, 999, 2),
         (1000, 999, 3),
     ]
+
+
+def test_a_space_too_large_to_be_counted_says_so_at_once() -> None:
+    """Also where a constraint lets nearly no point through: nobody waits for a billion of them."""
+    domains = {name: {"int": [1, 1000]} for name in ("batch_size", "accumulate", "num_epochs")}
+    hardly = ["batch_size * accumulate * num_epochs == 7"]
+    space = Space(parsed(domains).domains, constraints=(Constraint(hardly[0]),))
+    began = time.process_time()
+    assert size(space) is None
+    with pytest.raises(SpaceError, match="none of 10000 points"):
+        draw(space, random.Random(1))
+    assert "none of 10000 points by chance keeps it" in refusal(domains, constraints=hardly)
+    assert time.process_time() - began < 60
 
 
 # -- Any space -------------------------------------------------------------------------------------
