@@ -11,6 +11,7 @@ telling, and each ask gets a new sampler with a seed of its own. So a restart ch
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,17 @@ class Axis:
         if self._places is not None:
             return self._places[_key(value)]
         return int(value) if isinstance(self._domain.low, int) else float(value)
+
+    def gap(self, one: Any, other: Any) -> float:
+        """How far two values of the distribution are apart, as a part of the axis."""
+        if one == other:
+            return 0.0
+        low, high = getattr(self.distribution, "low", None), getattr(self.distribution, "high", None)
+        if low is None or high is None or low == high:
+            return 1.0
+        if getattr(self.distribution, "log", False):
+            return abs(math.log(one / other)) / math.log(high / low)
+        return float(abs(one - other) / (high - low))
 
     def middle(self) -> Any:
         """What stands for the value of a dim that is not active."""
@@ -208,6 +220,18 @@ class History:
         """Each row in order: its number (see `number_of`), as Optuna has it, and its notes."""
         for row in self.rows():
             yield number_of(row), row, self._notes[row.number]
+
+    def nearest(self, values: Mapping[str, Any]) -> float:
+        """How far these values of the dims are from the nearest trial, on the axis where they are
+        furthest: 0 at a trial, 1 from end to end. 1 also where a category differs.
+        """
+        here = {name: self._axes[name].to_model(value) for name, value in values.items()}
+        gaps = (
+            max((self._axes[name].gap(here[name], row.params[name]) for name in here), default=0.0)
+            for row in self.rows()
+            if here.keys() <= row.params.keys()
+        )
+        return min(gaps, default=1.0)
 
     def _row(self, key: int, observation: Observation) -> FrozenTrial | None:
         if not in_domains(self._space, observation.point):

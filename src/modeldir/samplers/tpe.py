@@ -19,6 +19,8 @@ from modeldir.samplers.start import Start
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from optuna.samplers import BaseSampler
+
     from modeldir.space import Space
 
 
@@ -52,15 +54,20 @@ class TPE(ByOptuna):
     def _proposed(self, number: int, seed: int) -> Proposal | None:
         if self._history.ended() < self._startup:
             return self._start.ask(number)
-        import optuna  # noqa: PLC0415 - heavy, and an extra
-
         with quietly():
-            sampler = optuna.samplers.TPESampler(
-                seed=seed,
-                multivariate=True,
-                group=True,
-                constant_liar=True,
-                n_startup_trials=self._startup,
-                n_ei_candidates=self._candidates,
-            )
-        return Proposal(self._point(self._history.ask(sampler)))
+            values = self._history.ask(parzen(seed, self._startup, self._candidates))
+        return Proposal(self._point(values))
+
+
+def parzen(seed: int, startup: int, candidates: int = 24) -> BaseSampler:
+    """Optuna's sampler, as it is used here."""
+    import optuna  # noqa: PLC0415 - heavy, and an extra
+
+    return optuna.samplers.TPESampler(
+        seed=seed,
+        multivariate=True,
+        group=True,
+        constant_liar=True,
+        n_startup_trials=startup,
+        n_ei_candidates=candidates,
+    )
