@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from modeldir.errors import SpaceError, did_you_mean, listed
-from modeldir.metrics import Direction
+from modeldir.goals import Objectives
 
 if TYPE_CHECKING:
     from modeldir.space import Space
@@ -46,9 +46,6 @@ _PLACES = {
     "nsga2": "modeldir.samplers.nsga2:NSGA2",
 }
 NAMES = (AUTO, *_PLACES)
-
-Objectives: TypeAlias = tuple[tuple[str, Direction], ...]
-"""The metrics that a search ranks by, each with its direction; () before one was chosen."""
 
 Problem: TypeAlias = tuple[str, "str | None"]
 
