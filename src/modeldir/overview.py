@@ -197,7 +197,7 @@ class Overview:
         except (ModeldirError, OSError) as error:
             return _Plan(problem=str(error).partition("\n")[0])
         ignore = project.get("ignore", ())
-        total = checked.trials or space.size(checked.space)
+        total = plan.total(checked)
         flat = params.flatten(base)
         ranked = (checked.metric, checked.stop_at)
         return _Plan(checked.space, total, *ranked, frozenset(ignore), flat)
@@ -210,10 +210,12 @@ class Overview:
     def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:
         """Whether a trial is one of those that the plan counts: of its space, and of this base."""
         domains = self._plan.space.domains
-        point = {name: flat[name] for name in domains if name in flat}
+        point = self._plan.space.decided(flat)
         others = flat.keys() | self._plan.base.keys()
-        return self._plan.space.contains(point) and all(
-            flat.get(name) == self._plan.base.get(name) for name in others if name not in domains
+        return (
+            point is not None
+            and self._plan.space.contains(point)
+            and all(flat.get(n) == self._plan.base.get(n) for n in others if n not in domains)
         )
 
     # -- Which trials there are --------------------------------------------------------------------
@@ -233,7 +235,8 @@ class Overview:
         names = tuple(self._plan.space.domains)
         for _ in range(3):
             before = stamp(self.folder / HOME / "trials")
-            self._trials = Trials(self.folder, names, self._plan.ignore)
+            decided = self._plan.space.decided if names else None
+            self._trials = Trials(self.folder, names, self._plan.ignore, decided=decided)
             self._trials.refresh(make=False)
             self._trials.adopt(claim=False)
             # A trial that was claimed meanwhile may have been taken for one without a claim.

@@ -32,6 +32,7 @@ from modeldir.errors import (
     listed,
 )
 from modeldir.experiment import params_file
+from modeldir.space.pointsfile import MARK, exactly, read_points
 
 FILE = "search.json"
 PROJECT_FILE = projects.FILE
@@ -40,6 +41,9 @@ DEFAULT_TRIALS = 20
 
 _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "space": (dict, 'an object: {"learning_rate": [0.1, 0.01]}'),
+    "zip": (list, 'lists of names: [["batch_size", "learning_rate"]]'),
+    "points": (list, 'a list of points: [{"learning_rate": 0.01}]'),
+    "constraints": (list, 'a list of texts: ["batch_size * accumulate <= 512"]'),
     "maximize": (str, "a metric's name"),
     "minimize": (str, "a metric's name"),
     "sampler": (str, "one of " + ", ".join(samplers.NAMES)),
@@ -56,8 +60,11 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 LIMITS = ("trial_time_limit", "retries", "stop_at")
 """What a plan keeps of the options that say when to stop."""
 
+PARTS = {"zip": "--zip", "points": "--point", "constraints": "--constraint"}
+"""What a plan gathers beside its domains, and by which option it is typed."""
+
 NONE = "none"
-"""What is typed to take one of them out again."""
+"""What is typed to take one of these out again."""
 
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the shell's
@@ -93,11 +100,45 @@ def read_plan(folder: Path) -> dict[str, Any]:
     Raises:
         ParamsError: when `search.json` is not JSON; with line and column.
         SearchError: when it holds no object.
+        SpaceError: when it names a CSV file that cannot be read as points.
     """
     path = folder / FILE
     data = files.read_bytes(path)
     is_empty = data is not None and not data.strip(b"\0 \t\r\n")  # some file systems leave zeros
-    return params.load_file(path) if path.exists() and not is_empty else {}
+    raw = params.load_file(path) if path.exists() and not is_empty else {}
+    return with_points(raw, {}, base_of(folder), folder) if is_file(raw.get("points")) else raw
+
+
+def is_file(points: object) -> bool:
+    """Whether points are named by a CSV file that holds them."""
+    return isinstance(points, str) and points not in {"", NONE}
+
+
+def with_points(
+    given: Mapping[str, Any], there: Mapping[str, Any], base: Mapping[str, Any], start: Path
+) -> dict[str, Any]:
+    """What was given, with the rows of the CSV file that its points name.
+
+    Where none of its columns has a domain, these rows are the whole space; so they are where that
+    was said before, and the plan that is `there` has the columns together. `start` is the folder
+    from which the file's name counts.
+
+    Raises:
+        SpaceError: when the file cannot be read as points.
+    """
+    flat = params.flatten(base)
+    points = read_points(start / str(given["points"]).removeprefix(MARK), flat)
+    columns = {name for point in points for name in point}
+    domains, known = given.get("space") or {}, there.get("space") or {}
+    zips = there.get("zip") or []
+    alone = [{name} for name in known if isinstance(known[name], list)]
+    same = columns in [*map(set, zips), *alone] and isinstance(known, dict)
+    if columns.isdisjoint(domains) and (same or columns.isdisjoint(known)):
+        whole = exactly(points, flat)
+        added = [*(given.get("zip") or []), *whole["zip"]]
+        space = {**domains, **whole["space"]}
+        return {**given, "space": space, "zip": added or None, "points": None}
+    return {**given, "points": points}
 
 
 def read_project(start: Path) -> dict[str, Any]:
@@ -112,16 +153,20 @@ def read_project(start: Path) -> dict[str, Any]:
 def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """A plan with what was given on top: `(plan, what changed in words)`.
 
-    Lists of values are joined, other domains replaced; naming a metric to minimize takes the place
-    of one to maximize; a limit that is "none" is taken out.
+    Lists of values are joined, other domains replaced; points, constraints and what goes together
+    are added; naming a metric to minimize takes the place of one to maximize; what is "none" is
+    taken out.
     """
     plan = dict(old)
     changes = []
     for key, value in given.items():
-        if value is None or key == "space":
+        if value is None or key in {"space", "when"}:
             continue
         if key in LIMITS:
             changes += _joined_limit(plan, key, value)
+            continue
+        if key in PARTS:
+            changes += _joined_part(plan, key, value)
             continue
         other = {"maximize": "minimize", "minimize": "maximize"}.get(key, key)
         if other != key and given.get(other) is None and plan.pop(other, None):
@@ -131,9 +176,9 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
         plan[key] = value
     before = old.get("space") or {}
     if isinstance(before, dict):  # else `check` says what is wrong with it
-        space, grown = _joined_spaces(before, given.get("space") or {})
+        space, grown = _joined_spaces(before, given.get("space") or {}, _zips_of(plan))
         plan.update({"space": space} if space else {})
-        changes += grown
+        changes += [*grown, *_joined_conditions(plan, given.get("when") or {}, old)]
     ordered = {key: plan[key] for key in _KEYS if key in plan}
     return {**ordered, **plan}, changes
 
@@ -150,26 +195,155 @@ def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
     return [f"{key}: {old}{value}" + ("" if value == NONE else f" (kept; {out})")]
 
 
+def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:
+    """Add points, constraints or what goes together to a plan's, or take all out."""
+    before = plan.pop(key, None)
+    if value == NONE:
+        return [f"{key}: {_said(before)} taken out"] if before else []
+    if before is not None and not isinstance(before, list):
+        plan[key] = before  # `check` says what is wrong with it
+        return []
+    known = {_key(each) for each in before or []}
+    added = [_plain(each) for each in value if _key(_plain(each)) not in known]
+    if before or added:
+        plan[key] = [*(before or []), *added]
+    if not added or not plan.get("space"):
+        return []
+    told = ", ".join(each if isinstance(each, str) else _said(each) for each in added)
+    return [f"{key}: {told} added ({PARTS[key]} {NONE} takes all out)"]
+
+
+def _plain(value: Any) -> Any:
+    """What Python gave, as JSON has it."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (tuple, list, range)):
+        return [_plain(each) for each in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def _zips_of(plan: Mapping[str, Any]) -> list[list[str]]:
+    """The names that go together, as far as they are said in the way they should be."""
+    zips = plan.get("zip")
+    good = [names for names in zips if isinstance(names, list)] if isinstance(zips, list) else []
+    return [names for names in good if all(isinstance(name, str) for name in names)]
+
+
 def _joined_spaces(
-    old: Mapping[str, Any], given: Mapping[str, Any]
+    old: Mapping[str, Any], given: Mapping[str, Any], zips: Sequence[Sequence[str]]
 ) -> tuple[dict[str, Any], list[str]]:
-    space = dict(old)
-    changes = []
+    space, changes = dict(old), list[str]()
+    together: set[str] = set()
+    for names in zips:
+        rows, added = _rows_of(old, names), _rows_of(given, names)
+        if rows and added:
+            together |= {*names}
+            changes += _joined_rows(space, names, rows, added)
     for name, value in given.items():
+        if name in together:
+            continue
         domain, before = _as_list(value), old.get(name)
-        if isinstance(before, list) and isinstance(domain, list):
-            known = {_key(value) for value in before}
-            added = [value for value in domain if _key(value) not in known]
-            space[name] = before + added
+        there, values = _values_of(before), _values_of(domain)
+        if there is not None and values is not None:
+            known = {_key(value) for value in there}
+            added = [value for value in values if _key(value) not in known]
+            if added or not isinstance(before, list):
+                space[name] = _like(before, domain, there + added)
             if added:
-                changes.append(f"{name}: {_values(added)} added to {_values(before)}")
+                changes.append(f"{name}: {_values(added)} added to {_values(there)}")
         else:
-            space[name] = domain
-            if before is not None and before != domain:
-                changes.append(f"{name}: {_said(before)} -> {_said(domain)}")
+            space[name] = _like(before, domain, None)
+            if before is not None and before != space[name]:
+                changes.append(f"{name}: {_said(before)} -> {_said(space[name])}")
             elif before is None and old:
                 changes.append(f"{name}: {_said(domain)} added")
     return space, changes
+
+
+def _rows_of(domains: Mapping[str, Any], names: Sequence[str]) -> list[list[Any]]:
+    """The values of names that go together, row by row; none where they do not."""
+    lists = [_values_of(_as_list(domains.get(name))) for name in names]
+    known = [values for values in lists if values is not None]
+    if not known or len(known) < len(lists) or len({*map(len, known)}) > 1:
+        return []
+    return [list(row) for row in zip(*known, strict=True)]
+
+
+def _joined_rows(
+    space: dict[str, Any],
+    names: Sequence[str],
+    rows: Sequence[list[Any]],
+    given: Sequence[list[Any]],
+) -> list[str]:
+    known = {_key(row) for row in rows}
+    added = [row for row in given if _key(row) not in known]
+    if not added:
+        return []
+    for place, name in enumerate(names):
+        space[name] = _like(space[name], None, [row[place] for row in [*rows, *added]])
+    return [f"{', '.join(names)}: {', '.join(map(_said, added))} added"]
+
+
+def _values_of(domain: object) -> list[Any] | None:
+    """The values of a list, also of one that has a condition or stands alone; None of a range."""
+    if isinstance(domain, Mapping):
+        values = _as_list(domain.get("values"))
+        return values if isinstance(values, list) else None
+    if isinstance(domain, list):
+        return domain
+    return [domain] if space.is_alone(domain) else None
+
+
+def _like(before: object, domain: Any, values: list[Any] | None) -> Any:
+    """A domain that takes the place of another: values joined, and the condition kept that it does
+    not say anew.
+    """
+    when = before.get("when") if isinstance(before, Mapping) else None
+    if isinstance(domain, Mapping) and "when" in domain:
+        when = domain["when"]
+    if values is None:
+        if when is None or (isinstance(domain, Mapping) and "when" in domain):
+            return domain
+        known = _values_of(domain)
+        if isinstance(domain, Mapping):
+            return {**domain, "when": when}
+        return domain if known is None else {"values": known, "when": when}
+    return values if when is None else {"values": values, "when": when}
+
+
+def _joined_conditions(
+    plan: dict[str, Any], given: Mapping[str, Any], old: Mapping[str, Any]
+) -> list[str]:
+    """Give the plan's domains the conditions that were typed; what changed, where there was a plan.
+    What has no domain is left for `check` to refuse.
+    """
+    changes = []
+    domains = dict(plan.get("space") or {})
+    for name, condition in given.items():
+        if name not in domains:
+            plan["when"] = {**plan.get("when", {}), name: condition}
+            continue
+        domain = domains[name]
+        whole = dict(domain) if isinstance(domain, Mapping) else {"values": _values_of(domain)}
+        before = whole.pop("when", None)
+        if condition is not None:
+            kept = before if isinstance(before, Mapping) else {}
+            whole["when"] = {**kept, **{p: _alone(values) for p, values in condition.items()}}
+        if whole.get("when") == before:
+            continue
+        domains[name] = whole if "when" in whole or "values" not in whole else whole["values"]
+        if (old.get("space") or {}).get(name) is not None:
+            out = "" if condition is None else f" (--when {name}:{NONE} takes it out)"
+            told = "always" if condition is None else f"when {_said(whole['when'])}"
+            changes.append(f"{name}: {told}{out}")
+    if given:
+        plan["space"] = domains
+    return changes
+
+
+def _alone(values: list[Any]) -> Any:
+    """A single value as it stands in a file, but a list, which would be read as several."""
+    return values[0] if len(values) == 1 and not isinstance(values[0], list) else values
 
 
 def _key(value: object) -> str:
@@ -218,12 +392,22 @@ def check(
     whole = {**{k: v for k, v in project.items() if k in _KEYS}, **raw}
     if "maximize" in raw or "minimize" in raw:  # the plan's metric, not the project's
         whole = {k: v for k, v in whole.items() if k in raw or k not in {"maximize", "minimize"}}
+    when = whole.pop("when", {}) if isinstance(whole.get("space"), dict) else {}
     problems = [*_wrong_keys(whole), *_wrong_values(whole)]
     domains = whole.get("space", {})
+    problems += _wrong_conditions(when, domains) if isinstance(when, dict) else []
     parsed = space.Space({})
     if isinstance(domains, dict):
         try:
-            parsed = space.parse_space(domains, base, where)
+            parts = {k: v if isinstance(v := whole.get(k), list) else [] for k in PARTS}
+            parsed = space.parse_space(
+                domains,
+                base,
+                where,
+                zips=parts["zip"],
+                points=parts["points"],
+                constraints=parts["constraints"],
+            )
         except SpaceError as error:
             problems += _problems_of(error)
     if not domains:
@@ -245,8 +429,40 @@ def check(
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
         retries=whole.get("retries") or 0,
         stop_at=whole.get("stop_at"),
-        written={**raw, "space": parsed.to_json()},  # plain numbers, whatever Python was given
+        written=_written(raw, parsed),
     )
+
+
+def _written(raw: Mapping[str, Any], parsed: space.Space) -> dict[str, Any]:
+    """A plan as the file has it: plain numbers, whatever Python was given; what stands alone stays
+    so.
+    """
+    domains = parsed.to_json()
+    domains |= {n: v for n, v in raw["space"].items() if n in domains and space.is_alone(v)}
+    found = {**raw, "space": domains}
+    for key in PARTS:
+        if not found.get(key):
+            found.pop(key, None)
+    return found
+
+
+def _wrong_conditions(
+    when: Mapping[str, Any], domains: Mapping[str, Any]
+) -> list[tuple[str, str | None]]:
+    """What was typed of names that do not vary."""
+    return [
+        (
+            f"--when {name}: {name} does not vary",
+            did_you_mean(name, list(domains)) or f"give it a domain: {name}=VALUE,VALUE",
+        )
+        for name in when
+    ]
+
+
+def total(plan: Plan) -> int | None:
+    """How many trials a plan has in all; None where it has no end that is known."""
+    limits = [each for each in (plan.trials, space.size(plan.space)) if each is not None]
+    return min(limits, default=None)
 
 
 def _problems_of(error: SpaceError | MetricsError) -> list[tuple[str, str | None]]:

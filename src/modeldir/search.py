@@ -15,7 +15,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,8 +56,15 @@ class Search:
 
     Args:
         path: the folder; it holds `params.json`, the base hyperparameters.
-        space: what varies: `{"learning_rate": [0.1, 0.01]}`, `{"dropout": {"uniform": [0, 0.5]}}`.
+        space: what varies: `{"learning_rate": [0.1, 0.01]}`, `{"dropout": {"uniform": [0, 0.5]}}`,
+            or by the words of `modeldir.space`: `space.uniform(0, 0.5, step=0.1)`.
             Without it the plan that is there goes on; values given again are joined with it.
+        zip: names whose lists go together: `[["batch_size", "learning_rate"]]`.
+        points: points to try first, `[{"learning_rate": 0.01}]`, names that they leave out are
+            sampled; or a CSV file of them, `"@points.csv"`.
+        constraints: what must hold for each trial: `["batch_size * accumulate <= 512"]`.
+            It, `zip` and `points` are added to the plan's; "none" takes them out.
+        when: conditions, as `space` may have them too: `{"momentum": {"optimizer": ["sgd"]}}`.
         maximize: the metric to rank by; by default accuracy, then f1, then loss.
         minimize: as `maximize`, for a metric that should be low.
         sampler: `"grid"` or `"random"`; by default a grid where every domain is a list.
@@ -82,6 +89,10 @@ class Search:
         path: str | os.PathLike[str],
         space: Mapping[str, Any] | None = None,
         *,
+        zip: Iterable[Sequence[str]] | Literal["none"] | None = None,  # noqa: A002 - the plan's word
+        points: Iterable[Mapping[str, Any]] | str | None = None,
+        constraints: Iterable[str] | Literal["none"] | None = None,
+        when: Mapping[str, Mapping[str, Any] | None] | None = None,
         maximize: str | None = None,
         minimize: str | None = None,
         sampler: str | None = None,
@@ -98,6 +109,10 @@ class Search:
         self.path = Path(path)
         self._given = {
             "space": dict(space or {}),
+            "zip": _listed(zip),
+            "points": _listed(points),
+            "constraints": [constraints] if _is_one(constraints) else _listed(constraints),
+            "when": dict(when or {}),
             "maximize": maximize,
             "minimize": minimize,
             "sampler": sampler,
@@ -110,9 +125,16 @@ class Search:
             "retries": retries,
             "stop_at": stop_at,
         }
+        if plan.is_file(points):
+            self._given = self._with_points(self._given)
         self._rebase = rebase
         self.changes: list[str] = []
         self._load(self._given)
+
+    def _with_points(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given, with the points that a CSV file holds."""
+        there, base = plan.read_plan(self.path), plan.base_of(self.path)
+        return plan.with_points(given, there, base, _here())
 
     def _load(self, given: Mapping[str, Any]) -> None:
         """Read the base and the plan, with what was given on top; check both; start afresh."""
@@ -124,7 +146,9 @@ class Search:
         self.changes += changes
         self._read_from = _state(self.path / plan.FILE)
         self._sampler = samplers.make(self.plan.sampler, self.plan.space, self.plan.seed)
-        self.trials = Trials(self.path, tuple(self.plan.space.domains), self._ignored)
+        self._queue = space.Queue(self.plan.space, self.plan.seed)
+        decided, names = self.plan.space.decided, tuple(self.plan.space.domains)
+        self.trials = Trials(self.path, names, self._ignored, decided=decided)
         self._told: set[int] = set()  # trials of this base and in this space
         self._judged: set[tuple[int, int]] = set()  # attempts of which `reached` knows the value
         self._reached: float | None = None
@@ -160,7 +184,7 @@ class Search:
 
     def to_come(self) -> int | None:
         """How many trials the plan still lacks; None where it has no end."""
-        total = self.plan.trials or space.size(self.plan.space)
+        total = plan.total(self.plan)
         return None if total is None else max(0, total - len(self._told))
 
     def prepare(self, command: str | None = None, *, typed: bool = True) -> list[str]:
@@ -306,9 +330,10 @@ class Search:
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
 
     def look_ahead(
-        self, command: str, *, typed: bool = True
+        self, command: str, *, typed: bool = True, most: int | None = None
     ) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
-        """The trials that would be made, as (name, point, command); makes nothing.
+        """The trials that would be made, or the first of them, as (name, point, command); makes
+        nothing.
 
         The sampler has then been asked: this object is of no use for a search any more.
 
@@ -324,11 +349,15 @@ class Search:
         numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
         number = self.trials.next_number()
         found: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = []
-        while not self._enough(len(found)) and (point := self._sampler.ask(number)) is not None:
+        while len(found) != most and not self._enough(len(found)):
+            point, _ = self._proposed(number)
+            if point is None:
+                break
             name = self.trials.free_name(point, number, numbered=numbered)
             model_dir = _as_typed(self.path / name, self.working_folder())
             words = plan.trial_command(command, _with_point(self.base, point), model_dir)
             found.append((name, point, words))
+            self._queue.tell(point)
             self._sampler.tell(samplers.Observation(number, point, "known", None))
             number += 1
         return found
@@ -454,13 +483,23 @@ class Search:
                     if self.trials.is_same(other, overridden.dict):
                         return other, False
                 made = self.trials.claim(
-                    {**record.point, **values},
+                    self._point_of(overridden.dict, record, values),
                     overridden.dict,
                     numbered=numbered,
                     retry_of=record.number,
                 )
                 if made is not None:
                     return made, True
+
+    def _point_of(
+        self, hyperparameters: Mapping[str, Any], record: TrialRecord, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The point of a trial made after another: what counts at it now, and what was set."""
+        decided = self.plan.space.decided(params.flatten(hyperparameters))
+        if decided is None:
+            return {**record.point, **values}
+        others = {n: v for n, v in record.point.items() if n not in self.plan.space.domains}
+        return {**others, **decided, **values}
 
     def reached(self) -> float | None:
         """The value by which a trial has what the plan's `stop_at` asks for, whoever ran it; None
@@ -517,13 +556,13 @@ class Search:
     def _new(self) -> Turn | None:
         while not self._enough(0):
             number = self.trials.next_number()
-            point = self._sampler.ask(number)
+            point, sampler = self._proposed(number)
             if point is None:
                 return None
             record = self.trials.claim(
                 point,
                 _with_point(self.base, point),
-                told={"sampler": self.plan.sampler, "seed": self.plan.seed},
+                told={"sampler": sampler, "seed": self.plan.seed},
                 numbered=self._numbered,
             )
             if record is not None:
@@ -532,6 +571,13 @@ class Search:
             self.trials.refresh()
             self._tell_sampler()
         return None
+
+    def _proposed(self, number: int) -> tuple[dict[str, Any] | None, str]:
+        """The next point, and who proposed it: the plan's own points come first."""
+        queued = self._queue.ask()
+        if queued is not None:
+            return queued, space.QUEUE
+        return self._sampler.ask(number), self.plan.sampler
 
     def _enough(self, more: int) -> bool:
         if self.plan.trials is None:
@@ -551,11 +597,12 @@ class Search:
         """Let the sampler know each trial's place in the space as it is now, once."""
         for record in self.trials.take_news():
             flat = params.flatten(record.hyperparameters)
-            point = {name: flat[name] for name in self.plan.space.domains if name in flat}
-            if len(point) < len(self.plan.space.domains) or self._differences(record):
+            point = self.plan.space.decided(flat)
+            if point is None or self._differences(record):
                 continue
             if self.plan.space.contains(point):
                 self._told.add(record.number)
+            self._queue.tell(point)
             self._sampler.tell(samplers.Observation(record.number, point, "known", None))
 
     # -- Results -----------------------------------------------------------------------------------
@@ -664,6 +711,16 @@ def _with_point(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, 
             part = part.setdefault(key, {})
         part[last] = value
     return merged
+
+
+def _is_one(constraints: object) -> bool:
+    """Whether one constraint was given, which is a text as a list of them is none."""
+    return isinstance(constraints, str) and constraints != plan.NONE
+
+
+def _listed(values: Iterable[Any] | str | None) -> Any:
+    """Several of something as a list; a word, and nothing, as it is."""
+    return values if values is None or isinstance(values, str) else list(values)
 
 
 def _line(words: Sequence[str]) -> str:

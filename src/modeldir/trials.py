@@ -32,6 +32,9 @@ _FORMAT = 1
 _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
 
+Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
+"""The point at which flat hyperparameters lie (`Space.decided`)."""
+
 
 @dataclass(frozen=True)
 class TrialRecord:
@@ -63,15 +66,23 @@ def _claim_file(number: int) -> str:
 
 
 class Trials:
-    """The trials of the search in a folder. Call `refresh` to see what others did."""
+    """The trials of the search in a folder. Call `refresh` to see what others did.
+
+    `decided` gives the point of a folder that says none: by default its values of all `names`.
+    """
 
     def __init__(
-        self, folder: Path, names: tuple[str, ...], ignore: frozenset[str] = frozenset()
+        self,
+        folder: Path,
+        names: tuple[str, ...],
+        ignore: frozenset[str] = frozenset(),
+        *,
+        decided: Decided | None = None,
     ) -> None:
         self.folder = folder
+        self._decided = decided or _all_of(names)
         self._ignored = ignore - {*names}  # what a search varies makes a difference in it
         self._home = folder / HOME / "trials"
-        self._varied = names
         self._known: dict[int, TrialRecord] = {}
         self._final: dict[int, experiment.Status] = {}
         self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
@@ -201,9 +212,9 @@ class Trials:
         point = told.get("point")
         if not isinstance(point, dict):
             flat = params.flatten(hyperparameters)
-            if not all(name in flat for name in self._varied):
+            point = self._decided(flat)
+            if point is None:
                 return
-            point = {name: flat[name] for name in self._varied}
         taken = self._known.get(number) if number is not None else None
         if taken is not None:
             if self._hash(taken.hyperparameters) == self._hash(hyperparameters):
@@ -483,6 +494,13 @@ class Trials:
     def recall(self, record: TrialRecord) -> None:
         """The attempt for which an end was forgotten never began: that end is final still."""
         self._outdated.pop(record.number, None)
+
+
+def _all_of(names: tuple[str, ...]) -> Decided:
+    def decided(flat: Mapping[str, Any]) -> dict[str, Any] | None:
+        return {name: flat[name] for name in names} if all(n in flat for n in names) else None
+
+    return decided
 
 
 def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:

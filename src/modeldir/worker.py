@@ -293,7 +293,7 @@ class Worker:
             command=(*command, *extra),
             cwd=str(here),
             resumes=resumes,
-            variables={**ranked, **self._pilot.variables, **seat.variables},
+            variables={**ranked, **self._pilot.variables(turn.record), **seat.variables},
             facts={
                 "worker": self._me,
                 **self.search.setting(),

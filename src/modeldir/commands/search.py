@@ -31,6 +31,7 @@ EXAMPLE = (
 _DOMAINS = """\
 domains:  learning_rate=0.1,0.01,0.001         a list
           learning_rate=log_uniform:1e-5,1e-1  also uniform:, int:, log_int: (bounds inclusive)
+          dropout=uniform:0,0.5,step=0.1       @points.csv: its rows (a header of names)
 
 Said again it continues: finished trials are left alone, interrupted ones run again, new values add
 trials. Without domains the plan in DIR/search.json goes on.
@@ -42,6 +43,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = f"{HELP}\n\n{_DOMAINS}"
     parser.add_argument("dir", metavar="DIR", help="the folder; its params.json is the base")
     parser.add_argument("domains", nargs="*", metavar="name=domain", help="what varies")
+    which = parser.add_argument_group("which go together (kept in the plan; none takes them out)")
+    which.add_argument(
+        "--when", action="append", default=[], metavar="NAME:OTHER=VALUE", help="it counts then"
+    )
+    which.add_argument(
+        "--zip", action="append", metavar="NAME,NAME", help="lists that go value by value"
+    )
+    which.add_argument(
+        "--point", action="append", metavar="NAME=VALUE,...", help="try it first; others are drawn"
+    )
+    which.add_argument(
+        "--constraint", action="append", metavar="TEXT", help="'batch_size * accumulate <= 512'"
+    )
     what = parser.add_argument_group("what to try")
     what.add_argument("--sampler", metavar="NAME", help="grid or random")
     what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
@@ -126,17 +140,25 @@ def live_terminal() -> str | None:
 def _search(arguments: argparse.Namespace) -> Search:
     from modeldir.search import Search  # noqa: PLC0415 - after the spawner, as all below
 
-    domains = _domains(arguments.domains)
+    files = [word for word in arguments.domains if word.startswith("@")]
+    domains = _domains([word for word in arguments.domains if word not in files])
+    parts = _parts(arguments, files)
     try:
-        return _made(Search, arguments, domains)
+        return _made(Search, arguments, domains, parts)
     except SearchError as error:
         raise SearchError(as_typed(str(error), domains)) from None
 
 
-def _made(make: type[Search], arguments: argparse.Namespace, domains: dict[str, Any]) -> Search:
+def _made(
+    make: type[Search],
+    arguments: argparse.Namespace,
+    domains: dict[str, Any],
+    parts: dict[str, Any],
+) -> Search:
     return make(
         arguments.dir,
         domains,
+        **parts,
         maximize=arguments.maximize,
         minimize=arguments.minimize,
         sampler=arguments.sampler,
@@ -236,7 +258,39 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-_DOMAIN = re.compile(r'\{"(\w+)": (?:\.\.\.|\[([^]]*)\])\}')
+def _parts(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any]:
+    """Conditions, what goes together, points and constraints, as `Search` takes them.
+
+    Raises:
+        SearchError: for points from a file and from the line at once.
+        SpaceError: for what cannot be read.
+    """
+    from modeldir.space import text  # noqa: PLC0415
+
+    if len(files) + bool(arguments.point) > 1:
+        told = " and ".join([*files, *(["--point"] if arguments.point else [])])
+        raise SearchError(f"points from {told}: give one of them\nNothing was started.")
+    when: dict[str, Any] = {}
+    for word in arguments.when:
+        name, condition = text.parse_when_text(word)
+        when[name] = None if condition is None else {**(when.get(name) or {}), **condition}
+    points: Any = files[0] if files else _gathered(arguments.point, text.parse_point_text)
+    return {
+        "when": when,
+        "zip": _gathered(arguments.zip, text.parse_zip_text),
+        "points": points,
+        "constraints": _gathered(arguments.constraint, str),
+    }
+
+
+def _gathered(words: Sequence[str] | None, read: Callable[[str], Any]) -> Any:
+    """An option that was given again and again, or the one word that takes all out."""
+    if words is None or list(words) == ["none"]:
+        return None if words is None else "none"
+    return [read(word) for word in words]
+
+
+_DOMAIN = re.compile(r'\{"(\w+)": (?:\.\.\.|\[([^]]*)\])(?:, "step": ([^}]+))?\}')
 
 
 def as_typed(message: str, domains: Mapping[str, Any]) -> str:
@@ -257,7 +311,8 @@ def _typed(hint: str, name: str, domain: Mapping[str, Any]) -> str:
 
     def written(found: re.Match[str]) -> str:
         bounds = found[2].replace(" ", "") if found[2] else ",".join(map(str, typed))
-        return f"{name}={found[1]}:{bounds}"
+        step = f",step={found[3]}" if found[3] else ""
+        return f"{name}={found[1]}:{bounds}{step}"
 
     return _DOMAIN.sub(written, hint)
 
