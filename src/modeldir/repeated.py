@@ -10,11 +10,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from modeldir import attempts, params
+from modeldir import attempts, metrics, params
 from modeldir.experiment import Scores, Status
 from modeldir.sampling import SEED
+
+_T = TypeVar("_T")
 
 _RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 _SUFFIX = re.compile(r"__seed_-?\d+$")
@@ -69,6 +71,22 @@ def mean_scores(all_scores: Sequence[Scores]) -> Scores:
 def _mean(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
     names = [name for name in several[0] if all(name in each for each in several)]
     return {name: math.fsum(each[name] for each in several) / len(several) for name in names}
+
+
+def best(
+    found: Sequence[tuple[Repeat, float, int | None, _T]], direction: metrics.Direction
+) -> tuple[_T, float] | None:
+    """The best of some experiments, each with its value and number: the best repeat of the point
+    with the best mean, and that mean.
+    """
+    means = []
+    for places in groups([part for part, _, _, _ in found]):
+        members = [found[place] for place in places]
+        mean = math.fsum(value for _, value, _, _ in members) / len(members)
+        one = metrics.best_of([(value, n, each) for _, value, n, each in members], direction)
+        if one is not None:
+            means.append((mean, members[0][2], (one, mean)))
+    return metrics.best_of(means, direction)
 
 
 def deviation(values: Sequence[float]) -> float | None:

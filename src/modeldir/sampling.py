@@ -35,6 +35,7 @@ def chosen(raw: Mapping[str, Any], parsed: space.Space, problems: list[Problem])
     of it is wanted, else `auto`. What is wrong is added to the problems.
     """
     name, options, wrong = named(raw.get("sampler"))
+    wrong += [] if name is None else samplers.unknown(name)
     problems += wrong
     if wrong or not parsed.domains:
         return Choice(name or "")
@@ -71,7 +72,9 @@ def named(written: object) -> tuple[str | None, dict[str, Any], list[Problem]]:
     """A sampler's name and its options, as a plan has them: "tpe", or {"tpe": {"startup": 20}}."""
     if isinstance(written, str) or written is None:
         return written, {}, []
-    if isinstance(written, dict) and len(written) == 1:
+    if not isinstance(written, dict):
+        return None, {}, []  # of another kind: `plan.check` says so
+    if len(written) == 1:
         ((name, options),) = written.items()
         if isinstance(options, dict):
             return name, options, []

@@ -232,6 +232,8 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[Found]:
 
     try:
         rows = elsewhere.counted(Path(search))
+    except ParamsError:  # `_planned` has said so
+        return
     except ModeldirError as error:
         warnings.append(_one_line(error))
         return

@@ -20,6 +20,7 @@ from modeldir.membership import point_of
 from modeldir.plan import Plan
 from modeldir.samplers import Observation, Sampler
 from modeldir.sampling import SEED
+from modeldir.space import Queue
 from modeldir.trials import TrialRecord, Trials
 
 _FINAL = frozenset({attempts.COMPLETED, attempts.PRUNED, attempts.FAILED})
@@ -32,27 +33,31 @@ class Point:
 
     point: Mapping[str, Any]
     members: dict[int, TrialRecord] = field(default_factory=dict)
-    reused: dict[object, Row] = field(default_factory=dict)
+    seeds: set[object] = field(default_factory=set)
+    """Those that have a trial, here or elsewhere."""
+    elsewhere: set[object] = field(default_factory=set)
+    """Those that other folders have."""
     told: Observation | None = None
 
     @property
-    def first(self) -> TrialRecord | None:
+    def first(self) -> TrialRecord:
         """The trial that was made for the sampler's proposal."""
-        return self.members[min(self.members)] if self.members else None
-
-    def seeds(self) -> set[object]:
-        """The seeds that have a trial, here or elsewhere."""
-        here = {params.flatten(each.hyperparameters).get(SEED) for each in self.members.values()}
-        return here | self.reused.keys()
+        return self.members[min(self.members)]
 
 
 class Telling:
     """The points at which a plan's trials are, told to a sampler as they change."""
 
     def __init__(
-        self, plan: Plan, base: Mapping[str, Any], trials: Trials, sampler: Sampler
+        self,
+        plan: Plan,
+        base: Mapping[str, Any],
+        trials: Trials,
+        sampler: Sampler,
+        queue: Queue,
     ) -> None:
-        self._plan, self._base, self._trials, self._sampler = plan, base, trials, sampler
+        self._plan, self._base, self._trials = plan, base, trials
+        self._sampler, self._queue = sampler, queue
         self._learns = samplers.learns(sampler) or plan.repeats > 1
         self._points: dict[str, Point] = {}
         self._key_of: dict[int, str] = {}
@@ -62,17 +67,31 @@ class Telling:
 
     # -- What there is -----------------------------------------------------------------------------
 
-    def take(self, record: TrialRecord) -> None:
+    def take(self, record: TrialRecord) -> Point | None:
         """Learn of a trial. One of another base is none of the plan's."""
-        point = point_of(self._plan, self._base, params.flatten(record.hyperparameters))
-        if point is None:
-            return
-        if self._plan.space.contains(point):
+        flat = params.flatten(record.hyperparameters)
+        place = point_of(self._plan, self._base, flat)
+        if place is None:
+            return None
+        if self._plan.space.contains(place):
             self.within.add(record.number)
-        key = self._key(point, record.number)
-        self._points.setdefault(key, Point(point)).members[record.number] = record
+        key = self._key(place, record.number)
+        point = self._points.setdefault(key, Point(place))
+        point.members[record.number] = record
+        point.seeds.add(flat.get(SEED))
         self._key_of[record.number] = key
         self._open.add(key)
+        self._queue.tell(place)
+        return point
+
+    def imagine(self, record: TrialRecord) -> None:
+        """Count a trial that would be made, without looking for it."""
+        point = self.take(record)
+        self._open.clear()
+        if point is not None and len(point.members) == 1:
+            notes = dict(record.notes)
+            told = Observation(record.number, point.point, attempts.WAITING, {}, notes)
+            self._sampler.tell(told)
 
     def teach(self, row: Row) -> bool:
         """Tell of another folder's experiment; false where it lies outside the space."""
@@ -84,13 +103,15 @@ class Telling:
 
     def reuse(self, row: Row) -> bool:
         """Count another folder's experiment as done; false where it is none of the plan's."""
-        point = point_of(self._plan, self._base, row.flat)
-        if point is None or not self._plan.space.contains(point):
+        place = point_of(self._plan, self._base, row.flat)
+        if place is None or not self._plan.space.contains(place):
             return False
-        key = self._key(point, None)
-        self._points.setdefault(key, Point(point)).reused[row.flat.get(SEED)] = row
+        point = self._points.setdefault(self._key(place, None), Point(place))
+        point.seeds.add(row.flat.get(SEED))
+        point.elsewhere.add(row.flat.get(SEED))
+        self._queue.tell(place)
         values, notes = self._of_plan(row.values), {"reused": str(row.path)}
-        self._sampler.tell(Observation(None, point, attempts.COMPLETED, values, notes))
+        self._sampler.tell(Observation(None, place, attempts.COMPLETED, values, notes))
         return True
 
     def _key(self, point: Mapping[str, Any], number: int | None) -> str:
@@ -104,19 +125,17 @@ class Telling:
         there = (each for each in self._points.values() if each.members.keys() & self.within)
         return sorted(there, key=lambda each: min(each.members))
 
+    def count(self) -> int:
+        """How many points the plan has: with repeats each counts once."""
+        return len(self.points()) if self._plan.repeats > 1 else len(self.within)
+
     def done_elsewhere(self) -> int:
         """How many of a grid's trials need not be made, since other folders have them."""
+        if self._plan.repeats > 1:
+            return sum(len(each.elsewhere) for each in self._points.values())
         here = {params.canonical_hash(each.point) for each in self.points()}
-        count = 0
-        for point in self._points.values():
-            if self._plan.repeats > 1:
-                count += len(point.reused.keys() - self._made(point))
-            else:
-                count += bool(point.reused and params.canonical_hash(point.point) not in here)
-        return count
-
-    def _made(self, point: Point) -> set[object]:
-        return {params.flatten(each.hyperparameters).get(SEED) for each in point.members.values()}
+        reused = (each for each in self._points.values() if each.elsewhere)
+        return sum(params.canonical_hash(each.point) not in here for each in reused)
 
     def missing_repeat(self) -> tuple[Mapping[str, Any], int] | None:
         """The first point that lacks a repeat, and its seed; None where each has all of them."""
@@ -124,9 +143,8 @@ class Telling:
             return None
         begun = [*self.points(), *(each for each in self._points.values() if not each.members)]
         for each in begun:
-            there = each.seeds()
             for seed in self._plan.seeds:
-                if seed not in there:
+                if seed not in each.seeds:
                     return each.point, seed
         return None
 
@@ -152,8 +170,7 @@ class Telling:
         return (record.number for record in self._trials.unfinished())
 
     def _observed(self, point: Point) -> Observation:
-        number = min(point.members, default=None)
-        notes = dict(point.first.notes) if point.first is not None else {}
+        number, notes = point.first.number, dict(point.first.notes)
         if not self._learns:
             return Observation(number, point.point, attempts.WAITING, {}, notes)
         seen = [self._seen(record) for record in point.members.values()]
@@ -189,7 +206,7 @@ class Telling:
         for state in (attempts.RUNNING, attempts.WAITING):
             if state in states:
                 return state
-        if self._plan.repeats > 1 and not point.seeds().issuperset(self._plan.seeds):
+        if self._plan.repeats > 1 and not point.seeds.issuperset(self._plan.seeds):
             return attempts.RUNNING
         ended = (attempts.COMPLETED, attempts.PRUNED, attempts.FAILED)
         return next((state for state in ended if state in states), attempts.WAITING)

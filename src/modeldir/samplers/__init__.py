@@ -47,6 +47,12 @@ _PLACES = {
 }
 NAMES = (AUTO, *_PLACES)
 
+_MEANT = {
+    "bayes": "tpe", "bayesian": "tpe", "bo": "gp", "optuna": "tpe", "hyperopt": "tpe",
+    "qmc": "sobol", "halton": "sobol", "quasirandom": "sobol", "nsga": "nsga2", "nsgaii": "nsga2",
+}  # fmt: skip
+"""Other names under which people look for them."""
+
 Problem: TypeAlias = tuple[str, "str | None"]
 
 
@@ -134,18 +140,24 @@ def make(
     return _factory(name)(space, seed, objectives, **options)
 
 
+def unknown(name: str) -> list[Problem]:
+    """What is wrong with a sampler's name; nothing where there is one of that name."""
+    try:
+        _ = name if name == AUTO else _factory(name)
+    except _UnknownError as error:
+        return [error.args]
+    return []
+
+
 def refusals(
     name: str, space: Space, objectives: Objectives = (), options: Mapping[str, Any] | None = None
 ) -> Iterator[Problem]:
     """What keeps a sampler from this space, each with what to do about it."""
-    if name == AUTO:
-        yield from ()
+    found = unknown(name)
+    if found or name == AUTO:
+        yield from found
         return
-    try:
-        factory = _factory(name)
-    except _UnknownError as error:
-        yield error.args
-        return
+    factory = _factory(name)
     yield from _wrong_options(name, factory, options or {})
     refuses = getattr(factory, "refuses", None)
     if refuses is not None:
@@ -176,6 +188,8 @@ def needs(name: str, *packages: str) -> Iterator[Problem]:
 class _UnknownError(Exception):
     """No such sampler: the problem and the hint."""
 
+    args: tuple[str, str]
+
 
 def _factory(name: str) -> Factory:
     """What makes the sampler of this name.
@@ -185,7 +199,9 @@ def _factory(name: str) -> Factory:
     """
     place = _PLACES.get(name) or (name if ":" in name else None) or _entry_point(name)
     if place is None:
-        hint = did_you_mean(name, NAMES) or f"known: {', '.join(NAMES)}, or package.module:Class"
+        meant = _MEANT.get(name.lower())
+        hint = f"did you mean {meant!r}?" if meant else did_you_mean(name, NAMES)
+        hint = hint or f"known: {', '.join(NAMES)}, or package.module:Class"
         raise _UnknownError(f"sampler: no {name!r}", hint)
     module, _, attribute = place.partition(":")
     try:
