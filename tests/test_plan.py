@@ -188,7 +188,9 @@ def test_a_metric_takes_the_place_of_the_other() -> None:
 
 def test_metrics_given_at_once_are_all_kept() -> None:
     """Those to maximize first; naming one alone takes the place of all."""
-    raw, changes = plan.joined({**LISTS, "maximize": "f1"}, {"maximize": "accuracy", "minimize": "loss"})
+    raw, changes = plan.joined(
+        {**LISTS, "maximize": "f1"}, {"maximize": "accuracy", "minimize": "loss"}
+    )
     found = checked(raw)
     assert found.objectives == (("accuracy", "maximize"), ("loss", "minimize"))
     assert found.metric == ("accuracy", "maximize")

@@ -24,9 +24,7 @@ def differences(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) ->
     ]
 
 
-def point_of(
-    plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def point_of(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) -> dict[str, Any] | None:
     """The point at which flat hyperparameters lie, in the space or not; None where they have not
     all its names, or are of another base.
     """

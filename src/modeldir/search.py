@@ -164,7 +164,7 @@ class Search:
     def _with_points(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What was given, with the points that a CSV file holds."""
         there, base = plan.read_plan(self.path), plan.base_of(self.path)
-        return plan.with_points(given, there, base, _here())
+        return plan.with_points(given, there, base, Path())
 
     def _load(self, given: Mapping[str, Any]) -> None:
         """Read the base and the plan, with what was given on top; check both; start afresh."""
@@ -196,9 +196,7 @@ class Search:
             **self.plan.options,
         )
         self._queue = space.Queue(self.plan.space, self.plan.seed)
-        self._telling = Telling(
-            self.plan, self._flat_base, self.trials, self._sampler, self._queue
-        )
+        self._telling = Telling(self.plan, self._flat_base, self.trials, self._sampler, self._queue)
         self._taught: list[str] | None = None
         for record in (*self.trials, *self.trials.aside()):
             self._telling.take(record)
@@ -422,9 +420,8 @@ class Search:
             hyperparameters = _with_point(self.base, following.point)
             words = plan.trial_command(command, hyperparameters, model_dir)
             found.append((name, following.point, words))
-            self._telling.imagine(
-                TrialRecord(number, name, following.point, hyperparameters, "", notes=following.notes)
-            )
+            made = TrialRecord(number, name, following.point, hyperparameters, "")
+            self._telling.imagine(replace(made, notes=following.notes))
             number += 1
         return found
 
@@ -663,9 +660,7 @@ class Search:
         first = self._repeat(point, self.plan.seeds[0], told)
         return replace(first, notes=notes)
 
-    def _repeat(
-        self, point: Mapping[str, Any], seed: int, told: Mapping[str, Any]
-    ) -> _Following:
+    def _repeat(self, point: Mapping[str, Any], seed: int, told: Mapping[str, Any]) -> _Following:
         number = self.plan.seeds.index(seed) + 1
         return _Following({**point, plan.SEED: seed}, {**told, "repeat": number}, {})
 

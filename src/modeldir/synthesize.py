@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir import attempts, experiment, files, goals, metrics, params, repeated
 from modeldir.errors import FolderError, ModeldirError, ParamsError
 from modeldir.goals import Objectives
+from modeldir.sampling import SEED
 from modeldir.table import (
     MARK,
     Column,
@@ -124,13 +125,13 @@ class Tree:
 
     def rows(self) -> tuple[Found, ...]:
         """The experiments, but the repeats of a point as one."""
-        parts = [repeated.Repeat(str(f.path.parent), f.hyperparameters, f.repeat) for f in self.found]
-        groups = repeated.groups(parts)
+        groups = repeated.groups(
+            [repeated.Repeat(str(f.path.parent), f.hyperparameters, f.repeat) for f in self.found]
+        )
         return tuple(_together([self.found[place] for place in places]) for places in groups)
 
     def front(self) -> frozenset[str]:
-        """The names of the rows that no other beats in all metrics; empty where one metric counts.
-        """
+        """The names of the rows that no other beats in all metrics; none where one counts."""
         if len(self.objectives) < 2:  # noqa: PLR2004 - one has a best, and no front
             return frozenset()
         scored = [([f.value(name) for name, _ in self.objectives], f.name) for f in self.rows()]
@@ -143,8 +144,8 @@ def _together(members: Sequence[Found]) -> Found:
         return members[0]
     counted = [each for each in members if repeated.is_ranked(each.status)]
     first = min(members, key=lambda each: (each.number is None, each.number))
-    seeds = [(each.hyperparameters or {}).get(repeated.SEED) for each in members]
-    hyperparameters = {**(first.hyperparameters or {}), repeated.SEED: seeds}
+    seeds = [(each.hyperparameters or {}).get(SEED) for each in members]
+    hyperparameters = {**(first.hyperparameters or {}), SEED: seeds}
     return Found(
         first.path,
         repeated.name_of([each.name for each in members]),
@@ -227,7 +228,7 @@ def read_experiment(
 
 
 def _reused(search: str, top: str, warnings: list[str]) -> Iterator[Found]:
-    """The experiments of other folders that a search counts as done, by their paths from the top."""
+    """The experiments of other folders that a search counts as done."""
     from modeldir import elsewhere  # noqa: PLC0415 - wanted only where a plan reuses
 
     try:
@@ -446,7 +447,7 @@ def _metrics_of(
     values = [of(each.scores) for each in tree.found]
     ranked = [name for name, _ in tree.objectives]
     names = dict.fromkeys(name for each in values for name in each)
-    for name in sorted(names, key=lambda name: (name not in ranked, ranked.index(name) if name in ranked else 0)):
+    for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
         weight = priority + (4 if name in ranked and not prefix else 0)
         cells = [each.get(name) for each in values]
         yield _Part(Column(prefix + name, "metric", weight), cells, told=told)

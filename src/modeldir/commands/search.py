@@ -93,7 +93,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
     where.add_argument("--detach", action="store_true", help="work on without this terminal")
-    where.add_argument("--dry-run", action="store_true", help="say what would be made and started")
+    where.add_argument("--dry-run", action="store_true", help="say what would be made, how long")
+    where.add_argument("--time-one", action="store_true", help="with it: run one trial, to time it")
 
 
 def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
@@ -116,10 +117,10 @@ def run(arguments: argparse.Namespace) -> int:
         command = shlex.join(arguments.command) if arguments.command else search.plan.command
         if command is None:
             raise SearchError(_no_command(arguments.dir))
+        if arguments.time_one and not arguments.dry_run:
+            raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
         if arguments.dry_run:
-            jobs = slots_of(arguments).count
-            print(dry_run(search, command, jobs, typed=bool(arguments.command)))
-            return 0
+            return _look_ahead(search, command, arguments, spawner)
         if arguments.detach:
             return _detach(search, command, arguments)
         if arguments.on == "command":
@@ -180,6 +181,26 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
     pilot, limits = not arguments.no_pilot, limits_of(arguments)
     worker = Worker(search, slots_of(arguments), shown_on(sys.stdout), pilot=pilot, limits=limits)
     return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
+
+
+def _look_ahead(
+    search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner
+) -> int:
+    """Say what would be made; with `--time-one` after one trial has shown how long it takes."""
+    from modeldir.commands.ahead import dry_run  # noqa: PLC0415
+
+    jobs, typed, code = slots_of(arguments).count, bool(arguments.command), 0
+    if arguments.time_one:
+        from modeldir.progress import shown_on  # noqa: PLC0415
+        from modeldir.search import Search as Again  # noqa: PLC0415
+        from modeldir.worker import Limits, Worker  # noqa: PLC0415
+
+        one = Worker(search, 1, shown_on(sys.stdout), limits=Limits(trials=1))
+        code = one.run(command, spawner, typed=typed).exit_code
+        search = Again(arguments.dir)
+        print()
+    print(dry_run(search, command, jobs, typed=typed, timed=arguments.time_one))
+    return code
 
 
 def add_places(group: argparse._ArgumentGroup) -> None:
@@ -324,29 +345,6 @@ def _no_command(folder: str) -> str:
         '  or once and for all, in modeldir.toml:  command = "python train.py"\n'
         "Nothing was started."
     )
-
-
-def dry_run(search: Search, command: str, jobs: int, *, typed: bool = True) -> str:
-    """What a search would make and start; nothing is made."""
-    from modeldir.table import Column, Table, to_text, value_cell  # noqa: PLC0415
-
-    found = search.look_ahead(command, typed=typed)
-    names = list(search.plan.space.domains)
-    columns = [Column("trial", "name", 0), *(Column(name, "hyperparameter", 1) for name in names)]
-    rows = tuple((name, *(value_cell(point.get(key)) for key in names)) for name, point, _ in found)
-    again = search.waiting()
-    lines = [f"there, and would run: {', '.join(again)}"] if again else []
-    if found:
-        trials = "1 trial" if len(found) == 1 else f"{len(found)} trials"
-        lines += [
-            f"{trials} would be made in {search.path}:",
-            "",
-            *to_text(Table(tuple(columns), rows)).splitlines(),
-        ]
-        lines += ["", f"each by, {jobs} at a time:", f"  {shlex.join(found[0][2])}"]
-    elif not again:
-        lines.append(f"Nothing is left to run in {search.path}.")
-    return "\n".join([*lines, "Nothing was started."])
 
 
 def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from modeldir.errors import SpaceError, did_you_mean, listed
-from modeldir.goals import Objectives
+from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
 
 if TYPE_CHECKING:
     from modeldir.space import Space
@@ -137,7 +137,12 @@ def make(
     problems = [*refusals(name, space, objectives, options)]
     if problems:
         raise SpaceError(listed("The space cannot be sampled:", problems))
-    return _factory(name)(space, seed, objectives, **options)
+    sampler = _factory(name)(space, seed, objectives, **options)
+    if name in _PLACES:
+        return sampler
+    from modeldir.samplers.known import Guarded  # noqa: PLC0415 - only for somebody's own
+
+    return Guarded(sampler, space, seed, name)
 
 
 def unknown(name: str) -> list[Problem]:

@@ -191,16 +191,19 @@ class _Axis:
     """A dim from 0 to 1."""
 
     def __init__(self, dim: Dim) -> None:
-        self.name, self._domain = dim.name, dim.domain
+        self.name = dim.name
+        domain: Any = dim.domain
+        self._domain = domain
         self._options = ordered(dim.domain) if isinstance(dim.domain, Choice) else None
         if self._options is None and is_whole(dim):
-            low, high = dim.domain.low - 0.5, dim.domain.high + 0.5
+            low, high = domain.low - 0.5, domain.high + 0.5
         elif self._options is None:
-            low, high = dim.domain.low, dim.domain.high
+            low, high = domain.low, domain.high
         else:
             low, high = -0.5, len(self._options) - 0.5
         self._log = is_log(dim)
-        self._low, self._high = (math.log(low), math.log(high)) if self._log else (low, high)
+        self._low = float(math.log(low) if self._log else low)
+        self._high = float(math.log(high) if self._log else high)
 
     def to_unit(self, value: Any) -> float:
         number = value if self._options is None else self._options.index(value)
