@@ -129,7 +129,7 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KEYS = st.sampled_from(["space", "maximize", "minimize", "sampler", "trials", "seed", "command",
-                        "cwd", "read", "resume", "other"])  # fmt: skip
+                        "cwd", "read", "resume", "zip", "points", "constraints", "when", "other"])  # fmt: skip
 
 
 @given(st.dictionaries(KEYS, JSON), st.dictionaries(KEYS, JSON))
@@ -137,7 +137,8 @@ def test_whatever_lies_there_it_is_a_plan_or_a_message(
     old: dict[str, Any], given: dict[str, Any]
 ) -> None:
     """No JSON that somebody puts into search.json ends in a traceback."""
-    given["space"] = given["space"] if isinstance(given.get("space"), dict) else {}
+    for key in ("space", "when"):  # as `Search` gives them
+        given[key] = given[key] if isinstance(given.get(key), dict) else {}
     with contextlib.suppress(ModeldirError):
         raw, changes = plan.joined(old, given)
         assert all(isinstance(change, str) for change in changes)

@@ -82,7 +82,7 @@ def counted(search: Path) -> list[Row]:
     if not raw.get("reuse"):
         return []
     base = plan.base_of(search)
-    checked = plan.check(raw, base, str(search / plan.FILE), {})
+    checked = plan.check(raw, base, str(search / plan.FILE), {}, to_run=False)
     flat = params.flatten(base)
     return [
         row

@@ -63,7 +63,7 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     if isinstance(before, dict):  # else `check` says what is wrong with it
         space, grown = _joined_spaces(before, given.get("space") or {}, _zips_of(plan))
         plan.update({"space": space} if space else {})
-        changes += [*grown, *_joined_conditions(plan, given.get("when") or {}, old)]
+        changes += [*grown, *_joined_conditions(plan, given.get("when") or {}, before)]
     counts = [len(goals.objectives(each)) > 1 for each in (old, plan)]
     if counts[0] != counts[1] or any(plan.get(key) != old.get(key) for key in _CHOSEN_FOR):
         plan.pop("auto", None)
@@ -92,15 +92,15 @@ def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:
     before = plan.pop(key, None)
     if value == NONE:
         return [f"{key}: {_said(before)} taken out"] if before else []
-    if before is not None and not isinstance(before, list):
-        plan[key] = before  # `check` says what is wrong with it
+    if not isinstance(value, (list, tuple)) or not isinstance(before or [], list):
+        plan[key] = before or value  # `check` says what is wrong with it
         return []
     known = {_key(each) for each in before or []}
     added = [_plain(each) for each in value if _key(_plain(each)) not in known]
     if before or added:
         plan[key] = [*(before or []), *added]
     if not added or not plan.get("space"):
-        return []
+        return []  # a plan that begins has not changed
     told = ", ".join(each if isinstance(each, str) else _said(each) for each in added)
     return [f"{key}: {told} added ({(PARTS | FOLDERS)[key]} {NONE} takes all out)"]
 
@@ -211,20 +211,24 @@ def _joined_conditions(
     """
     changes = []
     domains = dict(plan.get("space") or {})
+    unknown = {name: condition for name, condition in given.items() if name not in domains}
+    if unknown:
+        plan["when"] = unknown
     for name, condition in given.items():
-        if name not in domains:
-            plan["when"] = {**plan.get("when", {}), name: condition}
+        if name in unknown:
             continue
         domain = domains[name]
         whole = dict(domain) if isinstance(domain, Mapping) else {"values": _values_of(domain)}
         before = whole.pop("when", None)
-        if condition is not None:
+        if isinstance(condition, Mapping):
             kept = before if isinstance(before, Mapping) else {}
             whole["when"] = {**kept, **{p: _alone(values) for p, values in condition.items()}}
+        elif condition is not None:
+            whole["when"] = condition  # `check` says what is wrong with it
         if whole.get("when") == before:
             continue
         domains[name] = whole if "when" in whole or "values" not in whole else whole["values"]
-        if (old.get("space") or {}).get(name) is not None:
+        if old.get(name) is not None:
             out = "" if condition is None else f" (--when {name}:{NONE} takes it out)"
             told = "always" if condition is None else f"when {_said(whole['when'])}"
             then = f"when {_said(before)} -> " if before else ""
@@ -234,9 +238,10 @@ def _joined_conditions(
     return changes
 
 
-def _alone(values: list[Any]) -> Any:
+def _alone(values: Any) -> Any:
     """A single value as it stands in a file, but a list, which would be read as several."""
-    return values[0] if len(values) == 1 and not isinstance(values[0], list) else values
+    single = isinstance(values, list) and len(values) == 1 and not isinstance(values[0], list)
+    return values[0] if single else values
 
 
 def _key(value: object) -> str:

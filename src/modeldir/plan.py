@@ -175,6 +175,8 @@ def check(
     where: str,
     project: Mapping[str, Any],
     head: str | None = None,
+    *,
+    to_run: bool = True,
 ) -> Plan:
     """A raw plan as a Plan, with what the project's settings add.
 
@@ -184,6 +186,7 @@ def check(
         where: the plan's file, as the user named it.
         project: the settings of `modeldir.toml`.
         head: the first line of a message, by default that the file cannot be searched.
+        to_run: false for who only looks, and needs no package that its sampler needs.
 
     Raises:
         SearchError: listing every problem at once.
@@ -191,10 +194,10 @@ def check(
     whole = {**{k: v for k, v in project.items() if k in _KEYS}, **raw}
     if "maximize" in raw or "minimize" in raw:  # the plan's metric, not the project's
         whole = {k: v for k, v in whole.items() if k in raw or k not in {"maximize", "minimize"}}
-    when = whole.pop("when", {}) if isinstance(whole.get("space"), dict) else {}
+    typed = whole.pop("when", None) if isinstance(whole.get("space"), dict) else None
     problems = [*_wrong_keys(whole), *_wrong_values(whole)]
     domains = whole.get("space", {})
-    problems += _wrong_conditions(when, [*domains, *base]) if isinstance(when, dict) else []
+    problems += _wrong_conditions(typed, domains, base)
     parsed = space.Space({})
     if isinstance(domains, dict):
         try:
@@ -215,7 +218,7 @@ def check(
     if not domains:
         hint = f"modeldir search {os.path.dirname(where) or '.'} learning_rate=0.1,0.01,0.001"
         problems.append(("there is nothing to search: no hyperparameter varies", hint))
-    choice = sampling.chosen(whole, parsed, problems)
+    choice = sampling.chosen(whole, parsed, problems, to_run=to_run)
     problems += [*sampling.repeat_problems(whole, parsed, base)]
     problems += [*sampling.elsewhere_problems(whole)]
     if problems:
@@ -263,16 +266,23 @@ def _written(
 
 
 def _wrong_conditions(
-    when: Mapping[str, Any], known: Sequence[str]
+    when: object, domains: Mapping[str, Any], base: Mapping[str, Any]
 ) -> list[tuple[str, str | None]]:
-    """What was typed of names that do not vary."""
-    return [
-        (
-            f"--when {name}: {name} does not vary",
-            did_you_mean(name, known) or f"give it a domain: {name}=VALUE,VALUE",
-        )
-        for name in when
-    ]
+    """What was typed of names that do not vary, or stands in the file where it says nothing."""
+    if when is None or when == {}:
+        return []
+    if not isinstance(when, Mapping):
+        return [(f"when: got {when!r}", "expected conditions by name")]
+    problems: list[tuple[str, str | None]] = []
+    for name in map(str, when):
+        if name in domains:
+            hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
+            problems.append((f"when: the condition of {name} stands in its domain", hint))
+        else:
+            near = did_you_mean(name, [*domains, *params.flatten(base)])
+            hint = near or f"give it a domain: {name}=VALUE,VALUE"
+            problems.append((f"--when {name}: {name} does not vary", hint))
+    return problems
 
 
 def total(plan: Plan) -> int | None:

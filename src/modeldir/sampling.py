@@ -30,21 +30,24 @@ class Choice:
     why: str | None = None
 
 
-def chosen(raw: Mapping[str, Any], parsed: space.Space, problems: list[Problem]) -> Choice:
+def chosen(
+    raw: Mapping[str, Any], parsed: space.Space, problems: list[Problem], *, to_run: bool = True
+) -> Choice:
     """The sampler that a plan names, or what suits it: a grid where every domain is a list and all
     of it is wanted, else `auto`. What is wrong is added to the problems.
     """
     name, options, wrong = named(raw.get("sampler"))
-    wrong += [] if name is None else samplers.unknown(name)
+    wrong += samplers.unknown(name) if name is not None and to_run else []
     problems += wrong
     if wrong or not parsed.domains:
         return Choice(name or "")
+    refused = samplers.refusals if to_run else _nothing
     found = goals.objectives(raw)
     trials = raw.get("trials")
     trials = trials if isinstance(trials, int) else None
     name = name or ("grid" if _is_grid(parsed, trials) else samplers.AUTO)
     if name != samplers.AUTO:
-        problems += samplers.refusals(name, parsed, found, options)
+        problems += refused(name, parsed, found, options)
         return Choice(name, options)
     if options:
         problems.append(("sampler: auto takes no options", "name the sampler that has them"))
@@ -53,12 +56,16 @@ def chosen(raw: Mapping[str, Any], parsed: space.Space, problems: list[Problem])
         name, why = before["sampler"], str(before.get("why", ""))
     else:
         name, why = auto.choose(parsed, trials or DEFAULT_TRIALS, found, auto.installed())
-    problems += samplers.refusals(name, parsed, found)
+    problems += refused(name, parsed, found)
     return Choice(name, {}, why)
 
 
 DEFAULT_TRIALS = 20
 """For a sampler that could go on for ever."""
+
+
+def _nothing(*_: object) -> Iterator[Problem]:
+    yield from ()
 
 
 def _is_grid(parsed: space.Space, trials: int | None) -> bool:

@@ -741,14 +741,17 @@ class Search:
                 return metrics.choose(list(found))
         return None
 
-    def _values(self, names: Sequence[str]) -> Iterator[tuple[repeated.Repeat, TrialRecord, Any]]:
-        """Each trial that counts, with its metrics of these names."""
+    def _values(
+        self, names: Sequence[str] | None
+    ) -> Iterator[tuple[repeated.Repeat, TrialRecord, Any]]:
+        """Each trial that counts, with its metrics of these names; without names all, by name."""
         for record in self.trials:
             path = self.trials.path(record)
             if self.trials.status(record).state in _RANKED:
                 found = experiment.scores(path).development
                 part = repeated.Repeat("", record.hyperparameters, record.repeat)
-                yield part, record, [found.get(name) for name in names]
+                values = found if names is None else [found.get(name) for name in names]
+                yield part, record, values
 
     def _ranks(self) -> bool:
         return self.plan.metric is not None
@@ -791,6 +794,12 @@ class Search:
         ]
         best = repeated.best(found, direction)
         return None if best is None else replace(best[0], value=best[1])
+
+    def by_point(self) -> list[list[Mapping[str, float]]]:
+        """The development metrics of the trials that count, those of one point's repeats together."""
+        seen = [*self._values(None)]
+        groups = repeated.groups([part for part, _, _ in seen])
+        return [[seen[place][2] for place in places] for places in groups]
 
     def front(self) -> list[Path]:
         """The completed trials that no other beats in all metrics of the plan (the Pareto front),

@@ -195,6 +195,8 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if (name := _name_of(node)) is not None:
+        if name not in values and name not in _PLAIN:
+            raise ConstraintError(f"{name} is not there")
         return values[name] if name in values else _PLAIN[name]
     if isinstance(node, ast.Compare):
         return _compared(node, values)
