@@ -128,17 +128,13 @@ def test_a_sampler_that_learns_beats_chance(name: str) -> None:
     space = spaces()["numbers"]
     wins = 0
     for seed in range(5):
-        best = {
-            each: min(
-                loss(o.point)
-                for o in search(
-                    lambda each=each, seed=seed: make(each, space, seed, LOSS), LOSS, 40
-                )  # type: ignore[misc]
-            )
-            for each in (name, "random")
-        }
-        wins += best[name] < best["random"]
+        wins += best_loss(name, space, seed) < best_loss("random", space, seed)
     assert wins >= 4
+
+
+def best_loss(name: str, space: Space, seed: int) -> float:
+    found = search(lambda: make(name, space, seed, LOSS), LOSS, 40)
+    return min(loss(each.point) for each in found)
 
 
 def test_running_trials_change_the_proposal_of_tpe() -> None:
@@ -303,7 +299,7 @@ def test_the_sobol_sequence_is_the_known_one(monkeypatch: pytest.MonkeyPatch) ->
     import numpy as np
     from scipy.stats import qmc
 
-    monkeypatch.setattr("modeldir.samplers.sobol._scrambled", lambda bits, seed: bits)
+    monkeypatch.setattr("modeldir.samplers.sobol._scrambled", lambda bits, _: bits)
     mine = np.array([sobol(index, most(), 0) for index in range(256)])
     assert (mine == qmc.Sobol(most(), scramble=False, bits=32).random(256)).all()
 

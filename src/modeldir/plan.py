@@ -169,7 +169,7 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     return {**ordered, **plan}, changes
 
 
-def check(
+def check(  # noqa: PLR0913 - what a message has to name
     raw: Mapping[str, Any],
     base: Mapping[str, Any],
     where: str,

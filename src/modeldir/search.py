@@ -796,7 +796,7 @@ class Search:
         return None if best is None else replace(best[0], value=best[1])
 
     def by_point(self) -> list[list[Mapping[str, float]]]:
-        """The development metrics of the trials that count, those of one point's repeats together."""
+        """The development metrics of the trials that count, a point's repeats together."""
         seen = [*self._values(None)]
         groups = repeated.groups([part for part, _, _ in seen])
         return [[seen[place][2] for place in places] for places in groups]
