@@ -279,7 +279,8 @@ def _wrong_conditions(
             hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
             problems.append((f"when: the condition of {name} stands in its domain", hint))
         else:
-            near = did_you_mean(name, [*domains, *params.flatten(base)])
+            known = params.flatten(base)
+            near = None if name in known else did_you_mean(name, [*domains, *known])
             hint = near or f"give it a domain: {name}=VALUE,VALUE"
             problems.append((f"--when {name}: {name} does not vary", hint))
     return problems

@@ -114,7 +114,7 @@ class Search:
         space: Mapping[str, Any] | None = None,
         *,
         zip: Iterable[Sequence[str]] | Literal["none"] | None = None,  # noqa: A002 - the plan's word
-        points: Iterable[Mapping[str, Any]] | str | None = None,
+        points: Iterable[Mapping[str, Any]] | str | os.PathLike[str] | None = None,
         constraints: Iterable[str] | Literal["none"] | None = None,
         when: Mapping[str, Mapping[str, Any] | None] | None = None,
         maximize: str | Sequence[str] | None = None,
@@ -134,10 +134,11 @@ class Search:
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
+        points = os.fspath(points) if isinstance(points, os.PathLike) else points
         self._given = {
             "space": dict(space or {}),
             "zip": _listed(zip),
-            "points": _listed(points),
+            "points": [points] if isinstance(points, Mapping) else _listed(points),
             "constraints": [constraints] if _is_one(constraints) else _listed(constraints),
             "when": dict(when or {}),
             "maximize": goals.written(maximize),
