@@ -4,6 +4,7 @@ several metrics. Real folders; the training is a loop in this process.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -454,3 +455,19 @@ def test_the_space_that_is_written_is_read_again(project: Project) -> None:
     assert second.plan == first.plan
     assert (project.search / "search.json").read_text() == text
     assert json.loads(text)["repeats"] == 2
+
+
+def test_who_only_looks_needs_no_package(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder may be copied to a machine without Optuna: best, table and retry work there."""
+    run(Search("experiments/search", RANGE, sampler={"tpe": {"startup": 1}}, trials=2))
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "optuna" else real(name)
+    )
+    there = Search("experiments/search")
+    assert there.best() is not None
+    assert synthesize("experiments/search").best == there.best().path  # type: ignore[union-attr]
+    with pytest.raises(SearchError, match="tpe needs optuna, not installed here"):
+        there.prepare()
+    with pytest.raises(SearchError, match="tpe needs optuna, not installed here"):
+        Search("experiments/search", trials=5)

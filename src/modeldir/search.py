@@ -36,7 +36,7 @@ from modeldir import (
     samplers,
     space,
 )
-from modeldir.errors import FolderError, SearchError, did_you_mean, listed
+from modeldir.errors import FolderError, SearchError, SpaceError, did_you_mean, listed
 from modeldir.loop import Trial
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
@@ -159,6 +159,8 @@ class Search:
         if plan.is_file(points):
             self._given = self._with_points(self._given)
         self._rebase = rebase
+        # A plan that is there as it is may only be looked at, where its sampler is not installed.
+        self._is_given = any(self._given.values())
         self.changes: list[str] = []
         self._load(self._given)
 
@@ -189,18 +191,22 @@ class Search:
 
     def _begin_telling(self) -> None:
         """A sampler for the plan as it is now; what there is is told to it by and by."""
-        self._sampler = samplers.make(
-            self.plan.sampler,
-            self.plan.space,
-            self.plan.seed,
-            self.plan.objectives,
-            **self.plan.options,
-        )
         self._queue = space.Queue(self.plan.space, self.plan.seed)
-        self._telling = Telling(self.plan, self._flat_base, self.trials, self._sampler, self._queue)
+        self._telling = Telling(
+            self.plan, self._flat_base, self.trials, self._make_sampler, self._queue
+        )
         self._taught: list[str] | None = None
         for record in (*self.trials, *self.trials.aside()):
             self._telling.take(record)
+
+    def _make_sampler(self) -> samplers.Sampler:
+        found = self.plan
+        try:
+            return samplers.make(
+                found.sampler, found.space, found.seed, found.objectives, **found.options
+            )
+        except SpaceError as error:
+            raise SearchError(f"{self.path}: {error}") from None
 
     def _decided(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
         """The point of a folder that says none."""
@@ -223,7 +229,7 @@ class Search:
         self._ignored = frozenset(project.get("ignore", ()))
         where = str(self.path / plan.FILE)
         try:
-            return plan.check(raw, self.base, where, project)
+            return plan.check(raw, self.base, where, project, to_run=self._is_given)
         except SearchError:
             if written is None or written == raw:
                 raise
@@ -647,7 +653,7 @@ class Search:
         queued = self._queue.ask()
         if queued is not None:
             return self._first_of(queued, {**told, "sampler": space.QUEUE}, {})
-        proposal = self._sampler.ask(number)
+        proposal = self._telling.sampler.ask(number)
         if proposal is None:
             return None
         return self._first_of(proposal.point, told, proposal.notes)
@@ -707,7 +713,7 @@ class Search:
                 problems.append((f"learn_from {written}: {wrong}", "name a metric that it has"))
                 continue
             taught = sum(self._telling.teach(row) for row in found)
-            nothing = "" if samplers.learns(self._sampler) else (
+            nothing = "" if samplers.learns(self._telling.sampler) else (
                 f" (but {self.plan.sampler} learns nothing: --sampler tpe)"
             )  # fmt: skip
             yield f"learn_from {written}: {_counted(taught, len(found), 'teach')}{nothing}"

@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--maximize",
         action="append",
         metavar="METRIC",
-        help="rank by it (default: accuracy, f1, loss); again for more",
+        help="rank by it; again for several",
     )
     what.add_argument(
         "--minimize", action="append", metavar="METRIC", help="as --maximize, low is good"
@@ -79,8 +79,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
     )
-    what.add_argument("--rebase", action="store_true", help="go on although the base has changed")
-    what.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
+    # Each is named by the message after which somebody needs it; the page has little room.
+    for told_when_needed in ("--rebase", "--no-pilot"):
+        what.add_argument(told_when_needed, action="store_true", help=argparse.SUPPRESS)
     when = parser.add_argument_group("when to stop (those marked * are kept; none takes them out)")
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
     when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
