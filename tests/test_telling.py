@@ -428,7 +428,7 @@ def test_several_metrics_have_a_front_and_no_best(
     assert said.err == snapshot(name="best")
     shown = project.modeldir("show", "experiments/search").out
     assert "accuracy, highest first; size, lowest first" in shown
-    assert "front     learning_rate_0.01__batch_size_16" in shown
+    assert "front   learning_rate_0.01__batch_size_16" in shown
     by_one = project.modeldir("best", "experiments/search", "--minimize", "size")
     assert by_one.out.strip() == "experiments/search/learning_rate_0.1__batch_size_16"
 
