@@ -505,10 +505,10 @@ def test_a_sampler_tries_every_point_once(name: str, said: dict[str, Any]) -> No
     count = size(space)
     assert count is not None
     sampler, found = make(name, space, seed=1), list[dict[str, Any]]()
-    while (point := sampler.ask(len(found) + 1)) is not None:
-        assert space.contains(point)
-        found.append(point)
-        sampler.tell(Observation(len(found), point, "known", None))
+    while (proposal := sampler.ask(len(found) + 1)) is not None:
+        assert space.contains(proposal.point)
+        found.append(proposal.point)
+        sampler.tell(Observation(len(found), proposal.point, "waiting"))
     assert len(set(hashes(found))) == len(found) == count
 
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modeldir import params, space
+from modeldir import goals, params, sampling, space
 from modeldir.errors import ParamsError
 
 LIMITS = ("trial_time_limit", "retries", "stop_at")
@@ -21,6 +21,14 @@ LIMITS = ("trial_time_limit", "retries", "stop_at")
 
 PARTS = {"zip": "--zip", "points": "--point", "constraints": "--constraint"}
 """What a plan gathers beside its domains, and by which option it is typed."""
+
+FOLDERS = {"learn_from": "--learn-from", "reuse": "--reuse"}
+"""The same for other folders."""
+
+_CHOSEN_FOR = ("space", "when", *PARTS, "trials", "sampler")
+"""What a choice of `auto` was made for, with the number of metrics: if one of these changes, it is
+made again.
+"""
 
 NONE = "none"
 """What is typed to take one of these out again."""
@@ -41,21 +49,30 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
         if key in LIMITS:
             changes += _joined_limit(plan, key, value)
             continue
-        if key in PARTS:
+        if key in PARTS or key in FOLDERS:
             changes += _joined_part(plan, key, value)
             continue
         other = {"maximize": "minimize", "minimize": "maximize"}.get(key, key)
         if other != key and given.get(other) is None and plan.pop(other, None):
-            changes.append(f"{other} {old[other]} -> {key} {value}")
+            changes.append(f"{other} {_named(old[other])} -> {key} {_named(value)}")
         if key in old and old[key] != value:
-            changes.append(f"{key}: {old[key]} -> {value}")
+            told = sampling.in_words if key == "sampler" else _named
+            changes.append(f"{key}: {told(old[key])} -> {told(value)}")
         plan[key] = value
     before = old.get("space") or {}
     if isinstance(before, dict):  # else `check` says what is wrong with it
         space, grown = _joined_spaces(before, given.get("space") or {}, _zips_of(plan))
         plan.update({"space": space} if space else {})
         changes += [*grown, *_joined_conditions(plan, given.get("when") or {}, before)]
+    counts = [len(goals.objectives(each)) > 1 for each in (old, plan)]
+    if counts[0] != counts[1] or any(plan.get(key) != old.get(key) for key in _CHOSEN_FOR):
+        plan.pop("auto", None)
     return plan, changes
+
+
+def _named(value: Any) -> Any:
+    """Metrics' names in words."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
@@ -85,7 +102,7 @@ def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:
     if not added or not plan.get("space"):
         return []  # a plan that begins has not changed
     told = ", ".join(each if isinstance(each, str) else _said(each) for each in added)
-    return [f"{key}: {told} added ({PARTS[key]} {NONE} takes all out)"]
+    return [f"{key}: {told} added ({(PARTS | FOLDERS)[key]} {NONE} takes all out)"]
 
 
 def _plain(value: Any) -> Any:

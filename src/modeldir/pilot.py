@@ -43,7 +43,8 @@ class Pilot:
     def _asked_of(self, record: TrialRecord) -> frozenset[str]:
         """What a trial has to read: what is unproven, but for what does not count at its point."""
         flat = params.flatten(record.hyperparameters)
-        return self._unproven.intersection(self._search.plan.space.active_names(flat))
+        # `seed` is in no space, and counts at each point that has repeats.
+        return self._unproven.intersection({*self._search.plan.space.active_names(flat), plan.SEED})
 
     @property
     def why(self) -> str:
@@ -80,6 +81,8 @@ class Pilot:
             for name, domain in self._search.plan.space.domains.items()
             if name not in placed and len(domain.values() or (0, 1)) > 1
         }
+        if self._search.plan.repeats > 1 and plan.SEED not in placed:
+            names.add(plan.SEED)
         for record in self._search.trials:
             if names and self._search.trials.status(record).state == attempts.COMPLETED:
                 read = names_read(self._search.trials.path(record))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, growth, metrics, params, samplers, space
+from modeldir import files, goals, growth, metrics, params, samplers, sampling, space
 from modeldir import project as projects
 from modeldir.durations import parse_duration
 from modeldir.errors import (
@@ -30,23 +30,27 @@ from modeldir.errors import (
     listed,
 )
 from modeldir.experiment import params_file
+from modeldir.sampling import DEFAULT_TRIALS, SEED
 from modeldir.space.pointsfile import MARK, exactly, read_points
 
 FILE = "search.json"
 PROJECT_FILE = projects.FILE
-DEFAULT_TRIALS = 20
-"""For a sampler that could go on for ever."""
+__all__ = ["DEFAULT_TRIALS", "SEED"]  # of `sampling`, where they belong to the sampler's keys
 
 _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "space": (dict, 'an object: {"learning_rate": [0.1, 0.01]}'),
     "zip": (list, 'lists of names: [["batch_size", "learning_rate"]]'),
     "points": (list, 'a list of points: [{"learning_rate": 0.01}]'),
     "constraints": (list, 'a list of texts: ["batch_size * accumulate <= 512"]'),
-    "maximize": (str, "a metric's name"),
-    "minimize": (str, "a metric's name"),
-    "sampler": (str, "one of " + ", ".join(samplers.NAMES)),
+    "maximize": ((str, list), "a metric's name, or a list of names"),
+    "minimize": ((str, list), "a metric's name, or a list of names"),
+    "sampler": ((str, dict), "one of " + ", ".join(samplers.NAMES)),
+    "auto": (dict, "what auto chose: it writes that itself"),
     "trials": (int, "a whole number above 0"),
     "seed": (int, "a whole number"),
+    "repeats": (int, "a whole number above 0"),
+    "learn_from": (list, 'folders: ["../first_try"]'),
+    "reuse": (list, 'folders: ["../first_try"]'),
     "command": (str, 'a command line: "python train.py"'),
     "cwd": (str, "a folder, relative to the search's"),
     "read": (str, 'a printed line: "val acc: {accuracy}"'),
@@ -67,14 +71,24 @@ class Plan:
     """A checked plan. `written` is what `search.json` should say of it.
 
     `trial_time_limit` is in seconds; `retries` is how often a trial that failed is run again;
-    `stop_at` is the value of the metric at which the search has what it looked for.
+    `stop_at` is the value of the metric at which the search has what it looked for. `objectives`
+    are the metrics to rank by, of which `metric` is the first. `sampler` is the one that proposes,
+    with its `options`; `auto` says why, where it was chosen for the plan. `trials` is how many
+    points are tried, each `repeats` times, with one of the `seeds` each. `learn_from` and `reuse`
+    are folders, relative to the search's.
     """
 
     space: space.Space
     sampler: str
+    options: Mapping[str, Any]
+    auto: str | None
     trials: int | None
+    repeats: int
+    seeds: tuple[int, ...]
+    learn_from: tuple[str, ...]
+    reuse: tuple[str, ...]
     seed: int
-    metric: tuple[str, metrics.Direction] | None
+    objectives: goals.Objectives
     command: str | None
     cwd: str | None
     read: str | None
@@ -83,6 +97,10 @@ class Plan:
     retries: int
     stop_at: float | None
     written: Mapping[str, Any]
+
+    @property
+    def metric(self) -> tuple[str, metrics.Direction] | None:
+        return self.objectives[0] if self.objectives else None
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -151,12 +169,14 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     return {**ordered, **plan}, changes
 
 
-def check(
+def check(  # noqa: PLR0913 - what a message has to name
     raw: Mapping[str, Any],
     base: Mapping[str, Any],
     where: str,
     project: Mapping[str, Any],
     head: str | None = None,
+    *,
+    to_run: bool = True,
 ) -> Plan:
     """A raw plan as a Plan, with what the project's settings add.
 
@@ -166,6 +186,7 @@ def check(
         where: the plan's file, as the user named it.
         project: the settings of `modeldir.toml`.
         head: the first line of a message, by default that the file cannot be searched.
+        to_run: false for who only looks, and needs no package that its sampler needs.
 
     Raises:
         SearchError: listing every problem at once.
@@ -197,15 +218,24 @@ def check(
     if not domains:
         hint = f"modeldir search {os.path.dirname(where) or '.'} learning_rate=0.1,0.01,0.001"
         problems.append(("there is nothing to search: no hyperparameter varies", hint))
-    sampler = _sampler(whole, parsed, problems)
+    choice = sampling.chosen(whole, parsed, problems, to_run=to_run)
+    problems += [*sampling.repeat_problems(whole, parsed, base)]
+    problems += [*sampling.elsewhere_problems(whole)]
     if problems:
         raise SearchError(listed(head or f"{where} cannot be searched:", problems))
+    repeats = whole.get("repeats") or 1
     return Plan(
         space=parsed,
-        sampler=sampler,
-        trials=whole.get("trials") or (None if sampler == "grid" else DEFAULT_TRIALS),
+        sampler=choice.name,
+        options=choice.options,
+        auto=choice.why,
+        trials=whole.get("trials") or (None if choice.name == "grid" else DEFAULT_TRIALS),
+        repeats=repeats,
+        seeds=sampling.seeds(repeats, base),
+        learn_from=tuple(whole.get("learn_from") or ()),
+        reuse=tuple(whole.get("reuse") or ()),
         seed=whole.get("seed") or 0,
-        metric=_metric(whole),
+        objectives=goals.objectives(whole),
         command=whole.get("command"),
         cwd=whole.get("cwd"),
         read=whole.get("read"),
@@ -213,21 +243,26 @@ def check(
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
         retries=whole.get("retries") or 0,
         stop_at=whole.get("stop_at"),
-        written=_written(raw, parsed),
+        written=_written(raw, parsed, choice),
     )
 
 
-def _written(raw: Mapping[str, Any], parsed: space.Space) -> dict[str, Any]:
+def _written(
+    raw: Mapping[str, Any], parsed: space.Space, choice: sampling.Choice
+) -> dict[str, Any]:
     """A plan as the file has it: plain numbers, whatever Python was given; what stands alone stays
     so.
     """
     domains = parsed.to_json()
     domains |= {n: v for n, v in raw["space"].items() if n in domains and space.is_alone(v)}
     found = {**raw, "space": domains}
-    for key in growth.PARTS:
+    for key in (*growth.PARTS, *growth.FOLDERS):
         if not found.get(key):
             found.pop(key, None)
-    return found
+    found.pop("auto", None)
+    if choice.why is not None:
+        found["auto"] = {"sampler": choice.name, "why": choice.why}
+    return {key: found[key] for key in (*_KEYS, *found) if key in found}
 
 
 def _wrong_conditions(
@@ -254,7 +289,7 @@ def _wrong_conditions(
 def total(plan: Plan) -> int | None:
     """How many trials a plan has in all; None where it has no end that is known."""
     limits = [each for each in (plan.trials, space.size(plan.space)) if each is not None]
-    return min(limits, default=None)
+    return plan.repeats * min(limits) if limits else None
 
 
 def _problems_of(error: SpaceError | MetricsError) -> list[tuple[str, str | None]]:
@@ -284,8 +319,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         value = raw.get(key)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             problems.append((f"{key}: got {value!r}", f"expected {expected}"))
-    if "maximize" in raw and "minimize" in raw:
-        problems.append(("maximize and minimize: only one metric is ranked by", "keep one of them"))
+    problems += [*goals.problems(raw)]
     trials = raw.get("trials")
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
         problems.append((f"trials: got {trials}", "expected a whole number above 0"))
@@ -314,7 +348,10 @@ def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
             problems.append((f"trial_time_limit: {error}", None))
     if isinstance(retries, int) and retries < 0:
         problems.append((f"retries: got {retries}", "expected a whole number, 0 or more"))
-    if goal is not None and "maximize" not in raw and "minimize" not in raw:
+    ranked = goals.objectives(raw)
+    if goal is not None and len(ranked) > 1:
+        problems.append((f"stop_at: there are several metrics: {goals.said(ranked)}", "name one"))
+    if goal is not None and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"
         problems.append(("stop_at: no metric is named that could reach it", hint))
     return problems
@@ -322,34 +359,6 @@ def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 def _seconds(limit: str | float | None) -> float | None:
     return None if limit is None else parse_duration(limit)
-
-
-def _sampler(
-    raw: Mapping[str, Any], parsed: space.Space, problems: list[tuple[str, str | None]]
-) -> str:
-    """The sampler's name: the one given, else a grid where every domain is a list, else random."""
-    endless = [name for name, domain in parsed.domains.items() if domain.values() is None]
-    lists = [name for name, domain in parsed.domains.items() if isinstance(domain, space.Choice)]
-    name = raw.get("sampler") or ("grid" if len(lists) == len(parsed.domains) else "random")
-    if not isinstance(name, str):
-        return ""
-    if name not in samplers.NAMES:
-        known = "known: " + ", ".join(samplers.NAMES)
-        problems.append(
-            (f"sampler: no {name!r}", did_you_mean(name, list(samplers.NAMES)) or known)
-        )
-    if name == "grid":
-        problems += [
-            (f"{name}: a grid needs a list of values", "give values, or use --sampler random")
-            for name in endless
-        ]
-    return name
-
-
-def _metric(raw: Mapping[str, Any]) -> tuple[str, metrics.Direction] | None:
-    if raw.get("maximize"):
-        return raw["maximize"], "maximize"
-    return (raw["minimize"], "minimize") if raw.get("minimize") else None
 
 
 # -- Commands --------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ _FORMAT = 1
 _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
 
+_SAMPLERS = ("sampler", "seed", "repeat", "notes")
+"""What a sampler made of a trial; it comes along when the trial's folder does."""
+
 Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
 """The point at which flat hyperparameters lie (`Space.decided`)."""
 
@@ -40,7 +43,8 @@ Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
 class TrialRecord:
     """A trial: its number, its folder's name, the searched point, all values and their hash.
 
-    `retry_of` is the number of the trial that it was made after, with some values set by hand.
+    `retry_of` is the number of the trial that it was made after, with some values set by hand;
+    `repeat` says which repeat of its point it is, from 1; `notes` are its sampler's.
     """
 
     number: int
@@ -49,6 +53,8 @@ class TrialRecord:
     hyperparameters: Mapping[str, Any]
     hash: str
     retry_of: int | None = None
+    repeat: int | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,8 @@ class Trials:
                 dict(claim["hyperparameters"]),
                 str(claim["hash"]),
                 claim.get("retry_of"),
+                claim.get("repeat"),
+                _object(claim.get("notes")),
             )
         except (KeyError, TypeError):
             return None  # a claim from a disk that was full: the number is spent, nothing more
@@ -221,11 +229,14 @@ class Trials:
                 return  # a copy of a trial that is here
             number = None  # it came from another search, where the number was its own
         if claim:
-            self.claim(point, hyperparameters, name=path.name, at_least=number)
+            kept = {key: told[key] for key in _SAMPLERS if key in told}
+            self.claim(point, hyperparameters, name=path.name, at_least=number, told=kept)
             return
         number = self.next_number() if number is None else number
         self._highest = max(self._highest, number)
-        self._know(self._record(number, path.name, point, hyperparameters))
+        record = self._record(number, path.name, point, hyperparameters)
+        repeat, notes = told.get("repeat"), _object(told.get("notes"))
+        self._know(replace(record, repeat=repeat, notes=notes))
 
     def _was_renamed(self, number: int, name: str, told: Mapping[str, Any]) -> bool:
         """Whether a folder is a removed trial's under another name: then the trial is the same."""
@@ -299,7 +310,12 @@ class Trials:
         """
         number = self.next_number() if at_least is None else at_least
         chosen = name or self.free_name(point, number, numbered=numbered)
-        record = replace(self._record(number, chosen, point, hyperparameters), retry_of=retry_of)
+        record = replace(
+            self._record(number, chosen, point, hyperparameters),
+            retry_of=retry_of,
+            repeat=(told or {}).get("repeat"),
+            notes=_object((told or {}).get("notes")),
+        )
         claim = {
             "format": _FORMAT,
             "number": number,
@@ -403,6 +419,10 @@ class Trials:
     def path(self, record: TrialRecord) -> Path:
         return self.folder / record.name
 
+    def knows(self, record: TrialRecord) -> bool:
+        """Whether a trial is there still, as far as is known."""
+        return record.number in self._known
+
     def is_there(self, record: TrialRecord) -> bool:
         """Whether a trial's folder is there; one that was removed meanwhile is known no more."""
         removed = self._was_removed(record)
@@ -501,6 +521,10 @@ def _all_of(names: tuple[str, ...]) -> Decided:
         return {name: flat[name] for name in names} if all(n in flat for n in names) else None
 
     return decided
+
+
+def _object(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
 
 
 def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,21 +50,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for option in ("--when", "--zip", "--point", "--constraint"):
         parser.add_argument(option, action="append", help=argparse.SUPPRESS)
     what = parser.add_argument_group("what to try")
-    what.add_argument("--sampler", metavar="NAME", help="grid or random")
+    what.add_argument(
+        "--sampler", metavar="NAME", help="auto, grid, random, sobol, tpe, gp, cmaes, nsga2"
+    )
     what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
     what.add_argument("--seed", type=int, metavar="N", help="of the sampler")
     what.add_argument(
-        "--maximize", metavar="METRIC", help="rank by it (default: accuracy, f1, loss)"
+        "--repeats", type=int, metavar="N", help="each point so often, with a seed each"
     )
-    what.add_argument("--minimize", metavar="METRIC", help="as --maximize, low is good")
+    what.add_argument(
+        "--learn-from", action="append", metavar="DIR", help="its trials teach the sampler"
+    )
+    what.add_argument(
+        "--reuse", action="append", metavar="DIR", help="what is completed there is not run again"
+    )
+    what.add_argument(
+        "--maximize",
+        action="append",
+        metavar="METRIC",
+        help="rank by it; again for several",
+    )
+    what.add_argument(
+        "--minimize", action="append", metavar="METRIC", help="as --maximize, low is good"
+    )
     what.add_argument(
         "--read", metavar="LINE", help="take metrics from printed lines: 'acc: {accuracy}'"
     )
     what.add_argument(
         "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
     )
-    what.add_argument("--rebase", action="store_true", help="go on although the base has changed")
-    what.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
+    # Each is named by the message after which somebody needs it; the page has little room.
+    for told_when_needed in ("--rebase", "--no-pilot"):
+        what.add_argument(told_when_needed, action="store_true", help=argparse.SUPPRESS)
     when = parser.add_argument_group("when to stop (those marked * are kept; none takes them out)")
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
     when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
@@ -148,15 +165,20 @@ def _made(
     domains: dict[str, Any],
     parts: dict[str, Any],
 ) -> Search:
+    from modeldir.sampling import from_text  # noqa: PLC0415
+
     return make(
         arguments.dir,
         domains,
         **parts,
         maximize=arguments.maximize,
         minimize=arguments.minimize,
-        sampler=arguments.sampler,
+        sampler=None if arguments.sampler is None else from_text(arguments.sampler),
         trials=arguments.trials,
         seed=arguments.seed,
+        repeats=arguments.repeats,
+        learn_from=_gathered(arguments.learn_from, str),
+        reuse=_gathered(arguments.reuse, str),
         read=arguments.read,
         resume=arguments.resume,
         trial_time_limit=arguments.trial_time_limit,
