@@ -16,17 +16,31 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, failures, files, metrics, params, processes, provenance, reads
+from modeldir import (
+    attempts,
+    failures,
+    files,
+    metrics,
+    params,
+    processes,
+    provenance,
+    ranks,
+    reads,
+)
 from modeldir.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import no_folder, params_file
 from modeldir.logs import Log, set_logger
 
+if TYPE_CHECKING:
+    from modeldir.pruners.judge import Judge
+
 METRIC_VARIABLE = "MODELDIR_METRIC"
-_DEVELOPMENT = ("eval", "val", "dev")
-_OTHERS = ("train", "test")
+_PRUNER_VARIABLE = (
+    "MODELDIR_PRUNER"  # as pruners/judge.py has it, which is imported where it is set
+)
 
 
 def start(  # noqa: PLR0913 - each is something that a script may want to say
@@ -63,19 +77,13 @@ def _ranked(maximize: str | None, minimize: str | None) -> tuple[str, metrics.Di
     if maximize and minimize:
         raise MetricsError("give maximize or minimize, not both")
     if maximize:
-        return _without_split(maximize), "maximize"
+        return metrics.without_split(maximize), "maximize"
     if minimize:
-        return _without_split(minimize), "minimize"
+        return metrics.without_split(minimize), "minimize"
     direction, _, name = os.environ.get(METRIC_VARIABLE, "").partition(":")
     if not name:
         return None
-    return _without_split(name), "minimize" if direction == "minimize" else "maximize"
-
-
-def _without_split(name: str) -> str:
-    """`val/accuracy` is kept as the development split's `accuracy`, and so looked for as that."""
-    split, slash, rest = name.partition("/")
-    return rest if slash and split in _DEVELOPMENT else name
+    return metrics.without_split(name), "minimize" if direction == "minimize" else "maximize"
 
 
 class Run:
@@ -93,7 +101,7 @@ class Run:
         self.model_dir = model_dir
         self._ranked = ranked
         self._asked = ranked is not None
-        self._quiet = _rank() > 0
+        self._quiet = ranks.rank() > 0
         self._began = time.monotonic()
         file = params_file(model_dir)
         if file is None:
@@ -106,10 +114,13 @@ class Run:
         self.resumes = _resumes(held, wanted=resume)
         self._lines: int | None = None
         self._new_best = False
+        self._judge: Judge | None = None
+        self._pruned: str | None = None
         self.attempt = held or self._begin()
         try:
             self._log: Log | None = None if self._quiet else set_logger(model_dir / log, level)
             self._tell_what_was_set_aside()
+            self._judge = self._judged_by() if held else None
         except BaseException as error:
             self._finish(end_of(error))  # else the folder would be held as long as the process
             raise
@@ -143,6 +154,23 @@ class Run:
             return metrics.read_metrics(self.model_dir / metrics.EVAL_BEST).get(self._ranked[0])
         return None
 
+    def _judged_by(self) -> Judge | None:
+        """What decides in this process whether the trial stops early; None where nothing does.
+
+        Of several ranks none may leave alone, the others would wait for it: there the supervisor
+        decides, by the metric files, and ends them all.
+        """
+        told = os.environ.get(_PRUNER_VARIABLE)
+        if not told or ranks.ranks() > 1:
+            return None
+        from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - only where trials are
+
+        judge = Judge(Orders.from_text(told), self.attempt, resumes=self.resumes)
+        if self.resumes:
+            judge.hear_again(files.read_lines(self.model_dir / metrics.METRICS_LINES))
+        attempts.tell(self.model_dir, self.attempt, attempts.JUDGES)
+        return judge
+
     # -- Metrics -----------------------------------------------------------------------------------
 
     def log(self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any) -> bool:
@@ -152,15 +180,19 @@ class Run:
         `metrics_eval_best_weights.json` at a new best. Names may carry a split: `val/accuracy` is
         the development split's accuracy, `train/loss` goes to `metrics.jsonl` alone.
 
+        In a search with a pruner the trial may end here: what was logged is kept, and `with
+        modeldir.start(...)` leaves quietly.
+
         Raises:
             MetricsError: when a value is not a number.
+            TrialPruned: when the pruner says that this trial should stop.
         """
         plain = metrics.plain({**(values or {}), **more})
         if self._quiet:
             return False
         first = self._lines is None
         self._write_line({"step": step, "time": provenance.utc_now(), **plain})
-        development = _development(dict(metrics.numbers_in(plain)))
+        development = metrics.development(dict(metrics.numbers_in(plain)))
         if not development:
             return False
         if first:
@@ -170,7 +202,15 @@ class Run:
         metrics.save_metrics(development, last)
         if self._new_best:
             metrics.save_metrics(development, self.model_dir / metrics.EVAL_BEST)
+        self._stop_early(step, development)
         return self._new_best
+
+    def _stop_early(self, step: int, development: Mapping[str, float]) -> None:
+        """Raises TrialPruned if the trial should end; again, if the script went on all the same."""
+        if self._judge is not None and self._pruned is None:
+            self._pruned = self._judge.hear(step, development)
+        if self._pruned is not None:
+            raise TrialPruned(self._pruned)
 
     def _write_line(self, line: Mapping[str, Any]) -> None:
         """One write in append mode; the first closes what an earlier attempt may have left torn."""
@@ -275,18 +315,6 @@ def end_of(error: BaseException | None) -> dict[str, Any]:
     }
 
 
-def _development(numbers: Mapping[str, float]) -> dict[str, float]:
-    """The development split's metrics, without the split in their names."""
-    bare, found = {}, {}
-    for name, value in numbers.items():
-        split, slash, rest = name.partition("/")
-        if slash and split in _DEVELOPMENT:
-            found[rest] = value
-        elif not (slash and split in _OTHERS):
-            bare[name] = value
-    return {**bare, **found}  # beside `val/accuracy`, a bare `accuracy` is training's
-
-
 def _resumes(held: int | None, *, wanted: bool | None) -> bool:
     if wanted is not None:
         return wanted
@@ -321,18 +349,6 @@ def _own_since_ns(folder: Path, number: int) -> int | None:
             ended = os.stat(folder / attempts.run_file(number - 1)).st_mtime_ns
             since = max(since, ended + 1)  # what was written in the same tick was before it
     return since
-
-
-def _rank() -> int:
-    """This process's rank among those of one training (torchrun, Slurm, MPI); 0 for a lone one."""
-    for name, several in (
-        ("RANK", "WORLD_SIZE"),
-        ("SLURM_PROCID", "SLURM_NTASKS"),
-        ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ):
-        if os.environ.get(several, "1") != "1" and os.environ.get(name, "").isdigit():
-            return int(os.environ[name])
-    return 0
 
 
 def _no_params(model_dir: Path) -> str:
