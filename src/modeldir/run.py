@@ -9,7 +9,6 @@ It refuses to know of other folders.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -33,6 +32,7 @@ from modeldir.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import no_folder, params_file
 from modeldir.logs import Log, set_logger
+from modeldir.recorder import Ranked, Recorder
 
 if TYPE_CHECKING:
     from modeldir.pruners.judge import Judge
@@ -73,7 +73,7 @@ def start(  # noqa: PLR0913 - each is something that a script may want to say
     return Run(Path(model_dir), ranked, resume=resume, log=log, level=level)
 
 
-def _ranked(maximize: str | None, minimize: str | None) -> tuple[str, metrics.Direction] | None:
+def _ranked(maximize: str | None, minimize: str | None) -> Ranked:
     if maximize and minimize:
         raise MetricsError("give maximize or minimize, not both")
     if maximize:
@@ -92,15 +92,13 @@ class Run:
     def __init__(
         self,
         model_dir: Path,
-        ranked: tuple[str, metrics.Direction] | None,
+        ranked: Ranked,
         *,
         resume: bool | None,
         log: str,
         level: str | int,
     ) -> None:
         self.model_dir = model_dir
-        self._ranked = ranked
-        self._asked = ranked is not None
         self._quiet = ranks.rank() > 0
         self._began = time.monotonic()
         file = params_file(model_dir)
@@ -112,8 +110,6 @@ class Run:
         self._owned: attempts.Attempt | None = None
         held = attempts.held(model_dir)
         self.resumes = _resumes(held, wanted=resume)
-        self._lines: int | None = None
-        self._new_best = False
         self._judge: Judge | None = None
         self._pruned: str | None = None
         self.attempt = held or self._begin()
@@ -122,9 +118,9 @@ class Run:
             self._tell_what_was_set_aside()
             self._judge = self._judged_by() if held else None
         except BaseException as error:
-            self._finish(end_of(error))  # else the folder would be held as long as the process
+            self._end(end_of(error))  # else the folder would be held as long as the process
             raise
-        self._best = self._known_best()
+        self._recorder = Recorder(model_dir, ranked, resumes=self.resumes)
 
     def _begin(self) -> int:
         """Claim the next attempt for this process: no supervisor has done it."""
@@ -146,13 +142,6 @@ class Run:
 
             words = "What an earlier training left here is now in %s"
             logging.getLogger(__name__).info(words, self._set_aside)
-
-    def _known_best(self) -> float | None:
-        if not (self.resumes and self._ranked):
-            return None
-        with contextlib.suppress(MetricsError):
-            return metrics.read_metrics(self.model_dir / metrics.EVAL_BEST).get(self._ranked[0])
-        return None
 
     def _judged_by(self) -> Judge | None:
         """What decides in this process whether the trial stops early; None where nothing does.
@@ -190,20 +179,13 @@ class Run:
         plain = metrics.plain({**(values or {}), **more})
         if self._quiet:
             return False
-        first = self._lines is None
-        self._write_line({"step": step, "time": provenance.utc_now(), **plain})
-        development = metrics.development(dict(metrics.numbers_in(plain)))
+        if not self._recorder.has_begun:
+            params.report_reads(self.params)
+        development = self._recorder.record(step, plain)
         if not development:
             return False
-        if first:
-            params.report_reads(self.params)
-        self._new_best = self._is_best(development)
-        last = self.model_dir / metrics.EVAL_LAST
-        metrics.save_metrics(development, last)
-        if self._new_best:
-            metrics.save_metrics(development, self.model_dir / metrics.EVAL_BEST)
         self._stop_early(step, development)
-        return self._new_best
+        return self._recorder.new_best
 
     def _stop_early(self, step: int, development: Mapping[str, float]) -> None:
         """Raises TrialPruned if the trial should end; again, if the script went on all the same."""
@@ -211,33 +193,6 @@ class Run:
             self._pruned = self._judge.hear(step, development)
         if self._pruned is not None:
             raise TrialPruned(self._pruned)
-
-    def _write_line(self, line: Mapping[str, Any]) -> None:
-        """One write in append mode; the first closes what an earlier attempt may have left torn."""
-        path = self.model_dir / metrics.METRICS_LINES
-        if self._lines is None:
-            files.append_line(path, line)
-            self._lines = files.open_append(path)
-            return
-        os.write(self._lines, json.dumps(line).encode() + b"\n")
-
-    def _is_best(self, development: Mapping[str, float]) -> bool:
-        if self._ranked is None:
-            self._ranked = metrics.choose(list(development))
-            self._best = self._known_best()
-        if self._ranked is None:
-            return True  # no metric has a direction: the last weights are the best there are
-        name, direction = self._ranked
-        value = development.get(name)
-        if value is None and self._asked:
-            known = ", ".join(sorted(development))
-            raise MetricsError(
-                f"the metric to {direction} is {name!r}, but only {known} was logged"
-            )
-        if value is None or not metrics.better(value, self._best, direction):
-            return False
-        self._best = value
-        return True
 
     # -- Weights -----------------------------------------------------------------------------------
 
@@ -249,7 +204,7 @@ class Run:
         """
         if self._quiet:
             return None
-        best = self._new_best if is_best is None else is_best
+        best = self._recorder.new_best if is_best is None else is_best
         return save_checkpoint(state, self.model_dir, is_best=best)
 
     def restore(self, name: str = "last") -> dict[str, Any] | None:
@@ -280,13 +235,11 @@ class Run:
     ) -> bool:
         if error is None and self._log is not None:
             self._log.close("clean")  # after an error it stays: the traceback comes yet
-        self._finish(end_of(error))
+        self._recorder.close()
+        self._end(end_of(error))
         return isinstance(error, TrialPruned)
 
-    def _finish(self, end: dict[str, Any]) -> None:
-        if self._lines is not None:
-            os.close(self._lines)
-            self._lines = None
+    def _end(self, end: dict[str, Any]) -> None:
         if self._quiet:
             return
         params.report_reads(self.params)

@@ -654,15 +654,40 @@ class Search:
         while (turn := self.next_trial(frozenset(self._asked))) is not None:
             record = turn.record
             self._asked.add(record.number)
-            trial = Trial(turn, self.trials.path(record), self.plan.metric, self.code())
+            path, metric = self.trials.path(record), self.plan.metric
+            trial = Trial(turn, path, metric, self.code(), self.judged_by(record))
             if trial.claim():
                 return trial
         return None
 
-    def tell(self, trial: Trial, values: Mapping[str, float]) -> None:
-        """Record a trial's development metrics and its completion, for loops of one's own."""
-        with trial:
+    def tell(
+        self,
+        trial: Trial,
+        values: Mapping[str, Any] | None = None,
+        *,
+        status: Literal["completed", "pruned", "failed"] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Record how a trial has ended, for loops of one's own; several may be asked for before any
+        is told.
+
+        Args:
+            trial: one that `ask` gave.
+            values: its development metrics; those that it has reported need not be said again.
+            status: `"completed"` by default, and `"pruned"` where `report` has ended it early.
+            reason: why it was pruned, or has failed.
+
+        Raises:
+            SearchError: when it was told before.
+            MetricsError: when a value is not a number.
+        """
+        if trial.status is not None:
+            raise SearchError(f"{trial.name}: was told before: it has {trial.status}")
+        if values is not None:
             metrics.save_metrics(values, trial.model_dir / metrics.EVAL_BEST)
+        ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
+        trial.end(ended, reason or trial.pruned)
+        self.settle_metric(self.trials[trial.number])
 
     def __iter__(self) -> Iterator[Trial]:
         while (trial := self.ask()) is not None:
