@@ -34,6 +34,7 @@ from modeldir import (
 )
 from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.loop import Trial
+from modeldir.pruners import rungs
 from modeldir.pruners.judge import Orders
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
@@ -222,6 +223,12 @@ class Search:
         self.trials.refresh()
         self.trials.adopt()
         self._tell_sampler()
+        self.forget_values()
+
+    def forget_values(self) -> None:
+        """Compare no trial with one that was removed; one that has come back counts again."""
+        if self.plan.pruner is not None:
+            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone())
 
     def _check_metric(self) -> None:
         """A metric that was named now must be one that the trials which are there have."""
@@ -321,7 +328,25 @@ class Search:
             rungs=str(files.absolute(self.path / HOME / "rungs")),
             trial=trial.number,
             metric=self.plan.metric,
+            judges=not self.trials.is_spared(trial),
+            begun=int((trial.parent or {}).get("step") or 0),
         )
+
+    def parent_of(self, trial: TrialRecord) -> Path | None:
+        """The folder of the trial with whose weights this one begins; None where it has none."""
+        number = (trial.parent or {}).get("number")
+        known = next((each for each in self.trials if each.number == number), None)
+        return None if known is None else self.trials.path(known)
+
+    def way_to_resume(self, folder: Path) -> tuple[str, ...] | None:
+        """The arguments with which a trial goes on from what lies in its folder; None where it can
+        only begin afresh, as far as is known.
+        """
+        has_weights = experiment.has_weights(folder)
+        if self.plan.resume and has_weights:
+            return self.plan.resume
+        told = attempts.read_events(folder)
+        return () if any(event.get("event") == "can_resume" for event in told) else None
 
     def look_ahead(
         self, command: str, *, typed: bool = True
@@ -446,10 +471,10 @@ class Search:
         return ends.count(attempts.FAILED) <= self.plan.retries
 
     def make_retry(
-        self, record: TrialRecord, values: Mapping[str, Any]
+        self, record: TrialRecord, values: Mapping[str, Any], *, continues: bool = False
     ) -> tuple[TrialRecord, bool]:
         """A trial made after another with some values set by hand, and whether it is new: under a
-        name values never change.
+        name values never change. One that `continues` begins with the other's last weights.
 
         Raises:
             SearchError: when there is no hyperparameter of such a name.
@@ -476,9 +501,16 @@ class Search:
                     overridden.dict,
                     numbered=numbered,
                     retry_of=record.number,
+                    parent=self._as_parent(record) if continues else None,
                 )
                 if made is not None:
+                    if continues:
+                        self.trials.spare(made.number)
                     return made, True
+
+    def _as_parent(self, record: TrialRecord) -> dict[str, Any]:
+        step = experiment.last_step(self.trials.path(record)).get("step")
+        return {"number": record.number, "name": record.name, "step": step}
 
     def reached(self) -> float | None:
         """The value by which a trial has what the plan's `stop_at` asks for, whoever ran it; None
@@ -587,6 +619,10 @@ class Search:
             if found:
                 return metrics.choose(list(found))
         return None
+
+    def score(self, trial: TrialRecord, metric: str) -> float | None:
+        """A trial's value of a development metric; None where it has none."""
+        return experiment.scores(self.trials.path(trial)).development.get(metric)
 
     def _ranks(self) -> bool:
         return self.plan.metric is not None

@@ -284,7 +284,10 @@ class Worker:
         self, turn: Turn, folder: Path, last: attempts.Attempt | None, seat: Seat
     ) -> Start:
         command = self.search.command_for(turn.record)
-        resumes, extra = self._how_to_resume(folder, last)
+        extra = self._how_to_resume(turn.record, folder, last)
+        inherits = self._inherited(turn.record) if extra is None and turn.record.parent else ()
+        if inherits:
+            extra = self.search.plan.resume
         here = self.search.working_folder()
         metric = self.search.plan.metric
         ranked = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
@@ -293,15 +296,17 @@ class Worker:
         return Start(
             folder=str(files.absolute(folder)),
             number=turn.attempt,
-            command=(*command, *extra),
+            command=(*command, *(extra or ())),
             cwd=str(here),
-            resumes=resumes,
+            resumes=extra is not None,
+            inherits=inherits,
             variables={**ranked, **judged, **self._pilot.variables, **seat.variables},
             facts={
                 "worker": self._me,
                 **self.search.setting(),
                 "commit": provenance.git_commit(here),
                 "modeldir": __version__,
+                **({"parent": dict(turn.record.parent)} if turn.record.parent else {}),
                 **seat.facts,
             },
             metric=metric,
@@ -312,19 +317,30 @@ class Worker:
         )
 
     def _how_to_resume(
-        self, folder: Path, last: attempts.Attempt | None
-    ) -> tuple[bool, tuple[str, ...]]:
-        """Whether an attempt goes on from what lies there, and the arguments that say so.
+        self, record: TrialRecord, folder: Path, last: attempts.Attempt | None
+    ) -> tuple[str, ...] | None:
+        """The arguments with which an attempt goes on from what lies there; None where it begins
+        afresh.
 
-        Only after an interruption: a failed trial that runs again starts afresh.
+        It goes on only after an interruption, or where one that was pruned should go on after all:
+        a failed trial that runs again starts afresh.
         """
         last = attempts.began(last)
-        if last is None or last.end not in (None, attempts.INTERRUPTED):
-            return False, ()
-        if self.search.plan.resume and experiment.has_weights(folder):
-            return True, self.search.plan.resume
-        told = attempts.read_events(folder)
-        return any(event.get("event") == "can_resume" for event in told), ()
+        if last is None:
+            return None
+        spared = last.end == attempts.PRUNED and self.search.trials.is_spared(record)
+        if last.end not in (None, attempts.INTERRUPTED) and not spared:
+            return None
+        return self.search.way_to_resume(folder)
+
+    def _inherited(self, record: TrialRecord) -> tuple[str, ...]:
+        """The weights with which a trial begins where it is another's child: that one's last."""
+        parent = self.search.parent_of(record)
+        found = attempts.last_weights(parent) if parent is not None else []
+        if record.parent is not None and not found:
+            name = record.parent.get("name")
+            self._tell(f"note: {record.name} begins afresh: the last weights of {name} are gone")
+        return tuple(str(files.absolute(path)) for path in found)
 
     def _find_running(self) -> None:
         """Trials of a worker that is gone: they are left be, take a slot, and are waited for."""
