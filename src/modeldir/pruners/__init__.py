@@ -26,6 +26,8 @@ NAMES = ("asha", "hyperband", "median")
 GROUP = "modeldir.pruners"
 """The entry points under which packages offer pruners of their own."""
 
+_OURS = (*NAMES, "pbt")  # pbt comes with the sampler of this name
+
 Problems = list[tuple[str, "str | None"]]
 
 
@@ -114,11 +116,12 @@ def parse_text(text: str) -> str | dict[str, Any]:
 
 
 def _cut(text: str) -> tuple[str, str | None]:
-    """`package.module:Class:a=1` has its options behind the last colon, if they are any."""
+    """A kind and its options, if it has any: they stand behind the last colon, but so does the
+    class in `package.module:Class`.
+    """
     head, colon, tail = text.rpartition(":")
-    if not colon or (("=" not in tail) and "." in head):
-        return text, None
-    return head, tail
+    has_options = colon and (head in _OURS or not {"=", ","}.isdisjoint(tail))
+    return (head, tail) if has_options else (text, None)
 
 
 def _value(text: str) -> Any:
@@ -239,7 +242,8 @@ def _imported(kind: str) -> Maker:
     try:
         maker: Maker = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise SearchError(f"{kind!r} cannot be imported: {error}\n") from error
+        hint = "is it installed, or its folder on PYTHONPATH?"
+        raise SearchError(f"{kind!r} cannot be imported: {error}\n{hint}") from error
     finally:
         if added:
             sys.path.remove("")
