@@ -14,8 +14,9 @@ import modeldir
 from laboratory import Project, kill, read, supervisor_of, wait_until
 from modeldir import files
 from modeldir.errors import SearchError, TrialPruned
+from modeldir.loop import Trial
 from modeldir.pruners.rungs import RungFiles
-from modeldir.search import Search, Trial
+from modeldir.search import Search
 
 SIX = ("learning_rate=0.1,0.2,0.15,0.05,0.3,0.01",)
 """By asha, one after the other, the third and the fifth end at step 1."""

@@ -523,6 +523,7 @@ class _Watch:
         self._steps = Steps(self._folder, console, stale, start.read)
         self._before = files.read_lines(self._folder / METRICS_LINES) if start.resumes else []
         self._judge: Judge | None = None
+        self._heard = 0
 
     def look(self, now: float) -> tuple[float | None, str | None]:
         """The seconds until the next look, None for never; and why the command should end."""
@@ -544,6 +545,10 @@ class _Watch:
         return wait, None
 
     def _script_judges(self) -> bool:
+        size = _size(os.path.join(self._folder, attempts.EVENTS))
+        if size == self._heard:
+            return False
+        self._heard = size
         told = attempts.events(self._folder, self._start.number)
         return any(event.get("event") == attempts.JUDGES for event in told)
 

@@ -86,7 +86,7 @@ def order(count: int, factor: int) -> tuple[int, ...]:
     length has all.
 
     >>> [order(4, 3).count(bracket) for bracket in range(4)], order(2, 3)
-    ([27, 12, 6, 4], (0, 0, 1, 0, 1))
+    ([27, 12, 6, 4], (0, 1, 0, 1, 0))
     """
     sizes = [
         math.ceil(count / (s + 1) * factor**s) for s in reversed(range(count))
