@@ -70,7 +70,7 @@ def show(siblings: int, kind: str, hosts: str, times: list[tuple[float, float]])
 def timed(
     siblings: int, kind: str, hosts: int, decisions: int, *, torn: bool = False
 ) -> list[tuple[float, float]]:
-    """Seconds of CPU and of the clock of each decision, of trials that come to the rung one after the other."""
+    """Seconds of CPU and of the clock of each decision; trials come one after the other."""
     chance = random.Random(5)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / ".modeldir" / "rungs" / SETTINGS[kind].key

@@ -164,23 +164,19 @@ def _merged(of_hosts: list[bytes]) -> dict[int, float]:
 def _packed(data: bytes) -> bytes:
     """The last words of all whole lines, as the bytes that they mean."""
     lines = data.decode("ascii", "replace").splitlines()
-    for sieve in (None, _seems_whole, _WHOLE.fullmatch):  # nearly always none is needed
-        entries = _joined(lines if sieve is None else list(filter(sieve, lines)))
-        if entries is not None:
-            return entries
-    return b""
+    words = [line[-_DIGITS:] for line in lines]
+    packed = _joined(words)
+    if packed is None:  # of a torn line the last letters hold a blank, or are too few
+        packed = _joined([word for word in words if " " not in word and len(word) == _DIGITS])
+    if packed is None:
+        packed = _joined([line[-_DIGITS:] for line in lines if _WHOLE.fullmatch(line)])
+    return packed or b""
 
 
-def _seems_whole(line: str) -> bool:
-    return line.count(" ") == 3 and line[-_DIGITS - 1 : -_DIGITS] == " "  # noqa: PLR2004 - 4 words
-
-
-def _joined(lines: list[str]) -> bytes | None:
-    """None where a line is not whole: of a torn one the last letters hold a blank, which `fromhex`
-    drops, or are too few.
-    """
+def _joined(words: list[str]) -> bytes | None:
+    """Several words as the bytes that they mean; None where one has not all its digits."""
     try:
-        packed = bytes.fromhex("".join([line[-_DIGITS:] for line in lines]))
+        packed = bytes.fromhex("".join(words))
     except ValueError:
         return None
-    return packed if len(packed) == _ENTRY.size * len(lines) else None
+    return packed if len(packed) == _ENTRY.size * len(words) else None
