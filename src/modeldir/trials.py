@@ -18,7 +18,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,12 @@ _FORMAT = 1
 _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
 
+_SAMPLERS = ("sampler", "seed", "repeat", "notes")
+"""What a sampler made of a trial; it comes along when the trial's folder does."""
+
+Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
+"""The point at which flat hyperparameters lie (`Space.decided`)."""
+
 
 @dataclass(frozen=True)
 class TrialRecord:
@@ -41,6 +47,7 @@ class TrialRecord:
 
     `retry_of` is the number of the trial that it was made after, with some values set by hand;
     `parent` is the one whose last weights it begins with: its number, name and step.
+    `repeat` says which repeat of its point it is, from 1; `notes` are its sampler's.
     """
 
     number: int
@@ -50,6 +57,8 @@ class TrialRecord:
     hash: str
     retry_of: int | None = None
     parent: Mapping[str, Any] | None = None
+    repeat: int | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -67,15 +76,23 @@ def _claim_file(number: int) -> str:
 
 
 class Trials:
-    """The trials of the search in a folder. Call `refresh` to see what others did."""
+    """The trials of the search in a folder. Call `refresh` to see what others did.
+
+    `decided` gives the point of a folder that says none: by default its values of all `names`.
+    """
 
     def __init__(
-        self, folder: Path, names: tuple[str, ...], ignore: frozenset[str] = frozenset()
+        self,
+        folder: Path,
+        names: tuple[str, ...],
+        ignore: frozenset[str] = frozenset(),
+        *,
+        decided: Decided | None = None,
     ) -> None:
         self.folder = folder
+        self._decided = decided or _all_of(names)
         self._ignored = ignore - {*names}  # what a search varies makes a difference in it
         self._home = folder / HOME / "trials"
-        self._varied = names
         self._known: dict[int, TrialRecord] = {}
         self._final: dict[int, experiment.Status] = {}
         self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
@@ -158,6 +175,8 @@ class Trials:
                 str(claim["hash"]),
                 claim.get("retry_of"),
                 claim.get("parent"),
+                claim.get("repeat"),
+                _object(claim.get("notes")),
             )
         except (KeyError, TypeError):
             return None  # a claim from a disk that was full: the number is spent, nothing more
@@ -209,20 +228,23 @@ class Trials:
         point = told.get("point")
         if not isinstance(point, dict):
             flat = params.flatten(hyperparameters)
-            if not all(name in flat for name in self._varied):
+            point = self._decided(flat)
+            if point is None:
                 return
-            point = {name: flat[name] for name in self._varied}
         taken = self._known.get(number) if number is not None else None
         if taken is not None:
             if self._hash(taken.hyperparameters) == self._hash(hyperparameters):
                 return  # a copy of a trial that is here
             number = None  # it came from another search, where the number was its own
         if claim:
-            self.claim(point, hyperparameters, name=path.name, at_least=number)
+            kept = {key: told[key] for key in _SAMPLERS if key in told}
+            self.claim(point, hyperparameters, name=path.name, at_least=number, told=kept)
             return
         number = self.next_number() if number is None else number
         self._highest = max(self._highest, number)
-        self._know(self._record(number, path.name, point, hyperparameters))
+        record = self._record(number, path.name, point, hyperparameters)
+        repeat, notes = told.get("repeat"), _object(told.get("notes"))
+        self._know(replace(record, repeat=repeat, notes=notes))
 
     def _was_renamed(self, number: int, name: str, told: Mapping[str, Any]) -> bool:
         """Whether a folder is a removed trial's under another name: then the trial is the same."""
@@ -298,8 +320,13 @@ class Trials:
         """
         number = self.next_number() if at_least is None else at_least
         chosen = name or self.free_name(point, number, numbered=numbered)
-        record = self._record(number, chosen, point, hyperparameters)
-        record = replace(record, retry_of=retry_of, parent=parent)
+        record = replace(
+            self._record(number, chosen, point, hyperparameters),
+            retry_of=retry_of,
+            parent=parent,
+            repeat=(told or {}).get("repeat"),
+            notes=_object((told or {}).get("notes")),
+        )
         claim = {
             "format": _FORMAT,
             "number": number,
@@ -403,6 +430,10 @@ class Trials:
 
     def path(self, record: TrialRecord) -> Path:
         return self.folder / record.name
+
+    def knows(self, record: TrialRecord) -> bool:
+        """Whether a trial is there still, as far as is known."""
+        return record.number in self._known
 
     def is_there(self, record: TrialRecord) -> bool:
         """Whether a trial's folder is there; one that was removed meanwhile is known no more."""
@@ -512,6 +543,17 @@ class Trials:
     def recall(self, record: TrialRecord) -> None:
         """The attempt for which an end was forgotten never began: that end is final still."""
         self._outdated.pop(record.number, None)
+
+
+def _all_of(names: tuple[str, ...]) -> Decided:
+    def decided(flat: Mapping[str, Any]) -> dict[str, Any] | None:
+        return {name: flat[name] for name in names} if all(n in flat for n in names) else None
+
+    return decided
+
+
+def _object(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
 
 
 def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,10 +71,13 @@ class _Running:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a worker starts no more trials: after `time` seconds, or after so many `failures`."""
+    """When a worker starts no more trials: after `time` seconds, or so many `failures`, or starts
+    of `trials`.
+    """
 
     time: float | None = None
     failures: int | None = None
+    trials: int | None = None
 
 
 class Worker:
@@ -104,6 +107,7 @@ class Worker:
         self._pilot = Pilot(search, wanted=False)
         self._running: dict[int, _Running] = {}
         self._starts: dict[int, int] = {}
+        self._begun = 0
         self._warned = self._explained = False
         self._waits_for_place, self._told_to_wait = False, ""
         self._insists = False
@@ -215,6 +219,8 @@ class Worker:
         if self._limits.time is not None and self._left() <= 0:
             self._stop_starting("the time limit is over: no more trials are started")
             return False
+        if self._limits.trials is not None and self._begun >= self._limits.trials:
+            return False
         if len(self._running) >= self.jobs:
             return False
         return not (self._pilot.flies and self._running)  # the pilot flies alone
@@ -268,6 +274,7 @@ class Worker:
         pid = spawner.start(start, seat.leases)
         watched = _watch(pid) if self._spawner_is_gone else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
+        self._begun += 1
         shown = progress.Shown(record.name, folder, time.monotonic())
         self._running[pid] = _Running(
             record, turn.attempt, pid, shown, ours=not self._spawner_is_gone, descriptor=watched
@@ -300,7 +307,7 @@ class Worker:
             cwd=str(here),
             resumes=extra is not None,
             inherits=inherits,
-            variables={**ranked, **judged, **self._pilot.variables, **seat.variables},
+            variables={**ranked, **judged, **self._pilot.variables(turn.record), **seat.variables},
             facts={
                 "worker": self._me,
                 **self.search.setting(),
