@@ -189,6 +189,17 @@ def test_the_pruner_may_change_midway(project: Project) -> None:
     assert project.trials()["learning_rate_0.4"] == "completed"
 
 
+def test_a_pruner_that_comes_later_knows_what_was_before(project: Project) -> None:
+    """Trials that ran without one set the bar too: their metrics tell."""
+    project.searches("learning_rate=0.1,0.05", "--maximize", "accuracy")
+    project.searches("learning_rate=0.3", "--pruner", "asha")
+    assert set(values(project, 1)) == {1, 2, 3}
+    assert set(values(project, 9)) == {1, 2}
+    assert states(project)["pruned"] == ["learning_rate_0.3"]
+    project.searches("learning_rate=0.2", "--pruner", "asha:reduction_factor=2")
+    assert project.trials()["learning_rate_0.2"] == "pruned"
+
+
 def test_what_is_wrong_with_a_pruner_is_said_before_anything_starts(project: Project) -> None:
     """With all else that is wrong."""
     done = project.searches("learning_rate=0.1", "--pruner", "ahsa", "--trials", "0")
@@ -527,3 +538,87 @@ def test_what_is_reported_must_be_numbers(project: Project) -> None:
         trial.report(1, accuracy="high")
     with pytest.raises(modeldir.MetricsError, match="'accuracy', but only loss was logged"):
         trial.report(1, loss=0.1)
+
+
+# -- Population-based training ---------------------------------------------------------------------
+
+POPULATION = (
+    WITH_RUN.replace('{"epoch": 0}', '{"epoch": 0, "done": 0.0}')
+    .replace(
+        """        run.save_checkpoint({"epoch": epoch})
+        run.log(epoch, accuracy=1 - run.params.learning_rate - 1 / (epoch + 1))
+""",
+        """        state["done"] = float(state["done"]) + (1 - float(state["done"])) * run.params.learning_rate
+        run.save_checkpoint({"epoch": epoch, "done": state["done"]})
+        run.log(epoch, accuracy=state["done"])
+        time.sleep(0.02)
+        while os.path.exists("hold." + run.model_dir.name):
+            time.sleep(0.01)
+""",
+    )
+    .replace("import argparse", "import os, time, argparse")
+)
+"""What it has learnt is in its weights; a large learning rate is good."""
+
+PBT = ("learning_rate=log_uniform:0.001,0.3", "--maximize", "accuracy", "--no-pilot",
+       "--sampler", "pbt:population=4,interval=3", "--seed", "1", "--trials", "9")  # fmt: skip
+
+
+def test_a_population_goes_on_from_the_weights_of_the_best(project: Project) -> None:
+    """The worst is replaced by a changed copy; its lineage is in trial.json and in run.json."""
+    project.write("train.py", POPULATION)
+    project.params("experiments/search", learning_rate=0.5, num_epochs=40)
+    done = project.searches(*PBT, "-j", "4", limit=90)
+    assert done.code == 0, done.out
+    assert states(project)["pruned"], done.out
+    trials = {read(path)["number"]: path.parent for path in project.search.glob("*/trial.json")}
+    children = [path for number, path in trials.items() if number > 4]
+    assert len(children) == len(states(project)["pruned"]) or len(trials) == 9
+    for folder in children:
+        told, ran = read(folder / "trial.json"), read(folder / "run.json")
+        parent, replaced = trials[told["parent"]["number"]], trials[told["notes"]["replaces"]]
+        assert told["parent"]["name"] == parent.name
+        assert read(replaced / "run.json")["status"] == "pruned"
+        assert ran["parent"]["number"] == told["parent"]["number"]
+        assert ran["resumes"]
+        first = files.read_lines(folder / "metrics.jsonl")[0]
+        before = {line["step"]: line["accuracy"]
+                  for line in files.read_lines(parent / "metrics.jsonl")}  # fmt: skip
+        assert first["step"] > 1
+        rate = read(folder / "params.json")["learning_rate"]
+        start = before[first["step"] - 1]
+        assert first["accuracy"] == pytest.approx(start + (1 - start) * rate)
+
+
+def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Project) -> None:
+    """There is nothing to copy; nothing that ran is lost."""
+    bare = POPULATION.replace("        run.save_checkpoint", "        # run.save_checkpoint")
+    project.write("train.py", bare)
+    project.params("experiments/search", learning_rate=0.5, num_epochs=40)
+    done = project.searches(*PBT, "-j", "4", limit=90)
+    assert done.code == 2
+    assert "left none that its script could go on from" in done.out
+    assert "--resume '--restore_file last'" in done.out
+    assert len(project.trials()) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--sampler", "pbt"), "pbt: no metric is named"),
+        (("--sampler", "pbt", "--maximize", "a", "--pruner", "asha"), "pbt stops the worst itself"),
+        (("--pruner", "pbt"), "pbt comes with the sampler of this name"),
+        (("--sampler", "pbt:interval=0", "--maximize", "a"), "interval: got 0, expected a whole"),
+        (
+            ("--maximize", "a", "--minimize", "b", "--pruner", "asha"),
+            "of several metrics none says",
+        ),
+    ],
+)
+def test_a_population_that_makes_no_sense_is_refused(
+    project: Project, words: tuple[str, ...], told: str
+) -> None:
+    """Before anything is started."""
+    done = project.searches("learning_rate=uniform:0,1", *words)
+    assert (done.code, told in done.err) == (2, True), done.err
+    assert "Nothing was started." in done.err

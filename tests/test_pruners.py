@@ -254,9 +254,20 @@ def test_the_median_lies_between_the_middle_two() -> None:
 
 
 def test_a_population_loses_its_worst_quarter() -> None:
-    """Of four the last, of seven one still, of eight two."""
-    said = judged(lambda rungs: BottomQuantile(rungs, "maximize"), [0.8, 0.7, 0.6, 0.5, 0.4, 0.45])
+    """Of four the last; those that were stopped are no members any more."""
+    said = judged(lambda rungs: BottomQuantile(rungs, "maximize"), [0.8, 0.7, 0.6, 0.5, 0.4, 0.65])
     assert [words is not None for words in said] == [False, False, False, True, True, False]
+
+
+def test_a_member_is_compared_with_those_behind_it() -> None:
+    """Else who is first at a step, and has begun first, would never be stopped."""
+    table = Table()
+    for number, value in enumerate((0.5, 0.6, 0.7), start=1):
+        BottomQuantile(table.seen_by(number), "maximize").should_prune(1, value)
+    ahead = BottomQuantile(table.seen_by(4), "maximize")
+    assert ahead.should_prune(4, 0.4) == "among the worst 1 of 4; another takes its place"
+    far_ahead = BottomQuantile(table.seen_by(5), "maximize")
+    assert far_ahead.should_prune(40, 0.1) is None
 
 
 # -- What a plan says ------------------------------------------------------------------------------

@@ -72,11 +72,11 @@ class Plan:
     """A checked plan. `written` is what `search.json` should say of it.
 
     `pruner` ends trials early; `trial_time_limit` is in seconds; `retries` is how often a trial
-    that failed is run again; `stop_at` is the value of the metric at which the search has what it looked for. `objectives`
-    are the metrics to rank by, of which `metric` is the first. `sampler` is the one that proposes,
-    with its `options`; `auto` says why, where it was chosen for the plan. `trials` is how many
-    points are tried, each `repeats` times, with one of the `seeds` each. `learn_from` and `reuse`
-    are folders, relative to the search's.
+    that failed is run again; `stop_at` is the value of the metric at which the search has what it
+    looked for. `objectives` are the metrics to rank by, of which `metric` is the first. `sampler`
+    is the one that proposes, with its `options`; `auto` says why, where it was chosen for the plan.
+    `trials` is how many points are tried, each `repeats` times, with one of the `seeds` each.
+    `learn_from` and `reuse` are folders, relative to the search's.
     """
 
     space: space.Space
@@ -223,7 +223,7 @@ def check(
     choice = sampling.chosen(whole, parsed, problems, to_run=to_run)
     problems += [*sampling.repeat_problems(whole, parsed, base)]
     problems += [*sampling.elsewhere_problems(whole)]
-    pruner = _pruner(whole, problems)
+    pruner = _pruner(whole, choice, problems)
     if problems:
         raise SearchError(listed(head or f"{where} cannot be searched:", problems))
     repeats = whole.get("repeats") or 1
@@ -365,16 +365,27 @@ def _seconds(limit: str | float | None) -> float | None:
 
 
 def _pruner(
-    raw: Mapping[str, Any], problems: list[tuple[str, str | None]]
+    raw: Mapping[str, Any], choice: sampling.Choice, problems: list[tuple[str, str | None]]
 ) -> pruners.Setting | None:
+    """What ends trials early: what the plan names, or what comes with the sampler `pbt`."""
     told = raw.get("pruner")
-    if not isinstance(told, (str, dict)):  # of others `_wrong_values` says so
-        return None
-    setting, wrong = pruners.setting_of(told)
-    problems += wrong
-    if len(goals.objectives(raw)) > 1:
+    is_told = isinstance(told, (str, dict))  # of others `_wrong_values` says so
+    setting, wrong = pruners.setting_of(told) if is_told else (None, [])
+    if choice.name == "pbt":
+        if setting is not None or wrong:
+            hint = "take the other out: --pruner none"
+            wrong = [("pruner: pbt stops the worst itself", hint)]
+        else:
+            options = {k: v for k, v in choice.options.items() if k in {"interval", "quantile"}}
+            setting = pruners.Setting("pbt", options)
+            wrong = [(f"sampler: {words[8:]}", hint) for words, hint in pruners.check(setting)]
+    elif setting is not None and setting.kind == "pbt":
+        hint = "it replaces those that it stops: --sampler pbt"
+        wrong = [("pruner: pbt comes with the sampler of this name", hint)]
+    if setting is not None and len(goals.objectives(raw)) > 1:
         hint = "rank by one metric, or take the pruner out: --pruner none"
-        problems.append(("pruner: of several metrics none says which trial is worse", hint))
+        wrong = [*wrong, ("pruner: of several metrics none says which trial is worse", hint)]
+    problems += wrong
     return setting
 
 

@@ -36,10 +36,10 @@ from modeldir import (
     samplers,
     space,
 )
-from modeldir.errors import FolderError, SearchError, did_you_mean, listed
+from modeldir.errors import FolderError, MetricsError, SearchError, did_you_mean, listed
 from modeldir.loop import Trial
 from modeldir.pruners import rungs
-from modeldir.pruners.judge import Orders
+from modeldir.pruners.judge import Judge, Orders
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
@@ -273,6 +273,7 @@ class Search:
             self._numbered = check_names(self.path, self.trials, fits=fits)
             for record in self.trials:
                 self.trials.mend(record)
+            self._fill_rungs()
             self._write()
         return news
 
@@ -309,6 +310,26 @@ class Search:
         """Compare no trial with one that was removed; one that has come back counts again."""
         if self.plan.pruner is not None:
             rungs.note_removed(self.path / HOME / "rungs", self.trials.gone())
+
+    def _fill_rungs(self) -> None:
+        """Let a pruner that is new in this search know the values that its trials have had, as far
+        as `metrics.jsonl` tells: also of those that ran without a pruner, or under another.
+        """
+        setting = self.plan.pruner
+        if setting is None or setting.kind == "pbt":  # there only those count that are still there
+            return
+        home = self.path / HOME / "rungs"
+        if (home / setting.key).exists():
+            return
+        for record in self.trials:
+            orders = self.judged_by(record)
+            lines = files.read_lines(self.trials.path(record) / metrics.METRICS_LINES)
+            attempt = self.trials.status(record).attempt
+            if orders is not None and lines:
+                with contextlib.suppress(
+                    MetricsError
+                ):  # none has a direction: it is said elsewhere
+                    Judge(replace(orders, judges=False), attempt, resumes=False).hear_again(lines)
 
     def _check_metric(self) -> None:
         """A metric that was named now must be one that the trials which are there have."""
@@ -424,6 +445,16 @@ class Search:
         known = next((each for each in self.trials if each.number == number), None)
         return None if known is None else self.trials.path(known)
 
+    def lineage(self, trial: TrialRecord) -> dict[str, Any]:
+        """What a run file says of the trial with whose weights this one begins: also at which step
+        that is by now.
+        """
+        folder = self.parent_of(trial)
+        if folder is None or trial.parent is None:
+            return {}
+        step = experiment.last_step(folder).get("step", trial.parent.get("step"))
+        return {"parent": {**trial.parent, "step": step}}
+
     def way_to_resume(self, folder: Path) -> tuple[str, ...] | None:
         """The arguments with which a trial goes on from what lies in its folder; None where it can
         only begin afresh, as far as is known.
@@ -502,6 +533,7 @@ class Search:
             self._numbered, self._code, self._asked = numbered, code, asked
             self._look()
             self._check_base()
+            self._fill_rungs()
 
     def _has_grown(self) -> bool:
         return _state(self.path / plan.FILE) != self._read_from
@@ -672,11 +704,15 @@ class Search:
             following = self._following(number)
             if following is None:
                 return None
+            parent, is_there = self._parent_in(following.notes)
+            if not is_there:
+                return None
             record = self.trials.claim(
                 following.point,
                 _with_point(self.base, following.point),
                 told={**following.told, **({"notes": following.notes} if following.notes else {})},
                 numbered=self._numbered,
+                parent=parent,
             )
             if record is not None:
                 self._tell_sampler()
@@ -684,6 +720,29 @@ class Search:
             self.trials.refresh()
             self._tell_sampler()
         return None
+
+    def _parent_in(self, notes: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+        """The trial with whose last weights a proposed one begins, if it has one; and false where
+        that has saved none yet.
+
+        Raises:
+            SearchError: when its script leaves no weights, or cannot go on from them.
+        """
+        told = notes.get("parent")
+        if not isinstance(told, Mapping):
+            return None, True
+        record = self.trials[told["number"]]
+        folder = self.trials.path(record)
+        if attempts.last_weights(folder) and self.way_to_resume(folder) is not None:
+            return {"number": record.number, "name": record.name, "step": told.get("step")}, True
+        if self.trials.status(record).state == attempts.RUNNING:
+            return None, False
+        raise SearchError(
+            f"{self.path}: {self.plan.sampler} has trials go on from other trials' weights, and "
+            f"{record.name} left none that its script could go on from\n"
+            "  let the script save them as last.* (run.save_checkpoint does), and begin with\n"
+            "  run.restore(); or say how it goes on: --resume '--restore_file last'"
+        )
 
     def _following(self, number: int) -> _Following | None:
         """What the next trial is to be: a repeat that a point lacks; else the plan's own points

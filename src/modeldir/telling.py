@@ -59,6 +59,7 @@ class Telling:
         self._plan, self._base, self._trials = plan, base, trials
         self._sampler, self._queue = sampler, queue
         self._learns = samplers.learns(sampler) or plan.repeats > 1
+        self._follows = samplers.follows(sampler)
         self._points: dict[str, Point] = {}
         self._key_of: dict[int, str] = {}
         self._open: set[str] = set()
@@ -182,12 +183,14 @@ class Telling:
         if not self._trials.knows(record):  # removed: it teaches nothing, and its point stays taken
             return attempts.FAILED, {}, {}
         state = self._trials.status(record).state
-        if state in {attempts.WAITING, attempts.RUNNING, attempts.INTERRUPTED}:
+        is_open = state in {attempts.WAITING, attempts.RUNNING, attempts.INTERRUPTED}
+        if is_open and not (self._follows and state == attempts.RUNNING):
             return _AS_TOLD.get(state, state), {}, {}
         folder = self._trials.path(record)
-        values = self._of_plan(experiment.scores(folder).development)
+        scores = experiment.scores(folder)
+        values = self._of_plan(scores.last if is_open else scores.development)
         step: Mapping[str, Any] = {}
-        if state == attempts.PRUNED:
+        if state == attempts.PRUNED or self._follows:
             last = experiment.last_step(folder)
             values = values or self._of_plan(last)
             step = {"step": last["step"]} if isinstance(last.get("step"), int) else {}

@@ -9,7 +9,8 @@ or pruner. One of your own is tested by pytest in a class:
         def make(self, space, seed, objectives):
             return Mine(space, seed, objectives)
 
-and a pruner's likewise, from `PrunerContract`, with `make(self, rungs, direction)`. The tests are methods with plain `assert`s, so that they run without modeldir's own test suite.
+and a pruner's likewise, from `PrunerContract`, with `make(self, rungs, direction)`. The tests are
+methods with plain `assert`s, so that they run without modeldir's own test suite.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from modeldir.search import Search
 
 _ENOUGH_FAILURES = 3
+_HAS_METRICS = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _LONG = 600.0
 """Seconds of a trial after which it matters whether it can go on where it was interrupted."""
 _REQUESTS_EVERY = 1.0
@@ -313,7 +314,7 @@ class Worker:
                 **self.search.setting(),
                 "commit": provenance.git_commit(here),
                 "modeldir": __version__,
-                **({"parent": dict(turn.record.parent)} if turn.record.parent else {}),
+                **self.search.lineage(turn.record),
                 **seat.facts,
             },
             metric=metric,
@@ -456,7 +457,7 @@ class Worker:
             self._clear(attempts.read(running.shown.folder, running.attempt))
         self._tell_end(record, status, running.shown)
         self._notice_failures(status)
-        if status.state == attempts.COMPLETED and self.search.plan.metric is None:
+        if status.state in _HAS_METRICS and self.search.plan.metric is None:
             self._settle_metric(record)
         if status.state == attempts.COMPLETED:
             self._notice_goal()

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what = parser.add_argument_group("what to try")
     what.add_argument(
-        "--sampler", metavar="NAME", help="auto, grid, random, sobol, tpe, gp, cmaes, nsga2"
+        "--sampler", metavar="NAME", help="auto, grid, random, sobol, tpe, gp, cmaes, nsga2, pbt"
     )
     what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
     what.add_argument("--seed", type=int, metavar="N", help="of the sampler")

@@ -45,6 +45,9 @@ class Rungs(Protocol):
         NaN is a value as any other: the worst.
         """
 
+    def values(self, rung: int) -> Mapping[int, float]:
+        """What was left at a rung, by number, leaving nothing."""
+
     def passed(self, rung: int) -> bool:
         """Whether this very training was at this rung before it was interrupted: it left its value
         then, and the one that it has now comes from a later step.
@@ -177,6 +180,9 @@ class _Nowhere:
 
     def record(self, rung: int, value: float) -> Mapping[int, float]:  # noqa: ARG002
         return {1: value}
+
+    def values(self, rung: int) -> Mapping[int, float]:  # noqa: ARG002
+        return {}
 
     def passed(self, rung: int) -> bool:  # noqa: ARG002
         return False

@@ -44,6 +44,10 @@ class MemoryRungs:
         values[self.number] = value
         return dict(values)
 
+    def values(self, rung: int) -> Mapping[int, float]:
+        """All that were left at a rung."""
+        return dict(self._table.rungs.get(rung, {}))
+
     def passed(self, rung: int) -> bool:
         """Whether this trial was there before it was interrupted."""
         return rung in self._passed
