@@ -548,7 +548,7 @@ POPULATION = (
         """        run.save_checkpoint({"epoch": epoch})
         run.log(epoch, accuracy=1 - run.params.learning_rate - 1 / (epoch + 1))
 """,
-        """        state["done"] = float(state["done"]) + (1 - float(state["done"])) * run.params.learning_rate
+        """        state["done"] += (1 - state["done"]) * run.params.learning_rate
         run.save_checkpoint({"epoch": epoch, "done": state["done"]})
         run.log(epoch, accuracy=state["done"])
         time.sleep(0.02)
