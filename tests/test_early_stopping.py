@@ -602,6 +602,42 @@ def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Projec
     assert len(project.trials()) == 4
 
 
+def test_a_population_lives_in_the_loop_too(project: Project) -> None:
+    """A trial that takes another's place finds its weights in its folder, before it begins."""
+    search = Search(
+        project.search,
+        {"learning_rate": {"log_uniform": [0.001, 0.3]}},
+        maximize="accuracy",
+        sampler={"pbt": {"population": 4}},
+        trials=8,
+        seed=1,
+    )
+    done: dict[int, float] = {}
+    running: list[Trial] = []
+    for epoch in range(1, 20):
+        while (trial := search.ask()) is not None:
+            before = modeldir.load_checkpoint(trial.model_dir, "last") if trial.resumes else {}
+            done[trial.number] = float(before.get("done", 0.0))
+            running.append(trial)
+        for trial in list(running):
+            done[trial.number] += (1 - done[trial.number]) * trial.params.learning_rate
+            modeldir.save_checkpoint({"done": done[trial.number]}, trial.model_dir, is_best=False)
+            try:
+                trial.report(epoch, accuracy=done[trial.number])
+            except TrialPruned:
+                search.tell(trial)
+                running.remove(trial)
+    for trial in running:
+        search.tell(trial)
+    children = [
+        path.parent for path in project.search.glob("*/trial.json") if "parent" in read(path)
+    ]
+    assert len(children) == 4
+    for folder in children:
+        assert read(folder / "run.json")["parent"]["number"] >= 1
+        assert files.read_lines(folder / "metrics.jsonl")[0]["accuracy"] > 0.05
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -733,7 +733,8 @@ class Search:
             return None, True
         record = self.trials[told["number"]]
         folder = self.trials.path(record)
-        if attempts.last_weights(folder) and self.way_to_resume(folder) is not None:
+        is_loop = self._asked is not None  # whose body knows how to go on
+        if attempts.last_weights(folder) and (is_loop or self.way_to_resume(folder) is not None):
             return {"number": record.number, "name": record.name, "step": told.get("step")}, True
         if self.trials.status(record).state == attempts.RUNNING:
             return None, False
@@ -964,7 +965,16 @@ class Search:
             record = turn.record
             self._asked.add(record.number)
             path, metric = self.trials.path(record), self.plan.metric
-            trial = Trial(turn, path, metric, self.code(), self.judged_by(record))
+            parent = self.parent_of(record)
+            inherits = attempts.last_weights(parent) if parent is not None else ()
+            trial = Trial(
+                turn,
+                path,
+                metric,
+                self.code(),
+                judged_by=self.judged_by(record),
+                inherits=inherits,
+            )
             if trial.claim():
                 return trial
         return None

@@ -44,9 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="name=value",
         help="in new trials, made after these with other values",
     )
-    parser.add_argument(
-        "--pruned", action="store_true", help="continue trials that were pruned; none is any more"
-    )
+    parser.add_argument("--pruned", action="store_true", help="have pruned trials go on, unpruned")
     parser.add_argument("--top", type=int, metavar="K", help="of these, the best K alone")
 
 

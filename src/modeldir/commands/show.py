@@ -16,6 +16,7 @@ from modeldir.errors import FolderError, ParamsError
 from modeldir.frames import to_come_text
 from modeldir.overview import Overview
 from modeldir.plan import LIMITS
+from modeldir.sampling import in_words
 from modeldir.standing import Standing
 from modeldir.synthesize import Found, Tree, decimals_here, read_experiment, read_tree
 from modeldir.table import Column, Table
@@ -207,9 +208,14 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
     yield from _gathered(plan)
     yield "sampler", plan.get("sampler")
     yield "seed", plan.get("seed")
-    limits = (f"{name} {plan[name]}" for name in LIMITS if name in plan)
+    limits = (f"{name} {_limit(plan[name])}" for name in LIMITS if name in plan)
     yield "limits", ", ".join(limits)
     yield "command", plan.get("command")
+
+
+def _limit(value: object) -> str:
+    """A limit as it is typed; a pruner may have options."""
+    return in_words(value) if isinstance(value, dict) else str(value)
 
 
 def _domain(domain: object) -> str:
