@@ -50,7 +50,7 @@ def test_nan_is_a_value(tmp_path: Path) -> None:
 def test_a_line_says_in_words_what_it_holds(tmp_path: Path, folder: Path) -> None:
     """Trial, attempt and value can be read by anybody."""
     of(tmp_path, 12, 2).record(3, 0.93)
-    assert a_file(folder, 3).read_text() == "12 2 0.93 0000000c00023fedc28f5c28f5c3\n"
+    assert a_file(folder, 3).read_text() == "12 2 0.93 AAAAAAAMAAACDPONMCIPFMCIPFMD\n"
 
 
 def test_a_metric_of_any_name_is_one_folder(tmp_path: Path, folder: Path) -> None:
@@ -74,7 +74,7 @@ def test_of_two_attempts_on_two_hosts_the_later_counts(tmp_path: Path, folder: P
     for other in ("aaa.txt", "zzz.txt"):
         files.append_whole(
             folder / "accuracy" / "1" / other,
-            b"1 2 0.3 0000000100023fd3333333333333\n",
+            b"1 2 0.3 AAAAAAABAAACDPNDDDDDDDDDDDDD\n",
         )
     assert of(tmp_path, 3).values(1) == {1: 0.3, 2: 0.5}
 
@@ -99,7 +99,7 @@ def test_what_is_no_line_of_ours_is_passed_over(tmp_path: Path, folder: Path) ->
     of(tmp_path, 1).record(1, 0.25)
     path = a_file(folder, 1)
     with path.open("ab") as file:
-        file.write(b"\0\0\0\0\nhello\n\n7 1 0.5 zz0000070001zzzzzzzzzzzzzzzz\n9 1 0.9 00\xff\n")
+        file.write(b"\0\0\0\0\nhello\n\n7 1 0.5 zzAAAAAHAAABzzzzzzzzzzzzzzzz\n9 1 0.9 AA\xff\n")
     assert of(tmp_path, 2).record(1, 0.5) == {1: 0.25, 2: 0.5}
 
 

@@ -77,7 +77,7 @@ def timed(
         fill(folder, siblings, hosts, chance)
         if torn:
             with next(folder.glob(f"accuracy/{RUNG}/*")).open("ab") as file:
-                file.write(b"7 1 0.93 00000007000")
+                file.write(b"7 1 0.93 AAAAAAAHAAA")
         note_removed(folder.parent, set(range(1, 20)))
         return [decision(folder, kind, siblings + n, chance) for n in range(1, decisions + 1)]
 
