@@ -70,6 +70,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/params/bench.py
 	$(BIN)/python benchmarks/logging/bench.py
 	$(BIN)/python benchmarks/pruners/bench.py
+	$(BIN)/python benchmarks/samplers/bench.py
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/chaos.py $(ARGS)

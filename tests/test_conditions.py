@@ -8,7 +8,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from modeldir import space as words
@@ -45,6 +45,7 @@ BASE = {
     "batch_size": 32,
     "accumulate": 1,
     "num_epochs": 10,
+    "weight-decay": 0.1,
     "model": {"version": "plain", "width": 64},
 }
 NESTED = {
@@ -370,8 +371,8 @@ def spaces(choose: st.DrawFn, *, finite: bool = False) -> dict[str, Any]:
         domain: dict[str, Any] = choose(st.sampled_from(kinds))
         parents = [n for n in NAMES[:index] if "uniform" not in domains[n]]
         parents = [n for n in parents if "log_uniform" not in domains[n]]
-        if parents and choose(st.booleans()):
-            wanted = {}
+        if parents and choose(st.sampled_from([True, False])):
+            wanted: dict[str, Any] = {}
             for parent in choose(st.lists(st.sampled_from(parents), max_size=2, unique=True)):
                 values = parse_space({parent: domains[parent]} if "when" not in domains[parent]
                                      else {parent: {k: v for k, v in domains[parent].items()
@@ -473,6 +474,7 @@ def test_a_point_may_say_a_part_and_leave_the_rest_to_chance(
 
 
 @pytest.mark.parametrize("name", ["grid", "random"])
+@settings(max_examples=30)
 @given(said=spaces(finite=True))
 def test_a_sampler_tries_every_point_once(name: str, said: dict[str, Any]) -> None:
     """Grid and random, over whatever a plan may say, end when all points were tried."""
@@ -480,10 +482,10 @@ def test_a_sampler_tries_every_point_once(name: str, said: dict[str, Any]) -> No
     count = size(space)
     assert count is not None
     sampler, found = make(name, space, seed=1), list[dict[str, Any]]()
-    while (point := sampler.ask(len(found) + 1)) is not None:
-        assert space.contains(point)
-        found.append(point)
-        sampler.tell(Observation(len(found), point, "known", None))
+    while (proposal := sampler.ask(len(found) + 1)) is not None:
+        assert space.contains(proposal.point)
+        found.append(proposal.point)
+        sampler.tell(Observation(len(found), proposal.point, "waiting"))
     assert len(set(hashes(found))) == len(found) == count
 
 
@@ -609,6 +611,7 @@ TWO, BOTH = {"optimizer": ["adam", "sgd"]}, ["learning_rate", "batch_size"]
         (BS, {"constraints": ["momentum < 1"]}),
         (BS, {"constraints": ["model > 3", "batch_size > model.widht"]}),
         (BS, {"constraints": 3}),
+        (BS, {"constraints": ["weight-decay * batch_size < 1"]}),
         # points
         (BS, {"points": [{"batch_size": 17}, {"batchsize": 16}, {}, 3]}),
         (BS, {"points": 3}),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import random
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -17,10 +19,10 @@ from syrupy.assertion import SnapshotAssertion
 from modeldir import samplers
 from modeldir.errors import SpaceError
 from modeldir.goals import Objectives
-from modeldir.samplers import Observation, Sampler, make
+from modeldir.samplers import Observation, Proposal, Sampler, make
 from modeldir.samplers.auto import choose
 from modeldir.samplers.sobol import most, sobol
-from modeldir.space import Choice, Int, LogUniform, Space, Uniform
+from modeldir.space import Choice, Int, LogUniform, Space, Uniform, draw
 from modeldir.testing import FakeSampler, SamplerContract, loss, search, spaces
 
 SMALL = Space({"learning_rate": Choice((0.1, 0.01, 0.001)), "num_layers": Int(1, 2)})
@@ -135,17 +137,13 @@ def test_a_sampler_that_learns_beats_chance(name: str) -> None:
     space = spaces()["numbers"]
     wins = 0
     for seed in range(5):
-        best = {
-            each: min(
-                loss(o.point)
-                for o in search(
-                    lambda each=each, seed=seed: make(each, space, seed, LOSS), LOSS, 40
-                )  # type: ignore[misc]
-            )
-            for each in (name, "random")
-        }
-        wins += best[name] < best["random"]
+        wins += best_loss(name, space, seed) < best_loss("random", space, seed)
     assert wins >= 4
+
+
+def best_loss(name: str, space: Space, seed: int) -> float:
+    found = search(lambda: make(name, space, seed, LOSS), LOSS, 40)
+    return min(loss(each.point) for each in found)
 
 
 def test_running_trials_change_the_proposal_of_tpe() -> None:
@@ -310,7 +308,7 @@ def test_the_sobol_sequence_is_the_known_one(monkeypatch: pytest.MonkeyPatch) ->
     import numpy as np
     from scipy.stats import qmc
 
-    monkeypatch.setattr("modeldir.samplers.sobol._scrambled", lambda bits, seed: bits)
+    monkeypatch.setattr("modeldir.samplers.sobol._scrambled", lambda bits, _: bits)
     mine = np.array([sobol(index, most(), 0) for index in range(256)])
     assert (mine == qmc.Sobol(most(), scramble=False, bits=32).random(256)).all()
 
@@ -436,3 +434,55 @@ def test_auto_says_what_it_chose_and_why() -> None:
                         assert make(name, space, 0, objectives).ask(1) is not None
                     else:
                         assert name in {"random", "sobol"}
+
+
+def test_the_page_s_sampler_keeps_the_contract() -> None:
+    """docs/samplers.md: the example of one's own is a whole sampler, with its tests."""
+    page = (Path(__file__).parents[1] / "docs/samplers.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    contract = names["TestByChance"]()
+    for name in [name for name in dir(contract) if name.startswith("test_")]:
+        getattr(contract, name)()
+
+
+def test_a_broken_sampler_does_not_keep_the_contract() -> None:
+    """The tests can fail: of a seed that is used up, a point proposed twice, one outside."""
+
+    class Forgetful(SamplerContract):
+        """Proposes the same for every trial, and by a state that a restart loses."""
+
+        def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+            del seed, objectives
+            return Stateful(space)
+
+    failed = []
+    contract = Forgetful()
+    for name in [name for name in dir(contract) if name.startswith("test_")]:
+        try:
+            getattr(contract, name)()
+        except AssertionError:
+            failed.append(name)
+    assert {
+        "test_no_point_is_proposed_twice",
+        "test_asking_changes_nothing",
+        "test_a_restart_changes_nothing",
+        "test_another_seed_proposes_other_points",
+        "test_workers_that_ask_at_once_get_different_points",
+    } <= set(failed)
+
+
+class Stateful:
+    """What many samplers are: a random state that goes on, and no look at what there is."""
+
+    def __init__(self, space: Space) -> None:
+        self._space, self._asked = space, 0
+
+    def ask(self, number: int) -> Proposal | None:
+        del number
+        self._asked += 1
+        return Proposal(draw(self._space, random.Random(self._asked % 3)))
+
+    def tell(self, observation: Observation) -> None:
+        del observation

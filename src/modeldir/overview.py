@@ -355,13 +355,21 @@ class Overview:
         return Row(
             name=each.record.name,
             number=each.record.number,
-            values=each.flat,
+            values=self._that_count(each.flat),
             step=training.step,
             value=training.value(metric[0]) if metric else None,
             curve=training.curve(metric[0]) if metric else (),
             age=None if began is None else max(0.0, self._now() - began),
             says=training.says,
         )
+
+    def _that_count(self, flat: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A trial's values, without those that do not count at its point."""
+        if not self._plan.space.conditions:
+            return flat
+        active = self._plan.space.active_names(flat)
+        left_out = self._plan.space.domains.keys() - {*active}
+        return {name: value for name, value in flat.items() if name not in left_out}
 
     def _find_varied(self) -> tuple[str, ...]:
         """The names of the plan; without one, those that differ among the trials."""

@@ -171,7 +171,7 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     return {**ordered, **plan}, changes
 
 
-def check(
+def check(  # noqa: PLR0913 - what a message has to name
     raw: Mapping[str, Any],
     base: Mapping[str, Any],
     where: str,
@@ -283,7 +283,8 @@ def _wrong_conditions(
             hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
             problems.append((f"when: the condition of {name} stands in its domain", hint))
         else:
-            near = did_you_mean(name, [*domains, *params.flatten(base)])
+            known = params.flatten(base)
+            near = None if name in known else did_you_mean(name, [*domains, *known])
             hint = near or f"give it a domain: {name}=VALUE,VALUE"
             problems.append((f"--when {name}: {name} does not vary", hint))
     return problems

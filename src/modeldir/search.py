@@ -36,7 +36,14 @@ from modeldir import (
     samplers,
     space,
 )
-from modeldir.errors import FolderError, MetricsError, SearchError, did_you_mean, listed
+from modeldir.errors import (
+    FolderError,
+    MetricsError,
+    SearchError,
+    SpaceError,
+    did_you_mean,
+    listed,
+)
 from modeldir.loop import Trial
 from modeldir.pruners import rungs
 from modeldir.pruners.judge import Judge, Orders
@@ -118,7 +125,7 @@ class Search:
         space: Mapping[str, Any] | None = None,
         *,
         zip: Iterable[Sequence[str]] | Literal["none"] | None = None,  # noqa: A002 - the plan's word
-        points: Iterable[Mapping[str, Any]] | str | None = None,
+        points: Iterable[Mapping[str, Any]] | str | os.PathLike[str] | None = None,
         constraints: Iterable[str] | Literal["none"] | None = None,
         when: Mapping[str, Mapping[str, Any] | None] | None = None,
         maximize: str | Sequence[str] | None = None,
@@ -139,10 +146,11 @@ class Search:
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
+        points = os.fspath(points) if isinstance(points, os.PathLike) else points
         self._given = {
             "space": dict(space or {}),
             "zip": _listed(zip),
-            "points": _listed(points),
+            "points": [points] if isinstance(points, Mapping) else _listed(points),
             "constraints": [constraints] if _is_one(constraints) else _listed(constraints),
             "when": dict(when or {}),
             "maximize": goals.written(maximize),
@@ -164,6 +172,8 @@ class Search:
         if plan.is_file(points):
             self._given = self._with_points(self._given)
         self._rebase = rebase
+        # A plan that is there as it is may only be looked at, where its sampler is not installed.
+        self._is_given = any(self._given.values())
         self.changes: list[str] = []
         self._load(self._given)
 
@@ -194,18 +204,22 @@ class Search:
 
     def _begin_telling(self) -> None:
         """A sampler for the plan as it is now; what there is is told to it by and by."""
-        self._sampler = samplers.make(
-            self.plan.sampler,
-            self.plan.space,
-            self.plan.seed,
-            self.plan.objectives,
-            **self.plan.options,
-        )
         self._queue = space.Queue(self.plan.space, self.plan.seed)
-        self._telling = Telling(self.plan, self._flat_base, self.trials, self._sampler, self._queue)
+        self._telling = Telling(
+            self.plan, self._flat_base, self.trials, self._make_sampler, self._queue
+        )
         self._taught: list[str] | None = None
         for record in (*self.trials, *self.trials.aside()):
             self._telling.take(record)
+
+    def _make_sampler(self) -> samplers.Sampler:
+        found = self.plan
+        try:
+            return samplers.make(
+                found.sampler, found.space, found.seed, found.objectives, **found.options
+            )
+        except SpaceError as error:
+            raise SearchError(f"{self.path}: {error}") from None
 
     def _decided(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
         """The point of a folder that says none."""
@@ -228,7 +242,7 @@ class Search:
         self._ignored = frozenset(project.get("ignore", ()))
         where = str(self.path / plan.FILE)
         try:
-            return plan.check(raw, self.base, where, project)
+            return plan.check(raw, self.base, where, project, to_run=self._is_given)
         except SearchError:
             if written is None or written == raw:
                 raise
@@ -756,7 +770,7 @@ class Search:
         queued = self._queue.ask()
         if queued is not None:
             return self._first_of(queued, {**told, "sampler": space.QUEUE}, {})
-        proposal = self._sampler.ask(number)
+        proposal = self._telling.sampler.ask(number)
         if proposal is None:
             return None
         return self._first_of(proposal.point, told, proposal.notes)
@@ -816,7 +830,7 @@ class Search:
                 problems.append((f"learn_from {written}: {wrong}", "name a metric that it has"))
                 continue
             taught = sum(self._telling.teach(row) for row in found)
-            nothing = "" if samplers.learns(self._sampler) else (
+            nothing = "" if samplers.learns(self._telling.sampler) else (
                 f" (but {self.plan.sampler} learns nothing: --sampler tpe)"
             )  # fmt: skip
             yield f"learn_from {written}: {_counted(taught, len(found), 'teach')}{nothing}"
@@ -910,7 +924,7 @@ class Search:
         return None if best is None else replace(best[0], value=best[1])
 
     def by_point(self) -> list[list[Mapping[str, float]]]:
-        """The development metrics of the trials that count, those of one point's repeats together."""
+        """The development metrics of the trials that count, a point's repeats together."""
         seen = [*self._values(None)]
         groups = repeated.groups([part for part, _, _ in seen])
         return [[seen[place][2] for place in places] for places in groups]

@@ -10,8 +10,9 @@ sampler for which values do not matter is told of each trial once, and no metric
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from modeldir import attempts, experiment, params, samplers
@@ -53,18 +54,31 @@ class Telling:
         plan: Plan,
         base: Mapping[str, Any],
         trials: Trials,
-        sampler: Sampler,
+        make: Callable[[], Sampler],
         queue: Queue,
     ) -> None:
         self._plan, self._base, self._trials = plan, base, trials
-        self._sampler, self._queue = sampler, queue
-        self._learns = samplers.learns(sampler) or plan.repeats > 1
-        self._follows = samplers.follows(sampler)
+        self._make, self._queue = make, queue
         self._points: dict[str, Point] = {}
         self._key_of: dict[int, str] = {}
         self._open: set[str] = set()
         self.within: set[int] = set()
         """The numbers of the trials that the plan counts."""
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """Who is told. It is made when it is first needed: who only looks at a search, or retries a
+        trial, need not have the packages that it needs.
+        """
+        return self._make()
+
+    @cached_property
+    def _learns(self) -> bool:
+        return samplers.learns(self.sampler) or self._plan.repeats > 1
+
+    @cached_property
+    def _follows(self) -> bool:
+        return samplers.follows(self.sampler)
 
     # -- What there is -----------------------------------------------------------------------------
 
@@ -92,14 +106,14 @@ class Telling:
         if point is not None and len(point.members) == 1:
             notes = dict(record.notes)
             told = Observation(record.number, point.point, attempts.WAITING, {}, notes)
-            self._sampler.tell(told)
+            self.sampler.tell(told)
 
     def teach(self, row: Row) -> bool:
         """Tell of another folder's experiment; false where it lies outside the space."""
         point = self._plan.space.decided(row.flat)
         if point is None or not self._plan.space.contains(point):
             return False
-        self._sampler.tell(Observation(None, point, attempts.COMPLETED, self._of_plan(row.values)))
+        self.sampler.tell(Observation(None, point, attempts.COMPLETED, self._of_plan(row.values)))
         return True
 
     def reuse(self, row: Row) -> bool:
@@ -112,7 +126,7 @@ class Telling:
         point.elsewhere.add(row.flat.get(SEED))
         self._queue.tell(place)
         values, notes = self._of_plan(row.values), {"reused": str(row.path)}
-        self._sampler.tell(Observation(None, place, attempts.COMPLETED, values, notes))
+        self.sampler.tell(Observation(None, place, attempts.COMPLETED, values, notes))
         return True
 
     def _key(self, point: Mapping[str, Any], number: int | None) -> str:
@@ -165,7 +179,7 @@ class Telling:
                 self._open.add(key)
             if now != point.told:
                 point.told = now
-                self._sampler.tell(now)
+                self.sampler.tell(now)
 
     def _unfinished(self) -> Iterator[int]:
         return (record.number for record in self._trials.unfinished())

@@ -32,30 +32,23 @@ _DOMAINS = """\
 domains:  learning_rate=0.1,0.01,0.001         a list
           learning_rate=log_uniform:1e-5,1e-1  also uniform:, int:, log_int: (bounds inclusive)
           dropout=uniform:0,0.5,step=0.1       @points.csv: its rows (a header of names)
+          --when momentum:optimizer=sgd        it counts only then
+          --zip batch_size,learning_rate       their lists go together, value by value
+          --point learning_rate=0.01           tried first, the other names sampled
+          --constraint 'batch_size * accumulate <= 512'
 
-Said again it continues: finished trials are left alone, interrupted ones run again, new values add
-trials. Without domains the plan in DIR/search.json goes on.
+DIR/params.json is the base. Said again it continues: finished trials are left alone, interrupted
+ones run again, new values add trials. Without domains the plan in DIR/search.json goes on.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir search DIR [name=domain ...] [options] [-- COMMAND ...]"
     parser.description = f"{HELP}\n\n{_DOMAINS}"
-    parser.add_argument("dir", metavar="DIR", help="the folder; its params.json is the base")
-    parser.add_argument("domains", nargs="*", metavar="name=domain", help="what varies")
-    which = parser.add_argument_group("which go together (kept in the plan; none takes them out)")
-    which.add_argument(
-        "--when", action="append", default=[], metavar="NAME:OTHER=VALUE", help="it counts then"
-    )
-    which.add_argument(
-        "--zip", action="append", metavar="NAME,NAME", help="lists that go value by value"
-    )
-    which.add_argument(
-        "--point", action="append", metavar="NAME=VALUE,...", help="try it first; others are drawn"
-    )
-    which.add_argument(
-        "--constraint", action="append", metavar="TEXT", help="'batch_size * accumulate <= 512'"
-    )
+    parser.add_argument("dir", metavar="DIR", help=argparse.SUPPRESS)  # told above, as all these
+    parser.add_argument("domains", nargs="*", metavar="name=domain", help=argparse.SUPPRESS)
+    for option in ("--when", "--zip", "--point", "--constraint"):
+        parser.add_argument(option, action="append", help=argparse.SUPPRESS)
     what = parser.add_argument_group("what to try")
     what.add_argument(
         "--sampler", metavar="NAME", help="auto, grid, random, sobol, tpe, gp, cmaes, nsga2, pbt"
@@ -75,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--maximize",
         action="append",
         metavar="METRIC",
-        help="rank by it (default: accuracy, f1, loss); again for more",
+        help="rank by it; again for several",
     )
     what.add_argument(
         "--minimize", action="append", metavar="METRIC", help="as --maximize, low is good"
@@ -86,21 +79,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
     )
-    what.add_argument("--rebase", action="store_true", help="go on although the base has changed")
-    what.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
-    when = parser.add_argument_group("when to stop")
+    # Each is named by the message after which somebody needs it; the page has little room.
+    for told_when_needed in ("--rebase", "--no-pilot"):
+        what.add_argument(told_when_needed, action="store_true", help=argparse.SUPPRESS)
+    when = parser.add_argument_group("when to stop (those marked * are kept; none takes them out)")
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
     when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
-    kept = parser.add_argument_group("the same, kept in the plan (none takes it out)")
-    kept.add_argument(
-        "--pruner", metavar="NAME", help="end poor trials early: asha, hyperband, median"
+    when.add_argument(
+        "--pruner", metavar="NAME", help="* end poor trials early: asha, hyperband, median"
     )
-    kept.add_argument("--trial-time-limit", metavar="TIME", help="a trial that takes longer: 30m")
-    kept.add_argument(
-        "--retries", type=_or_none(int), metavar="N", help="run a failed trial again, so often"
+    when.add_argument("--trial-time-limit", metavar="T", help="* a trial that takes longer: 30m")
+    when.add_argument(
+        "--retries", type=_or_none(int), metavar="N", help="* run a failed trial again, so often"
     )
-    kept.add_argument(
-        "--stop-at", type=_or_none(float), metavar="X", help="once the metric has reached it"
+    when.add_argument(
+        "--stop-at", type=_or_none(float), metavar="X", help="* once the metric has reached it"
     )
     where = parser.add_argument_group("where to run")
     add_places(where)
@@ -318,7 +311,7 @@ def _parts(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any
         told = " and ".join([*files, *(["--point"] if arguments.point else [])])
         raise SearchError(f"points from {told}: give one of them\nNothing was started.")
     when: dict[str, Any] = {}
-    for word in arguments.when:
+    for word in arguments.when or ():
         name, condition = text.parse_when_text(word)
         when[name] = None if condition is None else {**(when.get(name) or {}), **condition}
     points: Any = files[0] if files else _gathered(arguments.point, text.parse_point_text)

@@ -268,8 +268,9 @@ class _Parsing:
             return
         for name in names:
             if name not in self.known:
-                hint = did_you_mean(name, list(self.known))
-                yield f"{name} is not in params.json", hint or _there(self.known)
+                hint = _quoted(name, constraint.text, self.known)
+                hint = hint or did_you_mean(name, list(self.known)) or _there(self.known)
+                yield f"{name[:60]} is not in params.json", hint
         if all(name in self.known for name in names) and not any(name in domains for name in names):
             yield "names nothing that the search varies", f"it varies {_joined(list(domains))}"
 
@@ -325,10 +326,11 @@ class _Parsing:
     def _wrong_value(
         self, name: str, value: Any, parsed: Mapping[str, Domain], domains: Mapping[str, Any]
     ) -> Problem | None:
+        if name not in domains and name not in self.known:
+            hint = did_you_mean(name, list(domains)) or did_you_mean(name, list(self.known))
+            return f"{name} is not in params.json", hint or _there(self.known)
         if name not in domains:
-            hint = did_you_mean(name, list(domains))
-            hint = hint or f"give it a domain too; there are: {_joined(list(domains))}"
-            return f"{name} does not vary", hint
+            return f"{name} does not vary", f"give it a domain too; {_joined(list(domains))} vary"
         if name not in parsed or parsed[name].contains(value):
             return None
         return f"{name} is {said(value)}, outside its domain", said(parsed[name].to_json())
@@ -440,6 +442,12 @@ def _joined(names: Sequence[str]) -> str:
 def _cut(text: str) -> str:
     whole = " ".join(text.split())
     return f"constraint {whole if len(whole) <= 60 else f'{whole[:57]}...'}"  # noqa: PLR2004
+
+
+def _quoted(name: str, text: str, known: Mapping[str, Any]) -> str | None:
+    """How to write a name that is read as something else: `weight-decay` as a difference."""
+    whole = [other for other in known if name in other and other in text and other != name]
+    return f'write params["{whole[0]}"]' if whole else None
 
 
 def _there(known: Mapping[str, Any], most: int = 8) -> str:

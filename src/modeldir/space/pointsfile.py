@@ -10,8 +10,6 @@ lines. It refuses to know whether the values make sense.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,6 +77,9 @@ def _neighbour(path: Path) -> str | None:
 
 def _rows(text: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
     """The rows that are not blank, each with the line on which it begins."""
+    import csv  # noqa: PLC0415 - only where there is such a file
+    import io  # noqa: PLC0415
+
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[tuple[int, list[str]]] = []
     begins = 1
