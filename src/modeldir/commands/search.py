@@ -105,8 +105,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
     where.add_argument("--detach", action="store_true", help="work on without this terminal")
-    where.add_argument("--dry-run", action="store_true", help="say what would be made, how long")
-    where.add_argument("--time-one", action="store_true", help="with it: run one trial, to time it")
+    where.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be made, how long (--time-one: try one)",
+    )
+    where.add_argument("--time-one", action="store_true", help=argparse.SUPPRESS)
 
 
 def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
