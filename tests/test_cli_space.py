@@ -197,7 +197,7 @@ def test_a_space_that_grows_says_so_and_how_to_take_it_back(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:
     """Conditions, points and constraints that are said later are added, and none takes them out."""
-    project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--trials", "2")
+    project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--trials", "2", "--no-pilot")
     more = ("--when", "momentum:optimizer=sgd", "--constraint", "momentum > 0.6",
             "--point", "optimizer=sgd", "learning_rate=0.1,0.2")  # fmt: skip
     said_of = [
@@ -206,7 +206,8 @@ def test_a_space_that_grows_says_so_and_how_to_take_it_back(
     ]
     assert project.searches(*more, "--trials", "4").code == 0
     taken = project.searches(
-        "--when", "momentum:none", "--point", "none", "--constraint", "none", "--trials", "5"
+        *("--when", "momentum:none", "--point", "none", "--constraint", "none"),
+        *("--trials", "5", "--no-pilot"),
     )
     lines = [said(line, project) for lines in said_of for line in lines]
     assert lines == snapshot(name="dry runs")

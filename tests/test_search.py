@@ -410,6 +410,21 @@ def test_a_chosen_metric_does_not_undo_what_others_wrote_into_the_plan(project: 
     assert grown.name == "learning_rate_0.2"
 
 
+def test_a_plan_that_is_written_just_now_is_waited_for(project: Project) -> None:
+    """An editor empties the file before it writes: that is no plan without a space."""
+    search = Search(project.search, space={"learning_rate": [0.1]}, command="python train.py")
+    search.prepare()
+    path = project.search / "search.json"
+    text = path.read_text()
+    path.write_text("")
+    first = search.next_trial()
+    assert first is not None
+    path.write_text(text.replace("0.1", "0.1, 0.2"))
+    second = search.next_trial(frozenset({first.record.number}))
+    assert second is not None
+    assert second.record.point == {"learning_rate": 0.2}
+
+
 def test_asking_for_the_next_trial_changes_nothing_until_it_runs(project: Project) -> None:
     """A worker that dies between asking and starting has used nothing up."""
     search = Search("experiments/search", RATES)

@@ -16,7 +16,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 import modeldir
-from laboratory import Project, read
+from laboratory import WITH_PARAMS, Project, read
 from modeldir import Search, Trial, TrialPruned, save_metrics
 from modeldir.errors import SearchError
 from modeldir.samplers import Observation, Proposal
@@ -426,6 +426,9 @@ def test_several_metrics_have_a_front_and_no_best(
     said = project.modeldir("best", "experiments/search")
     assert (said.out, said.code) == ("", 1)
     assert said.err == snapshot(name="best")
+    shown = project.modeldir("show", "experiments/search").out
+    assert "accuracy, highest first; size, lowest first" in shown
+    assert "front   learning_rate_0.01__batch_size_16" in shown
     by_one = project.modeldir("best", "experiments/search", "--minimize", "size")
     assert by_one.out.strip() == "experiments/search/learning_rate_0.1__batch_size_16"
 
@@ -471,3 +474,57 @@ def test_who_only_looks_needs_no_package(project: Project, monkeypatch: pytest.M
         there.prepare()
     with pytest.raises(SearchError, match="tpe needs optuna, not installed here"):
         Search("experiments/search", trials=5)
+
+
+# -- By the command line ---------------------------------------------------------------------------
+
+
+def test_the_command_line_says_the_same_as_python(project: Project) -> None:
+    """Options of a sampler, repeats, several metrics, other folders; trainings two at once."""
+    project.write("train.py", SEEDED)
+    elsewhere(project, space=RATES, maximize="accuracy", minimize="loss")
+    done = project.searches(
+        "learning_rate=log_uniform:1e-4,1e-1", "--sampler", "tpe:startup=2", "--trials", "5",
+        "--repeats", "2", "--maximize", "accuracy", "--minimize", "loss",
+        "--learn-from", "experiments/first", "-j", "2",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "learn_from ../first: 3 experiments teach" in done.out
+    assert "10 completed" in done.out
+    assert "Pareto front by accuracy and loss: " in done.out
+    plan = project.plan()
+    assert plan["sampler"] == {"tpe": {"startup": 2}}
+    assert (plan["repeats"], plan["learn_from"]) == (2, ["../first"])
+    seeds = sorted(read(path / "params.json")["seed"] for path in trials(project))
+    assert seeds == [230] * 5 + [231] * 5
+    taken_out = project.searches("--learn-from", "none", "--trials", "5")
+    assert 'plan: learn_from: ["../first"] taken out' in taken_out.out
+
+
+def test_a_dry_run_shows_the_repeats(project: Project) -> None:
+    """Each as the trial that it would be; nothing is made."""
+    done = project.searches("learning_rate=0.1,0.01", "--repeats", "2", "--dry-run")
+    assert done.code == 0, done.err
+    for rate in ("0.1", "0.01"):
+        for seed in (230, 231):
+            assert f"learning_rate_{rate}__seed_{seed}" in done.out
+    assert "4 trials would be made" in done.out
+    assert [*trials(project)] == []
+
+
+def test_a_seed_that_is_never_read_stops_the_search_at_once(project: Project) -> None:
+    """A script that tells what it reads need not run three times before that is known."""
+    project.write("train.py", WITH_PARAMS)
+    done = project.searches("learning_rate=0.1,0.01", "--repeats", "2")
+    assert done.code == 2
+    assert "seed varies in this search, but train.py never read it" in done.out + done.err
+
+
+SEEDED = """\
+import json, sys
+folder = sys.argv[sys.argv.index("--model_dir") + 1]
+params = json.load(open(folder + "/params.json"))
+loss = params["learning_rate"] + params["seed"] / 1e6
+with open(folder + "/metrics_eval_best_weights.json", "w") as file:
+    json.dump({"accuracy": 1 - loss, "loss": loss}, file)
+"""

@@ -37,17 +37,17 @@ def chosen(
     of it is wanted, else `auto`. What is wrong is added to the problems.
     """
     name, options, wrong = named(raw.get("sampler"))
-    wrong += samplers.unknown(name) if name is not None and to_run else []
+    # A sampler of somebody's own may be importable only where the search runs.
+    wrong += samplers.unknown(name) if name and (to_run or ":" not in name) else []
     problems += wrong
     if wrong or not parsed.domains:
         return Choice(name or "")
-    refused = samplers.refusals if to_run else _nothing
     found = goals.objectives(raw)
     trials = raw.get("trials")
     trials = trials if isinstance(trials, int) else None
     name = name or ("grid" if _is_grid(parsed, trials) else samplers.AUTO)
     if name != samplers.AUTO:
-        problems += refused(name, parsed, found, options)
+        problems += _refused(name, parsed, found, options, to_run=to_run)
         return Choice(name, options)
     if options:
         problems.append(("sampler: auto takes no options", "name the sampler that has them"))
@@ -56,7 +56,7 @@ def chosen(
         name, why = before["sampler"], str(before.get("why", ""))
     else:
         name, why = auto.choose(parsed, trials or DEFAULT_TRIALS, found, auto.installed())
-    problems += refused(name, parsed, found)
+    problems += _refused(name, parsed, found, {}, to_run=to_run)
     return Choice(name, {}, why)
 
 
@@ -64,8 +64,20 @@ DEFAULT_TRIALS = 20
 """For a sampler that could go on for ever."""
 
 
-def _nothing(*_: object) -> Iterator[Problem]:
-    yield from ()
+def _refused(
+    name: str,
+    parsed: space.Space,
+    found: goals.Objectives,
+    options: Mapping[str, Any],
+    *,
+    to_run: bool,
+) -> Iterator[Problem]:
+    """What keeps a sampler from a space; for who only looks not that a package is missing."""
+    if not to_run and ":" in name:
+        return
+    for problem in samplers.refusals(name, parsed, found, options):
+        if to_run or not isinstance(problem, samplers.Missing):
+            yield problem
 
 
 def _is_grid(parsed: space.Space, trials: int | None) -> bool:

@@ -550,7 +550,12 @@ class Search:
             self._fill_rungs()
 
     def _has_grown(self) -> bool:
-        return _state(self.path / plan.FILE) != self._read_from
+        state = _state(self.path / plan.FILE)
+        if state is not None and state[1] == 0:
+            return (
+                False  # somebody's editor writes it just now: its content will be news of its own
+            )
+        return state != self._read_from
 
     def wishes(self) -> tuple[object, object]:
         """What changes when somebody wants another trial, or one again: the plan and the claims."""

@@ -182,6 +182,7 @@ def search_text(tree: Tree) -> str:
         ("metric", _ranked(tree)),
         ("trials", _counts(standing)),
         ("best", _score(best, tree) if best else None),
+        ("front", ", ".join(sorted(tree.front(), key=table.order_of)) or None),
         *_named("running", [(each, _progress(each)) for each in running]),
         *_named("failed", [(each, each.status.last_line or each.status.reason) for each in failed]),
     ]
@@ -206,8 +207,12 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
     for index, (name, domain) in enumerate(space.items() if isinstance(space, dict) else ()):
         yield "" if index else "space", f"{name}: {_domain(domain)}"
     yield from _gathered(plan)
-    yield "sampler", plan.get("sampler")
+    yield "sampler", _sampler(plan)
     yield "seed", plan.get("seed")
+    yield "repeats", plan.get("repeats")
+    for key, label in (("learn_from", "learns from"), ("reuse", "reuses")):
+        folders = plan.get(key)
+        yield label, ", ".join(map(_value, folders)) if isinstance(folders, list) else None
     limits = (f"{name} {_limit(plan[name])}" for name in LIMITS if name in plan)
     yield "limits", ", ".join(limits)
     yield "command", plan.get("command")
@@ -216,6 +221,14 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
 def _limit(value: object) -> str:
     """A limit as it is typed; a pruner may have options."""
     return in_words(value) if isinstance(value, dict) else str(value)
+
+
+def _sampler(plan: Mapping[str, Any]) -> str | None:
+    """The sampler as it is typed; where `auto` chose it, that it did, and why."""
+    chosen = plan.get("auto")
+    if isinstance(chosen, dict):
+        return f"{_value(chosen.get('sampler'))}, by auto: {_value(chosen.get('why'))}"
+    return None if plan.get("sampler") is None else in_words(plan["sampler"])
 
 
 def _domain(domain: object) -> str:
@@ -274,10 +287,9 @@ def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
 
 
 def _ranked(tree: Tree) -> str | None:
-    if tree.metric is None:
-        return None
-    name, direction = tree.metric
-    return f"{name}, {'highest' if direction == 'maximize' else 'lowest'} first"
+    words = {"maximize": "highest", "minimize": "lowest"}
+    told = [f"{name}, {words[direction]} first" for name, direction in tree.objectives]
+    return "; ".join(told) or None
 
 
 def _counts(standing: Standing) -> str:

@@ -22,7 +22,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from modeldir.errors import SpaceError, did_you_mean, listed
 from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
@@ -184,12 +184,19 @@ def follows(sampler: Sampler) -> bool:
     return bool(getattr(sampler, "follows", False))
 
 
+class Missing(NamedTuple):
+    """The problem that a package is not installed, which is none for who only looks at a search."""
+
+    problem: str
+    hint: str | None
+
+
 def needs(name: str, *packages: str) -> Iterator[Problem]:
     """The packages that a sampler lacks, as one problem."""
     missing = [each for each in packages if importlib.util.find_spec(each) is None]
     if missing:
         extra = "gp" if "torch" in missing else "optuna"
-        yield (
+        yield Missing(
             f"sampler: {name} needs {' and '.join(missing)}, not installed here",
             f"pip install 'modeldir[{extra}]'",
         )

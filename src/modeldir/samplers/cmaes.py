@@ -101,7 +101,7 @@ class CMAES:
 
     def _generation(self) -> tuple[int, list[int]]:
         """The generation of a new trial, and the numbers of the trials that it learned from."""
-        newest = max(map(_generation_of, self._trials.values()), default=0)
+        newest = max(0, *map(_generation_of, self._trials.values()), 0)
         completed = [n for n in self._learned if _generation_of(self._trials[n]) == newest]
         if len(completed) >= self._population:
             return newest + 1, sorted(completed)[: self._population]

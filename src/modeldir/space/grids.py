@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TRIES = 1000
 """So many draws for a point that keeps the constraints, before all points are gone through."""
-MANY_TRIES = 20_000
+MANY_TRIES = 10_000
 """As `TRIES`, where the points have no end."""
 COUNTABLE = 100_000
 """Where more combinations than this had to be looked at, points are not counted."""
@@ -52,12 +52,15 @@ def _said(unit: Dim) -> str:
 
 class _Walk:
     """The ways to give some dimensions their values, parents first. A branch that breaks a
-    constraint is left as soon as the last hyperparameter that it speaks of has its value.
+    constraint is left as soon as the last hyperparameter that it speaks of has its value. After
+    `most` values it ends, whether it has met a point or not, and `is_whole` is false.
     """
 
-    def __init__(self, space: Space, units: Sequence[Dim]) -> None:
+    def __init__(self, space: Space, units: Sequence[Dim], most: float = math.inf) -> None:
         self._space = space
         self._units = units
+        self._most = most
+        self.is_whole = True
         self.looked_at = 0
         place = {name: index for index, unit in enumerate(units) for name in unit.names}
         self._due: dict[int, list[Any]] = {}
@@ -76,6 +79,9 @@ class _Walk:
         is_active = self._space.is_active(unit.names[0], whole)
         spread = map(unit.spread, unit.domain.values() or ()) if is_active else [{}]
         for values in spread:
+            if self.looked_at >= self._most:
+                self.is_whole = False
+                return
             self.looked_at += 1
             there = {**whole, **values}
             if all(self._space.keeps(each, there) for each in self._due.get(index, ())):
@@ -98,13 +104,11 @@ def _count(space: Space) -> int | None:
         return None
     deciding, others = _deciding(space)
     total = 0
-    walk = _Walk(space, deciding)
+    walk = _Walk(space, deciding, COUNTABLE)
     for whole in walk:
         active = (unit for unit in others if space.is_active(unit.names[0], whole))
         total += math.prod(counts[unit.name] for unit in active)
-        if walk.looked_at > COUNTABLE:
-            return None
-    return None if walk.looked_at > COUNTABLE else total
+    return total if walk.is_whole else None
 
 
 def _deciding(space: Space) -> tuple[list[Dim], list[Dim]]:
@@ -128,7 +132,7 @@ def draw(space: Space, rng: random.Random) -> dict[str, Any]:
     """
     point = fill(space, {}, rng)
     if point is None:
-        tries = "no point" if size(space) is not None else f"none of {MANY_TRIES} points"
+        tries = "no point" if is_gone_through(space) else f"none of {MANY_TRIES} points"
         told = [(constraint.text, None) for constraint in space.constraints]
         raise SpaceError(listed(f"The space has {tries} that keeps its constraints:", told))
     return point
@@ -152,20 +156,21 @@ def fill(space: Space, given: Mapping[str, Any], rng: random.Random) -> dict[str
     return None
 
 
+def is_gone_through(space: Space) -> bool:
+    """Whether a space in which `fill` finds no point is known to have none."""
+    return _ways(space) is not None
+
+
 def _ways(space: Space) -> list[dict[str, Any]] | None:
     """All values of what conditions and constraints speak of, that keep them; None where those are
     too many to go through. Of the rest each value will do.
     """
     if "_ways" not in space.__dict__:
         deciding, _ = _deciding(space)
-        walk, found = _Walk(space, deciding), list[dict[str, Any]]()
-        if all(unit.domain.values() is not None for unit in deciding):
-            for whole in walk:
-                found.append(whole)
-                if walk.looked_at > COUNTABLE:
-                    break
-        is_all = bool(walk.looked_at) and walk.looked_at <= COUNTABLE
-        space.__dict__["_ways"] = found if is_all else None
+        walk = _Walk(space, deciding, COUNTABLE)
+        has_end = bool(deciding) and all(u.domain.values() is not None for u in deciding)
+        found = list(walk) if has_end else []
+        space.__dict__["_ways"] = found if has_end and walk.is_whole else None
     known: list[dict[str, Any]] | None = space.__dict__["_ways"]
     return known
 
@@ -215,7 +220,7 @@ def _drawn(
     that is inactive or has its value.
     """
     whole: dict[str, Any] = {}
-    for unit in sorted(space.units, key=lambda unit: unit.name):
+    for unit in space.by_name:
         part = rng.random()
         limited = [name for name in unit.names if name in wanted]
         if not limited:

@@ -19,7 +19,7 @@ from modeldir.params import flatten
 from modeldir.space.domains import Choice, Domain, LogUniform, Uniform, key, same
 from modeldir.space.expressions import Constraint, ConstraintError
 from modeldir.space.forms import Problem, RefusedError, check_kind, read_domain, said
-from modeldir.space.grids import MANY_TRIES, fill, size
+from modeldir.space.grids import MANY_TRIES, fill, is_gone_through
 from modeldir.space.shape import Condition, CycleError, Space
 
 _LOOKED_AT = 50
@@ -293,7 +293,7 @@ class _Parsing:
             values = {**space.given, **drawn[0]}
             told = ", ".join(f"{n} {said(values[n])}" for n in constraint.names if n in values)
             what = "no point keeps it" if alone else "no point keeps it together with the others"
-            if size(bare) is None:
+            if not is_gone_through(_with(space, constraint) if alone else space):
                 what = what.replace("no point", f"none of {MANY_TRIES} points by chance")
             self.problems.append((f"{_cut(constraint.text)}: {what}", f"one of them: {told}"))
 
@@ -378,8 +378,12 @@ def _bare(space: Space) -> Space:
 
 
 def _is_kept(space: Space, constraint: Constraint) -> bool:
-    alone = Space(space.domains, space.conditions, space.zips, (constraint,), (), space.given)
-    return fill(alone, {}, _chance()) is not None
+    return fill(_with(space, constraint), {}, _chance()) is not None
+
+
+def _with(space: Space, constraint: Constraint) -> Space:
+    """The space with this constraint alone."""
+    return replace(_bare(space), constraints=(constraint,))
 
 
 def _chance() -> random.Random:

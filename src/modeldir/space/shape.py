@@ -117,6 +117,11 @@ class Space:
         return tuple(made.values())
 
     @cached_property
+    def by_name(self) -> tuple[Dim, ...]:
+        """The same in an order that is not the file's, so that chance does not depend on that."""
+        return tuple(sorted(self.units, key=lambda unit: sorted(unit.names)))
+
+    @cached_property
     def dims(self) -> tuple[Dim, ...]:
         """What a sampler may move: without what has only one value; parents first."""
         return tuple(unit for unit in self.units if len(unit.domain.values() or (0, 1)) > 1)
