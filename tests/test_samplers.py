@@ -91,6 +91,13 @@ class TestGP(SamplerContract):
         return make("gp", space, seed, objectives, startup=4)
 
 
+class TestPBT(SamplerContract):
+    """Population-based training, while its first population is not whole, is random search."""
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return samplers.make("pbt", space, seed, objectives, population=100)
+
+
 class TestFake(SamplerContract):
     """The fake keeps the contract as far as it goes: it has no seed."""
 

@@ -42,6 +42,8 @@ _KEPT = frozenset({
     "origin.json", "search.json", "attempts", ".modeldir",
 })  # fmt: skip
 EVENTS = "events.jsonl"
+JUDGES = "judges"
+"""The event by which a script tells that it decides for itself when it should stop early."""
 WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
 """How the names of saved weights end."""
 _RUN_FILE = re.compile(r"(?:(?P<script>.+)\.)?run(?:\.(?P<number>[1-9]\d*))?\.json")
@@ -269,6 +271,15 @@ def set_aside(folder: Path, new: int, *, own_since_ns: int | None = None) -> Pat
     for name in left:
         _move(folder / name, target / name)
     return target
+
+
+def last_weights(folder: Path) -> list[Path]:
+    """The weights that a training saved last: `last.npz`, `last.pth.tar`."""
+    return [
+        folder / name
+        for name in sorted(_names(folder))
+        if name.startswith("last.") and name.endswith(WEIGHTS)
+    ]
 
 
 def needs_setting_aside(folder: Path, new: int) -> bool:

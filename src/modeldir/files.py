@@ -181,6 +181,18 @@ def same_content(source: str | os.PathLike[str], target: str | os.PathLike[str])
             shutil.copyfile(source, temporary)
 
 
+def copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Make `target` a copy of a file: it is there as a whole, or not.
+
+    Raises:
+        OSError: when it cannot be read or written.
+    """
+    import shutil  # noqa: PLC0415 - slow to import
+
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def make_durable(path: str | os.PathLike[str]) -> None:
     """Ask the kernel to put a file, and its name, on the disk. What cannot be synced is let be."""
     with contextlib.suppress(OSError):
@@ -282,7 +294,15 @@ def append_line(path: str | os.PathLike[str], value: object) -> None:
     Raises:
         OSError: when the line could not be written whole.
     """
-    line = _encodable(json.dumps(value, ensure_ascii=False)).encode() + b"\n"
+    append_whole(path, _encodable(json.dumps(value, ensure_ascii=False)).encode() + b"\n")
+
+
+def append_whole(path: str | os.PathLike[str], line: bytes) -> None:
+    """As `append_line`, for a line of another form; it ends with a line break.
+
+    Raises:
+        OSError: when the line could not be written whole.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         size = os.fstat(descriptor).st_size

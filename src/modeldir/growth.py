@@ -16,7 +16,7 @@ from typing import Any
 from modeldir import goals, params, sampling, space
 from modeldir.errors import ParamsError
 
-LIMITS = ("trial_time_limit", "retries", "stop_at")
+LIMITS = ("trial_time_limit", "retries", "stop_at", "pruner")
 """What a plan keeps of the options that say when to stop."""
 
 PARTS = {"zip": "--zip", "points": "--point", "constraints": "--constraint"}
@@ -83,8 +83,9 @@ def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
     if value == (NONE if before is None else before):
         return []
     out = f"--{key.replace('_', '-')} {NONE} takes it out"
-    old = "" if before is None else f"{before} -> "
-    return [f"{key}: {old}{value}" + ("" if value == NONE else f" (kept; {out})")]
+    told = sampling.in_words if key == "pruner" else str
+    old = "" if before is None else f"{told(before)} -> "
+    return [f"{key}: {old}{told(value)}" + ("" if value == NONE else f" (kept; {out})")]
 
 
 def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:

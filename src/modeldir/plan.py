@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, goals, growth, metrics, params, samplers, sampling, space
+from modeldir import files, goals, growth, metrics, params, pruners, samplers, sampling, space
 from modeldir import project as projects
 from modeldir.durations import parse_duration
 from modeldir.errors import (
@@ -47,6 +47,7 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "sampler": ((str, dict), "one of " + ", ".join(samplers.NAMES)),
     "auto": (dict, "what auto chose: it writes that itself"),
     "trials": (int, "a whole number above 0"),
+    "pruner": ((str, dict), "one of " + ", ".join(pruners.NAMES)),
     "seed": (int, "a whole number"),
     "repeats": (int, "a whole number above 0"),
     "learn_from": (list, 'folders: ["../first_try"]'),
@@ -70,12 +71,12 @@ _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the she
 class Plan:
     """A checked plan. `written` is what `search.json` should say of it.
 
-    `trial_time_limit` is in seconds; `retries` is how often a trial that failed is run again;
-    `stop_at` is the value of the metric at which the search has what it looked for. `objectives`
-    are the metrics to rank by, of which `metric` is the first. `sampler` is the one that proposes,
-    with its `options`; `auto` says why, where it was chosen for the plan. `trials` is how many
-    points are tried, each `repeats` times, with one of the `seeds` each. `learn_from` and `reuse`
-    are folders, relative to the search's.
+    `pruner` ends trials early; `trial_time_limit` is in seconds; `retries` is how often a trial
+    that failed is run again; `stop_at` is the value of the metric at which the search has what it
+    looked for. `objectives` are the metrics to rank by, of which `metric` is the first. `sampler`
+    is the one that proposes, with its `options`; `auto` says why, where it was chosen for the plan.
+    `trials` is how many points are tried, each `repeats` times, with one of the `seeds` each.
+    `learn_from` and `reuse` are folders, relative to the search's.
     """
 
     space: space.Space
@@ -93,6 +94,7 @@ class Plan:
     cwd: str | None
     read: str | None
     resume: tuple[str, ...]
+    pruner: pruners.Setting | None
     trial_time_limit: float | None
     retries: int
     stop_at: float | None
@@ -221,6 +223,7 @@ def check(  # noqa: PLR0913 - what a message has to name
     choice = sampling.chosen(whole, parsed, problems, to_run=to_run)
     problems += [*sampling.repeat_problems(whole, parsed, base)]
     problems += [*sampling.elsewhere_problems(whole)]
+    pruner = _pruner(whole, choice, problems)
     if problems:
         raise SearchError(listed(head or f"{where} cannot be searched:", problems))
     repeats = whole.get("repeats") or 1
@@ -240,6 +243,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         cwd=whole.get("cwd"),
         read=whole.get("read"),
         resume=tuple(shlex.split(whole.get("resume") or "")),
+        pruner=pruner,
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
         retries=whole.get("retries") or 0,
         stop_at=whole.get("stop_at"),
@@ -359,6 +363,31 @@ def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 def _seconds(limit: str | float | None) -> float | None:
     return None if limit is None else parse_duration(limit)
+
+
+def _pruner(
+    raw: Mapping[str, Any], choice: sampling.Choice, problems: list[tuple[str, str | None]]
+) -> pruners.Setting | None:
+    """What ends trials early: what the plan names, or what comes with the sampler `pbt`."""
+    told = raw.get("pruner")
+    is_told = isinstance(told, (str, dict))  # of others `_wrong_values` says so
+    setting, wrong = pruners.setting_of(told) if is_told else (None, [])
+    if choice.name == "pbt":
+        if setting is not None or wrong:
+            hint = "take the other out: --pruner none"
+            wrong = [("pruner: pbt stops the worst itself", hint)]
+        else:
+            options = {k: v for k, v in choice.options.items() if k in {"interval", "quantile"}}
+            setting = pruners.Setting("pbt", options)
+            wrong = [(f"sampler: {words[8:]}", hint) for words, hint in pruners.check(setting)]
+    elif setting is not None and setting.kind == "pbt":
+        hint = "it replaces those that it stops: --sampler pbt"
+        wrong = [("pruner: pbt comes with the sampler of this name", hint)]
+    if setting is not None and len(goals.objectives(raw)) > 1:
+        hint = "rank by one metric, or take the pruner out: --pruner none"
+        wrong = [*wrong, ("pruner: of several metrics none says which trial is worse", hint)]
+    problems += wrong
+    return setting
 
 
 # -- Commands --------------------------------------------------------------------------------------

@@ -36,8 +36,17 @@ from modeldir import (
     samplers,
     space,
 )
-from modeldir.errors import FolderError, SearchError, SpaceError, did_you_mean, listed
+from modeldir.errors import (
+    FolderError,
+    MetricsError,
+    SearchError,
+    SpaceError,
+    did_you_mean,
+    listed,
+)
 from modeldir.loop import Trial
+from modeldir.pruners import rungs
+from modeldir.pruners.judge import Judge, Orders
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
@@ -98,7 +107,9 @@ class Search:
         read: a printed line to take metrics from: `"val acc: {accuracy}"`.
         resume: arguments that make an interrupted trial go on: `"--restore_file last"`.
         trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
-            It, `retries` and `stop_at` are kept in the plan; "none" takes them out.
+            It, `pruner`, `retries` and `stop_at` are kept in the plan; "none" takes them out.
+        pruner: what ends trials early that promise little: `"asha"`, `"hyperband"`, `"median"`,
+            with options `{"asha": {"min_step": 1, "reduction_factor": 3}}`, or your own class.
         retries: how often a trial that failed is run again.
         stop_at: a value of the metric: once a trial has reached it no more are started.
         rebase: go on although the base hyperparameters changed since trials were made.
@@ -128,6 +139,7 @@ class Search:
         command: str | Sequence[str] | None = None,
         read: str | None = None,
         resume: str | None = None,
+        pruner: str | Mapping[str, Mapping[str, Any]] | None = None,
         trial_time_limit: str | float | None = None,
         retries: int | Literal["none"] | None = None,
         stop_at: float | Literal["none"] | None = None,
@@ -152,6 +164,7 @@ class Search:
             "command": command if command is None or isinstance(command, str) else _line(command),
             "read": read,
             "resume": resume,
+            "pruner": pruner if pruner is None or isinstance(pruner, str) else dict(pruner),
             "trial_time_limit": trial_time_limit,
             "retries": retries,
             "stop_at": stop_at,
@@ -274,6 +287,7 @@ class Search:
             self._numbered = check_names(self.path, self.trials, fits=fits)
             for record in self.trials:
                 self.trials.mend(record)
+            self._fill_rungs()
             self._write()
         return news
 
@@ -304,6 +318,32 @@ class Search:
         self.trials.refresh()
         self.trials.adopt()
         self._tell_sampler()
+        self.forget_values()
+
+    def forget_values(self) -> None:
+        """Compare no trial with one that was removed; one that has come back counts again."""
+        if self.plan.pruner is not None:
+            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone())
+
+    def _fill_rungs(self) -> None:
+        """Let a pruner that is new in this search know the values that its trials have had, as far
+        as `metrics.jsonl` tells: also of those that ran without a pruner, or under another.
+        """
+        setting = self.plan.pruner
+        if setting is None or setting.kind == "pbt":  # there only those count that are still there
+            return
+        home = self.path / HOME / "rungs"
+        if (home / setting.key).exists():
+            return
+        for record in self.trials:
+            orders = self.judged_by(record)
+            lines = files.read_lines(self.trials.path(record) / metrics.METRICS_LINES)
+            attempt = self.trials.status(record).attempt
+            if orders is not None and lines:
+                with contextlib.suppress(
+                    MetricsError
+                ):  # none has a direction: it is said elsewhere
+                    Judge(replace(orders, judges=False), attempt, resumes=False).hear_again(lines)
 
     def _check_metric(self) -> None:
         """A metric that was named now must be one that the trials which are there have."""
@@ -398,6 +438,47 @@ class Search:
         model_dir = _as_typed(self.trials.path(trial), self.working_folder())
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
 
+    def judged_by(self, trial: TrialRecord) -> Orders | None:
+        """By what a trial may be ended early; None where the plan has no pruner."""
+        setting = self.plan.pruner
+        if setting is None:
+            return None
+        return Orders(
+            kind=setting.kind,
+            options=setting.options,
+            rungs=str(files.absolute(self.path / HOME / "rungs")),
+            trial=trial.number,
+            metric=self.plan.metric,
+            judges=not self.trials.is_spared(trial),
+            begun=int((trial.parent or {}).get("step") or 0),
+        )
+
+    def parent_of(self, trial: TrialRecord) -> Path | None:
+        """The folder of the trial with whose weights this one begins; None where it has none."""
+        number = (trial.parent or {}).get("number")
+        known = next((each for each in self.trials if each.number == number), None)
+        return None if known is None else self.trials.path(known)
+
+    def lineage(self, trial: TrialRecord) -> dict[str, Any]:
+        """What a run file says of the trial with whose weights this one begins: also at which step
+        that is by now.
+        """
+        folder = self.parent_of(trial)
+        if folder is None or trial.parent is None:
+            return {}
+        step = experiment.last_step(folder).get("step", trial.parent.get("step"))
+        return {"parent": {**trial.parent, "step": step}}
+
+    def way_to_resume(self, folder: Path) -> tuple[str, ...] | None:
+        """The arguments with which a trial goes on from what lies in its folder; None where it can
+        only begin afresh, as far as is known.
+        """
+        has_weights = experiment.has_weights(folder)
+        if self.plan.resume and has_weights:
+            return self.plan.resume
+        told = attempts.read_events(folder)
+        return () if any(event.get("event") == "can_resume" for event in told) else None
+
     def look_ahead(
         self, command: str, *, typed: bool = True, most: int | None = None
     ) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
@@ -466,6 +547,7 @@ class Search:
             self._numbered, self._code, self._asked = numbered, code, asked
             self._look()
             self._check_base()
+            self._fill_rungs()
 
     def _has_grown(self) -> bool:
         state = _state(self.path / plan.FILE)
@@ -532,10 +614,10 @@ class Search:
         return ends.count(attempts.FAILED) <= self.plan.retries
 
     def make_retry(
-        self, record: TrialRecord, values: Mapping[str, Any]
+        self, record: TrialRecord, values: Mapping[str, Any], *, continues: bool = False
     ) -> tuple[TrialRecord, bool]:
         """A trial made after another with some values set by hand, and whether it is new: under a
-        name values never change.
+        name values never change. One that `continues` begins with the other's last weights.
 
         Raises:
             SearchError: when there is no hyperparameter of such a name.
@@ -562,9 +644,16 @@ class Search:
                     overridden.dict,
                     numbered=numbered,
                     retry_of=record.number,
+                    parent=self._as_parent(record) if continues else None,
                 )
                 if made is not None:
+                    if continues:
+                        self.trials.spare(made.number)
                     return made, True
+
+    def _as_parent(self, record: TrialRecord) -> dict[str, Any]:
+        step = experiment.last_step(self.trials.path(record)).get("step")
+        return {"number": record.number, "name": record.name, "step": step}
 
     def _point_of(
         self, hyperparameters: Mapping[str, Any], record: TrialRecord, values: Mapping[str, Any]
@@ -634,11 +723,15 @@ class Search:
             following = self._following(number)
             if following is None:
                 return None
+            parent, is_there = self._parent_in(following.notes)
+            if not is_there:
+                return None
             record = self.trials.claim(
                 following.point,
                 _with_point(self.base, following.point),
                 told={**following.told, **({"notes": following.notes} if following.notes else {})},
                 numbered=self._numbered,
+                parent=parent,
             )
             if record is not None:
                 self._tell_sampler()
@@ -646,6 +739,30 @@ class Search:
             self.trials.refresh()
             self._tell_sampler()
         return None
+
+    def _parent_in(self, notes: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+        """The trial with whose last weights a proposed one begins, if it has one; and false where
+        that has saved none yet.
+
+        Raises:
+            SearchError: when its script leaves no weights, or cannot go on from them.
+        """
+        told = notes.get("parent")
+        if not isinstance(told, Mapping):
+            return None, True
+        record = self.trials[told["number"]]
+        folder = self.trials.path(record)
+        is_loop = self._asked is not None  # whose body knows how to go on
+        if attempts.last_weights(folder) and (is_loop or self.way_to_resume(folder) is not None):
+            return {"number": record.number, "name": record.name, "step": told.get("step")}, True
+        if self.trials.status(record).state == attempts.RUNNING:
+            return None, False
+        raise SearchError(
+            f"{self.path}: {self.plan.sampler} has trials go on from other trials' weights, and "
+            f"{record.name} left none that its script could go on from\n"
+            "  let the script save them as last.* (run.save_checkpoint does), and begin with\n"
+            "  run.restore(); or say how it goes on: --resume '--restore_file last'"
+        )
 
     def _following(self, number: int) -> _Following | None:
         """What the next trial is to be: a repeat that a point lacks; else the plan's own points
@@ -752,6 +869,10 @@ class Search:
             if found:
                 return metrics.choose(list(found))
         return None
+
+    def score(self, trial: TrialRecord, metric: str) -> float | None:
+        """A trial's value of a development metric; None where it has none."""
+        return experiment.scores(self.trials.path(trial)).development.get(metric)
 
     def _values(
         self, names: Sequence[str] | None
@@ -862,15 +983,49 @@ class Search:
         while (turn := self.next_trial(frozenset(self._asked))) is not None:
             record = turn.record
             self._asked.add(record.number)
-            trial = Trial(turn, self.trials.path(record), self.plan.metric, self.code())
+            path, metric = self.trials.path(record), self.plan.metric
+            parent = self.parent_of(record)
+            inherits = attempts.last_weights(parent) if parent is not None else ()
+            trial = Trial(
+                turn,
+                path,
+                metric,
+                self.code(),
+                judged_by=self.judged_by(record),
+                inherits=inherits,
+            )
             if trial.claim():
                 return trial
         return None
 
-    def tell(self, trial: Trial, values: Mapping[str, float]) -> None:
-        """Record a trial's development metrics and its completion, for loops of one's own."""
-        with trial:
+    def tell(
+        self,
+        trial: Trial,
+        values: Mapping[str, Any] | None = None,
+        *,
+        status: Literal["completed", "pruned", "failed"] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Record how a trial has ended, for loops of one's own; several may be asked for before any
+        is told.
+
+        Args:
+            trial: one that `ask` gave.
+            values: its development metrics; those that it has reported need not be said again.
+            status: `"completed"` by default, and `"pruned"` where `report` has ended it early.
+            reason: why it was pruned, or has failed.
+
+        Raises:
+            SearchError: when it was told before.
+            MetricsError: when a value is not a number.
+        """
+        if trial.status is not None:
+            raise SearchError(f"{trial.name}: was told before: it has {trial.status}")
+        if values is not None:
             metrics.save_metrics(values, trial.model_dir / metrics.EVAL_BEST)
+        ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
+        trial.end(ended, reason or trial.pruned)
+        self.settle_metric(self.trials[trial.number])
 
     def __iter__(self) -> Iterator[Trial]:
         while (trial := self.ask()) is not None:

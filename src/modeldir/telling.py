@@ -76,6 +76,10 @@ class Telling:
     def _learns(self) -> bool:
         return samplers.learns(self.sampler) or self._plan.repeats > 1
 
+    @cached_property
+    def _follows(self) -> bool:
+        return samplers.follows(self.sampler)
+
     # -- What there is -----------------------------------------------------------------------------
 
     def take(self, record: TrialRecord) -> Point | None:
@@ -193,12 +197,14 @@ class Telling:
         if not self._trials.knows(record):  # removed: it teaches nothing, and its point stays taken
             return attempts.FAILED, {}, {}
         state = self._trials.status(record).state
-        if state in {attempts.WAITING, attempts.RUNNING, attempts.INTERRUPTED}:
+        is_open = state in {attempts.WAITING, attempts.RUNNING, attempts.INTERRUPTED}
+        if is_open and not (self._follows and state == attempts.RUNNING):
             return _AS_TOLD.get(state, state), {}, {}
         folder = self._trials.path(record)
-        values = self._of_plan(experiment.scores(folder).development)
+        scores = experiment.scores(folder)
+        values = self._of_plan(scores.last if is_open else scores.development)
         step: Mapping[str, Any] = {}
-        if state == attempts.PRUNED:
+        if state == attempts.PRUNED or self._follows:
             last = experiment.last_step(folder)
             values = values or self._of_plan(last)
             step = {"step": last["step"]} if isinstance(last.get("step"), int) else {}

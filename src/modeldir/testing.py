@@ -1,7 +1,7 @@
-"""For the tests of your own samplers: what each must keep, and a fake for what uses one.
+"""For the tests of your own samplers and pruners: what each must keep, and fakes.
 
-It knows the promises of the Protocol in `modeldir.samplers`, and no sampler. A sampler of your own
-is tested by pytest in a class:
+It knows the promises of the Protocols in `modeldir.samplers` and `modeldir.pruners`, and no sampler
+or pruner. One of your own is tested by pytest in a class:
 
     from modeldir.testing import SamplerContract
 
@@ -9,7 +9,8 @@ is tested by pytest in a class:
         def make(self, space, seed, objectives):
             return Mine(space, seed, objectives)
 
-The tests are methods with plain `assert`s, so that they run without modeldir's own test suite.
+and a pruner's likewise, from `PrunerContract`, with `make(self, rungs, direction)`. The tests are
+methods with plain `assert`s, so that they run without modeldir's own test suite.
 """
 
 from __future__ import annotations
@@ -21,8 +22,20 @@ from typing import Any, ClassVar
 
 from modeldir.goals import Objectives
 from modeldir.params import canonical_hash
+from modeldir.pruners.contract import MemoryRungs, PrunerContract, Table
 from modeldir.samplers import Observation, Proposal, Sampler
 from modeldir.space import Space, parse_space
+
+__all__ = [
+    "FakeSampler",
+    "MemoryRungs",
+    "PrunerContract",
+    "SamplerContract",
+    "Table",
+    "loss",
+    "search",
+    "spaces",
+]
 
 _BASE: dict[str, Any] = {
     "learning_rate": 0.01,

@@ -5,9 +5,10 @@ have changed. It refuses to choose hyperparameters (samplers do) and to run anyt
 
 A trial is claimed before it is made: `.modeldir/trials/000003.json` says all that its folder needs,
 so whoever finds a claim without a folder makes it. `000003.made` says that the folder was there:
-one that is missing now was removed by hand, and its number is never used again. Two more marks
+one that is missing now was removed by hand, and its number is never used again. Three more marks
 are somebody's wish: `000003.again.2`, that the trial be run as attempt 2 though attempt 1 has
-ended, and `000003.aside`, that it neither be shown nor made again.
+ended, `000003.unpruned`, that it not be pruned any more, and `000003.aside`, that it neither be
+shown nor made again.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ HOME = ".modeldir"
 _CLAIM = re.compile(r"(\d{6,})\.json")
 _AGAIN = re.compile(r"(\d{6,})\.again\.(\d+)")
 _ASIDE = re.compile(r"(\d{6,})\.aside")
+_UNPRUNED = re.compile(r"(\d{6,})\.unpruned")
 _FORMAT = 1
 _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
@@ -44,6 +46,7 @@ class TrialRecord:
     """A trial: its number, its folder's name, the searched point, all values and their hash.
 
     `retry_of` is the number of the trial that it was made after, with some values set by hand;
+    `parent` is the one whose last weights it begins with: its number, name and step.
     `repeat` says which repeat of its point it is, from 1; `notes` are its sampler's.
     """
 
@@ -53,6 +56,7 @@ class TrialRecord:
     hyperparameters: Mapping[str, Any]
     hash: str
     retry_of: int | None = None
+    parent: Mapping[str, Any] | None = None
     repeat: int | None = None
     notes: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
@@ -95,6 +99,7 @@ class Trials:
         self._removed: set[int] = set()
         self._aside: dict[int, TrialRecord | None] = {}
         self._again: dict[int, int] = {}
+        self._unpruned: set[int] = set()
         self._names: set[str] = set()
         self._seen: set[str] = set()  # marks and claims that need no second look
         self._news: list[TrialRecord] = []
@@ -145,6 +150,8 @@ class Trials:
             if again := _AGAIN.fullmatch(name):
                 number = int(again[1])
                 self._again[number] = max(int(again[2]), self._again.get(number, 0))
+            elif unpruned := _UNPRUNED.fullmatch(name):
+                self._unpruned.add(int(unpruned[1]))
             elif (aside := _ASIDE.fullmatch(name)) and int(aside[1]) not in self._aside:
                 record = self._aside[int(aside[1])] = self._known.pop(int(aside[1]), None)
                 if record is not None:
@@ -167,6 +174,7 @@ class Trials:
                 dict(claim["hyperparameters"]),
                 str(claim["hash"]),
                 claim.get("retry_of"),
+                claim.get("parent"),
                 claim.get("repeat"),
                 _object(claim.get("notes")),
             )
@@ -296,6 +304,7 @@ class Trials:
         told: Mapping[str, Any] | None = None,
         numbered: bool = False,
         retry_of: int | None = None,
+        parent: Mapping[str, Any] | None = None,
     ) -> TrialRecord | None:
         """Claim a number for a trial and make its folder; None if somebody else took the number.
 
@@ -307,12 +316,14 @@ class Trials:
             told: what else `trial.json` should say.
             numbered: whether the folder is named by the number instead of the point.
             retry_of: the number of the trial that this one is made after.
+            parent: the trial whose last weights it begins with: number, name, step.
         """
         number = self.next_number() if at_least is None else at_least
         chosen = name or self.free_name(point, number, numbered=numbered)
         record = replace(
             self._record(number, chosen, point, hyperparameters),
             retry_of=retry_of,
+            parent=parent,
             repeat=(told or {}).get("repeat"),
             notes=_object((told or {}).get("notes")),
         )
@@ -325,6 +336,7 @@ class Trials:
             "hash": record.hash,
             **(told or {}),
             **({} if retry_of is None else {"retry_of": retry_of}),
+            **({} if parent is None else {"parent": dict(parent)}),
             "created": provenance.utc_now(),
             "token": os.urandom(8).hex(),
         }
@@ -474,6 +486,23 @@ class Trials:
         attempt = self.status(record).attempt + 1
         self._mark(f"{record.number:06d}.again.{attempt}")
         self._again[record.number] = attempt
+
+    def spare(self, number: int) -> None:
+        """Wish that a trial never be pruned any more.
+
+        Raises:
+            OSError: when that cannot be written.
+        """
+        self._mark(f"{number:06d}.unpruned")
+        self._unpruned.add(number)
+
+    def is_spared(self, record: TrialRecord) -> bool:
+        """Whether a trial is not to be pruned any more."""
+        return record.number in self._unpruned
+
+    def gone(self) -> set[int]:
+        """The numbers of all trials that were taken out of the search, or removed by hand."""
+        return self._removed | self._aside.keys()
 
     def aside(self) -> list[TrialRecord]:
         """The trials that were taken out of the search, by number: they count as done."""

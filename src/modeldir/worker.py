@@ -35,6 +35,7 @@ from modeldir import (
 )
 from modeldir.errors import ModeldirError
 from modeldir.pilot import Pilot
+from modeldir.pruners import judge
 from modeldir.run import METRIC_VARIABLE
 from modeldir.slots import ASK_AGAIN, Seat, Slots
 from modeldir.spawner import Spawner
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from modeldir.search import Search
 
 _ENOUGH_FAILURES = 3
+_HAS_METRICS = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _LONG = 600.0
 """Seconds of a trial after which it matters whether it can go on where it was interrupted."""
 _REQUESTS_EVERY = 1.0
@@ -290,44 +292,63 @@ class Worker:
         self, turn: Turn, folder: Path, last: attempts.Attempt | None, seat: Seat
     ) -> Start:
         command = self.search.command_for(turn.record)
-        resumes, extra = self._how_to_resume(folder, last)
+        extra = self._how_to_resume(turn.record, folder, last)
+        inherits = self._inherited(turn.record) if extra is None and turn.record.parent else ()
+        if inherits:
+            extra = self.search.plan.resume
         here = self.search.working_folder()
         metric = self.search.plan.metric
         ranked = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
+        orders = self.search.judged_by(turn.record)
+        judged = {judge.VARIABLE: orders.to_text()} if orders else {}
         return Start(
             folder=str(files.absolute(folder)),
             number=turn.attempt,
-            command=(*command, *extra),
+            command=(*command, *(extra or ())),
             cwd=str(here),
-            resumes=resumes,
-            variables={**ranked, **self._pilot.variables(turn.record), **seat.variables},
+            resumes=extra is not None,
+            inherits=inherits,
+            variables={**ranked, **judged, **self._pilot.variables(turn.record), **seat.variables},
             facts={
                 "worker": self._me,
                 **self.search.setting(),
                 "commit": provenance.git_commit(here),
                 "modeldir": __version__,
+                **self.search.lineage(turn.record),
                 **seat.facts,
             },
             metric=metric,
             read=self.search.plan.read,
+            pruner=orders.to_text() if orders else None,
             time_limit=self.search.plan.trial_time_limit,
             bound=self.bound,
         )
 
     def _how_to_resume(
-        self, folder: Path, last: attempts.Attempt | None
-    ) -> tuple[bool, tuple[str, ...]]:
-        """Whether an attempt goes on from what lies there, and the arguments that say so.
+        self, record: TrialRecord, folder: Path, last: attempts.Attempt | None
+    ) -> tuple[str, ...] | None:
+        """The arguments with which an attempt goes on from what lies there; None where it begins
+        afresh.
 
-        Only after an interruption: a failed trial that runs again starts afresh.
+        It goes on only after an interruption, or where one that was pruned should go on after all:
+        a failed trial that runs again starts afresh.
         """
         last = attempts.began(last)
-        if last is None or last.end not in (None, attempts.INTERRUPTED):
-            return False, ()
-        if self.search.plan.resume and experiment.has_weights(folder):
-            return True, self.search.plan.resume
-        told = attempts.read_events(folder)
-        return any(event.get("event") == "can_resume" for event in told), ()
+        if last is None:
+            return None
+        spared = last.end == attempts.PRUNED and self.search.trials.is_spared(record)
+        if last.end not in (None, attempts.INTERRUPTED) and not spared:
+            return None
+        return self.search.way_to_resume(folder)
+
+    def _inherited(self, record: TrialRecord) -> tuple[str, ...]:
+        """The weights with which a trial begins where it is another's child: that one's last."""
+        parent = self.search.parent_of(record)
+        found = attempts.last_weights(parent) if parent is not None else []
+        if record.parent is not None and not found:
+            name = record.parent.get("name")
+            self._tell(f"note: {record.name} begins afresh: the last weights of {name} are gone")
+        return tuple(str(files.absolute(path)) for path in found)
 
     def _find_running(self) -> None:
         """Trials of a worker that is gone: they are left be, take a slot, and are waited for."""
@@ -436,7 +457,7 @@ class Worker:
             self._clear(attempts.read(running.shown.folder, running.attempt))
         self._tell_end(record, status, running.shown)
         self._notice_failures(status)
-        if status.state == attempts.COMPLETED and self.search.plan.metric is None:
+        if status.state in _HAS_METRICS and self.search.plan.metric is None:
             self._settle_metric(record)
         if status.state == attempts.COMPLETED:
             self._notice_goal()
@@ -517,6 +538,8 @@ class Worker:
             words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
         elif status.state == attempts.INTERRUPTED:
             words.append(status.reason or "")
+        elif status.state == attempts.PRUNED and status.reason:
+            words.append(status.reason)
         elif status.state == attempts.WAITING:
             words.append("nothing was recorded: its folder was removed, or cannot be written")
         else:

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option, action="append", help=argparse.SUPPRESS)
     what = parser.add_argument_group("what to try")
     what.add_argument(
-        "--sampler", metavar="NAME", help="auto, grid, random, sobol, tpe, gp, cmaes, nsga2"
+        "--sampler", metavar="NAME", help="auto, grid, random, sobol, tpe, gp, cmaes, nsga2, pbt"
     )
     what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
     what.add_argument("--seed", type=int, metavar="N", help="of the sampler")
@@ -85,6 +85,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     when = parser.add_argument_group("when to stop (those marked * are kept; none takes them out)")
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
     when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
+    when.add_argument(
+        "--pruner", metavar="NAME", help="* end poor trials early: asha, hyperband, median"
+    )
     when.add_argument("--trial-time-limit", metavar="T", help="* a trial that takes longer: 30m")
     when.add_argument(
         "--retries", type=_or_none(int), metavar="N", help="* run a failed trial again, so often"
@@ -102,8 +105,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
     where.add_argument("--detach", action="store_true", help="work on without this terminal")
-    where.add_argument("--dry-run", action="store_true", help="say what would be made, how long")
-    where.add_argument("--time-one", action="store_true", help="with it: run one trial, to time it")
+    where.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be made, how long (--time-one: try one)",
+    )
+    where.add_argument("--time-one", action="store_true", help=argparse.SUPPRESS)
 
 
 def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
@@ -165,6 +172,7 @@ def _made(
     domains: dict[str, Any],
     parts: dict[str, Any],
 ) -> Search:
+    from modeldir.pruners import parse_text  # noqa: PLC0415 - as in `_search`
     from modeldir.sampling import from_text  # noqa: PLC0415
 
     return make(
@@ -181,6 +189,7 @@ def _made(
         reuse=_gathered(arguments.reuse, str),
         read=arguments.read,
         resume=arguments.resume,
+        pruner=None if arguments.pruner is None else parse_text(arguments.pruner),
         trial_time_limit=arguments.trial_time_limit,
         retries=arguments.retries,
         stop_at=arguments.stop_at,

@@ -213,9 +213,14 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
     for key, label in (("learn_from", "learns from"), ("reuse", "reuses")):
         folders = plan.get(key)
         yield label, ", ".join(map(_value, folders)) if isinstance(folders, list) else None
-    limits = (f"{name} {plan[name]}" for name in LIMITS if name in plan)
+    limits = (f"{name} {_limit(plan[name])}" for name in LIMITS if name in plan)
     yield "limits", ", ".join(limits)
     yield "command", plan.get("command")
+
+
+def _limit(value: object) -> str:
+    """A limit as it is typed; a pruner may have options."""
+    return in_words(value) if isinstance(value, dict) else str(value)
 
 
 def _sampler(plan: Mapping[str, Any]) -> str | None:

@@ -44,6 +44,7 @@ _PLACES = {
     "gp": "modeldir.samplers.gp:GP",
     "cmaes": "modeldir.samplers.cmaes:CMAES",
     "nsga2": "modeldir.samplers.nsga2:NSGA2",
+    "pbt": "modeldir.samplers.pbt:PBT",
 }
 NAMES = (AUTO, *_PLACES)
 
@@ -174,6 +175,13 @@ def learns(sampler: Sampler) -> bool:
     trials' metrics need not be read for it.
     """
     return bool(getattr(sampler, "learns", True))
+
+
+def follows(sampler: Sampler) -> bool:
+    """Whether a sampler wants to know how running trials stand. It then says `follows = True`, and
+    is told their latest values, and the step at which they are.
+    """
+    return bool(getattr(sampler, "follows", False))
 
 
 class Missing(NamedTuple):
