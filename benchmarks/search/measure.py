@@ -1,0 +1,83 @@
+"""Makes the runs that have no result yet, one process, one thread; started by bench.py.
+
+    python measure.py RESULTS QUESTION [METHOD ...]
+
+Each run is one line, appended when it is done, so this may be killed at any moment and started again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import io
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+for name in ("OMP", "OPENBLAS", "MKL"):
+    os.environ[f"{name}_NUM_THREADS"] = "1"
+
+sys.path.insert(0, str(Path(__file__).parent))
+import contenders
+import protocol
+import results
+import simulate
+import tasks
+
+
+def main() -> None:
+    place, question, *methods = sys.argv[1:]
+    with contextlib.suppress(ImportError):
+        import torch
+
+        torch.set_num_threads(1)
+    there = set(results.read(Path(place)))
+    wanted = [run for run in protocol.runs(question, tuple(methods) or None) if run not in there]
+    began = time.perf_counter()
+    for done, run in enumerate(wanted):
+        _note(f"{done}/{len(wanted)} {run.method} {run.task} seed {run.seed}", began)
+        line = json.dumps(made(run), separators=(",", ":"))
+        with open(place, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    _note(f"{len(wanted)} runs", began)
+    print(file=sys.stderr)
+
+
+def _note(text: str, began: float) -> None:
+    seconds = time.perf_counter() - began
+    print(f"\r\x1b[K{seconds:4.0f} s  {text}", end="", file=sys.stderr, flush=True)
+
+
+def made(run: protocol.Run) -> dict[str, object]:
+    """The run's line: itself, what it found, and by which version."""
+    task = tasks.make(run.task)
+    if run.question != "stopping" and task.epochs > 1:
+        task = tasks.Last(task)
+    said = io.StringIO()  # some peers print
+    with contextlib.redirect_stdout(said):
+        contender = contenders.make(
+            run.method,
+            task.space,
+            run.seed,
+            trials=run.budget // task.epochs,
+            epochs=task.epochs,
+            asha=run.asha,
+        )
+        found = simulate.run(task, contender, run.seed, budget=run.budget, workers=run.workers)
+    package = contenders.PACKAGES.get(run.method, "modeldir")
+    version = importlib.metadata.version(package)
+    chosen = getattr(contender, "chosen", None)
+    return {
+        **dataclasses.asdict(run),
+        "version": f"{package} {version}",
+        **({"chosen": chosen} if chosen and chosen != run.method else {}),
+        **{**dataclasses.asdict(found), "cpu": round(found.cpu, 3)},
+        "scale": [float(f"{number:.6g}") for number in task.scale()],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""The tables, from the results alone: `bench.py --report` prints them, docs/search_quality.md has them."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import protocol
+import results
+import stats
+from results import Result
+from stats import Interval
+
+FLOOR = 1e-4
+"""Regret below this is as good as none: a logarithm needs an end."""
+
+
+def every(place: Path = results.PLACE) -> str:
+    """All tables that there are results for."""
+    read = {
+        question: list(results.read(place / f"{question}.jsonl").values())
+        for question in ("final", "few", "stopping")
+    }
+    parts = [versions(row for rows in read.values() for row in rows)]
+    if read["final"]:
+        parts += [
+            f"**{protocol.FINAL_TRIALS} trials, one after another**",
+            compared(read["final"], [25, 50, protocol.FINAL_TRIALS]),
+        ]
+    if read["few"]:
+        cheap = [row for row in read["final"] if row.run.method != "auto"]
+        parts += [
+            f"**{protocol.FEW_TRIALS} trials, one after another, the slow methods too**",
+            compared([*read["few"], *cheap], [protocol.FEW_TRIALS]),
+        ]
+    parts += [
+        part
+        for task in protocol.CURVES
+        if (rows := [row for row in read["stopping"] if row.run.task == task])
+        for part in (f"**Early stopping: `{task}`**", stopping(rows))
+    ]
+    return "\n\n".join(parts)
+
+
+def versions(rows: Iterable[Result]) -> str:
+    """Who was there, in one line."""
+    return "Measured: " + ", ".join(sorted({row.version for row in rows})) + "."
+
+
+# -- Final values ----------------------------------------------------------------------------------
+
+Regrets = Mapping[str, Mapping[str, Mapping[int, float]]]
+"""By method, task and seed."""
+
+
+def regrets(rows: Sequence[Result], spent: int) -> Regrets:
+    """Normalised: 0 is the best there is, 1 the median configuration of the task.
+
+    Where nobody knows the best (a live training), the best and the worst-off first trial that any of
+    the runs had take their place.
+    """
+    best: dict[str, float] = {}
+    first: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        best[row.run.task] = min(best.get(row.run.task, math.inf), row.curve[-1][1])
+        if row.run.method == "random":
+            first[row.run.task].append(row.curve[0][1])
+    found: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        low, high = row.scale
+        if math.isnan(low):
+            low, high = best[row.run.task], sorted(first[row.run.task])[len(first[row.run.task]) // 2]
+        regret = (row.at(spent) - low) / (high - low)
+        found[row.run.method][row.run.task][row.run.seed] = max(0.0, regret)
+    return found
+
+
+def compared(rows: Sequence[Result], budgets: Sequence[int]) -> str:
+    """One row a method, best mean rank at the last budget first."""
+    full = _complete(rows)
+    tasks = sorted({row.run.task for row in full})
+    samples = stats.draws(len(tasks), protocol.RESAMPLES)
+    by_budget = {spent: regrets(full, spent) for spent in budgets}
+    ranked = {spent: mean_ranks(found, tasks) for spent, found in by_budget.items()}
+    last = budgets[-1]
+    order = sorted(ranked[last], key=lambda name: stats.mean(ranked[last][name]))
+    p = stats.holm(
+        {
+            name: stats.wilcoxon(_log_differences(by_budget[last], "auto", name, tasks))
+            for name in order
+            if name != "auto"
+        }
+    )
+    lines = [
+        "| | "
+        + " | ".join(f"mean rank @{spent}" for spent in budgets)
+        + f" | regret @{last} | to the best rank | p against `auto` | seeds | CPU, ms a trial |",
+        "|---|" + "---:|" * (len(budgets) + 5),
+    ]
+    for name in order:
+        seeds = min(len(by_budget[last][name][task]) for task in tasks)
+        worth = [stats.mean(list(by_budget[last][name][task].values())) for task in tasks]
+        behind = [
+            ours - its
+            for ours, its in zip(ranked[last][name], ranked[last][order[0]], strict=True)
+        ]
+        cells = [
+            *(_said(stats.interval(ranked[spent][name], samples)) for spent in budgets),
+            _said(stats.interval(worth, samples), 3),
+            _said(stats.interval(behind, samples)) if name != order[0] else "-",
+            f"{p[name]:.3f}" if name in p else "-",
+            str(seeds),
+            f"{_cost(full, name):.0f}",
+        ]
+        lines.append(f"| {_named(name)} | " + " | ".join(cells) + " |")
+    return "\n".join([f"{len(tasks)} tasks, {len(order)} methods.", "", *lines])
+
+
+def _complete(rows: Sequence[Result]) -> list[Result]:
+    """Without methods that have not been through all tasks."""
+    tasks = {row.run.task for row in rows}
+    been: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        been[row.run.method].add(row.run.task)
+    return [row for row in rows if been[row.run.method] == tasks]
+
+
+def mean_ranks(found: Regrets, tasks: Sequence[str]) -> dict[str, list[float]]:
+    """Each method's mean rank on each task, over the seeds that all methods have."""
+    placed: dict[str, list[float]] = {name: [] for name in found}
+    for task in tasks:
+        common = sorted(set.intersection(*(set(found[name][task]) for name in found)))
+        by_seed = [
+            stats.ranks({name: found[name][task][seed] for name in found}) for seed in common
+        ]
+        for name in found:
+            placed[name].append(stats.mean([ranks[name] for ranks in by_seed]))
+    return placed
+
+
+def _log_differences(found: Regrets, one: str, other: str, tasks: Sequence[str]) -> list[float]:
+    """Per task, the difference of the mean log10 regret over the seeds that both have."""
+    differences = []
+    for task in tasks:
+        mine, its = found[one][task], found[other][task]
+        differences.append(
+            stats.mean(
+                [
+                    math.log10(max(FLOOR, mine[seed])) - math.log10(max(FLOOR, its[seed]))
+                    for seed in mine.keys() & its.keys()
+                ]
+            )
+        )
+    return differences
+
+
+def _cost(rows: Sequence[Result], method: str) -> float:
+    mine = [row for row in rows if row.run.method == method]
+    return 1000 * sum(row.cpu for row in mine) / sum(row.trials for row in mine)
+
+
+# -- Early stopping --------------------------------------------------------------------------------
+
+
+def stopping(rows: Sequence[Result]) -> str:
+    """One row a method, with and without ASHA: regret, and when random's final one is reached."""
+    whole, quarter = protocol.STOPPING_EPOCHS, protocol.SLOW_STOPPING_EPOCHS
+    groups: dict[tuple[str, bool], list[Result]] = defaultdict(list)
+    for row in rows:
+        groups[row.run.method, row.run.asha].append(row)
+    base = groups["random", False]
+    lines = [
+        f"| | trials | stopped | regret @{quarter} | regret @{whole} "
+        f"| epochs to random's @{whole} | seeds |",
+        "|---|" + "---:|" * 6,
+    ]
+    for (name, asha), mine in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0])):
+        samples = stats.draws(len(mine), protocol.RESAMPLES)
+        far = all(row.run.budget >= whole for row in mine)
+        at_quarter = stats.interval([_regret(row, quarter) for row in mine], samples)
+        at_end = stats.interval([_regret(row, whole) for row in mine], samples) if far else None
+        cells = [
+            f"{stats.mean([row.trials for row in mine]):.0f}",
+            f"{stats.mean([row.stopped for row in mine]):.0f}",
+            _said(at_quarter, 4),
+            _said(at_end, 4) if at_end else "-",
+            _reached(mine, base, whole),
+            str(len(mine)),
+        ]
+        title = f"{_named(name)} with ASHA" if asha else _named(name)
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _regret(row: Result, spent: int) -> float:
+    low, high = row.scale
+    return (row.at(spent) - low) / (high - low)
+
+
+def _reached(rows: Sequence[Result], base: Sequence[Result], whole: int) -> str:
+    """When the mean curve meets the mean end of `base`; seeds of both are resampled together."""
+    ends = [_regret(row, whole) for row in base]
+    budget = min(row.run.budget for row in rows)
+    grid = sorted({when for row in rows for when, _ in row.curve if when <= budget})
+    table = [[_regret(row, when) for row in rows] for when in grid]
+
+    def first(mine: Sequence[int], its: Sequence[int]) -> float:
+        goal = stats.mean([ends[seed] for seed in its])
+        for when, values in zip(grid, table, strict=True):
+            at = [values[seed] for seed in mine]
+            if not any(map(math.isnan, at)) and stats.mean(at) <= goal + 1e-12:
+                return when
+        return math.inf
+
+    seen = first(range(len(rows)), range(len(base)))
+    mine, its = (stats.draws(n, 1000) for n in (len(rows), len(base)))
+    times = sorted(first(one, other) for one, other in zip(mine, its, strict=True))
+    low, high = stats.quantiles(times)
+    said = [f"{time:.0f}" if math.isfinite(time) else f">{budget}" for time in (seen, low, high)]
+    return f"{said[0]} ({said[1]}..{said[2]})"
+
+
+def _named(name: str) -> str:
+    ours = {"auto", "tpe", "gp", "random", "sobol", "cmaes"}
+    titles = {
+        "optuna": "Optuna",
+        "hyperopt": "hyperopt",
+        "smac": "SMAC3",
+        "syne-tune": "Syne Tune",
+        "ax": "Ax",
+    }
+    return f"**`{name}`**" if name in ours else titles.get(name, name)
+
+
+def _said(interval: Interval, digits: int = 2) -> str:
+    return (
+        f"{interval.mean:.{digits}f} ({interval.low:.{digits}f}..{interval.high:.{digits}f})"
+    )

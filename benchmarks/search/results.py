@@ -1,0 +1,71 @@
+"""The results as they are kept: JSON lines, one a run, in `results/`.
+
+They are committed, so that the tables can be drawn again without running anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from protocol import Run
+
+PLACE = Path(__file__).with_name("results")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run found: `(epochs spent, true value)` at each new best, the last being its end."""
+
+    run: Run
+    curve: tuple[tuple[int, float], ...]
+    trials: int
+    stopped: int
+    cpu: float
+    scale: tuple[float, float]
+    version: str
+    chosen: str | None
+
+    def at(self, spent: int) -> float:
+        """The true value of what it had after so many epochs (trials, where each is one epoch)."""
+        value = math.nan
+        for when, found in self.curve:
+            if when > spent:
+                break
+            value = found
+        return value
+
+
+def read(place: Path) -> dict[Run, Result]:
+    """All results of a file; none where there is no file. A torn last line is passed over."""
+    if not place.exists():
+        return {}
+    found = {}
+    for line in place.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        result = _result(row)
+        found[result.run] = result
+    return found
+
+
+def _result(row: dict[str, Any]) -> Result:
+    run = Run(**{field.name: row[field.name] for field in dataclasses.fields(Run)})
+    return Result(
+        run,
+        tuple((spent, value) for spent, value in row["curve"]),
+        row["trials"],
+        row["stopped"],
+        row["cpu"],
+        (row["scale"][0], row["scale"][1]),
+        row["version"],
+        row.get("chosen"),
+    )
