@@ -1,43 +1,99 @@
 """Samplers: what proposes the next hyperparameters of a search.
 
-This room knows the Protocol that each sampler keeps and finds samplers by name; each has a file of
+This room knows the Protocol that each sampler keeps, and finds samplers by name; each has a file of
 its own. It refuses to know trials, folders and processes: a sampler is told what there is, is asked
 what comes next, and starts nothing.
 
 A sampler keeps nothing of its own that could be lost: made again with the same seed and told the
 same observations, it proposes the same. So any worker can make one, at any time, from the folders.
+What the folders would not tell (the generation of an evolution) goes along in a proposal's notes,
+which are kept in `trial.json` and told back.
+
+A sampler of your own is a class that is made as `Class(space, seed, objectives, **options)`, named
+as "package.module:Class" or by an entry point in the group `modeldir.samplers`. `modeldir.testing`
+has the tests that it should pass.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+import importlib
+import importlib.util
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.metrics import Direction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from modeldir.space import Space
 
-NAMES = ("grid", "random")
+GROUP = "modeldir.samplers"
+"""The group of entry points in which other packages offer samplers."""
+
+AUTO = "auto"
+"""Not a sampler, but the wish that one be chosen: see `samplers.auto`."""
+
+_PLACES = {
+    "grid": "modeldir.samplers.grid:Grid",
+    "random": "modeldir.samplers.random:Random",
+    "sobol": "modeldir.samplers.sobol:Sobol",
+    "tpe": "modeldir.samplers.tpe:TPE",
+    "gp": "modeldir.samplers.gp:GP",
+    "cmaes": "modeldir.samplers.cmaes:CMAES",
+    "nsga2": "modeldir.samplers.nsga2:NSGA2",
+}
+NAMES = (AUTO, *_PLACES)
+
+Objectives: TypeAlias = tuple[tuple[str, Direction], ...]
+"""The metrics that a search ranks by, each with its direction; () before one was chosen."""
+
+Problem: TypeAlias = tuple[str, "str | None"]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a new trial should be: its point, and what of the sampler's should be told back.
+
+    `notes` are kept in the trial's `trial.json`, so they have to be what JSON can hold.
+    """
+
+    point: dict[str, Any]
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A trial as a sampler sees it: where it lies, how it stands, and its value once it has one."""
+    """A trial as a sampler sees it: where it lies, how it stands, what it has scored so far.
+
+    `status` is one of waiting, running, completed, pruned and failed; an interrupted trial is going
+    to run again, so it is waiting. `values` are the metrics of the plan, as they are (a loss is not
+    turned round); without those that a trial does not have, and never NaN. A pruned trial has the
+    values at which it was pruned, and `notes["step"]` where that is known.
+
+    `number` is None for a row of another folder, which teaches and is no trial here. It leaves its
+    point free, unless its notes say that it is `reused`: then it stands for a trial here.
+    """
 
     number: int | None
     point: Mapping[str, Any]
     status: str
-    value: float | None
+    values: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def takes_its_point(self) -> bool:
+        """Whether no trial is to be made at this point any more."""
+        return self.number is not None or "reused" in self.notes
 
 
 class Sampler(Protocol):
     """Proposes points of a space, and learns how they scored."""
 
-    def ask(self, number: int) -> dict[str, Any] | None:
-        """The point for the trial of this number, or None if there is nothing left to propose.
+    def ask(self, number: int) -> Proposal | None:
+        """What the trial of this number should be, or None if there is nothing left to propose.
 
         Asking changes nothing: asked again before it was told anything, it says the same.
         """
@@ -46,19 +102,140 @@ class Sampler(Protocol):
         """Learn of a trial, also one that is still to run, or what has changed about it."""
 
 
-def make(name: str, space: Space, seed: int) -> Sampler:
+Factory: TypeAlias = Callable[..., Sampler]
+
+
+def make(
+    name: str,
+    space: Space,
+    seed: int = 0,
+    objectives: Objectives = (),
+    *,
+    trials: int | None = None,
+    **options: Any,
+) -> Sampler:
     """The sampler of this name.
 
+    Args:
+        name: one of `NAMES`, that of an entry point, or "package.module:Class".
+        space: what it proposes points of.
+        seed: of all its chance, with the number of the trial that it is asked for.
+        objectives: the metrics to rank by, each with its direction.
+        trials: how many trials the search is to have, where that is known: for `auto`.
+        options: what else the sampler takes.
+
     Raises:
-        SpaceError: if there is none, or the space is not one that it can sample.
+        SpaceError: if there is none, or it cannot sample this space; every problem at once.
     """
-    if name == "grid":
-        from modeldir.samplers.grid import Grid  # noqa: PLC0415 - only the sampler that is used
+    if name == AUTO:
+        from modeldir.samplers import auto  # noqa: PLC0415 - only if it is wanted
 
-        return Grid(space)
-    if name == "random":
-        from modeldir.samplers.random import Random  # noqa: PLC0415 - as above
+        name, _ = auto.choose(space, trials, objectives, auto.installed())
+    problems = [*refusals(name, space, objectives, options)]
+    if problems:
+        raise SpaceError(listed("The space cannot be sampled:", problems))
+    return _factory(name)(space, seed, objectives, **options)
 
-        return Random(space, seed)
-    hint = did_you_mean(name, NAMES) or f"there are: {', '.join(NAMES)}"
-    raise SpaceError(listed("The space cannot be sampled:", [(f"no sampler {name!r}", hint)]))
+
+def refusals(
+    name: str, space: Space, objectives: Objectives = (), options: Mapping[str, Any] | None = None
+) -> Iterator[Problem]:
+    """What keeps a sampler from this space, each with what to do about it."""
+    if name == AUTO:
+        yield from ()
+        return
+    try:
+        factory = _factory(name)
+    except _UnknownError as error:
+        yield error.args
+        return
+    yield from _wrong_options(name, factory, options or {})
+    refuses = getattr(factory, "refuses", None)
+    if refuses is not None:
+        yield from refuses(space, objectives)
+
+
+def learns(sampler: Sampler) -> bool:
+    """Whether values matter to a sampler. One for which they do not says `learns = False`, and the
+    trials' metrics need not be read for it.
+    """
+    return bool(getattr(sampler, "learns", True))
+
+
+def needs(name: str, *packages: str) -> Iterator[Problem]:
+    """The packages that a sampler lacks, as one problem."""
+    missing = [each for each in packages if importlib.util.find_spec(each) is None]
+    if missing:
+        extra = "gp" if "torch" in missing else "optuna"
+        yield (
+            f"sampler: {name} needs {' and '.join(missing)}, not installed here",
+            f"pip install 'modeldir[{extra}]'",
+        )
+
+
+# -- By name ---------------------------------------------------------------------------------------
+
+
+class _UnknownError(Exception):
+    """No such sampler: the problem and the hint."""
+
+
+def _factory(name: str) -> Factory:
+    """What makes the sampler of this name.
+
+    Raises:
+        _UnknownError: if there is none.
+    """
+    place = _PLACES.get(name) or (name if ":" in name else None) or _entry_point(name)
+    if place is None:
+        hint = did_you_mean(name, NAMES) or f"known: {', '.join(NAMES)}, or package.module:Class"
+        raise _UnknownError(f"sampler: no {name!r}", hint)
+    module, _, attribute = place.partition(":")
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        hint = "is it installed, or its folder on PYTHONPATH?"
+        raise _UnknownError(f"sampler: {name} cannot be imported: {error}", hint) from error
+    factory = getattr(found, attribute, None)
+    if not callable(factory):
+        public = [each for each in vars(found) if inspect.isclass(getattr(found, each))]
+        hint = did_you_mean(attribute, public) or f"write package.module:Class ({module} has none)"
+        raise _UnknownError(f"sampler: {module} has no class {attribute!r}", hint)
+    return _checked(name, factory)
+
+
+def _checked(name: str, factory: Any) -> Factory:
+    """A class that has what a search will call."""
+    lacks = [each for each in ("ask", "tell") if inspect.isclass(factory)]
+    lacks = [each for each in lacks if not callable(getattr(factory, each, None))]
+    if lacks:
+        hint = "a sampler has ask(number) and tell(observation): see modeldir.samplers"
+        raise _UnknownError(f"sampler: {name} has no {' and no '.join(lacks)}", hint)
+    made: Factory = factory
+    return made
+
+
+def _entry_point(name: str) -> str | None:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and rarely wanted
+
+    for each in entry_points(group=GROUP):
+        if each.name == name:
+            return each.value
+    return None
+
+
+def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
+    parameters = inspect.signature(factory).parameters.values()
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
+        return
+    known = [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    for option in options:
+        if option not in known:
+            there = f"it takes {', '.join(known)}" if known else "it takes none"
+            yield f"sampler: {name} has no option {option!r}", did_you_mean(option, known) or there
+
+
+def scored(observation: Observation, objectives: Objectives) -> tuple[float, ...] | None:
+    """The values of the objectives in their order, or None where one is missing or no number."""
+    values = [observation.values.get(name, math.nan) for name, _ in objectives]
+    return tuple(values) if values and all(map(math.isfinite, values)) else None

@@ -6,13 +6,15 @@ knows neither scores nor chance.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modeldir.params import canonical_hash
+from modeldir.samplers import Objectives, Observation, Problem, Proposal
 from modeldir.space import grid
 
 if TYPE_CHECKING:
-    from modeldir.samplers import Observation
+    from collections.abc import Iterator
+
     from modeldir.space import Space
 
 
@@ -23,17 +25,31 @@ class Grid:
         SpaceError: for a space without an end.
     """
 
-    def __init__(self, space: Space) -> None:
+    learns = False
+
+    def __init__(self, space: Space, seed: int = 0, objectives: Objectives = ()) -> None:
+        del seed, objectives  # taken because every sampler is made in one way
         self._points = grid(space)
         self._told: set[str] = set()
         self._go_on()
 
-    def ask(self, number: int) -> dict[str, Any] | None:  # noqa: ARG002 - any trial gets the next
+    @staticmethod
+    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+        """Ranges: they have no end."""
+        del objectives
+        for name, domain in space.domains.items():
+            if domain.values() is None:
+                yield (
+                    f"{name}: a grid needs a list of values",
+                    "give values, or use --sampler random",
+                )
+
+    def ask(self, number: int) -> Proposal | None:  # noqa: ARG002 - any trial gets the next
         """The first point that no trial has yet; None when each has one."""
         # What was told stays told, so the points before the next never need a second look.
         while self._hash in self._told:
             self._go_on()
-        return None if self._next is None else dict(self._next)
+        return None if self._next is None else Proposal(dict(self._next))
 
     def _go_on(self) -> None:
         self._next = next(self._points, None)
@@ -41,4 +57,5 @@ class Grid:
 
     def tell(self, observation: Observation) -> None:
         """A trial with this point is there, however it stands."""
-        self._told.add(canonical_hash(observation.point))
+        if observation.takes_its_point:
+            self._told.add(canonical_hash(observation.point))

@@ -1,0 +1,49 @@
+"""Which sampler suits a search, where nobody has said: one small rule.
+
+It knows the space, how many trials there are to be, how many metrics count, and what is installed.
+It refuses to look at scores: a choice once made stays (it is written into `search.json`), and only
+another plan is chosen for again. By what measurement it chooses is in docs/search_quality.md.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from modeldir.samplers.sobol import most
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from modeldir.samplers import Objectives
+    from modeldir.space import Space
+
+LEARNABLE = 15
+"""With fewer trials than this a model has hardly begun when they are over: even spread is best."""
+
+
+def choose(
+    space: Space, trials: int | None, objectives: Objectives, installed: Collection[str]
+) -> tuple[str, str]:
+    """The name of a sampler, and why it was chosen.
+
+    Args:
+        space: what is searched.
+        trials: how many trials there are to be; None for no end.
+        objectives: the metrics that count.
+        installed: of the packages `optuna`, `torch` and `cmaes`, those that can be imported.
+    """
+    even = "sobol" if len(space.dims) <= most() else "random"
+    if trials is not None and trials < LEARNABLE:
+        return even, f"{trials} trials are too few to learn from: spread evenly"
+    if "optuna" not in installed:
+        return even, "Optuna is not installed (pip install 'modeldir[optuna]'): spread evenly"
+    if len(objectives) > 1:
+        return "tpe", f"{len(objectives)} metrics"
+    return "tpe", "it learns from each trial, whatever the kinds of hyperparameters"
+
+
+def installed() -> frozenset[str]:
+    """What can be imported here of the packages that samplers need."""
+    names = ("optuna", "torch", "cmaes", "scipy")
+    return frozenset(name for name in names if importlib.util.find_spec(name) is not None)

@@ -1,0 +1,215 @@
+"""CMA-ES: a normal distribution over the space that learns where to go, and in which shape.
+
+For numbers alone. It is by the library `cmaes`, which Optuna's own sampler calls too; Optuna keeps
+the state as a pickle in its database, which a folder does not have. Here the state is computed from
+the trials: each says in its notes of which generation it is, and which trials made it. So a restart
+finds the same state, and trials that end late, after their generation, change nothing any more.
+
+Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, 2016.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from modeldir.samplers import Objectives, Observation, Problem, Proposal, needs, scored
+from modeldir.samplers.known import Known, seed_of
+from modeldir.samplers.optunas import in_domains, is_log, is_whole, ordered
+from modeldir.space import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from modeldir.space import Dim, Space
+
+TRIES = 10
+"""So many draws for a point that no trial has yet, before chance decides among the rest."""
+
+SPREAD = 0.25
+"""The first standard deviation, where each axis goes from 0 to 1."""
+
+
+class CMAES:
+    """Covariance matrix adaptation.
+
+    Args:
+        population: how many trials make a generation; by default 4 + 3 ln(dims).
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        objectives: Objectives = (),
+        *,
+        population: int | None = None,
+    ) -> None:
+        self._space, self._seed, self._objectives = space, seed, objectives
+        self._axes = [_Axis(dim) for dim in space.dims]
+        self._population = population or 4 + int(3 * math.log(max(1, len(self._axes))))
+        self._known = Known(space, seed)
+        self._trials: dict[int, Observation] = {}
+        self._foreign: list[Observation] = []
+        self._state: Any = None
+        self._told: list[tuple[Any, ...]] = []
+
+    @staticmethod
+    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+        """What is no number, or not always there; and more than one metric."""
+        yield from needs("cmaes", "cmaes")
+        for dim in space.dims:
+            if dim.when:
+                yield f"{dim.name}: cmaes needs it always, and it has a condition", _INSTEAD
+            elif isinstance(dim.domain, Choice) and not ordered(dim.domain):
+                yield f"{dim.name}: cmaes needs a range, or a list of numbers", _INSTEAD
+        if len(space.dims) < 2:  # noqa: PLR2004 - a covariance is between two
+            yield "cmaes needs two hyperparameters that vary, or more", _INSTEAD
+        if len(objectives) > 1:
+            yield "cmaes learns one metric, and there are several", "use --sampler nsga2"
+
+    def ask(self, number: int) -> Proposal | None:
+        """A point of the present generation that no trial has yet."""
+        if self._known.is_whole_space:
+            return None
+        generation, parents = self._generation()
+        notes = {"generation": generation, "from": parents}
+        state = self._at(generation, parents)
+        for again in range(TRIES):
+            state.reseed_rng(seed_of(self._seed, number, again))
+            point = self._point(state.ask())
+            if point not in self._known and self._space.allows(point):
+                return Proposal(point, notes)
+        other = self._known.drawn(number)
+        return None if other is None else Proposal(other, notes)
+
+    def tell(self, observation: Observation) -> None:
+        """A trial, or what has changed about it."""
+        self._known.add(observation)
+        if observation.number is None:
+            self._foreign.append(observation)
+        else:
+            self._trials[observation.number] = observation
+
+    # -- Generations -------------------------------------------------------------------------------
+
+    def _generation(self) -> tuple[int, list[int]]:
+        """The generation of a new trial, and the numbers of the trials that it learned from."""
+        newest = max(map(_generation_of, self._trials.values()), default=0)
+        completed = [
+            number
+            for number in sorted(self._trials)
+            if _generation_of(self._trials[number]) == newest and self._value(number) is not None
+        ]
+        if len(completed) >= self._population:
+            return newest + 1, completed[: self._population]
+        return newest, self._parents_of(newest)
+
+    def _parents_of(self, generation: int) -> list[int]:
+        for number in sorted(self._trials):
+            notes = self._trials[number].notes
+            if _generation_of(self._trials[number]) == generation and notes.get("from"):
+                return list(notes["from"])
+        return []
+
+    def _at(self, generation: int, parents: list[int]) -> Any:
+        """The state after all generations before this one. It is kept, and computed anew only where
+        the past has changed.
+        """
+        steps = [*map(self._parents_of, range(1, generation)), parents][: max(0, generation)]
+        told = [step for numbers in steps if (step := self._step(numbers))]
+        if self._state is None or told[: len(self._told)] != self._told:
+            self._state, self._told = self._first(), []
+        for step in told[len(self._told) :]:
+            self._state.tell(_solutions(step))
+            self._told.append(step)
+        return self._state
+
+    def _step(self, numbers: list[int]) -> tuple[Any, ...] | None:
+        """What the state is told of one generation: places and values. None where a trial is gone,
+        or has no value any more: what it would have taught is lost with it.
+        """
+        there = [(number, self._value(number)) for number in numbers if number in self._trials]
+        whole = [(self._place(self._trials[n].point), v) for n, v in there if v is not None]
+        return tuple(whole) if len(whole) == self._population else None
+
+    def _first(self) -> Any:
+        """The state before there are trials: the middle, or where other folders had the best."""
+        import cmaes  # noqa: PLC0415 - heavy, and an extra
+        import numpy as np  # noqa: PLC0415
+
+        mean = [0.5] * len(self._axes)
+        taught = [(v, each) for each in self._foreign if (v := self._worth(each)) is not None]
+        if taught:
+            mean = list(self._place(min(taught, key=lambda pair: pair[0])[1].point))
+        bounds = np.array([[0.0, 1.0]] * len(self._axes))
+        return cmaes.CMA(
+            np.array(mean), SPREAD, bounds=bounds, population_size=self._population, seed=0
+        )
+
+    def _value(self, number: int) -> float | None:
+        return self._worth(self._trials[number])
+
+    def _worth(self, observation: Observation) -> float | None:
+        """What is to be small; None for what has not ended well, or lies outside the space."""
+        values = scored(observation, self._objectives)
+        if observation.status != "completed" or not values:
+            return None
+        if not in_domains(self._space, observation.point):
+            return None
+        return -values[0] if self._objectives[0][1] == "maximize" else values[0]
+
+    # -- Places ------------------------------------------------------------------------------------
+
+    def _place(self, point: Mapping[str, Any]) -> tuple[float, ...]:
+        values = self._space.dims_of(point)
+        return tuple(axis.to_unit(values[axis.name]) for axis in self._axes)
+
+    def _point(self, place: Any) -> dict[str, Any]:
+        values = {
+            axis.name: axis.from_unit(float(u)) for axis, u in zip(self._axes, place, strict=True)
+        }
+        return self._space.complete(values)
+
+
+_INSTEAD = "use --sampler tpe"
+
+
+def _generation_of(observation: Observation) -> int:
+    """A trial's generation; one that another sampler made is of none."""
+    generation = observation.notes.get("generation")
+    return generation if isinstance(generation, int) else -1
+
+
+def _solutions(step: tuple[Any, ...]) -> list[Any]:
+    import numpy as np  # noqa: PLC0415 - heavy, and an extra
+
+    return [(np.array(place), value) for place, value in step]
+
+
+class _Axis:
+    """A dim from 0 to 1."""
+
+    def __init__(self, dim: Dim) -> None:
+        self.name, self._domain = dim.name, dim.domain
+        self._options = ordered(dim.domain) if isinstance(dim.domain, Choice) else None
+        if self._options is None and is_whole(dim):
+            low, high = dim.domain.low - 0.5, dim.domain.high + 0.5
+        elif self._options is None:
+            low, high = dim.domain.low, dim.domain.high
+        else:
+            low, high = -0.5, len(self._options) - 0.5
+        self._log = is_log(dim)
+        self._low, self._high = (math.log(low), math.log(high)) if self._log else (low, high)
+
+    def to_unit(self, value: Any) -> float:
+        number = value if self._options is None else self._options.index(value)
+        number = math.log(number) if self._log else number
+        return float((number - self._low) / (self._high - self._low))
+
+    def from_unit(self, u: float) -> Any:
+        number = self._low + (self._high - self._low) * u
+        number = math.exp(number) if self._log else number
+        if self._options is not None:
+            return self._options[min(len(self._options) - 1, max(0, round(number)))]
+        return self._domain.nearest(number)

@@ -1,0 +1,73 @@
+"""TPE: points that are likely among the good trials and unlikely among the others, by Optuna.
+
+Multivariate (hyperparameters are sampled together), in groups (those with a condition apart), and
+with trials that still run counted among the bad ones, so that workers keep away from each other.
+
+Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; Watanabe,
+"Tree-Structured Parzen Estimator", arXiv:2304.11127, 2023. For several metrics: Ozaki et al.,
+"Multiobjective Tree-Structured Parzen Estimator", JAIR 73, 2022.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modeldir.samplers import Objectives, Problem, Proposal
+from modeldir.samplers.optunas import STARTUP, ByOptuna, lacking, quietly
+from modeldir.samplers.start import Start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from optuna.samplers import BaseSampler
+
+    from modeldir.space import Space
+
+
+class TPE(ByOptuna):
+    """The tree-structured Parzen estimator.
+
+    Args:
+        startup: how many trials end before it learns.
+        candidates: how many points are compared for each proposal.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        objectives: Objectives = (),
+        *,
+        startup: int = STARTUP,
+        candidates: int = 24,
+    ) -> None:
+        super().__init__(space, seed, objectives)
+        self._startup, self._candidates = startup, candidates
+        self._start = Start(space, seed)
+
+    @staticmethod
+    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
+        """Nothing but that Optuna is missing."""
+        del space, objectives
+        yield from lacking("tpe")
+
+    def _proposed(self, number: int, seed: int) -> Proposal | None:
+        if self._history.ended() < self._startup:
+            return self._start.ask(number)
+        with quietly():
+            values = self._history.ask(parzen(seed, self._startup, self._candidates))
+        return Proposal(self._point(values))
+
+
+def parzen(seed: int, startup: int, candidates: int = 24) -> BaseSampler:
+    """Optuna's sampler, as it is used here."""
+    import optuna  # noqa: PLC0415 - heavy, and an extra
+
+    return optuna.samplers.TPESampler(
+        seed=seed,
+        multivariate=True,
+        group=True,
+        constant_liar=True,
+        n_startup_trials=startup,
+        n_ei_candidates=candidates,
+    )

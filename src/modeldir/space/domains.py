@@ -1,0 +1,327 @@
+"""What one hyperparameter may be: one of a list, or a number of a range.
+
+A domain turns a number from 0 to 1 into a value (`at`), a number that a model proposed into the
+value next to it (`nearest`), and says which values it has. It refuses to know of other
+hyperparameters: which go together, or count only sometimes, the space knows.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
+
+from modeldir.params import canonical_hash
+from modeldir.space.names import safe, value_text
+
+if TYPE_CHECKING:
+    import random
+
+WORDS = ("uniform", "log_uniform", "int", "log_int")
+DIGITS = 6
+"""Significant digits of a sampled float, so that name, file and table show the same number."""
+ENDLESS = 1000
+"""A range of more values than this is no list for a grid."""
+
+
+# Chance comes from `rng.random()` alone: of the methods of random.Random, Python promises only for
+# this one that a seed gives the same numbers in every version.
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the values of a list."""
+
+    options: tuple[Any, ...]
+
+    def at(self, part: float) -> Any:
+        """The option at this part (0 to 1) of the list: each has the same share."""
+        return self.options[min(len(self.options) - 1, int(part * len(self.options)))]
+
+    def draw(self, rng: random.Random) -> Any:
+        """Each option is equally likely."""
+        return self.at(rng.random())
+
+    def nearest(self, number: float) -> Any:
+        """The option that is next to a number; of two, the one that is listed first.
+
+        Raises:
+            ValueError: where no option is a number, or this is none.
+        """
+        numbers = [option for option in self.options if is_number(option)]
+        _refuse_nan(number)
+        return min(numbers, key=lambda option: abs(option - number))
+
+    def values(self) -> tuple[Any, ...] | None:
+        """The options, in their order."""
+        return self.options
+
+    def index(self, value: object) -> int:
+        """Where a value stands in the list; 1 and 1.0 are one value, 1 and true are two.
+
+        Raises:
+            ValueError: where it does not.
+        """
+        for place, option in enumerate(self.options):
+            if same(value, option):
+                return place
+        raise ValueError(f"{value!r} is none of {self.options!r}")
+
+    def contains(self, value: object) -> bool:
+        """Whether the value is an option; 1 and 1.0 are one value, 1 and true are two."""
+        return any(same(value, option) for option in self.options)
+
+    def to_json(self) -> Any:
+        """As `search.json` has it."""
+        return list(self.options)
+
+    def longest(self) -> int:
+        """Bytes of the longest option in a trial's name."""
+        return max(len(safe(value_text(option)).encode()) for option in self.options)
+
+
+@dataclass(frozen=True)
+class _Range:
+    """Numbers from `low` to `high`, both included; with a `step` those at low + k * step alone."""
+
+    low: Any
+    high: Any
+    step: Any = None
+    word: ClassVar[str]
+
+    def draw(self, rng: random.Random) -> Any:
+        """A value by chance."""
+        return self.at(rng.random())
+
+    def at(self, part: float) -> Any:
+        raise NotImplementedError
+
+    def to_json(self) -> Any:
+        """As `search.json` has it."""
+        step = {} if self.step is None else {"step": self.step}
+        return {self.word: [self.low, self.high], **step}
+
+
+@dataclass(frozen=True)
+class _Floats(_Range):
+    low: float
+    high: float
+    step: float | None = None
+
+    @cached_property
+    def _count(self) -> int:
+        """How many values a step leaves."""
+        assert self.step is not None
+        return int((_exact(self.high) - _exact(self.low)) / _exact(self.step)) + 1
+
+    def _stepped(self, place: int) -> float:
+        """The value at low + place * step, as one would write it: 0.3, not 0.30000000000000004."""
+        assert self.step is not None
+        place = min(self._count - 1, max(0, place))
+        return float(_exact(self.low) + place * _exact(self.step))
+
+    def values(self) -> tuple[float, ...] | None:
+        """None, since there is no end to them; but one value if the bounds are one, and all those
+        of a step if they are not more than 1000.
+        """
+        if self.low == self.high:
+            return (self.low,)
+        if self.step is None or self._count > ENDLESS:
+            return None
+        return tuple(map(self._stepped, range(self._count)))
+
+    def contains(self, value: object) -> bool:
+        """Whether the value is a number within the bounds, and at the step."""
+        if not is_number(value) or not self.low <= value <= self.high:
+            return False
+        close = 0 if self.step is None else self.step * 1e-6
+        return self.step is None or math.isclose(value, self.nearest(value), abs_tol=close)
+
+    def nearest(self, number: float) -> float:
+        """The value next to a number: rounded to 6 digits or the step, then within the bounds.
+
+        Raises:
+            ValueError: for NaN.
+        """
+        _refuse_nan(number)
+        number = min(self.high, max(self.low, number)) if math.isinf(number) else number
+        if self.step is None:
+            return min(self.high, max(self.low, float(f"{number:.{DIGITS}g}")))
+        number = min(self.high, max(self.low, number))
+        return self._stepped(round((_exact(number) - _exact(self.low)) / _exact(self.step)))
+
+    def longest(self) -> int:
+        """Bytes of the longest value in a trial's name."""
+        if self.step is None:
+            return _longest_float(self.low, self.high)
+        values = self.values()
+        if values is not None:
+            return max(len(repr(value)) for value in values)
+        digits = len((_exact(max(abs(self.low), abs(self.high))) + _exact(self.step)).as_tuple()[1])
+        return digits + len("-0.000e+10")
+
+
+@dataclass(frozen=True)
+class Uniform(_Floats):
+    """A float; every part of the range is equally likely."""
+
+    word = "uniform"
+
+    def at(self, part: float) -> float:
+        """The value at this part (0 to 1) of the range."""
+        if self.step is not None:
+            return self._stepped(int(part * self._count))
+        return self.nearest(_between(self.low, self.high, part))
+
+
+@dataclass(frozen=True)
+class LogUniform(_Floats):
+    """A float above 0; every factor of ten is equally likely."""
+
+    word = "log_uniform"
+
+    def at(self, part: float) -> float:
+        """The value at this part (0 to 1) of the range of logarithms."""
+        low, high = self.low, self.high
+        if self.step is not None:
+            low, high = _edges(low, high, self.step)
+        return self.nearest(math.exp(_between(math.log(low), math.log(high), part)))
+
+
+@dataclass(frozen=True)
+class _WholeNumbers(_Range):
+    low: int
+    high: int
+    step: int | None = None
+
+    @property
+    def _count(self) -> int:
+        return (self.high - self.low) // (self.step or 1) + 1
+
+    def values(self) -> tuple[int, ...] | None:
+        """All of them in order, or None if they are more than 1000."""
+        if self._count > ENDLESS:
+            return None
+        return tuple(range(self.low, self.high + 1, self.step or 1))
+
+    def contains(self, value: object) -> bool:
+        """Whether the value is a whole number within the bounds, and at the step."""
+        if not is_number(value) or value != int(value) or not self.low <= value <= self.high:
+            return False
+        return (int(value) - self.low) % (self.step or 1) == 0
+
+    def nearest(self, number: float) -> int:
+        """The value next to a number: rounded to the step, then within the bounds.
+
+        Raises:
+            ValueError: for NaN.
+        """
+        _refuse_nan(number)
+        number = min(self.high, max(self.low, number)) if math.isinf(number) else number
+        if self.step is None:
+            return min(self.high, max(self.low, round(number)))
+        place = round((min(self.high, max(self.low, number)) - self.low) / self.step)
+        return self.low + self.step * min(self._count - 1, max(0, place))
+
+    def longest(self) -> int:
+        """Bytes of the longest value in a trial's name."""
+        return max(len(str(self.low)), len(str(self.high)))
+
+
+@dataclass(frozen=True)
+class Int(_WholeNumbers):
+    """A whole number; each is equally likely."""
+
+    word = "int"
+
+    def at(self, part: float) -> int:
+        """The value at this part (0 to 1) of the range."""
+        return min(self.high, self.low + int(part * self._count) * (self.step or 1))
+
+
+@dataclass(frozen=True)
+class LogInt(_WholeNumbers):
+    """A whole number from 1; every factor of ten is equally likely."""
+
+    word = "log_int"
+
+    def at(self, part: float) -> int:
+        """The value at this part (0 to 1): rounded from a range that gives both bounds their full
+        share.
+        """
+        low, high = self.low - 0.5, self.high + 0.5
+        if self.step is not None:
+            low, high = _edges(self.low, self.high, self.step)
+        return self.nearest(math.exp(_between(math.log(low), math.log(high), part)))
+
+
+Domain: TypeAlias = Choice | Uniform | LogUniform | Int | LogInt
+RANGES: dict[str, type[Uniform | LogUniform | Int | LogInt]] = {
+    "uniform": Uniform,
+    "log_uniform": LogUniform,
+    "int": Int,
+    "log_int": LogInt,
+}
+
+
+def _between(low: float, high: float, part: float) -> float:
+    return low * (1 - part) + high * part  # high - low could overflow
+
+
+def _edges(low: float, high: float, step: float) -> tuple[float, float]:
+    """Half a step beyond the bounds, so that both get their share; below the low one as far as
+    above it, by factors, since half a step below may be 0.
+    """
+    return low * (low / (low + step / 2)), high + step / 2
+
+
+def _exact(number: float) -> Decimal:
+    """A number as it is written, so that 0 + 3 * 0.1 is 0.3."""
+    return Decimal(repr(number))
+
+
+def steps_in(low: float, high: float, step: float) -> Decimal:
+    """How many steps a range has; no whole number if the step does not divide it."""
+    return (_exact(high) - _exact(low)) / _exact(step)
+
+
+def _refuse_nan(number: float) -> None:
+    if math.isnan(number):
+        raise ValueError("NaN is near no value")
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """A number that a float can hold; NaN and the infinities are none."""
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max
+    )
+
+
+def same(left: object, right: object) -> bool:
+    """Whether two values mean the same: 1 and 1.0, but not 1 and true."""
+    if isinstance(left, (list, tuple)):
+        return key(left) == key(right)
+    return left == right and isinstance(left, bool) == isinstance(right, bool)
+
+
+def key(value: object) -> str:
+    """Equal for values that mean the same: 1 and 1.0, but not 1 and true."""
+    return canonical_hash({"value": value})
+
+
+def _longest_float(low: float, high: float) -> int:
+    """Bytes of the longest float of 6 digits in a range, and of its bounds, which may have more."""
+    smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    largest = _power(max(abs(low), abs(high)))
+    powers = range(min(_power(smallest), largest), largest + 1)  # 0 and all below 1e-308: no power
+    longest = max(len(repr(float(f"1.23457e{power}"))) for power in powers)
+    return max(longest + (low < 0), len(repr(low)), len(repr(high)))
+
+
+def _power(number: float) -> int:
+    return math.floor(math.log10(number)) if number else sys.float_info.min_10_exp

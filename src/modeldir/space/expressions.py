@@ -1,0 +1,330 @@
+"""Constraints: what `"batch_size * accumulate <= 512"` says, computed without `eval`.
+
+It knows arithmetic, comparisons, `and`, `or`, `not`, `in`, `min`, `max` and `abs`, over names,
+numbers, texts and lists, as Python writes them. It refuses everything else, by a list of what is
+allowed: no calls, no attributes, no indices, no numbers of thousands of digits.
+
+Start at `Constraint`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import operator
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+LONGEST = 1000
+"""Characters of a constraint: nobody writes more by hand."""
+_DEEPEST = 50
+_BITS = 1024
+"""No whole number has more bits than the largest float, so that nothing takes long."""
+
+Problem = tuple[str, "str | None"]
+
+
+class ConstraintError(Exception):
+    """What is wrong with a constraint, and what to write instead."""
+
+    def __init__(self, problem: str, hint: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem, self.hint = problem, hint
+
+
+class _NoNumberError(Exception):
+    """A division by zero, a number too large: at this point there is nothing to compare."""
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """What must hold for each point, as it was written."""
+
+    text: str
+
+    @cached_property
+    def _tree(self) -> ast.expr:
+        return _parsed(self.text)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The hyperparameters that it speaks of, in order.
+
+        Raises:
+            ConstraintError: for a text that is none.
+        """
+        found: dict[str, None] = {}
+        _look_through(self._tree, found, 0)
+        if not isinstance(self._tree, (ast.Compare, ast.BoolOp)) and not _is_answer(self._tree):
+            raise ConstraintError(
+                "compares nothing", "a constraint is true or false: batch_size * accumulate <= 512"
+            )
+        return tuple(found)
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Whether it is true of these hyperparameters. What has no number, as a division by zero,
+        is not.
+
+        Raises:
+            ConstraintError: where kinds do not go together: a text and a number.
+        """
+        try:
+            answer = _value(self._tree, values)
+        except _NoNumberError:
+            return False
+        if not isinstance(answer, bool):
+            raise ConstraintError(f"is {_told(answer)}, neither true nor false")
+        return answer
+
+
+# -- What is allowed -------------------------------------------------------------------------------
+
+_PLAIN = {"true": True, "false": False, "null": None}
+"""As JSON has them; Python's own words are constants already."""
+
+
+def _parsed(text: str) -> ast.expr:
+    if len(text) > LONGEST:
+        raise ConstraintError(f"has more than {LONGEST} characters", "write several constraints")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused below anyway
+            return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ConstraintError(*_misspelt(text, error)) from None
+
+
+def _misspelt(text: str, error: Exception) -> Problem:
+    for wrong, right in (("&&", "and"), ("||", "or")):
+        if wrong in text:
+            return f"{wrong} is no word of a constraint", f"write {right}"
+    bare = text.replace("==", "").replace("<=", "").replace(">=", "").replace("!=", "")
+    if "=" in bare:
+        return "one = compares nothing", "write == for equal, <= or >= for a bound"
+    if not text.strip():
+        return "is empty", "write what must hold: batch_size * accumulate <= 512"
+    place = getattr(error, "offset", None)
+    if isinstance(place, int) and 0 < place <= len(text.strip()):
+        rest = text.strip()[place - 1 :]
+        return f"cannot be read from {rest[:20]!r} on", None
+    return "cannot be read: something is missing at its end, or is not closed", None
+
+
+def _name_of(node: ast.expr) -> str | None:
+    """The hyperparameter that an expression names: `batch_size`, `model.width`, `params["a-b"]`."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        outer = _name_of(node.value)
+        return None if outer is None else f"{outer}.{node.attr}"
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        is_params = isinstance(node.value, ast.Name) and node.value.id == "params"
+        return node.slice.value if is_params and isinstance(node.slice.value, str) else None
+    return None
+
+
+def _look_through(node: ast.AST, names: dict[str, None], depth: int) -> None:
+    """Take in the names of an expression, all of which is allowed.
+
+    Raises:
+        ConstraintError: for the first part that is not.
+    """
+    if depth > _DEEPEST:
+        raise ConstraintError(f"is more than {_DEEPEST} deep", "write several constraints")
+    if isinstance(node, ast.expr) and (name := _name_of(node)) is not None:
+        if not (isinstance(node, ast.Name) and name in _PLAIN):
+            names.setdefault(name)
+        return
+    for part in _parts_of(node):
+        _look_through(part, names, depth + 1)
+
+
+def _parts_of(node: ast.AST) -> Sequence[ast.AST]:
+    if isinstance(node, ast.Constant):
+        if node.value is None or isinstance(node.value, (bool, int, float, str)):
+            _bounded(node.value)
+            return ()
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        return node.elts
+    elif isinstance(node, ast.BoolOp):
+        return node.values
+    elif isinstance(node, ast.UnaryOp) and type(node.op) in _SIGNS:
+        return (node.operand,)
+    elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
+        return (node.left, node.right)
+    elif isinstance(node, ast.Compare) and all(type(each) in _COMPARISONS for each in node.ops):
+        return (node.left, *node.comparators)
+    elif isinstance(node, ast.Call) and _is_known_call(node):
+        return node.args
+    raise ConstraintError(*_refused(node))
+
+
+def _is_known_call(node: ast.Call) -> bool:
+    known = isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS
+    return known and bool(node.args) and not node.keywords
+
+
+def _refused(node: ast.AST) -> Problem:
+    what = ast.unparse(node)
+    what = what if len(what) <= 40 else f"{what[:37]}..."  # noqa: PLR2004 - part of a line
+    if isinstance(node, ast.Call):
+        known = ", ".join(_FUNCTIONS)
+        return f"{what} cannot be called here", f"there are {known}, over values"
+    if isinstance(node, (ast.Subscript, ast.Attribute)):
+        return f"{what} is no hyperparameter", "name it as in params.json: model.width"
+    allowed = "allowed: + - * / // % **, comparisons, and, or, not, in, min, max, abs"
+    return f"{what} is not allowed", allowed
+
+
+# -- Computing -------------------------------------------------------------------------------------
+
+
+def _is_answer(node: ast.expr) -> bool:
+    """Whether something that compares nothing may be true or false all the same."""
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.Not)
+    return _name_of(node) is not None
+
+
+def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
+    """What an expression is, all of whose parts are known to be allowed."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if (name := _name_of(node)) is not None:
+        return values[name] if name in values else _PLAIN[name]
+    if isinstance(node, ast.Compare):
+        return _compared(node, values)
+    if isinstance(node, ast.BoolOp):
+        return _decided(node, values)
+    if isinstance(node, ast.BinOp):
+        left, right = _number(node.left, values), _number(node.right, values)
+        return _computed(_OPERATIONS[type(node.op)], left, right)
+    if isinstance(node, ast.UnaryOp):
+        if isinstance(node.op, ast.Not):
+            return not _truth(node.operand, values)
+        return _SIGNS[type(node.op)](_number(node.operand, values))
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_value(each, values) for each in node.elts]
+    assert isinstance(node, ast.Call)
+    assert isinstance(node.func, ast.Name)
+    return _called(node.func.id, [_value(each, values) for each in node.args])
+
+
+def _compared(node: ast.Compare, values: Mapping[str, Any]) -> bool:
+    left = _value(node.left, values)
+    for comparison, expression in zip(node.ops, node.comparators, strict=True):
+        right = _value(expression, values)
+        is_in = isinstance(comparison, (ast.In, ast.NotIn))
+        if is_in and not isinstance(right, (list, tuple)):
+            raise ConstraintError(
+                f"looks for {_told(left)} in {_told(right)}", "in needs a list: x in [1, 2]"
+            )
+        try:
+            if not _COMPARISONS[type(comparison)](left, right):
+                return False
+        except TypeError:
+            problem = f"compares {_told(left)} with {_told(right)}"
+            raise ConstraintError(problem, "compare numbers, or texts by == and in") from None
+        left = right
+    return True
+
+
+def _decided(node: ast.BoolOp, values: Mapping[str, Any]) -> bool:
+    if isinstance(node.op, ast.And):
+        return all(_truth(each, values) for each in node.values)
+    return any(_truth(each, values) for each in node.values)
+
+
+def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
+    value = _value(node, values)
+    if not isinstance(value, bool):
+        raise ConstraintError(
+            f"takes {_told(value)} for true or false", f"compare it: {ast.unparse(node)} > 0"
+        )
+    return value
+
+
+def _number(node: ast.expr, values: Mapping[str, Any]) -> int | float:
+    return _checked(_value(node, values))
+
+
+def _checked(value: Any) -> int | float:
+    if not isinstance(value, (int, float)):
+        raise ConstraintError(f"computes with {_told(value)}", "it needs numbers there")
+    return value
+
+
+def _computed(operation: Callable[[Any, Any], Any], left: float, right: float) -> Any:
+    try:
+        value = operation(left, right)
+    except (ZeroDivisionError, OverflowError):
+        raise _NoNumberError from None
+    return _bounded(value)
+
+
+def _bounded(value: Any) -> Any:
+    """A number that is one; not thousands of digits, not infinite, not complex."""
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        raise _too_large()
+    if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
+        raise _NoNumberError
+    return value
+
+
+def _power(base: float, exponent: float) -> Any:
+    whole = isinstance(base, int) and isinstance(exponent, int)
+    if whole and exponent > 0 and int(base).bit_length() * exponent > _BITS:
+        raise _too_large()
+    return base**exponent
+
+
+def _too_large() -> ConstraintError:
+    return ConstraintError("has a number of more than 300 digits", "compare logarithms or roots")
+
+
+def _called(name: str, arguments: list[Any]) -> Any:
+    if name == "abs":
+        if len(arguments) != 1:
+            raise ConstraintError(f"gives abs {len(arguments)} values", "it takes one")
+        return abs(_checked(arguments[0]))
+    if len(arguments) == 1 and isinstance(arguments[0], (list, tuple)):
+        arguments = list(arguments[0])
+    if not arguments:
+        raise _NoNumberError
+    return _FUNCTIONS[name](map(_checked, arguments))
+
+
+def _told(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004 - part of a line
+
+
+_OPERATIONS: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: _power,
+}
+_SIGNS: Mapping[type, Callable[[Any], Any]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Not: operator.not_,
+}
+_COMPARISONS: Mapping[type, Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.In: lambda value, values: value in values,
+    ast.NotIn: lambda value, values: value not in values,
+}
+_FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {"min": min, "max": max, "abs": abs}

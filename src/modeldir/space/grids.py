@@ -1,0 +1,238 @@
+"""All points of a space, how many they are, and points by chance.
+
+It knows how to go through a space without meeting a point twice, and how to draw from it so that
+the order of the file changes nothing. It refuses to know which points have been tried.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from modeldir.errors import SpaceError, listed
+from modeldir.space.domains import same
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from modeldir.space.shape import Dim, Space
+
+TRIES = 1000
+"""So many draws for a point that keeps the constraints, before all points are gone through."""
+MANY_TRIES = 20_000
+"""As `TRIES`, where the points have no end."""
+COUNTABLE = 100_000
+"""Where more combinations than this had to be looked at, points are not counted."""
+
+
+# -- All points ------------------------------------------------------------------------------------
+
+
+def grid(space: Space) -> Iterator[dict[str, Any]]:
+    """Every point that is allowed, each once, the last hyperparameter changing fastest.
+
+    Raises:
+        SpaceError: if some domain has no end; naming each.
+    """
+    endless = [unit for unit in space.units if unit.domain.values() is None]
+    if endless:
+        hint = "list its values, give it a step, or sample at random"
+        problems = [(f"{unit.name}: {_said(unit)}", hint) for unit in endless]
+        raise SpaceError(listed("A grid needs a list of values for each hyperparameter:", problems))
+    walk = _Walk(space, space.units)
+    return ({name: whole[name] for name in space.domains if name in whole} for whole in walk)
+
+
+def _said(unit: Dim) -> str:
+    import json  # noqa: PLC0415 - on the way to an error
+
+    return json.dumps(unit.domain.to_json())
+
+
+class _Walk:
+    """The ways to give some dimensions their values, parents first. A branch that breaks a
+    constraint is left as soon as the last hyperparameter that it speaks of has its value.
+    """
+
+    def __init__(
+        self, space: Space, units: Sequence[Dim], fixed: Mapping[str, Any] | None = None
+    ) -> None:
+        self._space = space
+        self._units = units
+        self._fixed = fixed or {}
+        self.looked_at = 0
+        place = {name: index for index, unit in enumerate(units) for name in unit.names}
+        self._due: dict[int, list[Any]] = {}
+        for constraint in space.constraints:
+            last = max((place.get(name, 0) for name in constraint.names), default=0)
+            self._due.setdefault(last, []).append(constraint)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._from(0, {})
+
+    def _from(self, index: int, whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if index == len(self._units):
+            yield whole
+            return
+        unit = self._units[index]
+        is_active = self._space.is_active(unit.names[0], whole)
+        for values in self._values(unit) if is_active else ({},):
+            self.looked_at += 1
+            there = {**whole, **values}
+            if all(self._space.keeps(each, there) for each in self._due.get(index, ())):
+                yield from self._from(index + 1, there)
+
+    def _values(self, unit: Dim) -> Iterator[dict[str, Any]]:
+        for value in unit.domain.values() or ():
+            spread = unit.spread(value)
+            if all(same(spread[n], self._fixed[n]) for n in spread if n in self._fixed):
+                yield spread
+
+
+def size(space: Space) -> int | None:
+    """How many points the space has; None if there is no end to them, or if constraints and
+    conditions leave too many to be counted.
+    """
+    known = space.__dict__.get("_size", ...)
+    if known is ...:
+        known = space.__dict__["_size"] = _count(space)
+    return known if known is None else int(known)
+
+
+def _count(space: Space) -> int | None:
+    counts = {unit.name: len(unit.domain.values() or ()) for unit in space.units}
+    if 0 in counts.values():
+        return None
+    deciding, others = _deciding(space)
+    total = 0
+    walk = _Walk(space, deciding)
+    for whole in walk:
+        active = (unit for unit in others if space.is_active(unit.names[0], whole))
+        total += math.prod(counts[unit.name] for unit in active)
+        if walk.looked_at > COUNTABLE:
+            return None
+    return None if walk.looked_at > COUNTABLE else total
+
+
+def _deciding(space: Space) -> tuple[list[Dim], list[Dim]]:
+    """What conditions and constraints speak of, and what they do not: that adds no case of its own
+    to what has to be looked at.
+    """
+    parents = {parent for when in space.conditions.values() for parent in when}
+    names = parents.union(*(constraint.names for constraint in space.constraints))
+    deciding = [unit for unit in space.units if names.intersection(unit.names)]
+    return deciding, [unit for unit in space.units if unit not in deciding]
+
+
+# -- Points by chance ------------------------------------------------------------------------------
+
+
+def draw(space: Space, rng: random.Random) -> dict[str, Any]:
+    """One point by chance. The order of the hyperparameters does not change what each becomes.
+
+    Raises:
+        SpaceError: where no point was found that keeps the constraints.
+    """
+    point = fill(space, {}, rng)
+    if point is None:
+        tries = "no point" if size(space) is not None else f"none of {MANY_TRIES} points"
+        told = [(constraint.text, None) for constraint in space.constraints]
+        raise SpaceError(listed(f"The space has {tries} that keeps its constraints:", told))
+    return point
+
+
+def fill(space: Space, given: Mapping[str, Any], rng: random.Random) -> dict[str, Any] | None:
+    """A point that has these values, the others by chance; None where there is none, or none was
+    found in many tries.
+    """
+    wanted = _wanted(space, given)
+    if wanted is None:
+        return None
+    for tried in range(MANY_TRIES if space.constraints else TRIES):
+        point = _drawn(space, wanted, rng)
+        if point is None:
+            return None
+        if given.keys() <= point.keys() and space.allows(point):
+            return point
+        if tried == TRIES and size(space) is not None:
+            break
+    return _one_of_all(space, given, rng)
+
+
+def _one_of_all(
+    space: Space, given: Mapping[str, Any], rng: random.Random
+) -> dict[str, Any] | None:
+    """For points so few among the combinations that draws hardly ever meet them: what constraints
+    and conditions speak of is gone through, the rest drawn.
+    """
+    if size(space) is None:
+        return None
+    deciding, _ = _deciding(space)
+    found = list(_Walk(space, deciding, given))
+    names = {name for unit in deciding for name in unit.names}
+    found = [whole for whole in found if given.keys() & names <= whole.keys()]
+    if not found:
+        return None
+    chosen = found[min(len(found) - 1, int(rng.random() * len(found)))]
+    wanted = _wanted(space, {**given, **chosen})
+    point = None if wanted is None else _drawn(space, wanted, rng)
+    return point if point is not None and given.keys() <= point.keys() else None
+
+
+def _wanted(space: Space, given: Mapping[str, Any]) -> dict[str, tuple[Any, ...]] | None:
+    """Which values each name may have, so that all given ones count; None if that cannot be."""
+    wanted = {name: (value,) for name, value in given.items()}
+    names = list(given)
+    for name in names:
+        for parent, values in space.conditions.get(name, {}).items():
+            if parent not in space.domains:
+                if not any(same(space.given.get(parent), value) for value in values):
+                    return None
+                continue
+            both = tuple(
+                value
+                for value in wanted.get(parent, values)
+                if any(same(value, other) for other in values)
+            )
+            if not both:
+                return None
+            wanted[parent] = both
+            if parent not in names:
+                names.append(parent)
+    return wanted
+
+
+def _drawn(
+    space: Space, wanted: Mapping[str, tuple[Any, ...]], rng: random.Random
+) -> dict[str, Any] | None:
+    """A point, its constraints not looked at; each unit takes one number of the stream, also one
+    that is inactive or has its value.
+    """
+    whole: dict[str, Any] = {}
+    for unit in sorted(space.units, key=lambda unit: unit.name):
+        part = rng.random()
+        limited = [name for name in unit.names if name in wanted]
+        if not limited:
+            whole.update(unit.spread(unit.domain.at(part)))
+            continue
+        options = _options(unit, wanted)
+        if not options:
+            return None
+        whole.update(options[min(len(options) - 1, int(part * len(options)))])
+    return {name: whole[name] for name in space.active_names(whole)}
+
+
+def _options(unit: Dim, wanted: Mapping[str, tuple[Any, ...]]) -> list[dict[str, Any]]:
+    if len(unit.names) == 1:
+        return [{unit.name: value} for value in wanted[unit.name]]
+    rows = (unit.spread(value) for value in unit.domain.values() or ())
+    return [
+        row
+        for row in rows
+        if all(
+            any(same(row[name], value) for value in wanted[name])
+            for name in unit.names
+            if name in wanted
+        )
+    ]

@@ -1,0 +1,450 @@
+"""A Space from what `search.json`, a call or a command line says, or all that is wrong with it.
+
+It knows what each part may say and how parts may contradict each other: conditions that wait for
+each other, lists of unequal length, constraints that no point keeps. It refuses to know where the
+parts came from.
+
+Start at `parse_space`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from modeldir.errors import ParamsError, SpaceError, did_you_mean, listed
+from modeldir.params import flatten
+from modeldir.space.domains import Choice, Domain, LogUniform, Uniform, key, same
+from modeldir.space.expressions import Constraint, ConstraintError
+from modeldir.space.forms import Problem, RefusedError, check_kind, read_domain, said
+from modeldir.space.grids import MANY_TRIES, fill, size
+from modeldir.space.shape import Condition, CycleError, Space
+
+_LOOKED_AT = 50
+"""So many points are drawn to see whether a constraint can be computed at all."""
+
+
+def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
+    domains: Mapping[str, Any],
+    base: Mapping[str, Any],
+    where: str,
+    *,
+    zips: Any = (),
+    points: Any = (),
+    constraints: Any = (),
+) -> Space:
+    """The space that `search.json` or a call describes.
+
+    Args:
+        domains: each name's domain: `[0.1, 0.01]`, `{"uniform": [0, 0.5]}`. Names may be dotted.
+        base: the base hyperparameters; only what they have can vary.
+        where: what the message says cannot be searched.
+        zips: lists of names whose values go together.
+        points: hyperparameters by name, to be tried first.
+        constraints: what must hold: `"batch_size * accumulate <= 512"`.
+
+    Raises:
+        SpaceError: listing all that is wrong, with hints.
+    """
+    parsing = _Parsing(flatten(base))
+    space = parsing.parsed(domains, zips, points, constraints)
+    if parsing.problems:
+        raise SpaceError(listed(f"{where} cannot be searched:", parsing.problems))
+    return space
+
+
+class _Parsing:
+    """One attempt to read a space; what is wrong gathers in `problems`."""
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        self.known = known
+        self.problems: list[Problem] = []
+
+    def parsed(self, domains: Mapping[str, Any], zips: Any, points: Any, constraints: Any) -> Space:
+        """The space, or what can be said of it."""
+        zips = self._zips(zips, domains)
+        found = self._domains(domains, {name for names in zips for name in names})
+        conditions = self._conditions(domains, found)
+        self._check_zips(zips, found, conditions)
+        is_whole = not self.problems  # what follows has then all that it needs
+        tried = self._points(points, found, domains)
+        kept = self._constraints(constraints, found)
+        named = {name for when in conditions.values() for name in when}
+        named |= {name for constraint in kept for name in constraint.names}
+        given = {name: self.known[name] for name in self.known if name in named}
+        space = Space(found, conditions, zips, kept, tried, given)
+        if self._has_order(space) and is_whole and self._has_each(space):
+            self._check_constraints(space)
+        if not self.problems:
+            self._check_points(space)
+        return space
+
+    def _refuse(self, name: str, refused: RefusedError) -> None:
+        self.problems += [(f"{name}: {problem}", hint) for problem, hint in refused.problems]
+
+    # -- Domains -----------------------------------------------------------------------------------
+
+    def _domains(self, domains: Mapping[str, Any], zipped: set[str]) -> dict[str, Domain]:
+        found: dict[str, Domain] = {}
+        for name, domain in domains.items():
+            try:
+                self._check_name(name)
+            except RefusedError as refused:
+                self._refuse(name, refused)
+            try:
+                found[name] = read_domain(domain, may_repeat=name in zipped)
+                check_kind(found[name], self.known.get(name))
+            except RefusedError as refused:
+                self._refuse(name, refused)
+        return found
+
+    def _check_name(self, name: str) -> None:
+        if name in self.known:
+            return
+        parts = [other for other in self.known if other.startswith(f"{name}.")]
+        if parts:
+            raise RefusedError(("is a group of hyperparameters", f"vary its parts: {parts[0]!r}"))
+        hint = did_you_mean(name, list(self.known)) or _there(self.known)
+        raise RefusedError(("not in params.json", hint))
+
+    # -- What goes together ------------------------------------------------------------------------
+
+    def _zips(self, zips: Any, domains: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
+        if not isinstance(zips, (list, tuple)):
+            hint = 'write [["batch_size", "learning_rate"]]'
+            self.problems.append((f"zip: expected lists of names, got {said(zips)}", hint))
+            return ()
+        if zips and all(isinstance(names, str) for names in zips):
+            hint = f"write {said([[*zips]])}"
+            self.problems.append((f"zip: expected lists of names, got {said(zips)}", hint))
+            return ()
+        found, seen = [], set[str]()
+        for names in zips:
+            if problem := _no_zip(names):
+                self.problems.append(problem)
+                continue
+            for name in names:
+                if name not in domains:
+                    hint = did_you_mean(name, list(domains)) or "give it a list of values"
+                    self.problems.append((f"zip {_joined(names)}: {name} does not vary", hint))
+                if name in seen:
+                    hint = "put all that go together into one list"
+                    self.problems.append((f"zip: {name} is in two lists", hint))
+            seen |= {*names}
+            found.append(tuple(names))
+        return tuple(found)
+
+    def _check_zips(
+        self,
+        zips: Sequence[tuple[str, ...]],
+        domains: Mapping[str, Domain],
+        conditions: Mapping[str, Condition],
+    ) -> None:
+        for names in zips:
+            if not all(name in domains for name in names):
+                continue
+            head = f"zip {_joined(names)}"
+            ranges = [n for n in names if not isinstance(domains[n], Choice)]
+            if ranges:
+                told = f"{_joined(ranges)} {'is a range' if len(ranges) == 1 else 'are ranges'}"
+                self.problems.append((f"{head}: {told}", "list the values that go together"))
+                continue
+            lists = {name: domains[name].values() or () for name in names}
+            lengths = {len(values) for values in lists.values()}
+            if len(lengths) > 1:
+                told = ", ".join(f"{name} has {len(values)}" for name, values in lists.items())
+                hint = "give each as many values: the first goes with the first"
+                self.problems.append((f"{head}: {told}", hint))
+                continue
+            rows = [key(list(row)) for row in zip(*lists.values(), strict=True)]
+            twice = next((row for i, row in enumerate(rows) if row in rows[:i]), None)
+            if twice is not None:
+                values = [values[rows.index(twice)] for values in lists.values()]
+                self.problems.append((f"{head}: {said(values)} is there twice", None))
+            whens = [conditions.get(name, {}) for name in names]
+            if any(when != whens[0] for when in whens):
+                hint = "give all of them the same condition"
+                self.problems.append((f"{head}: their conditions differ", hint))
+
+    # -- Conditions --------------------------------------------------------------------------------
+
+    def _conditions(
+        self, domains: Mapping[str, Any], parsed: Mapping[str, Domain]
+    ) -> dict[str, Condition]:
+        found: dict[str, Condition] = {}
+        for name, raw in domains.items():
+            if not isinstance(raw, Mapping) or raw.get("when") is None:
+                continue
+            when = raw["when"]
+            if not isinstance(when, Mapping) or not when:
+                hint = 'for example "when": {"optimizer": "sgd"}'
+                problem = f"{name}: when needs other hyperparameters with values, got {said(when)}"
+                self.problems.append((problem, hint))
+                continue
+            condition: dict[str, tuple[Any, ...]] = {}
+            for parent, values in when.items():
+                several = [*values] if isinstance(values, (list, tuple)) else [values]
+                self.problems += [*self._wrong_parent(name, str(parent), several, parsed, domains)]
+                condition[str(parent)] = tuple(several)
+            found[name] = condition
+        return found
+
+    def _wrong_parent(
+        self,
+        name: str,
+        parent: str,
+        values: list[Any],
+        parsed: Mapping[str, Domain],
+        domains: Mapping[str, Any],
+    ) -> Iterator[Problem]:
+        head = f"{name}: when {parent} is {' or '.join(map(said, values))}"
+        if parent == name:
+            yield f"{head}: it cannot wait for itself", None
+        elif not values:
+            yield f"{name}: when {parent} is one of no values", "list those that it waits for"
+        elif parent in domains:
+            if parent in parsed:
+                yield from _never(head, parent, values, parsed[parent])
+        elif parent not in self.known:
+            hint = did_you_mean(parent, list(self.known)) or _there(self.known)
+            yield f"{head}: {parent} is not in params.json", hint
+        elif not any(_is_same(self.known[parent], value) for value in values):
+            told = f"{parent} does not vary, and is {said(self.known[parent])} in params.json"
+            yield f"{head}: {told}", f"then it never counts: vary {parent} too, or leave when out"
+
+    def _has_order(self, space: Space) -> bool:
+        try:
+            space.order()
+        except CycleError as cycle:
+            circle = " -> ".join((*cycle.names, cycle.names[0]))
+            self.problems.append((f"when: each waits for the next: {circle}", "take one out"))
+            return False
+        return True
+
+    def _has_each(self, space: Space) -> bool:
+        """Whether each hyperparameter counts somewhere."""
+        bare = _bare(space)
+        never = [n for n in space.conditions if fill(bare, {n: _some(space, n)}, _chance()) is None]
+        for name in never:
+            hint = "no values of the others let it count"
+            self.problems.append((f"{name}: its conditions exclude each other", hint))
+        return not never
+
+    # -- Constraints -------------------------------------------------------------------------------
+
+    def _constraints(
+        self, constraints: Any, domains: Mapping[str, Domain]
+    ) -> tuple[Constraint, ...]:
+        if isinstance(constraints, str):
+            constraints = [constraints]
+        if not isinstance(constraints, (list, tuple)):
+            hint = 'write ["batch_size * accumulate <= 512"]'
+            self.problems.append((f"constraints: expected texts, got {said(constraints)}", hint))
+            return ()
+        found = []
+        for text in constraints:
+            if not isinstance(text, str):
+                hint = 'write it as a text: "batch_size * accumulate <= 512"'
+                self.problems.append((f"constraints: expected a text, got {said(text)}", hint))
+                continue
+            constraint = Constraint(text)
+            problems = [*self._wrong_constraint(constraint, domains)]
+            self.problems += [(f"{_cut(text)}: {problem}", hint) for problem, hint in problems]
+            if not problems and constraint not in found:
+                found.append(constraint)
+        return tuple(found)
+
+    def _wrong_constraint(
+        self, constraint: Constraint, domains: Mapping[str, Domain]
+    ) -> Iterator[Problem]:
+        try:
+            names = constraint.names
+        except ConstraintError as error:
+            yield error.problem, error.hint
+            return
+        for name in names:
+            if name not in self.known:
+                hint = did_you_mean(name, list(self.known))
+                yield f"{name} is not in params.json", hint or _there(self.known)
+        if all(name in self.known for name in names) and not any(name in domains for name in names):
+            yield "names nothing that the search varies", f"it varies {_joined(list(domains))}"
+
+    def _check_constraints(self, space: Space) -> None:
+        """Whether they can be computed, and whether any point keeps them."""
+        bare, chance = _bare(space), _chance()
+        drawn = [point for _ in range(_LOOKED_AT) if (point := fill(bare, {}, chance)) is not None]
+        computed = True
+        for constraint in space.constraints:
+            try:
+                for point in drawn:
+                    constraint.holds({**space.given, **point})
+            except ConstraintError as error:
+                self.problems.append((f"{_cut(constraint.text)}: {error.problem}", error.hint))
+                computed = False
+        if not computed or fill(space, {}, chance) is not None:
+            return
+        alone = [each for each in space.constraints if not _is_kept(space, each)]
+        for constraint in alone or space.constraints:
+            values = {**space.given, **drawn[0]}
+            told = ", ".join(f"{n} {said(values[n])}" for n in constraint.names if n in values)
+            what = "no point keeps it" if alone else "no point keeps it together with the others"
+            if size(bare) is None:
+                what = what.replace("no point", f"none of {MANY_TRIES} points by chance")
+            self.problems.append((f"{_cut(constraint.text)}: {what}", f"one of them: {told}"))
+
+    # -- Points ------------------------------------------------------------------------------------
+
+    def _points(
+        self, points: Any, parsed: Mapping[str, Domain], domains: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], ...]:
+        if isinstance(points, Mapping):
+            points = [points]
+        if not isinstance(points, (list, tuple)):
+            hint = 'write [{"learning_rate": 0.01}]'
+            self.problems.append((f"points: expected a list of points, got {said(points)}", hint))
+            return ()
+        found = []
+        for number, point in enumerate(points, 1):
+            if not isinstance(point, Mapping) or not point:
+                hint = 'write {"learning_rate": 0.01}'
+                self.problems.append((f"point {number}: expected values by name, got {said(point)}",
+                                      hint))  # fmt: skip
+                continue
+            whole: dict[str, Any] = {}
+            for name, value in point.items():
+                problem = self._wrong_value(name, value, parsed, domains)
+                if problem is not None:
+                    self.problems.append((f"point {number}: {problem[0]}", problem[1]))
+                elif name in parsed:
+                    whole[name] = _own(parsed[name], value)
+            found.append(whole)
+        return tuple(found)
+
+    def _wrong_value(
+        self, name: str, value: Any, parsed: Mapping[str, Domain], domains: Mapping[str, Any]
+    ) -> Problem | None:
+        if name not in domains:
+            hint = did_you_mean(name, list(domains))
+            hint = hint or f"give it a domain too; there are: {_joined(list(domains))}"
+            return f"{name} does not vary", hint
+        if name not in parsed or parsed[name].contains(value):
+            return None
+        return f"{name} is {said(value)}, outside its domain", said(parsed[name].to_json())
+
+    def _check_points(self, space: Space) -> None:
+        for number, point in enumerate(space.points, 1):
+            head = f"point {number}, {said(point)}"
+            for name in point:
+                if (wrong := _excluded(space, name, point)) is not None:
+                    hint = f"leave {name} out, or change {wrong}"
+                    told = f"{name} does not count where {wrong} is {said(point[wrong])}"
+                    self.problems.append((f"{head}: {told}", hint))
+                    break
+            else:
+                self.problems += [*self._without_place(space, point, head)]
+
+    def _without_place(
+        self, space: Space, point: Mapping[str, Any], head: str
+    ) -> Iterator[Problem]:
+        if fill(_bare(space), point, _chance()) is None:
+            together = [names for names in space.zips if {*names} & point.keys()]
+            told = f"zip {_joined(together[0])} has no such values" if together else "cannot be"
+            yield f"{head}: {told}", None
+        elif fill(space, point, _chance()) is None:
+            broken = [
+                each.text
+                for each in space.constraints
+                if {*each.names} <= point.keys() | (space.given.keys() - space.domains.keys())
+                and not space.keeps(each, point)
+            ]
+            yield f"{head}: it breaks {broken[0] if broken else 'the constraints'}", None
+
+
+def _excluded(space: Space, name: str, point: Mapping[str, Any]) -> str | None:
+    """The parent whose value in a point keeps a name of it from counting."""
+    for parent, values in space.conditions.get(name, {}).items():
+        if parent in point and not any(same(point[parent], value) for value in values):
+            return parent
+    return None
+
+
+def _bare(space: Space) -> Space:
+    """The space without its constraints."""
+    return Space(space.domains, space.conditions, space.zips, (), (), space.given)
+
+
+def _is_kept(space: Space, constraint: Constraint) -> bool:
+    alone = Space(space.domains, space.conditions, space.zips, (constraint,), (), space.given)
+    return fill(alone, {}, _chance()) is not None
+
+
+def _chance() -> random.Random:
+    """Always the same: a plan that was found to be good stays so."""
+    return random.Random("is there a point?")  # noqa: S311 - no secret
+
+
+def _some(space: Space, name: str) -> Any:
+    return space.domains[name].at(0.0)
+
+
+def _own(domain: Domain, value: Any) -> Any:
+    """A value as the domain has it: 2 for 2.0 where whole numbers are meant."""
+    if isinstance(domain, Choice):
+        return domain.options[domain.index(value)]
+    return type(domain.low)(value) if domain.step is None else domain.nearest(value)
+
+
+def _never(head: str, parent: str, values: list[Any], domain: Domain) -> Iterator[Problem]:
+    """What a parent's domain says against a condition."""
+    if isinstance(domain, (Uniform, LogUniform)) and domain.values() is None and not domain.step:
+        hint = f"give {parent} a step, or list its values"
+        yield f"{head}: {parent} is a range, and hardly ever one value of it", hint
+        return
+    for value in values:
+        if not _contains(domain, value):
+            options = [each for each in domain.values() or () if isinstance(each, str)]
+            hint = did_you_mean(str(value), options) or f"it is {said(domain.to_json())}"
+            yield f"{head}: {parent} is never {said(value)}", hint
+
+
+def _contains(domain: Domain, value: Any) -> bool:
+    try:
+        return domain.contains(value)
+    except ParamsError:  # NaN in a list
+        return False
+
+
+def _is_same(left: Any, right: Any) -> bool:
+    try:
+        return same(left, right)
+    except ParamsError:
+        return False
+
+
+def _no_zip(names: Any) -> Problem | None:
+    hint = 'write ["batch_size", "learning_rate"]'
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        return f"zip: expected a list of names, got {said(names)}", hint
+    if len(names) < len(("one", "other")):
+        return f"zip: {said(list(names))} has not two names that could go together", hint
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    return (f"zip {_joined(names)}: {twice[0]} is there twice", None) if twice else None
+
+
+def _joined(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _cut(text: str) -> str:
+    whole = " ".join(text.split())
+    return f"constraint {whole if len(whole) <= 60 else f'{whole[:57]}...'}"  # noqa: PLR2004
+
+
+def _there(known: Mapping[str, Any], most: int = 8) -> str:
+    names = [*known][:most]
+    return (
+        f"it has {', '.join(names)}{', ...' if len(known) > most else ''}"
+        if names
+        else "it is empty"
+    )

@@ -1,0 +1,71 @@
+"""The words of a space in Python; each gives what `search.json` would have in its place.
+
+    from modeldir import Search, space
+
+    Search("experiments/dropout", space={
+        "optimizer": ["adam", "sgd"],
+        "momentum": space.uniform(0.5, 0.99, when={"optimizer": "sgd"}),
+    })
+
+It knows the forms and refuses to check them: `parse_space` does, for all doors alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+When = Mapping[str, Any]
+
+
+def uniform(low: float, high: float, step: float | None = None, when: When | None = None) -> Any:
+    """A float from `low` to `high`, both included; with a `step`, low + k * step.
+
+    >>> uniform(0, 0.5, step=0.1)
+    {'uniform': [0, 0.5], 'step': 0.1}
+    """
+    return _range("uniform", low, high, step, when)
+
+
+def log_uniform(
+    low: float, high: float, step: float | None = None, when: When | None = None
+) -> Any:
+    """A float above 0; every factor of ten is equally likely.
+
+    >>> log_uniform(1e-5, 1e-1)
+    {'log_uniform': [1e-05, 0.1]}
+    """
+    return _range("log_uniform", low, high, step, when)
+
+
+def int(low: float, high: float, step: float | None = None, when: When | None = None) -> Any:  # noqa: A001 - the word
+    """A whole number from `low` to `high`, both included; with a `step`, low + k * step.
+
+    >>> int(1, 6, when={"model_version": ["deep", "deeper"]})
+    {'int': [1, 6], 'when': {'model_version': ['deep', 'deeper']}}
+    """
+    return _range("int", low, high, step, when)
+
+
+def log_int(low: float, high: float, step: float | None = None, when: When | None = None) -> Any:
+    """A whole number from 1; every factor of ten is equally likely.
+
+    >>> log_int(16, 512)
+    {'log_int': [16, 512]}
+    """
+    return _range("log_int", low, high, step, when)
+
+
+def choice(values: Iterable[Any], when: When | None = None) -> Any:
+    """One of the values.
+
+    >>> choice(["adam", "sgd"]), choice([0.9, 0.99], when={"optimizer": "sgd"})
+    (['adam', 'sgd'], {'values': [0.9, 0.99], 'when': {'optimizer': 'sgd'}})
+    """
+    listed = list(values)
+    return listed if when is None else {"values": listed, "when": dict(when)}
+
+
+def _range(word: str, low: float, high: float, step: float | None, when: When | None) -> Any:
+    steps = {} if step is None else {"step": step}
+    return {word: [low, high], **steps, **({} if when is None else {"when": dict(when)})}
