@@ -53,11 +53,14 @@ class Modeldir:
         from modeldir.space import parse_space
 
         base = {dim: _first(domain) for dim, domain in space.items()}
-        self._space = parse_space(space, base, "benchmark")
-        self._sampler = samplers.make(
-            name, self._space, seed, ((METRIC, "minimize"),), trials=trials
-        )
-        self.chosen = getattr(self._sampler, "chosen", name)
+        searched = parse_space(space, base, "benchmark")
+        objectives = ((METRIC, "minimize"),)
+        self.chosen = name
+        if name == samplers.AUTO:
+            from modeldir.samplers import auto
+
+            self.chosen, _ = auto.choose(searched, trials, objectives, auto.installed())
+        self._sampler = samplers.make(self.chosen, searched, seed, objectives)
         self._stopping = _Asha(epochs) if asha else None
         self._asked: dict[int, Any] = {}
 

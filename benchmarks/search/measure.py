@@ -12,6 +12,7 @@ import dataclasses
 import importlib.metadata
 import io
 import json
+import math
 import os
 import sys
 import time
@@ -75,7 +76,7 @@ def made(run: protocol.Run) -> dict[str, object]:
         "version": f"{package} {version}",
         **({"chosen": chosen} if chosen and chosen != run.method else {}),
         **{**dataclasses.asdict(found), "cpu": round(found.cpu, 3)},
-        "scale": [float(f"{number:.6g}") for number in task.scale()],
+        "scale": [None if math.isnan(x) else float(f"{x:.6g}") for x in task.scale()],
     }
 
 

@@ -74,7 +74,13 @@ class Run:
 
 def runs(question: str, methods: tuple[str, ...] | None = None) -> Iterator[Run]:
     """All runs of a question, one seed of everything before the next."""
-    makers = {"final": _final, "few": _few, "stopping": _stopping, "tuning": _tuning}
+    makers = {
+        "final": _final,
+        "few": _few,
+        "stopping": _stopping,
+        "tuning": _tuning,
+        "quick": _quick,
+    }
     for run in sorted(makers[question](), key=lambda run: run.seed):
         if methods is None or run.method in methods:
             yield run
@@ -112,3 +118,11 @@ def _tuning() -> Iterator[Run]:
         for task in TUNING:
             for method in ("random", "sobol", "tpe", "gp"):
                 yield Run("tuning", task, method, seed, FEW_TRIALS)
+
+
+def _quick() -> Iterator[Run]:
+    """Small, and on what this repository ships: whether it still works, not who is best."""
+    for seed in range(3):
+        for task in ("curves/clean", "curves/noisy"):
+            for method in ("random", "sobol", "tpe", "auto", "optuna", "hyperopt"):
+                yield Run("quick", task, method, seed, FEW_TRIALS)

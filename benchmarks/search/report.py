@@ -46,6 +46,12 @@ def every(place: Path = results.PLACE) -> str:
     return "\n\n".join(parts)
 
 
+def quick(place: Path) -> str:
+    """The table of `--quick`: two tasks, three seeds, no more than a sign of life."""
+    rows = list(results.read(place / "quick.jsonl").values())
+    return compared(rows, [10, protocol.FEW_TRIALS])
+
+
 def versions(rows: Iterable[Result]) -> str:
     """Who was there, in one line."""
     return "Measured: " + ", ".join(sorted({row.version for row in rows})) + "."
@@ -60,20 +66,15 @@ Regrets = Mapping[str, Mapping[str, Mapping[int, float]]]
 def regrets(rows: Sequence[Result], spent: int) -> Regrets:
     """Normalised: 0 is the best there is, 1 the median configuration of the task.
 
-    Where nobody knows the best (a live training), the best and the worst-off first trial that any of
-    the runs had take their place.
+    Where nobody knows the best (a live training), the best that any of the runs found is it.
     """
     best: dict[str, float] = {}
-    first: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        best[row.run.task] = min(best.get(row.run.task, math.inf), row.curve[-1][1])
-        if row.run.method == "random":
-            first[row.run.task].append(row.curve[0][1])
+        best[row.run.task] = min(best.get(row.run.task, math.inf), *(v for _, v in row.curve))
     found: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         low, high = row.scale
-        if math.isnan(low):
-            low, high = best[row.run.task], sorted(first[row.run.task])[len(first[row.run.task]) // 2]
+        low = best[row.run.task] if math.isnan(low) else low
         regret = (row.at(spent) - low) / (high - low)
         found[row.run.method][row.run.task][row.run.seed] = max(0.0, regret)
     return found

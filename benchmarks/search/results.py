@@ -58,6 +58,7 @@ def read(place: Path) -> dict[Run, Result]:
 
 
 def _result(row: dict[str, Any]) -> Result:
+    best, median = (math.nan if number is None else number for number in row["scale"])
     run = Run(**{field.name: row[field.name] for field in dataclasses.fields(Run)})
     return Result(
         run,
@@ -65,7 +66,7 @@ def _result(row: dict[str, Any]) -> Result:
         row["trials"],
         row["stopped"],
         row["cpu"],
-        (row["scale"][0], row["scale"][1]),
+        (best, median),
         row["version"],
         row.get("chosen"),
     )

@@ -199,8 +199,11 @@ class Live:
         return float(np.mean([self._trained(point, seed) for seed in range(self._seeds)]))
 
     def scale(self) -> tuple[float, float]:
-        """Nobody knows the best: the report takes the best that anybody found."""
-        return math.nan, math.nan
+        """Nobody knows the best: the report takes the best that anybody found.
+
+        The median is that of 101 points by chance; most networks with such hyperparameters fail.
+        """
+        return math.nan, 0.831333
 
 
 @cache
