@@ -10,7 +10,8 @@ import pytest
 
 from modeldir import experiment, training
 from modeldir.experiment import Scores
-from modeldir.training import MOST_KEPT, Seen, Training, stamp, value_of
+from modeldir.metrics import value_of
+from modeldir.training import MOST_KEPT, Seen, Training, stamp
 
 
 def add(folder: Path, *lines: object) -> None:

@@ -42,6 +42,8 @@ _KEPT = frozenset({
     "origin.json", "search.json", "attempts", ".modeldir",
 })  # fmt: skip
 EVENTS = "events.jsonl"
+JUDGES = "judges"
+"""The event by which a script tells that it decides for itself when it should stop early."""
 WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
 """How the names of saved weights end."""
 _RUN_FILE = re.compile(r"(?:(?P<script>.+)\.)?run(?:\.(?P<number>[1-9]\d*))?\.json")

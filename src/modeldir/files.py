@@ -282,7 +282,15 @@ def append_line(path: str | os.PathLike[str], value: object) -> None:
     Raises:
         OSError: when the line could not be written whole.
     """
-    line = _encodable(json.dumps(value, ensure_ascii=False)).encode() + b"\n"
+    append_whole(path, _encodable(json.dumps(value, ensure_ascii=False)).encode() + b"\n")
+
+
+def append_whole(path: str | os.PathLike[str], line: bytes) -> None:
+    """As `append_line`, for a line of another form; it ends with a line break.
+
+    Raises:
+        OSError: when the line could not be written whole.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         size = os.fstat(descriptor).st_size

@@ -16,8 +16,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from modeldir import attempts, experiment, failures, files, params, processes, provenance, reads
+from modeldir import (
+    attempts,
+    experiment,
+    failures,
+    files,
+    metrics,
+    params,
+    processes,
+    provenance,
+    reads,
+)
 from modeldir.errors import TrialPruned
+from modeldir.pruners.judge import VARIABLE, Judge, Orders
+from modeldir.recorder import Recorder
 from modeldir.run import end_of
 from modeldir.trials import Turn
 
@@ -26,15 +38,17 @@ class Trial:
     """One trial of the loop in Python: `with trial:` runs it in this process.
 
     `params` are its hyperparameters, `model_dir` is its folder. A failure or a prune in the body is
-    recorded, told with its traceback, and the loop goes on.
+    recorded, told with its traceback, and the loop goes on. `status` is how it ended, `pruned` why
+    `report` has ended it early; each None before.
     """
 
     def __init__(
         self,
         turn: Turn,
         model_dir: Path,
-        metric: tuple[str, str] | None,
+        metric: tuple[str, metrics.Direction] | None,
         code: str | None,
+        judged_by: Orders | None = None,
     ) -> None:
         self.number = turn.record.number
         self.name = turn.record.name
@@ -45,12 +59,19 @@ class Trial:
             reads.begin(files.absolute(file))
         self.params = params.Params(file or {})
         self.status: str | None = None
+        self.pruned: str | None = None
+        self._recorder = Recorder(
+            model_dir, metric and (metrics.without_split(metric[0]), metric[1])
+        )
+        self._orders = judged_by
+        self._judge = Judge(judged_by, turn.attempt, resumes=False) if judged_by else None
         self._turn = turn
         self._metric = metric
         self._code = code
         self._attempt: attempts.Attempt | None = None
         self._replaced: dict[str, str | None] = {}
-        self._began = 0.0
+        self._began = time.monotonic()
+        self._told_failure: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Trial({str(self.model_dir)!r})"
@@ -73,12 +94,35 @@ class Trial:
         attempts.set_aside(self.model_dir, self._turn.attempt)
         return True
 
+    def report(self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any) -> bool:
+        """Record development metrics at a step, as `run.log` does; true if they are the best yet.
+
+        Raises:
+            TrialPruned: when the plan's pruner says that this trial should stop. In a `with trial:`
+                there is nothing more to do; in a loop of your own, `search.tell(trial)` records it.
+            MetricsError: when a value is not a number, or the metric of the search is missing.
+        """
+        development = self._recorder.record(step, metrics.plain({**(values or {}), **more}))
+        if self._judge is not None and self.pruned is None:
+            self.pruned = self._judge.hear(step, development)
+        if self.pruned is not None:
+            raise TrialPruned(self.pruned)
+        return bool(development) and self._recorder.new_best
+
     def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
-        self._began = time.monotonic()
         if self._attempt is not None:
             token, number = str(self._attempt.record["token"]), self._attempt.number
-            self._set(attempts.variables(token, self.model_dir, number, resumes=False))
+            told = attempts.variables(token, self.model_dir, number, resumes=False)
+            self._set({**told, VARIABLE: self._orders.to_text() if self._orders else None})
         return self
+
+    def end(self, status: str, reason: str | None = None) -> None:
+        """Record its end without a body: see `Search.tell`."""
+        with self:
+            if status == attempts.PRUNED:
+                raise TrialPruned(reason or "")
+            if status == attempts.FAILED:
+                self._told_failure = _failed(failures.ERROR, reason or "it was told that it failed")
 
     def __exit__(
         self,
@@ -87,6 +131,7 @@ class Trial:
         trace: TracebackType | None,
     ) -> bool:
         self._set(self._replaced)
+        self._recorder.close()
         if self._attempt is None:
             return False
         end = self._end(self._attempt, error)
@@ -105,6 +150,8 @@ class Trial:
         return isinstance(error, TrialPruned)
 
     def _end(self, attempt: attempts.Attempt, error: BaseException | None) -> dict[str, Any]:
+        if self._told_failure is not None:
+            return self._told_failure
         told = [e for e in attempts.events(self.model_dir, attempt.number) if e["event"] == "end"]
         if error is None and told:  # `start` in the body has caught a prune itself
             return {k: v for k, v in told[-1].items() if k not in {"attempt", "event", "time"}}

@@ -279,6 +279,40 @@ def better(a: float, b: float | None, direction: Direction) -> bool:
     return a > b if direction == "maximize" else a < b
 
 
+SPLITS = ("eval/", "val/", "dev/")
+"""What may stand before the name of a development metric."""
+
+
+def value_of(numbers: Mapping[str, float], name: str) -> float | None:
+    """A development metric among a line's: `val/accuracy` goes before a bare `accuracy`, which
+    beside it is training's.
+    """
+    for split in SPLITS:
+        if split + name in numbers:
+            return numbers[split + name]
+    return numbers.get(name)
+
+
+def without_split(name: str) -> str:
+    """`val/accuracy` is the development split's `accuracy`, and so looked for as that."""
+    return next((name[len(split) :] for split in SPLITS if name.startswith(split)), name)
+
+
+def development(numbers: Mapping[str, float]) -> dict[str, float]:
+    """The development split's metrics of a step, without the split in their names.
+
+    >>> development({"train/loss": 0.1, "val/loss": 0.3, "loss": 0.2, "f1": 0.9})
+    {'loss': 0.3, 'f1': 0.9}
+    """
+    bare, found = {}, {}
+    for name, value in numbers.items():
+        if name.startswith(SPLITS):
+            found[without_split(name)] = value
+        elif not name.startswith(("train/", "test/")):
+            bare[name] = value
+    return {**bare, **found}  # beside `val/accuracy`, a bare `accuracy` is training's
+
+
 def reaches(value: float | None, goal: float, direction: Direction) -> bool:
     """Whether a value is as good as a goal, or better.
 

@@ -31,7 +31,7 @@ from modeldir.standing import (
     estimate,
     seconds_of,
 )  # fmt: skip
-from modeldir.training import SPLITS, MetricFiles, Seen, Training, stamp
+from modeldir.training import MetricFiles, Seen, Training, stamp
 from modeldir.trials import HOME, TrialRecord, Trials
 
 _RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
@@ -308,7 +308,7 @@ class Overview:
         for each in self._watched.values():
             if each.training is not None and (names := each.training.names()):
                 chosen = metrics.choose(names)
-                return (_bare(chosen[0]), chosen[1]) if chosen else None
+                return (metrics.without_split(chosen[0]), chosen[1]) if chosen else None
         return None
 
     def _standing(self) -> Standing:
@@ -415,8 +415,3 @@ class Overview:
         if True in answers:
             return True
         return None if None in answers else False
-
-
-def _bare(name: str) -> str:
-    """A development metric without its split: as the metric files have it."""
-    return next((name[len(split) :] for split in SPLITS if name.startswith(split)), name)

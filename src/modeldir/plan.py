@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, metrics, params, samplers, space
+from modeldir import files, metrics, params, pruners, samplers, space
 from modeldir import project as projects
 from modeldir.durations import parse_duration
 from modeldir.errors import (
@@ -44,6 +44,7 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "minimize": (str, "a metric's name"),
     "sampler": (str, "one of " + ", ".join(samplers.NAMES)),
     "trials": (int, "a whole number above 0"),
+    "pruner": ((str, dict), "one of " + ", ".join(pruners.NAMES)),
     "seed": (int, "a whole number"),
     "command": (str, 'a command line: "python train.py"'),
     "cwd": (str, "a folder, relative to the search's"),
@@ -53,7 +54,7 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "retries": (int, "a whole number, 0 or more"),
     "stop_at": ((int, float), "a value of the metric: 0.97"),
 }
-LIMITS = ("trial_time_limit", "retries", "stop_at")
+LIMITS = ("trial_time_limit", "retries", "stop_at", "pruner")
 """What a plan keeps of the options that say when to stop."""
 
 NONE = "none"
@@ -67,8 +68,9 @@ _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the she
 class Plan:
     """A checked plan. `written` is what `search.json` should say of it.
 
-    `trial_time_limit` is in seconds; `retries` is how often a trial that failed is run again;
-    `stop_at` is the value of the metric at which the search has what it looked for.
+    `pruner` ends trials early; `trial_time_limit` is in seconds; `retries` is how often a trial
+    that failed is run again; `stop_at` is the value of the metric at which the search has what it
+    looked for.
     """
 
     space: space.Space
@@ -80,6 +82,7 @@ class Plan:
     cwd: str | None
     read: str | None
     resume: tuple[str, ...]
+    pruner: pruners.Setting | None
     trial_time_limit: float | None
     retries: int
     stop_at: float | None
@@ -146,8 +149,12 @@ def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
     if value == (NONE if before is None else before):
         return []
     out = f"--{key.replace('_', '-')} {NONE} takes it out"
-    old = "" if before is None else f"{before} -> "
-    return [f"{key}: {old}{value}" + ("" if value == NONE else f" (kept; {out})")]
+    old = "" if before is None else f"{_limit_text(before)} -> "
+    return [f"{key}: {old}{_limit_text(value)}" + ("" if value == NONE else f" (kept; {out})")]
+
+
+def _limit_text(value: object) -> str:
+    return _said(value) if isinstance(value, Mapping) else str(value)
 
 
 def _joined_spaces(
@@ -230,6 +237,7 @@ def check(
         hint = f"modeldir search {os.path.dirname(where) or '.'} learning_rate=0.1,0.01,0.001"
         problems.append(("there is nothing to search: no hyperparameter varies", hint))
     sampler = _sampler(whole, parsed, problems)
+    pruner = _pruner(whole, problems)
     if problems:
         raise SearchError(listed(head or f"{where} cannot be searched:", problems))
     return Plan(
@@ -242,6 +250,7 @@ def check(
         cwd=whole.get("cwd"),
         read=whole.get("read"),
         resume=tuple(shlex.split(whole.get("resume") or "")),
+        pruner=pruner,
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
         retries=whole.get("retries") or 0,
         stop_at=whole.get("stop_at"),
@@ -336,6 +345,17 @@ def _sampler(
             for name in endless
         ]
     return name
+
+
+def _pruner(
+    raw: Mapping[str, Any], problems: list[tuple[str, str | None]]
+) -> pruners.Setting | None:
+    told = raw.get("pruner")
+    if not isinstance(told, (str, dict)):  # of others `_wrong_values` says so
+        return None
+    setting, wrong = pruners.setting_of(told)
+    problems += wrong
+    return setting
 
 
 def _metric(raw: Mapping[str, Any]) -> tuple[str, metrics.Direction] | None:

@@ -9,24 +9,38 @@ It refuses to know of other folders.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, failures, files, metrics, params, processes, provenance, reads
+from modeldir import (
+    attempts,
+    failures,
+    files,
+    metrics,
+    params,
+    processes,
+    provenance,
+    ranks,
+    reads,
+)
 from modeldir.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import no_folder, params_file
 from modeldir.logs import Log, set_logger
+from modeldir.recorder import Ranked, Recorder
+
+if TYPE_CHECKING:
+    from modeldir.pruners.judge import Judge
 
 METRIC_VARIABLE = "MODELDIR_METRIC"
-_DEVELOPMENT = ("eval", "val", "dev")
-_OTHERS = ("train", "test")
+_PRUNER_VARIABLE = (
+    "MODELDIR_PRUNER"  # as pruners/judge.py has it, which is imported where it is set
+)
 
 
 def start(  # noqa: PLR0913 - each is something that a script may want to say
@@ -59,23 +73,17 @@ def start(  # noqa: PLR0913 - each is something that a script may want to say
     return Run(Path(model_dir), ranked, resume=resume, log=log, level=level)
 
 
-def _ranked(maximize: str | None, minimize: str | None) -> tuple[str, metrics.Direction] | None:
+def _ranked(maximize: str | None, minimize: str | None) -> Ranked:
     if maximize and minimize:
         raise MetricsError("give maximize or minimize, not both")
     if maximize:
-        return _without_split(maximize), "maximize"
+        return metrics.without_split(maximize), "maximize"
     if minimize:
-        return _without_split(minimize), "minimize"
+        return metrics.without_split(minimize), "minimize"
     direction, _, name = os.environ.get(METRIC_VARIABLE, "").partition(":")
     if not name:
         return None
-    return _without_split(name), "minimize" if direction == "minimize" else "maximize"
-
-
-def _without_split(name: str) -> str:
-    """`val/accuracy` is kept as the development split's `accuracy`, and so looked for as that."""
-    split, slash, rest = name.partition("/")
-    return rest if slash and split in _DEVELOPMENT else name
+    return metrics.without_split(name), "minimize" if direction == "minimize" else "maximize"
 
 
 class Run:
@@ -84,16 +92,14 @@ class Run:
     def __init__(
         self,
         model_dir: Path,
-        ranked: tuple[str, metrics.Direction] | None,
+        ranked: Ranked,
         *,
         resume: bool | None,
         log: str,
         level: str | int,
     ) -> None:
         self.model_dir = model_dir
-        self._ranked = ranked
-        self._asked = ranked is not None
-        self._quiet = _rank() > 0
+        self._quiet = ranks.rank() > 0
         self._began = time.monotonic()
         file = params_file(model_dir)
         if file is None:
@@ -104,16 +110,17 @@ class Run:
         self._owned: attempts.Attempt | None = None
         held = attempts.held(model_dir)
         self.resumes = _resumes(held, wanted=resume)
-        self._lines: int | None = None
-        self._new_best = False
+        self._judge: Judge | None = None
+        self._pruned: str | None = None
         self.attempt = held or self._begin()
         try:
             self._log: Log | None = None if self._quiet else set_logger(model_dir / log, level)
             self._tell_what_was_set_aside()
+            self._judge = self._judged_by() if held else None
         except BaseException as error:
-            self._finish(end_of(error))  # else the folder would be held as long as the process
+            self._end(end_of(error))  # else the folder would be held as long as the process
             raise
-        self._best = self._known_best()
+        self._recorder = Recorder(model_dir, ranked, resumes=self.resumes)
 
     def _begin(self) -> int:
         """Claim the next attempt for this process: no supervisor has done it."""
@@ -136,12 +143,22 @@ class Run:
             words = "What an earlier training left here is now in %s"
             logging.getLogger(__name__).info(words, self._set_aside)
 
-    def _known_best(self) -> float | None:
-        if not (self.resumes and self._ranked):
+    def _judged_by(self) -> Judge | None:
+        """What decides in this process whether the trial stops early; None where nothing does.
+
+        Of several ranks none may leave alone, the others would wait for it: there the supervisor
+        decides, by the metric files, and ends them all.
+        """
+        told = os.environ.get(_PRUNER_VARIABLE)
+        if not told or ranks.ranks() > 1:
             return None
-        with contextlib.suppress(MetricsError):
-            return metrics.read_metrics(self.model_dir / metrics.EVAL_BEST).get(self._ranked[0])
-        return None
+        from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - only where trials are
+
+        judge = Judge(Orders.from_text(told), self.attempt, resumes=self.resumes)
+        if self.resumes:
+            judge.hear_again(files.read_lines(self.model_dir / metrics.METRICS_LINES))
+        attempts.tell(self.model_dir, self.attempt, attempts.JUDGES)
+        return judge
 
     # -- Metrics -----------------------------------------------------------------------------------
 
@@ -152,52 +169,30 @@ class Run:
         `metrics_eval_best_weights.json` at a new best. Names may carry a split: `val/accuracy` is
         the development split's accuracy, `train/loss` goes to `metrics.jsonl` alone.
 
+        In a search with a pruner the trial may end here: what was logged is kept, and `with
+        modeldir.start(...)` leaves quietly.
+
         Raises:
             MetricsError: when a value is not a number.
+            TrialPruned: when the pruner says that this trial should stop.
         """
         plain = metrics.plain({**(values or {}), **more})
         if self._quiet:
             return False
-        first = self._lines is None
-        self._write_line({"step": step, "time": provenance.utc_now(), **plain})
-        development = _development(dict(metrics.numbers_in(plain)))
+        if not self._recorder.has_begun:
+            params.report_reads(self.params)
+        development = self._recorder.record(step, plain)
         if not development:
             return False
-        if first:
-            params.report_reads(self.params)
-        self._new_best = self._is_best(development)
-        last = self.model_dir / metrics.EVAL_LAST
-        metrics.save_metrics(development, last)
-        if self._new_best:
-            metrics.save_metrics(development, self.model_dir / metrics.EVAL_BEST)
-        return self._new_best
+        self._stop_early(step, development)
+        return self._recorder.new_best
 
-    def _write_line(self, line: Mapping[str, Any]) -> None:
-        """One write in append mode; the first closes what an earlier attempt may have left torn."""
-        path = self.model_dir / metrics.METRICS_LINES
-        if self._lines is None:
-            files.append_line(path, line)
-            self._lines = files.open_append(path)
-            return
-        os.write(self._lines, json.dumps(line).encode() + b"\n")
-
-    def _is_best(self, development: Mapping[str, float]) -> bool:
-        if self._ranked is None:
-            self._ranked = metrics.choose(list(development))
-            self._best = self._known_best()
-        if self._ranked is None:
-            return True  # no metric has a direction: the last weights are the best there are
-        name, direction = self._ranked
-        value = development.get(name)
-        if value is None and self._asked:
-            known = ", ".join(sorted(development))
-            raise MetricsError(
-                f"the metric to {direction} is {name!r}, but only {known} was logged"
-            )
-        if value is None or not metrics.better(value, self._best, direction):
-            return False
-        self._best = value
-        return True
+    def _stop_early(self, step: int, development: Mapping[str, float]) -> None:
+        """Raises TrialPruned if the trial should end; again, if the script went on all the same."""
+        if self._judge is not None and self._pruned is None:
+            self._pruned = self._judge.hear(step, development)
+        if self._pruned is not None:
+            raise TrialPruned(self._pruned)
 
     # -- Weights -----------------------------------------------------------------------------------
 
@@ -209,7 +204,7 @@ class Run:
         """
         if self._quiet:
             return None
-        best = self._new_best if is_best is None else is_best
+        best = self._recorder.new_best if is_best is None else is_best
         return save_checkpoint(state, self.model_dir, is_best=best)
 
     def restore(self, name: str = "last") -> dict[str, Any] | None:
@@ -240,13 +235,11 @@ class Run:
     ) -> bool:
         if error is None and self._log is not None:
             self._log.close("clean")  # after an error it stays: the traceback comes yet
-        self._finish(end_of(error))
+        self._recorder.close()
+        self._end(end_of(error))
         return isinstance(error, TrialPruned)
 
-    def _finish(self, end: dict[str, Any]) -> None:
-        if self._lines is not None:
-            os.close(self._lines)
-            self._lines = None
+    def _end(self, end: dict[str, Any]) -> None:
         if self._quiet:
             return
         params.report_reads(self.params)
@@ -273,18 +266,6 @@ def end_of(error: BaseException | None) -> dict[str, Any]:
         "failure": failures.failure_class(line),
         "last_line": line,
     }
-
-
-def _development(numbers: Mapping[str, float]) -> dict[str, float]:
-    """The development split's metrics, without the split in their names."""
-    bare, found = {}, {}
-    for name, value in numbers.items():
-        split, slash, rest = name.partition("/")
-        if slash and split in _DEVELOPMENT:
-            found[rest] = value
-        elif not (slash and split in _OTHERS):
-            bare[name] = value
-    return {**bare, **found}  # beside `val/accuracy`, a bare `accuracy` is training's
 
 
 def _resumes(held: int | None, *, wanted: bool | None) -> bool:
@@ -321,18 +302,6 @@ def _own_since_ns(folder: Path, number: int) -> int | None:
             ended = os.stat(folder / attempts.run_file(number - 1)).st_mtime_ns
             since = max(since, ended + 1)  # what was written in the same tick was before it
     return since
-
-
-def _rank() -> int:
-    """This process's rank among those of one training (torchrun, Slurm, MPI); 0 for a lone one."""
-    for name, several in (
-        ("RANK", "WORLD_SIZE"),
-        ("SLURM_PROCID", "SLURM_NTASKS"),
-        ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ):
-        if os.environ.get(several, "1") != "1" and os.environ.get(name, "").isdigit():
-            return int(os.environ[name])
-    return 0
 
 
 def _no_params(model_dir: Path) -> str:

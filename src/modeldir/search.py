@@ -34,6 +34,7 @@ from modeldir import (
 )
 from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.loop import Trial
+from modeldir.pruners.judge import Orders
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class Search:
         read: a printed line to take metrics from: `"val acc: {accuracy}"`.
         resume: arguments that make an interrupted trial go on: `"--restore_file last"`.
         trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
-            It, `retries` and `stop_at` are kept in the plan; "none" takes them out.
+            It, `pruner`, `retries` and `stop_at` are kept in the plan; "none" takes them out.
+        pruner: what ends trials early that promise little: `"asha"`, `"hyperband"`, `"median"`,
+            with options `{"asha": {"min_step": 1, "reduction_factor": 3}}`, or your own class.
         retries: how often a trial that failed is run again.
         stop_at: a value of the metric: once a trial has reached it no more are started.
         rebase: go on although the base hyperparameters changed since trials were made.
@@ -90,6 +93,7 @@ class Search:
         command: str | Sequence[str] | None = None,
         read: str | None = None,
         resume: str | None = None,
+        pruner: str | Mapping[str, Mapping[str, Any]] | None = None,
         trial_time_limit: str | float | None = None,
         retries: int | Literal["none"] | None = None,
         stop_at: float | Literal["none"] | None = None,
@@ -106,6 +110,7 @@ class Search:
             "command": command if command is None or isinstance(command, str) else _line(command),
             "read": read,
             "resume": resume,
+            "pruner": pruner if pruner is None or isinstance(pruner, str) else dict(pruner),
             "trial_time_limit": trial_time_limit,
             "retries": retries,
             "stop_at": stop_at,
@@ -304,6 +309,19 @@ class Search:
             )
         model_dir = _as_typed(self.trials.path(trial), self.working_folder())
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
+
+    def judged_by(self, trial: TrialRecord) -> Orders | None:
+        """By what a trial may be ended early; None where the plan has no pruner."""
+        setting = self.plan.pruner
+        if setting is None:
+            return None
+        return Orders(
+            kind=setting.kind,
+            options=setting.options,
+            rungs=str(files.absolute(self.path / HOME / "rungs")),
+            trial=trial.number,
+            metric=self.plan.metric,
+        )
 
     def look_ahead(
         self, command: str, *, typed: bool = True
@@ -636,15 +654,40 @@ class Search:
         while (turn := self.next_trial(frozenset(self._asked))) is not None:
             record = turn.record
             self._asked.add(record.number)
-            trial = Trial(turn, self.trials.path(record), self.plan.metric, self.code())
+            path, metric = self.trials.path(record), self.plan.metric
+            trial = Trial(turn, path, metric, self.code(), self.judged_by(record))
             if trial.claim():
                 return trial
         return None
 
-    def tell(self, trial: Trial, values: Mapping[str, float]) -> None:
-        """Record a trial's development metrics and its completion, for loops of one's own."""
-        with trial:
+    def tell(
+        self,
+        trial: Trial,
+        values: Mapping[str, Any] | None = None,
+        *,
+        status: Literal["completed", "pruned", "failed"] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Record how a trial has ended, for loops of one's own; several may be asked for before any
+        is told.
+
+        Args:
+            trial: one that `ask` gave.
+            values: its development metrics; those that it has reported need not be said again.
+            status: `"completed"` by default, and `"pruned"` where `report` has ended it early.
+            reason: why it was pruned, or has failed.
+
+        Raises:
+            SearchError: when it was told before.
+            MetricsError: when a value is not a number.
+        """
+        if trial.status is not None:
+            raise SearchError(f"{trial.name}: was told before: it has {trial.status}")
+        if values is not None:
             metrics.save_metrics(values, trial.model_dir / metrics.EVAL_BEST)
+        ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
+        trial.end(ended, reason or trial.pruned)
+        self.settle_metric(self.trials[trial.number])
 
     def __iter__(self) -> Iterator[Trial]:
         while (trial := self.ask()) is not None:

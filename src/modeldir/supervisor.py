@@ -34,12 +34,16 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from modeldir import attempts, files, leases, processes, provenance, verdict
 from modeldir.capture.ways import CONSOLE_VARIABLE
 from modeldir.logfile import ended
+from modeldir.metrics import METRICS_LINES
 from modeldir.rendering import Rendering
+
+if TYPE_CHECKING:
+    from modeldir.pruners.judge import Judge
 
 
 def console_file(script: str = "") -> str:
@@ -68,9 +72,10 @@ class Start:
     """What a worker asks a supervisor to run: one attempt of one command in one folder.
 
     `variables` are added to the environment; `metric` is (name, direction) where the attempt needs
-    one to count as completed; `read` is a pattern that finds metrics in printed lines; `time_limit`
-    is in seconds awake; `bound` ends the attempt when the worker is gone; `grace` is the seconds
-    between TERM and KILL: a training may want to save its weights.
+    one to count as completed; `read` is a pattern that finds metrics in printed lines; `pruner`
+    says by what it is judged (pruners/judge.py), where it is; `time_limit` is in seconds awake;
+    `bound` ends the attempt when the worker is gone; `grace` is the seconds between TERM and KILL:
+    a training may want to save its weights.
     """
 
     folder: str
@@ -83,6 +88,7 @@ class Start:
     facts: Mapping[str, Any] = field(default_factory=dict)
     metric: tuple[str, str] | None = None
     read: str | None = None
+    pruner: str | None = None
     time_limit: float | None = None
     bound: bool = False
     grace: float = 10.0
@@ -285,6 +291,7 @@ class _Attempt:
         self.awake = _Awake()
         self.freshened = 0.0
         self.kill_at: float | None = None
+        self.watch: _Watch | None = None
 
     def run(self) -> None:
         record = self._claim()
@@ -301,6 +308,8 @@ class _Attempt:
         self.printed_before = _size(_console(self.start))
         events, console = self.folder / attempts.EVENTS, Path(_console(self.start))
         self.rendering = Rendering(events, self.token, console, self.printed_before)
+        if self.start.pruner is not None and not self.start.script:
+            self.watch = _Watch(self.start, self.start.pruner, self.stale, self.printed_before)
         self._report("started")
         tether = processes.Tether()
         status, usage = self._run_command(tether)
@@ -380,11 +389,24 @@ class _Attempt:
 
     def _patience(self) -> float:
         """Seconds until the next thing to do by the clock."""
-        waits = [self.rendering.look()]
+        waits = [self.rendering.look(), *self._watched()]
         waits += [] if self.kill_at is None else [self.kill_at - self.awake.now]
         if self.start.time_limit is not None and self.intent is None:
             waits.append(self.start.time_limit - self.awake.now)
         return max(0.0, min(waits))
+
+    def _watched(self) -> list[float]:
+        """End the command if its metrics say so. The seconds until they should be looked at again,
+        where somebody has to.
+        """
+        if self.watch is None or self.intent is not None:
+            return []
+        wait, reason = self.watch.look(self.awake.now)
+        if reason is not None:
+            self._stop(attempts.PRUNED, reason)
+        if wait is None:
+            self.watch = None
+        return [] if wait is None else [wait]
 
     def _keep_time(self) -> None:
         now, limit = self.awake.now, self.start.time_limit
@@ -475,6 +497,57 @@ class _Attempt:
         """One line to the worker, if it still listens. Shorter than PIPE_BUF: never torn."""
         with contextlib.suppress(OSError):
             os.write(self.reports, f"{what} {os.getpid()}\n".encode())
+
+
+class _Watch:
+    """The early stopping of a command that does not do it itself: a script without us, or one of
+    several ranks, none of which may leave alone.
+    """
+
+    def __init__(
+        self, start: Start, pruner: str, stale: Mapping[str, verdict.FileState], printed: int
+    ) -> None:
+        from modeldir.steps import Steps  # noqa: PLC0415 - only where a trial is judged
+
+        self._start, self._pruner = start, pruner
+        self._folder = Path(start.folder)
+        console = Path(_console(start)), printed
+        self._steps = Steps(self._folder, console, stale, start.read)
+        self._before = files.read_lines(self._folder / METRICS_LINES) if start.resumes else []
+        self._judge: Judge | None = None
+
+    def look(self, now: float) -> tuple[float | None, str | None]:
+        """The seconds until the next look, None for never; and why the command should end."""
+        steps, wait = self._steps.look(now)
+        if not steps:
+            return wait, None
+        if self._script_judges():
+            return None, None
+        try:
+            for step, development in steps:
+                reason = self._judged_by().hear(step, development)
+                if reason is not None:
+                    return None, reason
+        except Exception as error:  # noqa: BLE001 - a pruner of the user's own: the trial goes on
+            words = f"modeldir: this trial is not stopped early: {type(error).__name__}: {error}\n"
+            with contextlib.suppress(OSError), open(_console(self._start), "ab") as console:
+                console.write(words.encode(errors="replace"))
+            return None, None
+        return wait, None
+
+    def _script_judges(self) -> bool:
+        told = attempts.events(self._folder, self._start.number)
+        return any(event.get("event") == attempts.JUDGES for event in told)
+
+    def _judged_by(self) -> Judge:
+        """Made with the first step: until then it may be that nobody needs it."""
+        if self._judge is None:
+            from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - as above
+
+            orders = Orders.from_text(self._pruner)
+            self._judge = Judge(orders, self._start.number, resumes=self._start.resumes)
+            self._judge.hear_again(self._before)
+        return self._judge
 
 
 def _signal_group(pid: int, number: int) -> None:

@@ -26,9 +26,6 @@ line with which its curve begins.
 MOST_PARSED = 200
 """Lines of them that are parsed at one look, evenly spread, the first and the last among them."""
 
-SPLITS = ("eval/", "val/", "dev/")
-"""What may stand before the name of a development metric."""
-
 _NO_METRICS = frozenset({"step", "time", "epoch"})
 
 Stamp: TypeAlias = "tuple[int, int, int] | None"
@@ -172,7 +169,7 @@ class Training:
 
     def value(self, name: str) -> float | None:
         """The latest value of a development metric."""
-        return value_of(self._latest, name)
+        return metrics.value_of(self._latest, name)
 
     def names(self) -> list[str]:
         """The metrics of the latest step, those of training last."""
@@ -185,20 +182,10 @@ class Training:
         return self._curve[1]
 
     def _drawn(self, name: str) -> tuple[float, ...]:
-        values = [value_of(line, name) for line in self._lines]
+        values = [metrics.value_of(line, name) for line in self._lines]
         if self._lines and self._lines[-1] is not self._latest:
             values.append(self.value(name))
         return tuple(value for value in values if value is not None)
-
-
-def value_of(numbers: Mapping[str, float], name: str) -> float | None:
-    """A development metric among a line's: `val/accuracy` goes before a bare `accuracy`, which
-    beside it is training's.
-    """
-    for split in SPLITS:
-        if split + name in numbers:
-            return numbers[split + name]
-    return numbers.get(name)
 
 
 def _piece(path: Path, begin: int) -> bytes:

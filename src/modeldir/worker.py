@@ -35,6 +35,7 @@ from modeldir import (
 )
 from modeldir.errors import ModeldirError
 from modeldir.pilot import Pilot
+from modeldir.pruners import judge
 from modeldir.run import METRIC_VARIABLE
 from modeldir.slots import ASK_AGAIN, Seat, Slots
 from modeldir.spawner import Spawner
@@ -287,13 +288,15 @@ class Worker:
         here = self.search.working_folder()
         metric = self.search.plan.metric
         ranked = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
+        orders = self.search.judged_by(turn.record)
+        judged = {judge.VARIABLE: orders.to_text()} if orders else {}
         return Start(
             folder=str(files.absolute(folder)),
             number=turn.attempt,
             command=(*command, *extra),
             cwd=str(here),
             resumes=resumes,
-            variables={**ranked, **self._pilot.variables, **seat.variables},
+            variables={**ranked, **judged, **self._pilot.variables, **seat.variables},
             facts={
                 "worker": self._me,
                 **self.search.setting(),
@@ -303,6 +306,7 @@ class Worker:
             },
             metric=metric,
             read=self.search.plan.read,
+            pruner=orders.to_text() if orders else None,
             time_limit=self.search.plan.trial_time_limit,
             bound=self.bound,
         )
@@ -510,6 +514,8 @@ class Worker:
             words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
         elif status.state == attempts.INTERRUPTED:
             words.append(status.reason or "")
+        elif status.state == attempts.PRUNED and status.reason:
+            words.append(status.reason)
         elif status.state == attempts.WAITING:
             words.append("nothing was recorded: its folder was removed, or cannot be written")
         else:

@@ -62,6 +62,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
     when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
     kept = parser.add_argument_group("the same, kept in the plan (none takes it out)")
+    kept.add_argument(
+        "--pruner", metavar="NAME", help="end poor trials early: asha, hyperband, median"
+    )
     kept.add_argument("--trial-time-limit", metavar="TIME", help="a trial that takes longer: 30m")
     kept.add_argument(
         "--retries", type=_or_none(int), metavar="N", help="run a failed trial again, so often"
@@ -134,6 +137,8 @@ def _search(arguments: argparse.Namespace) -> Search:
 
 
 def _made(make: type[Search], arguments: argparse.Namespace, domains: dict[str, Any]) -> Search:
+    from modeldir.pruners import parse_text  # noqa: PLC0415 - as in `_search`
+
     return make(
         arguments.dir,
         domains,
@@ -144,6 +149,7 @@ def _made(make: type[Search], arguments: argparse.Namespace, domains: dict[str, 
         seed=arguments.seed,
         read=arguments.read,
         resume=arguments.resume,
+        pruner=None if arguments.pruner is None else parse_text(arguments.pruner),
         trial_time_limit=arguments.trial_time_limit,
         retries=arguments.retries,
         stop_at=arguments.stop_at,

@@ -1,0 +1,97 @@
+"""Hyperband: successive halving with several first rungs, for when early values say little.
+
+It knows which bracket a trial is in, by its number alone. Li et al., "Hyperband: A Novel
+Bandit-Based Approach to Hyperparameter Optimization", JMLR 18, 2018; run asynchronously, each
+bracket as ASHA's stopping variant ("A System for Massively Parallel Hyperparameter Tuning", 2020).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from modeldir.pruners.asha import Asha
+from modeldir.pruners.ranking import wrong_number
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from modeldir.metrics import Direction
+    from modeldir.pruners import Rungs
+
+BRACKETS = 3
+"""Where nobody says at which step trainings end."""
+
+
+class Hyperband(Asha):
+    """Bracket b has its first rung at min_step * reduction_factor^b.
+
+    There are as many brackets as fit below `max_step` (the paper's s_max + 1), with the paper's
+    shares of the trials; without it three.
+
+    Raises:
+        ValueError: for a step below 1, or a factor below 2.
+    """
+
+    def __init__(
+        self,
+        rungs: Rungs,
+        direction: Direction,
+        *,
+        min_step: int = 1,
+        reduction_factor: int = 3,
+        max_step: int | None = None,
+    ) -> None:
+        wrong_number(min_step=(min_step, 1), reduction_factor=(reduction_factor, 2))
+        self._order = order(brackets(min_step, reduction_factor, max_step), reduction_factor)
+        self._bracket = self._bracket_of(rungs.number)
+        first = min_step * reduction_factor**self._bracket
+        if max_step is not None:
+            wrong_number(max_step=(max_step, min_step))
+            first = min(first, max_step)  # the last bracket: never stopped
+        super().__init__(
+            rungs,
+            direction,
+            min_step=first,
+            reduction_factor=reduction_factor,
+            max_step=max_step,
+        )
+
+    def _bracket_of(self, number: int) -> int:
+        return self._order[(number - 1) % len(self._order)]
+
+    def _siblings(self, values: Mapping[int, float]) -> Collection[float]:
+        length, bracket = len(self._order), self._bracket
+        places = {place for place in range(length) if self._order[place] == bracket}
+        return [value for n, value in values.items() if (n - 1) % length in places]
+
+
+def brackets(min_step: int, factor: int, max_step: int | None) -> int:
+    """How many there are.
+
+    >>> brackets(1, 3, 27), brackets(1, 3, 26), brackets(1, 3, None)
+    (4, 3, 3)
+    """
+    if max_step is None:
+        return BRACKETS
+    count, rung = 1, min_step
+    while rung * factor <= max_step:
+        count, rung = count + 1, rung * factor
+    return count
+
+
+def order(count: int, factor: int) -> tuple[int, ...]:
+    """The brackets of successive trials, again and again: each as often as one round of Hyperband
+    has trials in it, ceil((s_max + 1) / (s + 1) * eta^s), evenly mixed, so that a search of any
+    length has all.
+
+    >>> [order(4, 3).count(bracket) for bracket in range(4)], order(2, 3)
+    ([27, 12, 6, 4], (0, 0, 1, 0, 1))
+    """
+    sizes = [
+        math.ceil(count / (s + 1) * factor**s) for s in reversed(range(count))
+    ]  # the paper's s counts from the bracket that stops nobody
+    turns = [
+        ((turn + 0.5) / size, bracket) for bracket, size in enumerate(sizes) for turn in range(size)
+    ]
+    return tuple(bracket for _, bracket in sorted(turns))

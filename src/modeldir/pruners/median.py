@@ -1,0 +1,86 @@
+"""The median rule: a trial whose best is worse than what half of the others had on average ends.
+
+It knows the values of one trial so far, and the others' running averages at a step. Golovin et al.,
+"Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2: stop a trial at a step
+if its best value by then is strictly worse than the median of the running averages, up to this
+step, of the others. There the others are completed trials; here all that came to this step, running
+and stopped ones too, as Ray Tune has it: with many trials at a time the first would all run to
+their end, and without the stopped ones the bar would rise with each that is stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from modeldir.metrics import better
+from modeldir.pruners.ranking import count_better, wrong_number
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from modeldir.metrics import Direction
+    from modeldir.pruners import Rungs
+
+
+class Median:
+    """Each step is a rung, from `min_step` on, once `warmup_trials` others have been there.
+
+    Beyond step 100 every tenth is, beyond 1,000 every hundredth, and so on.
+
+    Raises:
+        ValueError: for a step or a number of trials below 1.
+    """
+
+    def __init__(
+        self, rungs: Rungs, direction: Direction, *, min_step: int = 1, warmup_trials: int = 5
+    ) -> None:
+        wrong_number(min_step=(min_step, 1), warmup_trials=(warmup_trials, 1))
+        self._rungs, self._direction = rungs, direction
+        self._min_step, self._warmup = min_step, warmup_trials
+        self._judged = 0
+        self._best = math.nan
+        self._total, self._count = 0.0, 0
+
+    def should_prune(self, step: int, value: float) -> str | None:
+        """Judge at each step at or after a rung that was not judged yet."""
+        self._total, self._count = self._total + value, self._count + 1
+        if better(value, self._best, self._direction):
+            self._best = value
+        rung = rung_at(step)
+        if step < self._min_step or rung <= self._judged:
+            return None
+        self._judged = rung
+        if self._rungs.passed(rung):
+            return None
+        values = dict(self._rungs.record(rung, self._total / self._count))
+        values.pop(self._rungs.number, None)
+        if len(values) < self._warmup or not self._median_is_better(values.values()):
+            return None
+        return f"its best so far, {self._best:.6g}, is worse than the median of {len(values)}"
+
+    def _median_is_better(self, others: Collection[float]) -> bool:
+        """Whether their median is strictly better than this trial's best; without sorting them."""
+        better_ones = count_better(others, self._best, self._direction)
+        half = len(others) / 2
+        if better_ones != half:
+            return better_ones > half
+        # As many are better as are not: the median lies in the middle between the nearest of each.
+        worst, best = (min, max) if self._direction == "maximize" else (max, min)
+        above = worst(each for each in others if better(each, self._best, self._direction))
+        rest = [
+            each
+            for each in others
+            if not (better(each, self._best, self._direction) or math.isnan(each))
+        ]
+        return bool(rest) and better((above + best(rest)) / 2, self._best, self._direction)
+
+
+def rung_at(step: int) -> int:
+    """The highest rung at or below a step: some 90 for each power of ten, however long a training.
+
+    >>> [rung_at(step) for step in (7, 99, 101, 129, 12345)]
+    [7, 99, 100, 120, 12000]
+    """
+    spacing: int = 10 ** max(0, len(str(step)) - 2)
+    return step // spacing * spacing

@@ -1,0 +1,51 @@
+"""The stopping half of population-based training: the worst members of the population end.
+
+It knows one trial's step and value, and those of the population at a rung. Jaderberg et al.,
+"Population Based Training of Neural Networks", 2017, with truncation selection: every `interval`
+steps a member that is in the bottom `quantile` ends there; the sampler (samplers/pbt.py) proposes
+who takes its place, with the weights of one of the top. Nobody waits for others, as in the paper: a
+member is compared with those that have come as far by then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modeldir.pruners.ranking import count_better, wrong_number
+
+if TYPE_CHECKING:
+    from modeldir.metrics import Direction
+    from modeldir.pruners import Rungs
+
+
+class BottomQuantile:
+    """Rungs at each multiple of `interval`.
+
+    Raises:
+        ValueError: for an interval below 1, or a quantile outside of 0 to 1/2.
+    """
+
+    def __init__(
+        self, rungs: Rungs, direction: Direction, *, interval: int = 1, quantile: float = 0.25
+    ) -> None:
+        wrong_number(interval=(interval, 1))
+        if not 0 < quantile <= 0.5:  # noqa: PLR2004 - else one could be at the bottom and the top
+            raise ValueError(f"quantile: got {quantile!r}, expected a number in (0, 0.5]")
+        self._rungs, self._direction = rungs, direction
+        self._interval, self._quantile = interval, quantile
+        self._judged = 0
+
+    def should_prune(self, step: int, value: float) -> str | None:
+        """Judge at the first step at or after a multiple of the interval."""
+        rung = step // self._interval * self._interval
+        if rung <= self._judged:
+            return None
+        self._judged = rung
+        if self._rungs.passed(rung):
+            return None
+        values = self._rungs.record(rung, value)
+        bottom = int(len(values) * self._quantile)
+        better = count_better(values.values(), value, self._direction)
+        if better < len(values) - bottom:
+            return None
+        return f"among the worst {bottom} of {len(values)}; another takes its place"
