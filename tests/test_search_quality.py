@@ -7,6 +7,7 @@ tested costs seconds and has one outcome.
 from __future__ import annotations
 
 import importlib
+import json
 import math
 import sys
 from pathlib import Path
@@ -100,12 +101,12 @@ def test_tpe_is_far_better_than_chance_on_an_easy_function() -> None:
 def test_a_result_that_is_there_is_not_made_again(tmp_path: Path) -> None:
     """A file read back has the run that was written; a line cut off by a kill is passed over."""
     run = part("protocol").Run("final", "curves/clean", "random", 0, 5)
-    line = part("json").dumps(part("measure").made(run))
+    line = json.dumps(part("measure").made(run, {}))
     place = tmp_path / "final.jsonl"
     place.write_text(f'{line}\n{{"question": "fi', encoding="utf-8")
     (result,) = part("results").read(place).values()
     assert result.run == run
-    assert result.at(5) == result.curve[-1][1]
+    assert result.at(5) == result.found.curve[-1][1]
     assert math.isnan(result.at(0))
 
 

@@ -43,7 +43,7 @@ class _Keeps:
 class Modeldir:
     """A sampler of modeldir, told of every trial as a worker's folders would tell it.
 
-    With `asha`, the product's own pruner stops trials; it sees what a trial in its folder would.
+    With `asha`, the product's own pruner stops trials.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Modeldir:
         self._asked: dict[int, Any] = {}
 
     def ask(self, number: int) -> Point:
-        proposal = self._sampler.ask(number)
+        proposal = self._sampler.ask(number + 1)  # modeldir's first trial is number 1
         if proposal is None:
             raise RuntimeError(f"nothing left to propose for trial {number}")
         self._asked[number] = proposal
@@ -83,7 +83,7 @@ class Modeldir:
 
         proposal = self._asked[number]
         notes = {**proposal.notes, **notes}
-        self._sampler.tell(Observation(number, proposal.point, status, values, notes))
+        self._sampler.tell(Observation(number + 1, proposal.point, status, values, notes))
 
 
 def _first(domain: Any) -> Any:
@@ -91,25 +91,35 @@ def _first(domain: Any) -> Any:
 
 
 class _Asha:
-    """Asynchronous successive halving, the rule that stops (Li et al., MLSys 2020)."""
+    """`modeldir.pruners.asha` at its defaults, with the values of siblings in memory, not in files."""
 
-    def __init__(self, epochs: int, factor: int = 3) -> None:
-        self._factor = factor
-        self._rungs: dict[int, dict[int, float]] = {}
-        step = 1
-        while step < epochs:
-            self._rungs[step] = {}
-            step *= factor
+    def __init__(self, epochs: int) -> None:
+        from modeldir.pruners.asha import Asha
+
+        self._kind, self._epochs = Asha, epochs
+        self._values: dict[int, dict[int, float]] = {}
+        self._pruners: dict[int, Any] = {}
 
     def stop(self, number: int, step: int, value: float) -> bool:
-        if step not in self._rungs:
-            return False
-        rung = self._rungs[step]
-        rung[number] = value
-        kept = len(rung) // self._factor
-        if not kept:
-            return False
-        return value > sorted(rung.values())[kept - 1]
+        if number not in self._pruners:
+            rungs = _Rungs(number, self._values)
+            self._pruners[number] = self._kind(rungs, "minimize", max_step=self._epochs)
+        return self._pruners[number].should_prune(step, value) is not None
+
+
+class _Rungs:
+    """What `modeldir.pruners.Rungs` asks for."""
+
+    def __init__(self, number: int, values: dict[int, dict[int, float]]) -> None:
+        self.number, self._values = number, values
+
+    def record(self, rung: int, value: float) -> dict[int, float]:
+        there = self._values.setdefault(rung, {})
+        there[self.number] = value
+        return there
+
+    def passed(self, rung: int) -> bool:  # noqa: ARG002 - nothing is interrupted here
+        return False
 
 
 class Optuna:

@@ -16,7 +16,9 @@ import math
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 for name in ("OMP", "OPENBLAS", "MKL"):
     os.environ[f"{name}_NUM_THREADS"] = "1"
@@ -35,14 +37,15 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(1)
-    there = set(results.read(Path(place)))
+    there = results.read(Path(place))
     wanted = [run for run in protocol.runs(question, tuple(methods) or None) if run not in there]
     began = time.perf_counter()
     for done, run in enumerate(wanted):
         _note(f"{done}/{len(wanted)} {run.method} {run.task} seed {run.seed}", began)
-        line = json.dumps(made(run), separators=(",", ":"))
+        line = made(run, there)
         with open(place, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        there[run] = results.of(line)
     _note(f"{len(wanted)} runs", began)
     print(file=sys.stderr)
 
@@ -52,8 +55,12 @@ def _note(text: str, began: float) -> None:
     print(f"\r\x1b[K{seconds:4.0f} s  {text}", end="", file=sys.stderr, flush=True)
 
 
-def made(run: protocol.Run) -> dict[str, object]:
-    """The run's line: itself, what it found, and by which version."""
+def made(run: protocol.Run, there: Mapping[protocol.Run, results.Result]) -> dict[str, Any]:
+    """The run's line: itself, what it found, and by which version.
+
+    `auto` is another sampler by its name, from the first trial to the last, with the same seed: where
+    that one's run is there, it is the run.
+    """
     task = tasks.make(run.task)
     if run.question != "stopping" and task.epochs > 1:
         task = tasks.Last(task)
@@ -67,14 +74,16 @@ def made(run: protocol.Run) -> dict[str, object]:
             epochs=task.epochs,
             asha=run.asha,
         )
-        found = simulate.run(task, contender, run.seed, budget=run.budget, workers=run.workers)
+        chosen = getattr(contender, "chosen", run.method)
+        same = there.get(dataclasses.replace(run, method=chosen))
+        found = same.found if same else simulate.run(
+            task, contender, run.seed, budget=run.budget, workers=run.workers
+        )
     package = contenders.PACKAGES.get(run.method, "modeldir")
-    version = importlib.metadata.version(package)
-    chosen = getattr(contender, "chosen", None)
     return {
         **dataclasses.asdict(run),
-        "version": f"{package} {version}",
-        **({"chosen": chosen} if chosen and chosen != run.method else {}),
+        "version": f"{package} {importlib.metadata.version(package)}",
+        **({"chosen": chosen} if chosen != run.method else {}),
         **{**dataclasses.asdict(found), "cpu": round(found.cpu, 3)},
         "scale": [None if math.isnan(x) else float(f"{x:.6g}") for x in task.scale()],
     }

@@ -46,6 +46,22 @@ def every(place: Path = results.PLACE) -> str:
     return "\n\n".join(parts)
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "search_quality.md"
+PICTURE = PAGE.parent / "pictures" / "search_quality.svg"
+BEGIN, END = "<!-- tables: bench.py --write -->", "<!-- end of tables -->"
+
+
+def write() -> None:
+    """The tables into the page, between its marks, and the picture beside it."""
+    import picture
+
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n\n{every()}\n\n{END}{after}", encoding="utf-8")
+    rows = results.read(results.PLACE / "stopping.jsonl").values()
+    PICTURE.write_text(picture.picture(list(rows)), encoding="utf-8")
+
+
 def quick(place: Path) -> str:
     """The table of `--quick`: two tasks, three seeds, no more than a sign of life."""
     rows = list(results.read(place / "quick.jsonl").values())
@@ -70,7 +86,7 @@ def regrets(rows: Sequence[Result], spent: int) -> Regrets:
     """
     best: dict[str, float] = {}
     for row in rows:
-        best[row.run.task] = min(best.get(row.run.task, math.inf), *(v for _, v in row.curve))
+        best[row.run.task] = min(best.get(row.run.task, math.inf), *(v for _, v in row.found.curve))
     found: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         low, high = row.scale
@@ -161,7 +177,7 @@ def _log_differences(found: Regrets, one: str, other: str, tasks: Sequence[str])
 
 def _cost(rows: Sequence[Result], method: str) -> float:
     mine = [row for row in rows if row.run.method == method]
-    return 1000 * sum(row.cpu for row in mine) / sum(row.trials for row in mine)
+    return 1000 * sum(row.found.cpu for row in mine) / sum(row.found.trials for row in mine)
 
 
 # -- Early stopping --------------------------------------------------------------------------------
@@ -182,11 +198,11 @@ def stopping(rows: Sequence[Result]) -> str:
     for (name, asha), mine in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0])):
         samples = stats.draws(len(mine), protocol.RESAMPLES)
         far = all(row.run.budget >= whole for row in mine)
-        at_quarter = stats.interval([_regret(row, quarter) for row in mine], samples)
-        at_end = stats.interval([_regret(row, whole) for row in mine], samples) if far else None
+        at_quarter = stats.interval([regret(row, quarter) for row in mine], samples)
+        at_end = stats.interval([regret(row, whole) for row in mine], samples) if far else None
         cells = [
-            f"{stats.mean([row.trials for row in mine]):.0f}",
-            f"{stats.mean([row.stopped for row in mine]):.0f}",
+            f"{stats.mean([row.found.trials for row in mine]):.0f}",
+            f"{stats.mean([row.found.stopped for row in mine]):.0f}",
             _said(at_quarter, 4),
             _said(at_end, 4) if at_end else "-",
             _reached(mine, base, whole),
@@ -197,17 +213,17 @@ def stopping(rows: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _regret(row: Result, spent: int) -> float:
+def regret(row: Result, spent: int) -> float:
     low, high = row.scale
     return (row.at(spent) - low) / (high - low)
 
 
 def _reached(rows: Sequence[Result], base: Sequence[Result], whole: int) -> str:
     """When the mean curve meets the mean end of `base`; seeds of both are resampled together."""
-    ends = [_regret(row, whole) for row in base]
+    ends = [regret(row, whole) for row in base]
     budget = min(row.run.budget for row in rows)
-    grid = sorted({when for row in rows for when, _ in row.curve if when <= budget})
-    table = [[_regret(row, when) for row in rows] for when in grid]
+    grid = sorted({when for row in rows for when, _ in row.found.curve if when <= budget})
+    table = [[regret(row, when) for row in rows] for when in grid]
 
     def first(mine: Sequence[int], its: Sequence[int]) -> float:
         goal = stats.mean([ends[seed] for seed in its])

@@ -15,19 +15,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from protocol import Run
+from simulate import Found
 
 PLACE = Path(__file__).with_name("results")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one run found: `(epochs spent, true value)` at each new best, the last being its end."""
+    """A run, what it found, and the task's best and median value."""
 
     run: Run
-    curve: tuple[tuple[int, float], ...]
-    trials: int
-    stopped: int
-    cpu: float
+    found: Found
     scale: tuple[float, float]
     version: str
     chosen: str | None
@@ -35,7 +33,7 @@ class Result:
     def at(self, spent: int) -> float:
         """The true value of what it had after so many epochs (trials, where each is one epoch)."""
         value = math.nan
-        for when, found in self.curve:
+        for when, found in self.found.curve:
             if when > spent:
                 break
             value = found
@@ -46,26 +44,24 @@ def read(place: Path) -> dict[Run, Result]:
     """All results of a file; none where there is no file. A torn last line is passed over."""
     if not place.exists():
         return {}
-    found = {}
+    found: dict[Run, Result] = {}
     for line in place.read_text(encoding="utf-8").splitlines():
         try:
             row = json.loads(line)
         except ValueError:
             continue
-        result = _result(row)
+        result = of(row)
         found[result.run] = result
     return found
 
 
-def _result(row: dict[str, Any]) -> Result:
+def of(row: dict[str, Any]) -> Result:
+    """A line's result."""
     best, median = (math.nan if number is None else number for number in row["scale"])
     run = Run(**{field.name: row[field.name] for field in dataclasses.fields(Run)})
     return Result(
         run,
-        tuple((spent, value) for spent, value in row["curve"]),
-        row["trials"],
-        row["stopped"],
-        row["cpu"],
+        Found(row["curve"], row["trials"], row["stopped"], row["cpu"]),
         (best, median),
         row["version"],
         row.get("chosen"),
