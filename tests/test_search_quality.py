@@ -1,7 +1,7 @@
-"""The benchmark of search quality: that it runs, that its statistics are right, that its page is true.
+"""The benchmark of search quality: it runs, its statistics are right, its page is true.
 
-Who is best is not decided here: the results of hours are committed, and the page tells them. What is
-tested costs seconds and has one outcome.
+Who is best is not decided here: the results of hours are committed, and the page tells them. What
+is tested costs seconds and has one outcome.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Bowl:
     def observed(self, point: dict[str, float], seed: int) -> list[float]:
         return [self.true(point, seed)]
 
-    def true(self, point: dict[str, float], epoch: int) -> float:
+    def true(self, point: dict[str, float], _epoch: int) -> float:
         return sum((math.log10(value) + 2.5) ** 2 for value in point.values())
 
 
@@ -83,9 +83,7 @@ def test_tpe_is_far_better_than_chance_on_an_easy_function() -> None:
             part("simulate")
             .run(
                 Bowl(),
-                part("contenders").make(
-                    method, Bowl.space, seed, trials=60, epochs=1, asha=False
-                ),
+                part("contenders").make(method, Bowl.space, seed, trials=60, epochs=1, asha=False),
                 seed,
                 budget=60,
                 workers=1,
@@ -111,7 +109,7 @@ def test_a_result_that_is_there_is_not_made_again(tmp_path: Path) -> None:
 
 
 def test_wilcoxons_test_is_exact() -> None:
-    """Six differences of one sign are 2 of 64 ways; the published table has 0.0625 for one small."""
+    """Six differences of one sign are 2 of 64 ways; with the smallest turned round, 4."""
     stats = part("stats")
     assert stats.wilcoxon([1, 2, 3, 4, 5, 6]) == 2 / 64
     assert stats.wilcoxon([-0.5, 1, 2, 3, 4, 5]) == 4 / 64

@@ -1,8 +1,8 @@
 """Search quality: modeldir's samplers beside the peers, on the same tasks and budgets.
 
-    python benchmarks/search/bench.py             make what is missing (all made: nothing), the tables
+    python benchmarks/search/bench.py             make what is missing, then the tables
     python benchmarks/search/bench.py --report    the tables alone, from the results in this folder
-    python benchmarks/search/bench.py --write     the same into docs/search_quality.md, and its picture
+    python benchmarks/search/bench.py --write     the same into docs/search_quality.md, and picture
     python benchmarks/search/bench.py --quick     a small one of its own, a minute; needs no PyTorch
     python benchmarks/search/bench.py --afresh D  everything again, results into D: an hour or two
 
@@ -38,7 +38,9 @@ def main() -> None:
     )
     parser.add_argument("--report", action="store_true", help="run nothing")
     parser.add_argument("--write", action="store_true", help="run nothing, write the page")
-    parser.add_argument("--quick", action="store_true", help="a minute, other runs than the tables'")
+    parser.add_argument(
+        "--quick", action="store_true", help="a minute, other runs than the tables'"
+    )
     parser.add_argument("--afresh", type=Path, metavar="D", help="all runs again, into this folder")
     parser.add_argument("--only", metavar="METHODS", help="only these, with commas: tpe,optuna")
     arguments = parser.parse_args()

@@ -46,7 +46,7 @@ class Modeldir:
     With `asha`, the product's own pruner stops trials.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a search is made of
         self, name: str, space: Space, seed: int, trials: int, epochs: int, *, asha: bool
     ) -> None:
         from modeldir import samplers
@@ -59,7 +59,9 @@ class Modeldir:
         if name == samplers.AUTO:
             from modeldir.samplers import auto
 
-            self.chosen, _ = auto.choose(searched, trials, objectives, auto.installed())
+            self.chosen, _ = auto.choose(
+                searched, trials, objectives, auto.installed(), prunes=asha
+            )
         self._sampler = samplers.make(self.chosen, searched, seed, objectives)
         self._stopping = _Asha(epochs) if asha else None
         self._asked: dict[int, Any] = {}
@@ -91,7 +93,7 @@ def _first(domain: Any) -> Any:
 
 
 class _Asha:
-    """`modeldir.pruners.asha` at its defaults, with the values of siblings in memory, not in files."""
+    """`modeldir.pruners.asha` at its defaults, with siblings' values in memory, not in files."""
 
     def __init__(self, epochs: int) -> None:
         from modeldir.pruners.asha import Asha
@@ -238,7 +240,7 @@ class Smac(_Keeps):
             output_directory=tempfile.mkdtemp(prefix="smac-"),
         )
         self._smac = HyperparameterOptimizationFacade(
-            scenario, lambda config, seed: 0.0, overwrite=True, logging_level=False
+            scenario, _never, overwrite=True, logging_level=False
         )
 
     def ask(self, number: int) -> Point:
@@ -249,8 +251,13 @@ class Smac(_Keeps):
         self._smac.tell(self._asked.pop(number), self._value(cost=value))
 
 
+def _never(config: Any, seed: int) -> float:
+    """SMAC wants a function, also where it is asked and told."""
+    raise NotImplementedError(config, seed)
+
+
 class Ax(_Keeps):
-    """`ax.api.client.Client`, its generation strategy as it chooses it (a Sobol start, then a GP)."""
+    """`ax.api.client.Client`, with the strategy that it chooses (a Sobol start, then a GP)."""
 
     def __init__(self, space: Space, seed: int) -> None:
         from ax.api.client import Client
@@ -327,12 +334,12 @@ class SyneTune:
         self._trials: dict[int, Any] = {}
 
     def ask(self, number: int) -> Point:
-        import datetime
+        import datetime as dt
 
         from syne_tune.backend.trial_status import Trial
 
         suggestion = self._scheduler.suggest()
-        now = datetime.datetime.now(datetime.timezone.utc)
+        now = dt.datetime.now(dt.timezone.utc)
         trial = self._trials[number] = Trial(number, suggestion.config, now)
         self._scheduler.on_trial_add(trial)
         return {name: _plain(value) for name, value in trial.config.items()}
@@ -368,10 +375,10 @@ PACKAGES = {
 """The package of each peer."""
 
 
-def make(
+def make(  # noqa: PLR0913 - what a search is made of
     method: str, space: Space, seed: int, *, trials: int, epochs: int, asha: bool
 ) -> Contender:
-    """The contender of this name. `trials` is how many are to be expected, for who wants to know."""
+    """The contender of this name. `trials` is how many to expect, for who wants to know."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     peers: dict[str, Callable[[], Contender]] = {
         "optuna": lambda: Optuna(space, seed, asha=asha),

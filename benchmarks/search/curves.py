@@ -60,7 +60,9 @@ def _trained(batch: int, hidden: int, wrong: float) -> np.ndarray:
     """The curves of all networks of one shape, shaped (learning rates, ..., seeds, epochs)."""
     others = [GRID[name] for name in ("learning_rate", "momentum", "weight_decay", "schedule")]
     rows = list(itertools.product(*others, range(SEEDS)))
-    rate, momentum, decay, schedule, seeds = (np.array(column) for column in zip(*rows))
+    rate, momentum, decay, schedule, seeds = (
+        np.array(column) for column in zip(*rows, strict=True)
+    )
     nets = digits.Networks(
         hidden=hidden,
         batch=batch,

@@ -82,13 +82,23 @@ def train(nets: Networks, epochs: int, wrong: float = 0.0) -> Iterator[np.ndarra
                 rate = (nets.learning_rate * falling).astype(np.float32)[:, None, None]
                 rows = orders[:, step * nets.batch : (step + 1) * nets.batch]
                 gradients = _gradients(hidden, output, images[rows], there.labels[rows])
-                for weights, gradient, velocity in zip(
-                    (hidden, output), gradients, speed, strict=True
-                ):
-                    velocity *= momentum
-                    velocity += gradient + decay * weights
-                    weights -= rate * velocity
+                for layer in zip((hidden, output), gradients, speed, strict=True):
+                    _step(*layer, rate, momentum, decay)
             yield _wrong(hidden, output, there)
+
+
+def _step(  # noqa: PLR0913, PLR0917 - the arrays of one update
+    weights: np.ndarray,
+    gradient: np.ndarray,
+    velocity: np.ndarray,
+    rate: np.ndarray,
+    momentum: np.ndarray,
+    decay: np.ndarray,
+) -> None:
+    """In place."""
+    velocity *= momentum
+    velocity += gradient + decay * weights
+    weights -= rate * velocity
 
 
 def _weights(nets: Networks) -> tuple[np.ndarray, np.ndarray]:

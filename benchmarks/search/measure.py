@@ -2,7 +2,7 @@
 
     python measure.py RESULTS QUESTION [METHOD ...]
 
-Each run is one line, appended when it is done, so this may be killed at any moment and started again.
+Each run is one line, appended when it is done, so this may be killed at any moment and said again.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ for name in ("OMP", "OPENBLAS", "MKL"):
     os.environ[f"{name}_NUM_THREADS"] = "1"
 
 sys.path.insert(0, str(Path(__file__).parent))
-import contenders
-import protocol
-import results
-import simulate
-import tasks
+import contenders  # noqa: E402 - after the threads are set
+import protocol  # noqa: E402 - after the threads are set
+import results  # noqa: E402 - after the threads are set
+import simulate  # noqa: E402 - after the threads are set
+import tasks  # noqa: E402 - after the threads are set
 
 
 def main() -> None:
@@ -58,8 +58,8 @@ def _note(text: str, began: float) -> None:
 def made(run: protocol.Run, there: Mapping[protocol.Run, results.Result]) -> dict[str, Any]:
     """The run's line: itself, what it found, and by which version.
 
-    `auto` is another sampler by its name, from the first trial to the last, with the same seed: where
-    that one's run is there, it is the run.
+    `auto` is another sampler from the first trial to the last, with the same seed: where that one's
+    run is there, it is the run.
     """
     task = tasks.make(run.task)
     if run.question != "stopping" and task.epochs > 1:
@@ -76,15 +76,17 @@ def made(run: protocol.Run, there: Mapping[protocol.Run, results.Result]) -> dic
         )
         chosen = getattr(contender, "chosen", run.method)
         same = there.get(dataclasses.replace(run, method=chosen))
-        found = same.found if same else simulate.run(
-            task, contender, run.seed, budget=run.budget, workers=run.workers
+        found = (
+            same.found
+            if same
+            else simulate.run(task, contender, run.seed, budget=run.budget, workers=run.workers)
         )
     package = contenders.PACKAGES.get(run.method, "modeldir")
     return {
         **dataclasses.asdict(run),
         "version": f"{package} {importlib.metadata.version(package)}",
         **({"chosen": chosen} if chosen != run.method else {}),
-        **{**dataclasses.asdict(found), "cpu": round(found.cpu, 3)},
+        **dataclasses.asdict(found),
         "scale": [None if math.isnan(x) else float(f"{x:.6g}") for x in task.scale()],
     }
 

@@ -24,6 +24,7 @@ LINES = (
     ("random", True, "#6e40c9", "random, ASHA"),
     ("auto", True, "#1a7f37", "auto, ASHA"),
 )
+FONT = 'font-family="system-ui, sans-serif" font-size="12"'
 LOWEST, HIGHEST = 0.005, 1.0
 
 
@@ -37,8 +38,7 @@ def picture(rows: Sequence[Result]) -> str:
     height = TOP + HEIGHT + BELOW
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-            'font-family="system-ui, sans-serif" font-size="12">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {FONT}>',
             "<title>Mean regret against epochs spent, with and without early stopping</title>",
             f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
             *panels,
@@ -66,11 +66,13 @@ def _panel(task: str, rows: Sequence[Result], place: int) -> str:
         mine = [row for row in rows if row.run.method == method and row.run.asha is asha]
         parts.append(
             f'<path d="{_path(mine)}" fill="none" stroke="{colour}" stroke-width="2"'
-            f'{"" if asha else DASHED}/>'
+            f"{'' if asha else DASHED}/>"
         )
         y = 16 + 16 * line
-        parts.append(f'<path d="M{WIDTH - 158} {y - 4}h22" stroke="{colour}" stroke-width="2"'
-                     f'{"" if asha else DASHED}/>')
+        parts.append(
+            f'<path d="M{WIDTH - 158} {y - 4}h22" stroke="{colour}" stroke-width="2"'
+            f"{'' if asha else DASHED}/>"
+        )
         parts.append(f'<text x="{WIDTH - 130}" y="{y}">{title}</text>')
     return "\n".join([*parts, "</g>"])
 

@@ -6,7 +6,7 @@ Three questions:
 
 final     100 trials one after another, ten seeds: methods that cost next to nothing
 few       30 trials one after another, three seeds: also the methods that take seconds a trial
-stopping  32 whole trainings' worth of epochs (32 x 27) on 4 workers, with and without early stopping
+stopping  the epochs of 32 whole trainings (32 x 27) on 4 workers, with and without early stopping
 
 Tables and seeds that the rules of `auto` were chosen by are in TUNING; none of them is in TASKS.
 """

@@ -1,4 +1,4 @@
-"""The tables, from the results alone: `bench.py --report` prints them, docs/search_quality.md has them."""
+"""The tables, from the results alone: `--report` prints them, docs/search_quality.md has them."""
 
 from __future__ import annotations
 
@@ -122,8 +122,7 @@ def compared(rows: Sequence[Result], budgets: Sequence[int]) -> str:
         seeds = min(len(by_budget[last][name][task]) for task in tasks)
         worth = [stats.mean(list(by_budget[last][name][task].values())) for task in tasks]
         behind = [
-            ours - its
-            for ours, its in zip(ranked[last][name], ranked[last][order[0]], strict=True)
+            ours - its for ours, its in zip(ranked[last][name], ranked[last][order[0]], strict=True)
         ]
         cells = [
             *(_said(stats.interval(ranked[spent][name], samples)) for spent in budgets),
@@ -191,8 +190,7 @@ def stopping(rows: Sequence[Result]) -> str:
         groups[row.run.method, row.run.asha].append(row)
     base = groups["random", False]
     lines = [
-        f"| | trials | stopped | regret @{quarter} | regret @{whole} "
-        f"| epochs to random's @{whole} | seeds |",
+        f"| | trials | stopped | regret @{quarter} | regret @{whole} | to random's | seeds |",
         "|---|" + "---:|" * 6,
     ]
     for (name, asha), mine in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0])):
@@ -254,6 +252,4 @@ def _named(name: str) -> str:
 
 
 def _said(interval: Interval, digits: int = 2) -> str:
-    return (
-        f"{interval.mean:.{digits}f} ({interval.low:.{digits}f}..{interval.high:.{digits}f})"
-    )
+    return f"{interval.mean:.{digits}f} ({interval.low:.{digits}f}..{interval.high:.{digits}f})"

@@ -1,9 +1,9 @@
 """One run: a contender searches a task with so many workers until its budget of epochs is spent.
 
 Time is counted in epochs, each as long as the next, and every worker trains one trial: when a trial
-ends or is stopped, its worker asks for the next. What a run has found at any moment is the epoch of a
-trial with the smallest observed value so far; its worth is the task's true value there. So a trial
-that was stopped early counts with the weights it had, not with those it might have had.
+ends or is stopped, its worker asks for the next. What a run has found at any moment is the epoch of
+a trial with the smallest observed value so far; its worth is the task's true value there. So a
+trial that was stopped early counts with the weights it had, not with those it might have had.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ def run(task: Task, contender: Contender, seed: int, *, budget: int, workers: in
         _timed(found, contender.tell, trial.number, trial.step, value, stopped=stops)
         if spent + len(running) < budget:
             start(now)
+    found.cpu = round(found.cpu, 3)
     return found
 
 

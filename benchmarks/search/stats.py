@@ -1,4 +1,4 @@
-"""The statistics of the tables: ranks, intervals by bootstrap, Wilcoxon's test with Holm's correction.
+"""The statistics of the tables: ranks, bootstrap intervals, Wilcoxon's test, Holm's correction.
 
 The unit is the task: seeds within one are averaged first, since ten seeds on one task say nothing
 about another task. (Figures of a single task resample its seeds.) Chance is fixed, so that the same
@@ -48,9 +48,7 @@ def ranks(values: Mapping[str, float]) -> dict[str, float]:
     """1 is the smallest value; equal values share the mean of their ranks."""
     ordered = sorted(values.values())
     first = {value: ordered.index(value) for value in ordered}
-    return {
-        name: first[value] + (ordered.count(value) + 1) / 2 for name, value in values.items()
-    }
+    return {name: first[value] + (ordered.count(value) + 1) / 2 for name, value in values.items()}
 
 
 def wilcoxon(differences: Sequence[float]) -> float:
@@ -74,7 +72,7 @@ def wilcoxon(differences: Sequence[float]) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """p corrected for several comparisons (Holm, 1979)."""
+    """Corrected for several comparisons (Holm, 1979)."""
     ordered = sorted(p_values, key=lambda name: p_values[name])
     factors = (len(ordered) - place for place in range(len(ordered)))
     raised = [p_values[name] * factor for name, factor in zip(ordered, factors, strict=True)]

@@ -1,11 +1,11 @@
 """What is searched: tables of finished trainings, a table of learning curves, a live training.
 
-A task knows its space (in the words of `search.json`), what a trial of a run observes (one training,
-with one seed), and what that configuration is worth on average, which no searcher sees and which
-alone is scored. Smaller is better everywhere. It refuses to know who searches.
+A task knows its space (in the words of `search.json`), what a trial of a run observes (one
+training, with one seed), and what that configuration is worth on average, which no searcher sees
+and which alone is scored. Smaller is better everywhere. It refuses to know who searches.
 
-A numeric hyperparameter of a table is searched by the index of its values, `{"int": [0, n - 1]}`, for
-everyone, so that nobody has to guess that a list is ordered; texts are a list.
+A numeric hyperparameter of a table is searched by the index of its values, `{"int": [0, n - 1]}`,
+for everyone, so that nobody has to guess that a list is ordered; texts are a list.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Tabular:
     def _rows(self) -> dict[str, list[float]]:
         """Values to minimise; accuracies become errors, in per cent."""
         metric = self._bench.metric_names[0]
-        rows = {key: row[metric] for key, row in self._bench._dataset.items()}
+        rows = {key: row[metric] for key, row in self._bench._dataset.items()}  # noqa: SLF001
         if self._bench.directions[metric] == "minimize":
             return rows
         whole = 1.0 if max(max(row) for row in rows.values()) <= 1 else 100.0
@@ -99,7 +99,6 @@ class Tabular:
     def true(self, point: Point, epoch: int) -> float:  # noqa: ARG002 - final values only
         return float(np.mean(self._row(point)))
 
-    @cache
     def scale(self) -> tuple[float, float]:
         means = np.array([np.mean(row) for row in self._rows.values()])
         return float(means.min()), float(np.median(means))
@@ -127,7 +126,6 @@ class Curves:
     def true(self, point: Point, epoch: int) -> float:
         return float(self._curves(point)[:, epoch - 1].mean())
 
-    @cache
     def scale(self) -> tuple[float, float]:
         """The best at any epoch, since a run keeps its best weights; the median at the end."""
         means = curves.table(self._labels).mean(axis=-2)
