@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 
+from modeldir.samplers import Objectives
+from modeldir.samplers.auto import choose
+from modeldir.space import parse_space
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "search_quality.md"
 
@@ -70,9 +74,9 @@ class Bowl:
     space = {name: {"log_uniform": [1e-4, 1.0]} for name in "abcd"}  # noqa: RUF012 - read only
 
     def observed(self, point: dict[str, float], seed: int) -> list[float]:
-        return [self.true(point, seed)]
+        return [self.worth(point, 1, seed)]
 
-    def true(self, point: dict[str, float], _epoch: int) -> float:
+    def worth(self, point: dict[str, float], _epoch: int, _seed: int) -> float:
         return sum((math.log10(value) + 2.5) ** 2 for value in point.values())
 
 
@@ -94,6 +98,42 @@ def test_tpe_is_far_better_than_chance_on_an_easy_function() -> None:
         for method in ("random", "tpe")
     }
     assert sum(ends["tpe"]) < sum(ends["random"]) / 2
+
+
+EVERYTHING = frozenset({"optuna", "torch", "scipy", "cmaes"})
+PLAIN = {"learning_rate": {"log_uniform": [1e-5, 1e-1]}, "width": [16, 32]}
+LOSS: Objectives = (("loss", "minimize"),)
+
+
+@pytest.mark.parametrize(
+    ("trials", "installed", "prunes", "name"),
+    [
+        (10, EVERYTHING, False, "sobol"),
+        (11, EVERYTHING, False, "gp"),
+        (40, EVERYTHING, False, "gp"),
+        (41, EVERYTHING, False, "tpe"),
+        (None, EVERYTHING, False, "tpe"),
+        (30, EVERYTHING, True, "tpe"),
+        (30, EVERYTHING - {"torch"}, False, "tpe"),
+        (30, EVERYTHING - {"optuna"}, False, "sobol"),
+    ],
+)
+def test_auto_chooses_by_budget_pruner_and_what_is_there(
+    trials: int | None, installed: frozenset[str], name: str, *, prunes: bool
+) -> None:
+    """A Gaussian process for few whole trainings, TPE for many or stopped ones, else spread."""
+    parsed = parse_space(PLAIN, {"learning_rate": 0.1, "width": 16}, "a test")
+    assert choose(parsed, trials, LOSS, installed, prunes=prunes)[0] == name
+
+
+def test_auto_leaves_conditions_and_several_metrics_to_tpe() -> None:
+    """Both are what it models; a Gaussian process would have to make up values."""
+    width = {"values": [16, 32], "when": {"deep": True}}
+    base = {"learning_rate": 0.1, "width": 16, "deep": False}
+    conditional = parse_space({**PLAIN, "deep": [True, False], "width": width}, base, "a test")
+    assert choose(conditional, 30, LOSS, EVERYTHING)[0] == "tpe"
+    plain = parse_space(PLAIN, base, "a test")
+    assert choose(plain, 30, (*LOSS, ("accuracy", "maximize")), EVERYTHING)[0] == "tpe"
 
 
 def test_a_result_that_is_there_is_not_made_again(tmp_path: Path) -> None:

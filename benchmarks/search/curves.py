@@ -4,7 +4,8 @@
 
 Each of 1,728 sets of hyperparameters was trained 27 epochs with three seeds, on clean labels and on
 labels of which a third was drawn by chance (where long training hurts). Nothing is modelled: each
-number is a count of images that a trained network got wrong.
+number is a count of images that a trained network got wrong, of those that a search is told about
+(`val`) and of those that nobody sees (`test`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import digits
 PLACE = Path(__file__).with_name("curves.npz")
 EPOCHS = 27
 SEEDS = 3
+SIZES = {"val": digits.VALIDATE, "test": digits.TEST}
 LABELS = {"clean": 0.0, "noisy": 0.33}
 GRID = {
     "learning_rate": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0],
@@ -35,29 +37,34 @@ GRID = {
 
 
 @cache
-def table(labels: str) -> np.ndarray:
+def table(labels: str, images: str = "val") -> np.ndarray:
     """Share of wrong answers, by hyperparameters in the order of GRID, then seed, then epoch."""
     with np.load(PLACE) as stored:
         shape = (*(len(values) for values in GRID.values()), SEEDS, EPOCHS)
-        return stored[labels].reshape(shape) / digits.VALIDATE
+        return stored[f"{labels}_{images}"].reshape(shape) / SIZES[images]
 
 
 def main() -> None:
     made = {}
     began = time.process_time()
     for labels, wrong in LABELS.items():
-        counts = np.zeros((*(len(values) for values in GRID.values()), SEEDS, EPOCHS), np.uint16)
+        lengths = (len(values) for values in GRID.values())
+        counts = np.zeros((len(SIZES), *lengths, SEEDS, EPOCHS), np.uint16)
         for (b, batch), (h, hidden) in itertools.product(
             enumerate(GRID["batch_size"]), enumerate(GRID["hidden_units"])
         ):
-            counts[:, b, h] = _trained(batch, hidden, wrong)
+            for part, (size, shares) in enumerate(
+                zip(SIZES.values(), _trained(batch, hidden, wrong), strict=True)
+            ):
+                counts[part, :, b, h] = np.rint(shares * size)
             print(labels, batch, hidden, f"{time.process_time() - began:.0f} s", flush=True)
-        made[labels] = counts.reshape(-1, SEEDS, EPOCHS)
+        for name, part in zip(SIZES, counts, strict=True):
+            made[f"{labels}_{name}"] = part.reshape(-1, SEEDS, EPOCHS)
     np.savez_compressed(PLACE, **made)
 
 
 def _trained(batch: int, hidden: int, wrong: float) -> np.ndarray:
-    """The curves of all networks of one shape, shaped (learning rates, ..., seeds, epochs)."""
+    """All networks of one shape: curves shaped (2, learning rates, ..., seeds, epochs)."""
     others = [GRID[name] for name in ("learning_rate", "momentum", "weight_decay", "schedule")]
     rows = list(itertools.product(*others, range(SEEDS)))
     rate, momentum, decay, schedule, seeds = (
@@ -74,8 +81,8 @@ def _trained(batch: int, hidden: int, wrong: float) -> np.ndarray:
     )
     # A few dozen at a time stay in the processor's cache.
     parts = np.array_split(np.arange(len(rows)), len(rows) // 48)
-    counts = np.concatenate([_curves(nets, part, wrong) for part in parts])
-    return counts.reshape(*(len(values) for values in others), SEEDS, EPOCHS)
+    shares = np.concatenate([_curves(nets, part, wrong) for part in parts], axis=1)
+    return shares.reshape(len(SIZES), *(len(values) for values in others), SEEDS, EPOCHS)
 
 
 def _curves(nets: digits.Networks, part: np.ndarray, wrong: float) -> np.ndarray:

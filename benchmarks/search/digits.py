@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 IMAGES = Path(__file__).parents[2] / "src" / "modeldir" / "templates" / "digits.npz"
-TRAIN, VALIDATE = 300, 500
+TRAIN, VALIDATE, TEST = 300, 500, 997
 CLASSES = 10
 
 
@@ -29,6 +29,8 @@ class Data:
     labels: np.ndarray
     val_images: np.ndarray
     val_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
 
 
 @cache
@@ -39,11 +41,11 @@ def data(wrong: float = 0.0) -> Data:
         labels = digits["labels"].astype(np.int64)
     rng = np.random.default_rng(230)
     order = rng.permutation(len(images))
-    train, val = order[:TRAIN], order[TRAIN : TRAIN + VALIDATE]
+    train, val, test = np.split(order, [TRAIN, TRAIN + VALIDATE])
     noisy = labels[train].copy()
     drawn = rng.random(TRAIN) < wrong
     noisy[drawn] = rng.integers(CLASSES, size=int(drawn.sum()))
-    return Data(images[train], noisy, images[val], labels[val])
+    return Data(images[train], noisy, images[val], labels[val], images[test], labels[test])
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ class Networks:
 
 
 def train(nets: Networks, epochs: int, wrong: float = 0.0) -> Iterator[np.ndarray]:
-    """After each epoch, how many of the 500 images to validate each network gets wrong.
+    """After each epoch, the shares of the images to validate and to test each network gets wrong.
 
     SGD with momentum and weight decay; `cosine` lets the learning rate fall to 0 over the epochs.
-    A network whose numbers are no longer finite gets nine in ten wrong, as chance would.
+    Shaped (2, networks). One whose numbers are no longer finite gets nine in ten wrong, as chance.
     """
     there = data(wrong)
     hidden, output = _weights(nets)
@@ -84,7 +86,12 @@ def train(nets: Networks, epochs: int, wrong: float = 0.0) -> Iterator[np.ndarra
                 gradients = _gradients(hidden, output, images[rows], there.labels[rows])
                 for layer in zip((hidden, output), gradients, speed, strict=True):
                     _step(*layer, rate, momentum, decay)
-            yield _wrong(hidden, output, there)
+            yield np.stack(
+                [
+                    _wrong(hidden, output, there.val_images, there.val_labels),
+                    _wrong(hidden, output, there.test_images, there.test_labels),
+                ]
+            )
 
 
 def _step(  # noqa: PLR0913, PLR0917 - the arrays of one update
@@ -132,8 +139,10 @@ def _gradients(
     return images.transpose(0, 2, 1) @ back, active.transpose(0, 2, 1) @ scores
 
 
-def _wrong(hidden: np.ndarray, output: np.ndarray, there: Data) -> np.ndarray:
-    scores = _with_bias(np.maximum(_with_bias(there.val_images) @ hidden, 0)) @ output
-    wrong = (scores.argmax(axis=-1) != there.val_labels).sum(axis=-1)
+def _wrong(
+    hidden: np.ndarray, output: np.ndarray, images: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    scores = _with_bias(np.maximum(_with_bias(images) @ hidden, 0)) @ output
+    wrong = (scores.argmax(axis=-1) != labels).mean(axis=-1)
     broken = ~np.isfinite(scores).all(axis=(1, 2))
-    return np.where(broken, round(VALIDATE * 0.9), wrong)
+    return np.where(broken, 0.9, wrong)

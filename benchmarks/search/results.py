@@ -31,7 +31,7 @@ class Result:
     chosen: str | None
 
     def at(self, spent: int) -> float:
-        """The true value of what it had after so many epochs (trials, where each is one epoch)."""
+        """The worth of what it had after so many epochs (trials, where each is one epoch)."""
         value = math.nan
         for when, found in self.found.curve:
             if when > spent:

@@ -2,8 +2,8 @@
 
 Time is counted in epochs, each as long as the next, and every worker trains one trial: when a trial
 ends or is stopped, its worker asks for the next. What a run has found at any moment is the epoch of
-a trial with the smallest observed value so far; its worth is the task's true value there. So a
-trial that was stopped early counts with the weights it had, not with those it might have had.
+a trial with the smallest observed value so far; its worth is what the task says of it. So a trial
+that was stopped early counts with the weights it had, not with those it might have had.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tasks import Task
 
 @dataclass
 class Found:
-    """What a run found: `[epochs spent, true value]` at each new best; and what it cost."""
+    """What a run found: `[epochs spent, its worth]` at each new best; and what it cost."""
 
     curve: list[list[float]] = field(default_factory=list)
     trials: int = 0
@@ -58,7 +58,7 @@ def run(task: Task, contender: Contender, seed: int, *, budget: int, workers: in
         value = trial.values[trial.step - 1]
         if value < best:
             best = value
-            found.curve.append([spent, float(f"{task.true(trial.point, trial.step):.6g}")])
+            found.curve.append([spent, float(f"{task.worth(trial.point, trial.step, seed):.6g}")])
         last = trial.step == len(trial.values)
         stops = not last and _timed(found, contender.stop, trial.number, trial.step, value)
         if not last and not stops:

@@ -1,8 +1,8 @@
 """What is searched: tables of finished trainings, a table of learning curves, a live training.
 
 A task knows its space (in the words of `search.json`), what a trial of a run observes (one
-training, with one seed), and what that configuration is worth on average, which no searcher sees
-and which alone is scored. Smaller is better everywhere. It refuses to know who searches.
+training, with one seed), and what that is worth, which no searcher sees and which alone is scored.
+Smaller is better everywhere. It refuses to know who searches.
 
 A numeric hyperparameter of a table is searched by the index of its values, `{"int": [0, n - 1]}`,
 for everyone, so that nobody has to guess that a list is ordered; texts are a list.
@@ -38,11 +38,16 @@ class Task(Protocol):
     def observed(self, point: Point, seed: int) -> list[float]:
         """The values after each epoch of one training, which this run's seed chooses."""
 
-    def true(self, point: Point, epoch: int) -> float:
-        """The mean over the trainings of this configuration, after that many epochs."""
+    def worth(self, point: Point, epoch: int, seed: int) -> float:
+        """What is scored, of this training after that many epochs; no searcher sees it.
+
+        Where there are final values alone, the mean over the trainings of this configuration: that
+        is what the search should find. Where there are learning curves, the error of this very
+        network on images that it was not chosen by: that is what one holds when it is stopped.
+        """
 
     def scale(self) -> tuple[float, float]:
-        """The best true value there is, and the median one: regret 0 and 1. NaN: not known."""
+        """The best worth there is, and the median one: regret 0 and 1. NaN: not known."""
 
 
 def chance(seed: int, point: Point, ends: int) -> int:
@@ -96,7 +101,7 @@ class Tabular:
         row = self._row(point)
         return [float(row[chance(seed, point, len(row))])]
 
-    def true(self, point: Point, epoch: int) -> float:  # noqa: ARG002 - final values only
+    def worth(self, point: Point, epoch: int, seed: int) -> float:  # noqa: ARG002 - one for all
         return float(np.mean(self._row(point)))
 
     def scale(self) -> tuple[float, float]:
@@ -113,23 +118,26 @@ class Curves:
         self.name, self._labels = f"curves/{labels}", labels
         self.space = spaces(curves.GRID)
 
-    def _curves(self, point: Point) -> np.ndarray:
+    def _curves(self, point: Point, images: str = "val") -> np.ndarray:
         where = tuple(
             values.index(point[name]) if isinstance(values[0], str) else int(point[name])
             for name, values in curves.GRID.items()
         )
-        return curves.table(self._labels)[where]
+        return curves.table(self._labels, images)[where]
 
     def observed(self, point: Point, seed: int) -> list[float]:
         return self._curves(point)[chance(seed, point, curves.SEEDS)].tolist()
 
-    def true(self, point: Point, epoch: int) -> float:
-        return float(self._curves(point)[:, epoch - 1].mean())
+    def worth(self, point: Point, epoch: int, seed: int) -> float:
+        return float(self._curves(point, "test")[chance(seed, point, curves.SEEDS), epoch - 1])
+
+    def at_the_end(self, point: Point) -> float:
+        return float(self._curves(point)[:, -1].mean())
 
     def scale(self) -> tuple[float, float]:
-        """The best at any epoch, since a run keeps its best weights; the median at the end."""
-        means = curves.table(self._labels).mean(axis=-2)
-        return float(means.min()), float(np.median(means[..., -1]))
+        """The best network at any epoch, as best weights are kept; the median at the end."""
+        errors = curves.table(self._labels, "test")
+        return float(errors.min()), float(np.median(errors[..., -1]))
 
     def scale_at_the_end(self) -> tuple[float, float]:
         means = curves.table(self._labels)[..., -1].mean(axis=-1)
@@ -147,8 +155,8 @@ class Last:
     def observed(self, point: Point, seed: int) -> list[float]:
         return self._task.observed(point, seed)[-1:]
 
-    def true(self, point: Point, epoch: int) -> float:  # noqa: ARG002 - final values only
-        return self._task.true(point, self._task.epochs)
+    def worth(self, point: Point, epoch: int, seed: int) -> float:  # noqa: ARG002 - one for all
+        return self._task.at_the_end(point)
 
     def scale(self) -> tuple[float, float]:
         return self._task.scale_at_the_end()
@@ -187,13 +195,13 @@ class Live:
                 init_scale=float(point["init_scale"]),
             )
             *_, last = digits.train(nets, self._epochs, self._wrong)
-            self._known[key] = int(last[0]) / digits.VALIDATE
+            self._known[key] = float(last[0, 0])
         return self._known[key]
 
     def observed(self, point: Point, seed: int) -> list[float]:
         return [self._trained(point, chance(seed, point, self._seeds))]
 
-    def true(self, point: Point, epoch: int) -> float:  # noqa: ARG002 - final values only
+    def worth(self, point: Point, epoch: int, seed: int) -> float:  # noqa: ARG002 - one for all
         return float(np.mean([self._trained(point, seed) for seed in range(self._seeds)]))
 
     def scale(self) -> tuple[float, float]:
