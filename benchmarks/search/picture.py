@@ -13,7 +13,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import protocol
 import report
-import stats
 from results import Result
 
 WIDTH, HEIGHT, LEFT, TOP, BELOW, GAP = 400, 300, 56, 34, 44, 44
@@ -86,7 +85,7 @@ def _path(rows: Sequence[Result]) -> str:
     spent = sorted({when for row in rows for when, _ in row.found.curve if when >= 4} | {4, last})
     words = []
     for when in spent:
-        mean = stats.mean([report.regret(row, when) for row in rows])
+        mean = report.held(rows, when)
         words.append(f"{'H' if words else 'M'}{_x(when):.1f}")
         words.append(f"{'V' if len(words) > 1 else ' '}{_y(mean):.1f}")
     return "".join(words)

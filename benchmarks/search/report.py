@@ -37,12 +37,11 @@ def every(place: Path = results.PLACE) -> str:
             f"**{protocol.FEW_TRIALS} trials, one after another, the slow methods too**",
             compared([*read["few"], *cheap], [protocol.FEW_TRIALS]),
         ]
-    parts += [
-        part
-        for task in protocol.CURVES
-        if (rows := [row for row in read["stopping"] if row.run.task == task])
-        for part in (f"**Early stopping: `{task}`**", stopping(rows))
-    ]
+    for tasks in (protocol.CURVES, *((task,) for task in protocol.CURVES)):
+        rows = [row for row in read["stopping"] if row.run.task in tasks]
+        if rows:
+            named = " and ".join(f"`{task}`" for task in tasks)
+            parts += [f"**Early stopping: {named}**", stopping(rows)]
     return "\n\n".join(parts)
 
 
@@ -183,56 +182,76 @@ def _cost(rows: Sequence[Result], method: str) -> float:
 
 
 def stopping(rows: Sequence[Result]) -> str:
-    """One row a method, with and without ASHA: regret, and when random's final one is reached."""
+    """One row a method, with and without ASHA: regret, and when random's final one is reached.
+
+    Of several tasks the mean; the unit of the intervals is a seed, with all the tasks.
+    """
     whole, quarter = protocol.STOPPING_EPOCHS, protocol.SLOW_STOPPING_EPOCHS
     groups: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for row in rows:
         groups[row.run.method, row.run.asha].append(row)
-    base = groups["random", False]
+    base = _by_seed(groups["random", False])
     lines = [
         f"| | trials | stopped | regret @{quarter} | regret @{whole} | to random's | seeds |",
         "|---|" + "---:|" * 6,
     ]
     for (name, asha), mine in sorted(groups.items(), key=lambda item: (item[0][1], item[0][0])):
-        samples = stats.draws(len(mine), protocol.RESAMPLES)
+        seeds = _by_seed(mine)
+        samples = stats.draws(len(seeds), protocol.RESAMPLES)
         far = all(row.run.budget >= whole for row in mine)
-        at_quarter = stats.interval([regret(row, quarter) for row in mine], samples)
-        at_end = stats.interval([regret(row, whole) for row in mine], samples) if far else None
         cells = [
             f"{stats.mean([row.found.trials for row in mine]):.0f}",
             f"{stats.mean([row.found.stopped for row in mine]):.0f}",
-            _said(at_quarter, 4),
-            _said(at_end, 4) if at_end else "-",
-            _reached(mine, base, whole),
-            str(len(mine)),
+            _said(stats.interval([held(seed, quarter) for seed in seeds], samples), 3),
+            _said(stats.interval([held(seed, whole) for seed in seeds], samples), 3)
+            if far
+            else "-",
+            _reached(seeds, base, whole),
+            str(len(seeds)),
         ]
         title = f"{_named(name)} with ASHA" if asha else _named(name)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def regret(row: Result, spent: int) -> float:
-    low, high = row.scale
-    return (row.at(spent) - low) / (high - low)
+def _by_seed(rows: Sequence[Result]) -> list[list[Result]]:
+    """The runs of each seed, where all tasks have one."""
+    tasks = {row.run.task for row in rows}
+    seeds: dict[int, list[Result]] = defaultdict(list)
+    for row in rows:
+        seeds[row.run.seed].append(row)
+    return [seeds[seed] for seed in sorted(seeds) if len(seeds[seed]) == len(tasks)]
 
 
-def _reached(rows: Sequence[Result], base: Sequence[Result], whole: int) -> str:
+def held(rows: Sequence[Result], spent: int) -> float:
+    """The mean regret of what was in hand after so many epochs of each task."""
+    regrets = []
+    for row in rows:
+        low, high = row.scale
+        regrets.append((row.at(spent) - low) / (high - low))
+    return stats.mean(regrets)
+
+
+def _reached(
+    seeds: Sequence[Sequence[Result]], base: Sequence[Sequence[Result]], whole: int
+) -> str:
     """When the mean curve meets the mean end of `base`; seeds of both are resampled together."""
-    ends = [regret(row, whole) for row in base]
-    budget = min(row.run.budget for row in rows)
-    grid = sorted({when for row in rows for when, _ in row.found.curve if when <= budget})
-    table = [[regret(row, when) for row in rows] for when in grid]
+    ends = [held(rows, whole) for rows in base]
+    budget = min(row.run.budget for rows in seeds for row in rows)
+    grid = sorted(
+        {when for rows in seeds for row in rows for when, _ in row.found.curve if when <= budget}
+    )
+    table = [[held(rows, when) for rows in seeds] for when in grid]
 
     def first(mine: Sequence[int], its: Sequence[int]) -> float:
         goal = stats.mean([ends[seed] for seed in its])
         for when, values in zip(grid, table, strict=True):
-            at = [values[seed] for seed in mine]
-            if not any(map(math.isnan, at)) and stats.mean(at) <= goal + 1e-12:
+            if stats.mean([values[seed] for seed in mine]) <= goal + 1e-12:  # never, where NaN
                 return when
         return math.inf
 
-    seen = first(range(len(rows)), range(len(base)))
-    mine, its = (stats.draws(n, 1000) for n in (len(rows), len(base)))
+    seen = first(range(len(seeds)), range(len(base)))
+    mine, its = (stats.draws(n, 1000) for n in (len(seeds), len(base)))
     times = sorted(first(one, other) for one, other in zip(mine, its, strict=True))
     low, high = stats.quantiles(times)
     said = [f"{time:.0f}" if math.isfinite(time) else f">{budget}" for time in (seen, low, high)]
