@@ -69,6 +69,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/startup/bench.py
 	$(BIN)/python benchmarks/params/bench.py
 	$(BIN)/python benchmarks/logging/bench.py
+	$(BIN)/python benchmarks/pruners/bench.py
+	$(BIN)/python benchmarks/samplers/bench.py
 	$(BIN)/python benchmarks/search/bench.py --quick
 
 chaos: $(VENV)/.dev

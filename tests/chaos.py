@@ -34,7 +34,9 @@ from chaos_audit import Audit, Findings, Ledger, point_key, trial_folders
 from modeldir import experiment, files
 
 PROJECT = Path(__file__).with_name("projects") / "chaos"
-KINDS = ("plain", "saver", "family", "loud", "ours", "deaf", "silent", "nan", "error")
+KINDS = (
+    "plain", "saver", "family", "loud", "ours", "deaf", "hopeless", "silent", "nan", "error",
+)  # fmt: skip
 NOTES = (
     "as usual",
     'it\'s "quoted" `twice` $HOME $(touch hit)',
@@ -144,7 +146,8 @@ class Arena:
         self.ledger = Ledger()
         (home / "running").mkdir(parents=True)
         self.search.mkdir(parents=True)
-        shutil.copy(PROJECT / "train.py", path / "project" / "train.py")
+        for name in ("train.py", "rule.py"):
+            shutil.copy(PROJECT / name, path / "project" / name)
         space = {"kind": list(kinds), "note": list(NOTES), "index": list(range(indices))}
         self.points = {
             point_key({"kind": kind, "note": note, "index": index})
@@ -155,6 +158,7 @@ class Arena:
             "space": space,
             "sampler": "grid",
             "maximize": "accuracy",
+            "pruner": "rule:BelowZero",
             "retries": RETRIES,
             "resume": "--restore_file last",
             "command": "python train.py --model_dir {model_dir} --note={note}",
@@ -722,7 +726,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(2), "big"))
-    parser.add_argument("--indices", type=int, default=4, help="a search has 54 trials for each")
+    parser.add_argument("--indices", type=int, default=4, help="a search has 60 trials for each")
     arguments = parser.parse_args()
     where = Path(tempfile.mkdtemp(prefix="chaos-"))
     began = time.monotonic()

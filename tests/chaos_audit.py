@@ -21,6 +21,8 @@ from modeldir import attempts, experiment, files, processes, roster
 
 GOOD = ("plain", "saver", "deaf", "family", "loud", "ours")
 """Trainings that end well when nobody disturbs them."""
+PRUNED = ("hopeless",)
+"""Those that have to be stopped early, and no others."""
 FAILURES = {"silent": "no-metric", "nan": "nan", "error": "error"}
 """The class of failure of each of the others."""
 
@@ -171,6 +173,7 @@ class Audit:
         record, failure = run.record, run.record.get("failure")
         regular = run.end == attempts.COMPLETED
         regular |= run.end == attempts.FAILED and failure == FAILURES.get(kind)
+        regular |= run.end == attempts.PRUNED and kind in PRUNED
         if regular or not record or (run.folder.name, run.number) in self._excused():
             return
         keeper, process = (_known(record.get(key)) for key in ("supervisor", "process"))
@@ -225,7 +228,9 @@ class Audit:
         status = experiment.status(folder)
         self._count(status.state)
         recorded = runs[-1].end if runs else None
-        right = status.state == recorded and recorded in (attempts.COMPLETED, attempts.FAILED)
+        final = (attempts.COMPLETED, attempts.FAILED, attempts.PRUNED)
+        right = status.state == recorded and recorded in final
+        right = right and (recorded == attempts.PRUNED) <= (kind in PRUNED)
         if right and recorded == attempts.COMPLETED:
             right = kind in GOOD
             self._completed(folder, kind, runs[-1])
@@ -274,7 +279,7 @@ class Audit:
             if self.starts[token] != 1 or self.ends[token] > 1:
                 self._wrong("attempts run twice", f"{token}: {times}")
         for line in self.told:
-            if line["what"] in ("overlap", "shared", "mangled", "leavings", "mixed"):
+            if line["what"] in ("overlap", "shared", "mangled", "leavings", "mixed", "spared"):
                 self._wrong("trainings that complained", json.dumps(line))
         self._count("starts", sum(self.starts.values()))
         self._count("regular ends", sum(self.ends.values()))

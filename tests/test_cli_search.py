@@ -266,7 +266,7 @@ def test_a_dry_run_of_a_search_that_has_begun_counts_what_is_there(
     before = project.tree()
     done = project.searches("learning_rate=0.001", "--dry-run")
     assert done.code == 0
-    assert done.out == snapshot
+    assert said(done.out, project) == snapshot
     assert project.tree() == before
 
 

@@ -39,10 +39,18 @@ def test_lists_alone_are_a_grid_without_an_end() -> None:
 
 
 @pytest.mark.parametrize("domain", [{"uniform": [0.1, 0.2]}, {"log_uniform": [0.1, 1]}])
-def test_a_range_is_searched_at_random_a_limited_number_of_times(domain: dict[str, Any]) -> None:
-    """Else it would go on for ever."""
+def test_a_range_is_sampled_a_limited_number_of_times(domain: dict[str, Any]) -> None:
+    """Else it would go on for ever; by what `auto` chooses, which the plan then says."""
     found = checked({"space": {"learning_rate": domain, "batch_size": [16, 32]}})
-    assert (found.sampler, found.trials) == ("random", plan.DEFAULT_TRIALS)
+    assert found.auto is not None
+    assert found.trials == plan.DEFAULT_TRIALS
+    assert found.written["auto"] == {"sampler": found.sampler, "why": found.auto}
+
+
+def test_a_part_of_a_grid_is_no_grid() -> None:
+    """The first points of a grid are one corner of the space."""
+    assert checked({**LISTS, "trials": 100}).sampler == "grid"
+    assert checked({**LISTS, "trials": 1}).auto is not None
 
 
 def test_a_null_is_as_if_it_were_not_there() -> None:
@@ -96,7 +104,7 @@ def test_the_project_gives_what_the_plan_does_not() -> None:
         ({**LISTS, "trials": -1}, "trials: got -1"),
         ({**LISTS, "seed": 1.5}, "seed: got 1.5"),
         ({**LISTS, "sampler": 3}, "sampler: got 3"),
-        ({**LISTS, "sampler": "tpe"}, "sampler: no 'tpe'"),
+        ({**LISTS, "sampler": "annealing"}, "sampler: no 'annealing'"),
         ({**LISTS, "command": ["python"]}, "command: got ['python']"),
         ({**LISTS, "trails": 3}, "did you mean 'trials'?"),
         ({**RANGE, "sampler": "grid"}, "learning_rate: a grid needs a list of values"),
@@ -120,8 +128,11 @@ JSON = st.recursive(
     ),
     max_leaves=6,
 )
-KEYS = st.sampled_from(["space", "maximize", "minimize", "sampler", "trials", "seed", "command",
-                        "cwd", "read", "resume", "other"])  # fmt: skip
+KEYS = st.sampled_from([
+    "space", "maximize", "minimize", "sampler", "trials", "seed", "command", "cwd", "read",
+    "resume", "zip", "points", "constraints", "when", "other", "auto", "repeats", "learn_from",
+    "reuse",
+])  # fmt: skip
 
 
 @given(st.dictionaries(KEYS, JSON), st.dictionaries(KEYS, JSON))
@@ -129,7 +140,8 @@ def test_whatever_lies_there_it_is_a_plan_or_a_message(
     old: dict[str, Any], given: dict[str, Any]
 ) -> None:
     """No JSON that somebody puts into search.json ends in a traceback."""
-    given["space"] = given["space"] if isinstance(given.get("space"), dict) else {}
+    for key in ("space", "when"):  # as `Search` gives them
+        given[key] = given[key] if isinstance(given.get(key), dict) else {}
     with contextlib.suppress(ModeldirError):
         raw, changes = plan.joined(old, given)
         assert all(isinstance(change, str) for change in changes)
@@ -178,11 +190,24 @@ def test_a_metric_takes_the_place_of_the_other() -> None:
     assert said == ["maximize accuracy -> minimize loss", "seed: 1 -> 2"]
 
 
-def test_two_metrics_at_once_are_one_too_many() -> None:
-    """Neither is taken silently."""
-    raw, _ = plan.joined({**LISTS, "maximize": "f1"}, {"maximize": "accuracy", "minimize": "loss"})
-    with pytest.raises(SearchError, match="only one metric is ranked by"):
-        checked(raw)
+def test_metrics_given_at_once_are_all_kept() -> None:
+    """Those to maximize first; naming one alone takes the place of all."""
+    raw, changes = plan.joined(
+        {**LISTS, "maximize": "f1"}, {"maximize": "accuracy", "minimize": "loss"}
+    )
+    found = checked(raw)
+    assert found.objectives == (("accuracy", "maximize"), ("loss", "minimize"))
+    assert found.metric == ("accuracy", "maximize")
+    assert changes == ["maximize: f1 -> accuracy"]
+    alone, changes = plan.joined(raw, {"minimize": "loss"})
+    assert checked(alone).objectives == (("loss", "minimize"),)
+    assert changes == ["maximize accuracy -> minimize loss"]
+
+
+def test_a_metric_cannot_be_wanted_both_ways() -> None:
+    """One of the two was a slip."""
+    with pytest.raises(SearchError, match="loss: to be maximized and minimized at once"):
+        checked({**LISTS, "maximize": ["accuracy", "loss"], "minimize": "loss"})
 
 
 # -- Files -----------------------------------------------------------------------------------------

@@ -1,145 +1,490 @@
-"""Samplers: grid and random, found by name, and what each of them promises to a search."""
+"""Samplers: what each of them promises to a search, by the contract that users' own are held to."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib.util
+import math
+import random
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from syrupy.assertion import SnapshotAssertion
 
+from modeldir import samplers
 from modeldir.errors import SpaceError
-from modeldir.samplers import NAMES, Observation, Sampler, make
-from modeldir.space import Choice, Int, LogUniform, Space, Uniform
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from syrupy.assertion import SnapshotAssertion
+from modeldir.goals import Objectives
+from modeldir.samplers import Observation, Proposal, Sampler, auto, make
+from modeldir.samplers.auto import choose
+from modeldir.samplers.sobol import most, sobol
+from modeldir.space import Choice, Int, LogUniform, Space, Uniform, draw
+from modeldir.testing import FakeSampler, SamplerContract, loss, search, spaces
 
 SMALL = Space({"learning_rate": Choice((0.1, 0.01, 0.001)), "num_layers": Int(1, 2)})
 WIDE = Space({"learning_rate": LogUniform(1e-5, 0.1), "dropout": Uniform(0, 0.5)})
+LOSS: Objectives = (("loss", "minimize"),)
+BOTH: Objectives = (("accuracy", "maximize"), ("loss", "minimize"))
+FREE = ("random", "sobol")
+"""Those that need no other package, and sample any space."""
 
 
-def told(sampler: Sampler, points: Iterable[dict[str, Any]]) -> Sampler:
-    """The sampler, after it learned of trials at these points."""
-    for number, point in enumerate(points, 1):
-        sampler.tell(Observation(number, point, "waiting", None))
+class TestGrid(SamplerContract):
+    """Every point, in order: no chance, so no other points by another seed."""
+
+    kinds: ClassVar = ("small",)
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return make("grid", space, seed, objectives)
+
+
+class TestRandom(SamplerContract):
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return make("random", space, seed, objectives)
+
+
+class TestSobol(SamplerContract):
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return make("sobol", space, seed, objectives)
+
+
+class TestTPE(SamplerContract):
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return make("tpe", space, seed, objectives, startup=4)
+
+
+class TestTPEOfSeveralMetrics(SamplerContract):
+    objectives: ClassVar = BOTH
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return make("tpe", space, seed, objectives, startup=4)
+
+
+class TestCMAES(SamplerContract):
+    """Numbers alone."""
+
+    kinds: ClassVar = ("numbers",)
+    trials: ClassVar = 30
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return make("cmaes", space, seed, objectives)
+
+
+class TestNSGA2(SamplerContract):
+    objectives: ClassVar = BOTH
+    trials: ClassVar = 20
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return make("nsga2", space, seed, objectives, population=5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="gp needs PyTorch")
+class TestGP(SamplerContract):
+    trials: ClassVar = 7
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return make("gp", space, seed, objectives, startup=4)
+
+
+class TestPBT(SamplerContract):
+    """Population-based training, while its first population is not whole, is random search."""
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        return samplers.make("pbt", space, seed, objectives, population=100)
+
+
+class TestFake(SamplerContract):
+    """The fake keeps the contract as far as it goes: it has no seed."""
+
+    kinds: ClassVar = ("small",)
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        del seed, objectives
+        from modeldir.space import grid
+
+        return FakeSampler(grid(space))
+
+
+# -- Learning --------------------------------------------------------------------------------------
+
+
+def told(name: str, space: Space, observations: list[Observation], **options: Any) -> Sampler:
+    """A sampler that was told of these trials."""
+    sampler = make(name, space, 230, LOSS, **options)
+    for each in observations:
+        sampler.tell(each)
     return sampler
 
 
-def search(sampler: Sampler, trials: int) -> list[dict[str, Any]]:
-    """What a search makes of a sampler: ask, tell, until it has enough or nothing is left."""
-    points: list[dict[str, Any]] = []
-    while len(points) < trials and (point := sampler.ask(len(points) + 1)) is not None:
-        sampler.tell(Observation(len(points) + 1, point, "waiting", None))
-        points.append(point)
-    return points
+def trials(space: Space, count: int, name: str = "random") -> list[Observation]:
+    return search(lambda: make(name, space, 230, LOSS), LOSS, count)
 
 
-def distinct(points: Iterable[dict[str, Any]]) -> set[str]:
-    return {repr(sorted(point.items())) for point in points}
+def point_of(sampler: Sampler, number: int) -> dict[str, Any]:
+    proposal = sampler.ask(number)
+    assert proposal is not None
+    return proposal.point
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_finite_space_is_searched_whole_and_each_point_once(name: str) -> None:
-    """Then there is nothing left to propose, which is how a search knows that it is done."""
-    points = search(make(name, SMALL, seed=230), trials=100)
-    assert len(points) == len(distinct(points)) == 6
-    assert all(map(SMALL.contains, points))
+@pytest.mark.parametrize("name", ["tpe", "cmaes"])
+def test_a_sampler_that_learns_beats_chance(name: str) -> None:
+    """On a made-up loss, over five seeds: the best of forty trials is better in nearly all."""
+    space = spaces()["numbers"]
+    wins = 0
+    for seed in range(5):
+        wins += best_loss(name, space, seed) < best_loss("random", space, seed)
+    assert wins >= 4
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_asking_changes_nothing(name: str) -> None:
-    """A worker that dies between asking and making the folder has used nothing up."""
-    sampler = make(name, SMALL, seed=230)
-    first = sampler.ask(1)
-    assert first is not None
-    first["learning_rate"] = "changed by the caller"
-    assert sampler.ask(1) == make(name, SMALL, seed=230).ask(1)
+def best_loss(name: str, space: Space, seed: int) -> float:
+    found = search(lambda: make(name, space, seed, LOSS), LOSS, 40)
+    return min(loss(each.point) for each in found)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_running_trials_change_the_proposal_of_tpe() -> None:
+    """They count as bad ones until they are known better, so workers keep apart."""
+    space = spaces()["numbers"]
+    done = trials(space, 20)
+    alone = point_of(told("tpe", space, done), 40)
+    running = [Observation(n, alone, "running") for n in range(21, 31)]
+    # Not only because the point is taken: what is near it has become less likely too.
+    assert point_of(told("tpe", space, [*done, *running]), 40) != alone
+
+
+def test_a_trial_that_diverged_teaches_nothing_but_its_place() -> None:
+    """NaN is no value: the proposal is as if the trial had failed."""
+    space = spaces()["numbers"]
+    done = trials(space, 20)
+    without = Observation(7, done[6].point, "completed", {})
+    infinite = Observation(7, done[6].point, "completed", {"loss": math.inf})
+    failed = Observation(7, done[6].point, "failed", {})
+    proposals = [
+        point_of(told("tpe", space, [*done[:6], odd, *done[7:]]), 21)
+        for odd in (without, infinite, failed)
+    ]
+    assert proposals[0] == proposals[1] == proposals[2]
+
+
+def test_other_folders_teach() -> None:
+    """A new search with twenty rows of another need not begin by chance."""
+    space = spaces()["numbers"]
+    rows = [Observation(None, o.point, o.status, o.values) for o in trials(space, 20)]
+    assert point_of(told("tpe", space, rows), 1) != point_of(told("tpe", space, []), 1)
+    assert point_of(told("cmaes", space, rows), 1) != point_of(told("cmaes", space, []), 1)
+
+
+def test_pruned_trials_count_by_how_far_they_came() -> None:
+    """As in Optuna: the value at which a trial was pruned is learned, with its step."""
+    space = spaces()["numbers"]
+    done = trials(space, 20)
+    pruned = [Observation(o.number, o.point, "pruned", o.values, {"step": 3}) for o in done]
+    assert point_of(told("tpe", space, pruned), 21) not in [o.point for o in done]
+    assert point_of(told("tpe", space, pruned), 21) != point_of(told("tpe", space, []), 21)
+
+
+def test_a_hundred_workers_get_a_hundred_points() -> None:
+    """Asked before any of the trials has ended, as on a cluster."""
+    space = spaces()["mixed"]
+    for name in ("random", "sobol", "tpe"):
+        sampler = make(name, space, 230, LOSS)
+        points = []
+        for number in range(1, 101):
+            points.append(point_of(sampler, number))
+            sampler.tell(Observation(number, points[-1], "running"))
+        assert len({repr(sorted(point.items())) for point in points}) == 100
+
+
+def test_an_evolution_survives_trials_that_end_late() -> None:
+    """The parents of a generation are chosen once, whatever ends afterwards."""
+    space = spaces()["numbers"]
+    done = search(lambda: make("nsga2", space, 1, BOTH, population=4), BOTH, 9)
+    assert [o.notes["generation"] for o in done] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
+    assert done[4].notes["parents"] == done[5].notes["parents"]
+    late = Observation(10, point_of(make("random", space, 1), 1), "completed", done[0].values,
+                       {"generation": 0})  # fmt: skip
+    sampler = make("nsga2", space, 1, BOTH, population=4)
+    for each in (*done, late):
+        sampler.tell(each)
+    proposal = sampler.ask(11)
+    assert proposal is not None
+    assert proposal.notes["parents"] == done[8].notes["parents"]
+
+
+def test_optuna_is_not_heard(capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither its log nor its warnings, which speak to somebody who calls it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search(lambda: make("tpe", spaces()["mixed"], 1, BOTH, startup=2), BOTH, 5)
+    assert capfd.readouterr() == ("", "")
+
+
+# -- Grid, random, Sobol ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FREE)
 @given(st.integers(0, 6))
 def test_a_restart_at_any_point_changes_nothing(name: str, done: int) -> None:
     """A sampler made anew and told what is there goes on as the old one would have."""
-    whole = search(make(name, SMALL, seed=230), trials=6)
-    again = told(make(name, SMALL, seed=230), whole[:done])
-    assert again.ask(done + 1) == (whole[done] if done < len(whole) else None)
+    whole = search(lambda: make(name, SMALL, 230), LOSS, 6)
+    again = told(name, SMALL, whole[:done]).ask(done + 1)
+    assert (again and again.point) == (whole[done].point if done < len(whole) else None)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["grid", *FREE])
 def test_a_point_known_from_elsewhere_is_not_proposed(name: str) -> None:
     """Also when the file says 1.0 where the space says 1, in another order."""
-    known = [{"num_layers": 1.0, "learning_rate": 0.1}, {"num_layers": 2, "learning_rate": 0.01}]
-    points = search(told(make(name, SMALL, seed=1), known), trials=100)
-    assert len(points) == 4
-    assert {"learning_rate": 0.1, "num_layers": 1} not in points
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_trial_outside_the_space_takes_no_place_in_it(name: str) -> None:
-    """A plan may change: values that it no longer has, or names it did not have, do not count."""
-    outside: list[dict[str, Any]] = [
-        {"learning_rate": 7.0, "num_layers": 1},
-        {"learning_rate": 0.1},
-        {"learning_rate": 0.1, "num_layers": 1, "dropout": 0.5},
+    known = [
+        Observation(1, {"num_layers": 1.0, "learning_rate": 0.1}, "waiting"),
+        Observation(2, {"num_layers": 2, "learning_rate": 0.01}, "waiting"),
     ]
-    assert len(search(told(make(name, SMALL, seed=1), outside), trials=100)) == 6
+    found = search(lambda: make(name, SMALL, 1), LOSS, 100, known)
+    assert len(found) == 4
+    assert {"learning_rate": 0.1, "num_layers": 1} not in [each.point for each in found]
 
 
 def test_a_grid_goes_in_order_and_gets_only_new_points_when_it_grows() -> None:
     """The last hyperparameter changes fastest; a value added later adds its trials alone."""
-    points = search(make("grid", SMALL, seed=0), trials=100)
-    assert [tuple(point.values()) for point in points[:3]] == [(0.1, 1), (0.1, 2), (0.01, 1)]
+    found = search(lambda: make("grid", SMALL, 0), LOSS, 100)
+    first = [tuple(each.point.values()) for each in found[:3]]
+    assert first == [(0.1, 1), (0.1, 2), (0.01, 1)]
     grown = Space({**SMALL.domains, "num_layers": Int(1, 3)})
-    assert search(told(make("grid", grown, seed=0), points), trials=100) == [
-        {"learning_rate": rate, "num_layers": 3} for rate in (0.1, 0.01, 0.001)
-    ]
-
-
-def test_a_grid_over_a_range_is_refused() -> None:
-    """When the sampler is made, before any trial."""
-    with pytest.raises(SpaceError, match="learning_rate"):
-        make("grid", WIDE, seed=0)
+    sampler = make("grid", grown, 0)
+    for each in found:
+        sampler.tell(each)
+    added = []
+    for number in range(7, 10):
+        added.append(point_of(sampler, number))
+        sampler.tell(Observation(number, added[-1], "waiting"))
+    assert added == [{"learning_rate": rate, "num_layers": 3} for rate in (0.1, 0.01, 0.001)]
+    assert sampler.ask(10) is None
 
 
 def test_chance_depends_on_seed_and_number_alone() -> None:
     """However many workers ask, in whichever order, trial 3 is the same trial."""
-    points = search(make("random", WIDE, seed=230), trials=20)
-    assert len(distinct(points)) == 20
+    found = [each.point for each in search(lambda: make("random", WIDE, 230), LOSS, 20)]
     for number in (20, 3, 11):
-        assert make("random", WIDE, seed=230).ask(number) == points[number - 1]
-    assert make("random", WIDE, seed=231).ask(3) != points[2]
+        assert point_of(make("random", WIDE, 230), number) == found[number - 1]
+    assert point_of(make("random", WIDE, 231), 3) != found[2]
 
 
 def test_random_points_are_the_same_in_every_version(snapshot: SnapshotAssertion) -> None:
     """The same seed gives the same trials, also years later, also after a redraw."""
-    assert search(make("random", WIDE, seed=230), trials=3) == snapshot(name="wide")
-    assert search(make("random", SMALL, seed=230), trials=6) == snapshot(name="small")
+    for space, count, name in ((WIDE, 3, "wide"), (SMALL, 6, "small")):
+        found = search(lambda space=space: make("random", space, 230), LOSS, count)  # type: ignore[misc]
+        assert [each.point for each in found] == snapshot(name=name)
+
+
+def test_quasi_random_points_are_the_same_in_every_version(snapshot: SnapshotAssertion) -> None:
+    """As random ones."""
+    found = search(lambda: make("sobol", WIDE, 230), LOSS, 4)
+    assert [each.point for each in found] == snapshot
 
 
 def test_the_last_points_of_a_large_space_are_found() -> None:
     """Where a draw would hardly ever meet them."""
     space = Space({"a": Int(1, 100), "b": Int(1, 100)})
     missing = [{"a": 17, "b": 4}, {"a": 99, "b": 100}]
-    others = ({"a": a, "b": b} for a in range(1, 101) for b in range(1, 101))
-    sampler = told(make("random", space, 0), (point for point in others if point not in missing))
-    found = search(sampler, trials=100)
-    assert sorted(found, key=lambda point: point["a"]) == missing
+    others = [{"a": a, "b": b} for a in range(1, 101) for b in range(1, 101)]
+    known = [Observation(n, p, "waiting") for n, p in enumerate(others, 1) if p not in missing]
+    found = search(lambda: make("random", space, 0), LOSS, 100, known)
+    assert sorted((each.point for each in found), key=lambda point: point["a"]) == missing
 
 
 def test_a_range_too_narrow_for_more_points_ends() -> None:
     """Six digits leave three values here; the search must not ask for ever."""
-    points = search(make("random", Space({"x": Uniform(1.0, 1.00002)}), seed=0), trials=100)
-    assert {point["x"] for point in points} == {1.0, 1.00001, 1.00002}
+    space = Space({"x": Uniform(1.0, 1.00002)})
+    for name in (*FREE, "tpe"):
+        found = search(lambda name=name: make(name, space, 0), LOSS, 100)  # type: ignore[misc]
+        assert {each.point["x"] for each in found} == {1.0, 1.00001, 1.00002}
 
 
-def test_an_unknown_sampler_is_a_mistake_with_a_hint(snapshot: SnapshotAssertion) -> None:
-    """The nearest name, or all of them."""
+def test_the_sobol_sequence_is_the_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the scrambling, in every dimension, as an independent library has it."""
+    import numpy as np
+    from scipy.stats import qmc
+
+    monkeypatch.setattr("modeldir.samplers.sobol._scrambled", lambda bits, _: bits)
+    mine = np.array([sobol(index, most(), 0) for index in range(256)])
+    assert (mine == qmc.Sobol(most(), scramble=False, bits=32).random(256)).all()
+
+
+def test_scrambling_keeps_the_even_spread() -> None:
+    """Of any 16 aligned points one lies in each sixteenth of each axis; not so by chance."""
+    for seed in (0, 230):
+        points = [sobol(index, 5, seed) for index in range(32)]
+        for axis in range(5):
+            for part in (points[:16], points[16:]):
+                assert sorted(int(point[axis] * 16) for point in part) == [*range(16)]
+
+
+# -- By name ---------------------------------------------------------------------------------------
+
+
+def test_what_a_sampler_cannot_sample_is_said(snapshot: SnapshotAssertion) -> None:
+    """All of it at once, with what to do instead."""
+    wide = Space({f"x{n}": Uniform(0, 1) for n in range(most() + 1)})
+    wrong: list[tuple[str, Space, Objectives, dict[str, Any]]] = [
+        ("randon", SMALL, (), {}),
+        ("bayes", SMALL, (), {}),
+        ("zzz", SMALL, (), {}),
+        ("grid", WIDE, (), {}),
+        ("sobol", wide, (), {}),
+        ("cmaes", spaces()["conditional"], BOTH, {}),
+        ("tpe", WIDE, LOSS, {"start": 3, "zzz": 1}),
+        ("random", WIDE, LOSS, {"startup": 3}),
+        ("no.such.module:Mine", WIDE, LOSS, {}),
+        ("modeldir.samplers.random:Randon", WIDE, LOSS, {}),
+        ("modeldir.samplers:Proposal", WIDE, LOSS, {}),
+    ]
     messages = []
-    for name in ("randon", "zzz"):
+    for name, space, objectives, options in wrong:
         with pytest.raises(SpaceError) as caught:
-            make(name, SMALL, seed=0)
+            make(name, space, 0, objectives, **options)
         messages.append(str(caught.value))
     assert "\n".join(messages) == snapshot
+
+
+def test_a_sampler_of_ones_own_is_found_by_its_dotted_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its options; what it proposes is held to the space, and never taken twice."""
+    (tmp_path / "mine_of_the_test.py").write_text(
+        "from modeldir.samplers import Proposal\n"
+        "class Mine:\n"
+        "    def __init__(self, space, seed, objectives, *, rate=0.1): self.rate = rate\n"
+        "    def ask(self, number):\n"
+        "        return Proposal({'learning_rate': self.rate, 'num_layers': 1})\n"
+        "    def tell(self, observation): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = search(lambda: make("mine_of_the_test:Mine", SMALL, 0, LOSS, rate=0.01), LOSS, 3)
+    assert found[0].point == {"learning_rate": 0.01, "num_layers": 1}
+    assert len({repr(each.point) for each in found}) == 3
+    outside = make("mine_of_the_test:Mine", SMALL, 0, LOSS, rate=7.0)
+    with pytest.raises(SpaceError, match="mine_of_the_test:Mine proposed"):
+        outside.ask(1)
+
+
+def test_an_entry_point_makes_a_sampler_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another package offers it under a name of its own."""
+    import importlib.metadata
+
+    point = importlib.metadata.EntryPoint(
+        "theirs", "modeldir.samplers.random:Random", samplers.GROUP
+    )
+    real = importlib.metadata.entry_points
+    monkeypatch.setattr(
+        importlib.metadata,
+        "entry_points",
+        lambda **of: [point] if of == {"group": samplers.GROUP} else real(**of),
+    )
+    assert point_of(make("theirs", WIDE, 230), 1) == point_of(make("random", WIDE, 230), 1)
+
+
+def test_a_missing_package_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as the plan is read, and not when the first ten trials have ended."""
+    real = importlib.util.find_spec
+    absent = {"optuna", "torch", "cmaes"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in absent else real(name)
+    )
+    for name, needs, extra in (
+        ("tpe", "optuna", "optuna"), ("nsga2", "optuna", "optuna"), ("cmaes", "cmaes", "optuna"),
+        ("gp", "optuna and torch", "gp"),
+    ):  # fmt: skip
+        with pytest.raises(SpaceError) as caught:
+            make(name, spaces()["numbers"], 0, LOSS)
+        message = str(caught.value)
+        assert f"{name} needs {needs}, not installed here" in message
+        assert f"pip install 'modeldir[{extra}]'" in message
+
+
+def test_no_sampler_loads_what_it_does_not_need(tmp_path: Path) -> None:
+    """`import modeldir` and a random search stay as quick as they are."""
+    import subprocess
+
+    code = (
+        "import sys; from modeldir.samplers import make; from modeldir.testing import spaces\n"
+        "for name in ('random', 'sobol'): make(name, spaces()['mixed'], 0).ask(1)\n"
+        "print([m for m in ('optuna', 'numpy', 'torch', 'cmaes', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# -- Auto ------------------------------------------------------------------------------------------
+
+
+def test_auto_says_what_it_chose_and_why() -> None:
+    """By the space, the budget, the metrics and what is installed; it always finds something."""
+    everything = frozenset({"optuna", "torch", "cmaes", "scipy"})
+    for kind, space in spaces().items():
+        for count in (1, 20, 100, 1000, None):
+            for objectives in ((), LOSS, BOTH):
+                for installed in (everything, frozenset({"optuna"}), frozenset[str]()):
+                    name, why = choose(space, count, objectives, installed)
+                    assert why, kind
+                    assert name in samplers.NAMES
+                    if name == "gp" and "torch" not in auto.installed():
+                        continue
+                    if installed:
+                        assert make(name, space, 0, objectives).ask(1) is not None
+                    else:
+                        assert name in {"random", "sobol"}
+
+
+def test_the_page_s_sampler_keeps_the_contract() -> None:
+    """docs/samplers.md: the example of one's own is a whole sampler, with its tests."""
+    page = (Path(__file__).parents[1] / "docs/samplers.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    contract = names["TestByChance"]()
+    for name in [name for name in dir(contract) if name.startswith("test_")]:
+        getattr(contract, name)()
+
+
+def test_a_broken_sampler_does_not_keep_the_contract() -> None:
+    """The tests can fail: of a seed that is used up, a point proposed twice, one outside."""
+
+    class Forgetful(SamplerContract):
+        """Proposes the same for every trial, and by a state that a restart loses."""
+
+        def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+            del seed, objectives
+            return Stateful(space)
+
+    failed = []
+    contract = Forgetful()
+    for name in [name for name in dir(contract) if name.startswith("test_")]:
+        try:
+            getattr(contract, name)()
+        except AssertionError:
+            failed.append(name)
+    assert {
+        "test_no_point_is_proposed_twice",
+        "test_asking_changes_nothing",
+        "test_a_restart_changes_nothing",
+        "test_another_seed_proposes_other_points",
+        "test_workers_that_ask_at_once_get_different_points",
+    } <= set(failed)
+
+
+class Stateful:
+    """What many samplers are: a random state that goes on, and no look at what there is."""
+
+    def __init__(self, space: Space) -> None:
+        self._space, self._asked = space, 0
+
+    def ask(self, number: int) -> Proposal | None:
+        del number
+        self._asked += 1
+        return Proposal(draw(self._space, random.Random(self._asked % 3)))
+
+    def tell(self, observation: Observation) -> None:
+        del observation

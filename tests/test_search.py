@@ -437,7 +437,7 @@ def test_interrupted_trials_go_first(project: Project) -> None:
 def test_the_plan_is_left_alone_where_nothing_changed(project: Project) -> None:
     """A file written by hand keeps its form as long as nobody changes what it says."""
     space = '"space":\n {"learning_rate": {"uniform": [0, 1]}}'
-    text = f'{{{space},\n "trials": 1, "maximize": "accuracy"}}\n'
+    text = f'{{{space},\n "sampler": "random", "trials": 1, "maximize": "accuracy"}}\n'
     path = project.write("experiments/search/search.json", text)
     for trial in Search("experiments/search"):
         with trial:

@@ -273,6 +273,15 @@ def set_aside(folder: Path, new: int, *, own_since_ns: int | None = None) -> Pat
     return target
 
 
+def last_weights(folder: Path) -> list[Path]:
+    """The weights that a training saved last: `last.npz`, `last.pth.tar`."""
+    return [
+        folder / name
+        for name in sorted(_names(folder))
+        if name.startswith("last.") and name.endswith(WEIGHTS)
+    ]
+
+
 def needs_setting_aside(folder: Path, new: int) -> bool:
     """Whether anything of an attempt before `new` lies in a folder."""
     return bool(_sorted_out(folder, new, None)[0])

@@ -181,6 +181,18 @@ def same_content(source: str | os.PathLike[str], target: str | os.PathLike[str])
             shutil.copyfile(source, temporary)
 
 
+def copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Make `target` a copy of a file: it is there as a whole, or not.
+
+    Raises:
+        OSError: when it cannot be read or written.
+    """
+    import shutil  # noqa: PLC0415 - slow to import
+
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def make_durable(path: str | os.PathLike[str]) -> None:
     """Ask the kernel to put a file, and its name, on the disk. What cannot be synced is let be."""
     with contextlib.suppress(OSError):

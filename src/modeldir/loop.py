@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,16 +39,19 @@ class Trial:
 
     `params` are its hyperparameters, `model_dir` is its folder. A failure or a prune in the body is
     recorded, told with its traceback, and the loop goes on. `status` is how it ended, `pruned` why
-    `report` has ended it early; each None before.
+    `report` has ended it early; each None before. `resumes`: it begins with the last weights of
+    another trial, which lie in its folder.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the search knows of it
         self,
         turn: Turn,
         model_dir: Path,
         metric: tuple[str, metrics.Direction] | None,
         code: str | None,
+        *,
         judged_by: Orders | None = None,
+        inherits: Sequence[Path] = (),
     ) -> None:
         self.number = turn.record.number
         self.name = turn.record.name
@@ -63,6 +66,7 @@ class Trial:
         self._recorder = Recorder(
             model_dir, metric and (metrics.without_split(metric[0]), metric[1])
         )
+        self._inherits, self.resumes = tuple(inherits), bool(inherits)
         self._orders = judged_by
         self._judge = Judge(judged_by, turn.attempt, resumes=False) if judged_by else None
         self._turn = turn
@@ -85,6 +89,8 @@ class Trial:
             "supervisor": None,
             "process": me.to_json() if me else None,
             "code": self._code,
+            "resumes": self.resumes,
+            **({"parent": dict(self._turn.record.parent)} if self._turn.record.parent else {}),
             "commit": provenance.git_commit(Path.cwd()),
             **provenance.interpreter(),
         }
@@ -92,6 +98,8 @@ class Trial:
         if self._attempt is None:
             return False
         attempts.set_aside(self.model_dir, self._turn.attempt)
+        for weights in self._inherits:
+            files.copy(weights, self.model_dir / weights.name)
         return True
 
     def report(self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any) -> bool:
@@ -112,7 +120,7 @@ class Trial:
     def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
         if self._attempt is not None:
             token, number = str(self._attempt.record["token"]), self._attempt.number
-            told = attempts.variables(token, self.model_dir, number, resumes=False)
+            told = attempts.variables(token, self.model_dir, number, resumes=self.resumes)
             self._set({**told, VARIABLE: self._orders.to_text() if self._orders else None})
         return self
 

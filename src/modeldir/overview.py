@@ -18,7 +18,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, metrics, params, plan, processes, roster, space
+from modeldir import (
+    attempts,
+    elsewhere,
+    experiment,
+    files,
+    membership,
+    metrics,
+    params,
+    plan,
+    processes,
+    repeated,
+    roster,
+    space,
+)
 from modeldir.errors import ModeldirError
 from modeldir.standing import (
     ENDED,
@@ -124,6 +137,7 @@ class _Plan:
     stop_at: float | None = None
     ignore: frozenset[str] = frozenset()
     base: Mapping[str, Any] = field(default_factory=dict)
+    checked: plan.Plan | None = None
     problem: str | None = None
 
 
@@ -193,14 +207,16 @@ class Overview:
             cwd = raw.get("cwd")
             home = files.absolute(self.folder) / cwd if isinstance(cwd, str) else Path.cwd()
             project = plan.read_project(Path(os.path.normpath(home)))
-            checked = plan.check(raw, base, str(self.folder / plan.FILE), project)
+            checked = plan.check(raw, base, str(self.folder / plan.FILE), project, to_run=False)
         except (ModeldirError, OSError) as error:
             return _Plan(problem=str(error).partition("\n")[0])
         ignore = project.get("ignore", ())
-        total = checked.trials or space.size(checked.space)
+        total = plan.total(checked)
         flat = params.flatten(base)
         ranked = (checked.metric, checked.stop_at)
-        return _Plan(checked.space, total, *ranked, frozenset(ignore), flat)
+        if checked.reuse and checked.trials is None and total is not None:
+            total -= len(elsewhere.counted(self.folder))
+        return _Plan(checked.space, total, *ranked, frozenset(ignore), flat, checked)
 
     def _to_come(self) -> int | None:
         if self._plan.total is None:
@@ -209,12 +225,8 @@ class Overview:
 
     def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:
         """Whether a trial is one of those that the plan counts: of its space, and of this base."""
-        domains = self._plan.space.domains
-        point = {name: flat[name] for name in domains if name in flat}
-        others = flat.keys() | self._plan.base.keys()
-        return self._plan.space.contains(point) and all(
-            flat.get(name) == self._plan.base.get(name) for name in others if name not in domains
-        )
+        checked = self._plan.checked
+        return checked is not None and membership.is_of_plan(checked, self._plan.base, flat)
 
     # -- Which trials there are --------------------------------------------------------------------
 
@@ -230,10 +242,12 @@ class Overview:
 
     def _begin_again(self) -> None:
         """The trials as they are now, also those that no claim names."""
-        names = tuple(self._plan.space.domains)
+        repeats = self._plan.checked is not None and self._plan.checked.repeats > 1
+        names = (*self._plan.space.domains, *([plan.SEED] if repeats else []))
         for _ in range(3):
             before = stamp(self.folder / HOME / "trials")
-            self._trials = Trials(self.folder, names, self._plan.ignore)
+            decided = self._plan.space.decided if names else None
+            self._trials = Trials(self.folder, names, self._plan.ignore, decided=decided)
             self._trials.refresh(make=False)
             self._trials.adopt(claim=False)
             # A trial that was claimed meanwhile may have been taken for one without a claim.
@@ -341,13 +355,21 @@ class Overview:
         return Row(
             name=each.record.name,
             number=each.record.number,
-            values=each.flat,
+            values=self._that_count(each.flat),
             step=training.step,
             value=training.value(metric[0]) if metric else None,
             curve=training.curve(metric[0]) if metric else (),
             age=None if began is None else max(0.0, self._now() - began),
             says=training.says,
         )
+
+    def _that_count(self, flat: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A trial's values, without those that do not count at its point."""
+        if not self._plan.space.conditions:
+            return flat
+        active = self._plan.space.active_names(flat)
+        left_out = self._plan.space.domains.keys() - {*active}
+        return {name: value for name, value in flat.items() if name not in left_out}
 
     def _find_varied(self) -> tuple[str, ...]:
         """The names of the plan; without one, those that differ among the trials."""
@@ -362,13 +384,17 @@ class Overview:
     def _best(self, metric: Ranked | None) -> tuple[str, float] | None:
         if metric is None:
             return None
+        if self._plan.checked is not None and len(self._plan.checked.objectives) > 1:
+            return None  # none is best by all
         name, direction = metric
         candidates = []
         for each in self._watched.values():
             value = each.development.get(name) if each.status.state in _RANKED else None
             if value is not None:
-                candidates.append((value, each.record.number, (each.record.name, value)))
-        return metrics.best_of(candidates, direction)
+                record = each.record
+                part = repeated.Repeat("", record.hyperparameters, record.repeat)
+                candidates.append((part, value, record.number, record.name))
+        return repeated.best(candidates, direction)
 
     def _count(self, metric: Ranked | None) -> tuple[tuple[str, float] | None, list[float]]:
         """The best trial, and how long the latest took: counted again when one has changed."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, plan
+from modeldir import attempts, experiment, params, plan
 from modeldir.reads import SEARCHED_VARIABLE
 from modeldir.summary import the_script
 from modeldir.trials import TrialRecord
@@ -35,10 +35,16 @@ class Pilot:
         """Whether other trials have to wait for it."""
         return bool(self._unproven)
 
-    @property
-    def variables(self) -> dict[str, str]:
+    def variables(self, record: TrialRecord) -> dict[str, str]:
         """What the trial that is started now has to find in its environment."""
-        return {SEARCHED_VARIABLE: json.dumps(sorted(self._unproven))} if self._unproven else {}
+        asked = self._asked_of(record)
+        return {SEARCHED_VARIABLE: json.dumps(sorted(asked))} if asked else {}
+
+    def _asked_of(self, record: TrialRecord) -> frozenset[str]:
+        """What a trial has to read: what is unproven, but for what does not count at its point."""
+        flat = params.flatten(record.hyperparameters)
+        # `seed` is in no space, and counts at each point that has repeats.
+        return self._unproven.intersection({*self._search.plan.space.active_names(flat), plan.SEED})
 
     @property
     def why(self) -> str:
@@ -50,8 +56,11 @@ class Pilot:
         )
 
     def take(self, record: TrialRecord) -> None:
-        """Let this trial be the one, if none is yet."""
+        """Let this trial be the one, if none is yet. One at which nothing unproven counts proves
+        nothing, and keeps nobody waiting.
+        """
         if self._unproven and self._record is None:
+            self._unproven = self._asked_of(record)
             self._record = record
 
     def look(self) -> str | None:
@@ -72,6 +81,8 @@ class Pilot:
             for name, domain in self._search.plan.space.domains.items()
             if name not in placed and len(domain.values() or (0, 1)) > 1
         }
+        if self._search.plan.repeats > 1 and plan.SEED not in placed:
+            names.add(plan.SEED)
         for record in self._search.trials:
             if names and self._search.trials.status(record).state == attempts.COMPLETED:
                 read = names_read(self._search.trials.path(record))
@@ -93,7 +104,7 @@ class Pilot:
             if ended or first_metric:
                 self._unproven = frozenset()
             return None
-        unread = self._unproven.difference(told or (), reading or ())
+        unread = self._asked_of(record).difference(told or (), reading or ())
         if not unread:
             self._unproven = frozenset()
         elif ended or (told is not None and first_metric):

@@ -8,7 +8,6 @@ refuses to touch trials.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 import shlex
@@ -19,33 +18,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, metrics, params, pruners, samplers, space
+from modeldir import files, goals, growth, metrics, params, pruners, samplers, sampling, space
 from modeldir import project as projects
 from modeldir.durations import parse_duration
 from modeldir.errors import (
     CommandError,
     MetricsError,
-    ParamsError,
     SearchError,
     SpaceError,
     did_you_mean,
     listed,
 )
 from modeldir.experiment import params_file
+from modeldir.sampling import DEFAULT_TRIALS, SEED
+from modeldir.space.pointsfile import MARK, exactly, read_points
 
 FILE = "search.json"
 PROJECT_FILE = projects.FILE
-DEFAULT_TRIALS = 20
-"""For a sampler that could go on for ever."""
+__all__ = ["DEFAULT_TRIALS", "SEED"]  # of `sampling`, where they belong to the sampler's keys
 
 _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "space": (dict, 'an object: {"learning_rate": [0.1, 0.01]}'),
-    "maximize": (str, "a metric's name"),
-    "minimize": (str, "a metric's name"),
-    "sampler": (str, "one of " + ", ".join(samplers.NAMES)),
+    "zip": (list, 'lists of names: [["batch_size", "learning_rate"]]'),
+    "points": (list, 'a list of points: [{"learning_rate": 0.01}]'),
+    "constraints": (list, 'a list of texts: ["batch_size * accumulate <= 512"]'),
+    "maximize": ((str, list), "a metric's name, or a list of names"),
+    "minimize": ((str, list), "a metric's name, or a list of names"),
+    "sampler": ((str, dict), "one of " + ", ".join(samplers.NAMES)),
+    "auto": (dict, "what auto chose: it writes that itself"),
     "trials": (int, "a whole number above 0"),
     "pruner": ((str, dict), "one of " + ", ".join(pruners.NAMES)),
     "seed": (int, "a whole number"),
+    "repeats": (int, "a whole number above 0"),
+    "learn_from": (list, 'folders: ["../first_try"]'),
+    "reuse": (list, 'folders: ["../first_try"]'),
     "command": (str, 'a command line: "python train.py"'),
     "cwd": (str, "a folder, relative to the search's"),
     "read": (str, 'a printed line: "val acc: {accuracy}"'),
@@ -54,11 +60,8 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "retries": (int, "a whole number, 0 or more"),
     "stop_at": ((int, float), "a value of the metric: 0.97"),
 }
-LIMITS = ("trial_time_limit", "retries", "stop_at", "pruner")
-"""What a plan keeps of the options that say when to stop."""
-
-NONE = "none"
-"""What is typed to take one of them out again."""
+LIMITS, NONE = growth.LIMITS, growth.NONE
+"""What a plan keeps of the options that say when to stop, and what takes one of them out."""
 
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the shell's
@@ -70,14 +73,23 @@ class Plan:
 
     `pruner` ends trials early; `trial_time_limit` is in seconds; `retries` is how often a trial
     that failed is run again; `stop_at` is the value of the metric at which the search has what it
-    looked for.
+    looked for. `objectives` are the metrics to rank by, of which `metric` is the first. `sampler`
+    is the one that proposes, with its `options`; `auto` says why, where it was chosen for the plan.
+    `trials` is how many points are tried, each `repeats` times, with one of the `seeds` each.
+    `learn_from` and `reuse` are folders, relative to the search's.
     """
 
     space: space.Space
     sampler: str
+    options: Mapping[str, Any]
+    auto: str | None
     trials: int | None
+    repeats: int
+    seeds: tuple[int, ...]
+    learn_from: tuple[str, ...]
+    reuse: tuple[str, ...]
     seed: int
-    metric: tuple[str, metrics.Direction] | None
+    objectives: goals.Objectives
     command: str | None
     cwd: str | None
     read: str | None
@@ -88,6 +100,10 @@ class Plan:
     stop_at: float | None
     written: Mapping[str, Any]
 
+    @property
+    def metric(self) -> tuple[str, metrics.Direction] | None:
+        return self.objectives[0] if self.objectives else None
+
 
 def read_plan(folder: Path) -> dict[str, Any]:
     """The raw plan in a search's folder; empty where there is none, or where a power cut left a
@@ -96,11 +112,45 @@ def read_plan(folder: Path) -> dict[str, Any]:
     Raises:
         ParamsError: when `search.json` is not JSON; with line and column.
         SearchError: when it holds no object.
+        SpaceError: when it names a CSV file that cannot be read as points.
     """
     path = folder / FILE
     data = files.read_bytes(path)
     is_empty = data is not None and not data.strip(b"\0 \t\r\n")  # some file systems leave zeros
-    return params.load_file(path) if path.exists() and not is_empty else {}
+    raw = params.load_file(path) if path.exists() and not is_empty else {}
+    return with_points(raw, {}, base_of(folder), folder) if is_file(raw.get("points")) else raw
+
+
+def is_file(points: object) -> bool:
+    """Whether points are named by a CSV file that holds them."""
+    return isinstance(points, str) and points not in {"", NONE}
+
+
+def with_points(
+    given: Mapping[str, Any], there: Mapping[str, Any], base: Mapping[str, Any], start: Path
+) -> dict[str, Any]:
+    """What was given, with the rows of the CSV file that its points name.
+
+    Where none of its columns has a domain, these rows are the whole space; so they are where that
+    was said before, and the plan that is `there` has the columns together. `start` is the folder
+    from which the file's name counts.
+
+    Raises:
+        SpaceError: when the file cannot be read as points.
+    """
+    flat = params.flatten(base)
+    points = read_points(start / str(given["points"]).removeprefix(MARK), flat)
+    columns = {name for point in points for name in point}
+    domains, known = given.get("space") or {}, there.get("space") or {}
+    zips = there.get("zip") or []
+    alone = [{name} for name in known if isinstance(known[name], list)]
+    same = columns in [*map(set, zips), *alone] and isinstance(known, dict)
+    if columns.isdisjoint(domains) and (same or columns.isdisjoint(known)):
+        whole = exactly(points, flat)
+        added = [*(given.get("zip") or []), *whole["zip"]]
+        space = {**domains, **whole["space"]}
+        return {**given, "space": space, "zip": added or None, "points": None}
+    return {**given, "points": points}
 
 
 def read_project(start: Path) -> dict[str, Any]:
@@ -113,102 +163,22 @@ def read_project(start: Path) -> dict[str, Any]:
 
 
 def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A plan with what was given on top: `(plan, what changed in words)`.
-
-    Lists of values are joined, other domains replaced; naming a metric to minimize takes the place
-    of one to maximize; a limit that is "none" is taken out.
+    """A plan with what was given on top, its keys in the order in which they are explained:
+    `(plan, what changed in words)`; see `growth`.
     """
-    plan = dict(old)
-    changes = []
-    for key, value in given.items():
-        if value is None or key == "space":
-            continue
-        if key in LIMITS:
-            changes += _joined_limit(plan, key, value)
-            continue
-        other = {"maximize": "minimize", "minimize": "maximize"}.get(key, key)
-        if other != key and given.get(other) is None and plan.pop(other, None):
-            changes.append(f"{other} {old[other]} -> {key} {value}")
-        if key in old and old[key] != value:
-            changes.append(f"{key}: {old[key]} -> {value}")
-        plan[key] = value
-    before = old.get("space") or {}
-    if isinstance(before, dict):  # else `check` says what is wrong with it
-        space, grown = _joined_spaces(before, given.get("space") or {})
-        plan.update({"space": space} if space else {})
-        changes += grown
+    plan, changes = growth.joined(old, given)
     ordered = {key: plan[key] for key in _KEYS if key in plan}
     return {**ordered, **plan}, changes
 
 
-def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
-    """Put a limit into a plan, or take it out; what changed, if anything did."""
-    before = plan.pop(key, None)
-    if value != NONE:
-        plan[key] = value
-    if value == (NONE if before is None else before):
-        return []
-    out = f"--{key.replace('_', '-')} {NONE} takes it out"
-    old = "" if before is None else f"{_limit_text(before)} -> "
-    return [f"{key}: {old}{_limit_text(value)}" + ("" if value == NONE else f" (kept; {out})")]
-
-
-def _limit_text(value: object) -> str:
-    return _said(value) if isinstance(value, Mapping) else str(value)
-
-
-def _joined_spaces(
-    old: Mapping[str, Any], given: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    space = dict(old)
-    changes = []
-    for name, value in given.items():
-        domain, before = _as_list(value), old.get(name)
-        if isinstance(before, list) and isinstance(domain, list):
-            known = {_key(value) for value in before}
-            added = [value for value in domain if _key(value) not in known]
-            space[name] = before + added
-            if added:
-                changes.append(f"{name}: {_values(added)} added to {_values(before)}")
-        else:
-            space[name] = domain
-            if before is not None and before != domain:
-                changes.append(f"{name}: {_said(before)} -> {_said(domain)}")
-            elif before is None and old:
-                changes.append(f"{name}: {_said(domain)} added")
-    return space, changes
-
-
-def _key(value: object) -> str:
-    """Equal for values that mean the same: 1 and 1.0 are one value, 1 and true are two."""
-    try:
-        return params.canonical_hash({"value": value})
-    except ParamsError:  # NaN: `check` says so
-        return repr(value)
-
-
-def _said(domain: object) -> str:
-    """A domain as `search.json` has it."""
-    return json.dumps(domain, ensure_ascii=False, default=str)
-
-
-def _as_list(domain: Any) -> Any:
-    """Values given as a tuple, a range or an array, as the list that they mean."""
-    if isinstance(domain, (tuple, range)):
-        return list(domain)
-    return domain.tolist() if hasattr(domain, "tolist") else domain
-
-
-def _values(values: Sequence[object]) -> str:
-    return ", ".join(value if isinstance(value, str) else _said(value) for value in values)
-
-
-def check(
+def check(  # noqa: PLR0913 - what a message has to name
     raw: Mapping[str, Any],
     base: Mapping[str, Any],
     where: str,
     project: Mapping[str, Any],
     head: str | None = None,
+    *,
+    to_run: bool = True,
 ) -> Plan:
     """A raw plan as a Plan, with what the project's settings add.
 
@@ -218,6 +188,7 @@ def check(
         where: the plan's file, as the user named it.
         project: the settings of `modeldir.toml`.
         head: the first line of a message, by default that the file cannot be searched.
+        to_run: false for who only looks, and needs no package that its sampler needs.
 
     Raises:
         SearchError: listing every problem at once.
@@ -225,27 +196,49 @@ def check(
     whole = {**{k: v for k, v in project.items() if k in _KEYS}, **raw}
     if "maximize" in raw or "minimize" in raw:  # the plan's metric, not the project's
         whole = {k: v for k, v in whole.items() if k in raw or k not in {"maximize", "minimize"}}
+    typed = whole.pop("when", None) if isinstance(whole.get("space"), dict) else None
     problems = [*_wrong_keys(whole), *_wrong_values(whole)]
     domains = whole.get("space", {})
+    problems += _wrong_conditions(typed, domains, base)
     parsed = space.Space({})
     if isinstance(domains, dict):
         try:
-            parsed = space.parse_space(domains, base, where)
+            parts = {
+                k: v if domains and isinstance(v := whole.get(k), list) else []
+                for k in growth.PARTS
+            }
+            parsed = space.parse_space(
+                domains,
+                base,
+                where,
+                zips=parts["zip"],
+                points=parts["points"],
+                constraints=parts["constraints"],
+            )
         except SpaceError as error:
             problems += _problems_of(error)
     if not domains:
         hint = f"modeldir search {os.path.dirname(where) or '.'} learning_rate=0.1,0.01,0.001"
         problems.append(("there is nothing to search: no hyperparameter varies", hint))
-    sampler = _sampler(whole, parsed, problems)
-    pruner = _pruner(whole, problems)
+    choice = sampling.chosen(whole, parsed, problems, to_run=to_run)
+    problems += [*sampling.repeat_problems(whole, parsed, base)]
+    problems += [*sampling.elsewhere_problems(whole)]
+    pruner = _pruner(whole, choice, problems)
     if problems:
         raise SearchError(listed(head or f"{where} cannot be searched:", problems))
+    repeats = whole.get("repeats") or 1
     return Plan(
         space=parsed,
-        sampler=sampler,
-        trials=whole.get("trials") or (None if sampler == "grid" else DEFAULT_TRIALS),
+        sampler=choice.name,
+        options=choice.options,
+        auto=choice.why,
+        trials=whole.get("trials") or (None if choice.name == "grid" else DEFAULT_TRIALS),
+        repeats=repeats,
+        seeds=sampling.seeds(repeats, base),
+        learn_from=tuple(whole.get("learn_from") or ()),
+        reuse=tuple(whole.get("reuse") or ()),
         seed=whole.get("seed") or 0,
-        metric=_metric(whole),
+        objectives=goals.objectives(whole),
         command=whole.get("command"),
         cwd=whole.get("cwd"),
         read=whole.get("read"),
@@ -254,8 +247,53 @@ def check(
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
         retries=whole.get("retries") or 0,
         stop_at=whole.get("stop_at"),
-        written={**raw, "space": parsed.to_json()},  # plain numbers, whatever Python was given
+        written=_written(raw, parsed, choice),
     )
+
+
+def _written(
+    raw: Mapping[str, Any], parsed: space.Space, choice: sampling.Choice
+) -> dict[str, Any]:
+    """A plan as the file has it: plain numbers, whatever Python was given; what stands alone stays
+    so.
+    """
+    domains = parsed.to_json()
+    domains |= {n: v for n, v in raw["space"].items() if n in domains and space.is_alone(v)}
+    found = {**raw, "space": domains}
+    for key in (*growth.PARTS, *growth.FOLDERS):
+        if not found.get(key):
+            found.pop(key, None)
+    found.pop("auto", None)
+    if choice.why is not None:
+        found["auto"] = {"sampler": choice.name, "why": choice.why}
+    return {key: found[key] for key in (*_KEYS, *found) if key in found}
+
+
+def _wrong_conditions(
+    when: object, domains: Mapping[str, Any], base: Mapping[str, Any]
+) -> list[tuple[str, str | None]]:
+    """What was typed of names that do not vary, or stands in the file where it says nothing."""
+    if when is None or when == {}:
+        return []
+    if not isinstance(when, Mapping):
+        return [(f"when: got {when!r}", "expected conditions by name")]
+    problems: list[tuple[str, str | None]] = []
+    for name in map(str, when):
+        if name in domains:
+            hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
+            problems.append((f"when: the condition of {name} stands in its domain", hint))
+        else:
+            known = params.flatten(base)
+            near = None if name in known else did_you_mean(name, [*domains, *known])
+            hint = near or f"give it a domain: {name}=VALUE,VALUE"
+            problems.append((f"--when {name}: {name} does not vary", hint))
+    return problems
+
+
+def total(plan: Plan) -> int | None:
+    """How many trials a plan has in all; None where it has no end that is known."""
+    limits = [each for each in (plan.trials, space.size(plan.space)) if each is not None]
+    return plan.repeats * min(limits) if limits else None
 
 
 def _problems_of(error: SpaceError | MetricsError) -> list[tuple[str, str | None]]:
@@ -285,8 +323,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         value = raw.get(key)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             problems.append((f"{key}: got {value!r}", f"expected {expected}"))
-    if "maximize" in raw and "minimize" in raw:
-        problems.append(("maximize and minimize: only one metric is ranked by", "keep one of them"))
+    problems += [*goals.problems(raw)]
     trials = raw.get("trials")
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
         problems.append((f"trials: got {trials}", "expected a whole number above 0"))
@@ -315,7 +352,10 @@ def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
             problems.append((f"trial_time_limit: {error}", None))
     if isinstance(retries, int) and retries < 0:
         problems.append((f"retries: got {retries}", "expected a whole number, 0 or more"))
-    if goal is not None and "maximize" not in raw and "minimize" not in raw:
+    ranked = goals.objectives(raw)
+    if goal is not None and len(ranked) > 1:
+        problems.append((f"stop_at: there are several metrics: {goals.said(ranked)}", "name one"))
+    if goal is not None and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"
         problems.append(("stop_at: no metric is named that could reach it", hint))
     return problems
@@ -325,43 +365,29 @@ def _seconds(limit: str | float | None) -> float | None:
     return None if limit is None else parse_duration(limit)
 
 
-def _sampler(
-    raw: Mapping[str, Any], parsed: space.Space, problems: list[tuple[str, str | None]]
-) -> str:
-    """The sampler's name: the one given, else a grid where every domain is a list, else random."""
-    endless = [name for name, domain in parsed.domains.items() if domain.values() is None]
-    lists = [name for name, domain in parsed.domains.items() if isinstance(domain, space.Choice)]
-    name = raw.get("sampler") or ("grid" if len(lists) == len(parsed.domains) else "random")
-    if not isinstance(name, str):
-        return ""
-    if name not in samplers.NAMES:
-        known = "known: " + ", ".join(samplers.NAMES)
-        problems.append(
-            (f"sampler: no {name!r}", did_you_mean(name, list(samplers.NAMES)) or known)
-        )
-    if name == "grid":
-        problems += [
-            (f"{name}: a grid needs a list of values", "give values, or use --sampler random")
-            for name in endless
-        ]
-    return name
-
-
 def _pruner(
-    raw: Mapping[str, Any], problems: list[tuple[str, str | None]]
+    raw: Mapping[str, Any], choice: sampling.Choice, problems: list[tuple[str, str | None]]
 ) -> pruners.Setting | None:
+    """What ends trials early: what the plan names, or what comes with the sampler `pbt`."""
     told = raw.get("pruner")
-    if not isinstance(told, (str, dict)):  # of others `_wrong_values` says so
-        return None
-    setting, wrong = pruners.setting_of(told)
+    is_told = isinstance(told, (str, dict))  # of others `_wrong_values` says so
+    setting, wrong = pruners.setting_of(told) if is_told else (None, [])
+    if choice.name == "pbt":
+        if setting is not None or wrong:
+            hint = "take the other out: --pruner none"
+            wrong = [("pruner: pbt stops the worst itself", hint)]
+        else:
+            options = {k: v for k, v in choice.options.items() if k in {"interval", "quantile"}}
+            setting = pruners.Setting("pbt", options)
+            wrong = [(f"sampler: {words[8:]}", hint) for words, hint in pruners.check(setting)]
+    elif setting is not None and setting.kind == "pbt":
+        hint = "it replaces those that it stops: --sampler pbt"
+        wrong = [("pruner: pbt comes with the sampler of this name", hint)]
+    if setting is not None and len(goals.objectives(raw)) > 1:
+        hint = "rank by one metric, or take the pruner out: --pruner none"
+        wrong = [*wrong, ("pruner: of several metrics none says which trial is worse", hint)]
     problems += wrong
     return setting
-
-
-def _metric(raw: Mapping[str, Any]) -> tuple[str, metrics.Direction] | None:
-    if raw.get("maximize"):
-        return raw["maximize"], "maximize"
-    return (raw["minimize"], "minimize") if raw.get("minimize") else None
 
 
 # -- Commands --------------------------------------------------------------------------------------

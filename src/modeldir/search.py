@@ -15,26 +15,39 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from modeldir import (
     attempts,
+    elsewhere,
     experiment,
     failures,
     files,
+    goals,
+    membership,
     metrics,
     params,
     plan,
     provenance,
+    repeated,
     samplers,
     space,
 )
-from modeldir.errors import SearchError, did_you_mean, listed
+from modeldir.errors import (
+    FolderError,
+    MetricsError,
+    SearchError,
+    SpaceError,
+    did_you_mean,
+    listed,
+)
 from modeldir.loop import Trial
-from modeldir.pruners.judge import Orders
+from modeldir.pruners import rungs
+from modeldir.pruners.judge import Judge, Orders
+from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
@@ -52,18 +65,44 @@ class Best:
     value: float
 
 
+@dataclass(frozen=True)
+class _Following:
+    """What the next trial is to be: its values, what `trial.json` says, what its sampler notes."""
+
+    point: dict[str, Any]
+    told: Mapping[str, Any]
+    notes: Mapping[str, Any]
+
+
+_Folders: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None"
+
+
 class Search:
     """The search in a folder.
 
     Args:
         path: the folder; it holds `params.json`, the base hyperparameters.
-        space: what varies: `{"learning_rate": [0.1, 0.01]}`, `{"dropout": {"uniform": [0, 0.5]}}`.
+        space: what varies: `{"learning_rate": [0.1, 0.01]}`, `{"dropout": {"uniform": [0, 0.5]}}`,
+            or by the words of `modeldir.space`: `space.uniform(0, 0.5, step=0.1)`.
             Without it the plan that is there goes on; values given again are joined with it.
-        maximize: the metric to rank by; by default accuracy, then f1, then loss.
+        zip: names whose lists go together: `[["batch_size", "learning_rate"]]`.
+        points: points to try first, `[{"learning_rate": 0.01}]`, names that they leave out are
+            sampled; or a CSV file of them, `"@points.csv"`.
+        constraints: what must hold for each trial: `["batch_size * accumulate <= 512"]`.
+            It, `zip` and `points` are added to the plan's; "none" takes them out.
+        when: conditions, as `space` may have them too: `{"momentum": {"optimizer": ["sgd"]}}`.
+        maximize: the metric to rank by; by default accuracy, then f1, then loss. Or several, as a
+            list, and with `minimize`: then the Pareto front is looked for.
         minimize: as `maximize`, for a metric that should be low.
-        sampler: `"grid"` or `"random"`; by default a grid where every domain is a list.
-        trials: how many trials in all.
+        sampler: one of `modeldir.samplers.NAMES`, "package.module:Class", or with its options
+            `{"tpe": {"startup": 20}}`; by default a grid where every domain is a list and all of
+            it is wanted, else `"auto"`.
+        trials: how many trials in all; with `repeats` how many points.
         seed: of the sampler; a trial's chance depends on it and on the trial's number alone.
+        repeats: how often each point is run, with a value of the hyperparameter `seed` each.
+        learn_from: folders whose experiments teach the sampler; from here, as they are typed.
+        reuse: folders whose experiments count as done: what was completed there is not run again.
+            It and `learn_from` are added to the plan's; "none" takes them out.
         command: what runs a trial: `"python train.py --data_dir data"`.
         read: a printed line to take metrics from: `"val acc: {accuracy}"`.
         resume: arguments that make an interrupted trial go on: `"--restore_file last"`.
@@ -85,11 +124,18 @@ class Search:
         path: str | os.PathLike[str],
         space: Mapping[str, Any] | None = None,
         *,
-        maximize: str | None = None,
-        minimize: str | None = None,
-        sampler: str | None = None,
+        zip: Iterable[Sequence[str]] | Literal["none"] | None = None,  # noqa: A002 - the plan's word
+        points: Iterable[Mapping[str, Any]] | str | os.PathLike[str] | None = None,
+        constraints: Iterable[str] | Literal["none"] | None = None,
+        when: Mapping[str, Mapping[str, Any] | None] | None = None,
+        maximize: str | Sequence[str] | None = None,
+        minimize: str | Sequence[str] | None = None,
+        sampler: str | Mapping[str, Any] | None = None,
         trials: int | None = None,
         seed: int | None = None,
+        repeats: int | None = None,
+        learn_from: _Folders = None,
+        reuse: _Folders = None,
         command: str | Sequence[str] | None = None,
         read: str | None = None,
         resume: str | None = None,
@@ -100,13 +146,21 @@ class Search:
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
+        points = os.fspath(points) if isinstance(points, os.PathLike) else points
         self._given = {
             "space": dict(space or {}),
-            "maximize": maximize,
-            "minimize": minimize,
+            "zip": _listed(zip),
+            "points": [points] if isinstance(points, Mapping) else _listed(points),
+            "constraints": [constraints] if _is_one(constraints) else _listed(constraints),
+            "when": dict(when or {}),
+            "maximize": goals.written(maximize),
+            "minimize": goals.written(minimize),
             "sampler": sampler,
             "trials": trials,
             "seed": seed,
+            "repeats": repeats,
+            "learn_from": _folders(learn_from, self.path),
+            "reuse": _folders(reuse, self.path),
             "command": command if command is None or isinstance(command, str) else _line(command),
             "read": read,
             "resume": resume,
@@ -115,9 +169,18 @@ class Search:
             "retries": retries,
             "stop_at": stop_at,
         }
+        if plan.is_file(points):
+            self._given = self._with_points(self._given)
         self._rebase = rebase
+        # A plan that is there as it is may only be looked at, where its sampler is not installed.
+        self._is_given = any(self._given.values())
         self.changes: list[str] = []
         self._load(self._given)
+
+    def _with_points(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given, with the points that a CSV file holds."""
+        there, base = plan.read_plan(self.path), plan.base_of(self.path)
+        return plan.with_points(given, there, base, Path())
 
     def _load(self, given: Mapping[str, Any]) -> None:
         """Read the base and the plan, with what was given on top; check both; start afresh."""
@@ -128,14 +191,42 @@ class Search:
         self.plan = self._checked(raw, written)
         self.changes += changes
         self._read_from = _state(self.path / plan.FILE)
-        self._sampler = samplers.make(self.plan.sampler, self.plan.space, self.plan.seed)
-        self.trials = Trials(self.path, tuple(self.plan.space.domains), self._ignored)
-        self._told: set[int] = set()  # trials of this base and in this space
+        if self.plan.auto is not None and written.get("auto") != self.plan.written["auto"]:
+            self.changes.append(f"sampler {self.plan.sampler}, by auto: {self.plan.auto}")
+        names = (*self.plan.space.domains, *([plan.SEED] if self.plan.repeats > 1 else []))
+        self.trials = Trials(self.path, names, self._ignored, decided=self._decided)
+        self._begin_telling()
         self._judged: set[tuple[int, int]] = set()  # attempts of which `reached` knows the value
         self._reached: float | None = None
         self._code: tuple[float, tuple[str | None, str | None]] | None = None
         self._numbered = False
         self._asked: set[int] | None = None
+
+    def _begin_telling(self) -> None:
+        """A sampler for the plan as it is now; what there is is told to it by and by."""
+        self._queue = space.Queue(self.plan.space, self.plan.seed)
+        self._telling = Telling(
+            self.plan, self._flat_base, self.trials, self._make_sampler, self._queue
+        )
+        self._taught: list[str] | None = None
+        for record in (*self.trials, *self.trials.aside()):
+            self._telling.take(record)
+
+    def _make_sampler(self) -> samplers.Sampler:
+        found = self.plan
+        try:
+            return samplers.make(
+                found.sampler, found.space, found.seed, found.objectives, **found.options
+            )
+        except SpaceError as error:
+            raise SearchError(f"{self.path}: {error}") from None
+
+    def _decided(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The point of a folder that says none."""
+        point = self.plan.space.decided(flat)
+        if point is None or self.plan.repeats <= 1 or plan.SEED not in flat:
+            return point
+        return {**point, plan.SEED: flat[plan.SEED]}
 
     def __repr__(self) -> str:
         return f"Search({str(self.path)!r})"
@@ -151,7 +242,7 @@ class Search:
         self._ignored = frozenset(project.get("ignore", ()))
         where = str(self.path / plan.FILE)
         try:
-            return plan.check(raw, self.base, where, project)
+            return plan.check(raw, self.base, where, project, to_run=self._is_given)
         except SearchError:
             if written is None or written == raw:
                 raise
@@ -165,8 +256,11 @@ class Search:
 
     def to_come(self) -> int | None:
         """How many trials the plan still lacks; None where it has no end."""
-        total = self.plan.trials or space.size(self.plan.space)
-        return None if total is None else max(0, total - len(self._told))
+        total = plan.total(self.plan)
+        if total is None:
+            return None
+        elsewhere = self._telling.done_elsewhere() if self.plan.trials is None else 0
+        return max(0, total - len(self._telling.within) - elsewhere)
 
     def prepare(self, command: str | None = None, *, typed: bool = True) -> list[str]:
         """Check what must hold before anything starts, and write the plan. Returns news to print.
@@ -181,6 +275,7 @@ class Search:
         news += self._take(command, typed=typed) if command is not None else []
         self._look()
         self._check_metric()
+        news += self._taught or []
         news += [*self._check_base(), *self._check_code()]
         with self._alone():
             if self._has_grown():  # by another command, since we read it
@@ -192,6 +287,7 @@ class Search:
             self._numbered = check_names(self.path, self.trials, fits=fits)
             for record in self.trials:
                 self.trials.mend(record)
+            self._fill_rungs()
             self._write()
         return news
 
@@ -222,17 +318,49 @@ class Search:
         self.trials.refresh()
         self.trials.adopt()
         self._tell_sampler()
+        self.forget_values()
+
+    def forget_values(self) -> None:
+        """Compare no trial with one that was removed; one that has come back counts again."""
+        if self.plan.pruner is not None:
+            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone())
+
+    def _fill_rungs(self) -> None:
+        """Let a pruner that is new in this search know the values that its trials have had, as far
+        as `metrics.jsonl` tells: also of those that ran without a pruner, or under another.
+        """
+        setting = self.plan.pruner
+        if setting is None or setting.kind == "pbt":  # there only those count that are still there
+            return
+        home = self.path / HOME / "rungs"
+        if (home / setting.key).exists():
+            return
+        for record in self.trials:
+            orders = self.judged_by(record)
+            lines = files.read_lines(self.trials.path(record) / metrics.METRICS_LINES)
+            attempt = self.trials.status(record).attempt
+            if orders is not None and lines:
+                with contextlib.suppress(
+                    MetricsError
+                ):  # none has a direction: it is said elsewhere
+                    Judge(replace(orders, judges=False), attempt, resumes=False).hear_again(lines)
 
     def _check_metric(self) -> None:
         """A metric that was named now must be one that the trials which are there have."""
-        named = str(self._given["maximize"] or self._given["minimize"] or "")
+        named = [name for name, _ in goals.objectives(self._given)]
         known: set[str] = set()
-        for record in self.trials:
+        for record in self.trials if named else ():
             if self.trials.status(record).state == attempts.COMPLETED:
                 known |= {*experiment.scores(self.trials.path(record)).development}
-        if named and known and named not in known:
-            hint = did_you_mean(named, sorted(known)) or f"they have {', '.join(sorted(known))}"
-            problems = [(f"{named}: no completed trial has this metric", hint)]
+        problems = [
+            (
+                f"{name}: no completed trial has this metric",
+                did_you_mean(name, sorted(known)) or f"they have {', '.join(sorted(known))}",
+            )
+            for name in named
+            if known and name not in known
+        ]
+        if problems:
             raise SearchError(listed(f"{self.path} cannot be ranked:", problems))
 
     def _check_base(self) -> list[str]:
@@ -244,7 +372,7 @@ class Search:
         before, now = params.flatten(newest.hyperparameters), self._flat_base
         changed = [
             (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
-            for name in self._differences(newest)
+            for name in membership.differences(self.plan, now, before)
             if name not in newest.point  # an earlier plan may have varied it
         ]
         if not changed:
@@ -321,12 +449,41 @@ class Search:
             rungs=str(files.absolute(self.path / HOME / "rungs")),
             trial=trial.number,
             metric=self.plan.metric,
+            judges=not self.trials.is_spared(trial),
+            begun=int((trial.parent or {}).get("step") or 0),
         )
 
+    def parent_of(self, trial: TrialRecord) -> Path | None:
+        """The folder of the trial with whose weights this one begins; None where it has none."""
+        number = (trial.parent or {}).get("number")
+        known = next((each for each in self.trials if each.number == number), None)
+        return None if known is None else self.trials.path(known)
+
+    def lineage(self, trial: TrialRecord) -> dict[str, Any]:
+        """What a run file says of the trial with whose weights this one begins: also at which step
+        that is by now.
+        """
+        folder = self.parent_of(trial)
+        if folder is None or trial.parent is None:
+            return {}
+        step = experiment.last_step(folder).get("step", trial.parent.get("step"))
+        return {"parent": {**trial.parent, "step": step}}
+
+    def way_to_resume(self, folder: Path) -> tuple[str, ...] | None:
+        """The arguments with which a trial goes on from what lies in its folder; None where it can
+        only begin afresh, as far as is known.
+        """
+        has_weights = experiment.has_weights(folder)
+        if self.plan.resume and has_weights:
+            return self.plan.resume
+        told = attempts.read_events(folder)
+        return () if any(event.get("event") == "can_resume" for event in told) else None
+
     def look_ahead(
-        self, command: str, *, typed: bool = True
+        self, command: str, *, typed: bool = True, most: int | None = None
     ) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
-        """The trials that would be made, as (name, point, command); makes nothing.
+        """The trials that would be made, or the first of them, as (name, point, command); makes
+        nothing.
 
         The sampler has then been asked: this object is of no use for a search any more.
 
@@ -342,12 +499,17 @@ class Search:
         numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))
         number = self.trials.next_number()
         found: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = []
-        while not self._enough(len(found)) and (point := self._sampler.ask(number)) is not None:
-            name = self.trials.free_name(point, number, numbered=numbered)
+        while len(found) != most and not self._enough():
+            following = self._following(number)
+            if following is None:
+                break
+            name = self.trials.free_name(following.point, number, numbered=numbered)
             model_dir = _as_typed(self.path / name, self.working_folder())
-            words = plan.trial_command(command, _with_point(self.base, point), model_dir)
-            found.append((name, point, words))
-            self._sampler.tell(samplers.Observation(number, point, "known", None))
+            hyperparameters = _with_point(self.base, following.point)
+            words = plan.trial_command(command, hyperparameters, model_dir)
+            found.append((name, following.point, words))
+            made = TrialRecord(number, name, following.point, hyperparameters, "")
+            self._telling.imagine(replace(made, notes=following.notes))
             number += 1
         return found
 
@@ -385,6 +547,7 @@ class Search:
             self._numbered, self._code, self._asked = numbered, code, asked
             self._look()
             self._check_base()
+            self._fill_rungs()
 
     def _has_grown(self) -> bool:
         return _state(self.path / plan.FILE) != self._read_from
@@ -446,10 +609,10 @@ class Search:
         return ends.count(attempts.FAILED) <= self.plan.retries
 
     def make_retry(
-        self, record: TrialRecord, values: Mapping[str, Any]
+        self, record: TrialRecord, values: Mapping[str, Any], *, continues: bool = False
     ) -> tuple[TrialRecord, bool]:
         """A trial made after another with some values set by hand, and whether it is new: under a
-        name values never change.
+        name values never change. One that `continues` begins with the other's last weights.
 
         Raises:
             SearchError: when there is no hyperparameter of such a name.
@@ -472,13 +635,30 @@ class Search:
                     if self.trials.is_same(other, overridden.dict):
                         return other, False
                 made = self.trials.claim(
-                    {**record.point, **values},
+                    self._point_of(overridden.dict, record, values),
                     overridden.dict,
                     numbered=numbered,
                     retry_of=record.number,
+                    parent=self._as_parent(record) if continues else None,
                 )
                 if made is not None:
+                    if continues:
+                        self.trials.spare(made.number)
                     return made, True
+
+    def _as_parent(self, record: TrialRecord) -> dict[str, Any]:
+        step = experiment.last_step(self.trials.path(record)).get("step")
+        return {"number": record.number, "name": record.name, "step": step}
+
+    def _point_of(
+        self, hyperparameters: Mapping[str, Any], record: TrialRecord, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The point of a trial made after another: what counts at it now, and what was set."""
+        decided = self.plan.space.decided(params.flatten(hyperparameters))
+        if decided is None:
+            return {**record.point, **values}
+        others = {n: v for n, v in record.point.items() if n not in self.plan.space.domains}
+        return {**others, **decided, **values}
 
     def reached(self) -> float | None:
         """The value by which a trial has what the plan's `stop_at` asks for, whoever ran it; None
@@ -533,16 +713,20 @@ class Search:
         return self._code[1]
 
     def _new(self) -> Turn | None:
-        while not self._enough(0):
+        while not self._enough():
             number = self.trials.next_number()
-            point = self._sampler.ask(number)
-            if point is None:
+            following = self._following(number)
+            if following is None:
+                return None
+            parent, is_there = self._parent_in(following.notes)
+            if not is_there:
                 return None
             record = self.trials.claim(
-                point,
-                _with_point(self.base, point),
-                told={"sampler": self.plan.sampler, "seed": self.plan.seed},
+                following.point,
+                _with_point(self.base, following.point),
+                told={**following.told, **({"notes": following.notes} if following.notes else {})},
                 numbered=self._numbered,
+                parent=parent,
             )
             if record is not None:
                 self._tell_sampler()
@@ -551,30 +735,123 @@ class Search:
             self._tell_sampler()
         return None
 
-    def _enough(self, more: int) -> bool:
-        if self.plan.trials is None:
-            return False
-        return len(self._told) + more >= self.plan.trials
+    def _parent_in(self, notes: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
+        """The trial with whose last weights a proposed one begins, if it has one; and false where
+        that has saved none yet.
 
-    def _differences(self, record: TrialRecord) -> list[str]:
-        """What the search does not vary and is in a trial not as it is in the base now."""
-        flat = params.flatten(record.hyperparameters)
-        return [
-            name
-            for name in {**flat, **self._flat_base}
-            if name not in self.plan.space.domains and flat.get(name) != self._flat_base.get(name)
-        ]
+        Raises:
+            SearchError: when its script leaves no weights, or cannot go on from them.
+        """
+        told = notes.get("parent")
+        if not isinstance(told, Mapping):
+            return None, True
+        record = self.trials[told["number"]]
+        folder = self.trials.path(record)
+        is_loop = self._asked is not None  # whose body knows how to go on
+        if attempts.last_weights(folder) and (is_loop or self.way_to_resume(folder) is not None):
+            return {"number": record.number, "name": record.name, "step": told.get("step")}, True
+        if self.trials.status(record).state == attempts.RUNNING:
+            return None, False
+        raise SearchError(
+            f"{self.path}: {self.plan.sampler} has trials go on from other trials' weights, and "
+            f"{record.name} left none that its script could go on from\n"
+            "  let the script save them as last.* (run.save_checkpoint does), and begin with\n"
+            "  run.restore(); or say how it goes on: --resume '--restore_file last'"
+        )
+
+    def _following(self, number: int) -> _Following | None:
+        """What the next trial is to be: a repeat that a point lacks; else the plan's own points
+        come first, and then what the sampler proposes.
+        """
+        told: dict[str, Any] = {"sampler": self.plan.sampler, "seed": self.plan.seed}
+        lacking = self._telling.missing_repeat()
+        if lacking is not None:
+            return self._repeat(*lacking, told)
+        queued = self._queue.ask()
+        if queued is not None:
+            return self._first_of(queued, {**told, "sampler": space.QUEUE}, {})
+        proposal = self._telling.sampler.ask(number)
+        if proposal is None:
+            return None
+        return self._first_of(proposal.point, told, proposal.notes)
+
+    def _first_of(
+        self, point: Mapping[str, Any], told: Mapping[str, Any], notes: Mapping[str, Any]
+    ) -> _Following:
+        """The first trial at a point."""
+        if self.plan.repeats <= 1:
+            return _Following(dict(point), told, notes)
+        first = self._repeat(point, self.plan.seeds[0], told)
+        return replace(first, notes=notes)
+
+    def _repeat(self, point: Mapping[str, Any], seed: int, told: Mapping[str, Any]) -> _Following:
+        number = self.plan.seeds.index(seed) + 1
+        return _Following({**point, plan.SEED: seed}, {**told, "repeat": number}, {})
+
+    def _enough(self) -> bool:
+        """Whether the plan has as many points as it wants, each with all its repeats."""
+        if self.plan.trials is None or self._telling.missing_repeat() is not None:
+            return False
+        return self._telling.count() >= self.plan.trials
 
     def _tell_sampler(self) -> None:
-        """Let the sampler know each trial's place in the space as it is now, once."""
-        for record in self.trials.take_news():
-            flat = params.flatten(record.hyperparameters)
-            point = {name: flat[name] for name in self.plan.space.domains if name in flat}
-            if len(point) < len(self.plan.space.domains) or self._differences(record):
+        """Let the sampler know what has changed: other folders first, then each trial."""
+        if self._taught is None:
+            self._taught = self._teach()
+        self._telling.tell()
+
+    def _teach(self) -> list[str]:
+        """Tell the sampler of the folders that the plan names. Returns what came of it, in words.
+
+        Raises:
+            SearchError: for folders that are not there, or have other metrics; all of them.
+        """
+        problems: list[tuple[str, str | None]] = []
+        news = [
+            *self._taught_by(self.plan.learn_from, problems),
+            *self._done_in(self.plan.reuse, problems),
+        ]
+        if problems:
+            raise SearchError(listed(f"{self.path} cannot be searched:", problems))
+        return news
+
+    def _taught_by(
+        self, folders: Sequence[str], problems: list[tuple[str, str | None]]
+    ) -> Iterator[str]:
+        ranked = self.plan.objectives
+        if folders and not ranked:
+            hint = "say which metric: --maximize accuracy, or --minimize loss"
+            problems.append(("learn_from: no metric is named that could be learned", hint))
+            return
+        for written in folders:
+            found = self._rows_of("learn_from", written, problems)
+            wrong = elsewhere.missing(found, ranked)
+            if wrong is not None:
+                problems.append((f"learn_from {written}: {wrong}", "name a metric that it has"))
                 continue
-            if self.plan.space.contains(point):
-                self._told.add(record.number)
-            self._sampler.tell(samplers.Observation(record.number, point, "known", None))
+            taught = sum(self._telling.teach(row) for row in found)
+            nothing = "" if samplers.learns(self._telling.sampler) else (
+                f" (but {self.plan.sampler} learns nothing: --sampler tpe)"
+            )  # fmt: skip
+            yield f"learn_from {written}: {_counted(taught, len(found), 'teach')}{nothing}"
+
+    def _done_in(
+        self, folders: Sequence[str], problems: list[tuple[str, str | None]]
+    ) -> Iterator[str]:
+        for written in folders:
+            found = self._rows_of("reuse", written, problems)
+            done = sum(self._telling.reuse(row) for row in found)
+            yield f"reuse {written}: {_counted(done, len(found), 'count as done')}"
+
+    def _rows_of(
+        self, key: str, written: str, problems: list[tuple[str, str | None]]
+    ) -> list[elsewhere.Row]:
+        try:
+            return elsewhere.rows(elsewhere.found(written, self.path))
+        except FolderError as error:
+            words, _, hint = str(error).partition("\n")
+            problems.append((f"{key}: {words}", hint.strip() or None))
+            return []
 
     # -- Results -----------------------------------------------------------------------------------
 
@@ -587,6 +864,22 @@ class Search:
             if found:
                 return metrics.choose(list(found))
         return None
+
+    def score(self, trial: TrialRecord, metric: str) -> float | None:
+        """A trial's value of a development metric; None where it has none."""
+        return experiment.scores(self.trials.path(trial)).development.get(metric)
+
+    def _values(
+        self, names: Sequence[str] | None
+    ) -> Iterator[tuple[repeated.Repeat, TrialRecord, Any]]:
+        """Each trial that counts, with its metrics of these names; without names all, by name."""
+        for record in self.trials:
+            path = self.trials.path(record)
+            if self.trials.status(record).state in _RANKED:
+                found = experiment.scores(path).development
+                part = repeated.Repeat("", record.hyperparameters, record.repeat)
+                values = found if names is None else [found.get(name) for name in names]
+                yield part, record, values
 
     def _ranks(self) -> bool:
         return self.plan.metric is not None
@@ -607,25 +900,56 @@ class Search:
             if self._ranks():
                 return None
             self._amend({direction: name})
+            self._begin_telling()  # what there is has values now
             self._write()
         return chosen
 
     def best(self) -> Best | None:
-        """The best completed trial by the development metric; None before there is one."""
-        self.trials.refresh(make=False)
-        self.trials.adopt(claim=False)
+        """The best completed trial by the development metric; None before there is one, and where
+        the plan has several metrics: see `front`.
+
+        Of a point with repeats the mean counts (it is the `value`), and its best repeat is the one.
+        """
+        self._see()
         chosen = self.metric()
-        if chosen is None:
+        if chosen is None or len(self.plan.objectives) > 1:
             return None
         name, direction = chosen
-        candidates = []
-        for record in self.trials:
-            path = self.trials.path(record)
-            if self.trials.status(record).state in _RANKED:
-                value = experiment.scores(path).development.get(name)
-                if value is not None:
-                    candidates.append((value, record.number, Best(path, name, value)))
-        return metrics.best_of(candidates, direction)
+        found = [
+            (part, float(values[0]), record.number, Best(self.trials.path(record), name, values[0]))
+            for part, record, values in self._values([name])
+            if values[0] is not None
+        ]
+        best = repeated.best(found, direction)
+        return None if best is None else replace(best[0], value=best[1])
+
+    def by_point(self) -> list[list[Mapping[str, float]]]:
+        """The development metrics of the trials that count, a point's repeats together."""
+        seen = [*self._values(None)]
+        groups = repeated.groups([part for part, _, _ in seen])
+        return [[seen[place][2] for place in places] for places in groups]
+
+    def front(self) -> list[Path]:
+        """The completed trials that no other beats in all metrics of the plan (the Pareto front),
+        by number; of points with repeats the means count, and the first repeat stands for them.
+        """
+        self._see()
+        names = [name for name, _ in self.plan.objectives]
+        seen = [*self._values(names)]
+        scored = []
+        for places in repeated.groups([part for part, _, _ in seen]):
+            rows = [seen[place][2] for place in places]
+            means = [
+                None if None in column else sum(column) / len(column)
+                for column in zip(*rows, strict=True)
+            ]
+            scored.append((means, seen[places[0]][1]))
+        records = goals.front(scored, self.plan.objectives)
+        return [self.trials.path(record) for record in sorted(records, key=lambda r: r.number)]
+
+    def _see(self) -> None:
+        self.trials.refresh(make=False)
+        self.trials.adopt(claim=False)
 
     # -- From Python -------------------------------------------------------------------------------
 
@@ -655,7 +979,16 @@ class Search:
             record = turn.record
             self._asked.add(record.number)
             path, metric = self.trials.path(record), self.plan.metric
-            trial = Trial(turn, path, metric, self.code(), self.judged_by(record))
+            parent = self.parent_of(record)
+            inherits = attempts.last_weights(parent) if parent is not None else ()
+            trial = Trial(
+                turn,
+                path,
+                metric,
+                self.code(),
+                judged_by=self.judged_by(record),
+                inherits=inherits,
+            )
             if trial.claim():
                 return trial
         return None
@@ -707,6 +1040,31 @@ def _with_point(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, 
             part = part.setdefault(key, {})
         part[last] = value
     return merged
+
+
+def _is_one(constraints: object) -> bool:
+    """Whether one constraint was given, which is a text as a list of them is none."""
+    return isinstance(constraints, str) and constraints != plan.NONE
+
+
+def _listed(values: Iterable[Any] | str | None) -> Any:
+    """Several of something as a list; a word, and nothing, as it is."""
+    return values if values is None or isinstance(values, str) else list(values)
+
+
+def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | None:
+    """Folders as a plan has them, relative to the search's."""
+    if given is None or given == plan.NONE:
+        return given  # type: ignore[return-value] # the word is a text
+    several = [given] if isinstance(given, (str, os.PathLike)) else given
+    return elsewhere.stored([os.fspath(each) for each in several], search)
+
+
+def _counted(some: int, whole: int, verb: str) -> str:
+    """How many of some experiments count, in words."""
+    others = whole - some
+    left = f"; {others} outside this space or of another base" if others else ""
+    return f"{some} experiment{'' if some == 1 else 's'} {verb}{left}"
 
 
 def _line(words: Sequence[str]) -> str:

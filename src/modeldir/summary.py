@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, experiment, failures, plan, roster
+from modeldir import attempts, experiment, failures, goals, plan, repeated, roster
 from modeldir.supervisor import console_file
 from modeldir.table import duration_text
 
@@ -60,10 +60,27 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
         lines.append(f"{outcome.elsewhere} running in other workers")
     best = search.best()
     if best is not None:
-        lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}")
+        lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{_mean_of(search)}")
+    lines += _front(search)
     lines += _suspicion(search, outcome)
     lines.append(outcome.problem or _next(search, outcome))
     return lines
+
+
+def _mean_of(search: Search) -> str:
+    """What the best value is, where points have repeats."""
+    return " (the mean of its repeats)" if search.plan.repeats > 1 else ""
+
+
+def _front(search: Search) -> Iterator[str]:
+    """Of several metrics: what no other trial beats in all of them."""
+    ranked = search.plan.objectives
+    front = search.front() if len(ranked) > 1 else []
+    if front:
+        names = ", ".join(path.name for path in front[:_SHOWN])
+        more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
+        yield f"Pareto front by {goals.said(ranked)}: {names}{more}"
+        yield f"  the best by one: modeldir best {search.path} {goals.options(ranked)}"
 
 
 def _next(search: Search, outcome: Outcome) -> str:
@@ -182,6 +199,15 @@ def _nothing_ran(search: Search) -> str:
     )
 
 
+def _unused_seed(search: Search, script: str) -> list[str]:
+    """A word where the repeats of every point have the same metrics."""
+    if search.plan.repeats <= 1:
+        return []
+    if not repeated.unused(search.by_point()):
+        return []
+    return [f"note: the repeats of each point have the same metrics: seed is not used by {script}"]
+
+
 def _suspicion(search: Search, outcome: Outcome) -> list[str]:
     """What a search that ran well may have hidden: no metrics at all, or always the same."""
     seen = [
@@ -197,7 +223,7 @@ def _suspicion(search: Search, outcome: Outcome) -> list[str]:
             "  or take what it prints: --read 'accuracy: {accuracy}'",
         ]
     if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
-        return []
+        return _unused_seed(search, script)
     names = ", ".join(search.plan.space.domains)
     return [
         f"note: all {len(seen)} completed trials have the same metrics: does {script} use {names}?"

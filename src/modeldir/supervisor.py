@@ -71,6 +71,7 @@ _FRESHEN_EVERY = 3600.0
 class Start:
     """What a worker asks a supervisor to run: one attempt of one command in one folder.
 
+    `inherits` are another trial's weights, with which it begins and from which it resumes;
     `variables` are added to the environment; `metric` is (name, direction) where the attempt needs
     one to count as completed; `read` is a pattern that finds metrics in printed lines; `pruner`
     says by what it is judged (pruners/judge.py), where it is; `time_limit` is in seconds awake;
@@ -84,6 +85,7 @@ class Start:
     cwd: str
     script: str = ""
     resumes: bool = False
+    inherits: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     metric: tuple[str, str] | None = None
@@ -100,6 +102,7 @@ class Start:
     def from_json(cls, data: bytes) -> Start:
         value = json.loads(data)
         value["command"] = tuple(value["command"])
+        value["inherits"] = tuple(value["inherits"])
         value["metric"] = tuple(value["metric"]) if value["metric"] else None
         return cls(**value)
 
@@ -339,8 +342,13 @@ class _Attempt:
             },
             self.start.script,
         )
-        if record is not None and record.leavings and not self.start.resumes:
+        if record is None:
+            return None
+        if record.leavings and (not self.start.resumes or self.start.inherits):
             attempts.set_aside(self.folder, self.start.number)
+        for weights in self.start.inherits:  # only now: another may have been training here
+            with contextlib.suppress(OSError):  # a training that finds none says so, or begins anew
+                files.copy(weights, self.folder / os.path.basename(weights))
         return record
 
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
@@ -515,6 +523,7 @@ class _Watch:
         self._steps = Steps(self._folder, console, stale, start.read)
         self._before = files.read_lines(self._folder / METRICS_LINES) if start.resumes else []
         self._judge: Judge | None = None
+        self._heard = 0
 
     def look(self, now: float) -> tuple[float | None, str | None]:
         """The seconds until the next look, None for never; and why the command should end."""
@@ -536,6 +545,10 @@ class _Watch:
         return wait, None
 
     def _script_judges(self) -> bool:
+        size = _size(os.path.join(self._folder, attempts.EVENTS))
+        if size == self._heard:
+            return False
+        self._heard = size
         told = attempts.events(self._folder, self._start.number)
         return any(event.get("event") == attempts.JUDGES for event in told)
 

@@ -14,12 +14,14 @@ import contextlib
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, metrics, params
+from modeldir import attempts, experiment, files, goals, metrics, params, repeated
 from modeldir.errors import FolderError, ModeldirError, ParamsError
+from modeldir.goals import Objectives
+from modeldir.sampling import SEED
 from modeldir.table import (
     MARK,
     Column,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 MARKDOWN, CSV = "results.md", "results.csv"
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
+FRONT = "front"
+"""What marks a row that no other beats in all metrics."""
 DECIMALS = 4
 """Of metrics, where a person looks at a terminal. Files and pipes have every digit."""
 
@@ -56,8 +60,9 @@ _PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packa
 class Found:
     """One experiment as it was read. `hyperparameters` is None where they could not be read.
 
-    `name` is the path below the folder that was asked for, with "/" on every system; `number` a
-    trial's.
+    `name` is the path below the folder that was asked for, with "/" on every system; `number` and
+    `repeat` a trial's. `members` are the repeats of a point where they are one row: then its scores
+    are their means.
     """
 
     path: Path
@@ -66,6 +71,8 @@ class Found:
     scores: experiment.Scores
     status: experiment.Status
     number: int | None = None
+    repeat: int | None = None
+    members: tuple[Found, ...] = ()
 
     def used(self) -> dict[str, object] | None:
         """The hyperparameters by dotted name, as the latest attempt used them: marked where
@@ -83,19 +90,71 @@ class Found:
         fit = self.status.state in _RANKED and value == value  # noqa: PLR0124 - NaN is no rank
         return value if fit else None
 
+    def counted(self) -> tuple[Found, ...]:
+        """The members over which the means go."""
+        return tuple(each for each in self.members if repeated.is_ranked(each.status))
+
 
 @dataclass(frozen=True)
 class Tree:
-    """All experiments below a folder, by name; the metric to rank by, if any can be."""
+    """All experiments below a folder, by name; the metrics to rank by, if any can be.
+
+    `metric` is the first of them, by which the table is sorted.
+    """
 
     folder: Path
     found: tuple[Found, ...]
-    metric: tuple[str, metrics.Direction] | None
+    objectives: Objectives
     warnings: tuple[str, ...]
 
-    def best(self) -> Found | None:
-        """The best experiment that ended well, by its development metric; None if there is none."""
-        return best_by(self.found, self.metric) if self.metric else None
+    @property
+    def metric(self) -> tuple[str, metrics.Direction] | None:
+        return self.objectives[0] if self.objectives else None
+
+    def best(self, metric: tuple[str, metrics.Direction] | None = None) -> Found | None:
+        """The best experiment that ended well, by one development metric; None if there is none.
+
+        Of a point with repeats the mean counts, and its best repeat is the answer. By default it is
+        the metric of the plan; where that has several, none is best by all.
+        """
+        if metric is None and len(self.objectives) > 1:
+            return None
+        metric = metric or self.metric
+        best = best_by(self.rows(), metric) if metric else None
+        return best_by(best.members, metric) if metric and best and best.members else best
+
+    def rows(self) -> tuple[Found, ...]:
+        """The experiments, but the repeats of a point as one."""
+        groups = repeated.groups(
+            [repeated.Repeat(str(f.path.parent), f.hyperparameters, f.repeat) for f in self.found]
+        )
+        return tuple(_together([self.found[place] for place in places]) for places in groups)
+
+    def front(self) -> frozenset[str]:
+        """The names of the rows that no other beats in all metrics; none where one counts."""
+        if len(self.objectives) < 2:  # noqa: PLR2004 - one has a best, and no front
+            return frozenset()
+        scored = [([f.value(name) for name, _ in self.objectives], f.name) for f in self.rows()]
+        return frozenset(goals.front(scored, self.objectives))
+
+
+def _together(members: Sequence[Found]) -> Found:
+    """The repeats of a point as one row."""
+    if len(members) == 1 and members[0].repeat is None:
+        return members[0]
+    counted = [each for each in members if repeated.is_ranked(each.status)]
+    first = min(members, key=lambda each: (each.number is None, each.number))
+    seeds = [(each.hyperparameters or {}).get(SEED) for each in members]
+    hyperparameters = {**(first.hyperparameters or {}), SEED: seeds}
+    return Found(
+        first.path,
+        repeated.name_of([each.name for each in members]),
+        hyperparameters,
+        repeated.mean_scores([each.scores for each in counted or members]),
+        repeated.status_of([each.status for each in members]),
+        first.number,
+        members=tuple(members),
+    )
 
 
 def best_by(found: Iterable[Found], metric: tuple[str, metrics.Direction]) -> Found | None:
@@ -133,15 +192,17 @@ def read_tree(folder: str | os.PathLike[str]) -> Tree:
         raise FolderError(experiment.no_folder(top))
     warnings: list[str] = []
     found: list[Found] = []
-    planned: dict[tuple[str, metrics.Direction], None] = {}
+    planned: dict[Objectives, None] = {}
     for path, names in _listings(top, warnings):
         if "search.json" in names:
             planned.update(dict.fromkeys(_planned(path, warnings)))
+            found += _reused(path, top, warnings)
         elif _is_experiment(path, names):
             found.append(read_experiment(path, names, _name(path, top), warnings))
-    metric = _metric(found, planned, top, warnings)
+    found = list({each.path: each for each in found}.values())  # one may be reused and below too
+    objectives = _objectives(found, planned, top, warnings)
     found.sort(key=lambda each: order_of(each.name))
-    return Tree(Path(folder), tuple(found), metric, tuple(warnings))
+    return Tree(Path(folder), tuple(found), objectives, tuple(warnings))
 
 
 def read_experiment(
@@ -159,14 +220,28 @@ def read_experiment(
             warnings.append(_one_line(error))
         break
     status = experiment.status(folder, names)
-    return Found(folder, name, hyperparameters, scores, status, _number(path, names))
-
-
-def _number(path: str | os.PathLike[str], names: list[str]) -> int | None:
-    """A trial's number, which decides between equals."""
     told = files.read_object(os.path.join(path, "trial.json")) if "trial.json" in names else {}
-    number = told.get("number")
-    return number if isinstance(number, int) else None
+    number, repeat = (
+        value if isinstance(value := told.get(key), int) else None for key in ("number", "repeat")
+    )
+    return Found(folder, name, hyperparameters, scores, status, number, repeat)
+
+
+def _reused(search: str, top: str, warnings: list[str]) -> Iterator[Found]:
+    """The experiments of other folders that a search counts as done."""
+    from modeldir import elsewhere  # noqa: PLC0415 - wanted only where a plan reuses
+
+    try:
+        rows = elsewhere.counted(Path(search))
+    except ParamsError:  # `_planned` has said so
+        return
+    except ModeldirError as error:
+        warnings.append(_one_line(error))
+        return
+    for row in rows:
+        path, name = os.fspath(row.path), os.path.relpath(row.path, top).replace(os.sep, "/")
+        found = read_experiment(path, os.listdir(path), name, warnings)
+        yield replace(found, number=None, repeat=None)
 
 
 def _name(path: str, top: str) -> str:
@@ -231,15 +306,15 @@ def _one_line(problem: object) -> str:
 # -- The metric ------------------------------------------------------------------------------------
 
 
-def _planned(path: str, warnings: list[str]) -> Iterator[tuple[str, metrics.Direction]]:
-    """The metric that a search's plan names, if it does."""
+def _planned(path: str, warnings: list[str]) -> Iterator[Objectives]:
+    """The metrics that a search's plan names, if it does."""
     try:
         yield from _named_in(params.load_file(os.path.join(path, "search.json")))
     except ParamsError as error:
         warnings.append(_one_line(error))
 
 
-def _of_project(top: str, warnings: list[str]) -> Iterator[tuple[str, metrics.Direction]]:
+def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
     """The metric that the project's `modeldir.toml` names, if it does."""
     from modeldir.plan import read_project  # noqa: PLC0415 - wanted only where no plan decides
 
@@ -249,27 +324,29 @@ def _of_project(top: str, warnings: list[str]) -> Iterator[tuple[str, metrics.Di
         warnings.append(_one_line(error))
 
 
-def _named_in(settings: Mapping[str, Any]) -> Iterator[tuple[str, metrics.Direction]]:
-    if isinstance(settings.get("maximize"), str):
-        yield settings["maximize"], "maximize"
-    elif isinstance(settings.get("minimize"), str):
-        yield settings["minimize"], "minimize"
+def _named_in(settings: Mapping[str, Any]) -> Iterator[Objectives]:
+    found = goals.objectives(settings)
+    if found:
+        yield found
 
 
-def _metric(
+def _objectives(
     found: Sequence[Found],
-    planned: Mapping[tuple[str, metrics.Direction], None],
+    planned: Mapping[Objectives, None],
     top: str,
     warnings: list[str],
-) -> tuple[str, metrics.Direction] | None:
+) -> Objectives:
     """What all plans agree on, else what the project says, else what the metrics' names suggest."""
     known = dict.fromkeys(name for each in found for name in each.scores.development)
     if not known:
-        return None
-    if len(planned) == 1 and next(iter(planned))[0] in known:
+        return ()
+    if len(planned) == 1 and next(iter(planned))[0][0] in known:
         return next(iter(planned))
     said = [] if planned else list(_of_project(top, warnings))
-    return said[0] if said and said[0][0] in known else metrics.choose(known)
+    if said and said[0][0][0] in known:
+        return said[0]
+    chosen = metrics.choose(known)
+    return () if chosen is None else (chosen,)
 
 
 # -- The table -------------------------------------------------------------------------------------
@@ -287,8 +364,13 @@ class _Part:
 def _parts(tree: Tree) -> Iterator[_Part]:
     """All columns that any experiment has something in, in the order in which they stand."""
     yield _Part(Column("experiment", "name", 11), [each.name for each in tree.found])
+    if len(tree.objectives) > 1:
+        front = tree.front()
+        cells = [FRONT if each.name in front else None for each in tree.found]
+        yield _Part(Column("pareto", "text", 9), cells)
     yield from _hyperparameters(tree)
     yield from _metrics_of(tree, lambda scores: scores.development, "", 6)
+    yield from _deviations(tree)
     yield from _metrics_of(tree, lambda scores: scores.last, "last ", 2, told=False)
     yield from _metrics_of(tree, lambda scores: scores.train, "train ", 2, told=False)
     yield from _metrics_of(tree, lambda scores: scores.test, "test ", 5)
@@ -305,6 +387,25 @@ def _parts(tree: Tree) -> Iterator[_Part]:
     if any(status.given for status in states):
         cells = [_overridden(each) for each in tree.found]
         yield _Part(Column("overridden", "text", 1), cells, told=False)
+
+
+def _deviations(tree: Tree) -> Iterator[_Part]:
+    """Of points with repeats: how the ranked metrics scatter, and how many are in the means."""
+    if not any(each.members for each in tree.found):
+        return
+    ranked = [name for name, _ in tree.objectives]
+    others = dict.fromkeys(name for each in tree.found for name in each.scores.development)
+    for name in dict.fromkeys([*ranked, *others]):
+        cells = [_deviation(each, name) for each in tree.found]
+        told = name in ranked
+        yield _Part(Column(f"{name} sd", "metric", 6 if told else 2), cells, told=told)
+    cells = [len(each.counted()) if each.members else 1 for each in tree.found]
+    yield _Part(Column("repeats", "text", 6), cells)
+
+
+def _deviation(found: Found, name: str) -> float | None:
+    values = (each.scores.development.get(name) for each in found.counted())
+    return repeated.deviation([value for value in values if value is not None])
 
 
 def _overridden(found: Found) -> str | None:
@@ -344,10 +445,10 @@ def _metrics_of(
 ) -> Iterator[_Part]:
     """One kind of metrics, the ranked one first: it is what one looks for."""
     values = [of(each.scores) for each in tree.found]
-    ranked = tree.metric[0] if tree.metric else None
+    ranked = [name for name, _ in tree.objectives]
     names = dict.fromkeys(name for each in values for name in each)
-    for name in sorted(names, key=lambda name: name != ranked):
-        weight = priority + (4 if name == ranked and not prefix else 0)
+    for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
+        weight = priority + (4 if name in ranked and not prefix else 0)
         cells = [each.get(name) for each in values]
         yield _Part(Column(prefix + name, "metric", weight), cells, told=told)
 
@@ -362,8 +463,9 @@ def _descending(table: Table, index: int, tree: Tree) -> bool:
     column = table.columns[index]
     if column.kind != "metric":
         return False
-    if tree.metric and column.name == tree.metric[0]:
-        return tree.metric[1] == "maximize"
+    for name, direction in tree.objectives:
+        if column.name == name:
+            return direction == "maximize"
     return metrics.direction(column.name) != "minimize"
 
 
@@ -379,7 +481,21 @@ def _in_order(table: Table, tree: Tree, wanted: str | None) -> tuple[Table, str]
     descending = _descending(table, table.index(by), tree)
     words = f" by {by}, {'highest' if descending else 'lowest'} first"
     table = sort(table, by, descending=descending)
-    return table if wanted else _ended_well_first(table), words
+    if wanted:
+        return table, words
+    if len(tree.objectives) > 1:
+        words = f" by {goals.said(tree.objectives)}, the Pareto front first"
+    return _front_first(_ended_well_first(table)), words
+
+
+def _front_first(table: Table) -> Table:
+    """What no other beats in all metrics above all else, where there are several."""
+    headers = table.headers()
+    if "pareto" not in headers:
+        return table
+    place = headers.index("pareto")
+    rows = sorted(table.rows, key=lambda row: row[place] != FRONT)
+    return Table(table.columns, tuple(rows), table.title)
 
 
 def _ended_well_first(table: Table) -> Table:
@@ -400,7 +516,8 @@ class Results:
     """What `synthesize` found. Print it: `print(synthesize("experiments"))`.
 
     `table` is what is shown, `metric` the one that is ranked by and `best` the best experiment that
-    ended well, by it; `warnings` tell of what could not be read or written, a line each. `written`
+    ended well, by it; `objectives` are all that the plan names: of several, none is `best` by all.
+    `warnings` tell of what could not be read or written, a line each. `written`
     are the files that now hold the table.
     """
 
@@ -408,6 +525,7 @@ class Results:
     table: Table
     metric: tuple[str, metrics.Direction] | None
     best: Path | None
+    objectives: Objectives = ()
     warnings: tuple[str, ...] = ()
     written: tuple[Path, ...] = ()
     all_columns: bool = False
@@ -448,6 +566,7 @@ def synthesize(
     *,
     sort: str | None = None,
     all_columns: bool = False,
+    apart: bool = False,
     write: bool = True,
 ) -> Results:
     """All experiments in and below a folder as one table, the best by the development metric first.
@@ -458,6 +577,7 @@ def synthesize(
         folder: by default `experiments` if it is there, else the working folder.
         sort: a column to sort by instead.
         all_columns: also what is the same everywhere, and metrics at the last weights.
+        apart: the repeats of a point each in a row of its own, not as one with their means.
         write: whether to leave `results.md` (this table) and `results.csv` (with all columns) in
             the folder.
 
@@ -466,13 +586,16 @@ def synthesize(
         ModeldirError: when there is no column to sort by; with the nearest name.
     """
     tree = read_tree(default_folder() if folder is None else folder)
-    parts = list(_parts(tree))
-    whole, order = _in_order(_table_of(parts), tree, sort if tree.found else None)
+    rows = tree if apart else replace(tree, found=tree.rows())
+    parts = list(_parts(rows))
+    whole, order = _in_order(_table_of(parts), rows, sort if tree.found else None)
     headers = whole.headers()
     told = [header for header, part in zip(headers, parts, strict=True) if part.told or all_columns]
     shown = select(whole, told)
+    if len(rows.found) < len(tree.found):  # the file for programs has each repeat
+        whole, _ = _in_order(_table_of(list(_parts(tree))), tree, None)
     note = NOTE if _has_marks(shown) else None
-    shown = Table(shown.columns, shown.rows, _title(tree, order), note)
+    shown = Table(shown.columns, shown.rows, _title(rows, order), note)
     warnings = [*tree.warnings, *_spoils(whole, sort)]
     written = tuple(_write(tree.folder, shown, whole, warnings)) if write and tree.found else ()
     best = tree.best()
@@ -481,6 +604,7 @@ def synthesize(
         shown,
         tree.metric,
         best.path if best else None,
+        tree.objectives,
         tuple(warnings),
         written,
         all_columns,

@@ -5,9 +5,10 @@ have changed. It refuses to choose hyperparameters (samplers do) and to run anyt
 
 A trial is claimed before it is made: `.modeldir/trials/000003.json` says all that its folder needs,
 so whoever finds a claim without a folder makes it. `000003.made` says that the folder was there:
-one that is missing now was removed by hand, and its number is never used again. Two more marks
+one that is missing now was removed by hand, and its number is never used again. Three more marks
 are somebody's wish: `000003.again.2`, that the trial be run as attempt 2 though attempt 1 has
-ended, and `000003.aside`, that it neither be shown nor made again.
+ended, `000003.unpruned`, that it not be pruned any more, and `000003.aside`, that it neither be
+shown nor made again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,25 @@ HOME = ".modeldir"
 _CLAIM = re.compile(r"(\d{6,})\.json")
 _AGAIN = re.compile(r"(\d{6,})\.again\.(\d+)")
 _ASIDE = re.compile(r"(\d{6,})\.aside")
+_UNPRUNED = re.compile(r"(\d{6,})\.unpruned")
 _FORMAT = 1
 _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
+
+_SAMPLERS = ("sampler", "seed", "repeat", "notes")
+"""What a sampler made of a trial; it comes along when the trial's folder does."""
+
+Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
+"""The point at which flat hyperparameters lie (`Space.decided`)."""
 
 
 @dataclass(frozen=True)
 class TrialRecord:
     """A trial: its number, its folder's name, the searched point, all values and their hash.
 
-    `retry_of` is the number of the trial that it was made after, with some values set by hand.
+    `retry_of` is the number of the trial that it was made after, with some values set by hand;
+    `parent` is the one whose last weights it begins with: its number, name and step.
+    `repeat` says which repeat of its point it is, from 1; `notes` are its sampler's.
     """
 
     number: int
@@ -46,6 +56,9 @@ class TrialRecord:
     hyperparameters: Mapping[str, Any]
     hash: str
     retry_of: int | None = None
+    parent: Mapping[str, Any] | None = None
+    repeat: int | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -63,21 +76,30 @@ def _claim_file(number: int) -> str:
 
 
 class Trials:
-    """The trials of the search in a folder. Call `refresh` to see what others did."""
+    """The trials of the search in a folder. Call `refresh` to see what others did.
+
+    `decided` gives the point of a folder that says none: by default its values of all `names`.
+    """
 
     def __init__(
-        self, folder: Path, names: tuple[str, ...], ignore: frozenset[str] = frozenset()
+        self,
+        folder: Path,
+        names: tuple[str, ...],
+        ignore: frozenset[str] = frozenset(),
+        *,
+        decided: Decided | None = None,
     ) -> None:
         self.folder = folder
+        self._decided = decided or _all_of(names)
         self._ignored = ignore - {*names}  # what a search varies makes a difference in it
         self._home = folder / HOME / "trials"
-        self._varied = names
         self._known: dict[int, TrialRecord] = {}
         self._final: dict[int, experiment.Status] = {}
         self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
         self._removed: set[int] = set()
         self._aside: dict[int, TrialRecord | None] = {}
         self._again: dict[int, int] = {}
+        self._unpruned: set[int] = set()
         self._names: set[str] = set()
         self._seen: set[str] = set()  # marks and claims that need no second look
         self._news: list[TrialRecord] = []
@@ -128,6 +150,8 @@ class Trials:
             if again := _AGAIN.fullmatch(name):
                 number = int(again[1])
                 self._again[number] = max(int(again[2]), self._again.get(number, 0))
+            elif unpruned := _UNPRUNED.fullmatch(name):
+                self._unpruned.add(int(unpruned[1]))
             elif (aside := _ASIDE.fullmatch(name)) and int(aside[1]) not in self._aside:
                 record = self._aside[int(aside[1])] = self._known.pop(int(aside[1]), None)
                 if record is not None:
@@ -150,6 +174,9 @@ class Trials:
                 dict(claim["hyperparameters"]),
                 str(claim["hash"]),
                 claim.get("retry_of"),
+                claim.get("parent"),
+                claim.get("repeat"),
+                _object(claim.get("notes")),
             )
         except (KeyError, TypeError):
             return None  # a claim from a disk that was full: the number is spent, nothing more
@@ -201,20 +228,23 @@ class Trials:
         point = told.get("point")
         if not isinstance(point, dict):
             flat = params.flatten(hyperparameters)
-            if not all(name in flat for name in self._varied):
+            point = self._decided(flat)
+            if point is None:
                 return
-            point = {name: flat[name] for name in self._varied}
         taken = self._known.get(number) if number is not None else None
         if taken is not None:
             if self._hash(taken.hyperparameters) == self._hash(hyperparameters):
                 return  # a copy of a trial that is here
             number = None  # it came from another search, where the number was its own
         if claim:
-            self.claim(point, hyperparameters, name=path.name, at_least=number)
+            kept = {key: told[key] for key in _SAMPLERS if key in told}
+            self.claim(point, hyperparameters, name=path.name, at_least=number, told=kept)
             return
         number = self.next_number() if number is None else number
         self._highest = max(self._highest, number)
-        self._know(self._record(number, path.name, point, hyperparameters))
+        record = self._record(number, path.name, point, hyperparameters)
+        repeat, notes = told.get("repeat"), _object(told.get("notes"))
+        self._know(replace(record, repeat=repeat, notes=notes))
 
     def _was_renamed(self, number: int, name: str, told: Mapping[str, Any]) -> bool:
         """Whether a folder is a removed trial's under another name: then the trial is the same."""
@@ -274,6 +304,7 @@ class Trials:
         told: Mapping[str, Any] | None = None,
         numbered: bool = False,
         retry_of: int | None = None,
+        parent: Mapping[str, Any] | None = None,
     ) -> TrialRecord | None:
         """Claim a number for a trial and make its folder; None if somebody else took the number.
 
@@ -285,10 +316,17 @@ class Trials:
             told: what else `trial.json` should say.
             numbered: whether the folder is named by the number instead of the point.
             retry_of: the number of the trial that this one is made after.
+            parent: the trial whose last weights it begins with: number, name, step.
         """
         number = self.next_number() if at_least is None else at_least
         chosen = name or self.free_name(point, number, numbered=numbered)
-        record = replace(self._record(number, chosen, point, hyperparameters), retry_of=retry_of)
+        record = replace(
+            self._record(number, chosen, point, hyperparameters),
+            retry_of=retry_of,
+            parent=parent,
+            repeat=(told or {}).get("repeat"),
+            notes=_object((told or {}).get("notes")),
+        )
         claim = {
             "format": _FORMAT,
             "number": number,
@@ -298,6 +336,7 @@ class Trials:
             "hash": record.hash,
             **(told or {}),
             **({} if retry_of is None else {"retry_of": retry_of}),
+            **({} if parent is None else {"parent": dict(parent)}),
             "created": provenance.utc_now(),
             "token": os.urandom(8).hex(),
         }
@@ -392,6 +431,10 @@ class Trials:
     def path(self, record: TrialRecord) -> Path:
         return self.folder / record.name
 
+    def knows(self, record: TrialRecord) -> bool:
+        """Whether a trial is there still, as far as is known."""
+        return record.number in self._known
+
     def is_there(self, record: TrialRecord) -> bool:
         """Whether a trial's folder is there; one that was removed meanwhile is known no more."""
         removed = self._was_removed(record)
@@ -444,6 +487,23 @@ class Trials:
         self._mark(f"{record.number:06d}.again.{attempt}")
         self._again[record.number] = attempt
 
+    def spare(self, number: int) -> None:
+        """Wish that a trial never be pruned any more.
+
+        Raises:
+            OSError: when that cannot be written.
+        """
+        self._mark(f"{number:06d}.unpruned")
+        self._unpruned.add(number)
+
+    def is_spared(self, record: TrialRecord) -> bool:
+        """Whether a trial is not to be pruned any more."""
+        return record.number in self._unpruned
+
+    def gone(self) -> set[int]:
+        """The numbers of all trials that were taken out of the search, or removed by hand."""
+        return self._removed | self._aside.keys()
+
     def aside(self) -> list[TrialRecord]:
         """The trials that were taken out of the search, by number: they count as done."""
         return [record for _, record in sorted(self._aside.items()) if record is not None]
@@ -483,6 +543,17 @@ class Trials:
     def recall(self, record: TrialRecord) -> None:
         """The attempt for which an end was forgotten never began: that end is final still."""
         self._outdated.pop(record.number, None)
+
+
+def _all_of(names: tuple[str, ...]) -> Decided:
+    def decided(flat: Mapping[str, Any]) -> dict[str, Any] | None:
+        return {name: flat[name] for name in names} if all(n in flat for n in names) else None
+
+    return decided
+
+
+def _object(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
 
 
 def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:

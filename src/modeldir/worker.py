@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from modeldir.search import Search
 
 _ENOUGH_FAILURES = 3
+_HAS_METRICS = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _LONG = 600.0
 """Seconds of a trial after which it matters whether it can go on where it was interrupted."""
 _REQUESTS_EVERY = 1.0
@@ -71,10 +72,13 @@ class _Running:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a worker starts no more trials: after `time` seconds, or after so many `failures`."""
+    """When a worker starts no more trials: after `time` seconds, or so many `failures`, or starts
+    of `trials`.
+    """
 
     time: float | None = None
     failures: int | None = None
+    trials: int | None = None
 
 
 class Worker:
@@ -104,6 +108,7 @@ class Worker:
         self._pilot = Pilot(search, wanted=False)
         self._running: dict[int, _Running] = {}
         self._starts: dict[int, int] = {}
+        self._begun = 0
         self._warned = self._explained = False
         self._waits_for_place, self._told_to_wait = False, ""
         self._insists = False
@@ -215,6 +220,8 @@ class Worker:
         if self._limits.time is not None and self._left() <= 0:
             self._stop_starting("the time limit is over: no more trials are started")
             return False
+        if self._limits.trials is not None and self._begun >= self._limits.trials:
+            return False
         if len(self._running) >= self.jobs:
             return False
         return not (self._pilot.flies and self._running)  # the pilot flies alone
@@ -268,6 +275,7 @@ class Worker:
         pid = spawner.start(start, seat.leases)
         watched = _watch(pid) if self._spawner_is_gone else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
+        self._begun += 1
         shown = progress.Shown(record.name, folder, time.monotonic())
         self._running[pid] = _Running(
             record, turn.attempt, pid, shown, ours=not self._spawner_is_gone, descriptor=watched
@@ -284,7 +292,10 @@ class Worker:
         self, turn: Turn, folder: Path, last: attempts.Attempt | None, seat: Seat
     ) -> Start:
         command = self.search.command_for(turn.record)
-        resumes, extra = self._how_to_resume(folder, last)
+        extra = self._how_to_resume(turn.record, folder, last)
+        inherits = self._inherited(turn.record) if extra is None and turn.record.parent else ()
+        if inherits:
+            extra = self.search.plan.resume
         here = self.search.working_folder()
         metric = self.search.plan.metric
         ranked = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
@@ -293,15 +304,17 @@ class Worker:
         return Start(
             folder=str(files.absolute(folder)),
             number=turn.attempt,
-            command=(*command, *extra),
+            command=(*command, *(extra or ())),
             cwd=str(here),
-            resumes=resumes,
-            variables={**ranked, **judged, **self._pilot.variables, **seat.variables},
+            resumes=extra is not None,
+            inherits=inherits,
+            variables={**ranked, **judged, **self._pilot.variables(turn.record), **seat.variables},
             facts={
                 "worker": self._me,
                 **self.search.setting(),
                 "commit": provenance.git_commit(here),
                 "modeldir": __version__,
+                **self.search.lineage(turn.record),
                 **seat.facts,
             },
             metric=metric,
@@ -312,19 +325,30 @@ class Worker:
         )
 
     def _how_to_resume(
-        self, folder: Path, last: attempts.Attempt | None
-    ) -> tuple[bool, tuple[str, ...]]:
-        """Whether an attempt goes on from what lies there, and the arguments that say so.
+        self, record: TrialRecord, folder: Path, last: attempts.Attempt | None
+    ) -> tuple[str, ...] | None:
+        """The arguments with which an attempt goes on from what lies there; None where it begins
+        afresh.
 
-        Only after an interruption: a failed trial that runs again starts afresh.
+        It goes on only after an interruption, or where one that was pruned should go on after all:
+        a failed trial that runs again starts afresh.
         """
         last = attempts.began(last)
-        if last is None or last.end not in (None, attempts.INTERRUPTED):
-            return False, ()
-        if self.search.plan.resume and experiment.has_weights(folder):
-            return True, self.search.plan.resume
-        told = attempts.read_events(folder)
-        return any(event.get("event") == "can_resume" for event in told), ()
+        if last is None:
+            return None
+        spared = last.end == attempts.PRUNED and self.search.trials.is_spared(record)
+        if last.end not in (None, attempts.INTERRUPTED) and not spared:
+            return None
+        return self.search.way_to_resume(folder)
+
+    def _inherited(self, record: TrialRecord) -> tuple[str, ...]:
+        """The weights with which a trial begins where it is another's child: that one's last."""
+        parent = self.search.parent_of(record)
+        found = attempts.last_weights(parent) if parent is not None else []
+        if record.parent is not None and not found:
+            name = record.parent.get("name")
+            self._tell(f"note: {record.name} begins afresh: the last weights of {name} are gone")
+        return tuple(str(files.absolute(path)) for path in found)
 
     def _find_running(self) -> None:
         """Trials of a worker that is gone: they are left be, take a slot, and are waited for."""
@@ -433,7 +457,7 @@ class Worker:
             self._clear(attempts.read(running.shown.folder, running.attempt))
         self._tell_end(record, status, running.shown)
         self._notice_failures(status)
-        if status.state == attempts.COMPLETED and self.search.plan.metric is None:
+        if status.state in _HAS_METRICS and self.search.plan.metric is None:
             self._settle_metric(record)
         if status.state == attempts.COMPLETED:
             self._notice_goal()

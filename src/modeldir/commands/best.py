@@ -7,9 +7,10 @@ import os
 import sys
 from collections import Counter
 
+from modeldir import goals
 from modeldir.errors import did_you_mean
 from modeldir.metrics import Direction
-from modeldir.synthesize import Tree, best_by, nothing_in, read_tree
+from modeldir.synthesize import Tree, nothing_in, read_tree
 
 HELP = "The path of the best experiment, by the metric at its best weights on the development set."
 EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_rate)"
@@ -27,8 +28,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the path, alone on its line; without one say why and answer 1."""
     tree = read_tree(arguments.dir)
-    metric = _asked_for(arguments) or tree.metric
-    best = best_by(tree.found, metric) if metric else None
+    asked = _asked_for(arguments)
+    metric = asked or tree.metric
+    best = tree.best(asked)
+    if best is None and asked is None and len(tree.objectives) > 1:
+        print(_several(tree), file=sys.stderr)
+        return 1
     if best is None:
         print(_nothing(tree, metric), file=sys.stderr)
         return 1
@@ -42,6 +47,17 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[str, Direction] | None:
     if arguments.maximize:
         return arguments.maximize, "maximize"
     return (arguments.minimize, "minimize") if arguments.minimize else None
+
+
+def _several(tree: Tree) -> str:
+    """What to type where no experiment is best by all metrics."""
+    front = len(tree.front())
+    lines = [
+        f"{tree.folder} is ranked by {goals.said(tree.objectives)}: none is best by all of them",
+        *(f"  modeldir best {tree.folder} --{way} {name}" for name, way in tree.objectives),
+        f"  modeldir synthesize {tree.folder}   ({front} on the Pareto front)",
+    ]
+    return "\n".join(lines)
 
 
 def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:

@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     for search, record in found:
         folder, mark = search.trials.path(record), search.trials.aside_mark(record)
         aside = search.trials.put_aside(record)
+        search.forget_values()
         move, unmark = shlex.join(["mv", str(aside), str(folder)]), shlex.join(["rm", str(mark)])
         print(f"{record.name} now lies in {aside}\n  to take it back: {move} && {unmark}")
     return 0

@@ -6,13 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, failures, params, roster
+from modeldir import attempts, experiment, failures, metrics, params, roster
 from modeldir.errors import FolderError, SearchError, did_you_mean, listed
 from modeldir.experiment import no_folder
 from modeldir.search import Search
 from modeldir.trials import TrialRecord
 
-HELP = "Have failed trials run again: by the workers that are there, or by the next search."
+HELP = (
+    "Have failed trials run again: by the workers that are there, or by the next search.\n"
+    "With --pruned those that were stopped early go on to their own end, from their last weights."
+)
 EXAMPLE = "modeldir retry experiments/learning_rate --only out-of-memory --set batch_size=16"
 
 _CLASSES = (
@@ -27,7 +30,7 @@ _CLASSES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir retry DIR ... [--only CLASS] [--set name=value ...]"
+    parser.usage = "modeldir retry DIR ... [--only CLASS | --pruned] [--set name=value ...]"
     parser.add_argument(
         "dir", nargs="+", metavar="DIR", help="a search, or trials of one (also completed ones)"
     )
@@ -41,6 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="name=value",
         help="in new trials, made after these with other values",
     )
+    parser.add_argument("--pruned", action="store_true", help="have pruned trials go on, unpruned")
+    parser.add_argument("--top", type=int, metavar="K", help="of these, the best K alone")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.only is not None and arguments.only not in _CLASSES:
         hint = did_you_mean(arguments.only, list(_CLASSES)) or "known: " + ", ".join(_CLASSES)
         raise SearchError(f"--only {arguments.only}: no such class of failure\n  {hint}")
-    search, wanted = _wanted([Path(each) for each in arguments.dir], arguments.only)
+    _check_pruned(arguments)
+    search, wanted = _wanted(
+        [Path(each) for each in arguments.dir], arguments.only, pruned=arguments.pruned
+    )
+    if arguments.pruned:
+        return _continue(search, _best(search, wanted, arguments.top), _values(arguments.set))
     if not wanted:
         which = f" by {arguments.only}" if arguments.only else ""
         print(f"no trial of {search.path} has failed{which}: there is nothing to run again")
@@ -66,8 +76,76 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _wanted(folders: list[Path], only: str | None) -> tuple[Search, list[TrialRecord]]:
-    """The search, and the trials that are meant: named ones, else all that failed."""
+def _check_pruned(arguments: argparse.Namespace) -> None:
+    if arguments.pruned and arguments.only is not None:
+        raise SearchError("--only is for failures, and --pruned means none\nNothing was marked.")
+    if arguments.top is not None and not arguments.pruned:
+        raise SearchError("--top is for --pruned\n  modeldir retry DIR --pruned --top 3")
+    if arguments.top is not None and arguments.top < 1:
+        raise SearchError(f"--top {arguments.top}: expected 1 or more\nNothing was marked.")
+
+
+def _best(search: Search, records: list[TrialRecord], count: int | None) -> list[TrialRecord]:
+    """The best of them, by the search's metric, in the order of the search."""
+    if count is None:
+        return records
+    metric = search.metric()
+    if metric is None:
+        raise SearchError(
+            f"{search.path}: --top needs a metric, and no trial has one\nNothing was marked."
+        )
+    name, direction = metric
+    left, chosen = list(records), set[int]()
+    while left and len(chosen) < count:
+        values = [search.score(record, name) for record in left]
+        best = metrics.best_of(
+            [(v, r.number, r) for v, r in zip(values, left, strict=True)], direction
+        )
+        if best is None:
+            break
+        chosen.add(best.number)
+        left.remove(best)
+    return [record for record in records if record.number in chosen]
+
+
+def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]) -> int:
+    """Have pruned trials go on; with other values as new trials that begin with their weights."""
+    if not records:
+        print(f"no trial of {search.path} was pruned: there is nothing to continue")
+        return 0
+    for record in records:
+        folder = search.trials.path(record)
+        goes_on = search.way_to_resume(folder) is not None
+        if not values:
+            search.trials.spare(record.number)
+            search.trials.want_again(record)
+            how = "from its last weights" if goes_on else f"afresh: {_no_way(folder)}"
+            print(f"{record.name} will run on, {how}")
+            continue
+        inherits = goes_on and bool(attempts.last_weights(folder))
+        made, is_new = search.make_retry(record, values, continues=inherits)
+        after = f"{record.name} with {_said(values)}"
+        how = "from its last weights" if inherits else f"afresh: {_no_way(folder)}"
+        print(
+            f"{made.name} will run: {after}, {how}" if is_new else f"{made.name} is {after} already"
+        )
+    print(f"next: {roster.again(search.path)}")
+    return 0
+
+
+def _no_way(folder: Path) -> str:
+    """Why a trial cannot go on from where it was."""
+    if not experiment.has_weights(folder):
+        return "it left no weights"
+    if not attempts.last_weights(folder):
+        return "it left no weights by the name of last"
+    return "its script does not call run.restore(), and the plan has no --resume"
+
+
+def _wanted(
+    folders: list[Path], only: str | None, *, pruned: bool
+) -> tuple[Search, list[TrialRecord]]:
+    """The search, and the trials that are meant: named ones, else all failed or pruned ones."""
     for folder in folders:
         if not folder.is_dir():
             raise FolderError(no_folder(folder))
@@ -82,7 +160,16 @@ def _wanted(folders: list[Path], only: str | None) -> tuple[Search, list[TrialRe
     if trials:
         names = {folder.resolve().name for folder in trials}
         records = [record for record in records if record.name in names]
+    if pruned:
+        return search, [r for r in records if _was_pruned(search, r, named=bool(trials))]
     return search, [record for record in records if _is_meant(search, record, only, named=trials)]
+
+
+def _was_pruned(search: Search, record: TrialRecord, *, named: bool) -> bool:
+    state = search.trials.status(record).state
+    if named and state != attempts.PRUNED:
+        raise SearchError(f"{record.name} was not pruned: it is {state}\nNothing was marked.")
+    return state == attempts.PRUNED
 
 
 def _is_meant(search: Search, record: TrialRecord, only: str | None, *, named: list[Path]) -> bool:

@@ -31,46 +31,69 @@ EXAMPLE = (
 _DOMAINS = """\
 domains:  learning_rate=0.1,0.01,0.001         a list
           learning_rate=log_uniform:1e-5,1e-1  also uniform:, int:, log_int: (bounds inclusive)
+          dropout=uniform:0,0.5,step=0.1       @points.csv: its rows (a header of names)
+          --when momentum:optimizer=sgd        it counts only then
+          --zip batch_size,learning_rate       their lists go together, value by value
+          --point learning_rate=0.01           tried first, the other names sampled
+          --constraint 'batch_size * accumulate <= 512'
 
-Said again it continues: finished trials are left alone, interrupted ones run again, new values add
-trials. Without domains the plan in DIR/search.json goes on.
+DIR/params.json is the base. Said again it continues: finished trials are left alone, interrupted
+ones run again, new values add trials. Without domains the plan in DIR/search.json goes on.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir search DIR [name=domain ...] [options] [-- COMMAND ...]"
     parser.description = f"{HELP}\n\n{_DOMAINS}"
-    parser.add_argument("dir", metavar="DIR", help="the folder; its params.json is the base")
-    parser.add_argument("domains", nargs="*", metavar="name=domain", help="what varies")
+    parser.add_argument("dir", metavar="DIR", help=argparse.SUPPRESS)  # told above, as all these
+    parser.add_argument("domains", nargs="*", metavar="name=domain", help=argparse.SUPPRESS)
+    for option in ("--when", "--zip", "--point", "--constraint"):
+        parser.add_argument(option, action="append", help=argparse.SUPPRESS)
     what = parser.add_argument_group("what to try")
-    what.add_argument("--sampler", metavar="NAME", help="grid or random")
+    what.add_argument(
+        "--sampler", metavar="NAME", help="auto, grid, random, sobol, tpe, gp, cmaes, nsga2, pbt"
+    )
     what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
     what.add_argument("--seed", type=int, metavar="N", help="of the sampler")
     what.add_argument(
-        "--maximize", metavar="METRIC", help="rank by it (default: accuracy, f1, loss)"
+        "--repeats", type=int, metavar="N", help="each point so often, with a seed each"
     )
-    what.add_argument("--minimize", metavar="METRIC", help="as --maximize, low is good")
+    what.add_argument(
+        "--learn-from", action="append", metavar="DIR", help="its trials teach the sampler"
+    )
+    what.add_argument(
+        "--reuse", action="append", metavar="DIR", help="what is completed there is not run again"
+    )
+    what.add_argument(
+        "--maximize",
+        action="append",
+        metavar="METRIC",
+        help="rank by it; again for several",
+    )
+    what.add_argument(
+        "--minimize", action="append", metavar="METRIC", help="as --maximize, low is good"
+    )
     what.add_argument(
         "--read", metavar="LINE", help="take metrics from printed lines: 'acc: {accuracy}'"
     )
     what.add_argument(
         "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
     )
-    what.add_argument("--rebase", action="store_true", help="go on although the base has changed")
-    what.add_argument("--no-pilot", action="store_true", help="do not let the first trial go alone")
-    when = parser.add_argument_group("when to stop")
+    # Each is named by the message after which somebody needs it; the page has little room.
+    for told_when_needed in ("--rebase", "--no-pilot"):
+        what.add_argument(told_when_needed, action="store_true", help=argparse.SUPPRESS)
+    when = parser.add_argument_group("when to stop (those marked * are kept; none takes them out)")
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
     when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
-    kept = parser.add_argument_group("the same, kept in the plan (none takes it out)")
-    kept.add_argument(
-        "--pruner", metavar="NAME", help="end poor trials early: asha, hyperband, median"
+    when.add_argument(
+        "--pruner", metavar="NAME", help="* end poor trials early: asha, hyperband, median"
     )
-    kept.add_argument("--trial-time-limit", metavar="TIME", help="a trial that takes longer: 30m")
-    kept.add_argument(
-        "--retries", type=_or_none(int), metavar="N", help="run a failed trial again, so often"
+    when.add_argument("--trial-time-limit", metavar="T", help="* a trial that takes longer: 30m")
+    when.add_argument(
+        "--retries", type=_or_none(int), metavar="N", help="* run a failed trial again, so often"
     )
-    kept.add_argument(
-        "--stop-at", type=_or_none(float), metavar="X", help="once the metric has reached it"
+    when.add_argument(
+        "--stop-at", type=_or_none(float), metavar="X", help="* once the metric has reached it"
     )
     where = parser.add_argument_group("where to run")
     add_places(where)
@@ -82,7 +105,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
     where.add_argument("--detach", action="store_true", help="work on without this terminal")
-    where.add_argument("--dry-run", action="store_true", help="say what would be made and started")
+    where.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be made, how long (--time-one: try one)",
+    )
+    where.add_argument("--time-one", action="store_true", help=argparse.SUPPRESS)
 
 
 def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
@@ -105,10 +133,10 @@ def run(arguments: argparse.Namespace) -> int:
         command = shlex.join(arguments.command) if arguments.command else search.plan.command
         if command is None:
             raise SearchError(_no_command(arguments.dir))
+        if arguments.time_one and not arguments.dry_run:
+            raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
         if arguments.dry_run:
-            jobs = slots_of(arguments).count
-            print(dry_run(search, command, jobs, typed=bool(arguments.command)))
-            return 0
+            return _look_ahead(search, command, arguments, spawner)
         if arguments.detach:
             return _detach(search, command, arguments)
         if arguments.on == "command":
@@ -129,24 +157,36 @@ def live_terminal() -> str | None:
 def _search(arguments: argparse.Namespace) -> Search:
     from modeldir.search import Search  # noqa: PLC0415 - after the spawner, as all below
 
-    domains = _domains(arguments.domains)
+    files = [word for word in arguments.domains if word.startswith("@")]
+    domains = _domains([word for word in arguments.domains if word not in files])
+    parts = _parts(arguments, files)
     try:
-        return _made(Search, arguments, domains)
+        return _made(Search, arguments, domains, parts)
     except SearchError as error:
         raise SearchError(as_typed(str(error), domains)) from None
 
 
-def _made(make: type[Search], arguments: argparse.Namespace, domains: dict[str, Any]) -> Search:
+def _made(
+    make: type[Search],
+    arguments: argparse.Namespace,
+    domains: dict[str, Any],
+    parts: dict[str, Any],
+) -> Search:
     from modeldir.pruners import parse_text  # noqa: PLC0415 - as in `_search`
+    from modeldir.sampling import from_text  # noqa: PLC0415
 
     return make(
         arguments.dir,
         domains,
+        **parts,
         maximize=arguments.maximize,
         minimize=arguments.minimize,
-        sampler=arguments.sampler,
+        sampler=None if arguments.sampler is None else from_text(arguments.sampler),
         trials=arguments.trials,
         seed=arguments.seed,
+        repeats=arguments.repeats,
+        learn_from=_gathered(arguments.learn_from, str),
+        reuse=_gathered(arguments.reuse, str),
         read=arguments.read,
         resume=arguments.resume,
         pruner=None if arguments.pruner is None else parse_text(arguments.pruner),
@@ -164,6 +204,26 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
     pilot, limits = not arguments.no_pilot, limits_of(arguments)
     worker = Worker(search, slots_of(arguments), shown_on(sys.stdout), pilot=pilot, limits=limits)
     return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
+
+
+def _look_ahead(
+    search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner
+) -> int:
+    """Say what would be made; with `--time-one` after one trial has shown how long it takes."""
+    from modeldir.commands.ahead import dry_run  # noqa: PLC0415
+
+    jobs, typed, code = slots_of(arguments).count, bool(arguments.command), 0
+    if arguments.time_one:
+        from modeldir.progress import shown_on  # noqa: PLC0415
+        from modeldir.search import Search as Again  # noqa: PLC0415
+        from modeldir.worker import Limits, Worker  # noqa: PLC0415
+
+        one = Worker(search, 1, shown_on(sys.stdout), limits=Limits(trials=1))
+        code = one.run(command, spawner, typed=typed).exit_code
+        search = Again(arguments.dir)
+        print()
+    print(dry_run(search, command, jobs, typed=typed, timed=arguments.time_one))
+    return code
 
 
 def add_places(group: argparse._ArgumentGroup) -> None:
@@ -242,7 +302,39 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-_DOMAIN = re.compile(r'\{"(\w+)": (?:\.\.\.|\[([^]]*)\])\}')
+def _parts(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any]:
+    """Conditions, what goes together, points and constraints, as `Search` takes them.
+
+    Raises:
+        SearchError: for points from a file and from the line at once.
+        SpaceError: for what cannot be read.
+    """
+    from modeldir.space import text  # noqa: PLC0415
+
+    if len(files) + bool(arguments.point) > 1:
+        told = " and ".join([*files, *(["--point"] if arguments.point else [])])
+        raise SearchError(f"points from {told}: give one of them\nNothing was started.")
+    when: dict[str, Any] = {}
+    for word in arguments.when or ():
+        name, condition = text.parse_when_text(word)
+        when[name] = None if condition is None else {**(when.get(name) or {}), **condition}
+    points: Any = files[0] if files else _gathered(arguments.point, text.parse_point_text)
+    return {
+        "when": when,
+        "zip": _gathered(arguments.zip, text.parse_zip_text),
+        "points": points,
+        "constraints": _gathered(arguments.constraint, str),
+    }
+
+
+def _gathered(words: Sequence[str] | None, read: Callable[[str], Any]) -> Any:
+    """An option that was given again and again, or the one word that takes all out."""
+    if words is None or list(words) == ["none"]:
+        return None if words is None else "none"
+    return [read(word) for word in words]
+
+
+_DOMAIN = re.compile(r'\{"(\w+)": (?:\.\.\.|\[([^]]*)\])(?:, "step": ([^}]+))?\}')
 
 
 def as_typed(message: str, domains: Mapping[str, Any]) -> str:
@@ -263,7 +355,8 @@ def _typed(hint: str, name: str, domain: Mapping[str, Any]) -> str:
 
     def written(found: re.Match[str]) -> str:
         bounds = found[2].replace(" ", "") if found[2] else ",".join(map(str, typed))
-        return f"{name}={found[1]}:{bounds}"
+        step = f",step={found[3]}" if found[3] else ""
+        return f"{name}={found[1]}:{bounds}{step}"
 
     return _DOMAIN.sub(written, hint)
 
@@ -275,29 +368,6 @@ def _no_command(folder: str) -> str:
         '  or once and for all, in modeldir.toml:  command = "python train.py"\n'
         "Nothing was started."
     )
-
-
-def dry_run(search: Search, command: str, jobs: int, *, typed: bool = True) -> str:
-    """What a search would make and start; nothing is made."""
-    from modeldir.table import Column, Table, to_text, value_cell  # noqa: PLC0415
-
-    found = search.look_ahead(command, typed=typed)
-    names = list(search.plan.space.domains)
-    columns = [Column("trial", "name", 0), *(Column(name, "hyperparameter", 1) for name in names)]
-    rows = tuple((name, *(value_cell(point.get(key)) for key in names)) for name, point, _ in found)
-    again = search.waiting()
-    lines = [f"there, and would run: {', '.join(again)}"] if again else []
-    if found:
-        trials = "1 trial" if len(found) == 1 else f"{len(found)} trials"
-        lines += [
-            f"{trials} would be made in {search.path}:",
-            "",
-            *to_text(Table(tuple(columns), rows)).splitlines(),
-        ]
-        lines += ["", f"each by, {jobs} at a time:", f"  {shlex.join(found[0][2])}"]
-    elif not again:
-        lines.append(f"Nothing is left to run in {search.path}.")
-    return "\n".join([*lines, "Nothing was started."])
 
 
 def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:

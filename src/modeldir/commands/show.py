@@ -16,6 +16,7 @@ from modeldir.errors import FolderError, ParamsError
 from modeldir.frames import to_come_text
 from modeldir.overview import Overview
 from modeldir.plan import LIMITS
+from modeldir.sampling import in_words
 from modeldir.standing import Standing
 from modeldir.synthesize import Found, Tree, decimals_here, read_experiment, read_tree
 from modeldir.table import Column, Table
@@ -204,22 +205,72 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
     space = plan.get("space")
     for index, (name, domain) in enumerate(space.items() if isinstance(space, dict) else ()):
         yield "" if index else "space", f"{name}: {_domain(domain)}"
+    yield from _gathered(plan)
     yield "sampler", plan.get("sampler")
     yield "seed", plan.get("seed")
-    limits = (f"{name} {plan[name]}" for name in LIMITS if name in plan)
+    limits = (f"{name} {_limit(plan[name])}" for name in LIMITS if name in plan)
     yield "limits", ", ".join(limits)
     yield "command", plan.get("command")
+
+
+def _limit(value: object) -> str:
+    """A limit as it is typed; a pruner may have options."""
+    return in_words(value) if isinstance(value, dict) else str(value)
 
 
 def _domain(domain: object) -> str:
     """A domain as a person says it: `0.1, 0.01` or `log_uniform from 1e-05 to 0.1`."""
     if isinstance(domain, list):
         return ", ".join(map(_value, domain))
-    if isinstance(domain, dict) and len(domain) == 1:
-        ((word, bounds),) = domain.items()
-        if isinstance(bounds, list) and len(bounds) == 2:  # noqa: PLR2004 - low and high
-            return f"{word} from {' to '.join(map(table.cell_text, bounds))}"
+    if isinstance(domain, dict):
+        whole = dict(domain)
+        step, when = whole.pop("step", None), whole.pop("when", None)
+        words = _range(whole) if len(whole) == 1 else None
+        if words is not None:
+            by = "" if step is None else f" by {table.cell_text(step)}"
+            return f"{words}{by}{_when(when)}"
     return table.cell_text(domain)
+
+
+def _range(domain: Mapping[str, Any]) -> str | None:
+    ((word, values),) = domain.items()
+    if not isinstance(values, list):
+        return None
+    if word == "values":
+        return ", ".join(map(_value, values))
+    if len(values) != 2:  # noqa: PLR2004 - low and high
+        return None
+    return f"{word} from {' to '.join(map(table.cell_text, values))}"
+
+
+def _when(when: object) -> str:
+    if not isinstance(when, dict):
+        return ""
+    told = (
+        f"{name} is {' or '.join(map(_value, values if isinstance(values, list) else [values]))}"
+        for name, values in when.items()
+    )
+    return f", when {' and '.join(told)}"
+
+
+def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
+    """What goes together, what must hold, and what is tried first."""
+    zips, constraints, points = (plan.get(key) for key in ("zip", "constraints", "points"))
+    for index, names in enumerate(zips if isinstance(zips, list) else ()):
+        told = ", ".join(map(_value, names)) if isinstance(names, list) else _value(names)
+        yield "" if index else "together", told
+    for index, text in enumerate(constraints if isinstance(constraints, list) else ()):
+        yield "" if index else "constraints", _value(text)
+    several = points if isinstance(points, list) else []
+    for index, point in enumerate(several[:MOST]):
+        told = (
+            ", ".join(f"{name} {_value(value)}" for name, value in point.items())
+            if isinstance(point, dict)
+            else _value(point)
+        )
+        yield "" if index else "first", told
+    if len(several) > MOST:
+        yield "", f"and {len(several) - MOST} more"
 
 
 def _ranked(tree: Tree) -> str | None:

@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from modeldir import table
+from modeldir import goals, table
 from modeldir.errors import ModeldirError
 from modeldir.synthesize import Results, nothing_in, synthesize
 
@@ -40,11 +40,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also what is the same everywhere, and metrics at the last weights",
     )
+    parser.add_argument(
+        "--apart", action="store_true", help="repeats of a point each in a row of its own"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table; what could not be read goes to standard error."""
-    results = synthesize(_folder(arguments), sort=arguments.sort, all_columns=arguments.all_columns)
+    results = synthesize(
+        _folder(arguments),
+        sort=arguments.sort,
+        all_columns=arguments.all_columns,
+        apart=arguments.apart,
+    )
     found = len(results) > 0
     if found or arguments.format in {"csv", "json"}:  # to a program, nothing is a table too
         print(_as_text(results, arguments.format), end="", flush=True)
@@ -79,6 +87,9 @@ def after(results: Results) -> str:
         lines.append(f"written: {names} in {results.folder}")
     if results.best is not None:
         lines += [f"best:    {results.best}", f"next:    {with_best(results.best)}"]
+    elif len(results.objectives) > 1:
+        asked = goals.options(results.objectives[:1])
+        lines.append(f"next:    modeldir best {quoted(results.folder)} {asked}")
     else:
         lines.append(f"next:    modeldir show {quoted(results.folder / _first(results))}")
     return "\n".join(lines)

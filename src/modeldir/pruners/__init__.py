@@ -26,6 +26,8 @@ NAMES = ("asha", "hyperband", "median")
 GROUP = "modeldir.pruners"
 """The entry points under which packages offer pruners of their own."""
 
+_OURS = (*NAMES, "pbt")  # pbt comes with the sampler of this name
+
 Problems = list[tuple[str, "str | None"]]
 
 
@@ -42,6 +44,9 @@ class Rungs(Protocol):
         Returns the values of all trials that have been there, this one's among them, by number.
         NaN is a value as any other: the worst.
         """
+
+    def values(self, rung: int) -> Mapping[int, float]:
+        """What was left at a rung, by number, leaving nothing."""
 
     def passed(self, rung: int) -> bool:
         """Whether this very training was at this rung before it was interrupted: it left its value
@@ -114,11 +119,12 @@ def parse_text(text: str) -> str | dict[str, Any]:
 
 
 def _cut(text: str) -> tuple[str, str | None]:
-    """`package.module:Class:a=1` has its options behind the last colon, if they are any."""
+    """A kind and its options, if it has any: they stand behind the last colon, but so does the
+    class in `package.module:Class`.
+    """
     head, colon, tail = text.rpartition(":")
-    if not colon or (("=" not in tail) and "." in head):
-        return text, None
-    return head, tail
+    has_options = colon and (head in _OURS or not {"=", ","}.isdisjoint(tail))
+    return (head, tail) if has_options else (text, None)
 
 
 def _value(text: str) -> Any:
@@ -174,6 +180,9 @@ class _Nowhere:
 
     def record(self, rung: int, value: float) -> Mapping[int, float]:  # noqa: ARG002
         return {1: value}
+
+    def values(self, rung: int) -> Mapping[int, float]:  # noqa: ARG002
+        return {}
 
     def passed(self, rung: int) -> bool:  # noqa: ARG002
         return False
@@ -239,7 +248,8 @@ def _imported(kind: str) -> Maker:
     try:
         maker: Maker = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise SearchError(f"{kind!r} cannot be imported: {error}\n") from error
+        hint = "is it installed, or its folder on PYTHONPATH?"
+        raise SearchError(f"{kind!r} cannot be imported: {error}\n{hint}") from error
     finally:
         if added:
             sys.path.remove("")

@@ -61,9 +61,9 @@ class Hyperband(Asha):
         return self._order[(number - 1) % len(self._order)]
 
     def _siblings(self, values: Mapping[int, float]) -> Collection[float]:
-        length, bracket = len(self._order), self._bracket
-        places = {place for place in range(length) if self._order[place] == bracket}
-        return [value for n, value in values.items() if (n - 1) % length in places]
+        length = len(self._order)
+        counts = [self._bracket_of(number) == self._bracket for number in range(length)]
+        return [value for number, value in values.items() if counts[number % length]]
 
 
 def brackets(min_step: int, factor: int, max_step: int | None) -> int:
@@ -86,7 +86,7 @@ def order(count: int, factor: int) -> tuple[int, ...]:
     length has all.
 
     >>> [order(4, 3).count(bracket) for bracket in range(4)], order(2, 3)
-    ([27, 12, 6, 4], (0, 0, 1, 0, 1))
+    ([27, 12, 6, 4], (0, 1, 0, 1, 0))
     """
     sizes = [
         math.ceil(count / (s + 1) * factor**s) for s in reversed(range(count))

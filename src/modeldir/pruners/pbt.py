@@ -3,8 +3,8 @@
 It knows one trial's step and value, and those of the population at a rung. Jaderberg et al.,
 "Population Based Training of Neural Networks", 2017, with truncation selection: every `interval`
 steps a member that is in the bottom `quantile` ends there; the sampler (samplers/pbt.py) proposes
-who takes its place, with the weights of one of the top. Nobody waits for others, as in the paper: a
-member is compared with those that have come as far by then.
+who takes its place, with the weights of one of the top. Nobody waits for others, as in the paper:
+of those that are behind the latest value counts, of those that are ahead the one at this step.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from modeldir.pruners.ranking import count_better, wrong_number
 if TYPE_CHECKING:
     from modeldir.metrics import Direction
     from modeldir.pruners import Rungs
+
+
+_LEFT = 0
+"""A rung that is no step: members leave their last value there when they are stopped."""
+_BEHIND = 8
+"""Members that are more intervals behind do not count: they may have been interrupted."""
 
 
 class BottomQuantile:
@@ -43,9 +49,20 @@ class BottomQuantile:
         self._judged = rung
         if self._rungs.passed(rung):
             return None
-        values = self._rungs.record(rung, value)
+        values = self._population(rung, value)
         bottom = int(len(values) * self._quantile)
         better = count_better(values.values(), value, self._direction)
         if better < len(values) - bottom:
             return None
+        self._rungs.record(_LEFT, value)
         return f"among the worst {bottom} of {len(values)}; another takes its place"
+
+    def _population(self, rung: int, value: float) -> dict[int, float]:
+        """The values of the members that were not stopped, this one's among them."""
+        found = dict(self._rungs.record(rung, value))
+        lowest = max(0, rung - _BEHIND * self._interval)
+        for lower in range(rung - self._interval, lowest, -self._interval):
+            found = {**self._rungs.values(lower), **found}
+        for number in self._rungs.values(_LEFT):
+            found.pop(number, None)
+        return {**found, self._rungs.number: value}

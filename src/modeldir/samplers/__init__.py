@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from modeldir.errors import SpaceError, did_you_mean, listed
-from modeldir.metrics import Direction
+from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
 
 if TYPE_CHECKING:
     from modeldir.space import Space
@@ -44,11 +44,15 @@ _PLACES = {
     "gp": "modeldir.samplers.gp:GP",
     "cmaes": "modeldir.samplers.cmaes:CMAES",
     "nsga2": "modeldir.samplers.nsga2:NSGA2",
+    "pbt": "modeldir.samplers.pbt:PBT",
 }
 NAMES = (AUTO, *_PLACES)
 
-Objectives: TypeAlias = tuple[tuple[str, Direction], ...]
-"""The metrics that a search ranks by, each with its direction; () before one was chosen."""
+_MEANT = {
+    "bayes": "tpe", "bayesian": "tpe", "bo": "gp", "optuna": "tpe", "hyperopt": "tpe",
+    "qmc": "sobol", "halton": "sobol", "quasirandom": "sobol", "nsga": "nsga2", "nsgaii": "nsga2",
+}  # fmt: skip
+"""Other names under which people look for them."""
 
 Problem: TypeAlias = tuple[str, "str | None"]
 
@@ -134,21 +138,32 @@ def make(
     problems = [*refusals(name, space, objectives, options)]
     if problems:
         raise SpaceError(listed("The space cannot be sampled:", problems))
-    return _factory(name)(space, seed, objectives, **options)
+    sampler = _factory(name)(space, seed, objectives, **options)
+    if name in _PLACES:
+        return sampler
+    from modeldir.samplers.known import Guarded  # noqa: PLC0415 - only for somebody's own
+
+    return Guarded(sampler, space, seed, name)
+
+
+def unknown(name: str) -> list[Problem]:
+    """What is wrong with a sampler's name; nothing where there is one of that name."""
+    try:
+        _ = name if name == AUTO else _factory(name)
+    except _UnknownError as error:
+        return [error.args]
+    return []
 
 
 def refusals(
     name: str, space: Space, objectives: Objectives = (), options: Mapping[str, Any] | None = None
 ) -> Iterator[Problem]:
     """What keeps a sampler from this space, each with what to do about it."""
-    if name == AUTO:
-        yield from ()
+    found = unknown(name)
+    if found or name == AUTO:
+        yield from found
         return
-    try:
-        factory = _factory(name)
-    except _UnknownError as error:
-        yield error.args
-        return
+    factory = _factory(name)
     yield from _wrong_options(name, factory, options or {})
     refuses = getattr(factory, "refuses", None)
     if refuses is not None:
@@ -160,6 +175,13 @@ def learns(sampler: Sampler) -> bool:
     trials' metrics need not be read for it.
     """
     return bool(getattr(sampler, "learns", True))
+
+
+def follows(sampler: Sampler) -> bool:
+    """Whether a sampler wants to know how running trials stand. It then says `follows = True`, and
+    is told their latest values, and the step at which they are.
+    """
+    return bool(getattr(sampler, "follows", False))
 
 
 def needs(name: str, *packages: str) -> Iterator[Problem]:
@@ -179,6 +201,8 @@ def needs(name: str, *packages: str) -> Iterator[Problem]:
 class _UnknownError(Exception):
     """No such sampler: the problem and the hint."""
 
+    args: tuple[str, str]
+
 
 def _factory(name: str) -> Factory:
     """What makes the sampler of this name.
@@ -188,7 +212,9 @@ def _factory(name: str) -> Factory:
     """
     place = _PLACES.get(name) or (name if ":" in name else None) or _entry_point(name)
     if place is None:
-        hint = did_you_mean(name, NAMES) or f"known: {', '.join(NAMES)}, or package.module:Class"
+        meant = _MEANT.get(name.lower())
+        hint = f"did you mean {meant!r}?" if meant else did_you_mean(name, NAMES)
+        hint = hint or f"known: {', '.join(NAMES)}, or package.module:Class"
         raise _UnknownError(f"sampler: no {name!r}", hint)
     module, _, attribute = place.partition(":")
     try:

@@ -50,6 +50,7 @@ class CMAES:
         self._population = population or 4 + int(3 * math.log(max(1, len(self._axes))))
         self._known = Known(space, seed)
         self._trials: dict[int, Observation] = {}
+        self._learned: dict[int, tuple[tuple[float, ...], float]] = {}
         self._foreign: list[Observation] = []
         self._state: Any = None
         self._told: list[tuple[Any, ...]] = []
@@ -90,34 +91,38 @@ class CMAES:
             self._foreign.append(observation)
         else:
             self._trials[observation.number] = observation
+            worth = self._worth(observation)
+            if worth is None:
+                self._learned.pop(observation.number, None)
+            else:
+                self._learned[observation.number] = self._place(observation.point), worth
 
     # -- Generations -------------------------------------------------------------------------------
 
     def _generation(self) -> tuple[int, list[int]]:
         """The generation of a new trial, and the numbers of the trials that it learned from."""
         newest = max(map(_generation_of, self._trials.values()), default=0)
-        completed = [
-            number
-            for number in sorted(self._trials)
-            if _generation_of(self._trials[number]) == newest and self._value(number) is not None
-        ]
+        completed = [n for n in self._learned if _generation_of(self._trials[n]) == newest]
         if len(completed) >= self._population:
-            return newest + 1, completed[: self._population]
-        return newest, self._parents_of(newest)
+            return newest + 1, sorted(completed)[: self._population]
+        return newest, self._parents().get(newest, [])
 
-    def _parents_of(self, generation: int) -> list[int]:
-        for number in sorted(self._trials):
-            notes = self._trials[number].notes
-            if _generation_of(self._trials[number]) == generation and notes.get("from"):
-                return list(notes["from"])
-        return []
+    def _parents(self) -> dict[int, list[int]]:
+        """By generation the trials that it learned from, as its first trial notes them."""
+        found: dict[int, list[int]] = {}
+        for number in sorted(self._trials, reverse=True):
+            noted = self._trials[number].notes.get("from")
+            if noted:
+                found[_generation_of(self._trials[number])] = list(noted)
+        return found
 
     def _at(self, generation: int, parents: list[int]) -> Any:
         """The state after all generations before this one. It is kept, and computed anew only where
         the past has changed.
         """
-        steps = [*map(self._parents_of, range(1, generation)), parents][: max(0, generation)]
-        told = [step for numbers in steps if (step := self._step(numbers))]
+        noted = self._parents()
+        steps = [*(noted.get(each, []) for each in range(1, generation)), parents]
+        told = [step for numbers in steps[:generation] if (step := self._step(numbers))]
         if self._state is None or told[: len(self._told)] != self._told:
             self._state, self._told = self._first(), []
         for step in told[len(self._told) :]:
@@ -129,9 +134,8 @@ class CMAES:
         """What the state is told of one generation: places and values. None where a trial is gone,
         or has no value any more: what it would have taught is lost with it.
         """
-        there = [(number, self._value(number)) for number in numbers if number in self._trials]
-        whole = [(self._place(self._trials[n].point), v) for n, v in there if v is not None]
-        return tuple(whole) if len(whole) == self._population else None
+        whole = tuple(self._learned[number] for number in numbers if number in self._learned)
+        return whole if len(whole) == self._population else None
 
     def _first(self) -> Any:
         """The state before there are trials: the middle, or where other folders had the best."""
@@ -146,9 +150,6 @@ class CMAES:
         return cmaes.CMA(
             np.array(mean), SPREAD, bounds=bounds, population_size=self._population, seed=0
         )
-
-    def _value(self, number: int) -> float | None:
-        return self._worth(self._trials[number])
 
     def _worth(self, observation: Observation) -> float | None:
         """What is to be small; None for what has not ended well, or lies outside the space."""
@@ -191,16 +192,19 @@ class _Axis:
     """A dim from 0 to 1."""
 
     def __init__(self, dim: Dim) -> None:
-        self.name, self._domain = dim.name, dim.domain
+        self.name = dim.name
+        domain: Any = dim.domain
+        self._domain = domain
         self._options = ordered(dim.domain) if isinstance(dim.domain, Choice) else None
         if self._options is None and is_whole(dim):
-            low, high = dim.domain.low - 0.5, dim.domain.high + 0.5
+            low, high = domain.low - 0.5, domain.high + 0.5
         elif self._options is None:
-            low, high = dim.domain.low, dim.domain.high
+            low, high = domain.low, domain.high
         else:
             low, high = -0.5, len(self._options) - 0.5
         self._log = is_log(dim)
-        self._low, self._high = (math.log(low), math.log(high)) if self._log else (low, high)
+        self._low = float(math.log(low) if self._log else low)
+        self._high = float(math.log(high) if self._log else high)
 
     def to_unit(self, value: Any) -> float:
         number = value if self._options is None else self._options.index(value)

@@ -10,13 +10,15 @@ import hashlib
 import random
 from typing import TYPE_CHECKING, Any
 
+from modeldir.errors import SpaceError, listed
 from modeldir.params import canonical_hash
+from modeldir.samplers import Proposal
 from modeldir.space import draw, grid, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from modeldir.samplers import Observation
+    from modeldir.samplers import Observation, Sampler
     from modeldir.space import Space
 
 TRIES = 100
@@ -62,6 +64,38 @@ class Known:
         rest = [point for point in grid(self._space) if point not in self]
         place = chance(self._seed, number, TRIES).random()
         return rest[int(place * len(rest))] if rest else None
+
+
+class Guarded:
+    """A sampler of somebody's own, held to what a search needs: no point twice, none outside."""
+
+    def __init__(self, sampler: Sampler, space: Space, seed: int, name: str) -> None:
+        self._sampler, self._space, self._name = sampler, space, name
+        self._known = Known(space, seed)
+        self.learns = bool(getattr(sampler, "learns", True))
+
+    def ask(self, number: int) -> Proposal | None:
+        """What it proposes; where that has a trial already, a point by chance.
+
+        Raises:
+            SpaceError: for a point outside the space: then it is the sampler that has to be mended.
+        """
+        proposal = self._sampler.ask(number)
+        if proposal is None:
+            return None
+        if not self._space.contains(proposal.point):
+            problem = f"{self._name} proposed {proposal.point} for trial {number}"
+            hint = "a point has exactly the names that are active at it, each within its domain"
+            raise SpaceError(listed("The sampler left the space:", [(problem, hint)]))
+        if proposal.point not in self._known:
+            return proposal
+        point = self._known.drawn(number)
+        return None if point is None else Proposal(point)
+
+    def tell(self, observation: Observation) -> None:
+        """A trial, or what has changed about it."""
+        self._known.add(observation)
+        self._sampler.tell(observation)
 
 
 def chance(seed: int, number: int, again: int = 0) -> random.Random:

@@ -11,21 +11,16 @@ Evolutionary Computation 6, 2002.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modeldir.samplers import Objectives, Problem, Proposal
-from modeldir.samplers.optunas import ByOptuna, is_completed, lacking, number_of, quietly
+from modeldir.samplers.optunas import ByOptuna, lacking, quietly
 from modeldir.samplers.start import Start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial
-
-    from modeldir.samplers.optunas import History
     from modeldir.space import Space
 
 
@@ -54,8 +49,10 @@ class NSGA2(ByOptuna):
         if generation == 0:
             first = self._start.ask(number)
             return None if first is None else Proposal(first.point, {"generation": 0})
+        from modeldir.samplers.evolution import Evolution  # noqa: PLC0415 - it imports Optuna
+
         with quietly():
-            sampler = _evolution()(self._history, generation, self._population, seed)
+            sampler = Evolution(self._history, generation, self._population, seed)
             point = self._point(self._history.ask(sampler))
         return Proposal(point, {"generation": generation, "parents": sampler.parents})
 
@@ -66,61 +63,5 @@ class NSGA2(ByOptuna):
 
     def _generation(self) -> int:
         """The one that a new trial belongs to: the last, or the next where that one is complete."""
-        told = [generation_of(notes) for _, _, notes in self._history.told()]
-        newest = max(told, default=0)
+        newest = self._history.newest()
         return newest + (self._history.completed(newest) >= self._population)
-
-
-def generation_of(notes: Mapping[str, Any]) -> int:
-    """A trial's generation; one that another sampler made belongs to the first."""
-    generation = notes.get("generation", 0)
-    return generation if isinstance(generation, int) else 0
-
-
-@functools.cache
-def _evolution() -> Any:
-    """Optuna's sampler with the generations as the notes tell them; made once, since it derives
-    from a class of an extra.
-    """
-    from optuna.samplers import NSGAIISampler  # noqa: PLC0415 - heavy, and an extra
-
-    class Evolution(NSGAIISampler):
-        """One ask of NSGA-II. `parents` are the numbers of those that were chosen from."""
-
-        def __init__(self, history: History, generation: int, population: int, seed: int) -> None:
-            super().__init__(population_size=population, seed=seed)
-            self._history, self._current = history, generation
-            self.parents: list[int] = []
-
-        def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
-            del study, trial
-            return self._current
-
-        def get_population(self, study: Study, generation: int) -> list[FrozenTrial]:
-            del study
-            return [
-                row
-                for _, row, notes in self._history.told()
-                if is_completed(row) and generation_of(notes) == generation
-            ]
-
-        def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
-            if generation == 0:
-                return []
-            numbers = self._noted(generation)
-            if numbers is None:
-                chosen = self.select_parent(study, generation)
-            else:
-                told = self._history.told()
-                chosen = [row for number, row, _ in told if number in numbers and is_completed(row)]
-            if generation == self._current:
-                self.parents = sorted(number_of(row) for row in chosen)
-            return chosen
-
-        def _noted(self, generation: int) -> set[int] | None:
-            for _, _, notes in self._history.told():
-                if generation_of(notes) == generation and isinstance(notes.get("parents"), list):
-                    return set(notes["parents"])
-            return None
-
-    return Evolution

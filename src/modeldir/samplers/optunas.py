@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modeldir.samplers import Objectives, Observation, Proposal, needs, scored
@@ -75,7 +75,8 @@ class Axis:
     def __init__(self, dim: Dim) -> None:
         from optuna import distributions  # noqa: PLC0415 - heavy, and an extra
 
-        self._domain = dim.domain
+        domain: Any = dim.domain
+        self._domain = domain
         self._places: dict[str, int] | None = None
         self.distribution: BaseDistribution
         if isinstance(dim.domain, Choice):
@@ -89,15 +90,17 @@ class Axis:
                 else distributions.CategoricalDistribution(tuple(range(count)))
             )
         elif is_whole(dim):
-            low, high, step = dim.domain.low, dim.domain.high, step_of(dim)
+            low, high, step = domain.low, domain.high, step_of(dim)
             log = is_log(dim) and step in {None, 1}  # Optuna has no logarithm with a step
             self.distribution = distributions.IntDistribution(
-                low, high if log else low + (high - low) // (step or 1) * (step or 1),
-                log=log, step=1 if log else step or 1,
-            )  # fmt: skip
+                low,
+                high if log else low + (high - low) // (step or 1) * (step or 1),
+                log=log,
+                step=1 if log else step or 1,
+            )
         else:  # a step is kept by `nearest`
             self.distribution = distributions.FloatDistribution(
-                dim.domain.low, dim.domain.high, log=is_log(dim)
+                domain.low, domain.high, log=is_log(dim)
             )
 
     def to_model(self, value: Any) -> Any:
@@ -110,7 +113,10 @@ class Axis:
         """How far two values of the distribution are apart, as a part of the axis."""
         if one == other:
             return 0.0
-        low, high = getattr(self.distribution, "low", None), getattr(self.distribution, "high", None)
+        low, high = (
+            getattr(self.distribution, "low", None),
+            getattr(self.distribution, "high", None),
+        )
         if low is None or high is None or low == high:
             return 1.0
         if getattr(self.distribution, "log", False):
@@ -215,6 +221,11 @@ class History:
             is_completed(row) and (generation is None or notes.get("generation", 0) == generation)
             for _, row, notes in self.told()
         )
+
+    def newest(self) -> int:
+        """The highest generation that a trial's notes tell of."""
+        told = (notes.get("generation", 0) for _, _, notes in self.told())
+        return max((each for each in told if isinstance(each, int)), default=0)
 
     def told(self) -> Iterator[tuple[int, FrozenTrial, Mapping[str, Any]]]:
         """Each row in order: its number (see `number_of`), as Optuna has it, and its notes."""
@@ -326,9 +337,11 @@ def _study(rows: list[FrozenTrial], objectives: Objectives, attrs: Mapping[str, 
     import optuna  # noqa: PLC0415 - heavy, and an extra
     from optuna.study import StudyDirection  # noqa: PLC0415
 
+    from modeldir.samplers.storage import View  # noqa: PLC0415 - it imports Optuna
+
     ways = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
     directions = [ways[direction] for _, direction in objectives] or [StudyDirection.MINIMIZE]
-    storage = _view()(rows, directions, attrs)
+    storage = View(rows, directions, attrs)
     return optuna.load_study(study_name="modeldir", storage=storage)
 
 
@@ -364,77 +377,6 @@ def fixed(space: Space) -> dict[str, Any]:
         if len(options := unit.domain.values() or ()) == 1
         for name, value in unit.spread(options[0]).items()
     }
-
-
-_VIEW: list[Any] = []
-
-
-def _view() -> Any:
-    """The class of the storage; made once, since it derives from one of Optuna's."""
-    if not _VIEW:
-        _VIEW.append(_make_view())
-    return _VIEW[0]
-
-
-def _make_view() -> Any:
-    from optuna.storages import BaseStorage  # noqa: PLC0415 - heavy, and an extra
-
-    class View(BaseStorage):
-        """Rows to read, and a place for what the trial that is asked for is told by its sampler."""
-
-        def __init__(
-            self, rows: list[FrozenTrial], directions: Sequence[Any], attrs: Mapping[str, Any]
-        ) -> None:
-            self._rows, self._directions = rows, directions
-            self.study_attrs = dict(attrs)
-
-        def get_study_id_from_name(self, study_name: str) -> int:
-            del study_name
-            return 0
-
-        def get_study_name_from_id(self, study_id: int) -> str:
-            del study_id
-            return "modeldir"
-
-        def get_study_directions(self, study_id: int) -> list[Any]:
-            del study_id
-            return list(self._directions)
-
-        def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-            del study_id
-            return self.study_attrs
-
-        def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-            del study_id
-            self.study_attrs[key] = value
-
-        def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-            """Told of the trial that is asked for alone, which nobody will read again."""
-
-        def get_all_trials(
-            self,
-            study_id: int,
-            deepcopy: bool = True,  # noqa: FBT001, FBT002 - Optuna's signature
-            states: Container[Any] | None = None,
-        ) -> list[FrozenTrial]:
-            del study_id, deepcopy
-            return [row for row in self._rows if states is None or row.state in states]
-
-        def get_trial(self, trial_id: int) -> FrozenTrial:
-            return next(row for row in self._rows if row._trial_id == trial_id)
-
-        def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-            del study_id
-            return {}
-
-        def _never(self, *_: Any, **__: Any) -> Any:
-            raise NotImplementedError("the folders are the study; nothing is written here")
-
-        create_new_study = delete_study = set_study_user_attr = get_all_studies = _never
-        create_new_trial = set_trial_param = set_trial_state_values = _never
-        set_trial_intermediate_value = set_trial_user_attr = _never
-
-    return View
 
 
 # -- What all of them do ---------------------------------------------------------------------------

@@ -31,10 +31,11 @@ from modeldir.space.domains import (
     Uniform,
 )
 from modeldir.space.expressions import Constraint
+from modeldir.space.forms import is_alone
 from modeldir.space.grids import draw, fill, grid, size
 from modeldir.space.names import LONGEST_NAME, names_fit, trial_name, value_text
 from modeldir.space.parsing import parse_space
-from modeldir.space.queue import Queue
+from modeldir.space.queue import QUEUE, Queue
 from modeldir.space.shape import Dim, Space
 from modeldir.space.text import parse_domain_text
 from modeldir.space.words import choice, int, log_int, log_uniform, uniform  # noqa: A004 - the word
@@ -43,6 +44,7 @@ __all__ = [
     "DIGITS",
     "ENDLESS",
     "LONGEST_NAME",
+    "QUEUE",
     "WORDS",
     "Choice",
     "Constraint",
@@ -59,6 +61,7 @@ __all__ = [
     "fill",
     "grid",
     "int",
+    "is_alone",
     "log_int",
     "log_uniform",
     "names_fit",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
@@ -19,6 +18,7 @@ from modeldir.space.names import safe, value_text
 
 if TYPE_CHECKING:
     import random
+    from decimal import Decimal
 
 WORDS = ("uniform", "log_uniform", "int", "log_int")
 DIGITS = 6
@@ -280,6 +280,8 @@ def _edges(low: float, high: float, step: float) -> tuple[float, float]:
 
 def _exact(number: float) -> Decimal:
     """A number as it is written, so that 0 + 3 * 0.1 is 0.3."""
+    from decimal import Decimal  # noqa: PLC0415 - only where there is a step
+
     return Decimal(repr(number))
 
 

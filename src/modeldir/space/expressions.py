@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
 import math
 import operator
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +60,10 @@ class Constraint:
             ConstraintError: for a text that is none.
         """
         found: dict[str, None] = {}
-        _look_through(self._tree, found, 0)
+        try:
+            _look_through(self._tree, found, 0)
+        except RecursionError:  # a name of hundreds of parts
+            raise _too_deep() from None
         if not isinstance(self._tree, (ast.Compare, ast.BoolOp)) and not _is_answer(self._tree):
             raise ConstraintError(
                 "compares nothing", "a constraint is true or false: batch_size * accumulate <= 512"
@@ -83,6 +88,8 @@ class Constraint:
 
 # -- What is allowed -------------------------------------------------------------------------------
 
+_WORDS = frozenset({"and", "or", "not", "in", "True", "False", "None", "is", "if", "else", "for"})
+"""Words of Python's that are no hyperparameters, whatever is wrong with the text."""
 _PLAIN = {"true": True, "false": False, "null": None}
 """As JSON has them; Python's own words are constants already."""
 
@@ -107,6 +114,9 @@ def _misspelt(text: str, error: Exception) -> Problem:
         return "one = compares nothing", "write == for equal, <= or >= for a bound"
     if not text.strip():
         return "is empty", "write what must hold: batch_size * accumulate <= 512"
+    taken = [word for word in re.findall(r"\w+", text) if keyword.iskeyword(word)]
+    if strange := [word for word in taken if word not in _WORDS]:
+        return f"{strange[0]} is a word of Python's", f'of a hyperparameter: params["{strange[0]}"]'
     place = getattr(error, "offset", None)
     if isinstance(place, int) and 0 < place <= len(text.strip()):
         rest = text.strip()[place - 1 :]
@@ -134,13 +144,17 @@ def _look_through(node: ast.AST, names: dict[str, None], depth: int) -> None:
         ConstraintError: for the first part that is not.
     """
     if depth > _DEEPEST:
-        raise ConstraintError(f"is more than {_DEEPEST} deep", "write several constraints")
+        raise _too_deep()
     if isinstance(node, ast.expr) and (name := _name_of(node)) is not None:
         if not (isinstance(node, ast.Name) and name in _PLAIN):
             names.setdefault(name)
         return
     for part in _parts_of(node):
         _look_through(part, names, depth + 1)
+
+
+def _too_deep() -> ConstraintError:
+    return ConstraintError(f"is more than {_DEEPEST} deep", "write several constraints")
 
 
 def _parts_of(node: ast.AST) -> Sequence[ast.AST]:
@@ -195,6 +209,8 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if (name := _name_of(node)) is not None:
+        if name not in values and name not in _PLAIN:
+            raise ConstraintError(f"{name[:60]} is not there")
         return values[name] if name in values else _PLAIN[name]
     if isinstance(node, ast.Compare):
         return _compared(node, values)

@@ -55,12 +55,9 @@ class _Walk:
     constraint is left as soon as the last hyperparameter that it speaks of has its value.
     """
 
-    def __init__(
-        self, space: Space, units: Sequence[Dim], fixed: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, space: Space, units: Sequence[Dim]) -> None:
         self._space = space
         self._units = units
-        self._fixed = fixed or {}
         self.looked_at = 0
         place = {name: index for index, unit in enumerate(units) for name in unit.names}
         self._due: dict[int, list[Any]] = {}
@@ -77,27 +74,22 @@ class _Walk:
             return
         unit = self._units[index]
         is_active = self._space.is_active(unit.names[0], whole)
-        for values in self._values(unit) if is_active else ({},):
+        spread = map(unit.spread, unit.domain.values() or ()) if is_active else [{}]
+        for values in spread:
             self.looked_at += 1
             there = {**whole, **values}
             if all(self._space.keeps(each, there) for each in self._due.get(index, ())):
                 yield from self._from(index + 1, there)
-
-    def _values(self, unit: Dim) -> Iterator[dict[str, Any]]:
-        for value in unit.domain.values() or ():
-            spread = unit.spread(value)
-            if all(same(spread[n], self._fixed[n]) for n in spread if n in self._fixed):
-                yield spread
 
 
 def size(space: Space) -> int | None:
     """How many points the space has; None if there is no end to them, or if constraints and
     conditions leave too many to be counted.
     """
-    known = space.__dict__.get("_size", ...)
-    if known is ...:
-        known = space.__dict__["_size"] = _count(space)
-    return known if known is None else int(known)
+    if "_size" not in space.__dict__:  # a space is frozen, and counted once
+        space.__dict__["_size"] = _count(space)
+    known: int | None = space.__dict__["_size"]
+    return known
 
 
 def _count(space: Space) -> int | None:
@@ -155,23 +147,36 @@ def fill(space: Space, given: Mapping[str, Any], rng: random.Random) -> dict[str
             return None
         if given.keys() <= point.keys() and space.allows(point):
             return point
-        if tried == TRIES and size(space) is not None:
-            break
-    return _one_of_all(space, given, rng)
+        if tried == TRIES and (ways := _ways(space)) is not None:
+            return _one_of(space, ways, given, rng)
+    return None
 
 
-def _one_of_all(
-    space: Space, given: Mapping[str, Any], rng: random.Random
-) -> dict[str, Any] | None:
-    """For points so few among the combinations that draws hardly ever meet them: what constraints
-    and conditions speak of is gone through, the rest drawn.
+def _ways(space: Space) -> list[dict[str, Any]] | None:
+    """All values of what conditions and constraints speak of, that keep them; None where those are
+    too many to go through. Of the rest each value will do.
     """
-    if size(space) is None:
-        return None
+    if "_ways" not in space.__dict__:
+        deciding, _ = _deciding(space)
+        walk, found = _Walk(space, deciding), list[dict[str, Any]]()
+        if all(unit.domain.values() is not None for unit in deciding):
+            for whole in walk:
+                found.append(whole)
+                if walk.looked_at > COUNTABLE:
+                    break
+        is_all = bool(walk.looked_at) and walk.looked_at <= COUNTABLE
+        space.__dict__["_ways"] = found if is_all else None
+    known: list[dict[str, Any]] | None = space.__dict__["_ways"]
+    return known
+
+
+def _one_of(
+    space: Space, ways: Sequence[dict[str, Any]], given: Mapping[str, Any], rng: random.Random
+) -> dict[str, Any] | None:
+    """A point for which draws would hardly ever meet what is allowed."""
     deciding, _ = _deciding(space)
-    found = list(_Walk(space, deciding, given))
-    names = {name for unit in deciding for name in unit.names}
-    found = [whole for whole in found if given.keys() & names <= whole.keys()]
+    fixed = {n: given[n] for unit in deciding for n in unit.names if n in given}
+    found = [way for way in ways if all(n in way and same(way[n], fixed[n]) for n in fixed)]
     if not found:
         return None
     chosen = found[min(len(found) - 1, int(rng.random() * len(found)))]

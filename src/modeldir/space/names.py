@@ -65,8 +65,8 @@ def _together(space: Space) -> Iterator[tuple[str, ...]]:
             if parent in space.domains:
                 deciding.setdefault(parent, [None]).extend(values)
     ways = 1
-    for values in deciding.values():
-        ways *= len(values)
+    for several in deciding.values():
+        ways *= len(several)
     if ways > _MOST_WAYS:
         yield tuple(space.domains)
         return

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from modeldir.errors import ParamsError, SpaceError, did_you_mean, listed
@@ -68,17 +69,18 @@ class _Parsing:
         conditions = self._conditions(domains, found)
         self._check_zips(zips, found, conditions)
         is_whole = not self.problems  # what follows has then all that it needs
-        tried = self._points(points, found, domains)
         kept = self._constraints(constraints, found)
         named = {name for when in conditions.values() for name in when}
         named |= {name for constraint in kept for name in constraint.names}
         given = {name: self.known[name] for name in self.known if name in named}
-        space = Space(found, conditions, zips, kept, tried, given)
+        space = Space(found, conditions, zips, kept, (), given)
         if self._has_order(space) and is_whole and self._has_each(space):
             self._check_constraints(space)
-        if not self.problems:
-            self._check_points(space)
-        return space
+        is_well = not self.problems
+        tried = self._points(points, found, domains)
+        if is_well:
+            self._check_points(space, tried)
+        return replace(space, points=tuple(tried.values()))
 
     def _refuse(self, name: str, refused: RefusedError) -> None:
         self.problems += [(f"{name}: {problem}", hint) for problem, hint in refused.problems]
@@ -186,7 +188,8 @@ class _Parsing:
             for parent, values in when.items():
                 several = [*values] if isinstance(values, (list, tuple)) else [values]
                 self.problems += [*self._wrong_parent(name, str(parent), several, parsed, domains)]
-                condition[str(parent)] = tuple(several)
+                if parent != name:
+                    condition[str(parent)] = tuple(several)
             found[name] = condition
         return found
 
@@ -265,8 +268,9 @@ class _Parsing:
             return
         for name in names:
             if name not in self.known:
-                hint = did_you_mean(name, list(self.known))
-                yield f"{name} is not in params.json", hint or _there(self.known)
+                hint = _quoted(name, constraint.text, self.known)
+                hint = hint or did_you_mean(name, list(self.known)) or _there(self.known)
+                yield f"{name[:60]} is not in params.json", hint
         if all(name in self.known for name in names) and not any(name in domains for name in names):
             yield "names nothing that the search varies", f"it varies {_joined(list(domains))}"
 
@@ -297,43 +301,42 @@ class _Parsing:
 
     def _points(
         self, points: Any, parsed: Mapping[str, Domain], domains: Mapping[str, Any]
-    ) -> tuple[Mapping[str, Any], ...]:
+    ) -> dict[int, Mapping[str, Any]]:
+        """The points of which each value is in order, by their place in the list."""
         if isinstance(points, Mapping):
             points = [points]
         if not isinstance(points, (list, tuple)):
             hint = 'write [{"learning_rate": 0.01}]'
             self.problems.append((f"points: expected a list of points, got {said(points)}", hint))
-            return ()
-        found = []
+            return {}
+        found: dict[int, Mapping[str, Any]] = {}
         for number, point in enumerate(points, 1):
             if not isinstance(point, Mapping) or not point:
                 hint = 'write {"learning_rate": 0.01}'
                 self.problems.append((f"point {number}: expected values by name, got {said(point)}",
                                       hint))  # fmt: skip
                 continue
-            whole: dict[str, Any] = {}
-            for name, value in point.items():
-                problem = self._wrong_value(name, value, parsed, domains)
-                if problem is not None:
-                    self.problems.append((f"point {number}: {problem[0]}", problem[1]))
-                elif name in parsed:
-                    whole[name] = _own(parsed[name], value)
-            found.append(whole)
-        return tuple(found)
+            wrong = [self._wrong_value(*item, parsed, domains) for item in point.items()]
+            told = [problem for problem in wrong if problem is not None]
+            self.problems += [(f"point {number}: {problem}", hint) for problem, hint in told]
+            if not told:
+                found[number] = {n: _own(parsed[n], v) for n, v in point.items() if n in parsed}
+        return found
 
     def _wrong_value(
         self, name: str, value: Any, parsed: Mapping[str, Domain], domains: Mapping[str, Any]
     ) -> Problem | None:
+        if name not in domains and name not in self.known:
+            hint = did_you_mean(name, list(domains)) or did_you_mean(name, list(self.known))
+            return f"{name} is not in params.json", hint or _there(self.known)
         if name not in domains:
-            hint = did_you_mean(name, list(domains))
-            hint = hint or f"give it a domain too; there are: {_joined(list(domains))}"
-            return f"{name} does not vary", hint
+            return f"{name} does not vary", f"give it a domain too; {_joined(list(domains))} vary"
         if name not in parsed or parsed[name].contains(value):
             return None
         return f"{name} is {said(value)}, outside its domain", said(parsed[name].to_json())
 
-    def _check_points(self, space: Space) -> None:
-        for number, point in enumerate(space.points, 1):
+    def _check_points(self, space: Space, points: Mapping[int, Mapping[str, Any]]) -> None:
+        for number, point in points.items():
             head = f"point {number}, {said(point)}"
             for name in point:
                 if (wrong := _excluded(space, name, point)) is not None:
@@ -439,6 +442,12 @@ def _joined(names: Sequence[str]) -> str:
 def _cut(text: str) -> str:
     whole = " ".join(text.split())
     return f"constraint {whole if len(whole) <= 60 else f'{whole[:57]}...'}"  # noqa: PLR2004
+
+
+def _quoted(name: str, text: str, known: Mapping[str, Any]) -> str | None:
+    """How to write a name that is read as something else: `weight-decay` as a difference."""
+    whole = [other for other in known if name in other and other in text and other != name]
+    return f'write params["{whole[0]}"]' if whole else None
 
 
 def _there(known: Mapping[str, Any], most: int = 8) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from modeldir.space.shape import Space
 
-SAMPLER = "points"
+QUEUE = "points"
 """What a trial's `trial.json` says in the place of a sampler's name."""
 
 

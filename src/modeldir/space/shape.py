@@ -34,7 +34,7 @@ class Dim:
     """What a sampler may move independently of all else: a hyperparameter, or several that go
     together; of these `domain` is a list of tuples, with values in the order of `names`.
 
-    `when` says under which values of others it is there at all; it is empty if always.
+    `when` says under which values of other names of the space it is there; it is empty if always.
     """
 
     name: str
@@ -112,7 +112,8 @@ class Space:
                 lists = [self.domains[each].values() or () for each in names]
                 domain = Choice(tuple(zip(*lists, strict=True)))
             whole = "+".join(names)
-            made.setdefault(whole, Dim(whole, names, domain, self.conditions.get(name, {})))
+            when = {p: v for p, v in self.conditions.get(name, {}).items() if p in self.domains}
+            made.setdefault(whole, Dim(whole, names, domain, when))
         return tuple(made.values())
 
     @cached_property

@@ -107,6 +107,14 @@ elif kind == "loud":
 elif kind == "error":
     train(0.05)
     raise ValueError("diverged: " + args.note)
+elif kind == "hopeless":
+    for epoch in range(1000):  # until it is stopped
+        try:
+            save("metrics_eval_last_weights.json", {"accuracy": -1.0, "epoch": epoch + 1})
+        except OSError:
+            pass  # a full disk
+        time.sleep(0.03)
+    tell("spared")
 elif kind == "ours":
     import modeldir
 

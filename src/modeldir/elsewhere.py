@@ -1,0 +1,102 @@
+"""Other folders that a search knows of: those that teach its sampler, and those whose work counts.
+
+It knows how finished experiments below a folder are read as rows, and what is wrong with a folder
+that was named. It refuses to look at folders that nobody named, and to write in any.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modeldir import attempts, experiment, membership, params, plan
+from modeldir.errors import FolderError, ParamsError
+from modeldir.goals import Objectives
+
+_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
+_PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment that has ended well: where it is, what it was given, how it scored."""
+
+    path: Path
+    hyperparameters: Mapping[str, Any]
+    values: Mapping[str, float]
+
+    @property
+    def flat(self) -> dict[str, Any]:
+        return params.flatten(self.hyperparameters)
+
+
+def rows(folder: Path) -> list[Row]:
+    """Every experiment in and below a folder that has ended well and has development metrics.
+
+    Raises:
+        FolderError: when the folder is not there.
+    """
+    if not folder.is_dir():
+        raise FolderError(experiment.no_folder(folder))
+    found = [row for path in _experiments(folder) if (row := _read(path)) is not None]
+    return sorted(found, key=lambda row: str(row.path))
+
+
+def _experiments(folder: Path) -> Iterator[Path]:
+    for path, names, _ in os.walk(folder):
+        names[:] = [name for name in names if name[0] != "." and name not in _PASSED_OVER]
+        if experiment.is_experiment(Path(path)):
+            yield Path(path)
+
+
+def _read(path: Path) -> Row | None:
+    if experiment.status(path).state not in _RANKED:
+        return None
+    values = {k: v for k, v in experiment.scores(path).development.items() if v == v}  # noqa: PLR0124 - NaN
+    try:
+        hyperparameters = params.load_file(experiment.params_file(path) or path / "params.json")
+    except ParamsError:
+        return None
+    return Row(path, hyperparameters, values) if values else None
+
+
+def missing(rows: Sequence[Row], objectives: Objectives) -> str | None:
+    """What is to be said where a folder's experiments do not have the plan's metrics."""
+    known = sorted({name for row in rows for name in row.values})
+    lacks = [name for name, _ in objectives if name not in known]
+    if not lacks or not rows:
+        return None
+    return f"its experiments have no {' and no '.join(lacks)} (they have {', '.join(known)})"
+
+
+def counted(search: Path) -> list[Row]:
+    """The experiments of other folders that a search counts as done; none without a plan.
+
+    Raises:
+        ModeldirError: when the plan, its base or one of the folders cannot be read.
+    """
+    raw = plan.read_plan(search)
+    if not raw.get("reuse"):
+        return []
+    base = plan.base_of(search)
+    checked = plan.check(raw, base, str(search / plan.FILE), {}, to_run=False)
+    flat = params.flatten(base)
+    return [
+        row
+        for folder in checked.reuse
+        for row in rows(found(folder, search))
+        if membership.is_of_plan(checked, flat, row.flat)
+    ]
+
+
+def stored(given: Sequence[str], search: Path) -> list[str]:
+    """Folders as they were typed here, as the plan keeps them: relative to the search's folder."""
+    return [os.path.relpath(each, search) for each in given]
+
+
+def found(written: str, search: Path) -> Path:
+    """A folder that a plan names."""
+    return Path(os.path.normpath(search / written))

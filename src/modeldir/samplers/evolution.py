@@ -1,0 +1,61 @@
+"""Optuna's NSGA-II with generations that the trials' notes tell, not a database.
+
+It imports Optuna, so it is imported only by what needs that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.samplers import NSGAIISampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from modeldir.samplers.optunas import History, is_completed, number_of
+
+
+class Evolution(NSGAIISampler):
+    """One ask of NSGA-II. `parents` are the numbers of those that were chosen from."""
+
+    def __init__(self, history: History, generation: int, population: int, seed: int) -> None:
+        super().__init__(population_size=population, seed=seed)
+        self._history, self._current = history, generation
+        self.parents: list[int] = []
+
+    def get_trial_generation(self, study: Study, trial: FrozenTrial) -> int:
+        del study, trial
+        return self._current
+
+    def get_population(self, study: Study, generation: int) -> list[FrozenTrial]:
+        del study
+        return [
+            row
+            for _, row, notes in self._history.told()
+            if is_completed(row) and generation_of(notes) == generation
+        ]
+
+    def get_parent_population(self, study: Study, generation: int) -> list[FrozenTrial]:
+        if generation == 0:
+            return []
+        numbers = self._noted(generation)
+        if numbers is None:
+            chosen = self.select_parent(study, generation)
+        else:
+            told = self._history.told()
+            chosen = [row for number, row, _ in told if number in numbers and is_completed(row)]
+        if generation == self._current:
+            self.parents = sorted(number_of(row) for row in chosen)
+        return chosen
+
+    def _noted(self, generation: int) -> set[int] | None:
+        for _, _, notes in self._history.told():
+            if generation_of(notes) == generation and isinstance(notes.get("parents"), list):
+                return set(notes["parents"])
+        return None
+
+
+def generation_of(notes: Mapping[str, Any]) -> int:
+    """A trial's generation; one that another sampler made belongs to the first."""
+    generation = notes.get("generation", 0)
+    return generation if isinstance(generation, int) else 0

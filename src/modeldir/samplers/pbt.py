@@ -1,0 +1,168 @@
+"""Population-based training: the worst are replaced by changed copies of the best.
+
+It knows the population: which trials were stopped, by whom they were replaced, how the others stand
+now. It refuses to copy weights and to stop anything: a proposal only names the `parent` in its
+notes, with whose last weights its trial begins, and pruners/pbt.py says who is among the worst.
+Jaderberg et al., "Population Based Training of Neural Networks", 2017: exploit by truncation
+selection, explore by perturbing each value, or drawing it anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from modeldir.errors import SpaceError, listed
+from modeldir.samplers import Objectives, Observation, Problem, Proposal
+from modeldir.samplers.known import TRIES, Known, chance
+from modeldir.space import Choice
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
+    from modeldir.space import Dim, Space
+
+FACTORS = (0.8, 1.2)
+"""By one of which a number is perturbed, as in the paper's appendix."""
+
+
+class PBT:
+    """A population of so many trials, and a replacement for each that was stopped.
+
+    Args:
+        space: what each member's hyperparameters may be.
+        seed: of all chance, with a trial's number.
+        objectives: the metric to rank by.
+        population: how many trials it has at a time; the first so many are random.
+        interval: the steps between two times at which a member is compared with the others.
+        quantile: the share at the bottom that is stopped, and at the top that is copied.
+        resample: how likely a value is drawn anew instead of perturbed.
+
+    Raises:
+        SpaceError: for options that make no sense.
+    """
+
+    follows = True
+    """How running trials stand matters too."""
+
+    def __init__(  # noqa: PLR0913 - the options of the algorithm
+        self,
+        space: Space,
+        seed: int,
+        objectives: Objectives = (),
+        *,
+        population: int = 8,
+        interval: int = 1,
+        quantile: float = 0.25,
+        resample: float = 0.25,
+    ) -> None:
+        problems = [*_wrong(population, interval, quantile, resample)]
+        if problems:
+            raise SpaceError(listed("The population makes no sense:", problems))
+        self._space, self._seed, self._objectives = space, seed, objectives
+        self._population, self._quantile, self._resample = population, quantile, resample
+        self._known = Known(space, seed)
+        self._members: dict[int, Observation] = {}
+
+    @staticmethod
+    def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:  # noqa: ARG004 - any will do
+        """What keeps it from this search."""
+        if len(objectives) > 1:
+            yield "pbt ranks by one metric, and there are several", "use --sampler nsga2"
+        elif not objectives:
+            hint = "say which: --maximize accuracy, or --minimize loss"
+            yield "pbt: no metric is named by which members are compared", hint
+
+    def ask(self, number: int) -> Proposal | None:
+        """A member of the first population, else the replacement of one that was stopped; None
+        where none has to be replaced now: that may change while others run.
+        """
+        founders = [each for each in self._members.values() if "replaces" not in each.notes]
+        if len(founders) < self._population:
+            point = self._known.drawn(number)
+            return None if point is None else Proposal(point)
+        stopped = self._to_replace()
+        return None if stopped is None else self._replacement(number, stopped)
+
+    def tell(self, observation: Observation) -> None:
+        """A member, and how it stands now."""
+        self._known.add(observation)
+        if observation.number is not None:
+            self._members[observation.number] = observation
+
+    def _to_replace(self) -> int | None:
+        """The first member that was stopped and has no replacement."""
+        replaced = {each.notes.get("replaces") for each in self._members.values()}
+        stopped = (n for n, each in sorted(self._members.items()) if each.status == "pruned")
+        return next((number for number in stopped if number not in replaced), None)
+
+    def _replacement(self, number: int, stopped: int) -> Proposal | None:
+        """A changed copy of one of the best that are still there; None while nobody has a value."""
+        rng = chance(self._seed, number)
+        best = self._best()
+        if not best:
+            return None
+        parent = best[int(rng.random() * len(best))]
+        found: dict[str, Any] = {"number": parent.number}
+        if "step" in parent.notes:
+            found["step"] = parent.notes["step"]
+        point = self._explored(parent.point, number, rng)
+        return Proposal(point, {"parent": found, "replaces": stopped})
+
+    def _best(self) -> list[Observation]:
+        """The top quantile of those that were not stopped, the best first."""
+        ((name, direction),) = self._objectives
+        alive = [
+            each
+            for _, each in sorted(self._members.items())
+            if each.status in {"running", "completed"}
+            and math.isfinite(each.values.get(name, math.nan))
+        ]
+        sign = -1 if direction == "maximize" else 1
+        ranked = sorted(alive, key=lambda each: sign * each.values[name])
+        return ranked[: math.ceil(self._quantile * len(ranked))]
+
+    def _explored(
+        self, point: Mapping[str, Any], number: int, rng: random.Random
+    ) -> dict[str, Any]:
+        """Another point near this one that keeps the constraints; the same, where there is none."""
+        values = self._space.dims_of(point)
+        for _ in range(TRIES):
+            moved = {
+                dim.name: self._moved(dim, values.get(dim.name), rng) for dim in self._space.dims
+            }
+            found = self._space.complete(moved)
+            if self._space.contains(found) and found not in self._known:
+                return found
+        drawn = self._known.drawn(number)
+        return dict(point) if drawn is None else drawn
+
+    def _moved(self, dim: Dim, value: Any, rng: random.Random) -> Any:
+        """A value perturbed, or drawn anew; so is that of a dimension that did not count before."""
+        domain = dim.domain
+        if value is None or rng.random() < self._resample:
+            return domain.at(rng.random())
+        up = rng.random() < 0.5  # noqa: PLR2004 - as likely as down
+        if isinstance(domain, Choice):
+            place = domain.index(value) + (1 if up else -1)
+            return domain.options[min(len(domain.options) - 1, max(0, place))]
+        moved = domain.nearest(value * FACTORS[up])
+        if moved == value:  # a small whole number, or a zero
+            step = domain.step or (1 if isinstance(value, int) else (domain.high - domain.low) / 10)
+            moved = domain.nearest(value + (step if up else -step))
+        return moved
+
+
+def _wrong(
+    population: object, interval: object, quantile: object, resample: object
+) -> Iterator[Problem]:
+    for name, value, least in (("population", population, 2), ("interval", interval, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            yield f"{name}: got {value!r}", f"expected a whole number, {least} or more"
+    for name, value, high in (("quantile", quantile, 0.5), ("resample", resample, 1)):
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= high:
+            yield f"{name}: got {value!r}", f"expected a number from 0 to {high}"
+    if quantile == 0:
+        yield "quantile: got 0", "nobody would ever be replaced"

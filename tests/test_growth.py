@@ -1,0 +1,105 @@
+"""How a plan grows by what goes together: conditions, zips, points, constraints."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from modeldir.growth import joined
+
+SPACE = {"optimizer": ["adam", "sgd"], "momentum": {"values": [0.5], "when": {"optimizer": "sgd"}}}
+ROWS = {"space": {"a": [1, 1, 2], "b": [3, 4, 3]}, "zip": [["a", "b"]]}
+
+
+@pytest.mark.parametrize(
+    ("old", "given", "after", "changes"),
+    [
+        # a condition stays when only values are said
+        (
+            {"space": SPACE},
+            {"space": {"momentum": [0.9, 0.5]}},
+            {"space": {**SPACE, "momentum": {"values": [0.5, 0.9], "when": {"optimizer": "sgd"}}}},
+            ["momentum: 0.9 added to 0.5"],
+        ),
+        (
+            {"space": SPACE},
+            {"space": {"momentum": {"uniform": [0, 1]}}},
+            {"space": {**SPACE, "momentum": {"uniform": [0, 1], "when": {"optimizer": "sgd"}}}},
+            [f"momentum: {json.dumps(SPACE['momentum'])} -> "
+             + json.dumps({"uniform": [0, 1], "when": {"optimizer": "sgd"}})],
+        ),
+        (
+            {"space": SPACE},
+            {"when": {"momentum": None}},
+            {"space": {**SPACE, "momentum": [0.5]}},
+            ['momentum: when {"optimizer": "sgd"} -> always'],
+        ),
+        (
+            {"space": {"a": {"int": [1, 3]}, "b": [True, False]}},
+            {"when": {"a": {"b": [True]}}},
+            {"space": {"a": {"int": [1, 3], "when": {"b": True}}, "b": [True, False]}},
+            ['a: when {"b": true} (--when a:none takes it out)'],
+        ),
+        ({"space": SPACE}, {"when": {"momentum": {"optimizer": ["sgd"]}}}, {"space": SPACE}, []),
+        # rows that go together grow by rows
+        (ROWS, {"space": {"a": [1, 2], "b": [3, 3]}}, ROWS, []),
+        (
+            ROWS,
+            {"space": {"a": [2, 1], "b": [4, 3]}},
+            {"space": {"a": [1, 1, 2, 2], "b": [3, 4, 3, 4]}, "zip": [["a", "b"]]},
+            ["a, b: [2, 4] added"],
+        ),
+        (
+            {"space": {"a": [1], "b": [3]}},
+            {"space": {"a": [1], "b": [4]}, "zip": [("a", "b")]},
+            {"space": {"a": [1, 1], "b": [3, 4]}, "zip": [["a", "b"]]},
+            ['zip: ["a", "b"] added (--zip none takes all out)', "a, b: [1, 4] added"],
+        ),
+        # a value that stands alone is a list of one
+        ({"space": {"a": 5}}, {"space": {"a": [5]}}, {"space": {"a": [5]}}, []),
+        ({"space": {"a": [5]}}, {"space": {"a": 6}}, {"space": {"a": [5, 6]}}, ["a: 6 added to 5"]),
+        # points and constraints are added
+        (
+            {"space": {"a": [1, 2]}, "points": [{"a": 1}]},
+            {"points": [{"a": 1.0}, {"a": 2}], "constraints": ["a < 2"]},
+            {"space": {"a": [1, 2]}, "points": [{"a": 1}, {"a": 2}], "constraints": ["a < 2"]},
+            [
+                'points: {"a": 2} added (--point none takes all out)',
+                "constraints: a < 2 added (--constraint none takes all out)",
+            ],
+        ),
+        (
+            {"space": {"a": [1, 2]}, "constraints": ["a < 2"]},
+            {"constraints": "none", "points": "none"},
+            {"space": {"a": [1, 2]}},
+            ['constraints: ["a < 2"] taken out'],
+        ),
+        # a plan that begins has not changed
+        (
+            {},
+            {"space": {"a": [1]}, "constraints": ["a < 2"], "when": {"a": {"b": ["x"]}}},
+            {"space": {"a": {"values": [1], "when": {"b": "x"}}}, "constraints": ["a < 2"]},
+            [],
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_said_on_top(
+    old: dict[str, Any], given: dict[str, Any], after: dict[str, Any], changes: list[str]
+) -> None:
+    """Joined, replaced or taken out; each change in words, with how to undo it."""
+    assert joined(old, given) == (after, changes)
+
+
+def test_said_again_nothing_changes() -> None:
+    """The same command continues a search: it adds nothing, and says nothing."""
+    given = {
+        "space": {"a": [1, 1], "b": [2, 3], "c": {"uniform": [0, 1], "step": 0.5}},
+        "when": {"c": {"b": [2, 3]}},
+        "zip": [["a", "b"]],
+        "points": [{"b": 2}],
+        "constraints": ["a + b < 9"],
+    }
+    plan, _ = joined({}, given)
+    assert joined(plan, given) == (plan, [])
