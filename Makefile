@@ -71,6 +71,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/logging/bench.py
 	$(BIN)/python benchmarks/pruners/bench.py
 	$(BIN)/python benchmarks/samplers/bench.py
+	$(BIN)/python benchmarks/search/bench.py --quick
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/chaos.py $(ARGS)

@@ -28,21 +28,29 @@ print(json.dumps(found))
 """
 
 
-def installed(packages: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The versions of those packages that are there, and why the others are not."""
-    if not PYTHON.exists():
-        subprocess.run([sys.executable, "-m", "venv", PLACE], check=True)
+def installed(
+    packages: Sequence[str], place: Path = PLACE, constraints: Path | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The versions of those packages that are there, and why the others are not.
+
+    Peers that would not go along with the others have a `place` of their own, and `constraints` for
+    what they all need in one version.
+    """
+    python = place / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
     left_out = {}
-    if "modeldir" not in _versions(["modeldir"]):
-        problem = _install("--editable", str(ROOT))
+    if "modeldir" not in _versions(python, ["modeldir"]):
+        problem = _install(python, "--editable", str(ROOT))
         if problem:
-            raise SystemExit(f"modeldir itself cannot be installed into {PLACE}: {problem}")
-    there = _versions(packages)
+            raise SystemExit(f"modeldir itself cannot be installed into {place}: {problem}")
+    within = ["--constraint", str(constraints)] if constraints else []
+    there = _versions(python, packages)
     for package in packages:
         if package not in there:
             print(f"installing {package} ...", file=sys.stderr)
-            left_out[package] = _install(package)
-    return _versions(packages), {name: why for name, why in left_out.items() if why}
+            left_out[package] = _install(python, *within, package)
+    return _versions(python, packages), {name: why for name, why in left_out.items() if why}
 
 
 def told(versions: dict[str, str], left_out: dict[str, str]) -> str:
@@ -52,17 +60,17 @@ def told(versions: dict[str, str], left_out: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _versions(packages: Sequence[str]) -> dict[str, str]:
+def _versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
     done = subprocess.run(
-        [PYTHON, "-c", _VERSIONS, *packages], check=True, capture_output=True, text=True
+        [python, "-c", _VERSIONS, *packages], check=True, capture_output=True, text=True
     )
     found: dict[str, str] = json.loads(done.stdout)
     return found
 
 
-def _install(*what: str) -> str:
+def _install(python: Path, *what: str) -> str:
     """What went wrong; nothing if nothing did."""
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run([*pip, *what], check=False, capture_output=True, text=True)
     if done.returncode == 0:
         return ""

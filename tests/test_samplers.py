@@ -19,7 +19,7 @@ from syrupy.assertion import SnapshotAssertion
 from modeldir import samplers
 from modeldir.errors import SpaceError
 from modeldir.goals import Objectives
-from modeldir.samplers import Observation, Proposal, Sampler, make
+from modeldir.samplers import Observation, Proposal, Sampler, auto, make
 from modeldir.samplers.auto import choose
 from modeldir.samplers.sobol import most, sobol
 from modeldir.space import Choice, Int, LogUniform, Space, Uniform, draw
@@ -430,6 +430,8 @@ def test_auto_says_what_it_chose_and_why() -> None:
                     name, why = choose(space, count, objectives, installed)
                     assert why, kind
                     assert name in samplers.NAMES
+                    if name == "gp" and "torch" not in auto.installed():
+                        continue
                     if installed:
                         assert make(name, space, 0, objectives).ask(1) is not None
                     else:

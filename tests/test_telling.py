@@ -199,6 +199,21 @@ def test_what_auto_chose_is_said_and_kept(project: Project) -> None:
     assert f"plan: sampler tpe, by auto: {grown.plan.auto}" in grown.prepare()
 
 
+def test_a_pruner_is_a_reason_for_auto_to_choose_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Gaussian process learns of whole trainings alone: with a pruner, `tpe` takes its place."""
+    everything = frozenset({"optuna", "scipy", "torch", "cmaes"})
+    monkeypatch.setattr("modeldir.samplers.auto.installed", lambda: everything)
+    monkeypatch.setattr("modeldir.samplers.gp.GP.refuses", lambda *_: iter(()))  # no PyTorch here
+    whole = Search("experiments/search", RANGE, trials=20)
+    whole.prepare()
+    assert project.plan()["auto"]["sampler"] == whole.plan.sampler == "gp"
+    stopped = Search("experiments/search", pruner="asha")
+    assert stopped.plan.sampler == "tpe"
+    assert f"plan: sampler tpe, by auto: {stopped.plan.auto}" in stopped.prepare()
+
+
 def test_a_sampler_with_options_is_kept_as_it_was_given(project: Project) -> None:
     """In the file as an object, in words as it is typed."""
     search = Search("experiments/search", RANGE, sampler={"tpe": {"startup": 5}}, trials=5)

@@ -25,7 +25,7 @@ PARTS = {"zip": "--zip", "points": "--point", "constraints": "--constraint"}
 FOLDERS = {"learn_from": "--learn-from", "reuse": "--reuse"}
 """The same for other folders."""
 
-_CHOSEN_FOR = ("space", "when", *PARTS, "trials", "sampler")
+_CHOSEN_FOR = ("space", "when", *PARTS, "trials", "sampler", "pruner")
 """What a choice of `auto` was made for, with the number of metrics: if one of these changes, it is
 made again.
 """

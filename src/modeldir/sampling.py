@@ -55,7 +55,13 @@ def chosen(
     if isinstance(before, dict) and isinstance(before.get("sampler"), str):
         name, why = before["sampler"], str(before.get("why", ""))
     else:
-        name, why = auto.choose(parsed, trials or DEFAULT_TRIALS, found, auto.installed())
+        name, why = auto.choose(
+            parsed,
+            trials or DEFAULT_TRIALS,
+            found,
+            auto.installed(),
+            prunes=raw.get("pruner") is not None,
+        )
     problems += _refused(name, parsed, found, {}, to_run=to_run)
     return Choice(name, {}, why)
 
