@@ -14,7 +14,6 @@ import contextlib
 import os
 import shlex
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,17 +26,17 @@ from modeldir import (
     failures,
     files,
     goals,
+    heritage,
     membership,
     metrics,
     params,
     plan,
-    provenance,
-    repeated,
+    ranking,
     samplers,
     space,
+    surroundings,
 )
 from modeldir.errors import (
-    FolderError,
     MetricsError,
     SearchError,
     SpaceError,
@@ -47,22 +46,13 @@ from modeldir.errors import (
 from modeldir.loop import Trial
 from modeldir.pruners import rungs
 from modeldir.pruners.judge import Judge, Orders
+from modeldir.ranking import RANKED, Best
+from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
     from modeldir.summary import Outcome
-
-_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best trial of a search: where it is, the metric it was ranked by and its value."""
-
-    path: Path
-    metric: str
-    value: float
 
 
 @dataclass(frozen=True)
@@ -175,6 +165,7 @@ class Search:
         # A plan that is there as it is may only be looked at, where its sampler is not installed.
         self._is_given = any(self._given.values())
         self.changes: list[str] = []
+        self._surroundings = surroundings.Surroundings()
         self._load(self._given)
 
     def _with_points(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,7 +189,6 @@ class Search:
         self._begin_telling()
         self._judged: set[tuple[int, int]] = set()  # attempts of which `reached` knows the value
         self._reached: float | None = None
-        self._code: tuple[float, tuple[str | None, str | None]] | None = None
         self._numbered = False
         self._asked: set[int] | None = None
 
@@ -296,7 +286,6 @@ class Search:
         before = self.plan.written
         if typed or "cwd" not in before or before.get("command") != command:
             self._amend({"command": command, "cwd": os.path.relpath(_here(), self.path)})
-            self._code = None  # another command, perhaps another folder
         plan.check_command(command, self._example(), self.working_folder())
         now = self.plan.written
         news = [
@@ -455,29 +444,17 @@ class Search:
 
     def parent_of(self, trial: TrialRecord) -> Path | None:
         """The folder of the trial with whose weights this one begins; None where it has none."""
-        number = (trial.parent or {}).get("number")
-        known = next((each for each in self.trials if each.number == number), None)
-        return None if known is None else self.trials.path(known)
+        return heritage.parent_of(self.trials, trial)
 
     def lineage(self, trial: TrialRecord) -> dict[str, Any]:
-        """What a run file says of the trial with whose weights this one begins: also at which step
-        that is by now.
-        """
-        folder = self.parent_of(trial)
-        if folder is None or trial.parent is None:
-            return {}
-        step = experiment.last_step(folder).get("step", trial.parent.get("step"))
-        return {"parent": {**trial.parent, "step": step}}
+        """What a run file says of the trial with whose weights this one begins."""
+        return heritage.lineage(self.trials, trial)
 
     def way_to_resume(self, folder: Path) -> tuple[str, ...] | None:
         """The arguments with which a trial goes on from what lies in its folder; None where it can
         only begin afresh, as far as is known.
         """
-        has_weights = experiment.has_weights(folder)
-        if self.plan.resume and has_weights:
-            return self.plan.resume
-        told = attempts.read_events(folder)
-        return () if any(event.get("event") == "can_resume" for event in told) else None
+        return heritage.way_to_resume(self.plan, folder)
 
     def look_ahead(
         self, command: str, *, typed: bool = True, most: int | None = None
@@ -542,9 +519,9 @@ class Search:
             SearchError, ParamsError: when it cannot be searched any more, or the base changed too.
         """
         if self._has_grown():
-            numbered, code, asked = self._numbered, self._code, self._asked
+            numbered, asked = self._numbered, self._asked
             self._load({})
-            self._numbered, self._code, self._asked = numbered, code, asked
+            self._numbered, self._asked = numbered, asked
             self._look()
             self._check_base()
             self._fill_rungs()
@@ -644,16 +621,12 @@ class Search:
                     overridden.dict,
                     numbered=numbered,
                     retry_of=record.number,
-                    parent=self._as_parent(record) if continues else None,
+                    parent=heritage.as_parent(self.trials, record) if continues else None,
                 )
                 if made is not None:
                     if continues:
                         self.trials.spare(made.number)
                     return made, True
-
-    def _as_parent(self, record: TrialRecord) -> dict[str, Any]:
-        step = experiment.last_step(self.trials.path(record)).get("step")
-        return {"number": record.number, "name": record.name, "step": step}
 
     def _point_of(
         self, hyperparameters: Mapping[str, Any], record: TrialRecord, values: Mapping[str, Any]
@@ -675,7 +648,7 @@ class Search:
         self.trials.refresh(make=False)
         for record in self.trials:
             status = self.trials.status(record)
-            if status.state not in _RANKED or (record.number, status.attempt) in self._judged:
+            if status.state not in RANKED or (record.number, status.attempt) in self._judged:
                 continue
             if status.state == attempts.COMPLETED:
                 self._judged.add((record.number, status.attempt))
@@ -694,28 +667,11 @@ class Search:
 
     def setting(self) -> dict[str, Any]:
         """What a trial's success depends on besides its hyperparameters, as run files keep it."""
-        return {
-            "code": self.code(),
-            "program": self.program(),
-            "template": self.plan.command,
-            "read": self.plan.read,
-        }
+        return self._surroundings.setting(self.plan, self.working_folder())
 
     def code(self) -> str | None:
         """The hash of the project's code, read again at most once a second."""
-        return self._looked_up()[0]
-
-    def program(self) -> str | None:
-        """What the plan's command starts, found on PATH; looked for at most once a second."""
-        return self._looked_up()[1]
-
-    def _looked_up(self) -> tuple[str | None, str | None]:
-        now = time.monotonic()
-        if self._code is None or now - self._code[0] > 1.0:
-            command = self.plan.command
-            program = plan.program_of(command) if command else None
-            self._code = (now, (provenance.code_hash(self.working_folder()), program))
-        return self._code[1]
+        return self._surroundings.code(self.working_folder())
 
     def _new(self) -> Turn | None:
         while not self._enough():
@@ -723,7 +679,9 @@ class Search:
             following = self._following(number)
             if following is None:
                 return None
-            parent, is_there = self._parent_in(following.notes)
+            parent, is_there = heritage.parent_in(
+                self.plan, self.trials, following.notes, in_loop=self._asked is not None
+            )
             if not is_there:
                 return None
             record = self.trials.claim(
@@ -739,30 +697,6 @@ class Search:
             self.trials.refresh()
             self._tell_sampler()
         return None
-
-    def _parent_in(self, notes: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
-        """The trial with whose last weights a proposed one begins, if it has one; and false where
-        that has saved none yet.
-
-        Raises:
-            SearchError: when its script leaves no weights, or cannot go on from them.
-        """
-        told = notes.get("parent")
-        if not isinstance(told, Mapping):
-            return None, True
-        record = self.trials[told["number"]]
-        folder = self.trials.path(record)
-        is_loop = self._asked is not None  # whose body knows how to go on
-        if attempts.last_weights(folder) and (is_loop or self.way_to_resume(folder) is not None):
-            return {"number": record.number, "name": record.name, "step": told.get("step")}, True
-        if self.trials.status(record).state == attempts.RUNNING:
-            return None, False
-        raise SearchError(
-            f"{self.path}: {self.plan.sampler} has trials go on from other trials' weights, and "
-            f"{record.name} left none that its script could go on from\n"
-            "  let the script save them as last.* (run.save_checkpoint does), and begin with\n"
-            "  run.restore(); or say how it goes on: --resume '--restore_file last'"
-        )
 
     def _following(self, number: int) -> _Following | None:
         """What the next trial is to be: a repeat that a point lacks; else the plan's own points
@@ -802,61 +736,8 @@ class Search:
     def _tell_sampler(self) -> None:
         """Let the sampler know what has changed: other folders first, then each trial."""
         if self._taught is None:
-            self._taught = self._teach()
+            self._taught = teach(self.plan, self.path, self._telling)
         self._telling.tell()
-
-    def _teach(self) -> list[str]:
-        """Tell the sampler of the folders that the plan names. Returns what came of it, in words.
-
-        Raises:
-            SearchError: for folders that are not there, or have other metrics; all of them.
-        """
-        problems: list[tuple[str, str | None]] = []
-        news = [
-            *self._taught_by(self.plan.learn_from, problems),
-            *self._done_in(self.plan.reuse, problems),
-        ]
-        if problems:
-            raise SearchError(listed(f"{self.path} cannot be searched:", problems))
-        return news
-
-    def _taught_by(
-        self, folders: Sequence[str], problems: list[tuple[str, str | None]]
-    ) -> Iterator[str]:
-        ranked = self.plan.objectives
-        if folders and not ranked:
-            hint = "say which metric: --maximize accuracy, or --minimize loss"
-            problems.append(("learn_from: no metric is named that could be learned", hint))
-            return
-        for written in folders:
-            found = self._rows_of("learn_from", written, problems)
-            wrong = elsewhere.missing(found, ranked)
-            if wrong is not None:
-                problems.append((f"learn_from {written}: {wrong}", "name a metric that it has"))
-                continue
-            taught = sum(self._telling.teach(row) for row in found)
-            nothing = "" if samplers.learns(self._telling.sampler) else (
-                f" (but {self.plan.sampler} learns nothing: --sampler tpe)"
-            )  # fmt: skip
-            yield f"learn_from {written}: {_counted(taught, len(found), 'teach')}{nothing}"
-
-    def _done_in(
-        self, folders: Sequence[str], problems: list[tuple[str, str | None]]
-    ) -> Iterator[str]:
-        for written in folders:
-            found = self._rows_of("reuse", written, problems)
-            done = sum(self._telling.reuse(row) for row in found)
-            yield f"reuse {written}: {_counted(done, len(found), 'count as done')}"
-
-    def _rows_of(
-        self, key: str, written: str, problems: list[tuple[str, str | None]]
-    ) -> list[elsewhere.Row]:
-        try:
-            return elsewhere.rows(elsewhere.found(written, self.path))
-        except FolderError as error:
-            words, _, hint = str(error).partition("\n")
-            problems.append((f"{key}: {words}", hint.strip() or None))
-            return []
 
     # -- Results -----------------------------------------------------------------------------------
 
@@ -873,18 +754,6 @@ class Search:
     def score(self, trial: TrialRecord, metric: str) -> float | None:
         """A trial's value of a development metric; None where it has none."""
         return experiment.scores(self.trials.path(trial)).development.get(metric)
-
-    def _values(
-        self, names: Sequence[str] | None
-    ) -> Iterator[tuple[repeated.Repeat, TrialRecord, Any]]:
-        """Each trial that counts, with its metrics of these names; without names all, by name."""
-        for record in self.trials:
-            path = self.trials.path(record)
-            if self.trials.status(record).state in _RANKED:
-                found = experiment.scores(path).development
-                part = repeated.Repeat("", record.hyperparameters, record.repeat)
-                values = found if names is None else [found.get(name) for name in names]
-                yield part, record, values
 
     def _ranks(self) -> bool:
         return self.plan.metric is not None
@@ -919,38 +788,18 @@ class Search:
         chosen = self.metric()
         if chosen is None or len(self.plan.objectives) > 1:
             return None
-        name, direction = chosen
-        found = [
-            (part, float(values[0]), record.number, Best(self.trials.path(record), name, values[0]))
-            for part, record, values in self._values([name])
-            if values[0] is not None
-        ]
-        best = repeated.best(found, direction)
-        return None if best is None else replace(best[0], value=best[1])
+        return ranking.best(self.trials, chosen)
 
     def by_point(self) -> list[list[Mapping[str, float]]]:
         """The development metrics of the trials that count, a point's repeats together."""
-        seen = [*self._values(None)]
-        groups = repeated.groups([part for part, _, _ in seen])
-        return [[seen[place][2] for place in places] for places in groups]
+        return ranking.by_point(self.trials)
 
     def front(self) -> list[Path]:
         """The completed trials that no other beats in all metrics of the plan (the Pareto front),
         by number; of points with repeats the means count, and the first repeat stands for them.
         """
         self._see()
-        names = [name for name, _ in self.plan.objectives]
-        seen = [*self._values(names)]
-        scored = []
-        for places in repeated.groups([part for part, _, _ in seen]):
-            rows = [seen[place][2] for place in places]
-            means = [
-                None if None in column else sum(column) / len(column)
-                for column in zip(*rows, strict=True)
-            ]
-            scored.append((means, seen[places[0]][1]))
-        records = goals.front(scored, self.plan.objectives)
-        return [self.trials.path(record) for record in sorted(records, key=lambda r: r.number)]
+        return ranking.front(self.trials, self.plan.objectives)
 
     def _see(self) -> None:
         self.trials.refresh(make=False)
@@ -1063,13 +912,6 @@ def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | Non
         return given  # type: ignore[return-value] # the word is a text
     several = [given] if isinstance(given, (str, os.PathLike)) else given
     return elsewhere.stored([os.fspath(each) for each in several], search)
-
-
-def _counted(some: int, whole: int, verb: str) -> str:
-    """How many of some experiments count, in words."""
-    others = whole - some
-    left = f"; {others} outside this space or of another base" if others else ""
-    return f"{some} experiment{'' if some == 1 else 's'} {verb}{left}"
 
 
 def _line(words: Sequence[str]) -> str:
