@@ -13,7 +13,6 @@ from typing import Any
 
 from modeldir import goals, samplers, space
 from modeldir.params import parse_value
-from modeldir.samplers import auto
 
 SEED = "seed"
 """The hyperparameter that differs between the repeats of a point."""
@@ -55,6 +54,8 @@ def chosen(
     if isinstance(before, dict) and isinstance(before.get("sampler"), str):
         name, why = before["sampler"], str(before.get("why", ""))
     else:
+        from modeldir.samplers import auto  # noqa: PLC0415 - only where it has to choose
+
         name, why = auto.choose(
             parsed,
             trials or DEFAULT_TRIALS,

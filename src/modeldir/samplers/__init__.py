@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -231,6 +230,8 @@ def _factory(name: str) -> Factory:
         raise _UnknownError(f"sampler: {name} cannot be imported: {error}", hint) from error
     factory = getattr(found, attribute, None)
     if not callable(factory):
+        import inspect  # noqa: PLC0415 - on the way to an error
+
         public = [each for each in vars(found) if inspect.isclass(getattr(found, each))]
         hint = did_you_mean(attribute, public) or f"write package.module:Class ({module} has none)"
         raise _UnknownError(f"sampler: {module} has no class {attribute!r}", hint)
@@ -239,8 +240,8 @@ def _factory(name: str) -> Factory:
 
 def _checked(name: str, factory: Any) -> Factory:
     """A class that has what a search will call."""
-    lacks = [each for each in ("ask", "tell") if inspect.isclass(factory)]
-    lacks = [each for each in lacks if not callable(getattr(factory, each, None))]
+    names = ("ask", "tell") if isinstance(factory, type) else ()
+    lacks = [each for each in names if not callable(getattr(factory, each, None))]
     if lacks:
         hint = "a sampler has ask(number) and tell(observation): see modeldir.samplers"
         raise _UnknownError(f"sampler: {name} has no {' and no '.join(lacks)}", hint)
@@ -258,6 +259,10 @@ def _entry_point(name: str) -> str | None:
 
 
 def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
+    if not options:
+        return
+    import inspect  # noqa: PLC0415 - slow to import
+
     parameters = inspect.signature(factory).parameters.values()
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return
