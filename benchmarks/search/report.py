@@ -194,7 +194,7 @@ def stopping(rows: Sequence[Result]) -> str:
 
     Of several tasks the mean; the unit of the intervals is a seed, with all the tasks.
     """
-    whole, quarter = protocol.STOPPING_EPOCHS, protocol.SLOW_STOPPING_EPOCHS
+    whole, quarter = protocol.STOPPING_EPOCHS, protocol.QUARTER
     groups: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for row in rows:
         groups[row.run.method, row.run.asha].append(row)
