@@ -658,3 +658,40 @@ def test_a_population_that_makes_no_sense_is_refused(
     done = project.searches("learning_rate=uniform:0,1", *words)
     assert (done.code, told in done.err) == (2, True), done.err
     assert "Nothing was started." in done.err
+
+
+BREAKS = (
+    "class Breaks:\n"
+    "    def __init__(self, rungs, direction): pass\n"
+    "    def should_prune(self, step, value): raise ZeroDivisionError('mine')\n"
+)
+
+
+def test_a_pruner_that_breaks_ends_no_script_with_us_either(project: Project) -> None:
+    """As for a script without us: it goes on to its end, and what broke is said once."""
+    project.write("own_rule.py", BREAKS)
+    done = project.searches("learning_rate=0.1", "--pruner", "own_rule:Breaks", "--no-pilot")
+    assert done.code == 0, done.out
+    console = (project.search / "learning_rate_0.1" / "console.log").read_text()
+    assert console.count("this trial is not stopped early: ZeroDivisionError: mine") == 1
+    assert steps(project, "learning_rate_0.1") == [*range(1, 10)]
+
+
+def test_what_fails_behind_a_pruned_training_leaves_it_pruned(project: Project) -> None:
+    """A script that evaluates its best weights once the training is over may find none."""
+    project.write("train.py", WITH_RUN + "assert run._recorder._best > 0.6, 'no good weights'\n")
+    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-pilot")
+    assert done.code == 0, done.out
+    assert states(project)["pruned"] == PRUNED
+    assert read(project.search / PRUNED[0] / "run.json")["exit_code"] == 1
+
+
+def test_a_script_that_starts_with_us_but_writes_metrics_itself_is_stopped(
+    project: Project,
+) -> None:
+    """Who never calls `run.log` does not decide: the supervisor does."""
+    script = untouched(REWRITES, "import modeldir\nrun = modeldir.start(folder)")
+    project.write("train.py", script)
+    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-pilot")
+    assert done.code == 0, done.out
+    assert states(project)["pruned"] == PRUNED

@@ -68,6 +68,8 @@ def _judged(evidence: Evidence) -> dict[str, Any]:
     if evidence.intent is not None:
         return _by_intent(evidence.intent)
     told = _told(evidence)
+    if told.get("status") == attempts.PRUNED:  # whatever came of what stands behind the training
+        return {key: value for key, value in told.items() if key in _SAID}
     if evidence.code == 0:
         return _ended_well(evidence, told)
     if -evidence.code in _POLITE or told.get("status") == attempts.INTERRUPTED:
@@ -137,7 +139,7 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
 
     A script may have caught what ended its `Run`: then that counts, as it does without us.
     """
-    if told.get("status") in (attempts.PRUNED, attempts.FAILED, attempts.INTERRUPTED):
+    if told.get("status") in (attempts.FAILED, attempts.INTERRUPTED):
         return {key: value for key, value in told.items() if key in _SAID}
     if evidence.read is not None and not _keep_printed(evidence, evidence.read):
         reason = f"it ended well but printed no line like {evidence.read!r}"
