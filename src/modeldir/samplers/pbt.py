@@ -99,7 +99,7 @@ class PBT:
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best that are still there; None while nobody has a value."""
+        """A changed copy of one of the best that are still there; None while nobody who runs has a value."""
         rng = chance(self._seed, number)
         best = self._best()
         if not best:
@@ -112,12 +112,12 @@ class PBT:
         return Proposal(point, {"parent": found, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
-        """The top quantile of those that were not stopped, the best first."""
+        """The top quantile of those that run, the best first."""
         ((name, direction),) = self._objectives
         alive = [
             each
             for _, each in sorted(self._members.items())
-            if each.status in {"running", "completed"}
+            if each.status == "running"  # who has completed has nothing left to train on
             and math.isfinite(each.values.get(name, math.nan))
         ]
         sign = -1 if direction == "maximize" else 1
@@ -166,3 +166,9 @@ def _wrong(
             yield f"{name}: got {value!r}", f"expected a number from 0 to {high}"
     if quantile == 0:
         yield "quantile: got 0", "nobody would ever be replaced"
+        return
+    whole = isinstance(population, int) and isinstance(quantile, (int, float))
+    if whole and population >= 2 and 0 < quantile * population < 1:  # noqa: PLR2004
+        least = math.ceil(100 / population) / 100
+        nobody = f"population: {population} with quantile {quantile:g} is less than one member"
+        yield nobody, f"nobody would ever be replaced; with {population}, say quantile={least:g}"
