@@ -114,7 +114,7 @@ def _stopping() -> Iterator[Run]:
                 for method in ("random", "sobol", "tpe", "auto", "optuna"):
                     yield Run("stopping", task, method, seed, STOPPING_EPOCHS, asha)
             for seed in range(SLOW_STOPPING_SEEDS):
-                yield Run("stopping", task, "gp", seed, STOPPING_EPOCHS, asha)
+                yield Run("stopping", task, "gp", seed, QUARTER if asha else STOPPING_EPOCHS, asha)
 
 
 def _tuning() -> Iterator[Run]:
