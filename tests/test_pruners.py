@@ -265,7 +265,7 @@ def test_a_member_is_compared_with_those_behind_it() -> None:
     for number, value in enumerate((0.5, 0.6, 0.7), start=1):
         BottomQuantile(table.seen_by(number), "maximize").should_prune(1, value)
     ahead = BottomQuantile(table.seen_by(4), "maximize")
-    assert ahead.should_prune(4, 0.4) == "among the worst 1 of 4; another takes its place"
+    assert ahead.should_prune(4, 0.4) == "among the worst 1 of 4 in the population"
     far_ahead = BottomQuantile(table.seen_by(5), "maximize")
     assert far_ahead.should_prune(40, 0.1) is None
 

@@ -18,6 +18,7 @@ from syrupy.assertion import SnapshotAssertion
 import modeldir
 from laboratory import WITH_PARAMS, Project, read
 from modeldir import Search, Trial, TrialPruned, save_metrics
+from modeldir.commands import main
 from modeldir.errors import SearchError
 from modeldir.samplers import Observation, Proposal
 from modeldir.synthesize import synthesize
@@ -302,6 +303,20 @@ def test_the_table_shows_repeats_together(project: Project, snapshot: SnapshotAs
     assert len((project.search / "results.csv").read_text().splitlines()) == 10
     synthesize("experiments/search")
     assert len((project.search / "results.md").read_text().splitlines()) == 7
+
+
+def test_show_says_the_mean_by_which_a_repeat_is_the_best(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the search's last line does: its own value alone would contradict it."""
+    search = Search("experiments/search", RATES, repeats=3, maximize="accuracy")
+    run(search)
+    best = search.best()
+    assert best is not None
+    assert main(["show", "experiments/search"]) == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if each.startswith("best")]
+    assert best.path.name in line
+    assert f"(its point's mean: {best.value})" in line
 
 
 def test_repeats_need_a_seed_to_vary(project: Project, snapshot: SnapshotAssertion) -> None:

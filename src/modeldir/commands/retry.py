@@ -30,7 +30,9 @@ _CLASSES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir retry DIR ... [--only CLASS | --pruned] [--set name=value ...]"
+    parser.usage = (
+        "modeldir retry DIR ... [--only CLASS | --pruned [--top K]] [--set name=value ...]"
+    )
     parser.add_argument(
         "dir", nargs="+", metavar="DIR", help="a search, or trials of one (also completed ones)"
     )

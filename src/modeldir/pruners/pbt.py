@@ -55,7 +55,7 @@ class BottomQuantile:
         if better < len(values) - bottom:
             return None
         self._rungs.record(_LEFT, value)
-        return f"among the worst {bottom} of {len(values)}; another takes its place"
+        return f"among the worst {bottom} of {len(values)} in the population"
 
     def _population(self, rung: int, value: float) -> dict[int, float]:
         """The values of the members that were not stopped, this one's among them."""

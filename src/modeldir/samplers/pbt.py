@@ -59,6 +59,7 @@ class PBT:
         resample: float = 0.25,
     ) -> None:
         problems = [*_wrong(population, interval, quantile, resample)]
+        problems = problems or [*_too_few(population, quantile)]
         if problems:
             raise SpaceError(listed("The population makes no sense:", problems))
         self._space, self._seed, self._objectives = space, seed, objectives
@@ -99,7 +100,7 @@ class PBT:
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best that are still there; None while nobody who runs has a value."""
+        """A changed copy of one of the best that still run; None while none of them has a value."""
         rng = chance(self._seed, number)
         best = self._best()
         if not best:
@@ -166,9 +167,13 @@ def _wrong(
             yield f"{name}: got {value!r}", f"expected a number from 0 to {high}"
     if quantile == 0:
         yield "quantile: got 0", "nobody would ever be replaced"
-        return
-    whole = isinstance(population, int) and isinstance(quantile, (int, float))
-    if whole and population >= 2 and 0 < quantile * population < 1:  # noqa: PLR2004
+
+
+def _too_few(population: int, quantile: float) -> Iterator[Problem]:
+    """As pruners/pbt.py counts: the whole members in the quantile."""
+    if int(population * quantile) < 1:
         least = math.ceil(100 / population) / 100
-        nobody = f"population: {population} with quantile {quantile:g} is less than one member"
-        yield nobody, f"nobody would ever be replaced; with {population}, say quantile={least:g}"
+        yield (
+            f"population: {population}, of which the worst {quantile:g} is less than one",
+            f"nobody would ever be replaced; for so few, say quantile={least:g}",
+        )
