@@ -27,6 +27,7 @@ from modeldir import (
     failures,
     files,
     goals,
+    loop,
     membership,
     metrics,
     params,
@@ -321,9 +322,12 @@ class Search:
         self.forget_values()
 
     def forget_values(self) -> None:
-        """Compare no trial with one that was removed; one that has come back counts again."""
+        """Compare no trial with one that was removed, or is of another base; one that has come back
+        counts again.
+        """
         if self.plan.pruner is not None:
-            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone())
+            foreign = membership.foreign(self.plan, self._flat_base, self.trials)
+            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone() | foreign)
 
     def _fill_rungs(self) -> None:
         """Let a pruner that is new in this search know the values that its trials have had, as far
@@ -742,7 +746,7 @@ class Search:
 
     def _parent_in(self, notes: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
         """The trial with whose last weights a proposed one begins, if it has one; and false where
-        that has saved none yet.
+        that has saved none yet, or is at the end of its training.
 
         Raises:
             SearchError: when its script leaves no weights, or cannot go on from them.
@@ -754,6 +758,8 @@ class Search:
         folder = self.trials.path(record)
         is_loop = self._asked is not None  # whose body knows how to go on
         if attempts.last_weights(folder) and (is_loop or self.way_to_resume(folder) is not None):
+            if told.get("ended"):  # its copy would have no step left to train
+                return None, False
             return {"number": record.number, "name": record.name, "step": told.get("step")}, True
         if self.trials.status(record).state == attempts.RUNNING:
             return None, False
@@ -1016,13 +1022,14 @@ class Search:
             reason: why it was pruned, or has failed.
 
         Raises:
-            SearchError: when it was told before.
+            SearchError: when it was told before, or there is no such status.
             MetricsError: when a value is not a number.
         """
-        if trial.status is not None:
-            raise SearchError(f"{trial.name}: was told before: it has {trial.status}")
+        trial.refuse_if_told()
+        loop.check_status(status)
         if values is not None:
-            metrics.save_metrics(values, trial.model_dir / metrics.EVAL_BEST)
+            found = metrics.development(dict(metrics.numbers_in(metrics.plain(values))))
+            metrics.save_metrics(found, trial.model_dir / metrics.EVAL_BEST)
         ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
         trial.end(ended, reason or trial.pruned)
         self.settle_metric(self.trials[trial.number])
