@@ -134,3 +134,15 @@ def test_options_that_make_no_sense_are_all_said(snapshot: SnapshotAssertion) ->
             resample=2,
         )
     assert str(error.value) == snapshot
+
+
+def test_who_is_at_the_end_is_nobodys_parent() -> None:
+    """A training that goes on from there has no step left, and would end without any metrics."""
+    done = population(("completed", 0.9), ("pruned", 0.1), ("completed", 0.5), ("running", 0.6))
+    last = done.ask(5)  # the steps are 10, 20, 30, and 40: the search makes no trial of this one
+    assert last is not None
+    assert last.notes["parent"] == {"number": 1, "step": 10, "ended": True}
+    young = population(("running", 0.5), ("pruned", 0.1), ("completed", 0.9), ("completed", 0.8))
+    proposal = young.ask(5)
+    assert proposal is not None
+    assert proposal.notes["parent"] == {"number": 1, "step": 10}

@@ -55,7 +55,7 @@ def parent_in(
     plan: Plan, trials: Trials, notes: Mapping[str, Any], *, in_loop: bool
 ) -> tuple[dict[str, Any] | None, bool]:
     """The trial with whose last weights a proposed one begins, if it has one; and false where that
-    has saved none yet. The body of a loop in Python knows how to go on, a script may not.
+    has saved none yet, or is at the end of its training. The body of a loop in Python knows how to go on, a script may not.
 
     Raises:
         SearchError: when its script leaves no weights, or cannot go on from them.
@@ -66,6 +66,8 @@ def parent_in(
     record = trials[told["number"]]
     folder = trials.path(record)
     if attempts.last_weights(folder) and (in_loop or way_to_resume(plan, folder) is not None):
+        if told.get("ended"):  # its copy would have no step left to train
+            return None, False
         return {"number": record.number, "name": record.name, "step": told.get("step")}, True
     if trials.status(record).state == attempts.RUNNING:
         return None, False

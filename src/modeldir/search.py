@@ -27,6 +27,7 @@ from modeldir import (
     files,
     goals,
     heritage,
+    loop,
     membership,
     metrics,
     params,
@@ -310,9 +311,12 @@ class Search:
         self.forget_values()
 
     def forget_values(self) -> None:
-        """Compare no trial with one that was removed; one that has come back counts again."""
+        """Compare no trial with one that was removed, or is of another base; one that has come back
+        counts again.
+        """
         if self.plan.pruner is not None:
-            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone())
+            foreign = membership.foreign(self.plan, self._flat_base, self.trials)
+            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone() | foreign)
 
     def _fill_rungs(self) -> None:
         """Let a pruner that is new in this search know the values that its trials have had, as far
@@ -865,13 +869,14 @@ class Search:
             reason: why it was pruned, or has failed.
 
         Raises:
-            SearchError: when it was told before.
+            SearchError: when it was told before, or there is no such status.
             MetricsError: when a value is not a number.
         """
-        if trial.status is not None:
-            raise SearchError(f"{trial.name}: was told before: it has {trial.status}")
+        trial.refuse_if_told()
+        loop.check_status(status)
         if values is not None:
-            metrics.save_metrics(values, trial.model_dir / metrics.EVAL_BEST)
+            found = metrics.development(dict(metrics.numbers_in(metrics.plain(values))))
+            metrics.save_metrics(found, trial.model_dir / metrics.EVAL_BEST)
         ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
         trial.end(ended, reason or trial.pruned)
         self.settle_metric(self.trials[trial.number])

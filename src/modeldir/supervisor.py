@@ -515,12 +515,14 @@ class _Watch:
     def __init__(
         self, start: Start, pruner: str, stale: Mapping[str, verdict.FileState], printed: int
     ) -> None:
-        from modeldir.steps import Steps  # noqa: PLC0415 - only where a trial is judged
+        from modeldir.pruners.judge import Orders  # noqa: PLC0415 - only where a trial is judged
+        from modeldir.steps import Steps  # noqa: PLC0415 - as above
 
         self._start, self._pruner = start, pruner
         self._folder = Path(start.folder)
         console = Path(_console(start)), printed
-        self._steps = Steps(self._folder, console, stale, start.read)
+        metric = Orders.from_text(pruner).metric
+        self._steps = Steps(self._folder, console, stale, start.read, metric and metric[0])
         self._before = files.read_lines(self._folder / METRICS_LINES) if start.resumes else []
         self._judge: Judge | None = None
         self._heard = 0

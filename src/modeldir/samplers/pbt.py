@@ -109,21 +109,41 @@ class PBT:
         found: dict[str, Any] = {"number": parent.number}
         if "step" in parent.notes:
             found["step"] = parent.notes["step"]
+        if self._is_at_the_end(parent, self._last_step()):
+            found["ended"] = True
         point = self._explored(parent.point, number, rng)
         return Proposal(point, {"parent": found, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
-        """The top quantile of those that run, the best first."""
+        """The top quantile of those that run, the best first; of those that are not at the end,
+        where there are some.
+        """
         ((name, direction),) = self._objectives
+        last = self._last_step()
         alive = [
             each
             for _, each in sorted(self._members.items())
             if each.status == "running"  # who has completed has nothing left to train on
             and math.isfinite(each.values.get(name, math.nan))
         ]
+        young = [each for each in alive if not self._is_at_the_end(each, last)]
+        alive = young or alive
         sign = -1 if direction == "maximize" else 1
         ranked = sorted(alive, key=lambda each: sign * each.values[name])
         return ranked[: math.ceil(self._quantile * len(ranked))]
+
+    def _last_step(self) -> float:
+        """The highest step at which a training has ended; infinity where none has, or none counts
+        its steps.
+        """
+        done = (each for each in self._members.values() if each.status == "completed")
+        return max((each.notes["step"] for each in done if "step" in each.notes), default=math.inf)
+
+    @staticmethod
+    def _is_at_the_end(member: Observation, last: float) -> bool:
+        """Whether who goes on from its weights, and counts its steps, has nothing to train."""
+        step = member.notes.get("step")
+        return step is not None and (member.status == "completed" or step >= last)
 
     def _explored(
         self, point: Mapping[str, Any], number: int, rng: random.Random
