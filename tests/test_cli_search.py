@@ -256,6 +256,33 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(
     assert project.tree() == before
 
 
+def test_a_dry_run_counts_all_trials_also_those_that_it_does_not_show(project: Project) -> None:
+    """Twenty are shown one by one; the count, and the time, is for all."""
+    for domains, total in (
+        (("learning_rate=log_uniform:1e-5,1e-1", "--sampler", "random", "--trials", "25"), 25),
+        ((f"learning_rate={','.join(f'0.{n}' for n in range(1, 9))}", "batch_size=1,2,4,8"), 32),
+    ):
+        done = project.searches(*domains, "--dry-run")
+        assert done.code == 0, done.err
+        assert f"{total} trials would be made" in done.out
+        assert f"and {total - 20} more" in done.out
+
+
+def test_a_dry_run_says_what_auto_chose_and_what_other_folders_give(project: Project) -> None:
+    """Both are decided before anything is made, and may be what somebody looks for."""
+    project.params("experiments/first", learning_rate=0.5)
+    words = ("search", "experiments/first", "learning_rate=0.1,0.2", "--", "python", "train.py")
+    assert project.modeldir(*words).code == 0
+    done = project.searches(
+        "learning_rate=log_uniform:1e-5,1e-1", "--trials", "5", "--maximize", "accuracy",
+        "--learn-from", "experiments/first", "--reuse", "experiments/first", "--dry-run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "by auto: 5 trials are too few to learn from" in done.out
+    assert "learn_from ../first: " in done.out
+    assert "reuse ../first: " in done.out
+
+
 def test_a_dry_run_of_a_search_that_has_begun_counts_what_is_there(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:

@@ -182,8 +182,8 @@ class Search:
         self.plan = self._checked(raw, written)
         self.changes += changes
         self._read_from = _state(self.path / plan.FILE)
-        if self.plan.auto is not None and written.get("auto") != self.plan.written["auto"]:
-            self.changes.append(f"sampler {self.plan.sampler}, by auto: {self.plan.auto}")
+        if written.get("auto") != self.plan.written.get("auto"):
+            self.changes += self.by_auto()
         names = (*self.plan.space.domains, *([plan.SEED] if self.plan.repeats > 1 else []))
         self.trials = Trials(self.path, names, self._ignored, decided=self._decided)
         self._begin_telling()
@@ -251,6 +251,19 @@ class Search:
             return None
         elsewhere = self._telling.done_elsewhere() if self.plan.trials is None else 0
         return max(0, total - len(self._telling.within) - elsewhere)
+
+    def done_elsewhere(self) -> int:
+        """How many trials need not be made, since a folder that is reused has them."""
+        return self._telling.done_elsewhere()
+
+    def by_auto(self) -> list[str]:
+        """Which sampler `auto` has chosen and why, in words; nothing where somebody named one."""
+        auto = self.plan.auto
+        return [] if auto is None else [f"sampler {self.plan.sampler}, by auto: {auto}"]
+
+    def taught(self) -> list[str]:
+        """What the other folders of the plan have given so far, in words."""
+        return list(self._taught or ())
 
     def prepare(self, command: str | None = None, *, typed: bool = True) -> list[str]:
         """Check what must hold before anything starts, and write the plan. Returns news to print.
@@ -749,7 +762,8 @@ class Search:
             found = experiment.scores(self.trials.path(record)).development
             if found:
                 return metrics.choose(list(found))
-        return None
+        reused = self._reused()
+        return metrics.choose(list(reused[0].values)) if reused else None
 
     def score(self, trial: TrialRecord, metric: str) -> float | None:
         """A trial's value of a development metric; None where it has none."""
@@ -788,7 +802,7 @@ class Search:
         chosen = self.metric()
         if chosen is None or len(self.plan.objectives) > 1:
             return None
-        return ranking.best(self.trials, chosen)
+        return ranking.best(self.trials, chosen, self._reused())
 
     def by_point(self) -> list[list[Mapping[str, float]]]:
         """The development metrics of the trials that count, a point's repeats together."""
@@ -799,7 +813,11 @@ class Search:
         by number; of points with repeats the means count, and the first repeat stands for them.
         """
         self._see()
-        return ranking.front(self.trials, self.plan.objectives)
+        return ranking.front(self.trials, self.plan.objectives, self._reused())
+
+    def _reused(self) -> list[elsewhere.Row]:
+        """The experiments of other folders that count as done here."""
+        return elsewhere.counted_by(self.plan, self._flat_base, self.path)
 
     def _see(self) -> None:
         self.trials.refresh(make=False)

@@ -185,6 +185,9 @@ def _nothing_ran(search: Search) -> str:
     """What stands in for the counts when nothing ran: what is there, and why it was left."""
     states = Counter(search.trials.status(record).state for record in search.trials)
     to_come, goal = search.to_come(), search.plan.stop_at
+    reused = search.done_elsewhere()
+    if not states and reused and not to_come:
+        return f"nothing left to run: {reused} done elsewhere (reuse)"
     if not states:
         return "no trials"
     if not to_come:
