@@ -541,6 +541,46 @@ def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
     assert said[:2] == ["started      learning_rate_0.1", f"{waits}; with --no-pilot they do not"]
 
 
+def test_a_metric_that_is_misspelled_is_noticed_at_the_first_metrics(tmp_path: Path) -> None:
+    """While the first training runs, not after three of them; the line to type sets it right."""
+    project = Project(tmp_path, BY_ITSELF + "params.learning_rate\nsave(0.1)\ntime.sleep(25)\n")
+    done = project.searches("learning_rate=0.1,0.01", "--maximize", "acuracy")
+    assert done.code == 2
+    assert "train.py writes no 'acuracy': did you mean 'accuracy'? (it writes accuracy)" in done.out
+    assert "--maximize accuracy" in done.out
+    assert len(project.started) == 1
+    project.write("train.py", BY_ITSELF + "params.learning_rate\nsave(0.1)\n")
+    assert project.searches("--maximize", "accuracy").code == 0
+    assert [*project.trials().values()] == ["completed", "completed"]
+
+
+def test_a_metric_that_comes_only_at_the_end_may_be_called_as_nothing_else(tmp_path: Path) -> None:
+    """Without a name nearby it is waited for; and with one `--no-pilot` waits."""
+    script = BY_ITSELF + (
+        "params.learning_rate\nsave(0.1)\ntime.sleep(1.5)\n"
+        "json.dump({'bleu': 1.5, 'accuracies': 1.5},"
+        " open(sys.argv[2] + '/metrics_eval_last_weights.json', 'w'))\n"
+    )
+    project = Project(tmp_path, script)
+    assert project.searches("learning_rate=0.1,0.01", "--maximize", "bleu").code == 0
+    words = ("search", "experiments/other", "learning_rate=0.1", "--maximize", "accuracies")
+    project.params("experiments/other", learning_rate=0.5)
+    done = project.modeldir(*words, "--no-pilot", "--", "python", "train.py")
+    assert done.code == 0, done.out
+
+
+def test_trials_that_have_the_metric_that_is_named_now_are_pointed_out(project: Project) -> None:
+    """They failed for want of another one: whether they run again is the user's to say."""
+    done = project.searches("learning_rate=0.1,0.01", "--maximize", "acuracy", "--no-pilot")
+    assert done.code == 1
+    assert "wrote no 'acuracy'; metrics found: accuracy, loss; did you mean 'accuracy'?" in done.out
+    done = project.searches("--maximize", "accuracy")
+    assert (
+        "note: 2 trials have accuracy, but failed for want of another metric: "
+        "modeldir retry experiments/search"
+    ) in done.lines
+
+
 def test_without_the_pilot_such_a_search_runs(tmp_path: Path) -> None:
     """--no-pilot is for scripts that read a name only for some values."""
     project = Project(tmp_path, WITH_PARAMS)

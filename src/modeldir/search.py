@@ -278,6 +278,7 @@ class Search:
         news += self._take(command, typed=typed) if command is not None else []
         self._look()
         self._check_metric()
+        news += self._failed_by_name()
         news += self._taught or []
         news += [*self._check_base(), *self._check_code()]
         with self._alone():
@@ -364,6 +365,20 @@ class Search:
         ]
         if problems:
             raise SearchError(listed(f"{self.path} cannot be ranked:", problems))
+
+    def _failed_by_name(self) -> list[str]:
+        """A word on trials that failed for want of a metric and have the one that is named now."""
+        names = [name for name, _ in self.plan.objectives]
+        count = 0
+        for record in self.trials if names else ():
+            if self.trials.status(record).failure == failures.NO_METRIC:
+                found = experiment.scores(self.trials.path(record)).development
+                count += all(name in found for name in names)
+        if not count:
+            return []
+        trials = "1 trial has" if count == 1 else f"{count} trials have"
+        named, again = " and ".join(names), f"modeldir retry {shlex.quote(str(self.path))}"
+        return [f"note: {trials} {named}, but failed for want of another metric: {again}"]
 
     def _check_base(self) -> list[str]:
         """A changed base stops the search: by their names, trials of two bases look comparable."""

@@ -99,7 +99,7 @@ class PBT:
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best that are still there; None while nobody who runs has a value."""
+        """A changed copy of one of the best still there; None while nobody who runs has a value."""
         rng = chance(self._seed, number)
         best = self._best()
         if not best:
