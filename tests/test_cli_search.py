@@ -278,9 +278,25 @@ def test_a_dry_run_says_what_auto_chose_and_what_other_folders_give(project: Pro
         "--learn-from", "experiments/first", "--reuse", "experiments/first", "--dry-run",
     )  # fmt: skip
     assert done.code == 0, done.err
-    assert "by auto: 5 trials are too few to learn from" in done.out
+    assert "sampler tpe, by auto: it learns from the first trial on" in done.out
     assert "learn_from ../first: " in done.out
     assert "reuse ../first: " in done.out
+
+
+def test_a_search_whose_space_has_no_more_says_so(project: Project) -> None:
+    """Three trials where thirty were asked for are no mistake, but a surprise."""
+    done = project.searches(
+        "batch_size=int:1,3", "--sampler", "random", "--trials", "30", "--no-pilot"
+    )
+    assert "3 points of 30 asked for: the sampler has no more in this space" in done.lines
+
+
+def test_a_search_cannot_learn_from_itself(project: Project) -> None:
+    """Its own trials count already."""
+    for option in ("--learn-from", "--reuse"):
+        done = project.searches("learning_rate=0.1,0.2", option, "experiments/search")
+        assert done.code == 2
+        assert "is the search's own folder" in done.err
 
 
 def test_a_dry_run_of_a_search_that_has_begun_counts_what_is_there(

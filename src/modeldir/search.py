@@ -256,6 +256,10 @@ class Search:
         """How many trials need not be made, since a folder that is reused has them."""
         return self._telling.done_elsewhere()
 
+    def points_made(self) -> int:
+        """How many points of the plan have trials; without repeats each trial is one."""
+        return self._telling.count()
+
     def by_auto(self) -> list[str]:
         """Which sampler `auto` has chosen and why, in words; nothing where somebody named one."""
         auto = self.plan.auto

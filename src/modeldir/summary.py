@@ -58,6 +58,7 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     lines += [*_failures(search, outcome), *_older_failures(search, outcome), *_advice(search)]
     if outcome.elsewhere:
         lines.append(f"{outcome.elsewhere} running in other workers")
+    lines += _used_up(search, outcome)
     best = search.best()
     if best is not None:
         lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{_mean_of(search)}")
@@ -65,6 +66,16 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     lines += _suspicion(search, outcome)
     lines.append(outcome.problem or _next(search, outcome))
     return lines
+
+
+def _used_up(search: Search, outcome: Outcome) -> Iterator[str]:
+    """A word where fewer trials were made than were asked for: the space has no more points."""
+    asked = search.plan.trials
+    whole = not (outcome.stopped or outcome.limited or outcome.problem or outcome.elsewhere)
+    made = search.points_made()
+    if asked is not None and made < asked and whole and search.reached() is None:
+        points = "1 point" if made == 1 else f"{made} points"
+        yield f"{points} of {asked} asked for: the sampler has no more in this space"
 
 
 def _mean_of(search: Search) -> str:
