@@ -392,6 +392,17 @@ def test_where_all_is_reused_the_search_still_has_a_best(project: Project) -> No
     assert "best: experiments/first/learning_rate_0.01  accuracy" in done.out
 
 
+def test_a_trial_without_metrics_is_not_told_as_if_it_had_some(project: Project) -> None:
+    """It would fail without a word; the trial stays open, and may be told as what it is."""
+    search = Search("experiments/search", RATES, maximize="accuracy")
+    trial = search.ask()
+    assert trial is not None
+    with pytest.raises(SearchError, match=r"has no metrics, and the search ranks by 'accuracy'"):
+        search.tell(trial)
+    search.tell(trial, {"accuracy": 0.5})
+    assert project.trials()["learning_rate_0.1"] == "completed"
+
+
 def test_of_another_base_nothing_is_reused(project: Project) -> None:
     """A training of other fixed values is another training."""
     elsewhere(project, space=RATES, maximize="accuracy")

@@ -189,5 +189,6 @@ def _never_read(unread: list[str], read: frozenset[str] | None, script: str) -> 
     return (
         f"{names} {verb} in this search, but {script} never read {it}{known}.\n"
         f"  mend the name in {script}, or search another one\n"
-        f"  if {script} reads {it} only for some values: give {it} a `when`, or say it again with --no-pilot"
+        f"  if {script} reads {it} only for some values: give {it} a `when`, "
+        "or say it again with --no-pilot"
     )

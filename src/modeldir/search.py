@@ -902,11 +902,18 @@ class Search:
             reason: why it was pruned, or has failed.
 
         Raises:
-            SearchError: when it was told before.
+            SearchError: when it was told before, or has no metrics and no `status` says why.
             MetricsError: when a value is not a number.
         """
         if trial.status is not None:
             raise SearchError(f"{trial.name}: was told before: it has {trial.status}")
+        if values is None and status is None and not trial.pruned and self.plan.metric is not None:
+            name = self.plan.metric[0]
+            if not experiment.scores(trial.model_dir).development:
+                raise SearchError(
+                    f"{trial.name}: has no metrics, and the search ranks by {name!r}\n"
+                    f'  search.tell(trial, {{"{name}": 0.9}}), or status="failed"'
+                )
         if values is not None:
             metrics.save_metrics(values, trial.model_dir / metrics.EVAL_BEST)
         ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
