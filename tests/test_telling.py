@@ -21,6 +21,7 @@ from modeldir import Search, Trial, TrialPruned, save_metrics
 from modeldir.commands import main
 from modeldir.errors import SearchError
 from modeldir.samplers import Observation, Proposal
+from modeldir.summary import Outcome, summary
 from modeldir.synthesize import synthesize
 from modeldir.testing import FakeSampler
 
@@ -381,6 +382,40 @@ def test_what_was_completed_elsewhere_is_not_run_again(project: Project) -> None
     )  # fmt: skip
     assert results.best == Path("experiments/first/learning_rate_0.01")
     assert run(Search("experiments/search")) == []
+
+
+def test_the_search_names_a_reused_experiment_as_its_best(project: Project) -> None:
+    """As `modeldir best` does: by `Search.best`, in its front and in the last lines."""
+    elsewhere(project, space={"learning_rate": [0.1, 0.01]}, maximize="accuracy")
+    there = Path("experiments/first/learning_rate_0.01")
+    search = Search("experiments/search", RATES, reuse="experiments/first", maximize="accuracy")
+    run(search)
+    best = search.best()
+    assert best is not None
+    assert best.path == there
+    assert search.front() == [there]
+    assert f"best: {there}  accuracy" in "\n".join(summary(search, Outcome({"completed": 1})))
+    assert project.modeldir("best", "experiments/search").out.strip() == str(there)
+
+
+def test_where_all_is_reused_the_search_still_has_a_best(project: Project) -> None:
+    """It says how many are done elsewhere, and which of them is best."""
+    elsewhere(project, space=RATES, maximize="accuracy")
+    done = project.searches("learning_rate=0.1,0.01", "--reuse", "experiments/first")
+    assert done.code == 0
+    assert "nothing left to run: 2 done elsewhere (reuse)" in done.out
+    assert "best: experiments/first/learning_rate_0.01  accuracy" in done.out
+
+
+def test_a_trial_without_metrics_is_not_told_as_if_it_had_some(project: Project) -> None:
+    """It would fail without a word; the trial stays open, and may be told as what it is."""
+    search = Search("experiments/search", RATES, maximize="accuracy")
+    trial = search.ask()
+    assert trial is not None
+    with pytest.raises(SearchError, match=r"has no metrics, and the search ranks by 'accuracy'"):
+        search.tell(trial)
+    search.tell(trial, {"accuracy": 0.5})
+    assert project.trials()["learning_rate_0.1"] == "completed"
 
 
 def test_of_another_base_nothing_is_reused(project: Project) -> None:

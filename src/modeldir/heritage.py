@@ -55,7 +55,8 @@ def parent_in(
     plan: Plan, trials: Trials, notes: Mapping[str, Any], *, in_loop: bool
 ) -> tuple[dict[str, Any] | None, bool]:
     """The trial with whose last weights a proposed one begins, if it has one; and false where that
-    has saved none yet, or is at the end of its training. The body of a loop in Python knows how to go on, a script may not.
+    has saved none yet, or is at the end of its training. The body of a loop in Python knows how to
+    go on, a script may not.
 
     Raises:
         SearchError: when its script leaves no weights, or cannot go on from them.

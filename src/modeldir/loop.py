@@ -181,9 +181,12 @@ class Trial:
         end = end_of(error)
         if end["status"] == attempts.COMPLETED and self._metric is not None:
             name, _ = self._metric
-            value = experiment.scores(self.model_dir).development.get(name)
+            found = experiment.scores(self.model_dir).development
+            value = found.get(name)
             if value is None:
-                return _failed(failures.NO_METRIC, f"it ended well but wrote no {name!r}")
+                meant = did_you_mean(name, sorted(found))
+                hint = f"; {meant}" if meant else ""
+                return _failed(failures.NO_METRIC, f"it ended well but wrote no {name!r}{hint}")
             if math.isnan(value):
                 return _failed(failures.NAN, f"{name} is NaN")
         return end

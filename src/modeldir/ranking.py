@@ -6,11 +6,12 @@ point with repeats the mean does. It refuses to know what is searched.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modeldir import attempts, experiment, goals, repeated
+from modeldir import attempts, elsewhere, experiment, goals, repeated
 from modeldir.metrics import Direction
 from modeldir.trials import TrialRecord, Trials
 
@@ -49,10 +50,19 @@ def _by_point(trials: Trials) -> list[list[_Ranked]]:
     return [[seen[place] for place in places] for places in groups]
 
 
-def best(trials: Trials, metric: tuple[str, Direction]) -> Best | None:
-    """The best trial by a metric: of repeats the best one, with their mean as its value."""
+def best(
+    trials: Trials, metric: tuple[str, Direction], others: Iterable[elsewhere.Row] = ()
+) -> Best | None:
+    """The best trial by a metric: of repeats the best one, with their mean as its value.
+
+    `others` are the experiments of other folders that count as done.
+    """
     name, direction = metric
-    found = []
+    found: list[tuple[repeated.Repeat, float, int | None, Best]] = []
+    for row in others:
+        if name in row.values:
+            part = repeated.Repeat(str(row.path.parent), row.hyperparameters, None)
+            found.append((part, row.values[name], None, Best(row.path, name, row.values[name])))
     for each in _ranked(trials):
         value, path = each.scores.get(name), trials.path(each.record)
         if value is not None:
@@ -66,14 +76,25 @@ def by_point(trials: Trials) -> list[list[Mapping[str, float]]]:
     return [[each.scores for each in several] for several in _by_point(trials)]
 
 
-def front(trials: Trials, objectives: Sequence[tuple[str, Direction]]) -> list[Path]:
-    """The trials that no other beats in all metrics, by number; of repeats the first."""
-    scored = [
-        ([_mean(name, several) for name, _ in objectives], several[0].record)
+def front(
+    trials: Trials,
+    objectives: Sequence[tuple[str, Direction]],
+    others: Iterable[elsewhere.Row] = (),
+) -> list[Path]:
+    """The trials that no other beats in all metrics, by number; of repeats the first. After them
+    the `others`, experiments of other folders that count as done.
+    """
+    scored: list[tuple[list[float | None], tuple[float, Path]]] = [
+        (
+            [_mean(name, several) for name, _ in objectives],
+            (several[0].record.number, trials.path(several[0].record)),
+        )
         for several in _by_point(trials)
     ]
-    records = goals.front(scored, tuple(objectives))
-    return [trials.path(record) for record in sorted(records, key=lambda each: each.number)]
+    scored += [
+        ([row.values.get(name) for name, _ in objectives], (math.inf, row.path)) for row in others
+    ]
+    return [path for _, path in sorted(goals.front(scored, tuple(objectives)))]
 
 
 def _mean(name: str, several: Sequence[_Ranked]) -> float | None:

@@ -7,6 +7,7 @@ sampler, and to read other folders.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,7 @@ def chosen(
             found,
             auto.installed(),
             prunes=raw.get("pruner") is not None,
+            taught=bool(raw.get("learn_from")),
         )
     problems += _refused(name, parsed, found, {}, to_run=to_run)
     return Choice(name, {}, why)
@@ -164,6 +166,8 @@ def elsewhere_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
         value = raw.get(key)
         if isinstance(value, list) and not all(isinstance(each, str) and each for each in value):
             yield f"{key}: got {_said(value)}", f'expected folders: "{key}": ["../first_try"]'
+        elif isinstance(value, list) and any(os.path.normpath(each) == "." for each in value):
+            yield f"{key}: is the search's own folder", "its trials count already: leave it out"
 
 
 def _said(value: object) -> str:

@@ -183,8 +183,8 @@ class Search:
         self.plan = self._checked(raw, written)
         self.changes += changes
         self._read_from = _state(self.path / plan.FILE)
-        if self.plan.auto is not None and written.get("auto") != self.plan.written["auto"]:
-            self.changes.append(f"sampler {self.plan.sampler}, by auto: {self.plan.auto}")
+        if written.get("auto") != self.plan.written.get("auto"):
+            self.changes += self.by_auto()
         names = (*self.plan.space.domains, *([plan.SEED] if self.plan.repeats > 1 else []))
         self.trials = Trials(self.path, names, self._ignored, decided=self._decided)
         self._begin_telling()
@@ -253,6 +253,23 @@ class Search:
         elsewhere = self._telling.done_elsewhere() if self.plan.trials is None else 0
         return max(0, total - len(self._telling.within) - elsewhere)
 
+    def done_elsewhere(self) -> int:
+        """How many trials need not be made, since a folder that is reused has them."""
+        return self._telling.done_elsewhere()
+
+    def points_made(self) -> int:
+        """How many points of the plan have trials; without repeats each trial is one."""
+        return self._telling.count()
+
+    def by_auto(self) -> list[str]:
+        """Which sampler `auto` has chosen and why, in words; nothing where somebody named one."""
+        auto = self.plan.auto
+        return [] if auto is None else [f"sampler {self.plan.sampler}, by auto: {auto}"]
+
+    def taught(self) -> list[str]:
+        """What the other folders of the plan have given so far, in words."""
+        return list(self._taught or ())
+
     def prepare(self, command: str | None = None, *, typed: bool = True) -> list[str]:
         """Check what must hold before anything starts, and write the plan. Returns news to print.
 
@@ -266,6 +283,7 @@ class Search:
         news += self._take(command, typed=typed) if command is not None else []
         self._look()
         self._check_metric()
+        news += self._failed_by_name()
         news += self._taught or []
         news += [*self._check_base(), *self._check_code()]
         with self._alone():
@@ -355,6 +373,20 @@ class Search:
         ]
         if problems:
             raise SearchError(listed(f"{self.path} cannot be ranked:", problems))
+
+    def _failed_by_name(self) -> list[str]:
+        """A word on trials that failed for want of a metric and have the one that is named now."""
+        names = [name for name, _ in self.plan.objectives]
+        count = 0
+        for record in self.trials if names else ():
+            if self.trials.status(record).failure == failures.NO_METRIC:
+                found = experiment.scores(self.trials.path(record)).development
+                count += all(name in found for name in names)
+        if not count:
+            return []
+        trials = "1 trial has" if count == 1 else f"{count} trials have"
+        named, again = " and ".join(names), f"modeldir retry {shlex.quote(str(self.path))}"
+        return [f"note: {trials} {named}, but failed for want of another metric: {again}"]
 
     def _check_base(self) -> list[str]:
         """A changed base stops the search: by their names, trials of two bases look comparable."""
@@ -753,7 +785,8 @@ class Search:
             found = experiment.scores(self.trials.path(record)).development
             if found:
                 return metrics.choose(list(found))
-        return None
+        reused = self._reused()
+        return metrics.choose(list(reused[0].values)) if reused else None
 
     def score(self, trial: TrialRecord, metric: str) -> float | None:
         """A trial's value of a development metric; None where it has none."""
@@ -792,7 +825,7 @@ class Search:
         chosen = self.metric()
         if chosen is None or len(self.plan.objectives) > 1:
             return None
-        return ranking.best(self.trials, chosen)
+        return ranking.best(self.trials, chosen, self._reused())
 
     def by_point(self) -> list[list[Mapping[str, float]]]:
         """The development metrics of the trials that count, a point's repeats together."""
@@ -803,7 +836,11 @@ class Search:
         by number; of points with repeats the means count, and the first repeat stands for them.
         """
         self._see()
-        return ranking.front(self.trials, self.plan.objectives)
+        return ranking.front(self.trials, self.plan.objectives, self._reused())
+
+    def _reused(self) -> list[elsewhere.Row]:
+        """The experiments of other folders that count as done here."""
+        return elsewhere.counted_by(self.plan, self._flat_base, self.path)
 
     def _see(self) -> None:
         self.trials.refresh(make=False)
@@ -869,11 +906,19 @@ class Search:
             reason: why it was pruned, or has failed.
 
         Raises:
-            SearchError: when it was told before, or there is no such status.
+            SearchError: when it was told before, there is no such status, or it has no metrics and
+                no `status` says why.
             MetricsError: when a value is not a number.
         """
         trial.refuse_if_told()
         loop.check_status(status)
+        if values is None and status is None and not trial.pruned and self.plan.metric is not None:
+            name = self.plan.metric[0]
+            if not experiment.scores(trial.model_dir).development:
+                raise SearchError(
+                    f"{trial.name}: has no metrics, and the search ranks by {name!r}\n"
+                    f'  search.tell(trial, {{"{name}": 0.9}}), or status="failed"'
+                )
         if values is not None:
             found = metrics.development(dict(metrics.numbers_in(metrics.plain(values))))
             metrics.save_metrics(found, trial.model_dir / metrics.EVAL_BEST)

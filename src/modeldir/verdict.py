@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, failures, files, metrics
-from modeldir.errors import MetricsError
+from modeldir.errors import MetricsError, did_you_mean
 
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -152,6 +152,8 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
     if value is None:
         found = ", ".join(sorted(fresh)) or "none"
         reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
+        meant = did_you_mean(name, sorted(fresh))
+        reason += f"; {meant}" if meant else ""
         return _failed(failures.NO_METRIC, reason)
     if math.isnan(value):
         return _failed(failures.NAN, f"{name} is NaN")

@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -27,6 +28,8 @@ from modeldir.errors import SpaceError, did_you_mean, listed
 from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from modeldir.space import Space
 
 GROUP = "modeldir.samplers"
@@ -110,7 +113,7 @@ Factory: TypeAlias = Callable[..., Sampler]
 
 def make(
     name: str,
-    space: Space,
+    space: Space | Mapping[str, Any],
     seed: int = 0,
     objectives: Objectives = (),
     *,
@@ -121,7 +124,8 @@ def make(
 
     Args:
         name: one of `NAMES`, that of an entry point, or "package.module:Class".
-        space: what it proposes points of.
+        space: what it proposes points of: `Search.plan.space`, or domains as `Search` takes them,
+            `{"learning_rate": {"log_uniform": [1e-5, 1e-1]}}`.
         seed: of all its chance, with the number of the trial that it is asked for.
         objectives: the metrics to rank by, each with its direction.
         trials: how many trials the search is to have, where that is known: for `auto`.
@@ -130,6 +134,17 @@ def make(
     Raises:
         SpaceError: if there is none, or it cannot sample this space; every problem at once.
     """
+    if isinstance(space, Mapping):
+        from modeldir.space import parse_space  # noqa: PLC0415 - only for a mapping
+
+        return make(
+            name,
+            parse_space(space, dict.fromkeys(space), "space"),
+            seed,
+            objectives,
+            trials=trials,
+            **options,
+        )
     if name == AUTO:
         from modeldir.samplers import auto  # noqa: PLC0415 - only if it is wanted
 
@@ -224,7 +239,7 @@ def _factory(name: str) -> Factory:
         raise _UnknownError(f"sampler: no {name!r}", hint)
     module, _, attribute = place.partition(":")
     try:
-        found = importlib.import_module(module)
+        found = imported(module)
     except ImportError as error:
         hint = "is it installed, or its folder on PYTHONPATH?"
         raise _UnknownError(f"sampler: {name} cannot be imported: {error}", hint) from error
@@ -236,6 +251,22 @@ def _factory(name: str) -> Factory:
         hint = did_you_mean(attribute, public) or f"write package.module:Class ({module} has none)"
         raise _UnknownError(f"sampler: {module} has no class {attribute!r}", hint)
     return _checked(name, factory)
+
+
+def imported(module: str) -> ModuleType:
+    """A module by its name; the project's own lie in the folder that it runs in.
+
+    Raises:
+        ImportError: when there is none.
+    """
+    added = "" not in sys.path
+    if added:
+        sys.path.insert(0, "")
+    try:
+        return importlib.import_module(module)
+    finally:
+        if added:
+            sys.path.remove("")
 
 
 def _checked(name: str, factory: Any) -> Factory:
@@ -263,10 +294,13 @@ def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> I
         return
     import inspect  # noqa: PLC0415 - slow to import
 
-    parameters = inspect.signature(factory).parameters.values()
+    parameters = [*inspect.signature(factory).parameters.values()]
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return
-    known = [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    # The first three are the space, the seed and the objectives, whatever they are called.
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    known = [each.name for each in parameters[:3] if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    known += [each.name for each in parameters[3:] if each.kind in named]
     for option in options:
         if option not in known:
             there = f"it takes {', '.join(known)}" if known else "it takes none"
