@@ -852,7 +852,7 @@ class Search:
         self, key: str, written: str, problems: list[tuple[str, str | None]]
     ) -> list[elsewhere.Row]:
         try:
-            return elsewhere.rows(elsewhere.found(written, self.path))
+            return elsewhere.rows(elsewhere.found(written, self.path), self.path)
         except FolderError as error:
             words, _, hint = str(error).partition("\n")
             problems.append((f"{key}: {words}", hint.strip() or None))
