@@ -34,6 +34,7 @@ from modeldir.space import (
     size,
     trial_name,
 )
+from modeldir.space.pointsfile import exactly
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -342,6 +343,23 @@ def test_a_large_grid_is_not_gone_through_for_its_first_points() -> None:
     ]
 
 
+def test_a_branch_that_leads_to_no_point_is_never_gone_into() -> None:
+    """Of 10 million points the first that is allowed comes after 3 million that are not: they are
+    passed over, not looked at.
+    """
+    domains = {name: list(range(10)) for name in "abcdefg"}
+    space = parse_space(domains, dict.fromkeys("abcdefg", 0), "w", constraints=["a + g == 12"])
+    began = time.process_time()
+    first = list(itertools.islice(grid(space), 3))
+    assert [tuple(point.values()) for point in first] == [
+        (3, 0, 0, 0, 0, 0, 9),
+        (3, 0, 0, 0, 0, 1, 9),
+        (3, 0, 0, 0, 0, 2, 9),
+    ]
+    assert size(space) == 7 * 10**5
+    assert time.process_time() - began < 2
+
+
 def test_a_space_too_large_to_be_counted_says_so_at_once() -> None:
     """Also where a constraint lets nearly no point through: nobody waits for a billion of them."""
     domains = {name: {"int": [1, 1000]} for name in ("batch_size", "accumulate", "num_epochs")}
@@ -523,6 +541,40 @@ def queued(queue: Queue) -> list[dict[str, Any]]:
     return found
 
 
+def test_thousands_of_rows_are_looked_up_and_not_gone_through() -> None:
+    """A file of points is a space of as many rows, and each of its trials is looked for among them
+    at each start: to go through all rows for each took minutes.
+    """
+    rows = [{"batch_size": n, "learning_rate": n * 0.5} for n in range(3000)]
+    lists = {name: [row[name] for row in rows] for name in rows[0]}
+    base = {"batch_size": 1, "learning_rate": 0.1}
+    began = time.process_time()
+    space = parse_space(lists, base, "w", zips=[[*rows[0]]])
+    sampler = make("random", space, 0)
+    for number, row in enumerate(rows[1:], 1):
+        sampler.tell(Observation(number, row, "completed"))
+    found = sampler.ask(3000)
+    assert found is not None
+    assert found.point == rows[0]
+    wide = parse_space(
+        {name: {"uniform": [0, 3000]} for name in lists},
+        base,
+        "w",
+        points=[*rows, {"batch_size": 7}],
+    )
+    queue = Queue(wide, 0)
+    for row in reversed(rows[1:]):
+        queue.tell(row)
+    assert queue.ask() == rows[0]
+    assert time.process_time() - began < 5
+
+
+def test_true_in_a_file_is_not_one() -> None:
+    """Rows that differ in that are two."""
+    rows: list[dict[str, Any]] = [{"use_momentum": each} for each in (1, True, 1.0)]
+    assert exactly(rows, {})["space"] == {"use_momentum": [1, True]}
+
+
 def test_points_come_in_order_each_once_and_complete() -> None:
     """What they leave out is drawn by the seed; said twice is said once."""
     points = [{"momentum": 0.7}, {"optimizer": "adam"}, {"optimizer": "adam"}]
@@ -655,6 +707,18 @@ def test_parts_that_make_no_sense(
     assert message.startswith("search.json cannot be searched:\n")
     assert message.endswith("\nNothing was started.")
     assert message.split("\n", 1)[1].rsplit("\n", 1)[0] == snapshot
+
+
+def test_a_name_that_python_spells_otherwise_is_quoted() -> None:
+    """It takes the micro sign for the Greek letter, which looks the same: the way out is said."""
+    micro, mu = "\u00b5", "\u03bc"
+    with pytest.raises(SpaceError) as caught:
+        parse_space({micro: [1, 2]}, {micro: 1}, "search.json", constraints=[f"{micro} > 1"])
+    told = f'constraint {micro} > 1: {mu} is not in params.json\n    write params["{micro}"]'
+    assert told in str(caught.value)
+    quoted = [f'params["{micro}"] > 1']
+    found = parse_space({micro: [1, 2]}, {micro: 1}, "search.json", constraints=quoted)
+    assert list(grid(found)) == [{micro: 2}]
 
 
 def test_problems_of_all_parts_are_told_at_once(snapshot: SnapshotAssertion) -> None:

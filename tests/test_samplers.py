@@ -22,7 +22,7 @@ from modeldir.goals import Objectives
 from modeldir.samplers import Observation, Proposal, Sampler, auto, make
 from modeldir.samplers.auto import choose
 from modeldir.samplers.sobol import most, sobol
-from modeldir.space import Choice, Int, LogUniform, Space, Uniform, draw
+from modeldir.space import Choice, Int, LogUniform, Space, Uniform, draw, parse_space
 from modeldir.testing import FakeSampler, SamplerContract, loss, search, spaces
 
 SMALL = Space({"learning_rate": Choice((0.1, 0.01, 0.001)), "num_layers": Int(1, 2)})
@@ -415,6 +415,39 @@ def test_a_sampler_is_made_of_domains_as_a_search_takes_them() -> None:
     assert 0 <= found.point["learning_rate"] <= 1
     with pytest.raises(SpaceError, match="unifrom"):
         make("random", {"learning_rate": {"unifrom": [0, 1]}}, 0)
+
+
+def test_a_sampler_of_ones_own_may_follow_the_trials_that_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its wish is not lost where it is held to the space."""
+    (tmp_path / "following_of_the_test.py").write_text(
+        "class Mine:\n"
+        "    follows = True\n"
+        "    def __init__(self, space, seed, objectives): pass\n"
+        "    def ask(self, number): pass\n"
+        "    def tell(self, observation): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert samplers.follows(make("following_of_the_test:Mine", SMALL, 0, LOSS))
+
+
+@pytest.mark.parametrize("name", ["random", "sobol", "tpe", "nsga2", "cmaes", "pbt"])
+@pytest.mark.parametrize(
+    "domains",
+    [
+        {"a": {"uniform": [-8e307, 8e307]}, "b": {"log_uniform": [1e-300, 1e300]}},
+        {"a": {"uniform": [0, 1e-300]}, "b": {"log_uniform": [1e-200, 1.0], "step": 0.1}},
+        {"a": {"int": [0, 2**53 + 10]}, "b": {"int": [2**60, 2**60 + 50]}},
+        {"a": {"int": [2**60, 2**60 + 60], "step": 2}, "b": {"log_int": [1, 10**30]}},
+    ],
+)
+def test_every_sampler_bears_the_widest_ranges(name: str, domains: dict[str, Any]) -> None:
+    """And such as are far from 0, where a float does not tell whole numbers apart."""
+    space = parse_space(domains, {"a": 0, "b": 0}, "search.json")
+    found = search(lambda: make(name, space, 0, LOSS), LOSS, 16)
+    assert len(found) == 16 or name == "pbt"
+    assert all(space.contains(each.point) for each in found)
 
 
 def test_an_entry_point_makes_a_sampler_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,6 +272,8 @@ def test_every_problem_is_listed_at_once(snapshot: SnapshotAssertion) -> None:
         {"int": [0.5, 6]},
         {"log_int": [0, 2.5]},
         {"log_uniform": [1, -1]},
+        {"uniform": [-1e308, 1e308]},
+        {"uniform": [0, 5e-324]},
     ],
     ids=lambda domain: repr(domain)[:50],
 )

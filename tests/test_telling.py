@@ -8,6 +8,7 @@ import importlib.util
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from syrupy.assertion import SnapshotAssertion
 
 import modeldir
 from laboratory import WITH_PARAMS, Project, read
-from modeldir import Search, Trial, TrialPruned, save_metrics
+from modeldir import Search, Trial, TrialPruned, experiment, save_metrics
 from modeldir.commands import main
 from modeldir.errors import SearchError
 from modeldir.samplers import Observation, Proposal
@@ -257,6 +258,27 @@ def test_a_search_gets_its_repeats_later(project: Project) -> None:
     assert run(Search("experiments/search")) == []
 
 
+def test_what_waits_for_its_repeats_is_not_read_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each next trial read the metrics of all points that still lack one, twice: half a second for
+    a thousand of them.
+    """
+    run(Search("experiments/search", RANGE, sampler="random", trials=8, maximize="accuracy"))
+    search = Search("experiments/search", repeats=2)
+    search.prepare()
+    read, scores = list[Path](), experiment.scores
+
+    def counted(path: Path) -> experiment.Scores:
+        read.append(path)
+        return scores(path)
+
+    monkeypatch.setattr(experiment, "scores", counted)
+    for _ in range(3):
+        assert search.next_trial(frozenset(range(1, 100))) is not None
+    assert len(read) < 12  # the points of the three; all eight, twice for each, would be 48
+
+
 def test_the_sampler_learns_the_mean_of_the_repeats(project: Project) -> None:
     """One observation a point; it has not ended before all of them have."""
     search = Search("experiments/search", RANGE, sampler=OWN, trials=2, repeats=2, minimize="loss")
@@ -416,6 +438,25 @@ def test_a_trial_without_metrics_is_not_told_as_if_it_had_some(project: Project)
         search.tell(trial)
     search.tell(trial, {"accuracy": 0.5})
     assert project.trials()["learning_rate_0.1"] == "completed"
+
+
+def test_a_folder_above_the_search_names_the_others_in_it_alone(project: Project) -> None:
+    """`--learn-from experiments` and `--reuse experiments` hold its own trials too. Counted twice,
+    and only at the next start, they changed what a restart proposes and what is left.
+    """
+    elsewhere(project, space=RANGE, sampler="random", trials=4, maximize="accuracy")
+    given: Any = {"sampler": "tpe", "trials": 14, "maximize": "accuracy"}
+    whole = run(Search("experiments/search", RANGE, learn_from="experiments", **given))
+    shutil.rmtree("experiments/search")
+    project.params("experiments/search", learning_rate=0.5, batch_size=16, seed=230)
+    again = run(Search("experiments/search", RANGE, learn_from="experiments", **given), most=12)
+    assert [*again, *run(Search("experiments/search"))] == whole
+
+    project.params("experiments/repeated", learning_rate=0.5, batch_size=16, seed=230)
+    run(Search("experiments/repeated", RATES, repeats=2, reuse="experiments", maximize="accuracy"))
+    grown = Search("experiments/repeated", {"learning_rate": [1.0]})
+    grown.prepare()
+    assert grown.to_come() == len(run(grown)) == 2
 
 
 def test_of_another_base_nothing_is_reused(project: Project) -> None:

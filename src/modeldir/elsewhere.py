@@ -33,15 +33,19 @@ class Row:
         return params.flatten(self.hyperparameters)
 
 
-def rows(folder: Path) -> list[Row]:
-    """Every experiment in and below a folder that has ended well and has development metrics.
+def rows(folder: Path, search: Path) -> list[Row]:
+    """Every experiment in and below a folder that has ended well and has development metrics, but
+    for the search's own trials: a folder above it holds them too, and counted twice, and only at
+    the next start, they would have a restart propose something else.
 
     Raises:
         FolderError: when the folder is not there.
     """
     if not folder.is_dir():
         raise FolderError(experiment.no_folder(folder))
-    found = [row for path in _experiments(folder) if (row := _read(path)) is not None]
+    own = os.path.realpath(search)
+    others = (path for path in _experiments(folder) if os.path.realpath(path.parent) != own)
+    found = [row for path in others if (row := _read(path)) is not None]
     return sorted(found, key=lambda row: str(row.path))
 
 
@@ -95,7 +99,7 @@ def counted_by(checked: plan.Plan, base: Mapping[str, Any], search: Path) -> lis
     return [
         row
         for folder in checked.reuse
-        for row in rows(found(folder, search))
+        for row in rows(found(folder, search), search)
         if membership.is_of_plan(checked, base, row.flat)
     ]
 

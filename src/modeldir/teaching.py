@@ -58,7 +58,7 @@ def _done(plan: Plan, search: Path, telling: Telling, problems: _Problems) -> It
 
 def _rows(key: str, written: str, search: Path, problems: _Problems) -> Sequence[elsewhere.Row]:
     try:
-        return elsewhere.rows(elsewhere.found(written, search))
+        return elsewhere.rows(elsewhere.found(written, search), search)
     except FolderError as error:
         words, _, hint = str(error).partition("\n")
         problems.append((f"{key}: {words}", hint.strip() or None))

@@ -174,8 +174,8 @@ class Telling:
             due |= {self._key_of[n] for n in self._unfinished() if n in self._key_of}
         for key in sorted(due, key=lambda key: min(self._points[key].members)):
             point = self._points[key]
-            now = self._observed(point)
-            if self._learns and now.status not in _FINAL:
+            now, is_settled = self._observed(point)
+            if not is_settled:
                 self._open.add(key)
             if now != point.told:
                 point.told = now
@@ -184,14 +184,18 @@ class Telling:
     def _unfinished(self) -> Iterator[int]:
         return (record.number for record in self._trials.unfinished())
 
-    def _observed(self, point: Point) -> Observation:
+    def _observed(self, point: Point) -> tuple[Observation, bool]:
+        """A point as it stands, and whether that stays so until it gets another trial: one that
+        only waits for its next repeat need not be read again meanwhile.
+        """
         number, notes = point.first.number, dict(point.first.notes)
         if not self._learns:
-            return Observation(number, point.point, attempts.WAITING, {}, notes)
+            return Observation(number, point.point, attempts.WAITING, {}, notes), True
         seen = [self._seen(record) for record in point.members.values()]
         notes |= next((more for _, _, more in seen if more), {})
         status = self._together(point, [state for state, _, _ in seen])
-        return Observation(number, point.point, status, self._mean(seen), notes)
+        is_settled = all(state in _FINAL for state, _, _ in seen)
+        return Observation(number, point.point, status, self._mean(seen), notes), is_settled
 
     def _seen(self, record: TrialRecord) -> tuple[str, Mapping[str, float], Mapping[str, Any]]:
         if not self._trials.knows(record):  # removed: it teaches nothing, and its point stays taken

@@ -196,18 +196,21 @@ class _Axis:
         domain: Any = dim.domain
         self._domain = domain
         self._options = ordered(dim.domain) if isinstance(dim.domain, Choice) else None
-        if self._options is None and is_whole(dim):
+        self._log, self._first = is_log(dim), 0
+        if is_whole(dim) and self._log:
             low, high = domain.low - 0.5, domain.high + 0.5
+        elif is_whole(dim):  # from the lowest: far from 0 a float would not tell them apart
+            self._first = domain.low
+            low, high = -0.5, domain.high - domain.low + 0.5
         elif self._options is None:
             low, high = domain.low, domain.high
         else:
             low, high = -0.5, len(self._options) - 0.5
-        self._log = is_log(dim)
         self._low = float(math.log(low) if self._log else low)
         self._high = float(math.log(high) if self._log else high)
 
     def to_unit(self, value: Any) -> float:
-        number = value if self._options is None else self._options.index(value)
+        number = value - self._first if self._options is None else self._options.index(value)
         number = math.log(number) if self._log else number
         return float((number - self._low) / (self._high - self._low))
 
@@ -216,4 +219,4 @@ class _Axis:
         number = math.exp(number) if self._log else number
         if self._options is not None:
             return self._options[min(len(self._options) - 1, max(0, round(number)))]
-        return self._domain.nearest(number)
+        return self._domain.nearest(self._first + round(number) if self._first else number)

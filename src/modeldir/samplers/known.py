@@ -78,6 +78,7 @@ class Guarded:
         self._sampler, self._space, self._name = sampler, space, name
         self._known = Known(space, seed)
         self.learns = bool(getattr(sampler, "learns", True))
+        self.follows = bool(getattr(sampler, "follows", False))
 
     def ask(self, number: int) -> Proposal | None:
         """What it proposes; where that has a trial already, a point by chance.

@@ -38,6 +38,9 @@ _FIRST = 1_000_000_000
 """The number that trial 0 has in the study: rows of other folders come before it."""
 _ASKING = 2 * _FIRST
 
+_EXACT = 2**53
+"""Up to here a float holds every whole number."""
+
 MakeSampler = Callable[[int], "BaseSampler"]
 
 
@@ -78,6 +81,8 @@ class Axis:
         domain: Any = dim.domain
         self._domain = domain
         self._places: dict[str, int] | None = None
+        self._first = 0
+        """From where whole numbers count: far from 0 a float would not tell them apart."""
         self.distribution: BaseDistribution
         if isinstance(dim.domain, Choice):
             options = ordered(dim.domain)
@@ -92,6 +97,8 @@ class Axis:
         elif is_whole(dim):
             low, high, step = domain.low, domain.high, step_of(dim)
             log = is_log(dim) and step in {None, 1}  # Optuna has no logarithm with a step
+            if not log and max(abs(low), abs(high)) > _EXACT:
+                self._first, high, low = low, high - low, 0
             self.distribution = distributions.IntDistribution(
                 low,
                 high if log else low + (high - low) // (step or 1) * (step or 1),
@@ -107,7 +114,7 @@ class Axis:
         """A value as the distribution has it."""
         if self._places is not None:
             return self._places[_key(value)]
-        return int(value) if isinstance(self._domain.low, int) else float(value)
+        return int(value) - self._first if isinstance(self._domain.low, int) else float(value)
 
     def gap(self, one: Any, other: Any) -> float:
         """How far two values of the distribution are apart, as a part of the axis."""
@@ -120,7 +127,7 @@ class Axis:
         if low is None or high is None or low == high:
             return 1.0
         if getattr(self.distribution, "log", False):
-            return abs(math.log(one / other)) / math.log(high / low)
+            return abs(math.log(one) - math.log(other)) / (math.log(high) - math.log(low))
         return float(abs(one - other) / (high - low))
 
     def middle(self) -> Any:
@@ -133,6 +140,8 @@ class Axis:
         """A value of the distribution as one of the domain."""
         if self._places is not None:
             return self._options[int(value)]
+        if self._first:
+            return self._domain.nearest(self._first + int(value))
         return self._domain.nearest(float(value))  # NumPy's number as Python's
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
@@ -65,14 +66,22 @@ class Choice:
         Raises:
             ValueError: where it does not.
         """
-        for place, option in enumerate(self.options):
-            if same(value, option):
-                return place
-        raise ValueError(f"{value!r} is none of {self.options!r}")
+        place = self._places.get(hashable(value))
+        if place is None:
+            raise ValueError(f"{value!r} is none of {self.options!r}")
+        return place
 
     def contains(self, value: object) -> bool:
         """Whether the value is an option; 1 and 1.0 are one value, 1 and true are two."""
-        return any(same(value, option) for option in self.options)
+        return hashable(value) in self._places
+
+    @cached_property
+    def _places(self) -> Mapping[Hashable, int]:
+        """Where each option stands: a file of points has thousands, and all are looked up."""
+        found: dict[Hashable, int] = {}
+        for place, option in enumerate(self.options):
+            found.setdefault(hashable(option), place)
+        return found
 
     def to_json(self) -> Any:
         """As `search.json` has it."""
@@ -185,10 +194,10 @@ class LogUniform(_Floats):
 
     def at(self, part: float) -> float:
         """The value at this part (0 to 1) of the range of logarithms."""
-        low, high = self.low, self.high
+        low, high = math.log(self.low), math.log(self.high)
         if self.step is not None:
-            low, high = _edges(low, high, self.step)
-        return self.nearest(math.exp(_between(math.log(low), math.log(high), part)))
+            low, high = _log_edges(self.low, self.high, self.step)
+        return self.nearest(math.exp(_between(low, high, part)))
 
 
 @dataclass(frozen=True)
@@ -252,10 +261,10 @@ class LogInt(_WholeNumbers):
         """The value at this part (0 to 1): rounded from a range that gives both bounds their full
         share.
         """
-        low, high = self.low - 0.5, self.high + 0.5
+        low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
         if self.step is not None:
-            low, high = _edges(self.low, self.high, self.step)
-        return self.nearest(math.exp(_between(math.log(low), math.log(high), part)))
+            low, high = _log_edges(self.low, self.high, self.step)
+        return self.nearest(math.exp(_between(low, high, part)))
 
 
 Domain: TypeAlias = Choice | Uniform | LogUniform | Int | LogInt
@@ -271,11 +280,11 @@ def _between(low: float, high: float, part: float) -> float:
     return low * (1 - part) + high * part  # high - low could overflow
 
 
-def _edges(low: float, high: float, step: float) -> tuple[float, float]:
-    """Half a step beyond the bounds, so that both get their share; below the low one as far as
-    above it, by factors, since half a step below may be 0.
+def _log_edges(low: float, high: float, step: float) -> tuple[float, float]:
+    """The logarithms of half a step beyond the bounds, so that both get their share; below the low
+    one as far as above it, by factors, since half a step below may be 0.
     """
-    return low * (low / (low + step / 2)), high + step / 2
+    return 2 * math.log(low) - math.log(low + step / 2), math.log(high + step / 2)
 
 
 def _exact(number: float) -> Decimal:
@@ -309,6 +318,15 @@ def same(left: object, right: object) -> bool:
     if isinstance(left, (list, tuple)):
         return key(left) == key(right)
     return left == right and isinstance(left, bool) == isinstance(right, bool)
+
+
+def hashable(value: Any) -> Hashable:
+    """What is equal for values that mean the same, and only for those; to be looked up by."""
+    if isinstance(value, (list, tuple)):
+        return ("list", *map(hashable, value))
+    if not isinstance(value, Hashable):
+        return ("object", repr(value))
+    return isinstance(value, bool), value
 
 
 def key(value: object) -> str:

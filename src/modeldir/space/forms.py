@@ -7,6 +7,8 @@ people write in their place. It refuses to know of other hyperparameters.
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -172,6 +174,7 @@ def _bounds(word: str, bounds: object) -> tuple[Any, Any]:
     problems = [*_fractions(word, bounds)] if whole else []
     problems += _too_low(word, min(bounds))
     problems = problems or [*_wrong_order(word, *bounds)]  # its hint is for bounds that will do
+    problems = problems or [*_wrong_width(word, *bounds)]
     if problems:
         raise RefusedError(*problems)
     low, high = map(int if whole else float, bounds)
@@ -237,6 +240,19 @@ def _wrong_order(word: str, low: float, high: float) -> Iterator[Problem]:
     if low > high:
         hint = f"write {said({word: [high, low]})}"
         yield f"{word} needs low <= high, got {said(low)} > {said(high)}", hint
+
+
+def _wrong_width(word: str, low: float, high: float) -> Iterator[Problem]:
+    """A range in which a float cannot tell how far values are apart: no sampler can compute."""
+    width = float(high) - float(low)
+    if math.isinf(width):
+        yield (
+            f"{word} is too wide: from {said(low)} to {said(high)}",
+            "narrow it: no sampler can compute with it",
+        )
+    elif low < high and not _is_whole(word) and width < sys.float_info.min:
+        hint = "search its logarithm, or list values"
+        yield f"{word} is too narrow: from {said(low)} to {said(high)}", hint
 
 
 _KNOWN = ", ".join(WORDS)

@@ -7,7 +7,7 @@ the order of the file changes nothing. It refuses to know which points have been
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir.errors import SpaceError, listed
 from modeldir.space.domains import same
@@ -25,6 +25,8 @@ MANY_TRIES = 10_000
 COUNTABLE = 100_000
 """Where more combinations than this had to be looked at, points are not counted."""
 
+_Values: TypeAlias = "tuple[str, ...]"
+
 
 # -- All points ------------------------------------------------------------------------------------
 
@@ -40,7 +42,7 @@ def grid(space: Space) -> Iterator[dict[str, Any]]:
         hint = "list its values, give it a step, or sample at random"
         problems = [(f"{unit.name}: {_said(unit)}", hint) for unit in endless]
         raise SpaceError(listed("A grid needs a list of values for each hyperparameter:", problems))
-    walk = _Walk(space, space.units)
+    walk = _Walk(space, space.units, begun=_begun(space))
     return ({name: whole[name] for name in space.domains if name in whole} for whole in walk)
 
 
@@ -50,16 +52,49 @@ def _said(unit: Dim) -> str:
     return json.dumps(unit.domain.to_json())
 
 
+def _begun(space: Space) -> Mapping[int, set[_Values]] | None:
+    """Of what conditions and constraints speak of, the values with which an allowed point begins:
+    after so many dimensions these. None where nothing is known of that.
+
+    Without it a grid of `a + z == 3` would go through all that is between a and z, for each a that
+    has no z: for 10 million points that took minutes.
+    """
+    ways = _ways(space) if space.constraints else None
+    if ways is None:
+        return None
+    deciding, _ = _deciding(space)
+    begun: dict[int, set[_Values]] = {}
+    for way in ways:
+        values: _Values = ()
+        for unit in deciding:
+            values = (*values, _said_of(unit, way))
+            begun.setdefault(len(values), set()).add(values)
+    return begun
+
+
+def _said_of(unit: Dim, whole: Mapping[str, Any]) -> str:
+    return repr([whole.get(name) for name in unit.names])
+
+
 class _Walk:
     """The ways to give some dimensions their values, parents first. A branch that breaks a
-    constraint is left as soon as the last hyperparameter that it speaks of has its value. After
-    `most` values it ends, whether it has met a point or not, and `is_whole` is false.
+    constraint is left as soon as the last hyperparameter that it speaks of has its value, or where
+    it is none of those with which an allowed point has `begun`. After `most` values it ends,
+    whether it has met a point or not, and `is_whole` is false.
     """
 
-    def __init__(self, space: Space, units: Sequence[Dim], most: float = math.inf) -> None:
+    def __init__(
+        self,
+        space: Space,
+        units: Sequence[Dim],
+        most: float = math.inf,
+        begun: Mapping[int, set[_Values]] | None = None,
+    ) -> None:
         self._space = space
         self._units = units
         self._most = most
+        self._begun = begun
+        self._deciding = {unit.name for unit in _deciding(space)[0]} if begun else set[str]()
         self.is_whole = True
         self.looked_at = 0
         place = {name: index for index, unit in enumerate(units) for name in unit.names}
@@ -69,9 +104,11 @@ class _Walk:
             self._due.setdefault(last, []).append(constraint)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return self._from(0, {})
+        return self._from(0, {}, ())
 
-    def _from(self, index: int, whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _from(
+        self, index: int, whole: dict[str, Any], decided: _Values
+    ) -> Iterator[dict[str, Any]]:
         if index == len(self._units):
             yield whole
             return
@@ -83,9 +120,13 @@ class _Walk:
                 self.is_whole = False
                 return
             self.looked_at += 1
-            there = {**whole, **values}
+            there, now = {**whole, **values}, decided
+            if self._begun is not None and unit.name in self._deciding:
+                now = (*decided, _said_of(unit, there))
+                if now not in self._begun.get(len(now), ()):
+                    continue
             if all(self._space.keeps(each, there) for each in self._due.get(index, ())):
-                yield from self._from(index + 1, there)
+                yield from self._from(index + 1, there, now)
 
 
 def size(space: Space) -> int | None:

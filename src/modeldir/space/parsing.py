@@ -10,6 +10,7 @@ Start at `parse_space`.
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -160,8 +161,8 @@ class _Parsing:
                 self.problems.append((f"{head}: {told}", hint))
                 continue
             rows = [key(list(row)) for row in zip(*lists.values(), strict=True)]
-            twice = next((row for i, row in enumerate(rows) if row in rows[:i]), None)
-            if twice is not None:
+            if len({*rows}) < len(rows):
+                twice = next(row for i, row in enumerate(rows) if rows.index(row) < i)
                 values = [values[rows.index(twice)] for values in lists.values()]
                 self.problems.append((f"{head}: {said(values)} is there twice", None))
             whens = [conditions.get(name, {}) for name in names]
@@ -451,6 +452,8 @@ def _cut(text: str) -> str:
 def _quoted(name: str, text: str, known: Mapping[str, Any]) -> str | None:
     """How to write a name that is read as something else: `weight-decay` as a difference."""
     whole = [other for other in known if name in other and other in text and other != name]
+    # Python takes some letters for others: the micro sign for the Greek letter.
+    whole += [other for other in known if unicodedata.normalize("NFKC", other) == name]
     return f'write params["{whole[0]}"]' if whole else None
 
 

@@ -10,12 +10,13 @@ lines. It refuses to know whether the values make sense.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modeldir.errors import SpaceError, did_you_mean, listed
 from modeldir.params import parse_value
+from modeldir.space.domains import hashable
 
 Problem = tuple[str, "str | None"]
 
@@ -130,6 +131,8 @@ def exactly(points: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> dic
     """
     names = [*dict.fromkeys(name for point in points for name in point)]
     rows = [[point.get(name, base.get(name)) for name in names] for point in points]
-    distinct = [row for place, row in enumerate(rows) if row not in rows[:place]]
-    space = {name: [row[place] for row in distinct] for place, name in enumerate(names)}
+    distinct: dict[Hashable, list[Any]] = {}
+    for row in rows:
+        distinct.setdefault(hashable(row), row)
+    space = {n: [row[place] for row in distinct.values()] for place, n in enumerate(names)}
     return {"space": space, "zip": [names] if len(names) > 1 else []}

@@ -10,11 +10,11 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from modeldir.params import canonical_hash
-from modeldir.space.domains import same
+from modeldir.space.domains import hashable
 from modeldir.space.grids import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from modeldir.space.shape import Space
 
@@ -30,6 +30,11 @@ class Queue:
     def __init__(self, space: Space, seed: int) -> None:
         self._space, self._seed = space, seed
         self._waiting = {canonical_hash(point): point for point in space.points}
+        # By the names that they say, and the values of these: there may be thousands of points.
+        self._found: dict[tuple[str, ...], dict[Hashable, list[str]]] = {}
+        for key, point in self._waiting.items():
+            names = tuple(sorted(point))
+            self._found.setdefault(names, {}).setdefault(_values(point, names), []).append(key)
 
     def ask(self) -> dict[str, Any] | None:
         """The first point at which no trial is; None when each has one. Asking changes nothing."""
@@ -41,11 +46,11 @@ class Queue:
 
     def tell(self, point: Mapping[str, Any]) -> None:
         """A trial is at this point, however it stands."""
-        done = [key for key, waiting in self._waiting.items() if _is_at(point, waiting)]
-        for key in done:
-            del self._waiting[key]
+        for names, waiting in self._found.items():
+            if all(name in point for name in names):
+                for key in waiting.pop(_values(point, names), ()):
+                    del self._waiting[key]
 
 
-def _is_at(point: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a trial's point has all the values that were wanted."""
-    return all(name in point and same(point[name], value) for name, value in wanted.items())
+def _values(point: Mapping[str, Any], names: tuple[str, ...]) -> Hashable:
+    return hashable([point[name] for name in names])
