@@ -247,7 +247,8 @@ class Search:
         if total is None:
             return None
         elsewhere = self._telling.done_elsewhere() if self.plan.trials is None else 0
-        return max(0, total - len(self._telling.within) - elsewhere)
+        made = self._telling.within - self._telling.imagined
+        return max(0, total - len(made) - elsewhere)
 
     def prepare(self, command: str | None = None, *, typed: bool = True) -> list[str]:
         """Check what must hold before anything starts, and write the plan. Returns news to print.
