@@ -251,7 +251,8 @@ class Search:
         if total is None:
             return None
         elsewhere = self._telling.done_elsewhere() if self.plan.trials is None else 0
-        return max(0, total - len(self._telling.within) - elsewhere)
+        made = self._telling.within - self._telling.imagined
+        return max(0, total - len(made) - elsewhere)
 
     def done_elsewhere(self) -> int:
         """How many trials need not be made, since a folder that is reused has them."""
