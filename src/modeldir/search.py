@@ -742,7 +742,7 @@ class Search:
 
     def _parent_in(self, notes: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
         """The trial with whose last weights a proposed one begins, if it has one; and false where
-        that has saved none yet.
+        that has saved none yet, or where a population's member has completed.
 
         Raises:
             SearchError: when its script leaves no weights, or cannot go on from them.
@@ -754,6 +754,10 @@ class Search:
         folder = self.trials.path(record)
         is_loop = self._asked is not None  # whose body knows how to go on
         if attempts.last_weights(folder) and (is_loop or self.way_to_resume(folder) is not None):
+            if samplers.follows(self._telling.sampler) and self.trials.status(record).state == (
+                attempts.COMPLETED
+            ):
+                return None, False  # its copy would find no step left to train
             return {"number": record.number, "name": record.name, "step": told.get("step")}, True
         if self.trials.status(record).state == attempts.RUNNING:
             return None, False

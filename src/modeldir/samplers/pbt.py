@@ -100,7 +100,7 @@ class PBT:
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best that still run; None while none of them has a value."""
+        """A changed copy of one of the best; None while nobody has a value."""
         rng = chance(self._seed, number)
         best = self._best()
         if not best:
@@ -113,14 +113,17 @@ class PBT:
         return Proposal(point, {"parent": found, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
-        """The top quantile of those that run, the best first."""
+        """The top quantile of those that run, the best first; where none runs, of the completed:
+        the search starts no copy of them, but can say why there is nothing to copy.
+        """
         ((name, direction),) = self._objectives
-        alive = [
+        scored = [
             each
             for _, each in sorted(self._members.items())
-            if each.status == "running"  # who has completed has nothing left to train on
+            if each.status in {"running", "completed"}
             and math.isfinite(each.values.get(name, math.nan))
         ]
+        alive = [each for each in scored if each.status == "running"] or scored
         sign = -1 if direction == "maximize" else 1
         ranked = sorted(alive, key=lambda each: sign * each.values[name])
         return ranked[: math.ceil(self._quantile * len(ranked))]
