@@ -67,8 +67,8 @@ def parent_in(
     record = trials[told["number"]]
     folder = trials.path(record)
     if attempts.last_weights(folder) and (in_loop or way_to_resume(plan, folder) is not None):
-        if told.get("ended"):  # its copy would have no step left to train
-            return None, False
+        if told.get("ended") or trials.status(record).state == attempts.COMPLETED:
+            return None, False  # its copy would find no step left to train
         return {"number": record.number, "name": record.name, "step": told.get("step")}, True
     if trials.status(record).state == attempts.RUNNING:
         return None, False

@@ -100,7 +100,7 @@ class PBT:
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best that still run; None while none of them has a value."""
+        """A changed copy of one of the best; None while nobody has a value."""
         rng = chance(self._seed, number)
         best = self._best()
         if not best:
@@ -116,18 +116,19 @@ class PBT:
 
     def _best(self) -> list[Observation]:
         """The top quantile of those that run, the best first; of those that are not at the end,
-        where there are some.
+        where there are some. Where none runs, of the completed: the search starts no copy of them,
+        but can say why there is nothing to copy.
         """
         ((name, direction),) = self._objectives
         last = self._last_step()
-        alive = [
+        scored = [
             each
             for _, each in sorted(self._members.items())
-            if each.status == "running"  # who has completed has nothing left to train on
+            if each.status in {"running", "completed"}
             and math.isfinite(each.values.get(name, math.nan))
         ]
-        young = [each for each in alive if not self._is_at_the_end(each, last)]
-        alive = young or alive
+        alive = [each for each in scored if each.status == "running"] or scored
+        alive = [each for each in alive if not self._is_at_the_end(each, last)] or alive
         sign = -1 if direction == "maximize" else 1
         ranked = sorted(alive, key=lambda each: sign * each.values[name])
         return ranked[: math.ceil(self._quantile * len(ranked))]
