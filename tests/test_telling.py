@@ -459,6 +459,21 @@ def test_a_folder_above_the_search_names_the_others_in_it_alone(project: Project
     assert grown.to_come() == len(run(grown)) == 2
 
 
+def test_show_says_the_mean_of_the_best_point(project: Project) -> None:
+    """As the search and the table do; not what one of its seeds has reached."""
+    run(Search("experiments/search", RATES, maximize="accuracy", repeats=2))
+    shown = project.modeldir("show", "experiments/search")
+    assert "(the mean of its repeats)" in shown.out
+
+
+def test_an_experiment_of_its_own_is_not_retried_as_a_search(project: Project) -> None:
+    """What runs it again is another command."""
+    project.params("experiments/alone", learning_rate=0.5)
+    done = project.modeldir("retry", "experiments/alone")
+    assert done.code == 2
+    assert "modeldir run experiments/alone" in done.err
+
+
 def test_of_another_base_nothing_is_reused(project: Project) -> None:
     """A training of other fixed values is another training."""
     elsewhere(project, space=RATES, maximize="accuracy")

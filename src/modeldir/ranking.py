@@ -10,12 +10,26 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
-from modeldir import attempts, elsewhere, experiment, goals, repeated
+from modeldir import attempts, experiment, goals, repeated
 from modeldir.metrics import Direction
 from modeldir.trials import TrialRecord, Trials
 
 RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
+
+
+class Row(Protocol):
+    """An experiment of another folder that counts as done here."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]: ...
+
+    @property
+    def values(self) -> Mapping[str, float]: ...
 
 
 @dataclass(frozen=True)
@@ -50,9 +64,7 @@ def _by_point(trials: Trials) -> list[list[_Ranked]]:
     return [[seen[place] for place in places] for places in groups]
 
 
-def best(
-    trials: Trials, metric: tuple[str, Direction], others: Iterable[elsewhere.Row] = ()
-) -> Best | None:
+def best(trials: Trials, metric: tuple[str, Direction], others: Iterable[Row] = ()) -> Best | None:
     """The best trial by a metric: of repeats the best one, with their mean as its value.
 
     `others` are the experiments of other folders that count as done.
@@ -79,7 +91,7 @@ def by_point(trials: Trials) -> list[list[Mapping[str, float]]]:
 def front(
     trials: Trials,
     objectives: Sequence[tuple[str, Direction]],
-    others: Iterable[elsewhere.Row] = (),
+    others: Iterable[Row] = (),
 ) -> list[Path]:
     """The trials that no other beats in all metrics, by number; of repeats the first. After them
     the `others`, experiments of other folders that count as done.

@@ -156,7 +156,13 @@ def _wanted(
     if len(searches) > 1:
         told = [(f"{folder}", None) for folder in sorted(searches)]
         raise SearchError(listed("one search at a time:", told, "Nothing was marked."))
-    search = Search(searches.pop())
+    folder = searches.pop()
+    if not (folder / "search.json").exists() and (folder / "params.json").exists():
+        raise SearchError(
+            f"{folder}: is no search, but an experiment of its own\n"
+            f"  modeldir run {folder} -- python train.py   runs it again\nNothing was marked."
+        )
+    search = Search(folder)
     search.trials.refresh(make=False)
     records = list(search.trials)
     if trials:

@@ -302,18 +302,11 @@ def _counts(standing: Standing) -> str:
 
 def _score(found: Found, tree: Tree) -> str:
     name, _ = tree.metric or ("", None)
-    value = found.value(name)
+    # Of a point with repeats the mean counts, as in the table.
+    row = next((row for row in tree.rows() if found in row.members), found)
+    value = row.value(name)
     told = "" if value is None else table.metric_text(value, decimals_here())
-    return f"{found.name}  {name} {told}{_mean_of_repeats(found, name, tree)}"
-
-
-def _mean_of_repeats(found: Found, metric: str, tree: Tree) -> str:
-    """By what a repeat is the best: its point's mean."""
-    row = next((row for row in tree.rows() if any(each is found for each in row.members)), None)
-    mean = row.value(metric) if row else None
-    if row is None or mean is None:
-        return ""
-    return f" (its point's mean: {table.metric_text(mean, decimals_here())})"
+    return f"{found.name}  {name} {told}{' (the mean of its repeats)' if row.members else ''}"
 
 
 def _progress(found: Found) -> str:
