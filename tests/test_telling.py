@@ -339,7 +339,7 @@ def test_show_says_the_mean_by_which_a_repeat_is_the_best(
     assert main(["show", "experiments/search"]) == 0
     (line,) = [each for each in capsys.readouterr().out.splitlines() if each.startswith("best")]
     assert best.path.name in line
-    assert f"(its point's mean: {best.value})" in line
+    assert f"accuracy {best.value} (the mean of its repeats)" in line
 
 
 def test_repeats_need_a_seed_to_vary(project: Project, snapshot: SnapshotAssertion) -> None:
@@ -457,13 +457,6 @@ def test_a_folder_above_the_search_names_the_others_in_it_alone(project: Project
     grown = Search("experiments/repeated", {"learning_rate": [1.0]})
     grown.prepare()
     assert grown.to_come() == len(run(grown)) == 2
-
-
-def test_show_says_the_mean_of_the_best_point(project: Project) -> None:
-    """As the search and the table do; not what one of its seeds has reached."""
-    run(Search("experiments/search", RATES, maximize="accuracy", repeats=2))
-    shown = project.modeldir("show", "experiments/search")
-    assert "(the mean of its repeats)" in shown.out
 
 
 def test_an_experiment_of_its_own_is_not_retried_as_a_search(project: Project) -> None:
