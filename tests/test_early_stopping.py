@@ -602,6 +602,32 @@ def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Projec
     assert len(project.trials()) == 4
 
 
+def test_nobody_is_exchanged_at_the_last_step(project: Project) -> None:
+    """Also where the interval divides it: what ends there is whole."""
+    project.write("train.py", POPULATION)
+    project.params("experiments/search", learning_rate=0.5, num_epochs=3)
+    done = project.searches(*PBT, "-j", "4", limit=90)
+    assert done.code == 0, done.out
+    assert states(project)["completed"] == sorted(project.trials())
+
+
+def test_a_copy_of_who_was_at_its_end_has_not_failed(project: Project) -> None:
+    """Nothing was left to train; it is not said to lack a metric for ever."""
+    search = project.searches(
+        "learning_rate=0.1,0.2,0.3", "--pruner", "asha", "--maximize", "accuracy"
+    )
+    assert search.code == 0
+    pruned = states(project)["pruned"]
+    assert pruned
+    project.modeldir(
+        "retry", f"experiments/search/{pruned[0]}", "--pruned", "--set", "num_epochs=1"
+    )
+    done = project.modeldir("search", "experiments/search")
+    assert done.code == 0, done.out
+    record = read(project.search / f"{pruned[0]}__num_epochs_1" / "run.json")
+    assert (record["status"], record["reason"]) == ("completed", "nothing was left to train")
+
+
 def test_a_population_lives_in_the_loop_too(project: Project) -> None:
     """A trial that takes another's place finds its weights in its folder, before it begins."""
     search = Search(

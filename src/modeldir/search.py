@@ -440,7 +440,19 @@ class Search:
             metric=self.plan.metric,
             judges=not self.trials.is_spared(trial),
             begun=int((trial.parent or {}).get("step") or 0),
+            ends=self._ends(trial) if setting.kind == "pbt" else (),
         )
+
+    def _ends(self, trial: TrialRecord) -> tuple[int, ...]:
+        """The steps at which a training is over: what it was told, and where others have ended."""
+        found = {experiment.planned_end(trial.hyperparameters)}
+        done = [
+            experiment.last_step(self.trials.path(record)).get("step")
+            for record in self.trials
+            if self.trials.status(record).state == attempts.COMPLETED
+        ]
+        found.add(max((step for step in done if isinstance(step, int)), default=None))
+        return tuple(sorted(step for step in found if step is not None))
 
     def parent_of(self, trial: TrialRecord) -> Path | None:
         """The folder of the trial with whose weights this one begins; None where it has none."""

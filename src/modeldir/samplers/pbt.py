@@ -99,7 +99,7 @@ class PBT:
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best that are still there; None while nobody who runs has a value."""
+        """A changed copy of one of the best that still train; None while there is none."""
         rng = chance(self._seed, number)
         best = self._best()
         if not best:
@@ -112,17 +112,31 @@ class PBT:
         return Proposal(point, {"parent": found, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
-        """The top quantile of those that run, the best first."""
+        """The top quantile of those that still have training before them, the best first."""
         ((name, direction),) = self._objectives
         alive = [
             each
             for _, each in sorted(self._members.items())
-            if each.status == "running"  # who has completed has nothing left to train on
-            and math.isfinite(each.values.get(name, math.nan))
+            if self._still_trains(each) and math.isfinite(each.values.get(name, math.nan))
         ]
         sign = -1 if direction == "maximize" else 1
         ranked = sorted(alive, key=lambda each: sign * each.values[name])
         return ranked[: math.ceil(self._quantile * len(ranked))]
+
+    def _still_trains(self, member: Observation) -> bool:
+        """Whether a copy would have something left to train: not of who has completed, nor of who
+        is at the last step as far as is known, or so near that it would be there by then.
+        """
+        step, end = member.notes.get("step"), member.notes.get("end")
+        if member.status != "running":
+            return False
+        if step is None:
+            return True
+        done = [each.notes.get("step") for each in self._members.values() if _ended(each)]
+        known = [each for each in done if each is not None]
+        return not (end is not None and step in (end - 1, end)) and step < max(
+            known, default=math.inf
+        )
 
     def _explored(
         self, point: Mapping[str, Any], number: int, rng: random.Random
@@ -155,6 +169,10 @@ class PBT:
         return moved
 
 
+def _ended(member: Observation) -> bool:
+    return member.status == "completed"
+
+
 def _wrong(
     population: object, interval: object, quantile: object, resample: object
 ) -> Iterator[Problem]:
@@ -167,8 +185,9 @@ def _wrong(
     if quantile == 0:
         yield "quantile: got 0", "nobody would ever be replaced"
         return
-    whole = isinstance(population, int) and isinstance(quantile, (int, float))
-    if whole and population >= 2 and 0 < quantile * population < 1:  # noqa: PLR2004
-        least = math.ceil(100 / population) / 100
+    if not isinstance(population, int) or not isinstance(quantile, (int, float)):
+        return
+    if population >= 2 and 0 < quantile * population < 1:  # noqa: PLR2004
+        enough = math.ceil(100 / population) / 100
         nobody = f"population: {population} with quantile {quantile:g} is less than one member"
-        yield nobody, f"nobody would ever be replaced; with {population}, say quantile={least:g}"
+        yield nobody, f"nobody would ever be replaced; with {population}, say quantile={enough:g}"
