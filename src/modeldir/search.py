@@ -468,6 +468,10 @@ class Search:
         """
         return heritage.way_to_resume(self.plan, folder)
 
+    def way_to_go_on(self, folder: Path) -> tuple[str, ...] | None:
+        """As `way_to_resume`, for a trial that has ended: without weights it begins afresh."""
+        return heritage.way_to_go_on(self.plan, folder)
+
     def look_ahead(
         self, command: str, *, typed: bool = True, most: int | None = None
     ) -> list[tuple[str, Mapping[str, Any], tuple[str, ...]]]:
