@@ -439,7 +439,7 @@ def test_a_script_that_cannot_go_on_begins_afresh_and_that_is_said(project: Proj
 
 
 def test_who_was_pruned_before_its_first_weights_begins_afresh(project: Project) -> None:
-    """Though its script could go on: what it left is set aside. A new one after it is spared too."""
+    """Though its script could go on: what it left is set aside. A new one is spared too."""
     late = WITH_RUN.replace('        run.save_checkpoint({"epoch": epoch})\n', "").replace(
         "1 / (epoch + 1))\n", '1 / (epoch + 1))\n        run.save_checkpoint({"epoch": epoch})\n'
     )
