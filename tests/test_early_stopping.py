@@ -438,6 +438,28 @@ def test_a_script_that_cannot_go_on_begins_afresh_and_that_is_said(project: Proj
     assert values(project, 1)[5] == pytest.approx(0.2)
 
 
+def test_who_was_pruned_before_its_first_weights_begins_afresh(project: Project) -> None:
+    """Though its script could go on: what it left is set aside. A new one is spared too."""
+    late = WITH_RUN.replace('        run.save_checkpoint({"epoch": epoch})\n', "").replace(
+        "1 / (epoch + 1))\n", '1 / (epoch + 1))\n        run.save_checkpoint({"epoch": epoch})\n'
+    )
+    assert late != WITH_RUN
+    project.write("train.py", late)
+    project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy")
+    one = "experiments/search/learning_rate_0.3"
+    said = project.modeldir("retry", one, "--pruned")
+    assert said.lines[0] == "learning_rate_0.3 will run on, afresh: it left no weights"
+    said = project.modeldir("retry", one, "--pruned", "--set", "num_epochs=8")
+    assert said.lines[0].endswith("afresh: it left no weights")
+    assert project.modeldir("search", "experiments/search").code == 0
+    folder = project.search / "learning_rate_0.3"
+    assert [line["step"] for line in files.read_lines(folder / "metrics.jsonl")] == [*range(1, 10)]
+    assert (folder / "attempts" / "1").is_dir()
+    assert not read(folder / "run.2.json")["resumes"]
+    assert project.trials()["learning_rate_0.3"] == "completed"
+    assert project.trials()["learning_rate_0.3__num_epochs_8"] == "completed"
+
+
 def test_mistakes_with_pruned_trials_are_said(project: Project) -> None:
     """Nothing is marked then."""
     project.searches("learning_rate=0.1", "--pruner", "asha")
@@ -612,6 +634,32 @@ def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Projec
     assert "left none that its script could go on from" in done.out
     assert "--resume '--restore_file last'" in done.out
     assert len(project.trials()) == 4
+
+
+def test_nobody_is_exchanged_at_the_last_step(project: Project) -> None:
+    """Also where the interval divides it: what ends there is whole."""
+    project.write("train.py", POPULATION)
+    project.params("experiments/search", learning_rate=0.5, num_epochs=3)
+    done = project.searches(*PBT, "-j", "4", limit=90)
+    assert done.code == 0, done.out
+    assert states(project)["completed"] == sorted(project.trials())
+
+
+def test_a_copy_of_who_was_at_its_end_has_not_failed(project: Project) -> None:
+    """Nothing was left to train; it is not said to lack a metric for ever."""
+    search = project.searches(
+        "learning_rate=0.1,0.2,0.3", "--pruner", "asha", "--maximize", "accuracy"
+    )
+    assert search.code == 0
+    pruned = states(project)["pruned"]
+    assert pruned
+    project.modeldir(
+        "retry", f"experiments/search/{pruned[0]}", "--pruned", "--set", "num_epochs=1"
+    )
+    done = project.modeldir("search", "experiments/search")
+    assert done.code == 0, done.out
+    record = read(project.search / f"{pruned[0]}__num_epochs_1" / "run.json")
+    assert (record["status"], record["reason"]) == ("completed", "nothing was left to train")
 
 
 def test_a_population_lives_in_the_loop_too(project: Project) -> None:

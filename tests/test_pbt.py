@@ -82,6 +82,24 @@ def test_a_population_too_small_for_its_quantile_is_refused() -> None:
         samplers.make("pbt", SPACE, 7, (("loss", "minimize"),), population=few, quantile=least)
 
 
+def test_who_is_at_its_end_is_nobodys_parent() -> None:
+    """A copy of it would train nothing; the end is told, or seen of who has completed."""
+    made = population(("running", 0.9), ("pruned", 0.1), ("running", 0.5), ("running", 0.4))
+    first = founder(1)
+    for step, end, parent in ((40, 40, 3), (39, 40, 3), (38, 40, 1), (40000, 40, 1)):
+        notes = {"step": step, "end": end}
+        made.tell(Observation(1, first.point, "running", {"accuracy": 0.9}, notes))
+        proposal = made.ask(5)
+        assert proposal is not None
+        assert proposal.notes["parent"]["number"] == parent, step
+    made.tell(Observation(4, founder(4).point, "completed", {"accuracy": 0.4}, {"step": 50}))
+    for step, parent in ((49, 1), (50, 3)):
+        made.tell(Observation(1, first.point, "running", {"accuracy": 0.9}, {"step": step}))
+        proposal = made.ask(5)
+        assert proposal is not None
+        assert proposal.notes["parent"]["number"] == parent, step
+
+
 def test_a_copy_lies_near_and_keeps_the_space() -> None:
     """A number is a fifth more or less, unless it is drawn anew; small whole numbers move by 1."""
     for number in range(5, 60):
@@ -106,14 +124,14 @@ def founder(number: int) -> Proposal:
 
 def test_small_is_good_where_it_was_said() -> None:
     """The best has the smallest loss."""
-    made = samplers.make("pbt", SPACE, 7, (("loss", "minimize"),), population=3, quantile=0.34)
+    made = samplers.make("pbt", SPACE, 7, (("loss", "minimize"),), population=4)
     for number, (status, loss) in enumerate(
-        (("running", 0.9), ("running", 0.2), ("pruned", 2.0)), 1
+        (("running", 0.9), ("running", 0.2), ("pruned", 2.0), ("running", 0.5)), 1
     ):
         proposal = made.ask(number)
         assert proposal is not None
         made.tell(Observation(number, proposal.point, status, {"loss": loss}))
-    replacement = made.ask(4)
+    replacement = made.ask(5)
     assert replacement is not None
     assert replacement.notes["parent"] == {"number": 2}
 

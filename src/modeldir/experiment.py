@@ -270,6 +270,22 @@ def scores(folder: Path, names: list[str] | None = None) -> Scores:
     return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
 
 
+_LENGTHS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
+
+
+def planned_end(hyperparameters: Mapping[str, Any]) -> int | None:
+    """The last step of a training, as far as a hyperparameter tells by its name.
+
+    >>> planned_end({"num_epochs": 10, "learning_rate": 0.1}), planned_end({})
+    (10, None)
+    """
+    for name in _LENGTHS:
+        value = hyperparameters.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
 def last_step(folder: Path) -> dict[str, Any]:
     """The last line of `metrics.jsonl`: how far a running training is."""
     lines = files.tail(folder / metrics.METRICS_LINES, 8192).splitlines()

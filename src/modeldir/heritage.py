@@ -51,6 +51,12 @@ def way_to_resume(plan: Plan, folder: Path) -> tuple[str, ...] | None:
     return () if any(event.get("event") == "can_resume" for event in told) else None
 
 
+def way_to_go_on(plan: Plan, folder: Path) -> tuple[str, ...] | None:
+    """As `way_to_resume`, for a trial that has ended: without weights it begins afresh."""
+    way = way_to_resume(plan, folder)
+    return way if way or attempts.last_weights(folder) else None
+
+
 def parent_in(
     plan: Plan, trials: Trials, notes: Mapping[str, Any], *, in_loop: bool
 ) -> tuple[dict[str, Any] | None, bool]:

@@ -477,7 +477,19 @@ class Search:
             metric=self.plan.metric,
             judges=not self.trials.is_spared(trial),
             begun=int((trial.parent or {}).get("step") or 0),
+            ends=self._ends(trial) if setting.kind == "pbt" else (),
         )
+
+    def _ends(self, trial: TrialRecord) -> tuple[int, ...]:
+        """The steps at which a training is over: what it was told, and where others have ended."""
+        found = {experiment.planned_end(trial.hyperparameters)}
+        done = [
+            experiment.last_step(self.trials.path(record)).get("step")
+            for record in self.trials
+            if self.trials.status(record).state == attempts.COMPLETED
+        ]
+        found.add(max((step for step in done if isinstance(step, int)), default=None))
+        return tuple(sorted(step for step in found if step is not None))
 
     def parent_of(self, trial: TrialRecord) -> Path | None:
         """The folder of the trial with whose weights this one begins; None where it has none."""
@@ -492,6 +504,10 @@ class Search:
         only begin afresh, as far as is known.
         """
         return heritage.way_to_resume(self.plan, folder)
+
+    def way_to_go_on(self, folder: Path) -> tuple[str, ...] | None:
+        """As `way_to_resume`, for a trial that has ended: without weights it begins afresh."""
+        return heritage.way_to_go_on(self.plan, folder)
 
     def look_ahead(
         self, command: str, *, typed: bool = True, most: int | None = None

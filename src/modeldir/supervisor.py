@@ -476,6 +476,7 @@ class _Attempt:
             metric=None if self.start.script else self.start.metric,
             stale={} if self.start.resumes else self.stale,
             read=self.start.read,
+            inherits=self.start.resumes and "parent" in self.start.facts,
         )
 
     def _finish(self, end: dict[str, Any], usage: Any) -> None:

@@ -215,6 +215,8 @@ class Telling:
             last = experiment.last_step(folder)
             values = values or self._of_plan(last)
             step = {"step": last["step"]} if isinstance(last.get("step"), int) else {}
+        if self._follows and (end := experiment.planned_end(record.hyperparameters)) is not None:
+            step = {**step, "end": end}
         return _AS_TOLD.get(state, state), values, step
 
     def _of_plan(self, values: Mapping[str, Any]) -> dict[str, float]:

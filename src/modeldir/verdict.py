@@ -52,6 +52,7 @@ class Evidence:
     metric: tuple[str, str] | None = None
     stale: Mapping[str, FileState] | None = None
     read: str | None = None
+    inherits: bool = False
 
 
 def verdict(evidence: Evidence) -> dict[str, Any]:
@@ -141,6 +142,8 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
     """
     if told.get("status") in (attempts.FAILED, attempts.INTERRUPTED):
         return {key: value for key, value in told.items() if key in _SAID}
+    if evidence.inherits and not _has_trained(evidence):
+        return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
     if evidence.read is not None and not _keep_printed(evidence, evidence.read):
         reason = f"it ended well but printed no line like {evidence.read!r}"
         return _failed(failures.NO_METRIC, reason)
@@ -158,6 +161,13 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
     if math.isnan(value):
         return _failed(failures.NAN, f"{name} is NaN")
     return {"status": attempts.COMPLETED}
+
+
+def _has_trained(evidence: Evidence) -> bool:
+    """Whether who began with another's weights added anything: there may be nothing left."""
+    if evidence.read is not None and _keep_printed(evidence, evidence.read):
+        return True
+    return bool(_fresh_metrics(evidence.folder, evidence.stale or {}))
 
 
 def _likely_to_rank(evidence: Evidence, found: Mapping[str, float]) -> str | None:

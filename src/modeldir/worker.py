@@ -341,6 +341,8 @@ class Worker:
         spared = last.end == attempts.PRUNED and self.search.trials.is_spared(record)
         if last.end not in (None, attempts.INTERRUPTED) and not spared:
             return None
+        if spared:
+            return self.search.way_to_go_on(folder)
         return self.search.way_to_resume(folder)
 
     def _inherited(self, record: TrialRecord) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         return 0
     for record in records:
         folder = search.trials.path(record)
-        goes_on = search.way_to_resume(folder) is not None
+        goes_on = search.way_to_go_on(folder) is not None
         if not values:
             search.trials.spare(record.number)
             search.trials.want_again(record)
@@ -126,6 +126,8 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
             continue
         inherits = goes_on and bool(attempts.last_weights(folder))
         made, is_new = search.make_retry(record, values, continues=inherits)
+        if is_new:
+            search.trials.spare(made.number)
         after = f"{record.name} with {_said(values)}"
         how = "from its last weights" if inherits else f"afresh: {_no_way(folder)}"
         print(

@@ -33,7 +33,8 @@ class Orders:
 
     `rungs` is the search's folder of rungs, `metric` (name, direction), or None where the first
     metrics have to show. `judges`: whether it may be stopped at all; one that is continued after it
-    was pruned only leaves its values. `begun`: see `RungFiles`.
+    was pruned only leaves its values. `begun`: see `RungFiles`. `ends` are the steps at which a
+    training is over, as far as is known: there a population exchanges nobody.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Orders:
     metric: tuple[str, metrics.Direction] | None = None
     judges: bool = True
     begun: int = 0
+    ends: tuple[int, ...] = ()
 
     def to_text(self) -> str:
         return json.dumps(asdict(self))
@@ -52,6 +54,7 @@ class Orders:
         """What `to_text` made."""
         told = json.loads(text)
         told["metric"] = tuple(told["metric"]) if told["metric"] else None
+        told["ends"] = tuple(told.get("ends", ()))
         return cls(**told)
 
     @property
@@ -79,6 +82,7 @@ class Judge:
         self.is_broken = False
         self._metric = orders.metric and (metrics.without_split(orders.metric[0]), orders.metric[1])
         self._pruner: Pruner | None = None
+        self._from_zero = False
 
     def hear(self, step: float, development: Mapping[str, float]) -> str | None:
         """Why the trial should stop, or None. Metrics that lack the one meant say nothing.
@@ -91,7 +95,7 @@ class Judge:
             return None
         name = metric[0]
         value = metrics.value_of(development, name)
-        if value is None:
+        if value is None or self._is_over(int(step)):
             return None
         try:
             why = self._pruner_for(metric).should_prune(int(step), value)
@@ -102,6 +106,11 @@ class Judge:
         if why is None or not self._orders.judges:
             return None
         return f"{name} {value:.6g} at step {int(step)}: {why}"
+
+    def _is_over(self, step: int) -> bool:
+        """Whether nothing is left to train: who counts from 0 ends a step before the number."""
+        self._from_zero = self._from_zero or step == 0
+        return step + self._from_zero in self._orders.ends or step in self._orders.ends
 
     def hear_again(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Take in the steps of before an interruption, as `metrics.jsonl` has them."""

@@ -100,7 +100,7 @@ class PBT:
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best; None while nobody has a value."""
+        """A changed copy of one of the best that still train; None while there is none."""
         rng = chance(self._seed, number)
         best = self._best()
         if not best:
@@ -109,42 +109,41 @@ class PBT:
         found: dict[str, Any] = {"number": parent.number}
         if "step" in parent.notes:
             found["step"] = parent.notes["step"]
-        if self._is_at_the_end(parent, self._last_step()):
+        if not self._still_trains(parent):
             found["ended"] = True
         point = self._explored(parent.point, number, rng)
         return Proposal(point, {"parent": found, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
-        """The top quantile of those that run, the best first; of those that are not at the end,
-        where there are some. Where none runs, of the completed: the search starts no copy of them,
-        but can say why there is nothing to copy.
+        """The top quantile of those that still have training before them, the best first. Where
+        there is none, of all: the search starts no copy of them, but can say why.
         """
         ((name, direction),) = self._objectives
-        last = self._last_step()
         scored = [
             each
             for _, each in sorted(self._members.items())
             if each.status in {"running", "completed"}
             and math.isfinite(each.values.get(name, math.nan))
         ]
-        alive = [each for each in scored if each.status == "running"] or scored
-        alive = [each for each in alive if not self._is_at_the_end(each, last)] or alive
+        alive = [each for each in scored if self._still_trains(each)] or scored
         sign = -1 if direction == "maximize" else 1
         ranked = sorted(alive, key=lambda each: sign * each.values[name])
         return ranked[: math.ceil(self._quantile * len(ranked))]
 
-    def _last_step(self) -> float:
-        """The highest step at which a training has ended; infinity where none has, or none counts
-        its steps.
+    def _still_trains(self, member: Observation) -> bool:
+        """Whether a copy would have something left to train: not of who has completed, nor of who
+        is at the last step as far as is known, or so near that it would be there by then.
         """
-        done = (each for each in self._members.values() if each.status == "completed")
-        return max((each.notes["step"] for each in done if "step" in each.notes), default=math.inf)
-
-    @staticmethod
-    def _is_at_the_end(member: Observation, last: float) -> bool:
-        """Whether who goes on from its weights, and counts its steps, has nothing to train."""
-        step = member.notes.get("step")
-        return step is not None and (member.status == "completed" or step >= last)
+        step, end = member.notes.get("step"), member.notes.get("end")
+        if member.status != "running":
+            return False
+        if step is None:
+            return True
+        done = [each.notes.get("step") for each in self._members.values() if _ended(each)]
+        known = [each for each in done if each is not None]
+        return not (end is not None and step in (end - 1, end)) and step < max(
+            known, default=math.inf
+        )
 
     def _explored(
         self, point: Mapping[str, Any], number: int, rng: random.Random
@@ -175,6 +174,10 @@ class PBT:
             step = domain.step or (1 if isinstance(value, int) else (domain.high - domain.low) / 10)
             moved = domain.nearest(value + (step if up else -step))
         return moved
+
+
+def _ended(member: Observation) -> bool:
+    return member.status == "completed"
 
 
 def _wrong(
