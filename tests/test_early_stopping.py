@@ -622,6 +622,8 @@ def test_who_is_stopped_when_the_others_have_completed_is_not_replaced(project: 
     done = project.searches(*two, "-j", "1", limit=90)
     assert done.code == 0, done.out
     assert sorted(project.trials().values()) == ["completed", "pruned"], done.out
+    assert "2 points of 9 asked for: nobody who was stopped" in done.out
+    assert "side by side: -j as many as the population has" in done.out
 
 
 def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Project) -> None:
