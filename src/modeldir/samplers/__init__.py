@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -258,7 +259,19 @@ def _entry_point(name: str) -> str | None:
 
 
 def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
-    parameters = inspect.signature(factory).parameters.values()
+    try:
+        signature = inspect.signature(factory)
+        signature.bind("space", "seed", "objectives")
+    except (TypeError, ValueError):  # of one of C's nothing is known
+        hint = "let it be made as Class(space, seed, objectives), with options by keyword"
+        yield f"sampler: {name} cannot be made with a space, a seed and objectives", hint
+        return
+    for option, least in getattr(factory, "least", {}).items():
+        value = options.get(option, least)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            expected = f"expected a whole number, {least} or more"
+            yield f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
+    parameters = signature.parameters.values()
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return
     known = [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
