@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -290,11 +291,23 @@ def _entry_point(name: str) -> str | None:
 
 
 def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
-    if not options:
+    if not options and name in _PLACES:
         return
     import inspect  # noqa: PLC0415 - slow to import
 
-    parameters = [*inspect.signature(factory).parameters.values()]
+    try:
+        signature = inspect.signature(factory)
+        signature.bind("space", "seed", "objectives")
+    except (TypeError, ValueError):  # of one of C's nothing is known
+        hint = "let it be made as Class(space, seed, objectives), with options by keyword"
+        yield f"sampler: {name} cannot be made with a space, a seed and objectives", hint
+        return
+    for option, least in getattr(factory, "least", {}).items():
+        value = options.get(option, least)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            expected = f"expected a whole number, {least} or more"
+            yield f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
+    parameters = [*signature.parameters.values()]
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return
     # The first three are the space, the seed and the objectives, whatever they are called.

@@ -11,7 +11,7 @@ Hansen, "The CMA Evolution Strategy: A Tutorial", arXiv:1604.00772, 2016.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal, needs, scored
 from modeldir.samplers.known import Known, seed_of
@@ -36,6 +36,9 @@ class CMAES:
     Args:
         population: how many trials make a generation; by default 4 + 3 ln(dims).
     """
+
+    least: ClassVar[Mapping[str, int]] = {"population": 2}
+    """Its options that are whole numbers, and how small they may be."""
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ Learning Algorithms", NeurIPS 2012, with LogEI by Ament et al., NeurIPS 2023.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modeldir.samplers import Objectives, Problem, Proposal
 from modeldir.samplers.optunas import STARTUP, ByOptuna, lacking, quietly
@@ -18,7 +18,7 @@ from modeldir.samplers.start import Start
 from modeldir.samplers.tpe import parzen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from modeldir.space import Space
 
@@ -38,6 +38,9 @@ class GP(ByOptuna):
     Args:
         startup: how many trials end before it learns.
     """
+
+    least: ClassVar[Mapping[str, int]] = {"startup": 1}
+    """Its options that are whole numbers, and how small they may be."""
 
     def __init__(
         self, space: Space, seed: int, objectives: Objectives = (), *, startup: int = STARTUP

@@ -12,7 +12,7 @@ Evolutionary Computation 6, 2002.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modeldir.samplers import Objectives, Problem, Proposal
 from modeldir.samplers.optunas import ByOptuna, lacking, quietly
@@ -30,6 +30,9 @@ class NSGA2(ByOptuna):
     Args:
         population: how many trials make a generation.
     """
+
+    least: ClassVar[Mapping[str, int]] = {"population": 2}
+    """Its options that are whole numbers, and how small they may be."""
 
     def __init__(
         self, space: Space, seed: int, objectives: Objectives = (), *, population: int = 20

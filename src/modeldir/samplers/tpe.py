@@ -10,14 +10,14 @@ Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011; Wa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from modeldir.samplers import Objectives, Problem, Proposal
 from modeldir.samplers.optunas import STARTUP, ByOptuna, lacking, quietly
 from modeldir.samplers.start import Start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from optuna.samplers import BaseSampler
 
@@ -31,6 +31,9 @@ class TPE(ByOptuna):
         startup: how many trials end before it learns.
         candidates: how many points are compared for each proposal.
     """
+
+    least: ClassVar[Mapping[str, int]] = {"startup": 0, "candidates": 1}
+    """Its options that are whole numbers, and how small they may be."""
 
     def __init__(
         self,
