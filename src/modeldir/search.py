@@ -193,14 +193,17 @@ class Search:
         self._numbered = False
         self._asked: set[int] | None = None
 
-    def _begin_telling(self) -> None:
-        """A sampler for the plan as it is now; what there is is told to it by and by."""
+    def _begin_telling(self, known: Iterable[TrialRecord] = ()) -> None:
+        """A sampler for the plan as it is now; what there is is told to it by and by, and what was
+        `known` of those whose folders are gone: this worker does not make them again.
+        """
         self._queue = space.Queue(self.plan.space, self.plan.seed)
         self._telling = Telling(
             self.plan, self._flat_base, self.trials, self._make_sampler, self._queue
         )
         self._taught: list[str] | None = None
-        for record in (*self.trials, *self.trials.aside()):
+        there = (*known, *self.trials, *self.trials.aside())
+        for record in {record.number: record for record in there}.values():
             self._telling.take(record)
 
     def _make_sampler(self) -> samplers.Sampler:
@@ -828,7 +831,7 @@ class Search:
             if self._ranks():
                 return None
             self._amend({direction: name})
-            self._begin_telling()  # what there is has values now
+            self._begin_telling(self._telling.records())  # what there is has values now
             self._write()
         return chosen
 

@@ -138,6 +138,10 @@ class Telling:
             return params.canonical_hash(point)
         return str(number)
 
+    def records(self) -> list[TrialRecord]:
+        """All trials that were taken, also those whose folders are gone since."""
+        return [record for each in self._points.values() for record in each.members.values()]
+
     def points(self) -> list[Point]:
         """The plan's points that trials were made at, in the order of their first trials."""
         there = (each for each in self._points.values() if each.members.keys() & self.within)
