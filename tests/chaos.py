@@ -218,7 +218,7 @@ class Arena:
     def is_through(self) -> bool:
         """Whether every trial has come to an end."""
         ends = [experiment.status(folder).state for folder in trial_folders(self.search)]
-        return len(ends) >= len(self.points) and set(ends) <= {"completed", "failed"}
+        return len(ends) >= len(self.points) and set(ends) <= {"completed", "failed", "pruned"}
 
     def harm(self, pid: int, number: int) -> bool:
         """Signal a process, and note whom it hits: nobody else may have lost anything."""

@@ -256,6 +256,49 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(
     assert project.tree() == before
 
 
+def test_a_dry_run_counts_all_trials_also_those_that_it_does_not_show(project: Project) -> None:
+    """Twenty are shown one by one; the count, and the time, is for all."""
+    for domains, total in (
+        (("learning_rate=log_uniform:1e-5,1e-1", "--sampler", "random", "--trials", "25"), 25),
+        ((f"learning_rate={','.join(f'0.{n}' for n in range(1, 9))}", "batch_size=1,2,4,8"), 32),
+    ):
+        done = project.searches(*domains, "--dry-run")
+        assert done.code == 0, done.err
+        assert f"{total} trials would be made" in done.out
+        assert f"and {total - 20} more" in done.out
+
+
+def test_a_dry_run_says_what_auto_chose_and_what_other_folders_give(project: Project) -> None:
+    """Both are decided before anything is made, and may be what somebody looks for."""
+    project.params("experiments/first", learning_rate=0.5)
+    words = ("search", "experiments/first", "learning_rate=0.1,0.2", "--", "python", "train.py")
+    assert project.modeldir(*words).code == 0
+    done = project.searches(
+        "learning_rate=log_uniform:1e-5,1e-1", "--trials", "5", "--maximize", "accuracy",
+        "--learn-from", "experiments/first", "--reuse", "experiments/first", "--dry-run",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "sampler tpe, by auto: it learns from the first trial on" in done.out
+    assert "learn_from ../first: " in done.out
+    assert "reuse ../first: " in done.out
+
+
+def test_a_search_whose_space_has_no_more_says_so(project: Project) -> None:
+    """Three trials where thirty were asked for are no mistake, but a surprise."""
+    done = project.searches(
+        "batch_size=int:1,3", "--sampler", "random", "--trials", "30", "--no-pilot"
+    )
+    assert "3 points of 30 asked for: the sampler has no more in this space" in done.lines
+
+
+def test_a_search_cannot_learn_from_itself(project: Project) -> None:
+    """Its own trials count already."""
+    for option in ("--learn-from", "--reuse"):
+        done = project.searches("learning_rate=0.1,0.2", option, "experiments/search")
+        assert done.code == 2
+        assert "is the search's own folder" in done.err
+
+
 def test_a_dry_run_of_a_search_that_has_begun_counts_what_is_there(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:
@@ -512,6 +555,46 @@ def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
         assert worker.wait(LIMIT) == 0
     waits = "the others wait until it has read learning_rate, or has a metric"
     assert said[:2] == ["started      learning_rate_0.1", f"{waits}; with --no-pilot they do not"]
+
+
+def test_a_metric_that_is_misspelled_is_noticed_at_the_first_metrics(tmp_path: Path) -> None:
+    """While the first training runs, not after three of them; the line to type sets it right."""
+    project = Project(tmp_path, BY_ITSELF + "params.learning_rate\nsave(0.1)\ntime.sleep(25)\n")
+    done = project.searches("learning_rate=0.1,0.01", "--maximize", "acuracy")
+    assert done.code == 2
+    assert "train.py writes no 'acuracy': did you mean 'accuracy'? (it writes accuracy)" in done.out
+    assert "--maximize accuracy" in done.out
+    assert len(project.started) == 1
+    project.write("train.py", BY_ITSELF + "params.learning_rate\nsave(0.1)\n")
+    assert project.searches("--maximize", "accuracy").code == 0
+    assert [*project.trials().values()] == ["completed", "completed"]
+
+
+def test_a_metric_that_comes_only_at_the_end_may_be_called_as_nothing_else(tmp_path: Path) -> None:
+    """Without a name nearby it is waited for; and with one `--no-pilot` waits."""
+    script = BY_ITSELF + (
+        "params.learning_rate\nsave(0.1)\ntime.sleep(1.5)\n"
+        "json.dump({'bleu': 1.5, 'accuracies': 1.5},"
+        " open(sys.argv[2] + '/metrics_eval_last_weights.json', 'w'))\n"
+    )
+    project = Project(tmp_path, script)
+    assert project.searches("learning_rate=0.1,0.01", "--maximize", "bleu").code == 0
+    words = ("search", "experiments/other", "learning_rate=0.1", "--maximize", "accuracies")
+    project.params("experiments/other", learning_rate=0.5)
+    done = project.modeldir(*words, "--no-pilot", "--", "python", "train.py")
+    assert done.code == 0, done.out
+
+
+def test_trials_that_have_the_metric_that_is_named_now_are_pointed_out(project: Project) -> None:
+    """They failed for want of another one: whether they run again is the user's to say."""
+    done = project.searches("learning_rate=0.1,0.01", "--maximize", "acuracy", "--no-pilot")
+    assert done.code == 1
+    assert "wrote no 'acuracy'; metrics found: accuracy, loss; did you mean 'accuracy'?" in done.out
+    done = project.searches("--maximize", "accuracy")
+    assert (
+        "note: 2 trials have accuracy, but failed for want of another metric: "
+        "modeldir retry experiments/search"
+    ) in done.lines
 
 
 def test_without_the_pilot_such_a_search_runs(tmp_path: Path) -> None:

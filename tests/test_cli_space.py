@@ -197,7 +197,8 @@ def test_a_space_that_grows_says_so_and_how_to_take_it_back(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:
     """Conditions, points and constraints that are said later are added, and none takes them out."""
-    project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--trials", "2", "--no-pilot")
+    grid = ("--sampler", "grid")
+    project.searches("optimizer=adam,sgd", "momentum=0.5,0.9", "--trials", "2", "--no-pilot", *grid)
     more = ("--when", "momentum:optimizer=sgd", "--constraint", "momentum > 0.6",
             "--point", "optimizer=sgd", "learning_rate=0.1,0.2")  # fmt: skip
     said_of = [
@@ -304,7 +305,7 @@ def test_hundreds_of_trials_are_told_by_the_first_and_how_many_more(
     before = project.tree()
     done = project.searches("optimizer=adam,sgd", "momentum=uniform:0,0.9,step=0.1", "--when",
                             "momentum:optimizer=sgd", "dropout=uniform:0,0.5", "--trials", "500",
-                            "--dry-run")  # fmt: skip
+                            "--sampler", "random", "--dry-run")  # fmt: skip
     assert done.out == snapshot
     assert project.tree() == before
 
@@ -314,7 +315,7 @@ def test_a_dry_run_estimates_by_the_trials_that_have_finished(project: Project) 
     typed = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6", "-j", "2")
     none = project.searches(*typed, "--dry-run")
     assert "time: not known, no trial has finished; --dry-run --time-one runs one" in none.out
-    assert project.searches(*typed, "--trials", "3").code == 0
+    assert project.searches(*typed, "--trials", "3", "--sampler", "grid").code == 0
     for number, seconds in enumerate((60.0, 100.0, 600.0), 1):
         path = project.search / f"learning_rate_0.{number}" / "run.json"
         record = read(path)

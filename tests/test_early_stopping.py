@@ -551,7 +551,7 @@ POPULATION = (
         """        state["done"] += (1 - state["done"]) * run.params.learning_rate
         run.save_checkpoint({"epoch": epoch, "done": state["done"]})
         run.log(epoch, accuracy=state["done"])
-        time.sleep(0.02)
+        time.sleep(0.1)
         while os.path.exists("hold." + run.model_dir.name):
             time.sleep(0.01)
 """,
@@ -573,7 +573,9 @@ def test_a_population_goes_on_from_the_weights_of_the_best(project: Project) -> 
     assert states(project)["pruned"], done.out
     trials = {read(path)["number"]: path.parent for path in project.search.glob("*/trial.json")}
     children = [path for number, path in trials.items() if number > 4]
-    assert len(children) == len(states(project)["pruned"]) or len(trials) == 9
+    # Who is stopped when all others have completed is not replaced.
+    assert 1 <= len(children) <= len(states(project)["pruned"])
+    assert not states(project).get("failed"), done.out
     for folder in children:
         told, ran = read(folder / "trial.json"), read(folder / "run.json")
         parent, replaced = trials[told["parent"]["number"]], trials[told["notes"]["replaces"]]
@@ -588,6 +590,16 @@ def test_a_population_goes_on_from_the_weights_of_the_best(project: Project) -> 
         rate = read(folder / "params.json")["learning_rate"]
         start = before[first["step"] - 1]
         assert first["accuracy"] == pytest.approx(start + (1 - start) * rate)
+
+
+def test_who_is_stopped_when_the_others_have_completed_is_not_replaced(project: Project) -> None:
+    """From a completed one's weights no step is left: such a copy would fail without a metric."""
+    project.write("train.py", POPULATION)
+    project.params("experiments/search", learning_rate=0.5, num_epochs=9)
+    two = [word.replace("population=4", "population=2,quantile=0.5") for word in PBT]
+    done = project.searches(*two, "-j", "1", limit=90)
+    assert done.code == 0, done.out
+    assert sorted(project.trials().values()) == ["completed", "pruned"], done.out
 
 
 def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Project) -> None:
@@ -658,3 +670,84 @@ def test_a_population_that_makes_no_sense_is_refused(
     done = project.searches("learning_rate=uniform:0,1", *words)
     assert (done.code, told in done.err) == (2, True), done.err
     assert "Nothing was started." in done.err
+
+
+BREAKS = (
+    "class Breaks:\n"
+    "    def __init__(self, rungs, direction): pass\n"
+    "    def should_prune(self, step, value): raise ZeroDivisionError('mine')\n"
+)
+
+
+def test_a_pruner_that_breaks_ends_no_script_with_us_either(project: Project) -> None:
+    """As for a script without us: it goes on to its end, and what broke is said once."""
+    project.write("own_rule.py", BREAKS)
+    done = project.searches("learning_rate=0.1", "--pruner", "own_rule:Breaks", "--no-pilot")
+    assert done.code == 0, done.out
+    console = (project.search / "learning_rate_0.1" / "console.log").read_text()
+    assert console.count("this trial is not stopped early: ZeroDivisionError: mine") == 1
+    assert steps(project, "learning_rate_0.1") == [*range(1, 10)]
+
+
+def test_what_fails_behind_a_pruned_training_leaves_it_pruned(project: Project) -> None:
+    """A script that evaluates its best weights once the training is over may find none."""
+    project.write("train.py", WITH_RUN + "assert run._recorder._best > 0.6, 'no good weights'\n")
+    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-pilot")
+    assert done.code == 0, done.out
+    assert states(project)["pruned"] == PRUNED
+    assert read(project.search / PRUNED[0] / "run.json")["exit_code"] == 1
+
+
+def test_a_script_that_starts_with_us_but_writes_metrics_itself_is_stopped(
+    project: Project,
+) -> None:
+    """Who never calls `run.log` does not decide: the supervisor does."""
+    script = untouched(REWRITES, "import modeldir\nrun = modeldir.start(folder)")
+    project.write("train.py", script)
+    done = project.searches(*SIX, "--pruner", "asha", "--maximize", "accuracy", "--no-pilot")
+    assert done.code == 0, done.out
+    assert states(project)["pruned"] == PRUNED
+
+
+def test_a_trial_of_another_base_sets_no_bar(project: Project) -> None:
+    """With --rebase trials go on beside those of before, whose values mean something else."""
+    project.searches("learning_rate=0.01,0.02,0.03", "--pruner", "asha", "--maximize", "accuracy")
+    project.params("experiments/search", learning_rate=0.5, num_epochs=3)
+    done = project.searches("learning_rate=0.4,0.3", "--rebase", "--trials", "5")
+    assert done.code == 0, done.out
+    assert sorted(values(project, 1)) == [4, 5, 6, 7, 8]
+    record = read(project.search / "learning_rate_0.4" / "run.json")
+    assert record["reason"].endswith("not among the best third of 4")
+
+
+def test_who_tells_in_the_body_has_told(project: Project) -> None:
+    """What was recorded is not recorded once more as the body is left, nor reported to."""
+    search = Search(project.search, RATES, maximize="accuracy")
+    first = search.ask()
+    assert first is not None
+    with first:
+        search.tell(first, {"val/accuracy": 0.2}, status="pruned", reason="no hope")
+        with pytest.raises(SearchError, match="was told before: it has pruned"):
+            first.report(1, accuracy=0.1)
+    assert read(first.model_dir / "run.json")["status"] == "pruned"
+    assert "MODELDIR_RUN" not in os.environ
+    second = search.ask()
+    assert second is not None
+    with pytest.raises(SearchError, match="status 'complete'"):
+        search.tell(second, {"val/accuracy": 0.2}, status="complete")  # type: ignore[arg-type]
+    search.tell(second, {"val/accuracy": 0.2, "train/accuracy": 0.9})
+    assert read(second.model_dir / "run.json")["status"] == "completed"
+    assert read(second.model_dir / "metrics_eval_best_weights.json") == {"accuracy": 0.2}
+
+
+def test_a_population_at_its_end_has_no_children_that_train_nothing(project: Project) -> None:
+    """They would end without any metrics, and have failed."""
+    project.write("train.py", WITH_RUN)
+    words = ("--sampler", "pbt:population=3,quantile=0.5", "--trials", "6", "--no-pilot")
+    done = project.searches(
+        "learning_rate=log_uniform:0.01,0.3", *words, "--maximize", "accuracy", "--seed", "3"
+    )
+    assert done.code == 0, done.out
+    assert "failed" not in states(project)
+    assert states(project)["pruned"]
+    assert len(project.trials()) == 3

@@ -65,6 +65,23 @@ def test_the_stopped_and_the_failed_are_nobodys_parents() -> None:
     assert proposal.notes["parent"]["number"] == 3
 
 
+def test_who_has_completed_is_no_parent_while_others_run() -> None:
+    """From its last weights no step is left to train."""
+    made = population(("completed", 0.9), ("pruned", 0.1), ("running", 0.5), ("completed", 0.6))
+    proposal = made.ask(5)
+    assert proposal is not None
+    assert proposal.notes["parent"]["number"] == 3
+
+
+def test_a_population_too_small_for_its_quantile_is_refused() -> None:
+    """A quarter of three is less than one: nobody would ever be replaced."""
+    with pytest.raises(SpaceError, match=r"say quantile=0\.34"):
+        samplers.make("pbt", SPACE, 7, (("loss", "minimize"),), population=3)
+    for few in range(2, 30):
+        least = -(-100 // few) / 100
+        samplers.make("pbt", SPACE, 7, (("loss", "minimize"),), population=few, quantile=least)
+
+
 def test_a_copy_lies_near_and_keeps_the_space() -> None:
     """A number is a fifth more or less, unless it is drawn anew; small whole numbers move by 1."""
     for number in range(5, 60):
@@ -89,7 +106,7 @@ def founder(number: int) -> Proposal:
 
 def test_small_is_good_where_it_was_said() -> None:
     """The best has the smallest loss."""
-    made = samplers.make("pbt", SPACE, 7, (("loss", "minimize"),), population=3)
+    made = samplers.make("pbt", SPACE, 7, (("loss", "minimize"),), population=3, quantile=0.34)
     for number, (status, loss) in enumerate(
         (("running", 0.9), ("running", 0.2), ("pruned", 2.0)), 1
     ):
@@ -115,3 +132,15 @@ def test_options_that_make_no_sense_are_all_said(snapshot: SnapshotAssertion) ->
             resample=2,
         )
     assert str(error.value) == snapshot
+
+
+def test_who_is_at_the_end_is_nobodys_parent() -> None:
+    """A training that goes on from there has no step left, and would end without any metrics."""
+    done = population(("completed", 0.9), ("pruned", 0.1), ("completed", 0.5), ("running", 0.6))
+    last = done.ask(5)  # the steps are 10, 20, 30, and 40: the search makes no trial of this one
+    assert last is not None
+    assert last.notes["parent"] == {"number": 1, "step": 10, "ended": True}
+    young = population(("running", 0.5), ("pruned", 0.1), ("completed", 0.9), ("completed", 0.8))
+    proposal = young.ask(5)
+    assert proposal is not None
+    assert proposal.notes["parent"] == {"number": 1, "step": 10}

@@ -259,13 +259,24 @@ def test_a_population_loses_its_worst_quarter() -> None:
     assert [words is not None for words in said] == [False, False, False, True, True, False]
 
 
+def test_a_member_that_was_stopped_and_goes_on_counts_again() -> None:
+    """It was killed in the moment in which it was stopped, or is continued by hand."""
+    table = Table()
+    for number, value in enumerate((0.8, 0.7, 0.6), start=1):
+        BottomQuantile(table.seen_by(number), "maximize").should_prune(1, value)
+    assert BottomQuantile(table.seen_by(4), "maximize").should_prune(1, 0.5) is not None
+    again = BottomQuantile(table.seen_by(4, passed=[1]), "maximize")
+    assert again.should_prune(1, 0.5) is None
+    assert BottomQuantile(table.seen_by(5), "maximize").should_prune(1, 0.55) is None
+
+
 def test_a_member_is_compared_with_those_behind_it() -> None:
     """Else who is first at a step, and has begun first, would never be stopped."""
     table = Table()
     for number, value in enumerate((0.5, 0.6, 0.7), start=1):
         BottomQuantile(table.seen_by(number), "maximize").should_prune(1, value)
     ahead = BottomQuantile(table.seen_by(4), "maximize")
-    assert ahead.should_prune(4, 0.4) == "among the worst 1 of 4; another takes its place"
+    assert ahead.should_prune(4, 0.4) == "among the worst 1 of 4 in the population"
     far_ahead = BottomQuantile(table.seen_by(5), "maximize")
     assert far_ahead.should_prune(40, 0.1) is None
 

@@ -397,6 +397,53 @@ def test_options_that_make_no_sense_are_refused_at_once(
     assert told in str(caught.value)
 
 
+OWN = """
+from modeldir.samplers import Proposal
+class Mine:
+    def __init__(self, space, seed, objectives=(), scale=1):
+        self.scale = scale
+    def ask(self, number):
+        if self.scale == 2:
+            return {"learning_rate": 0.1, "num_layers": 1}
+        return Proposal({"learning_rate": 0.1, "num_layers": 1 // self.scale})
+    def tell(self, observation):
+        if observation.status == "failed":
+            raise KeyError("loss")
+"""
+
+
+def test_mistakes_in_a_sampler_of_ones_own_are_told_as_what_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it broke, by its own last lines; a module beside which one works is found, and any
+    parameter after the third is an option.
+    """
+    (tmp_path / "own_of_the_test.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    assert make("own_of_the_test:Mine", SMALL, 0, LOSS, scale=1).ask(1) is not None
+    with pytest.raises(SpaceError, match=r"ask\(1\) returned a dict: .*\n    return modeldir"):
+        make("own_of_the_test:Mine", SMALL, 0, LOSS, scale=2).ask(1)
+    with pytest.raises(SpaceError) as caught:
+        make("own_of_the_test:Mine", SMALL, 0, LOSS, scale=0).ask(1)
+    assert "own_of_the_test:Mine broke in ask(1): ZeroDivisionError" in str(caught.value)
+    assert "own_of_the_test.py:9, in ask: return Proposal(" in str(caught.value)
+    assert "known.py" not in str(caught.value)
+    with pytest.raises(SpaceError, match=r"broke in tell, of trial 3: KeyError: 'loss'"):
+        make("own_of_the_test:Mine", SMALL, 0).tell(Observation(3, {}, "failed"))
+    with pytest.raises(SpaceError, match="has no option 'scal'\n    did you mean 'scale'"):
+        make("own_of_the_test:Mine", SMALL, 0, LOSS, scal=2)
+
+
+def test_a_sampler_is_made_of_domains_as_a_search_takes_them() -> None:
+    """A mapping stands for the space that it describes; a wrong one is a clear error."""
+    sampler = make("random", {"learning_rate": {"uniform": [0, 1]}}, 0)
+    found = sampler.ask(1)
+    assert found is not None
+    assert 0 <= found.point["learning_rate"] <= 1
+    with pytest.raises(SpaceError, match="unifrom"):
+        make("random", {"learning_rate": {"unifrom": [0, 1]}}, 0)
+
+
 def test_a_sampler_of_ones_own_may_follow_the_trials_that_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

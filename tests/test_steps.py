@@ -168,3 +168,12 @@ def test_looks_are_as_frequent_as_steps_need(tmp_path: Path) -> None:
         now += wait
         _, wait = steps.look(now)
     assert wait == 0.5
+
+
+def test_a_place_without_the_metric_leaves_the_word_to_the_next(tmp_path: Path) -> None:
+    """Lines may hold the loss of each step, and the files the accuracy that ranks trials."""
+    steps = Steps(tmp_path, (tmp_path / "console.log", 0), {}, None, "val/accuracy")
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 0.5}\n')
+    assert steps.look(1.0)[0] == []
+    (tmp_path / LAST).write_text('{"accuracy": 0.7}')
+    assert steps.look(2.0)[0] == [(1, {"accuracy": 0.7})]

@@ -19,8 +19,10 @@ from syrupy.assertion import SnapshotAssertion
 import modeldir
 from laboratory import WITH_PARAMS, Project, read
 from modeldir import Search, Trial, TrialPruned, experiment, save_metrics
+from modeldir.commands import main
 from modeldir.errors import SearchError
 from modeldir.samplers import Observation, Proposal
+from modeldir.summary import Outcome, summary
 from modeldir.synthesize import synthesize
 from modeldir.testing import FakeSampler
 
@@ -326,6 +328,20 @@ def test_the_table_shows_repeats_together(project: Project, snapshot: SnapshotAs
     assert len((project.search / "results.md").read_text().splitlines()) == 7
 
 
+def test_show_says_the_mean_by_which_a_repeat_is_the_best(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the search's last line does: its own value alone would contradict it."""
+    search = Search("experiments/search", RATES, repeats=3, maximize="accuracy")
+    run(search)
+    best = search.best()
+    assert best is not None
+    assert main(["show", "experiments/search"]) == 0
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if each.startswith("best")]
+    assert best.path.name in line
+    assert f"accuracy {best.value} (the mean of its repeats)" in line
+
+
 def test_repeats_need_a_seed_to_vary(project: Project, snapshot: SnapshotAssertion) -> None:
     """Each mistake with what to do, before anything is started."""
     messages = []
@@ -390,6 +406,40 @@ def test_what_was_completed_elsewhere_is_not_run_again(project: Project) -> None
     assert run(Search("experiments/search")) == []
 
 
+def test_the_search_names_a_reused_experiment_as_its_best(project: Project) -> None:
+    """As `modeldir best` does: by `Search.best`, in its front and in the last lines."""
+    elsewhere(project, space={"learning_rate": [0.1, 0.01]}, maximize="accuracy")
+    there = Path("experiments/first/learning_rate_0.01")
+    search = Search("experiments/search", RATES, reuse="experiments/first", maximize="accuracy")
+    run(search)
+    best = search.best()
+    assert best is not None
+    assert best.path == there
+    assert search.front() == [there]
+    assert f"best: {there}  accuracy" in "\n".join(summary(search, Outcome({"completed": 1})))
+    assert project.modeldir("best", "experiments/search").out.strip() == str(there)
+
+
+def test_where_all_is_reused_the_search_still_has_a_best(project: Project) -> None:
+    """It says how many are done elsewhere, and which of them is best."""
+    elsewhere(project, space=RATES, maximize="accuracy")
+    done = project.searches("learning_rate=0.1,0.01", "--reuse", "experiments/first")
+    assert done.code == 0
+    assert "nothing left to run: 2 done elsewhere (reuse)" in done.out
+    assert "best: experiments/first/learning_rate_0.01  accuracy" in done.out
+
+
+def test_a_trial_without_metrics_is_not_told_as_if_it_had_some(project: Project) -> None:
+    """It would fail without a word; the trial stays open, and may be told as what it is."""
+    search = Search("experiments/search", RATES, maximize="accuracy")
+    trial = search.ask()
+    assert trial is not None
+    with pytest.raises(SearchError, match=r"has no metrics, and the search ranks by 'accuracy'"):
+        search.tell(trial)
+    search.tell(trial, {"accuracy": 0.5})
+    assert project.trials()["learning_rate_0.1"] == "completed"
+
+
 def test_a_folder_above_the_search_names_the_others_in_it_alone(project: Project) -> None:
     """`--learn-from experiments` and `--reuse experiments` hold its own trials too. Counted twice,
     and only at the next start, they changed what a restart proposes and what is left.
@@ -407,6 +457,14 @@ def test_a_folder_above_the_search_names_the_others_in_it_alone(project: Project
     grown = Search("experiments/repeated", {"learning_rate": [1.0]})
     grown.prepare()
     assert grown.to_come() == len(run(grown)) == 2
+
+
+def test_an_experiment_of_its_own_is_not_retried_as_a_search(project: Project) -> None:
+    """What runs it again is another command."""
+    project.params("experiments/alone", learning_rate=0.5)
+    done = project.modeldir("retry", "experiments/alone")
+    assert done.code == 2
+    assert "modeldir run experiments/alone" in done.err
 
 
 def test_of_another_base_nothing_is_reused(project: Project) -> None:

@@ -128,6 +128,15 @@ def test_a_prune_that_the_script_tells_is_believed(tmp_path: Path) -> None:
     assert set(end) == {"exit_code", "signal", "status", "reason"}
 
 
+@pytest.mark.parametrize("code", [1, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGTERM])
+def test_a_prune_outlives_what_ends_its_script_later(tmp_path: Path, code: int) -> None:
+    """An error behind the training, a crash while it leaves, kill -9: the training was over."""
+    attempts.tell(tmp_path, 1, "end", status="pruned", reason="0.3 at rung 4")
+    end = verdict(evidence(tmp_path, code, TRACEBACK))
+    assert status(end) == ("pruned", None)
+    assert end["reason"] == "0.3 at rung 4"
+
+
 @pytest.mark.parametrize("told", ["failed", "interrupted"])
 def test_a_script_that_swallows_what_ended_its_run_did_not_complete(
     tmp_path: Path, told: str

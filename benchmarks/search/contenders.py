@@ -297,20 +297,16 @@ class Ax(_Keeps):
         self._client.complete_trial(self._index.pop(number), raw_data={METRIC: value})
 
 
-class SyneTune:
-    """Its schedulers without its tuner: Bayesian optimisation by BoTorch, or ASHA with CQR.
+class SyneTune(_Keeps):
+    """Its Bayesian optimisation (by BoTorch): a scheduler, asked and told without its tuner."""
 
-    CQR (conformal quantile regression) is the model that its authors propose for ASHA.
-    """
-
-    def __init__(self, space: Space, seed: int, epochs: int, *, asha: bool) -> None:
+    def __init__(self, space: Space, seed: int) -> None:
         from syne_tune.config_space import choice, lograndint, loguniform, randint, uniform
-        from syne_tune.optimizer.baselines import ASHACQR, BOTorch
-        from syne_tune.optimizer.scheduler import SchedulerDecision
+        from syne_tune.optimizer.baselines import BOTorch
 
         logging.disable(logging.WARNING)
         warnings.filterwarnings("ignore")
-        np.random.seed(seed)  # noqa: NPY002 - brackets of its ASHA are drawn from the global one
+        np.random.seed(seed)  # noqa: NPY002 - it draws from the global one, whatever its own seed
         words = {
             "uniform": uniform,
             "log_uniform": loguniform,
@@ -324,13 +320,7 @@ class SyneTune:
                 continue
             ((word, (low, high)),) = domain.items()
             dims[name] = words[word](low, high)
-        self._asha, self._decision = asha, SchedulerDecision
-        if asha:
-            self._scheduler = ASHACQR(
-                dims, METRIC, time_attr="epoch", max_t=epochs, random_seed=seed
-            )
-        else:
-            self._scheduler = BOTorch(dims, METRIC, random_seed=seed)
+        self._scheduler = BOTorch(dims, METRIC, random_seed=seed)
         self._trials: dict[int, Any] = {}
 
     def ask(self, number: int) -> Point:
@@ -344,20 +334,8 @@ class SyneTune:
         self._scheduler.on_trial_add(trial)
         return {name: _plain(value) for name, value in trial.config.items()}
 
-    def stop(self, number: int, step: int, value: float) -> bool:
-        if not self._asha:
-            return False
-        result = {METRIC: value, "epoch": step}
-        trial = self._trials[number]
-        if self._scheduler.on_trial_result(trial, result) == self._decision.CONTINUE:
-            return False
-        self._scheduler.on_trial_remove(trial)
-        return True
-
-    def tell(self, number: int, step: int, value: float, *, stopped: bool) -> None:
-        trial = self._trials.pop(number)
-        if not stopped:
-            self._scheduler.on_trial_complete(trial, {METRIC: value, "epoch": step})
+    def tell(self, number: int, step: int, value: float, *, stopped: bool) -> None:  # noqa: ARG002
+        self._scheduler.on_trial_complete(self._trials.pop(number), {METRIC: value})
 
 
 def _plain(value: Any) -> Any:
@@ -385,7 +363,7 @@ def make(  # noqa: PLR0913 - what a search is made of
         "hyperopt": lambda: Hyperopt(space, seed),
         "smac": lambda: Smac(space, seed, trials),
         "ax": lambda: Ax(space, seed),
-        "syne-tune": lambda: SyneTune(space, seed, epochs, asha=asha),
+        "syne-tune": lambda: SyneTune(space, seed),
     }
     if method in peers:
         return peers[method]()

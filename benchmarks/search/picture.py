@@ -67,12 +67,11 @@ def _panel(task: str, rows: Sequence[Result], place: int) -> str:
             f'<path d="{_path(mine)}" fill="none" stroke="{colour}" stroke-width="2"'
             f"{'' if asha else DASHED}/>"
         )
-        y = 16 + 16 * line
+        y = HEIGHT - 82 + 16 * line
         parts.append(
-            f'<path d="M{WIDTH - 158} {y - 4}h22" stroke="{colour}" stroke-width="2"'
-            f"{'' if asha else DASHED}/>"
+            f'<path d="M12 {y - 4}h22" stroke="{colour}" stroke-width="2"{"" if asha else DASHED}/>'
         )
-        parts.append(f'<text x="{WIDTH - 130}" y="{y}">{title}</text>')
+        parts.append(f'<text x="40" y="{y}">{title}</text>')
     return "\n".join([*parts, "</g>"])
 
 

@@ -33,10 +33,18 @@ def every(place: Path = results.PLACE) -> str:
         ]
     if read["few"]:
         cheap = [row for row in read["final"] if row.run.method != "auto"]
+        rows = [*read["few"], *cheap]
+        usual = _seen(rows, protocol.FEW_SEEDS)
         parts += [
             f"**{protocol.FEW_TRIALS} trials, one after another, the slow methods too**",
-            compared([*read["few"], *cheap], [protocol.FEW_TRIALS]),
+            compared(usual, [protocol.FEW_TRIALS]),
         ]
+        if len(once := _seen(rows, 1)) > len(usual):
+            first = [row for row in once if row.run.seed == 0]
+            parts += [
+                "**The same with those that have one seed only: everybody's first seed**",
+                compared(first, [protocol.FEW_TRIALS]),
+            ]
     for tasks in (protocol.CURVES, *((task,) for task in protocol.CURVES)):
         rows = [row for row in read["stopping"] if row.run.task in tasks]
         if rows:
@@ -97,7 +105,7 @@ def regrets(rows: Sequence[Result], spent: int) -> Regrets:
 
 def compared(rows: Sequence[Result], budgets: Sequence[int]) -> str:
     """One row a method, best mean rank at the last budget first."""
-    full = _complete(rows)
+    full = _seen(rows, 1)
     tasks = sorted({row.run.task for row in full})
     samples = stats.draws(len(tasks), protocol.RESAMPLES)
     by_budget = {spent: regrets(full, spent) for spent in budgets}
@@ -135,13 +143,13 @@ def compared(rows: Sequence[Result], budgets: Sequence[int]) -> str:
     return "\n".join([f"{len(tasks)} tasks, {len(order)} methods.", "", *lines])
 
 
-def _complete(rows: Sequence[Result]) -> list[Result]:
-    """Without methods that have not been through all tasks."""
+def _seen(rows: Sequence[Result], seeds: int) -> list[Result]:
+    """Without methods that lack so many seeds on some task."""
     tasks = {row.run.task for row in rows}
-    been: dict[str, set[str]] = defaultdict(set)
+    been: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
-        been[row.run.method].add(row.run.task)
-    return [row for row in rows if been[row.run.method] == tasks]
+        been[row.run.method][row.run.task] += 1
+    return [row for row in rows if all(been[row.run.method][task] >= seeds for task in tasks)]
 
 
 def mean_ranks(found: Regrets, tasks: Sequence[str]) -> dict[str, list[float]]:
@@ -186,7 +194,7 @@ def stopping(rows: Sequence[Result]) -> str:
 
     Of several tasks the mean; the unit of the intervals is a seed, with all the tasks.
     """
-    whole, quarter = protocol.STOPPING_EPOCHS, protocol.SLOW_STOPPING_EPOCHS
+    whole, quarter = protocol.STOPPING_EPOCHS, protocol.QUARTER
     groups: dict[tuple[str, bool], list[Result]] = defaultdict(list)
     for row in rows:
         groups[row.run.method, row.run.asha].append(row)

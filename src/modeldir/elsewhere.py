@@ -87,12 +87,20 @@ def counted(search: Path) -> list[Row]:
         return []
     base = plan.base_of(search)
     checked = plan.check(raw, base, str(search / plan.FILE), {}, to_run=False)
-    flat = params.flatten(base)
+    return counted_by(checked, params.flatten(base), search)
+
+
+def counted_by(checked: plan.Plan, base: Mapping[str, Any], search: Path) -> list[Row]:
+    """The same for a plan and its flat base that were read already.
+
+    Raises:
+        FolderError: when one of the folders is not there.
+    """
     return [
         row
         for folder in checked.reuse
         for row in rows(found(folder, search), search)
-        if membership.is_of_plan(checked, flat, row.flat)
+        if membership.is_of_plan(checked, base, row.flat)
     ]
 
 

@@ -48,6 +48,8 @@ def last_line(output: bytes) -> str | None:
 
     >>> last_line(b'Traceback (most recent call last):\n  File "t.py", line 1\nKeyError: 1\n')
     'KeyError: 1'
+    >>> last_line(b'Traceback (most recent call last):\nRuntimeError: Errors:\n\tsize mismatch\n')
+    'RuntimeError: Errors: size mismatch'
     """
     lines = _plain_lines(output)
     tracebacks = [index for index, line in enumerate(lines) if line.startswith(_MARK)]
@@ -78,10 +80,16 @@ def _plain_lines(output: bytes) -> list[str]:
 
 def _exception_line(lines: list[str]) -> str | None:
     """The first line after a traceback's indented frames: the exception and its message."""
-    for line in lines:
+    for index, line in enumerate(lines):
         if line and not line[0].isspace() and not line.startswith(_MARK):
-            return line
+            return line + _what_follows(lines[index + 1 :]) if line.endswith(":") else line
     return None
+
+
+def _what_follows(lines: list[str]) -> str:
+    """The next line of a message that begins with a mere heading, as PyTorch's load_state_dict."""
+    following = lines[0] if lines else ""
+    return " " + following.strip() if following.strip() and following[0].isspace() else ""
 
 
 def gist(failure: str | None, line: str | None) -> str:

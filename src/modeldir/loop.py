@@ -27,7 +27,7 @@ from modeldir import (
     provenance,
     reads,
 )
-from modeldir.errors import TrialPruned
+from modeldir.errors import SearchError, TrialPruned, did_you_mean
 from modeldir.pruners.judge import VARIABLE, Judge, Orders
 from modeldir.recorder import Recorder
 from modeldir.run import end_of
@@ -109,7 +109,9 @@ class Trial:
             TrialPruned: when the plan's pruner says that this trial should stop. In a `with trial:`
                 there is nothing more to do; in a loop of your own, `search.tell(trial)` records it.
             MetricsError: when a value is not a number, or the metric of the search is missing.
+            SearchError: when the trial was told before.
         """
+        self.refuse_if_told()
         development = self._recorder.record(step, metrics.plain({**(values or {}), **more}))
         if self._judge is not None and self.pruned is None:
             self.pruned = self._judge.hear(step, development)
@@ -125,12 +127,20 @@ class Trial:
         return self
 
     def end(self, status: str, reason: str | None = None) -> None:
-        """Record its end without a body: see `Search.tell`."""
-        with self:
-            if status == attempts.PRUNED:
-                raise TrialPruned(reason or "")
-            if status == attempts.FAILED:
-                self._told_failure = _failed(failures.ERROR, reason or "it was told that it failed")
+        """Record its end without a body, or in the midst of it: see `Search.tell`."""
+        if status == attempts.FAILED:
+            self._told_failure = _failed(failures.ERROR, reason or "it was told that it failed")
+        pruned = TrialPruned(reason or "") if status == attempts.PRUNED else None
+        self.__exit__(TrialPruned if pruned else None, pruned, None)
+
+    def refuse_if_told(self) -> None:
+        """What has ended takes no more.
+
+        Raises:
+            SearchError: when how it ended was told before.
+        """
+        if self.status is not None:
+            raise SearchError(f"{self.name}: was told before: it has {self.status}")
 
     def __exit__(
         self,
@@ -139,10 +149,19 @@ class Trial:
         trace: TracebackType | None,
     ) -> bool:
         self._set(self._replaced)
+        self._replaced = {}
         self._recorder.close()
         if self._attempt is None:
             return False
-        end = self._end(self._attempt, error)
+        if self.status is None:  # else it was told in the body
+            self._record_end(self._attempt, error)
+        if isinstance(error, Exception) and not isinstance(error, TrialPruned):
+            traceback.print_exception(kind, error, trace)
+            return True
+        return isinstance(error, TrialPruned)
+
+    def _record_end(self, attempt: attempts.Attempt, error: BaseException | None) -> None:
+        end = self._end(attempt, error)
         self.status = end["status"]
         finished = {
             **end,
@@ -151,11 +170,7 @@ class Trial:
         }
         used = reads.account(params.source(self.params))
         finished |= {} if used is None else {"params": used}
-        self._attempt = attempts.rewrite(self._attempt, finished, durable=True)
-        if isinstance(error, Exception) and not isinstance(error, TrialPruned):
-            traceback.print_exception(kind, error, trace)
-            return True
-        return isinstance(error, TrialPruned)
+        self._attempt = attempts.rewrite(attempt, finished, durable=True)
 
     def _end(self, attempt: attempts.Attempt, error: BaseException | None) -> dict[str, Any]:
         if self._told_failure is not None:
@@ -166,9 +181,12 @@ class Trial:
         end = end_of(error)
         if end["status"] == attempts.COMPLETED and self._metric is not None:
             name, _ = self._metric
-            value = experiment.scores(self.model_dir).development.get(name)
+            found = experiment.scores(self.model_dir).development
+            value = found.get(name)
             if value is None:
-                return _failed(failures.NO_METRIC, f"it ended well but wrote no {name!r}")
+                meant = did_you_mean(name, sorted(found))
+                hint = f"; {meant}" if meant else ""
+                return _failed(failures.NO_METRIC, f"it ended well but wrote no {name!r}{hint}")
             if math.isnan(value):
                 return _failed(failures.NAN, f"{name} is NaN")
         return end
@@ -182,6 +200,20 @@ class Trial:
             else:
                 os.environ[name] = value
         self._replaced = replaced
+
+
+def check_status(status: object) -> None:
+    """Refuse what is no way to end a trial.
+
+    Raises:
+        SearchError: saying which there are.
+    """
+    known = (attempts.COMPLETED, attempts.PRUNED, attempts.FAILED)
+    if status is not None and status not in known:
+        hint = did_you_mean(str(status), known) or "known: " + ", ".join(known)
+        raise SearchError(
+            f"status {status!r}: a trial cannot end so\n  {hint}\nNothing was recorded."
+        )
 
 
 def _failed(failure: str, reason: str) -> dict[str, Any]:

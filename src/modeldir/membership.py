@@ -7,10 +7,14 @@ with repeats, `seed` is such a value only where it is none of the plan's seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
+from modeldir import params
 from modeldir.plan import SEED, Plan
+
+if TYPE_CHECKING:
+    from modeldir.trials import TrialRecord
 
 
 def differences(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) -> list[str]:
@@ -36,3 +40,9 @@ def is_of_plan(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) -> 
     """Whether a trial with these hyperparameters is one of those that a plan counts."""
     point = point_of(plan, base, flat)
     return point is not None and plan.space.contains(point)
+
+
+def foreign(plan: Plan, base: Mapping[str, Any], trials: Iterable[TrialRecord]) -> set[int]:
+    """The numbers of trials that are of another base than a plan's."""
+    flat = ((each.number, params.flatten(each.hyperparameters)) for each in trials)
+    return {number for number, each in flat if point_of(plan, base, each) is None}

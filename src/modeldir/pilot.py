@@ -7,11 +7,13 @@ to start and to stop anything: the worker asks.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, params, plan
+from modeldir import attempts, experiment, metrics, params, plan, roster
+from modeldir.errors import closest
 from modeldir.reads import SEARCHED_VARIABLE
 from modeldir.summary import the_script
 from modeldir.trials import TrialRecord
@@ -29,6 +31,8 @@ class Pilot:
         self._search = search
         self._unproven = self._names_to_prove() if wanted else frozenset()
         self._record: TrialRecord | None = None
+        self._scored: TrialRecord | None = None
+        self._wants_metric = wanted and self._metric_is_unproven()
 
     @property
     def flies(self) -> bool:
@@ -59,18 +63,24 @@ class Pilot:
         """Let this trial be the one, if none is yet. One at which nothing unproven counts proves
         nothing, and keeps nobody waiting.
         """
+        if self._wants_metric and self._scored is None and not self._has_old_files(record):
+            self._scored = record
         if self._unproven and self._record is None:
             self._unproven = self._asked_of(record)
             self._record = record
 
     def look(self) -> str | None:
         """Judge it while it flies; what stops the search, or None."""
+        if (problem := self._misnamed()) is not None:
+            return problem
         if not self._unproven or self._record is None:
             return None
         return self._judge(self._record, ended=False)
 
     def landed(self, record: TrialRecord) -> str | None:
         """Judge a trial that has ended; what stops the search, or None."""
+        if (problem := self._misnamed()) is not None:
+            return problem
         return self._judge(record, ended=True) if self._unproven else None
 
     def _names_to_prove(self) -> frozenset[str]:
@@ -88,6 +98,36 @@ class Pilot:
                 read = names_read(self._search.trials.path(record))
                 names = set() if read is None else names - read
         return frozenset(names)
+
+    def _metric_is_unproven(self) -> bool:
+        """Whether the plan names metrics that no trial has had yet."""
+        names = {name for name, _ in self._search.plan.objectives}
+        for record in self._search.trials:
+            if names:
+                names -= {*_metrics_in(self._search.trials.path(record))}
+        return bool(names)
+
+    def _has_old_files(self, record: TrialRecord) -> bool:
+        """Whether metrics in a trial's folder may be an earlier attempt's."""
+        return experiment.has_metrics(self._search.trials.path(record))
+
+    def _misnamed(self) -> str | None:
+        """What is to be said where the first trial has metrics, and not the one that is named but
+        one that is called nearly so. Where none is, the named one may still come, at the end.
+        """
+        if self._scored is None:
+            return None
+        folder = self._search.trials.path(self._scored)
+        found = sorted(_metrics_in(folder))
+        lacks = [name for name, _ in self._search.plan.objectives if name not in found]
+        if found and not lacks:
+            self._scored = None
+        for name in lacks:
+            meant = closest(name, found)
+            if meant is not None:
+                script = the_script(self._search.plan.command)
+                return _no_such_metric(self._search, name, found, meant, script)
+        return None
 
     def _judge(self, record: TrialRecord, *, ended: bool) -> str | None:
         """Open the doors when the pilot has read all that varies, stop the search if it never did.
@@ -126,6 +166,21 @@ def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] 
     return frozenset(name for event in told for name in event.get("names", ())) if told else None
 
 
+def _metrics_in(folder: Path) -> set[str]:
+    """The development metrics that lie in a trial's folder, of its steps and its files."""
+    steps = metrics.development(dict(metrics.numbers_in(experiment.last_step(folder))))
+    return {*steps, *experiment.scores(folder).development} - {"step", "time", "epoch"}
+
+
+def _no_such_metric(search: Search, name: str, found: list[str], meant: str, script: str) -> str:
+    way = next(way for each, way in search.plan.objectives if each == name)
+    return (
+        f"{script} writes no {name!r}: did you mean {meant!r}? (it writes {', '.join(found)})\n"
+        f"  {roster.again(search.path)} --{way} {shlex.quote(meant)}\n"
+        f"  if {name} comes later than the others: say the same again with --no-pilot"
+    )
+
+
 def _never_read(unread: list[str], read: frozenset[str] | None, script: str) -> str:
     names = " and ".join(unread)
     verb = "varies" if len(unread) == 1 else "vary"
@@ -134,5 +189,6 @@ def _never_read(unread: list[str], read: frozenset[str] | None, script: str) -> 
     return (
         f"{names} {verb} in this search, but {script} never read {it}{known}.\n"
         f"  mend the name in {script}, or search another one\n"
-        f"  if {script} reads {it} only for some values: say the same again with --no-pilot"
+        f"  if {script} reads {it} only for some values: give {it} a `when`, "
+        "or say it again with --no-pilot"
     )

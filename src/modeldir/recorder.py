@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from modeldir import files, metrics, provenance
-from modeldir.errors import MetricsError
+from modeldir.errors import MetricsError, did_you_mean
 
 Ranked: TypeAlias = "tuple[str, metrics.Direction] | None"
 """The metric by which weights are the best, and its direction; None until one is chosen."""
@@ -88,8 +88,10 @@ class Recorder:
         value = development.get(name)
         if value is None and self._asked:
             known = ", ".join(sorted(development))
+            meant = did_you_mean(name, sorted(development))
             raise MetricsError(
                 f"the metric to {direction} is {name!r}, but only {known} was logged"
+                + (f": {meant}" if meant else "")
             )
         if value is None or not metrics.better(value, self._best, direction):
             return False

@@ -111,6 +111,7 @@ class Run:
         held = attempts.held(model_dir)
         self.resumes = _resumes(held, wanted=resume)
         self._judge: Judge | None = None
+        self._judges = False  # which is told with the first development metrics
         self._pruned: str | None = None
         self.attempt = held or self._begin()
         try:
@@ -157,8 +158,16 @@ class Run:
         judge = Judge(Orders.from_text(told), self.attempt, resumes=self.resumes)
         if self.resumes:
             judge.hear_again(files.read_lines(self.model_dir / metrics.METRICS_LINES))
-        attempts.tell(self.model_dir, self.attempt, attempts.JUDGES)
         return judge
+
+    def _claim_judgement(self, values: Mapping[str, float]) -> None:
+        """Tell the supervisor, before it can see the first development metrics, that it need not
+        judge. Not sooner: a script may write its metric files by itself, and never call `log`.
+        """
+        if self._judge is None or self._judges or not metrics.development(values):
+            return
+        self._judges = True
+        attempts.tell(self.model_dir, self.attempt, attempts.JUDGES)
 
     # -- Metrics -----------------------------------------------------------------------------------
 
@@ -181,6 +190,7 @@ class Run:
             return False
         if not self._recorder.has_begun:
             params.report_reads(self.params)
+        self._claim_judgement(dict(metrics.numbers_in(plain)))
         development = self._recorder.record(step, plain)
         if not development:
             return False

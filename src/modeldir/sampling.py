@@ -7,13 +7,13 @@ sampler, and to read other folders.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from modeldir import goals, samplers, space
 from modeldir.params import parse_value
-from modeldir.samplers import auto
 
 SEED = "seed"
 """The hyperparameter that differs between the repeats of a point."""
@@ -55,12 +55,15 @@ def chosen(
     if isinstance(before, dict) and isinstance(before.get("sampler"), str):
         name, why = before["sampler"], str(before.get("why", ""))
     else:
+        from modeldir.samplers import auto  # noqa: PLC0415 - only where it has to choose
+
         name, why = auto.choose(
             parsed,
             trials or DEFAULT_TRIALS,
             found,
             auto.installed(),
             prunes=raw.get("pruner") is not None,
+            taught=bool(raw.get("learn_from")),
         )
     problems += _refused(name, parsed, found, {}, to_run=to_run)
     return Choice(name, {}, why)
@@ -163,6 +166,8 @@ def elsewhere_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
         value = raw.get(key)
         if isinstance(value, list) and not all(isinstance(each, str) and each for each in value):
             yield f"{key}: got {_said(value)}", f'expected folders: "{key}": ["../first_try"]'
+        elif isinstance(value, list) and any(os.path.normpath(each) == "." for each in value):
+            yield f"{key}: is the search's own folder", "its trials count already: leave it out"
 
 
 def _said(value: object) -> str:

@@ -14,7 +14,6 @@ import contextlib
 import os
 import shlex
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,17 +26,18 @@ from modeldir import (
     failures,
     files,
     goals,
+    heritage,
+    loop,
     membership,
     metrics,
     params,
     plan,
-    provenance,
-    repeated,
+    ranking,
     samplers,
     space,
+    surroundings,
 )
 from modeldir.errors import (
-    FolderError,
     MetricsError,
     SearchError,
     SpaceError,
@@ -47,22 +47,13 @@ from modeldir.errors import (
 from modeldir.loop import Trial
 from modeldir.pruners import rungs
 from modeldir.pruners.judge import Judge, Orders
+from modeldir.ranking import RANKED, Best
+from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
     from modeldir.summary import Outcome
-
-_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best trial of a search: where it is, the metric it was ranked by and its value."""
-
-    path: Path
-    metric: str
-    value: float
 
 
 @dataclass(frozen=True)
@@ -175,6 +166,7 @@ class Search:
         # A plan that is there as it is may only be looked at, where its sampler is not installed.
         self._is_given = any(self._given.values())
         self.changes: list[str] = []
+        self._surroundings = surroundings.Surroundings()
         self._load(self._given)
 
     def _with_points(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,14 +183,13 @@ class Search:
         self.plan = self._checked(raw, written)
         self.changes += changes
         self._read_from = _state(self.path / plan.FILE)
-        if self.plan.auto is not None and written.get("auto") != self.plan.written["auto"]:
-            self.changes.append(f"sampler {self.plan.sampler}, by auto: {self.plan.auto}")
+        if written.get("auto") != self.plan.written.get("auto"):
+            self.changes += self.by_auto()
         names = (*self.plan.space.domains, *([plan.SEED] if self.plan.repeats > 1 else []))
         self.trials = Trials(self.path, names, self._ignored, decided=self._decided)
         self._begin_telling()
         self._judged: set[tuple[int, int]] = set()  # attempts of which `reached` knows the value
         self._reached: float | None = None
-        self._code: tuple[float, tuple[str | None, str | None]] | None = None
         self._numbered = False
         self._asked: set[int] | None = None
 
@@ -260,7 +251,25 @@ class Search:
         if total is None:
             return None
         elsewhere = self._telling.done_elsewhere() if self.plan.trials is None else 0
-        return max(0, total - len(self._telling.within) - elsewhere)
+        made = self._telling.within - self._telling.imagined
+        return max(0, total - len(made) - elsewhere)
+
+    def done_elsewhere(self) -> int:
+        """How many trials need not be made, since a folder that is reused has them."""
+        return self._telling.done_elsewhere()
+
+    def points_made(self) -> int:
+        """How many points of the plan have trials; without repeats each trial is one."""
+        return self._telling.count()
+
+    def by_auto(self) -> list[str]:
+        """Which sampler `auto` has chosen and why, in words; nothing where somebody named one."""
+        auto = self.plan.auto
+        return [] if auto is None else [f"sampler {self.plan.sampler}, by auto: {auto}"]
+
+    def taught(self) -> list[str]:
+        """What the other folders of the plan have given so far, in words."""
+        return list(self._taught or ())
 
     def prepare(self, command: str | None = None, *, typed: bool = True) -> list[str]:
         """Check what must hold before anything starts, and write the plan. Returns news to print.
@@ -275,6 +284,7 @@ class Search:
         news += self._take(command, typed=typed) if command is not None else []
         self._look()
         self._check_metric()
+        news += self._failed_by_name()
         news += self._taught or []
         news += [*self._check_base(), *self._check_code()]
         with self._alone():
@@ -296,7 +306,6 @@ class Search:
         before = self.plan.written
         if typed or "cwd" not in before or before.get("command") != command:
             self._amend({"command": command, "cwd": os.path.relpath(_here(), self.path)})
-            self._code = None  # another command, perhaps another folder
         plan.check_command(command, self._example(), self.working_folder())
         now = self.plan.written
         news = [
@@ -321,9 +330,12 @@ class Search:
         self.forget_values()
 
     def forget_values(self) -> None:
-        """Compare no trial with one that was removed; one that has come back counts again."""
+        """Compare no trial with one that was removed, or is of another base; one that has come back
+        counts again.
+        """
         if self.plan.pruner is not None:
-            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone())
+            foreign = membership.foreign(self.plan, self._flat_base, self.trials)
+            rungs.note_removed(self.path / HOME / "rungs", self.trials.gone() | foreign)
 
     def _fill_rungs(self) -> None:
         """Let a pruner that is new in this search know the values that its trials have had, as far
@@ -362,6 +374,20 @@ class Search:
         ]
         if problems:
             raise SearchError(listed(f"{self.path} cannot be ranked:", problems))
+
+    def _failed_by_name(self) -> list[str]:
+        """A word on trials that failed for want of a metric and have the one that is named now."""
+        names = [name for name, _ in self.plan.objectives]
+        count = 0
+        for record in self.trials if names else ():
+            if self.trials.status(record).failure == failures.NO_METRIC:
+                found = experiment.scores(self.trials.path(record)).development
+                count += all(name in found for name in names)
+        if not count:
+            return []
+        trials = "1 trial has" if count == 1 else f"{count} trials have"
+        named, again = " and ".join(names), f"modeldir retry {shlex.quote(str(self.path))}"
+        return [f"note: {trials} {named}, but failed for want of another metric: {again}"]
 
     def _check_base(self) -> list[str]:
         """A changed base stops the search: by their names, trials of two bases look comparable."""
@@ -455,29 +481,17 @@ class Search:
 
     def parent_of(self, trial: TrialRecord) -> Path | None:
         """The folder of the trial with whose weights this one begins; None where it has none."""
-        number = (trial.parent or {}).get("number")
-        known = next((each for each in self.trials if each.number == number), None)
-        return None if known is None else self.trials.path(known)
+        return heritage.parent_of(self.trials, trial)
 
     def lineage(self, trial: TrialRecord) -> dict[str, Any]:
-        """What a run file says of the trial with whose weights this one begins: also at which step
-        that is by now.
-        """
-        folder = self.parent_of(trial)
-        if folder is None or trial.parent is None:
-            return {}
-        step = experiment.last_step(folder).get("step", trial.parent.get("step"))
-        return {"parent": {**trial.parent, "step": step}}
+        """What a run file says of the trial with whose weights this one begins."""
+        return heritage.lineage(self.trials, trial)
 
     def way_to_resume(self, folder: Path) -> tuple[str, ...] | None:
         """The arguments with which a trial goes on from what lies in its folder; None where it can
         only begin afresh, as far as is known.
         """
-        has_weights = experiment.has_weights(folder)
-        if self.plan.resume and has_weights:
-            return self.plan.resume
-        told = attempts.read_events(folder)
-        return () if any(event.get("event") == "can_resume" for event in told) else None
+        return heritage.way_to_resume(self.plan, folder)
 
     def look_ahead(
         self, command: str, *, typed: bool = True, most: int | None = None
@@ -542,9 +556,9 @@ class Search:
             SearchError, ParamsError: when it cannot be searched any more, or the base changed too.
         """
         if self._has_grown():
-            numbered, code, asked = self._numbered, self._code, self._asked
+            numbered, asked = self._numbered, self._asked
             self._load({})
-            self._numbered, self._code, self._asked = numbered, code, asked
+            self._numbered, self._asked = numbered, asked
             self._look()
             self._check_base()
             self._fill_rungs()
@@ -644,16 +658,12 @@ class Search:
                     overridden.dict,
                     numbered=numbered,
                     retry_of=record.number,
-                    parent=self._as_parent(record) if continues else None,
+                    parent=heritage.as_parent(self.trials, record) if continues else None,
                 )
                 if made is not None:
                     if continues:
                         self.trials.spare(made.number)
                     return made, True
-
-    def _as_parent(self, record: TrialRecord) -> dict[str, Any]:
-        step = experiment.last_step(self.trials.path(record)).get("step")
-        return {"number": record.number, "name": record.name, "step": step}
 
     def _point_of(
         self, hyperparameters: Mapping[str, Any], record: TrialRecord, values: Mapping[str, Any]
@@ -675,7 +685,7 @@ class Search:
         self.trials.refresh(make=False)
         for record in self.trials:
             status = self.trials.status(record)
-            if status.state not in _RANKED or (record.number, status.attempt) in self._judged:
+            if status.state not in RANKED or (record.number, status.attempt) in self._judged:
                 continue
             if status.state == attempts.COMPLETED:
                 self._judged.add((record.number, status.attempt))
@@ -694,28 +704,11 @@ class Search:
 
     def setting(self) -> dict[str, Any]:
         """What a trial's success depends on besides its hyperparameters, as run files keep it."""
-        return {
-            "code": self.code(),
-            "program": self.program(),
-            "template": self.plan.command,
-            "read": self.plan.read,
-        }
+        return self._surroundings.setting(self.plan, self.working_folder())
 
     def code(self) -> str | None:
         """The hash of the project's code, read again at most once a second."""
-        return self._looked_up()[0]
-
-    def program(self) -> str | None:
-        """What the plan's command starts, found on PATH; looked for at most once a second."""
-        return self._looked_up()[1]
-
-    def _looked_up(self) -> tuple[str | None, str | None]:
-        now = time.monotonic()
-        if self._code is None or now - self._code[0] > 1.0:
-            command = self.plan.command
-            program = plan.program_of(command) if command else None
-            self._code = (now, (provenance.code_hash(self.working_folder()), program))
-        return self._code[1]
+        return self._surroundings.code(self.working_folder())
 
     def _new(self) -> Turn | None:
         while not self._enough():
@@ -723,7 +716,9 @@ class Search:
             following = self._following(number)
             if following is None:
                 return None
-            parent, is_there = self._parent_in(following.notes)
+            parent, is_there = heritage.parent_in(
+                self.plan, self.trials, following.notes, in_loop=self._asked is not None
+            )
             if not is_there:
                 return None
             record = self.trials.claim(
@@ -739,30 +734,6 @@ class Search:
             self.trials.refresh()
             self._tell_sampler()
         return None
-
-    def _parent_in(self, notes: Mapping[str, Any]) -> tuple[dict[str, Any] | None, bool]:
-        """The trial with whose last weights a proposed one begins, if it has one; and false where
-        that has saved none yet.
-
-        Raises:
-            SearchError: when its script leaves no weights, or cannot go on from them.
-        """
-        told = notes.get("parent")
-        if not isinstance(told, Mapping):
-            return None, True
-        record = self.trials[told["number"]]
-        folder = self.trials.path(record)
-        is_loop = self._asked is not None  # whose body knows how to go on
-        if attempts.last_weights(folder) and (is_loop or self.way_to_resume(folder) is not None):
-            return {"number": record.number, "name": record.name, "step": told.get("step")}, True
-        if self.trials.status(record).state == attempts.RUNNING:
-            return None, False
-        raise SearchError(
-            f"{self.path}: {self.plan.sampler} has trials go on from other trials' weights, and "
-            f"{record.name} left none that its script could go on from\n"
-            "  let the script save them as last.* (run.save_checkpoint does), and begin with\n"
-            "  run.restore(); or say how it goes on: --resume '--restore_file last'"
-        )
 
     def _following(self, number: int) -> _Following | None:
         """What the next trial is to be: a repeat that a point lacks; else the plan's own points
@@ -802,61 +773,8 @@ class Search:
     def _tell_sampler(self) -> None:
         """Let the sampler know what has changed: other folders first, then each trial."""
         if self._taught is None:
-            self._taught = self._teach()
+            self._taught = teach(self.plan, self.path, self._telling)
         self._telling.tell()
-
-    def _teach(self) -> list[str]:
-        """Tell the sampler of the folders that the plan names. Returns what came of it, in words.
-
-        Raises:
-            SearchError: for folders that are not there, or have other metrics; all of them.
-        """
-        problems: list[tuple[str, str | None]] = []
-        news = [
-            *self._taught_by(self.plan.learn_from, problems),
-            *self._done_in(self.plan.reuse, problems),
-        ]
-        if problems:
-            raise SearchError(listed(f"{self.path} cannot be searched:", problems))
-        return news
-
-    def _taught_by(
-        self, folders: Sequence[str], problems: list[tuple[str, str | None]]
-    ) -> Iterator[str]:
-        ranked = self.plan.objectives
-        if folders and not ranked:
-            hint = "say which metric: --maximize accuracy, or --minimize loss"
-            problems.append(("learn_from: no metric is named that could be learned", hint))
-            return
-        for written in folders:
-            found = self._rows_of("learn_from", written, problems)
-            wrong = elsewhere.missing(found, ranked)
-            if wrong is not None:
-                problems.append((f"learn_from {written}: {wrong}", "name a metric that it has"))
-                continue
-            taught = sum(self._telling.teach(row) for row in found)
-            nothing = "" if samplers.learns(self._telling.sampler) else (
-                f" (but {self.plan.sampler} learns nothing: --sampler tpe)"
-            )  # fmt: skip
-            yield f"learn_from {written}: {_counted(taught, len(found), 'teach')}{nothing}"
-
-    def _done_in(
-        self, folders: Sequence[str], problems: list[tuple[str, str | None]]
-    ) -> Iterator[str]:
-        for written in folders:
-            found = self._rows_of("reuse", written, problems)
-            done = sum(self._telling.reuse(row) for row in found)
-            yield f"reuse {written}: {_counted(done, len(found), 'count as done')}"
-
-    def _rows_of(
-        self, key: str, written: str, problems: list[tuple[str, str | None]]
-    ) -> list[elsewhere.Row]:
-        try:
-            return elsewhere.rows(elsewhere.found(written, self.path), self.path)
-        except FolderError as error:
-            words, _, hint = str(error).partition("\n")
-            problems.append((f"{key}: {words}", hint.strip() or None))
-            return []
 
     # -- Results -----------------------------------------------------------------------------------
 
@@ -868,23 +786,12 @@ class Search:
             found = experiment.scores(self.trials.path(record)).development
             if found:
                 return metrics.choose(list(found))
-        return None
+        reused = self._reused()
+        return metrics.choose(list(reused[0].values)) if reused else None
 
     def score(self, trial: TrialRecord, metric: str) -> float | None:
         """A trial's value of a development metric; None where it has none."""
         return experiment.scores(self.trials.path(trial)).development.get(metric)
-
-    def _values(
-        self, names: Sequence[str] | None
-    ) -> Iterator[tuple[repeated.Repeat, TrialRecord, Any]]:
-        """Each trial that counts, with its metrics of these names; without names all, by name."""
-        for record in self.trials:
-            path = self.trials.path(record)
-            if self.trials.status(record).state in _RANKED:
-                found = experiment.scores(path).development
-                part = repeated.Repeat("", record.hyperparameters, record.repeat)
-                values = found if names is None else [found.get(name) for name in names]
-                yield part, record, values
 
     def _ranks(self) -> bool:
         return self.plan.metric is not None
@@ -919,38 +826,22 @@ class Search:
         chosen = self.metric()
         if chosen is None or len(self.plan.objectives) > 1:
             return None
-        name, direction = chosen
-        found = [
-            (part, float(values[0]), record.number, Best(self.trials.path(record), name, values[0]))
-            for part, record, values in self._values([name])
-            if values[0] is not None
-        ]
-        best = repeated.best(found, direction)
-        return None if best is None else replace(best[0], value=best[1])
+        return ranking.best(self.trials, chosen, self._reused())
 
     def by_point(self) -> list[list[Mapping[str, float]]]:
         """The development metrics of the trials that count, a point's repeats together."""
-        seen = [*self._values(None)]
-        groups = repeated.groups([part for part, _, _ in seen])
-        return [[seen[place][2] for place in places] for places in groups]
+        return ranking.by_point(self.trials)
 
     def front(self) -> list[Path]:
         """The completed trials that no other beats in all metrics of the plan (the Pareto front),
         by number; of points with repeats the means count, and the first repeat stands for them.
         """
         self._see()
-        names = [name for name, _ in self.plan.objectives]
-        seen = [*self._values(names)]
-        scored = []
-        for places in repeated.groups([part for part, _, _ in seen]):
-            rows = [seen[place][2] for place in places]
-            means = [
-                None if None in column else sum(column) / len(column)
-                for column in zip(*rows, strict=True)
-            ]
-            scored.append((means, seen[places[0]][1]))
-        records = goals.front(scored, self.plan.objectives)
-        return [self.trials.path(record) for record in sorted(records, key=lambda r: r.number)]
+        return ranking.front(self.trials, self.plan.objectives, self._reused())
+
+    def _reused(self) -> list[elsewhere.Row]:
+        """The experiments of other folders that count as done here."""
+        return elsewhere.counted_by(self.plan, self._flat_base, self.path)
 
     def _see(self) -> None:
         self.trials.refresh(make=False)
@@ -1016,13 +907,22 @@ class Search:
             reason: why it was pruned, or has failed.
 
         Raises:
-            SearchError: when it was told before.
+            SearchError: when it was told before, there is no such status, or it has no metrics and
+                no `status` says why.
             MetricsError: when a value is not a number.
         """
-        if trial.status is not None:
-            raise SearchError(f"{trial.name}: was told before: it has {trial.status}")
+        trial.refuse_if_told()
+        loop.check_status(status)
+        if values is None and status is None and not trial.pruned and self.plan.metric is not None:
+            name = self.plan.metric[0]
+            if not experiment.scores(trial.model_dir).development:
+                raise SearchError(
+                    f"{trial.name}: has no metrics, and the search ranks by {name!r}\n"
+                    f'  search.tell(trial, {{"{name}": 0.9}}), or status="failed"'
+                )
         if values is not None:
-            metrics.save_metrics(values, trial.model_dir / metrics.EVAL_BEST)
+            found = metrics.development(dict(metrics.numbers_in(metrics.plain(values))))
+            metrics.save_metrics(found, trial.model_dir / metrics.EVAL_BEST)
         ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
         trial.end(ended, reason or trial.pruned)
         self.settle_metric(self.trials[trial.number])
@@ -1063,13 +963,6 @@ def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | Non
         return given  # type: ignore[return-value] # the word is a text
     several = [given] if isinstance(given, (str, os.PathLike)) else given
     return elsewhere.stored([os.fspath(each) for each in several], search)
-
-
-def _counted(some: int, whole: int, verb: str) -> str:
-    """How many of some experiments count, in words."""
-    others = whole - some
-    left = f"; {others} outside this space or of another base" if others else ""
-    return f"{some} experiment{'' if some == 1 else 's'} {verb}{left}"
 
 
 def _line(words: Sequence[str]) -> str:

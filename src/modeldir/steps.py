@@ -4,7 +4,7 @@ It knows three places, in this order: lines that are appended to `metrics.jsonl`
 are rewritten (`metrics_val_last_weights.json`, as CS230's projects have it), and printed lines,
 where the plan says how they look. It refuses to judge, and to know why anybody wants to know.
 
-The first place that has development metrics is the one that is read from then on. A step has the
+The first place that has the development metric is the one that is read from then on. A step has the
 number that it calls itself (`step`, `epoch`), else the count of those seen: a lower bound, for a
 file that is rewritten twice between two looks was seen once.
 """
@@ -41,11 +41,18 @@ class Steps:
         console: the file that the command prints into, and its size when the attempt began.
         stale: the metric files that lay there before, each with its stamp.
         read: the pattern of printed lines, where there is one.
+        metric: the metric that matters, where that is known: places without it are not read.
     """
 
     def __init__(
-        self, folder: Path, console: tuple[Path, int], stale: Mapping[str, Stamp], read: str | None
+        self,
+        folder: Path,
+        console: tuple[Path, int],
+        stale: Mapping[str, Stamp],
+        read: str | None,
+        metric: str | None = None,
     ) -> None:
+        self._metric = metric and metrics.without_split(metric)
         self._places: list[_Place] = [
             _Lines(folder / metrics.METRICS_LINES),
             _Files(folder, stale),
@@ -61,7 +68,7 @@ class Steps:
         """
         found: list[Step] = []
         for place in self._places:
-            found = place.look()
+            found = [step for step in place.look() if self._matters(step)]
             if found:
                 self._places = [place]
                 break
@@ -72,6 +79,9 @@ class Steps:
         elif now - self._came > _LOOKS_PER_STEP * self._wait:
             self._wait = min(_SELDOM, self._wait * 1.5)
         return found, self._wait
+
+    def _matters(self, step: Step) -> bool:
+        return self._metric is None or self._metric in step[1]
 
 
 class _Lines:

@@ -58,6 +58,7 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     lines += [*_failures(search, outcome), *_older_failures(search, outcome), *_advice(search)]
     if outcome.elsewhere:
         lines.append(f"{outcome.elsewhere} running in other workers")
+    lines += _used_up(search, outcome)
     best = search.best()
     if best is not None:
         lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{_mean_of(search)}")
@@ -65,6 +66,16 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     lines += _suspicion(search, outcome)
     lines.append(outcome.problem or _next(search, outcome))
     return lines
+
+
+def _used_up(search: Search, outcome: Outcome) -> Iterator[str]:
+    """A word where fewer trials were made than were asked for: the space has no more points."""
+    asked = search.plan.trials
+    whole = not (outcome.stopped or outcome.limited or outcome.problem or outcome.elsewhere)
+    made = search.points_made()
+    if asked is not None and made < asked and whole and search.reached() is None:
+        points = "1 point" if made == 1 else f"{made} points"
+        yield f"{points} of {asked} asked for: the sampler has no more in this space"
 
 
 def _mean_of(search: Search) -> str:
@@ -185,6 +196,9 @@ def _nothing_ran(search: Search) -> str:
     """What stands in for the counts when nothing ran: what is there, and why it was left."""
     states = Counter(search.trials.status(record).state for record in search.trials)
     to_come, goal = search.to_come(), search.plan.stop_at
+    reused = search.done_elsewhere()
+    if not states and reused and not to_come:
+        return f"nothing left to run: {reused} done elsewhere (reuse)"
     if not states:
         return "no trials"
     if not to_come:

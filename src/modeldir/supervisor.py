@@ -410,7 +410,7 @@ class _Attempt:
         if self.watch is None or self.intent is not None:
             return []
         wait, reason = self.watch.look(self.awake.now)
-        if reason is not None:
+        if reason is not None and not _has_ended(self.child):  # else its own end counts
             self._stop(attempts.PRUNED, reason)
         if wait is None:
             self.watch = None
@@ -515,12 +515,14 @@ class _Watch:
     def __init__(
         self, start: Start, pruner: str, stale: Mapping[str, verdict.FileState], printed: int
     ) -> None:
-        from modeldir.steps import Steps  # noqa: PLC0415 - only where a trial is judged
+        from modeldir.pruners.judge import Orders  # noqa: PLC0415 - only where a trial is judged
+        from modeldir.steps import Steps  # noqa: PLC0415 - as above
 
         self._start, self._pruner = start, pruner
         self._folder = Path(start.folder)
         console = Path(_console(start)), printed
-        self._steps = Steps(self._folder, console, stale, start.read)
+        metric = Orders.from_text(pruner).metric
+        self._steps = Steps(self._folder, console, stale, start.read, metric and metric[0])
         self._before = files.read_lines(self._folder / METRICS_LINES) if start.resumes else []
         self._judge: Judge | None = None
         self._heard = 0
@@ -537,12 +539,14 @@ class _Watch:
                 reason = self._judged_by().hear(step, development)
                 if reason is not None:
                     return None, reason
-        except Exception as error:  # noqa: BLE001 - a pruner of the user's own: the trial goes on
-            words = f"modeldir: this trial is not stopped early: {type(error).__name__}: {error}\n"
-            with contextlib.suppress(OSError), open(_console(self._start), "ab") as console:
-                console.write(words.encode(errors="replace"))
+        except Exception as error:  # noqa: BLE001 - nothing here may end a trial
+            self._complain(f"this trial is not stopped early: {type(error).__name__}: {error}")
             return None, None
-        return wait, None
+        return (None if self._judged_by().is_broken else wait), None
+
+    def _complain(self, words: str) -> None:
+        with contextlib.suppress(OSError), open(_console(self._start), "ab") as console:
+            console.write(f"modeldir: {words}\n".encode(errors="replace"))
 
     def _script_judges(self) -> bool:
         size = _size(os.path.join(self._folder, attempts.EVENTS))
@@ -558,9 +562,19 @@ class _Watch:
             from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - as above
 
             orders = Orders.from_text(self._pruner)
-            self._judge = Judge(orders, self._start.number, resumes=self._start.resumes)
+            self._judge = Judge(
+                orders,
+                self._start.number,
+                resumes=self._start.resumes,
+                complain=self._complain,
+            )
             self._judge.hear_again(self._before)
         return self._judge
+
+
+def _has_ended(child: int) -> bool:
+    """Whether a child is dead; it stays to be waited for."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _signal_group(pid: int, number: int) -> None:

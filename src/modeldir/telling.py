@@ -64,6 +64,8 @@ class Telling:
         self._open: set[str] = set()
         self.within: set[int] = set()
         """The numbers of the trials that the plan counts."""
+        self.imagined: set[int] = set()
+        """Of these, the trials that were only imagined."""
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -103,6 +105,7 @@ class Telling:
         """Count a trial that would be made, without looking for it."""
         point = self.take(record)
         self._open.clear()
+        self.imagined.add(record.number)
         if point is not None and len(point.members) == 1:
             notes = dict(record.notes)
             told = Observation(record.number, point.point, attempts.WAITING, {}, notes)

@@ -162,20 +162,24 @@ class SamplerContract:
     def test_no_point_is_proposed_twice(self) -> None:
         """No set of hyperparameters is run twice in a search."""
         for _, observations in self._searched():
-            hashes = [canonical_hash(each.point) for each in observations]
-            assert len(hashes) == len(set(hashes))
+            points = [each.point for each in observations]
+            hashes = [canonical_hash(point) for point in points]
+            twice = [p for p, h in zip(points, hashes, strict=True) if hashes.count(h) > 1]
+            assert not twice, f"proposed more than once, though told of them: {twice}"
 
     def test_asking_changes_nothing(self) -> None:
         """A worker that dies between asking and making the folder has used nothing up."""
         for space in self._spaces():
             sampler = self.make(space, 230, self.objectives)
             first = sampler.ask(1)
-            assert first is not None
+            assert first is not None, "ask(1) proposed nothing for an empty search"
             expected = json.loads(json.dumps(first.point))
             first.point["changed by the caller"] = True
             again = sampler.ask(1)
-            assert again is not None
-            assert again.point == expected
+            assert again is not None, "asked again before it was told anything, it proposed nothing"
+            assert again.point == expected, (
+                f"asked again for trial 1 it proposed {again.point}, before {expected}"
+            )
 
     def test_a_restart_changes_nothing(self) -> None:
         """Made anew before each ask and told what is there, it proposes the same, to the bit."""
@@ -189,7 +193,10 @@ class SamplerContract:
         for space in self._spaces():
             whole = self._search(space)
             backwards = self._ask(space, len(whole) + 1, reversed(whole))
-            assert backwards == self._ask(space, len(whole) + 1, whole)
+            forwards = self._ask(space, len(whole) + 1, whole)
+            assert backwards == forwards, (
+                f"told in another order it proposes {backwards}, not {forwards}"
+            )
 
     def test_what_was_told_again_counts_once(self) -> None:
         """A trial is told when it is made, when it runs, and when it has ended."""
@@ -197,20 +204,23 @@ class SamplerContract:
             whole = self._search(space)
             stages = [_as(each, status) for each in whole for status in ("waiting", "running")]
             twice = self._ask(space, len(whole) + 1, [*stages, *whole, *whole])
-            assert twice == self._ask(space, len(whole) + 1, whole)
+            once = self._ask(space, len(whole) + 1, whole)
+            assert twice == once, f"told of trials again it proposes {twice}, not {once}"
 
     def test_another_seed_proposes_other_points(self) -> None:
         """Else ten searches with ten seeds would be one."""
         for space in self._spaces(but=("small",)):
             proposals = [self.make(space, seed, self.objectives).ask(1) for seed in range(5)]
             points = {canonical_hash(each.point) for each in proposals if each is not None}
-            assert len(points) > 1
+            assert len(points) > 1, "five seeds propose the same first point"
 
     def test_a_finite_space_is_searched_whole(self) -> None:
         """Then there is nothing left to propose, which is how a search knows that it is done."""
         for space in self._spaces(only=("small",)):
             observations = self._search(space, trials=100)
-            assert len(observations) == 6  # noqa: PLR2004 - the space's size
+            assert len(observations) == 6, (  # noqa: PLR2004 - the space's size
+                f"proposed {len(observations)} of the 6 points, and then None"
+            )
 
     def test_a_point_of_another_folder_stays_free_unless_it_is_reused(self) -> None:
         """Rows that only teach are no trials here."""
@@ -239,8 +249,8 @@ class SamplerContract:
             for each in (*odd, *whole[5:]):
                 proposal.tell(each)
             found = proposal.ask(len(whole) + 1)
-            assert found is not None
-            assert space.contains(found.point)
+            assert found is not None, "proposed nothing after trials that taught nothing"
+            assert space.contains(found.point), f"outside the space: {found.point}"
 
     def test_workers_that_ask_at_once_get_different_points(self) -> None:
         """Each is told of the others' trials, which have not ended."""
@@ -252,16 +262,19 @@ class SamplerContract:
             found: set[str] = set()
             for number in range(len(whole) + 1, len(whole) + 9):
                 proposal = sampler.ask(number)
-                assert proposal is not None
+                assert proposal is not None, "proposed nothing while others run"
                 found.add(canonical_hash(proposal.point))
                 sampler.tell(Observation(number, proposal.point, "running", {}, proposal.notes))
-            assert len(found) == 8  # noqa: PLR2004 - as many as were asked for
+            assert len(found) == 8, (  # noqa: PLR2004 - as many as were asked for
+                f"8 workers at once got {len(found)} different points"
+            )
 
     def test_notes_are_what_json_can_hold(self) -> None:
         """They are kept in `trial.json`."""
         for _, observations in self._searched():
             for each in observations:
-                assert json.loads(json.dumps(dict(each.notes))) == dict(each.notes)
+                notes = dict(each.notes)
+                assert json.loads(json.dumps(notes)) == notes, f"JSON cannot hold {notes}"
 
     # -- What they do ------------------------------------------------------------------------------
 
@@ -292,10 +305,12 @@ class SamplerContract:
 
     def _check_restart(self, space: Space, whole: Sequence[Observation], done: int) -> None:
         proposal = self._ask(space, done + 1, whole[:done])
-        assert proposal is not None
+        assert proposal is not None, f"after a restart nothing is proposed for trial {done + 1}"
         expected = whole[done]
         assert proposal.point == expected.point, f"trial {done + 1} differs after a restart"
-        assert dict(proposal.notes) == dict(expected.notes)
+        assert dict(proposal.notes) == dict(expected.notes), (
+            f"the notes of trial {done + 1} differ after a restart"
+        )
 
 
 def search(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, failures, files, metrics
-from modeldir.errors import MetricsError
+from modeldir.errors import MetricsError, did_you_mean
 
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -68,6 +68,8 @@ def _judged(evidence: Evidence) -> dict[str, Any]:
     if evidence.intent is not None:
         return _by_intent(evidence.intent)
     told = _told(evidence)
+    if told.get("status") == attempts.PRUNED:  # whatever came of what stands behind the training
+        return {key: value for key, value in told.items() if key in _SAID}
     if evidence.code == 0:
         return _ended_well(evidence, told)
     if -evidence.code in _POLITE or told.get("status") == attempts.INTERRUPTED:
@@ -137,7 +139,7 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
 
     A script may have caught what ended its `Run`: then that counts, as it does without us.
     """
-    if told.get("status") in (attempts.PRUNED, attempts.FAILED, attempts.INTERRUPTED):
+    if told.get("status") in (attempts.FAILED, attempts.INTERRUPTED):
         return {key: value for key, value in told.items() if key in _SAID}
     if evidence.read is not None and not _keep_printed(evidence, evidence.read):
         reason = f"it ended well but printed no line like {evidence.read!r}"
@@ -150,6 +152,8 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
     if value is None:
         found = ", ".join(sorted(fresh)) or "none"
         reason = f"it ended well but wrote no {name!r}; metrics found: {found}"
+        meant = did_you_mean(name, sorted(fresh))
+        reason += f"; {meant}" if meant else ""
         return _failed(failures.NO_METRIC, reason)
     if math.isnan(value):
         return _failed(failures.NAN, f"{name} is NaN")

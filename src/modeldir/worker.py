@@ -300,6 +300,8 @@ class Worker:
         metric = self.search.plan.metric
         ranked = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
         orders = self.search.judged_by(turn.record)
+        if orders is not None and extra is None:  # the weights of its parent are gone
+            orders = replace(orders, begun=0)
         judged = {judge.VARIABLE: orders.to_text()} if orders else {}
         return Start(
             folder=str(files.absolute(folder)),

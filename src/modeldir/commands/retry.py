@@ -30,7 +30,9 @@ _CLASSES = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir retry DIR ... [--only CLASS | --pruned] [--set name=value ...]"
+    parser.usage = (
+        "modeldir retry DIR ... [--only CLASS | --pruned [--top K]] [--set name=value ...]"
+    )
     parser.add_argument(
         "dir", nargs="+", metavar="DIR", help="a search, or trials of one (also completed ones)"
     )
@@ -154,7 +156,13 @@ def _wanted(
     if len(searches) > 1:
         told = [(f"{folder}", None) for folder in sorted(searches)]
         raise SearchError(listed("one search at a time:", told, "Nothing was marked."))
-    search = Search(searches.pop())
+    folder = searches.pop()
+    if not (folder / "search.json").exists() and (folder / "params.json").exists():
+        raise SearchError(
+            f"{folder}: is no search, but an experiment of its own\n"
+            f"  modeldir run {folder} -- python train.py   runs it again\nNothing was marked."
+        )
+    search = Search(folder)
     search.trials.refresh(make=False)
     records = list(search.trials)
     if trials:

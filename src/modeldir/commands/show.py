@@ -302,9 +302,11 @@ def _counts(standing: Standing) -> str:
 
 def _score(found: Found, tree: Tree) -> str:
     name, _ = tree.metric or ("", None)
-    value = found.value(name)
+    # Of a point with repeats the mean counts, as in the table.
+    row = next((row for row in tree.rows() if found in row.members), found)
+    value = row.value(name)
     told = "" if value is None else table.metric_text(value, decimals_here())
-    return f"{found.name}  {name} {told}"
+    return f"{found.name}  {name} {told}{' (the mean of its repeats)' if row.members else ''}"
 
 
 def _progress(found: Found) -> str:

@@ -20,7 +20,9 @@ FORMATS = ("table", "markdown", "csv", "json")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir synthesize [DIR] [--format FORM] [--sort COLUMN] [--all-columns]"
+    parser.usage = (
+        "modeldir synthesize [DIR] [--format FORM] [--sort COLUMN] [--all-columns] [--apart]"
+    )
     parser.add_argument(
         "dir",
         nargs="?",

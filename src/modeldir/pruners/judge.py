@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,23 @@ class Orders:
 
 
 class Judge:
-    """Judges one attempt by its development metrics, step by step."""
+    """Judges one attempt by its development metrics, step by step.
 
-    def __init__(self, orders: Orders, attempt: int, *, resumes: bool) -> None:
+    A pruner that breaks (one of the user's own has a mistake) costs no training: then nobody is
+    stopped any more (`is_broken`), and what broke is said once, by `complain`.
+    """
+
+    def __init__(
+        self,
+        orders: Orders,
+        attempt: int,
+        *,
+        resumes: bool,
+        complain: Callable[[str], None] | None = None,
+    ) -> None:
         self._orders, self._attempt, self._resumes = orders, attempt, resumes
+        self._complain = complain or _complain
+        self.is_broken = False
         self._metric = orders.metric and (metrics.without_split(orders.metric[0]), orders.metric[1])
         self._pruner: Pruner | None = None
 
@@ -73,13 +87,18 @@ class Judge:
             MetricsError: when nobody has said which metric counts, and no name says enough.
         """
         metric = self._metric or self._chosen(development)
-        if metric is None or not math.isfinite(step):
+        if metric is None or self.is_broken or not math.isfinite(step):
             return None
         name = metric[0]
         value = metrics.value_of(development, name)
         if value is None:
             return None
-        why = self._pruner_for(metric).should_prune(int(step), value)
+        try:
+            why = self._pruner_for(metric).should_prune(int(step), value)
+        except Exception as error:  # noqa: BLE001 - whatever a pruner of the user's own may raise
+            self.is_broken = True
+            self._complain(f"this trial is not stopped early: {type(error).__name__}: {error}")
+            return None
         if why is None or not self._orders.judges:
             return None
         return f"{name} {value:.6g} at step {int(step)}: {why}"
@@ -118,6 +137,10 @@ class Judge:
             )
             self._pruner = make(orders.setting, rungs, direction)
         return self._pruner
+
+
+def _complain(words: str) -> None:
+    print(f"modeldir: {words}", file=sys.stderr)  # noqa: T201 - the training's own output
 
 
 def step_of(line: Mapping[str, Any], otherwise: int | None = None) -> Step | None:

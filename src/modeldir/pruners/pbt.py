@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 _LEFT = 0
-"""A rung that is no step: members leave their last value there when they are stopped."""
+"""A rung that is no step: there members say that they are stopped, or that they are back."""
+_IS_OUT, _IS_BACK = 1.0, 0.0
 _BEHIND = 8
 """Members that are more intervals behind do not count: they may have been interrupted."""
 
@@ -40,6 +41,7 @@ class BottomQuantile:
         self._rungs, self._direction = rungs, direction
         self._interval, self._quantile = interval, quantile
         self._judged = 0
+        self._has_left: bool | None = None
 
     def should_prune(self, step: int, value: float) -> str | None:
         """Judge at the first step at or after a multiple of the interval."""
@@ -47,6 +49,7 @@ class BottomQuantile:
         if rung <= self._judged:
             return None
         self._judged = rung
+        self._come_back()
         if self._rungs.passed(rung):
             return None
         values = self._population(rung, value)
@@ -54,8 +57,18 @@ class BottomQuantile:
         better = count_better(values.values(), value, self._direction)
         if better < len(values) - bottom:
             return None
-        self._rungs.record(_LEFT, value)
-        return f"among the worst {bottom} of {len(values)}; another takes its place"
+        self._has_left = True
+        self._rungs.record(_LEFT, _IS_OUT)
+        return f"among the worst {bottom} of {len(values)} in the population"
+
+    def _come_back(self) -> None:
+        """Be a member again: it was killed in the moment it was stopped, or is continued."""
+        if self._has_left is None:
+            before = self._rungs.values(_LEFT).get(self._rungs.number)
+            self._has_left = before is not None and before != _IS_BACK
+        if self._has_left:
+            self._has_left = False
+            self._rungs.record(_LEFT, _IS_BACK)
 
     def _population(self, rung: int, value: float) -> dict[int, float]:
         """The values of the members that were not stopped, this one's among them."""
@@ -63,6 +76,7 @@ class BottomQuantile:
         lowest = max(0, rung - _BEHIND * self._interval)
         for lower in range(rung - self._interval, lowest, -self._interval):
             found = {**self._rungs.values(lower), **found}
-        for number in self._rungs.values(_LEFT):
-            found.pop(number, None)
+        for number, word in self._rungs.values(_LEFT).items():
+            if word != _IS_BACK:
+                found.pop(number, None)
         return {**found, self._rungs.number: value}

@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -29,6 +29,8 @@ from modeldir.errors import SpaceError, did_you_mean, listed
 from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from modeldir.space import Space
 
 GROUP = "modeldir.samplers"
@@ -112,7 +114,7 @@ Factory: TypeAlias = Callable[..., Sampler]
 
 def make(
     name: str,
-    space: Space,
+    space: Space | Mapping[str, Any],
     seed: int = 0,
     objectives: Objectives = (),
     *,
@@ -123,7 +125,8 @@ def make(
 
     Args:
         name: one of `NAMES`, that of an entry point, or "package.module:Class".
-        space: what it proposes points of.
+        space: what it proposes points of: `Search.plan.space`, or domains as `Search` takes them,
+            `{"learning_rate": {"log_uniform": [1e-5, 1e-1]}}`.
         seed: of all its chance, with the number of the trial that it is asked for.
         objectives: the metrics to rank by, each with its direction.
         trials: how many trials the search is to have, where that is known: for `auto`.
@@ -132,6 +135,17 @@ def make(
     Raises:
         SpaceError: if there is none, or it cannot sample this space; every problem at once.
     """
+    if isinstance(space, Mapping):
+        from modeldir.space import parse_space  # noqa: PLC0415 - only for a mapping
+
+        return make(
+            name,
+            parse_space(space, dict.fromkeys(space), "space"),
+            seed,
+            objectives,
+            trials=trials,
+            **options,
+        )
     if name == AUTO:
         from modeldir.samplers import auto  # noqa: PLC0415 - only if it is wanted
 
@@ -226,22 +240,40 @@ def _factory(name: str) -> Factory:
         raise _UnknownError(f"sampler: no {name!r}", hint)
     module, _, attribute = place.partition(":")
     try:
-        found = importlib.import_module(module)
+        found = imported(module)
     except ImportError as error:
         hint = "is it installed, or its folder on PYTHONPATH?"
         raise _UnknownError(f"sampler: {name} cannot be imported: {error}", hint) from error
     factory = getattr(found, attribute, None)
     if not callable(factory):
+        import inspect  # noqa: PLC0415 - on the way to an error
+
         public = [each for each in vars(found) if inspect.isclass(getattr(found, each))]
         hint = did_you_mean(attribute, public) or f"write package.module:Class ({module} has none)"
         raise _UnknownError(f"sampler: {module} has no class {attribute!r}", hint)
     return _checked(name, factory)
 
 
+def imported(module: str) -> ModuleType:
+    """A module by its name; the project's own lie in the folder that it runs in.
+
+    Raises:
+        ImportError: when there is none.
+    """
+    added = "" not in sys.path
+    if added:
+        sys.path.insert(0, "")
+    try:
+        return importlib.import_module(module)
+    finally:
+        if added:
+            sys.path.remove("")
+
+
 def _checked(name: str, factory: Any) -> Factory:
     """A class that has what a search will call."""
-    lacks = [each for each in ("ask", "tell") if inspect.isclass(factory)]
-    lacks = [each for each in lacks if not callable(getattr(factory, each, None))]
+    names = ("ask", "tell") if isinstance(factory, type) else ()
+    lacks = [each for each in names if not callable(getattr(factory, each, None))]
     if lacks:
         hint = "a sampler has ask(number) and tell(observation): see modeldir.samplers"
         raise _UnknownError(f"sampler: {name} has no {' and no '.join(lacks)}", hint)
@@ -259,6 +291,15 @@ def _entry_point(name: str) -> str | None:
 
 
 def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
+    for option, least in getattr(factory, "least", {}).items():
+        value = options.get(option, least)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            expected = f"expected a whole number, {least} or more"
+            yield f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
+    if not options and name in _PLACES:
+        return
+    import inspect  # noqa: PLC0415 - slow to import
+
     try:
         signature = inspect.signature(factory)
         signature.bind("space", "seed", "objectives")
@@ -266,15 +307,13 @@ def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> I
         hint = "let it be made as Class(space, seed, objectives), with options by keyword"
         yield f"sampler: {name} cannot be made with a space, a seed and objectives", hint
         return
-    for option, least in getattr(factory, "least", {}).items():
-        value = options.get(option, least)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            expected = f"expected a whole number, {least} or more"
-            yield f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
-    parameters = signature.parameters.values()
+    parameters = [*signature.parameters.values()]
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return
-    known = [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    # The first three are the space, the seed and the objectives, whatever they are called.
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    known = [each.name for each in parameters[:3] if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    known += [each.name for each in parameters[3:] if each.kind in named]
     for option in options:
         if option not in known:
             there = f"it takes {', '.join(known)}" if known else "it takes none"

@@ -27,13 +27,14 @@ more with every one that has ended. Measured with 30.
 """
 
 
-def choose(
+def choose(  # noqa: PLR0913 - what the rule looks at
     space: Space,
     trials: int | None,
     objectives: Objectives,
     installed: Collection[str],
     *,
     prunes: bool = False,
+    taught: bool = False,
 ) -> tuple[str, str]:
     """The name of a sampler, and why it was chosen.
 
@@ -44,14 +45,17 @@ def choose(
         installed: of `optuna`, `torch`, `cmaes` and `scipy`, those that can be imported.
         prunes: whether trials are stopped early: `gp` learns of whole trainings alone, and `tpe`
             also of those.
+        taught: whether other folders teach: then there is something to learn from at once.
     """
     even = "sobol" if len(space.dims) <= most() else "random"
-    if trials is not None and trials < LEARNABLE:
+    if trials is not None and trials < LEARNABLE and not taught:
         return even, f"{trials} trials are too few to learn from: spread evenly"
     if "optuna" not in installed:
         return even, "Optuna is not installed (pip install 'modeldir[optuna]'): spread evenly"
     if len(objectives) > 1:
         return "tpe", f"{len(objectives)} metrics"
+    if taught:
+        return "tpe", "it learns from the first trial on, by what other folders teach"
     if prunes:
         return "tpe", "it learns from trials that are stopped early, too"
     if any(dim.when for dim in space.dims):

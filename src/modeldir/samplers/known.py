@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modeldir.errors import SpaceError, listed
 from modeldir.params import canonical_hash
@@ -16,10 +16,15 @@ from modeldir.samplers import Proposal
 from modeldir.space import draw, grid, size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from modeldir.samplers import Observation, Sampler
     from modeldir.space import Space
+
+_T = TypeVar("_T")
+
+_FRAMES = 3
+"""So many of the last places of somebody's own traceback are told."""
 
 TRIES = 100
 """So many draws for a point that no trial has yet, before looking for what is left."""
@@ -79,11 +84,16 @@ class Guarded:
         """What it proposes; where that has a trial already, a point by chance.
 
         Raises:
-            SpaceError: for a point outside the space: then it is the sampler that has to be mended.
+            SpaceError: for a point outside the space, what is no proposal, or an error of its own:
+                then it is the sampler that has to be mended.
         """
-        proposal = self._sampler.ask(number)
+        proposal: Any = self._done(f"in ask({number})", lambda: self._sampler.ask(number))
         if proposal is None:
             return None
+        if not isinstance(proposal, Proposal):
+            problem = f"{self._name}: ask({number}) returned {_described(proposal)}"
+            hint = 'return modeldir.samplers.Proposal({"learning_rate": 0.1}), or None for no more'
+            raise SpaceError(listed("The sampler made no proposal:", [(problem, hint)]))
         if not self._space.contains(proposal.point):
             problem = f"{self._name} proposed {proposal.point} for trial {number}"
             hint = "a point has exactly the names that are active at it, each within its domain"
@@ -96,7 +106,30 @@ class Guarded:
     def tell(self, observation: Observation) -> None:
         """A trial, or what has changed about it."""
         self._known.add(observation)
-        self._sampler.tell(observation)
+        which = (
+            "another folder's row" if observation.number is None else f"trial {observation.number}"
+        )
+        self._done(f"in tell, of {which}", lambda: self._sampler.tell(observation))
+
+    def _done(self, where: str, what: Callable[[], _T]) -> _T:
+        """What a call of somebody's own code gives; its error as one that says where it broke."""
+        try:
+            return what()
+        except Exception as error:
+            import traceback  # noqa: PLC0415 - on the way to an error
+
+            # The first frame is this one; theirs begin behind the lambda.
+            frames = traceback.extract_tb(error.__traceback__)[2:][-_FRAMES:]
+            lines = [
+                f"{each.filename}:{each.lineno}, in {each.name}: {each.line}" for each in frames
+            ]
+            problem = f"{self._name} broke {where}: {type(error).__name__}: {error}"
+            hint = "\n    ".join([*lines, "mend it there, and say the same again"])
+            raise SpaceError(listed("The sampler failed:", [(problem, hint)])) from error
+
+
+def _described(found: object) -> str:
+    return f"a {type(found).__name__}: {found!r:.80}"
 
 
 def chance(seed: int, number: int, again: int = 0) -> random.Random:

@@ -59,6 +59,7 @@ class PBT:
         resample: float = 0.25,
     ) -> None:
         problems = [*_wrong(population, interval, quantile, resample)]
+        problems = problems or [*_too_few(population, quantile)]
         if problems:
             raise SpaceError(listed("The population makes no sense:", problems))
         self._space, self._seed, self._objectives = space, seed, objectives
@@ -99,7 +100,7 @@ class PBT:
         return next((number for number in stopped if number not in replaced), None)
 
     def _replacement(self, number: int, stopped: int) -> Proposal | None:
-        """A changed copy of one of the best that are still there; None while nobody has a value."""
+        """A changed copy of one of the best; None while nobody has a value."""
         rng = chance(self._seed, number)
         best = self._best()
         if not best:
@@ -108,21 +109,42 @@ class PBT:
         found: dict[str, Any] = {"number": parent.number}
         if "step" in parent.notes:
             found["step"] = parent.notes["step"]
+        if self._is_at_the_end(parent, self._last_step()):
+            found["ended"] = True
         point = self._explored(parent.point, number, rng)
         return Proposal(point, {"parent": found, "replaces": stopped})
 
     def _best(self) -> list[Observation]:
-        """The top quantile of those that were not stopped, the best first."""
+        """The top quantile of those that run, the best first; of those that are not at the end,
+        where there are some. Where none runs, of the completed: the search starts no copy of them,
+        but can say why there is nothing to copy.
+        """
         ((name, direction),) = self._objectives
-        alive = [
+        last = self._last_step()
+        scored = [
             each
             for _, each in sorted(self._members.items())
             if each.status in {"running", "completed"}
             and math.isfinite(each.values.get(name, math.nan))
         ]
+        alive = [each for each in scored if each.status == "running"] or scored
+        alive = [each for each in alive if not self._is_at_the_end(each, last)] or alive
         sign = -1 if direction == "maximize" else 1
         ranked = sorted(alive, key=lambda each: sign * each.values[name])
         return ranked[: math.ceil(self._quantile * len(ranked))]
+
+    def _last_step(self) -> float:
+        """The highest step at which a training has ended; infinity where none has, or none counts
+        its steps.
+        """
+        done = (each for each in self._members.values() if each.status == "completed")
+        return max((each.notes["step"] for each in done if "step" in each.notes), default=math.inf)
+
+    @staticmethod
+    def _is_at_the_end(member: Observation, last: float) -> bool:
+        """Whether who goes on from its weights, and counts its steps, has nothing to train."""
+        step = member.notes.get("step")
+        return step is not None and (member.status == "completed" or step >= last)
 
     def _explored(
         self, point: Mapping[str, Any], number: int, rng: random.Random
@@ -166,3 +188,13 @@ def _wrong(
             yield f"{name}: got {value!r}", f"expected a number from 0 to {high}"
     if quantile == 0:
         yield "quantile: got 0", "nobody would ever be replaced"
+
+
+def _too_few(population: int, quantile: float) -> Iterator[Problem]:
+    """As pruners/pbt.py counts: the whole members in the quantile."""
+    if int(population * quantile) < 1:
+        least = math.ceil(100 / population) / 100
+        yield (
+            f"population: {population}, of which the worst {quantile:g} is less than one",
+            f"nobody would ever be replaced; for so few, say quantile={least:g}",
+        )

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from modeldir.errors import SpaceError
+
 When = Mapping[str, Any]
 
 
@@ -63,9 +65,26 @@ def choice(values: Iterable[Any], when: When | None = None) -> Any:
     (['adam', 'sgd'], {'values': [0.9, 0.99], 'when': {'optimizer': 'sgd'}})
     """
     listed = list(values)
-    return listed if when is None else {"values": listed, "when": dict(when)}
+    return listed if when is None else {"values": listed, "when": _when(when)}
 
 
 def _range(word: str, low: float, high: float, step: float | None, when: When | None) -> Any:
     steps = {} if step is None else {"step": step}
-    return {word: [low, high], **steps, **({} if when is None else {"when": dict(when)})}
+    return {word: [low, high], **steps, **({} if when is None else {"when": _when(when)})}
+
+
+def _when(when: object) -> dict[str, Any]:
+    """A condition; what is none would else be an error of `dict`, which says nothing.
+
+    >>> _when("optimizer")
+    Traceback (most recent call last):
+        ...
+    modeldir.errors.SpaceError: when: got 'optimizer'
+      write when={"optimizer": "adam"}: a name, and at which of its values this counts
+    """
+    if isinstance(when, Mapping):
+        return dict(when)
+    raise SpaceError(
+        f"when: got {when!r}\n"
+        '  write when={"optimizer": "adam"}: a name, and at which of its values this counts'
+    )

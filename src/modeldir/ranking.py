@@ -1,0 +1,116 @@
+"""The trials of a search by what they scored: the best, and with several metrics the Pareto front.
+
+It knows which trials count (those that have completed, and what nobody recorded), and that of a
+point with repeats the mean does. It refuses to know what is searched.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from modeldir import attempts, experiment, goals, repeated
+from modeldir.metrics import Direction
+from modeldir.trials import TrialRecord, Trials
+
+RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
+
+
+class Row(Protocol):
+    """An experiment of another folder that counts as done here."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]: ...
+
+    @property
+    def values(self) -> Mapping[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial of a search: where it is, the metric it was ranked by and its value."""
+
+    path: Path
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """A trial that counts, with its development metrics."""
+
+    part: repeated.Repeat
+    record: TrialRecord
+    scores: Mapping[str, float]
+
+
+def _ranked(trials: Trials) -> Iterator[_Ranked]:
+    for record in trials:
+        if trials.status(record).state in RANKED:
+            found = experiment.scores(trials.path(record)).development
+            yield _Ranked(repeated.Repeat("", record.hyperparameters, record.repeat), record, found)
+
+
+def _by_point(trials: Trials) -> list[list[_Ranked]]:
+    """The trials that count, a point's repeats together."""
+    seen = [*_ranked(trials)]
+    groups = repeated.groups([each.part for each in seen])
+    return [[seen[place] for place in places] for places in groups]
+
+
+def best(trials: Trials, metric: tuple[str, Direction], others: Iterable[Row] = ()) -> Best | None:
+    """The best trial by a metric: of repeats the best one, with their mean as its value.
+
+    `others` are the experiments of other folders that count as done.
+    """
+    name, direction = metric
+    found: list[tuple[repeated.Repeat, float, int | None, Best]] = []
+    for row in others:
+        if name in row.values:
+            part = repeated.Repeat(str(row.path.parent), row.hyperparameters, None)
+            found.append((part, row.values[name], None, Best(row.path, name, row.values[name])))
+    for each in _ranked(trials):
+        value, path = each.scores.get(name), trials.path(each.record)
+        if value is not None:
+            found.append((each.part, value, each.record.number, Best(path, name, value)))
+    first = repeated.best(found, direction)
+    return None if first is None else replace(first[0], value=first[1])
+
+
+def by_point(trials: Trials) -> list[list[Mapping[str, float]]]:
+    """The development metrics of the trials that count, a point's repeats together."""
+    return [[each.scores for each in several] for several in _by_point(trials)]
+
+
+def front(
+    trials: Trials,
+    objectives: Sequence[tuple[str, Direction]],
+    others: Iterable[Row] = (),
+) -> list[Path]:
+    """The trials that no other beats in all metrics, by number; of repeats the first. After them
+    the `others`, experiments of other folders that count as done.
+    """
+    scored: list[tuple[list[float | None], tuple[float, Path]]] = [
+        (
+            [_mean(name, several) for name, _ in objectives],
+            (several[0].record.number, trials.path(several[0].record)),
+        )
+        for several in _by_point(trials)
+    ]
+    scored += [
+        ([row.values.get(name) for name, _ in objectives], (math.inf, row.path)) for row in others
+    ]
+    return [path for _, path in sorted(goals.front(scored, tuple(objectives)))]
+
+
+def _mean(name: str, several: Sequence[_Ranked]) -> float | None:
+    """The mean of a metric; None where one of them lacks it."""
+    values = [each.scores.get(name) for each in several]
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) / len(numbers) if len(numbers) == len(values) else None
