@@ -370,6 +370,33 @@ def test_a_sampler_of_ones_own_is_found_by_its_dotted_name(
         outside.ask(1)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        (
+            "tpe",
+            {"startup": "abc"},
+            'tpe: startup: got "abc"\n    expected a whole number, 0 or more',
+        ),
+        ("tpe", {"candidates": 0}, "tpe: candidates: got 0"),
+        (
+            "nsga2",
+            {"population": 1},
+            "nsga2: population: got 1\n    expected a whole number, 2 or more",
+        ),
+        ("cmaes", {"population": True}, "cmaes: population: got true"),
+        ("json:dumps", {}, "json:dumps cannot be made with a space, a seed and objectives"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_at_once(
+    name: str, options: dict[str, Any], told: str
+) -> None:
+    """Not by a traceback in the middle of a search: of 0 candidates TPE learns after ten trials."""
+    with pytest.raises(SpaceError) as caught:
+        make(name, WIDE, 0, LOSS, **options)
+    assert told in str(caught.value)
+
+
 OWN = """
 from modeldir.samplers import Proposal
 class Mine:
@@ -415,33 +442,6 @@ def test_a_sampler_is_made_of_domains_as_a_search_takes_them() -> None:
     assert 0 <= found.point["learning_rate"] <= 1
     with pytest.raises(SpaceError, match="unifrom"):
         make("random", {"learning_rate": {"unifrom": [0, 1]}}, 0)
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "told"),
-    [
-        (
-            "tpe",
-            {"startup": "abc"},
-            'tpe: startup: got "abc"\n    expected a whole number, 0 or more',
-        ),
-        ("tpe", {"candidates": 0}, "tpe: candidates: got 0"),
-        (
-            "nsga2",
-            {"population": 1},
-            "nsga2: population: got 1\n    expected a whole number, 2 or more",
-        ),
-        ("cmaes", {"population": True}, "cmaes: population: got true"),
-        ("json:dumps", {}, "json:dumps cannot be made with a space, a seed and objectives"),
-    ],
-)
-def test_options_that_make_no_sense_are_refused_at_once(
-    name: str, options: dict[str, Any], told: str
-) -> None:
-    """Not by a traceback in the middle of a search: of 0 candidates TPE learns after ten trials."""
-    with pytest.raises(SpaceError) as caught:
-        make(name, WIDE, 0, LOSS, **options)
-    assert told in str(caught.value)
 
 
 def test_a_sampler_of_ones_own_may_follow_the_trials_that_run(

@@ -22,7 +22,7 @@ def dry_run(
 ) -> str:
     """What a search would make and start; nothing is made. `timed`: one trial was, to time it."""
     found = search.look_ahead(command, typed=typed, most=MOST)
-    to_come = search.to_come() if len(found) == MOST else len(found)
+    to_come = search.to_come() if len(found) == MOST else len(found)  # what was found included
     again = search.waiting()
     lines = [*search.by_auto(), *search.taught()]
     lines += [f"there, and would run: {', '.join(again)}"] if again else []

@@ -291,6 +291,11 @@ def _entry_point(name: str) -> str | None:
 
 
 def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
+    for option, least in getattr(factory, "least", {}).items():
+        value = options.get(option, least)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            expected = f"expected a whole number, {least} or more"
+            yield f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
     if not options and name in _PLACES:
         return
     import inspect  # noqa: PLC0415 - slow to import
@@ -302,11 +307,6 @@ def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> I
         hint = "let it be made as Class(space, seed, objectives), with options by keyword"
         yield f"sampler: {name} cannot be made with a space, a seed and objectives", hint
         return
-    for option, least in getattr(factory, "least", {}).items():
-        value = options.get(option, least)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            expected = f"expected a whole number, {least} or more"
-            yield f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
     parameters = [*signature.parameters.values()]
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
         return
