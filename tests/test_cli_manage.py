@@ -363,12 +363,13 @@ def test_a_training_without_a_supervisor_is_interrupted_too(project: Project) ->
 def test_a_trial_alone_is_not_stopped(project: Project) -> None:
     """Its worker would run it again: what to type is said."""
     project.hold()
-    with project.started_as(*SEARCH):
+    with project.started_as(*SEARCH) as worker:
         project.wait_for_starts(1)
         said = project.modeldir("stop", "experiments/search/learning_rate_0.1")
         assert said.code == 2
         assert "  modeldir stop experiments/search --now\n" in said.err
         project.modeldir("stop", "experiments/search", "--now")
+        assert worker.wait(30) == 130  # killed before it heard, its trial would train for ever
 
 
 def test_an_experiment_elsewhere_is_not_reached(
