@@ -624,6 +624,10 @@ def test_who_is_stopped_when_the_others_have_completed_is_not_replaced(project: 
     assert sorted(project.trials().values()) == ["completed", "pruned"], done.out
     assert "2 points of 9 asked for: nobody who was stopped" in done.out
     assert "side by side: -j as many as the population has" in done.out
+    # The one command does not send to the other for trials that cannot come.
+    assert "to come" not in project.modeldir("show", "experiments/search").out
+    again = project.searches()
+    assert "nothing left to run: 1 completed, 1 pruned" in again.out
 
 
 def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Project) -> None:

@@ -35,6 +35,18 @@ def lineage(trials: Trials, trial: TrialRecord) -> dict[str, Any]:
     return {"parent": {**trial.parent, "step": step}}
 
 
+def ends(trials: Trials, trial: TrialRecord) -> tuple[int, ...]:
+    """The steps at which a training is over: what it was told, and where others have ended."""
+    found = {experiment.planned_end(trial.hyperparameters)}
+    done = [
+        experiment.last_step(trials.path(record)).get("step")
+        for record in trials
+        if trials.status(record).state == attempts.COMPLETED
+    ]
+    found.add(max((step for step in done if isinstance(step, int)), default=None))
+    return tuple(sorted(step for step in found if step is not None))
+
+
 def as_parent(trials: Trials, record: TrialRecord) -> dict[str, Any]:
     """What `trial.json` says of a trial with whose last weights another begins."""
     step = experiment.last_step(trials.path(record)).get("step")

@@ -221,6 +221,11 @@ class Overview:
     def _to_come(self) -> int | None:
         if self._plan.total is None:
             return None
+        checked = self._plan.checked
+        if checked is not None and plan.is_over(checked, self._within):
+            states = {each.status.state for each in self._watched.values()}
+            if states.isdisjoint(attempts.OPEN):
+                return 0
         return max(0, self._plan.total - self._within)
 
     def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:

@@ -296,6 +296,17 @@ def total(plan: Plan) -> int | None:
     return plan.repeats * min(limits) if limits else None
 
 
+def is_over(plan: Plan, made: int) -> bool:
+    """Whether, once none of the `made` trials runs or waits, no other can come though `total` is
+    not reached: a population that has been whole has nobody left to copy.
+    """
+    if plan.pruner is None or not pruners.replaces(plan.pruner):
+        return False
+    from modeldir.samplers.pbt import POPULATION  # noqa: PLC0415 - only for a population
+
+    return made >= int(plan.options.get("population", POPULATION))
+
+
 def _problems_of(error: SpaceError | MetricsError) -> list[tuple[str, str | None]]:
     """The problems that an error lists, without its head and its last line."""
     lines = str(error).splitlines()

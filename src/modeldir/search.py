@@ -32,6 +32,7 @@ from modeldir import (
     metrics,
     params,
     plan,
+    pruners,
     ranking,
     samplers,
     space,
@@ -253,9 +254,16 @@ class Search:
         total = plan.total(self.plan)
         if total is None:
             return None
-        elsewhere = self._telling.done_elsewhere() if self.plan.trials is None else 0
         made = self._telling.within - self._telling.imagined
+        if plan.is_over(self.plan, len(made)) and not self._has_open():
+            return 0
+        elsewhere = self._telling.done_elsewhere() if self.plan.trials is None else 0
         return max(0, total - len(made) - elsewhere)
+
+    def _has_open(self) -> bool:
+        """Whether a trial runs, or is to run."""
+        left = map(self.trials.status, self.trials.unfinished())
+        return any(status.state in attempts.OPEN for status in left)
 
     def done_elsewhere(self) -> int:
         """How many trials need not be made, since a folder that is reused has them."""
@@ -345,7 +353,7 @@ class Search:
         as `metrics.jsonl` tells: also of those that ran without a pruner, or under another.
         """
         setting = self.plan.pruner
-        if setting is None or setting.kind == "pbt":  # there only those count that are still there
+        if setting is None or pruners.replaces(setting):  # only those count that are still there
             return
         home = self.path / HOME / "rungs"
         if (home / setting.key).exists():
@@ -480,19 +488,8 @@ class Search:
             metric=self.plan.metric,
             judges=not self.trials.is_spared(trial),
             begun=int((trial.parent or {}).get("step") or 0),
-            ends=self._ends(trial) if setting.kind == "pbt" else (),
+            ends=heritage.ends(self.trials, trial) if pruners.replaces(setting) else (),
         )
-
-    def _ends(self, trial: TrialRecord) -> tuple[int, ...]:
-        """The steps at which a training is over: what it was told, and where others have ended."""
-        found = {experiment.planned_end(trial.hyperparameters)}
-        done = [
-            experiment.last_step(self.trials.path(record)).get("step")
-            for record in self.trials
-            if self.trials.status(record).state == attempts.COMPLETED
-        ]
-        found.add(max((step for step in done if isinstance(step, int)), default=None))
-        return tuple(sorted(step for step in found if step is not None))
 
     def parent_of(self, trial: TrialRecord) -> Path | None:
         """The folder of the trial with whose weights this one begins; None where it has none."""

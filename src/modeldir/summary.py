@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, experiment, failures, goals, plan, repeated, roster
+from modeldir import attempts, experiment, failures, goals, plan, repeated, roster, samplers
 from modeldir.supervisor import console_file
 from modeldir.table import duration_text
 
@@ -75,11 +75,7 @@ def _used_up(search: Search, outcome: Outcome) -> Iterator[str]:
     made = search.points_made()
     if asked is not None and made < asked and whole and search.reached() is None:
         points = "1 point" if made == 1 else f"{made} points"
-        if search.plan.sampler == "pbt":
-            yield f"{points} of {asked} asked for: nobody who was stopped could copy who still ran"
-            yield "  members have to run side by side: -j as many as the population has"
-            return
-        yield f"{points} of {asked} asked for: the sampler has no more in this space"
+        yield f"{points} of {asked} asked for: {samplers.no_more(search.plan.sampler)}"
 
 
 def _mean_of(search: Search) -> str:

@@ -208,7 +208,7 @@ class Telling:
         if not self._trials.knows(record):  # removed: it teaches nothing, and its point stays taken
             return attempts.FAILED, {}, {}
         state = self._trials.status(record).state
-        is_open = state in {attempts.WAITING, attempts.RUNNING, attempts.INTERRUPTED}
+        is_open = state in attempts.OPEN
         if is_open and not (self._follows and state == attempts.RUNNING):
             return _AS_TOLD.get(state, state), {}, {}
         folder = self._trials.path(record)

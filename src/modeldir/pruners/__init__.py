@@ -225,6 +225,13 @@ def maker_of(kind: str) -> Maker:
     return _imported(kind) if ":" in kind else _of_a_package(kind)
 
 
+def replaces(setting: Setting) -> bool:
+    """Whether another trial takes the place of who is stopped. Such a pruner says `replaces`: it
+    compares those that are still there, and stops nobody at the end of a training.
+    """
+    return bool(getattr(maker_of(setting.kind), "replaces", False))
+
+
 def _of_a_package(kind: str) -> Maker:
     from importlib.metadata import entry_points  # noqa: PLC0415 - reads all packages' metadata
 

@@ -32,6 +32,9 @@ class BottomQuantile:
         ValueError: for an interval below 1, or a quantile outside of 0 to 1/2.
     """
 
+    replaces = True
+    """Who is stopped makes room for another, so only those count that are still there."""
+
     def __init__(
         self, rungs: Rungs, direction: Direction, *, interval: int = 1, quantile: float = 0.25
     ) -> None:

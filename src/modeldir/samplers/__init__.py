@@ -206,6 +206,11 @@ class Missing(NamedTuple):
     hint: str | None
 
 
+def no_more(name: str) -> str:
+    """Why a sampler proposes nothing more; one that has a reason of its own has it in `no_more`."""
+    return str(getattr(_factory(name), "no_more", "the sampler has no more in this space"))
+
+
 def needs(name: str, *packages: str) -> Iterator[Problem]:
     """The packages that a sampler lacks, as one problem."""
     missing = [each for each in packages if importlib.util.find_spec(each) is None]

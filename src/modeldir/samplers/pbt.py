@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from modeldir.space import Dim, Space
 
+POPULATION = 8
+"""How many members there are where nobody says."""
+
 FACTORS = (0.8, 1.2)
 """By one of which a number is perturbed, as in the paper's appendix."""
 
@@ -46,6 +49,10 @@ class PBT:
 
     follows = True
     """How running trials stand matters too."""
+    no_more = (
+        "nobody who was stopped could copy who still ran\n"
+        "  members have to run side by side: -j as many as the population has"
+    )
 
     def __init__(  # noqa: PLR0913 - the options of the algorithm
         self,
@@ -53,7 +60,7 @@ class PBT:
         seed: int,
         objectives: Objectives = (),
         *,
-        population: int = 8,
+        population: int = POPULATION,
         interval: int = 1,
         quantile: float = 0.25,
         resample: float = 0.25,
