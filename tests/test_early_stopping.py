@@ -200,6 +200,19 @@ def test_a_pruner_that_comes_later_knows_what_was_before(project: Project) -> No
     assert project.trials()["learning_rate_0.2"] == "pruned"
 
 
+def test_rungs_that_a_kill_left_half_filled_are_filled(project: Project) -> None:
+    """That some values are there does not say that all are."""
+    project.searches("learning_rate=0.1,0.05", "--maximize", "accuracy")
+    project.searches("learning_rate=0.3", "--pruner", "asha")
+    (marker,) = project.search.glob(".modeldir/rungs/filled/*")
+    marker.unlink()  # as if it had been killed before the last rung
+    for rung in project.search.glob(".modeldir/rungs/asha-*/accuracy/9"):
+        shutil.rmtree(rung)
+    project.searches()
+    assert set(values(project, 9)) == {1, 2}
+    assert set(values(project, 1)) == {1, 2, 3}
+
+
 def test_what_is_wrong_with_a_pruner_is_said_before_anything_starts(project: Project) -> None:
     """With all else that is wrong."""
     done = project.searches("learning_rate=0.1", "--pruner", "ahsa", "--trials", "0")

@@ -355,18 +355,20 @@ class Search:
         setting = self.plan.pruner
         if setting is None or pruners.replaces(setting):  # only those count that are still there
             return
-        home = self.path / HOME / "rungs"
-        if (home / setting.key).exists():
+        done = self.path / HOME / "rungs" / rungs.FILLED / setting.key
+        if done.exists():  # the rungs alone do not tell: they may have been filled half
             return
         for record in self.trials:
             orders = self.judged_by(record)
             lines = files.read_lines(self.trials.path(record) / metrics.METRICS_LINES)
             attempt = self.trials.status(record).attempt
             if orders is not None and lines:
-                with contextlib.suppress(
-                    MetricsError
-                ):  # none has a direction: it is said elsewhere
+                # That no metric has a direction is said elsewhere.
+                with contextlib.suppress(MetricsError):
                     Judge(replace(orders, judges=False), attempt, resumes=False).hear_again(lines)
+        with contextlib.suppress(OSError):  # on a full disk it is done once more
+            done.parent.mkdir(parents=True, exist_ok=True)
+            done.touch()
 
     def _check_metric(self) -> None:
         """A metric that was named now must be one that the trials which are there have."""

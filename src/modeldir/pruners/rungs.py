@@ -39,6 +39,9 @@ _BLANKS = 3
 _WHOLE = re.compile(rb"^\d+ \d+ \S+ ([A-P]{%d})$" % _DIGITS, re.MULTILINE)
 _HIGHEST_ATTEMPT = 0xFFFF
 
+FILLED = "filled"
+"""In it, an empty file for each setting that knows what trials had before it: by its key."""
+
 REMOVED = "removed"
 """In it, an empty file for each trial that was taken out of the search: by its number."""
 
