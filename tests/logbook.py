@@ -37,6 +37,11 @@ KEEPERS = """
                     if b"modeldir.capture.keeper" in words and mark in around and state != "Z":
                         found.append(int(name))
             return found
+        def keeper():
+            # One that was executed a moment ago has no environment in /proc yet.
+            while not (found := keepers()): time.sleep(0.001)
+            assert len(found) == 1, found
+            return found[0]
 """
 """For scripts: the processes that keep their log. `MARK` is told apart from other tests' ones."""
 

@@ -274,11 +274,11 @@ def test_who_is_killed_with_its_keeper_loses_the_last_moment(tmp_path: Path) -> 
     source = (
         KEEPERS
         + """
-        found = keepers()
+        found = keeper()
         for n in range(300):
             print("line", n)
             time.sleep(0.002)
-        os.system(f"kill -9 {found[0]} {os.getpid()}")
+        os.system(f"kill -9 {found} {os.getpid()}")
     """
     )
     write(tmp_path, source)
