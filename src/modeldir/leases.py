@@ -87,9 +87,8 @@ class Leases:
         self._check()
         if job is not None:
             _remove_old_jobs(self.folder)
-            self.folder = os.path.join(
-                self.folder, f"{_JOB}{safe_name(job)}{_SEPARATOR}{os.getpid()}"
-            )
+            own = _SEPARATOR.join((_JOB, safe_name(job), str(os.getpid())))
+            self.folder = os.path.join(self.folder, own)
             self._check()
         try:
             with self._locked() as fine:
