@@ -208,7 +208,7 @@ def test_the_place_of_a_job_that_was_killed_is_taken_away_later(tmp_path: Path) 
     first = Slots(1, 1.0, environment=given, own="a_0")
     (old,) = runtime.iterdir()
     os.utime(old, (0, 0))
-    with seats(first) as one:
+    with seats(first, 1) as one:
         assert len(one) == 1
         os.utime(old, (0, 0))
         Slots(1, 1.0, environment=given, own="a_1").close()
