@@ -373,13 +373,14 @@ def _no_command(folder: str) -> str:
 def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
     """Let a job manager start the workers; they need nothing of us afterwards."""
     from modeldir import files  # noqa: PLC0415
+    from modeldir.launchers import new_tokens  # noqa: PLC0415
     from modeldir.launchers.command import CommandLauncher  # noqa: PLC0415
 
-    launcher = CommandLauncher(arguments.submit, files.absolute(search.path))
+    launcher = CommandLauncher(files.absolute(search.path), {"submit": arguments.submit})
     for news in search.prepare(command, typed=bool(arguments.command)):
         print(news)
-    worker = worker_command(search, arguments)
-    for number, job in enumerate(launcher.start(worker, arguments.workers), start=1):
+    worker, tokens = worker_command(search, arguments), new_tokens(arguments.workers)
+    for number, job in enumerate(launcher.start(worker, tokens), start=1):
         print(f"worker {number} of {arguments.workers} submitted: {_said_of(job, search.path)}")
     print(f"next: modeldir synthesize {search.path}   (the workers write there as they run)")
     return 0
@@ -390,12 +391,13 @@ def _said_of(job: JobRef, search: Path) -> str:
     from modeldir.launchers import jobs_folder  # noqa: PLC0415
 
     what = f"job {job.job}" if job.job else "no id was found"
-    return f"{what}, by what was printed: {jobs_folder(search) / job.token}.out"
+    return f"{what}, by what was printed: {jobs_folder(search) / job.token}.submit.out"
 
 
 def _detach(search: Search, command: str, arguments: argparse.Namespace) -> int:
     """Start the worker away from this terminal, once all that can be checked has been."""
     from modeldir import roster  # noqa: PLC0415
+    from modeldir.launchers import new_tokens  # noqa: PLC0415
     from modeldir.launchers.local import LocalLauncher  # noqa: PLC0415
 
     limits_of(arguments)
@@ -411,7 +413,7 @@ def _detach(search: Search, command: str, arguments: argparse.Namespace) -> int:
         print(f"  one more: modeldir work {path} --detached")
     else:
         worker = [*worker_command(search, arguments), "--detached"]
-        (job,) = LocalLauncher(search.path).start(worker, 1)
+        (job,) = LocalLauncher(search.path).start(worker, new_tokens(1))
         print(f"worker {job.job} runs without this terminal")
     print(f"next: modeldir watch {path}   or, to end it: modeldir stop {path}")
     return 0

@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="trials may outlive this worker (inside a job they must not: the default)",
     )
+    parser.add_argument("--job", metavar="TOKEN", help="the job that it was placed as")
 
 
 def run(arguments: argparse.Namespace) -> int:
