@@ -203,7 +203,9 @@ class LauncherContract:
 
     def _started(self, folder: Path, count: int) -> tuple[Launcher, list[JobRef]]:
         launcher = self.make(_search(folder))
-        worker = [sys.executable, "-c", _JOB, str(folder), *_ODD]
+        script = folder / "a job's.py"  # a file: a word with line breaks is too much for some
+        script.write_text(_JOB, encoding="utf-8")
+        worker = [sys.executable, str(script), str(folder), *_ODD]
         tokens = new_tokens(count)
         jobs = list(launcher.start(worker, tokens))
         assert [job.token for job in jobs] == tokens, f"of {tokens} it started {jobs}"
