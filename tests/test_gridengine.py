@@ -6,11 +6,7 @@ in `.ci/run`, its absence is a failure.
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
-
-import pytest
 
 from modeldir.launchers import Launcher
 from modeldir.launchers.command import CommandLauncher
