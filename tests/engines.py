@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -131,6 +132,16 @@ class Slurm:
         self.run("scancel", "--user", str(os.geteuid()))
         wait_until(lambda: not self.run("squeue", "-h"), "an empty queue", 60)
 
+    def wait_until_saved(self, job: str) -> None:
+        """Wait until the controller has written down that a job runs: killed before, it knows
+        nothing of it when it comes back.
+        """
+        self.wait_for("RUNNING")
+        assert job in self.queue()
+        saved = self.folder / "state" / "job_state"
+        since = time.time()
+        wait_until(lambda: saved.exists() and saved.stat().st_mtime > since, "a saved state")
+
     # -- What befalls a cluster --------------------------------------------------------------------
 
     @property
@@ -159,12 +170,18 @@ Made = Callable[..., Slurm]
 
 @contextlib.contextmanager
 def slurms() -> Iterator[Made]:
-    """Makes clusters, all of which end with the block."""
+    """Makes clusters, all of which end with the block. `policy` is a site's own, in Lua: what it
+    refuses, its controller refuses.
+    """
     need("slurm", "munged", "slurmctld", "slurmd", "sbatch")
     with contextlib.ExitStack() as stack:
 
-        def made(extra: str = "", nodes: int = 2, **settings: str) -> Slurm:
+        def made(extra: str = "", nodes: int = 2, policy: str = "", **settings: str) -> Slurm:
             folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # short: it has a socket
+            if policy:
+                extra += "\nJobSubmitPlugins=lua"
+                (folder / "etc").mkdir()
+                (folder / "etc" / "job_submit.lua").write_text(policy)
             cluster = Slurm(folder, nodes, extra, **settings)
             keeper = cluster.keep()
             stack.callback(_end, keeper)

@@ -10,6 +10,7 @@ Start at `SlurmLauncher.start`. The batch script is made by slurmscript.py.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -128,6 +129,7 @@ class SlurmLauncher:
             piece = _Piece(tokens[first : first + size], first, largest)
             answer = self._submit(worker, piece)
             if answer.code == 0:
+                self._link_outputs(piece)
                 yield from piece.refs(_number(answer.out))
                 first += len(piece.tokens)
             elif _PERHAPS_TAKEN.search(answer.said) or answer.code is None:
@@ -175,18 +177,22 @@ class SlurmLauncher:
             return [f"--output={output_pattern(self._search, piece.tokens[0])}"]
         if not piece.offset:
             return []
-        name = f"{piece.base}+{piece.offset}"
-        for index, token in enumerate(piece.tokens):
-            place = output_of(self._search, token)
-            if not os.path.lexists(place):
-                os.symlink(f"{name}_{index}.out", place)
-        return [f"--output={output_pattern(self._search, f'{name}_%a')}"]
+        return [f"--output={output_pattern(self._search, f'{piece.base}+{piece.offset}_%a')}"]
+
+    def _link_outputs(self, piece: _Piece) -> None:
+        """Where a number in an array is not the one in the token: let the output be found."""
+        for index, token in enumerate(piece.tokens if piece.in_array and piece.offset else ()):
+            with contextlib.suppress(OSError):  # a disk without links: it is there all the same
+                os.symlink(
+                    f"{piece.base}+{piece.offset}_{index}.out", output_of(self._search, token)
+                )
 
     def _perhaps(self, piece: _Piece) -> Iterator[JobRef]:
         """The jobs of a piece of which we were not told whether it was taken, if it was; without
         a number where the queue cannot be asked either.
         """
         queue = self._queue([JobRef(self.name, "", token) for token in piece.tokens])
+        self._link_outputs(piece)
         if queue is None:
             yield from piece.refs("")
             return
