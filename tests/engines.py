@@ -41,7 +41,7 @@ def free_ports(count: int) -> int:
     """The first of so many ports in a row that nobody listens on, below those that the kernel
     hands out; another worker of pytest begins to look elsewhere.
     """
-    first = 20000 + os.getpid() * 37 % 12000
+    first: int = 20000 + os.getpid() * 37 % 12000
     for base in [*range(first, 32000, count), *range(20000, first, count)]:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             for port in range(base, base + count):

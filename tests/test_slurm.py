@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engines import Made, Slurm
-from laboratory import wait_until
+from laboratory import until_refused, wait_until
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder, new_tokens
 from modeldir.launchers.slurm import SlurmLauncher
@@ -21,8 +21,8 @@ from modeldir.launchers.slurm import SlurmLauncher
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-NAMES = ("search", "my \"first\" search's", "100% %a %j # $HOME `x`", "é; rm -rf *")
-WAITS = 'import sys, time; print(sys.argv[1:], flush=True); time.sleep(600)'
+NAMES = ("search", 'my "first" search\'s', "100% %a %j # $HOME `x`", "é; rm -rf *")
+WAITS = "import sys, time; print(sys.argv[1:], flush=True); time.sleep(600)"
 SAYS = """\
 import json, os, sys
 print(json.dumps({"words": sys.argv[1:], "folder": os.getcwd(), **os.environ}))
@@ -76,7 +76,8 @@ def wait_for_output(search: Path, jobs: Sequence[JobRef]) -> list[str]:
 
 def test_workers_are_an_array(slurm: Slurm, search: Path) -> None:
     """Each worker is a member of one array, knows its token and how to come again, and prints into
-    its own file; the queue tells of all of them, and one command ends them."""
+    its own file; the queue tells of all of them, and one command ends them.
+    """
     launcher = SlurmLauncher(search)
     jobs = started(launcher, waits(), 3)
     array = jobs[0].job.partition("_")[0]
@@ -100,7 +101,8 @@ def test_names_of_folders_may_be_odd(
     slurm: Slurm, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search's folder, the folder that jobs run in and the worker's words arrive as they are,
-    and the output lies where it is looked for."""
+    and the output lies where it is looked for.
+    """
     search = tmp_path / name
     search.mkdir()
     monkeypatch.chdir(search)
@@ -124,7 +126,8 @@ def test_a_folder_that_slurm_cannot_name_is_refused(
 
 def test_nothing_of_an_outer_job_reaches_a_job(slurm: Slurm, search: Path, tmp_path: Path) -> None:
     """A search that is said inside a job (of an array, with a GPU) submits jobs that know nothing
-    of that one; all else of its environment reaches them."""
+    of that one; all else of its environment reaches them.
+    """
     jobs = new_tokens(1)
     call = (
         "import sys; from pathlib import Path; from modeldir.launchers.slurm import SlurmLauncher\n"
@@ -133,8 +136,8 @@ def test_nothing_of_an_outer_job_reaches_a_job(slurm: Slurm, search: Path, tmp_p
     )
     words = [sys.executable, "-c", call, str(search), jobs[0], sys.executable, "-c", SAYS]
     slurm.run(
-        "sbatch", "--array=7-7", "--job-name=outer", f"--output={tmp_path}/outer", "--cpus-per-task=2",
-        "--comment=outer", f"--wrap={shlex.join(words)}",
+        "sbatch", "--array=7-7", "--job-name=outer", f"--output={tmp_path}/outer",
+        "--cpus-per-task=2", f"--wrap={shlex.join(words)}",
         CUDA_VISIBLE_DEVICES="5", SBATCH_TIMELIMIT="77", FOR_THE_JOB="yes",
     )  # fmt: skip
     [said] = wait_for_output(search, [JobRef("slurm", "", jobs[0])])
@@ -150,7 +153,8 @@ def test_nothing_of_an_outer_job_reaches_a_job(slurm: Slurm, search: Path, tmp_p
 
 def test_what_the_user_says_wins(slurm: Slurm, search: Path) -> None:
     """Options from the project's file are in the script, the command line wins over them, and both
-    over variables that a site may set; setup lines run before the worker."""
+    over variables that a site may set; setup lines run before the worker.
+    """
     options = {
         "setup": ["export GREETING='hello  there'", "cd /"],
         "time": "5",
@@ -210,8 +214,10 @@ def test_at_most_so_many_run_at_once(slurm: Slurm, search: Path) -> None:
     jobs = started(SlurmLauncher(search, {"at_once": 2}), waits(), 5)
     slurm.wait_for("RUNNING", 2)
     wait_until(
-        lambda: slurm.run("squeue", "-h", "-r", "-t", "PD", "-o", "%r").split()
-        == ["JobArrayTaskLimit"] * 3,
+        lambda: (
+            slurm.run("squeue", "-h", "-r", "-t", "PD", "-o", "%r").split()
+            == ["JobArrayTaskLimit"] * 3
+        ),
         "the limit as the reason",
     )
     assert len(slurm.wait_for("RUNNING", 2)) == 2
@@ -228,15 +234,13 @@ def test_arrays_are_cut_to_what_the_site_allows(
     small: Slurm, search: Path, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
 ) -> None:
     """Seven workers, where arrays may have three members and a user five jobs: what fits is taken,
-    each with its own token and output, found by number or by name; the rest is said to wait."""
+    each with its own token and output, found by number or by name; the rest is said to wait.
+    """
     for name, value in small.environment.items():
         monkeypatch.setenv(name, value)
     launcher, tokens = SlurmLauncher(search), new_tokens(7)
-    jobs: list[JobRef] = []
-    with pytest.raises(LauncherBusy) as busy:
-        for job in launcher.start(waits(), tokens):
-            jobs.append(job)  # noqa: PERF402 - it ends with an error
-    assert str(busy.value) == snapshot
+    jobs, error = until_refused(launcher.start(waits(), tokens))
+    assert str(error) == snapshot
     assert [job.token for job in jobs] == tokens[:5]
     assert len(small.queue()) == len({job.job for job in jobs}) == 5
     for job, said in zip(jobs, wait_for_output(search, jobs), strict=True):
@@ -277,13 +281,14 @@ def test_sbatch_refuses_in_its_own_words(
 
 def test_the_controller_is_away(slurm: Slurm, search: Path) -> None:
     """While it is, nothing is known and nothing is started, and both are said; afterwards the jobs
-    are there."""
+    are there.
+    """
     launcher = SlurmLauncher(search)
     jobs = started(launcher, waits(), 1)
     slurm.wait_until_saved(jobs[0].job)
     slurm.kill("slurmctld.pid")
     assert launcher.states(jobs)[jobs[0]].alive is None
-    with pytest.raises(LauncherBusy, match="Slurm does not answer:\n.*Unable to contact"):
+    with pytest.raises(LauncherBusy, match=r"Slurm does not answer:\n.*Unable to contact"):
         started(launcher, waits(), 1)
     slurm.up()
     wait_until(lambda: launcher.states(jobs)[jobs[0]].runs, "the controller")

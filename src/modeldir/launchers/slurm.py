@@ -1,11 +1,12 @@
 """Workers as jobs of Slurm: `--on slurm`.
 
-It knows `sbatch`, `squeue` and `scancel`, and how to understand them whatever happens: a full queue,
-a controller that is away, words of a newer Slurm. It refuses to know accounting (`sacct` is not
-there everywhere) and `--json` (another form in each version); that nothing ran twice is not its
-business: the folders see to that.
+It knows `sbatch`, `squeue` and `scancel`, and what a site may answer: its limits, a full queue, a
+controller that is away. It refuses to know accounting (`sacct` is not there everywhere) and
+`--json` (another form in each version). That nothing runs twice is not its business: the folders
+see to that.
 
-Start at `SlurmLauncher.start`. The batch script is made by slurmscript.py.
+Start at `SlurmLauncher.start`. slurmscript.py makes the batch script, slurmqueue.py reads what the
+queue says.
 """
 
 from __future__ import annotations
@@ -23,20 +24,10 @@ from typing import Any
 from modeldir import files
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder, output_of, refuse
-from modeldir.launchers.slurmscript import Wishes, job_name, output_pattern, script, wishes
+from modeldir.launchers.slurmqueue import FORMAT, Queue
+from modeldir.launchers.slurmscript import job_name, output_pattern, script, wishes
 
-_ENDED = frozenset(
-    "BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED LAUNCH_FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED "
-    "RECONFIG_FAIL REVOKED TIMEOUT".split()
-)
-_WAITS = frozenset(
-    "CONFIGURING PENDING REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT".split()
-)
-_RUNS = frozenset(
-    "COMPLETING EXPEDITING RESIZING RUNNING SIGNALING STAGE_OUT STOPPED SUSPENDED UPDATE_DB".split()
-)
 _USUAL_ARRAY = 1001  # Slurm's own MaxArraySize, where a site says nothing
-_FORMAT = "%i|%T|%N|%r|%j"  # last what may hold anything: others' names of jobs
 
 _AWAY = re.compile(
     r"unable to contact slurm|controller.*not responding|connection (refused|timed out|failure)"
@@ -50,7 +41,9 @@ _PERHAPS_TAKEN = re.compile(
 _LIMIT_NAME = re.compile(r"\b(?:Assoc|QOS)\w+")
 _FULL = re.compile(r"job submit limit|resource temporarily unavailable", re.IGNORECASE)
 _TOO_LONG = re.compile(r"invalid job array|array task count", re.IGNORECASE)
-_OVER = re.compile(r"invalid job id|already completing or completed|job/step already", re.IGNORECASE)
+_OVER = re.compile(
+    r"invalid job id|already completing or completed|job/step already", re.IGNORECASE
+)
 
 _KEPT = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
 """What a client needs to find its cluster."""
@@ -83,7 +76,7 @@ class _Answer:
 
 
 class SlurmLauncher:
-    """Submits workers of the search in a folder as one array of jobs, cut where the site wants that.
+    """Submits workers of the search in a folder as an array of jobs, cut where the site wants that.
 
     `options`: see `slurmscript.wishes`. The script is kept as `.modeldir/jobs/BASE.sh`, what a job
     prints as `TOKEN.out` beside it. `limit`: seconds after which a command that does not answer is
@@ -94,6 +87,7 @@ class SlurmLauncher:
     """
 
     name = "slurm"
+    throttles = True
 
     def __init__(
         self,
@@ -106,7 +100,7 @@ class SlurmLauncher:
         self._search = files.absolute(search)
         self._folder = folder or os.getcwd()
         self._wishes, problems = wishes(options or {})
-        if "\\" in str(self._search) or "\n" in f"{self._search}{self._folder}":
+        if "\\" in str(self._search):
             problem = "Slurm cannot write output below a folder with such a name: rename it"
             problems.append((f"{str(self._search)!r}: {problem}", None))
         refuse(self.name, problems)
@@ -138,7 +132,7 @@ class SlurmLauncher:
             elif len(piece.tokens) > 1 and (_is_full(answer) or _TOO_LONG.search(answer.said)):
                 size = len(piece.tokens) // 2
             else:
-                raise _refusal(answer, len(tokens) - first)
+                raise _refusal(answer)
 
     def _largest_array(self) -> int:
         """How many jobs an array may have here; 0 at a site without arrays.
@@ -148,7 +142,7 @@ class SlurmLauncher:
         """
         answer = self._run("scontrol", "show", "config")
         if answer.code is None or (answer.code != 0 and _AWAY.search(answer.said)):
-            raise _refusal(answer, 0)
+            raise _refusal(answer)
         found = re.search(r"^\s*MaxArraySize\s*=\s*(\d+)", answer.out, re.MULTILINE)
         return int(found[1]) if found else _USUAL_ARRAY
 
@@ -160,7 +154,9 @@ class SlurmLauncher:
         array = piece.array(self._wishes.at_once)
         words = ["sbatch", "--parsable"]
         if piece.first == 0:
-            text = script(self._wishes, worker, self._search, piece.base, self._folder, array)
+            text = script(
+                self._wishes, worker, self._search, piece.base, folder=self._folder, array=array
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_bytes(path, text.encode())
         else:
@@ -213,11 +209,14 @@ class SlurmLauncher:
             return {job: JobState(None, "squeue does not answer") for job in jobs}
         return {job: queue.state(job, self._owner(job)) for job in jobs}
 
-    def _queue(self, jobs: Sequence[JobRef]) -> _Queue | None:
+    def _queue(self, jobs: Sequence[JobRef]) -> Queue | None:
         """The jobs of those who submitted these; None where nobody answers."""
         users = ",".join(sorted({str(self._owner(job)) for job in jobs}))
-        answer = self._run("squeue", "-h", "-r", "-t", "all", "-u", users, "-o", _FORMAT)
-        return _Queue(answer.out) if answer.code == 0 else None
+        try:
+            answer = self._run("squeue", "-h", "-r", "-t", "all", "-u", users, "-o", FORMAT)
+        except CommandError:  # no Slurm on this machine: who looks from here cannot know
+            return None
+        return Queue(answer.out) if answer.code == 0 else None
 
     def _owner(self, job: JobRef) -> int:
         """Who submitted a job: whose its script is."""
@@ -246,7 +245,9 @@ class SlurmLauncher:
         answer = self._run("scancel", *numbers)
         wrong = [line for line in answer.said.splitlines() if not _OVER.search(line)]
         if answer.code != 0 and wrong:
-            kind = LauncherBusy if answer.code is None or _AWAY.search(answer.said) else CommandError
+            kind = (
+                LauncherBusy if answer.code is None or _AWAY.search(answer.said) else CommandError
+            )
             raise kind("scancel did not cancel every job:\n" + _quoted("\n".join(wrong)))
 
     # -- Slurm's commands --------------------------------------------------------------------------
@@ -343,85 +344,14 @@ class _Piece:
             yield JobRef(SlurmLauncher.name, job, token)
 
 
-class _Queue:
-    """What squeue said of the jobs of a user: by their number, and by our token in their name."""
-
-    def __init__(self, text: str) -> None:
-        self.by_number: dict[str, _Line] = {}
-        self.by_token: dict[str, _Line] = {}
-        self._arrays: list[_Line] = []
-        for line in filter(None, map(_line, text.splitlines())):
-            self._add(line)
-
-    def _add(self, line: _Line) -> None:
-        if "[" in line.job:  # members that are shown as one
-            self._arrays.append(line)
-            return
-        known = self.by_number.get(line.job)
-        if known is None or known.state.alive is False:
-            self.by_number[line.job] = line
-            if line.token:
-                self.by_token[line.token] = line
-
-    def state(self, job: JobRef, owner: int) -> JobState:
-        """How a job is, as far as this can tell; of those of somebody else silence says nothing."""
-        line = self.by_number.get(job.job) or self.by_token.get(job.token)
-        if line is not None:
-            return line.state
-        array = job.job.partition("_")[0]
-        for shown in self._arrays:
-            if shown.job.startswith(f"{array}_["):
-                return shown.state
-        if owner != os.geteuid():
-            return JobState(None, "not in the queue that is shown to you")
-        return JobState(alive=False)
-
-
-@dataclass(frozen=True)
-class _Line:
-    job: str
-    token: str | None
-    state: JobState
-
-
-_NAME = re.compile(r"-([0-9a-f]{16})(?:\+(\d+))?$")
-
-
-def _line(text: str) -> _Line | None:
-    """A job, from one line of squeue; None for a line that tells of none."""
-    parts = text.split("|", 4)
-    if len(parts) <= 4 or not parts[0][:1].isdecimal():  # noqa: PLR2004 - the fields of _FORMAT
-        return None
-    job, word, nodes, reason, name = (part.strip() for part in parts)
-    named, index = _NAME.search(name), job.partition("_")[2]
-    token = None
-    if named and (index.isdecimal() or not index):
-        token = f"{named[1]}_{int(named[2] or 0) + int(index or 0)}"
-    return _Line(job, token, _state(word, nodes, reason))
-
-
-def _state(word: str, nodes: str, reason: str) -> JobState:
-    """How a job is, by Slurm's word for it. One that is not known to us says nothing."""
-    first = word.split()[0].rstrip("+") if word else ""
-    reasons = f" ({reason})" if reason not in ("", "None", "(null)") else ""
-    place = f" on {nodes}" if nodes else ""
-    if first in _ENDED:
-        return JobState(alive=False, words=word + place + reasons)
-    if first in _WAITS:
-        return JobState(alive=True, words=word + reasons, runs=False)
-    if first in _RUNS:
-        return JobState(alive=True, words=word + place + reasons, runs=True)
-    return JobState(None, word + place + reasons)
-
-
 def _base(token: str) -> str:
     return token.rpartition("_")[0]
 
 
 def _number(printed: str) -> str:
-    """The number of a job that was taken, among what a site's own sbatch may print besides.
+    r"""The number of a job that was taken, among what a site's own sbatch may print besides.
 
-    >>> _number("Welcome\\n4711;cluster\\n")
+    >>> _number("Welcome\n4711;cluster\n")
     '4711'
     """
     found = re.findall(r"^(\d+)(?:;\S*)?$", printed, re.MULTILINE)
@@ -437,19 +367,13 @@ def _is_full(answer: _Answer) -> bool:
     return "Submit" in named[0] if named else bool(_FULL.search(answer.said))
 
 
-def _refusal(answer: _Answer, waiting: int) -> CommandError:
+def _refusal(answer: _Answer) -> CommandError:
     """What to raise where Slurm did not take what was left."""
     said = _quoted(answer.said)
     if answer.code is None or _AWAY.search(answer.said):
-        return LauncherBusy(
-            f"Slurm does not answer:\n{said}\n  say the same again once it does; nothing is lost"
-        )
+        return LauncherBusy(f"Slurm does not answer:\n{said}")
     if _is_full(answer):
-        workers = "1 worker waits" if waiting == 1 else f"{waiting} workers wait"
-        return LauncherBusy(
-            f"Slurm takes no more of your jobs now:\n{said}\n"
-            f"  {workers} for the next call: say the same again once some have ended"
-        )
+        return LauncherBusy(f"Slurm takes no more of your jobs now:\n{said}")
     return CommandError(f"sbatch refused:\n{said}")
 
 
@@ -457,7 +381,7 @@ def _unsure(piece: _Piece, answer: _Answer) -> str:
     jobs = "a job" if len(piece.tokens) == 1 else f"{len(piece.tokens)} jobs"
     return (
         f"Slurm did not say whether it took {jobs}:\n{_quoted(answer.said)}\n"
-        "  say the same again once it answers: what it took is found then by its name"
+        "  what it took is found by its name once it answers"
     )
 
 

@@ -137,7 +137,7 @@ def _ours(name: str) -> str | None:
 def _refused(name: str) -> Problem:
     ours = _ours(name)
     assert ours is not None
-    return f"{ours}: is not for you to say here", _OURS[ours]
+    return f"{ours}: cannot be said here", _OURS[ours]
 
 
 def _lines(value: Any) -> tuple[str, ...] | None:
@@ -152,7 +152,13 @@ def _lines(value: Any) -> tuple[str, ...] | None:
 
 
 def script(  # noqa: PLR0913 - what a batch script is made of
-    wanted: Wishes, worker: Sequence[str], search: Path, base: str, folder: str, array: str | None
+    wanted: Wishes,
+    worker: Sequence[str],
+    search: Path,
+    base: str,
+    *,
+    folder: str,
+    array: str | None,
 ) -> str:
     """The batch script for the jobs whose tokens begin with `base`, run in `folder`; `array` as
     `#SBATCH --array` has it, None at a site without arrays.
@@ -162,13 +168,12 @@ def script(  # noqa: PLR0913 - what a batch script is made of
     ours: dict[str, str | None] = {k: v for k, v in {**places, **fixed}.items() if v is not None}
     if wanted.requeue:
         ours["requeue"] = None
-        ours["signal"] = f"B:USR1@{notice(wanted.options)}"
+    ours["signal"] = f"B:USR1@{notice(wanted.options)}"
     directives = [f"#SBATCH {_directive(*each)}" for each in {**ours, **wanted.options}.items()]
     return "\n".join(
         [
             "#!/bin/bash",
-            f"# Workers on the search {shlex.quote(search.name)}. What they print: "
-            f"{base}_*.out, beside this file.",
+            f"# Workers on {shlex.quote(str(search))}; what they print lies beside this file.",
             *directives,
             "",
             *([*wanted.setup, ""] if wanted.setup else []),
@@ -187,8 +192,8 @@ def _end(wanted: Wishes, worker: Sequence[str], base: str) -> list[str]:
         "index=$((${1:-0} + ${SLURM_ARRAY_TASK_ID:-0}))",
         "job=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}",
         "",
-        "# It takes this shell's place, so that signals reach it: TERM, and USR1 when the time limit",
-        "# is near. It interrupts its trials then, and they go on from their last weights.",
+        "# It takes this shell's place, so that signals reach it: TERM, and USR1 when the time",
+        "# limit is near. Its trials are interrupted then, and go on from their last weights.",
         f"exec {head}{tail} \\",
         f'    --job "{base}_$index"',
     ]
@@ -201,8 +206,8 @@ def _end(wanted: Wishes, worker: Sequence[str], base: str) -> list[str]:
 def _directive(name: str, value: str | None) -> str:
     """An option as sbatch reads it in a script: by its own rules, not by a shell's.
 
-    >>> _directive("chdir", 'my "first" project'), _directive("gres", "gpu:1")
-    ('--chdir="my \\\\"first\\\\" project"', '--gres=gpu:1')
+    >>> _directive("chdir", "my project"), _directive("gres", "gpu:1")
+    ('--chdir="my project"', '--gres=gpu:1')
     """
     if value is None:
         return f"--{name}"
