@@ -41,14 +41,20 @@ def free_ports(count: int) -> int:
     """The first of so many ports in a row that nobody listens on, below those that the kernel
     hands out; another worker of pytest begins to look elsewhere.
     """
-    first: int = 20000 + os.getpid() * 37 % 12000
-    for base in [*range(first, 32000, count), *range(20000, first, count)]:
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in range(base, base + count):
-                listener = stack.enter_context(socket.socket())
+    first = 20000 + os.getpid() * 37 % 12000
+    places = [*range(first, 32000, count), *range(20000, first, count)]
+    return next(place for place in places if _are_free(place, count))
+
+
+def _are_free(first: int, count: int) -> bool:
+    with contextlib.ExitStack() as stack:
+        for port in range(first, first + count):
+            listener = stack.enter_context(socket.socket())
+            try:
                 listener.bind(("127.0.0.1", port))
-            return base
-    raise AssertionError("no free ports")
+            except OSError:
+                return False
+    return True
 
 
 class Slurm:
