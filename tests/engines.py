@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,11 @@ class Slurm:
             "SLURM_CONF": str(folder / "etc" / "slurm.conf"),
             "PATH": os.environ["PATH"] + os.pathsep + "/usr/sbin",
         }
+
+    def environment_for(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """What has to be set so that commands with these variables find this cluster."""
+        path = f"{variables['PATH']}{os.pathsep}/usr/sbin"
+        return {**self.environment, "PATH": path}
 
     def up(self) -> None:
         """Start whatever of it does not run."""
