@@ -430,6 +430,8 @@ def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:
             launcher.stop(refs)
         except CommandError as error:
             problems.append(str(error))
+    with contextlib.suppress(OSError):  # the next who looks asks
+        os.unlink(jobs_folder(search) / _STATES)
     return problems
 
 
