@@ -43,7 +43,8 @@ def free_ports(count: int) -> int:
     """
     first = 20000 + os.getpid() * 37 % 12000
     places = [*range(first, 32000, count), *range(20000, first, count)]
-    return next(place for place in places if _are_free(place, count))
+    found: int = next(place for place in places if _are_free(place, count))
+    return found
 
 
 def _are_free(first: int, count: int) -> bool:
