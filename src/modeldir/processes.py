@@ -159,6 +159,23 @@ def age() -> float | None:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - began
 
 
+def leader_with_word(word: str) -> Process | None:
+    """The process that leads a session and whose command line has this word; of several the oldest:
+    what it forked looks like it (Linux; elsewhere none is found).
+    """
+    if not LINUX:
+        return None
+    wanted, found = os.fsencode(word), []
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+            if wanted not in file.read().split(b"\0"):
+                continue
+            fields, known = _fields(pid), process(pid)
+            if fields is not None and int(fields[3]) == pid and known is not None:
+                found.append(known)
+    return min(found, key=lambda known: known.started, default=None)
+
+
 # -- What a supervisor needs from the kernel -------------------------------------------------------
 
 _PR_SET_CHILD_SUBREAPER = 36

@@ -133,16 +133,26 @@ def join(
     }
     membership = Membership(folder, token, job, json.dumps(entry).encode())
     membership.write()
-    with contextlib.suppress(OSError):
-        files.write_json(folder / HOME / _LAST, {"options": [*options]})
+    if job is None:  # else who placed it has said how
+        with contextlib.suppress(OSError):
+            remember(folder, options)
     if job is not None:
         with contextlib.suppress(OSError):  # it comes again under its token, when it is requeued
             os.unlink(_end_file(folder, job))
     return membership
 
 
+def remember(folder: Path, options: Sequence[str]) -> None:
+    """Write down with which options of its command line a search goes on, for `again`.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    files.write_json(folder / HOME / _LAST, {"options": [*options]})
+
+
 def again(folder: Path) -> str:
-    """The line to type that goes on with a search, as its last worker was started."""
+    """The line to type that goes on with a search, as its last worker was started, or placed."""
     options = files.read_object(folder / HOME / _LAST).get("options")
     words = [*map(str, options)] if isinstance(options, list) else []
     return shlex.join(["modeldir", "search", str(folder), *words])
@@ -177,13 +187,19 @@ def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Pro
     """Take away the entries of dead workers: of this machine those of which all was `told`, of
     others those whose hearts stand still. And the requests to stop that are for nobody any more.
     """
-    left = set()
+    left, jobs_left, jobs_gone = set(), set(), set()
     for path, entry in _files(folder / HOME / "workers"):
         if processes.from_json(entry.get("process")) in told:
             with contextlib.suppress(OSError):
                 os.unlink(path)
         elif not _take_away_dead(path, observer):
             left.add(entry.get("token"))
+            jobs_left.add(entry.get("job"))
+            continue
+        jobs_gone.add(entry.get("job"))
+    for job in filter(None, jobs_gone - jobs_left):  # one that was requeued is another's by now
+        if job_end(folder, job) is None:
+            end_job(folder, job, "its worker was killed")
     for path, request in _files(folder / HOME / "stops"):
         workers, jobs = _named(request, "workers"), _named(request, "jobs")
         if left.isdisjoint(workers) and not any(_may_come(folder, job) for job in jobs):
@@ -278,6 +294,29 @@ def end_job(folder: Path, token: str, why: str) -> None:
 def job_end(folder: Path, token: str) -> dict[str, Any] | None:
     """How a job's worker has left: `ended`, `why`; None while it has not, or was killed."""
     return files.read_object(_end_file(folder, token)) or None
+
+
+def job_left_at(folder: Path, token: str) -> float | None:
+    """When a job's worker has left, as the file system has it; None while it has not."""
+    with contextlib.suppress(OSError):
+        return os.stat(_end_file(folder, token)).st_mtime
+    return None
+
+
+def jobs_of_the_dead(folder: Path) -> set[str]:
+    """The tokens of jobs whose worker came up, and died without leaving."""
+    found = set()
+    for path, entry in _files(folder / HOME / "workers"):
+        member = _member(path, entry, (), None)
+        if member is not None and member.job is not None and member.alive is False:
+            found.add(member.job)
+    return found
+
+
+def jobs_asked_to_stop(folder: Path) -> set[str]:
+    """The tokens of jobs whose worker was asked to stop, come up or not."""
+    requests = _objects(folder / HOME / "stops")
+    return {token for request in requests for token in _named(request, "jobs")}
 
 
 def _end_file(folder: Path, token: str) -> Path:

@@ -9,7 +9,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modeldir.commands.search import add_places, limits_of, live_terminal, slots_of
+from modeldir.commands.search import live_terminal
+from modeldir.commands.settings import add_places, limits_of, slots_of
 from modeldir.errors import SearchError
 from modeldir.spawner import Spawner
 

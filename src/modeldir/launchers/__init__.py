@@ -1,34 +1,41 @@
 """Launchers get workers onto machines, and know no scores.
 
-A launcher starts the words of a worker's command somewhere, any number of times. Which trials there
-are and how they do is nothing to it: a worker that came up finds out by itself, and after that
-nothing of the launcher has to stay alive.
+A launcher starts the words of a worker's command somewhere, once for each *token* that it is given:
+our name for that start, which the worker is told (`--job TOKEN`) and by which the job is found
+again. Which trials there are and how they do is nothing to it: a worker that came up finds out by
+itself, and after that nothing of the launcher has to stay alive. What was placed is written down
+by placement.py, which asks launchers; they refuse to know those records.
 
-Start at `Launcher`. What was started is recorded, one file a job, in the search's
-`.modeldir/jobs/`, so that any later process can ask after it.
+Start at `Launcher`. `make` finds one by its name: ours, or a package's own, by an entry point of
+the group `modeldir.launchers`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from modeldir import files
-from modeldir.errors import CommandError, did_you_mean
+from modeldir.errors import CommandError, did_you_mean, listed
 
-NAMES = ("local", "command")
-_FORMAT = 1
+GROUP = "modeldir.launchers"
+"""The entry points by which packages offer launchers: `(search, options) -> Launcher`."""
+
+NAMES = ("local", "slurm", "ray", "command")
+
+Problem = tuple[str, str | None]
+"""What is wrong, and what to type instead."""
 
 
 @dataclass(frozen=True)
 class JobRef:
     """One worker that was started.
 
-    `launcher` is its launcher's name, `job` its name there (a pid, a job id; empty if the job
-    manager named none), `token` tells it from every other start.
+    `launcher` is its launcher's name, `job` its name there (a pid, a job id; empty where none is
+    known), `token` tells it from every other start.
     """
 
     launcher: str
@@ -40,27 +47,69 @@ class JobRef:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class JobState:
+    """How a job is. `alive`: it waits or runs; None where that cannot be told: unknown is never
+    taken for dead.
+
+    `words` are the engine's own, for people: `PENDING (Resources)`. `runs`: of one that is alive,
+    whether it has begun; None where the engine does not say.
+    """
+
+    alive: bool | None
+    words: str = ""
+    runs: bool | None = None
+
+
+class OptionsError(CommandError):
+    """A launcher's options make no sense; `problems` are all of them."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        super().__init__(listed(f"--on {name} cannot be used:", problems))
+        self.problems = tuple(problems)
+
+
+class LauncherBusy(CommandError):
+    """A launcher cannot start a worker now, and what hinders it passes by itself: a full queue, a
+    controller that is away.
+    """
+
+
 class Launcher(Protocol):
-    """A way to get workers onto machines. `name` is what `--on` calls it."""
+    """A way to get workers onto machines. `name` is what `--on` calls it.
+
+    A launcher may have two attributes more. `ask_every`: the least seconds between two questions
+    (60). `throttles`: whether it takes the option `at_once`, how many of the jobs of one `start`
+    may run side by side, and holds to it (False).
+    """
 
     name: str
 
-    def start(self, worker: Sequence[str], count: int) -> list[JobRef]:
-        """Start a worker's command `count` times; each start is recorded before the next one.
+    def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
+        """Start the worker's command once for each token: `with_token(worker, token)` are the words
+        of one. Each job is yielded when it has been started, before the next one is.
+
+        The tokens of one call are `BASE_0`, `BASE_1`, and so on without gaps.
 
         Raises:
-            CommandError: with what the other side said, and what was started so far.
+            CommandError: with what the other side said; of that job nothing was started then.
+            LauncherBusy: likewise, for what passes by itself.
         """
 
-    def alive(self, refs: Sequence[JobRef]) -> dict[JobRef, bool | None]:
-        """Whether each still waits or runs, all asked for at once; None where nobody can tell."""
+    def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+        """How each is, all asked for at once. A job with an empty id is looked for by its token.
+        An engine that does not answer knows nothing (`alive` is None); that is no error.
+        """
 
-    def stop(self, refs: Sequence[JobRef]) -> None:
+    def stop(self, jobs: Sequence[JobRef]) -> None:
         """Have them end. Those that have ended are let be, so it may be said again.
 
         Raises:
-            CommandError: where this launcher has no way to do that.
+            CommandError: where there is no way.
         """
+
+
+Factory = Callable[[Path, Mapping[str, Any]], Launcher]
 
 
 def from_json(value: object) -> JobRef | None:
@@ -73,37 +122,23 @@ def from_json(value: object) -> JobRef | None:
         return None
 
 
-def make(
-    name: str, search: Path, *, submit: str | None = None, job_id: str | None = None
-) -> Launcher:
-    """The launcher that `--on NAME` asks for, for workers of the search in a folder.
+def with_token(worker: Sequence[str], token: str) -> list[str]:
+    """The words of one worker, who is told the token of its job.
 
-    Raises:
-        CommandError: for an unknown name, or a `submit` that cannot start a worker.
+    >>> with_token(["modeldir", "work", "DIR"], "6f1e_0")
+    ['modeldir', 'work', 'DIR', '--job', '6f1e_0']
     """
-    if name == "local":
-        from modeldir.launchers.local import LocalLauncher  # noqa: PLC0415 - only the one wanted
-
-        return LocalLauncher(search)
-    if name == "command":
-        from modeldir.launchers.command import CommandLauncher  # noqa: PLC0415
-
-        return CommandLauncher(submit, search, job_id)
-    hint = did_you_mean(name, NAMES) or "known: " + ", ".join(NAMES)
-    raise CommandError(f"--on {name}: no such launcher\n  {hint}\nNothing was started.")
+    return [*worker, "--job", token]
 
 
-def so_far(refs: Sequence[JobRef]) -> str:
-    """The last line of an error: the jobs that were started before it."""
-    return f"Started before that: {ids(refs)}" if refs else "Nothing was started."
+TOKEN = re.compile(r"[0-9a-f]{16}_\d+")
+"""What a job's token looks like: safe in file names, job names and command lines."""
 
 
-def ids(refs: Sequence[JobRef]) -> str:
-    """Jobs by the names that their launcher knows."""
-    return ", ".join(ref.job or "one without an id" for ref in refs)
-
-
-# -- Records ---------------------------------------------------------------------------------------
+def new_tokens(count: int) -> list[str]:
+    """The tokens of so many starts, which nobody else has."""
+    base = os.urandom(8).hex()
+    return [f"{base}_{index}" for index in range(count)]
 
 
 def jobs_folder(search: Path) -> Path:
@@ -111,33 +146,72 @@ def jobs_folder(search: Path) -> Path:
     return search / ".modeldir" / "jobs"
 
 
-def new_token() -> str:
-    """What tells one start from every other."""
-    return os.urandom(8).hex()
+def output_of(search: Path, token: str) -> Path:
+    """Where a job's output goes, if its launcher can say where."""
+    return jobs_folder(search) / f"{token}.out"
 
 
-def record(search: Path, ref: JobRef, facts: Mapping[str, Any]) -> JobRef:
-    """Write down a job that was started, with what its launcher knows of it; returns it.
+# -- By name ---------------------------------------------------------------------------------------
+
+
+def make(name: str, search: Path, options: Mapping[str, Any] | None = None) -> Launcher:
+    """The launcher that `--on NAME` asks for, for workers of the search in a folder.
 
     Raises:
-        OSError: when the search's folder cannot be written.
+        CommandError: for an unknown name, or options that make no sense: all of them at once.
     """
-    data = files.to_json({"format": _FORMAT, **ref.to_json(), **facts}).encode()
-    files.publish(jobs_folder(search) / f"{ref.token}.json", data)
-    return ref
+    return factory(name)(search, options or {})
 
 
-def facts_of(search: Path, ref: JobRef) -> dict[str, Any]:
-    """What was written down of a job; empty if nothing was."""
-    return files.read_object(jobs_folder(search) / f"{ref.token}.json")
+def factory(name: str) -> Factory:
+    """What makes the launcher of a name.
+
+    Raises:
+        CommandError: for an unknown name, or one whose package cannot be imported.
+    """
+    from importlib import import_module  # noqa: PLC0415 - only the one that is wanted
+
+    if name in NAMES:
+        module = import_module(f"modeldir.launchers.{name}")
+        made: Factory = getattr(module, f"{name.capitalize()}Launcher")
+        return made
+    return _from_a_package(name)
 
 
-def recorded(search: Path) -> list[JobRef]:
-    """The jobs that were ever started for a search, in the order of their start."""
-    found = []
-    for path in jobs_folder(search).glob("*.json"):
-        facts = files.read_object(path)
-        ref = from_json(facts)
-        if ref is not None:
-            found.append((str(facts.get("started", "")), ref.token, ref))
-    return [ref for *_, ref in sorted(found, key=lambda known: known[:2])]
+def _from_a_package(name: str) -> Factory:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - as above
+
+    others = {each.name: each for each in entry_points(group=GROUP)}
+    if name not in others:
+        known = [*NAMES, *sorted(others)]
+        hint = did_you_mean(name, known) or "known: " + ", ".join(known)
+        raise CommandError(f"--on {name}: no such launcher\n  {hint}\nNothing was started.")
+    try:
+        made: Factory = others[name].load()
+    except Exception as error:
+        raise CommandError(
+            f"--on {name}: {others[name].value} cannot be used: {type(error).__name__}: {error}\n"
+            "Nothing was started."
+        ) from error
+    return made
+
+
+# -- Options ---------------------------------------------------------------------------------------
+
+
+def unknown_options(options: Mapping[str, Any], known: Sequence[str]) -> Iterator[Problem]:
+    """A problem for each option that this launcher has not."""
+    for key in options:
+        if key not in known:
+            hint = did_you_mean(key, known)
+            yield f"{key}: no such option", hint or "known: " + (", ".join(known) or "none")
+
+
+def refuse(name: str, problems: Sequence[Problem]) -> None:
+    """Say all that is wrong with a launcher's options at once; nothing if nothing is.
+
+    Raises:
+        OptionsError: naming each.
+    """
+    if problems:
+        raise OptionsError(name, problems)

@@ -1,130 +1,320 @@
-"""Workers by a job manager's own command: `--on command --submit 'job-manager-submit {worker}'`.
+"""Workers by a job manager's own commands: `--on command --submit 'job-manager-submit {worker}'`.
 
-It knows how a template becomes a command line, and how to read a job's id from what that command
-prints. It refuses to know any one job manager: what they share is a command that submits.
+It knows how a template becomes a command line, how to read a job's id from what the one that
+submits prints, and how one that tells of jobs is understood. It refuses to know any one job
+manager: what they share is a command that submits. See docs/launchers.md for each one's lines.
+
+Start at `CommandLauncher.start`; `_Question` is how jobs are asked after.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shlex
+import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from modeldir import files, provenance
+from modeldir import files, processes
 from modeldir.errors import CommandError
-from modeldir.launchers import JobRef, ids, jobs_folder, new_token, record, so_far
+from modeldir.launchers import (
+    JobRef,
+    JobState,
+    Problem,
+    jobs_folder,
+    output_of,
+    refuse,
+    unknown_options,
+    with_token,
+)
 
 PLACE = "{worker}"
+_OPTIONS = ("submit", "status", "cancel", "job_id")
 _EXAMPLE = f"--submit 'job-manager-submit {PLACE}'"
 _SHELL_WORDS = frozenset({"|", "||", "&", "&&", ";", "<", ">", ">>", "<<<"})
 _QUOTED_WORD = re.compile(r"""(?<!\S)(["'])\{worker\}\1(?!\S)""")
 _INSIDE = re.compile(r"""\0|(["'])\{worker\}\1|\{worker\}""")
+_OTHER = re.compile(r"\{(job|token|output)\}")
 _ONE_WORD = "\0"  # stands for a quoted {worker}; no command line can hold it otherwise
 _SHOWN_LINES = 10
+_NO_ANSWER = 126
+"""Exit codes from here on say that nobody was asked: not found, killed, no connection (ssh)."""
 
 
 class CommandLauncher:
     """Submits workers of the search in a folder, by running a template once for each.
 
-    Args:
-        template: the command line, with `{worker}` where the worker's command goes.
-        search: the folder. What the command printed goes to `.modeldir/jobs/TOKEN.{out,err}` there.
-        job_id: a regular expression that finds the job's id in what the command printed (its first
-            group, if it has one); by default the last word of the first line.
+    `options`: `submit`, the command line with `{worker}` where the worker's command goes; `status`
+    and `cancel`, which ask after jobs and end them; `job_id`, a regular expression that finds the
+    job's id in what `submit` printed (its first group, if it has one), by default the last word of
+    the first line, if that holds a digit. `{job}` is the id, `{token}` our own name for the job,
+    `{output}` where its output may go. What `submit` printed is kept in
+    `.modeldir/jobs/TOKEN.submit.{out,err}`.
+
+    `limit`: seconds after which a command that has not ended is killed. `pause`: those between two
+    questions after a job that seems to be gone.
 
     Raises:
-        CommandError: for a template that cannot start a worker; nothing was started then.
+        CommandError: for templates that make no sense, all of them; nothing was started then.
     """
 
     name = "command"
 
-    def __init__(self, template: str | None, search: Path, job_id: str | None = None) -> None:
-        self._template = checked(template)
+    def __init__(
+        self,
+        search: Path,
+        options: Mapping[str, Any] | None = None,
+        *,
+        limit: float = 120.0,
+        pause: float = 1.0,
+    ) -> None:
+        options = options or {}
+        refuse(self.name, _problems(options))
         self._search = search
-        self._job_id = _compiled(job_id)
+        self._submit: str = options["submit"]
+        self._status: str | None = options.get("status")
+        self._cancel: str | None = options.get("cancel")
+        job_id = options.get("job_id")
+        self._job_id = None if job_id is None else re.compile(job_id)
+        self._limit, self._pause = limit, pause
 
-    def start(self, worker: Sequence[str], count: int) -> list[JobRef]:
-        """Run the template `count` times.
+    # -- Starting ----------------------------------------------------------------------------------
+
+    def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
+        """Run the template once for each token.
 
         Raises:
-            CommandError: when it fails, with its own words and what was started before that.
+            CommandError: when it fails, with its own words; or after it had to be killed, when the
+                job may have been submitted all the same: it was yielded without an id.
             OSError: when the search's folder cannot be written.
         """
-        words = expanded(self._template, worker)
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
-        refs: list[JobRef] = []
-        for _ in range(count):
-            try:
-                refs.append(self._submit(words))
-            except CommandError as error:
-                place = f"worker {len(refs) + 1} of {count}"
-                raise CommandError(f"{place} was not submitted: {error}\n{so_far(refs)}") from error
-        return refs
+        for token in tokens:
+            words = expanded(self._submit, with_token(worker, token))
+            words = [self._filled(word, token) for word in words]
+            place = jobs_folder(self._search) / token
+            out, err = (Path(f"{place}.submit.{name}") for name in ("out", "err"))
+            with open(out, "wb") as output, open(err, "wb") as errors:
+                code = _run(words, output, errors, self._limit)
+            if code is None:
+                yield JobRef(self.name, "", token)
+                raise CommandError(_too_slow(words[0], self._limit))
+            if code != 0:
+                raise CommandError(_failed(words[0], code, err if _text(err) else out))
+            yield JobRef(self.name, self._id_in(out, err), token)
 
-    def _submit(self, words: Sequence[str]) -> JobRef:
-        token = new_token()
-        out = jobs_folder(self._search) / f"{token}.out"
-        err = out.with_suffix(".err")
-        with open(out, "wb") as output, open(err, "wb") as errors:
-            code = _run(words, output, errors)
-        printed = _text(out)
-        if code != 0:
-            raise CommandError(_failed(words[0], code, err if _text(err) else out))
-        facts = {"command": list(words), "started": provenance.utc_now()}
-        return record(self._search, JobRef(self.name, self._id_in(printed), token), facts)
+    def _filled(self, word: str, token: str, job: str = "") -> str:
+        return filled(word, job=job, token=token, output=str(output_of(self._search, token)))
 
-    def _id_in(self, printed: str) -> str:
+    def _id_in(self, *printed: Path) -> str:
         """The job's id; empty where none is found, since the job was submitted all the same."""
-        if self._job_id is None:
-            return last_word(printed)
-        found = self._job_id.search(printed)
-        return next((part for part in (*found.groups(), found[0]) if part), "") if found else ""
+        for text in map(_text, printed):
+            found = _matched(self._job_id, text) if self._job_id else last_word(text)
+            if found:
+                return found
+        return ""
 
-    def alive(self, refs: Sequence[JobRef]) -> dict[JobRef, bool | None]:
-        """Unknown, each of them: a command that submits cannot be asked."""
-        return dict.fromkeys(refs)
+    # -- Asking ------------------------------------------------------------------------------------
 
-    def stop(self, refs: Sequence[JobRef]) -> None:
-        """Not possible from here.
+    def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+        """How each is, by `status`; unknown where there is none. Who seems to be gone is asked
+        after once more: a queue forgets a job for a moment while it moves it.
+        """
+        if self._status is None:
+            return {job: JobState(None) for job in jobs}
+        found = self._ask(jobs)
+        gone = [job for job, state in found.items() if state.alive is False]
+        if gone:
+            time.sleep(self._pause)
+            found.update(self._ask(gone))
+        return found
+
+    def _ask(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+        assert self._status is not None
+        if not _OTHER.search(self._status):
+            answer = _answer(shlex.split(self._status), self._limit)
+            return {job: _listed_in(answer, job) for job in jobs}
+        return {job: self._ask_one(job) for job in jobs}
+
+    def _ask_one(self, job: JobRef) -> JobState:
+        words = self._words_for(self._status, job)
+        if words is None:
+            return JobState(None, "its id is not known")
+        answer = _answer(words, self._limit)
+        if answer.code is None or answer.code >= _NO_ANSWER or answer.code < 0:
+            return JobState(None, answer.words)
+        return JobState(answer.code == 0)
+
+    def _words_for(self, template: str | None, job: JobRef) -> list[str] | None:
+        """The command line for one job; None where it needs an id that is not known."""
+        if template is None or ("{job}" in template and not job.job):
+            return None
+        return [self._filled(word, job.token, job.job) for word in shlex.split(template)]
+
+    # -- Stopping ----------------------------------------------------------------------------------
+
+    def stop(self, jobs: Sequence[JobRef]) -> None:
+        """Run `cancel` for each that is not known to have ended.
 
         Raises:
-            CommandError: naming the jobs, for the job manager's own command.
+            CommandError: naming the jobs that it did not end, and why.
         """
-        if refs:
+        if not jobs:
+            return
+        if self._cancel is None:
             raise CommandError(
-                f"jobs that {shlex.split(self._template)[0]} submitted are not stopped from here: "
-                f"{ids(refs)}\n  stop them by your job manager's own command"
+                f"jobs that {shlex.split(self._submit)[0]} submitted are not stopped from here: "
+                f"{ids(jobs)}\n  stop them by your job manager's own command, and next time tell "
+                "it: --cancel 'COMMAND {job}'"
             )
+        states = self.states(jobs)
+        problems = [self._stop_one(job) for job in jobs if states[job].alive is not False]
+        problems = [problem for problem in problems if problem]
+        if problems:
+            raise CommandError("\n".join(problems))
+
+    def _stop_one(self, job: JobRef) -> str:
+        """End one; returns what went wrong."""
+        words = self._words_for(self._cancel, job)
+        if words is None:
+            return f"{job.token}: its id is not known, so it was not cancelled"
+        answer = _answer(words, self._limit)
+        if answer.code == 0:
+            return ""
+        if self._status is not None and self.states([job])[job].alive is False:
+            return ""  # it had ended meanwhile
+        return f"job {job.job or job.token} was not cancelled: {words[0]}: {answer.words}"
 
 
-def checked(template: str | None) -> str:
-    """The template, if it can start a worker.
+def ids(jobs: Sequence[JobRef]) -> str:
+    """Jobs by the names that their launcher knows."""
+    known = [job.job for job in jobs if job.job]
+    without = len(jobs) - len(known)
+    return ", ".join([*known, *([f"{without} without an id"] if without else [])])
 
-    Raises:
-        CommandError: when it is missing or has no `{worker}`, has an open quotation, or needs a
-            shell.
+
+# -- What others say -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a command printed, and its exit code; None where it had to be killed or is not there."""
+
+    code: int | None
+    printed: str
+    words: str
+
+
+def _answer(words: Sequence[str], limit: float) -> _Answer:
+    """Run a command that tells or cancels. In a session of its own: nobody is asked a password."""
+    try:
+        done = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        return _Answer(None, "", f"{words[0]}: {getattr(error, 'strerror', None) or error}")
+    with done:
+        try:
+            out, err = done.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(done.pid, signal.SIGKILL)
+            return _Answer(None, "", f"{words[0]} did not answer in {limit:g} s")
+    said = (err or out).decode(errors="replace").strip().splitlines()
+    words_of = said[-1] if said else f"exit code {done.returncode}, without a word"
+    return _Answer(done.returncode, out.decode(errors="replace"), words_of)
+
+
+def _listed_in(answer: _Answer, job: JobRef) -> JobState:
+    """How a job is by a list of jobs: its line begins with its id, or names its token."""
+    if answer.code != 0:
+        return JobState(None, answer.words)
+    for line in answer.printed.splitlines():
+        words = line.split()
+        if _begins_with(words[0] if words else "", job.job):
+            return JobState(True, " ".join([words[0][len(job.job) :], *words[1:]]).strip())
+        if job.token in line:
+            return JobState(True, " ".join(words))
+    return JobState(False) if job.job else JobState(None, "its id is not known")
+
+
+def _begins_with(line: str, job: str) -> bool:
+    """Whether a line of a list is that of a job. A number may go on as `12.server` or `12[1]`.
+
+    >>> _begins_with("12.head  train  R", "12"), _begins_with("120  train", "12")
+    (True, False)
     """
+    return bool(job) and line.startswith(job) and not line[len(job) :][:1].isalnum()
+
+
+# -- Templates -------------------------------------------------------------------------------------
+
+
+def _problems(options: Mapping[str, Any]) -> list[Problem]:
+    """All that is wrong with the options."""
+    problems = [*unknown_options(options, _OPTIONS)]
+    problems += [
+        (f"{key}: expected a text, found {options[key]!r}", None)
+        for key in _OPTIONS
+        if options.get(key) is not None and not isinstance(options[key], str)
+    ]
+    if problems:
+        return problems
+    problems += _wrong_submit(options.get("submit"))
+    for key in ("status", "cancel"):
+        problems += _wrong_line(key, options[key]) if options.get(key) is not None else []
+    cancel = options.get("cancel")
+    if cancel is not None and "{job}" not in cancel and "{token}" not in cancel:
+        problems.append((f"--cancel {cancel!r} names no job", "--cancel 'COMMAND {job}'"))
+    return [*problems, *_wrong_pattern(options.get("job_id"))]
+
+
+def _wrong_submit(template: str | None) -> list[Problem]:
     if not template:
-        raise CommandError(_refused("--on command needs to know how a job is submitted", _EXAMPLE))
+        return [("it needs to know how a job is submitted", _EXAMPLE)]
+    problems = _wrong_line("submit", template)
+    if PLACE not in template:
+        problem = f"--submit {template!r} has no place for the worker's command"
+        problems.append((problem, f"write {PLACE} there: {_EXAMPLE}"))
+    if "{job}" in template:
+        problems.append((f"--submit {template!r}: {{job}} is not known yet", "{token} is"))
+    return problems
+
+
+def _wrong_line(key: str, template: str) -> list[Problem]:
+    """What is wrong with any template as a command line without a shell."""
     try:
         words = shlex.split(template)
     except ValueError as error:
-        raise CommandError(
-            _refused(f"--submit {template!r}: {error}", "close the quotation")
-        ) from None
-    if PLACE not in template:
-        problem = f"--submit {template!r} has no place for the worker's command"
-        raise CommandError(_refused(problem, f"write {PLACE} there: {_EXAMPLE}"))
+        return [(f"--{key} {template!r}: {error}", "close the quotation")]
+    if not words:
+        return [(f"--{key} is empty", None)]
     needs_shell = [word for word in words if word in _SHELL_WORDS]
     if needs_shell:
         problem = (
-            f"--submit {template!r}: {needs_shell[0]!r} is a shell's word, and no shell runs it"
+            f"--{key} {template!r}: {needs_shell[0]!r} is a shell's word, and no shell runs it"
         )
-        raise CommandError(_refused(problem, 'let one: sh -c "..."'))
-    return template
+        return [(problem, 'let one: sh -c "..."')]
+    return []
+
+
+def _wrong_pattern(job_id: str | None) -> list[Problem]:
+    try:
+        re.compile(job_id or "")
+    except re.error as error:
+        hint = r"a regular expression: 'Your job (\d+)'"
+        return [(f"--job-id {job_id!r} finds no job id: {error}", hint)]
+    return []
 
 
 def expanded(template: str, worker: Sequence[str]) -> list[str]:
@@ -155,40 +345,71 @@ def expanded(template: str, worker: Sequence[str]) -> list[str]:
     return words
 
 
-def last_word(printed: str) -> str:
-    """The last word of the first line that has one: where most job managers print a job's id.
+def filled(word: str, **values: str) -> str:
+    """A word with `{job}`, `{token}` and `{output}` in it; in a word with spaces, which a shell is
+    going to read, each is one word of that.
 
-    >>> last_word("Submitted batch job 4711")
-    '4711'
+    >>> filled("ps -p {job} > {output}", job="12", output="/my runs/12.out")
+    "ps -p 12 > '/my runs/12.out'"
+    """
+    for_a_shell = any(letter.isspace() for letter in word)
+
+    def value(found: re.Match[str]) -> str:
+        text = values.get(found[1], found[0])
+        return shlex.quote(text) if for_a_shell else text
+
+    return _OTHER.sub(value, word)
+
+
+def last_word(printed: str) -> str:
+    """The last word of the first line that has one: where most job managers print a job's id. A
+    word without a digit is none.
+
+    >>> last_word("Submitted batch job 4711"), last_word("thank you")
+    ('4711', '')
     """
     words = next((line.split() for line in printed.splitlines() if line.strip()), [])
-    return words[-1] if words else ""
+    return words[-1] if words and re.search(r"\d", words[-1]) else ""
 
 
-def _compiled(job_id: str | None) -> re.Pattern[str] | None:
-    try:
-        return None if job_id is None else re.compile(job_id)
-    except re.error as error:
-        problem = f"{job_id!r} finds no job id: {error}"
-        raise CommandError(_refused(problem, r"a regular expression: 'Your job (\d+)'")) from None
+def _matched(pattern: re.Pattern[str], printed: str) -> str:
+    found = pattern.search(printed)
+    return next((part for part in (*found.groups(), found[0]) if part), "") if found else ""
 
 
-def _run(words: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> int:
-    """Run a command to its end; returns its exit code.
+# -- Running ---------------------------------------------------------------------------------------
 
-    It prints into files: a pipe would keep us waiting for whatever it leaves in the background.
+
+def _run(words: Sequence[str], output: IO[bytes], errors: IO[bytes], limit: float) -> int | None:
+    """Run a command that submits, to its end; returns its exit code, None if it had to be killed.
+
+    It prints into files: a pipe would keep us waiting for whatever it leaves in the background. It
+    keeps our terminal: it may ask for a password there.
     """
     try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=output, stderr=errors, check=False
-        )
-    except OSError as error:
-        raise CommandError(f"{words[0]}: {error.strerror}") from None
-    return done.returncode
+        submits = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise CommandError(f"{words[0]}: {said}") from None
+    with submits:
+        try:
+            return submits.wait(limit)
+        except subprocess.TimeoutExpired:
+            for pid in [*processes.descendants(submits.pid), submits.pid]:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            return None
 
 
 def _text(path: Path) -> str:
     return (files.read_bytes(path) or b"").decode(errors="replace").strip()
+
+
+def _too_slow(program: str, limit: float) -> str:
+    return (
+        f"{program} had not ended after {limit:g} s, and was killed: whether it has submitted a "
+        "job is not known"
+    )
 
 
 def _failed(program: str, code: int, said: Path) -> str:
@@ -201,7 +422,3 @@ def _failed(program: str, code: int, said: Path) -> str:
             f"all it said: {said}",
         ]
     )
-
-
-def _refused(problem: str, hint: str) -> str:
-    return f"{problem}\n  {hint}\nNothing was started."

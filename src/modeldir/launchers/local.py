@@ -1,7 +1,7 @@
 """Workers in the background of this machine.
 
 It knows how to start a worker so that nothing ties it to us: not the terminal, not our descriptors,
-not our life. It refuses to know what a worker does.
+not our life; and how to find it again. It refuses to know what a worker does.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from modeldir import processes, provenance
+from modeldir import files, processes
 from modeldir.errors import CommandError
-from modeldir.launchers import JobRef, facts_of, jobs_folder, new_token, record, so_far
+from modeldir.launchers import (
+    JobRef,
+    JobState,
+    jobs_folder,
+    output_of,
+    refuse,
+    unknown_options,
+    with_token,
+)
 
 # Run by an interpreter of its own that ends at once, so that the worker is nobody's child: it
 # leaves no zombie in a long-lived caller, and nobody forks among a caller's threads.
@@ -32,59 +41,78 @@ with open(sys.argv[1], "ab") as output:
 class LocalLauncher:
     """Starts workers of the search in a folder, here and in the background.
 
-    What a worker prints goes to `.modeldir/jobs/TOKEN.out` in that folder.
+    What a worker prints goes to `.modeldir/jobs/TOKEN.out` there, who it is to
+    `TOKEN.process.json`: a pid alone names nobody.
     """
 
     name = "local"
+    ask_every = 0.0
+    """Seconds between two questions: to look at a process costs nothing."""
 
-    def __init__(self, search: Path) -> None:
+    def __init__(self, search: Path, options: Mapping[str, Any] | None = None) -> None:
+        refuse(self.name, [*unknown_options(options or {}, ())])
         self._search = search
 
-    def start(self, worker: Sequence[str], count: int) -> list[JobRef]:
-        """Start the worker's command `count` times, away from the terminal.
+    def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
+        """Start the worker's command once for each token, away from the terminal.
 
         Raises:
             CommandError: when it cannot be started.
             OSError: when the search's folder cannot be written.
         """
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
-        refs: list[JobRef] = []
-        for _ in range(count):
-            try:
-                refs.append(self._start_one(worker))
-            except CommandError as error:
-                raise CommandError(f"{error}\n{so_far(refs)}") from error
-        return refs
+        for token in tokens:
+            self._note(token, by=processes.process())
+            pid = _detached(with_token(worker, token), output_of(self._search, token))
+            self._note(token, process=processes.process(pid))
+            yield JobRef(self.name, str(pid), token)
 
-    def _start_one(self, worker: Sequence[str]) -> JobRef:
-        token = new_token()
-        pid = _detached(worker, jobs_folder(self._search) / f"{token}.out")
-        found = processes.process(pid)
-        facts = {
-            "process": found.to_json() if found else None,
-            "command": list(worker),
-            "started": provenance.utc_now(),
-        }
-        return record(self._search, JobRef(self.name, str(pid), token), facts)
-
-    def alive(self, refs: Sequence[JobRef]) -> dict[JobRef, bool | None]:
+    def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
         """Whether each worker lives; None for those of a machine that cannot be seen from here."""
-        return {ref: self._lives(self._process(ref)) for ref in refs}
+        return {job: self._state(job) for job in jobs}
 
-    def stop(self, refs: Sequence[JobRef]) -> None:
+    def stop(self, jobs: Sequence[JobRef]) -> None:
         """Send TERM to the workers that live here; they end their trials and write that down."""
-        for ref in refs:
-            known = self._process(ref)
-            if known is not None and self._lives(known):
+        for job in jobs:
+            known = self._process(job.token)
+            if known is not None and processes.alive(known):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(known.pid, signal.SIGTERM)
 
-    def _process(self, ref: JobRef) -> processes.Process | None:
-        return processes.from_json(facts_of(self._search, ref).get("process"))
+    def _state(self, job: JobRef) -> JobState:
+        known = self._process(job.token)
+        if known is not None:
+            alive = processes.alive(known)
+            unseen = (
+                "" if alive is not None else f" on {known.host}, which cannot be seen from here"
+            )
+            return JobState(alive, f"process {known.pid}{unseen}", runs=alive)
+        # Its start was cut short before it was known who it is: it would have been found by now.
+        starter = processes.from_json(self._noted(job.token).get("by"))
+        if starter is None:
+            return JobState(False, "it ended at once" if job.job else "it was not started")
+        there = processes.alive(starter)
+        if there is False and processes.is_of_this_boot(starter):
+            return JobState(False, "it was not started")
+        return JobState(None, f"started on {starter.host}")
 
-    def _lives(self, known: processes.Process | None) -> bool | None:
-        # Without an identity it was over before it could be looked at.
-        return False if known is None else processes.alive(known)
+    def _process(self, token: str) -> processes.Process | None:
+        noted = self._noted(token)
+        known = processes.from_json(noted.get("process"))
+        starter = processes.from_json(noted.get("by"))
+        if known is None and starter is not None and processes.is_of_this_boot(starter):
+            return processes.leader_with_word(token)
+        return known
+
+    def _noted(self, token: str) -> dict[str, Any]:
+        return files.read_object(self._file(token))
+
+    def _note(self, token: str, **who: processes.Process | None) -> None:
+        facts = {name: each.to_json() if each else None for name, each in who.items()}
+        files.write_json(self._file(token), facts)
+
+    def _file(self, token: str) -> Path:
+        return jobs_folder(self._search) / f"{token}.process.json"
 
 
 def _detached(words: Sequence[str], output: Path) -> int:
