@@ -124,6 +124,10 @@ class Slurm:
         lines = self.run("squeue", "-h", "-r", "-t", "all", "-o", "%i %T").splitlines()
         return dict(line.split(maxsplit=1) for line in lines)
 
+    def live(self) -> list[str]:
+        """The jobs that wait or run, by their numbers."""
+        return self.run("squeue", "-h", "-r", "-o", "%i").splitlines()
+
     def wait_for(self, word: str, count: int = 1, limit: float = 60) -> list[str]:
         """Wait until so many jobs are in a state; returns their numbers."""
 
@@ -142,7 +146,7 @@ class Slurm:
     def clear(self) -> None:
         """Cancel every job, and wait until none is left on a node."""
         self.run("scancel", "--user", str(os.geteuid()))
-        wait_until(lambda: not self.run("squeue", "-h"), "an empty queue", 60)
+        wait_until(lambda: not self.live(), "an empty queue", 60)
 
     def wait_until_saved(self, job: str) -> None:
         """Wait until the controller has written down that a job runs: killed before, it knows

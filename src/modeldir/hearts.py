@@ -22,6 +22,7 @@ EVERY = 15.0
 """Seconds between two beats."""
 BEATS_TO_DEATH = 8
 BEATS_TO_GIVE_UP = 6
+BEATS_TO_DOUBT = 3
 LOST_AFTER = EVERY * BEATS_TO_DEATH
 """Seconds for which a heart has to stand still, seen by one observer, before its owner is dead."""
 VARIABLE = "MODELDIR_HEART"
@@ -114,9 +115,10 @@ class Observer:
     _known: dict[str, _Watched] = field(default_factory=dict)
 
     def look(self, path: str | os.PathLike[str]) -> bool | None:
-        """Whether the owner of a file lives: true if its heart was seen to move in the last 8
-        beats, false if it was seen still for so long; None while neither is known, and where no
-        heart was recorded.
+        """Whether the owner of a file lives: true if its heart was seen to move in the last 3
+        beats, false if it was seen still for 8; None while neither is known, and where no heart was
+        recorded. A worker that has nothing else to do waits until it knows: one that died a moment
+        ago would else be nobody's.
         """
         name = os.fspath(path)
         seen = _seen(name)
@@ -137,10 +139,10 @@ class Observer:
             return None
         # What this observer slept through, or a file server that was away, is nobody's silence.
         known.still += min(gap, max(pace, _LATE))
-        limit = BEATS_TO_DEATH * pace
-        if known.still >= limit:
+        if known.still >= BEATS_TO_DEATH * pace:
             return False
-        return True if known.moved is not None and now - known.moved < limit else None
+        moved = known.moved is not None and now - known.moved < BEATS_TO_DOUBT * pace
+        return True if moved else None
 
     def sight(self, path: str | os.PathLike[str]) -> str | None:
         """What was last seen of a heart; a later `sight_of` that differs says that it has moved."""
