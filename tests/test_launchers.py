@@ -178,11 +178,11 @@ def test_a_package_offers_its_own_launcher(
 
 def test_a_full_queue_refuses_what_does_not_fit(search: Path) -> None:
     """The fake has what real ones have: those before are started, and it passes by itself."""
-    launcher, started = FakeLauncher(search, {"room": 2}), []
+    launcher = FakeLauncher(search, {"room": 2})
+    starting = launcher.start(WORKER, new_tokens(3))
+    started = [next(starting), next(starting)]
     with pytest.raises(launchers.LauncherBusy, match="full"):
-        started += list(launcher.start(WORKER, new_tokens(0)))
-        for job in launcher.start(WORKER, new_tokens(3)):
-            started.append(job)
+        next(starting)
     assert [state.words for state in launcher.states(started).values()] == ["waits", "waits"]
 
 

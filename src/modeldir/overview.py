@@ -183,9 +183,9 @@ class Overview:
             self._look_at(each)
         self._first = False
         if self._changed("workers", f"{HOME}/workers") or not self._runs():
-            # Whether they live, no folder tells.
+            # No folder tells whether they live.
             self._members = roster.members(self.folder, self._observer)
-        self._jobs = placement.placed(self.folder)
+        self._jobs = placement.placed(self.folder, observer=self._observer)
         return self._standing()
 
     def _runs(self) -> bool:

@@ -118,8 +118,9 @@ def join(
     membership = Membership(folder, token, job, json.dumps(entry).encode())
     membership.write()
     if job is None:  # else who placed it has said how
-        remember(folder, options)
-    else:
+        with contextlib.suppress(OSError):
+            remember(folder, options)
+    if job is not None:
         with contextlib.suppress(OSError):  # it comes again under its token, when it is requeued
             os.unlink(_end_file(folder, job))
     return membership
@@ -166,27 +167,11 @@ def killed(folder: Path) -> set[processes.Process]:
     return {worker for worker in known if processes.alive(worker) is False}
 
 
-def jobs_of_the_dead(folder: Path) -> set[str]:
-    """The tokens of jobs whose worker came up, and died without leaving."""
-    found = set()
-    for path, entry in _files(folder / HOME / "workers"):
-        member = _member(path, entry, (), None)
-        if member is not None and member.job is not None and member.alive is False:
-            found.add(member.job)
-    return found
-
-
-def jobs_asked_to_stop(folder: Path) -> set[str]:
-    """The tokens of jobs whose worker was asked to stop, come up or not."""
-    requests = _objects(folder / HOME / "stops")
-    return {token for request in requests for token in _named(request, "jobs")}
-
-
 def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Process]) -> None:
     """Take away the entries of dead workers: of this machine those of which all was `told`, of
     others those whose hearts stand still. And the requests to stop that are for nobody any more.
     """
-    left = set()
+    left, jobs_left, jobs_gone = set(), set(), set()
     for path, entry in _files(folder / HOME / "workers"):
         known = processes.from_json(entry.get("process"))
         alive = None if known is None else processes.alive(known)
@@ -194,8 +179,13 @@ def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Pro
         if gone:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+            jobs_gone.add(entry.get("job"))
         else:
             left.add(entry.get("token"))
+            jobs_left.add(entry.get("job"))
+    for job in filter(None, jobs_gone - jobs_left):  # one that was requeued is another's by now
+        if job_end(folder, job) is None:
+            end_job(folder, job, "its worker was killed")
     for path, request in _files(folder / HOME / "stops"):
         workers, jobs = _named(request, "workers"), _named(request, "jobs")
         if left.isdisjoint(workers) and not any(_may_come(folder, job) for job in jobs):
@@ -280,6 +270,29 @@ def end_job(folder: Path, token: str, why: str) -> None:
 def job_end(folder: Path, token: str) -> dict[str, Any] | None:
     """How a job's worker has left: `ended`, `why`; None while it has not, or was killed."""
     return files.read_object(_end_file(folder, token)) or None
+
+
+def job_left_at(folder: Path, token: str) -> float | None:
+    """When a job's worker has left, as the file system has it; None while it has not."""
+    with contextlib.suppress(OSError):
+        return os.stat(_end_file(folder, token)).st_mtime
+    return None
+
+
+def jobs_of_the_dead(folder: Path) -> set[str]:
+    """The tokens of jobs whose worker came up, and died without leaving."""
+    found = set()
+    for path, entry in _files(folder / HOME / "workers"):
+        member = _member(path, entry, (), None)
+        if member is not None and member.job is not None and member.alive is False:
+            found.add(member.job)
+    return found
+
+
+def jobs_asked_to_stop(folder: Path) -> set[str]:
+    """The tokens of jobs whose worker was asked to stop, come up or not."""
+    requests = _objects(folder / HOME / "stops")
+    return {token for request in requests for token in _named(request, "jobs")}
 
 
 def _end_file(folder: Path, token: str) -> Path:
