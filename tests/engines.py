@@ -22,6 +22,9 @@ import pytest
 
 from laboratory import wait_until
 
+SLURM = ("munged", "slurmctld", "slurmd", "sbatch")
+"""The programs of a Slurm."""
+
 SCRIPTS = Path(__file__).parent / "engines"
 
 
@@ -171,10 +174,11 @@ class Slurm:
         """
         pid = int((self.folder / "run" / daemon).read_text())
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: _is_gone(pid), f"the end of {daemon}")
+        wait_until(lambda: is_gone(pid), f"the end of {daemon}")
 
 
-def _is_gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, as far as it can do anything."""
     try:
         return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -189,7 +193,7 @@ def slurms() -> Iterator[Made]:
     """Makes clusters, all of which end with the block. `policy` is a site's own, in Lua: what it
     refuses, its controller refuses.
     """
-    need("slurm", "munged", "slurmctld", "slurmd", "sbatch")
+    need("slurm", *SLURM)
     with contextlib.ExitStack() as stack:
 
         def made(extra: str = "", nodes: int = 2, policy: str = "", **settings: str) -> Slurm:

@@ -14,7 +14,7 @@ from jobs_audit import STEPS, audit, audit_steps, journal
 from laboratory import Project, Said, wait_until
 from modeldir import experiment, hearts, roster
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 TRIALS = "learning_rate=0.1,0.2,0.3,0.4"
 LONG = 100.0
@@ -188,18 +188,22 @@ def test_the_time_limit_in_the_middle_of_a_trial(search: Search) -> None:
     """Near the job's time limit its trial is interrupted and the job requeued by the worker itself:
     it comes again under its number and goes on with the trial from its last step.
     """
+    search.project.write(
+        "modeldir.toml",
+        '[slurm]\ntime = 1\nsignal = "B:USR1@55"\nsetup = ["echo set up", "cd ."]\n',
+    )
     search.project.hold()
-    search.say(TRIALS, "--sbatch", "--time=1 --signal=B:USR1@55")
+    search.say(TRIALS)
     search.wait_for_steps(1)
     [job] = search.slurm.wait_for("RUNNING")
     search.wait_for_states({"interrupted": 1})
     search.project.release()
     search.wait_for_end()
     assert search.slurm.run("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i") == job
-    [entry] = [
-        path for path in (search.path / ".modeldir" / "jobs").glob("*.out") if path.stat().st_size
-    ]
-    assert "DUE TO TIME LIMIT" not in entry.read_text()
+    [printed] = [path.read_text() for path in (search.path / ".modeldir" / "jobs").glob("*.out")]
+    assert printed.count("set up\n") == 2
+    assert "DUE TO JOB REQUEUE" in printed
+    assert "DUE TO TIME LIMIT" not in printed
 
 
 def test_slurm_starts_a_job_twice(search: Search) -> None:
