@@ -669,7 +669,7 @@ class Worker:
         """Do what `modeldir stop` asks for, as if Ctrl-C were pressed here; but say who asked. Let
         others know that this worker lives.
         """
-        self._membership.beat()
+        self._membership.beat(self.search.observer)
         urgency = self._membership.asked_to_stop()
         steps = {None: 0, "wait": 1, "now": 2}[urgency]
         if self._interrupts < steps:
