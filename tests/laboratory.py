@@ -84,7 +84,7 @@ class Project:
 
     def __init__(self, path: Path, script: str = PLAIN) -> None:
         self.path = path
-        self.environment = _environment()
+        self.environment = environment()
         self.search = path / "experiments" / "search"
         self.write("train.py", script)
         self.params("experiments/search", learning_rate=0.5, batch_size=16)
@@ -218,7 +218,8 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What a user's terminal has: this interpreter first, nothing of modeldir's own."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MODELDIR")}
     scripts = os.path.dirname(sys.executable)
     return {
