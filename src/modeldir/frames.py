@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modeldir import attempts, metrics
-from modeldir.standing import Alone, Left, Ranked, Row, Standing
+from modeldir.standing import Alone, Left, Ranked, Row, Standing, workers_text
 from modeldir.table import (
     DAY,
     HOUR,
@@ -136,6 +136,7 @@ def search_lines(
         for text, strong in (
             (_best(standing, shape), True),
             (_progress(standing, shape, elsewhere), False),
+            *((shape.fitted(line), False) for line in _workers(standing)),
             (shape.fitted(standing.problem or ""), False),
         )
         if text
@@ -281,6 +282,10 @@ def _best(standing: Standing, shape: Shape) -> str:
     return shape.written(
         best_text(replace(standing, best=(shape.fitted(name, room), standing.best[1])))
     )
+
+
+def _workers(standing: Standing) -> Iterable[str]:
+    return workers_text(standing.workers) if standing.workers else ()
 
 
 def _progress(standing: Standing, shape: Shape, elsewhere: int) -> str:

@@ -26,6 +26,7 @@ from modeldir import (
     membership,
     metrics,
     params,
+    placement,
     plan,
     processes,
     repeated,
@@ -164,6 +165,7 @@ class Overview:
         self._strangers: frozenset[tuple[str, bool]] = frozenset()
         self._seen = {name: Seen() for name in ("plan", "base", "claims", "folder", "workers")}
         self._members: list[roster.Member] = []
+        self._jobs: list[placement.Placed] = []
         self._turn = 0
         self._news: list[News] = []
         self._first = True
@@ -179,6 +181,7 @@ class Overview:
         self._first = False
         if self._changed("workers", f"{HOME}/workers") or not self._runs():
             self._members = roster.members(self.folder)  # whether they live, no file tells
+        self._jobs = placement.placed(self.folder)
         return self._standing()
 
     def _runs(self) -> bool:
@@ -350,6 +353,7 @@ class Overview:
             left=self._left(rows, states, to_come, took),
             elapsed=self._elapsed(),
             worker=None if running else self._worker(),
+            workers=placement.summary(self.folder, self._jobs) if self._jobs else None,
             problem=self._plan.problem,
         )
 
@@ -443,6 +447,7 @@ class Overview:
         """Whether a worker lives; None if one may, where it cannot be seen."""
         loops = dict.fromkeys(each.loop for each in self._watched.values() if each.loop)
         answers = {*map(processes.alive, loops), *(each.alive for each in self._members)}
+        answers |= {each.state.alive for each in self._jobs if not each.is_leaving}
         if True in answers:
             return True
         return None if None in answers else False

@@ -31,7 +31,7 @@ _LAST = "last_worker.json"
 @dataclass(frozen=True)
 class Member:
     """A worker as it wrote itself down. `alive` is None where that cannot be seen from here;
-    `is_leaving`: it was asked to stop.
+    `is_leaving`: it was asked to stop; `job`: the token of the job that it was placed as.
     """
 
     token: str
@@ -41,6 +41,7 @@ class Member:
     started: str
     alive: bool | None
     is_leaving: bool = False
+    job: str | None = None
 
 
 class Membership:
@@ -71,9 +72,11 @@ class Membership:
             os.unlink(self._path)
 
 
-def join(folder: Path, jobs: int, options: Sequence[str] = ()) -> Membership:
+def join(
+    folder: Path, jobs: int, options: Sequence[str] = (), *, job: str | None = None
+) -> Membership:
     """Write down that this process works on a search. `options` are those of its command line that
-    say where trials run: `-j 2`.
+    say where trials run: `-j 2`; `job` the token of the job that this worker was placed as.
     """
     membership = Membership(folder, os.urandom(8).hex())
     me = processes.process()
@@ -83,6 +86,7 @@ def join(folder: Path, jobs: int, options: Sequence[str] = ()) -> Membership:
         "host": processes.host(),
         "pid": os.getpid(),
         "jobs": jobs,
+        "job": job,
         "folder": attempts.identity_of(folder),
         "started": provenance.utc_now(),
     }
@@ -91,12 +95,22 @@ def join(folder: Path, jobs: int, options: Sequence[str] = ()) -> Membership:
         files.publish(
             folder / HOME / "workers" / f"{membership.token}.json", json.dumps(entry).encode()
         )
-        files.write_json(folder / HOME / _LAST, {"options": [*options]})
+        if job is None:  # else who placed it has said how
+            remember(folder, options)
     return membership
 
 
+def remember(folder: Path, options: Sequence[str]) -> None:
+    """Write down with which options of its command line a search goes on, for `again`.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    files.write_json(folder / HOME / _LAST, {"options": [*options]})
+
+
 def again(folder: Path) -> str:
-    """The line to type that goes on with a search, as its last worker was started."""
+    """The line to type that goes on with a search, as its last worker was started, or placed."""
     options = files.read_object(folder / HOME / _LAST).get("options")
     words = [*map(str, options)] if isinstance(options, list) else []
     return shlex.join(["modeldir", "search", str(folder), *words])
@@ -126,14 +140,38 @@ def killed(folder: Path) -> set[processes.Process]:
     return {worker for worker in known if processes.alive(worker) is False}
 
 
-def ask_to_stop(folder: Path, asked: list[Member], urgency: Urgency) -> None:
-    """Ask these workers to stop.
+def jobs_of_the_dead(folder: Path) -> set[str]:
+    """The tokens of jobs whose worker came up, and died without leaving."""
+    found = set()
+    for entry in _objects(folder / HOME / "workers"):
+        member = _member(entry, ())
+        if member is not None and member.job is not None and member.alive is False:
+            found.add(member.job)
+    return found
+
+
+def jobs_asked_to_stop(folder: Path) -> set[str]:
+    """The tokens of jobs whose worker was asked to stop, come up or not."""
+    requests = _objects(folder / HOME / "stops")
+    return {str(token) for request in requests for token in request.get("jobs", ())}
+
+
+def job_end(folder: Path, token: str) -> dict[str, Any] | None:
+    """What the worker of a job wrote as it left; None while it has not."""
+    return files.read_object(folder / HOME / "jobs" / f"{token}.end.json") or None
+
+
+def ask_to_stop(
+    folder: Path, asked: list[Member], urgency: Urgency, jobs: Sequence[str] = ()
+) -> None:
+    """Ask these workers to stop, and those of these jobs, by their tokens, once they come up.
 
     Raises:
         OSError: when the request cannot be written.
     """
     request = {
         "workers": [member.token for member in asked],
+        "jobs": list(jobs),
         "now": urgency == "now",
         "by": {"user": _user(), "host": processes.host(), "pid": os.getpid()},
         "time": provenance.utc_now(),
@@ -174,6 +212,7 @@ def _member(entry: dict[str, Any], asked: Collection[str]) -> Member | None:
             started=str(entry["started"]),
             alive=None if known is None else processes.alive(known),
             is_leaving=entry["token"] in asked,
+            job=entry.get("job"),
         )
     except (KeyError, TypeError, ValueError):
         return None  # half an entry, from a disk that was full

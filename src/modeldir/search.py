@@ -604,6 +604,14 @@ class Search:
         left = [record for record in self.trials.unfinished() if record.number not in busy]
         return any(self.trials.status(record).state in again for record in left)
 
+    def left(self) -> int | None:
+        """How many trials wait to be started, made or not; None where the plan has no end."""
+        self.trials.refresh(make=False)
+        to_come = self.to_come()
+        again = {r.number for r in self.trials.failed() if self._deserves_another(r)}
+        again |= {record.number for record in self.trials.wanted_again()}
+        return None if to_come is None else to_come + len(self.waiting()) + len(again)
+
     def _again(self, busy: frozenset[int]) -> Turn | None:
         for record in self.trials.unfinished():
             if record.number not in busy:

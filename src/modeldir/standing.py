@@ -7,7 +7,7 @@ solo.py do) and to draw (frames.py does).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -48,13 +48,36 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Workers:
+    """The workers that were placed as jobs: how many run, wait, are unknown, and how many of the
+    last placed ended without having come up; with what engines say of them.
+
+    `ended` is the last line that such a one printed, `output` where the rest is.
+    """
+
+    run: int = 0
+    wait: int = 0
+    unseen: int = 0
+    never: int = 0
+    waits: str = ""
+    unknown: str = ""
+    ended: str = ""
+    output: Path | None = None
+
+    @property
+    def are_there(self) -> bool:
+        """Whether one is, or may be, there."""
+        return bool(self.run or self.wait or self.unseen)
+
+
+@dataclass(frozen=True)
 class Standing:
     """How a search stands. `states` counts its trials by status.
 
     `best` is the name of the best completed trial and its value; `to_come` how many trials the plan
     lacks, None where it has no end; `goal` is the plan's `stop_at`, once it is reached: then these
     are not started; `elapsed` the seconds since its workers came; `worker` whether one is alive:
-    None if that cannot be seen.
+    None if that cannot be seen; `workers` are those that were placed as jobs, if any were.
     """
 
     folder: Path
@@ -68,6 +91,7 @@ class Standing:
     left: Left | None = None
     elapsed: float | None = None
     worker: bool | None = False
+    workers: Workers | None = None
     problem: str | None = None
 
     @property
@@ -91,6 +115,8 @@ class Standing:
         runs, and no worker lives that could start one.
         """
         began = any(count for state, count in self.states.items() if state != attempts.WAITING)
+        if self.workers is not None:  # of those it is known, unlike of one that is yet to come
+            began = began or not self.workers.are_there
         if not began or self.states.get(attempts.RUNNING):
             return False
         if self.worker is None:  # on a host that cannot be seen: over if there is nothing to do
@@ -148,6 +174,34 @@ def ended_words(
     if status.duration is not None:
         words.append(duration_text(status.duration))
     return "  ".join(word for word in words if word)
+
+
+def workers_text(workers: Workers) -> Iterator[str]:
+    """The workers that were placed, in a line; and one for those that never came up.
+
+    >>> [*workers_text(Workers(run=3, wait=1, waits="PENDING (Resources)"))]
+    ['4 workers: 3 run, 1 waits: PENDING (Resources)']
+    """
+    total = workers.run + workers.wait + workers.unseen
+    told = [
+        _counted(workers.run, "runs", "run"),
+        _counted(workers.wait, "waits", "wait", workers.waits),
+        _counted(workers.unseen, "is unknown", "are unknown", workers.unknown),
+    ]
+    if total:
+        what = "1 worker" if total == 1 else f"{total} workers"
+        yield f"{what}: {', '.join(filter(None, told))}"
+    if workers.never:
+        what = "1 job" if workers.never == 1 else f"{workers.never} jobs"
+        words = f": {workers.ended}" if workers.ended else ""
+        yield f"{what} ended before a worker came up{words}"
+        if workers.output is not None:
+            yield f"  all it printed: {workers.output}"
+
+
+def _counted(count: int, one: str, many: str, words: str = "") -> str:
+    told = f"{count} {one if count == 1 else many}" if count else ""
+    return f"{told}: {words}" if told and words else told
 
 
 def estimate(

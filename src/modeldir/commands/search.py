@@ -10,16 +10,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from modeldir.commands.settings import add_places, limits_of, slots_of
 from modeldir.errors import SearchError, SpaceError
 from modeldir.spawner import Spawner
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from modeldir.launchers import JobRef
     from modeldir.search import Search
-    from modeldir.slots import Slots
-    from modeldir.worker import Limits
 
 _N = TypeVar("_N", int, float)
 
@@ -98,13 +94,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("where to run")
     add_places(where)
     where.add_argument(
-        "--on", choices=("local", "command"), default="local", help="who runs workers"
+        "--on", metavar="WHERE", help="slurm, ray, command, or a package's own: docs/launchers.md"
     )
     where.add_argument(
-        "--submit", metavar="LINE", help="with --on command: 'sbatch job.sh {worker}'"
+        "--workers",
+        type=int,
+        metavar="N",
+        help="so many there; again: those that are missing (--one-job-per-trial)",
     )
-    where.add_argument("--workers", type=int, default=1, metavar="N", help="how many to submit")
-    where.add_argument("--detach", action="store_true", help="work on without this terminal")
+    where.add_argument(
+        "--submit",
+        metavar="LINE",
+        help="'bsub {worker}', of --on command; --sbatch LINE, of --on slurm",
+    )
+    where.add_argument(
+        "--detach",
+        action="store_true",
+        help="work on without this terminal (--wait: watch what was placed)",
+    )
+    for told_in_docs in ("--sbatch", "--address", "--status", "--cancel", "--job-id"):
+        where.add_argument(told_in_docs, metavar="LINE", help=argparse.SUPPRESS)
+    for told_in_docs in ("--cpus", "--gpus"):
+        where.add_argument(told_in_docs, type=float, metavar="X", help=argparse.SUPPRESS)
+    for told_above in ("--wait", "--one-job-per-trial"):
+        where.add_argument(told_above, action="store_true", help=argparse.SUPPRESS)
     where.add_argument(
         "--dry-run",
         action="store_true",
@@ -137,10 +150,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
         if arguments.dry_run:
             return _look_ahead(search, command, arguments, spawner)
-        if arguments.detach:
-            return _detach(search, command, arguments)
-        if arguments.on == "command":
-            return _submit(search, command, arguments)
+        from modeldir.commands import placing  # noqa: PLC0415 - after the spawner, as all below
+
+        if placing.is_wanted(arguments):
+            return placing.run(search, command, arguments)
         return _work(search, command, arguments, spawner)
 
 
@@ -155,7 +168,7 @@ def live_terminal() -> str | None:
 
 
 def _search(arguments: argparse.Namespace) -> Search:
-    from modeldir.search import Search  # noqa: PLC0415 - after the spawner, as all below
+    from modeldir.search import Search  # noqa: PLC0415 - as above
 
     files = [word for word in arguments.domains if word.startswith("@")]
     domains = _domains([word for word in arguments.domains if word not in files])
@@ -224,56 +237,6 @@ def _look_ahead(
         print()
     print(dry_run(search, command, jobs, typed=typed, timed=arguments.time_one))
     return code
-
-
-def add_places(group: argparse._ArgumentGroup) -> None:
-    """The options that say where on a machine trials run."""
-    group.add_argument("-j", "--jobs", default="1", metavar="N", help="trials at a time, or auto")
-    group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
-    group.add_argument("--threads", metavar="N", help="for each trial, or auto (may change bits)")
-
-
-def slots_of(arguments: argparse.Namespace) -> Slots:
-    """The places for trials, as the command line says.
-
-    Raises:
-        SearchError: for what is no number, or more than there is.
-    """
-    from modeldir.slots import Slots  # noqa: PLC0415 - it may ask for the GPUs
-
-    jobs = _number("-j", arguments.jobs, int)
-    threads = _number("--threads", arguments.threads, int)
-    gpus = _number("--gpus-per-trial", arguments.gpus_per_trial, float)
-    return Slots("auto" if jobs is None else jobs, None if gpus == "auto" else gpus, threads)
-
-
-def _number(option: str, text: str | None, kind: type[_N]) -> _N | Literal["auto"] | None:
-    if text is None or text == "auto":
-        return None if text is None else "auto"
-    try:
-        return kind(text)
-    except ValueError:
-        raise SearchError(
-            f"{option} {text}: expected a number, or auto\nNothing was started."
-        ) from None
-
-
-def limits_of(arguments: argparse.Namespace) -> Limits:
-    """When this worker stops, as the command line says.
-
-    Raises:
-        SearchError: for a time that is none, or a number below 1.
-    """
-    from modeldir.durations import parse_duration  # noqa: PLC0415
-    from modeldir.worker import Limits  # noqa: PLC0415
-
-    given, failures = arguments.time_limit, arguments.max_failures
-    if failures is not None and failures < 1:
-        raise SearchError(f"--max-failures {failures}: expected 1 or more\nNothing was started.")
-    try:
-        return Limits(None if given is None else parse_duration(given), failures)
-    except ValueError as error:
-        raise SearchError(f"--time-limit {error}\nNothing was started.") from None
 
 
 def _domains(words: Sequence[str]) -> dict[str, Any]:
@@ -368,66 +331,3 @@ def _no_command(folder: str) -> str:
         '  or once and for all, in modeldir.toml:  command = "python train.py"\n'
         "Nothing was started."
     )
-
-
-def _submit(search: Search, command: str, arguments: argparse.Namespace) -> int:
-    """Let a job manager start the workers; they need nothing of us afterwards."""
-    from modeldir import files  # noqa: PLC0415
-    from modeldir.launchers import new_tokens  # noqa: PLC0415
-    from modeldir.launchers.command import CommandLauncher  # noqa: PLC0415
-
-    launcher = CommandLauncher(files.absolute(search.path), {"submit": arguments.submit})
-    for news in search.prepare(command, typed=bool(arguments.command)):
-        print(news)
-    worker, tokens = worker_command(search, arguments), new_tokens(arguments.workers)
-    for number, job in enumerate(launcher.start(worker, tokens), start=1):
-        print(f"worker {number} of {arguments.workers} submitted: {_said_of(job, search.path)}")
-    print(f"next: modeldir synthesize {search.path}   (the workers write there as they run)")
-    return 0
-
-
-def _said_of(job: JobRef, search: Path) -> str:
-    """A job's id, and where that was read: what stands for it may be something else."""
-    from modeldir.launchers import jobs_folder  # noqa: PLC0415
-
-    what = f"job {job.job}" if job.job else "no id was found"
-    return f"{what}, by what was printed: {jobs_folder(search) / job.token}.submit.out"
-
-
-def _detach(search: Search, command: str, arguments: argparse.Namespace) -> int:
-    """Start the worker away from this terminal, once all that can be checked has been."""
-    from modeldir import roster  # noqa: PLC0415
-    from modeldir.launchers import new_tokens  # noqa: PLC0415
-    from modeldir.launchers.local import LocalLauncher  # noqa: PLC0415
-
-    limits_of(arguments)
-    slots_of(arguments)
-    for news in search.prepare(command, typed=bool(arguments.command)):
-        print(news)
-    path = shlex.quote(str(search.path))
-    there = [each for each in roster.members(search.path) if each.alive and not each.is_leaving]
-    if there:
-        print(
-            f"worker {there[0].pid} works on it already, with -j {there[0].jobs}: none was started"
-        )
-        print(f"  one more: modeldir work {path} --detached")
-    else:
-        worker = [*worker_command(search, arguments), "--detached"]
-        (job,) = LocalLauncher(search.path).start(worker, new_tokens(1))
-        print(f"worker {job.job} runs without this terminal")
-    print(f"next: modeldir watch {path}   or, to end it: modeldir stop {path}")
-    return 0
-
-
-def worker_command(search: Search, arguments: argparse.Namespace) -> list[str]:
-    """What a job has to run to be one more worker on a search."""
-    words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
-    words += ["-j", arguments.jobs, *(["--no-pilot"] if arguments.no_pilot else [])]
-    if arguments.time_limit is not None:
-        words += ["--time-limit", arguments.time_limit]
-    for option in ("gpus_per_trial", "threads"):
-        if getattr(arguments, option) is not None:
-            words += [f"--{option.replace('_', '-')}", getattr(arguments, option)]
-    if arguments.max_failures is not None:
-        words += ["--max-failures", str(arguments.max_failures)]
-    return words

@@ -22,7 +22,7 @@ from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
 from modeldir.progress import Shown, View, shown_on
 from modeldir.solo import Solo
-from modeldir.standing import Alone, News, Standing
+from modeldir.standing import Alone, News, Standing, workers_text
 
 HELP = "What runs now, as it runs: trials, their metric, the best so far, how far it is."
 EXAMPLE = "modeldir watch experiments/learning_rate"
@@ -48,7 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show how it stands until it has ended."""
-    watch = Watch(Path(arguments.dir))
+    return shown(Watch(Path(arguments.dir)))
+
+
+def shown(watch: Watch, *, waits: bool = False) -> int:
+    """Show what a watch sees until it has ended; returns the exit code. Who only looks may leave,
+    and nothing is wrong then; who `waits` wants to know how it ended.
+    """
     sys.stdout.flush()
     show = shown_on(sys.stdout)
     try:
@@ -58,9 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
         if show.interval is not None:  # the view is gone, and nothing else was left
             for line in watch.now(watch.look()):
                 show.message(line)
+        if waits:
+            show.message("the workers go on")
+        return 130 if waits else 0
     finally:
         show.close()
-    return 0
+    return _code(watch.look()) if waits else 0
+
+
+def _code(stands: Sequence[Standing | Alone]) -> int:
+    """1 where a trial of a search failed, or is left."""
+    searches = [each for each in stands if isinstance(each, Standing)]
+    return int(any(each.states.get(attempts.FAILED) or _left(each) for each in searches))
 
 
 def follow(watch: Watch, show: View, wait: Wait | None = None) -> None:
@@ -157,6 +172,7 @@ class Watch:
         for each in stands:
             if isinstance(each, Standing):
                 yield f"{each.folder}: {progress_text(each)}"
+                yield from workers_text(each.workers) if each.workers else ()
             elif each.status.state == attempts.RUNNING or not self._several:
                 yield f"{each.folder}: {each.status.state}"
 
@@ -165,6 +181,7 @@ class Watch:
         searches = [each for each in stands if isinstance(each, Standing)]
         for each in searches:
             yield ": ".join([str(each.folder), _end_text(each)])
+            yield from workers_text(each.workers) if each.workers and _left(each) else ()
             yield from filter(None, [best_text(each)])
         if len(stands) > 1 or searches:
             left = [each for each in searches if _left(each)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from modeldir.commands.search import add_places, limits_of, live_terminal, slots_of
+from modeldir.commands.search import live_terminal
+from modeldir.commands.settings import add_places, limits_of, slots_of
 from modeldir.spawner import Spawner
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."

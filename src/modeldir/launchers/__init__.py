@@ -61,6 +61,14 @@ class JobState:
     runs: bool | None = None
 
 
+class OptionsError(CommandError):
+    """A launcher's options make no sense; `problems` are all of them."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        super().__init__(listed(f"--on {name} cannot be used:", problems))
+        self.problems = tuple(problems)
+
+
 class LauncherBusy(CommandError):
     """A launcher cannot start a worker now, and what hinders it passes by itself: a full queue, a
     controller that is away.
@@ -68,7 +76,12 @@ class LauncherBusy(CommandError):
 
 
 class Launcher(Protocol):
-    """A way to get workers onto machines. `name` is what `--on` calls it."""
+    """A way to get workers onto machines. `name` is what `--on` calls it.
+
+    A launcher may have two attributes more. `ask_every`: the least seconds between two questions
+    (60). `throttles`: whether it takes the option `at_once`, how many of the jobs of one `start`
+    may run side by side, and holds to it (False).
+    """
 
     name: str
 
@@ -198,7 +211,7 @@ def refuse(name: str, problems: Sequence[Problem]) -> None:
     """Say all that is wrong with a launcher's options at once; nothing if nothing is.
 
     Raises:
-        CommandError: naming each.
+        OptionsError: naming each.
     """
     if problems:
-        raise CommandError(listed(f"--on {name} cannot be used:", problems))
+        raise OptionsError(name, problems)

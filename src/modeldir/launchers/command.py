@@ -238,8 +238,11 @@ def _listed_in(answer: _Answer, job: JobRef) -> JobState:
     if answer.code != 0:
         return JobState(None, answer.words)
     for line in answer.printed.splitlines():
-        if _begins_with(line.strip(), job.job) or job.token in line:
-            return JobState(True, " ".join(line.split()))
+        words = " ".join(line.split())
+        if _begins_with(words, job.job):
+            return JobState(True, words[len(job.job) :].strip())
+        if job.token in words:
+            return JobState(True, words)
     return JobState(False) if job.job else JobState(None, "its id is not known")
 
 

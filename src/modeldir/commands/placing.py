@@ -1,0 +1,302 @@
+"""`modeldir search ... --on WHERE`: have workers run elsewhere, or here in the background.
+
+It knows the options that say where workers are placed, and what is told of those that are there.
+It refuses to know how one is started (launchers/) and how many are missing (placement.py counts).
+Everything that makes no sense is told at once, before anything is started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modeldir import files, launchers, placement, plan, roster
+from modeldir.commands.settings import limits_of, number_of, slots_of
+from modeldir.errors import CommandError, SearchError
+from modeldir.launchers import JobRef, Problem
+from modeldir.standing import workers_text
+
+if TYPE_CHECKING:
+    from modeldir.placement import Outcome, Placed
+    from modeldir.search import Search
+
+_OF = {
+    "sbatch": "slurm",
+    "address": "ray",
+    "cpus": "ray",
+    "gpus": "ray",
+    "submit": "command",
+    "status": "command",
+    "cancel": "command",
+    "job_id": "command",
+}
+"""Options of the command line, and the launcher that each goes with."""
+
+_TABLES = {"command": "submit"}
+"""Settings of a launcher in `modeldir.toml`, where the table is not called as it is."""
+
+_NAMED = 8
+
+
+def is_wanted(arguments: argparse.Namespace) -> bool:
+    """Whether workers are to be placed, and not to run here before the user's eyes."""
+    asked = (arguments.on, arguments.workers, arguments.wait, arguments.one_job_per_trial)
+    return arguments.detach or any(asked) or any(_given(arguments, option) for option in _OF)
+
+
+def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
+    """Place what is missing; tell what there is; leave, or watch it."""
+    name = arguments.on or "local"
+    options = _options(name, search, arguments)
+    launcher = _checked(name, options, search, arguments)
+    for news in search.prepare(command, typed=bool(arguments.command)):
+        print(news)
+    path = files.absolute(search.path)
+    worker = _worker_words(name, search, arguments)
+    roster.remember(path, again_words(name, arguments))
+    per_trial, throttles = arguments.one_job_per_trial, "at_once" in options
+    at_once = None if throttles else arguments.workers
+
+    def missing(there: Sequence[Placed]) -> int:
+        if not search.may_have_more(frozenset()):
+            return 0
+        if per_trial:
+            return missing_jobs(there, search.left() or 0, at_once)
+        by_hand = len(unplaced_here(path)) if name == "local" else 0
+        return (arguments.workers or 1) - sum(each.counts for each in there) - by_hand
+
+    outcome = placement.place(launcher, options, path, worker, missing)
+    for line in told(outcome, name, search.path):
+        print(line)
+    if outcome.problem is not None:
+        sys.stdout.flush()
+        raise CommandError(_not_placed(outcome, search.path))
+    if arguments.wait:
+        return _watch(search.path)
+    quoted = shlex.quote(str(search.path))
+    print(f"next: modeldir watch {quoted}   or, to end it: modeldir stop {quoted}")
+    return 0
+
+
+def _watch(path: Path) -> int:
+    """What `modeldir watch` shows, until all has ended or the jobs are gone; 1 if some failed."""
+    from modeldir.commands.watch import Watch, shown  # noqa: PLC0415 - only who waits
+
+    return shown(Watch(path), waits=True)
+
+
+# -- What was asked --------------------------------------------------------------------------------
+
+
+def _given(arguments: argparse.Namespace, option: str) -> Any:
+    return getattr(arguments, option, None)
+
+
+def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[str, Any]:
+    """A launcher's options: the project's, and over them what the command line says."""
+    table = plan.read_project(search.working_folder()).get(_TABLES.get(name, name), {})
+    typed = {
+        option: _given(arguments, option)
+        for option, launcher in _OF.items()
+        if launcher == name and _given(arguments, option) is not None
+    }
+    return {**(table if isinstance(table, dict) else {}), **typed}
+
+
+def _checked(
+    name: str, options: dict[str, Any], search: Search, arguments: argparse.Namespace
+) -> launchers.Launcher:
+    """The launcher, if all that was asked makes sense.
+
+    Raises:
+        CommandError: naming all that does not.
+    """
+    factory = launchers.factory(name)
+    problems = [*_nonsense(name, search, arguments)]
+    launcher = None
+    try:
+        launcher = factory(files.absolute(search.path), options)
+        if arguments.one_job_per_trial and arguments.workers and _throttles(launcher):
+            options["at_once"] = arguments.workers
+            launcher = factory(files.absolute(search.path), options)
+    except launchers.OptionsError as error:
+        problems += error.problems
+    if problems or launcher is None:
+        raise launchers.OptionsError(name, problems)
+    return launcher
+
+
+def _throttles(launcher: launchers.Launcher) -> bool:
+    return bool(getattr(launcher, "throttles", False))
+
+
+def _nonsense(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+    """What of the command line makes no sense, whatever the launcher's own options are."""
+    for option, launcher in _OF.items():
+        if launcher != name and _given(arguments, option) is not None:
+            yield f"--{option.replace('_', '-')}: goes with --on {launcher}", None
+    if arguments.workers is not None and arguments.workers < 1:
+        yield f"--workers {arguments.workers}: expected 1 or more", None
+    if arguments.wait and arguments.detach:
+        yield "--detach --wait: the one leaves, the other stays", "give one of them"
+    yield from (_nonsense_here if name == "local" else _nonsense_there)(name, search, arguments)
+    for check in (limits_of, slots_of if name == "local" else numbers):
+        try:
+            check(arguments)
+        except SearchError as error:
+            yield str(error).partition("\n")[0], None
+
+
+def _nonsense_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+    if arguments.one_job_per_trial:
+        yield "--one-job-per-trial: goes with a job manager, --on slurm", "here: -j N"
+    elif arguments.wait and arguments.workers is None and arguments.on is None:
+        yield "--wait: goes with --on or --workers", "without it this terminal works, and waits"
+
+
+def _nonsense_there(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+    if arguments.detach:
+        yield f"--detach: workers on {name} need no terminal anyway", "leave it out"
+    if any(letter in str(files.absolute(search.path)) for letter in "\n\r"):
+        yield f"{str(search.path)!r}: a line break in a name breaks a job's script", "rename it"
+    if not arguments.one_job_per_trial:
+        return
+    if arguments.jobs != "1":
+        yield f"-j {arguments.jobs}: goes not with --one-job-per-trial", "a job runs one trial"
+    if search.left() is None:
+        yield "--one-job-per-trial: this plan has no end", "how many there will be: --trials N"
+
+
+def numbers(arguments: argparse.Namespace) -> None:
+    """Check the numbers of the slots, which are another machine's.
+
+    Raises:
+        SearchError: for what is no number.
+    """
+    number_of("-j", arguments.jobs, int)
+    number_of("--threads", arguments.threads, int)
+    number_of("--gpus-per-trial", arguments.gpus_per_trial, float)
+
+
+def _worker_words(name: str, search: Search, arguments: argparse.Namespace) -> list[str]:
+    """What a job has to run to be one more worker on a search."""
+    words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
+    words += ["-j", arguments.jobs, *_settings(arguments)]
+    if arguments.one_job_per_trial:
+        words += ["--trials", "1"]
+    return [*words, *(["--detached"] if name == "local" else [])]
+
+
+def _settings(arguments: argparse.Namespace) -> list[str]:
+    """The options of a worker, as they were typed."""
+    words = ["--no-pilot"] if arguments.no_pilot else []
+    for option in ("gpus_per_trial", "threads", "time_limit", "max_failures"):
+        if getattr(arguments, option) is not None:
+            words += [f"--{option.replace('_', '-')}", str(getattr(arguments, option))]
+    return words
+
+
+def again_words(name: str, arguments: argparse.Namespace) -> list[str]:
+    """The options with which the same is said again."""
+    words = ["--detach"] if arguments.detach else ["--on", name]
+    for option in _OF:
+        if _given(arguments, option) is not None:
+            words += [f"--{option.replace('_', '-')}", _typed(_given(arguments, option))]
+    words += ["--workers", str(arguments.workers)] if arguments.workers is not None else []
+    words += ["--one-job-per-trial"] if arguments.one_job_per_trial else []
+    words += ["-j", arguments.jobs] if arguments.jobs != "1" else []
+    return [*words, *_settings(arguments)]
+
+
+def _typed(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# -- How many --------------------------------------------------------------------------------------
+
+
+def missing_jobs(there: Sequence[Placed], left: int, at_once: int | None) -> int:
+    """How many jobs of one trial each are to be started: those that wait will take one each of the
+    trials that are `left`, those that have begun have theirs. `at_once`: no more than so many.
+    """
+    counted = [each for each in there if each.counts]
+    missing = left - sum(each.member is None for each in counted)
+    return missing if at_once is None else min(missing, at_once - len(counted))
+
+
+def unplaced_here(search: Path) -> list[roster.Member]:
+    """Workers of this machine that somebody started by hand."""
+    there = roster.members(search)
+    return [each for each in there if each.alive and not each.is_leaving and each.job is None]
+
+
+# -- What is told ----------------------------------------------------------------------------------
+
+
+def told(outcome: Outcome, name: str, search: Path) -> Iterator[str]:
+    """What there was, and what was started."""
+    there = [each for each in outcome.there if each.counts]
+    if outcome.there:
+        lines = [*workers_text(placement.summary(search, outcome.there))]
+        yield from (f"there already: {line}" if there and not index else line
+                    for index, line in enumerate(lines))  # fmt: skip
+    unknown = [each.name for each in there if each.state.alive is None]
+    if unknown:
+        yield f"  they count, since they may come up: {_few(unknown)}"
+        yield f"  if they are gone: modeldir stop {shlex.quote(str(search))}, then the same again"
+    if outcome.started:
+        yield from started_text(outcome.started, name, search)
+    elif not outcome.missing:
+        yield _none_started(search, there)
+
+
+def started_text(jobs: Sequence[JobRef], name: str, search: Path) -> Iterator[str]:
+    """The jobs that were started, by the names that their launcher knows."""
+    if name == "local":
+        yield from (f"worker {job.job} runs without this terminal" for job in jobs)
+        return
+    what = "1 worker" if len(jobs) == 1 else f"{len(jobs)} workers"
+    known = [job.job for job in jobs if job.job]
+    ids = f"job{'' if len(known) == 1 else 's'} {_few(known)}" if known else "no id was found"
+    without = len(jobs) - len(known)
+    more = f", and {without} without an id" if known and without else ""
+    yield f"{what} submitted: {ids}{more}"
+    printed = launchers.jobs_folder(search) / f"{jobs[0].token}.submit.out"
+    if printed.exists():
+        yield f"  by what was printed: {printed}"
+
+
+def _none_started(search: Path, there: Sequence[Placed]) -> str:
+    here = unplaced_here(search)
+    if here and not there:
+        member = here[0]
+        one_more = f"modeldir work {shlex.quote(str(search))} --detached"
+        return (
+            f"worker {member.pid} works on it already, with -j {member.jobs}: none was started\n"
+            f"  one more: {one_more}"
+        )
+    if there:
+        return "none was started: that is as many as --workers says, or more"
+    return "none was started: nothing is left to run"
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown}, ... {names[-1]}"
+
+
+def _not_placed(outcome: Outcome, search: Path) -> str:
+    """Why some workers were not started, and how things stand."""
+    problem, started = outcome.problem, len(outcome.started)
+    head = f"worker {started + 1} of {outcome.missing} was not started: {problem}"
+    again = f"the same command again starts what is missing: {roster.again(search)}"
+    if isinstance(problem, launchers.LauncherBusy):
+        again = f"that passes by itself; then {again}"
+    jobs = _few([job.job or "one without an id" for job in outcome.started])
+    state = f"Started before that: {jobs}" if outcome.started else "Nothing was started."
+    return f"{head}\n  {again}\n{state}"

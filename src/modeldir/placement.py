@@ -1,0 +1,437 @@
+"""Which workers of a search were placed, and how they are: jobs, and the files that tell of them.
+
+It knows the records in `.modeldir/jobs/`: one a job, written *before* its launcher is asked, so
+that a job whose start was cut short is looked for, and not started again. It refuses to know any
+engine (launchers do), and asks them seldom: what the files say of a job needs no question.
+
+Start at `place`, which starts what is missing, and at `placed`, which tells what is there.
+
+| file in `.modeldir/jobs/` | holds |
+|---|---|
+| `TOKEN.json` | a job: its launcher and that one's options, its id there, the worker's words |
+| `round.N.json` | who won the right to place the jobs of round N: a link decides |
+| `states.json` | what the engines answered last: several readers share one question |
+| `TOKEN.end.json` | written by the worker as it leaves: see roster.py |
+| `TOKEN.out` | what the job printed, where its launcher could say where that goes |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from modeldir import files, launchers, processes, provenance, roster
+from modeldir.errors import CommandError, ModeldirError
+from modeldir.launchers import JobRef, JobState, jobs_folder
+from modeldir.standing import Workers, seconds_of
+
+_FORMAT = 1
+_ROUND = re.compile(r"round\.(\d+)\.json")
+_STATES = "states.json"
+_ASK_EVERY = 60.0
+_AT_MOST_EVERY = 120.0
+_BACKING_OFF = 1.5
+_PLACING_TAKES = 600.0
+"""Seconds after which nobody is placing a job any more, where that cannot be seen."""
+_SHOWN_LINES = 5
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A worker that was placed as a job, and how it is.
+
+    `state` is what is known from files and the engine together. `member` is the worker as it wrote
+    itself down, once it is up. `why`: how it ended, where it did, in words; `is_leaving`: it was
+    asked to stop, or will be gone as soon as it comes up. `came_up`: its worker has, as far as any
+    file tells.
+    """
+
+    ref: JobRef
+    state: JobState
+    member: roster.Member | None = None
+    why: str = ""
+    is_leaving: bool = False
+    came_up: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people call it: the engine's id, or our token while that is not known."""
+        return self.ref.job or self.ref.token
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is, or may be, a worker that takes trials."""
+        return self.state.alive is not False and not self.is_leaving
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A job as it was written down."""
+
+    ref: JobRef
+    options: Mapping[str, Any]
+    by: processes.Process | None
+    asked: float
+    is_started: bool
+
+
+# -- Starting --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What placing came to: the workers that were `there` and those that were `started`.
+
+    `problem` says why some of the `missing` were not started; None where all were.
+    """
+
+    there: tuple[Placed, ...]
+    started: tuple[JobRef, ...] = ()
+    missing: int = 0
+    problem: CommandError | None = None
+
+
+def place(
+    launcher: launchers.Launcher,
+    options: Mapping[str, Any],
+    search: Path,
+    worker: Sequence[str],
+    wanted: Callable[[Sequence[Placed]], int],
+) -> Outcome:
+    """Start the workers that are missing: `wanted` says how many, given those that are there.
+
+    Several may say this at the same time: a link decides whose turn it is, and the others look
+    again at what is there by then.
+
+    Raises:
+        OSError: when the search's folder cannot be written.
+    """
+    jobs_folder(search).mkdir(parents=True, exist_ok=True)
+    while True:
+        number = _last_round(search)
+        there = tuple(placed(search, ask=True))
+        count = wanted(there)
+        if count <= 0:
+            return Outcome(there)
+        tokens = launchers.new_tokens(count)
+        _write_records(
+            search,
+            [JobRef(launcher.name, "", token) for token in tokens],
+            {"options": dict(options), "worker": list(worker), "round": number + 1},
+        )
+        base = {"base": tokens[0].rpartition("_")[0], "time": provenance.utc_now()}
+        path = jobs_folder(search) / f"round.{number + 1}.json"
+        if files.publish(path, files.to_json(base).encode()):
+            break
+        _forget(search, tokens)
+    started: list[JobRef] = []
+    try:
+        for ref in launcher.start(worker, tokens):
+            _fill_in(search, ref)
+            started.append(ref)
+    except CommandError as error:
+        _forget(search, tokens[len(started) :])
+        return Outcome(there, tuple(started), count, error)
+    return Outcome(there, tuple(started), count)
+
+
+def _write_records(search: Path, jobs: Iterable[JobRef], facts: Mapping[str, Any]) -> None:
+    me = processes.process()
+    who = {"asked": provenance.utc_now(), "by": me.to_json() if me else None}
+    for job in jobs:
+        record = {"format": _FORMAT, **job.to_json(), **facts, **who}
+        files.write_json(_record_of(search, job.token), record)
+
+
+def _fill_in(search: Path, ref: JobRef) -> None:
+    """The job was started: by which id it is known."""
+    path = _record_of(search, ref.token)
+    found = files.read_object(path)
+    files.write_json(path, {**found, **ref.to_json(), "started": provenance.utc_now()})
+
+
+def _forget(search: Path, tokens: Iterable[str]) -> None:
+    """Of these nothing was started."""
+    for token in tokens:
+        with contextlib.suppress(OSError):
+            os.unlink(_record_of(search, token))
+
+
+def _record_of(search: Path, token: str) -> Path:
+    return jobs_folder(search) / f"{token}.json"
+
+
+def _names(search: Path) -> list[str]:
+    try:
+        return os.listdir(jobs_folder(search))
+    except OSError:
+        return []
+
+
+def _last_round(search: Path) -> int:
+    found = filter(None, map(_ROUND.fullmatch, _names(search)))
+    return max((int(each[1]) for each in found), default=0)
+
+
+# -- What is there ---------------------------------------------------------------------------------
+
+
+def placed(search: Path, *, ask: bool = False) -> list[Placed]:
+    """The workers that were placed for a search, in the order of their start, and how they are.
+
+    `ask`: engines are asked now; by default not more often than they want to be (see `Launcher`),
+    whoever else has asked. One that does not answer leaves its jobs unknown.
+    """
+    records = [*_records(search)]
+    if not records:
+        return []
+    there = _Files(search)
+    answers = _answers(search, [each for each in records if there.needs(each.ref)], ask=ask)
+    return [there.merged(each, answers.get(each.ref.token, JobState(None))) for each in records]
+
+
+def _records(search: Path) -> Iterable[_Record]:
+    """The jobs of all rounds that were won, in the order of their start."""
+    won: dict[int, str] = {}
+    found: list[tuple[int, int, _Record]] = []
+    for name in _names(search):
+        token = name.removesuffix(".json")
+        if not launchers.TOKEN.fullmatch(token) or not name.endswith(".json"):
+            continue
+        facts = files.read_object(_record_of(search, token))
+        ref, number = launchers.from_json(facts), facts.get("round")
+        if ref is None or not isinstance(number, int):
+            continue
+        if number not in won:
+            path = jobs_folder(search) / f"round.{number}.json"
+            won[number] = str(files.read_object(path).get("base"))
+        base, _, index = token.rpartition("_")
+        if won[number] == base:
+            found.append((number, int(index), _record(ref, facts)))
+    return [record for *_, record in sorted(found, key=lambda each: each[:2])]
+
+
+def _record(ref: JobRef, facts: Mapping[str, Any]) -> _Record:
+    options = facts.get("options")
+    return _Record(
+        ref,
+        options if isinstance(options, dict) else {},
+        processes.from_json(facts.get("by")),
+        seconds_of(facts.get("asked")) or 0.0,
+        "started" in facts,
+    )
+
+
+class _Files:
+    """What the files say of a search's jobs: workers that live, ends, requests to stop."""
+
+    def __init__(self, search: Path) -> None:
+        self._search = search
+        self._members = {each.job: each for each in roster.members(search) if each.job}
+        self._killed = roster.jobs_of_the_dead(search)
+        self._stopped = roster.jobs_asked_to_stop(search)
+
+    def needs(self, ref: JobRef) -> bool:
+        """Whether an engine has to be asked: of a worker that is seen to live it has no say."""
+        member = self._members.get(ref.token)
+        return member is None or member.alive is not True
+
+    def merged(self, record: _Record, answer: JobState) -> Placed:
+        """A job as files and engine tell together."""
+        ref = record.ref
+        member, end = self._members.get(ref.token), roster.job_end(self._search, ref.token)
+        is_leaving = ref.token in self._stopped or (member is not None and member.is_leaving)
+        came_up = member is not None or end is not None or ref.token in self._killed
+        if member is not None and member.alive:
+            answer = JobState(True, answer.words, runs=True)
+        elif answer.alive is None and not record.is_started and _is_being_placed(record):
+            answer = JobState(None, "it is being submitted")
+        elif answer.alive is None and member is None and came_up:
+            answer = JobState(False, answer.words)  # it left, or was killed: files say so
+        why = self._why(ref, answer, end) if answer.alive is False else ""
+        return Placed(ref, answer, member, why, is_leaving, came_up)
+
+    def _why(self, ref: JobRef, answer: JobState, end: Mapping[str, Any] | None) -> str:
+        if end is not None:
+            return str(end.get("why") or "it left")
+        if ref.token in self._killed:
+            return "its worker was killed"
+        if ref.token in self._stopped:
+            return "it was stopped before it began"
+        return answer.words or "it ended before its worker came up"
+
+
+def _is_being_placed(record: _Record) -> bool:
+    """Whether whoever asked for a job may still be about it."""
+    lives = None if record.by is None else processes.alive(record.by)
+    if lives is None:
+        return time.time() - record.asked < _PLACING_TAKES
+    return lives
+
+
+def last_words(search: Path, ref: JobRef) -> list[str]:
+    """The last lines that a job printed, where that is known."""
+    said = files.tail(launchers.output_of(search, ref.token)).decode(errors="replace")
+    return [line for line in said.splitlines() if line.strip()][-_SHOWN_LINES:]
+
+
+def summary(search: Path, jobs: Sequence[Placed]) -> Workers:
+    """Jobs, counted; and what the last ones said whose worker never came up."""
+    alive = [each for each in jobs if each.state.alive]
+    runs = [each for each in alive if each.member is not None or each.state.runs]
+    waits = [each for each in alive if each not in runs]
+    unknown = [each for each in jobs if each.state.alive is None]
+    last = jobs[-1].ref.token.rpartition("_")[0] if jobs else ""
+    never = [
+        each
+        for each in jobs
+        if each.ref.token.startswith(last)
+        and not (each.came_up or each.is_leaving or each.state.alive is not False)
+    ]
+    said = last_words(search, never[0].ref) if never else []
+    return Workers(
+        len(runs),
+        len(waits),
+        len(unknown),
+        len(never),
+        waits=_differing(waits),
+        unknown=_differing(unknown),
+        ended=said[-1] if said else _differing(never),
+        output=launchers.output_of(search, never[0].ref.token) if said else None,
+    )
+
+
+def _differing(jobs: Sequence[Placed]) -> str:
+    """What engines say of jobs, each word once."""
+    return "; ".join(dict.fromkeys(each.state.words for each in jobs if each.state.words))
+
+
+# -- Asking ----------------------------------------------------------------------------------------
+
+
+def _answers(search: Path, records: Sequence[_Record], *, ask: bool) -> dict[str, JobState]:
+    """What engines say of these jobs, by token."""
+    found: dict[str, JobState] = {}
+    seldom: list[tuple[launchers.Launcher, list[JobRef]]] = []
+    for launcher, jobs in _by_launcher(search, records):
+        if launcher is None:
+            found.update((job.token, JobState(None, "its launcher is not here")) for job in jobs)
+        elif _ask_every(launcher) == 0:
+            found.update((job.token, state) for job, state in launcher.states(jobs).items())
+        else:
+            seldom.append((launcher, jobs))
+    found.update(_shared(search, seldom, ask=ask) if seldom else {})
+    return _without_haste(found, records)
+
+
+def _shared(
+    search: Path, groups: Sequence[tuple[launchers.Launcher, list[JobRef]]], *, ask: bool
+) -> dict[str, JobState]:
+    """The last answers, which all readers share; asked for again where they are too old. That a job
+    has ended is final: nobody asks after it again.
+    """
+    path = jobs_folder(search) / _STATES
+    kept = files.read_object(path)
+    known, every = _states_of(kept), _seconds(kept.get("every"))
+    tokens = [job.token for _, jobs in groups for job in jobs]
+    if not (ask or _is_due(path, every) or any(token not in known for token in tokens)):
+        return known
+    found: dict[str, JobState] = {}
+    least = 0.0
+    for launcher, jobs in groups:
+        left = [job for job in jobs if known.get(job.token, JobState(None)).alive is not False]
+        if left:
+            least = max(least, _ask_every(launcher))
+            found.update((job.token, state) for job, state in launcher.states(left).items())
+    if not found:
+        return known
+    same = all(known.get(token) == state for token, state in found.items())
+    known.update(found)
+    every = min(_AT_MOST_EVERY, max(least, every * _BACKING_OFF)) if same else least
+    with contextlib.suppress(OSError):  # somebody else's folder: then each asks for himself
+        answers = {token: [s.alive, s.words, s.runs] for token, s in known.items()}
+        files.write_json(path, {"every": every, "answers": answers})
+    return known
+
+
+def _ask_every(launcher: launchers.Launcher) -> float:
+    return float(getattr(launcher, "ask_every", _ASK_EVERY))
+
+
+def _without_haste(
+    found: Mapping[str, JobState], records: Sequence[_Record]
+) -> dict[str, JobState]:
+    """Answers, but that a job has ended which somebody is about to start: it is not there yet."""
+    early = {r.ref.token for r in records if not r.is_started and _is_being_placed(r)}
+    return {
+        token: replace(state, alive=None) if token in early and state.alive is False else state
+        for token, state in found.items()
+    }
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _is_due(path: Path, every: float) -> bool:
+    """Whether the last answers are too old. A file from the future, of another clock, is."""
+    try:
+        age = time.time() - os.stat(path).st_mtime
+    except OSError:
+        return True
+    return not 0 <= age < every
+
+
+def _states_of(kept: Mapping[str, Any]) -> dict[str, JobState]:
+    answers = kept.get("answers")
+    found: dict[str, JobState] = {}
+    for token, said in answers.items() if isinstance(answers, dict) else ():
+        with contextlib.suppress(TypeError, ValueError):
+            alive, words, runs = said
+            found[token] = JobState(alive, str(words), runs)
+    return found
+
+
+def _by_launcher(
+    search: Path, records: Iterable[_Record]
+) -> Iterable[tuple[launchers.Launcher | None, list[JobRef]]]:
+    """The jobs of each launcher, and it; None where it cannot be had here."""
+    groups: dict[tuple[str, str], list[_Record]] = {}
+    for record in records:
+        key = (record.ref.launcher, files.to_json(dict(record.options)))
+        groups.setdefault(key, []).append(record)
+    for (name, _), group in groups.items():
+        launcher: launchers.Launcher | None = None
+        with contextlib.suppress(ModeldirError, ImportError):
+            launcher = launchers.make(name, search, group[0].options)
+        yield launcher, [record.ref for record in group]
+
+
+# -- Stopping --------------------------------------------------------------------------------------
+
+
+def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:
+    """Have engines end these jobs. Returns what could not be done, in words."""
+    wanted = {job.token for job in jobs}
+    problems: list[str] = []
+    for launcher, refs in _by_launcher(
+        search, [each for each in _records(search) if each.ref.token in wanted]
+    ):
+        if launcher is None:
+            problems.append(f"the launcher {refs[0].launcher} is not here: {_ids(refs)}")
+            continue
+        try:
+            launcher.stop(refs)
+        except CommandError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _ids(refs: Sequence[JobRef]) -> str:
+    return ", ".join(ref.job or ref.token for ref in refs)
