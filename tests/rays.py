@@ -76,6 +76,7 @@ class Cluster:
         self._folder = Path(tempfile.mkdtemp(prefix="mdray"))
         self._port, self._dashboard, self._client = _free_ports(3)
         self.address = f"http://127.0.0.1:{self._dashboard}"
+        self.head = f"{_own_address()}:{self._port}"
         self.access = {
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.token,
@@ -93,7 +94,7 @@ class Cluster:
                 f"--ray-client-server-port={self._client}",
             )
         if "second" not in self._nodes:
-            self._start("second", f"--address={_own_address()}:{self._port}")
+            self._start("second", f"--address={self.head}")
         for name in self._nodes:
             up = partial(self._is_up, name)
             wait_until(up, f"{name} of Ray, whose log is in {self._folder}", START_LIMIT)

@@ -234,7 +234,7 @@ def test_all_wrong_options_are_told_at_once(search: Path, snapshot: SnapshotAsse
 def test_what_is_submitted(
     search: Path, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The shell's line survives odd names; the job has its token's name and asks for what is said."""
+    """The shell's line survives odd names; the job is named by its token."""
     monkeypatch.chdir(search)
     with answering(lambda *_: (200, "{}")) as head:
         launcher = RayLauncher(search, {"address": head.address, "cpus": "2", "gpus": "0.5"})
