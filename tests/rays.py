@@ -36,7 +36,7 @@ _LOST_SOON = {  # a node that is gone is given up after 5 s instead of 15; a slo
 _OWN_PROCESSES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 _LEAN = (
     "--block",
-    "--num-gpus=0",
+    "--num-gpus=2",  # made up: nobody computes on them
     "--object-store-memory=80000000",
     "--include-log-monitor=false",
     "--disable-usage-stats",
