@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from modeldir import experiment
+from modeldir import experiment, processes
 
 LIMIT = 30.0
 """Seconds after which something that should have happened never will."""
@@ -62,6 +62,32 @@ with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
     json.dump({"accuracy": accuracy}, file)
 """
 """A training that reads `learning_rate`, and nothing else, by `Params`."""
+
+SAVING = """\
+import json, os, sys, time
+
+folder = sys.argv[sys.argv.index("--model_dir") + 1]
+name, weights = os.path.basename(folder), os.path.join(folder, "last.ckpt")
+epoch = 0
+if "--restore_file" in sys.argv:
+    with open(weights) as file:
+        epoch = int(file.read())
+with open("started.txt", "a") as file:
+    file.write(f"{name} {epoch}\\n")
+while epoch < 4:
+    epoch += 1
+    with open(weights + ".new", "w") as file:
+        file.write(str(epoch))
+    os.replace(weights + ".new", weights)
+    while epoch == 2 and os.path.exists("hold"):
+        time.sleep(0.005)
+with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
+    json.dump({"accuracy": 0.5}, file)
+print("trained", name)
+with open("ended.txt", "a") as file:
+    file.write(name + "\\n")
+"""
+"""A training of 4 epochs that saves its weights, and goes on from them; it waits after epoch 2."""
 
 THREE = ("learning_rate=0.1,0.01,0.001",)
 
@@ -165,12 +191,16 @@ class Project:
         )
 
     @contextlib.contextmanager
-    def started_as(self, *words: str) -> Iterator[subprocess.Popen[str]]:
-        """`modeldir WORDS` in the background, its output in a pipe; ended with the block."""
+    def started_as(
+        self, *words: str, host: str = "", **variables: str
+    ) -> Iterator[subprocess.Popen[str]]:
+        """`modeldir WORDS` in the background, its output in a pipe; ended with the block. On
+        another `host`, if one is named: with that one's all processes.
+        """
         process = subprocess.Popen(
-            [sys.executable, "-m", "modeldir", *words],
+            [*(on_host(host) if host else ()), sys.executable, "-m", "modeldir", *words],
             cwd=self.path,
-            env=self.environment,
+            env={**self.environment, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -180,6 +210,8 @@ class Project:
         try:
             yield process
         finally:
+            if host:
+                kill_host(process)
             process.kill()
             process.wait()
             assert process.stdout is not None
@@ -216,6 +248,36 @@ def supervisor_of(folder: Path, number: int = 1) -> int:
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
+
+
+def on_host(name: str) -> list[str]:
+    """How a command begins that is run on another host: it has pids and a host name of its own, and
+    can see no process of ours. Skips the test where no such thing is allowed.
+    """
+    words = ["unshare", "--pid", "--fork", "--mount-proc", "--uts"]
+    try:
+        subprocess.run([*words, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("no namespaces may be made here: there can be no other host")
+    return [*words, "sh", "-c", f'hostname {name}; exec "$@"', "sh"]
+
+
+def kill_host(process: subprocess.Popen[Any]) -> None:
+    """Cut the power of the host that `on_host` made: all its processes die at once."""
+    for pid in processes.children(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def all_on_host(process: subprocess.Popen[Any]) -> dict[int, int]:
+    """The processes of a host, by the pid that each has there, with the pid that it has here."""
+    found = {}
+    for pid in processes.descendants(process.pid):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                if line.startswith("NSpid:"):
+                    found[int(line.split()[-1])] = pid
+    return found
 
 
 def environment() -> dict[str, str]:

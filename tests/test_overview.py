@@ -319,9 +319,9 @@ def test_finished_trials_are_read_once(made: Made, monkeypatch: pytest.MonkeyPat
     read: list[str] = []
     real = experiment.status
 
-    def status(folder: Path) -> experiment.Status:
+    def status(folder: Path, **settings: Any) -> experiment.Status:
         read.append(folder.name)
-        return real(folder)
+        return real(folder, **settings)
 
     monkeypatch.setattr(experiment, "status", status)
     for _ in range(10):

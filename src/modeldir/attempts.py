@@ -13,12 +13,13 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, metrics, processes, provenance
+from modeldir import files, hearts, metrics, processes, provenance
 from modeldir.errors import FolderBusy
 
 FORMAT = 1
@@ -140,6 +141,7 @@ def begin(
         "token": os.urandom(8).hex(),
         **facts,
         "folder": identity_of(folder),
+        **({} if facts.get("supervisor") is None else {hearts.KEY: hearts.every()}),
         "found": found,
         "started": provenance.utc_now(),
         "intent": None,
@@ -161,6 +163,12 @@ def rewrite(attempt: Attempt, changes: Mapping[str, Any], *, durable: bool = Fal
     return Attempt(attempt.folder, attempt.number, attempt.script, record)
 
 
+def withdraw(attempt: Attempt) -> None:
+    """Take back an attempt that never got as far as its folder; only its owner may."""
+    with contextlib.suppress(OSError):
+        os.unlink(attempt.path)
+
+
 def identity_of(folder: Path) -> dict[str, int]:
     """Device and inode of a folder: a copied run file is known by them."""
     with contextlib.suppress(OSError):
@@ -169,8 +177,9 @@ def identity_of(folder: Path) -> dict[str, int]:
     return {}
 
 
-def lives(attempt: Attempt) -> bool | None:
-    """Whether an attempt without an end still runs; None where that cannot be seen from here.
+def lives(attempt: Attempt, observer: hearts.Observer | None = None) -> bool | None:
+    """Whether an attempt without an end still runs; None where that cannot be seen from here, and
+    the `observer`, where there is one, has not seen enough of its heart yet.
 
     A run file in a copied folder speaks of the original: nothing runs in the copy.
     """
@@ -180,7 +189,39 @@ def lives(attempt: Attempt) -> bool | None:
     answers = [processes.alive(known) for known in keepers]
     if True in answers:
         return True
-    return None if None in answers else False
+    if None not in answers:
+        return False
+    return None if observer is None else observer.look(attempt.path)
+
+
+def has_heart(attempt: Attempt) -> bool:
+    """Whether looking on will tell if it lives. A script that runs without a supervisor has none:
+    nobody there has the time to beat, nor could end it when it is given up.
+    """
+    return hearts.recorded(attempt.record) is not None
+
+
+def where(attempt: Attempt) -> str:
+    """The host on which an attempt was begun."""
+    keepers = _keepers(attempt.record)
+    return keepers[0].host if keepers else "a host that it does not name"
+
+
+def is_outdone(attempt: Attempt) -> bool | None:
+    """Whether somebody else has the folder by now: there is a later attempt, or this one's run file
+    is another's. None where that cannot be read.
+
+    The folder is listed: a network file system may remember that a name was not there.
+    """
+    try:
+        names = os.listdir(attempt.folder)
+    except OSError:
+        return None
+    later = numbers(names, attempt.script)
+    if later and later[-1] > attempt.number:
+        return True
+    token = files.read_object(attempt.path).get("token")
+    return token is not None and token != attempt.record.get("token")
 
 
 def _keepers(record: Mapping[str, Any]) -> list[processes.Process]:
@@ -216,8 +257,15 @@ def left_running(attempt: Attempt) -> list[int]:
     return sorted(found)
 
 
-def refuse_if_live(folder: Path, script: str = "") -> int:
-    """The number for the next attempt in a folder.
+def end_left_running(attempt: Attempt) -> None:
+    """Kill what a dead attempt left running: nobody would stop it any more."""
+    for pid in left_running(attempt):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def refuse_if_live(folder: Path, script: str = "", observer: hearts.Observer | None = None) -> int:
+    """The number for the next attempt in a folder. The `observer` is who has looked at its hearts.
 
     Raises:
         FolderBusy: when the latest attempt still runs, or may still run on another host.
@@ -226,7 +274,7 @@ def refuse_if_live(folder: Path, script: str = "") -> int:
     if last is None:
         return 1
     if last.end is None:
-        life = lives(last)
+        life = lives(last, observer)
         if life is not False:
             raise FolderBusy(_busy(last, sure=bool(life)))
     return last.number + 1
@@ -243,6 +291,15 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
         return (
             f"{attempt.folder} is running: attempt {attempt.number}, {where}, since {since}.\n"
             f"Wait for it, or: {stop}Nothing was started."
+        )
+    silent = hearts.silence(attempt.path) if has_heart(attempt) else None
+    if silent is not None:
+        from modeldir.table import duration_text  # noqa: PLC0415 - a training imports us
+
+        return (
+            f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"
+            f"it was last heard of {duration_text(silent)} ago. `modeldir run` finds out within 2 "
+            "minutes, and takes over if it is dead.\nNothing was started."
         )
     return (
         f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"

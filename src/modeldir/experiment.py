@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, files, metrics, params
+from modeldir import attempts, files, hearts, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError, closest
 
@@ -28,7 +28,8 @@ class Status:
     `last_line` the last line of its traceback, `duration` seconds of the attempt, `started` ISO
     8601 in UTC. `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted
     name, that it did not use as `params.json` has them, with the values that took their place (on
-    its command line, by `update`, or by an assignment before they were read).
+    its command line, by `update`, or by an assignment before they were read). `in_doubt`: it counts
+    as running, and whoever looks on will know whether it is.
     """
 
     state: str
@@ -39,6 +40,7 @@ class Status:
     duration: float | None = None
     started: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    in_doubt: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -193,10 +195,13 @@ def has_metrics(folder: Path) -> bool:
 # -- Status ----------------------------------------------------------------------------------------
 
 
-def status(folder: Path, names: list[str] | None = None) -> Status:
+def status(
+    folder: Path, names: list[str] | None = None, observer: hearts.Observer | None = None
+) -> Status:
     """A folder's status, from its highest attempt and the process that it names.
 
-    `names` are the files in the folder, where the caller has listed it already.
+    `names` are the files in the folder, where the caller has listed it already; `observer` is who
+    looks at the hearts of what runs on other hosts, where the caller looks more than once.
     """
     try:
         names = os.listdir(folder) if names is None else names
@@ -208,7 +213,7 @@ def status(folder: Path, names: list[str] | None = None) -> Status:
     record = attempt.record
     started = record.get("started")
     if attempt.end is None:
-        return _without_end(attempt, started)
+        return _without_end(attempt, started, observer)
     return Status(
         attempt.end,
         attempt.number,
@@ -233,12 +238,29 @@ def _given(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _without_end(attempt: attempts.Attempt, started: str | None) -> Status:
-    life = attempts.lives(attempt)
+def _without_end(
+    attempt: attempts.Attempt, started: str | None, observer: hearts.Observer | None
+) -> Status:
+    here = attempts.lives(attempt)
+    life = attempts.lives(attempt, observer) if here is None else here
     if life is False:
-        return Status(INTERRUPTED, attempt.number, reason="it left no end", started=started)
-    reason = None if life else "on a host that cannot be seen from here"
-    return Status(RUNNING, attempt.number, reason=reason, started=started)
+        reason = "it left no end"
+        if here is None:
+            reason = f"it was not heard of any more, from {attempts.where(attempt)}"
+        return Status(INTERRUPTED, attempt.number, reason=reason, started=started)
+    doubt = life is None and attempts.has_heart(attempt)
+    where = None if here else _unseen(attempt)
+    return Status(RUNNING, attempt.number, reason=where, started=started, in_doubt=doubt)
+
+
+def _unseen(attempt: attempts.Attempt) -> str:
+    """What can be said of an attempt whose processes cannot be seen from here."""
+    silent = hearts.silence(attempt.path)
+    if not attempts.has_heart(attempt) or silent is None:
+        return "on a host that cannot be seen from here"
+    from modeldir.table import duration_text  # noqa: PLC0415 - a training imports us
+
+    return f"on {attempts.where(attempt)}, heard of {duration_text(silent)} ago"
 
 
 # -- Metrics ---------------------------------------------------------------------------------------

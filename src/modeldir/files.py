@@ -407,7 +407,7 @@ def hold(descriptor: int) -> bool:
         import fcntl  # noqa: PLC0415 - as above
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):
         return False
     except (ImportError, OSError):
         return True  # no locks here: then nobody can hold it
@@ -419,7 +419,7 @@ def _take(fcntl: Any, descriptor: int, patience: float) -> bool:
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except (BlockingIOError, PermissionError):  # EACCES: a network file system's word for it
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.005)

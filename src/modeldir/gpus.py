@@ -60,6 +60,11 @@ class Gpus:
         return [gpu.name for gpu in self.gpus if gpu.identity in identities]
 
 
+def are_given(environment: Mapping[str, str]) -> bool:
+    """Whether somebody has said which GPUs these processes may use."""
+    return any(name in environment for name in (CUDA, HIP, ROCR))
+
+
 def visible(environment: Mapping[str, str] | None = None) -> Gpus:
     """The GPUs that a command started with this environment (by default ours) could use.
 

@@ -33,6 +33,9 @@ WHOLE = 1_000_000
 
 _LOCK = "lock"
 _LEASE, _WAITING = "lease", "waiting"
+_JOB = "job"
+_OLD = 86400.0
+"""Seconds after which the place of a job that holds nothing is taken away."""
 _PATIENCE = 2.0
 _FRESH = 3.0
 """Seconds for which one that waits and does not ask is still counted as waiting."""
@@ -67,19 +70,27 @@ class Claim:
 
 
 class Leases:
-    """The leases of one user's processes on this machine.
+    """The leases of one user's processes on this machine, or of one `job` of his.
 
     Raises:
         SearchError: when the folder cannot be used: nothing may be started on trust alone.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, job: str | None = None
+    ) -> None:
         chosen = (os.environ if environment is None else environment).get(FOLDER_VARIABLE)
         self.folder = chosen or f"/tmp/modeldir-{os.geteuid()}"  # noqa: S108 - checked below
-        self._is_ours = not chosen
+        self._is_ours, self._is_job = not chosen, job is not None
         self._ticket: int | None = None
         self._since = 0
         self._check()
+        if job is not None:
+            _remove_old_jobs(self.folder)
+            self.folder = os.path.join(
+                self.folder, f"{_JOB}{safe_name(job)}{_SEPARATOR}{os.getpid()}"
+            )
+            self._check()
         try:
             with self._locked() as fine:
                 if fine:
@@ -132,6 +143,12 @@ class Leases:
         if self._ticket is not None:
             os.close(self._ticket)
             self._ticket = None
+
+    def close(self) -> None:
+        """Wait no more; a place of a job alone goes with it, once nothing there is held."""
+        self.stop_waiting()
+        if self._is_job:
+            _remove_place(self.folder)
 
     # -- Files -------------------------------------------------------------------------------------
 
@@ -313,6 +330,26 @@ def _is_still(path: str, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:
         return False
+
+
+def _remove_old_jobs(folder: str) -> None:
+    """Take away the places of jobs that are over, here on this machine."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            if name.startswith(_JOB + _SEPARATOR) and time.time() - os.stat(path).st_mtime > _OLD:
+                _remove_place(path)
+
+
+def _remove_place(folder: str) -> None:
+    """Take away a folder of leases that nobody holds any more."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            if name != _LOCK and _is_held(path):
+                return
+            os.unlink(path)
+        os.rmdir(folder)
 
 
 def _claim(path: str) -> Claim | None:

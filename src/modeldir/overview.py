@@ -23,6 +23,7 @@ from modeldir import (
     elsewhere,
     experiment,
     files,
+    hearts,
     membership,
     metrics,
     params,
@@ -63,9 +64,10 @@ _RECENT = 20
 class _Watched:
     """One trial: what was read of it, and whether it has to be read again."""
 
-    def __init__(self, record: TrialRecord, folder: Path) -> None:
+    def __init__(self, record: TrialRecord, folder: Path, observer: hearts.Observer) -> None:
         self.record = record
         self.folder = folder
+        self._observer = observer
         self.flat = params.flatten(record.hyperparameters)
         self.status = experiment.Status(attempts.WAITING)
         self.development: Mapping[str, float] = {}
@@ -90,7 +92,7 @@ class _Watched:
         if not changed and self._attempt is None:
             return False
         before = self.status
-        self.status = experiment.status(self.folder)
+        self.status = experiment.status(self.folder, observer=self._observer)
         if self.status.state == attempts.RUNNING:
             if self.training is None or self.status.attempt != before.attempt:
                 self.training = Training(self.folder)
@@ -109,7 +111,7 @@ class _Watched:
         """Whether it was running and still is, for all that one file tells: an end is written into
         the attempt's own. That a process died without one no file tells: that is asked more seldom.
         """
-        if self._attempt is None or self.training is None:
+        if self._attempt is None or self.training is None or self.status.in_doubt:
             return False
         self._looks += 1
         if self._run_file.changed(stamp(self._attempt.path)) or self._looks % _ASKED_EVERY == 0:
@@ -157,7 +159,8 @@ class Overview:
         self.folder = Path(folder)
         self._now = now
         self._plan = _Plan()
-        self._trials = Trials(self.folder, ())
+        self._observer = hearts.Observer()
+        self._trials = Trials(self.folder, (), observer=self._observer)
         self._watched: dict[int, _Watched] = {}
         self._counted: tuple[Ranked | None, tuple[str, float] | None, list[float]] | None = None
         self._within = 0
@@ -180,8 +183,9 @@ class Overview:
             self._look_at(each)
         self._first = False
         if self._changed("workers", f"{HOME}/workers") or not self._runs():
-            self._members = roster.members(self.folder)  # whether they live, no file tells
-        self._jobs = placement.placed(self.folder)
+            # No folder tells whether they live.
+            self._members = roster.members(self.folder, self._observer)
+        self._jobs = placement.placed(self.folder, observer=self._observer)
         return self._standing()
 
     def _runs(self) -> bool:
@@ -255,7 +259,9 @@ class Overview:
         for _ in range(3):
             before = stamp(self.folder / HOME / "trials")
             decided = self._plan.space.decided if names else None
-            self._trials = Trials(self.folder, names, self._plan.ignore, decided=decided)
+            self._trials = Trials(
+                self.folder, names, self._plan.ignore, decided=decided, observer=self._observer
+            )
             self._trials.refresh(make=False)
             self._trials.adopt(claim=False)
             # A trial that was claimed meanwhile may have been taken for one without a claim.
@@ -286,7 +292,9 @@ class Overview:
                 continue
             each = self._watched.get(record.number)
             same = each is not None and each.record == record
-            found[record.number] = each if each and same else _Watched(record, folder)
+            found[record.number] = (
+                each if each and same else _Watched(record, folder, self._observer)
+            )
         self._watched = found
         self._counted = None
         aside = (params.flatten(record.hyperparameters) for record in self._trials.aside())

@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, launchers, processes, provenance, roster
+from modeldir import files, hearts, launchers, processes, provenance, roster
 from modeldir.errors import CommandError, ModeldirError
 from modeldir.launchers import JobRef, JobState, jobs_folder
 from modeldir.standing import Workers, seconds_of
@@ -182,16 +182,19 @@ def _last_round(search: Path) -> int:
 # -- What is there ---------------------------------------------------------------------------------
 
 
-def placed(search: Path, *, ask: bool = False) -> list[Placed]:
+def placed(
+    search: Path, *, ask: bool = False, observer: hearts.Observer | None = None
+) -> list[Placed]:
     """The workers that were placed for a search, in the order of their start, and how they are.
 
     `ask`: engines are asked now; by default not more often than they want to be (see `Launcher`),
-    whoever else has asked. One that does not answer leaves its jobs unknown.
+    whoever else has asked. One that does not answer leaves its jobs unknown. `observer` looks at
+    the hearts of workers on other hosts.
     """
     records = [*_records(search)]
     if not records:
         return []
-    there = _Files(search)
+    there = _Files(search, observer)
     answers = _answers(search, [each for each in records if there.needs(each.ref)], ask=ask)
     return [there.merged(each, answers.get(each.ref.token, JobState(None))) for each in records]
 
@@ -231,9 +234,10 @@ def _record(ref: JobRef, facts: Mapping[str, Any]) -> _Record:
 class _Files:
     """What the files say of a search's jobs: workers that live, ends, requests to stop."""
 
-    def __init__(self, search: Path) -> None:
+    def __init__(self, search: Path, observer: hearts.Observer | None) -> None:
         self._search = search
-        self._members = {each.job: each for each in roster.members(search) if each.job}
+        there = roster.members(search, observer)
+        self._members = {each.job: each for each in there if each.job}
         self._killed = roster.jobs_of_the_dead(search)
         self._stopped = roster.jobs_asked_to_stop(search)
 
@@ -430,6 +434,8 @@ def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:
             launcher.stop(refs)
         except CommandError as error:
             problems.append(str(error))
+    with contextlib.suppress(OSError):  # the next who looks asks
+        os.unlink(jobs_folder(search) / _STATES)
     return problems
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "modeldir.toml"
-KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", "slurm")
+TABLES = ("slurm", "ray", "submit")
+"""Settings of launchers; those of a package's own stand in a table of its name."""
+KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", *TABLES)
 _TEXTS = ("command", "maximize", "minimize", "read", "resume")
 
 
@@ -64,9 +66,16 @@ def ignored(start: str | os.PathLike[str]) -> frozenset[str]:
 def _unknown(found: dict[str, Any]) -> list[tuple[str, str | None]]:
     return [
         (f"{key}: no such setting", did_you_mean(key, KEYS) or "known: " + ", ".join(KEYS))
-        for key in found
-        if key not in KEYS
+        for key, value in found.items()
+        if key not in KEYS and not (isinstance(value, dict) and _is_launcher(key))
     ]
+
+
+def _is_launcher(name: str) -> bool:
+    """Whether a package offers a launcher of this name: see launchers/."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - only for a table we do not know
+
+    return any(each.name == name for each in entry_points(group="modeldir.launchers"))
 
 
 def _wrong(found: dict[str, Any]) -> list[tuple[str, str | None]]:
@@ -74,6 +83,11 @@ def _wrong(found: dict[str, Any]) -> list[tuple[str, str | None]]:
         (f"{key}: expected a text, found {found[key]!r}", None)
         for key in _TEXTS
         if key in found and not isinstance(found[key], str)
+    ]
+    problems += [
+        (f"{key}: expected a table, found {found[key]!r}", f"[{key}]")
+        for key in TABLES
+        if key in found and not isinstance(found[key], dict)
     ]
     ignore = found.get("ignore", [])
     if not isinstance(ignore, list) or not all(isinstance(name, str) for name in ignore):

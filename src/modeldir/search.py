@@ -26,6 +26,7 @@ from modeldir import (
     failures,
     files,
     goals,
+    hearts,
     heritage,
     loop,
     membership,
@@ -55,6 +56,10 @@ from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
     from modeldir.summary import Outcome
+
+
+_PATIENCE, _SHORT_PATIENCE = 10.0, 0.25
+"""Seconds to wait for the search's lock: at first, and where it was not to be had before."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,8 @@ class Search:
         self._is_given = any(self._given.values())
         self.changes: list[str] = []
         self._surroundings = surroundings.Surroundings()
+        self.observer = hearts.Observer()
+        self._patience = _PATIENCE
         self._load(self._given)
 
     def _with_points(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,7 +194,9 @@ class Search:
         if written.get("auto") != self.plan.written.get("auto"):
             self.changes += self.by_auto()
         names = (*self.plan.space.domains, *([plan.SEED] if self.plan.repeats > 1 else []))
-        self.trials = Trials(self.path, names, self._ignored, decided=self._decided)
+        self.trials = Trials(
+            self.path, names, self._ignored, decided=self._decided, observer=self.observer
+        )
         self._begin_telling()
         self._judged: set[tuple[int, int]] = set()  # attempts of which `reached` knows the value
         self._reached: float | None = None
@@ -330,7 +339,9 @@ class Search:
     def _alone(self) -> Iterator[None]:
         """Hold the search's lock: workers take turns at what would otherwise be done twice."""
         (self.path / HOME).mkdir(exist_ok=True)
-        with files.locked(self.path / HOME / "lock"):
+        with files.locked(self.path / HOME / "lock", patience=self._patience) as got:
+            # Who held it on a host that died may hold it for ever: that costs time only once.
+            self._patience = _PATIENCE if got else _SHORT_PATIENCE
             yield
 
     def _look(self) -> None:
@@ -641,7 +652,8 @@ class Search:
         """A further attempt of a trial that has ended, unless another worker makes it already."""
         known = self.trials.status(record)
         self.trials.forget(record)
-        status = experiment.status(self.trials.path(record))  # it may run elsewhere by now
+        # It may run elsewhere by now.
+        status = experiment.status(self.trials.path(record), observer=self.observer)
         live = status.state in {attempts.RUNNING, attempts.WAITING}
         return None if live or status.attempt != known.attempt else Turn(record, known.attempt + 1)
 

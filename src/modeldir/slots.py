@@ -74,6 +74,8 @@ class Slots:
         threads: how many each trial may use; "auto" divides the cores. None leaves that to the
             libraries: another number may change a result's last bits.
         environment: that of the commands.
+        own: the token of the job that was given these GPUs, by one of the variables that gpus.py
+            knows: nobody else has them, and what another job calls GPU 0 is another one.
 
     Raises:
         SearchError: for more than there is, or what makes no sense.
@@ -86,6 +88,7 @@ class Slots:
         threads: int | Auto | None = None,
         *,
         environment: Mapping[str, str] | None = None,
+        own: str | None = None,
     ) -> None:
         self._environment = os.environ if environment is None else environment
         _check(jobs, gpus_per_trial, threads)
@@ -98,7 +101,9 @@ class Slots:
         self.threads = max(1, cores.usable() // self.count) if threads == "auto" else threads
         self.notes = self._noted(jobs)
         self.why = ""
-        self._leases = Leases(self._environment) if self._share else None
+        given = own if own and gpus.are_given(self._environment) else None
+        self._leases = Leases(self._environment, given) if self._share else None
+        self._ports: Leases | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -124,7 +129,7 @@ class Slots:
     def close(self) -> None:
         """Give up one's place among those that wait for a GPU."""
         if self._leases is not None:
-            self._leases.stop_waiting()
+            self._leases.close()
 
     def _take(self, command: Sequence[str]) -> Seat | None:
         variables = self._thread_variables()
@@ -223,7 +228,7 @@ class Slots:
 
         torchrun takes the defaults of its options from PET_*; without it all wait on port 29500.
         """
-        leases = self._leases = self._leases or Leases(self._environment)
+        leases = self._ports = self._ports or Leases(self._environment)
         found = leases.take_first(f"port-{port}" for port in _free_ports())
         if found is None:
             raise OSError("no port is free")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, params
+from modeldir import attempts, experiment, files, hearts, params
 from modeldir.errors import ParamsError
 from modeldir.rows import COLOUR, rendered
 from modeldir.standing import Alone, News, ended_words, seconds_of
@@ -30,6 +30,7 @@ class Solo:
         self._training = Training(folder)
         self._values = _values(folder)
         self._status = experiment.Status(attempts.WAITING)
+        self._observer = hearts.Observer()
         self._printed: tuple[tuple[Path, Stamp] | None, tuple[str, ...]] = (None, ())
         self._news: list[News] = []
         self._first = True
@@ -44,7 +45,8 @@ class Solo:
         return self._alone
 
     def _read(self) -> Alone:
-        before, self._status = self._status, experiment.status(self.folder)
+        before = self._status
+        self._status = experiment.status(self.folder, observer=self._observer)
         if before.attempt != self._status.attempt:
             self._training, self._values = Training(self.folder), _values(self.folder)
         step = self._training.step

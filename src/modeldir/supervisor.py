@@ -11,8 +11,12 @@ The order of events in `supervise` is what makes it safe to kill anything at any
     2. set aside what earlier attempts left  only now may the folder be touched
     3. start the command                     it dies if we do
     4. record who it is
-    5. wait; write the intent before any signal
+    5. wait, and beat the heart; write the intent before any signal
     6. end what descends from it, let go of its GPUs, then write the end
+
+A supervisor that was stopped, or cut off from the folder, for so long that another host has taken
+its trial over finds a later attempt than its own: then it kills its command and writes nothing
+more. Nobody takes over within a beat of the last look, so one is needed only after that long.
 
 It is forked from the spawner, single-threaded, without exec: see spawner.py.
 """
@@ -36,7 +40,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from modeldir import attempts, files, leases, processes, provenance, verdict
+from modeldir import attempts, files, hearts, leases, processes, provenance, verdict
 from modeldir.capture.ways import CONSOLE_VARIABLE
 from modeldir.logfile import ended
 from modeldir.metrics import METRICS_LINES
@@ -55,8 +59,10 @@ def console_file(script: str = "") -> str:
     return f"{script}.console.log" if script else "console.log"
 
 
-REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
-"""What may be sent to a supervisor. Blocked until it listens: see spawner.py."""
+REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
+"""What may be sent to a supervisor. Blocked until it listens: see spawner.py. By USR1 a job manager
+says that the time is nearly over, to some to all processes of a job: that is the worker's to hear.
+"""
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
 _GRACE_OF_DESCENDANTS = 2.0
 _STDERR = 2
@@ -76,7 +82,8 @@ class Start:
     one to count as completed; `read` is a pattern that finds metrics in printed lines; `pruner`
     says by what it is judged (pruners/judge.py), where it is; `time_limit` is in seconds awake;
     `bound` ends the attempt when the worker is gone; `grace` is the seconds between TERM and KILL:
-    a training may want to save its weights.
+    a training may want to save its weights. `doubt`: only the heart of the attempt before told that
+    it is dead, and this was the last seen of it (hearts.py).
     """
 
     folder: str
@@ -94,6 +101,7 @@ class Start:
     time_limit: float | None = None
     bound: bool = False
     grace: float = 10.0
+    doubt: str | None = None
 
     def to_json(self) -> bytes:
         return json.dumps(vars(self)).encode()  # all its values are JSON's already
@@ -145,12 +153,13 @@ def supervise(order: Order, reports: int, lifeline: int, more: socket.socket) ->
         wanted: Order | None = order
         while wanted is not None:
             order = wanted
-            _Attempt(order, reports, lifeline, wake, asked).run()
+            if not _Attempt(order, reports, lifeline, wake, asked).run():
+                break  # what is open still was the attempt's
             wanted, asked = _next_order(more, wake)
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
         # Not made for this: a log without a run file says that somebody else trained here.
-        with contextlib.suppress(OSError), open(_console(order.start), "r+") as file:
+        with contextlib.suppress(OSError), open(_own_console(order.start), "r+") as file:
             file.seek(0, os.SEEK_END)
             file.write("modeldir: the supervisor failed:\n")
             traceback.print_exc(file=file)
@@ -295,16 +304,22 @@ class _Attempt:
         self.freshened = 0.0
         self.kill_at: float | None = None
         self.watch: _Watch | None = None
+        self.child = 0
+        self.heart: hearts.Heart
+        self.is_outdone = False
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Run it; whether this process may run another one."""
         record = self._claim()
-        if record is None:
+        if record is None or not self._prepare():
             leases.let_go(self.leases)
-            self._report("taken")
+            self._report("lost" if self.is_outdone else "taken")
         else:
-            self.record = record
             self._run_to_the_end()
+        if self.is_outdone:
+            return False
         self._report("free")
+        return True
 
     def _run_to_the_end(self) -> None:
         self.stale = verdict.metric_files(self.folder)
@@ -319,8 +334,11 @@ class _Attempt:
         self._end_descendants()
         tether.close()
         leases.let_go(self.leases)  # before the worker hears of it: it gives them to the next
-        self.rendering.finish(ended(status))
-        self._finish(verdict.verdict(self._evidence(status)), usage)
+        if self._is_ours():
+            self.rendering.finish(ended(status))
+            self._finish(verdict.verdict(self._evidence(status)), usage)
+        if self.is_outdone:
+            self._report("lost")
 
     # -- Beginning ---------------------------------------------------------------------------------
 
@@ -342,14 +360,41 @@ class _Attempt:
             },
             self.start.script,
         )
-        if record is None:
-            return None
-        if record.leavings and (not self.start.resumes or self.start.inherits):
+        if record is not None:
+            self.record = record
+            self.heart = hearts.Heart(record.path)
+        return record
+
+    def _prepare(self) -> bool:
+        """Make the folder ready, which is ours from now on. False where nothing is to be run."""
+        if self.start.doubt is not None and not self._see_the_last_one_off(self.start.doubt):
+            return False
+        if self.record.leavings and (not self.start.resumes or self.start.inherits):
             attempts.set_aside(self.folder, self.start.number)
         for weights in self.start.inherits:  # only now: another may have been training here
             with contextlib.suppress(OSError):  # a training that finds none says so, or begins anew
                 files.copy(weights, self.folder / os.path.basename(weights))
-        return record
+        return self._is_ours()
+
+    def _see_the_last_one_off(self, sight: str) -> bool:
+        """Wait for one who was taken for dead and was not: its heart has moved just in time. False
+        if it has come to its end: then there is nothing to run.
+
+        It beats before it looks whether it was outdone, and we have published before we look at its
+        heart: so if it has missed us, we see it, and it sees us at its next beat.
+        """
+        last = attempts.read(self.folder, self.start.number - 1, self.start.script)
+        if hearts.sight_of(last.path) not in (None, sight):
+            pace = hearts.recorded(last.record) or hearts.EVERY
+            deadline = hearts.now() + 2 * pace
+            while (left := deadline - hearts.now()) > 0 and self._is_ours():
+                time.sleep(min(left, self.heart.every))
+            last = attempts.read(last.folder, last.number, last.script)
+        if last.end not in (None, attempts.INTERRUPTED):
+            attempts.withdraw(self.record)
+            return False
+        attempts.end_left_running(last)
+        return self._is_ours()
 
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
         """Start the command and wait for it. Its wait status and usage; 127 if there is none."""
@@ -383,7 +428,11 @@ class _Attempt:
             self.asked = b""
             pid, status, usage = os.wait4(self.child, os.WNOHANG)
             if pid:  # before any request is heard: what has ended was not stopped by us
+                self.child = 0
                 return status, usage
+            if not self._is_ours():
+                watched = [self.wake]
+                continue
             for number in asked:
                 if number in (signal.SIGINT, signal.SIGTERM):  # passed on as they are
                     self._stop("interrupted", "asked to stop", number)
@@ -397,7 +446,9 @@ class _Attempt:
 
     def _patience(self) -> float:
         """Seconds until the next thing to do by the clock."""
-        waits = [self.rendering.look(), *self._watched()]
+        if not self._is_ours():
+            return 1.0
+        waits = [self.rendering.look(), *self._watched(), self.heart.wait()]
         waits += [] if self.kill_at is None else [self.kill_at - self.awake.now]
         if self.start.time_limit is not None and self.intent is None:
             waits.append(self.start.time_limit - self.awake.now)
@@ -427,6 +478,34 @@ class _Attempt:
             self.freshened = now
             leases.freshen(self.leases)
 
+    def _is_ours(self) -> bool:
+        """Whether the folder is still ours, as far as can be known; beats when it is time to.
+
+        To be asked before anything is written there: this process may have been stopped.
+        """
+        if self.is_outdone or self.heart.wait() > 0:
+            return not self.is_outdone
+        beaten = self.heart.beat()  # before we look: see `_see_the_last_one_off`
+        if attempts.is_outdone(self.record):
+            self.is_outdone = True
+            if self.child:
+                _signal_group(self.child, signal.SIGKILL)
+        elif not beaten and self.heart.is_lost:
+            self._give_up()
+        return not self.is_outdone
+
+    def _give_up(self) -> None:
+        """End the command: others see no heart here, and are about to take the trial over."""
+        if not self.child or self.intent is not None or _has_ended(self.child):
+            return
+        silent = hearts.BEATS_TO_GIVE_UP * self.heart.every
+        reason = f"its folder could not be written for {silent:g} s"
+        words = f"modeldir: {reason}: the training is ended, others may take it for dead\n"
+        with contextlib.suppress(OSError), open(_console(self.start), "ab") as console:
+            console.write(words.encode())
+        self._stop(attempts.INTERRUPTED, reason)
+        self.kill_at = self.awake.now + min(self.start.grace, self.heart.every)
+
     def _stop(self, intent: str, reason: str, number: int = signal.SIGTERM) -> None:
         """Write down why, then signal: whatever exit code follows, the intent decides."""
         if self.intent is None:
@@ -446,9 +525,11 @@ class _Attempt:
     # -- Ending ------------------------------------------------------------------------------------
 
     def _end_descendants(self) -> None:
-        """Leave no process of the attempt behind: TERM, a moment, KILL."""
+        """Leave no process of the attempt behind: TERM, a moment, KILL. At once if the folder is
+        another's.
+        """
         deadline = time.monotonic() + _GRACE_OF_DESCENDANTS
-        number = signal.SIGTERM
+        number = signal.SIGKILL if self.is_outdone else signal.SIGTERM
         while True:
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
@@ -489,7 +570,7 @@ class _Attempt:
             "max_rss_kib": usage.ru_maxrss // (1 if processes.LINUX else 1024),
         }
         deadline = time.monotonic() + _PATIENCE_WITH_A_FULL_DISK
-        while True:
+        while self._is_ours():
             try:
                 self.record = attempts.rewrite(self.record, finished)
             except OSError as error:
@@ -498,9 +579,9 @@ class _Attempt:
                     raise
                 time.sleep(1.0)
             else:
+                self._report("ended")  # the slot is free; the disk may take its time
+                files.make_durable(self.record.path)
                 break
-        self._report("ended")  # the slot is free; the disk may take its time
-        files.make_durable(self.record.path)
 
     def _report(self, what: str) -> None:
         """One line to the worker, if it still listens. Shorter than PIPE_BUF: never torn."""
@@ -605,6 +686,15 @@ def _size(path: str) -> int:
 
 def _console(start: Start) -> str:
     return os.path.join(start.folder, console_file(start.script))
+
+
+def _own_console(start: Start) -> str:
+    """The file that a command's output goes to; nowhere if a later attempt has the folder."""
+    with contextlib.suppress(OSError):
+        later = attempts.numbers(os.listdir(start.folder), start.script)
+        if later and later[-1] > start.number:
+            return os.devnull
+    return _console(start)
 
 
 def _script(command: tuple[str, ...]) -> str | None:

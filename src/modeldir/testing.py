@@ -1,7 +1,8 @@
-"""For the tests of your own samplers and pruners: what each must keep, and fakes.
+"""For the tests of your own samplers, pruners and launchers: what each must keep, and fakes.
 
-It knows the promises of the Protocols in `modeldir.samplers` and `modeldir.pruners`, and no sampler
-or pruner. One of your own is tested by pytest in a class:
+It knows the promises of the Protocols in `modeldir.samplers`, `modeldir.pruners` and
+`modeldir.launchers`, and none of those that keep them. A sampler of your own is tested by pytest in
+a class:
 
     from modeldir.testing import SamplerContract
 
@@ -9,7 +10,8 @@ or pruner. One of your own is tested by pytest in a class:
         def make(self, space, seed, objectives):
             return Mine(space, seed, objectives)
 
-and a pruner's likewise, from `PrunerContract`, with `make(self, rungs, direction)`. The tests are
+and a pruner's likewise, from `PrunerContract`, with `make(self, rungs, direction)`; a launcher's
+from `LauncherContract`, with `make(self, search)`. The tests are
 methods with plain `assert`s, so that they run without modeldir's own test suite.
 """
 
@@ -21,13 +23,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from modeldir.goals import Objectives
+from modeldir.launchers.contract import FakeLauncher, LauncherContract
 from modeldir.params import canonical_hash
 from modeldir.pruners.contract import MemoryRungs, PrunerContract, Table
 from modeldir.samplers import Observation, Proposal, Sampler
 from modeldir.space import Space, parse_space
 
 __all__ = [
+    "FakeLauncher",
     "FakeSampler",
+    "LauncherContract",
     "MemoryRungs",
     "PrunerContract",
     "SamplerContract",

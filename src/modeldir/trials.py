@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, params, provenance, space
+from modeldir import attempts, experiment, files, hearts, params, provenance, space
 from modeldir.errors import ParamsError, SearchError
 
 HOME = ".modeldir"
@@ -79,6 +79,7 @@ class Trials:
     """The trials of the search in a folder. Call `refresh` to see what others did.
 
     `decided` gives the point of a folder that says none: by default its values of all `names`.
+    `observer` looks at the hearts of trials on other hosts, and should outlive this object.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Trials:
         ignore: frozenset[str] = frozenset(),
         *,
         decided: Decided | None = None,
+        observer: hearts.Observer | None = None,
     ) -> None:
         self.folder = folder
+        self.observer = observer or hearts.Observer()
         self._decided = decided or _all_of(names)
         self._ignored = ignore - {*names}  # what a search varies makes a difference in it
         self._home = folder / HOME / "trials"
@@ -186,6 +189,9 @@ class Trials:
         if not (self._home / f"{record.number:06d}.made").exists():
             return False
         folder = self.folder / record.name
+        if not folder.is_dir():
+            with contextlib.suppress(OSError):
+                os.listdir(self.folder)  # a network file system may remember that it was not there
         return not folder.is_dir() or self._holds_another(folder, record)
 
     def _holds_another(self, folder: Path, record: TrialRecord) -> bool:
@@ -451,7 +457,7 @@ class Trials:
         known = self._final.get(record.number)
         if known is not None:
             return known
-        status = experiment.status(self.path(record))
+        status = experiment.status(self.path(record), observer=self.observer)
         ended = status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}
         if ended and status.attempt > self._outdated.get(record.number, -1):
             self._final[record.number] = status

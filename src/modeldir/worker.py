@@ -26,6 +26,7 @@ from modeldir import (
     experiment,
     failures,
     files,
+    hearts,
     metrics,
     plan,
     processes,
@@ -42,6 +43,7 @@ from modeldir.spawner import Spawner
 from modeldir.summary import Outcome, summary
 from modeldir.supervisor import Start
 from modeldir.table import duration_text
+from modeldir.tenure import Job, Tenure, saved
 from modeldir.trials import HOME, TrialRecord, Turn
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ _HAS_METRICS = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _LONG = 600.0
 """Seconds of a trial after which it matters whether it can go on where it was interrupted."""
 _REQUESTS_EVERY = 1.0
+_REQUEUE_PATIENCE = 60.0
 _STARTS_PER_TRIAL = 2
 """One worker starts a trial that keeps being interrupted no more often; the next command may."""
 
@@ -59,7 +62,8 @@ _STARTS_PER_TRIAL = 2
 @dataclass
 class _Running:
     """An attempt of a trial in one of our slots. `pid` is its supervisor's; of `ours` our spawner
-    tells when it dies, of others `descriptor` does, or their files.
+    tells when it dies, of others `descriptor` does, or their files. `weights` is what changes when
+    weights are saved in its folder, as it was when it began.
     """
 
     record: TrialRecord
@@ -68,6 +72,7 @@ class _Running:
     shown: progress.Shown
     ours: bool = True
     descriptor: int | None = None
+    weights: object = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class Worker:
 
     `bound` ties the trials to this process: inside a cluster's job nothing may outlive it.
     `pilot` has the first trial run alone until it shows that it reads what the search varies.
+    `job` is the job that this worker is.
     """
 
     def __init__(  # noqa: PLR0913 - what a user may say of a worker
@@ -98,6 +104,7 @@ class Worker:
         bound: bool = False,
         pilot: bool = True,
         limits: Limits | None = None,
+        job: Job | None = None,
     ) -> None:
         self.search = search
         self.slots = jobs if isinstance(jobs, Slots) else Slots(jobs)
@@ -115,6 +122,10 @@ class Worker:
         self._spawner_is_gone = False
         self._ended: dict[str, str] = {}  # by name: one that ran twice counts once
         self._interrupts = 0
+        self._tenure = Tenure(search, job, self._tell)
+        self._elsewhere: set[str] = set()  # the trials that run on other hosts, by name
+        self._doubted: set[str] = set()  # those of them of which it is not known whether they do
+        self._look_at = 0.0
         self._problem: str | None = None
         self._exhausted = False
         self._wishes: object = None  # that were there when we last looked for more to do
@@ -145,19 +156,24 @@ class Worker:
             self._open_log()
             for note in self.slots.notes:
                 self._tell(note)
-            self._membership = roster.join(self.search.path, self.jobs, self.slots.options)
+            self._membership = roster.join(
+                self.search.path, self.jobs, self.slots.options, job=self._tenure.token
+            )
             with self._signals() as wake:
                 try:
-                    return self._work(spawns, wake)
+                    outcome = self._work(spawns, wake)
+                    self._tenure.end(self._why_left())
                 finally:
                     self.slots.close()
                     self._membership.leave()
                     self.show.close()
                     if self._log is not None:
                         os.close(self._log)
+            return outcome
 
     def _work(self, spawner: Spawner, wake: int) -> Outcome:
-        self._tell_of_the_unseen()
+        self._heed_requests()  # a job that was asked to stop while it waited does not begin
+        killed = self._tell_of_the_unseen()
         self._find_running()
         self._pilot = Pilot(self.search, wanted=self._wants_pilot)
         self._notice_goal()
@@ -165,9 +181,10 @@ class Worker:
         self._insists = len(self.search.failed_as_it_is()) >= _ENOUGH_FAILURES
         while True:
             self._fill(spawner)
-            if not self._running and not self._waits_for_place:
+            if not self._running and not self._waits_for_place and not self._waits_to_know():
                 break
             self._wait(spawner, wake)
+        roster.tidy(self.search.path, self.search.observer, killed)
         return self._outcome()
 
     # -- Filling slots -----------------------------------------------------------------------------
@@ -220,11 +237,14 @@ class Worker:
         if self._limits.time is not None and self._left() <= 0:
             self._stop_starting("the time limit is over: no more trials are started")
             return False
-        if self._limits.trials is not None and self._begun >= self._limits.trials:
+        if self._has_started_enough():
             return False
         if len(self._running) >= self.jobs:
             return False
         return not (self._pilot.flies and self._running)  # the pilot flies alone
+
+    def _has_started_enough(self) -> bool:
+        return self._limits.trials is not None and self._begun >= self._limits.trials
 
     def _explain_the_pilot(self) -> None:
         """Once: why there are free slots, and trials, and none is started."""
@@ -269,24 +289,32 @@ class Worker:
         record = turn.record
         folder = self.search.trials.path(record)
         last = attempts.read(folder, turn.attempt - 1) if turn.attempt > 1 else None
-        if last is not None and last.end is None:
-            self._clear(last)
-        start = self._start_of(turn, folder, last, seat)
+        doubt = self._doubt_of(last)
+        if last is not None and last.end is None and doubt is None:
+            attempts.end_left_running(last)
+        start = replace(self._start_of(turn, folder, last, seat), doubt=doubt)
         pid = spawner.start(start, seat.leases)
         watched = _watch(pid) if self._spawner_is_gone else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         self._begun += 1
         shown = progress.Shown(record.name, folder, time.monotonic())
         self._running[pid] = _Running(
-            record, turn.attempt, pid, shown, ours=not self._spawner_is_gone, descriptor=watched
+            record,
+            turn.attempt,
+            pid,
+            shown,
+            ours=not self._spawner_is_gone,
+            descriptor=watched,
+            weights=saved(folder),
         )
         self._pilot.take(record)
 
-    def _clear(self, last: attempts.Attempt) -> None:
-        """End what a dead attempt left running: nobody would stop it any more."""
-        for pid in attempts.left_running(last):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+    def _doubt_of(self, last: attempts.Attempt | None) -> str | None:
+        """What was last seen of an attempt's heart, where only that tells that it is dead."""
+        if last is None or last.end is not None or attempts.lives(last) is False:
+            return None
+        self._tell(f"taking over {last.folder.name}: nothing was heard of {attempts.where(last)}")
+        return self.search.observer.sight(last.path)
 
     def _start_of(
         self, turn: Turn, folder: Path, last: attempts.Attempt | None, seat: Seat
@@ -318,6 +346,7 @@ class Worker:
                 "modeldir": __version__,
                 **self.search.lineage(turn.record),
                 **seat.facts,
+                **self._tenure.facts(),
             },
             metric=metric,
             read=self.search.plan.read,
@@ -361,8 +390,10 @@ class Worker:
             last = attempts.latest(folder)
             if last is None or last.end is not None:
                 continue
-            if attempts.lives(last) is not True:
-                self._clear(last)  # what it left may hold a GPU
+            life = attempts.lives(last)
+            if life is False:
+                attempts.end_left_running(last)  # what it left may hold a GPU
+            if life is not True:  # what runs on another host, or may, takes no slot here
                 continue
             worker = _worker_of(last)
             keeper = processes.from_json(last.record.get("supervisor"))
@@ -373,6 +404,35 @@ class Worker:
                 record, last.number, keeper.pid, shown, ours=False, descriptor=_watch(keeper.pid)
             )
             self._tell(f"found {record.name} running: waiting for it")
+
+    def _waits_to_know(self) -> bool:
+        """Whether a trial of another host may be dead, which only its heart can tell: this worker
+        stays until it knows, for then the trial is its own to run.
+        """
+        if self._interrupts or self._problem or self._enough or self._has_started_enough():
+            return False
+        self._look_elsewhere()
+        return bool(self._doubted) or not self._exhausted
+
+    def _look_elsewhere(self) -> None:
+        """See which trials of other hosts live, while there is nothing else to start."""
+        ours = {running.record.number for running in self._running.values()}
+        before, doubted = (self._elsewhere, self._doubted), set()
+        self._elsewhere = set()
+        for record in self.search.trials.unfinished():
+            if record.number in ours:
+                continue
+            status = self.search.trials.status(record)
+            if status.state == attempts.RUNNING:
+                self._elsewhere.add(record.name)
+            elif status.state == attempts.INTERRUPTED and record.name in before[0]:
+                self._exhausted = False  # its turn to be taken
+            if status.in_doubt:
+                doubted.add(record.name)
+                if record.name not in before[1]:
+                    self._tell(f"{record.name} is {status.reason}: waiting to see if it still runs")
+        self._doubted = doubted
+        self._look_at = time.monotonic() + hearts.every() / 2
 
     # -- Waiting -----------------------------------------------------------------------------------
 
@@ -414,10 +474,15 @@ class Worker:
         waits = [self.show.interval, _REQUESTS_EVERY]
         waits.append(0.1 if self._pilot.flies else None)
         waits.append(ASK_AGAIN if self._waits_for_place else None)
+        waits.append(max(0.0, self._look_at - time.monotonic()) if self._has_room() else None)
         # Where the kernel cannot wake us for a process that is not our child, look.
         unwatched = any(not r.ours and r.descriptor is None for r in self._running.values())
         waits.append(0.5 if unwatched else None)
         return min(wait for wait in waits if wait is not None)
+
+    def _has_room(self) -> bool:
+        """Whether a slot is free and there is nothing to start, unless another host has died."""
+        return self._exhausted and len(self._running) < self.jobs and not self._interrupts
 
     def _look_again(self) -> None:
         for running in list(self._running.values()):
@@ -425,6 +490,8 @@ class Worker:
                 last = attempts.latest(running.shown.folder)
                 if last is None or attempts.lives(last) is not True:
                     self._gone(running)
+        if self._has_room() and time.monotonic() >= self._look_at:
+            self._look_elsewhere()
 
     def _heard(self, what: str, pid: int) -> None:
         running = self._running.get(pid)
@@ -437,6 +504,9 @@ class Worker:
         elif what == "taken":
             del self._running[pid]  # another worker was faster
             self._exhausted = False
+        elif what == "lost":
+            self._tell(f"{running.record.name}: another worker has taken it over; ended here")
+            self._gone(running)
         elif what in {"ended", "gone"}:
             self._gone(running)
 
@@ -454,11 +524,15 @@ class Worker:
         if status.attempt < running.attempt:  # it could not begin: what is recorded is another's
             self.search.trials.recall(record)
             status = experiment.Status(attempts.WAITING)
+        if status.state == attempts.RUNNING:  # another worker has it
+            attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))
+            return
         self._ended[record.name] = status.state
+        self._tenure.notice(running.shown.folder, status.state, running.weights)
         if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
-            self._clear(attempts.read(running.shown.folder, running.attempt))
+            attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))
         self._tell_end(record, status, running.shown)
         self._notice_failures(status)
         if status.state in _HAS_METRICS and self.search.plan.metric is None:
@@ -575,7 +649,7 @@ class Worker:
         wake, wake_end = os.pipe()
         for descriptor in (wake, wake_end):
             os.set_blocking(descriptor, False)
-        numbers = (signal.SIGINT, signal.SIGTERM)
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
         try:
             before = {number: signal.signal(number, lambda *_: None) for number in numbers}
         except ValueError:  # not the main thread: the user's program keeps its signals
@@ -592,7 +666,10 @@ class Worker:
             os.close(wake_end)
 
     def _heed_requests(self) -> None:
-        """Do what `modeldir stop` asks for, as if Ctrl-C were pressed here; but say who asked."""
+        """Do what `modeldir stop` asks for, as if Ctrl-C were pressed here; but say who asked. Let
+        others know that this worker lives.
+        """
+        self._membership.beat()
         urgency = self._membership.asked_to_stop()
         steps = {None: 0, "wait": 1, "now": 2}[urgency]
         if self._interrupts < steps:
@@ -607,6 +684,10 @@ class Worker:
 
     def _interrupted(self, number: int) -> None:
         """Ctrl-C: once waits for the running trials, twice ends them, three times kills them."""
+        if number == signal.SIGUSR1 and not self._tenure.is_over:
+            self._tenure.is_over = True
+            self._tell("the time of this job is nearly over")
+            number = signal.SIGTERM
         if number not in (signal.SIGINT, signal.SIGTERM):
             return
         self._interrupts = max(self._interrupts + 1, 2 if number == signal.SIGTERM else 1)
@@ -633,8 +714,10 @@ class Worker:
 
     # -- Telling -----------------------------------------------------------------------------------
 
-    def _tell_of_the_unseen(self) -> None:
-        """Trials that have ended since their worker was killed: nobody has told how, once."""
+    def _tell_of_the_unseen(self) -> set[processes.Process]:
+        """Trials that have ended since their worker was killed: nobody has told how, once. Returns
+        the workers that were killed.
+        """
         killed = roster.killed(self.search.path)
         told = _ends_told(self.search.path) if killed else {}
         for record in self.search.trials if killed else ():
@@ -647,6 +730,7 @@ class Worker:
                 self._tell_end(record, status, progress.Shown(record.name, folder, 0.0))
                 if status.state == attempts.COMPLETED and self.search.plan.metric is None:
                     self._settle_metric(record)
+        return killed
 
     def _tell_end(
         self, record: TrialRecord, status: experiment.Status, shown: progress.Shown
@@ -668,6 +752,17 @@ class Worker:
         for line in summary(self.search, outcome):
             self._tell(line)
         return outcome
+
+    def _why_left(self) -> str:
+        """Why this worker leaves, in a few words."""
+        if self._problem is not None:
+            return self._problem.partition("\n")[0]
+        if self._interrupts:
+            by = self._membership.asked_by
+            return f"asked to stop by {by}" if by else "asked to stop by a signal"
+        if self._enough is not None:
+            return self._enough.partition("\n")[0]
+        return "nothing was left to start" if self._exhausted else "it has started its share"
 
     def _count(self, state: str, records: Iterable[TrialRecord]) -> int:
         return sum(self.search.trials.status(record).state == state for record in records)

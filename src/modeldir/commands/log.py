@@ -18,10 +18,11 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from modeldir import attempts, experiment, files, processes, roster
+from modeldir import attempts, experiment, files, hearts, processes, roster
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
 
@@ -305,12 +306,12 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
     Raises:
         FolderError: there is no such folder, or nothing in it that could still be written.
     """
-    wait = wait or _wait
+    wait, observer = wait or _wait, hearts.Observer()
     if not folder.is_dir() or experiment.is_search(folder):
         _wanted(folder, raw=raw)
     path, told = _there(folder, raw=raw), False
     while path is None:
-        if experiment.status(folder).state not in _LIVE:
+        if experiment.status(folder, observer=observer).state not in _LIVE:
             path = _wanted(folder, raw=raw)
         else:
             if not told:
@@ -320,22 +321,25 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
             path = _there(folder, raw=raw)
     ended = False
     while path is not None:
-        ended = _follow_file(folder, path, tail=tail, raw=raw, wait=wait)
+        alive = partial(is_alive, folder, path, observer)
+        ended = _follow_file(folder, path, alive, tail=tail, raw=raw, wait=wait)
         tail = None
-        path = None if ended else _next(folder, path, raw=raw, wait=wait)
+        path = None if ended else _next(folder, path, observer, raw=raw, wait=wait)
     last = _there(folder, raw=raw)
-    if not raw and last is not None and was_cut_off(folder, last):
+    if not raw and last is not None and was_cut_off(folder, last, observer):
         print(_cut_off(last), file=sys.stderr)
 
 
-def _follow_file(folder: Path, path: Path, *, tail: int | None, raw: bool, wait: Wait) -> bool:
+def _follow_file(  # noqa: PLR0913 - of what, how it is shown, and for how long
+    folder: Path, path: Path, alive: Callable[[], bool], *, tail: int | None, raw: bool, wait: Wait
+) -> bool:
     """Show one file as it grows; true when the run has ended, false when the file has gone."""
     reader = Reader()
     with open(path, "rb") as file:
         if tail is not None:
             file.seek(_tail_begin(file, tail))
         while True:
-            ended = not is_alive(folder, path)  # before the look: what it wrote last is seen yet
+            ended = not alive()  # before the look: what it wrote last is seen yet
             while piece := file.read(_PIECE):
                 _show_bytes(piece) if raw else _show(reader.feed(piece))
             gone = not _is_at(file, path) or _is_outdone(folder, path, raw=raw)
@@ -361,10 +365,12 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
     return os.path.samestat(here, there) and there.st_size >= file.tell()
 
 
-def _next(folder: Path, old: Path, *, raw: bool, wait: Wait) -> Path | None:
+def _next(
+    folder: Path, old: Path, observer: hearts.Observer, *, raw: bool, wait: Wait
+) -> Path | None:
     """The log of the next attempt, when it is there; None when none comes."""
     while True:
-        live = experiment.status(folder).state in _LIVE
+        live = experiment.status(folder, observer=observer).state in _LIVE
         path = _there(folder, raw=raw) or (old if old.is_file() else None)
         if path is not None or not live:
             return path
@@ -385,19 +391,19 @@ def _wait() -> None:
 # -- How it ended ----------------------------------------------------------------------------------
 
 
-def is_alive(folder: Path, path: Path) -> bool:
+def is_alive(folder: Path, path: Path, observer: hearts.Observer | None = None) -> bool:
     """Whether more may be written to a log: its run lives, or nobody can tell."""
     if experiment.is_search(folder):
-        return bool(roster.members(folder))
-    state = experiment.status(folder).state
+        return bool(roster.members(folder, observer))
+    state = experiment.status(folder, observer=observer).state
     if state == attempts.UNRECORDED:
         return _session(path) not in {"ended", "dead"}
     return state in _LIVE
 
 
-def was_cut_off(folder: Path, path: Path) -> bool:
+def was_cut_off(folder: Path, path: Path, observer: hearts.Observer | None = None) -> bool:
     """Whether a log of ours has no end, and nothing runs any more that could write one."""
-    state, session = experiment.status(folder).state, _session(path)
+    state, session = experiment.status(folder, observer=observer).state, _session(path)
     if state == attempts.UNRECORDED:
         return session == "dead"
     return state not in _LIVE and session in {"dead", "elsewhere"}

@@ -9,15 +9,17 @@ import select
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import __version__, attempts, experiment, files, plan, provenance
+from modeldir import __version__, attempts, experiment, files, hearts, plan, provenance
 from modeldir.errors import CommandError, FolderBusy
 from modeldir.reads import NOT_TRAINING
 from modeldir.spawner import Spawner
 from modeldir.supervisor import Start, console_file
+from modeldir.table import duration_text
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
@@ -77,7 +79,9 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     script = place.beside
     if arguments.command is None and "--model_dir" in words[:-2]:
         words = words[:-2]  # the latest attempt's own words have it already
-    number = attempts.refuse_if_live(found.path, script)
+    observer = hearts.Observer()
+    last = _known(found.path, script, observer)
+    number = attempts.refuse_if_live(found.path, script, observer)
     resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
     start = Start(
         folder=str(files.absolute(found.path)),
@@ -91,8 +95,33 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
             "commit": provenance.git_commit(here),
             "modeldir": __version__,
         },
+        doubt=observer.sight(last.path) if last is not None else None,
     )
     return start, place.told(start)
+
+
+def _known(folder: Path, script: str, observer: hearts.Observer) -> attempts.Attempt | None:
+    """The latest attempt. Where it runs on another host, or did, this waits until it is known
+    which: at most 2 minutes.
+    """
+    last, told = attempts.latest(folder, script), False
+    while last is not None and last.end is None and attempts.has_heart(last):
+        if attempts.lives(last, observer) is not None:
+            break
+        if not told:
+            told = True
+            print(_waits(last), file=sys.stderr, flush=True)
+        time.sleep(hearts.every() / 15)
+        last = attempts.latest(folder, script)
+    return last
+
+
+def _waits(last: attempts.Attempt) -> str:
+    silent = duration_text(hearts.silence(last.path) or 0.0)
+    return (
+        f"{last.folder} runs on {attempts.where(last)}, heard of {silent} ago: waiting to see "
+        "whether it still does, for 2 minutes at most"
+    )
 
 
 def _command(words: list[str] | None, here: Path, folder: Path) -> str:
@@ -188,10 +217,19 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
                 console.begin()
             elif report.what == "taken":
                 raise FolderBusy(f"{start.folder}: another run began there just now.\n{_NOTHING}")
+            elif report.what == "lost":
+                raise FolderBusy(_lost(start))
             ended = ended or report.what in {"ended", "gone"}
         console.show_new()
     console.show_new()
     return _result(start)
+
+
+def _lost(start: Start) -> str:
+    return (
+        f"{start.folder}: nothing was heard of this run for so long that another host took it over."
+        "\nThis copy was ended; that one goes on."
+    )
 
 
 def _end(supervisor: int, interrupts: int) -> None:

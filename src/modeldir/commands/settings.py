@@ -21,8 +21,9 @@ def add_places(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--threads", metavar="N", help="for each trial, or auto (may change bits)")
 
 
-def slots_of(arguments: argparse.Namespace) -> Slots:
-    """The places for trials, as the command line says.
+def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:
+    """The places for trials, as the command line says; `own` is the token of the job whose GPUs
+    they are.
 
     Raises:
         SearchError: for what is no number, or more than there is.
@@ -32,7 +33,8 @@ def slots_of(arguments: argparse.Namespace) -> Slots:
     jobs = number_of("-j", arguments.jobs, int)
     threads = number_of("--threads", arguments.threads, int)
     gpus = number_of("--gpus-per-trial", arguments.gpus_per_trial, float)
-    return Slots("auto" if jobs is None else jobs, None if gpus == "auto" else gpus, threads)
+    share = None if gpus == "auto" else gpus
+    return Slots("auto" if jobs is None else jobs, share, threads, own=own)
 
 
 def number_of(option: str, text: str | None, kind: type[_N]) -> _N | Literal["auto"] | None:

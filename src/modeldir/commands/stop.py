@@ -7,14 +7,16 @@ import os
 import shlex
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from modeldir import attempts, experiment, processes, roster
+from modeldir import attempts, experiment, placement, processes, roster
 from modeldir.errors import FolderError
 from modeldir.trials import HOME
 
 HELP = (
     "Ask the workers of a search to stop: no new trials; the running ones go on to their end.\n"
+    "Jobs that only wait for their turn are cancelled.\n"
     "An experiment that runs on this machine is interrupted, as by Ctrl-C."
 )
 EXAMPLE = "modeldir stop experiments/learning_rate --now"
@@ -32,37 +34,60 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the request, say whom it is for. Nobody is signalled across users or hosts."""
+    """Write the request, say whom it is for; have launchers end the jobs that only wait. Nobody is
+    signalled across users or hosts.
+    """
     folder = Path(arguments.dir)
     if not folder.is_dir():
         raise FolderError(experiment.no_folder(folder))
     if not experiment.is_search(folder):
         return _stop_experiment(folder, now=arguments.now)
     asked = roster.members(folder)
-    if asked:
-        _ask(folder, asked, "now" if arguments.now else "wait")
+    jobs = [job for job in placement.placed(folder, ask=True) if job.state.alive is not False]
+    if asked or jobs:
+        _ask(folder, asked, "now" if arguments.now else "wait", jobs)
     for member in asked:
         seen = "" if member.alive else ", which cannot be seen from here"
         print(f"asked: worker {member.pid} on {member.host}{seen}")
+    for line in _cancelled(folder, [job for job in jobs if job.member is None]):
+        print(line)
     ended, left = _ended_here(folder) if arguments.now else ([], [])
     for name in ended:
         print(f"ended: {name}, which no worker minds any more")
     for name in left:
         print(f"runs on: {name}, which no worker minds any more and which is another user's")
-    if not asked and not ended and not left:
+    if not (asked or jobs or ended or left):
         print(f"nobody works on {folder}")
-    print(f"next: modeldir watch {shlex.quote(str(folder))}" if asked or left else _go_on(folder))
+    goes_on = asked or left
+    print(f"next: modeldir watch {shlex.quote(str(folder))}" if goes_on else _go_on(folder))
     return 1 if left else 0
 
 
-def _ask(folder: Path, asked: list[roster.Member], urgency: roster.Urgency) -> None:
-    """Ask them by a file: whoever may write in the search's folder can.
+def _cancelled(folder: Path, jobs: list[placement.Placed]) -> Iterator[str]:
+    """Have their launchers end jobs that run no worker that could be asked."""
+    problems = placement.cancel(folder, [job.ref for job in jobs])
+    if jobs and not problems:
+        yield f"cancelled: {', '.join(f'job {job.name}' for job in jobs)}"
+    for problem in problems:
+        yield f"not cancelled: {problem}"
+    if problems:
+        yield "  should one of them come up all the same, its worker leaves at once"
+
+
+def _ask(
+    folder: Path,
+    asked: list[roster.Member],
+    urgency: roster.Urgency,
+    jobs: list[placement.Placed],
+) -> None:
+    """Ask them by a file: whoever may write in the search's folder can. Workers that have not come
+    up yet are asked by their jobs' tokens.
 
     Raises:
         FolderError: when we may not.
     """
     try:
-        roster.ask_to_stop(folder, asked, urgency)
+        roster.ask_to_stop(folder, asked, urgency, [job.ref.token for job in jobs])
     except OSError as error:
         home = shlex.quote(str(folder / HOME))
         raise FolderError(

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from modeldir.commands.search import live_terminal
 from modeldir.commands.settings import add_places, limits_of, slots_of
+from modeldir.errors import SearchError
 from modeldir.spawner import Spawner
+
+if TYPE_CHECKING:
+    from modeldir.tenure import Job
+    from modeldir.worker import Limits
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
 EXAMPLE = "modeldir work experiments/learning_rate -j 2"
@@ -22,12 +31,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
     parser.add_argument("--max-failures", type=int, metavar="N", help="or after so many failures")
+    parser.add_argument("--trials", type=int, metavar="N", help="start at most so many")
     parser.add_argument(
         "--detached",
         action="store_true",
         help="trials may outlive this worker (inside a job they must not: the default)",
     )
-    parser.add_argument("--job", metavar="TOKEN", help="the job that it was placed as")
+    job = parser.add_argument_group("inside a job")
+    job.add_argument(
+        "--job", metavar="TOKEN", help="the job that this worker is; its GPUs are its own"
+    )
+    job.add_argument(
+        "--requeue",
+        metavar="LINE",
+        help="run it on SIGUSR1, when the trials have been interrupted and work is left",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,10 +59,48 @@ def run(arguments: argparse.Namespace) -> int:
         search = Search(arguments.dir)
         worker = Worker(
             search,
-            slots_of(arguments),
+            slots_of(arguments, own=arguments.job),
             shown_on(sys.stdout),
             bound=not arguments.detached,
             pilot=not arguments.no_pilot,
-            limits=limits_of(arguments),
+            limits=_limits(arguments),
+            job=_job(arguments),
         )
         return worker.run(search.plan.command, spawner, typed=False).exit_code
+
+
+def _limits(arguments: argparse.Namespace) -> Limits:
+    """When this worker stops.
+
+    Raises:
+        SearchError: for what makes no sense.
+    """
+    trials = arguments.trials
+    if trials is not None and trials < 1:
+        raise SearchError(f"--trials {trials}: expected 1 or more\nNothing was started.")
+    return replace(limits_of(arguments), trials=trials)
+
+
+def _job(arguments: argparse.Namespace) -> Job | None:
+    """The job that this worker is.
+
+    Raises:
+        SearchError: for a token that is no file's name, or a line that no shell would read.
+    """
+    from modeldir.tenure import Job  # noqa: PLC0415 - see `run`
+
+    token, line = arguments.job, arguments.requeue
+    if token is None:
+        if line is not None:
+            raise SearchError(
+                "--requeue: only a job is started again: --job TOKEN\nNothing was started."
+            )
+        return None
+    if re.fullmatch(r"[\w.-]+", token) is None or token.startswith("."):
+        raise SearchError(
+            f"--job {token!r}: a token has letters, digits, _, - and . alone\nNothing was started."
+        )
+    try:
+        return Job(token, tuple(shlex.split(line or "")))
+    except ValueError as error:
+        raise SearchError(f"--requeue {line!r}: {error}\nNothing was started.") from None

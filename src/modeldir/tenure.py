@@ -1,0 +1,118 @@
+"""A worker's stay in a job: how it ends, and whether the job should be started again.
+
+It knows the job's token, and by which command its job manager starts it again. It refuses to start
+it in vain: where nothing ended in the whole job, and no interrupted trial saved what it could go on
+from, the next start would end as this one did, for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modeldir import attempts, roster
+
+if TYPE_CHECKING:
+    from modeldir.search import Search
+
+_PATIENCE = 60.0
+
+_IN_VAIN = """\
+not started again: nothing ended in this job, and no trial saved what it could go on from;
+  a trial needs more time than the job has. Give the job more, or let the training save its weights
+  and say how it goes on: {again} --resume '--restore_file last'"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The job that a worker is: its launcher's token, and the words of the command that starts it
+    again when its time is over.
+    """
+
+    token: str
+    requeue: tuple[str, ...] = ()
+
+
+class Tenure:
+    """One stay. `tell` says something to the user."""
+
+    def __init__(self, search: Search, job: Job | None, tell: Callable[[str], None]) -> None:
+        self._search, self._job, self._tell = search, job, tell
+        self._gets_on = False
+        self.is_over = False
+        """Whether the job manager said that the time is nearly over."""
+
+    @property
+    def token(self) -> str | None:
+        return None if self._job is None else self._job.token
+
+    def facts(self) -> dict[str, Any]:
+        """What a run file says of the job in which its trial runs."""
+        if self._job is None:
+            return {}
+        return {"job": roster.job_facts(self._search.path, self._job.token, os.environ)}
+
+    def notice(self, folder: Path, state: str, saved_before: object) -> None:
+        """A trial has ended, or was interrupted; `saved_before` is `saved` as it began."""
+        if state != attempts.INTERRUPTED:
+            self._gets_on = True
+        elif not self._gets_on and saved(folder) != saved_before:
+            self._gets_on = self._search.way_to_resume(folder) is not None
+
+    def end(self, why: str) -> None:
+        """Have the job start again where its time is over and work is left; else write that it has
+        ended, and why.
+        """
+        if self._job is None:
+            return
+        if self.is_over:
+            why = self._start_again(self._job.requeue)
+        if why:
+            roster.end_job(self._search.path, self._job.token, why)
+
+    def _start_again(self, words: tuple[str, ...]) -> str:
+        """Why the job is not started again; nothing where it is."""
+        if not self._search.may_have_more(frozenset()):
+            return "its time was over, and nothing was left to start"
+        if not self._gets_on:
+            self._tell(_IN_VAIN.format(again=roster.again(self._search.path)))
+            return "its time was over: a trial needs more time than the job has"
+        return _run(words, self._tell) if words else "its time was over"
+
+
+def saved(folder: Path) -> object:
+    """What changes when a training saves weights in its folder."""
+    found = []
+    for path in attempts.last_weights(folder):
+        with contextlib.suppress(OSError):
+            found.append((path.name, path.stat().st_mtime_ns))
+    return found
+
+
+def _run(words: tuple[str, ...], tell: Callable[[str], None]) -> str:
+    """Run the command that starts a job again: what went wrong, nothing if all is well."""
+    line = shlex.join(words)
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(error)
+    else:
+        if done.returncode == 0:
+            tell(f"the job is started again: {line}")
+            return ""
+        said = done.stdout.decode(errors="replace").strip() or f"exit code {done.returncode}"
+    tell(f"the job is not started again: {line}: {said}")
+    return f"its time was over; {line}: {said}"
