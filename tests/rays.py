@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 
-from laboratory import environment, wait_until
+from laboratory import environment, kill_host, wait_until
 from modeldir.launchers.rayjobs import Jobs
 
 START_LIMIT = 100.0
@@ -100,10 +100,10 @@ class Cluster:
             wait_until(up, f"{name} of Ray, whose log is in {self._folder}", START_LIMIT)
 
     def kill(self, name: str) -> None:
-        """Kill a node with all that runs on it, at once."""
+        """Cut the power of a node: all that runs there is gone when this returns."""
         node = self._nodes.pop(name)
-        node.kill()  # its namespace dies with it
-        node.wait()
+        kill_host(node)
+        node.wait()  # its first process is only let go when the others have gone
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         """What Ray tells of its jobs, by their ids."""
