@@ -34,6 +34,8 @@ _LOST_SOON = {  # a node that is gone is given up after 5 s instead of 15; a slo
     "RAY_health_check_timeout_ms": "20000",
 }
 _OWN_PROCESSES = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+_TETHERED = ("sh", "-c", '"$@" & read -r _', "sh")
+"""A node's first process: it ends, and the node with it, when whoever runs the tests does."""
 _LEAN = (
     "--block",
     "--num-gpus=2",  # made up: nobody computes on them
@@ -46,7 +48,7 @@ _LEAN = (
 def why_not() -> str:
     """Why no Ray can be started here; empty if one can."""
     if find_spec("ray") is None:
-        return 'Ray is not installed: pip install "modeldir[ray]"'
+        return "ray is not installed: make engines"
     if _isolation() is None:
         return "nodes need process namespaces of their own, and unshare may not make one"
     return ""
@@ -55,7 +57,7 @@ def why_not() -> str:
 def need_ray() -> None:
     """Skip the test where no Ray can be started; where the engines are promised, fail it."""
     why = why_not()
-    if why and "ray" in os.environ.get("MODELDIR_ENGINES", "").split(","):
+    if why and "ray" in os.environ.get("MODELDIR_ENGINES", "").split():
         pytest.fail(f"MODELDIR_ENGINES names ray: {why}")
     if why:
         pytest.skip(why)
@@ -103,6 +105,8 @@ class Cluster:
         """Cut the power of a node: all that runs there is gone when this returns."""
         node = self._nodes.pop(name)
         kill_host(node)
+        assert node.stdin is not None
+        node.stdin.close()
         node.wait()  # its first process is only let go when the others have gone
 
     def jobs(self) -> dict[str, dict[str, Any]]:
@@ -128,7 +132,7 @@ class Cluster:
         assert isolation is not None
         with open(self._folder / f"{name}.log", "wb") as log:
             self._nodes[name] = subprocess.Popen(
-                [*isolation, *words],
+                [*isolation, *_TETHERED, *words],
                 env={
                     **environment(),
                     **self.access,
@@ -136,7 +140,7 @@ class Cluster:
                     "MODELDIR_HEART": self.heart,
                     "NODE": name,
                 },
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

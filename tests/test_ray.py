@@ -15,8 +15,9 @@ import pytest
 
 from laboratory import Project, Said, read, wait_until
 from modeldir import attempts
-from modeldir.launchers import JobRef, new_tokens, output_of
+from modeldir.launchers import JobRef, Launcher, new_tokens, output_of
 from modeldir.launchers.ray import RayLauncher
+from modeldir.testing import LauncherContract
 from rays import Cluster, need_ray
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(400)]
@@ -116,6 +117,32 @@ def said(search: Path, job: JobRef) -> str:
 
 
 # -- The launcher ----------------------------------------------------------------------------------
+
+
+class TestContract(LauncherContract):
+    """What every launcher keeps, by real jobs."""
+
+    patience = LONG
+
+    @pytest.fixture(autouse=True)
+    def _on(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def make(self, search: Path) -> Launcher:
+        return RayLauncher(search, {"address": self.cluster.address, "cpus": 0.5})
+
+
+def test_gpus_are_given_out_in_shares(project: Project, cluster: Cluster) -> None:
+    """Two jobs of half a GPU each are told which; who asks for none is told nothing."""
+    says = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES', 'all'), flush=True)"
+    told = []
+    for gpus in (0.5, 1, 0):
+        launcher = RayLauncher(project.search, {"address": cluster.address, "gpus": gpus})
+        [job] = started(launcher, says)
+        wait_for_state(launcher, job, "SUCCEEDED")
+        told.append(said(project.search, job).strip())
+    assert {told[0], told[1]} <= {"0", "1"}
+    assert told[2] in ("all", "")
 
 
 def test_a_worker_is_told_its_words_and_has_time_to_end(

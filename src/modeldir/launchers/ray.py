@@ -47,14 +47,15 @@ _WHY = {
 }
 
 # What a node's shell runs. The output goes to the search's folder, where it outlives the node, and
-# to Ray's own log. Ray sends TERM to every process of a job at once: who writes down the output
-# waits for what the worker says at its end. The worker takes the shell's place: it is whom Ray
-# signals and waits for.
+# to Ray's own log. To stop a job Ray sends TERM to each of its processes at once, and waits until
+# the last is gone, zombies included, which nobody collects where the first process of a container
+# is Ray itself. So a shell stays as the parent of both, and waits for them; `tee` hears no TERM,
+# but the end of what the worker says.
 _ENTRYPOINT = """\
 cd {here} || {{ echo "modeldir: this node does not see that folder; a search's folder must be on \
 a file system that all nodes share"; exit 1; }}; \
-exec bash -c 'out=$1; shift; exec "$@" > >(trap "" TERM INT; exec tee -a "$out") 2>&1' \
-modeldir {output} {worker}"""
+exec bash -c 'out=$1; shift; set -o pipefail; trap : TERM INT; \
+"$@" 2>&1 | (trap "" TERM INT; exec tee -a "$out")' modeldir {output} {worker}"""
 
 
 class RayLauncher:
