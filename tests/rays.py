@@ -27,7 +27,7 @@ import pytest
 from laboratory import environment, kill_host, wait_until
 from modeldir.launchers.rayjobs import Jobs
 
-START_LIMIT = 100.0
+START_LIMIT = 240.0
 _LOST_SOON = {  # a node that is gone is given up after 5 s instead of 15; a slow one is not
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",

@@ -20,9 +20,9 @@ from modeldir.launchers.ray import RayLauncher
 from modeldir.testing import LauncherContract
 from rays import Cluster, need_ray
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(1200)]
 
-LONG = 120.0
+LONG = 240.0
 """Seconds after which what Ray should have done will never be."""
 
 TRAIN = """\
@@ -96,11 +96,16 @@ def project(cluster: Cluster, tmp_path: Path) -> Project:
 def on_ray(project: Project, cluster: Cluster, *words: str) -> Said:
     """Type `modeldir search ... --on ray WORDS`; the terminal is gone as it returns."""
     on = ("--on", "ray", "--address", cluster.address, "--resume=--restore_file last")
-    return project.searches(*on, *words)
+    return project.searches(*on, *words, limit=LONG)
 
 
 def rates(count: int) -> str:
     return "learning_rate=" + ",".join(f"{0.001 * (1 + at):.3f}" for at in range(count))
+
+
+def wait_for_starts(project: Project, count: int) -> list[str]:
+    wait_until(lambda: len(project.started) >= count, f"{count} starts", LONG)
+    return project.started
 
 
 def started(launcher: RayLauncher, *words: str, count: int = 1) -> list[JobRef]:
@@ -190,7 +195,7 @@ def test_a_job_for_which_there_is_no_place_waits_and_says_so(
         assert watch.stdout is not None
         seen = watch.stdout.readline() + watch.stdout.readline()
     assert "1 worker: 1 waits: PENDING (waits for 99 CPUs)" in seen
-    stopped = project.modeldir("stop", "experiments/search", limit=60)
+    stopped = project.modeldir("stop", "experiments/search", limit=LONG)
     assert stopped.code == 0, stopped.err
     assert project.started == []
 
@@ -231,8 +236,8 @@ def test_a_worker_whose_ray_is_killed_ends_with_its_trials(
     """
     project.hold()
     assert on_ray(project, cluster, rates(2), "-j", "2", "--no-pilot").code == 0
-    names = [line.split()[0] for line in project.wait_for_starts(2)]
-    wait_until(lambda: all(last_epoch(project, name) == 3 for name in names), "three epochs")
+    names = [line.split()[0] for line in wait_for_starts(project, 2)]
+    wait_until(lambda: all(last_epoch(project, name) == 3 for name in names), "three epochs", LONG)
     [job] = running_jobs(project, cluster)
     assert subprocess.run(["kill", "-9", str(supervisor_of(job))], check=False).returncode == 0
     wait_until(lambda: set(project.trials().values()) == {"interrupted"}, "interruptions", LONG)
@@ -252,10 +257,10 @@ def test_a_node_that_dies_gives_its_trials_to_the_other(project: Project, cluste
     assert (
         on_ray(project, cluster, rates(6), "--workers", "4", "--cpus", "2", "--no-pilot").code == 0
     )
-    project.wait_for_starts(4)
+    wait_for_starts(project, 4)
     where = {line.split()[0]: line.split()[1] for line in project.started}
     assert Counter(where.values()) == {"head": 2, "second": 2}
-    wait_until(lambda: all(last_epoch(project, name) == 3 for name in where), "three epochs")
+    wait_until(lambda: all(last_epoch(project, name) == 3 for name in where), "three epochs", LONG)
     cluster.kill("second")
     project.release()
     wait_until(lambda: len(project.ended) >= 6, "six ends", LONG)
@@ -277,10 +282,10 @@ def test_other_processes_find_the_jobs_and_end_them(project: Project, cluster: C
     project.hold()
     first = on_ray(project, cluster, rates(8), "--workers", "2", "--cpus", "2", "--no-pilot")
     assert first.code == 0, first.err
-    project.wait_for_starts(2)
+    wait_for_starts(project, 2)
     again = on_ray(project, cluster, "--workers", "3", "--cpus", "2", "--no-pilot")
     assert again.code == 0, again.err
-    project.wait_for_starts(3)
+    wait_for_starts(project, 3)
     assert len(jobs_of(project, cluster)) == 3
     assert on_ray(project, cluster, "--workers", "4", "--cpus", "99").code == 0
     assert Counter(jobs_of(project, cluster).values()) == {"RUNNING": 3, "PENDING": 1}

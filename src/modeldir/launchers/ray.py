@@ -69,6 +69,8 @@ class RayLauncher:
     """
 
     name = "ray"
+    ask_every = 10.0
+    """Seconds between two questions: Ray answers in 10 ms, for all jobs."""
 
     def __init__(self, search: Path, options: Mapping[str, Any] | None = None) -> None:
         options = options or {}
