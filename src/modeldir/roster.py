@@ -192,11 +192,12 @@ def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Pro
         if processes.from_json(entry.get("process")) in told:
             with contextlib.suppress(OSError):
                 os.unlink(path)
-        elif not _take_away_dead(path, observer):
+            jobs_gone.add(entry.get("job"))
+        elif _take_away_dead(path, observer):
+            jobs_gone.add(entry.get("job"))
+        else:
             left.add(entry.get("token"))
             jobs_left.add(entry.get("job"))
-            continue
-        jobs_gone.add(entry.get("job"))
     for job in filter(None, jobs_gone - jobs_left):  # one that was requeued is another's by now
         if job_end(folder, job) is None:
             end_job(folder, job, "its worker was killed")
