@@ -5,12 +5,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-vision test test-quick test-vision check format bench chaos fuzz clean
+ENGINES = munge slurmctld slurmd slurm-client gridengine-master gridengine-exec gridengine-client
+
+.PHONY: help engines demo demo-vision test test-quick test-vision check format bench chaos fuzz clean
 
 help:
 	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
 	@echo "make demo-vision  the same with PyTorch"
-	@echo "make test         all tests"
+	@echo "make test         all tests (those of job managers that are not here are skipped)"
+	@echo "make engines      install those: Slurm and GridEngine (apt, as root), Ray"
 	@echo "make check        lint, types, import contracts"
 	@echo "make bench        the benchmarks"
 	@echo "make chaos        1,000 kills of everything, then the audit (about ten minutes)"
@@ -30,6 +33,10 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(PIP) install --editable ".[dev]"
 	@touch $@
 
+$(VENV)/.engines: $(VENV)/.dev
+	$(PIP) install --editable ".[ray]"
+	@touch $@
+
 $(VENV)/.vision: $(VENV)/.made src/modeldir/templates/vision/requirements.txt
 	$(PIP) install --editable ".[demo]"
 	$(PIP) install --requirement src/modeldir/templates/vision/requirements.txt
@@ -42,6 +49,13 @@ demo: $(VENV)/.demo
 
 demo-vision: $(VENV)/.vision
 	$(BIN)/modeldir demo demo-vision --template vision
+
+# Started by the tests themselves, from tests/engines, never as services of this machine.
+engines: $(VENV)/.engines
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive sh -c '\
+	  dpkg -s $(ENGINES) >/dev/null 2>&1 || { \
+	  apt-get -o DPkg::Lock::Timeout=600 -qq update && \
+	  apt-get -o DPkg::Lock::Timeout=600 -qq -y --no-install-recommends install $(ENGINES); }'
 
 # -- Checks -----------------------------------------------------------------------------------------
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+import engines
+
 # The machines that run this are shared: how long an example takes says nothing about the code.
 # What lands is decided by the same examples each time; new ones are looked for at the desk.
 settings.register_profile(
@@ -33,3 +35,26 @@ def _no_log_is_left_open() -> Iterator[None]:
     logs = sys.modules.get("modeldir.logs")
     if logs is not None and logs.Log.current is not None:
         logs.Log.current.close()
+
+
+@pytest.fixture(scope="session")
+def slurms() -> Iterator[engines.Made]:
+    """Makes real Slurm clusters with settings of their own, which are taken down at the end."""
+    with engines.slurms() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def whole_slurm(slurms: engines.Made) -> engines.Slurm:
+    """The cluster that the tests of one worker of pytest share."""
+    return slurms()
+
+
+@pytest.fixture
+def slurm(whole_slurm: engines.Slurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[engines.Slurm]:
+    """A real Slurm of two nodes without jobs, as this process and what it starts see it."""
+    for name, value in whole_slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    yield whole_slurm
+    whole_slurm.up()
+    whole_slurm.clear()

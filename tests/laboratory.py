@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from modeldir import experiment, processes
+from modeldir.launchers import JobRef, LauncherBusy
 
 LIMIT = 30.0
 """Seconds after which something that should have happened never will."""
@@ -232,6 +233,17 @@ def wait_until(happened: Callable[[], object], what: str = "it", limit: float = 
     while not happened():
         assert time.monotonic() < deadline, f"waited {limit:g} s for {what}"
         time.sleep(0.01)
+
+
+def until_refused(jobs: Iterator[JobRef]) -> tuple[list[JobRef], LauncherBusy]:
+    """The jobs that a launcher started before it could start no more, and what it said then."""
+    found = []
+    try:
+        for job in jobs:
+            found.append(job)  # noqa: PERF402 - it ends with an error
+    except LauncherBusy as busy:
+        return found, busy
+    raise AssertionError(f"all were started: {found}")
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import tomlkit
 
 import modeldir
 from modeldir.commands import GROUPS
@@ -29,6 +30,14 @@ MODULES = sorted(
 def blocks(text: str, language: str) -> list[str]:
     """The fenced blocks of a language in a Markdown text."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def recipe(name: str) -> dict[str, str]:
+    """The lines of a job manager, as docs/launchers.md has them."""
+    for block in blocks((ROOT / "docs/launchers.md").read_text(), "toml"):
+        if block.startswith(f"# {name}\n"):
+            return {key: str(value) for key, value in tomlkit.parse(block)["submit"].items()}
+    raise LookupError(name)
 
 
 @pytest.mark.slow

@@ -35,11 +35,15 @@ _FORMAT = 1
 _ROUND = re.compile(r"round\.(\d+)\.json")
 _STATES = "states.json"
 _ASK_EVERY = 60.0
+_SOON = 5.0
+"""Seconds between two questions at least, where the files tell that an answer is out of date."""
 _AT_MOST_EVERY = 120.0
 _BACKING_OFF = 1.5
+_UNKNOWN = JobState(None)
 _PLACING_TAKES = 600.0
 """Seconds after which nobody is placing a job any more, where that cannot be seen."""
 _SHOWN_LINES = 5
+_SHOWN_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,7 @@ def placed(
         return []
     there = _Files(search, observer)
     answers = _answers(search, [each for each in records if there.needs(each.ref)], ask=ask)
-    return [there.merged(each, answers.get(each.ref.token, JobState(None))) for each in records]
+    return [there.merged(each, answers.get(each.ref.token, _UNKNOWN)) for each in records]
 
 
 def _records(search: Path) -> Iterable[_Record]:
@@ -312,8 +316,9 @@ def summary(search: Path, jobs: Sequence[Placed]) -> Workers:
 
 
 def _differing(jobs: Sequence[Placed]) -> str:
-    """What engines say of jobs, each word once."""
-    return "; ".join(dict.fromkeys(each.state.words for each in jobs if each.state.words))
+    """What engines say of jobs, each word once, and not too much of it."""
+    words = [*dict.fromkeys(each.state.words for each in jobs if each.state.words)]
+    return "; ".join([*words[:_SHOWN_WORDS], *(["..."] if len(words) > _SHOWN_WORDS else [])])
 
 
 # -- Asking ----------------------------------------------------------------------------------------
@@ -344,15 +349,19 @@ def _shared(
     kept = files.read_object(path)
     known, every = _states_of(kept), _seconds(kept.get("every"))
     tokens = [job.token for _, jobs in groups for job in jobs]
-    if not (ask or _is_due(path, every) or any(token not in known for token in tokens)):
-        return known
+    is_new = any(token not in known for token in tokens)
+    left = [
+        token for token in _left_since(search, path, tokens) if known.get(token, _UNKNOWN).alive
+    ]
+    if not (ask or is_new or _is_due(path, min(every, _SOON) if left else every)):
+        return {**known, **{token: JobState(True, "its worker has left") for token in left}}
     found: dict[str, JobState] = {}
     least = 0.0
     for launcher, jobs in groups:
-        left = [job for job in jobs if known.get(job.token, JobState(None)).alive is not False]
-        if left:
+        open_ones = [job for job in jobs if known.get(job.token, _UNKNOWN).alive is not False]
+        if open_ones:
             least = max(least, _ask_every(launcher))
-            found.update((job.token, state) for job, state in launcher.states(left).items())
+            found.update((job.token, state) for job, state in launcher.states(open_ones).items())
     if not found:
         return known
     same = all(known.get(token) == state for token, state in found.items())
@@ -362,6 +371,18 @@ def _shared(
         answers = {token: [s.alive, s.words, s.runs] for token, s in known.items()}
         files.write_json(path, {"every": every, "answers": answers})
     return known
+
+
+def _left_since(search: Path, path: Path, tokens: Iterable[str]) -> list[str]:
+    """The jobs whose workers have left since the last answers, or just before them, when a job may
+    still have been about to end: they are over, or are going to come again.
+    """
+    try:
+        asked = os.stat(path).st_mtime
+    except OSError:
+        return []
+    late = asked - _SOON
+    return [token for token in tokens if (roster.job_left_at(search, token) or 0.0) > late]
 
 
 def _ask_every(launcher: launchers.Launcher) -> float:

@@ -272,6 +272,13 @@ def job_end(folder: Path, token: str) -> dict[str, Any] | None:
     return files.read_object(_end_file(folder, token)) or None
 
 
+def job_left_at(folder: Path, token: str) -> float | None:
+    """When a job's worker has left, as the file system has it; None while it has not."""
+    with contextlib.suppress(OSError):
+        return os.stat(_end_file(folder, token)).st_mtime
+    return None
+
+
 def jobs_of_the_dead(folder: Path) -> set[str]:
     """The tokens of jobs whose worker came up, and died without leaving."""
     found = set()

@@ -183,25 +183,26 @@ def workers_text(workers: Workers) -> Iterator[str]:
     ['4 workers: 3 run, 1 waits: PENDING (Resources)']
     """
     total = workers.run + workers.wait + workers.unseen
+    kinds = (
+        (workers.run, "runs", "run", ""),
+        (workers.wait, "waits", "wait", workers.waits),
+        (workers.unseen, "is unknown", "are unknown", workers.unknown),
+    )
     told = [
-        _counted(workers.run, "runs", "run"),
-        _counted(workers.wait, "waits", "wait", workers.waits),
-        _counted(workers.unseen, "is unknown", "are unknown", workers.unknown),
+        f"{count} {one if count == 1 else many}{f': {words}' if words else ''}"
+        for count, one, many, words in kinds
+        if count
     ]
     if total:
         what = "1 worker" if total == 1 else f"{total} workers"
-        yield f"{what}: {', '.join(filter(None, told))}"
+        all_alike = len(told) == 1
+        yield f"{what} {told[0].partition(' ')[2]}" if all_alike else f"{what}: {', '.join(told)}"
     if workers.never:
         what = "1 job" if workers.never == 1 else f"{workers.never} jobs"
         words = f": {workers.ended}" if workers.ended else ""
         yield f"{what} ended before a worker came up{words}"
         if workers.output is not None:
             yield f"  all it printed: {workers.output}"
-
-
-def _counted(count: int, one: str, many: str, words: str = "") -> str:
-    told = f"{count} {one if count == 1 else many}" if count else ""
-    return f"{told}: {words}" if told and words else told
 
 
 def estimate(

@@ -105,7 +105,7 @@ def _call(name: str, words: list[str]) -> int:
     import argparse  # noqa: PLC0415 - `--help` above does without it
     from importlib import import_module  # noqa: PLC0415
 
-    from modeldir.commands.parsing import Parser  # noqa: PLC0415
+    from modeldir.commands.parsing import Parser, joined  # noqa: PLC0415
     from modeldir.errors import ModeldirError  # noqa: PLC0415
 
     command = import_module(f"modeldir.commands.{name}")
@@ -120,6 +120,7 @@ def _call(name: str, words: list[str]) -> int:
     parser.example, parser.meant = command.EXAMPLE, getattr(command, "meant", None)
     before, after = _split(words)
     parser.words = words
+    before = joined(before, getattr(command, "TAKES_LINES", ()))
     arguments = parser.parse_intermixed_args(before)
     arguments.command = after
     try:

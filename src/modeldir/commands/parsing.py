@@ -58,6 +58,21 @@ class Parser(argparse.ArgumentParser):
         return [hint] if hint else []
 
 
+def joined(words: Sequence[str], takes_lines: Sequence[str]) -> list[str]:
+    """Words in which an option that takes a whole line has it, also one that begins with a dash.
+
+    >>> joined(["--sbatch", "--time=60", "--workers", "2"], ["--sbatch"])
+    ['--sbatch=--time=60', '--workers', '2']
+    """
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in takes_lines:
+            found[-1] += f"={word}"
+        else:
+            found.append(word)
+    return found
+
+
 def _there() -> list[str]:
     """The experiments and searches that lie where they usually do."""
     found = [path for path in sorted(Path("experiments").glob("*")) if params_file(path)]

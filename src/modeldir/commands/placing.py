@@ -78,9 +78,16 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
         raise CommandError(_not_placed(outcome, search.path))
     if arguments.wait:
         return _watch(search.path)
-    quoted = shlex.quote(str(search.path))
-    print(f"next: modeldir watch {quoted}   or, to end it: modeldir stop {quoted}")
+    print(_next(outcome, search.path))
     return 0
+
+
+def _next(outcome: Outcome, search: Path) -> str:
+    path = shlex.quote(str(search))
+    there = any(each.counts for each in outcome.there) or unplaced_here(search)
+    if not (outcome.started or there):
+        return f"next: modeldir synthesize {path}"
+    return f"next: modeldir watch {path}   or, to end it: modeldir stop {path}"
 
 
 def _watch(path: Path) -> int:

@@ -24,6 +24,8 @@ EXAMPLE = (
     "modeldir search experiments/learning_rate learning_rate=0.1,0.01,0.001 -- python train.py"
 )
 
+TAKES_LINES = ("--resume", "--sbatch")
+
 _DOMAINS = """\
 domains:  learning_rate=0.1,0.01,0.001         a list
           learning_rate=log_uniform:1e-5,1e-1  also uniform:, int:, log_int: (bounds inclusive)

@@ -194,7 +194,9 @@ class CommandLauncher:
 
 def ids(jobs: Sequence[JobRef]) -> str:
     """Jobs by the names that their launcher knows."""
-    return ", ".join(job.job or "one without an id" for job in jobs)
+    known = [job.job for job in jobs if job.job]
+    without = len(jobs) - len(known)
+    return ", ".join([*known, *([f"{without} without an id"] if without else [])])
 
 
 # -- What others say -------------------------------------------------------------------------------
@@ -238,11 +240,11 @@ def _listed_in(answer: _Answer, job: JobRef) -> JobState:
     if answer.code != 0:
         return JobState(None, answer.words)
     for line in answer.printed.splitlines():
-        words = " ".join(line.split())
-        if _begins_with(words, job.job):
-            return JobState(True, words[len(job.job) :].strip())
-        if job.token in words:
-            return JobState(True, words)
+        words = line.split()
+        if _begins_with(words[0] if words else "", job.job):
+            return JobState(True, " ".join([words[0][len(job.job) :], *words[1:]]).strip())
+        if job.token in line:
+            return JobState(True, " ".join(words))
     return JobState(False) if job.job else JobState(None, "its id is not known")
 
 

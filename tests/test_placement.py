@@ -1,0 +1,567 @@
+"""Placing workers: what is missing is started once, whatever is said, killed or refused."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from laboratory import Project, wait_until
+from modeldir import files, placement, processes, roster
+from modeldir.launchers import JobState, jobs_folder, output_of
+from modeldir.launchers.command import CommandLauncher
+from modeldir.placement import Outcome, Placed
+from modeldir.standing import Workers, workers_text
+from modeldir.testing import FakeLauncher
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+SIX = "learning_rate=0.1,0.2,0.3,0.4,0.5,0.6"
+
+MANAGER = """\
+#!/bin/sh
+# A job manager in a folder, $QUEUE: submit WORDS, list, cancel ID. Nothing runs what waits there.
+cd "${QUEUE:?}" || exit 9
+[ -e away ] && { echo "the manager is away" >&2; exit 1; }
+case $1 in
+submit)
+    shift
+    waiting=$(ls | grep -c job)
+    [ -e refuse ] && [ "$waiting" -ge "$(cat refuse)" ] && { echo "the queue is full"; exit 1; }
+    number=1; until mkdir "job$number" 2>/dev/null; do number=$((number + 1)); done
+    printf '%s\\n' "$@" > "job$number/words"
+    [ -e kill ] && kill -9 $PPID
+    echo "job $number"
+    ;;
+list)
+    echo asked >> asked
+    for job in job*; do [ -e "$job" ] && echo "${job#job} PENDING $(tail -n 1 "$job/words")"; done
+    exit 0
+    ;;
+cancel) rm -r "job$2" ;;
+esac
+"""
+
+
+class Queue:
+    """The folder of a job manager, in a project: what waits there, and how it behaves."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.path = project.path / "queue of 'mine'"
+        self.path.mkdir()
+        project.write("manager", MANAGER).chmod(0o755)
+        project.environment["QUEUE"] = str(self.path)
+        self.manager = shlex.quote(str(project.path / "manager"))
+
+    @property
+    def jobs(self) -> list[Path]:
+        return sorted(self.path.glob("job*"))
+
+    def run(self, job: Path) -> int:
+        """Run a job's worker, here and to its end."""
+        words = (job / "words").read_text().splitlines()
+        done = subprocess.run(
+            words,
+            cwd=self.project.path,
+            env=self.project.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        for path in (job / "words", job):
+            path.unlink() if path.is_file() else path.rmdir()
+        return done.returncode
+
+    def options(self, *, asks: bool = True, cancels: bool = True) -> list[str]:
+        words = ["--on", "command", "--submit", f"{self.manager} submit {{worker}}"]
+        words += ["--status", f"{self.manager} list"] if asks else []
+        return [*words, *(["--cancel", f"{self.manager} cancel {{job}}"] if cancels else [])]
+
+    def search(
+        self, *words: str, domain: str = SIX, asks: bool = True, cancels: bool = True
+    ) -> tuple[list[str], str, int]:
+        """Say the search; returns what it printed, without what differs, what it complained of, and
+        its exit code.
+        """
+        options = self.options(asks=asks, cancels=cancels)
+        said = self.project.searches(domain, *options, *words)
+        return self.plain(said.out).splitlines(), self.plain(said.err), said.code
+
+    def plain(self, text: str) -> str:
+        """A text without what differs from run to run."""
+        text = text.replace(str(self.project.path), "PROJECT")
+        for path in [*jobs_folder(self.project.search).glob("*_*")]:
+            text = text.replace(path.name.partition(".")[0], "TOKEN")
+        return text
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project whose training knows nothing of modeldir."""
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def queue(project: Project) -> Queue:
+    return Queue(project)
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that offers `--on fake`; returns the folder that it is installed in."""
+    installed = tmp_path / "site-packages"
+    (installed / "fake-1.0.dist-info").mkdir(parents=True)
+    (installed / "fake-1.0.dist-info/METADATA").write_text("Name: fake\nVersion: 1.0\n")
+    (installed / "fake-1.0.dist-info/entry_points.txt").write_text(
+        "[modeldir.launchers]\nfake = modeldir.testing:FakeLauncher\n"
+    )
+    monkeypatch.syspath_prepend(str(installed))
+    return installed
+
+
+def states(search: Path) -> list[tuple[bool | None, str]]:
+    there = placement.placed(search)
+    return [(each.state.alive, each.why or each.state.words) for each in there]
+
+
+# -- What is missing -------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_started(queue: Queue, snapshot: SnapshotAssertion) -> None:
+    """Said again it starts none; after one has ended, that one; and it says what there is."""
+    said = [queue.search("--workers", "2"), queue.search("--workers", "2")]
+    assert len(queue.jobs) == 2
+    assert queue.run(queue.jobs[0]) == 0
+    said.append(queue.search("--workers", "2", domain="learning_rate=0.7"))
+    assert len(queue.jobs) == 2
+    assert said == snapshot
+    assert set(queue.project.trials().values()) == {"completed"}
+
+
+def test_where_nothing_is_left_none_is_started(queue: Queue) -> None:
+    """A worker would come up, find nothing, and leave."""
+    queue.search()
+    queue.run(queue.jobs[0])
+    lines, _, code = queue.search("--workers", "4")
+    assert (lines[-2], code) == ("none was started: nothing is left to run", 0)
+    assert queue.jobs == []
+
+
+def test_several_that_ask_at_once_start_what_is_missing_once(queue: Queue) -> None:
+    """Five commands, for three workers: three jobs."""
+    queue.project.searches(SIX, "--dry-run")
+    words = ["search", "experiments/search", SIX, *queue.options(), "--workers", "3"]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "modeldir", *words, "--", "python", "train.py"],
+            cwd=queue.project.path,
+            env=queue.project.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for _ in range(5)
+    ]
+    said = [each.communicate()[0].decode() for each in running]
+    assert [each.returncode for each in running] == [0] * 5, said
+    assert len(queue.jobs) == 3, said
+
+
+def test_a_round_that_was_lost_counts_for_nothing(project: Project, fake: Path) -> None:
+    """Whoever is too late takes its records back, and looks again at what is there."""
+    late: list[Sequence[Placed]] = []
+
+    def wanted(there: Sequence[Placed]) -> int:
+        late.append(there)
+        if len(late) == 1:  # somebody else is quicker
+            placement.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 2)
+        return 3 - len(there)
+
+    outcome = placement.place(FakeLauncher(project.search), {}, project.search, ["work"], wanted)
+    assert [len(there) for there in late] == [0, 2]
+    assert len(outcome.started) == 1
+    assert len(placement.placed(project.search)) == 3
+
+
+# -- What goes wrong while workers are placed ------------------------------------------------------
+
+
+def test_a_submit_that_fails_leaves_those_before_it(
+    queue: Queue, snapshot: SnapshotAssertion
+) -> None:
+    """They count, the others are forgotten, and the same command starts what is missing."""
+    (queue.path / "refuse").write_text("2")
+    said = [queue.search("--workers", "5")]
+    assert [alive for alive, _ in states(queue.project.search)] == [None, None]
+    said.append(queue.search("--workers", "5"))
+    (queue.path / "refuse").unlink()
+    said.append(queue.search("--workers", "5"))
+    assert said == snapshot
+    assert len(queue.jobs) == 5
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_kill_between_submit_and_record_leads_to_no_second_worker(
+    queue: Queue,
+    asks: bool,  # noqa: FBT001 - a case
+    snapshot: SnapshotAssertion,
+) -> None:
+    """Where the list names tokens it is found; else it is unknown, counts, and one is told so."""
+    (queue.path / "kill").touch()
+    assert queue.search("--workers", "1", asks=asks)[2] == -9
+    (queue.path / "kill").unlink()
+    assert len(queue.jobs) == 1
+    again = queue.search("--workers", "1", asks=asks)
+    assert again == snapshot
+    assert len(queue.jobs) == 1
+    assert queue.run(queue.jobs[0]) == 0
+    assert set(queue.project.trials().values()) == {"completed"}
+
+
+def test_those_that_a_kill_left_unknown_are_given_up_by_stop(
+    queue: Queue, snapshot: SnapshotAssertion
+) -> None:
+    """From then on they count no more; and if one comes up all the same it leaves at once."""
+    (queue.path / "kill").touch()
+    queue.search("--workers", "2", asks=False, cancels=False)
+    (queue.path / "kill").unlink()
+    stopped = queue.project.modeldir("stop", "experiments/search")
+    assert queue.plain(stopped.out) == snapshot
+    assert stopped.code == 0
+    lines, _, _ = queue.search("--workers", "1", asks=False, cancels=False)
+    assert len(queue.jobs) == 2, lines
+    queue.run(queue.jobs[0])
+    assert queue.project.started == []
+    queue.run(queue.jobs[0])
+    assert len(queue.project.started) == 6
+
+
+def test_while_somebody_places_its_jobs_are_not_taken_for_gone(
+    project: Project, fake: Path
+) -> None:
+    """The engine does not know them yet."""
+    launcher = FakeLauncher(project.search)
+
+    class Slow(FakeLauncher):
+        def start(self, worker: Sequence[str], tokens: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+            for job in launcher.start(worker, tokens):
+                seen.append([each.state.alive for each in placement.placed(project.search)])
+                yield job
+
+    seen: list[list[bool | None]] = []
+    placement.place(Slow(project.search), {}, project.search, ["work"], lambda _: 2)
+    assert seen == [[True, None], [True, True]]
+
+
+# -- How jobs are ----------------------------------------------------------------------------------
+
+
+def test_an_engine_is_asked_once_for_all_readers(queue: Queue) -> None:
+    """However many look, and however often, the answer is kept; placing asks anew."""
+    queue.search("--workers", "3")
+    asked = queue.path / "asked"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUEUE", str(queue.path))
+        for _ in range(5):
+            assert [each.state.alive for each in placement.placed(queue.project.search)] == [
+                True
+            ] * 3
+    first = asked.read_text().count("asked")
+    assert first == 1
+    queue.search("--workers", "3")
+    assert asked.read_text().count("asked") == 2
+
+
+def test_questions_become_rarer_while_nothing_changes(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From once a minute to once in two; a change brings the minute back."""
+    monkeypatch.setenv("QUEUE", str(queue.path))
+    queue.search("--workers", "1")
+    kept = jobs_folder(queue.project.search) / "states.json"
+    every = []
+    for _ in range(4):
+        placement.placed(queue.project.search, ask=True)
+        every.append(files.read_object(kept)["every"])
+    assert every == [60.0, 90.0, 120.0, 120.0]
+    os.utime(kept, (0, 0))
+    queue.jobs[0].rename(queue.path / "gone")
+    [gone] = placement.placed(queue.project.search)
+    assert gone.state.alive is False
+    assert files.read_object(kept)["every"] == 60.0
+
+
+def test_that_a_worker_has_left_is_news_for_which_its_engine_is_asked(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sooner than else, since the job is over, or comes again: until then it counts."""
+    monkeypatch.setenv("QUEUE", str(queue.path))
+    queue.search("--workers", "1")
+    [job] = placement.placed(queue.project.search)
+    kept = jobs_folder(queue.project.search) / "states.json"
+    roster.end_job(queue.project.search, job.ref.token, "asked to stop by a signal")
+    assert states(queue.project.search) == [(True, "its worker has left")]
+    now = os.stat(kept).st_mtime
+    os.utime(kept, (now - 10, now - 10))
+    assert states(queue.project.search)[0][1].startswith("PENDING")  # it was preempted
+    queue.jobs[0].rename(queue.path / "gone")
+    os.utime(kept, (now - 10, now - 10))
+    assert states(queue.project.search) == [(False, "asked to stop by a signal")]
+
+
+def test_a_job_that_an_admin_purged_has_ended(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine does not know it any more: it is not counted, and started again."""
+    monkeypatch.setenv("QUEUE", str(queue.path))
+    queue.search("--workers", "2")
+    (queue.jobs[0] / "words").unlink()
+    queue.jobs[0].rmdir()
+    queue.search("--workers", "2")
+    assert len(queue.jobs) == 2
+
+
+def test_an_engine_that_is_away_leaves_jobs_unknown(
+    queue: Queue, snapshot: SnapshotAssertion
+) -> None:
+    """Unknown is not dead: they count, and what the engine said is told."""
+    queue.search("--workers", "2")
+    (queue.path / "away").touch()
+    assert queue.search("--workers", "2") == snapshot
+    (queue.path / "away").unlink()
+    assert len(queue.jobs) == 2
+
+
+def test_a_job_that_never_came_up_is_told_with_what_it_printed(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, snapshot: SnapshotAssertion
+) -> None:
+    """Such as a shell that does not find the interpreter on its node."""
+    monkeypatch.setenv("QUEUE", str(queue.path))
+    queue.search("--workers", "1")
+    [job] = placement.placed(queue.project.search)
+    output_of(queue.project.search, job.ref.token).write_text("bash: python: command not found\n")
+    queue.jobs[0].rename(queue.path / "gone")
+    [job] = placement.placed(queue.project.search, ask=True)
+    assert (job.state.alive, job.came_up) == (False, False)
+    workers = placement.summary(queue.project.search, [job])
+    assert queue.plain("\n".join(workers_text(workers))) == snapshot
+    watched = queue.project.modeldir("watch", "experiments/search")
+    assert watched.code == 0  # nobody will come: it does not wait for ever
+    assert "1 job ended before a worker came up: bash: python: command not found" in watched.out
+    lines, _, _ = queue.search("--workers", "1")
+    assert "1 job ended before a worker came up: bash: python: command not found" in lines
+    assert len(queue.jobs) == 1
+
+
+def test_a_worker_that_was_killed_is_seen_by_the_files(queue: Queue) -> None:
+    """Where no engine can be asked, its entry without a living process says so."""
+    queue.project.hold()
+    queue.search("--workers", "1", asks=False)
+    words = (queue.jobs[0] / "words").read_text().splitlines()
+    worker = subprocess.Popen(
+        words, cwd=queue.project.path, env=queue.project.environment, stdout=subprocess.DEVNULL
+    )
+    wait_until(lambda: states(queue.project.search) == [(True, "")], "the worker")
+    worker.kill()
+    worker.wait()
+    assert states(queue.project.search) == [(False, "its worker was killed")]
+    queue.project.release()
+    queue.search("--workers", "1", asks=False)
+    queue.run(queue.jobs[1])
+    ended = {each.why for each in placement.placed(queue.project.search)}
+    assert ended == {"its worker was killed", "nothing was left to start"}
+
+
+def test_a_launcher_that_is_gone_leaves_its_jobs_unknown(project: Project, fake: Path) -> None:
+    """Its package was taken out: nobody can ask."""
+    placement.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    assert states(project.search) == [(True, "waits")]
+    (fake / "fake-1.0.dist-info/entry_points.txt").write_text("")
+    assert states(project.search) == [(None, "its launcher is not here")]
+
+
+def test_workers_are_told_in_a_line(snapshot: SnapshotAssertion) -> None:
+    """How many run, wait, are unknown, and what engines say of them."""
+    said = [
+        [*workers_text(each)]
+        for each in (
+            Workers(run=3, wait=1, waits="PENDING (Resources)"),
+            Workers(run=1),
+            Workers(wait=2, unseen=1, waits="PD", unknown="squeue did not answer in 120 s"),
+            Workers(run=1, never=2, ended="no such module", output=Path("jobs/a.out")),
+            Workers(never=1),
+            Workers(),
+        )
+    ]
+    assert said == snapshot
+
+
+# -- The command line ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--on slrum",
+        "--on command --workers 0 --detach --address auto --gpus 1 -j many --time-limit soon",
+        "--wait",
+        "--detach --wait --one-job-per-trial --submit x",
+        "--on command --submit 'qsub {worker}' --one-job-per-trial -j 2 --sampler random",
+        "--on local --workers 2 --cpus 1",
+    ],
+    ids=["unknown", "much", "wait", "here", "per-trial", "local"],
+)
+def test_what_makes_no_sense_is_told_at_once(
+    project: Project, words: str, snapshot: SnapshotAssertion
+) -> None:
+    """All of it, before anything is started."""
+    domain = "learning_rate=log_uniform:0.001,0.1" if "random" in words else SIX
+    said = project.searches(domain, *shlex.split(words))
+    assert said.code == 2
+    assert said.err == snapshot
+    assert not jobs_folder(project.search).exists()
+
+
+def test_a_line_break_in_a_name_is_refused(queue: Queue) -> None:
+    """Jobs' scripts have lines."""
+    odd = queue.project.params("experiments/two\nlines", learning_rate=0.1).parent
+    said = queue.project.modeldir("search", str(odd), SIX, *queue.options(), "--", "python", "t.py")
+    assert said.code == 2
+    assert "line break" in said.err
+    assert queue.jobs == []
+
+
+def test_settings_of_the_project_are_used(queue: Queue) -> None:
+    """`[submit]` in modeldir.toml; the command line wins; the next command needs not say it."""
+    lines = f"submit = '''{queue.manager} submit {{worker}}'''\nstatus = 'false'\n"
+    queue.project.write("modeldir.toml", f"[submit]\n{lines}")
+    said = queue.project.searches(
+        SIX, "--on", "command", "--status", f"{queue.manager} list", "--workers", "2"
+    )
+    assert said.code == 0, said.err
+    assert len(queue.jobs) == 2
+    options = files.read_object(next(jobs_folder(queue.project.search).glob("*_0.json")))["options"]
+    assert options == {
+        "submit": f"{queue.manager} submit {{worker}}",
+        "status": f"{queue.manager} list",
+    }
+
+
+def test_a_package_s_launcher_has_its_table(project: Project, fake: Path) -> None:
+    """By its name; what it does not know it refuses."""
+    project.environment["PYTHONPATH"] = str(fake)
+    project.write("modeldir.toml", "[fake]\nroom = 2\n")
+    said = project.searches(SIX, "--on", "fake", "--workers", "3")
+    assert said.code == 2
+    assert "the queue is full: 2 jobs" in said.err
+    assert "that passes by itself" in said.err
+    launcher = FakeLauncher(project.search)
+    assert len(launcher.waiting()) == 2
+    project.write("modeldir.toml", "[fake]\nrooms = 2\n")
+    said = project.searches(SIX, "--on", "fake")
+    assert "did you mean 'room'?" in said.err
+
+
+def test_a_job_for_each_trial(queue: Queue, snapshot: SnapshotAssertion) -> None:
+    """As many as there are trials to come, no more than --workers at a time; each runs one."""
+    said = [queue.search("--one-job-per-trial", "--workers", "4")]
+    assert len(queue.jobs) == 4
+    queue.run(queue.jobs[0])
+    assert len(queue.project.ended) == 1
+    said.append(queue.search("--one-job-per-trial", "--workers", "4"))
+    assert len(queue.jobs) == 4
+    said.append(queue.search("--one-job-per-trial"))
+    assert len(queue.jobs) == 5
+    for job in queue.jobs:
+        queue.run(job)
+    assert len(queue.project.ended) == 6
+    said.append(queue.search("--one-job-per-trial"))
+    assert said == snapshot
+
+
+def test_how_to_go_on_names_the_options_of_the_placing(queue: Queue) -> None:
+    """A worker in a job does not know them: who placed it has written them down."""
+    queue.project.write("fail.learning_rate_0.1", "")
+    queue.search("--workers", "2", "-j", "2", "--no-pilot")
+    assert queue.run(queue.jobs[0]) == 1
+    again = shlex.split(roster.again(queue.project.search))
+    expected = ["modeldir", "search", str(queue.project.search), *queue.options()]
+    assert again == [*expected, "--workers", "2", "-j", "2", "--no-pilot"]
+
+
+def test_local_workers_are_placed_likewise(project: Project) -> None:
+    """Two in the background here; said again none; watch tells of them; stop ends them."""
+    project.hold()
+    words = (SIX, "--on", "local", "--workers", "2", "--no-pilot")
+    assert project.searches(*words).code == 0
+    project.wait_for_starts(2)
+    members = roster.members(project.search)
+    assert len(members) == 2
+    said = project.searches(*words)
+    assert said.lines[0] == "there already: 2 workers run"
+    states_of = {each.state for each in placement.placed(project.search)}
+    assert states_of == {JobState(True, "", runs=True)}
+    with project.started_as("watch", "experiments/search") as watch:
+        assert watch.stdout is not None
+        lines = [watch.stdout.readline() for _ in range(2)]
+    assert lines[1] == "2 workers run\n"
+    assert project.modeldir("stop", "experiments/search", "--now").code == 0
+    wait_until(lambda: roster.members(project.search) == [], "their end")
+    wait_until(lambda: {alive for alive, _ in states(project.search)} == {False}, "it to be seen")
+    assert all("asked to stop by" in why for _, why in states(project.search))
+
+
+def test_who_waits_is_shown_the_end(project: Project) -> None:
+    """`--wait` watches what was placed until all has ended; its exit code says how."""
+    words = (SIX, "--on", "local", "--workers", "2", "--wait")
+    said = project.searches(*words)
+    assert said.code == 0, said.err
+    assert "6 of 6" in said.out
+    project.write("fail.learning_rate_0.7", "")
+    said = project.searches("learning_rate=0.7", *words[1:])
+    assert said.code == 1
+    assert "it diverged" in said.out
+
+
+def test_jobs_that_wait_are_cancelled_and_workers_are_asked(
+    queue: Queue, snapshot: SnapshotAssertion
+) -> None:
+    """`modeldir stop`: a worker that is up leaves by itself, a job that is not is its engine's."""
+    queue.project.hold()
+    queue.search("--workers", "2")
+    words = (queue.jobs[0] / "words").read_text().splitlines()
+    with subprocess.Popen(
+        words, cwd=queue.project.path, env=queue.project.environment, stdout=subprocess.DEVNULL
+    ) as worker:
+        queue.project.wait_for_starts(1)
+        said = queue.project.modeldir("stop", "experiments/search", "--now")
+        assert worker.wait() == 130
+    assert said.code == 0
+    assert (
+        queue.plain(said.out).replace(str(worker.pid), "PID").replace(processes.host(), "HOST")
+        == snapshot
+    )
+    assert [path.name for path in queue.jobs] == ["job1"]  # the one that ran: nothing removes it
+
+
+def test_an_outcome_without_jobs_is_told(project: Project) -> None:
+    """`place` returns values: what there was, what was started, why not all."""
+    outcome = placement.place(
+        CommandLauncher(project.search, {"submit": "false {worker}"}),
+        {"submit": "false {worker}"},
+        project.search,
+        ["work"],
+        lambda _: 2,
+    )
+    assert isinstance(outcome, Outcome)
+    assert (outcome.started, outcome.missing) == ((), 2)
+    assert "exit code 1" in str(outcome.problem)
+    assert placement.placed(project.search) == []
