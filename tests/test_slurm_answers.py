@@ -284,20 +284,20 @@ def test_a_machine_without_slurm(
 @pytest.mark.parametrize(
     ("line", "state"),
     [
-        ("4711_0|RUNNING|n1|None|x", JobState(True, "RUNNING on n1", runs=True)),
-        ("4711_0|COMPLETING|n1|None|x", JobState(True, "COMPLETING on n1", runs=True)),
-        ("4711_0|PENDING||ReqNodeNotAvail, UnavailableNodes:n[1-2]|x",
+        ("4711_0|RUNNING|n1|None|x-BASE", JobState(True, "RUNNING on n1", runs=True)),
+        ("4711_0|COMPLETING|n1|None|x-BASE", JobState(True, "COMPLETING on n1", runs=True)),
+        ("4711_0|PENDING||ReqNodeNotAvail, UnavailableNodes:n[1-2]|x-BASE",
          JobState(True, "PENDING (ReqNodeNotAvail, UnavailableNodes:n[1-2])", runs=False)),
-        ("4711_0|PENDING||launch failed requeued held|x",
+        ("4711_0|PENDING||launch failed requeued held|x-BASE",
          JobState(True, "PENDING (launch failed requeued held)", runs=False)),
-        ("4711_0|PENDING||BeginTime|x", JobState(True, "PENDING (BeginTime)", runs=False)),
-        ("4711_0|PREEMPTED|n2|None|x", JobState(False, "PREEMPTED on n2")),
-        ("4711_0|NODE_FAIL|n2|NodeDown|x", JobState(False, "NODE_FAIL on n2 (NodeDown)")),
-        ("4711_0|CANCELLED by 0||None|x", JobState(False, "CANCELLED by 0")),
-        ("4711_0|TIMEOUT|n1|TimeLimit|a|b|c", JobState(False, "TIMEOUT on n1 (TimeLimit)")),
-        ("4711_0|HIBERNATING|n1|(null)|x", JobState(None, "HIBERNATING on n1")),
-        ("4711_[0-3%2]|PENDING||Priority|x", JobState(True, "PENDING (Priority)", runs=False)),
-        ("4711_0|FAILED|n1|None|x\n4711_0|RUNNING|n2|None|x",
+        ("4711_0|PENDING||BeginTime|x-BASE", JobState(True, "PENDING (BeginTime)", runs=False)),
+        ("4711_0|PREEMPTED|n2|None|x-BASE", JobState(False, "PREEMPTED on n2")),
+        ("4711_0|NODE_FAIL|n2|NodeDown|x-BASE", JobState(False, "NODE_FAIL on n2 (NodeDown)")),
+        ("4711_0|CANCELLED by 0||None|x-BASE", JobState(False, "CANCELLED by 0")),
+        ("4711_0|TIMEOUT|n1|TimeLimit|a|b|c-BASE", JobState(False, "TIMEOUT on n1 (TimeLimit)")),
+        ("4711_0|HIBERNATING|n1|(null)|x-BASE", JobState(None, "HIBERNATING on n1")),
+        ("4711_[0-3%2]|PENDING||Priority|x-BASE", JobState(True, "PENDING (Priority)", runs=False)),
+        ("4711_0|FAILED|n1|None|x-BASE\n4711_0|RUNNING|n2|None|x-BASE",
          JobState(True, "RUNNING on n2", runs=True)),
     ],
 )  # fmt: skip
@@ -305,8 +305,17 @@ def test_words_of_the_queue(slurm: Fake, search: Path, line: str, state: JobStat
     """Blanks in reasons, bars in names, members shown as one, a job shown twice, words that nobody
     knows yet: each is told as it is, and what is not known is not dead.
     """
-    slurm.says("squeue", line)
+    slurm.says("squeue", line.replace("BASE", BASE))
     assert SlurmLauncher(search).states([job()]) == {job(): state}
+
+
+def test_a_number_that_is_another_jobs_by_now(slurm: Fake, search: Path) -> None:
+    """A cluster that counts from 1 again gives old numbers to new jobs: those are not ours."""
+    slurm.says("squeue", f"4711_0|RUNNING|n1|None|other-{BASE[::-1]}\n4711_1|RUNNING|n1|None|vim\n")
+    found = SlurmLauncher(search).states([job(0), job(1)])
+    assert [*found.values()] == [JobState(alive=False)] * 2
+    slurm.says("squeue", "4711_[0-3]|PENDING||Priority|other")
+    assert SlurmLauncher(search).states([job(0)])[job(0)] == JobState(alive=False)
 
 
 def test_one_question_for_all_jobs(slurm: Fake, search: Path) -> None:
@@ -314,7 +323,7 @@ def test_one_question_for_all_jobs(slurm: Fake, search: Path) -> None:
     slurm.says(
         "squeue",
         f"CLUSTER: main\nslurm_load_jobs: a warning\n1|RUNNING|n1|None|my | job\n||\n"
-        f"4711_0|RUNNING|n1|None|x\n800_1|PENDING||None|s-{BASE}\n900_1|RUNNING|n1|None|s-{BASE}+2\n",
+        f"4711_0|RUNNING|n1|None|x-{BASE}\n800_1|PENDING||None|s-{BASE}\n900_1|RUNNING|n1|None|s-{BASE}+2\n",
     )
     jobs = [job(0), job(1, ""), job(2), JobRef("slurm", "", f"{BASE}_3")]
     found = SlurmLauncher(search).states(jobs)

@@ -49,13 +49,17 @@ class Queue:
                 self.by_token[line.token] = line
 
     def state(self, job: JobRef, owner: int) -> JobState:
-        """How a job is, as far as this can tell; of those of somebody else silence says nothing."""
-        line = self.by_number.get(job.job) or self.by_token.get(job.token)
+        """How a job is, as far as this can tell; of those of somebody else silence says nothing.
+
+        A number alone names nobody: a cluster that was set up anew, or has counted to its end,
+        gives it to another job.
+        """
+        line = self.by_token.get(job.token)
         if line is not None:
             return line.state
-        array = job.job.partition("_")[0]
+        array, base = job.job.partition("_")[0], job.token.partition("_")[0]
         for shown in self._arrays:
-            if shown.job.startswith(f"{array}_["):
+            if shown.job.startswith(f"{array}_[") and shown.base == base:
                 return shown.state
         if owner != os.geteuid():
             return JobState(None, "not in the queue that is shown to you")
@@ -65,6 +69,7 @@ class Queue:
 @dataclass(frozen=True)
 class _Line:
     job: str
+    base: str | None
     token: str | None
     state: JobState
 
@@ -79,10 +84,10 @@ def _line(text: str) -> _Line | None:
         return None
     job, word, nodes, reason, name = (part.strip() for part in parts)
     named, index = _NAME.search(name), job.partition("_")[2]
-    token = None
+    base, token = named[1] if named else None, None
     if named and (index.isdecimal() or not index):
         token = f"{named[1]}_{int(named[2] or 0) + int(index or 0)}"
-    return _Line(job, token, _state(word, nodes, reason))
+    return _Line(job, base, token, _state(word, nodes, reason))
 
 
 def _state(word: str, nodes: str, reason: str) -> JobState:
