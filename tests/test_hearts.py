@@ -590,6 +590,32 @@ def test_a_line_that_fails_is_told_and_is_the_jobs_end(project: Project, line: s
     assert (end_of_job(project) or "").startswith(f"its time was over; {line}: ")
 
 
+def test_a_job_that_was_started_twice_stays_until_its_first_copy_has_ended(
+    project: Project,
+) -> None:
+    """Its job manager lost sight of a node, and ends the first copy once it sees that node again:
+    there has to be somebody who takes over then.
+    """
+    planned(project, 0.1)
+    project.hold()
+    folder = project.search / "learning_rate_0.1"
+    with project.started_as(*JOB, host="n1") as first:
+        wait_until(lambda: epoch(folder) == 2, "the second epoch")
+        with project.started_as(*JOB) as second:
+            log = project.search / ".modeldir"
+            told = "is run by an earlier copy of this job"
+            wait_until(
+                lambda: any(told in path.read_text() for path in log.glob("search.*.log")), told
+            )
+            keeper = next(iter(roster.members(project.search)))
+            os.kill(all_on_host(first)[keeper.pid], signal.SIGTERM)
+            wait_until(lambda: len(project.started) == 2, "the second start")
+            project.release()
+            assert second.wait(30) == 0, output(second)
+    assert ends(folder) == ["interrupted", "completed"]
+    assert project.ended == ["learning_rate_0.1"]
+
+
 def test_a_job_that_was_asked_to_stop_while_it_waited_does_not_begin(project: Project) -> None:
     """The request named its token; who comes later under another one does not mind it."""
     planned(project, 0.1)

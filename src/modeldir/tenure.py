@@ -58,6 +58,12 @@ class Tenure:
             return {}
         return {"job": roster.job_facts(self._search.path, self._job.token, os.environ)}
 
+    def is_of_this_job(self, folder: Path) -> bool:
+        """Whether what a folder's latest attempt runs in is this job: an earlier copy of it."""
+        last = attempts.latest(folder) if self._job is not None else None
+        told = last.record.get("job") if last is not None else None
+        return isinstance(told, dict) and told.get("token") == self.token
+
     def notice(self, folder: Path, state: str, saved_before: object) -> None:
         """A trial has ended, or was interrupted; `saved_before` is `saved` as it began."""
         self._begun = True

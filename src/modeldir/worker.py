@@ -124,6 +124,7 @@ class Worker:
         self._tenure = Tenure(search, job, self._tell)
         self._elsewhere: set[str] = set()  # the trials that run on other hosts, by name
         self._doubted: set[str] = set()  # those of them of which it is not known whether they do
+        self._own: set[str] = set()  # those of them that an earlier copy of this job runs
         self._look_at = 0.0
         self._problem: str | None = None
         self._exhausted = False
@@ -407,23 +408,30 @@ class Worker:
     def _waits_to_know(self) -> bool:
         """Whether a trial of another host may be dead, which only its heart can tell: this worker
         stays until it knows, for then the trial is its own to run.
+
+        It stays too while an earlier copy of its own job runs one, on a node that the job manager
+        has lost sight of: once it sees that node again it ends that copy, and asks nobody.
         """
         if self._interrupts or self._problem or self._enough or self._has_started_enough():
             return False
         self._look_elsewhere()
-        return bool(self._doubted) or not self._exhausted
+        return bool(self._doubted or self._own) or not self._exhausted
 
     def _look_elsewhere(self) -> None:
         """See which trials of other hosts live, while there is nothing else to start."""
         ours = {running.record.number for running in self._running.values()}
         before, doubted = (self._elsewhere, self._doubted), set()
-        self._elsewhere = set()
+        self._elsewhere, before_own, self._own = set(), self._own, set()
         for record in self.search.trials.unfinished():
             if record.number in ours:
                 continue
             status = self.search.trials.status(record)
             if status.state == attempts.RUNNING:
                 self._elsewhere.add(record.name)
+                if self._tenure.is_of_this_job(self.search.trials.path(record)):
+                    self._own.add(record.name)
+                    if record.name not in before_own:
+                        self._tell(f"{record.name} is run by an earlier copy of this job: waiting")
             elif status.state == attempts.INTERRUPTED and record.name in before[0]:
                 self._exhausted = False  # its turn to be taken
             if status.in_doubt:
