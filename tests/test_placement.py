@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -327,6 +329,96 @@ def test_a_job_that_an_admin_purged_has_ended(
     queue.jobs[0].rmdir()
     queue.search("--workers", "2")
     assert len(queue.jobs) == 2
+
+
+def test_a_job_that_ended_and_comes_again_counts(
+    project: Project, fake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator requeues it: that it had ended is not the last word where a launcher revives."""
+    monkeypatch.setattr(FakeLauncher, "ask_every", 60.0)
+    launcher = FakeLauncher(project.search)
+    placement.place(launcher, {}, project.search, ["work"], lambda _: 2)
+    first, _ = placement.placed(project.search, ask=True)
+    launcher.stop([first.ref])
+    assert [each.state.alive for each in placement.placed(project.search, ask=True)] == [False, True]
+    queued = project.search / ".modeldir/fake_queue" / f"{first.ref.token}.json"
+    files.write_json(queued, {**files.read_object(queued), "state": "waits"})
+    monkeypatch.setattr(FakeLauncher, "revives", True, raising=False)
+    assert [each.counts for each in placement.placed(project.search, ask=True)] == [True, True]
+
+
+def test_a_job_that_is_found_late_counts(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who placed it was killed, and its submit came through only after somebody had looked."""
+    monkeypatch.setenv("QUEUE", str(queue.path))
+    (queue.path / "kill").touch()
+    queue.search("--workers", "1")
+    queue.jobs[0].rename(queue.path / "late")
+    [job] = placement.placed(queue.project.search, ask=True)
+    kept = jobs_folder(queue.project.search) / "states.json"
+    files.write_json(kept, {"every": 60.0, "answers": {job.ref.token: [False, "", None]}})
+    (queue.path / "late").rename(queue.path / "job1")
+    assert [each.counts for each in placement.placed(queue.project.search, ask=True)] == [True]
+
+
+def test_jobs_in_a_copy_of_a_search_are_the_originals(queue: Queue) -> None:
+    """None counts there, and to stop the copy cancels none of the original's."""
+    queue.search("--workers", "2")
+    copy = queue.project.path / "experiments/copy"
+    shutil.copytree(queue.project.search, copy)
+    assert placement.placed(copy) == []
+    stopped = queue.project.modeldir("stop", "experiments/copy")
+    assert stopped.out.startswith("nobody works on experiments/copy"), stopped.out
+    assert len(queue.jobs) == 2
+
+
+@pytest.mark.parametrize("ahead", [-7200.0, 7200.0])
+def test_a_file_server_with_another_clock_is_no_reason_to_ask_at_each_look(
+    queue: Queue,
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: float,
+) -> None:
+    """Its clock is two hours off: who looks each second asks once a minute all the same."""
+    monkeypatch.setenv("QUEUE", str(queue.path))
+    queue.search("--workers", "1")
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - ahead)
+    for _ in range(5):
+        placement.placed(queue.project.search)
+    kept = jobs_folder(queue.project.search) / "states.json"
+    files.write_json(kept, files.read_object(kept))  # another reader was answered meanwhile
+    for _ in range(5):
+        placement.placed(queue.project.search)
+    assert (queue.path / "asked").read_text().count("asked") == 1
+
+
+def test_who_may_not_write_the_answers_does_not_ask_at_each_look(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A colleague who watches keeps them for himself."""
+    monkeypatch.setenv("QUEUE", str(queue.path))
+    queue.search("--workers", "1")
+    (jobs_folder(queue.project.search) / "states.json").mkdir()  # also root may not write it
+    looks = [states(queue.project.search) for _ in range(5)]
+    assert all(alive for [(alive, _)] in looks), looks
+    assert (queue.path / "asked").read_text().count("asked") == 1
+
+
+def test_a_launcher_that_raises_leaves_its_jobs_unknown(
+    project: Project, fake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package's own may do anything: one can still look, and ask the workers to stop."""
+
+    def fails(*_: object) -> None:
+        raise KeyError("JOBID")
+
+    placement.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    monkeypatch.setattr(FakeLauncher, "states", fails)
+    monkeypatch.setattr(FakeLauncher, "stop", fails)
+    [job] = placement.placed(project.search, ask=True)
+    assert job.state == JobState(None, "the launcher fake failed: KeyError: 'JOBID'")
+    assert placement.cancel(project.search, [job.ref]) == ["the launcher fake: KeyError: 'JOBID'"]
+    monkeypatch.setattr(FakeLauncher, "__init__", fails)
+    assert states(project.search) == [(None, "its launcher is not here")]
 
 
 def test_an_engine_that_is_away_leaves_jobs_unknown(

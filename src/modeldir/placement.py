@@ -26,8 +26,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, hearts, launchers, processes, provenance, roster
-from modeldir.errors import CommandError, ModeldirError
+from modeldir import attempts, files, hearts, launchers, processes, provenance, roster
+from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, jobs_folder
 from modeldir.standing import Workers, seconds_of
 
@@ -147,7 +147,11 @@ def place(
 
 def _write_records(search: Path, jobs: Iterable[JobRef], facts: Mapping[str, Any]) -> None:
     me = processes.process()
-    who = {"asked": provenance.utc_now(), "by": me.to_json() if me else None}
+    who = {
+        "asked": provenance.utc_now(),
+        "by": me.to_json() if me else None,
+        "folder": attempts.identity_of(search),
+    }
     for job in jobs:
         record = {"format": _FORMAT, **job.to_json(), **facts, **who}
         files.write_json(_record_of(search, job.token), record)
@@ -204,7 +208,10 @@ def placed(
 
 
 def _records(search: Path) -> Iterable[_Record]:
-    """The jobs of all rounds that were won, in the order of their start."""
+    """The jobs of all rounds that were won, in the order of their start. Those in a copy of a search
+    are the original's: nobody counts them there, and nobody cancels them from there.
+    """
+    inode = attempts.identity_of(search).get("inode")
     won: dict[int, str] = {}
     found: list[tuple[int, int, _Record]] = []
     for name in _names(search):
@@ -213,7 +220,9 @@ def _records(search: Path) -> Iterable[_Record]:
             continue
         facts = files.read_object(_record_of(search, token))
         ref, number = launchers.from_json(facts), facts.get("round")
-        if ref is None or not isinstance(number, int):
+        place = facts.get("folder")
+        is_copy = isinstance(place, dict) and place.get("inode") != inode
+        if ref is None or not isinstance(number, int) or is_copy:
             continue
         if number not in won:
             path = jobs_folder(search) / f"round.{number}.json"
@@ -293,7 +302,7 @@ def summary(search: Path, jobs: Sequence[Placed]) -> Workers:
     """Jobs, counted; and what the last ones said whose worker never came up."""
     alive = [each for each in jobs if each.state.alive]
     runs = [each for each in alive if each.member is not None or each.state.runs]
-    waits = [each for each in alive if each not in runs]
+    waits = [each for each in alive if not (each.member is not None or each.state.runs)]
     unknown = [each for each in jobs if each.state.alive is None]
     last = jobs[-1].ref.token.rpartition("_")[0] if jobs else ""
     never = [
@@ -332,7 +341,7 @@ def _answers(search: Path, records: Sequence[_Record], *, ask: bool) -> dict[str
         if launcher is None:
             found.update((job.token, JobState(None, "its launcher is not here")) for job in jobs)
         elif _ask_every(launcher) == 0:
-            found.update((job.token, state) for job, state in launcher.states(jobs).items())
+            found.update(_states(launcher, jobs))
         else:
             seldom.append((launcher, jobs))
     found.update(_shared(search, seldom, ask=ask) if seldom else {})
@@ -343,34 +352,124 @@ def _shared(
     search: Path, groups: Sequence[tuple[launchers.Launcher, list[JobRef]]], *, ask: bool
 ) -> dict[str, JobState]:
     """The last answers, which all readers share; asked for again where they are too old. That a job
-    has ended is final: nobody asks after it again.
+    has ended is final, and nobody asks after it again; but where its launcher `revives` jobs, or
+    its id was not known when it was looked for, it is looked for along with others.
     """
     path = jobs_folder(search) / _STATES
-    kept = files.read_object(path)
-    known, every = _states_of(kept), _seconds(kept.get("every"))
-    tokens = [job.token for _, jobs in groups for job in jobs]
+    kept = _kept(path)
+    known, tokens = kept.known, [job.token for _, jobs in groups for job in jobs]
     is_new = any(token not in known for token in tokens)
     left = [
         token for token in _left_since(search, path, tokens) if known.get(token, _UNKNOWN).alive
     ]
-    if not (ask or is_new or _is_due(path, min(every, _SOON) if left else every)):
+    if not (ask or is_new or kept.age() >= (min(kept.every, _SOON) if left else kept.every)):
         return {**known, **{token: JobState(True, "its worker has left") for token in left}}
     found: dict[str, JobState] = {}
     least = 0.0
     for launcher, jobs in groups:
-        open_ones = [job for job in jobs if known.get(job.token, _UNKNOWN).alive is not False]
+        open_ones = _open(launcher, jobs, known, ask=ask)
         if open_ones:
             least = max(least, _ask_every(launcher))
-            found.update((job.token, state) for job, state in launcher.states(open_ones).items())
+            found.update(_heard(launcher, open_ones, known))
     if not found:
         return known
     same = all(known.get(token) == state for token, state in found.items())
-    known.update(found)
-    every = min(_AT_MOST_EVERY, max(least, every * _BACKING_OFF)) if same else least
-    with contextlib.suppress(OSError):  # somebody else's folder: then each asks for himself
-        answers = {token: [s.alive, s.words, s.runs] for token, s in known.items()}
+    every = min(_AT_MOST_EVERY, max(least, kept.every * _BACKING_OFF)) if same else least
+    return _keep(path, every, {**known, **found})
+
+
+def _open(
+    launcher: launchers.Launcher,
+    jobs: Sequence[JobRef],
+    known: Mapping[str, JobState],
+    *,
+    ask: bool,
+) -> list[JobRef]:
+    """The jobs of a launcher that are to be asked after."""
+    wanted = [job for job in jobs if known.get(job.token, _UNKNOWN).alive is not False]
+    again = [job for job in jobs if not job.job] if ask else []
+    if getattr(launcher, "revives", False) and (wanted or ask):
+        return [*jobs]
+    return [*wanted, *(job for job in again if job not in wanted)]
+
+
+def _heard(
+    launcher: launchers.Launcher, jobs: Sequence[JobRef], known: Mapping[str, JobState]
+) -> dict[str, JobState]:
+    """What a launcher says of jobs, by token. One that has ended stays so until it is seen alive:
+    engines forget, and do not always answer.
+    """
+    found = _states(launcher, jobs)
+    for token in found:
+        before = known.get(token, _UNKNOWN)
+        if before.alive is False and not found[token].alive:
+            found[token] = before
+    return found
+
+
+def _states(launcher: launchers.Launcher, jobs: Sequence[JobRef]) -> dict[str, JobState]:
+    """What a launcher says of jobs, by token. Of one that fails, which none of ours does, nothing
+    is known: a user's own must not keep him from looking and stopping.
+    """
+    try:
+        return {job.token: state for job, state in launcher.states(jobs).items()}
+    except Exception as error:  # noqa: BLE001 - it may be anybody's code
+        failed = f"the launcher {launcher.name} failed: {type(error).__name__}: {error}"
+        return {job.token: JobState(None, failed) for job in jobs}
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Answers as they were kept in a file of that `version`, `since` when by our own clock."""
+
+    version: tuple[int, int] | None
+    since: float
+    every: float
+    known: dict[str, JobState]
+
+    def age(self) -> float:
+        return time.monotonic() - self.since
+
+
+_own: dict[Path, _Kept] = {}
+"""What this process was answered last. It need not trust the clock of a file server then, and knows
+it where it may not write: a colleague who watches must not ask at each look.
+"""
+_ahead: dict[Path, float] = {}
+"""By how many seconds a file server's clock is ahead of ours, as the last answer was written."""
+
+
+def _kept(path: Path) -> _Kept:
+    """The last answers: our own, if nobody has written others since."""
+    version, own = _version(path), _own.get(path)
+    if own is not None and own.version == version:
+        return own
+    value = files.read_object(path)
+    age = float("inf")  # a file from the future is of another clock
+    if version is not None:
+        told = time.time() + _ahead.get(path, 0.0) - version[0] / 1e9
+        age = told if told > -1 else age
+    return _Kept(
+        version, time.monotonic() - age, _seconds(value.get("every")), _states_of(value)
+    )
+
+
+def _keep(path: Path, every: float, known: dict[str, JobState]) -> dict[str, JobState]:
+    """Keep answers for all readers; in somebody else's folder for ourselves."""
+    answers = {token: [s.alive, s.words, s.runs] for token, s in known.items()}
+    with contextlib.suppress(OSError):
         files.write_json(path, {"every": every, "answers": answers})
-    return known
+        _ahead[path] = os.stat(path).st_mtime - time.time()
+    _own[path] = _Kept(_version(path), time.monotonic(), every, known)
+    return dict(known)
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_ino)
 
 
 def _left_since(search: Path, path: Path, tokens: Iterable[str]) -> list[str]:
@@ -404,15 +503,6 @@ def _seconds(value: object) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def _is_due(path: Path, every: float) -> bool:
-    """Whether the last answers are too old. A file from the future, of another clock, is."""
-    try:
-        age = time.time() - os.stat(path).st_mtime
-    except OSError:
-        return True
-    return not 0 <= age < every
-
-
 def _states_of(kept: Mapping[str, Any]) -> dict[str, JobState]:
     answers = kept.get("answers")
     found: dict[str, JobState] = {}
@@ -433,7 +523,7 @@ def _by_launcher(
         groups.setdefault(key, []).append(record)
     for (name, _), group in groups.items():
         launcher: launchers.Launcher | None = None
-        with contextlib.suppress(ModeldirError, ImportError):
+        with contextlib.suppress(Exception):  # anybody's code: it is told as not here
             launcher = launchers.make(name, search, group[0].options)
         yield launcher, [record.ref for record in group]
 
@@ -455,6 +545,9 @@ def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:
             launcher.stop(refs)
         except CommandError as error:
             problems.append(str(error))
+        except Exception as error:  # noqa: BLE001 - it may be anybody's code
+            problems.append(f"the launcher {launcher.name}: {type(error).__name__}: {error}")
+    _own.pop(jobs_folder(search) / _STATES, None)
     with contextlib.suppress(OSError):  # the next who looks asks
         os.unlink(jobs_folder(search) / _STATES)
     return problems

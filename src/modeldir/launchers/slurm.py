@@ -88,6 +88,8 @@ class SlurmLauncher:
 
     name = "slurm"
     throttles = True
+    revives = True
+    """`scontrol requeue`, and an operator's hand, start a job again that had ended."""
 
     def __init__(
         self,
