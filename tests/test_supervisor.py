@@ -649,6 +649,7 @@ def test_what_ended_by_itself_was_not_stopped(spawner: Spawner, folder: Path) ->
     os.mkfifo(folder.parent / "fifo")
     pid = spawner.start(shell(folder, "echo ready; read line < fifo"))
     wait_for(folder, "ready")
+    wait_until(lambda: read(folder / "run.json")["process"], "who the command is")
     command = read(folder / "run.json")["process"]["pid"]
     os.kill(pid, signal.SIGSTOP)  # it will see the end of the command and the request at once
     (folder.parent / "fifo").write_text("go on\n")
