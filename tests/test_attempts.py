@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import attempts, files, processes
+from modeldir import attempts, files, hearts, processes
 from modeldir.attempts import begin, latest, lives, refuse_if_live, rewrite, run_file, set_aside
 from modeldir.errors import FolderBusy
+from modeldir.experiment import status
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -169,6 +170,33 @@ def test_what_cannot_be_seen_is_never_taken_for_dead(folder: Path) -> None:
     assert lives(started(folder, 3, identity(**ELSEWHERE), supervisor=identity())) is True
     dead = identity(started=1)
     assert lives(started(folder, 4, identity(**ELSEWHERE), supervisor=dead)) is None
+
+
+def test_a_heart_that_beat_after_this_machine_started_is_another_machines(folder: Path) -> None:
+    """Containers of one image on two machines may have one name, and no id: the boot that is not
+    ours is no reboot then. A heart from before the start is that of a boot before.
+    """
+    attempt = started(
+        folder, 1, identity(**DEAD_SINCE_A_REBOOT), supervisor=identity(**DEAD_SINCE_A_REBOOT)
+    )
+    assert lives(attempt) is None
+    observer = hearts.Observer()
+    assert lives(attempt, observer) is None
+    os.utime(attempt.path)
+    assert lives(attempt, observer) is True
+    os.utime(attempt.path, (1, 1))
+    assert lives(attempt, observer) is False
+
+
+def test_a_run_file_that_cannot_be_read_now_is_nobodys_end(folder: Path) -> None:
+    """Another user's, or a file server's hiccup: what it tells may be that somebody runs there."""
+    (folder / "run.json").mkdir()  # also root cannot read it
+    attempt = latest(folder)
+    assert attempt is not None
+    assert lives(attempt) is None
+    assert status(folder).state == "running"
+    with pytest.raises(FolderBusy):
+        refuse_if_live(folder)
 
 
 def test_another_host_numbers_its_mounts_otherwise(folder: Path) -> None:

@@ -340,7 +340,10 @@ def test_a_job_that_ended_and_comes_again_counts(
     placement.place(launcher, {}, project.search, ["work"], lambda _: 2)
     first, _ = placement.placed(project.search, ask=True)
     launcher.stop([first.ref])
-    assert [each.state.alive for each in placement.placed(project.search, ask=True)] == [False, True]
+    assert [each.state.alive for each in placement.placed(project.search, ask=True)] == [
+        False,
+        True,
+    ]
     queued = project.search / ".modeldir/fake_queue" / f"{first.ref.token}.json"
     files.write_json(queued, {**files.read_object(queued), "state": "waits"})
     monkeypatch.setattr(FakeLauncher, "revives", True, raising=False)

@@ -181,17 +181,35 @@ def lives(attempt: Attempt, observer: hearts.Observer | None = None) -> bool | N
     """Whether an attempt without an end still runs; None where that cannot be seen from here, and
     the `observer`, where there is one, has not seen enough of its heart yet.
 
-    A run file in a copied folder speaks of the original: nothing runs in the copy.
+    A run file in a copied folder speaks of the original: nothing runs in the copy. One that is
+    there and cannot be read (another user's, a file server's hiccup) says nothing.
     """
+    if not attempt.record and _cannot_be_read(attempt.path):
+        return None
     keepers = _keepers(attempt.record)
     if not keepers or _is_copy(attempt, here=any(map(processes.is_of_this_boot, keepers))):
         return False
     answers = [processes.alive(known) for known in keepers]
     if True in answers:
         return True
-    if None not in answers:
+    if None not in answers and not _beat_since_boot(attempt, keepers):
         return False
     return None if observer is None else observer.look(attempt.path)
+
+
+def _cannot_be_read(path: Path) -> bool:
+    return os.path.lexists(path) and files.read_bytes(path) is None
+
+
+def _beat_since_boot(attempt: Attempt, keepers: list[processes.Process]) -> bool:
+    """Whether a heart has beaten since this machine started, though its owner is of a boot before.
+    Then it is another machine's of the same name, which nothing told apart: containers often have
+    neither a name nor an id of their own.
+    """
+    if not has_heart(attempt) or any(map(processes.is_of_this_boot, keepers)):
+        return False
+    up, silent = processes.uptime(), hearts.silence(attempt.path)
+    return up is not None and silent is not None and silent < up
 
 
 def has_heart(attempt: Attempt) -> bool:

@@ -90,18 +90,28 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes | None:
-    """A file's bytes, or None if it cannot be read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except OSError:
-        return None
+    """A file's bytes, or None if it cannot be read. One that is replaced while we read it may be
+    gone from a network file system (ESTALE): then the new one is read.
+    """
+    for _ in range(_STALE_READS):
+        try:
+            return _read_bytes(path)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                return None
+    return None
+
+
+_STALE_READS = 3
+
+
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         pieces = []
         while piece := os.read(descriptor, 1 << 20):
             pieces.append(piece)
         return b"".join(pieces)
-    except OSError:
-        return None
     finally:
         os.close(descriptor)
 

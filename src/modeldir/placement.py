@@ -208,8 +208,8 @@ def placed(
 
 
 def _records(search: Path) -> Iterable[_Record]:
-    """The jobs of all rounds that were won, in the order of their start. Those in a copy of a search
-    are the original's: nobody counts them there, and nobody cancels them from there.
+    """The jobs of all rounds that were won, in the order of their start. Those in a copy of a
+    search are the original's: nobody counts them there, and nobody cancels them from there.
     """
     inode = attempts.identity_of(search).get("inode")
     won: dict[int, str] = {}
@@ -449,9 +449,7 @@ def _kept(path: Path) -> _Kept:
     if version is not None:
         told = time.time() + _ahead.get(path, 0.0) - version[0] / 1e9
         age = told if told > -1 else age
-    return _Kept(
-        version, time.monotonic() - age, _seconds(value.get("every")), _states_of(value)
-    )
+    return _Kept(version, time.monotonic() - age, _seconds(value.get("every")), _states_of(value))
 
 
 def _keep(path: Path, every: float, known: dict[str, JobState]) -> dict[str, JobState]:

@@ -159,6 +159,12 @@ def age() -> float | None:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - began
 
 
+def uptime() -> float | None:
+    """Seconds since this machine started; None where that cannot be told."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return None if clock is None else time.clock_gettime(clock)
+
+
 def leader_with_word(word: str) -> Process | None:
     """The process that leads a session and whose command line has this word; of several the oldest:
     what it forked looks like it (Linux; elsewhere none is found).
