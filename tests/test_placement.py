@@ -647,6 +647,24 @@ def test_jobs_that_wait_are_cancelled_and_workers_are_asked(
     assert [path.name for path in queue.jobs] == ["job1"]  # the one that ran: nothing removes it
 
 
+def test_a_job_that_waits_again_is_cancelled_though_its_last_worker_is_written_down(
+    project: Project, fake: Path
+) -> None:
+    """That one died with its node, which nobody sees from here; asking it would be no stop."""
+    project.write("experiments/search/search.json", "{}")
+    placement.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    [job] = placement.placed(project.search)
+    member = roster.join(project.search, 1, job=job.ref.token)
+    path = project.search / ".modeldir/workers" / f"{member.token}.json"
+    entry = files.read_object(path)
+    entry["process"] |= {"host": "n1", "boot": "another"}
+    files.write_json(path, entry)
+    said = project.modeldir("stop", "experiments/search", PYTHONPATH=str(fake))
+    assert f"cancelled: job {job.ref.job}" in said.out, said.out + said.err
+    [stopped] = placement.placed(project.search)
+    assert stopped.state.alive is False
+
+
 def test_an_outcome_without_jobs_is_told(project: Project) -> None:
     """`place` returns values: what there was, what was started, why not all."""
     outcome = placement.place(

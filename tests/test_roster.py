@@ -128,7 +128,9 @@ def test_who_was_taken_for_dead_writes_itself_down_again(
 
 
 def test_a_request_to_stop_stays_while_a_job_that_it_names_may_come(tmp_path: Path) -> None:
-    """It waits in a queue, and may do so for days; once it has come and gone nobody needs it."""
+    """It waits in a queue, and may do so for days; and comes again where its node died, or it was
+    preempted: it must not work on then as if nobody had asked.
+    """
     (tmp_path / ".modeldir/jobs").mkdir(parents=True)
     (tmp_path / ".modeldir/jobs/abc_0.json").write_text("{}")
     roster.ask_to_stop(tmp_path, [], "wait", ["abc_0"])
@@ -142,11 +144,15 @@ def test_a_request_to_stop_stays_while_a_job_that_it_names_may_come(tmp_path: Pa
     )
     assert [m.is_leaving for m in roster.members(tmp_path)] == [True, False]
     job.leave()
-    roster.end_job(tmp_path, "abc_0", "asked to stop")
+    roster.end_job(tmp_path, "abc_0", "its worker was killed")
+    roster.tidy(tmp_path, observer, told=())
+    job = roster.join(tmp_path, 1, job="abc_0")
+    assert job.asked_to_stop() == "wait"
+    assert roster.job_end(tmp_path, "abc_0") is None
+    job.leave()
+    (tmp_path / ".modeldir/jobs/abc_0.json").unlink()
     roster.tidy(tmp_path, observer, told=())
     assert list(stops.iterdir()) == []
-    roster.join(tmp_path, 1, job="abc_0")
-    assert roster.job_end(tmp_path, "abc_0") is None
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     for member in asked:
         seen = "" if member.alive else ", which cannot be seen from here"
         print(f"asked: worker {member.pid} on {member.host}{seen}")
-    for line in _cancelled(folder, [job for job in jobs if job.member is None]):
+    # One that waits runs no worker, whatever the entry says of one that died with its node.
+    idle = [job for job in jobs if job.member is None or job.state.runs is False]
+    for line in _cancelled(folder, idle):
         print(line)
     ended, left = _ended_here(folder) if arguments.now else ([], [])
     for name in ended:
