@@ -219,8 +219,8 @@ def _take_away_dead(path: Path, observer: hearts.Observer) -> bool:
 
 
 def _may_come(folder: Path, job: str) -> bool:
-    """Whether a worker may come up, or again, under a job's token. That one has left, or was killed,
-    says nothing: job managers start again what lost its node, or was preempted.
+    """Whether a worker may come up, or again, under a job's token. That one has left, or was
+    killed, says nothing: job managers start again what lost its node, or was preempted.
     """
     return (folder / HOME / "jobs" / f"{job}.json").exists()
 
