@@ -6,8 +6,10 @@ sees, and which can be cut off as a whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -435,6 +437,24 @@ def test_what_cannot_beat_ends_its_command_and_says_why(spawner: Spawner, folder
     )
 
 
+@pytest.mark.parametrize("touched", [True, False], ids=["it keeps the old time", "it says no"])
+def test_where_a_file_cannot_be_touched_it_is_written_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, touched: bool
+) -> None:
+    """Drives over the web: a training there is not ended because of that."""
+    monkeypatch.setattr(hearts, "beat", lambda _: touched)
+    with Spawner() as own:  # forked from here
+        seen = set()
+
+        def look() -> None:
+            seen.add(hearts.sight_of(folder / "run.json"))
+
+        command = ("sh", "-c", "sleep 5")
+        start = Start(str(folder), 1, command, str(folder.parent))
+        assert reports_of(own, start, look) == ["started", "ended", "free"]
+    assert (run_of(folder)["status"], len(seen - {None}) > 4) == ("completed", True)
+
+
 def test_a_later_attempt_ends_the_command_of_an_earlier_one(spawner: Spawner, folder: Path) -> None:
     """Whoever made it: the earlier supervisor finds it at its next beat, and touches nothing."""
     command = ("sh", "-c", "trap '' TERM; echo began; sleep 60")
@@ -609,3 +629,50 @@ def test_what_makes_no_sense_of_a_job_is_refused(
     said = project.modeldir("work", "experiments/search", *words)
     assert said.code == 2
     assert said.err == snapshot
+
+
+# -- Again and again -------------------------------------------------------------------------------
+
+ALONE = SAVING.replace(
+    'epoch = 0\nif "--restore',
+    'import fcntl\nlock = open(name + ".lock", "a")\ntry:\n'
+    "    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    'except OSError:\n    open("overlap." + name, "w").close()\n'
+    'epoch = 0\nif "--restore',
+).replace("    os.replace(", "    time.sleep(0.05)\n    os.replace(")
+"""A training that tells when another copy of it runs at the same moment, on whatever host."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hosts_that_die_again_and_again_lose_no_trial_and_run_none_beside_itself(
+    project: Project, seed: int
+) -> None:
+    """Several work on one search, and are cut off at any moment; each trial ends once."""
+    chance = random.Random(seed)
+    values = [value / 100 for value in range(1, 16)]
+    project.write("train.py", ALONE)
+    planned(project, *values)
+    work = ("work", "experiments/search", "-j", "2", "--no-pilot")
+    for _ in range(3):
+        with (
+            project.started_as(*work, host="n1") as first,
+            project.started_as(*work, host="n2") as second,
+        ):
+            for host in chance.sample([first, second], 2):
+                project.wait_for_starts(len(project.started) + 1)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    host.wait(0.4 * chance.random())
+                kill_host(host)
+    done = project.modeldir(*work, limit=120)
+    assert done.code == 0, done.out
+    assert list(project.path.glob("overlap.*")) == []
+    folders = [path.parent for path in project.search.glob("*/trial.json")]
+    assert len(folders) == len(values)
+    for folder in folders:
+        *before, last = ends(folder)
+        assert (set(before) <= {None, "interrupted"}, last) == (True, "completed"), folder
+        starts = [
+            int(line.split()[1]) for line in project.started if line.split()[0] == folder.name
+        ]
+        assert starts == sorted(starts), f"{folder} lost epochs"

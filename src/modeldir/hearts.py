@@ -73,6 +73,7 @@ class Heart:
         self.every = every()
         self._clock = clock
         self._beaten = clock()
+        self._time: int | None = None
         self._due = self._beaten + self.every
 
     def wait(self) -> float:
@@ -80,14 +81,27 @@ class Heart:
         return self._due - self._clock()
 
     def beat(self) -> bool:
-        """Touch the file; whether that could be done."""
+        """Touch the file; whether that could be done, and can be seen."""
         began = self._clock()
-        done = beat(self.path)
+        done = beat(self.path) and self._has_moved()
         if done:
             self._beaten = self._clock()
         # By when it began: a file server that was away for long is asked again at once.
         self._due = began + self.every
         return done
+
+    def note(self) -> None:
+        """The file was written anew just now: that is a beat too."""
+        self._beaten = self._clock()
+
+    def _has_moved(self) -> bool:
+        """Whether the file has another time than after the last beat: some file systems that are
+        no disks (drives over the web) say yes to a new time, and keep the old one.
+        """
+        before = self._time
+        with contextlib.suppress(OSError):
+            self._time = os.stat(self.path).st_mtime_ns
+        return self._time != before
 
     @property
     def is_lost(self) -> bool:
