@@ -156,9 +156,8 @@ class Slurm:
         nothing of it when it comes back.
         """
         self.wait_for("RUNNING")
-        assert job in self.queue()
-        saved = self.folder / "state" / "job_state"
-        since = time.time()
+        saved, since = self.folder / "state" / "job_state", time.time()
+        self.run("scontrol", "update", f"jobid={job}", "comment=saved")  # there is news to save
         wait_until(lambda: saved.exists() and saved.stat().st_mtime > since, "a saved state")
 
     # -- What befalls a cluster --------------------------------------------------------------------
