@@ -33,7 +33,7 @@ SIX = "learning_rate=0.1,0.2,0.3,0.4,0.5,0.6"
 @pytest.fixture(scope="session")
 def whole_gridengine() -> Iterator[dict[str, str]]:
     """A real GridEngine; yields the variables by which its commands are found."""
-    engines.need("gridengine", "sge_qmaster", "sge_execd", "qsub", "nsenter", "unshare")
+    engines.need("gridengine", "sge_qmaster", "sge_execd", "qsub", "nsenter", "unshare", "ip")
     if os.geteuid() != 0:
         named = "gridengine" in os.environ.get("MODELDIR_ENGINES", "").split()
         (pytest.fail if named else pytest.skip)(
