@@ -60,10 +60,10 @@ engines: $(VENV)/.engines
 # -- Checks -----------------------------------------------------------------------------------------
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-quick: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 test-vision: $(VENV)/.dev $(VENV)/.vision
 	$(BIN)/python -m pytest tests/test_templates.py $(ARGS)

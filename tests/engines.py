@@ -22,6 +22,9 @@ import pytest
 
 from laboratory import wait_until
 
+SLURM = ("munged", "slurmctld", "slurmd", "sbatch")
+"""The programs of a Slurm."""
+
 SCRIPTS = Path(__file__).parent / "engines"
 
 
@@ -124,6 +127,10 @@ class Slurm:
         lines = self.run("squeue", "-h", "-r", "-t", "all", "-o", "%i %T").splitlines()
         return dict(line.split(maxsplit=1) for line in lines)
 
+    def live(self) -> list[str]:
+        """The jobs that wait or run, by their numbers."""
+        return self.run("squeue", "-h", "-r", "-o", "%i").splitlines()
+
     def wait_for(self, word: str, count: int = 1, limit: float = 60) -> list[str]:
         """Wait until so many jobs are in a state; returns their numbers."""
 
@@ -142,7 +149,7 @@ class Slurm:
     def clear(self) -> None:
         """Cancel every job, and wait until none is left on a node."""
         self.run("scancel", "--user", str(os.geteuid()))
-        wait_until(lambda: not self.run("squeue", "-h"), "an empty queue", 60)
+        wait_until(lambda: not self.live(), "an empty queue", 60)
 
     def wait_until_saved(self, job: str) -> None:
         """Wait until the controller has written down that a job runs: killed before, it knows
@@ -167,10 +174,11 @@ class Slurm:
         """
         pid = int((self.folder / "run" / daemon).read_text())
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: _is_gone(pid), f"the end of {daemon}")
+        wait_until(lambda: is_gone(pid), f"the end of {daemon}")
 
 
-def _is_gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, as far as it can do anything."""
     try:
         return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -185,7 +193,7 @@ def slurms() -> Iterator[Made]:
     """Makes clusters, all of which end with the block. `policy` is a site's own, in Lua: what it
     refuses, its controller refuses.
     """
-    need("slurm", "munged", "slurmctld", "slurmd", "sbatch")
+    need("slurm", *SLURM)
     with contextlib.ExitStack() as stack:
 
         def made(extra: str = "", nodes: int = 2, policy: str = "", **settings: str) -> Slurm:

@@ -111,7 +111,7 @@ class Project:
 
     def __init__(self, path: Path, script: str = PLAIN) -> None:
         self.path = path
-        self.environment = _environment()
+        self.environment = environment()
         self.search = path / "experiments" / "search"
         self.write("train.py", script)
         self.params("experiments/search", learning_rate=0.5, batch_size=16)
@@ -292,7 +292,8 @@ def all_on_host(process: subprocess.Popen[Any]) -> dict[int, int]:
     return found
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """What a user's terminal has: this interpreter first, nothing of modeldir's own."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MODELDIR")}
     scripts = os.path.dirname(sys.executable)
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import random
@@ -507,6 +508,22 @@ def test_a_lock_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
     """A read-only or missing folder makes slower, not impossible."""
     with files.locked(tmp_path / "none" / "lock") as mine:
         assert not mine
+
+
+@pytest.mark.parametrize("said", [errno.ENOLCK, errno.EACCES, errno.EIO])
+def test_a_file_system_without_locks_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: int
+) -> None:
+    """It neither fails nor waits longer than it may. EACCES is a network's word for taken."""
+
+    def flock(*_: object) -> None:
+        raise OSError(said, os.strerror(said))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with files.locked(tmp_path / "lock", patience=0.02) as mine:
+        assert not mine
+    with open(tmp_path / "search.log", "w") as log:
+        assert files.hold(log.fileno()) is (said != errno.EACCES)
 
 
 def test_the_kernel_frees_the_lock_of_the_dead(tmp_path: Path) -> None:

@@ -6,16 +6,21 @@ sees, and which can be cut off as a whole.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 from laboratory import (
+    PLAIN,
     SAVING,
     Project,
     all_on_host,
@@ -23,8 +28,10 @@ from laboratory import (
     read,
     wait_until,
 )
-from modeldir import attempts, files, hearts, processes
+from modeldir import attempts, files, hearts, processes, roster
 from modeldir.experiment import status
+from modeldir.spawner import Spawner
+from modeldir.supervisor import Start
 
 PACE = "0.5"
 """Seconds between two beats here: a host is dead after 4."""
@@ -84,15 +91,15 @@ def test_a_heart_that_stands_still_for_8_beats_is_dead_and_nothing_less_is(owned
     assert looks(observer, clock, owned, 2, 10.0) == [False, False]
 
 
-def test_a_heart_that_was_seen_to_move_lives_until_it_was_still_for_long(owned: Path) -> None:
-    """Each beat begins the count anew; one that had been given up lives again."""
+def test_a_heart_that_was_seen_to_move_is_in_doubt_after_3_beats(owned: Path) -> None:
+    """And dead after 8. Each beat begins the count anew; one that was given up lives again."""
     clock = Clock()
     observer = hearts.Observer(clock)
     observer.look(owned)
     clock.passes(110)
     os.utime(owned, ns=(1, 1))
     assert observer.look(owned) is True
-    assert looks(observer, clock, owned, 11, 10.0) == [True] * 11
+    assert looks(observer, clock, owned, 11, 10.0) == [True] * 4 + [None] * 7
     assert looks(observer, clock, owned, 2, 10.0)[-1] is False
     os.utime(owned, ns=(2, 2))
     assert observer.look(owned) is True
@@ -319,3 +326,353 @@ def test_run_waits_to_see_whether_another_host_still_runs_there(project: Project
     assert ends(folder) == [None, "completed"]
     assert (folder / "attempts/1/console.log").exists()
     assert project.ended == ["base_model"]
+
+
+# -- Just in time ----------------------------------------------------------------------------------
+
+
+def elsewhere(folder: Path) -> attempts.Attempt:
+    """An attempt of a supervisor on a host that nobody here can see."""
+    me = processes.process()
+    assert me is not None
+    far = {**me.to_json(), "host": "far", "boot": "another", "machine": "another"}
+    attempt = attempts.begin(folder, 1, {"supervisor": far, "process": far})
+    assert attempt is not None
+    return attempt
+
+
+def taking_over(folder: Path, doubt: str | None) -> Start:
+    """The start of the second attempt, by one who believes that the first is dead."""
+    (folder.parent / "train.sh").write_text("echo second >> ran.txt\n")
+    command = ("sh", str(folder.parent / "train.sh"))
+    return Start(str(folder), 2, command, str(folder.parent), doubt=doubt)
+
+
+def reports_of(spawner: Spawner, start: Start, meanwhile: Callable[[], object]) -> list[str]:
+    """What a supervisor reports of a start, until it is free; `meanwhile` is called on and on."""
+    spawner.start(start)
+    heard: list[str] = []
+
+    def is_free() -> bool:
+        meanwhile()
+        heard.extend(report.what for report in spawner.read())
+        return "free" in heard
+
+    wait_until(is_free, "the supervisor")
+    return heard
+
+
+@pytest.fixture
+def spawner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spawner]:
+    """A spawner whose supervisors beat quickly."""
+    monkeypatch.setenv(hearts.VARIABLE, PACE)
+    with Spawner() as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path, spawner: Spawner) -> Path:
+    """An experiment's folder."""
+    path = tmp_path / "base_model"
+    path.mkdir()
+    (path / "params.json").write_text("{}")
+    return path
+
+
+def test_a_heart_that_moved_just_in_time_is_waited_for_and_its_end_counts(
+    spawner: Spawner, folder: Path
+) -> None:
+    """Its owner beat after it was given up, missed the later attempt, and came to its end: the
+    later one is taken back, and nothing is run a second time.
+    """
+    first = elsewhere(folder)
+    doubt = hearts.sight_of(first.path)
+    hearts.beat(first.path)
+
+    def ends_once_it_is_outdone() -> None:
+        if (folder / "run.2.json").exists() and attempts.read(folder, 1).end is None:
+            attempts.rewrite(first, {"status": "completed"})
+
+    heard = reports_of(spawner, taking_over(folder, doubt), ends_once_it_is_outdone)
+    assert heard == ["taken", "free"]
+    assert (ends(folder), os.listdir(folder.parent)) == (["completed"], ["base_model", "train.sh"])
+
+
+def test_one_that_does_not_come_to_an_end_is_outdone(spawner: Spawner, folder: Path) -> None:
+    """After two beats it has found the later attempt, or will before it writes anything."""
+    first = elsewhere(folder)
+    doubt = hearts.sight_of(first.path)
+    hearts.beat(first.path)
+    heard = reports_of(spawner, taking_over(folder, doubt), lambda: None)
+    assert heard == ["started", "ended", "free"]
+    assert ends(folder) == [None, "completed"]
+    assert (folder.parent / "ran.txt").read_text() == "second\n"
+
+
+def test_one_whose_heart_did_not_move_is_not_waited_for(spawner: Spawner, folder: Path) -> None:
+    """Its attempt has no end, and the next one begins."""
+    first = elsewhere(folder)
+    heard = reports_of(spawner, taking_over(folder, hearts.sight_of(first.path)), lambda: None)
+    assert (heard, ends(folder)) == (["started", "ended", "free"], [None, "completed"])
+
+
+def test_what_cannot_beat_ends_its_command_and_says_why(spawner: Spawner, folder: Path) -> None:
+    """Others will soon take it for dead; nobody may find two copies then."""
+    command = ("sh", "-c", "echo began; sleep 60")
+    spawner.start(Start(str(folder), 1, command, str(folder.parent)))
+    console = folder / "console.log"
+    wait_until(lambda: console.exists() and console.read_text() == "began\n", "its beginning")
+    wait_until(lambda: begun(folder), "its record")
+    (folder / "run.json").rename(folder / "hidden")  # as if the file server had gone
+    wait_until((folder / "run.json").exists, "what is written again at the end")
+    wait_until(lambda: attempts.read(folder, 1).end is not None, "the end")
+    record = run_of(folder)
+    assert (record["status"], record["reason"]) == (
+        "interrupted",
+        "its folder could not be written for 3 s",
+    )
+    assert console.read_text() == (
+        "began\nmodeldir: its folder could not be written for 3 s: the training is ended, others "
+        "may take it for dead\n"
+    )
+
+
+@pytest.mark.parametrize("touched", [True, False], ids=["it keeps the old time", "it says no"])
+def test_where_a_file_cannot_be_touched_it_is_written_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, touched: bool
+) -> None:
+    """Drives over the web: a training there is not ended because of that."""
+    monkeypatch.setattr(hearts, "beat", lambda _: touched)
+    with Spawner() as own:  # forked from here
+        seen = set()
+
+        def look() -> None:
+            seen.add(hearts.sight_of(folder / "run.json"))
+
+        command = ("sh", "-c", "sleep 5")
+        start = Start(str(folder), 1, command, str(folder.parent))
+        assert reports_of(own, start, look) == ["started", "ended", "free"]
+    assert (run_of(folder)["status"], len(seen - {None}) > 4) == ("completed", True)
+
+
+def test_a_later_attempt_ends_the_command_of_an_earlier_one(spawner: Spawner, folder: Path) -> None:
+    """Whoever made it: the earlier supervisor finds it at its next beat, and touches nothing."""
+    command = ("sh", "-c", "trap '' TERM; echo began; sleep 60")
+    spawner.start(Start(str(folder), 1, command, str(folder.parent)))
+    wait_until(lambda: begun(folder), "its record")
+    known = processes.from_json(run_of(folder)["process"])
+    assert known is not None
+    before = (folder / "run.json").read_bytes()
+    assert attempts.begin(folder, 2, {"process": None}) is not None
+    heard: list[str] = []
+
+    def is_gone() -> bool:
+        heard.extend(report.what for report in spawner.read())
+        return "gone" in heard
+
+    wait_until(is_gone, "the supervisor's end")
+    assert heard == ["started", "lost", "gone"]
+    assert processes.alive(known) is False
+    assert (folder / "run.json").read_bytes() == before
+
+
+def test_a_trial_shorter_than_a_beat_is_not_touched(folder: Path) -> None:
+    """Its heart costs nothing but the word in the run file."""
+    with Spawner() as own:
+        start = Start(str(folder), 1, ("true",), str(folder.parent))
+        assert reports_of(own, start, lambda: None) == ["started", "ended", "free"]
+    assert run_of(folder)["heart"] == float(PACE)
+
+
+# -- Jobs ------------------------------------------------------------------------------------------
+
+JOB = ("work", "experiments/search", "--job", "abc_0", "--no-pilot")
+
+
+def end_of_job(project: Project) -> str | None:
+    told = roster.job_end(project.search, "abc_0")
+    return None if told is None else str(told["why"])
+
+
+def planned(project: Project, *values: float, **settings: str) -> None:
+    """A search that has its plan, and no trial yet; said to go on from its weights."""
+    told = {"command": "python train.py", "cwd": "../..", "resume": "--restore_file last"}
+    plan = {"space": {"learning_rate": [*values]}, **told, **settings}
+    files.write_json(project.search / "search.json", plan)
+
+
+def test_a_job_writes_its_end_and_comes_again_under_its_token(project: Project) -> None:
+    """Its trials say which job they ran in, also by its name there; while it runs it has no end."""
+    planned(project, 0.1)
+    project.write("experiments/search/.modeldir/jobs/abc_0.json", '{"launcher": "slurm"}')
+    roster.end_job(project.search, "abc_0", "an earlier time")
+    project.hold()
+    engine = {"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "11", "SLURM_ARRAY_TASK_ID": "0"}
+    with project.started_as(*JOB, **engine) as worker:
+        folder = project.search / "learning_rate_0.1"
+        wait_until(lambda: epoch(folder) == 2, "the second epoch")
+        (member,) = roster.members(project.search)
+        assert (member.job, member.alive) == ("abc_0", True)
+        assert member.heard is not None
+        assert end_of_job(project) is None
+        project.release()
+        assert worker.wait(30) == 0, output(worker)
+    assert run_of(folder)["job"] == {"launcher": "slurm", "token": "abc_0", "id": "11_0"}
+    assert end_of_job(project) == "nothing was left to start"
+
+
+def test_a_job_whose_time_is_over_is_started_again_where_that_helps(project: Project) -> None:
+    """Its trial saved weights that it can go on from: it is interrupted, and the line is run."""
+    planned(project, 0.1)
+    project.hold()
+    folder = project.search / "learning_rate_0.1"
+    again = ("--requeue", "sh -c 'echo $0 > again.txt' 'a b'")
+    with project.started_as(*JOB, *again) as worker:
+        wait_until(lambda: epoch(folder) == 2, "the second epoch")
+        worker.send_signal(signal.SIGUSR1)
+        assert worker.wait(30) == 130
+        said = output(worker)
+    assert "the time of this job is nearly over" in said
+    assert (project.path / "again.txt").read_text() == "a b\n"
+    assert end_of_job(project) is None
+    assert ends(folder) == ["interrupted"]
+
+
+@pytest.mark.parametrize("script", [PLAIN, SAVING], ids=["it saves nothing", "nothing new"])
+def test_a_job_is_not_started_again_in_vain_for_ever(
+    project: Project, script: str, snapshot: SnapshotAssertion
+) -> None:
+    """A trial that needs more time than the job has would never come to its end."""
+    project.write("train.py", script)
+    planned(project, 0.1)
+    project.hold()
+    folder = project.search / "learning_rate_0.1"
+    again = ("--requeue", "touch again.txt")
+    if script == SAVING:  # an earlier job came so far
+        with project.started_as(*JOB, *again) as worker:
+            wait_until(lambda: epoch(folder) == 2, "the second epoch")
+            worker.send_signal(signal.SIGUSR1)
+            assert worker.wait(30) == 130
+        (project.path / "again.txt").unlink()
+        project.write("train.py", STANDING_STILL)
+    count = len(project.started)
+    with project.started_as(*JOB, *again) as worker:
+        project.wait_for_starts(count + 1)
+        worker.send_signal(signal.SIGUSR1)
+        assert worker.wait(30) == 130
+        said = output(worker)
+    assert not (project.path / "again.txt").exists()
+    assert end_of_job(project) == "its time was over: a trial needs more time than the job has"
+    assert said[said.index("not started again") :].partition("\nnext:")[0] == snapshot
+
+
+STANDING_STILL = """\
+import os, time
+
+with open("started.txt", "a") as file:
+    file.write("again\\n")
+while os.path.exists("hold"):
+    time.sleep(0.005)
+"""
+"""A training that does not come as far as its next weights."""
+
+
+@pytest.mark.parametrize("line", ["false", "there-is-no-such-program"])
+def test_a_line_that_fails_is_told_and_is_the_jobs_end(project: Project, line: str) -> None:
+    """Then nobody starts it again by itself."""
+    planned(project, 0.1)
+    project.hold()
+    with project.started_as(*JOB, "--requeue", line) as worker:
+        wait_until(lambda: epoch(project.search / "learning_rate_0.1") == 2, "the second epoch")
+        worker.send_signal(signal.SIGUSR1)
+        assert worker.wait(30) == 130
+        assert f"the job is not started again: {line}: " in output(worker)
+    assert (end_of_job(project) or "").startswith(f"its time was over; {line}: ")
+
+
+def test_a_job_that_was_asked_to_stop_while_it_waited_does_not_begin(project: Project) -> None:
+    """The request named its token; who comes later under another one does not mind it."""
+    planned(project, 0.1)
+    project.write("experiments/search/.modeldir/jobs/abc_0.json", '{"launcher": "slurm"}')
+    roster.ask_to_stop(project.search, [], "wait", ["abc_0"])
+    stopped = project.modeldir(*JOB)
+    assert stopped.code == 130, stopped.out
+    assert "asked to stop by `modeldir stop`" in stopped.out
+    assert (project.started, (end_of_job(project) or "")[:18]) == ([], "asked to stop by r"[:18])
+    assert project.modeldir("work", "experiments/search", "--job", "abc_1").code == 0
+    assert len(project.started) == 1
+
+
+def test_a_worker_starts_no_more_trials_than_it_may(project: Project) -> None:
+    """One job for each trial: the next ones are other jobs'."""
+    planned(project, 0.1, 0.2, 0.3)
+    done = project.modeldir(*JOB, "--trials", "1")
+    assert done.code == 0, done.out
+    assert len(project.started) == 1
+    assert end_of_job(project) == "it has started its share"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--trials", "0"),
+        ("--requeue", "true"),
+        ("--job", "../up"),
+        ("--job", "a", "--requeue", "scontrol 'requeue"),
+    ],
+)
+def test_what_makes_no_sense_of_a_job_is_refused(
+    project: Project, snapshot: SnapshotAssertion, words: tuple[str, ...]
+) -> None:
+    """Before anything starts."""
+    planned(project, 0.1)
+    said = project.modeldir("work", "experiments/search", *words)
+    assert said.code == 2
+    assert said.err == snapshot
+
+
+# -- Again and again -------------------------------------------------------------------------------
+
+ALONE = SAVING.replace(
+    'epoch = 0\nif "--restore',
+    'import fcntl\nlock = open(name + ".lock", "a")\ntry:\n'
+    "    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    'except OSError:\n    open("overlap." + name, "w").close()\n'
+    'epoch = 0\nif "--restore',
+).replace("    os.replace(", "    time.sleep(0.05)\n    os.replace(")
+"""A training that tells when another copy of it runs at the same moment, on whatever host."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hosts_that_die_again_and_again_lose_no_trial_and_run_none_beside_itself(
+    project: Project, seed: int
+) -> None:
+    """Several work on one search, and are cut off at any moment; each trial ends once."""
+    chance = random.Random(seed)
+    values = [value / 100 for value in range(1, 16)]
+    project.write("train.py", ALONE)
+    planned(project, *values)
+    work = ("work", "experiments/search", "-j", "2", "--no-pilot")
+    for _ in range(3):
+        with (
+            project.started_as(*work, host="n1") as first,
+            project.started_as(*work, host="n2") as second,
+        ):
+            for host in chance.sample([first, second], 2):
+                project.wait_for_starts(len(project.started) + 1)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    host.wait(0.4 * chance.random())
+                kill_host(host)
+    done = project.modeldir(*work, limit=120)
+    assert done.code == 0, done.out
+    assert list(project.path.glob("overlap.*")) == []
+    folders = [path.parent for path in project.search.glob("*/trial.json")]
+    assert len(folders) == len(values)
+    for folder in folders:
+        *before, last = ends(folder)
+        assert (set(before) <= {None, "interrupted"}, last) == (True, "completed"), folder
+        starts = [
+            int(line.split()[1]) for line in project.started if line.split()[0] == folder.name
+        ]
+        assert starts == sorted(starts), f"{folder} lost epochs"

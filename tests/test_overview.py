@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from modeldir import attempts, experiment, processes, roster
+from laboratory import wait_until
+from modeldir import attempts, experiment, hearts, processes, roster
 from modeldir.overview import Overview
 from modeldir.solo import Solo
 from modeldir.standing import Left, News
@@ -301,6 +302,38 @@ def test_a_worker_on_another_host_may_live(made: Made) -> None:
     made.begin(records[2])
     made.end(records[2], accuracy=0.5)
     assert overview.look().is_over
+
+
+def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While their hearts beat it is not, though trials are left; nor is it before that is known."""
+    monkeypatch.setenv(hearts.VARIABLE, "0.1")
+    one, two = made.trial(0.1), made.trial(0.01)
+    made.begin(one)
+    made.end(one, accuracy=0.5)
+    far = {**dead(), "host": "far", "boot": "another", "machine": "another"}
+    member = roster.join(made.folder, 1)
+    entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
+    entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": far}))
+    attempt = attempts.begin(made.folder / two.name, 1, {"supervisor": far, "process": far})
+    assert attempt is not None
+    overview = Overview(made.folder)
+    first = overview.look()
+    assert (first.states["running"], first.is_over) == (1, False)
+
+    def beats(path: Path) -> bool:
+        hearts.beat(path)
+        return overview.look().worker is True
+
+    def is_interrupted() -> bool:
+        hearts.beat(entry)
+        return overview.look().states.get("interrupted") == 1
+
+    wait_until(is_interrupted, "the trial's death to be seen")
+    wait_until(lambda: beats(entry), "the worker's heart to be seen")
+    assert not overview.look().is_over
+    wait_until(lambda: overview.look().is_over, "the worker's death to be seen")
 
 
 # -- What it costs ---------------------------------------------------------------------------------

@@ -9,7 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modeldir import files, roster
+import pytest
+
+from laboratory import wait_until
+from modeldir import files, hearts, roster
 
 
 def test_a_worker_is_on_the_roster_while_it_works(tmp_path: Path) -> None:
@@ -43,6 +46,128 @@ def test_a_worker_of_another_host_may_be_alive(tmp_path: Path) -> None:
     files.write_json(path, entry | {"host": "elsewhere"})
     (member,) = roster.members(tmp_path)
     assert (member.host, member.alive) == ("elsewhere", None)
+
+
+def far(folder: Path, token: str, **changes: object) -> Path:
+    """The entry of a worker, made that of another host."""
+    path = folder / f".modeldir/workers/{token}.json"
+    entry = json.loads(path.read_text())
+    entry["process"] |= {"host": "elsewhere", "machine": "m", "boot": "b"}
+    files.write_json(path, entry | {"host": "elsewhere"} | changes)
+    return path
+
+
+def test_a_worker_of_another_host_is_known_by_its_heart(tmp_path: Path) -> None:
+    """It lives while that moves, and is dead when it has stood still for long enough."""
+    clock = [0.0]
+    observer = hearts.Observer(lambda: clock[0])
+    path = far(tmp_path, roster.join(tmp_path, 1, job="abc_0").token)
+    (member,) = roster.members(tmp_path, observer)
+    assert (member.alive, member.job) == (None, "abc_0")
+    assert 0 <= (member.heard or 0.0) < 60
+    clock[0] += 10
+    os.utime(path, ns=(1, 1))
+    (member,) = roster.members(tmp_path, observer)
+    assert member.alive is True
+    for _ in range(12):
+        clock[0] += 10
+        found = roster.members(tmp_path, observer)
+    assert found == []
+
+
+def test_entries_of_dead_workers_do_not_stay_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker of another host that is not heard of is taken away by those that beat; of this host
+    one is when all of it was told; requests to stop go with those that they were for.
+    """
+    monkeypatch.setenv(hearts.VARIABLE, "0.02")
+    ours, dead = roster.join(tmp_path, 1), roster.join(tmp_path, 1)
+    roster.ask_to_stop(tmp_path, roster.members(tmp_path), "wait")
+    roster.ask_to_stop(
+        tmp_path, [m for m in roster.members(tmp_path) if m.token == dead.token], "now"
+    )
+    far(tmp_path, dead.token)
+    observer, workers = hearts.Observer(), tmp_path / ".modeldir/workers"
+
+    def is_alone() -> bool:
+        ours.beat(observer)
+        return [path.stem for path in workers.iterdir()] == [ours.token]
+
+    wait_until(is_alone, "the other entry to go")
+    code = "import pathlib; from modeldir import roster; "
+    code += f"roster.join(pathlib.Path({str(tmp_path)!r}), 1)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    roster.tidy(tmp_path, observer, told=())
+    assert len(list(workers.iterdir())) == 2
+    roster.tidy(tmp_path, observer, told=roster.killed(tmp_path))
+    assert [path.stem for path in workers.iterdir()] == [ours.token]
+    (request,) = (tmp_path / ".modeldir/stops").iterdir()
+    assert ours.token in json.loads(request.read_text())["workers"]
+    ours.leave()
+    roster.tidy(tmp_path, observer, told=())
+    assert list((tmp_path / ".modeldir/stops").iterdir()) == []
+
+
+def test_who_was_taken_for_dead_writes_itself_down_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had only been stopped for long."""
+    monkeypatch.setenv(hearts.VARIABLE, "0.02")
+    ours = roster.join(tmp_path, 1)
+    (entry,) = (tmp_path / ".modeldir/workers").iterdir()
+    before = entry.read_bytes()
+    entry.unlink()
+
+    def is_back() -> bool:
+        ours.beat(hearts.Observer())
+        return entry.exists()
+
+    wait_until(is_back, "the entry")
+    assert entry.read_bytes() == before
+
+
+def test_a_request_to_stop_stays_while_a_job_that_it_names_may_come(tmp_path: Path) -> None:
+    """It waits in a queue, and may do so for days; once it has come and gone nobody needs it."""
+    (tmp_path / ".modeldir/jobs").mkdir(parents=True)
+    (tmp_path / ".modeldir/jobs/abc_0.json").write_text("{}")
+    roster.ask_to_stop(tmp_path, [], "wait", ["abc_0"])
+    observer, stops = hearts.Observer(), tmp_path / ".modeldir/stops"
+    roster.tidy(tmp_path, observer, told=())
+    assert len(list(stops.iterdir())) == 1
+    job = roster.join(tmp_path, 1, job="abc_0")
+    assert (job.asked_to_stop(), roster.join(tmp_path, 1, job="abc_1").asked_to_stop()) == (
+        "wait",
+        None,
+    )
+    assert [m.is_leaving for m in roster.members(tmp_path)] == [True, False]
+    job.leave()
+    roster.end_job(tmp_path, "abc_0", "asked to stop")
+    roster.tidy(tmp_path, observer, told=())
+    assert list(stops.iterdir()) == []
+    roster.join(tmp_path, 1, job="abc_0")
+    assert roster.job_end(tmp_path, "abc_0") is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "engine"),
+    [
+        ({"SLURM_JOB_ID": "7"}, "7"),
+        ({"SLURM_JOB_ID": "9", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "0"}, "7_0"),
+        ({"LSB_JOBID": "7", "LSB_JOBINDEX": "0"}, "7"),
+        ({"LSB_JOBID": "7", "LSB_JOBINDEX": "2"}, "7.2"),
+        ({"PBS_JOBID": "7[2].server"}, "7[2].server"),
+        ({"JOB_ID": "7", "SGE_TASK_ID": "undefined"}, "7"),
+        ({"JOB_ID": "7", "SGE_TASK_ID": "2"}, "7.2"),
+        ({}, None),
+    ],
+)
+def test_a_job_has_the_name_that_its_engine_gave_it(
+    tmp_path: Path, environment: dict[str, str], engine: str | None
+) -> None:
+    """As that one's own commands take it."""
+    told = {"token": "abc_0"} | ({"id": engine} if engine else {})
+    assert roster.job_facts(tmp_path, "abc_0", environment) == told
 
 
 def test_nobody_works_on_a_copy(tmp_path: Path) -> None:

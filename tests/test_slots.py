@@ -169,6 +169,55 @@ def test_two_searches_share(machine: dict[str, str]) -> None:
     quarters.close()
 
 
+def test_two_jobs_of_one_machine_do_not_wait_for_each_others_gpus(tmp_path: Path) -> None:
+    """Each was given one, and calls it number 0: it is another one. Their places go with them."""
+    runtime = tmp_path / "runtime"
+    given = {"PATH": str(tmp_path), FOLDER_VARIABLE: str(runtime), "CUDA_VISIBLE_DEVICES": "0"}
+    first, second = (Slots(1, 1.0, environment=given, own=token) for token in ("a_0", "a_1"))
+    with seats(first) as one, seats(second) as two:
+        assert [seat.variables["CUDA_VISIBLE_DEVICES"] for seat in (*one, *two)] == ["0", "0"]
+        assert len(os.listdir(runtime)) == 2
+    for each in (first, second):
+        each.close()
+    assert os.listdir(runtime) == []
+
+
+def test_trials_of_one_job_share_its_gpus(tmp_path: Path) -> None:
+    """As they would without a job: no more than there is."""
+    runtime = tmp_path / "runtime"
+    given = {"PATH": str(tmp_path), FOLDER_VARIABLE: str(runtime), "CUDA_VISIBLE_DEVICES": "2,3"}
+    place = Slots(8, 0.5, environment=given, own="a_0")
+    with seats(place) as found:
+        told = sorted(seat.variables["CUDA_VISIBLE_DEVICES"] for seat in found)
+    assert told == ["2", "2", "3", "3"]
+    place.close()
+
+
+def test_a_job_that_was_given_none_shares_the_machines(machine: dict[str, str]) -> None:
+    """Where nobody says whose GPUs are whose, all who run there take turns."""
+    with seats(Slots(2, 1.0, environment=machine, own="a_0")) as one:
+        assert len(one) == 2
+        with seats(Slots(2, 1.0, environment=machine, own="a_1")) as two:
+            assert two == []
+
+
+def test_the_place_of_a_job_that_was_killed_is_taken_away_later(tmp_path: Path) -> None:
+    """By a later job, once nothing there is held."""
+    runtime = tmp_path / "runtime"
+    given = {"PATH": str(tmp_path), FOLDER_VARIABLE: str(runtime), "CUDA_VISIBLE_DEVICES": "0"}
+    first = Slots(1, 1.0, environment=given, own="a_0")
+    (old,) = runtime.iterdir()
+    os.utime(old, (0, 0))
+    with seats(first, 1) as one:
+        assert len(one) == 1
+        os.utime(old, (0, 0))
+        Slots(1, 1.0, environment=given, own="a_1").close()
+        assert old.exists()
+    os.utime(old, (0, 0))
+    Slots(1, 1.0, environment=given, own="a_1").close()
+    assert not old.exists()
+
+
 def test_a_seat_may_be_released_twice(machine: dict[str, str]) -> None:
     seat = Slots(1, 1, environment=machine).take()
     assert seat is not None

@@ -279,6 +279,7 @@ def test_sbatch_refuses_in_its_own_words(
     assert slurm.queue() == before
 
 
+@pytest.mark.slow
 def test_the_controller_is_away(slurm: Slurm, search: Path) -> None:
     """While it is, nothing is known and nothing is started, and both are said; afterwards the jobs
     are there.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,6 +130,26 @@ def test_the_script_without_anything_asked_for(snapshot: SnapshotAssertion) -> N
     assert (
         script(wanted, WORKER, Path("/data/100%"), BASE, folder="/data", array="0-0%1") == snapshot
     )
+
+
+def test_the_script_that_the_page_shows() -> None:
+    """docs/slurm.md shows the script as it is made from the settings that the page has."""
+    page = (Path(__file__).parent.parent / "docs" / "slurm.md").read_text()
+    shown = re.search(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert shown
+    wanted, problems = wishes(
+        {
+            "partition": "gpu",
+            "gres": "gpu:1",
+            "time": "2:00:00",
+            "setup": ["module load cuda", "source .venv/bin/activate"],
+        }
+    )
+    assert problems == []
+    home, search = "/home/ana/digits", Path("/home/ana/digits/experiments/lr")
+    worker = [f"{home}/.venv/bin/python", "-m", "modeldir", "work", str(search), "-j", "1"]
+    text = script(wanted, worker, search, "6f1e52a09c3b7d84", folder=home, array="0-7")
+    assert text == shown[1]
 
 
 def test_ways_to_say_an_option() -> None:

@@ -12,9 +12,9 @@ import pytest
 from engines import Made, Slurm
 from jobs_audit import STEPS, audit, audit_steps, journal
 from laboratory import Project, Said, wait_until
-from modeldir import roster
+from modeldir import experiment, hearts, roster
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 TRIALS = "learning_rate=0.1,0.2,0.3,0.4"
 LONG = 100.0
@@ -30,6 +30,12 @@ class Search:
         self.project.environment.update(slurm.environment_for(self.project.environment))
         self.project.environment["MODELDIR_HEART"] = "1"
         self.path = self.project.search
+        self._observer = hearts.Observer()
+
+    def states(self) -> list[str]:
+        """How the trials are, by their hearts where they run on another host than this."""
+        folders = [path.parent for path in sorted(self.path.glob("*/trial.json"))]
+        return [experiment.status(each, observer=self._observer).state for each in folders]
 
     def say(self, *words: str, workers: int = 1, limit: float = 60) -> Said:
         """Type `modeldir search ... --on slurm`."""
@@ -56,7 +62,7 @@ class Search:
 
     def wait_for_states(self, wanted: dict[str, int], limit: float = LONG) -> None:
         def are() -> bool:
-            states = list(self.project.trials().values())
+            states = self.states()
             return all(states.count(state) >= count for state, count in wanted.items())
 
         try:
@@ -68,7 +74,7 @@ class Search:
         """All there is to know when something went wrong."""
         jobs = sorted((self.path / ".modeldir" / "jobs").glob("*.out"))
         printed = "\n".join(f"== {path.name}\n{path.read_text()}" for path in jobs)
-        return f"{self.project.trials()}\n{self.slurm.queue()}\n{printed}"
+        return f"{self.states()}\n{self.slurm.queue()}\n{printed}"
 
 
 Searching = Callable[[Slurm], Search]
@@ -182,18 +188,22 @@ def test_the_time_limit_in_the_middle_of_a_trial(search: Search) -> None:
     """Near the job's time limit its trial is interrupted and the job requeued by the worker itself:
     it comes again under its number and goes on with the trial from its last step.
     """
+    search.project.write(
+        "modeldir.toml",
+        '[slurm]\ntime = 1\nsignal = "B:USR1@55"\nsetup = ["echo set up", "cd ."]\n',
+    )
     search.project.hold()
-    search.say(TRIALS, "--sbatch", "--time=1 --signal=B:USR1@55")
+    search.say(TRIALS)
     search.wait_for_steps(1)
     [job] = search.slurm.wait_for("RUNNING")
     search.wait_for_states({"interrupted": 1})
     search.project.release()
     search.wait_for_end()
     assert search.slurm.run("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i") == job
-    [entry] = [
-        path for path in (search.path / ".modeldir" / "jobs").glob("*.out") if path.stat().st_size
-    ]
-    assert "DUE TO TIME LIMIT" not in entry.read_text()
+    [printed] = [path.read_text() for path in (search.path / ".modeldir" / "jobs").glob("*.out")]
+    assert printed.count("set up\n") == 2
+    assert "DUE TO JOB REQUEUE" in printed
+    assert "DUE TO TIME LIMIT" not in printed
 
 
 def test_slurm_starts_a_job_twice(search: Search) -> None:
@@ -249,11 +259,11 @@ def test_only_what_is_missing_is_started(search: Search) -> None:
     search.wait_for_steps(2)
     assert "there already: 3 workers: 2 run, 1 waits" in search.say(*slow, workers=3).out
     assert "2 workers submitted" in search.say(*slow, workers=5).out
-    assert len(slurm.queue()) == 5
+    assert len(slurm.live()) == 5
     stopped = search.project.modeldir("stop", "experiments/search", "--now", limit=60)
     assert stopped.code == 0, stopped.err
-    wait_until(lambda: not slurm.run("squeue", "-h"), "an empty queue", 60)
-    assert sorted(search.project.trials().values()) == ["interrupted", "interrupted"]
+    wait_until(lambda: not slurm.live(), "an empty queue", 60)
+    search.wait_for_states({"interrupted": 2})
     assert roster.members(search.path) == []
 
 
@@ -266,11 +276,11 @@ def test_one_job_for_each_trial(search: Search) -> None:
     search.say(TRIALS, "--one-job-per-trial", workers=2)
     search.wait_for_steps(2)
     jobs = slurm.wait_for("RUNNING", 2)
-    assert len(slurm.queue()) == 4
+    assert len(slurm.live()) == 4
     slurm.run("scancel", jobs[0])
     search.wait_for_states({"interrupted": 1})
     search.project.release()
-    wait_until(lambda: not slurm.run("squeue", "-h"), "an empty queue", 60)
-    assert sorted(search.project.trials().values()).count("completed") >= 3
+    wait_until(lambda: not slurm.live(), "an empty queue", 60)
+    assert search.states().count("completed") >= 3
     search.say("--one-job-per-trial", workers=2)
     search.wait_for_end()

@@ -22,6 +22,7 @@ EVERY = 15.0
 """Seconds between two beats."""
 BEATS_TO_DEATH = 8
 BEATS_TO_GIVE_UP = 6
+BEATS_TO_DOUBT = 3
 LOST_AFTER = EVERY * BEATS_TO_DEATH
 """Seconds for which a heart has to stand still, seen by one observer, before its owner is dead."""
 VARIABLE = "MODELDIR_HEART"
@@ -72,6 +73,7 @@ class Heart:
         self.every = every()
         self._clock = clock
         self._beaten = clock()
+        self._time: int | None = None
         self._due = self._beaten + self.every
 
     def wait(self) -> float:
@@ -79,14 +81,27 @@ class Heart:
         return self._due - self._clock()
 
     def beat(self) -> bool:
-        """Touch the file; whether that could be done."""
+        """Touch the file; whether that could be done, and can be seen."""
         began = self._clock()
-        done = beat(self.path)
+        done = beat(self.path) and self._has_moved()
         if done:
             self._beaten = self._clock()
         # By when it began: a file server that was away for long is asked again at once.
         self._due = began + self.every
         return done
+
+    def note(self) -> None:
+        """The file was written anew just now: that is a beat too."""
+        self._beaten = self._clock()
+
+    def _has_moved(self) -> bool:
+        """Whether the file has another time than after the last beat: some file systems that are
+        no disks (drives over the web) say yes to a new time, and keep the old one.
+        """
+        before = self._time
+        with contextlib.suppress(OSError):
+            self._time = os.stat(self.path).st_mtime_ns
+        return self._time != before
 
     @property
     def is_lost(self) -> bool:
@@ -114,9 +129,10 @@ class Observer:
     _known: dict[str, _Watched] = field(default_factory=dict)
 
     def look(self, path: str | os.PathLike[str]) -> bool | None:
-        """Whether the owner of a file lives: true if its heart was seen to move in the last 8
-        beats, false if it was seen still for so long; None while neither is known, and where no
-        heart was recorded.
+        """Whether the owner of a file lives: true if its heart was seen to move in the last 3
+        beats, false if it was seen still for 8; None while neither is known, and where no heart was
+        recorded. A worker that has nothing else to do waits until it knows: one that died a moment
+        ago would else be nobody's.
         """
         name = os.fspath(path)
         seen = _seen(name)
@@ -137,10 +153,10 @@ class Observer:
             return None
         # What this observer slept through, or a file server that was away, is nobody's silence.
         known.still += min(gap, max(pace, _LATE))
-        limit = BEATS_TO_DEATH * pace
-        if known.still >= limit:
+        if known.still >= BEATS_TO_DEATH * pace:
             return False
-        return True if known.moved is not None and now - known.moved < limit else None
+        moved = known.moved is not None and now - known.moved < BEATS_TO_DOUBT * pace
+        return True if moved else None
 
     def sight(self, path: str | os.PathLike[str]) -> str | None:
         """What was last seen of a heart; a later `sight_of` that differs says that it has moved."""

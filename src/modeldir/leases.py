@@ -87,9 +87,8 @@ class Leases:
         self._check()
         if job is not None:
             _remove_old_jobs(self.folder)
-            self.folder = os.path.join(
-                self.folder, f"{_JOB}{safe_name(job)}{_SEPARATOR}{os.getpid()}"
-            )
+            own = _SEPARATOR.join((_JOB, safe_name(job), str(os.getpid())))
+            self.folder = os.path.join(self.folder, own)
             self._check()
         try:
             with self._locked() as fine:
@@ -344,12 +343,11 @@ def _remove_old_jobs(folder: str) -> None:
 def _remove_place(folder: str) -> None:
     """Take away a folder of leases that nobody holds any more."""
     with contextlib.suppress(OSError):
-        for name in os.listdir(folder):
-            path = os.path.join(folder, name)
-            if name != _LOCK and _is_held(path):
-                return
-            os.unlink(path)
-        os.rmdir(folder)
+        left = [os.path.join(folder, name) for name in os.listdir(folder)]
+        if not any(map(_is_held, left)):  # the lock too: somebody is taking something just now
+            for path in left:
+                os.unlink(path)
+            os.rmdir(folder)
 
 
 def _claim(path: str) -> Claim | None:

@@ -28,6 +28,8 @@ Urgency = Literal["wait", "now"]
 
 
 _LAST = "last_worker.json"
+_MINDED = 10
+"""Entries of others at which a worker looks at each beat."""
 _KINDS = ("workers", "jobs")
 """What a request to stop may name, by token."""
 
@@ -83,12 +85,26 @@ class Membership:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             files.publish(self._path, self._entry)
 
-    def beat(self) -> None:
-        """Say that this worker lives, if it is time to. Who was stopped for so long that others
-        took it for dead, and its entry away, writes it again.
+    def beat(self, observer: hearts.Observer) -> None:
+        """Say that this worker lives, if it is time to, and take away entries of others that do
+        not: each worker minds the few after it, so that many do not all look at all. Who was
+        stopped for so long that others took its own away writes it again.
         """
-        if self._heart.wait() <= 0 and not self._heart.beat() and not self._path.exists():
+        if self._heart.wait() > 0:
+            return
+        if not self._heart.beat() and not self._path.exists():
             self.write()
+        for path in self._next_ones():
+            _take_away_dead(path, observer)
+
+    def _next_ones(self) -> list[Path]:
+        try:
+            names = sorted(os.listdir(self._path.parent))
+        except OSError:
+            return []
+        after = [name for name in names if name > self._path.name]
+        others = [*after, *(name for name in names if name < self._path.name)]
+        return [self._path.with_name(name) for name in others[:_MINDED]]
 
     def leave(self) -> None:
         """Take the entry back."""
@@ -173,12 +189,11 @@ def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Pro
     """
     left, jobs_left, jobs_gone = set(), set(), set()
     for path, entry in _files(folder / HOME / "workers"):
-        known = processes.from_json(entry.get("process"))
-        alive = None if known is None else processes.alive(known)
-        gone = known in told if alive is False else alive is None and observer.look(path) is False
-        if gone:
+        if processes.from_json(entry.get("process")) in told:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+            jobs_gone.add(entry.get("job"))
+        elif _take_away_dead(path, observer):
             jobs_gone.add(entry.get("job"))
         else:
             left.add(entry.get("token"))
@@ -191,6 +206,16 @@ def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Pro
         if left.isdisjoint(workers) and not any(_may_come(folder, job) for job in jobs):
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+def _take_away_dead(path: Path, observer: hearts.Observer) -> bool:
+    """Take away the entry of a worker of another host whose heart stands still; whether it does."""
+    known = processes.from_json(files.read_object(path).get("process"))
+    if known is None or processes.alive(known) is not None or observer.look(path) is not False:
+        return False
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    return True
 
 
 def _may_come(folder: Path, job: str) -> bool:

@@ -44,7 +44,7 @@ class Tenure:
 
     def __init__(self, search: Search, job: Job | None, tell: Callable[[str], None]) -> None:
         self._search, self._job, self._tell = search, job, tell
-        self._gets_on = False
+        self._begun = self._gets_on = False
         self.is_over = False
         """Whether the job manager said that the time is nearly over."""
 
@@ -60,6 +60,7 @@ class Tenure:
 
     def notice(self, folder: Path, state: str, saved_before: object) -> None:
         """A trial has ended, or was interrupted; `saved_before` is `saved` as it began."""
+        self._begun = True
         if state != attempts.INTERRUPTED:
             self._gets_on = True
         elif not self._gets_on and saved(folder) != saved_before:
@@ -80,6 +81,8 @@ class Tenure:
         """Why the job is not started again; nothing where it is."""
         if not self._search.may_have_more(frozenset()):
             return "its time was over, and nothing was left to start"
+        if not self._begun:
+            return "its time was over before it could begin a trial"
         if not self._gets_on:
             self._tell(_IN_VAIN.format(again=roster.again(self._search.path)))
             return "its time was over: a trial needs more time than the job has"

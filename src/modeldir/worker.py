@@ -54,7 +54,6 @@ _HAS_METRICS = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _LONG = 600.0
 """Seconds of a trial after which it matters whether it can go on where it was interrupted."""
 _REQUESTS_EVERY = 1.0
-_REQUEUE_PATIENCE = 60.0
 _STARTS_PER_TRIAL = 2
 """One worker starts a trial that keeps being interrupted no more often; the next command may."""
 
@@ -669,7 +668,7 @@ class Worker:
         """Do what `modeldir stop` asks for, as if Ctrl-C were pressed here; but say who asked. Let
         others know that this worker lives.
         """
-        self._membership.beat()
+        self._membership.beat(self.search.observer)
         urgency = self._membership.asked_to_stop()
         steps = {None: 0, "wait": 1, "now": 2}[urgency]
         if self._interrupts < steps:
