@@ -231,11 +231,10 @@ def test_a_command_submits_workers_that_do_the_search(project: Project) -> None:
         *THREE, "--on", "command", "--submit", "job-manager-submit {worker}", PATH=path
     )
     assert done.code == 0, done.err
-    told = (
-        "worker 1 of 1 submitted: job 42, by what was printed: experiments/search/.modeldir/jobs/"
-    )
-    assert done.lines[0].startswith(told)
-    assert (project.path / done.lines[0].rpartition(" ")[2]).read_text() == "Job 42\n"
+    assert done.lines[0] == "1 worker submitted: job 42"
+    printed = "  by what was printed: experiments/search/.modeldir/jobs/"
+    assert done.lines[1].startswith(printed)
+    assert (project.path / done.lines[1].rpartition(" ")[2]).read_text() == "Job 42\n"
     from laboratory import wait_until
 
     wait_until(lambda: list(project.trials().values()) == ["completed"] * 3, "three trials")

@@ -299,6 +299,24 @@ def test_questions_become_rarer_while_nothing_changes(
     assert files.read_object(kept)["every"] == 60.0
 
 
+def test_that_a_worker_has_left_is_news_for_which_its_engine_is_asked(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sooner than else, since the job is over, or comes again: until then it counts."""
+    monkeypatch.setenv("QUEUE", str(queue.path))
+    queue.search("--workers", "1")
+    [job] = placement.placed(queue.project.search)
+    kept = jobs_folder(queue.project.search) / "states.json"
+    roster.end_job(queue.project.search, job.ref.token, "asked to stop by a signal")
+    assert states(queue.project.search) == [(True, "its worker has left")]
+    now = os.stat(kept).st_mtime
+    os.utime(kept, (now - 10, now - 10))
+    assert states(queue.project.search)[0][1].startswith("PENDING")  # it was preempted
+    queue.jobs[0].rename(queue.path / "gone")
+    os.utime(kept, (now - 10, now - 10))
+    assert states(queue.project.search) == [(False, "asked to stop by a signal")]
+
+
 def test_a_job_that_an_admin_purged_has_ended(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

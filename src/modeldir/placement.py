@@ -350,9 +350,11 @@ def _shared(
     known, every = _states_of(kept), _seconds(kept.get("every"))
     tokens = [job.token for _, jobs in groups for job in jobs]
     is_new = any(token not in known for token in tokens)
-    left = _left_since(search, path, tokens)
+    left = [
+        token for token in _left_since(search, path, tokens) if known.get(token, _UNKNOWN).alive
+    ]
     if not (ask or is_new or _is_due(path, min(every, _SOON) if left else every)):
-        return {**known, **{token: JobState(None, "its worker has left") for token in left}}
+        return {**known, **{token: JobState(True, "its worker has left") for token in left}}
     found: dict[str, JobState] = {}
     least = 0.0
     for launcher, jobs in groups:
@@ -372,12 +374,15 @@ def _shared(
 
 
 def _left_since(search: Path, path: Path, tokens: Iterable[str]) -> list[str]:
-    """The jobs whose workers have left since the last answers: it may be that they come again."""
+    """The jobs whose workers have left since the last answers, or just before them, when a job may
+    still have been about to end: they are over, or are going to come again.
+    """
     try:
         asked = os.stat(path).st_mtime
     except OSError:
         return []
-    return [token for token in tokens if (roster.job_left_at(search, token) or 0.0) > asked]
+    late = asked - _SOON
+    return [token for token in tokens if (roster.job_left_at(search, token) or 0.0) > late]
 
 
 def _ask_every(launcher: launchers.Launcher) -> float:

@@ -248,10 +248,14 @@ def unplaced_here(search: Path) -> list[roster.Member]:
 def told(outcome: Outcome, name: str, search: Path) -> Iterator[str]:
     """What there was, and what was started."""
     there = [each for each in outcome.there if each.counts]
-    if outcome.there:
-        lines = [*workers_text(placement.summary(search, outcome.there))]
-        yield from (f"there already: {line}" if there and not index else line
-                    for index, line in enumerate(lines))  # fmt: skip
+    alone = _only_one(there, search) if name == "local" and not outcome.missing else None
+    if alone is not None:
+        yield f"worker {alone.pid} works on it already, with -j {alone.jobs}: none was started"
+        yield f"  one more: modeldir work {shlex.quote(str(search))} --detached"
+        return
+    lines = [*workers_text(placement.summary(search, outcome.there))] if outcome.there else []
+    for index, line in enumerate(lines):
+        yield f"there already: {line}" if there and index == 0 else line
     unknown = [each.name for each in there if each.state.alive is None]
     if unknown:
         yield f"  they count, since they may come up: {_few(unknown)}"
@@ -259,7 +263,14 @@ def told(outcome: Outcome, name: str, search: Path) -> Iterator[str]:
     if outcome.started:
         yield from started_text(outcome.started, name, search)
     elif not outcome.missing:
-        yield _none_started(search, there)
+        enough = "that is as many as --workers says, or more"
+        yield f"none was started: {enough if there else 'nothing is left to run'}"
+
+
+def _only_one(there: Sequence[Placed], search: Path) -> roster.Member | None:
+    """The worker of this machine that is there, if it is one."""
+    here = [*unplaced_here(search), *(each.member for each in there)]
+    return here[0] if len(here) == 1 else None
 
 
 def started_text(jobs: Sequence[JobRef], name: str, search: Path) -> Iterator[str]:
@@ -276,20 +287,6 @@ def started_text(jobs: Sequence[JobRef], name: str, search: Path) -> Iterator[st
     printed = launchers.jobs_folder(search) / f"{jobs[0].token}.submit.out"
     if printed.exists():
         yield f"  by what was printed: {printed}"
-
-
-def _none_started(search: Path, there: Sequence[Placed]) -> str:
-    here = unplaced_here(search)
-    if here and not there:
-        member = here[0]
-        one_more = f"modeldir work {shlex.quote(str(search))} --detached"
-        return (
-            f"worker {member.pid} works on it already, with -j {member.jobs}: none was started\n"
-            f"  one more: {one_more}"
-        )
-    if there:
-        return "none was started: that is as many as --workers says, or more"
-    return "none was started: nothing is left to run"
 
 
 def _few(names: Sequence[str]) -> str:

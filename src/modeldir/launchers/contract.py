@@ -20,6 +20,7 @@ from modeldir.launchers import (
     JobState,
     Launcher,
     LauncherBusy,
+    jobs_folder,
     new_tokens,
     refuse,
     unknown_options,
@@ -232,7 +233,7 @@ class LauncherContract:
 
 def _search(folder: Path) -> Path:
     search = folder / "my 'own' \"search\""
-    search.mkdir(exist_ok=True)
+    jobs_folder(search).mkdir(parents=True, exist_ok=True)  # as whoever places workers has made it
     return search
 
 
