@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-ENGINES = munge slurmctld slurmd slurm-client gridengine-master gridengine-exec gridengine-client
+ENGINES = munge slurmctld slurmd slurm-client gridengine-master gridengine-exec gridengine-client \
+  iproute2 tmux openssh-server openssh-client
 
 .PHONY: help engines demo demo-vision test test-quick test-vision check format bench chaos fuzz clean
 

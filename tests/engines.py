@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -32,12 +33,15 @@ def need(engine: str, *programs: str) -> None:
     """Skip the test where an engine is not installed; fail where it was said to be."""
     path = os.environ["PATH"] + os.pathsep + "/usr/sbin"
     missing = [program for program in programs if shutil.which(program, path=path) is None]
-    if not missing:
-        return
-    told = f"{engine} is not installed ({', '.join(missing)}): make engines"
+    if missing:
+        lacks(engine, f"{engine} is not installed ({', '.join(missing)}): make engines")
+
+
+def lacks(engine: str, why: str) -> NoReturn:
+    """Skip the test, or fail it where `MODELDIR_ENGINES` names the engine."""
     if engine in os.environ.get("MODELDIR_ENGINES", "").split():
-        pytest.fail(told)
-    pytest.skip(told)
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def free_ports(count: int) -> int:
@@ -156,9 +160,8 @@ class Slurm:
         nothing of it when it comes back.
         """
         self.wait_for("RUNNING")
-        assert job in self.queue()
-        saved = self.folder / "state" / "job_state"
-        since = time.time()
+        saved, since = self.folder / "state" / "job_state", time.time()
+        self.run("scontrol", "update", f"jobid={job}", "comment=saved")  # there is news to save
         wait_until(lambda: saved.exists() and saved.stat().st_mtime > since, "a saved state")
 
     # -- What befalls a cluster --------------------------------------------------------------------

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
 import socket
@@ -24,6 +23,7 @@ from typing import Any
 
 import pytest
 
+import engines
 from laboratory import environment, kill_host, wait_until
 from modeldir.launchers.rayjobs import Jobs
 
@@ -45,22 +45,14 @@ _LEAN = (
 )
 
 
-def why_not() -> str:
-    """Why no Ray can be started here; empty if one can."""
-    if find_spec("ray") is None:
-        return "ray is not installed: make engines"
-    if _isolation() is None:
-        return "nodes need process namespaces of their own, and unshare may not make one"
-    return ""
-
-
 def need_ray() -> None:
-    """Skip the test where no Ray can be started; where the engines are promised, fail it."""
-    why = why_not()
-    if why and "ray" in os.environ.get("MODELDIR_ENGINES", "").split():
-        pytest.fail(f"MODELDIR_ENGINES names ray: {why}")
-    if why:
-        pytest.skip(why)
+    """Skip the test where no Ray can be started; where one was promised and is not installed, fail
+    it.
+    """
+    if find_spec("ray") is None:
+        engines.lacks("ray", "ray is not installed: make engines")
+    if _isolation() is None:
+        pytest.skip("nodes need process namespaces of their own, and unshare may not make one")
 
 
 @dataclass

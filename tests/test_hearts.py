@@ -33,8 +33,12 @@ from modeldir.experiment import status
 from modeldir.spawner import Spawner
 from modeldir.supervisor import Start
 
-PACE = "0.5"
-"""Seconds between two beats here: a host is dead after 4."""
+PACE = "1"
+"""Seconds between two beats where trials run: a host is dead after 8, and one that stalls for less
+on a busy machine is not.
+"""
+QUICK = "0.5"
+"""The same where one supervisor is tested, and nobody takes it for dead."""
 RESUME = ("--resume", "--restore_file last", "--no-pilot")
 ONE = ("search", "experiments/search", "learning_rate=0.1", *RESUME, "--", "python", "train.py")
 
@@ -365,7 +369,7 @@ def reports_of(spawner: Spawner, start: Start, meanwhile: Callable[[], object]) 
 @pytest.fixture
 def spawner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spawner]:
     """A spawner whose supervisors beat quickly."""
-    monkeypatch.setenv(hearts.VARIABLE, PACE)
+    monkeypatch.setenv(hearts.VARIABLE, QUICK)
     with Spawner() as made:
         yield made
 
@@ -481,7 +485,7 @@ def test_a_trial_shorter_than_a_beat_is_not_touched(folder: Path) -> None:
     with Spawner() as own:
         start = Start(str(folder), 1, ("true",), str(folder.parent))
         assert reports_of(own, start, lambda: None) == ["started", "ended", "free"]
-    assert run_of(folder)["heart"] == float(PACE)
+    assert run_of(folder)["heart"] == float(QUICK)
 
 
 # -- Jobs ------------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ def test_a_job_for_which_there_is_no_place_waits_and_says_so(
     with project.started_as("watch", "experiments/search") as watch:
         assert watch.stdout is not None
         seen = watch.stdout.readline() + watch.stdout.readline()
-    assert "1 worker: 1 waits: PENDING (waits for 99 CPUs)" in seen
+    assert "1 worker waits: PENDING (waits for 99 CPUs)" in seen
     stopped = project.modeldir("stop", "experiments/search", limit=LONG)
     assert stopped.code == 0, stopped.err
     assert project.started == []

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -271,22 +271,27 @@ def test_of_many_starts_at_once_one_runs(folder: Path) -> None:
         input()
         try:
             with modeldir.start(folder) as run:
-                time.sleep(1)
-                print("ran", flush=True)
+                print("runs", flush=True)
+                input()
         except modeldir.FolderBusy:
             print("busy", flush=True)
     """
     rivals = [script(folder, code) for _ in range(6)]
-    for rival in rivals:
-        assert rival.stdout
-        rival.stdout.readline()
+    told(rivals)
     for rival in rivals:
         assert rival.stdin
         rival.stdin.write("\n")
         rival.stdin.flush()
-    said = [rival.communicate()[0].split()[-1] for rival in rivals]
-    assert sorted(said) == ["busy"] * 5 + ["ran"]
+    said = told(rivals)
+    for rival in rivals:
+        rival.communicate("\n")
+    assert sorted(said) == ["busy"] * 5 + ["runs"]
     assert attempts.numbers(os.listdir(folder)) == [1]
+
+
+def told(processes: Iterable[subprocess.Popen[str]]) -> list[str]:
+    """The next line of each process."""
+    return [process.stdout.readline().strip() for process in processes if process.stdout]
 
 
 def test_a_start_that_fails_does_not_hold_the_folder(folder: Path) -> None:

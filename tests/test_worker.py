@@ -24,7 +24,8 @@ from modeldir.experiment import status
 from modeldir.progress import Plain, quietly
 from modeldir.search import Search
 from modeldir.spawner import Spawner
-from modeldir.worker import Worker
+from modeldir.trials import Turn
+from modeldir.worker import Limits, Worker
 
 SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6",)
 SEARCH = ("search", "experiments/search", *SIX, "--no-pilot")
@@ -369,6 +370,26 @@ def test_of_two_who_have_the_same_turn_one_runs_it(
         assert [report.what for report in spawner.read()][:1] == ["taken"]
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
     assert not (project.search / "learning_rate_0.1/run.2.json").exists()
+
+
+def test_a_trial_that_another_was_faster_to_take_does_not_count(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that may start one trial (a job for each) and finds it taken starts another."""
+    monkeypatch.chdir(project.path)
+    first = Search(project.search, {"learning_rate": [0.1, 0.2]})
+    first.prepare("python train.py")
+    stale = [first.next_trial()]
+    assert project.modeldir("work", "experiments/search", "--trials", "1").code == 0
+    assert project.started == ["learning_rate_0.1"]
+
+    class Late(Search):
+        def next_trial(self, busy: frozenset[int] = frozenset()) -> Turn | None:
+            return stale.pop() if stale else super().next_trial(busy)
+
+    worker = Worker(Late(project.search), 1, quietly(), pilot=False, limits=Limits(trials=1))
+    worker.run(None, typed=False)
+    assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
 
 
 def test_a_worker_counts_what_others_still_run(project: Project) -> None:

@@ -510,6 +510,7 @@ class Worker:
             self._explain_the_pilot()
         elif what == "taken":
             del self._running[pid]  # another worker was faster
+            self._begun -= 1
             self._exhausted = False
         elif what == "lost":
             self._tell(f"{running.record.name}: another worker has taken it over; ended here")

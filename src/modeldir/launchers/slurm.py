@@ -100,7 +100,7 @@ class SlurmLauncher:
         folder: str | None = None,
     ) -> None:
         self._search = files.absolute(search)
-        self._folder = folder or os.getcwd()
+        self._folder = folder
         self._wishes, problems = wishes(options or {})
         if "\\" in str(self._search):
             problem = "Slurm cannot write output below a folder with such a name: rename it"
@@ -152,22 +152,23 @@ class SlurmLauncher:
         """Have sbatch take a piece. Of the first the script has all in it; for others the command
         line says which they are, and that wins.
         """
+        folder = self._folder or os.getcwd()
         path = jobs_folder(self._search) / f"{piece.base}.sh"
         array = piece.array(self._wishes.at_once)
         words = ["sbatch", "--parsable"]
         if piece.first == 0:
             text = script(
-                self._wishes, worker, self._search, piece.base, folder=self._folder, array=array
+                self._wishes, worker, self._search, piece.base, folder=folder, array=array
             )
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_bytes(path, text.encode())
+            files.write_bytes(path, os.fsencode(text))
         else:
             words += [f"--array={array}"] if array else []
         if piece.offset:
             words.append(f"--job-name={job_name(self._search, piece.base, piece.offset)}")
         words += self._outputs(piece)
         words += [str(path), *([str(piece.offset)] if piece.offset else [])]
-        return self._run(*words, cwd=self._folder)
+        return self._run(*words, cwd=folder)
 
     def _outputs(self, piece: _Piece) -> list[str]:
         """Where the script's `--output` would not say where each job's output is looked for."""
