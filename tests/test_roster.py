@@ -142,7 +142,8 @@ def test_a_request_to_stop_stays_while_a_job_that_it_names_may_come(tmp_path: Pa
         "wait",
         None,
     )
-    assert [m.is_leaving for m in roster.members(tmp_path)] == [True, False]
+    there = {member.job: member.is_leaving for member in roster.members(tmp_path)}
+    assert there == {"abc_0": True, "abc_1": False}
     job.leave()
     roster.end_job(tmp_path, "abc_0", "its worker was killed")
     roster.tidy(tmp_path, observer, told=())
