@@ -532,6 +532,11 @@ def test_a_line_break_in_a_name_is_refused(queue: Queue) -> None:
     assert said.code == 2
     assert "line break" in said.err
     assert queue.jobs == []
+    here = queue.project.path / "odd\nfolder"
+    here.mkdir()
+    words = ["search", str(queue.project.search), SIX, *queue.options(), "--", "python", "t.py"]
+    said = queue.project.modeldir(*words, cwd=here)
+    assert (said.code, "line break" in said.err, queue.jobs) == (2, True, [])
 
 
 def test_settings_of_the_project_are_used(queue: Queue) -> None:

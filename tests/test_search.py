@@ -15,7 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 
 import modeldir
 from laboratory import Project, read
-from modeldir import Search, TrialPruned, save_metrics
+from modeldir import Search, TrialPruned, attempts, save_metrics
 from modeldir.errors import ParamsError, SearchError
 from modeldir.experiment import Experiment, status
 
@@ -447,6 +447,32 @@ def test_interrupted_trials_go_first(project: Project) -> None:
     turn = Search("experiments/search").next_trial()
     assert turn is not None
     assert (turn.record.name, turn.attempt) == ("learning_rate_0.01", 2)
+
+
+def test_a_trial_that_takes_all_down_with_it_goes_last(project: Project) -> None:
+    """Three times nobody was left to record its end: it must not end each worker in turn."""
+    search = Search("experiments/search", RATES)
+    search.prepare()
+    turn = search.next_trial()
+    assert turn is not None
+    folder = search.trials.path(turn.record)
+    for number, following in ((1, 1), (2, 1), (3, 2)):
+        assert attempts.begin(folder, number, {"process": None}) is not None
+        again = Search("experiments/search")
+        again.prepare()
+        after = again.next_trial()
+        assert after is not None
+        assert after.record.number == following
+    for trial in Search("experiments/search"):
+        with trial:
+            train(trial)
+    assert {
+        path.name: attempts.numbers(os.listdir(path)) for path in project.search.glob("l*")
+    } == {
+        "learning_rate_0.1": [1, 2, 3, 4],
+        "learning_rate_0.01": [1],
+        "learning_rate_0.001": [1],
+    }
 
 
 def test_the_plan_is_left_alone_where_nothing_changed(project: Project) -> None:

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 _PATIENCE, _SHORT_PATIENCE = 10.0, 0.25
 """Seconds to wait for the search's lock: at first, and where it was not to be had before."""
+_DEADLY = 3
+"""Attempts in a row without an end after which a trial waits until all others have run."""
 
 
 @dataclass(frozen=True)
@@ -567,16 +569,33 @@ class Search:
         """Whose turn it is, its folder made; None when there is nothing left to start.
 
         First those that were interrupted or never ran, by number; then those that failed by an
-        error in code that has changed since; then new ones. `busy` are numbers to leave out.
+        error in code that has changed since; then new ones; last those that took all down with
+        them whenever they ran. `busy` are numbers to leave out.
         """
         with self._alone():
             self._reload_if_grown()
             self.trials.refresh()
             self._tell_sampler()
-            if turn := self._again(busy):
+            deadly = frozenset(self._deadly(busy))
+            turn = self._again(busy | deadly)
+            if turn is None and (new := self._new()) is not None:
+                return new
+            turn = turn or self._again(busy)
+            if turn is not None:
                 self.trials.mend(turn.record)
-                return turn
-            return self._new()
+            return turn
+
+    def _deadly(self, busy: frozenset[int]) -> Iterator[int]:
+        """The trials whose last attempts all have no end: whoever kept them was killed, too. One
+        that brings down its host each time must not do so to each worker before others have run.
+        """
+        for record in self.trials.unfinished():
+            last = self.trials.status(record).attempt if record.number not in busy else 0
+            if last >= _DEADLY:
+                folder = self.trials.path(record)
+                latest = range(last - _DEADLY + 1, last + 1)
+                if all(attempts.read(folder, number).end is None for number in latest):
+                    yield record.number
 
     def _reload_if_grown(self) -> None:
         """A plan may grow while workers run: theirs is read again when the file changed.

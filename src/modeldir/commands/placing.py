@@ -169,8 +169,10 @@ def _nonsense_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterato
 def _nonsense_there(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     if arguments.detach:
         yield f"--detach: workers on {name} need no terminal anyway", "leave it out"
-    if any(letter in str(files.absolute(search.path)) for letter in "\n\r"):
-        yield f"{str(search.path)!r}: a line break in a name breaks a job's script", "rename it"
+    for path in (files.absolute(search.path), files.absolute(os.curdir)):
+        if any(letter in str(path) for letter in "\n\r"):
+            yield f"{str(path)!r}: a line break in a name breaks a job's script", "rename it"
+            break
     if not arguments.one_job_per_trial:
         return
     if arguments.jobs != "1":
