@@ -7,6 +7,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import sys
 import termios
@@ -34,6 +35,7 @@ class Terminal:
         if self.pid == 0:
             os.chdir(folder)
             os.environ["TERM"] = "xterm-256color"
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
             while os.get_terminal_size(1).columns != 90:
                 time.sleep(0.001)
             words = [*command] or [sys.executable, "train.py"]

@@ -378,7 +378,8 @@ def test_searches_of_one_machine_never_have_one_gpu_at_once(tmp_path: Path) -> N
     finally:
         for arena in arenas:
             arena.kill_all()
-    assert sorted(path.name for path in machine.glob("gpu.*")) == ["gpu.0", "gpu.1", "gpu.2"]
+    used = {path.name for path in machine.glob("gpu.*")}  # the third, where all had work at once
+    assert {"gpu.0", "gpu.1"} <= used <= {"gpu.0", "gpu.1", "gpu.2"}
     with open(machine / "gpu.0") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         third = chaos.Arena(tmp_path / "three", indices=1, kinds=("plain",), machine=machine)

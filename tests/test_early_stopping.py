@@ -55,7 +55,7 @@ for epoch in range(1, 10):
     {write}
     with open("steps.txt", "a") as file:
         file.write(f"{{name}} {{epoch}}\\n")
-    time.sleep(0.1)
+    time.sleep(0.2)  # what is overwritten before anybody has looked is no step
     while os.path.exists("hold"):
         time.sleep(0.01)
 with open(os.path.join(folder, "metrics_val_best_weights.json"), "w") as file:

@@ -132,6 +132,13 @@ def wait_for(folder: Path, text: str) -> None:
     wait_until(lambda: text in printed(folder), f"{text!r} in console.log")
 
 
+def command_of(folder: Path, file: str = "run.json") -> int:
+    """The pid of an attempt's command, which is recorded a moment after its start."""
+    path = folder / file
+    wait_until(lambda: path.exists() and read(path)["process"], "who the command is")
+    return int(read(path)["process"]["pid"])
+
+
 def output(code: str) -> str:
     """What a script prints, with every warning an error, and nothing else printed."""
     done = subprocess.run(
@@ -649,8 +656,7 @@ def test_what_ended_by_itself_was_not_stopped(spawner: Spawner, folder: Path) ->
     os.mkfifo(folder.parent / "fifo")
     pid = spawner.start(shell(folder, "echo ready; read line < fifo"))
     wait_for(folder, "ready")
-    wait_until(lambda: read(folder / "run.json")["process"], "who the command is")
-    command = read(folder / "run.json")["process"]["pid"]
+    command = command_of(folder)
     os.kill(pid, signal.SIGSTOP)  # it will see the end of the command and the request at once
     (folder.parent / "fifo").write_text("go on\n")
     wait_until(lambda: processes.process(command) is None, "the command's end")
@@ -761,7 +767,7 @@ def test_the_command_dies_with_its_supervisor(worker: Worker, folder: Path) -> N
     """`kill -9` of the supervisor: nobody would keep the command, so it must not go on."""
     supervisor = worker.start(shell(folder, "echo ready; exec sleep 60"))
     wait_for(folder, "ready")
-    command = read(folder / "run.json")["process"]["pid"]
+    command = command_of(folder)
     assert supervisor == supervisor_of(folder)
     kill(supervisor)
     wait_until(lambda: processes.process(command) is None, "the command's death")
@@ -920,10 +926,9 @@ def test_the_second_command_dies_with_its_supervisor_too(folder: Path) -> None:
     """Not only the first that it runs."""
     with Spawner() as spawner:
         first = run(spawner, shell(folder, "true"))
-        pid = spawner.start(shell(folder, "echo ready; exec sleep 60", number=2))
+        pid = spawner.start(shell(folder, "exec sleep 60", number=2))
         assert pid == first["supervisor"]["pid"]
-        wait_for(folder, "ready")
-        command = read(folder / "run.2.json")["process"]["pid"]
+        command = command_of(folder, "run.2.json")
         kill(pid)
         wait_until(lambda: processes.process(command) is None, "the command's death")
         assert reports(spawner, pid, "gone")
@@ -977,10 +982,11 @@ def test_an_end_that_finds_no_room_is_recorded_when_there_is(
         folder = disk / "base_model"
         folder.mkdir()
         (folder / "params.json").write_text("{}")
-        code = "cat /dev/zero > filler; exit 5"
+        recorded = "until grep -q '\"process\": {' run.json; do sleep 0.01; done"
+        code = f"{recorded}; cat /dev/zero > filler; exit 5"
         pid = spawner.start(shell(folder, code, cwd=str(folder)))
         wait_until((folder / "filler").exists)
-        command = read(folder / "run.json")["process"]["pid"]
+        command = command_of(folder)
         wait_until(lambda: processes.process(command) is None, "the command's end")
         time.sleep(0.1)
         assert attempts.read(folder, 1).end is None
