@@ -19,6 +19,11 @@ from modeldir.errors import FolderError, MetricsError, closest
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
 
+CONFIRM = "confirm.json"
+"""What marks a search that runs the best of another again: it is part of no other tree, no row in
+its table and nothing to learn from, since who is in it was chosen by results.
+"""
+
 
 @dataclass(frozen=True)
 class Status:

@@ -97,9 +97,13 @@ def join(folder: Path, jobs: int, options: Sequence[str] = ()) -> Membership:
 
 def again(folder: Path) -> str:
     """The line to type that goes on with a search, as its last worker was started."""
+    return shlex.join(["modeldir", "search", str(folder), *options_of(folder)])
+
+
+def options_of(folder: Path) -> list[str]:
+    """With which options of its command line a search's last worker was started."""
     options = files.read_object(folder / HOME / _LAST).get("options")
-    words = [*map(str, options)] if isinstance(options, list) else []
-    return shlex.join(["modeldir", "search", str(folder), *words])
+    return [*map(str, options)] if isinstance(options, list) else []
 
 
 def members(folder: Path) -> list[Member]:

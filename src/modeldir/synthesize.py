@@ -267,7 +267,7 @@ def _listings(top: str, warnings: list[str]) -> Iterator[tuple[str, list[str]]]:
         except OSError as error:
             warnings.append(f"{path}: {error.strerror}")
             continue
-        if "pyvenv.cfg" in names:
+        if "pyvenv.cfg" in names or (experiment.CONFIRM in names and path != top):
             continue
         folders += [os.path.join(path, name) for name in sorted(below, reverse=True)]
         links += [os.path.join(path, name) for name in sorted(linked, reverse=True)]

@@ -43,6 +43,10 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     (
+        "decide",
+        (("confirm", "is the best of a search really better? new seeds, a test"),),
+    ),
+    (
         "manage",
         (
             ("stop", "ask the workers of a search to stop, or an experiment"),
@@ -92,7 +96,7 @@ def overview() -> str:
     for group, commands in GROUPS:
         for index, (name, words) in enumerate(commands):
             lines.append(f"{group if index == 0 else '':<8}{name:<12}{words}")
-        lines.append("")
+    lines.append("")
     lines.append("modeldir COMMAND --help tells more. To begin:  modeldir init my_project")
     return "\n".join(lines)
 

@@ -95,6 +95,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     when.add_argument(
         "--stop-at", type=_or_none(float), metavar="X", help="* once the metric has reached it"
     )
+    add_where(parser)
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """The options that say where trials run, and who runs them; `confirm` has them too."""
     where = parser.add_argument_group("where to run")
     add_places(where)
     where.add_argument(
@@ -129,19 +134,24 @@ def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
 def run(arguments: argparse.Namespace) -> int:
     # First of all, while this process is small: what the spawner forks later stays small.
     with Spawner(live_terminal()) as spawner:
-        search = _search(arguments)
-        command = shlex.join(arguments.command) if arguments.command else search.plan.command
-        if command is None:
-            raise SearchError(_no_command(arguments.dir))
-        if arguments.time_one and not arguments.dry_run:
-            raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
-        if arguments.dry_run:
-            return _look_ahead(search, command, arguments, spawner)
-        if arguments.detach:
-            return _detach(search, command, arguments)
-        if arguments.on == "command":
-            return _submit(search, command, arguments)
-        return _work(search, command, arguments, spawner)
+        return go_on(arguments, spawner)
+
+
+def go_on(arguments: argparse.Namespace, spawner: Spawner) -> int:
+    """What the command does once there is a spawner."""
+    search = _search(arguments)
+    command = shlex.join(arguments.command) if arguments.command else search.plan.command
+    if command is None:
+        raise SearchError(_no_command(arguments.dir))
+    if arguments.time_one and not arguments.dry_run:
+        raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
+    if arguments.dry_run:
+        return _look_ahead(search, command, arguments, spawner)
+    if arguments.detach:
+        return _detach(search, command, arguments)
+    if arguments.on == "command":
+        return _submit(search, command, arguments)
+    return _work(search, command, arguments, spawner)
 
 
 def live_terminal() -> str | None:
