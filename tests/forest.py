@@ -40,7 +40,7 @@ _ERRORS = {
 }
 
 
-def grow(
+def grow(  # noqa: PLR0913 - what a search may differ in
     folder: Path,
     count: int,
     *,
@@ -51,7 +51,7 @@ def grow(
 ) -> Path:
     """A search with so many trials; `curves` of them have a `metrics.jsonl` (by default all)."""
     folder.mkdir(parents=True)
-    base = {"num_epochs": EPOCHS, **{name: None for name in SPACE}}
+    base = {"num_epochs": EPOCHS, **dict.fromkeys(SPACE)}
     (folder / "params.json").write_text(json.dumps(base))
     plan = {
         "space": SPACE,
@@ -107,7 +107,7 @@ def _accuracy(params: Mapping[str, Any], chance: random.Random) -> float:
     value -= 0.25 * (params["dropout"] - 0.25) ** 2 + 0.004 * (params["num_layers"] - 4) ** 2
     value += 0.008 * math.log2(params["hidden_units"] / 64)
     value += {"adam": 0.02, "sgd": -0.03, "rmsprop": 0.0}[params["optimizer"]]
-    return max(0.05, min(0.995, value + chance.gauss(0, 0.012)))
+    return float(max(0.05, min(0.995, value + chance.gauss(0, 0.012))))
 
 
 def _plant(

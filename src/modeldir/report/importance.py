@@ -35,13 +35,17 @@ Sums: TypeAlias = "list[list[float]]"
 
 @dataclass(frozen=True)
 class Importance:
-    """`share` is from 0 to 1, and None where there are too few trials; `count` is how many had it."""
+    """`share` is from 0 to 1, and None where there are too few trials; `count` had it."""
 
     name: str
     share: float | None
     low: float = 0.0
     high: float = 1.0
     count: int = 0
+
+    @property
+    def interval(self) -> tuple[float | None, float, float]:
+        return self.share, self.low, self.high
 
 
 def importances(
@@ -136,9 +140,7 @@ def _jackknife(groups: Sequence[int], scores: Sequence[float]) -> tuple[float, f
         cell[1] += score
         cell[2] += score * score
     whole = [_added(part[group] for part in sums) for group in range(number)]
-    left = [
-        omega_squared([_without(w, p) for w, p in zip(whole, part, strict=True)]) for part in sums
-    ]
+    left = [omega_squared(map(_without, whole, part)) for part in sums]
     mean = math.fsum(left) / parts
     spread = math.fsum((each - mean) ** 2 for each in left)
     return max(0.0, omega_squared(whole)), math.sqrt((parts - 1) / parts * spread)

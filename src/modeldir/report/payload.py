@@ -209,10 +209,9 @@ def _hyperparameters(read: _Read) -> Iterator[tuple[str, str, dict[str, Json]]]:
         domain = read.domains.get(name, scales.Domain())
         told = cells.column(values, domain.options)
         if "v" in told:
-            plain = [cells.bare(value) for value in values]
-            known = [float(v) for v in plain if cells.is_number(v) and abs(v) < 1e300]  # type: ignore[operator, arg-type]
+            known = [each for each in told["v"] if cells.is_number(each)]
             log = scales.looks_logarithmic(known) if domain.log is None else domain.log
-            told |= {"log": log and (not known or min(known) > 0)}
+            told |= {"log": log and min(known, default=1) > 0}
             if domain.low is not None and domain.high is not None:
                 told |= {"low": cells.number(domain.low), "high": cells.number(domain.high)}
         if marked := [i for i, value in enumerate(values) if isinstance(value, Marked)]:
