@@ -11,6 +11,7 @@ function chooseAxes() {
   const some = [...varying].sort((a, b) => (order.get(a.name) ?? 99) - (order.get(b.name) ?? 99)).slice(0, 12);
   axesOf = [...some, ...(objectives.length > 1 ? objectives.map((each) => each.column) : state.metric ? [state.metric] : [])];
   for (const column of axesOf) scaleOf(column);
+  overCanvas.setAttribute("aria-label", `one line an experiment; axes from the left: ${axesOf.map((column) => column.name).join(", ")}`);
 }
 
 const spread = () => {
