@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modeldir import goals, table
 from modeldir.errors import ModeldirError
+from modeldir.report import write_report
 from modeldir.synthesize import Results, nothing_in, synthesize
 
 HELP = "One table of all experiments below a folder: the best first."
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.usage = (
         "modeldir synthesize [DIR] [--format FORM] [--sort COLUMN] [--all-columns] [--apart]"
+        " [--html FILE]"
     )
     parser.add_argument(
         "dir",
@@ -45,6 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--apart", action="store_true", help="repeats of a point each in a row of its own"
     )
+    parser.add_argument(
+        "--html", metavar="FILE", help="also a report: one page with plots, for any browser"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -64,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(warning, file=sys.stderr)
     if found and arguments.format == "table" and sys.stdout.isatty():
         print(f"\n{after(results)}")
+    if found and arguments.html:
+        print(reported(write_report(results.folder, arguments.html)), file=sys.stderr)
     return 0 if found else 1
 
 
@@ -95,6 +102,11 @@ def after(results: Results) -> str:
     else:
         lines.append(f"next:    modeldir show {quoted(results.folder / _first(results))}")
     return "\n".join(lines)
+
+
+def reported(path: Path) -> str:
+    """Where the report lies, and what one does with it."""
+    return f"report:  {path} ({os.stat(path).st_size / 1e6:.1f} MB): open it in a browser"
 
 
 def _first(results: Results) -> str:
