@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from modeldir.metrics import RunningAverage, save_metrics
     from modeldir.overrides import ParamsWarning
     from modeldir.params import Params, lock, unlocked
+    from modeldir.plots import plot
     from modeldir.report import write_report
     from modeldir.run import Run, start
     from modeldir.schema import Schema
@@ -65,6 +66,7 @@ _HOMES = {
     "metrics": ("RunningAverage", "save_metrics"),
     "overrides": ("ParamsWarning",),
     "params": ("Params", "lock", "unlocked"),
+    "plots": ("plot",),
     "report": ("write_report",),
     "run": ("Run", "start"),
     "schema": ("Schema",),
@@ -97,6 +99,7 @@ __all__ = [
     "diff",
     "load_checkpoint",
     "lock",
+    "plot",
     "save_checkpoint",
     "save_metrics",
     "set_logger",

@@ -40,6 +40,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("diff", "what differs between experiments"),
             ("watch", "what runs now, as it runs, from any terminal"),
             ("log", "what an experiment printed"),
+            ("plot", "figures for papers: PDF, SVG or PNG"),
         ),
     ),
     (

@@ -10,7 +10,7 @@ Columns, not rows: 10,000 trials of 8 hyperparameters are 0.9 MB so, and 0.4 MB 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -72,7 +72,7 @@ def payload(tree: Tree, target: Path) -> dict[str, Json]:
         "columns": columns,
         "groups": _groups(found),
         "importance": _importances(read, called),
-        "adaptive": _adaptive(read),
+        "adaptive": adaptive(each.sampler for each in read.origins),
         "curves": _curves(read),
         "failed": failed.failed(found),
         "provenance": origins.provenance(found, read.origins, read.plans, read.searches),
@@ -279,9 +279,9 @@ def _share(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _adaptive(read: _Read) -> list[str]:
+def adaptive(samplers: Iterable[str | None]) -> list[str]:
     """The samplers among those that chose trials by the values of earlier ones."""
-    made = dict.fromkeys(each.sampler for each in read.origins if each.sampler)
+    made = dict.fromkeys(each for each in samplers if each)
     return [cells.short(name) for name in made if name.partition(":")[0] not in _EVEN]
 
 
