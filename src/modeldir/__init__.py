@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from modeldir.run import Run, start
     from modeldir.schema import Schema
     from modeldir.search import Search
+    from modeldir.synthesize import synthesize
 
 _HOMES = {
     "checkpoints": ("load_checkpoint", "save_checkpoint"),
@@ -67,6 +68,7 @@ _HOMES = {
     "run": ("Run", "start"),
     "schema": ("Schema",),
     "search": ("Search",),
+    "synthesize": ("synthesize",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -99,6 +101,7 @@ __all__ = [
     "save_metrics",
     "set_logger",
     "start",
+    "synthesize",
     "unlocked",
 ]
 
