@@ -114,8 +114,9 @@ function heads() {
 function rows(all = false) {
   const grid = $("grid"), top = grid.scrollTop;
   const from = all ? 0 : Math.max(0, Math.floor(top / ROW) - 4);
-  const to = all ? Math.min(entries.length, 40) : Math.min(entries.length, Math.ceil((top + grid.clientHeight) / ROW) + 4);
+  const to = all ? Math.min(entries.length, 30) : Math.min(entries.length, Math.ceil((top + grid.clientHeight) / ROW) + 4);
   if (from === onView.from && to === onView.to) return;
+  if (all) board.style.height = `${to * ROW + HEAD}px`;
   onView = { from, to };
   const shownColumns = boardColumns();
   lines.replaceChildren(...entries.slice(from, to).map((entry, k) => row(entry, from + k, shownColumns)));

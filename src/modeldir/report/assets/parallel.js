@@ -15,7 +15,8 @@ function chooseAxes() {
 }
 
 const spread = () => {
-  const width = Math.max(stack.parentElement.clientWidth, axesOf.length * LEAST);
+  const least = document.documentElement.dataset.print ? 0 : axesOf.length * LEAST; // paper does not scroll
+  const width = Math.max(stack.parentElement.clientWidth, least);
   const left = 46, right = 64;
   return { width, X: (a) => (axesOf.length < 2 ? width / 2 : left + (a * (width - left - right)) / (axesOf.length - 1)) };
 };
