@@ -84,7 +84,7 @@ function widths(shownColumns) {
   const sample = Array.from({ length: Math.min(N, 60) }, (_, k) => Math.floor((k * N) / Math.min(N, 60)));
   const of = (column) => {
     const cells = sample.map((i) => textWidth(cellText(column, i)) + 22);
-    const extra = state.grouped && D.groups && column.isMetric ? 84 : 22;
+    const extra = state.grouped && D.groups && column.isMetric ? 90 : 30;
     return Math.round(Math.min(260, Math.max(textWidth(heading(column)) + 40, ...cells.map((width) => width + (column.isMetric ? extra : 0)))));
   };
   return `30px ${N < 1000 ? 36 : 54}px ${Math.round(nameWidth)}px ${narrow ? 34 : 112}px ${shownColumns.map((column) => `${of(column)}px`).join(" ")}`;
