@@ -1,6 +1,7 @@
+# ruff: noqa: INP001, E402, I001 - a script, not the package, with the tests' own helpers
 """The report's pictures, taken in a real Chromium of 300 made-up trials.
 
-    python docs/pictures/report.py
+python docs/pictures/report.py
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
-from browsers import Reader, chromium  # noqa: E402 - the tests' own helpers
-from forest import grow  # noqa: E402
+from browsers import Reader, chromium
+from forest import grow
 
-from modeldir.report import write_report  # noqa: E402
+from modeldir.report import write_report
 
 
 def main() -> None:

@@ -87,7 +87,7 @@ function widths(shownColumns) {
     const extra = state.grouped && D.groups && column.isMetric ? 90 : 30;
     return Math.round(Math.min(260, Math.max(textWidth(heading(column)) + 40, ...cells.map((width) => width + (column.isMetric ? extra : 0)))));
   };
-  return `30px ${N < 1000 ? 36 : 54}px ${Math.round(nameWidth)}px ${narrow ? 34 : 112}px ${shownColumns.map((column) => `${of(column)}px`).join(" ")}`;
+  return `30px ${(N < 1000 ? 36 : 54) + (front.size ? 20 : 0)}px ${Math.round(nameWidth)}px ${narrow ? 34 : 112}px ${shownColumns.map((column) => `${of(column)}px`).join(" ")}`;
 }
 
 function heads() {
