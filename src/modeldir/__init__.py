@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from modeldir.metrics import RunningAverage, save_metrics
     from modeldir.overrides import ParamsWarning
     from modeldir.params import Params, lock, unlocked
+    from modeldir.report import write_report
     from modeldir.run import Run, start
     from modeldir.schema import Schema
     from modeldir.search import Search
@@ -65,6 +66,7 @@ _HOMES = {
     "metrics": ("RunningAverage", "save_metrics"),
     "overrides": ("ParamsWarning",),
     "params": ("Params", "lock", "unlocked"),
+    "report": ("write_report",),
     "run": ("Run", "start"),
     "schema": ("Schema",),
     "search": ("Search",),
@@ -103,6 +105,7 @@ __all__ = [
     "start",
     "synthesize",
     "unlocked",
+    "write_report",
 ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modeldir import files, goals
 from modeldir.errors import ModeldirError
-from modeldir.synthesize import Results, synthesize
+from modeldir.synthesize import Results, read_trees, synthesize
 from modeldir.table import to_text
 from modeldir.tableforms import ENDINGS, FORMS
 
@@ -67,6 +67,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what to print (default: table, or as FILE is called)",
     )
     form.add_argument("-o", "--output", metavar="FILE", help="into a file, and print nothing")
+    form.add_argument(
+        "--html", metavar="FILE", help="also a report: one page with plots, for any browser"
+    )
 
 
 def _names(text: str) -> list[str]:
@@ -106,6 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(warning, file=sys.stderr)
     if found and form == "table" and arguments.output is None and sys.stdout.isatty():
         print(f"\n{after(results)}")
+    if found and arguments.html:
+        print(reported(_report(results, arguments)), file=sys.stderr)
     return 0 if found else 1
 
 
@@ -152,6 +157,19 @@ def after(results: Results) -> str:
     else:
         lines.append(f"next:    modeldir show {quoted(results.folder / _first(results))}")
     return "\n".join(lines)
+
+
+def _report(results: Results, arguments: argparse.Namespace) -> Path:
+    """The report of all that was asked for, as one file."""
+    from modeldir.report import write_tree  # noqa: PLC0415 - only where one is wanted
+
+    folders = _folders(arguments) or [str(results.folder)]
+    return write_tree(read_trees(folders, metrics_file=arguments.metrics_file), arguments.html)
+
+
+def reported(path: Path) -> str:
+    """Where the report lies, and what one does with it."""
+    return f"report:  {path} ({os.stat(path).st_size / 1e6:.1f} MB): open it in a browser"
 
 
 def _first(results: Results) -> str:

@@ -1,0 +1,84 @@
+// Learning curves of the experiments that are shown, as far as they are in the page.
+
+const drawnCurves = [];
+let series = 0;
+
+/** The steps and values of one curve. Evenly spaced steps were kept as their first and distance. */
+function curveOf(i, k) {
+  const told = D.curves.of[i]?.[k];
+  if (!told) return null;
+  const [even, steps, values] = told;
+  const plainValues = values.map((value) => (NOT_FINITE.has(value) ? NOT_FINITE.get(value) : value));
+  return { steps: even ? plainValues.map((_, n) => steps[0] + n * steps[1]) : steps, values: plainValues };
+}
+
+function drawCurves() {
+  const [g, width, height] = sheet($("curves"), 240);
+  drawnCurves.length = 0;
+  for (const key of Object.keys(D.curves.of)) {
+    const i = Number(key), curve = mask[i] ? curveOf(i, series) : null;
+    if (curve) drawnCurves.push({ i, ...curve });
+  }
+  if (!drawnCurves.length) return empty(g, width, height, Object.keys(D.curves.of).length ? "no curve of those shown is in this page" : "no metrics.jsonl was found");
+  const values = drawnCurves.flatMap((curve) => curve.values).filter(isFinite_).sort((a, b) => a - b);
+  const at = (share) => values[Math.round(share * (values.length - 1))];
+  let lo = values[0], hi = values[values.length - 1];
+  if (values.length > 50 && hi - at(0.98) > 3 * (at(0.98) - at(0.02))) hi = at(0.98);
+  if (values.length > 50 && at(0.02) - lo > 3 * (at(0.98) - at(0.02))) lo = at(0.02);
+  const log = lo > 0 && at(0.98) / Math.max(1e-300, at(0.02)) > 50;
+  const y = plain(lo, hi, log);
+  const steps = drawnCurves.flatMap((curve) => [curve.steps[0], curve.steps[curve.steps.length - 1]]);
+  const x = plain(Math.min(...steps), Math.max(...steps));
+  x.whole = steps.every(Number.isInteger);
+  const box = axes(g, width, height, x, y, { title: D.curves.names[series] + (log ? " (log)" : ""), x: "step" });
+  drawnCurves.sort((a, b) => score[a.i] - score[b.i]);
+  g.save();
+  g.beginPath(); g.rect(box.left, box.top, box.right - box.left, box.bottom - box.top); g.clip();
+  const line = (curve, colour, thick, alpha, dash) => {
+    g.strokeStyle = colour;
+    g.lineWidth = thick;
+    g.globalAlpha = alpha;
+    g.setLineDash(dash);
+    g.beginPath();
+    let pen = false;
+    curve.values.forEach((value, k) => {
+      if (!isFinite_(value) || (log && value <= 0)) { pen = false; return; }
+      const px = box.X(x.place(curve.steps[k])), py = box.Y(y.place(value));
+      if (pen) g.lineTo(px, py);
+      else g.moveTo(px, py);
+      pen = true;
+    });
+    g.stroke();
+  };
+  for (const curve of drawnCurves) line(curve, colourOf(curve.i), 1.2, drawnCurves.length > 30 ? 0.65 : 0.95, score[curve.i] < 0 ? [2, 3] : []);
+  for (const [i, colour, dash] of [[state.best, ink.best, []], [state.chosen, ink.accent, [6, 3]]]) {
+    const curve = drawnCurves.find((each) => each.i === i);
+    if (curve && (colour === ink.best || i !== state.best)) line(curve, colour, 2.6, 1, dash);
+  }
+  g.restore();
+  for (const curve of drawnCurves) curve.points = curve.values.map((value, k) => [box.X(x.place(curve.steps[k])), box.Y(y.place(value))]);
+}
+
+const curves_ = view($("card-curves"), drawCurves);
+
+function curveAt(event) {
+  let near = null, least = 100;
+  for (const curve of drawnCurves) for (const [x, y] of curve.points || []) {
+    const far = (x - event.offsetX) ** 2 + (y - event.offsetY) ** 2;
+    if (far < least) [near, least] = [curve, far];
+  }
+  return near;
+}
+$("curves").addEventListener("pointermove", (event) => { const curve = curveAt(event); tip(event, curve ? tipOf(curve.i) : ""); });
+$("curves").addEventListener("pointerleave", (event) => tip(event, ""));
+$("curves").addEventListener("click", (event) => { const curve = curveAt(event); if (curve) choose(curve.i); });
+savable($("card-curves"), "curves", $("curves"));
+
+function buildCurves() {
+  const words = state.best < 0 ? "" : " Orange is the best, dashed the chosen one.";
+  const names = D.curves.names, count = Object.keys(D.curves.of).length;
+  $("curves-of").replaceChildren(...names.map((name) => el("option", {}, name)));
+  $("curves-of").parentElement.hidden = names.length < 2;
+  $("curves-of").addEventListener("change", () => { series = $("curves-of").selectedIndex; redraw(curves_); });
+  $("curves-note").textContent = !count ? "" : D.curves.all ? words.trim() : `The page holds ${plural(count, "curve")}: of the best, and of some spread over the rest.${words}`;
+}
