@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modeldir import attempts, experiment, goals, metrics, params, repeated
+from modeldir.advice import Tried
 from modeldir.moments import Moment
 from modeldir.table import (
     MARK,
@@ -22,6 +23,7 @@ from modeldir.table import (
     Column,
     Name,
     Table,
+    bare_value,
     cell_text,
     sort,
     value_cell,
@@ -260,7 +262,20 @@ def failures_in(found: Sequence[Found]) -> list[str]:
             if str(status.failure) == failure
         )
         ((said, _),) = words.most_common(1)
-        others = "" if len(words) == 1 else f" (and {len(words) - 1} other)"
+        more = len(words) - 1
+        others = f" (and {more} other{'' if more == 1 else 's'})" if more else ""
         told = f": {said}{others}" if said else ""
         lines.append(f"{count} failed ({failure}){told}")
     return lines
+
+
+def tried(tree: Tree, metric: str) -> list[Tried]:
+    """The rows that count and have a metric, as what a search has tried."""
+    found = []
+    for row in tree.rows():
+        value = row.value(metric)
+        if value is not None:
+            point = {name: bare_value(cell) for name, cell in (row.used() or {}).items()}
+            spread, seeds = _deviation(row, metric), len(row.counted()) or 1
+            found.append(Tried(row.name, row.number, point, value, spread, seeds))
+    return found

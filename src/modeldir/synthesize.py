@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -163,6 +163,7 @@ class Results:
     all_columns: bool = False
     most: int | None = MOST_ROWS
     where: str | None = None
+    tree: Tree | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.table.rows)
@@ -197,6 +198,19 @@ class Results:
         if self.where is not None:
             return f"no experiment in {self.folder} of which this holds: {self.where}"
         return nothing_in(self.folder)
+
+    def advice(self) -> list[str]:
+        """Of one search: what it has shown, in at most three sentences; nothing without evidence.
+
+        Not of a part of the rows: what was left out would be evidence, too.
+        """
+        if self.tree is None or self.where is not None or len(self.objectives) != 1:
+            return []
+        from modeldir.advice import advice  # noqa: PLC0415 - where somebody looks
+
+        plan = files.read_object(self.folder / "search.json")
+        tried = parts.tried(self.tree, self.objectives[0][0]) if plan else []
+        return advice(tried, self.objectives[0], plan)
 
     def to_pandas(self) -> pd.DataFrame:
         """The table as a data frame of pandas.
@@ -303,6 +317,7 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
         all_columns,
         MOST_ROWS if top is None else None,
         where,
+        tree,
     )
 
 

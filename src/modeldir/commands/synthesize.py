@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 from modeldir import files, goals
 from modeldir.errors import ModeldirError
 from modeldir.synthesize import Results, read_trees, synthesize
-from modeldir.table import to_text
+from modeldir.table import to_text, wrapped
 from modeldir.tableforms import ENDINGS, FORMS
 
 HELP = "One table of all experiments below a folder: the best first."
@@ -144,8 +145,11 @@ def _written(results: Results, form: str, path: str) -> str:
 
 
 def after(results: Results) -> str:
-    """Where the table lies now, which experiment is the best, and what to type next."""
-    lines = []
+    """What it shows, where it lies now, which experiment is the best, and what to type next."""
+    width = shutil.get_terminal_size().columns
+    told = [f"advice: {sentence}" for sentence in results.advice()]
+    lines = [line for each in told for line in wrapped(each, width)]
+    lines += [""] if told else []
     if results.written:
         names = " and ".join(path.name for path in results.written)
         lines.append(f"written: {names} in {results.folder}")
