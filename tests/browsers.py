@@ -25,6 +25,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 LIMIT = 60.0
+FRAMES = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done));"
+"""Two frames: by then the page has heard what is in sight."""
 _QUIET = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--hide-scrollbars", "--disable-background-networking", "--disable-component-update",
@@ -79,6 +81,7 @@ class Reader:
 
     def settle(self) -> None:
         """Wait until all that is in sight has been drawn."""
+        self.driver.execute_async_script(FRAMES)
         self.until("return document.documentElement.dataset.busy === 'false'")
 
     def until(self, script: str) -> None:
@@ -113,12 +116,16 @@ class Reader:
 
     def said(self) -> list[str]:
         """What the console says since it was last asked."""
-        return [str(entry["message"]) for entry in self.driver.get_log("browser")]
+        return [str(entry["message"]) for entry in self._log("browser")]
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return found
 
     def requests(self) -> list[str]:
         """Addresses beyond the file itself that the page asked for."""
         found = []
-        for entry in self.driver.get_log("performance"):
+        for entry in self._log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 url = message["params"]["request"]["url"]
@@ -128,9 +135,8 @@ class Reader:
 
     def shown(self) -> int:
         """How many experiments the page says that it shows."""
-        match = re.search(r"[\d,]+", self.text("#shown"))
-        assert match is not None
-        return int(match[0].replace(",", ""))
+        found = re.findall(r"[\d,]+", self.text("#shown"))
+        return int(str(found[0]).replace(",", ""))
 
     # -- What is done ------------------------------------------------------------------------------
 
@@ -177,7 +183,7 @@ class Reader:
         x = LEFT + names.index(axis) * (width - LEFT - RIGHT) / (len(names) - 1)
 
         def place(part: float) -> int:
-            return round(TOP + (1 - part) * (TALL - TOP - BOTTOM) - height / 2)
+            return int(round(TOP + (1 - part) * (TALL - TOP - BOTTOM)) - height // 2)
 
         across = round(x - width / 2)
         chain = ActionChains(self.driver, duration=20)
@@ -197,7 +203,7 @@ class Reader:
         width = self.js("return innerWidth")
         height = min(6000, int(self.js("return document.documentElement.scrollHeight")))
         self.size(width, height)
-        time.sleep(0.2)  # the page hears of its new size by an event
+        time.sleep(0.2)  # the page hears of its new size by an event, and waits a little itself
         self.settle()
         self.driver.save_screenshot(str(path))
         return path.read_bytes()

@@ -80,7 +80,7 @@ def typed(*words: str) -> subprocess.CompletedProcess[str]:
 def in_terminal(columns: int, *words: str) -> str:
     """What a command shows in a terminal of so many columns."""
     reader, terminal = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns)}
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
     command = [sys.executable, "-m", "modeldir", *words]
     subprocess.run(command, env=environment, stdout=terminal, stderr=terminal, check=False)
     os.close(terminal)
@@ -101,8 +101,11 @@ def test_synthesize_in_a_pipe(snapshot: SnapshotAssertion) -> None:
     assert {"results.md", "results.csv"} <= set(os.listdir(SEARCH))
 
 
-def test_synthesize_in_a_terminal(snapshot: SnapshotAssertion) -> None:
+def test_synthesize_in_a_terminal(
+    snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The table is made to fit, and below it stands what to type next."""
+    monkeypatch.setenv("NO_COLOR", "1")
     search()
     assert in_terminal(60, "synthesize", SEARCH) == snapshot
 
@@ -121,7 +124,41 @@ def test_next_is_the_projects_own_evaluation() -> None:
     assert command in in_terminal(80, "synthesize")
 
 
-@pytest.mark.parametrize("form", ["markdown", "csv", "json"])
+def test_a_table_in_a_file() -> None:
+    """Of the form that its name says, or that is asked for; it is not printed."""
+    search()
+    for name, begins in (("t.tex", "% learning_rate"), ("t.html", "<!doctype"), ("t.csv", "exp")):
+        done = typed("synthesize", SEARCH, "-o", name)
+        assert done.stdout.startswith(f"written: {name} (")
+        assert Path(name).read_text().startswith(begins)
+    typed("synthesize", SEARCH, "--format", "markdown", "-o", "t.txt")
+    assert Path("t.txt").read_text().startswith("# learning_rate: 3")
+    done = typed("synthesize", SEARCH, "-o", "no/such/t.csv")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "no/such/t.csv was not written: No such file or directory\n",
+    )
+
+
+def test_a_choice_from_the_command_line() -> None:
+    """Rows, columns and order as they are typed, with commas between names."""
+    search()
+    words = ["--where", "learning_rate < 0.05", "--columns", "learning_rate, status", "--reverse"]
+    done = typed("synthesize", SEARCH, *words, "--sort", "learning_rate", "--format", "csv")
+    assert done.stdout == "learning_rate,status\n0.01,completed\n0.001,waiting\n"
+    assert typed("synthesize", SEARCH, "--top", "0").returncode == 2
+
+
+def test_a_note_on_a_run() -> None:
+    """`run -m` keeps it in run.json; it is a column of the table."""
+    make("a")
+    command = [sys.executable, "-c", "pass"]
+    assert typed("run", "a", "-m", "with dropout", "-q", "--", *command).returncode == 0
+    assert json.loads(Path("a/run.json").read_text())["note"] == "with dropout"
+    assert "with dropout" in typed("synthesize", "a").stdout
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "json", "latex", "html"])
 def test_the_other_forms(
     form: str, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
 ) -> None:
@@ -135,12 +172,13 @@ def test_the_other_forms(
 def test_the_folder_as_cs230s_script_takes_it(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--model_dir` and `--parent_dir` name the folder too; two different folders are refused."""
+    """`--model_dir` and `--parent_dir` name the folder too; beside another it is one more."""
     search()
     assert commands.main(["synthesize", option, SEARCH]) == 0
     assert capsys.readouterr().out.startswith("learning_rate: 3 experiments")
-    assert commands.main(["synthesize", "experiments", option, SEARCH]) == 2
-    assert "one folder" in capsys.readouterr().err
+    make("other", accuracy=0.5)
+    assert commands.main(["synthesize", "other", option, SEARCH]) == 0
+    assert capsys.readouterr().out.startswith("other and learning_rate: 4 experiments")
 
 
 def test_warnings_are_no_part_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:

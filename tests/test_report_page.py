@@ -188,6 +188,7 @@ def test_arrows_choose_and_space_marks_for_the_comparison(page: Reader) -> None:
 
 def test_failures_show_their_last_lines(page: Reader) -> None:
     """By class, with a count; and at the failed trial itself."""
+    page.js("document.querySelectorAll('#failed details').forEach((each) => { each.open = true; })")
     text = page.text("#card-failed")
     assert "Failures: " in text
     assert "Traceback (most recent call last)" in text

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from modeldir.run import Run, start
     from modeldir.schema import Schema
     from modeldir.search import Search
+    from modeldir.synthesize import synthesize
 
 _HOMES = {
     "checkpoints": ("load_checkpoint", "save_checkpoint"),
@@ -71,6 +72,7 @@ _HOMES = {
     "run": ("Run", "start"),
     "schema": ("Schema",),
     "search": ("Search",),
+    "synthesize": ("synthesize",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -104,6 +106,7 @@ __all__ = [
     "save_metrics",
     "set_logger",
     "start",
+    "synthesize",
     "unlocked",
     "write_report",
 ]

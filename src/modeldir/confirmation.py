@@ -21,8 +21,8 @@ from modeldir import attempts, finalists, params, repeated, student
 from modeldir.finalists import Finalists, Point
 from modeldir.sampling import SEED
 from modeldir.student import Interval
-from modeldir.synthesize import Found, read_tree
 from modeldir.table import Column, Table, to_text
+from modeldir.trees import Found, read_tree
 
 LEVEL = 0.95
 _FEW = 4

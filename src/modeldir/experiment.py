@@ -33,7 +33,8 @@ class Status:
     `last_line` the last line of its traceback, `duration` seconds of the attempt, `started` ISO
     8601 in UTC. `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted
     name, that it did not use as `params.json` has them, with the values that took their place (on
-    its command line, by `update`, or by an assignment before they were read).
+    its command line, by `update`, or by an assignment before they were read). `code` is the hash of
+    the code that ran, `note` what somebody wrote about the run.
     """
 
     state: str
@@ -44,6 +45,8 @@ class Status:
     duration: float | None = None
     started: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    code: str | None = field(default=None, compare=False)
+    note: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -223,7 +226,14 @@ def status(folder: Path, names: list[str] | None = None) -> Status:
         duration=record.get("duration"),
         started=started,
         given=_given(record),
+        code=_text(record, "code"),
+        note=_text(record, "note"),
     )
+
+
+def _text(record: Mapping[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def _given(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,10 +250,16 @@ def _given(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_end(attempt: attempts.Attempt, started: str | None) -> Status:
     life = attempts.lives(attempt)
-    if life is False:
-        return Status(INTERRUPTED, attempt.number, reason="it left no end", started=started)
-    reason = None if life else "on a host that cannot be seen from here"
-    return Status(RUNNING, attempt.number, reason=reason, started=started)
+    state = INTERRUPTED if life is False else RUNNING
+    unseen = "it left no end" if life is False else "on a host that cannot be seen from here"
+    return Status(
+        state,
+        attempt.number,
+        reason=None if life else unseen,
+        started=started,
+        code=_text(attempt.record, "code"),
+        note=_text(attempt.record, "note"),
+    )
 
 
 # -- Metrics ---------------------------------------------------------------------------------------

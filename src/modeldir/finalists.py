@@ -24,7 +24,7 @@ from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.experiment import CONFIRM
 from modeldir.sampling import SEED
 from modeldir.space.pointsfile import exactly
-from modeldir.synthesize import Found, Tree, read_tree
+from modeldir.trees import Found, Tree, read_tree
 
 FOLDER = "confirm"
 TOP, REPEATS = 3, 5

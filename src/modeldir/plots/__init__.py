@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from modeldir.errors import ModeldirError, did_you_mean, listed
-from modeldir.synthesize import default_folder, read_tree
+from modeldir.trees import default_folder, read_tree
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from modeldir.importance import FEWEST
 from modeldir.plots import style
 from modeldir.plots.slices import refuse
-from modeldir.report.importance import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

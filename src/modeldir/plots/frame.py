@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, files, metrics, repeated
+from modeldir import importance as importances
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.report import cells, origins, scales
-from modeldir.report import importance as importances
 from modeldir.report.payload import adaptive
 from modeldir.sampling import SEED
 from modeldir.table import cell_text
 
 if TYPE_CHECKING:
-    from modeldir.report.importance import Importance
+    from modeldir.importance import Importance
     from modeldir.report.scales import Domain
-    from modeldir.synthesize import Found, Tree
+    from modeldir.trees import Found, Tree
 
 _NOTHING = "Nothing was drawn."
 _FEW = 12

@@ -18,6 +18,8 @@ LONGEST = 200
 """Characters of a text that the page keeps."""
 DIGITS = 6
 _EXACT = 10**15
+_WORDS = 3
+"""Beside numbers so many different texts ("auto", null) are exceptions."""
 
 
 def short(text: str, longest: int = LONGEST) -> str:
@@ -93,13 +95,16 @@ def bare(value: object) -> object:
 
 
 def column(values: Sequence[object], order: Sequence[object] = ()) -> dict[str, Json]:
-    """A column of hyperparameters: of numbers if most are numbers, else of texts.
+    """A column of hyperparameters: of numbers if most are numbers, or all but two or three words,
+    else of texts.
 
     Among numbers a text ("auto", null) stays a text: it makes the others no less numbers.
     """
     plain = [bare(value) for value in values]
-    there = [value for value in plain if value is not None]
-    if there and 2 * sum(map(is_number, there)) > len(there):
+    counted = [value for value in plain if is_number(value)]
+    words = [value for value in plain if value is not None and not is_number(value)]
+    few = len(set(counted)) > _WORDS and len(set(map(_key, words))) <= _WORDS
+    if counted and (few or len(counted) > len(words)):
         return {"v": [_cell(value) for value in plain]}
     return coded(plain, [bare(value) for value in order])
 

@@ -42,6 +42,11 @@ def chosen(ranked: Sequence[int], others: Sequence[int]) -> list[int]:
     return sorted([*ranked[:BEST], *spread])
 
 
+def has_curve(folder: Path) -> bool:
+    """Whether there is something to draw."""
+    return os.path.exists(os.path.join(folder, metrics.METRICS_LINES))
+
+
 def curves(folders: Mapping[int, Path], first: Sequence[str]) -> dict[str, Json]:
     """The curves of some experiments, by their places: `names` of the series, and for each
     experiment the points of each, or null. `first` are the series that matter most.

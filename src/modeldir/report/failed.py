@@ -56,7 +56,7 @@ def last_lines(folder: Path) -> list[str]:
     for name in _LOGS:
         data = files.tail(folder / name, BYTES)
         if data.strip():
-            lines = rendered(data.decode("utf-8", "replace"))
+            lines = rendered(data.decode("utf-8", "replace").rstrip())
             if len(data) == BYTES:  # the first is a part of one
                 lines = lines[1:] or lines
             return [cells.short(line, WIDEST) for line in lines[-LINES:]]

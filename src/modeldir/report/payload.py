@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from modeldir import attempts, experiment, files, goals, metrics, provenance, repeated
-from modeldir.report import cells, curves, failed, importance, origins, scales
+from modeldir import attempts, experiment, files, goals, importance, metrics, provenance, repeated
+from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.sampling import SEED
 from modeldir.table import Marked, visible
 
@@ -289,10 +289,11 @@ def _curves(read: _Read) -> dict[str, Json]:
     order = ranked(read.tree)
     ended = set(order)
     others = [place for place in range(len(read.found)) if place not in ended]
-    places = curves.chosen(order, others)
+    logged = {place for place, each in enumerate(read.found) if curves.has_curve(each.path)}
+    places = curves.chosen([p for p in order if p in logged], [p for p in others if p in logged])
     first = [name for name, _ in read.tree.objectives]
     told = curves.curves({place: read.found[place].path for place in places}, first)
-    return {**told, "all": len(places) == len(read.found)}
+    return {**told, "all": len(places) == len(logged)}
 
 
 def ranked(tree: Tree) -> list[int]:

@@ -17,7 +17,9 @@ from modeldir.report.cells import is_number
 
 WIDE = 50
 """Times the smallest value that the largest must be before logarithms are thought of."""
-_FEW = 3
+DOUBLED = 8
+"""The same of a few values that somebody listed: 1, 2, 4, 8 are steps of one size."""
+_FEW, _LISTED = 3, 12
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,17 @@ def looks_logarithmic(values: Sequence[float]) -> bool:
 
     >>> looks_logarithmic([1e-4, 1e-3, 1e-2, 1e-1]), looks_logarithmic([0.001, 0.2, 0.4, 0.7])
     (True, False)
+    >>> looks_logarithmic([16, 32, 64, 128, 128]), looks_logarithmic([1, 2, 3, 4, 5, 6, 7, 8])
+    (True, False)
     """
     ordered = sorted(each for each in values if math.isfinite(each))
-    if len(set(ordered)) < _FEW or ordered[0] <= 0 or ordered[-1] / ordered[0] < WIDE:
+    distinct = sorted(set(ordered))
+    if len(distinct) < _FEW or ordered[0] <= 0:
         return False
+    listed = len(distinct) <= _LISTED
+    if ordered[-1] / ordered[0] < (DOUBLED if listed else WIDE):
+        return False
+    ordered = distinct if listed else ordered  # how often each was tried says nothing
     return _unevenness([math.log(each) for each in ordered]) < _unevenness(ordered)
 
 

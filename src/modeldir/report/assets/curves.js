@@ -29,6 +29,7 @@ function drawCurves() {
   const y = plain(lo, hi, log);
   const steps = drawnCurves.flatMap((curve) => [curve.steps[0], curve.steps[curve.steps.length - 1]]);
   const x = plain(Math.min(...steps), Math.max(...steps));
+  x.whole = steps.every(Number.isInteger);
   const box = axes(g, width, height, x, y, { title: D.curves.names[series] + (log ? " (log)" : ""), x: "step" });
   drawnCurves.sort((a, b) => score[a.i] - score[b.i]);
   g.save();
@@ -74,9 +75,10 @@ $("curves").addEventListener("click", (event) => { const curve = curveAt(event);
 savable($("card-curves"), "curves", $("curves"));
 
 function buildCurves() {
+  const words = state.best < 0 ? "" : " Orange is the best, dashed the chosen one.";
   const names = D.curves.names, count = Object.keys(D.curves.of).length;
   $("curves-of").replaceChildren(...names.map((name) => el("option", {}, name)));
   $("curves-of").parentElement.hidden = names.length < 2;
   $("curves-of").addEventListener("change", () => { series = $("curves-of").selectedIndex; redraw(curves_); });
-  $("curves-note").textContent = !count ? "" : D.curves.all ? "Orange is the best, dashed the chosen one." : `The page holds ${plural(count, "curve")}: of the best, and of some spread over the rest. Orange is the best, dashed the chosen one.`;
+  $("curves-note").textContent = !count ? "" : D.curves.all ? words.trim() : `The page holds ${plural(count, "curve")}: of the best, and of some spread over the rest.${words}`;
 }

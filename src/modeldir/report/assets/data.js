@@ -61,6 +61,8 @@ for (const { column, way } of objectives) column.dir = way;
 const metrics = columns.filter((column) => column.kind === "metric");
 const hypers = columns.filter((column) => column.kind === "hyper");
 const varying = hypers.filter((column) => column.varies);
+/** What is drawn: of repeats the seed is chance, and no axis. */
+const plotted = varying.filter((column) => !(D.groups && column.name === "seed"));
 const duration = columns.find((column) => column.kind === "time");
 
 /** A number as one reads it: few digits for what was measured, all for what was chosen. */
@@ -137,19 +139,22 @@ function bestBy(column) {
   return best;
 }
 
-/** What no other beats in all metrics that are ranked by; nothing where there is one alone. */
+/** What no other beats in all metrics that are ranked by; nothing where there is one alone. Of
+ * repeats the means count, and all of a point are on the front or none. */
 function paretoFront() {
   if (objectives.length < 2) return new Set();
-  const cost = (i) => objectives.map(({ column }) => (column.dir === "min" ? 1 : -1) * column.v[i]);
   const known = [];
-  for (let i = 0; i < N; i++) if (isRanked[i] && objectives.every(({ column }) => isNumber(column.v[i]) && !Number.isNaN(column.v[i]))) known.push([cost(i), i]);
+  for (const members of D.groups ? groups : Array.from({ length: N }, (_, i) => [i])) {
+    const cost = objectives.map(({ column }) => (column.dir === "min" ? 1 : -1) * (meanOf(column, members)?.mean ?? NaN));
+    if (!cost.some(Number.isNaN)) known.push([cost, members]);
+  }
   known.sort(([a], [b]) => { for (let k = 0; k < a.length; k++) if (a[k] !== b[k]) return a[k] - b[k]; return 0; });
   const kept = [];
-  for (const [mine, i] of known) {
+  for (const [mine, members] of known) {
     const isBeaten = kept.some(([other]) => other.every((value, k) => value <= mine[k]) && other.some((value, k) => value < mine[k]));
-    if (!isBeaten) kept.push([mine, i]);
+    if (!isBeaten) kept.push([mine, members]);
   }
-  return new Set(kept.map(([, i]) => i));
+  return new Set(kept.flatMap(([, members]) => members.filter((i) => isRanked[i])));
 }
 const front = paretoFront();
 

@@ -52,7 +52,7 @@ const ink = {};
 /** From what is hardly seen to what stands out on the page's ground; so it reads without colour. */
 const RAMPS = {
   light: [[192, 202, 216], [150, 183, 215], [88, 146, 200], [38, 98, 172], [44, 38, 118]],
-  dark: [[50, 58, 74], [46, 88, 126], [42, 138, 150], [112, 194, 110], [250, 230, 60]],
+  dark: [[72, 84, 106], [46, 88, 126], [42, 138, 150], [112, 194, 110], [250, 230, 60]],
 };
 const BINS = 32;
 let ramp = [];

@@ -47,6 +47,7 @@ function drawHistory() {
   const byTime = $("history-over").value === "time", last = some[some.length - 1][0];
   const of = byTime ? timeScale(last) : { unit: 1, name: "experiments, in the order in which they began" };
   const x = plain(0, Math.max(last / of.unit, 1e-9));
+  x.whole = !byTime;
   const box = axes(g, width, height, x, y, { title: heading(column) + (log ? " (log)" : ""), x: of.name });
   const place = new Map(some.map(([when, i]) => [i, when / of.unit]));
   const X = (i) => box.X(x.place(place.get(i) ?? 0));
@@ -60,7 +61,7 @@ function drawHistory() {
   g.lineWidth = 2.2;
   g.beginPath();
   let best = null, level = 0;
-  for (const [, i] of some) {
+  if (column.dir) for (const [, i] of some) {
     if (best !== null && !beats(column, column.v[i], best)) continue;
     const next = Y_(i);
     if (best !== null) g.lineTo(X(i), level);
@@ -68,7 +69,7 @@ function drawHistory() {
     best = column.v[i];
     level = next;
   }
-  g.lineTo(box.right, level);
+  if (best !== null) g.lineTo(box.right, level);
   g.stroke();
   g.lineWidth = 1;
   historyAt = { X: (i) => (place.has(i) ? X(i) : -99), Y: Y_ };

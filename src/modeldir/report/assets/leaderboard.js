@@ -84,10 +84,10 @@ function widths(shownColumns) {
   const sample = Array.from({ length: Math.min(N, 60) }, (_, k) => Math.floor((k * N) / Math.min(N, 60)));
   const of = (column) => {
     const cells = sample.map((i) => textWidth(cellText(column, i)) + 22);
-    const extra = state.grouped && D.groups && column.isMetric ? 84 : 22;
+    const extra = state.grouped && D.groups && column.isMetric ? 90 : 30;
     return Math.round(Math.min(260, Math.max(textWidth(heading(column)) + 40, ...cells.map((width) => width + (column.isMetric ? extra : 0)))));
   };
-  return `30px ${N < 1000 ? 36 : 54}px ${Math.round(nameWidth)}px ${narrow ? 34 : 112}px ${shownColumns.map((column) => `${of(column)}px`).join(" ")}`;
+  return `30px ${(N < 1000 ? 36 : 54) + (front.size ? 20 : 0)}px ${Math.round(nameWidth)}px ${narrow ? 34 : 112}px ${shownColumns.map((column) => `${of(column)}px`).join(" ")}`;
 }
 
 function heads() {
@@ -114,8 +114,9 @@ function heads() {
 function rows(all = false) {
   const grid = $("grid"), top = grid.scrollTop;
   const from = all ? 0 : Math.max(0, Math.floor(top / ROW) - 4);
-  const to = all ? Math.min(entries.length, 40) : Math.min(entries.length, Math.ceil((top + grid.clientHeight) / ROW) + 4);
+  const to = all ? Math.min(entries.length, 30) : Math.min(entries.length, Math.ceil((top + grid.clientHeight) / ROW) + 4);
   if (from === onView.from && to === onView.to) return;
+  if (all) board.style.height = `${to * ROW + HEAD}px`;
   onView = { from, to };
   const shownColumns = boardColumns();
   lines.replaceChildren(...entries.slice(from, to).map((entry, k) => row(entry, from + k, shownColumns)));

@@ -22,13 +22,27 @@ $("theme").addEventListener("click", () => {
   redraw();
 });
 systemIsDark.addEventListener("change", () => { dress(); redraw(); });
-addEventListener("beforeprint", () => { dress("light"); rows(true); drawAll(); });
-addEventListener("afterprint", () => { dress(); again(); redraw(); });
+// On paper: light, as wide as a page, the first rows of the table, all drawings.
+addEventListener("beforeprint", () => {
+  document.documentElement.dataset.print = "true";
+  dress("light");
+  heads();
+  rows(true);
+  drawAll();
+});
+addEventListener("afterprint", () => {
+  delete document.documentElement.dataset.print;
+  dress();
+  heads();
+  reorder();
+  redraw();
+});
 
 function legend() {
   const canvas = el("canvas", { width: BINS, height: 1 }), g = canvas.getContext("2d");
   ramp.forEach((rgb, bin) => { g.fillStyle = css(rgb); g.fillRect(bin, 0, 1, 1); });
-  $("legend").replaceChildren("last", canvas, "first by ", state.metric ? heading(state.metric) : "nothing", " · ", el("span", { className: "star" }, "▬"), " best  ╌ chosen");
+  const by = state.metric ? ` by ${heading(state.metric)}` : "";
+  $("legend").replaceChildren("last", canvas, `first${by}`, el("span", {}, el("span", { className: "star" }, "▬"), " best   ╌ chosen"));
 }
 
 // -- Words and controls ----------------------------------------------------------------------------

@@ -34,9 +34,9 @@ function failurePanel() {
   $("card-failed").hidden = !D.failed.length;
   const all = D.failed.reduce((sum, group) => sum + group.of.length, 0);
   $("h-failed").textContent = `Failures: ${all.toLocaleString("en")} of ${N.toLocaleString("en")}`;
-  $("failed").replaceChildren(...D.failed.slice(0, 30).map((group, place) => {
+  $("failed").replaceChildren(...D.failed.slice(0, 30).map((group) => {
     const tails = Object.entries(group.tails);
-    return el("details", { className: "failure", open: place === 0 && D.failed.length < 4 },
+    return el("details", { className: "failure", open: D.failed.length === 1 },
       el("summary", {}, el("b", {}, `${group.of.length.toLocaleString("en")} × ${group.class}`), `  ${group.words}`),
       el("p", {}, ...group.of.slice(0, 12).flatMap((i) => [el("button", { type: "button", onclick: () => choose(i) }, D.names[i]), " "]), group.of.length > 12 ? `and ${(group.of.length - 12).toLocaleString("en")} more` : ""),
       ...tails.flatMap(([i, lines_]) => [el("p", { className: "sub" }, `the last lines of ${D.names[i]}:`), el("pre", { tabIndex: 0 }, lines_.join("\n"))]));

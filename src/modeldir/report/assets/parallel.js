@@ -8,14 +8,15 @@ let axesOf = [];
 function chooseAxes() {
   const told = (state.metric && D.importance.of[state.metric.name]) || [];
   const order = new Map(told.map(([name], place) => [name, place]));
-  const some = [...varying].sort((a, b) => (order.get(a.name) ?? 99) - (order.get(b.name) ?? 99)).slice(0, 12);
+  const some = [...plotted].sort((a, b) => (order.get(a.name) ?? 99) - (order.get(b.name) ?? 99)).slice(0, 12);
   axesOf = [...some, ...(objectives.length > 1 ? objectives.map((each) => each.column) : state.metric ? [state.metric] : [])];
   for (const column of axesOf) scaleOf(column);
   overCanvas.setAttribute("aria-label", `one line an experiment; axes from the left: ${axesOf.map((column) => column.name).join(", ")}`);
 }
 
 const spread = () => {
-  const width = Math.max(stack.parentElement.clientWidth, axesOf.length * LEAST);
+  const least = document.documentElement.dataset.print ? 0 : axesOf.length * LEAST; // paper does not scroll
+  const width = Math.max(stack.parentElement.clientWidth, least);
   const left = 46, right = 64;
   return { width, X: (a) => (axesOf.length < 2 ? width / 2 : left + (a * (width - left - right)) / (axesOf.length - 1)) };
 };
@@ -152,7 +153,7 @@ function drawAxis(g, column, x, a, width) {
   if (column.log) g.fillText("log", x, 25);
   g.textAlign = "left";
   const marks = ticks(column, 6);
-  if (column.hasSlot) marks.push([SLOT, "none"]);
+  if (column.hasSlot) marks.push([SLOT, column.slotName]);
   for (const [t, text] of marks) {
     const fits = fitted(g, text, Math.max(20, Math.min(room - 14, width - x - 8)));
     g.lineWidth = 3;

@@ -26,6 +26,7 @@ function extent(column) {
 function scaled(column) {
   const slots = column.v.some((value) => value === null || (!column.isText && !isFinite_(value)));
   column.hasSlot = slots;
+  column.slotName = !column.isText && column.v.some((value) => typeof value === "string") ? "other" : "none";
   if (column.isText) {
     const count = column.dict.length || 1;
     column.at = (i) => (column.i[i] < 0 ? SLOT : (column.i[i] + 0.5) / count);
@@ -64,12 +65,12 @@ function ticks(column, most = 6) {
   }
   if (column.few) return column.few.map((value) => [column.place(value), short(value)]);
   if (column.lo === column.hi) return [[0.5, written(column.lo)]];
-  return (column.log ? logTicks(column.lo, column.hi, most) : niceTicks(column.lo, column.hi, most)).map((value) => [column.place(value), short(value)]);
+  return (column.log ? logTicks(column.lo, column.hi, most) : niceTicks(column.lo, column.hi, most, column.whole)).map((value) => [column.place(value), short(value)]);
 }
 
-function niceTicks(lo, hi, most) {
+function niceTicks(lo, hi, most, whole = false) {
   const raw = (hi - lo) / most, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= raw) * power;
+  const nice = [1, 2, 5, 10].find((factor) => factor * power >= raw) * power, step = whole ? Math.max(1, nice) : nice;
   const made = [];
   for (let k = Math.ceil(lo / step - 1e-9); k * step <= hi + step * 1e-9 && made.length < 20; k++) made.push(Number((k * step).toPrecision(10)));
   return made;
@@ -98,6 +99,6 @@ function rangeText(column, [lo, hi]) {
   const parts = [];
   if (column.isText) parts.push(column.dict.filter((_, k) => (k + 0.5) / column.dict.length >= lo && (k + 0.5) / column.dict.length <= hi).join(", "));
   else if (hi > 0) parts.push(`${short(column.value(Math.max(0, lo)))} to ${short(column.value(Math.min(1, hi)))}`);
-  if (lo <= SLOT) parts.push("none");
+  if (lo <= SLOT) parts.push(column.slotName);
   return `${column.name}: ${parts.filter(Boolean).join(" or ")}`;
 }

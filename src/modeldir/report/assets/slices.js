@@ -34,6 +34,7 @@ function trend(g, box, x, y) {
   const median = (part) => { const ts = part.map((i) => y.t[i]).sort((a, b) => a - b); return ts[Math.floor(ts.length / 2)]; };
   const values = new Map();
   for (const i of some) { const t = x.t[i]; if (!values.has(t)) values.set(t, []); values.get(t).push(i); }
+  if (x.isText && values.size > some.length / 3) return; // hardly two of a kind
   if (x.isText || values.size <= 12) {
     for (const [t, part] of values) {
       const at = box.X(t), level = box.Y(median(part));
@@ -54,7 +55,7 @@ function trend(g, box, x, y) {
 function buildSlices() {
   const told = (state.metric && D.importance.of[state.metric.name]) || [];
   const order = new Map(told.map(([name], place) => [name, place]));
-  const some = [...varying].sort((a, b) => (order.get(a.name) ?? 99) - (order.get(b.name) ?? 99));
+  const some = [...plotted].sort((a, b) => (order.get(a.name) ?? 99) - (order.get(b.name) ?? 99));
   for (const column of some.slice(0, MOST_SLICES)) {
     const canvas = el("canvas", { role: "img", "aria-label": `the metric against ${column.name}` });
     const cell = el("div", {}, canvas);
@@ -71,8 +72,8 @@ const pair = { x: null, y: null };
 
 function buildPair() {
   const told = (state.metric && D.importance.of[state.metric.name]) || [];
-  const first = told.map(([name]) => byName.get(name)).filter((column) => column && varying.includes(column));
-  const some = [...varying, ...metrics];
+  const first = told.map(([name]) => byName.get(name)).filter((column) => column && plotted.includes(column));
+  const some = [...plotted, ...metrics];
   pair.x = first[0] ?? some[0] ?? null;
   pair.y = first[1] ?? some.find((column) => column !== pair.x) ?? null;
   $("card-pair").hidden = !pair.y || some.length < 2;
@@ -101,8 +102,10 @@ function frontLine(g, box, x, y) {
   g.fillStyle = ink.best;
   g.lineWidth = 1.5;
   g.beginPath();
-  some.forEach((i, k) => {
-    if (k) g.lineTo(box.X(x.t[i]), box.Y(y.t[some[k - 1]]));
+  // What can be had at least: of a metric that should be small the better one holds to its right.
+  if (!D.groups) some.forEach((i, k) => {
+    const last = some[k - 1];
+    if (k) g.lineTo(box.X(x.t[x.dir === "min" ? i : last]), box.Y(y.t[x.dir === "min" ? last : i]));
     g.lineTo(box.X(x.t[i]), box.Y(y.t[i]));
   });
   g.stroke();
@@ -115,7 +118,9 @@ function frontLine(g, box, x, y) {
 
 if (objectives.length > 1) {
   $("card-tradeoff").hidden = false;
+  for (const [id, wide] of [["card-tradeoff", "w6"], ["card-pair", "w6"], ["card-slices", "w12"]]) $(id).className = `card ${wide}`;
+  $("card-tradeoff").after($("card-pair"));
   const [x, y] = objectives.map((each) => each.column);
-  pointViews.push(view($("card-tradeoff"), plot($("tradeoff"), 240, () => x, () => y, { title: () => heading(y), below: () => heading(x), over: frontLine })));
+  pointViews.push(view($("card-tradeoff"), plot($("tradeoff"), 330, () => x, () => y, { title: () => heading(y), below: () => heading(x), over: frontLine })));
   savable($("card-tradeoff"), "tradeoff", $("tradeoff"));
 }

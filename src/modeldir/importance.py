@@ -160,7 +160,7 @@ def omega_squared(groups: Iterable[Sequence[float]]) -> float:
     Below 0 where the groups differ less than by chance.
 
     >>> round(omega_squared([(3, 3, 3.02), (3, 6, 12.02)]), 3)
-    0.98
+    0.961
     """
     kept = [each for each in groups if each[0] > 0.5]  # noqa: PLR2004 - counts are whole
     count, total, squares = _added(kept) if kept else (0.0, 0.0, 0.0)
