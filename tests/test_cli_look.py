@@ -820,3 +820,34 @@ def test_a_reader_that_leaves() -> None:
     command = f"{sys.executable} -m modeldir log a | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("line\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "high"),
+        (("--metric", "accuracy"), "high"),
+        (("--metric", "loss"), "low"),
+        (("--maximize", "loss"), "high"),
+        (("--maximize", "fitness"), "low"),
+    ],
+    ids=" ".join,
+)
+def test_best_is_one_path_by_any_metric(words: tuple[str, ...], expected: str) -> None:
+    """Equals, NaN, what failed, was pruned or never ran are no reason to print two, or another."""
+    record(make("tree/high", {"learning_rate": 0.1}, accuracy=0.9, loss=0.5, fitness=1))
+    record(make("tree/low", {"learning_rate": 0.2}, accuracy=0.9, loss=0.4, fitness=2))
+    record(make("tree/nan", {"learning_rate": 0.3}, accuracy=float("nan"), loss=float("nan")))
+    for state in ("failed", "pruned", "interrupted"):
+        record(make(f"tree/{state}", accuracy=0.99, loss=0.01, fitness=9), state)
+    make("tree/waiting")
+    said = typed("best", "tree", *words)
+    assert (said.returncode, said.stdout, said.stderr) == (0, f"tree/{expected}\n", "")
+
+
+def test_best_by_a_name_that_does_not_say_its_way_asks(snapshot: SnapshotAssertion) -> None:
+    """No guess: the wrong end of a list would be a path too."""
+    record(make("tree/a", fitness=1))
+    said = typed("best", "tree", "--metric", "fitness")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == snapshot

@@ -157,6 +157,16 @@ def test_what_failed_or_diverged_does_not_squash_the_axes() -> None:
     assert {"failed", "beyond the axis", "best so far"} <= words(Path("odd_history.svg"))
 
 
+def test_where_draws_a_part() -> None:
+    """As in the table; a name that is no column is an error there too."""
+    for place in range(8):
+        made(f"t{place}", {"lr": place + 1, "name": "ab"[place % 2]}, accuracy=place / 10)
+    figure: Any = modeldir.plot("tree", "slice", where='name == "a" and lr < 6')
+    drawn = figure.axes[0].collections[0].get_offsets()
+    assert sorted(x for x, _ in drawn) == [1, 3, 5]
+    assert main(["plot", "tree", "--where", "nam == 1"]) == 2
+
+
 @pytest.mark.parametrize("kind", ["slice", "history", "parallel", "importance"])
 def test_two_trials_are_enough(kind: str) -> None:
     """Of few a figure is drawn too; an importance says what it lacks."""

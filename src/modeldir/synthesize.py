@@ -100,6 +100,15 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
     return _Whole(tree, table, told, order)
 
 
+def matching(tree: Tree, where: str) -> Tree:
+    """The experiments of a tree for which a condition holds.
+
+    Raises:
+        ModeldirError: for a condition that cannot be read, or names no column.
+    """
+    return _whole(tree, Choice(where=where)).tree
+
+
 def _moments(names: Sequence[str]) -> list[moments.Moment]:
     found = {each.header: each for name in names if "@" in name and (each := moments.parse(name))}
     return [*found.values()]

@@ -17,7 +17,7 @@ from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, goals, metrics, params, repeated
+from modeldir import attempts, experiment, files, goals, looks, metrics, params, repeated
 from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsError
 from modeldir.goals import Objectives
 from modeldir.sampling import SEED
@@ -42,7 +42,8 @@ class Found:
     `name` is the path below the folder that was asked for, with "/" on every system; `number` and
     `repeat` a trial's. `members` are the repeats of a point where they are one row: then its scores
     are their means. `inactive` are hyperparameters that its condition leaves out: the base's values
-    stand in its `params.json`, and nothing uses them. `note` says why it was made.
+    stand in its `params.json`, and nothing uses them. `note` says why it was made, `looks` how
+    often its test metrics were looked at.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class Found:
     members: tuple[Found, ...] = ()
     inactive: frozenset[str] = frozenset()
     note: str | None = None
+    looks: int = 0
 
     def used(self) -> dict[str, object] | None:
         """The hyperparameters by dotted name, as the latest attempt used them: marked where
@@ -157,6 +159,7 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
         members=tuple(members),
         inactive=first.inactive,
         note=first.note,
+        looks=sum(each.looks for each in members),
     )
 
 
@@ -322,6 +325,7 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
         repeat,
         inactive=inactive,
         note=note,
+        looks=looks.count(folder, names) if scores.test else 0,
     )
 
 

@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--metric", metavar="NAME", help="by default what is ranked by")
     parser.add_argument("--x", metavar="NAME,...", help="which hyperparameters; of history: time")
+    parser.add_argument("--where", metavar="CONDITION", help="'dropout < 0.5', as of synthesize")
     parser.add_argument(
         "--width", default="3.3in", metavar="W", help="7in, 85mm (default: 3.3in, one column)"
     )
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output,
         metric=arguments.metric,
         x=arguments.x.split(",") if arguments.x else (),
+        where=arguments.where,
         width=arguments.width,
         skipped=skipped,
     )

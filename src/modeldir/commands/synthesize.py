@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from modeldir import files, goals
+from modeldir import files, goals, looks
 from modeldir.errors import ModeldirError
 from modeldir.synthesize import Results, read_trees, synthesize
 from modeldir.table import to_text, wrapped
@@ -150,6 +150,8 @@ def after(results: Results) -> str:
     told = [f"advice: {sentence}" for sentence in results.advice()]
     lines = [line for each in told for line in wrapped(each, width)]
     lines += [""] if told else []
+    looked = looks.told(each.looks for each in results.tree.found) if results.tree else None
+    lines += [f"test:    {looked}; the more often, the less it is a test"] if looked else []
     if results.written:
         names = " and ".join(path.name for path in results.written)
         lines.append(f"written: {names} in {results.folder}")

@@ -43,12 +43,13 @@ _LEAST, _MOST = 1.5, 40.0
 _NOTHING = "Nothing was drawn."
 
 
-def plot(
+def plot(  # noqa: PLR0913 - what a figure may differ in
     folder: str | os.PathLike[str] | None = None,
     kind: str = "slice",
     *,
     metric: str | None = None,
     x: str | Sequence[str] | None = None,
+    where: str | None = None,
     width: float | str = COLUMN,
 ) -> Figure:
     """One figure of all experiments in and below a folder; it shows itself in a notebook.
@@ -59,6 +60,7 @@ def plot(
         metric: by default the one that is ranked by.
         x: what is on the axes: hyperparameters, of `slice`, `parallel` and `pair`; `time` of
             `history`. By default those that matter most.
+        where: only experiments for which this holds: `"dropout < 0.5"`, as of `synthesize`.
         width: inches, or "85mm"; by default a column of a paper, 3.3 inches.
 
     Returns:
@@ -70,14 +72,21 @@ def plot(
     """
     (draw,) = _drawers([kind])
     names = [x] if isinstance(x, str) else list(x or ())
-    return draw(frame_of(folder, metric), inches(width), names)
+    return draw(frame_of(folder, metric, where), inches(width), names)
 
 
-def frame_of(folder: str | os.PathLike[str] | None, metric: str | None) -> Frame:
+def frame_of(
+    folder: str | os.PathLike[str] | None, metric: str | None = None, where: str | None = None
+) -> Frame:
     """What all kinds draw from, read once."""
     from modeldir.plots import frame  # noqa: PLC0415 - as the drawers
 
-    return frame.read(read_tree(default_folder() if folder is None else folder), metric)
+    tree = read_tree(default_folder() if folder is None else folder)
+    if where is not None:
+        from modeldir.synthesize import matching  # noqa: PLC0415 - only where somebody asks
+
+        tree = matching(tree, where)
+    return frame.read(tree, metric)
 
 
 def save(  # noqa: PLR0913 - as `plot`, which it is for several kinds
@@ -87,6 +96,7 @@ def save(  # noqa: PLR0913 - as `plot`, which it is for several kinds
     *,
     metric: str | None = None,
     x: Sequence[str] = (),
+    where: str | None = None,
     width: float | str = COLUMN,
     skipped: list[str] | None = None,
 ) -> list[Path]:
@@ -99,7 +109,7 @@ def save(  # noqa: PLR0913 - as `plot`, which it is for several kinds
     """
     drawers, size = _drawers(kinds), inches(width)
     targets = _targets(folder, kinds, path)
-    found = frame_of(folder, metric)
+    found = frame_of(folder, metric, where)
     drawn: list[tuple[Figure, Path]] = []
     for draw, target in zip(drawers, targets, strict=True):
         try:

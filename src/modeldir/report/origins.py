@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, files, sampling
+from modeldir import attempts, files, looks, sampling
 from modeldir.report import cells
 from modeldir.table import cell_text, duration_text
 
@@ -110,6 +110,7 @@ def provenance(
         ("began", _dates(each.status.started for each in found)[:1]),
         ("last start", _dates(each.status.started for each in found)[-1:]),
         ("training in total", _total(found)),
+        ("test metrics", list(filter(None, [looks.told(each.looks for each in found)]))),
     ]
     return [[what, [cells.short(each, 400) for each in values]] for what, values in told if values]
 
