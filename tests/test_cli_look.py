@@ -149,6 +149,36 @@ def test_a_choice_from_the_command_line() -> None:
     assert typed("synthesize", SEARCH, "--top", "0").returncode == 2
 
 
+def test_show_of_a_trial_that_is_to_run_again() -> None:
+    """After `retry --pruned` it says so, and what to type; so does its search."""
+    search()
+    trial = Path(f"{SEARCH}/learning_rate_0.1")
+    write(trial / "trial.json", {"number": 3, "point": {"learning_rate": 0.1}})
+    marks = Path(SEARCH) / ".modeldir" / "trials"
+    marks.mkdir(parents=True)
+    (marks / "000003.again.2").touch()
+    told = typed("show", str(trial)).stdout
+    assert f"to run again as attempt 2: modeldir search {SEARCH}" in told
+    assert "to run again" in typed("show", SEARCH).stdout
+    (marks / "000003.again.2").rename(marks / "000003.again.1")
+    assert "to run again" not in typed("show", str(trial)).stdout
+
+
+def test_show_of_a_trial_against_the_best() -> None:
+    """What is not as in the best trial of its search, and both metrics; of the best, that it is."""
+    search()
+    trial = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1}, accuracy=0.5)
+    write(trial / "trial.json", {"number": 3, "point": {"learning_rate": 0.1}})
+    best = Path(f"{SEARCH}/learning_rate_0.01")
+    write(best / "trial.json", {"number": 1, "point": {"learning_rate": 0.01}})
+    lines = [line.split() for line in typed("show", str(trial)).stdout.splitlines()]
+    assert ["against", "the", "best", "here", "learning_rate_0.01"] in lines
+    assert ["accuracy", "0.5", "0.9711111111111"] in lines
+    assert ["learning_rate", "0.1", "0.01"] in lines
+    assert not any(line[:1] == ["batch_size"] and len(line) == 3 for line in lines)
+    assert "it is the best of its search" in typed("show", str(best)).stdout
+
+
 def test_a_note_on_a_run() -> None:
     """`run -m` keeps it in run.json; it is a column of the table."""
     make("a")
