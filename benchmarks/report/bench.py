@@ -105,24 +105,24 @@ def made(name: str, folder: Path) -> Page:
 def open_once(page: Page, folder: Path) -> None:
     from browsers import chromium
 
-    with tempfile.TemporaryDirectory(dir=folder) as profile, chromium(Path(profile)) as reader:
+    profile = Path(tempfile.mkdtemp(dir=folder))
+    with chromium(profile, wait=False) as reader:
         reader.size(1500, 1000)
         pid = reader.driver.service.process.pid
-        began, before = time.monotonic(), of_tree(pid)
+        began = time.monotonic()
         reader.driver.get(page.path.as_uri() if page.path else "about:blank")
         quiet, used = until_quiet(pid)
         page.wall.append(quiet - began)
         page.cpu.append(used)
         if page.name == "modeldir":
             page.brush += brushed(reader)
-        del before
 
 
 def until_quiet(pid: int) -> tuple[float, float]:
     """When all processes of a browser had nothing more to do, and the CPU that they have used."""
     used, since = of_tree(pid), time.monotonic()
     limit = since + LIMIT
-    while time.monotonic() < min(limit, since + QUIET):
+    while since + QUIET > time.monotonic() < limit:
         time.sleep(0.05)
         now = of_tree(pid)
         if now - used > 0.015:
