@@ -304,6 +304,26 @@ def test_several_metrics_have_a_front(reader: Reader, tmp_path: Path) -> None:
     assert reader.shown() == 2
 
 
+# -- Little ----------------------------------------------------------------------------------------
+
+
+def test_of_little_there_is_a_page_too(reader: Reader, tmp_path: Path) -> None:
+    """Nothing, one that waits, only failures, one value everywhere: a word instead of a drawing."""
+    (tmp_path / "none").mkdir()
+    write(tmp_path / "waits/a/params.json", {"x": 1})
+    for name in "ab":
+        write(tmp_path / f"fails/{name}/params.json", {"x": name})
+        write(tmp_path / f"fails/{name}/run.json", {"attempt": 1, "status": "failed"})
+        write(tmp_path / f"alike/{name}/params.json", {"x": 1})
+        write(tmp_path / f"alike/{name}/metrics_eval_best_weights.json", {"loss": 0.5})
+    for name, count in [("none", 0), ("waits", 1), ("fails", 2), ("alike", 2)]:
+        reader.open(write_report(tmp_path / name))
+        reader.picture(tmp_path / "picture.png")  # so everything comes into sight
+        assert reader.said() == []
+        assert len(reader.cells("experiment")) == count
+    assert "No hyperparameter varies" in reader.text("#card-slices")
+
+
 # -- Hostile values --------------------------------------------------------------------------------
 
 SCRIPT = "</script><script>document.title='owned'</script>"
