@@ -112,6 +112,14 @@ def test_a_filter_is_typed(page: Reader, search: Path) -> None:
         and each.status.state != "failed"
     ]
     assert page.shown() == len(wanted) > 0
+    page.type(
+        '1e-5 <= learning_rate < 0.01 and optimizer in ["adam", "sgd"] and status != "failed"'
+    )
+    assert page.shown() == len(wanted)
+    page.type("optimizer not in (adam, sgd)")
+    assert page.shown() == sum(
+        (each.hyperparameters or {})["optimizer"] == "rmsprop" for each in found
+    )
     page.type("trial_000001")
     assert page.cells("experiment") == ["trial_000001"]
     page.click("#clear")
@@ -127,6 +135,8 @@ def test_a_wrong_filter_says_what_is_wrong(page: Reader) -> None:
     assert "'much' is no number" in page.text("#complaint")
     page.type("(dropout > 0.1")
     assert "a bracket that is not closed" in page.text("#complaint")
+    page.type("0.1 < 0.2")
+    assert "no name in '0.1 < 0.2'" in page.text("#complaint")
     page.type("")
     assert not page.one("#complaint").is_displayed()
 
@@ -282,6 +292,7 @@ def test_repeats_are_one_row_and_may_be_apart(reader: Reader, tmp_path: Path) ->
         "learning_rate_0.1  \N{MULTIPLICATION SIGN}2",
     ]
     assert reader.cells("accuracy")[0] == "★ 0.79 ± 0.014"
+    assert "best accuracy 0.79 ± 0.014 of learning_rate_0.01, 2 repeats" in reader.text("#summary")
     reader.click("#grouped")
     assert len(reader.cells("experiment")) == 4
     assert reader.said() == []
