@@ -210,13 +210,14 @@ class Reader:
 
 
 @contextlib.contextmanager
-def chromium(profile: Path) -> Iterator[Reader]:
-    """A browser with a profile of its own."""
+def chromium(profile: Path, *, wait: bool = True) -> Iterator[Reader]:
+    """A browser with a profile of its own. Without `wait` a page is opened and not waited for."""
     browser, driver_path = need_chromium()
     options = webdriver.ChromeOptions()
     options.binary_location = browser
     for argument in (*_QUIET, f"--user-data-dir={profile}"):
         options.add_argument(argument)
+    options.page_load_strategy = "normal" if wait else "none"
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(driver_path))
     try:

@@ -112,6 +112,20 @@ def test_a_filter_is_typed(page: Reader, search: Path) -> None:
         and each.status.state != "failed"
     ]
     assert page.shown() == len(wanted) > 0
+    page.type(
+        '1e-5 <= learning_rate < 0.01 and optimizer in ["adam", "sgd"] and status != "failed"'
+    )
+    assert page.shown() == len(wanted)
+    page.type("optimizer not in (adam, sgd)")
+    assert page.shown() == sum(
+        (each.hyperparameters or {})["optimizer"] == "rmsprop" for each in found
+    )
+    page.driver.refresh()  # it is in the address, so a link shows the same
+    page.settle()
+    assert (
+        page.js("return document.getElementById('query').value") == "optimizer not in (adam, sgd)"
+    )
+    assert page.shown() < 60
     page.type("trial_000001")
     assert page.cells("experiment") == ["trial_000001"]
     page.click("#clear")
@@ -127,6 +141,8 @@ def test_a_wrong_filter_says_what_is_wrong(page: Reader) -> None:
     assert "'much' is no number" in page.text("#complaint")
     page.type("(dropout > 0.1")
     assert "a bracket that is not closed" in page.text("#complaint")
+    page.type("0.1 < 0.2")
+    assert "no name in '0.1 < 0.2'" in page.text("#complaint")
     page.type("")
     assert not page.one("#complaint").is_displayed()
 
@@ -282,6 +298,7 @@ def test_repeats_are_one_row_and_may_be_apart(reader: Reader, tmp_path: Path) ->
         "learning_rate_0.1  \N{MULTIPLICATION SIGN}2",
     ]
     assert reader.cells("accuracy")[0] == "★ 0.79 ± 0.014"
+    assert "best accuracy 0.79 ± 0.014 of learning_rate_0.01, 2 repeats" in reader.text("#summary")
     reader.click("#grouped")
     assert len(reader.cells("experiment")) == 4
     assert reader.said() == []
@@ -302,6 +319,26 @@ def test_several_metrics_have_a_front(reader: Reader, tmp_path: Path) -> None:
     assert reader.one("#card-tradeoff").is_displayed()
     reader.type("front = yes")
     assert reader.shown() == 2
+
+
+# -- Little ----------------------------------------------------------------------------------------
+
+
+def test_of_little_there_is_a_page_too(reader: Reader, tmp_path: Path) -> None:
+    """Nothing, one that waits, only failures, one value everywhere: a word instead of a drawing."""
+    (tmp_path / "none").mkdir()
+    write(tmp_path / "waits/a/params.json", {"x": 1})
+    for name in "ab":
+        write(tmp_path / f"fails/{name}/params.json", {"x": name})
+        write(tmp_path / f"fails/{name}/run.json", {"attempt": 1, "status": "failed"})
+        write(tmp_path / f"alike/{name}/params.json", {"x": 1})
+        write(tmp_path / f"alike/{name}/metrics_eval_best_weights.json", {"loss": 0.5})
+    for name, count in [("none", 0), ("waits", 1), ("fails", 2), ("alike", 2)]:
+        reader.open(write_report(tmp_path / name))
+        reader.picture(tmp_path / "picture.png")  # so everything comes into sight
+        assert reader.said() == []
+        assert len(reader.cells("experiment")) == count
+    assert "No hyperparameter varies" in reader.text("#card-slices")
 
 
 # -- Hostile values --------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ Made-up trials of eight hyperparameters (tests/forest.py), opened by file:// in 
 without a GPU, each time with a new profile. CPU is that of all Chromium processes, start included
 (the row "about:blank" says how much that is), until they have been quiet for a second; the rounds
 go through all pages in turn, and the least of them is told. A brush is a real drag of the pointer
-along an axis; its time is from the last move to the frame in which everything is drawn again.
+along an axis: the time is from a move to the frame in which everything is drawn again, the CPU that
+of the page's thread during a drag, shared out to the times that it was drawn.
 
 What is in the pages is not the same: HiPlot has parallel coordinates and a table, the plotly page
 parallel coordinates, eight slices and a table; the report has these and all the rest.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -46,7 +48,7 @@ class Page:
     made: float = 0.0
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
-    brush: list[float] = field(default_factory=list)
+    brush: list[tuple[float, float]] = field(default_factory=list)
 
 
 def main() -> None:
@@ -78,15 +80,19 @@ def measure(count: int, folder: Path, others: list[str], rounds: int) -> None:
         for page in pages:
             open_once(page, folder)
     print(f"\n{count:,} trials\n")
-    print("| page | MB | to make, CPU s | to open, CPU s | quiet after, s | brush, ms |")
-    print("|---|---:|---:|---:|---:|---:|")
+    print("| page | MB | to make, CPU s | to open, CPU s | quiet after, s | brush, ms | CPU ms |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for page in pages:
         size = "" if page.path is None else f"{page.path.stat().st_size / 1e6:.2f}"
-        brush = f"{sorted(page.brush)[len(page.brush) // 2] * 1000:.0f}" if page.brush else ""
+        brush = ["", ""]
+        if page.brush:
+            brush = [
+                f"{1000 * statistics.median(each):.0f}" for each in zip(*page.brush, strict=True)
+            ]
         making = f"{page.made:.1f}" if page.made else ""
         print(
             f"| {page.name} | {size} | {making} | {min(page.cpu):.2f} | {min(page.wall):.2f}"
-            f" | {brush} |",
+            f" | {brush[0]} | {brush[1]} |",
             flush=True,
         )
 
@@ -105,24 +111,24 @@ def made(name: str, folder: Path) -> Page:
 def open_once(page: Page, folder: Path) -> None:
     from browsers import chromium
 
-    with tempfile.TemporaryDirectory(dir=folder) as profile, chromium(Path(profile)) as reader:
+    profile = Path(tempfile.mkdtemp(dir=folder))
+    with chromium(profile, wait=False) as reader:
         reader.size(1500, 1000)
         pid = reader.driver.service.process.pid
-        began, before = time.monotonic(), of_tree(pid)
+        began = time.monotonic()
         reader.driver.get(page.path.as_uri() if page.path else "about:blank")
         quiet, used = until_quiet(pid)
         page.wall.append(quiet - began)
         page.cpu.append(used)
         if page.name == "modeldir":
             page.brush += brushed(reader)
-        del before
 
 
 def until_quiet(pid: int) -> tuple[float, float]:
     """When all processes of a browser had nothing more to do, and the CPU that they have used."""
     used, since = of_tree(pid), time.monotonic()
     limit = since + LIMIT
-    while time.monotonic() < min(limit, since + QUIET):
+    while since + QUIET > time.monotonic() < limit:
         time.sleep(0.05)
         now = of_tree(pid)
         if now - used > 0.015:
@@ -161,14 +167,25 @@ new MutationObserver(() => {
 """
 
 
-def brushed(reader: object) -> list[float]:
-    """Seconds from the last move of a drag to the picture, by the page's own clock."""
+def brushed(reader: object) -> list[tuple[float, float]]:
+    """Of some drags: seconds from a move to the picture, by the page's own clock, and CPU."""
     reader.js(WATCH)
+    command = reader.driver.execute_cdp_cmd
+    command("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def thread() -> float:
+        found = command("Performance.getMetrics", {})["metrics"]
+        return next(each["value"] for each in found if each["name"] == "ThreadTime")
+
     times = []
     for start, stop in ((0.2, 0.6), (0.4, 0.7), (0.5, 0.3)):
         reader.js("window.brushed.length = 0")
+        before = thread()
         reader.drag("learning_rate", start, stop)
-        times += [each / 1000 for each in reader.js("return window.brushed")]
+        used = thread() - before
+        drawn = [each / 1000 for each in reader.js("return window.brushed")]
+        if drawn:
+            times.append((statistics.median(drawn), used / len(drawn)))
     return times
 
 

@@ -115,11 +115,13 @@ def _link(folder: Path, target: Path) -> str | None:
 
 def _paths(tree: Tree, found: Sequence[Found]) -> dict[str, str]:
     """Where an experiment lies below the folder, where its name on the page does not say it."""
-    ways = (
-        (place, each, os.path.relpath(each.path, tree.folder).replace(os.sep, "/"))
-        for place, each in enumerate(found)
-    )
-    return {str(place): visible(way) for place, each, way in ways if way != cells.short(each.name)}
+    base = os.path.join(tree.folder, "")
+    told = {}
+    for place, each in enumerate(found):
+        if os.fspath(each.path) != base + each.name or len(each.name) > cells.LONGEST:
+            way = os.path.relpath(each.path, tree.folder).replace(os.sep, "/")
+            told[str(place)] = visible(way)
+    return told
 
 
 def _warnings(tree: Tree) -> list[str]:
@@ -130,6 +132,8 @@ def _warnings(tree: Tree) -> list[str]:
 
 def _groups(found: Sequence[Found]) -> list[int] | None:
     """For each experiment the number of the point of which it is a repeat; None without repeats."""
+    if all(each.repeat is None for each in found):
+        return None
     parts = [
         repeated.Repeat(str(each.path.parent), each.hyperparameters, each.repeat) for each in found
     ]

@@ -50,13 +50,48 @@ function drawCurves() {
     });
     g.stroke();
   };
-  for (const curve of drawnCurves) line(curve, colourOf(curve.i), 1.2, drawnCurves.length > 30 ? 0.65 : 0.95, score[curve.i] < 0 ? [2, 3] : []);
+  const bands = state.grouped && D.groups ? bandsOf(drawnCurves) : [];
+  for (const { curve, low, high } of bands) band(g, curve, low, high, (step) => box.X(x.place(step)), (value) => box.Y(Math.max(0, Math.min(1, y.place(log ? Math.max(value, lo) : value)))));
+  for (const { curve } of bands) line(curve, colourOf(curve.i), 2, 0.95, []);
+  const inBand = new Set(bands.flatMap(({ members }) => members));
+  for (const curve of drawnCurves) if (!inBand.has(curve.i)) line(curve, colourOf(curve.i), 1.2, drawnCurves.length > 30 ? 0.65 : 0.95, score[curve.i] < 0 ? [2, 3] : []);
   for (const [i, colour, dash] of [[state.best, ink.best, []], [state.chosen, ink.accent, [6, 3]]]) {
     const curve = drawnCurves.find((each) => each.i === i);
     if (curve && (colour === ink.best || i !== state.best)) line(curve, colour, 2.6, 1, dash);
   }
   g.restore();
   for (const curve of drawnCurves) curve.points = curve.values.map((value, k) => [box.X(x.place(curve.steps[k])), box.Y(y.place(value))]);
+}
+
+/** Of repeats the mean over the steps that all have, and one standard deviation to either side. */
+function bandsOf(all) {
+  const together = new Map();
+  for (const curve of all) { const group = D.groups[curve.i]; if (!together.has(group)) together.set(group, []); together.get(group).push(curve); }
+  const made = [];
+  for (const several of together.values()) {
+    const [first] = several;
+    if (several.length < 2 || several.some((curve) => curve.steps.some((step, k) => k < first.steps.length && step !== first.steps[k]))) continue;
+    const length = Math.min(...several.map((curve) => curve.values.length)), means = [], low = [], high = [];
+    for (let k = 0; k < length; k++) {
+      const here = several.map((curve) => curve.values[k]), mean = here.reduce((a, b) => a + b, 0) / here.length;
+      const sd = Math.sqrt(here.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (here.length - 1));
+      means.push(mean);
+      low.push(mean - sd);
+      high.push(mean + sd);
+    }
+    const members = several.map((curve) => curve.i);
+    made.push({ members, low, high, curve: { i: bestMember(members), steps: first.steps.slice(0, length), values: means } });
+  }
+  return made.sort((a, b) => score[a.curve.i] - score[b.curve.i]);
+}
+
+function band(g, curve, low, high, X, Y_) {
+  g.fillStyle = colourOf(curve.i);
+  g.globalAlpha = 0.22;
+  g.beginPath();
+  curve.steps.forEach((step, k) => g.lineTo(X(step), Y_(high[k])));
+  [...curve.steps].reverse().forEach((step, k) => g.lineTo(X(step), Y_(low[low.length - 1 - k])));
+  g.fill();
 }
 
 const curves_ = view($("card-curves"), drawCurves);
@@ -75,7 +110,7 @@ $("curves").addEventListener("click", (event) => { const curve = curveAt(event);
 savable($("card-curves"), "curves", $("curves"));
 
 function buildCurves() {
-  const words = state.best < 0 ? "" : " Orange is the best, dashed the chosen one.";
+  const words = (D.groups ? " Of repeats: their mean, and one standard deviation to either side." : "") + (state.best < 0 ? "" : " Orange is the best, dashed the chosen one.");
   const names = D.curves.names, count = Object.keys(D.curves.of).length;
   $("curves-of").replaceChildren(...names.map((name) => el("option", {}, name)));
   $("curves-of").parentElement.hidden = names.length < 2;

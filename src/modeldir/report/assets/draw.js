@@ -155,24 +155,30 @@ function points(g, scale, box, X, Y) {
   if (N <= 1500) return fewPoints(g, X, Y);
   const left = Math.floor(box.left * scale), top = Math.floor((box.top - 2) * scale);
   const wide = Math.ceil((box.right - box.left) * scale) + 1, high = Math.ceil((box.bottom - box.top + 4) * scale) + 1;
-  const image = g.getImageData(left, top, wide, high), data = image.data, size = Math.round(2 * scale);
+  const image = new ImageData(wide, high), data = image.data, size = Math.round(2 * scale);
   const put = (i, [red, green, blue], alpha) => {
     const x = Math.round(X(i) * scale) - left - 1, y = Math.round(Y(i) * scale) - top - 1;
     for (let a = 0; a < size; a++) for (let b = 0; b < size; b++) {
       if (x + a < 0 || x + a >= wide || y + b < 0 || y + b >= high) continue;
       const k = ((y + b) * wide + x + a) * 4;
-      data[k] += (red - data[k]) * alpha;
-      data[k + 1] += (green - data[k + 1]) * alpha;
-      data[k + 2] += (blue - data[k + 2]) * alpha;
+      const new_ = data[k + 3] === 0 ? 1 : alpha;
+      data[k] += (red - data[k]) * new_;
+      data[k + 1] += (green - data[k + 1]) * new_;
+      data[k + 2] += (blue - data[k + 2]) * new_;
       data[k + 3] = Math.max(data[k + 3], 255 * alpha);
     }
   };
-  const ground = rgbOf(ink.card);
-  for (let k = 0; k < data.length; k += 4) if (data[k + 3] === 0) { data[k] = ground[0]; data[k + 1] = ground[1]; data[k + 2] = ground[2]; data[k + 3] = 255; }
   const pale = rgbOf(ink.line);
   if (shown < N) for (const i of byScore) if (!mask[i]) put(i, pale, 0.6);
   for (const i of byScore) if (mask[i]) put(i, ramp[binOf(i)], 0.35 + 0.6 * score[i]);
-  g.putImageData(image, left, top);
+  lay(g, image, left, top, scale);
+}
+
+/** Pixels on top of what is drawn. To read that back, and mix, took as long as all the rest. */
+function lay(g, image, left, top, scale) {
+  const over = el("canvas", { width: image.width, height: image.height });
+  over.getContext("2d").putImageData(image, 0, 0);
+  g.drawImage(over, left / scale, top / scale, image.width / scale, image.height / scale);
 }
 
 function fewPoints(g, X, Y) {

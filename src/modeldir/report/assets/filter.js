@@ -1,65 +1,103 @@
 // Which experiments are shown: the filter that is typed, the statuses, the ranges drawn on axes.
 
-/** A typed filter as a function of an experiment. `learning_rate < 0.01 and (optimizer = adam or
- * status = failed)`; a bare word is looked for in names. It is parsed, never run as a script. */
-function parsed(text) {
-  const tokens = [], pattern = /\s*(?:(`[^`]*`|"[^"]*"|'[^']*')|(<=|>=|!=|==|=|<|>|~|\(|\))|([^\s<>=!~()"'`]+|!))/gy;
+const COMPARE = {
+  "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b,
+  "=": same_, "==": same_, "!=": (a, b) => !same_(a, b), "~": (a, b) => String(a).toLowerCase().includes(String(b).toLowerCase()),
+};
+const TURNED = { "<": ">", ">": "<", "<=": ">=", ">=": "<=" };
+const ORDERS = new Set(["<", ">", "<=", ">="]);
+const AS_JSON = { True: "true", False: "false", None: "null" };
+
+function same_(a, b) {
+  return a === b || (isNumber(a) && !isNumber(b) && a === Number(b)) || String(a) === String(b);
+}
+
+function tokensOf(text) {
+  const tokens = [], pattern = /\s*(?:(`[^`]*`|"[^"]*"|'[^']*')|(<=|>=|!=|==|[=<>~()[\],])|([^\s<>=!~()[\],"'`]+|!))/gy;
   while (pattern.lastIndex < text.trimEnd().length) {
     const found = pattern.exec(text);
     if (!found) throw new Error("a quote that is not closed");
     const [, quoted, sign, word] = found;
-    tokens.push(quoted ? { text: quoted.slice(1, -1), quoted: true } : sign ? { sign } : { text: word });
+    tokens.push(sign ? { sign } : { text: quoted ? quoted.slice(1, -1) : word, isName: quoted?.[0] === "`", quoted: Boolean(quoted) });
   }
+  return tokens;
+}
+
+/** A typed filter as a function of an experiment, in the words of `synthesize --where`:
+ * `1e-4 < learning_rate < 0.01 and (optimizer in ["adam", "sgd"] or status = failed)`; a bare word is
+ * looked for in names. It is parsed, never run as a script. */
+function parsed(text) {
+  const tokens = tokensOf(text);
   let at = 0;
   const isSign = (sign) => tokens[at]?.sign === sign;
-  const isWord = (word) => tokens[at] && !tokens[at].quoted && tokens[at].text?.toLowerCase() === word;
-  function either() {
+  const isWord = (word, ahead = 0) => { const token = tokens[at + ahead]; return Boolean(token) && !token.quoted && token.text?.toLowerCase() === word; };
+  const either = () => {
     const parts = [both()];
     while (isWord("or")) { at++; parts.push(both()); }
     return parts.length > 1 ? (i) => parts.some((part) => part(i)) : parts[0];
-  }
-  function both() {
+  };
+  const both = () => {
     const parts = [one()];
     while (at < tokens.length && !isSign(")") && !isWord("or")) { if (isWord("and")) at++; parts.push(one()); }
     return parts.length > 1 ? (i) => parts.every((part) => part(i)) : parts[0];
-  }
-  function one() {
+  };
+  const one = () => {
     if (isWord("not")) { at++; const part = one(); return (i) => !part(i); }
-    if (isSign("(")) {
-      at++;
-      const part = either();
-      if (!isSign(")")) throw new Error("a bracket that is not closed");
-      at++;
-      return part;
-    }
-    const name = tokens[at++];
-    if (!name || name.sign) throw new Error(name ? `'${name.sign}' without a name before it` : "it ends too early");
-    const sign = tokens[at]?.sign;
-    if (!sign || sign === "(" || sign === ")") return (i) => D.names[i].toLowerCase().includes(name.text.toLowerCase());
+    if (!isSign("(")) return compared();
     at++;
-    const value = tokens[at++];
-    if (!value || value.sign) throw new Error(`no value after '${name.text} ${sign}'`);
-    return comparison(name.text, sign, value.text);
-  }
+    const part = either();
+    if (!isSign(")")) throw new Error("a bracket that is not closed");
+    at++;
+    return part;
+  };
+  const operand = (after) => {
+    const token = tokens[at++];
+    if (!token || token.sign) throw new Error(after ? `no value after '${after}'` : token ? `'${token.sign}' without a name before it` : "it ends too early");
+    return token;
+  };
+  const compared = () => {
+    const first = operand();
+    const isNot = isWord("not") && isWord("in", 1);
+    if (isNot || isWord("in")) { at += isNot ? 2 : 1; const inside = among(first); return isNot ? (i) => !inside(i) : inside; }
+    const parts = [];
+    for (let left = first; tokens[at]?.sign in COMPARE;) {
+      const { sign } = tokens[at++], right = operand(`${left.text} ${sign}`);
+      parts.push(comparison(left, sign, right));
+      left = right;
+    }
+    if (!parts.length) return (i) => D.names[i].toLowerCase().includes(first.text.toLowerCase());
+    return (i) => parts.every((part) => part(i));
+  };
+  const among = (name) => {
+    const close = { "(": ")", "[": "]" }[tokens[at]?.sign], values = [];
+    if (!close) throw new Error(`no list after '${name.text} in'`);
+    at++;
+    while (!isSign(close)) { values.push(operand(`${name.text} in`)); if (isSign(",")) at++; else if (!isSign(close)) throw new Error("a list that is not closed"); }
+    at++;
+    const parts = values.map((value) => comparison(name, "=", value));
+    return (i) => parts.some((part) => part(i));
+  };
   if (!tokens.length) return null;
   const whole = either();
   if (at < tokens.length) throw new Error("a bracket too many");
   return whole;
 }
 
-const COMPARE = {
-  "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b,
-};
-
-function comparison(name, sign, text) {
-  const of = asked(name), number = text.trim() === "" ? NaN : Number(text);
-  if (sign in COMPARE) {
-    if (Number.isNaN(number)) throw new Error(`'${text}' is no number`);
-    return (i) => isNumber(of(i)) && COMPARE[sign](of(i), number);
+function comparison(left, sign, right) {
+  const isValue = (token) => !token.isName && (token.quoted || (token.text !== "" && !Number.isNaN(Number(token.text))));
+  if (isValue(left) && !byName.has(left.text)) {
+    if (isValue(right)) throw new Error(`no name in '${left.text} ${sign} ${right.text}'`);
+    return comparison(right, TURNED[sign] ?? sign, left);
   }
-  if (sign === "~") return (i) => String(of(i) ?? "").toLowerCase().includes(text.toLowerCase());
-  const same = (i) => (isNumber(of(i)) ? of(i) === number : String(of(i) ?? "none") === text);
-  return sign === "!=" ? (i) => !same(i) : same;
+  const of = asked(left.text);
+  const other = right.isName || (!isValue(right) && byName.has(right.text)) ? asked(right.text) : null;
+  if (ORDERS.has(sign)) {
+    const number = Number(right.text);
+    if (!other && Number.isNaN(number)) throw new Error(`'${right.text}' is no number`);
+    return (i) => { const a = of(i), b = other ? other(i) : number; return isNumber(a) && isNumber(b) && COMPARE[sign](a, b); };
+  }
+  const word = right.quoted ? right.text : AS_JSON[right.text] ?? right.text;
+  return (i) => { const value = of(i); return COMPARE[sign](value ?? (word === "null" ? "null" : "none"), other ? other(i) : word); };
 }
 
 /** What a name stands for: a column, or one of the few that are none. */

@@ -50,7 +50,9 @@ function legend() {
 function summary() {
   $("title").textContent = D.title;
   const best = state.best, parts = [];
-  if (best >= 0) parts.push(`best ${state.metric.name} ${cellText(state.metric, best)} of ${D.names[best]}`);
+  const members = best < 0 ? [] : groupOf(best);
+  if (members.length > 1) parts.push(`best ${state.metric.name} ${ofSeveral(state.metric, members)} of ${stem(members)}, ${members.length} repeats`);
+  else if (best >= 0) parts.push(`best ${state.metric.name} ${cellText(state.metric, best)} of ${D.names[best]}`);
   if (front.size) parts.push(`${plural(front.size, "experiment")} on the front of ${objectives.map(({ column }) => heading(column)).join(" and ")}`);
   if (duration) parts.push(`${timeText(duration.v.filter(isFinite_).reduce((a, b) => a + b, 0))} of training`);
   parts.push(`as of ${D.made}`);
@@ -105,7 +107,7 @@ $("clear").addEventListener("click", () => {
 });
 $("grouped-label").hidden = !D.groups;
 $("grouped").checked = state.grouped;
-$("grouped").addEventListener("change", () => { state.grouped = $("grouped").checked; heads(); reorder(); });
+$("grouped").addEventListener("change", () => { state.grouped = $("grouped").checked; heads(); reorder(); redraw(curves_); });
 
 /** The filter and the metric are in the address, so that a link shows the same. */
 function remember() {
@@ -130,6 +132,8 @@ addEventListener("resize", () => {
   resizing = setTimeout(() => { heads(); again(); redraw(); }, 120);
 });
 
+// A table of few rows leaves no hole.
+$("grid").style.setProperty("--rows", D.groups ? groups.length : N);
 recall();
 bestMarks();
 dress();

@@ -2,7 +2,7 @@
 
 const TOP_PAD = 38, FOOT = 12, TALL = 330, LEAST = 92;
 const stack = $("parallel"), [linesCanvas, overCanvas] = stack.querySelectorAll("canvas");
-let axesOf = [];
+let axesOf = [], heights = [];
 
 /** What mattered most stands first, so that lines cross where there is something to see. */
 function chooseAxes() {
@@ -11,6 +11,7 @@ function chooseAxes() {
   const some = [...plotted].sort((a, b) => (order.get(a.name) ?? 99) - (order.get(b.name) ?? 99)).slice(0, 12);
   axesOf = [...some, ...(objectives.length > 1 ? objectives.map((each) => each.column) : state.metric ? [state.metric] : [])];
   for (const column of axesOf) scaleOf(column);
+  heights = axesOf.map((column) => Float32Array.from({ length: N }, (_, i) => Y(drawnT(column, i))));
   overCanvas.setAttribute("aria-label", `one line an experiment; axes from the left: ${axesOf.map((column) => column.name).join(", ")}`);
 }
 
@@ -32,7 +33,7 @@ function drawParallel() {
   stack.style.width = `${width}px`;
   const [g, , , scale] = sheet(linesCanvas, TALL, width);
   const xs = axesOf.map((_, a) => X(a));
-  const ys = axesOf.map((column) => Float32Array.from({ length: N }, (_, i) => Y(drawnT(column, i))));
+  const ys = heights;
   if (shown < N) {
     g.strokeStyle = ink.line;
     g.globalAlpha = 0.6;
@@ -105,18 +106,16 @@ function dense(g, scale, width, xs, ys) {
       }
     }
   }
-  const image = g.getImageData(0, 0, w, h), data = image.data, full = Math.log1p(Math.max(3, lines / 60));
+  const image = new ImageData(w, h), data = image.data, full = Math.log1p(Math.max(3, lines / 60));
   for (let at = 0, k = 0; at < tops.length; at++, k += 4) {
     if (!tops[at]) continue;
     const good = (tops[at] - 1) / (BINS - 1), [red, green, blue] = ramp[tops[at] - 1];
-    const alpha = Math.min(1, 0.1 + 0.5 * Math.min(1, Math.log1p(counts[at]) / full) + 1.1 * good * good);
-    const under = (1 - alpha) * (data[k + 3] / 255), whole = alpha + under;
-    data[k] = (red * alpha + data[k] * under) / whole;
-    data[k + 1] = (green * alpha + data[k + 1] * under) / whole;
-    data[k + 2] = (blue * alpha + data[k + 2] * under) / whole;
-    data[k + 3] = 255 * whole;
+    data[k] = red;
+    data[k + 1] = green;
+    data[k + 2] = blue;
+    data[k + 3] = 255 * Math.min(1, 0.1 + 0.5 * Math.min(1, Math.log1p(counts[at]) / full) + 1.1 * good * good);
   }
-  g.putImageData(image, 0, 0);
+  lay(g, image, 0, 0, scale);
 }
 
 // -- Axes, ranges and the lines that stand out -----------------------------------------------------
@@ -131,7 +130,7 @@ function drawOverlay() {
     g.setLineDash(dash);
     g.lineWidth = 2.4;
     g.beginPath();
-    trace(g, i, xs, axesOf.map((column) => ({ [i]: Y(drawnT(column, i)) })));
+    trace(g, i, xs, heights);
     g.stroke();
   }
   g.setLineDash([]);
@@ -246,10 +245,10 @@ function pointAtLine(event) {
   overCanvas.style.cursor = axisAt(x) >= 0 ? "ns-resize" : "default";
   let near = -1, least = 6;
   if (a >= 0 && axisAt(x) < 0) {
-    const share = (x - X(a)) / (X(a + 1) - X(a)), left = axesOf[a], right = axesOf[a + 1];
+    const share = (x - X(a)) / (X(a + 1) - X(a)), left = heights[a], right = heights[a + 1];
     for (const i of byScore) {
       if (!mask[i]) continue;
-      const far = Math.abs(Y(drawnT(left, i)) * (1 - share) + Y(drawnT(right, i)) * share - y);
+      const far = Math.abs(left[i] * (1 - share) + right[i] * share - y);
       if (far <= least) [near, least] = [i, far];
     }
   }
