@@ -86,6 +86,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/logging/bench.py
 	$(BIN)/python benchmarks/pruners/bench.py
 	$(BIN)/python benchmarks/samplers/bench.py
+	$(BIN)/python benchmarks/report/bench.py --counts 1000 --rounds 1
 	$(BIN)/python benchmarks/search/bench.py --quick
 
 chaos: $(VENV)/.dev

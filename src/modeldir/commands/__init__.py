@@ -40,7 +40,12 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("diff", "what differs between experiments"),
             ("watch", "what runs now, as it runs, from any terminal"),
             ("log", "what an experiment printed"),
+            ("plot", "figures for papers: PDF, SVG or PNG"),
         ),
+    ),
+    (
+        "decide",
+        (("confirm", "is the best of a search really better? new seeds, a test"),),
     ),
     (
         "manage",
@@ -92,7 +97,7 @@ def overview() -> str:
     for group, commands in GROUPS:
         for index, (name, words) in enumerate(commands):
             lines.append(f"{group if index == 0 else '':<8}{name:<12}{words}")
-        lines.append("")
+    lines.append("")
     lines.append("modeldir COMMAND --help tells more. To begin:  modeldir init my_project")
     return "\n".join(lines)
 
