@@ -159,7 +159,6 @@ class Reader:
         field = self.one("#query")
         field.send_keys(Keys.CONTROL, "a")
         field.send_keys(Keys.BACKSPACE, text)
-        time.sleep(0.2)  # it is read 0.1 s after the last key
         self.settle()
 
     def press(self, *keys: str) -> None:
@@ -203,7 +202,6 @@ class Reader:
         width = self.js("return innerWidth")
         height = min(6000, int(self.js("return document.documentElement.scrollHeight")))
         self.size(width, height)
-        time.sleep(0.2)  # the page hears of its new size by an event, and waits a little itself
         self.settle()
         self.driver.save_screenshot(str(path))
         return path.read_bytes()

@@ -399,6 +399,7 @@ def test_hostile_values_are_text(reader: Reader, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # 50,000 files are made, and read
 @pytest.mark.parametrize("count", [20, 1000, 10_000])
 def test_pictures_at_any_size(reader: Reader, tmp_path: Path, count: int) -> None:
     """Light and dark, wide and narrow, nothing on the console; a drag filters thousands too.

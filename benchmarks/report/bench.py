@@ -6,8 +6,8 @@ Made-up trials of eight hyperparameters (tests/forest.py), opened by file:// in 
 without a GPU, each time with a new profile. CPU is that of all Chromium processes, start included
 (the row "about:blank" says how much that is), until they have been quiet for a second; the rounds
 go through all pages in turn, and the least of them is told. A brush is a real drag of the pointer
-along an axis: the time is from a move to the frame in which everything is drawn again, the CPU that
-of the page's thread during a drag, shared out to the times that it was drawn.
+along an axis: the time is from a move to the frame in which everything in sight is drawn again, the
+CPU that of the page's thread for one move.
 
 What is in the pages is not the same: HiPlot has parallel coordinates and a table, the plotly page
 parallel coordinates, eight slices and a table; the report has these and all the rest.
@@ -157,36 +157,46 @@ def of_tree(pid: int) -> float:
 
 
 WATCH = """
-window.brushed = []; let last = 0;
-addEventListener("pointermove", () => { last = performance.now(); }, true);
+window.brushed = []; let began = 0;
+const moved = (event) => { if (event.buttons) began ||= performance.now(); };
+addEventListener("pointermove", moved, true);
 new MutationObserver(() => {
-  if (document.documentElement.dataset.busy === "false" && last) {
-    window.brushed.push(performance.now() - last); last = 0;
+  if (document.documentElement.dataset.busy === "false" && began) {
+    window.brushed.push(performance.now() - began); began = 0;
   }
 }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-busy"] });
 """
+MOVES = 10
 
 
 def brushed(reader: object) -> list[tuple[float, float]]:
-    """Of some drags: seconds from a move to the picture, by the page's own clock, and CPU."""
-    reader.js(WATCH)
+    """Of the moves of a drag: seconds from each to the picture by the page's clock, and CPU."""
     command = reader.driver.execute_cdp_cmd
+    reader.js(WATCH)
+    reader.js("document.getElementById('parallel').scrollIntoView({block: 'center'})")
+    reader.settle()
+    x, y = reader.js(
+        "const box = document.getElementById('parallel').getBoundingClientRect();"
+        "return [box.x + 46, box.y + 80]"
+    )
     command("Performance.enable", {"timeDomain": "threadTicks"})
 
     def thread() -> float:
         found = command("Performance.getMetrics", {})["metrics"]
         return next(each["value"] for each in found if each["name"] == "ThreadTime")
 
-    times = []
-    for start, stop in ((0.2, 0.6), (0.4, 0.7), (0.5, 0.3)):
-        reader.js("window.brushed.length = 0")
-        before = thread()
-        reader.drag("learning_rate", start, stop)
-        used = thread() - before
-        drawn = [each / 1000 for each in reader.js("return window.brushed")]
-        if drawn:
-            times.append((statistics.median(drawn), used / len(drawn)))
-    return times
+    def mouse(kind: str, down: float) -> None:
+        where = {"type": kind, "x": x, "y": y + down, "button": "left", "buttons": 1}
+        command("Input.dispatchMouseEvent", {**where, "clickCount": 1})
+        reader.settle()
+
+    mouse("mousePressed", 0)
+    before = thread()
+    for move in range(1, MOVES + 1):
+        mouse("mouseMoved", 16 * move)
+    used = (thread() - before) / MOVES
+    mouse("mouseReleased", 16 * MOVES)
+    return [(each / 1000, used) for each in reader.js("return window.brushed")]
 
 
 if __name__ == "__main__":

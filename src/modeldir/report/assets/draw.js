@@ -39,7 +39,15 @@ function drawDue() {
     each.due = false;
     each.draw();
   }
-  if (looked) document.documentElement.dataset.busy = "false";
+  if (looked && !timers.size) document.documentElement.dataset.busy = "false";
+}
+
+const timers = new Map();
+/** Some work when nothing more has come for a while: a key, a change of the window's size. */
+function later(name, wait, work) {
+  clearTimeout(timers.get(name));
+  document.documentElement.dataset.busy = "true";
+  timers.set(name, setTimeout(() => { timers.delete(name); work(); schedule(); }, wait));
 }
 
 function drawAll() {

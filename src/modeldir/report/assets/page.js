@@ -88,10 +88,8 @@ options($("metric"), metrics, state.metric);
 $("metric").parentElement.hidden = metrics.length < 2;
 $("metric").addEventListener("change", () => { measure(metrics[$("metric").selectedIndex]); refilter(); remember(); });
 
-let typing = 0;
 $("query").addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(() => { state.query = $("query").value; readQuery(); refilter(); remember(); }, 100);
+  later("typing", 100, () => { state.query = $("query").value; readQuery(); refilter(); remember(); });
 });
 const example = varying.find((column) => !column.isText);
 $("query").placeholder = example ? `${example.name} < ${written(example.v.find(isFinite_) ?? 1, 2)} and status = completed` : "part of a name, status = failed";
@@ -124,12 +122,11 @@ function recall() {
   if (told.get("filter")) state.query = $("query").value = told.get("filter");
 }
 
-let resizing = 0, wide = innerWidth;
+let wide = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === wide) return; // on a phone the address bar comes and goes
   wide = innerWidth;
-  clearTimeout(resizing);
-  resizing = setTimeout(() => { heads(); again(); redraw(); }, 120);
+  later("resizing", 120, () => { heads(); again(); redraw(); });
 });
 
 // A table of few rows leaves no hole.

@@ -89,9 +89,11 @@ function fine(g, xs, ys) {
 function dense(g, scale, width, xs, ys) {
   const w = Math.round(width * scale), h = Math.round(TALL * scale);
   const counts = new Uint16Array(w * h), tops = new Uint8Array(w * h);
-  let lines = 0;
+  // While a range is being drawn: the good ones, and some of the many others, so that it follows the hand.
+  const stride = drag ? Math.ceil(shown / 2000) : 1;
+  let lines = 0, passed = 0;
   for (const i of byScore) {
-    if (!mask[i]) continue;
+    if (!mask[i] || (score[i] < 0.35 && passed++ % stride)) continue;
     lines++;
     const bin = binOf(i) + 1;
     for (let a = 0; a + 1 < xs.length; a++) {
