@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-vision test test-quick test-vision check format bench chaos fuzz clean
+.PHONY: help demo demo-vision test test-quick test-vision test-exchange check format bench chaos fuzz clean
 
 help:
 	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
 	@echo "make demo-vision  the same with PyTorch"
 	@echo "make test         all tests"
+	@echo "make test-exchange exports opened by TensorBoard, optuna-dashboard, MLflow, pandas (600 MB)"
 	@echo "make check        lint, types, import contracts"
 	@echo "make bench        the benchmarks"
 	@echo "make chaos        1,000 kills of everything, then the audit (about ten minutes)"
@@ -28,6 +29,10 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(PIP) install --editable ".[dev]"
+	@touch $@
+
+$(VENV)/.exchange: $(VENV)/.made pyproject.toml
+	$(PIP) install --editable ".[dev,exchange]"
 	@touch $@
 
 $(VENV)/.vision: $(VENV)/.made src/modeldir/templates/vision/requirements.txt
@@ -53,6 +58,9 @@ test-quick: $(VENV)/.dev
 
 test-vision: $(VENV)/.dev $(VENV)/.vision
 	$(BIN)/python -m pytest tests/test_templates.py $(ARGS)
+
+test-exchange: $(VENV)/.exchange
+	$(BIN)/python -m pytest tests/test_exports.py tests/test_imports.py $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
