@@ -189,6 +189,29 @@ def test_unreadable_pieces_are_told_and_the_rest_comes() -> None:
     assert import_runs("events", "from_events").new == 3
 
 
+def test_an_odd_run_costs_no_other() -> None:
+    """JSON of another form than the tool gives it, a lost log: told or passed over."""
+    shutil.copytree(FOREIGN / "sacred", "runs")
+    told = json.loads(Path("runs/1/run.json").read_text())
+    Path("runs/1/run.json").write_text(json.dumps({**told, "fail_trace": 7, "start_time": [1]}))
+    Path("runs/2/cout.txt").unlink()
+    Path("runs/2/cout.txt").symlink_to("nowhere")
+    Path("runs/2/metrics.json").write_text('{"loss": {"steps": [0], "values": ["x"]}, "a": 3}')
+    done = import_runs("runs", "out")
+    assert done.new == 2
+    assert [problem.partition(":")[0] for problem in done.problems] == [
+        str(Path("runs/1").absolute())
+    ]
+    shutil.copytree(FOREIGN / "ray", "ray")
+    trial = next(Path("ray").glob("train*"))
+    (trial / "result.json").write_text(
+        '{"trial_id": "x", "timestamp": "soon", "time_total_s": []}\n'
+    )
+    for state in Path("ray").glob("experiment_state*"):
+        state.write_text('{"trial_data": [["{"], [3], {"trial_id": 1}]}')
+    assert import_runs("ray", "from_ray").new == 3
+
+
 def test_odd_names_are_safe() -> None:
     """A run called `../../x`, or in another script, or with 300 letters, stays in its folder."""
     connection = sqlite3.connect("m.db")

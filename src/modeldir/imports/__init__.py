@@ -87,7 +87,14 @@ def import_runs(
         if isinstance(found, Group):
             writing.plan(found)
         else:
-            writing.write(found)
+            try:
+                writing.write(found)
+            except (
+                ValueError,
+                TypeError,
+                RecursionError,
+            ) as error:  # what no file of ours can hold
+                problems.append(f"{found.source}: cannot be imported: {error}")
     return Imported(
         os.fspath(source), name, Path(folder), writing.new, writing.updated, writing.same,
         tuple(writing.spared), tuple(problems),

@@ -7,12 +7,13 @@ refuses to look at Guild's locks: whether a run is alive is for Guild to say.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, files
 from modeldir.imports.foreign import Foreign, parts, value_of
-from modeldir.imports.lying import Problems, event_files, event_lines, lines_in, walk
+from modeldir.imports.lying import Problems, event_files, event_lines, lines_in, tolerant, walk
 
 TOOL = "guild"
 _ATTRS = ".guild/attrs"
@@ -31,7 +32,7 @@ def read(source: Path, problems: Problems) -> Iterator[Foreign]:
         if ".guild" in folders and (path / _ATTRS).is_dir():
             folders.clear()  # a run has no runs in it, but may have copies of some
             if not (path / ".guild/proto").exists():
-                yield _run(path, names, problems)
+                yield from tolerant(problems, path, partial(_run, path, names, problems))
 
 
 def _run(path: Path, names: list[str], problems: Problems) -> Foreign:

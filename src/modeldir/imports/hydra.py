@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modeldir import params
 from modeldir.imports.foreign import Foreign, value_of
-from modeldir.imports.lying import Problems, lines_in, results_in, values_in, walk
+from modeldir.imports.lying import (
+    Problems,
+    lines_in,
+    results_in,
+    size_of,
+    tolerant,
+    values_in,
+    walk,
+)
 
 TOOL = "hydra"
 _CONFIG = ".hydra/config.yaml"
@@ -31,9 +40,8 @@ def read(source: Path, problems: Problems) -> Iterator[Foreign]:
     """Its runs, in the order of the folders."""
     for path, folders, names in walk(source, problems):
         if ".hydra" in folders and (path / _CONFIG).is_file():
-            run = _run(source, path, names, problems)
-            if run is not None:
-                yield run
+            make = partial(_run, source, path, names, problems)
+            yield from tolerant(problems, path, make)
 
 
 def _run(source: Path, path: Path, names: list[str], problems: Problems) -> Foreign | None:
@@ -55,7 +63,7 @@ def _run(source: Path, path: Path, names: list[str], problems: Problems) -> Fore
         results=results_in(path, problems),
         number=number if isinstance(number, int) else None,
         point=point,
-        log=max(logs, key=lambda log: log.stat().st_size, default=None),
+        log=max(logs, key=size_of, default=None),
         facts={"folder": inner, "job": told.get("name"), "cwd": told.get("cwd")},
     )
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from modeldir import experiment, files, metrics, params, tfevents
 from modeldir.errors import ParamsError
-from modeldir.imports.foreign import metric_name, together
+from modeldir.imports.foreign import Foreign, metric_name, together
 from modeldir.moments import unix_time
 
 Problems = list[str]
@@ -33,6 +33,26 @@ def walk(top: Path, problems: Problems) -> Iterator[tuple[Path, list[str], list[
     for path, folders, names in os.walk(top, onerror=tell):
         folders.sort()
         yield Path(path), folders, sorted(names)
+
+
+def tolerant(problems: Problems, path: Path, read: Callable[[], Foreign | None]) -> list[Foreign]:
+    """The run that `read` makes of a folder; none, and a problem, where what lies there has another
+    form than its tool gives it: one odd run is no reason to leave the others behind.
+    """
+    try:
+        run = read()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        problems.append(f"{path}: cannot be read: {type(error).__name__}: {error}")
+        return []
+    return [] if run is None else [run]
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; of one that is not there, or leads nowhere, 0."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def values_in(path: Path, problems: Problems) -> dict[str, object] | None:
@@ -105,11 +125,7 @@ def event_files(folder: Path, problems: Problems) -> list[Path]:
 
 def events_in(path: Path, problems: Problems) -> Iterator[tfevents.Event]:
     """The events of a file."""
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        problems.append(f"{path}: {error.strerror}")
-        return
+    size = size_of(path)
     if size > _MOST:
         problems.append(f"{path}: {size / 1e9:.1f} GB are more than scalars, and were passed over")
         return

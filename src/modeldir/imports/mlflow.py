@@ -10,12 +10,13 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, databases, files
 from modeldir.imports.foreign import Foreign, parts, together, value_of
-from modeldir.imports.lying import Problems, values_in, walk
+from modeldir.imports.lying import Problems, tolerant, values_in, walk
 
 TOOL = "mlflow"
 DATABASE = "mlflow.db"
@@ -62,7 +63,8 @@ def read(source: Path, problems: Problems) -> Iterator[Foreign]:
     runs = list(_of_database(path, problems) if path else _of_folders(source, problems))
     several = len({run.experiment for run in runs}) > 1
     for run in runs:
-        yield _foreign(run, group=run.experiment if several else "")
+        group = run.experiment if several else ""
+        yield from tolerant(problems, run.source, partial(_foreign, run, group))
 
 
 def _foreign(run: _Run, group: str) -> Foreign:

@@ -77,7 +77,7 @@ def read(source: Path, problems: Problems) -> Iterator[Foreign | Group]:
                         problems.append(f"{path}: {name} was never told its parameters: left out")
                         continue
                     yield _run(path, study.study_name, group, trial, objectives)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever SQLAlchemy or Optuna make of a file
         raise FolderError(f"{path}: Optuna cannot read it: {error}") from error
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, files, metrics
 from modeldir.imports.foreign import Foreign, metric_name
-from modeldir.imports.lying import Problems, values_in, walk
+from modeldir.imports.lying import Problems, tolerant, values_in, walk
 from modeldir.moments import unix_time
 
 TOOL = "ray"
@@ -40,9 +41,7 @@ def read(source: Path, problems: Problems) -> Iterator[Foreign]:
             if name.startswith("experiment_state") and name.endswith(".json"):
                 states.update(_states(path / name))
         if {"params.json", _RESULT} <= set(names):
-            run = _run(path, names, states, problems)
-            if run is not None:
-                yield run
+            yield from tolerant(problems, path, partial(_run, path, names, states, problems))
 
 
 def _states(path: Path) -> dict[str, str]:

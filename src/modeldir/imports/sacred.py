@@ -7,12 +7,13 @@ describe (`py/object`): such a value stays what it is in JSON.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, files, metrics
 from modeldir.imports.foreign import Foreign, together
-from modeldir.imports.lying import Problems, values_in, walk
+from modeldir.imports.lying import Problems, tolerant, values_in, walk
 from modeldir.moments import unix_time
 
 TOOL = "sacred"
@@ -40,9 +41,7 @@ def read(source: Path, problems: Problems) -> Iterator[Foreign]:
     """Its runs, in the order of the folders."""
     for path, _, names in walk(source, problems):
         if _is_run(path, names):
-            run = _run(path, names, problems)
-            if run is not None:
-                yield run
+            yield from tolerant(problems, path, partial(_run, path, names, problems))
 
 
 def _run(path: Path, names: list[str], problems: Problems) -> Foreign | None:

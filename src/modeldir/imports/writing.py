@@ -19,6 +19,7 @@ from typing import Any
 
 from modeldir import attempts, files, metrics, plan
 from modeldir.imports.foreign import Foreign, Group, by_split, plain
+from modeldir.imports.lying import size_of
 from modeldir.moments import stamp
 from modeldir.space.names import LONGEST_NAME, safe
 
@@ -197,15 +198,8 @@ def _digest(told: Mapping[str, bytes], run: Foreign) -> str:
     for name in sorted(told):
         digest.update(name.encode() + b"\0" + told[name] + b"\0")
     if run.log is not None:
-        digest.update(str(_size(run.log)).encode())
+        digest.update(str(size_of(run.log)).encode())
     return digest.hexdigest()[:16]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 # -- Writing ---------------------------------------------------------------------------------------
@@ -217,7 +211,7 @@ def _fill(folder: Path, run: Foreign, told: Mapping[str, bytes], digest: str) ->
         files.write_bytes(folder / name, data)
     if run.is_recorded:
         files.write_json(folder / attempts.run_file(1), _record(folder, run))
-    copied = run.log is not None and 0 < _size(run.log) <= LONGEST_LOG
+    copied = run.log is not None and 0 < size_of(run.log) <= LONGEST_LOG
     if run.log is not None and copied:
         files.copy(run.log, folder / "train.log")
     source = str(run.source)
