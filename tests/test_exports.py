@@ -154,6 +154,17 @@ def test_what_is_there_is_not_overwritten(search: Path, to: str) -> None:
         export(search / "good", to, "out")
 
 
+@pytest.mark.parametrize(("to", "out"), [("csv", "out"), ("optuna", "lr.log"), ("optuna", "lr.db")])
+def test_an_export_moves_with_its_project(search: Path, to: str, out: str) -> None:
+    """Moved or copied together with the experiments it is still their export."""
+    export(search, to, out)
+    moved = Path("moved")
+    moved.mkdir()
+    for name in (str(search), out):
+        Path(name).rename(moved / name)
+    assert export(moved / search, to, str(moved / out)).trials == 4
+
+
 def test_said_again_only_what_differs_is_written(search: Path) -> None:
     """A trial that has ended since is added, one that is gone taken away; a file that somebody
     changed is left and told.

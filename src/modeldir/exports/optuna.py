@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir import attempts, databases, files, optunafiles, space
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exports.gathered import Gathered, Row
+from modeldir.exports.place import is_of, made_from
 from modeldir.space import value_text
 from modeldir.space.domains import hashable
 
@@ -128,7 +129,7 @@ def _there(path: Path, source: Path) -> _Study | None:
         names = ", ".join(repr(study.name) for study in studies) or "nothing"
         raise FolderError(f"{path} holds what is no export: {names}.\n{another}")
     mark = studies[0].user_attributes[MARK]
-    if mark.get("from") != str(source):
+    if not is_of(mark, source, path.parent):
         raise FolderError(f"{path} holds the study of {mark.get('from')}.\n{another}")
     return studies[0]
 
@@ -147,7 +148,7 @@ def _store(path: Path, study: _Study, gathered: Gathered, source: Path) -> None:
     if path.suffix in databases.SUFFIXES:
         with databases.replacing(path) as made:
             storage = RDBStorage(f"sqlite:///{made}")
-            _begin(storage, study, gathered, source)
+            _begin(storage, study, gathered, made_from(source, path.parent))
             in_rows = optunafiles.insert(made, study.trials)
             if not in_rows:  # a release that keeps trials in other tables: slowly, as it does
                 _add(storage, study.trials)
@@ -155,20 +156,22 @@ def _store(path: Path, study: _Study, gathered: Gathered, source: Path) -> None:
         return
     lines = optunafiles.Lines([])
     journal = JournalStorage(lines.as_backend())
-    _begin(journal, study, gathered, source)
+    _begin(journal, study, gathered, made_from(source, path.parent))
     _add(journal, study.trials)
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines.lines)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write_bytes(path, text.encode())
 
 
-def _begin(storage: BaseStorage, study: _Study, gathered: Gathered, source: Path) -> None:
+def _begin(
+    storage: BaseStorage, study: _Study, gathered: Gathered, whose: Mapping[str, str]
+) -> None:
     """The study without its trials."""
     from optuna.study import StudyDirection  # noqa: PLC0415 - heavy, and an extra
 
     ways = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
     made = storage.create_new_study([ways[way] for _, way in gathered.objectives], study.name)
-    user = {**study.user_attributes, MARK: {"format": 1, "from": str(source)}}
+    user = {**study.user_attributes, MARK: {"format": 1, **whose}}
     names = [name for name, _ in gathered.objectives]
     system = {**study.system_attributes, "study:metric_names": names}
     for key, value in user.items():

@@ -53,7 +53,7 @@ class Place:
                     f"  name a new folder: -o {self.folder / self.to}\n{_STATE}"
                 )
             return {}
-        if (told.get("to"), told.get("from")) != (self.to, str(self.source)):
+        if told.get("to") != self.to or not is_of(told, self.source, self.folder):
             raise FolderError(
                 f"{self.folder} holds the export of {told.get('from')} to {told.get('to')}.\n"
                 f"  name another folder: -o {self.folder}_{self.to}\n{_STATE}"
@@ -95,12 +95,26 @@ class Place:
                 path.unlink()
                 self.removed.append(name)
                 _without_empty(path.parent, self.folder)
-        told = {"format": 1, "to": self.to, "from": str(self.source), "files": self._now}
+        whose = made_from(self.source, self.folder)
+        told = {"format": 1, "to": self.to, **whose, "files": self._now}
         self.folder.mkdir(parents=True, exist_ok=True)
         files.write_json(self.folder / RECORD, told)
 
 
 _STATE = "Nothing was written."
+
+
+def made_from(source: Path, beside: Path) -> dict[str, str]:
+    """What an export in a folder says of the experiments that it was made from."""
+    return {"from": str(source), "relative": os.path.relpath(source, files.absolute(beside))}
+
+
+def is_of(told: Mapping[str, object], source: Path, beside: Path) -> bool:
+    """Whether an export is of these experiments: by their path, or, where the project was moved
+    or copied with both in it, by the way from one to the other.
+    """
+    now = made_from(source, beside)
+    return any(told.get(name) == now[name] for name in now)
 
 
 def _hash(data: bytes) -> str:
