@@ -83,6 +83,41 @@ def test_the_machine_s_options_are_those_of_the_search(project: Project) -> None
     assert [line for line in log.read_text().splitlines() if line.endswith("-j 1")]
 
 
+def test_workers_are_placed_as_those_of_a_search(project: Project) -> None:
+    """Two in the background: the command leaves; said again none is missing; at the end it has the
+    answer, though the search itself was run by a job manager.
+    """
+    project.searches(RATES)
+    submit = "sh -c 'exec \"$@\" >>submitted.txt 2>&1 & echo $!' sh {worker}"
+    project.searches(RATES, "--on", "command", "--submit", submit, "--status", "ps -p {job}")
+    project.hold()
+    words = ("--top", "1", "--repeats", "3")
+    said = confirm(project, *words, "--on", "local", "--workers", "2")
+    assert said.code == 0, said.err
+    assert said.out.count("runs without this terminal") == 2
+    assert "No answer yet: 6 trainings are to come." in said.lines[-1]
+    project.wait_for_starts(3 + 2)
+    again = confirm(project)
+    assert "there already: 2 workers run" in again.lines
+    project.release()
+    said = confirm(project, "--wait")
+    assert said.code == 0, said.err
+    assert "Test: Student's t" in said.out
+    assert len(project.started) == 3 + 6
+
+
+def test_a_job_manager_s_workers_confirm_too(project: Project) -> None:
+    """`--on command` with the submitting line that the search had: nothing of it is typed again."""
+    submit = "sh -c 'exec \"$@\" >>submitted.txt 2>&1 & echo $!' sh {worker}"
+    words = ("--on", "command", "--submit", submit, "--status", "ps -p {job}", "--wait")
+    said = project.searches(RATES, *words)
+    assert said.code == 0, said.err
+    said = confirm(project, "--top", "1", "--repeats", "2", "--wait")
+    assert said.code == 0, said.err
+    assert "1 worker submitted: job " in said.out
+    assert "Test: Student's t" in said.out
+
+
 def test_said_again_it_says_the_answer_and_runs_nothing(project: Project) -> None:
     """And more seeds, or more of the best, are added to what is there."""
     project.searches(RATES)
@@ -365,10 +400,11 @@ def test_an_answer_that_cannot_be_given_yet_says_how_it_goes_on() -> None:
     """No mean of half the runs is compared."""
     found = measured({"a": FIRST, "base": POOR})
     open_ = replace(found.measured[1], open=(7,))
-    told = confirmation.answer(replace(found, measured=(found.measured[0], open_)))
-    assert told == [
-        "No answer yet: 1 training is to come. It goes on by: modeldir confirm experiments/x"
-    ]
+    [told] = confirmation.answer(replace(found, measured=(found.measured[0], open_)))
+    assert told == (
+        "No answer yet: 1 training is to come. To go on, or once it has ended: "
+        "modeldir confirm experiments/x"
+    )
 
 
 def test_a_confirmation_is_read_from_its_folder_alone(project: Project) -> None:

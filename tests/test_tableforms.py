@@ -149,6 +149,7 @@ def test_pandas_has_the_values() -> None:
 
 def test_polars_has_the_values() -> None:
     """As far as one type fits a column; a column of several kinds is text."""
+    pytest.importorskip("polars", reason="polars is not installed here: make test-exchange")
     frame = to_polars(RESULTS)
     assert frame.columns == [*RESULTS.headers()]
     assert frame["accuracy"].to_list() == [0.97111111, 0.9, None]

@@ -196,7 +196,9 @@ def answer(found: Confirmation) -> list[str]:
         left = sum(len(each.open) for each in found.measured)
         runs = "1 training is" if left == 1 else f"{left} trainings are"
         folder = shlex.quote(str(found.named.search))
-        return [f"No answer yet: {runs} to come. It goes on by: modeldir confirm {folder}"]
+        them = "it has" if left == 1 else "they have"
+        again = f"modeldir confirm {folder}"
+        return [f"No answer yet: {runs} to come. To go on, or once {them} ended: {again}"]
     if not found.is_seed_used:
         return list(_without_noise(found))
     lines = [*_failures(found)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -256,18 +256,17 @@ def _given(record: Mapping[str, Any]) -> dict[str, Any]:
 def _without_end(
     attempt: attempts.Attempt, started: str | None, observer: hearts.Observer | None
 ) -> Status:
+    code, note = _text(attempt.record, "code"), _text(attempt.record, "note")
+    told = Status(RUNNING, attempt.number, started=started, code=code, note=note)
     here = attempts.lives(attempt)
     life = attempts.lives(attempt, observer) if here is None else here
-    told = {"code": _text(attempt.record, "code"), "note": _text(attempt.record, "note")}
     if life is False:
         reason = "it left no end"
         if here is None:
             reason = f"it was not heard of any more, from {attempts.where(attempt)}"
-        return Status(INTERRUPTED, attempt.number, reason=reason, started=started, **told)
+        return replace(told, state=INTERRUPTED, reason=reason)
     doubt = life is None and attempts.has_heart(attempt)
-    where = None if here else _unseen(attempt)
-    number = attempt.number
-    return Status(RUNNING, number, reason=where, started=started, in_doubt=doubt, **told)
+    return replace(told, reason=None if here else _unseen(attempt), in_doubt=doubt)
 
 
 def _unseen(attempt: attempts.Attempt) -> str:

@@ -153,13 +153,15 @@ def remember(folder: Path, options: Sequence[str]) -> None:
 
 def again(folder: Path) -> str:
     """The line to type that goes on with a search, as its last worker was started, or placed."""
-    return shlex.join(["modeldir", "search", str(folder), *options_of(folder)])
+    return shlex.join(["modeldir", "search", str(folder), *(options_of(folder) or [])])
 
 
-def options_of(folder: Path) -> list[str]:
-    """With which options of its command line a search's last worker was started, or placed."""
+def options_of(folder: Path) -> list[str] | None:
+    """With which options of its command line a search's last worker was started, or placed; None
+    where nobody ever worked.
+    """
     options = files.read_object(folder / HOME / _LAST).get("options")
-    return [*map(str, options)] if isinstance(options, list) else []
+    return [*map(str, options)] if isinstance(options, list) else None
 
 
 def members(folder: Path, observer: hearts.Observer | None = None) -> list[Member]:

@@ -19,6 +19,7 @@ HELP = (
     "Run the best of a search and its base again with new seeds; say whether it is really better."
 )
 EXAMPLE = "modeldir confirm experiments/learning_rate --top 3 --repeats 5 -j 2"
+TAKES_LINES = ("--sbatch",)
 
 _MORE = """\
 The runs are a search of their own in DIR/confirm, by the command and on the machines of DIR's. Said
@@ -96,12 +97,15 @@ def _is_whole(named: Finalists) -> bool:
 
 
 def _run(named: Finalists, folder: Path, arguments: argparse.Namespace, spawner: Spawner) -> int:
-    """Let a search do it, with the options of this command line and else those of DIR's."""
+    """Let a search do it, with the options of this command line, else those with which it was done
+    before, else those of DIR's.
+    """
     from modeldir import roster  # noqa: PLC0415
     from modeldir.confirmation import plan_of  # noqa: PLC0415
 
     print(plan_of(named), flush=True)
-    options = roster.options_of(folder.parent)
+    before = roster.options_of(folder)
+    options = roster.options_of(folder.parent) or [] if before is None else before
     return search.go_on(as_search(folder, options, arguments), spawner)
 
 
@@ -109,13 +113,20 @@ def as_search(
     folder: Path, options: list[str], arguments: argparse.Namespace
 ) -> argparse.Namespace:
     """The command line of a search as `modeldir search FOLDER OPTIONS`, with what was typed here
-    about where to run.
+    about where to run. Another place takes nothing over from the one before: its options are its
+    own.
     """
+    from modeldir.commands.placing import OPTIONS  # noqa: PLC0415 - after the spawner
+
     whole, places = Parser(prog="modeldir search"), Parser(prog="modeldir confirm")
     search.configure(whole)
     _add_where(places)
     made = whole.parse_intermixed_args([str(folder), *options])
-    for name, default in vars(places.parse_args([])).items():
+    defaults = vars(places.parse_args([]))
+    if arguments.on or arguments.detach:
+        for name in OPTIONS:
+            setattr(made, name, defaults[name])
+    for name, default in defaults.items():
         if getattr(arguments, name) != default:
             setattr(made, name, getattr(arguments, name))
     made.command = arguments.command

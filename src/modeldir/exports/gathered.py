@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from modeldir import attempts, experiment, files, goals, metrics, params, plan, space
 from modeldir.errors import ModeldirError
-from modeldir.timestamps import unix_time
 from modeldir.space.domains import same
 from modeldir.space.forms import RefusedError, read_domain
 from modeldir.synthesize import Found, read_tree
+from modeldir.timestamps import unix_time
 
 LEFT_OUT = frozenset({attempts.WAITING, attempts.RUNNING})
 """Who has nothing to tell yet, or may tell something else in a moment."""

@@ -16,10 +16,10 @@ from typing import Any
 
 from modeldir.exports.gathered import Gathered, Row
 from modeldir.exports.place import Place
-from modeldir.timestamps import stamp
 from modeldir.space import value_text
 from modeldir.table import Column, Table, value_cell
 from modeldir.tableforms import to_csv
+from modeldir.timestamps import stamp
 
 _CURVES = ("experiment", "step", "time", "metric", "value")
 _FACTS = (

@@ -20,8 +20,8 @@ from typing import Any
 from modeldir import attempts, files, metrics, plan
 from modeldir.imports.foreign import Foreign, Group, by_split, plain
 from modeldir.imports.lying import size_of
-from modeldir.timestamps import stamp
 from modeldir.space.names import LONGEST_NAME, safe
+from modeldir.timestamps import stamp
 
 ORIGIN = "origin.json"
 LONGEST_LOG = 50_000_000
