@@ -280,3 +280,10 @@ def test_json_keeps_values_as_they_are() -> None:
     assert text.encode()  # can be written, although \udc80 has no UTF-8
     read = [row["x"] for row in json.loads(text, parse_constant=pytest.fail)]
     assert read == [1, 1.5, True, None, "a\nb\udc80", [1, {"a": "inf"}], "nan"]
+
+
+def test_a_column_that_is_called_trial_is_no_row_by_number() -> None:
+    """Only where names gave way to numbers is it said where the names are."""
+    table = Table((Column("trial", "name"), Column("x")), (("x_1", 1), ("x_2", 2)))
+    for width in (None, 8, 80):
+        assert "names" not in to_text(table, width=width)

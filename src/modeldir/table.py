@@ -421,6 +421,7 @@ class _Text:
     width: int
     styles: Mapping[int, str]
     numbers: tuple[str, ...] = ()
+    is_by_number: bool = False
 
     @classmethod
     def of(cls, column: Shown, signs: Signs) -> _Text:
@@ -457,7 +458,8 @@ class _Text:
         """Rows called by their numbers, where they have some: the other columns tell the rest."""
         if not self.numbers:
             return self
-        return self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
+        told = self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
+        return replace(told, is_by_number=True)
 
     def lines(self, *, rule: str, colour: bool) -> list[str]:
         """Header, rule and cells, all of one width."""
@@ -584,7 +586,7 @@ def _start(text: str, width: int) -> str:
 
 def _left_out(texts: Sequence[_Text], count: int) -> str:
     """What there was no room for, and where it is; empty if there was for all."""
-    names = ["the trials' names"] if texts[0].header == _BY_NUMBER else []
+    names = ["the trials' names"] if texts[0].is_by_number else []
     columns = [f"{count} column{'' if count == 1 else 's'}"] if count else []
     if not names and not columns:
         return ""
