@@ -6,15 +6,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 ENGINES = munge slurmctld slurmd slurm-client gridengine-master gridengine-exec gridengine-client \
-  iproute2 tmux openssh-server openssh-client
+  iproute2 tmux openssh-server openssh-client chromium chromium-driver poppler-utils
 
-.PHONY: help engines demo demo-vision test test-quick test-vision check format bench chaos fuzz clean
+.PHONY: help engines demo demo-vision test test-quick test-vision test-exchange check format bench chaos fuzz clean
 
 help:
 	@echo "make demo         train, search and print the tables, on real handwritten digits (NumPy)"
 	@echo "make demo-vision  the same with PyTorch"
-	@echo "make test         all tests (those of job managers that are not here are skipped)"
-	@echo "make engines      install those: Slurm and GridEngine (apt, as root), Ray"
+	@echo "make test         all tests (those of job managers and browsers that are not here are skipped)"
+	@echo "make engines      install those: Slurm and GridEngine, Chromium (apt, as root), Ray"
+	@echo "make test-exchange exports opened by TensorBoard, optuna-dashboard, MLflow, polars (800 MB)"
 	@echo "make check        lint, types, import contracts"
 	@echo "make bench        the benchmarks"
 	@echo "make chaos        1,000 kills of everything, then the audit (about ten minutes)"
@@ -36,6 +37,10 @@ $(VENV)/.dev: $(VENV)/.made pyproject.toml
 
 $(VENV)/.engines: $(VENV)/.dev
 	$(PIP) install --editable ".[ray]"
+	@touch $@
+
+$(VENV)/.exchange: $(VENV)/.made pyproject.toml
+	$(PIP) install --editable ".[dev,exchange]"
 	@touch $@
 
 $(VENV)/.vision: $(VENV)/.made src/modeldir/templates/vision/requirements.txt
@@ -69,6 +74,9 @@ test-quick: $(VENV)/.dev
 test-vision: $(VENV)/.dev $(VENV)/.vision
 	$(BIN)/python -m pytest tests/test_templates.py $(ARGS)
 
+test-exchange: $(VENV)/.exchange
+	$(BIN)/python -m pytest tests/test_exports.py tests/test_imports.py tests/test_tableforms.py $(ARGS)
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -86,6 +94,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/logging/bench.py
 	$(BIN)/python benchmarks/pruners/bench.py
 	$(BIN)/python benchmarks/samplers/bench.py
+	$(BIN)/python benchmarks/report/bench.py --counts 1000 --rounds 1
 	$(BIN)/python benchmarks/search/bench.py --quick
 
 chaos: $(VENV)/.dev

@@ -18,7 +18,9 @@ from modeldir import __version__, commands
 from modeldir.errors import SearchError
 
 COMMANDS = [name for _, group in commands.GROUPS for name, _ in group]
-EVERY = [name for name in COMMANDS if find_spec(f"modeldir.commands.{name}") is not None]
+EVERY = [
+    name for name in COMMANDS if find_spec(f"modeldir.commands.{commands.module(name)}") is not None
+]
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_every_command_of_the_overview_exists() -> None:
     """What is listed can be called: it has a file with help, an example, and a `run`."""
     assert EVERY == COMMANDS
     for name in EVERY:
-        module = import_module(f"modeldir.commands.{name}")
+        module = import_module(f"modeldir.commands.{commands.module(name)}")
         assert module.HELP
         assert module.EXAMPLE
         assert callable(module.configure)

@@ -80,7 +80,7 @@ def typed(*words: str) -> subprocess.CompletedProcess[str]:
 def in_terminal(columns: int, *words: str) -> str:
     """What a command shows in a terminal of so many columns."""
     reader, terminal = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(columns)}
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
     command = [sys.executable, "-m", "modeldir", *words]
     subprocess.run(command, env=environment, stdout=terminal, stderr=terminal, check=False)
     os.close(terminal)
@@ -101,8 +101,11 @@ def test_synthesize_in_a_pipe(snapshot: SnapshotAssertion) -> None:
     assert {"results.md", "results.csv"} <= set(os.listdir(SEARCH))
 
 
-def test_synthesize_in_a_terminal(snapshot: SnapshotAssertion) -> None:
+def test_synthesize_in_a_terminal(
+    snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The table is made to fit, and below it stands what to type next."""
+    monkeypatch.setenv("NO_COLOR", "1")
     search()
     assert in_terminal(60, "synthesize", SEARCH) == snapshot
 
@@ -121,7 +124,71 @@ def test_next_is_the_projects_own_evaluation() -> None:
     assert command in in_terminal(80, "synthesize")
 
 
-@pytest.mark.parametrize("form", ["markdown", "csv", "json"])
+def test_a_table_in_a_file() -> None:
+    """Of the form that its name says, or that is asked for; it is not printed."""
+    search()
+    for name, begins in (("t.tex", "% learning_rate"), ("t.html", "<!doctype"), ("t.csv", "exp")):
+        done = typed("synthesize", SEARCH, "-o", name)
+        assert done.stdout.startswith(f"written: {name} (")
+        assert Path(name).read_text().startswith(begins)
+    typed("synthesize", SEARCH, "--format", "markdown", "-o", "t.txt")
+    assert Path("t.txt").read_text().startswith("# learning_rate: 3")
+    done = typed("synthesize", SEARCH, "-o", "no/such/t.csv")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "no/such/t.csv was not written: No such file or directory\n",
+    )
+
+
+def test_a_choice_from_the_command_line() -> None:
+    """Rows, columns and order as they are typed, with commas between names."""
+    search()
+    words = ["--where", "learning_rate < 0.05", "--columns", "learning_rate, status", "--reverse"]
+    done = typed("synthesize", SEARCH, *words, "--sort", "learning_rate", "--format", "csv")
+    assert done.stdout == "learning_rate,status\n0.01,completed\n0.001,waiting\n"
+    assert typed("synthesize", SEARCH, "--top", "0").returncode == 2
+
+
+def test_show_of_a_trial_that_is_to_run_again() -> None:
+    """After `retry --pruned` it says so, and what to type; so does its search."""
+    search()
+    trial = Path(f"{SEARCH}/learning_rate_0.1")
+    write(trial / "trial.json", {"number": 3, "point": {"learning_rate": 0.1}})
+    marks = Path(SEARCH) / ".modeldir" / "trials"
+    marks.mkdir(parents=True)
+    (marks / "000003.again.2").touch()
+    told = typed("show", str(trial)).stdout
+    assert f"to run again as attempt 2: modeldir search {SEARCH}" in told
+    assert "to run again" in typed("show", SEARCH).stdout
+    (marks / "000003.again.2").rename(marks / "000003.again.1")
+    assert "to run again" not in typed("show", str(trial)).stdout
+
+
+def test_show_of_a_trial_against_the_best() -> None:
+    """What is not as in the best trial of its search, and both metrics; of the best, that it is."""
+    search()
+    trial = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1}, accuracy=0.5)
+    write(trial / "trial.json", {"number": 3, "point": {"learning_rate": 0.1}})
+    best = Path(f"{SEARCH}/learning_rate_0.01")
+    write(best / "trial.json", {"number": 1, "point": {"learning_rate": 0.01}})
+    lines = [line.split() for line in typed("show", str(trial)).stdout.splitlines()]
+    assert ["against", "the", "best", "here", "learning_rate_0.01"] in lines
+    assert ["accuracy", "0.5", "0.9711111111111"] in lines
+    assert ["learning_rate", "0.1", "0.01"] in lines
+    assert not any(line[:1] == ["batch_size"] and len(line) == 3 for line in lines)
+    assert "it is the best of its search" in typed("show", str(best)).stdout
+
+
+def test_a_note_on_a_run() -> None:
+    """`run -m` keeps it in run.json; it is a column of the table."""
+    make("a")
+    command = [sys.executable, "-c", "pass"]
+    assert typed("run", "a", "-m", "with dropout", "-q", "--", *command).returncode == 0
+    assert json.loads(Path("a/run.json").read_text())["note"] == "with dropout"
+    assert "with dropout" in typed("synthesize", "a").stdout
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "json", "latex", "html"])
 def test_the_other_forms(
     form: str, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
 ) -> None:
@@ -135,12 +202,13 @@ def test_the_other_forms(
 def test_the_folder_as_cs230s_script_takes_it(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--model_dir` and `--parent_dir` name the folder too; two different folders are refused."""
+    """`--model_dir` and `--parent_dir` name the folder too; beside another it is one more."""
     search()
     assert commands.main(["synthesize", option, SEARCH]) == 0
     assert capsys.readouterr().out.startswith("learning_rate: 3 experiments")
-    assert commands.main(["synthesize", "experiments", option, SEARCH]) == 2
-    assert "one folder" in capsys.readouterr().err
+    make("other", accuracy=0.5)
+    assert commands.main(["synthesize", "other", option, SEARCH]) == 0
+    assert capsys.readouterr().out.startswith("other and learning_rate: 4 experiments")
 
 
 def test_warnings_are_no_part_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -782,3 +850,34 @@ def test_a_reader_that_leaves() -> None:
     command = f"{sys.executable} -m modeldir log a | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("line\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "high"),
+        (("--metric", "accuracy"), "high"),
+        (("--metric", "loss"), "low"),
+        (("--maximize", "loss"), "high"),
+        (("--maximize", "fitness"), "low"),
+    ],
+    ids=" ".join,
+)
+def test_best_is_one_path_by_any_metric(words: tuple[str, ...], expected: str) -> None:
+    """Equals, NaN, what failed, was pruned or never ran are no reason to print two, or another."""
+    record(make("tree/high", {"learning_rate": 0.1}, accuracy=0.9, loss=0.5, fitness=1))
+    record(make("tree/low", {"learning_rate": 0.2}, accuracy=0.9, loss=0.4, fitness=2))
+    record(make("tree/nan", {"learning_rate": 0.3}, accuracy=float("nan"), loss=float("nan")))
+    for state in ("failed", "pruned", "interrupted"):
+        record(make(f"tree/{state}", accuracy=0.99, loss=0.01, fitness=9), state)
+    make("tree/waiting")
+    said = typed("best", "tree", *words)
+    assert (said.returncode, said.stdout, said.stderr) == (0, f"tree/{expected}\n", "")
+
+
+def test_best_by_a_name_that_does_not_say_its_way_asks(snapshot: SnapshotAssertion) -> None:
+    """No guess: the wrong end of a list would be a path too."""
+    record(make("tree/a", fitness=1))
+    said = typed("best", "tree", "--metric", "fitness")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == snapshot

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from modeldir import attempts
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.synthesize import Results, read_tree, synthesize
+from modeldir.table import signs_in, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -373,6 +375,235 @@ def test_one_name_for_a_hyperparameter_and_a_metric() -> None:
     assert len(results.written) == 2
 
 
+# -- What is asked for ---------------------------------------------------------------------------
+
+
+def searched_widely(folder: Path) -> Path:
+    """Eight trials over six hyperparameters, one of which counts only for `sgd`; some failed."""
+    write(folder / "params.json", BASE)
+    space = {
+        "learning_rate": {"log_uniform": [1e-5, 1]},
+        "optimizer": ["adam", "sgd"],
+        "momentum": {"uniform": [0, 0.99], "when": {"optimizer": "sgd"}},
+        "model.width": {"int": [8, 512]},
+    }
+    write(folder / "search.json", {"space": space, "maximize": "accuracy"})
+    ends = [
+        "completed",
+        "completed",
+        "failed",
+        "completed",
+        "pruned",
+        "failed",
+        "failed",
+        "waiting",
+    ]
+    for number, end in enumerate(ends):
+        point = {"learning_rate": 10.0 ** -(number % 5), "optimizer": ["adam", "sgd"][number % 2]}
+        point["model.width"] = 8 * 2**number
+        if number % 2:
+            point["momentum"] = 0.5 + number / 20
+        trial = folder / "__".join(f"{name}_{value}" for name, value in point.items())
+        flat = {**BASE, "optimizer": "adam", "momentum": 0.9, **point}
+        flat["model"] = {"width": flat.pop("model.width")}
+        write(trial / "params.json", flat)
+        write(trial / "trial.json", {"number": number, "point": point})
+        if end not in {"failed", "waiting"}:
+            write(trial / EVAL, {"accuracy": 0.9 + number / 100, "loss": 0.5 - number / 10})
+            lines = ({"epoch": at, "val/accuracy": 0.1 * at + number / 100} for at in (1, 2, 3))
+            (trial / "metrics.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines))
+        facts: dict[str, Any] = {"duration": 75.4 * (number + 1), "code": "abcdefgh12345"}
+        if end == "failed":
+            facts["failure"] = "out-of-memory" if number == 6 else "error"
+            facts["last_line"] = "ValueError: the loss is nan" if number != 6 else None
+        if end != "waiting":
+            record(trial, end, **facts)
+    return folder
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_a_search_in_a_terminal(width: int, snapshot: SnapshotAssertion) -> None:
+    """Status and metric stay, names give way to numbers, no line is wider, no word is cut."""
+    results = synthesize(searched_widely(Path("wide")))
+    text = to_text(results.table, width=width, digits=4)
+    assert max(map(len, text.splitlines())) <= width
+    assert text == snapshot
+
+
+def test_a_terminal_without_these_signs(snapshot: SnapshotAssertion) -> None:
+    """Where the encoding is ASCII, words stand for arrows and stars."""
+    results = synthesize(searched_widely(Path("wide")), columns=["experiment", "accuracy", "loss"])
+    text = to_text(results.table, width=60, digits=4, signs=signs_in("ascii"))
+    assert text.isascii()
+    assert text == snapshot
+
+
+def test_colour_only_adds(snapshot: SnapshotAssertion) -> None:
+    """The best and the states stand out; without the escapes every character is the same."""
+    table = synthesize(searched_widely(Path("wide"))).table
+    coloured = to_text(table, width=100, digits=4, colour=True)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == to_text(table, width=100, digits=4)
+    assert re.findall(r"\x1b\[[0-9;]+m[^\x1b]*", coloured) == snapshot
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_no_color_is_heeded(variables: dict[str, str], coloured: bool) -> None:  # noqa: FBT001 - parametrized
+    """In a terminal there is colour, unless somebody does not want it."""
+    searched_widely(Path("x"))
+    reader, terminal = pty.openpty()
+    bare = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    environment = {**bare, "TERM": "xterm", "COLUMNS": "90", **variables}
+    subprocess.run([sys.executable, "-c", SCRIPT], env=environment, stdout=terminal, check=True)
+    os.close(terminal)
+    shown = os.read(reader, 100_000).decode()
+    os.close(reader)
+    assert ("\x1b[" in shown) is coloured
+    assert "★" in shown
+
+
+def test_of_very_many_rows_a_terminal_shows_the_first() -> None:
+    """The best would have gone by; a pipe has them all."""
+    for number in range(60):
+        make(Path(f"x/run_{number}"), accuracy=number / 100)
+    reader, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "NO_COLOR": "1"}
+    subprocess.run([sys.executable, "-c", SCRIPT], env=environment, stdout=terminal, check=True)
+    os.close(terminal)
+    shown = os.read(reader, 100_000).decode()
+    os.close(reader)
+    assert "run_59 " in shown
+    assert "run_9 " not in shown
+    assert "+10 experiments (--top 60, or results.csv)" in shown
+    assert len(str(synthesize("x")).splitlines()) > 60
+
+
+def test_what_a_condition_leaves_out_is_blank() -> None:
+    """The base's momentum stands in each params.json; of `adam` it is none."""
+    results = synthesize(searched_widely(Path("wide")), sort="trial", columns=["trial", "momentum"])
+    assert results.table.rows[:4] == ((0, None), (1, 0.55), (2, None), (3, 0.65))
+
+
+@pytest.mark.parametrize(
+    ("where", "numbers"),
+    [
+        ("momentum > 0.6", [3, 5, 7]),
+        ('status == "failed" and optimizer == "sgd"', [5]),
+        ("accuracy@epoch=2 > 0.225", [3, 4]),
+        ("model.width < 32", [1, 0]),
+        ("duration < 60", []),
+    ],
+)
+def test_only_some_rows(where: str, numbers: list[int]) -> None:
+    """By hyperparameters, also nested and conditional ones, status, metrics at a moment."""
+    results = synthesize(searched_widely(Path("wide")), where=where, columns=["trial"])
+    assert [row[0] for row in results.table.rows] == numbers
+    assert not results.written
+
+
+def test_of_fewer_rows_fewer_hyperparameters_differ(snapshot: SnapshotAssertion) -> None:
+    """What tells the chosen rows apart is shown, the best among them is marked and named."""
+    folder = searched_widely(Path("wide"))
+    results = synthesize(folder, where='optimizer == "adam" and accuracy != None')
+    assert str(results) == snapshot
+    assert results.best is not None
+    assert results.best.name.startswith("learning_rate_1.0__")
+
+
+def test_no_row_is_left() -> None:
+    """The answer says of what."""
+    results = synthesize(searched_widely(Path("wide")), where="learning_rate > 5")
+    assert str(results) == "no experiment in wide of which this holds: learning_rate > 5"
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"where": "learning_rat > 1"},
+        {"columns": ["acuracy"]},
+        {"columns": ["accuracy@frist"]},
+        {"group": ["sed"]},
+        {"where": "accuracy = 1"},
+    ],
+)
+def test_a_name_that_there_is_not(choice: dict[str, Any], snapshot: SnapshotAssertion) -> None:
+    """Each error says where, what, and the nearest."""
+    folder = searched_widely(Path("wide"))
+    with pytest.raises(ModeldirError) as error:
+        synthesize(folder, **choice)
+    assert str(error.value) == snapshot
+    assert not (folder / "results.md").exists()
+
+
+def test_columns_are_as_they_were_asked_for() -> None:
+    """In that order, also those that are not shown, and metrics at a moment."""
+    asked = ["accuracy@last", "experiment", "batch_size", "accuracy@best", "accuracy@epoch=1"]
+    results = synthesize(searched_widely(Path("wide")), columns=asked, top=1)
+    assert results.table.headers() == tuple(asked)
+    assert results.table.rows[0][2:] == (32, 0.93, pytest.approx(0.13))
+    assert results.table.rows[0][0] == pytest.approx(0.33)
+
+
+def test_nested_metrics_by_dots() -> None:
+    """`val/loss` may be typed with a dot, which needs no backticks."""
+    for name, loss in (("a", 0.5), ("b", 0.2)):
+        make(Path("x") / name, val={"loss": loss})
+    results = synthesize("x", sort="val.loss", where="val.loss < 1 and `val/loss` > 0")
+    assert names(results) == ["b", "a"]
+    assert names(synthesize("x", sort="val.loss", reverse=True)) == ["a", "b"]
+
+
+def test_experiments_over_somebodys_own_seeds(snapshot: SnapshotAssertion) -> None:
+    """What differs in `seed` alone is one row: mean, deviation, how many, in whatever folders."""
+    for width, accuracies in ((8, (0.5, 0.7)), (16, (0.8, 0.9, 1.0)), (32, (0.95,))):
+        for seed, accuracy in enumerate(accuracies):
+            folder = Path(f"x/width_{width}/seed_{seed}")
+            make(folder, {"width": width, "seed": seed}, accuracy=accuracy)
+    assert str(synthesize("x", group=["seed"])) == snapshot
+    assert len(synthesize("x")) == 6
+
+
+def test_several_folders_are_one_table(snapshot: SnapshotAssertion) -> None:
+    """Names begin with the folder as it was given; what lies in two of them is one row."""
+    cs230_tree(Path("one"))
+    make(Path("two/a"), {"learning_rate": 3.0}, accuracy=0.99)
+    results = synthesize(["one", "two", "two/a"])
+    assert str(results) == snapshot
+    assert not results.written
+
+
+def test_metrics_from_another_file() -> None:
+    """Whatever it is called, also where there is nothing else; a word where it is of the test."""
+    for name, score in (("a", 0.1), ("b", 0.2)):
+        write(make(Path("x") / name, accuracy=1 - score) / "scores.json", {"accuracy": score})
+    write(Path("x/c/scores.json"), {"accuracy": 0.3})
+    assert names(synthesize("x")) == ["a", "b"]
+    assert names(synthesize("x", metrics_file="scores.json")) == ["c", "b", "a"]
+    assert not Path("x/results.csv").read_text().count("0.3")
+    write(Path("x/a/metrics_test_best.json"), {"accuracy": 0.5})
+    assert "no test left" in str(synthesize("x", metrics_file="metrics_test_best.json"))
+
+
+def test_where_the_code_changed(snapshot: SnapshotAssertion) -> None:
+    """Experiments of one code need no column; of two, each says which, and notes say why."""
+    for name in ("a", "b"):
+        record(make(Path("x") / name, accuracy=0.5), code="1111111111")
+    assert "code" not in synthesize("x").table.headers()
+    record(make(Path("x/d"), accuracy=0.7), code="3333333333", note="with dropout")
+    write(Path("x/a/origin.json"), {"from": None, "changes": {}, "message": "a first try"})
+    assert str(synthesize("x")) == snapshot
+
+
+def test_the_module_is_the_function() -> None:
+    """`modeldir.synthesize(...)`, whoever has imported the module before, gives what prints."""
+    cs230_tree(Path("x"))
+    for script in ("import modeldir", "import modeldir, modeldir.synthesize"):
+        code = f"{script}; print(len(modeldir.synthesize('x').to_pandas()))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "3\n"
+
+
 # -- What is written -------------------------------------------------------------------------------
 
 
@@ -442,7 +673,7 @@ def test_a_terminal_is_kept_to(snapshot: SnapshotAssertion) -> None:
     """In a terminal metrics are rounded, and what does not fit is told of."""
     cs230_tree(Path("x"))
     reader, terminal = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "55"}
+    environment = {**os.environ, "COLUMNS": "55", "TERM": "xterm", "NO_COLOR": "1"}
     subprocess.run([sys.executable, "-c", SCRIPT], env=environment, stdout=terminal, check=True)
     os.close(terminal)
     shown = os.read(reader, 100_000).decode().replace("\r\n", "\n")

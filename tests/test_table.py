@@ -20,15 +20,13 @@ from modeldir.table import (
     select,
     sort,
     text_width,
-    to_csv,
-    to_json,
-    to_markdown,
     to_text,
     value_cell,
     varying,
     visible,
     where,
 )
+from modeldir.tableforms import to_csv, to_json, to_markdown
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -153,8 +151,9 @@ def test_without_a_width_no_digit_is_lost(snapshot: SnapshotAssertion) -> None:
 @given(st.integers(1, 150))
 def test_text_is_never_wider_than_it_may_be(width: int) -> None:
     """As long as more than the first column is shown, each row fits."""
-    rows = to_text(RESULTS, width=width, digits=4).splitlines()[2:]
-    table = [line for line in rows if not line.startswith("+")]
+    lines = to_text(RESULTS, width=width, digits=4).splitlines()
+    start = lines.index("") + 1
+    table = lines[start : start + 2 + len(RESULTS.rows)]
     assert max(map(text_width, table)) <= width or "  " not in table[0].rstrip()
 
 
@@ -281,3 +280,10 @@ def test_json_keeps_values_as_they_are() -> None:
     assert text.encode()  # can be written, although \udc80 has no UTF-8
     read = [row["x"] for row in json.loads(text, parse_constant=pytest.fail)]
     assert read == [1, 1.5, True, None, "a\nb\udc80", [1, {"a": "inf"}], "nan"]
+
+
+def test_a_column_that_is_called_trial_is_no_row_by_number() -> None:
+    """Only where names gave way to numbers is it said where the names are."""
+    table = Table((Column("trial", "name"), Column("x")), (("x_1", 1), ("x_2", 2)))
+    for width in (None, 8, 80):
+        assert "names" not in to_text(table, width=width)

@@ -37,9 +37,12 @@ if TYPE_CHECKING:
     from modeldir.metrics import RunningAverage, save_metrics
     from modeldir.overrides import ParamsWarning
     from modeldir.params import Params, lock, unlocked
+    from modeldir.plots import plot
+    from modeldir.report import write_report
     from modeldir.run import Run, start
     from modeldir.schema import Schema
     from modeldir.search import Search
+    from modeldir.synthesize import synthesize
 
 _HOMES = {
     "checkpoints": ("load_checkpoint", "save_checkpoint"),
@@ -64,9 +67,12 @@ _HOMES = {
     "metrics": ("RunningAverage", "save_metrics"),
     "overrides": ("ParamsWarning",),
     "params": ("Params", "lock", "unlocked"),
+    "plots": ("plot",),
+    "report": ("write_report",),
     "run": ("Run", "start"),
     "schema": ("Schema",),
     "search": ("Search",),
+    "synthesize": ("synthesize",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -95,11 +101,14 @@ __all__ = [
     "diff",
     "load_checkpoint",
     "lock",
+    "plot",
     "save_checkpoint",
     "save_metrics",
     "set_logger",
     "start",
+    "synthesize",
     "unlocked",
+    "write_report",
 ]
 
 

@@ -14,7 +14,7 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,16 @@ def numbers(names: list[str], script: str = "") -> list[int]:
         if match and (match["script"] or "") == script:
             found.append(int(match["number"] or 1))
     return sorted(found)
+
+
+def scripts(names: Iterable[str]) -> list[str]:
+    """The scripts other than the training of which run files are among the names of a folder.
+
+    >>> scripts(["run.json", "evaluate.run.json", "evaluate.run.2.json", "train.log"])
+    ['evaluate']
+    """
+    found = (_RUN_FILE.fullmatch(name) for name in names)
+    return sorted({match["script"] for match in found if match and match["script"]})
 
 
 def latest(folder: Path, script: str = "", names: list[str] | None = None) -> Attempt | None:

@@ -50,7 +50,10 @@ def rows(folder: Path, search: Path) -> list[Row]:
 
 
 def _experiments(folder: Path) -> Iterator[Path]:
-    for path, names, _ in os.walk(folder):
+    for path, names, found in os.walk(folder):
+        if experiment.CONFIRM in found and Path(path) != folder:
+            names.clear()
+            continue
         names[:] = [name for name in names if name[0] != "." and name not in _PASSED_OVER]
         if experiment.is_experiment(Path(path)):
             yield Path(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError, closest
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
+
+CONFIRM = "confirm.json"
+"""What marks a search that runs the best of another again: it is part of no other tree, no row in
+its table and nothing to learn from, since who is in it was chosen by results.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Status:
     8601 in UTC. `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted
     name, that it did not use as `params.json` has them, with the values that took their place (on
     its command line, by `update`, or by an assignment before they were read). `in_doubt`: it counts
-    as running, and whoever looks on will know whether it is.
+    as running, and whoever looks on will know whether it is. `code` is the hash of the code that
+    ran, `note` what somebody wrote about the run.
     """
 
     state: str
@@ -41,6 +47,8 @@ class Status:
     started: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict, compare=False)
     in_doubt: bool = field(default=False, compare=False)
+    code: str | None = field(default=None, compare=False)
+    note: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -223,7 +231,14 @@ def status(
         duration=record.get("duration"),
         started=started,
         given=_given(record),
+        code=_text(record, "code"),
+        note=_text(record, "note"),
     )
+
+
+def _text(record: Mapping[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def _given(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,16 +256,17 @@ def _given(record: Mapping[str, Any]) -> dict[str, Any]:
 def _without_end(
     attempt: attempts.Attempt, started: str | None, observer: hearts.Observer | None
 ) -> Status:
+    code, note = _text(attempt.record, "code"), _text(attempt.record, "note")
+    told = Status(RUNNING, attempt.number, started=started, code=code, note=note)
     here = attempts.lives(attempt)
     life = attempts.lives(attempt, observer) if here is None else here
     if life is False:
         reason = "it left no end"
         if here is None:
             reason = f"it was not heard of any more, from {attempts.where(attempt)}"
-        return Status(INTERRUPTED, attempt.number, reason=reason, started=started)
+        return replace(told, state=INTERRUPTED, reason=reason)
     doubt = life is None and attempts.has_heart(attempt)
-    where = None if here else _unseen(attempt)
-    return Status(RUNNING, attempt.number, reason=where, started=started, in_doubt=doubt)
+    return replace(told, reason=None if here else _unseen(attempt), in_doubt=doubt)
 
 
 def _unseen(attempt: attempts.Attempt) -> str:

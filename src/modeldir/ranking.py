@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modeldir import attempts, experiment, goals, repeated
+from modeldir.advice import Tried
 from modeldir.metrics import Direction
 from modeldir.trials import TrialRecord, Trials
 
@@ -86,6 +87,18 @@ def best(trials: Trials, metric: tuple[str, Direction], others: Iterable[Row] = 
 def by_point(trials: Trials) -> list[list[Mapping[str, float]]]:
     """The development metrics of the trials that count, a point's repeats together."""
     return [[each.scores for each in several] for several in _by_point(trials)]
+
+
+def tried(trials: Trials, name: str) -> list[Tried]:
+    """The points that count and have a metric, each with its mean over repeats."""
+    found = []
+    for several in _by_point(trials):
+        mean, record = _mean(name, several), several[0].record
+        if mean is not None:
+            spread = repeated.deviation([each.scores[name] for each in several])
+            called = repeated.name_of([each.record.name for each in several])
+            found.append(Tried(called, record.number, record.point, mean, spread, len(several)))
+    return found
 
 
 def front(

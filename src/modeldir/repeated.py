@@ -19,7 +19,6 @@ from modeldir.sampling import SEED
 _T = TypeVar("_T")
 
 _RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-_SUFFIX = re.compile(r"__seed_-?\d+$")
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,17 @@ def _key(each: Repeat, place: int) -> object:
     return each.parent, params.canonical_hash(others)
 
 
-def name_of(names: Sequence[str]) -> str:
-    """What a group is called: what its names have in common but for the seed, else the first."""
-    bare = {_SUFFIX.sub("", name) for name in names}
-    return bare.pop() if len(bare) == 1 else f"{names[0]} (+{len(names) - 1})"
+def name_of(names: Sequence[str], over: Sequence[str] = (SEED,)) -> str:
+    """What a group is called: what its names have in common but for the seed, or for whatever else
+    it is `over`; else the first.
+
+    >>> name_of(["width_8__seed_1", "width_8__seed_2"]), name_of(["a/seed_1", "a/seed_2"])
+    ('width_8', 'a')
+    """
+    part = "|".join(map(re.escape, over))
+    bare = {re.sub(rf"(?:^|__|/)(?:{part})[_=-]?[^/]*?(?=__|/|$)", "", name) for name in names}
+    name = bare.pop().lstrip("_/")
+    return name if name and not bare else f"{names[0]} (+{len(names) - 1})"
 
 
 def mean_scores(all_scores: Sequence[Scores]) -> Scores:

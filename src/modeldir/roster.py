@@ -153,9 +153,15 @@ def remember(folder: Path, options: Sequence[str]) -> None:
 
 def again(folder: Path) -> str:
     """The line to type that goes on with a search, as its last worker was started, or placed."""
+    return shlex.join(["modeldir", "search", str(folder), *(options_of(folder) or [])])
+
+
+def options_of(folder: Path) -> list[str] | None:
+    """With which options of its command line a search's last worker was started, or placed; None
+    where nobody ever worked.
+    """
     options = files.read_object(folder / HOME / _LAST).get("options")
-    words = [*map(str, options)] if isinstance(options, list) else []
-    return shlex.join(["modeldir", "search", str(folder), *words])
+    return [*map(str, options)] if isinstance(options, list) else None
 
 
 def members(folder: Path, observer: hearts.Observer | None = None) -> list[Member]:

@@ -885,6 +885,16 @@ class Search:
             return None
         return ranking.best(self.trials, chosen, self._reused())
 
+    def advice(self) -> list[str]:
+        """What it has shown, in at most three sentences; nothing without evidence."""
+        from modeldir.advice import advice  # noqa: PLC0415 - at the end alone
+
+        chosen = self.plan.objectives
+        if len(chosen) != 1:
+            return []
+        written = files.read_object(self.path / "search.json")
+        return advice(ranking.tried(self.trials, chosen[0][0]), chosen[0], written)
+
     def by_point(self) -> list[list[Mapping[str, float]]]:
         """The development metrics of the trials that count, a point's repeats together."""
         return ranking.by_point(self.trials)

@@ -63,7 +63,8 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     if best is not None:
         lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{_mean_of(search)}")
     lines += _front(search)
-    lines += _suspicion(search, outcome)
+    suspicion = _suspicion(search, outcome)
+    lines += suspicion or [f"advice: {sentence}" for sentence in search.advice()]
     lines.append(outcome.problem or _next(search, outcome))
     return lines
 

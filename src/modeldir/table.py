@@ -1,7 +1,8 @@
-"""Rows and columns: sorted, chosen from, and written as text, Markdown, CSV or JSON.
+"""Rows and columns: sorted, chosen from, and written as text.
 
 It knows how a value looks in a cell and how cells line up. It refuses to know where the values came
 from, where the text goes, and which terminal shows it: widths are arguments, results are strings.
+The other forms (Markdown, CSV, JSON, LaTeX, HTML) are made by `tableforms`.
 
 Start at `Table`. A cell is a value as it is (a number, a text, a list), not yet text; None is a
 blank. Every function makes a new table or a string and changes nothing.
@@ -9,7 +10,6 @@ blank. Every function makes a new table or a string and changes nothing.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -18,13 +18,13 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
-from modeldir import files
 from modeldir.errors import ModeldirError, did_you_mean, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 Kind: TypeAlias = Literal["name", "hyperparameter", "metric", "status", "time", "text"]
+Way: TypeAlias = Literal["maximize", "minimize"]
 
 SHORT = 9.95
 """Times below this many seconds are shown with tenths."""
@@ -32,23 +32,28 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 NARROWED = 40
 """How wide a text may be where the whole width is limited."""
 
+LONGEST = 1000
+"""Characters of a value that people are shown."""
+
 MARK = "*"
 """What stands behind a cell that is `Marked`."""
-
-_AFTER_POINT = re.compile(r"(?<=[0-9])(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?\*?$")
-"""What stands right of where numbers line up: decimals, an exponent, a mark, nothing."""
 
 
 @dataclass(frozen=True)
 class Column:
     """One column. Where the width is limited, the lowest priorities are left out first.
 
-    A `time` is in seconds; only text and Markdown show it as minutes and hours.
+    A `time` is in seconds; only what people read shows it as minutes and hours. They also see the
+    `label` instead of the name, and which `way` a metric is better. A column of standard deviations
+    says whose they are (`of`, a header): there they see it behind the mean.
     """
 
     name: str
     kind: Kind = "text"
     priority: int = 0
+    label: str | None = None
+    way: Way | None = None
+    of: str | None = None
 
 
 class Null(Enum):
@@ -74,9 +79,30 @@ class Marked:
 
 
 @dataclass(frozen=True)
+class Best:
+    """The best value of its column: people see that it is; to programs, and in order, it is its
+    value.
+    """
+
+    value: object
+
+
+class Name(str):
+    """What a row is called; by its `number` where there is little room."""
+
+    __slots__ = ("number",)
+    number: int | None
+
+    def __new__(cls, text: str, number: int | None = None) -> Name:  # noqa: PYI034 - Self is 3.11
+        made = super().__new__(cls, text)
+        made.number = number
+        return made
+
+
+@dataclass(frozen=True)
 class Table:
     """Columns, and rows that have a cell for each of them. The title stands above the text, the
-    note (what a mark means) below it.
+    note (what a mark means, what failed) below it.
     """
 
     columns: tuple[Column, ...]
@@ -91,6 +117,14 @@ class Table:
         other becomes `loss (hyperparameter)`. These are the names to sort and to select by.
         """
         return _unique(self.columns)
+
+    def notes(self, signs: Signs | None = None) -> Iterator[str]:
+        """What stands below the table: what the mark of the best says, and the note."""
+        marked = any(isinstance(cell, Best) for row in self.rows for cell in row)
+        if signs and signs != ASCII and marked:  # whose mark is a word
+            yield f"{signs.best}: the best of its column"
+        if self.note:
+            yield self.note
 
     def column(self, header: str) -> tuple[object | None, ...]:
         """All cells of one column, from the top.
@@ -148,9 +182,9 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
         ModeldirError: if there is no such column.
     """
     index = table.index(header)
-    known = [row for row in table.rows if not _is_blank(_bare(row[index]))]
-    blank = [row for row in table.rows if _is_blank(_bare(row[index]))]
-    ordered = sorted(known, key=lambda row: order_of(_bare(row[index])), reverse=descending)
+    known = [row for row in table.rows if not _is_blank(bare_value(row[index]))]
+    blank = [row for row in table.rows if _is_blank(bare_value(row[index]))]
+    ordered = sorted(known, key=lambda row: order_of(bare_value(row[index])), reverse=descending)
     return replace(table, rows=(*ordered, *blank))
 
 
@@ -181,15 +215,15 @@ def varying(table: Table) -> Table:
 
 
 def _tells_something(table: Table, index: int) -> bool:
-    values = [_bare(row[index]) for row in table.rows]
+    values = [bare_value(row[index]) for row in table.rows]
     kind = table.columns[index].kind
     if kind == "hyperparameter":
-        return len({_key(value) for value in values}) > 1
+        return len({key_of(value) for value in values}) > 1
     return kind == "name" or any(value is not None for value in values)
 
 
-def _key(value: object) -> str:
-    """Equal for values that mean the same: 1 and 1.0, but not 1 and true."""
+def key_of(value: object) -> str:
+    """A text that is equal for values that mean the same: 1 and 1.0, but not 1 and true."""
     if type(value) is str:
         return f"'{value}"  # as no JSON begins
     if value is NULL:
@@ -198,7 +232,7 @@ def _key(value: object) -> str:
         value = int(value)
     if type(value) is int:
         return str(value)
-    return json.dumps(_json_value(value), sort_keys=True)
+    return json.dumps(json_value(value), sort_keys=True)
 
 
 def _with_columns(table: Table, indexes: Sequence[int]) -> Table:
@@ -209,9 +243,10 @@ def _with_columns(table: Table, indexes: Sequence[int]) -> Table:
     )
 
 
-def _bare(value: object) -> object:
+def bare_value(value: object) -> object:
     """A cell's value, without its mark."""
-    return value.value if isinstance(value, Marked) else value
+    kind = type(value)
+    return value.value if kind is Best or kind is Marked else value  # type: ignore[attr-defined] # it has
 
 
 def _is_blank(value: object) -> bool:
@@ -232,86 +267,234 @@ def order_of(value: object) -> tuple[int, tuple[tuple[int, float, str], ...]]:
 _GAP = "  "
 
 
-def to_text(table: Table, *, width: int | None = None, digits: int | None = None) -> str:
+@dataclass(frozen=True)
+class Signs:
+    """What is drawn beside values; `ASCII` is for terminals whose encoding has nothing else."""
+
+    best: str = "★"
+    plus_minus: str = "±"
+    cut: str = "…"
+    maximize: str = "↑"
+    minimize: str = "↓"
+
+
+UNICODE = Signs()
+ASCII = Signs("best", "+-", "~", "(max)", "(min)")
+
+
+def signs_in(encoding: str | None) -> Signs:
+    """What can be drawn in an encoding."""
+    try:
+        "★±…↑↓".encode(encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def to_text(
+    table: Table,
+    *,
+    width: int | None = None,
+    digits: int | None = None,
+    signs: Signs = UNICODE,
+    colour: bool = False,
+) -> str:
     """Aligned columns under their names, every line ended.
 
-    Without a `width` no column and no character is lost. With one, long texts are cut in the middle
-    and then columns are left out, lowest priority first, and the last line says how many; the first
-    column always stays. `digits` are the decimals of metrics; None shows every digit.
+    Without a `width` no column and no digit is lost. With one, names are cut in the middle (or told
+    by their numbers), and then columns are left out, lowest priority first, and a line says how
+    many; the first column always stays. `digits` are the decimals of metrics; None shows every
+    digit. With `colour` the best values and the states stand out in a terminal.
     """
-    texts = _texts(table, digits)
-    shown = list(range(len(texts)))
-    if width is not None and not _fits(texts, shown, width):
-        texts = [column.narrowed(min(NARROWED, max(width // 2, 9))) for column in texts]
-        shown = _chosen(table, texts, width)
-    lines = [visible(table.title), ""] if table.title else []
-    blocks = [texts[index].lines(rule="-" * texts[index].width) for index in shown]
+    texts = [_Text.of(each, signs) for each in shown(table, digits=digits, signs=signs)]
+    if width is not None and not _fits(texts, width):
+        texts = _fitted(table, texts, width, signs.cut)
+    lines = [*wrapped(table.title, width), ""] if table.title else []
+    blocks = [text.lines(rule="-" * text.width, colour=colour) for text in texts]
     lines += [_GAP.join(cells).rstrip() for cells in zip(*blocks, strict=True)]
-    if left_out := len(texts) - len(shown):
-        lines.append(_left_out(left_out))
-    lines += ["", visible(table.note)] if table.note else []
+    if left_out := _left_out(texts, _columns_shown(table) - len(texts)):
+        lines += wrapped(left_out, width)
+    for note in table.notes(signs):
+        lines += ["", *wrapped(note, width)]
     return "\n".join(lines) + "\n"
 
 
-def to_markdown(table: Table, *, digits: int | None = None) -> str:
-    """The table in GitHub's Markdown, padded so that it also reads well as it is."""
-    lines = [f"# {_markdown_cell(table.title)}", ""] if table.title else []
-    texts = _texts(table, digits, _markdown_cell, least=len("---"))
-    blocks = [column.lines(rule=_markdown_rule(column)) for column in texts]
-    lines += [f"| {' | '.join(cells)} |" for cells in zip(*blocks, strict=True)]
-    lines += ["", _markdown_cell(table.note)] if table.note else []
-    return "\n".join(lines) + "\n"
+def wrapped(text: str, width: int | None) -> list[str]:
+    """Lines of a text that end between words; what a terminal would obey is written out."""
+    import textwrap  # noqa: PLC0415 - the few lines that are too long ask for it
+
+    lines = [visible(line) for line in text.splitlines()]
+    if width is None:
+        return lines
+    found: list[str] = []
+    for line in lines:
+        fits = text_width(line) <= width
+        found += [line] if fits else textwrap.wrap(
+            line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One column as people read it: its label, its cells as text, the places of the best ones.
+
+    Cells of numbers are padded, so that their points stand below each other once they are set to
+    the right.
+    """
+
+    label: str
+    cells: tuple[str, ...]
+    numeric: bool
+    best: frozenset[int]
+    column: Column
+    numbers: tuple[str, ...] = ()
+    """Of names: the shorter ones, where each row has its own."""
+
+
+def shown(
+    table: Table,
+    *,
+    digits: int | None = None,
+    signs: Signs = UNICODE,
+    write: Callable[[str], str] | None = None,
+) -> list[Shown]:
+    """The columns as people read them: deviations stand behind their means, with a ±.
+
+    `write` makes text harmless where it is going to stand.
+    """
+    write = write or visible
+    columns = []
+    headers = table.headers()
+    spreads = {column.of: place for place, column in enumerate(table.columns) if column.of}
+    for place, (column, header) in enumerate(zip(table.columns, headers, strict=True)):
+        if column.of in headers:
+            continue
+        values = [row[place] for row in table.rows]
+        numeric = _is_numeric(values)
+        cells = tuple(map(write, _cells(values, column.kind, digits)))
+        cells = _at_one_point(cells) if numeric and column.kind != "time" else cells
+        if header in spreads:
+            spread = [row[spreads[header]] for row in table.rows]
+            cells = _with_spread(cells, _cells(spread, "metric", digits), signs)
+        best = frozenset(place for place, value in enumerate(values) if isinstance(value, Best))
+        label = write(column.label or header) + (f" {_arrow(column, signs)}" if column.way else "")
+        numbers = _numbers(values) if column.kind == "name" else ()
+        columns.append(Shown(label, cells, numeric, best, column, numbers))
+    return columns
+
+
+def _columns_shown(table: Table) -> int:
+    headers = table.headers()
+    return sum(column.of not in headers for column in table.columns)
+
+
+def _arrow(column: Column, signs: Signs) -> str:
+    return signs.maximize if column.way == "maximize" else signs.minimize
+
+
+def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> tuple[str, ...]:
+    aligned = _at_one_point(spreads)
+    width = max(map(len, aligned), default=0)
+    blank = " " * (width + len(signs.plus_minus) + 2)
+    return tuple(
+        f"{mean} {signs.plus_minus} {spread:>{width}}" if spread.strip() else mean + blank
+        for mean, spread in zip(means, aligned, strict=True)
+    )
+
+
+def _numbers(values: Sequence[object]) -> tuple[str, ...]:
+    """The rows by number, where each has its own."""
+    numbers = [value.number if isinstance(value, Name) else None for value in values]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        return ()
+    return tuple(f"#{number}" for number in numbers)
 
 
 @dataclass(frozen=True)
 class _Text:
-    """One column as text: its header, its cells, and how wide it is to be."""
+    """One column as text: its header, its cells, their styles, and how wide it is to be."""
 
     header: str
     cells: tuple[str, ...]
     numeric: bool
     width: int
+    styles: Mapping[int, str]
+    numbers: tuple[str, ...] = ()
+    is_by_number: bool = False
 
     @classmethod
-    def of(cls, header: str, cells: Iterable[str], *, numeric: bool, least: int = 0) -> _Text:
-        cells = _at_one_point(cells) if numeric else tuple(cells)
-        return cls(header, cells, numeric, max(least, *map(text_width, (header, *cells)), 0))
+    def of(cls, column: Shown, signs: Signs) -> _Text:
+        cells, styles = column.cells, dict.fromkeys(column.best, _BEST)
+        if column.best:
+            blank = " " * (len(signs.best) + 1)
+            marks = (f" {signs.best}" if i in column.best else blank for i in range(len(cells)))
+            cells = tuple(cell + mark for cell, mark in zip(cells, marks, strict=True))
+        if column.column.kind == "status":
+            places = enumerate(cell.strip() for cell in cells)
+            styles = {place: _STATES[cell] for place, cell in places if cell in _STATES}
+        return cls._as_wide(column.label, cells, column.numeric, styles, column.numbers)
 
-    def narrowed(self, width: int) -> _Text:
+    @classmethod
+    def _as_wide(
+        cls,
+        header: str,
+        cells: tuple[str, ...],
+        numeric: bool,  # noqa: FBT001 - of this class alone
+        styles: Mapping[int, str],
+        numbers: tuple[str, ...] = (),
+    ) -> _Text:
+        width = max(map(text_width, (header, *cells)))
+        return cls(header, cells, numeric, width, styles, numbers)
+
+    def narrowed(self, width: int, sign: str) -> _Text:
         """With no text wider than this. Numbers stay whole: a part of one would be a lie."""
-        if self.numeric:
+        if self.numeric or self.width <= width:
             return self
-        return _Text.of(
-            self.header, (_shortened(cell, width) for cell in self.cells), numeric=False
-        )
+        cells = tuple(_shortened(cell, width, sign) for cell in self.cells)
+        return self._as_wide(self.header, cells, numeric=False, styles=self.styles)
 
-    def lines(self, *, rule: str) -> list[str]:
+    def by_number(self) -> _Text:
+        """Rows called by their numbers, where they have some: the other columns tell the rest."""
+        if not self.numbers:
+            return self
+        told = self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
+        return replace(told, is_by_number=True)
+
+    def lines(self, *, rule: str, colour: bool) -> list[str]:
         """Header, rule and cells, all of one width."""
-        return [self._padded(self.header), rule, *map(self._padded, self.cells)]
+        cells = [self._padded(cell) for cell in self.cells]
+        for place, style in self.styles.items() if colour else ():
+            text = cells[place].strip()
+            cells[place] = cells[place].replace(text, f"\x1b[{style}m{text}\x1b[0m", 1)
+        return [self._padded(self.header), rule, *cells]
 
     def _padded(self, text: str) -> str:
-        space = " " * (self.width - text_width(text))
-        return space + text if self.numeric else text + space
+        return padded(text, self.width, right=self.numeric)
 
 
-def _texts(
-    table: Table, digits: int | None, write: Callable[[str], str] | None = None, least: int = 0
-) -> list[_Text]:
-    write = write or visible
-    texts = []
-    for index, (column, header) in enumerate(zip(table.columns, table.headers(), strict=True)):
-        values = [row[index] for row in table.rows]
-        cells = map(write, _cells(values, column.kind, digits))
-        texts.append(_Text.of(write(header), cells, numeric=_is_numeric(values), least=least))
-    return texts
+_BY_NUMBER = "trial"
+_BEST = "1;32"
+_STATES = {"failed": "31", "interrupted": "33", "pruned": "2", "running": "36"}
+"""How states stand out: their words say the same."""
 
 
 def _cells(values: Sequence[object], kind: Kind, digits: int | None) -> list[str]:
     if kind == "time":
         return [duration_text(value) if _is_number(value) else cell_text(value) for value in values]
-    if kind == "metric" and digits is not None and any(isinstance(v, float) for v in values):
-        return [_rounded(v, digits) if _is_number(v) else cell_text(v) for v in values]
-    return [cell_text(value) for value in values]
+    if kind == "metric" and digits is not None:
+        bare = [bare_value(value) for value in values]
+        if any(isinstance(value, float) for value in bare):
+            return [_rounded(v, digits) if _is_number(v) else cell_text(v) for v in bare]
+    return [text if len(text := cell_text(value)) <= LONGEST else cut(text) for value in values]
+
+
+def cut(text: str, longest: int = LONGEST) -> str:
+    """What is too long to be read, or to be held, with a word on how long it was."""
+    if len(text) <= longest:
+        return text
+    word = f"… (cut: {len(text):,} characters)"
+    return text[: longest - len(word)] + word
 
 
 def metric_text(number: float, digits: int | None) -> str:
@@ -326,7 +509,7 @@ def _rounded(number: float, digits: int) -> str:
 
 
 def _is_numeric(values: Iterable[object]) -> bool:
-    bare = [_bare(value) for value in values]
+    bare = [bare_value(value) for value in values]
     known = [value for value in bare if value is not None and value is not NULL]
     return bool(known) and all(map(_is_number, known))
 
@@ -337,32 +520,61 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def _at_one_point(cells: Iterable[str]) -> tuple[str, ...]:
     """Numbers with their points below each other, once they are set to the right."""
-    parts = [(cell, _AFTER_POINT.search(cell)) for cell in cells]
-    tails = [len(match[0]) if match else 0 for _, match in parts]
+    cells = [*cells]
+    tails = [*map(_tail, cells)]
     longest = max(tails, default=0)
-    return tuple(
-        cell + " " * (longest - tail) for (cell, _), tail in zip(parts, tails, strict=True)
-    )
+    return tuple(cell + " " * (longest - tail) for cell, tail in zip(cells, tails, strict=True))
 
 
-def _fits(texts: Sequence[_Text], shown: Sequence[int], width: int) -> bool:
-    return sum(texts[index].width for index in shown) + len(_GAP) * (len(shown) - 1) <= width
+def _tail(cell: str) -> int:
+    """How much of a number stands right of where numbers line up: decimals, an exponent, a mark."""
+    place = cell.find(".")
+    place = place if place >= 0 else cell.find("e")
+    return len(cell) - place if place >= 0 else int(cell.endswith(MARK))
 
 
-def _chosen(table: Table, texts: Sequence[_Text], width: int) -> list[int]:
-    """The columns that fit. Of equal priorities the rightmost goes first, the very first never."""
-    shown = list(range(len(texts)))
-    while len(shown) > 1 and not _fits(texts, shown, width):
-        shown.remove(min(shown[1:], key=lambda index: (table.columns[index].priority, -index)))
-    return shown
+def _fits(texts: Sequence[_Text], width: int) -> bool:
+    return _width_of(texts) <= width
 
 
-def _shortened(text: str, width: int) -> str:
+def _width_of(texts: Sequence[_Text]) -> int:
+    return sum(text.width for text in texts) + len(_GAP) * (len(texts) - 1)
+
+
+def _fitted(table: Table, texts: Sequence[_Text], width: int, sign: str) -> list[_Text]:
+    """The columns that fit. Of equal priorities the rightmost goes first, the very first never.
+
+    Names give way first: what a trial's name says stands in the columns beside it.
+    """
+    headers = table.headers()
+    columns = [column for column in table.columns if column.of not in headers]
+    name, *others = texts
+    others = [text.narrowed(min(NARROWED, max(width // 2, 9)), sign) for text in others]
+    named = bool(name.numbers) and any(column.kind == "hyperparameter" for column in columns)
+    least = name.by_number() if named else name.narrowed(max(min(_SHORTEST, width // 3), 9), sign)
+    places = list(range(1, len(texts)))
+
+    def chosen(first: _Text) -> list[_Text]:
+        return [first, *(others[place - 1] for place in places)]
+
+    while places and not _fits(chosen(least), width):
+        places.remove(min(places, key=lambda place: (columns[place].priority, -place)))
+    room = width - (_width_of(chosen(least)) - least.width)
+    whole = name.narrowed(room, sign)
+    first = whole if not named or whole.width == name.width else least
+    return chosen(first)
+
+
+_SHORTEST = 20
+"""Up to which a name is cut before columns are left out."""
+
+
+def _shortened(text: str, width: int, sign: str = "…") -> str:
     """Cut in the middle: the names of trials differ at their ends."""
     if text_width(text) <= width:
         return text
     half = (width - 1) // 2
-    return f"{_start(text, half)}…{_start(text[::-1], half)[::-1]}"
+    return f"{_start(text, half)}{sign}{_start(text[::-1], half)[::-1]}"
 
 
 def _start(text: str, width: int) -> str:
@@ -372,75 +584,14 @@ def _start(text: str, width: int) -> str:
     return text
 
 
-def _left_out(count: int) -> str:
-    columns, have = ("column", "has it") if count == 1 else ("columns", "has them")
-    return f"+{count} {columns} (--all-columns, or results.csv, {have})"
-
-
-def _markdown_rule(column: _Text) -> str:
-    return "-" * (column.width - 1) + (":" if column.numeric else "-")
-
-
-_PLAIN = re.compile(r"(?:[A-Za-z0-9 .+/:-]|(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_]))*")
-"""Text that no notation of Markdown's is in."""
-
-
-def _markdown_cell(text: str) -> str:
-    """Text that Markdown shows as it is: one line, and no tables, links or HTML of its own."""
-    if _PLAIN.fullmatch(text):  # nearly always, and then at no cost
-        return text
-    line = visible(re.sub(r"[\r\n\v\f\x85\u2028\u2029]+", " ", text))
-    escaped = re.sub(r"([\\|<*`\[~&$])", r"\\\1", line)
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # within a word it is no emphasis
-
-
-# -- Text for programs -----------------------------------------------------------------------------
-
-
-def to_csv(table: Table) -> str:
-    """Comma-separated, one line a row, every digit. Blanks are empty, times are in seconds.
-
-    A text that a spreadsheet would run as a formula gets a leading apostrophe.
-    """
-    import csv  # noqa: PLC0415 - only some commands write it
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_csv_cell(header) for header in table.headers())
-    writer.writerows([_csv_cell(value) for value in row] for row in table.rows)
-    return out.getvalue()
-
-
-def to_json(table: Table) -> str:
-    """A list of objects by header, in order, values as they are; a blank is null.
-
-    NaN and the infinities, for which JSON has no form, are the texts "nan", "inf" and "-inf".
-    """
-    headers = table.headers()
-    rows = [dict(zip(headers, map(_json_value, row), strict=True)) for row in table.rows]
-    # A lone surrogate (from a file name that is no UTF-8) cannot be encoded; as \udc80 it is JSON.
-    return files.to_json(rows).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _csv_cell(value: object) -> str:
-    value = _bare(value)
-    text = visible(cell_text(value))
-    if isinstance(value, str) and re.match(r"[=+@-](?![0-9.]+$)", text):
-        return f"'{text}"
-    return text
-
-
-def _json_value(value: Any) -> Any:
-    value = _bare(value)
-    if value is NULL:
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {str(key): _json_value(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_value(part) for part in value]
-    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+def _left_out(texts: Sequence[_Text], count: int) -> str:
+    """What there was no room for, and where it is; empty if there was for all."""
+    names = ["the trials' names"] if texts[0].is_by_number else []
+    columns = [f"{count} column{'' if count == 1 else 's'}"] if count else []
+    if not names and not columns:
+        return ""
+    have = "has it" if count == 1 and not names else "has them"
+    return f"+{' and '.join([*names, *columns])} (--all-columns, or results.csv, {have})"
 
 
 # -- One value -------------------------------------------------------------------------------------
@@ -452,17 +603,36 @@ def cell_text(value: object) -> str:
     """
     if value is None:
         return ""
-    if type(value) is str or type(value) is int:  # nearly all of the many cells of a table
+    kind = type(value)
+    if kind is float:  # these are nearly all of the many cells of a table
+        return float.__repr__(value)
+    if kind is str or kind is int or isinstance(value, str):
         return str(value)
     if isinstance(value, Marked):
         return cell_text(value_cell(value.value)) + MARK
+    if isinstance(value, Best):
+        return cell_text(value.value)
     if isinstance(value, Null):
         return value.value
     if isinstance(value, float):
         return float.__repr__(value)
     if isinstance(value, (bool, int, dict, list, tuple)):
-        return json.dumps(_json_value(value), ensure_ascii=False)
+        return json.dumps(json_value(value), ensure_ascii=False)
     return str(value)
+
+
+def json_value(value: Any) -> Any:
+    """A cell as JSON has it: no mark, no NaN."""
+    value = bare_value(value)
+    if value is NULL:
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): json_value(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_value(part) for part in value]
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
 def duration_text(seconds: float) -> str:
@@ -493,6 +663,14 @@ def visible(text: str) -> str:
     if text.isprintable():  # nearly always, and then at no cost
         return text
     return "".join(char if _is_harmless(char) else _written_out(char) for char in text)
+
+
+def padded(text: str, width: int, *, right: bool) -> str:
+    """A text with blanks around it, so that it takes so many places in a terminal."""
+    if text.isascii():
+        return text.rjust(width) if right else text.ljust(width)
+    space = " " * (width - text_width(text))
+    return space + text if right else text + space
 
 
 def text_width(text: str) -> int:

@@ -598,3 +598,19 @@ def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
             )
         return not fits
     return forms == {True}
+
+
+def asked_again(search: Path) -> dict[int, int]:
+    """The trials of a search that somebody wants to be run once more, as which attempt; by number.
+
+    Those that have begun since are among them, too.
+    """
+    try:
+        names = os.listdir(search / HOME / "trials")
+    except OSError:
+        return {}
+    found: dict[int, int] = {}
+    for again in filter(None, map(_AGAIN.fullmatch, names)):
+        number, attempt = int(again[1]), int(again[2])
+        found[number] = max(attempt, found.get(number, 0))
+    return found

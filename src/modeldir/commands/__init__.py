@@ -40,7 +40,12 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("diff", "what differs between experiments"),
             ("watch", "what runs now, as it runs, from any terminal"),
             ("log", "what an experiment printed"),
+            ("plot", "figures for papers: PDF, SVG or PNG"),
         ),
+    ),
+    (
+        "decide",
+        (("confirm", "is the best of a search really better? new seeds, a test"),),
     ),
     (
         "manage",
@@ -48,6 +53,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("stop", "ask the workers of a search to stop, or an experiment"),
             ("retry", "have failed trials run again, also with other values"),
             ("remove", "take a trial out of its search"),
+            ("export", "to TensorBoard, Optuna, MLflow, Parquet, CSV"),
+            ("import", "from Hydra, Optuna, Ray, Guild, MLflow, Sacred, TensorBoard"),
         ),
     ),
 )
@@ -88,13 +95,18 @@ def main(words: list[str]) -> int:
 
 def overview() -> str:
     """What `modeldir --help` prints: one screen, grouped by the reader's questions."""
-    lines = ["modeldir: one folder is one experiment.", "", "usage: modeldir COMMAND ...", ""]
+    lines = ["modeldir: one folder is one experiment.", "usage: modeldir COMMAND ...", ""]
     for group, commands in GROUPS:
         for index, (name, words) in enumerate(commands):
             lines.append(f"{group if index == 0 else '':<8}{name:<12}{words}")
-        lines.append("")
+    lines.append("")
     lines.append("modeldir COMMAND --help tells more. To begin:  modeldir init my_project")
     return "\n".join(lines)
+
+
+def module(name: str) -> str:
+    """The module of a command; `import` is a word of Python's."""
+    return "import_" if name == "import" else name
 
 
 def _commands() -> list[str]:
@@ -108,7 +120,7 @@ def _call(name: str, words: list[str]) -> int:
     from modeldir.commands.parsing import Parser, joined  # noqa: PLC0415
     from modeldir.errors import ModeldirError  # noqa: PLC0415
 
-    command = import_module(f"modeldir.commands.{name}")
+    command = import_module(f"modeldir.commands.{module(name)}")
     parser = Parser(
         prog=f"modeldir {name}",
         description=command.HELP,

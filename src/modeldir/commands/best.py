@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections import Counter
 
 from modeldir import goals
-from modeldir.errors import did_you_mean
-from modeldir.metrics import Direction
+from modeldir.errors import MetricsError, did_you_mean
+from modeldir.metrics import Direction, direction
 from modeldir.synthesize import Tree, nothing_in, read_tree
 
 HELP = "The path of the best experiment, by the metric at its best weights on the development set."
@@ -18,9 +19,12 @@ EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_r
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir best DIR [--maximize METRIC | --minimize METRIC]"
+    parser.usage = "modeldir best DIR [--metric METRIC | --maximize METRIC | --minimize METRIC]"
     parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
     ranked = parser.add_mutually_exclusive_group()
+    ranked.add_argument(
+        "--metric", metavar="METRIC", help="as its name or the plan says it is good"
+    )
     ranked.add_argument("--maximize", metavar="METRIC", help="rank by this (default: as the plan)")
     ranked.add_argument("--minimize", metavar="METRIC", help="as --maximize: low is good")
 
@@ -28,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the path, alone on its line; without one say why and answer 1."""
     tree = read_tree(arguments.dir)
-    asked = _asked_for(arguments)
+    asked = _asked_for(arguments, tree)
     metric = asked or tree.metric
     best = tree.best(asked)
     if best is None and asked is None and len(tree.objectives) > 1:
@@ -43,7 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _asked_for(arguments: argparse.Namespace) -> tuple[str, Direction] | None:
+def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Direction] | None:
+    if name := arguments.metric:
+        way = dict(tree.objectives).get(name) or direction(name)
+        if way is None:
+            folder = shlex.quote(str(tree.folder))
+            raise MetricsError(
+                f"{name}: its name does not say whether high or low is good\n"
+                f"  modeldir best {folder} --maximize {name}   or --minimize {name}"
+            )
+        return name, way
     if arguments.maximize:
         return arguments.maximize, "maximize"
     return (arguments.minimize, "minimize") if arguments.minimize else None

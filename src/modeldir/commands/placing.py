@@ -37,6 +37,9 @@ _OF = {
 }
 """Options of the command line, and the launcher that each goes with."""
 
+OPTIONS = (*_OF, "on", "workers", "detach", "wait", "one_job_per_trial")
+"""All that say where workers are placed, as the command line's names are."""
+
 _TABLES = {"command": "submit"}
 """Settings of a launcher in `modeldir.toml`, where the table is not called as it is."""
 

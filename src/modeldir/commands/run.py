@@ -31,7 +31,7 @@ _NOTHING = "Nothing was started."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.usage = "modeldir run DIR [--resume] [--training] [--quiet] [-- COMMAND ...]"
+    parser.usage = "modeldir run DIR [--resume] [--training] [-q] [-m NOTE] [-- COMMAND ...]"
     parser.add_argument("dir", metavar="DIR", help="the experiment's folder, with params.json")
     parser.add_argument(
         "--resume",
@@ -45,6 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="keep the output, do not show it"
+    )
+    parser.add_argument(
+        "-m", "--message", metavar="NOTE", help="what you want to remember; kept in run.json"
     )
 
 
@@ -94,6 +97,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
             "code": provenance.code_hash(here),
             "commit": provenance.git_commit(here),
             "modeldir": __version__,
+            **({"note": arguments.message} if arguments.message else {}),
         },
         doubt=observer.sight(last.path) if last is not None else None,
     )

@@ -93,6 +93,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     when.add_argument(
         "--stop-at", type=_or_none(float), metavar="X", help="* once the metric has reached it"
     )
+    add_where(parser)
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """The options that say where trials run, and who runs them; `confirm` has them too."""
     where = parser.add_argument_group("where to run")
     add_places(where)
     where.add_argument(
@@ -144,19 +149,24 @@ def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
 def run(arguments: argparse.Namespace) -> int:
     # First of all, while this process is small: what the spawner forks later stays small.
     with Spawner(live_terminal()) as spawner:
-        search = _search(arguments)
-        command = shlex.join(arguments.command) if arguments.command else search.plan.command
-        if command is None:
-            raise SearchError(_no_command(arguments.dir))
-        if arguments.time_one and not arguments.dry_run:
-            raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
-        if arguments.dry_run:
-            return _look_ahead(search, command, arguments, spawner)
-        from modeldir.commands import placing  # noqa: PLC0415 - after the spawner, as all below
+        return go_on(arguments, spawner)
 
-        if placing.is_wanted(arguments):
-            return placing.run(search, command, arguments)
-        return _work(search, command, arguments, spawner)
+
+def go_on(arguments: argparse.Namespace, spawner: Spawner) -> int:
+    """What the command does once there is a spawner."""
+    search = _search(arguments)
+    command = shlex.join(arguments.command) if arguments.command else search.plan.command
+    if command is None:
+        raise SearchError(_no_command(arguments.dir))
+    if arguments.time_one and not arguments.dry_run:
+        raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
+    if arguments.dry_run:
+        return _look_ahead(search, command, arguments, spawner)
+    from modeldir.commands import placing  # noqa: PLC0415 - after the spawner, as all below
+
+    if placing.is_wanted(arguments):
+        return placing.run(search, command, arguments)
+    return _work(search, command, arguments, spawner)
 
 
 def live_terminal() -> str | None:

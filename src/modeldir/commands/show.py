@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, params, roster, table
+from modeldir import attempts, experiment, files, params, roster, table, trials
 from modeldir.commands.log import log_of
 from modeldir.commands.synthesize import quoted, with_best
 from modeldir.errors import FolderError, ParamsError
@@ -76,6 +76,7 @@ def experiment_text(found: Found, warnings: Sequence[str] = ()) -> str:
         f"{table.visible(str(found.path))}\n\n{_entries(_facts(found))}",
         _metrics(found.scores),
         _hyperparameters(found.hyperparameters, found.status.given),
+        _against(found),
         "\n".join(warnings),
         f"next: {_next(found)}",
     ]
@@ -86,6 +87,8 @@ def _facts(found: Found) -> Iterator[Entry]:
     status, folder = found.status, found.path
     yield "status", status.state + (f" ({status.failure})" if status.failure else "")
     yield "", status.last_line or status.reason
+    yield "", _to_run_again(found)
+    yield "note", status.note
     yield "attempts", status.attempt
     yield "started", when(status.started)
     yield "duration", None if status.duration is None else table.duration_text(status.duration)
@@ -95,6 +98,14 @@ def _facts(found: Found) -> Iterator[Entry]:
     yield "log", log
     console = folder / "console.log"
     yield "", console if log != console and console.is_file() else None
+
+
+def _to_run_again(found: Found) -> str | None:
+    """Of a trial that has ended, and that `modeldir retry` has asked for once more: as what."""
+    wanted = trials.asked_again(found.path.parent).get(-1 if found.number is None else found.number)
+    if wanted is None or wanted <= found.status.attempt:
+        return None
+    return f"to run again as attempt {wanted}: {roster.again(found.path.parent)}"
 
 
 def _where_from(folder: Path) -> Iterator[Entry]:
@@ -154,6 +165,31 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
     return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
 
 
+def _against(found: Found) -> str:
+    """Of a trial: what is not as in the best trial of its search, and how far its metric is."""
+    search = found.path.parent
+    if found.number is None or not (search / "search.json").is_file():
+        return ""
+    tree = read_tree(search)
+    best = tree.best()
+    if best is None or tree.metric is None:
+        return ""
+    if files.absolute(best.path) == files.absolute(found.path):
+        return "it is the best of its search"
+    name, _ = tree.metric
+    mine, theirs = found.used() or {}, best.used() or {}
+    names = dict.fromkeys([*mine, *theirs])
+    differing = [
+        each for each in names if table.key_of(mine.get(each)) != table.key_of(theirs.get(each))
+    ]
+    rows: list[tuple[object, ...]] = [
+        (name, found.scores.development.get(name), best.scores.development.get(name))
+    ]
+    rows += [(each, mine.get(each), theirs.get(each)) for each in differing]
+    columns = (Column("against the best", "name"), Column("here"), Column(best.name))
+    return table.to_text(Table(columns, tuple(rows)), width=None).rstrip("\n")
+
+
 def _value(value: object) -> str:
     return table.cell_text(table.value_cell(value))
 
@@ -176,6 +212,8 @@ def search_text(tree: Tree) -> str:
     plan, standing = _plan(tree.folder), Overview(tree.folder).look()
     best = tree.best()
     failed = [each for each in tree.found if each.status.state == attempts.FAILED]
+    pruned = [each for each in tree.found if each.status.state == attempts.PRUNED]
+    asked = [each for each in tree.found if _to_run_again(each)]
     running = [each for each in tree.found if each.status.state == attempts.RUNNING]
     entries = [
         *_planned(plan),
@@ -185,8 +223,10 @@ def search_text(tree: Tree) -> str:
         ("front", ", ".join(sorted(tree.front(), key=table.order_of)) or None),
         *_named("running", [(each, _progress(each)) for each in running]),
         *_named("failed", [(each, each.status.last_line or each.status.reason) for each in failed]),
+        *_named("pruned", [(each, each.status.reason) for each in pruned]),
+        *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
-    follow = _after(tree, plan, standing)
+    follow = roster.again(tree.folder) if asked else _after(tree, plan, standing)
     head = f"{table.visible(str(tree.folder))}: a search\n\n{_entries(entries)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 

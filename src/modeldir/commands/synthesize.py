@@ -5,85 +5,153 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
-from modeldir import goals, table
+from modeldir import files, goals, looks
 from modeldir.errors import ModeldirError
-from modeldir.synthesize import Results, nothing_in, synthesize
+from modeldir.synthesize import Results, read_trees, synthesize
+from modeldir.table import to_text, wrapped
+from modeldir.tableforms import ENDINGS, FORMS
 
 HELP = "One table of all experiments below a folder: the best first."
-EXAMPLE = "modeldir synthesize experiments/learning_rate"
-
-FORMATS = ("table", "markdown", "csv", "json")
+EXAMPLE = "modeldir synthesize experiments --where 'learning_rate > 0.001' --top 10"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = (
-        "modeldir synthesize [DIR] [--format FORM] [--sort COLUMN] [--all-columns] [--apart]"
-    )
+    parser.usage = "modeldir synthesize [DIR ...] [options]"
     parser.add_argument(
-        "dir",
-        nargs="?",
+        "dirs",
+        nargs="*",
         metavar="DIR",
-        help="a search, or any tree of experiments (default: experiments, else this folder)",
+        help="searches, or any trees of experiments (default: experiments, else this folder)",
     )
     # As CS230's synthesize_results.py has it, and as search_hyperparams.py does.
     parser.add_argument("--model_dir", "--parent_dir", metavar="DIR", dest="named", help="also DIR")
-    parser.add_argument(
-        "--format", choices=FORMATS, default="table", help="what to print (default: table)"
+    rows = parser.add_argument_group("rows")
+    rows.add_argument(
+        "--where",
+        metavar="CONDITION",
+        help="""'learning_rate > 0.001 and model_version == "baseline"'""",
     )
-    parser.add_argument(
-        "--sort", metavar="COLUMN", help="sort by this column (default: the metric)"
+    rows.add_argument("--top", type=int, metavar="N", help="at most so many")
+    rows.add_argument("--sort", metavar="COLUMN", help="by it (default: the metric), best first")
+    rows.add_argument("--reverse", action="store_true", help="the other way round")
+    rows.add_argument(
+        "--group",
+        metavar="NAMES",
+        type=_names,
+        help="what differs in these alone is one row: --group seed",
     )
-    parser.add_argument(
+    rows.add_argument("--apart", action="store_true", help="repeats of a point each in a row")
+    columns = parser.add_argument_group("columns")
+    columns.add_argument(
+        "--columns",
+        metavar="NAMES",
+        type=_names,
+        help="these: experiment,learning_rate,accuracy,loss@last,accuracy@epoch=10",
+    )
+    columns.add_argument(
         "--all-columns",
         action="store_true",
         help="also what is the same everywhere, and metrics at the last weights",
     )
-    parser.add_argument(
-        "--apart", action="store_true", help="repeats of a point each in a row of its own"
+    columns.add_argument(
+        "--metrics-file", metavar="NAME", help="take the metrics from the file of this name"
     )
+    form = parser.add_argument_group("form")
+    form.add_argument(
+        "--format",
+        choices=("table", *FORMS),
+        help="what to print (default: table, or as FILE is called)",
+    )
+    form.add_argument("-o", "--output", metavar="FILE", help="into a file, and print nothing")
+    form.add_argument(
+        "--html", metavar="FILE", help="also a report: one page with plots, for any browser"
+    )
+
+
+def _names(text: str) -> list[str]:
+    """Names with commas between them.
+
+    >>> _names("learning_rate, accuracy")
+    ['learning_rate', 'accuracy']
+    """
+    return [name for word in text.split(",") if (name := word.strip().strip("`"))]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table; what could not be read goes to standard error."""
+    """Print the table, or write it; what could not be read goes to standard error."""
+    if arguments.top is not None and arguments.top < 1:
+        raise ModeldirError(f"--top {arguments.top}: expected 1 or more")
+    form = _form(arguments)
     results = synthesize(
-        _folder(arguments),
+        _folders(arguments),
+        where=arguments.where,
+        columns=arguments.columns or (),
         sort=arguments.sort,
+        reverse=arguments.reverse,
+        group=arguments.group or (),
+        top=arguments.top,
         all_columns=arguments.all_columns,
         apart=arguments.apart,
+        metrics_file=arguments.metrics_file,
     )
     found = len(results) > 0
-    if found or arguments.format in {"csv", "json"}:  # to a program, nothing is a table too
-        print(_as_text(results, arguments.format), end="", flush=True)
+    if not found and form not in {"csv", "json"}:  # to a program, nothing is a table too
+        print(results.nothing(), file=sys.stderr)
+    elif arguments.output is None:
+        print(_as_text(results, form), end="", flush=True)
     else:
-        print(nothing_in(results.folder), file=sys.stderr)
+        print(_written(results, form, arguments.output))
     for warning in results.warnings:
         print(warning, file=sys.stderr)
-    if found and arguments.format == "table" and sys.stdout.isatty():
+    if found and form == "table" and arguments.output is None and sys.stdout.isatty():
         print(f"\n{after(results)}")
+    if found and arguments.html:
+        print(reported(_report(results, arguments)), file=sys.stderr)
     return 0 if found else 1
 
 
-def _folder(arguments: argparse.Namespace) -> str | None:
-    given = {each for each in (arguments.dir, arguments.named) if each is not None}
-    if len(given) > 1:
-        raise ModeldirError(f"one folder, please: got {' and '.join(sorted(given))}")
-    return next(iter(given), None)
+def _form(arguments: argparse.Namespace) -> str:
+    ending = os.path.splitext(arguments.output or "")[1].lower()
+    return str(arguments.format or ENDINGS.get(ending, "table"))
+
+
+def _folders(arguments: argparse.Namespace) -> list[str]:
+    given = [*arguments.dirs, *([arguments.named] if arguments.named is not None else [])]
+    return list(dict.fromkeys(given))
 
 
 def _as_text(results: Results, form: str) -> str:
-    if form == "table":
-        return results.text()
-    write = {"markdown": table.to_markdown, "csv": table.to_csv, "json": table.to_json}[form]
-    return write(results.table)
+    return results.text() if form == "table" else FORMS[form](results.table)
+
+
+def _written(results: Results, form: str, path: str) -> str:
+    """Write the table into a file; says that it did.
+
+    Raises:
+        ModeldirError: when it cannot be written.
+    """
+    write = to_text if form == "table" else FORMS[form]
+    text = write(results.table)
+    try:
+        files.write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise ModeldirError(f"{path} was not written: {error.strerror}") from error
+    return f"written: {path} ({form}, {len(results)} rows)"
 
 
 def after(results: Results) -> str:
-    """Where the table lies now, which experiment is the best, and what to type next."""
-    lines = []
+    """What it shows, where it lies now, which experiment is the best, and what to type next."""
+    width = shutil.get_terminal_size().columns
+    told = [f"advice: {sentence}" for sentence in results.advice()]
+    lines = [line for each in told for line in wrapped(each, width)]
+    lines += [""] if told else []
+    looked = looks.told(each.looks for each in results.tree.found) if results.tree else None
+    lines += [f"test:    {looked}; the more often, the less it is a test"] if looked else []
     if results.written:
         names = " and ".join(path.name for path in results.written)
         lines.append(f"written: {names} in {results.folder}")
@@ -95,6 +163,19 @@ def after(results: Results) -> str:
     else:
         lines.append(f"next:    modeldir show {quoted(results.folder / _first(results))}")
     return "\n".join(lines)
+
+
+def _report(results: Results, arguments: argparse.Namespace) -> Path:
+    """The report of all that was asked for, as one file."""
+    from modeldir.report import write_tree  # noqa: PLC0415 - only where one is wanted
+
+    folders = _folders(arguments) or [str(results.folder)]
+    return write_tree(read_trees(folders, metrics_file=arguments.metrics_file), arguments.html)
+
+
+def reported(path: Path) -> str:
+    """Where the report lies, and what one does with it."""
+    return f"report:  {path} ({os.stat(path).st_size / 1e6:.1f} MB): open it in a browser"
 
 
 def _first(results: Results) -> str:

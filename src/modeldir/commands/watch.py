@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from modeldir import attempts, experiment, roster
+from modeldir.commands.synthesize import reported
 from modeldir.errors import FolderError
 from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
 from modeldir.progress import Shown, View, shown_on
+from modeldir.report.kept import Kept
 from modeldir.solo import Solo
 from modeldir.standing import Alone, News, Standing, workers_text
 
@@ -40,25 +42,31 @@ Wait = Callable[[float], None]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir watch DIR"
+    parser.usage = "modeldir watch DIR [--html FILE]"
     parser.add_argument(
         "dir", metavar="DIR", help="a search, an experiment, or a folder with several of them"
+    )
+    parser.add_argument(
+        "--html", metavar="FILE", help="keep a report there, written again as trials end"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show how it stands until it has ended."""
-    return shown(Watch(Path(arguments.dir)))
+    watch = Watch(Path(arguments.dir))
+    kept = Kept(watch.folder, arguments.html) if arguments.html else None
+    return shown(watch, kept=kept)
 
 
-def shown(watch: Watch, *, waits: bool = False) -> int:
+def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int:
     """Show what a watch sees until it has ended; returns the exit code. Who only looks may leave,
-    and nothing is wrong then; who `waits` wants to know how it ended.
+    and nothing is wrong then; who `waits` wants to know how it ended. `kept` is a report that is
+    written again as trials end.
     """
     sys.stdout.flush()
     show = shown_on(sys.stdout)
     try:
-        follow(watch, show)
+        follow(watch, show, kept=kept)
     except KeyboardInterrupt:  # how one stops looking: nothing went wrong
         show.close()
         if show.interval is not None:  # the view is gone, and nothing else was left
@@ -69,6 +77,8 @@ def shown(watch: Watch, *, waits: bool = False) -> int:
         return 130 if waits else 0
     finally:
         show.close()
+    if kept is not None:
+        print(kept.problem or reported(kept.path), file=sys.stderr)
     return _code(watch.look()) if waits else 0
 
 
@@ -78,7 +88,7 @@ def _code(stands: Sequence[Standing | Alone]) -> int:
     return int(any(each.states.get(attempts.FAILED) or _left(each) for each in searches))
 
 
-def follow(watch: Watch, show: View, wait: Wait | None = None) -> None:
+def follow(watch: Watch, show: View, wait: Wait | None = None, *, kept: Kept | None = None) -> None:
     """Show what a watch sees, and tell what happens, until nothing more will."""
     wait = wait or _wait
     stands = watch.look()
@@ -88,11 +98,17 @@ def follow(watch: Watch, show: View, wait: Wait | None = None) -> None:
     while True:
         for name, folder, news in watch.take_news():
             _tell(show, name, folder, news)
+            if kept is not None and news.state not in {attempts.RUNNING, "step"}:
+                kept.ended()
         if watch.is_over(stands):
             break
         show.view(stands)
+        if kept is not None:
+            kept.look()
         wait(EVERY)
         stands = watch.look()
+    if kept is not None:
+        kept.look(last=True)
     show.close()
     for line in watch.foot(stands):
         show.message(line)

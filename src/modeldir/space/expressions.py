@@ -17,7 +17,7 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,9 +44,14 @@ class _NoNumberError(Exception):
 
 @dataclass(frozen=True)
 class Constraint:
-    """What must hold for each point, as it was written."""
+    """What must hold for each point, as it was written.
+
+    A `lenient` one may be asked of what lacks values: a missing one equals `None`, is neither more
+    nor less than anything, and computes to nothing.
+    """
 
     text: str
+    lenient: bool = field(default=False, repr=False)
 
     @cached_property
     def _tree(self) -> ast.expr:
@@ -78,12 +83,18 @@ class Constraint:
             ConstraintError: where kinds do not go together: a text and a number.
         """
         try:
-            answer = _value(self._tree, values)
+            answer = _value(self._tree, _Blanks(values) if self.lenient else values)
         except _NoNumberError:
+            return False
+        if answer is None and self.lenient:
             return False
         if not isinstance(answer, bool):
             raise ConstraintError(f"is {_told(answer)}, neither true nor false")
         return answer
+
+
+class _Blanks(dict[str, Any]):
+    """Values of which some may be missing: of those a comparison is not true, and that is all."""
 
 
 # -- What is allowed -------------------------------------------------------------------------------
@@ -231,6 +242,15 @@ def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
 
 
 def _compared(node: ast.Compare, values: Mapping[str, Any]) -> bool:
+    try:
+        return _comparison(node, values)
+    except _NoNumberError:
+        if isinstance(values, _Blanks):
+            return False
+        raise
+
+
+def _comparison(node: ast.Compare, values: Mapping[str, Any]) -> bool:
     left = _value(node.left, values)
     for comparison, expression in zip(node.ops, node.comparators, strict=True):
         right = _value(expression, values)
@@ -243,6 +263,8 @@ def _compared(node: ast.Compare, values: Mapping[str, Any]) -> bool:
             if not _COMPARISONS[type(comparison)](left, right):
                 return False
         except TypeError:
+            if isinstance(values, _Blanks) and (left is None or right is None):
+                return False
             problem = f"compares {_told(left)} with {_told(right)}"
             raise ConstraintError(problem, "compare numbers, or texts by == and in") from None
         left = right
@@ -257,6 +279,8 @@ def _decided(node: ast.BoolOp, values: Mapping[str, Any]) -> bool:
 
 def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
     value = _value(node, values)
+    if value is None and isinstance(values, _Blanks):
+        return False
     if not isinstance(value, bool):
         raise ConstraintError(
             f"takes {_told(value)} for true or false", f"compare it: {ast.unparse(node)} > 0"
@@ -265,7 +289,10 @@ def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
 
 
 def _number(node: ast.expr, values: Mapping[str, Any]) -> int | float:
-    return _checked(_value(node, values))
+    value = _value(node, values)
+    if value is None and isinstance(values, _Blanks):
+        raise _NoNumberError
+    return _checked(value)
 
 
 def _checked(value: Any) -> int | float:

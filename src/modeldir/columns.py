@@ -1,0 +1,281 @@
+"""What becomes a column of the table of experiments, and in which order its rows stand.
+
+It knows which hyperparameters tell experiments apart, which metrics are ranked by, what is worth
+its place where there is little, and which value is the best of its column. It refuses to read
+folders, but for a metric at a moment that somebody asks for.
+
+Start at `parts_of` and `in_order`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from modeldir import attempts, experiment, goals, metrics, params, repeated
+from modeldir.advice import Tried
+from modeldir.moments import Moment
+from modeldir.table import (
+    MARK,
+    Best,
+    Column,
+    Name,
+    Table,
+    bare_value,
+    cell_text,
+    sort,
+    value_cell,
+    varying,
+)
+from modeldir.trees import RANKED, Found, Tree
+
+NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
+FRONT = "front"
+"""What marks a row that no other beats in all metrics."""
+_CODE = 8
+"""How much of a code's hash tells one from another."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One column with its cells; `told` unless only `all_columns` shows it."""
+
+    column: Column
+    cells: Sequence[object]
+    told: bool = True
+
+
+def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
+    """All columns that any experiment has something in, in the order in which they stand; after
+    them the metrics at these `moments`.
+    """
+    names = [Name(each.name, each.number) for each in tree.found]
+    yield Part(Column("experiment", "name", 11), names)
+    if len(tree.objectives) > 1:
+        front = tree.front()
+        cells = [FRONT if each.name in front else None for each in tree.found]
+        yield Part(Column("pareto", "text", 9), cells)
+    yield from _hyperparameters(tree)
+    yield from _metrics_of(tree, lambda scores: scores.development, "", 6)
+    yield from _deviations(tree)
+    yield from _metrics_of(tree, lambda scores: scores.last, "last ", 2, told=False)
+    yield from _metrics_of(tree, lambda scores: scores.train, "train ", 2, told=False)
+    yield from _metrics_of(tree, lambda scores: scores.test, "test ", 5)
+    recorded = any(each.status.state != attempts.UNRECORDED for each in tree.found)
+    states = [each.status for each in tree.found]
+    alike = len({status.state for status in states}) < 2  # noqa: PLR2004 - then it tells nothing
+    cells = [status.state for status in states]
+    yield Part(Column("status", "status", 3 if alike else 9), cells, told=recorded)
+    yield from _circumstances(tree)
+    yield from (_at_moment(tree, moment) for moment in moments)
+
+
+def _circumstances(tree: Tree) -> Iterator[Part]:
+    """What is known of the runs themselves, as far as any of them has it."""
+    states = [each.status for each in tree.found]
+    codes = [status.code and status.code[:_CODE] for status in states]
+    columns: tuple[tuple[Column, Sequence[object], bool], ...] = (
+        (Column("failure", "text", 1), [status.failure for status in states], False),
+        (Column("duration", "time", 4), [status.duration for status in states], True),
+        # Metrics of one code are not those of another: where it changed, that stands there.
+        (Column("code", "text", 5), codes, len({*codes} - {None}) > 1),
+        (Column("note", "text", 2), [each.note for each in tree.found], True),
+        (Column("started", "text", 1), [status.started for status in states], False),
+        (Column("trial", "text", 1), [each.number for each in tree.found], False),
+    )
+    for column, cells, told in columns:
+        if any(cell is not None for cell in cells):
+            yield Part(column, cells, told=told)
+    if any(status.given for status in states):
+        cells = [_overridden(each) for each in tree.found]
+        yield Part(Column("overridden", "text", 1), cells, told=False)
+
+
+def _deviations(tree: Tree) -> Iterator[Part]:
+    """Of points with repeats: how the ranked metrics scatter, and how many are in the means."""
+    if not any(each.members for each in tree.found):
+        return
+    ranked = [name for name, _ in tree.objectives]
+    others = dict.fromkeys(name for each in tree.found for name in each.scores.development)
+    for name in dict.fromkeys([*ranked, *others]):
+        cells = [_deviation(each, name) for each in tree.found]
+        told = name in ranked
+        yield Part(Column(f"{name} sd", "metric", 6 if told else 2, of=name), cells, told=told)
+    cells = [len(each.counted()) if each.members else 1 for each in tree.found]
+    yield Part(Column("repeats", "text", 7, label="n"), cells)
+
+
+def _deviation(found: Found, name: str) -> float | None:
+    values = (each.scores.development.get(name) for each in found.counted())
+    return repeated.deviation([value for value in values if value is not None])
+
+
+def _overridden(found: Found) -> str | None:
+    """Which values were not used, and what was instead: `learning_rate: 0.1 -> 0.5`."""
+    flat, given = params.flatten(found.hyperparameters or {}), found.status.given
+    changes = (f"{name}: {_said(flat.get(name))} -> {_said(given[name])}" for name in given)
+    return ", ".join(changes) or None
+
+
+def _said(value: object) -> str:
+    return cell_text(value_cell(value))
+
+
+def _hyperparameters(tree: Tree) -> Iterator[Part]:
+    """Each of them; those that are the same wherever hyperparameters could be read are not told,
+    but of one experiment alone all are.
+    """
+    flat = [each.used() for each in tree.found]
+    known = [values for values in flat if values is not None]
+    names = list(dict.fromkeys(name for values in known for name in values))
+    columns = tuple(Column(name, "hyperparameter") for name in names)
+    rows = tuple(tuple(values.get(name) for name in names) for values in known)
+    differ = {column.name for column in varying(Table(columns, rows)).columns}
+    for name in names:
+        cells = [None if values is None else values.get(name) for values in flat]
+        told = name in differ or len(tree.found) == 1
+        yield Part(Column(name, "hyperparameter", 8 if told else 1), cells, told=told)
+
+
+def _metrics_of(
+    tree: Tree,
+    of: Callable[[experiment.Scores], Mapping[str, float]],
+    prefix: str,
+    priority: int,
+    *,
+    told: bool = True,
+) -> Iterator[Part]:
+    """One kind of metrics, the ranked one first: it is what one looks for."""
+    values = [of(each.scores) for each in tree.found]
+    ranked = [name for name, _ in tree.objectives]
+    names = dict.fromkeys(name for each in values for name in each)
+    for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
+        weight = priority + (4 if name in ranked and not prefix else 0)
+        cells: Sequence[object] = [each.get(name) for each in values]
+        way = way_of(tree, name)
+        # Of test metrics none is marked: who looks for the best there has no test left.
+        cells = cells if prefix or way is None else _best_marked(tree, name, way)
+        yield Part(Column(prefix + name, "metric", weight, way=way), cells, told=told)
+
+
+def way_of(tree: Tree, name: str) -> metrics.Direction | None:
+    """Which way a metric is better: as the plan says, else as its name does."""
+    return dict(tree.objectives).get(name) or metrics.direction(name)
+
+
+def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> list[object]:
+    """A metric's cells; the best of what has ended well is marked, if it beats another."""
+    values = [each.scores.development.get(name) for each in tree.found]
+    ranked = [each.value(name) for each in tree.found]
+    known = {value for value in ranked if value is not None}
+    if len(known) < 2:  # noqa: PLR2004 - one value is better than none
+        return [*values]
+    best = max(known) if way == "maximize" else min(known)
+    return [
+        Best(value) if rank == best else value for value, rank in zip(values, ranked, strict=True)
+    ]
+
+
+def _at_moment(tree: Tree, moment: Moment) -> Part:
+    way = way_of(tree, moment.metric)
+    cells = [_mean_at(each, moment, way) for each in tree.found]
+    return Part(Column(moment.header, "metric", 6, way=way), cells, told=False)
+
+
+def _mean_at(found: Found, moment: Moment, way: metrics.Direction | None) -> float | None:
+    """A metric at a moment; of several experiments in one row their mean, where all have it."""
+    several = found.counted() or (found,)
+    values = [moment.value(each.path, each.scores, way) for each in several]
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if len(known) == len(values) else None
+
+
+def table_of(parts: Sequence[Part], title: str | None = None) -> Table:
+    rows = tuple(zip(*(part.cells for part in parts), strict=True))
+    return Table(tuple(part.column for part in parts), rows, title)
+
+
+def _descending(table: Table, index: int, tree: Tree) -> bool:
+    """Metrics with the best first (the largest, where the name does not say), all else from low."""
+    column = table.columns[index]
+    if column.kind != "metric":
+        return False
+    return (column.way or way_of(tree, column.name)) != "minimize"
+
+
+def in_order(
+    table: Table, tree: Tree, wanted: str | None, *, reverse: bool = False
+) -> tuple[Table, str]:
+    """The rows in the order that is wanted, by default by the metric; and the order in words.
+
+    Metrics go best first, all else from low to high; `reverse` turns it.
+    """
+    name = table.headers()[0]
+    by = wanted or (tree.metric[0] if tree.metric else name)
+    by = by if wanted or by in table.headers() else name  # of the rows that are left none has it
+    if by == name:
+        return sort(table, name, descending=reverse), ""
+    numbered = zip(tree.found, table.rows, strict=True)
+    rows = [row for _, row in sorted(numbered, key=lambda each: metrics.in_order(each[0].number))]
+    table = Table(table.columns, tuple(rows))  # equals stay in this order
+    descending = _descending(table, table.index(by), tree) != reverse
+    words = f" by {by}, {'highest' if descending else 'lowest'} first"
+    table = sort(table, by, descending=descending)
+    if wanted or reverse:
+        return table, words
+    if len(tree.objectives) > 1:
+        words = f" by {goals.said(tree.objectives)}, the Pareto front first"
+    return _front_first(_ended_well_first(table)), words
+
+
+def _front_first(table: Table) -> Table:
+    """What no other beats in all metrics above all else, where there are several."""
+    headers = table.headers()
+    if "pareto" not in headers:
+        return table
+    place = headers.index("pareto")
+    rows = sorted(table.rows, key=lambda row: row[place] != FRONT)
+    return replace(table, rows=tuple(rows))
+
+
+def _ended_well_first(table: Table) -> Table:
+    """What may be ranked above what has not ended well, whose metrics are of half a training."""
+    headers = table.headers()
+    if "status" not in headers:
+        return table
+    place = headers.index("status")
+    rows = sorted(table.rows, key=lambda row: row[place] not in RANKED)
+    return replace(table, rows=tuple(rows))
+
+
+def failures_in(found: Sequence[Found]) -> list[str]:
+    """What failed, a line a class, the most frequent first; with the words of most of them."""
+    each_of = [each for row in found for each in (row.members or (row,))]
+    failed = [each.status for each in each_of if each.status.state == attempts.FAILED]
+    lines = []
+    for failure, count in Counter(str(status.failure) for status in failed).most_common():
+        words = Counter(
+            status.last_line or status.reason or ""
+            for status in failed
+            if str(status.failure) == failure
+        )
+        ((said, _),) = words.most_common(1)
+        more = len(words) - 1
+        others = f" (and {more} other{'' if more == 1 else 's'})" if more else ""
+        told = f": {said}{others}" if said else ""
+        lines.append(f"{count} failed ({failure}){told}")
+    return lines
+
+
+def tried(tree: Tree, metric: str) -> list[Tried]:
+    """The rows that count and have a metric, as what a search has tried."""
+    found = []
+    for row in tree.rows():
+        value = row.value(metric)
+        if value is not None:
+            point = {name: bare_value(cell) for name, cell in (row.used() or {}).items()}
+            spread, seeds = _deviation(row, metric), len(row.counted()) or 1
+            found.append(Tried(row.name, row.number, point, value, spread, seeds))
+    return found

@@ -1,0 +1,37 @@
+"""`modeldir import`: the runs of another tool as experiment folders."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from modeldir import imports
+
+HELP = "Runs of another tool as experiment folders; what is there already is left."
+EXAMPLE = "modeldir import multirun/2026-11-25 -o experiments/from_hydra"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.usage = "modeldir import FOLDER -o DIR [--from TOOL]"
+    parser.add_argument(
+        "source", metavar="FOLDER", help="where the tool keeps its runs: a folder, or its file"
+    )
+    parser.add_argument(
+        "--from",
+        dest="tool",
+        choices=imports.TOOLS,
+        help="whose runs they are (default: found out)",
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="DIR", required=True, help="where the experiments go"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Import, and say what came; what could not be read goes to standard error."""
+    done = imports.import_runs(arguments.source, arguments.out, arguments.tool)
+    print(imports.told(done), flush=True)
+    for problem in done.problems:
+        print(problem, file=sys.stderr)
+    return 0 if done.new + done.updated + done.same else 1

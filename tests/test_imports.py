@@ -1,0 +1,436 @@
+"""Runs of other tools as experiment folders. Each importer is fed what the tool itself wrote:
+tests/foreign/TOOL, made by tests/foreign/make_TOOL, so that these tests need none of the tools.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import sqlite3
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import modeldir
+from modeldir import attempts, tfevents
+from modeldir.errors import FolderError, ModeldirError
+from modeldir.exports import export
+from modeldir.imports import TOOLS, Imported, import_runs, told
+from modeldir.synthesize import Found, read_tree
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+FOREIGN = Path(__file__).parent / "foreign"
+SOURCES = {
+    "hydra": "hydra", "optuna": "optuna/study.db", "optuna journal": "optuna/journal.log",
+    "ray": "ray", "guild": "guild", "mlflow": "mlflow/mlflow.db", "mlflow folders": "mlflow/mlruns",
+    "sacred": "sacred", "tensorboard": "tensorboard",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def found_in(folder: str) -> dict[str, Found]:
+    """The experiments in a folder by name; nothing in it may be unreadable."""
+    tree = read_tree(folder)
+    assert tree.warnings == ()
+    return {found.name: found for found in tree.found}
+
+
+def states(found: dict[str, Found]) -> dict[str, str]:
+    return {name: each.status.state for name, each in found.items()}
+
+
+def content(folder: Path) -> dict[str, str]:
+    """A hash of each file below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+# -- All of them -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_tool_is_found_out_and_the_source_is_left_as_it_is(name: str) -> None:
+    """Nobody has to say whose runs they are; each comes once, however often it is said."""
+    source = Path("source") / SOURCES[name].rpartition("/")[2]
+    place = FOREIGN / SOURCES[name]
+    if place.is_dir():
+        shutil.copytree(place, source)
+    else:
+        source.parent.mkdir()
+        shutil.copy(place, source)
+    before = content(Path("source"))
+    first = import_runs(source, "out")
+    assert first.tool == name.partition(" ")[0]
+    assert (first.updated, first.same) == (0, 0)
+    assert all("was never told its parameters" in problem for problem in first.problems)
+    assert first.new > 0
+    made = content(Path("out"))
+    again = import_runs(source, "out")
+    assert (again.new, again.updated, again.same) == (0, 0, first.new)
+    assert content(Path("out")) == made
+    assert content(Path("source")) == before
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_table_shows_them(name: str, snapshot: SnapshotAssertion) -> None:
+    """Hyperparameters, metrics and statuses, as far as the tool records them."""
+    import_runs(FOREIGN / SOURCES[name], "out")
+    rows = [
+        {
+            "name": found.name,
+            "hyperparameters": found.hyperparameters,
+            "development": dict(found.scores.development),
+            "test": dict(found.scores.test),
+            "state": found.status.state,
+            "last line": found.status.last_line,
+            "number": found.number,
+        }
+        for found in read_tree("out").found
+    ]
+    assert rows == snapshot
+
+
+def test_what_is_said_of_an_import(snapshot: SnapshotAssertion) -> None:
+    """How many, of which tool, and what to type next."""
+    done = Imported("runs", "hydra", Path("out"), 2, 1, 3, ("lr_0.1",), ("x: is no YAML",))
+    assert [str(done), told(Imported("runs", "ray", Path("a b"), 0, 0, 0))] == snapshot
+
+
+def test_each_tool_is_asked_for_by_name() -> None:
+    """Another's runs are refused, with a guess whose they are; a place that is none as well."""
+    with pytest.raises(FolderError) as caught:
+        import_runs(FOREIGN / "sacred", "out", "hydra")
+    assert "no run of hydra was found there.\n  it looks like: --from sacred" in str(caught.value)
+    Path("empty").mkdir()
+    with pytest.raises(ModeldirError, match=r"no run of hydra, .* or tensorboard was found"):
+        import_runs("empty", "out")
+    with pytest.raises(FolderError, match="no such folder"):
+        import_runs("nowhere", "out")
+    assert not Path("out").exists()
+    assert {name.partition(" ")[0] for name in SOURCES} == set(TOOLS)
+
+
+def test_the_source_is_no_place_for_what_is_imported() -> None:
+    """It is only read: a folder in it is refused, and so is the source itself."""
+    shutil.copytree(FOREIGN / "hydra", "runs")
+    for inside in ("runs", "runs/imported"):
+        with pytest.raises(FolderError, match="is only to be read"):
+            import_runs("runs", inside)
+    assert content(Path("runs")) == content(FOREIGN / "hydra")
+
+
+def test_a_pickle_is_never_loaded() -> None:
+    """One that would leave a file lies where Ray, Hydra and Sacred keep theirs."""
+
+    class Trap:
+        def __reduce__(self) -> tuple[Any, tuple[str]]:
+            return os.mkdir, (str(Path("sprung").absolute()),)
+
+    trap = pickle.dumps(Trap())
+    for tool, names in (
+        ("ray", ["tuner.pkl", "train*/params.pkl"]),
+        ("hydra", ["0/job_return.pickle", "0/.hydra/config.pickle"]),
+        ("sacred", ["1/result.pkl"]),
+    ):
+        shutil.copytree(FOREIGN / tool, tool)
+        for name in names:
+            folders = (
+                sorted(Path(tool).glob(name.rpartition("/")[0])) if "/" in name else [Path(tool)]
+            )
+            for folder in folders:
+                (folder / name.rpartition("/")[2]).write_bytes(trap)
+        import_runs(tool, f"from_{tool}")
+    assert not Path("sprung").exists()
+
+
+def test_sacred_s_objects_stay_text() -> None:
+    """A configuration that describes an object (`py/object`) is data, and makes none."""
+    shutil.copytree(FOREIGN / "sacred", "runs")
+    described = {
+        "lr": 0.1,
+        "f": {"py/object": "os.system", "py/reduce": ["x"]},
+        "nan": float("nan"),
+    }
+    Path("runs/1/config.json").write_text(json.dumps(described))
+    done = import_runs("runs", "out")
+    assert done.new == 3 or done.problems
+    for found in found_in("out").values():
+        assert found.hyperparameters is not None
+
+
+def test_unreadable_pieces_are_told_and_the_rest_comes() -> None:
+    """Broken YAML, broken JSON, a torn event file, a folder that may not be read."""
+    shutil.copytree(FOREIGN / "hydra", "runs")
+    Path("runs/0/.hydra/config.yaml").write_text("a: [1, 2\nb: }{")
+    Path("runs/2/metrics_test.json").write_text("{")
+    done = import_runs("runs", "out")
+    assert done.new == 3
+    assert len(done.problems) == 2
+    assert any("0/.hydra/config.yaml" in problem for problem in done.problems)
+    shutil.copytree(FOREIGN / "tensorboard", "events")
+    torn = next(Path("events/torch/lr_0.1").glob("*tfevents*"))
+    torn.write_bytes(torn.read_bytes()[:-10])
+    assert import_runs("events", "from_events").new == 3
+
+
+def test_an_odd_run_costs_no_other() -> None:
+    """JSON of another form than the tool gives it, a lost log: told or passed over."""
+    shutil.copytree(FOREIGN / "sacred", "runs")
+    told = json.loads(Path("runs/1/run.json").read_text())
+    Path("runs/1/run.json").write_text(json.dumps({**told, "fail_trace": 7, "start_time": [1]}))
+    Path("runs/2/cout.txt").unlink()
+    Path("runs/2/cout.txt").symlink_to("nowhere")
+    Path("runs/2/metrics.json").write_text('{"loss": {"steps": [0], "values": ["x"]}, "a": 3}')
+    done = import_runs("runs", "out")
+    assert done.new == 2
+    assert [problem.partition(":")[0] for problem in done.problems] == [
+        str(Path("runs/1").absolute())
+    ]
+    shutil.copytree(FOREIGN / "ray", "ray")
+    trial = next(Path("ray").glob("train*"))
+    (trial / "result.json").write_text(
+        '{"trial_id": "x", "timestamp": "soon", "time_total_s": []}\n'
+    )
+    for state in Path("ray").glob("experiment_state*"):
+        state.write_text('{"trial_data": [["{"], [3], {"trial_id": 1}]}')
+    assert import_runs("ray", "from_ray").new == 3
+
+
+def test_odd_names_are_safe() -> None:
+    """A run called `../../x`, or in another script, or with 300 letters, stays in its folder."""
+    connection = sqlite3.connect("m.db")
+    with sqlite3.connect(FOREIGN / "mlflow/mlflow.db") as source:
+        source.backup(connection)
+    names = ["../../escaped", "學習 率/é", "x" * 300, ".hidden"]
+    alive = "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' ORDER BY start_time"
+    keys = [key for (key,) in connection.execute(alive)]
+    for name, key in zip(names, keys, strict=True):
+        connection.execute("UPDATE runs SET name = ? WHERE run_uuid = ?", (name, key))
+    connection.commit()
+    connection.close()
+    assert import_runs("m.db", "deep/er/out").new == 4
+    made = sorted(path.name for path in Path("deep/er/out").iterdir())
+    assert len(made) == 4
+    assert {"hidden", "學習_率-é"} < set(made)
+    assert all(len(name.encode()) <= 120 for name in made)
+    assert sorted(path.name for path in Path().iterdir()) == ["deep", "m.db"]
+
+
+def test_two_runs_of_one_name_are_two_folders() -> None:
+    """They are told apart by a number, and found again by what the tool knows them by."""
+    for folder in ("a", "b"):
+        shutil.copytree(FOREIGN / "hydra/2", f"runs/{folder}/2")
+    assert import_runs("runs", "out").new == 2
+    assert len(list(Path("out").iterdir())) == 2
+    assert import_runs("runs", "out").same == 2
+
+
+# -- Said again ------------------------------------------------------------------------------------
+
+
+def test_what_the_tool_knows_more_of_is_brought_up_to_date() -> None:
+    """A run that had no end has one by now; a folder that was renamed is found again; one that was
+    run again here is left.
+    """
+    connection = sqlite3.connect("m.db")
+    with sqlite3.connect(FOREIGN / "mlflow/mlflow.db") as source:
+        source.backup(connection)
+    import_runs("m.db", "out")
+    assert states(found_in("out"))["run_3"] == "interrupted"
+    Path("out/run_3").rename("out/mine")
+    again = attempts.begin(Path("out/run_1"), 2, {"process": None})
+    assert again is not None
+    attempts.rewrite(again, {"status": "completed"})
+    ended = "UPDATE runs SET status = 'FINISHED', end_time = 1700000020000 WHERE name = 'run 3'"
+    connection.execute(ended)
+    connection.execute("UPDATE metrics SET value = 0.875 WHERE key = 'val_acc' AND step = 2")
+    connection.commit()
+    connection.close()
+    done = import_runs("m.db", "out")
+    assert (done.new, done.updated, done.same, done.spared) == (0, 3, 0, ("run_1",))
+    found = found_in("out")
+    assert states(found)["mine"] == "completed"
+    assert found["mine"].scores.development["acc"] == 0.875
+    assert found["run_1"].scores.development["acc"] == 0.69
+
+
+def test_what_is_new_is_added() -> None:
+    """A sweep that goes on: the jobs that came since, and none of the others."""
+    shutil.copytree(FOREIGN / "hydra", "runs")
+    shutil.rmtree("runs/3")
+    assert import_runs("runs", "out").new == 3
+    shutil.copytree(FOREIGN / "hydra/3", "runs/3")
+    done = import_runs("runs", "out")
+    assert (done.new, done.same) == (1, 3)
+
+
+# -- Tool by tool ----------------------------------------------------------------------------------
+
+
+def test_hydra_s_job_is_told() -> None:
+    """Where it came from, its log, and its steps from the CSV that Lightning writes."""
+    import_runs(FOREIGN / "hydra", "out")
+    folder = Path("out/learning_rate_0.01__model.name_mlp")
+    origin = json.loads((folder / "origin.json").read_text())
+    assert origin["message"] == f"imported from hydra: {FOREIGN / 'hydra/2'}"
+    assert origin["imported"]["job"] == "train"
+    assert "learning rate 0.01" in (folder / "train.log").read_text()
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0] == {"step": 9, "train/loss": 1.0, "val/acc": 0.49}
+    assert not (folder / "run.json").exists()  # Hydra records no end
+
+
+def test_hydra_s_references_are_what_they_stand_for() -> None:
+    """Through lists, other references and texts; what is computed, lost or a circle stays."""
+    config = (
+        "a: ${b.0}\nb: [8, 16]\nc: ${a}\nname: x_${c}_${b.1}\nhome: ${oc.env:HOME}\n"
+        "lost: ${no.where}\none: ${two}\ntwo: ${one}\npart: ${d}\nd: {e: 1}\n"
+    )
+    Path("runs/.hydra").mkdir(parents=True)
+    Path("runs/.hydra/config.yaml").write_text(config)
+    import_runs("runs", "out")
+    (found,) = found_in("out").values()
+    assert found.hyperparameters is not None
+    values = dict(found.hyperparameters)
+    assert values.pop("one") in {"${one}", "${two}"}
+    assert values.pop("two") in {"${one}", "${two}"}
+    assert values == {
+        "a": 8, "b": [8, 16], "c": 8, "name": "x_8_16", "home": "${oc.env:HOME}",
+        "lost": "${no.where}", "part": {"e": 1}, "d": {"e": 1},
+    }  # fmt: skip
+
+
+def test_a_study_becomes_a_search_that_goes_on() -> None:
+    """Its space, metric and trials are a plan and trials: the sampler learns from them."""
+    import_runs(FOREIGN / "optuna/journal.log", "out")
+    search = Path("out/small-study")
+    base = {"lr": 0.1, "layers": 1, "optimizer": "adam", "momentum": 0.0}
+    (search / "params.json").write_text(json.dumps(base))
+    made = modeldir.Search(str(search), sampler="random", trials=9)
+    trial = made.ask()
+    assert trial is not None
+    with trial:
+        trial.report(0, {"value": 0.5})
+    assert trial.number == 7
+    tree = read_tree(search)
+    assert tree.metric == ("value", "minimize")
+    assert len(tree.found) == 7
+
+
+def test_an_older_storage_is_read_from_a_copy() -> None:
+    """What has to be brought up to date for Optuna to read it is the copy."""
+    shutil.copy(FOREIGN / "optuna/study.db", "old.db")
+    connection = sqlite3.connect("old.db")
+    connection.execute("UPDATE alembic_version SET version_num = 'v3.0.0.d'")
+    connection.commit()
+    connection.close()
+    before = Path("old.db").read_bytes()
+    assert import_runs("old.db", "out").new == 8
+    assert Path("old.db").read_bytes() == before
+
+
+def test_several_experiments_of_mlflow_are_several_folders() -> None:
+    """Each under its name; of one alone no folder is made."""
+    connection = sqlite3.connect("m.db")
+    with sqlite3.connect(FOREIGN / "mlflow/mlflow.db") as source:
+        source.backup(connection)
+    connection.execute("UPDATE runs SET experiment_id = 0 WHERE name = 'run 0'")
+    connection.commit()
+    connection.close()
+    import_runs("m.db", "out")
+    assert set(found_in("out")) == {"Default/run_0", "digits/run_1", "digits/run_2", "digits/run_3"}
+
+
+def test_scalars_of_tensorboard_are_as_they_were_written() -> None:
+    """0.69 and not what a float of 32 bits makes of it; huge, tiny and odd ones as they are."""
+    written = {"a": 0.69, "b": 1e-30, "c": float("inf"), "d": -0.0, "e": 123456789.0, "f": 3e38}
+    (event,) = tfevents.events(tfevents.header(1.0) + tfevents.scalars(1.0, 1, written))
+    assert event.scalars == {**written, "e": 123456790.0}  # the shortest of those that it may be
+
+
+# -- There and back --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("to", "out"), [("tensorboard", "events"), ("optuna", "s.db")])
+def test_what_was_exported_comes_back(to: str, out: str) -> None:
+    """Names, hyperparameters, curves and results are what they were."""
+    base = {"learning_rate": 0.1, "model": {"widths": [8, 16]}, "name": "a b"}
+    Path("s").mkdir()
+    Path("s/params.json").write_text(json.dumps(base))
+    space = {"learning_rate": [0.1, 0.01], "model.widths": [[8, 16], [4]]}
+    for trial in modeldir.Search("s", space=space, maximize="accuracy"):
+        with trial:
+            for step in range(2):
+                trial.report(step, {"accuracy": trial.params.learning_rate + step / 4})
+    export("s", to, out)
+    import_runs(out, "back")
+    before, after = found_in("s"), found_in("back")
+    assert len(after) == 4
+
+    def key(found: Found) -> str:
+        return json.dumps(found.hyperparameters, sort_keys=True)
+
+    scores = {key(each): each.scores.development["accuracy"] for each in before.values()}
+    assert {key(e): e.scores.development["accuracy"] for e in after.values()} == scores
+    assert set(states(after).values()) == {"completed"}
+
+
+# -- The command -----------------------------------------------------------------------------------
+
+
+def typed(*words: str) -> subprocess.CompletedProcess[str]:
+    """A command as a shell runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "modeldir", *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_commands_as_they_are_typed() -> None:
+    """Import, export, and a mistake of each: a message, and exit code 2."""
+    done = typed("import", str(FOREIGN / "sacred"), "-o", "runs")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "next:    modeldir synthesize runs"
+    done = typed("export", "runs", "--to", "csv", "-o", "tables")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path("tables/trials.csv").exists()
+    for words in ["import", "nowhere", "-o", "x"], ["export", "nowhere", "--to", "csv", "-o", "x"]:
+        done = typed(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "nowhere: no such folder" in done.stderr
+
+
+# -- The real tools, where they are installed ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tool", "script"),
+    [("optuna", "make_optuna.py"), ("mlflow", "make_mlflow.py")],
+)
+@pytest.mark.timeout(600)
+def test_what_the_installed_release_writes_is_read(tool: str, script: str) -> None:
+    """The same as the kept output, made now by the release that is installed here."""
+    if find_spec(tool) is None:
+        pytest.skip(f"{tool} is not installed here: make test-exchange")
+    shutil.copy(FOREIGN / script, script)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for path in sorted(Path(tool).iterdir()):
+        kept = import_runs(FOREIGN / tool / path.name, f"kept_{path.name}")
+        assert import_runs(path, f"new_{path.name}").new == kept.new
+        assert states(found_in(f"new_{path.name}")) == states(found_in(f"kept_{path.name}"))
