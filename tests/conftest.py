@@ -7,11 +7,15 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import engines
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadGroupScheduling
 
 # The machines that run this are shared: how long an example takes says nothing about the code.
 # What lands is decided by the same examples each time; new ones are looked for at the desk.
@@ -26,6 +30,20 @@ settings.load_profile("modeldir")
 # Started with `&` or nohup the tests ignore Ctrl-C, and so would every script that they start.
 with contextlib.suppress(ValueError):  # not the main thread
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling | None:
+    """One process of pytest has all tests of Ray, or each would start a cluster of its own. The
+    mark `xdist_group` alone does not do it: xdist 3.8 writes to what pytest 9.2 does not read.
+    """
+    from xdist.scheduler import LoadGroupScheduling
+
+    class Scheduling(LoadGroupScheduling):  # type: ignore[misc]  # it comes without types
+        def _split_scope(self, nodeid: str) -> str:
+            return "ray" if "test_ray.py::" in nodeid else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -25,6 +27,7 @@ import pytest
 
 import engines
 from laboratory import environment, kill_host, wait_until
+from modeldir.errors import CommandError
 from modeldir.launchers.rayjobs import Jobs
 
 START_LIMIT = 240.0
@@ -68,7 +71,9 @@ class Cluster:
     def __post_init__(self) -> None:
         # A short name: sockets lie within, and their paths may have 107 characters.
         self._folder = Path(tempfile.mkdtemp(prefix="mdray"))
-        self._port, self._dashboard, self._client = _free_ports(3)
+        self._port, self._dashboard, self._client, *agents = _free_ports(5)
+        self._agents = dict(zip(("head", "second"), agents, strict=True))
+        self._begun = 0
         self.address = f"http://127.0.0.1:{self._dashboard}"
         self.head = f"{_own_address()}:{self._port}"
         self.access = {
@@ -77,7 +82,10 @@ class Cluster:
         }
 
     def start(self) -> None:
-        """Bring both nodes up, or the one that is not there; returns when Ray has both."""
+        """Bring both nodes up, or the one that is not there. Returns when Ray has these two and no
+        other, so that one which was killed is known to be dead; and has run a job on each new one.
+        """
+        new = {"head", "second"} - {*self._nodes}
         if "head" not in self._nodes:
             self._start(
                 "head",
@@ -92,6 +100,10 @@ class Cluster:
         for name in self._nodes:
             up = partial(self._is_up, name)
             wait_until(up, f"{name} of Ray, whose log is in {self._folder}", START_LIMIT)
+        if new:
+            self._wait_for(self._is_whole, "Ray to have two nodes")
+        for name in sorted(new):
+            self._wait_for(partial(self._runs_a_job, name), f"Ray to run a job on {name}")
 
     def kill(self, name: str) -> None:
         """Cut the power of a node: all that runs there is gone when this returns."""
@@ -103,9 +115,7 @@ class Cluster:
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         """What Ray tells of its jobs, by their ids."""
-        with pytest.MonkeyPatch.context() as around:
-            for name, value in self.access.items():
-                around.setenv(name, value)
+        with self._around():
             return {str(job["submission_id"]): job for job in Jobs(self.address).all()}
 
     def log(self, job: str) -> str:
@@ -120,6 +130,10 @@ class Cluster:
     def _start(self, name: str, *options: str) -> None:
         words = [str(Path(sys.executable).with_name("ray")), "start", *_LEAN, *options]
         words += [f"--num-cpus={self.cpus}", f"--temp-dir={self._folder}"]
+        words += [f"--resources={json.dumps({name: 1})}"]
+        # The head takes jobs by its agent there, and never where another Ray has the usual port.
+        words += [f"--dashboard-agent-listen-port={self._agents[name]}"]
+        self._begun += 1
         isolation = _isolation()
         assert isolation is not None
         with open(self._folder / f"{name}.log", "wb") as log:
@@ -140,6 +154,39 @@ class Cluster:
 
     def _is_up(self, name: str) -> bool:
         return "Ray runtime started" in self._said(name)
+
+    def _is_whole(self) -> bool:
+        """Whether Ray has heard of each node that was ever started, and two of them are alive."""
+        nodes = self._ask("/nodes?view=summary")["data"]["summary"]
+        states = [node["raylet"].get("state") for node in nodes]
+        return len(states) == self._begun and states.count("ALIVE") == 2
+
+    def _runs_a_job(self, name: str) -> bool:
+        """Whether a job that only this node can run comes to its end."""
+        job = {"submission_id": f"probe-{name}-{self._begun}", "entrypoint": "true"}
+        with self._around():
+            Jobs(self.address).submit({**job, "entrypoint_resources": {name: 1}})
+        return str(self.jobs()[job["submission_id"]]["status"]) == "SUCCEEDED"
+
+    def _wait_for(self, happened: Callable[[], bool], what: str) -> None:
+        """Look seldom, since each look costs Ray something; until then it may refuse all."""
+
+        def has() -> bool:
+            with contextlib.suppress(CommandError, OSError, LookupError, ValueError):
+                if happened():
+                    return True
+            time.sleep(0.3)
+            return False
+
+        wait_until(has, f"{what}; its logs are in {self._folder}", START_LIMIT)
+
+    @contextlib.contextmanager
+    def _around(self) -> Iterator[None]:
+        """What opens the cluster, in this process's environment."""
+        with pytest.MonkeyPatch.context() as around:
+            for name, value in self.access.items():
+                around.setenv(name, value)
+            yield
 
     def _said(self, name: str) -> str:
         return (self._folder / f"{name}.log").read_text(errors="replace")

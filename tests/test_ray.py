@@ -52,6 +52,16 @@ with open("ended.txt", "a") as file:
 """
 """A training of five epochs, which can go on from its last one, and waits in the fourth."""
 
+BEGINS = 'if __name__ == "__main__":\n'
+HELD = """\
+import time as _time
+while os.path.exists("hold"):
+    _time.sleep(0.05)
+
+
+"""
+"""Put before the last lines of a script: its training waits there."""
+
 LISTENS = """\
 import os, signal, sys, time
 
@@ -305,17 +315,22 @@ def test_a_search_of_forty_trials_outlives_its_terminal_and_a_node(
     project = digits(tmp_path / 'Al\'s "digits" $HOME', cluster)
     words = ("--workers", "4", "--cpus", "2", "--seed", "1")
     asha = ("learning_rate=log_uniform:1e-4,1e-1", "--trials", "40", "--pruner", "asha")
+    project.hold()
     assert on_ray(project, cluster, *asha, *words).code == 0
+    wait_until(lambda: len(running_jobs(project, cluster)) == 4, "all workers to run", LONG)
+    project.release()
     wait_until(lambda: len(ended(project)) >= 6, "six ends", LONG)
     table = project.modeldir("synthesize", "experiments/search", limit=LONG)
     assert table.code == 0, table.err
     assert "accuracy" in (project.search / "results.md").read_text()
     cluster.kill("second")
-    wait_until(lambda: "FAILED" in jobs_of(project, cluster).values(), "Ray to notice", LONG)
-    wait_until(lambda: len(running_jobs(project, cluster)) == 2, "Ray to notice both", LONG)
+    project.hold()  # else the two that are left may have run all trials before it is back
+    wait_until(lambda: lost_jobs(project, cluster) == 2, "Ray to notice both", LONG)
     cluster.start()
     again = on_ray(project, cluster, *words)
     assert again.code == 0, again.err
+    assert "2 workers submitted" in again.out
+    project.release()
     wait_until(lambda: len(ended(project)) == 40, "forty ends", 3 * LONG)
     wait_until(lambda: not running_jobs(project, cluster), "all workers to leave", LONG)
     assert len(jobs_of(project, cluster)) == 6
@@ -326,12 +341,17 @@ def test_a_search_of_forty_trials_outlives_its_terminal_and_a_node(
 
 
 def digits(folder: Path, cluster: Cluster) -> Project:
-    """The project that `modeldir init` makes, with an empty search in it."""
+    """The project that `modeldir init` makes, with an empty search in it; whose trainings do not
+    begin while they are held.
+    """
     project = Project(folder)
     project.environment.update(cluster.access, MODELDIR_HEART=cluster.heart)
     made = project.modeldir("init", "made")
     assert made.code == 0, made.err
     shutil.copytree(folder / "made", folder, dirs_exist_ok=True)
+    script = folder / "train.py"
+    script.write_text(script.read_text().replace(BEGINS, HELD + BEGINS, 1))
+    assert HELD in script.read_text()
     project.params("experiments/search", **read(folder / "made/experiments/base_model/params.json"))
     return project
 
@@ -365,6 +385,11 @@ def jobs_of(project: Project, cluster: Cluster) -> dict[str, str]:
 def running_jobs(project: Project, cluster: Cluster) -> list[str]:
     """The ids of this project's jobs that run."""
     return [name for name, state in jobs_of(project, cluster).items() if state == "RUNNING"]
+
+
+def lost_jobs(project: Project, cluster: Cluster) -> int:
+    """How many of this project's jobs have failed."""
+    return [*jobs_of(project, cluster).values()].count("FAILED")
 
 
 def supervisor_of(job: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ Answers = Callable[[str, str, dict[str, Any]], tuple[int, str] | None]
 EXISTS = (
     "Traceback ...\nValueError: Job with submission_id a already exists. Please use another.\n.\n"
 )
+BUSY = (500, "No available agent to submit job, please try again later.")
 
 FINDS = """\
 class JobSubmissionClient:
@@ -120,6 +122,42 @@ def test_a_submit_that_nobody_confirms_may_have_come() -> None:
             rayjobs.Jobs(head.address, pause=0).submit({"submission_id": "a"})
         assert refused.value.may_have_come
         assert len(head.asked) == 3
+
+
+def patient(head: Head, seconds: float) -> rayjobs.Jobs:
+    """Jobs of a head, by a clock that goes on by one second at each look, and without pauses."""
+    clock = itertools.count().__next__
+    return rayjobs.Jobs(head.address, pause=0, patience=seconds, clock=clock)
+
+
+def test_a_head_that_has_no_time_is_asked_again_for_a_while() -> None:
+    """A cluster that has just come up, or lost a node, takes the job some seconds later."""
+    answers = iter([BUSY] * 9 + [(200, "{}")])
+    with answering(lambda *_: next(answers)) as head:
+        patient(head, 60).submit({"submission_id": "a"})
+    assert [body for *_, body in head.asked] == [{"submission_id": "a"}] * 10
+
+
+def test_patience_ends() -> None:
+    """A head that never has time is busy in the end; what it refuses otherwise is told at once."""
+    with answering(lambda *_: BUSY) as head, pytest.raises(rayjobs.Busy, match="No available"):
+        patient(head, 5).submit({"submission_id": "a"})
+    assert len(head.asked) == 5
+    no = (500, "ValueError: no")
+    with answering(lambda *_: no) as head, pytest.raises(rayjobs.Refused) as refused:
+        patient(head, 5).submit({"submission_id": "a"})
+    assert (len(head.asked), type(refused.value)) == (1, rayjobs.Refused)
+
+
+def test_a_submit_without_an_answer_may_have_come_whoever_is_busy_later() -> None:
+    """The first one was cut off and may have been taken: then the job is not taken for missing."""
+    answers = itertools.chain([None], itertools.repeat(BUSY))
+    with (
+        answering(lambda *_: next(answers)) as head,
+        pytest.raises(rayjobs.NoAnswer, match="No available") as refused,
+    ):
+        patient(head, 3).submit({"submission_id": "a"})
+    assert refused.value.may_have_come
 
 
 def test_where_nobody_listens_nothing_came(snapshot: SnapshotAssertion) -> None:
@@ -257,10 +295,10 @@ def test_a_job_of_which_ray_said_nothing_is_yielded_all_the_same(search: Path) -
 
 def test_a_head_that_has_no_time_is_busy(search: Path) -> None:
     """What passes by itself is told apart from what does not."""
-    busy = "No available agent to submit job, please try again later."
-    with answering(lambda *_: (500, busy)) as head:
+    with answering(lambda *_: BUSY) as head:
+        launcher = RayLauncher(search, {"address": head.address}, patience=0)
         with pytest.raises(LauncherBusy):
-            list(RayLauncher(search, {"address": head.address}).start(["true"], new_tokens(1)))
+            list(launcher.start(["true"], new_tokens(1)))
         with answering(lambda *_: (500, "ValueError: no")) as other, pytest.raises(CommandError):
             list(RayLauncher(search, {"address": other.address}).start(["true"], new_tokens(1)))
 

@@ -72,8 +72,15 @@ class RayLauncher:
     ask_every = 10.0
     """Seconds between two questions: Ray answers in 10 ms, for all jobs."""
 
-    def __init__(self, search: Path, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        search: Path,
+        options: Mapping[str, Any] | None = None,
+        *,
+        patience: float = rayjobs.PATIENCE,
+    ) -> None:
         options = options or {}
+        self._patience = patience
         refuse(self.name, [*_problems(options)])
         self._search = search
         self._address = str(options.get("address") or "auto")
@@ -86,9 +93,10 @@ class RayLauncher:
         Raises:
             CommandError: when Ray does not take it; or when it went silent, and the job may have
                 been submitted all the same: it was yielded then.
+            LauncherBusy: when Ray has had no time for a minute.
             OSError: when the search's folder cannot be written.
         """
-        jobs = rayjobs.Jobs(rayjobs.found(self._address))
+        jobs = rayjobs.Jobs(rayjobs.found(self._address), patience=self._patience)
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
         for token in tokens:
             files.write_json(self._file(token), {"address": jobs.address})
@@ -99,9 +107,10 @@ class RayLauncher:
                     raise CommandError(str(error)) from error
                 yield JobRef(self.name, job_id(token), token)
                 raise CommandError(f"{error}\n  its job may run all the same") from error
+            except rayjobs.Busy as error:
+                raise LauncherBusy(str(error)) from error
             except rayjobs.Refused as error:
-                kind = LauncherBusy if "try again later" in str(error) else CommandError
-                raise kind(str(error)) from error
+                raise CommandError(str(error)) from error
             yield JobRef(self.name, job_id(token), token)
 
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:

@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ from modeldir.errors import CommandError
 
 USUAL = "http://127.0.0.1:8265"
 """Where the head of a cluster answers on its own machine, if nobody says otherwise."""
+
+PATIENCE = 60.0
+"""Seconds for which one is asked again who says that he has no time: a cluster that has just come
+up, or has lost a node."""
 
 _LIMIT = 60.0
 _TRIES = 3
@@ -39,6 +43,8 @@ print(JobSubmissionClient(sys.argv[1]).get_address())
 """
 _LOST = (502, 503, 504)
 """Answers of something in between, which does not know what Ray has done."""
+_LATER = "try again later"
+"""In what a head says that has no agent of its own yet: "No available agent to submit job"."""
 _MAX_SAID = 300
 
 
@@ -58,15 +64,29 @@ class Refused(CommandError):
         self.status = status
 
 
+class Busy(Refused):
+    """Ray says "later", and has said so for as long as we had patience."""
+
+
 class Jobs:
     """The jobs of the cluster that answers at an address: `http://head:8265`.
 
-    `limit`: seconds for each answer; `pause`: those before something is asked again.
+    `limit`: seconds for each answer; `pause`: those before something is asked again; `patience`:
+    those, by the `clock`, for which Ray is asked again that has no time.
     """
 
-    def __init__(self, address: str, *, limit: float = _LIMIT, pause: float = _PAUSE) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        limit: float = _LIMIT,
+        pause: float = _PAUSE,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.address = address.rstrip("/")
         self._limit, self._pause = limit, pause
+        self._patience, self._clock = patience, clock
 
     def submit(self, job: Mapping[str, Any]) -> None:
         """Submit a job under the id that it names. Ray takes an id once, so an answer that was lost
@@ -74,23 +94,29 @@ class Jobs:
 
         Raises:
             NoAnswer: when nobody answers.
+            Busy: when Ray has no time, for longer than we are patient.
             Refused: when it is not taken.
         """
-        came = False
-        for left in reversed(range(_TRIES)):
+        came, left = False, _TRIES
+        until = self._clock() + self._patience
+        while True:
             try:
                 self._call("POST", "/api/jobs/", job)
             except NoAnswer as error:
-                came = came or error.may_have_come
+                came, left = came or error.may_have_come, left - 1
                 if not came or not left:
                     raise NoAnswer(str(error), may_have_come=came) from error
-                time.sleep(self._pause)
+            except Busy as error:
+                if self._clock() >= until:
+                    # An answer that was lost before may have been a yes.
+                    raise (NoAnswer(str(error), may_have_come=True) if came else error) from None
             except Refused as error:
                 if "already exists" not in str(error):
                     raise
                 return
             else:
                 return
+            time.sleep(self._pause)
 
     def all(self) -> list[dict[str, Any]]:
         """What Ray tells of each job, those that have ended included.
@@ -148,7 +174,8 @@ class Jobs:
             return Refused(no_token(self.address), status)
         if status == http.client.FORBIDDEN:
             return Refused(wrong_token(self.address), status)
-        return Refused(f"Ray at {self.address} says: {gist(said)}", status)
+        kind = Busy if _LATER in said else Refused
+        return kind(f"Ray at {self.address} says: {gist(said)}", status)
 
 
 # -- Where it is -----------------------------------------------------------------------------------
