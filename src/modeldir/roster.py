@@ -153,9 +153,13 @@ def remember(folder: Path, options: Sequence[str]) -> None:
 
 def again(folder: Path) -> str:
     """The line to type that goes on with a search, as its last worker was started, or placed."""
+    return shlex.join(["modeldir", "search", str(folder), *remembered(folder)])
+
+
+def remembered(folder: Path) -> list[str]:
+    """What `remember` wrote down last, if anything."""
     options = files.read_object(folder / HOME / _LAST).get("options")
-    words = [*map(str, options)] if isinstance(options, list) else []
-    return shlex.join(["modeldir", "search", str(folder), *words])
+    return [*map(str, options)] if isinstance(options, list) else []
 
 
 def members(folder: Path, observer: hearts.Observer | None = None) -> list[Member]:
