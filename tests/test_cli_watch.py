@@ -241,6 +241,8 @@ def test_ctrl_c_ends_it_and_is_no_failure(project: Project) -> None:
     with project.started_as("watch", SEARCH) as watch:
         assert watch.stdout is not None
         assert watch.stdout.readline() == f"{SEARCH}: nothing of 1 has started yet\n"
+        nobody = f"nobody works on it yet: modeldir search {SEARCH}\n"
+        assert watch.stdout.readline() == nobody
         watch.send_signal(signal.SIGINT)
         assert watch.wait(LIMIT) == 0
         assert watch.stdout.read() == ""

@@ -210,6 +210,17 @@ def test_a_submit_that_fails_leaves_those_before_it(
     assert len(queue.jobs) == 5
 
 
+def test_what_was_refused_is_not_named_as_the_way_to_go_on(queue: Queue) -> None:
+    """`next:` keeps to the options of the last placing that started something."""
+    queue.search("--workers", "2", "-j", "2")
+    before = roster.options_of(queue.project.search)
+    (queue.path / "refuse").write_text("1")
+    _, err, code = queue.search("--workers", "4", "-j", "3")
+    assert code == 2
+    assert "put that right, and say it again" in err
+    assert roster.options_of(queue.project.search) == before
+
+
 @pytest.mark.parametrize("asks", [True, False])
 def test_a_kill_between_submit_and_record_leads_to_no_second_worker(
     queue: Queue,
@@ -311,6 +322,8 @@ def test_that_a_worker_has_left_is_news_for_which_its_engine_is_asked(
     kept = jobs_folder(queue.project.search) / "states.json"
     roster.end_job(queue.project.search, job.ref.token, "asked to stop by a signal")
     assert states(queue.project.search) == [(True, "its worker has left")]
+    there = placement.summary(queue.project.search, placement.placed(queue.project.search))
+    assert [*workers_text(there)] == ["1 worker has left, its job ends"]
     now = os.stat(kept).st_mtime
     os.utime(kept, (now - 10, now - 10))
     assert states(queue.project.search)[0][1].startswith("PENDING")  # it was preempted
@@ -493,6 +506,8 @@ def test_workers_are_told_in_a_line(snapshot: SnapshotAssertion) -> None:
             Workers(wait=2, unseen=1, waits="PD", unknown="squeue did not answer in 120 s"),
             Workers(run=1, never=2, ended="no such module", output=Path("jobs/a.out")),
             Workers(never=1),
+            Workers(left=2),
+            Workers(run=1, left=1),
             Workers(),
         )
     ]
@@ -629,6 +644,21 @@ def test_who_waits_is_shown_the_end(project: Project) -> None:
     said = project.searches("learning_rate=0.7", *words[1:])
     assert said.code == 1
     assert "it diverged" in said.out
+
+
+def test_after_nothing_but_failures_the_way_on_is_to_run_them_again(project: Project) -> None:
+    """A table of failures tells nothing."""
+    project.write("fail.learning_rate_0.7", "")
+    said = project.searches("learning_rate=0.7", "--on", "local", "--workers", "1", "--wait")
+    assert said.code == 1
+    again = "modeldir search experiments/search --on local --workers 1"
+    assert said.lines[-1] == f"next: modeldir retry experiments/search   then: {again}"
+
+
+def test_a_dry_run_counts_the_workers(project: Project) -> None:
+    """So many trials run at a time: what it says of the time goes by it."""
+    said = project.searches(SIX, "--on", "local", "--workers", "3", "-j", "2", "--dry-run")
+    assert "each by, 6 at a time:" in said.lines
 
 
 def test_jobs_that_wait_are_cancelled_and_workers_are_asked(

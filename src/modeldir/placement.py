@@ -40,6 +40,8 @@ _SOON = 5.0
 _AT_MOST_EVERY = 120.0
 _BACKING_OFF = 1.5
 _UNKNOWN = JobState(None)
+_HAS_LEFT = JobState(True, "its worker has left")
+"""A worker has left, and its engine was not asked since: the job ends, or is started again."""
 _PLACING_TAKES = 600.0
 """Seconds after which nobody is placing a job any more, where that cannot be seen."""
 _SHOWN_LINES = 5
@@ -302,7 +304,9 @@ def summary(search: Path, jobs: Sequence[Placed]) -> Workers:
     """Jobs, counted; and what the last ones said whose worker never came up."""
     alive = [each for each in jobs if each.state.alive]
     runs = [each for each in alive if each.member is not None or each.state.runs]
-    waits = [each for each in alive if not (each.member is not None or each.state.runs)]
+    idle = [each for each in alive if each.member is None and not each.state.runs]
+    left = [each for each in idle if each.state == _HAS_LEFT]
+    waits = [each for each in idle if each.state != _HAS_LEFT]
     unknown = [each for each in jobs if each.state.alive is None]
     last = jobs[-1].ref.token.rpartition("_")[0] if jobs else ""
     never = [
@@ -315,6 +319,7 @@ def summary(search: Path, jobs: Sequence[Placed]) -> Workers:
     return Workers(
         len(runs),
         len(waits),
+        len(left),
         len(unknown),
         len(never),
         waits=_differing(waits),
@@ -363,7 +368,7 @@ def _shared(
         token for token in _left_since(search, path, tokens) if known.get(token, _UNKNOWN).alive
     ]
     if not (ask or is_new or kept.age() >= (min(kept.every, _SOON) if left else kept.every)):
-        return {**known, **{token: JobState(True, "its worker has left") for token in left}}
+        return {**known, **dict.fromkeys(left, _HAS_LEFT)}
     found: dict[str, JobState] = {}
     least = 0.0
     for launcher, jobs in groups:

@@ -49,14 +49,16 @@ class Left:
 
 @dataclass(frozen=True)
 class Workers:
-    """The workers that were placed as jobs: how many run, wait, are unknown, and how many of the
-    last placed ended without having come up; with what engines say of them.
+    """The workers that were placed as jobs: how many run, wait, have left while their jobs may not
+    have ended, are unknown, and how many of the last placed ended without having come up; with what
+    engines say of them.
 
     `ended` is the last line that such a one printed, `output` where the rest is.
     """
 
     run: int = 0
     wait: int = 0
+    left: int = 0
     unseen: int = 0
     never: int = 0
     waits: str = ""
@@ -67,7 +69,7 @@ class Workers:
     @property
     def are_there(self) -> bool:
         """Whether one is, or may be, there."""
-        return bool(self.run or self.wait or self.unseen)
+        return bool(self.run or self.wait or self.left or self.unseen)
 
 
 @dataclass(frozen=True)
@@ -182,10 +184,11 @@ def workers_text(workers: Workers) -> Iterator[str]:
     >>> [*workers_text(Workers(run=3, wait=1, waits="PENDING (Resources)"))]
     ['4 workers: 3 run, 1 waits: PENDING (Resources)']
     """
-    total = workers.run + workers.wait + workers.unseen
+    total = workers.run + workers.wait + workers.left + workers.unseen
     kinds = (
         (workers.run, "runs", "run", ""),
         (workers.wait, "waits", "wait", workers.waits),
+        (workers.left, "has left, its job ends", "have left, their jobs end", ""),
         (workers.unseen, "is unknown", "are unknown", workers.unknown),
     )
     told = [

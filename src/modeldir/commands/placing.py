@@ -61,6 +61,7 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
         print(news)
     path = files.absolute(search.path)
     worker = _worker_words(name, search, arguments)
+    before = roster.options_of(path)
     roster.remember(path, again_words(name, arguments))
     per_trial, throttles = arguments.one_job_per_trial, "at_once" in options
     at_once = None if throttles else arguments.workers
@@ -78,7 +79,10 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
         print(line)
     if outcome.problem is not None:
         sys.stdout.flush()
-        raise CommandError(_not_placed(outcome, search.path))
+        text = _not_placed(outcome, search.path)
+        if before is not None and _is_refused(outcome):  # else `next:` would name what was refused
+            roster.remember(path, before)
+        raise CommandError(text)
     if arguments.wait:
         return _watch(search.path)
     print(_next(outcome, search.path))
@@ -264,12 +268,18 @@ def told(outcome: Outcome, name: str, search: Path) -> Iterator[str]:
     unknown = [each.name for each in there if each.state.alive is None]
     if unknown:
         yield f"  they count, since they may come up: {_few(unknown)}"
-        yield f"  if they are gone: modeldir stop {shlex.quote(str(search))}, then the same again"
+        yield f"  if they are gone: {_stop_first(search)}"
     if outcome.started:
         yield from started_text(outcome.started, name, search)
     elif not outcome.missing:
         enough = "that is as many as --workers says, or more"
         yield f"none was started: {enough if there else 'nothing is left to run'}"
+        if any(each.member is None and each.state.alive and not each.came_up for each in there):
+            yield f"  those that wait keep their options; for others: {_stop_first(search)}"
+
+
+def _stop_first(search: Path) -> str:
+    return f"modeldir stop {shlex.quote(str(search))}, then the same again"
 
 
 def _only_one(there: Sequence[Placed], search: Path) -> roster.Member | None:
@@ -299,6 +309,11 @@ def _few(names: Sequence[str]) -> str:
     return shown if len(names) <= _NAMED else f"{shown}, ... {names[-1]}"
 
 
+def _is_refused(outcome: Outcome) -> bool:
+    """Whether nothing was started, and saying the same again would not help."""
+    return not outcome.started and not isinstance(outcome.problem, launchers.LauncherBusy)
+
+
 def _not_placed(outcome: Outcome, search: Path) -> str:
     """Why some workers were not started, and how things stand."""
     problem, started = outcome.problem, len(outcome.started)
@@ -306,6 +321,8 @@ def _not_placed(outcome: Outcome, search: Path) -> str:
     again = f"the same command again starts what is missing: {roster.again(search)}"
     if isinstance(problem, launchers.LauncherBusy):
         again = f"that passes by itself; then {again}"
+    elif not outcome.started:
+        again = "put that right, and say it again"
     jobs = _few([job.job or "one without an id" for job in outcome.started])
     state = f"Started before that: {jobs}" if outcome.started else "Nothing was started."
     return f"{head}\n  {again}\n{state}"

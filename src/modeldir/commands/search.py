@@ -237,7 +237,8 @@ def _look_ahead(
     """Say what would be made; with `--time-one` after one trial has shown how long it takes."""
     from modeldir.commands.ahead import dry_run  # noqa: PLC0415
 
-    jobs, typed, code = slots_of(arguments).count, bool(arguments.command), 0
+    jobs = slots_of(arguments).count * (arguments.workers or 1)
+    typed, code = bool(arguments.command), 0
     if arguments.time_one:
         from modeldir.progress import shown_on  # noqa: PLC0415
         from modeldir.search import Search as Again  # noqa: PLC0415

@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     jobs = [job for job in placement.placed(folder, ask=True) if job.state.alive is not False]
     if asked or jobs:
         _ask(folder, asked, "now" if arguments.now else "wait", jobs)
+    named = {job.ref.token: job.name for job in jobs if job.state.alive}
     for member in asked:
-        seen = "" if member.alive else ", which cannot be seen from here"
-        print(f"asked: worker {member.pid} on {member.host}{seen}")
+        print(_asked_text(member, named.get(member.job or "")))
     # One that waits runs no worker, whatever the entry says of one that died with its node.
     idle = [job for job in jobs if job.member is None or job.state.runs is False]
     for line in _cancelled(folder, idle):
@@ -63,6 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
     goes_on = asked or left
     print(f"next: modeldir watch {shlex.quote(str(folder))}" if goes_on else _go_on(folder))
     return 1 if left else 0
+
+
+def _asked_text(member: roster.Member, job: str | None) -> str:
+    """Who was asked; of a job the name by which its engine knows it, and can tell that it runs."""
+    seen = "" if member.alive else ", which cannot be seen from here"
+    return f"asked: worker {member.pid} on {member.host}{f', job {job}' if job else seen}"
 
 
 def _cancelled(folder: Path, jobs: list[placement.Placed]) -> Iterator[str]:

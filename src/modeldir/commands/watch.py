@@ -92,9 +92,10 @@ def follow(watch: Watch, show: View, wait: Wait | None = None, *, kept: Kept | N
     """Show what a watch sees, and tell what happens, until nothing more will."""
     wait = wait or _wait
     stands = watch.look()
-    if show.interval is None and not watch.is_over(stands):  # else the view, or the end, tells it
-        for line in watch.head(stands):
-            show.message(line)
+    # Where lines are read, else the view tells how it stands, or the end does.
+    is_told = show.interval is None and not watch.is_over(stands)
+    for line in (*(watch.head(stands) if is_told else ()), *watch.nobody(stands)):
+        show.message(line)
     while True:
         for name, folder, news in watch.take_news():
             _tell(show, name, folder, news)
@@ -192,6 +193,15 @@ class Watch:
             elif each.status.state == attempts.RUNNING or not self._several:
                 yield f"{each.folder}: {each.status.state}"
 
+    def nobody(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+        """Why one looks at a search in which nothing happens: nobody is there who would begin."""
+        for each in stands:
+            if self._several or not isinstance(each, Standing) or not each.is_idle:
+                continue
+            there = each.workers is not None and each.workers.are_there
+            if not (there or any(each.states.values()) or each.problem):
+                yield f"nobody works on it yet: {roster.again(each.folder)}"
+
     def foot(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
         """How it stands at the end, and what to type next."""
         searches = [each for each in stands if isinstance(each, Standing)]
@@ -200,11 +210,24 @@ class Watch:
             yield from workers_text(each.workers) if each.workers and _left(each) else ()
             yield from filter(None, [best_text(each)])
         if len(stands) > 1 or searches:
-            left = [each for each in searches if _left(each)]
-            again = roster.again(left[0].folder) if left else ""
-            yield f"next: {again or f'modeldir synthesize {_quoted(self.folder)}'}"
+            yield f"next: {self._next(searches)}"
         else:
             yield f"next: modeldir show {_quoted(self.folder)}"
+
+    def _next(self, searches: Sequence[Standing]) -> str:
+        """What to type: go on where trials are left; where all have failed look why; compare."""
+        left = [each for each in searches if _left(each)]
+        if left:
+            return roster.again(left[0].folder)
+        failed = [each for each in searches if _has_failed(each)]
+        if failed:
+            folder = failed[0].folder
+            return f"modeldir retry {_quoted(folder)}   then: {roster.again(folder)}"
+        return f"modeldir synthesize {_quoted(self.folder)}"
+
+
+def _has_failed(standing: Standing) -> bool:
+    return {state for state, count in standing.states.items() if count} == {attempts.FAILED}
 
 
 def _end_text(standing: Standing) -> str:
@@ -272,6 +295,7 @@ def _wait(seconds: float) -> None:
         time.sleep(seconds)
         return
     poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
+    out = sys.__stdout__ or sys.stdout  # a view whose line could not be written leaves sys.stdout
+    poll.register(out.fileno(), 0)
     if poll.poll(seconds * 1000):
         raise BrokenPipeError
