@@ -251,6 +251,8 @@ def test_a_worker_whose_ray_is_killed_ends_with_its_trials(
     [job] = running_jobs(project, cluster)
     assert subprocess.run(["kill", "-9", str(supervisor_of(job))], check=False).returncode == 0
     wait_until(lambda: set(project.trials().values()) == {"interrupted"}, "interruptions", LONG)
+    # It says RUNNING for a moment more, and what runs is not started again.
+    wait_until(lambda: not running_jobs(project, cluster), "Ray to notice", LONG)
     project.release()
     again = on_ray(project, cluster, "-j", "2", "--no-pilot")
     assert again.code == 0, again.err
