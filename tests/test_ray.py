@@ -138,6 +138,7 @@ class TestContract(LauncherContract):
     """What every launcher keeps, by real jobs."""
 
     patience = LONG
+    stops_waiting = False
 
     @pytest.fixture(autouse=True)
     def _on(self, cluster: Cluster) -> None:

@@ -127,6 +127,8 @@ class LauncherContract:
     tells = True
     stops = True
     patience = 60.0
+    stops_waiting = True
+    """Whether a job can be stopped that has not begun, too."""
 
     def make(self, search: Path) -> Launcher:
         """The launcher to test, for the search in a folder."""
@@ -188,6 +190,8 @@ class LauncherContract:
         """It does not come to its own end; and it may be stopped again. To stop none is nothing."""
         launcher, [job, other] = self._started(tmp_path, 2)
         launcher.stop([])
+        if not self.stops_waiting:
+            self._wait(launcher, lambda: _began(tmp_path, job), "the job to begin")
         if self.stops:
             launcher.stop([job])
         if self.stops and self.tells:
