@@ -89,8 +89,10 @@ def test_workers_are_an_array(slurm: Slurm, search: Path) -> None:
     assert {state.alive for state in found.values()} == {True}
     assert found[jobs[0]] == JobState(True, f"RUNNING on {slurm.node_of(jobs[0].job)}", runs=True)
     launcher.stop(jobs[:1])
-    alive = lambda: [launcher.states(jobs)[job].alive for job in jobs]  # noqa: E731
-    wait_until(lambda: alive() == [False, True, True], "the one that was stopped to end")
+    wait_until(
+        lambda: [launcher.states(jobs)[job].alive for job in jobs] == [False, True, True],
+        "the one that was stopped to end",
+    )
     launcher.stop(jobs)
     launcher.stop(jobs)
     slurm.wait_for("CANCELLED", 3)
