@@ -46,6 +46,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupSch
     return Scheduling(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name what fails at once: a run of twenty minutes may be cut off before its summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        said = [line for line in report.longreprtext.splitlines() if line.startswith("E ")]
+        print(f"\n{report.nodeid} ({report.when})", *said, sep="\n", file=sys.__stderr__)
+
+
 @pytest.fixture(autouse=True)
 def _no_log_is_left_open() -> Iterator[None]:
     """No test leaves a log, a level or a handler to the next one."""
