@@ -534,3 +534,16 @@ def test_a_search_says_what_it_is(project: Project) -> None:
     trial = search.ask()
     assert repr(search) == "Search('experiments/search')"
     assert repr(trial) == "Trial('experiments/search/learning_rate_0.1')"
+
+
+# -- Several workers -------------------------------------------------------------------------------
+
+
+def test_what_is_left_counts_what_another_worker_has_made(project: Project) -> None:
+    """Two that are interrupted together would else tell of more trials than the plan has."""
+    here = Search("experiments/search", RATES)
+    here.prepare("true")
+    assert (here.to_come(), here.left()) == (3, 3)
+    assert Search("experiments/search").next_trial() is not None
+    assert here.left() == 3
+    assert (len(here.waiting()), here.to_come()) == (1, 2)

@@ -265,6 +265,7 @@ class Search:
         total = plan.total(self.plan)
         if total is None:
             return None
+        self._telling.learn()  # of what others have made since
         made = self._telling.within - self._telling.imagined
         if plan.is_over(self.plan, len(made)) and not self._has_open():
             return 0
