@@ -558,7 +558,8 @@ def test_a_trial_that_takes_its_host_down_each_time_waits_for_all_others(project
     folder = search.trials.path(deadly.record)
     for number in (1, 2, 3):
         again = search.next_trial()
-        assert again is not None and (again.record.number, again.attempt) == (1, number)
+        assert again is not None
+        assert (again.record.number, again.attempt) == (1, number)
         assert attempts.begin(folder, number, {}) is not None
     others: list[int] = []
     for _ in range(2):
@@ -567,4 +568,5 @@ def test_a_trial_that_takes_its_host_down_each_time_waits_for_all_others(project
         others.append(turn.record.number)
     assert others == [2, 3]
     last = search.next_trial(frozenset(others))
-    assert last is not None and (last.record.number, last.attempt) == (1, 4)
+    assert last is not None
+    assert (last.record.number, last.attempt) == (1, 4)

@@ -95,7 +95,7 @@ class Membership:
             return
         if not self._heart.beat() and not self._path.exists():
             self.write()
-        if any([_is_dead(path, observer) for path in self._next_ones()]):  # it looks at each
+        if [path for path in self._next_ones() if _is_dead(path, observer)]:  # all were looked at
             tidy(self._folder, observer, ())
 
     def _next_ones(self) -> list[Path]:
@@ -196,11 +196,7 @@ def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Pro
     """
     left, jobs_left, jobs_gone = set(), set(), set()
     for path, entry in _files(folder / HOME / "workers"):
-        if processes.from_json(entry.get("process")) in told:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            jobs_gone.add(entry.get("job"))
-        elif _is_dead(path, observer):
+        if processes.from_json(entry.get("process")) in told or _is_dead(path, observer):
             with contextlib.suppress(OSError):
                 os.unlink(path)
             jobs_gone.add(entry.get("job"))
