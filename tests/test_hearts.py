@@ -537,6 +537,8 @@ def test_a_job_whose_time_is_over_is_started_again_where_that_helps(project: Pro
         assert worker.wait(30) == 130
         said = output(worker)
     assert "the time of this job is nearly over" in said
+    assert said.splitlines()[-1].startswith("the job is started again: sh -c ")
+    assert "next:" not in said  # there is nothing to type
     assert (project.path / "again.txt").read_text() == "a b\n"
     assert end_of_job(project) is None
     assert ends(folder) == ["interrupted"]
@@ -590,7 +592,9 @@ def test_a_line_that_fails_is_told_and_is_the_jobs_end(project: Project, line: s
         wait_until(lambda: epoch(project.search / "learning_rate_0.1") == 2, "the second epoch")
         worker.send_signal(signal.SIGUSR1)
         assert worker.wait(30) == 130
-        assert f"the job is not started again: {line}: " in output(worker)
+        said = output(worker)
+    assert f"the job is not started again: {line}: " in said
+    assert said.splitlines()[-1].startswith("next: modeldir search experiments/search")
     assert (end_of_job(project) or "").startswith(f"its time was over; {line}: ")
 
 

@@ -109,6 +109,29 @@ def test_entries_of_dead_workers_do_not_stay_for_ever(
     assert list((tmp_path / ".modeldir/stops").iterdir()) == []
 
 
+def test_the_job_of_a_worker_that_is_taken_away_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would tell any more that it had come up, and it would count for ever; one that
+    was requeued is another worker's by then.
+    """
+    monkeypatch.setenv(hearts.VARIABLE, "0.02")
+    ours = roster.join(tmp_path, 1)
+    gone, requeued = (roster.join(tmp_path, 1, job=job) for job in ("abc_0", "abc_1"))
+    roster.join(tmp_path, 1, job="abc_1")
+    dead = [far(tmp_path, each.token) for each in (gone, requeued)]
+    observer = hearts.Observer()
+
+    def are_gone() -> bool:
+        ours.beat(observer)
+        return not any(path.exists() for path in dead)
+
+    wait_until(are_gone, "the entries of the dead to go")
+    assert (roster.job_end(tmp_path, "abc_0") or {}).get("why") == "its worker was killed"
+    assert roster.job_end(tmp_path, "abc_1") is None
+    assert len(list((tmp_path / ".modeldir/workers").iterdir())) == 2
+
+
 def test_who_was_taken_for_dead_writes_itself_down_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -534,3 +534,39 @@ def test_a_search_says_what_it_is(project: Project) -> None:
     trial = search.ask()
     assert repr(search) == "Search('experiments/search')"
     assert repr(trial) == "Trial('experiments/search/learning_rate_0.1')"
+
+
+# -- Several workers -------------------------------------------------------------------------------
+
+
+def test_what_is_left_counts_what_another_worker_has_made(project: Project) -> None:
+    """Two that are interrupted together would else tell of more trials than the plan has."""
+    here = Search("experiments/search", RATES)
+    here.prepare("true")
+    assert (here.to_come(), here.left()) == (3, 3)
+    assert Search("experiments/search").next_trial() is not None
+    assert here.left() == 3
+    assert (len(here.waiting()), here.to_come()) == (1, 2)
+
+
+def test_a_trial_that_takes_its_host_down_each_time_waits_for_all_others(project: Project) -> None:
+    """After three attempts without an end: else it would end each worker that comes."""
+    search = Search("experiments/search", RATES)
+    search.prepare("true")
+    deadly = search.next_trial()
+    assert deadly is not None
+    folder = search.trials.path(deadly.record)
+    for number in (1, 2, 3):
+        again = search.next_trial()
+        assert again is not None
+        assert (again.record.number, again.attempt) == (1, number)
+        assert attempts.begin(folder, number, {}) is not None
+    others: list[int] = []
+    for _ in range(2):
+        turn = search.next_trial(frozenset(others))
+        assert turn is not None
+        others.append(turn.record.number)
+    assert others == [2, 3]
+    last = search.next_trial(frozenset(others))
+    assert last is not None
+    assert (last.record.number, last.attempt) == (1, 4)

@@ -58,7 +58,8 @@ class Membership:
     def __init__(
         self, folder: Path, token: str, job: str | None = None, entry: bytes = b""
     ) -> None:
-        self._stops, self.token, self.job = folder / HOME / "stops", token, job
+        self._folder, self.token, self.job = folder, token, job
+        self._stops = folder / HOME / "stops"
         self._path = folder / HOME / "workers" / f"{token}.json"
         self._entry = entry
         self._heart = hearts.Heart(self._path)
@@ -94,8 +95,8 @@ class Membership:
             return
         if not self._heart.beat() and not self._path.exists():
             self.write()
-        for path in self._next_ones():
-            _take_away_dead(path, observer)
+        if [path for path in self._next_ones() if _is_dead(path, observer)]:  # all were looked at
+            tidy(self._folder, observer, ())
 
     def _next_ones(self) -> list[Path]:
         try:
@@ -195,11 +196,9 @@ def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Pro
     """
     left, jobs_left, jobs_gone = set(), set(), set()
     for path, entry in _files(folder / HOME / "workers"):
-        if processes.from_json(entry.get("process")) in told:
+        if processes.from_json(entry.get("process")) in told or _is_dead(path, observer):
             with contextlib.suppress(OSError):
                 os.unlink(path)
-            jobs_gone.add(entry.get("job"))
-        elif _take_away_dead(path, observer):
             jobs_gone.add(entry.get("job"))
         else:
             left.add(entry.get("token"))
@@ -214,14 +213,10 @@ def tidy(folder: Path, observer: hearts.Observer, told: Collection[processes.Pro
                 os.unlink(path)
 
 
-def _take_away_dead(path: Path, observer: hearts.Observer) -> bool:
-    """Take away the entry of a worker of another host whose heart stands still; whether it does."""
+def _is_dead(path: Path, observer: hearts.Observer) -> bool:
+    """Whether an entry is that of a worker of another host whose heart stands still."""
     known = processes.from_json(files.read_object(path).get("process"))
-    if known is None or processes.alive(known) is not None or observer.look(path) is not False:
-        return False
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-    return True
+    return known is not None and processes.alive(known) is None and observer.look(path) is False
 
 
 def _may_come(folder: Path, job: str) -> bool:

@@ -265,6 +265,7 @@ class Search:
         total = plan.total(self.plan)
         if total is None:
             return None
+        self._telling.learn()  # of what others have made since
         made = self._telling.within - self._telling.imagined
         if plan.is_over(self.plan, len(made)) and not self._has_open():
             return 0
@@ -576,26 +577,22 @@ class Search:
             self._reload_if_grown()
             self.trials.refresh()
             self._tell_sampler()
-            deadly = frozenset(self._deadly(busy))
-            turn = self._again(busy | deadly)
+            turn = self._again(busy)
             if turn is None and (new := self._new()) is not None:
                 return new
-            turn = turn or self._again(busy)
+            turn = turn or self._again(busy, deadly=True)
             if turn is not None:
                 self.trials.mend(turn.record)
             return turn
 
-    def _deadly(self, busy: frozenset[int]) -> Iterator[int]:
-        """The trials whose last attempts all have no end: whoever kept them was killed, too. One
+    def _is_deadly(self, record: TrialRecord, last: int) -> bool:
+        """Whether a trial's last attempts all have no end: whoever kept them was killed, too. One
         that brings down its host each time must not do so to each worker before others have run.
         """
-        for record in self.trials.unfinished():
-            last = self.trials.status(record).attempt if record.number not in busy else 0
-            if last >= _DEADLY:
-                folder = self.trials.path(record)
-                latest = range(last - _DEADLY + 1, last + 1)
-                if all(attempts.read(folder, number).end is None for number in latest):
-                    yield record.number
+        if last < _DEADLY:
+            return False
+        folder, latest = self.trials.path(record), range(last - _DEADLY + 1, last + 1)
+        return all(attempts.read(folder, number).end is None for number in latest)
 
     def _reload_if_grown(self) -> None:
         """A plan may grow while workers run: theirs is read again when the file changed.
@@ -642,12 +639,13 @@ class Search:
         again |= {record.number for record in self.trials.wanted_again()}
         return None if to_come is None else to_come + len(self.waiting()) + len(again)
 
-    def _again(self, busy: frozenset[int]) -> Turn | None:
+    def _again(self, busy: frozenset[int], *, deadly: bool = False) -> Turn | None:
         for record in self.trials.unfinished():
             if record.number not in busy:
                 status = self.trials.status(record)
                 starts = status.state in {attempts.WAITING, attempts.INTERRUPTED}
-                if starts and self.trials.is_there(record):
+                spared = not deadly and self._is_deadly(record, status.attempt)
+                if starts and not spared and self.trials.is_there(record):
                     return Turn(record, status.attempt + 1)
         wanted = [
             *self.trials.wanted_again(),

@@ -30,7 +30,8 @@ class Outcome:
     `failed` are the names of those that failed in it, `failed_in_all` counts all of the search.
     `problem` is set when the search stopped because of a mistake that the user should mend,
     `stopped` when it was asked to (Ctrl-C), `limited` when it came to a limit of this command and
-    goes on when that is said again; `elsewhere` counts trials that other workers still run.
+    goes on when that is said again; `elsewhere` counts trials that other workers still run;
+    `comes_again`: the job that the worker was is about to be started again, with nothing to type.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Outcome:
     limited: bool = False
     elsewhere: int = 0
     failed_in_all: int = 0
+    comes_again: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -65,7 +67,8 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     lines += _front(search)
     suspicion = _suspicion(search, outcome)
     lines += suspicion or [f"advice: {sentence}" for sentence in search.advice()]
-    lines.append(outcome.problem or _next(search, outcome))
+    if outcome.problem or not outcome.comes_again:
+        lines.append(outcome.problem or _next(search, outcome))
     return lines
 
 

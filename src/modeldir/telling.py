@@ -172,10 +172,14 @@ class Telling:
 
     # -- Telling -----------------------------------------------------------------------------------
 
-    def tell(self) -> None:
-        """Tell the sampler what is new."""
+    def learn(self) -> None:
+        """Learn of the trials that came to be known since."""
         for record in self._trials.take_news():
             self.take(record)
+
+    def tell(self) -> None:
+        """Tell the sampler what is new."""
+        self.learn()
         due, self._open = self._open, set()
         if self._learns:
             due |= {self._key_of[n] for n in self._unfinished() if n in self._key_of}

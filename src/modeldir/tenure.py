@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 60.0
 
+_TOO_LONG = "its time was over: a trial needs more time than the job has"
 _IN_VAIN = """\
 not started again: nothing ended in this job, and no trial saved what it could go on from;
   a trial needs more time than the job has. Give the job more, or let the training save its weights
@@ -45,6 +46,7 @@ class Tenure:
     def __init__(self, search: Search, job: Job | None, tell: Callable[[str], None]) -> None:
         self._search, self._job, self._tell = search, job, tell
         self._begun = self._gets_on = False
+        self._saved: dict[Path, object] = {}  # as `_saved` was when each trial began
         self.is_over = False
         """Whether the job manager said that the time is nearly over."""
 
@@ -64,13 +66,26 @@ class Tenure:
         told = last.record.get("job") if last is not None else None
         return isinstance(told, dict) and told.get("token") == self.token
 
-    def notice(self, folder: Path, state: str, saved_before: object) -> None:
-        """A trial has ended, or was interrupted; `saved_before` is `saved` as it began."""
+    def begin(self, folder: Path) -> None:
+        """A trial begins."""
+        if self._job is not None:
+            self._saved[folder] = _saved(folder)
+
+    def notice(self, folder: Path, state: str) -> None:
+        """A trial has ended, or was interrupted."""
+        saved_before = self._saved.pop(folder, None)
+        if self._job is None:
+            return
         self._begun = True
         if state != attempts.INTERRUPTED:
             self._gets_on = True
-        elif not self._gets_on and saved(folder) != saved_before:
+        elif not self._gets_on and _saved(folder) != saved_before:
             self._gets_on = self._search.way_to_resume(folder) is not None
+
+    def comes_again(self) -> bool:
+        """Whether `end` will have the job started again, if its job manager does as it is told."""
+        asks = self.is_over and self._job is not None and bool(self._job.requeue)
+        return asks and not self._why_not()
 
     def end(self, why: str) -> None:
         """Have the job start again where its time is over and work is left; else write that it has
@@ -85,17 +100,26 @@ class Tenure:
 
     def _start_again(self, words: tuple[str, ...]) -> str:
         """Why the job is not started again; nothing where it is."""
+        why = self._why_not()
+        if why == _TOO_LONG:
+            self._tell(_IN_VAIN.format(again=roster.again(self._search.path)))
+        if why or not words:
+            return why or "its time was over"
+        problem = _run(words, self._tell)
+        if problem:
+            self._tell(f"next: {roster.again(self._search.path)}")
+        return problem
+
+    def _why_not(self) -> str:
+        """Why the job should not be started again; nothing where it should."""
         if not self._search.may_have_more(frozenset()):
             return "its time was over, and nothing was left to start"
         if not self._begun:
             return "its time was over before it could begin a trial"
-        if not self._gets_on:
-            self._tell(_IN_VAIN.format(again=roster.again(self._search.path)))
-            return "its time was over: a trial needs more time than the job has"
-        return _run(words, self._tell) if words else "its time was over"
+        return "" if self._gets_on else _TOO_LONG
 
 
-def saved(folder: Path) -> object:
+def _saved(folder: Path) -> object:
     """What changes when a training saves weights in its folder."""
     found = []
     for path in attempts.last_weights(folder):

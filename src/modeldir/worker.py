@@ -43,7 +43,7 @@ from modeldir.spawner import Spawner
 from modeldir.summary import Outcome, summary
 from modeldir.supervisor import Start
 from modeldir.table import duration_text
-from modeldir.tenure import Job, Tenure, saved
+from modeldir.tenure import Job, Tenure
 from modeldir.trials import HOME, TrialRecord, Turn
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ _STARTS_PER_TRIAL = 2
 @dataclass
 class _Running:
     """An attempt of a trial in one of our slots. `pid` is its supervisor's; of `ours` our spawner
-    tells when it dies, of others `descriptor` does, or their files. `weights` is what changes when
-    weights are saved in its folder, as it was when it began.
+    tells when it dies, of others `descriptor` does, or their files.
     """
 
     record: TrialRecord
@@ -71,7 +70,6 @@ class _Running:
     shown: progress.Shown
     ours: bool = True
     descriptor: int | None = None
-    weights: object = None
 
 
 @dataclass(frozen=True)
@@ -299,14 +297,9 @@ class Worker:
         self._begun += 1
         shown = progress.Shown(record.name, folder, time.monotonic())
         self._running[pid] = _Running(
-            record,
-            turn.attempt,
-            pid,
-            shown,
-            ours=not self._spawner_is_gone,
-            descriptor=watched,
-            weights=saved(folder),
+            record, turn.attempt, pid, shown, ours=not self._spawner_is_gone, descriptor=watched
         )
+        self._tenure.begin(folder)
         self._pilot.take(record)
 
     def _doubt_of(self, last: attempts.Attempt | None) -> str | None:
@@ -536,7 +529,7 @@ class Worker:
             attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))
             return
         self._ended[record.name] = status.state
-        self._tenure.notice(running.shown.folder, status.state, running.weights)
+        self._tenure.notice(running.shown.folder, status.state)
         if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
@@ -756,6 +749,7 @@ class Worker:
             limited=self._limited,
             elsewhere=self._count(attempts.RUNNING, self.search.trials.unfinished()),
             failed_in_all=self._count(attempts.FAILED, self.search.trials),
+            comes_again=self._tenure.comes_again(),
         )
         for line in summary(self.search, outcome):
             self._tell(line)
