@@ -193,6 +193,22 @@ def test_a_round_that_was_lost_counts_for_nothing(project: Project, fake: Path) 
     assert len(placement.placed(project.search)) == 3
 
 
+@pytest.mark.parametrize("left", [b"", b'{"base": "6f'], ids=["empty", "half"])
+def test_jobs_count_though_the_file_of_their_round_is_broken(
+    project: Project, fake: Path, left: bytes
+) -> None:
+    """A power failure may leave it empty: those that were started are there all the same, and
+    others are not started beside them.
+    """
+    launcher = FakeLauncher(project.search)
+    placement.place(launcher, {}, project.search, ["work"], lambda _: 2)
+    (jobs_folder(project.search) / "round.1.json").write_bytes(left)
+    assert states(project.search) == [(True, "waits")] * 2
+    again = placement.place(launcher, {}, project.search, ["work"], lambda there: 3 - len(there))
+    assert len(again.started) == 1
+    assert len(placement.placed(project.search)) == 3
+
+
 # -- What goes wrong while workers are placed ------------------------------------------------------
 
 

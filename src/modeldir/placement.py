@@ -214,7 +214,7 @@ def _records(search: Path) -> Iterable[_Record]:
     search are the original's: nobody counts them there, and nobody cancels them from there.
     """
     inode = attempts.identity_of(search).get("inode")
-    won: dict[int, str] = {}
+    won: dict[int, str | None] = {}
     found: list[tuple[int, int, _Record]] = []
     for name in _names(search):
         token = name.removesuffix(".json")
@@ -227,12 +227,19 @@ def _records(search: Path) -> Iterable[_Record]:
         if ref is None or not isinstance(number, int) or is_copy:
             continue
         if number not in won:
-            path = jobs_folder(search) / f"round.{number}.json"
-            won[number] = str(files.read_object(path).get("base"))
+            won[number] = _winner(search, number)
         base, _, index = token.rpartition("_")
-        if won[number] == base:
+        if won[number] == base or (won[number] is None and "started" in facts):
             found.append((number, int(index), _record(ref, facts)))
     return [record for *_, record in sorted(found, key=lambda each: each[:2])]
+
+
+def _winner(search: Path, number: int) -> str | None:
+    """Whose jobs a round's are. None where a power failure cut its file short: then those count
+    that were started.
+    """
+    base = files.read_object(jobs_folder(search) / f"round.{number}.json").get("base")
+    return None if base is None else str(base)
 
 
 def _record(ref: JobRef, facts: Mapping[str, Any]) -> _Record:
