@@ -630,11 +630,30 @@ def test_a_job_that_was_asked_to_stop_while_it_waited_does_not_begin(project: Pr
     project.write("experiments/search/.modeldir/jobs/abc_0.json", '{"launcher": "slurm"}')
     roster.ask_to_stop(project.search, [], "wait", ["abc_0"])
     stopped = project.modeldir(*JOB)
-    assert stopped.code == 130, stopped.out
+    assert stopped.code == 0, stopped.out  # no failure, of which its engine would send mails
     assert "asked to stop by `modeldir stop`" in stopped.out
     assert (project.started, (end_of_job(project) or "")[:18]) == ([], "asked to stop by r"[:18])
     assert project.modeldir("work", "experiments/search", "--job", "abc_1").code == 0
     assert len(project.started) == 1
+
+
+def test_a_job_that_was_asked_to_stop_does_not_come_again_when_its_time_is_over(
+    project: Project,
+) -> None:
+    """Its trial trains on after the request, until the notice of the time limit ends it."""
+    planned(project, 0.1)
+    project.hold()
+    folder = project.search / "learning_rate_0.1"
+    with project.started_as(*JOB, "--requeue", "touch again.txt") as worker:
+        wait_until(lambda: epoch(folder) == 2, "the second epoch")
+        assert project.modeldir("stop", "experiments/search").code == 0
+        log = project.search / "search.log"
+        wait_until(lambda: "asked to stop by" in log.read_text(), "the request to be heeded")
+        worker.send_signal(signal.SIGUSR1)
+        assert worker.wait(30) == 0, output(worker)
+    assert not (project.path / "again.txt").exists()
+    assert (end_of_job(project) or "").startswith("asked to stop by ")
+    assert ends(folder) == ["interrupted"]
 
 
 def test_a_worker_starts_no_more_trials_than_it_may(project: Project) -> None:

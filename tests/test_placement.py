@@ -689,7 +689,7 @@ def test_jobs_that_wait_are_cancelled_and_workers_are_asked(
     ) as worker:
         queue.project.wait_for_starts(1)
         said = queue.project.modeldir("stop", "experiments/search", "--now")
-        assert worker.wait() == 130
+        assert worker.wait() == 0  # it left as it was asked, which is no failure of a job
     assert said.code == 0
     assert (
         queue.plain(said.out).replace(str(worker.pid), "PID").replace(processes.host(), "HOST")

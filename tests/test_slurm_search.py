@@ -264,6 +264,8 @@ def test_only_what_is_missing_is_started(search: Search) -> None:
     assert stopped.code == 0, stopped.err
     wait_until(lambda: not slurm.live(), "an empty queue", 60)
     search.wait_for_states({"interrupted": 2})
+    left = list(slurm.queue().values())  # of those that ran none has failed: they did as was asked
+    assert (left.count("COMPLETED"), left.count("FAILED")) == (2, 0), left
     assert roster.members(search.path) == []
 
 

@@ -72,6 +72,8 @@ def test_a_search_without_trials_says_so(tmp_path: Path, monkeypatch: pytest.Mon
         ({"ended": {"completed": 3, "failed": 1}}, 1),
         ({"ended": {"interrupted": 1}}, 1),
         ({"ended": {"failed": 1}, "stopped": True}, 130),
+        ({"ended": {"interrupted": 1}, "stopped": True, "as_asked": True}, 0),
+        ({"failed_in_all": 1, "stopped": True, "as_asked": True}, 1),
         ({"stopped": True, "problem": "x"}, 2),
     ],
 )

@@ -30,8 +30,9 @@ class Outcome:
     `failed` are the names of those that failed in it, `failed_in_all` counts all of the search.
     `problem` is set when the search stopped because of a mistake that the user should mend,
     `stopped` when it was asked to (Ctrl-C), `limited` when it came to a limit of this command and
-    goes on when that is said again; `elsewhere` counts trials that other workers still run;
-    `comes_again`: the job that the worker was is about to be started again, with nothing to type.
+    goes on when that is said again; `elsewhere` counts trials that other workers still run.
+    Of a job's worker: `comes_again` where the job is about to be started again, with nothing to
+    type; `as_asked` where it left as `modeldir stop` had asked: no failure to its job manager.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
@@ -42,12 +43,15 @@ class Outcome:
     elsewhere: int = 0
     failed_in_all: int = 0
     comes_again: bool = False
+    as_asked: bool = False
 
     @property
     def exit_code(self) -> int:
         """0 all well, 1 some trial failed or was left behind, 2 wrong use, 130 interrupted."""
         if self.problem is not None:
             return 2
+        if self.as_asked:
+            return 1 if self.failed_in_all else 0
         if self.stopped:
             return 130
         left = (attempts.FAILED, attempts.INTERRUPTED, attempts.WAITING)

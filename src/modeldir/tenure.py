@@ -49,6 +49,8 @@ class Tenure:
         self._saved: dict[Path, object] = {}  # as `_saved` was when each trial began
         self.is_over = False
         """Whether the job manager said that the time is nearly over."""
+        self.was_asked = False
+        """Whether `modeldir stop` asked it to leave: then the job does not come again."""
 
     @property
     def token(self) -> str | None:
@@ -84,8 +86,8 @@ class Tenure:
 
     def comes_again(self) -> bool:
         """Whether `end` will have the job started again, if its job manager does as it is told."""
-        asks = self.is_over and self._job is not None and bool(self._job.requeue)
-        return asks and not self._why_not()
+        can = self._job is not None and bool(self._job.requeue)
+        return can and self.is_over and not self.was_asked and not self._why_not()
 
     def end(self, why: str) -> None:
         """Have the job start again where its time is over and work is left; else write that it has
@@ -93,7 +95,7 @@ class Tenure:
         """
         if self._job is None:
             return
-        if self.is_over:
+        if self.is_over and not self.was_asked:
             why = self._start_again(self._job.requeue)
         if why:
             roster.end_job(self._search.path, self._job.token, why)

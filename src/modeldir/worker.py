@@ -741,6 +741,7 @@ class Worker:
         self._note(f"{status.state} {record.name}  {words}")
 
     def _outcome(self) -> Outcome:
+        self._tenure.was_asked = self._membership.asked_to_stop() is not None
         outcome = Outcome(
             Counter(self._ended.values()),
             tuple(name for name, state in self._ended.items() if state == attempts.FAILED),
@@ -750,6 +751,7 @@ class Worker:
             elsewhere=self._count(attempts.RUNNING, self.search.trials.unfinished()),
             failed_in_all=self._count(attempts.FAILED, self.search.trials),
             comes_again=self._tenure.comes_again(),
+            as_asked=self._tenure.token is not None and self._tenure.was_asked,
         )
         for line in summary(self.search, outcome):
             self._tell(line)
