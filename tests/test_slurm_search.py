@@ -275,7 +275,9 @@ def test_one_job_for_each_trial(search: Search) -> None:
     """
     slurm = search.slurm
     search.project.hold()
-    search.say(TRIALS, "--one-job-per-trial", workers=2)
+    said = search.say(TRIALS, "--one-job-per-trial", workers=2)
+    assert said.lines[-3].startswith("4 jobs submitted: "), said.out
+    assert said.lines[-2] == "  each for one trial, at most 2 at a time"
     search.wait_for_steps(2)
     jobs = slurm.wait_for("RUNNING", 2)
     assert len(slurm.live()) == 4

@@ -75,8 +75,10 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
         return (arguments.workers or 1) - sum(each.counts for each in there) - by_hand
 
     outcome = placement.place(launcher, options, path, worker, missing)
-    for line in told(outcome, name, search.path):
+    for line in told(outcome, name, search.path, per_trial=per_trial):
         print(line)
+    if outcome.started and throttles:
+        print(f"  each for one trial, at most {arguments.workers} at a time")
     if outcome.problem is not None:
         sys.stdout.flush()
         text = _not_placed(outcome, search.path)
@@ -254,8 +256,8 @@ def unplaced_here(search: Path) -> list[roster.Member]:
 # -- What is told ----------------------------------------------------------------------------------
 
 
-def told(outcome: Outcome, name: str, search: Path) -> Iterator[str]:
-    """What there was, and what was started."""
+def told(outcome: Outcome, name: str, search: Path, *, per_trial: bool = False) -> Iterator[str]:
+    """What there was, and what was started; `per_trial`: a job for each trial."""
     there = [each for each in outcome.there if each.counts]
     alone = _only_one(there, search) if name == "local" and not outcome.missing else None
     if alone is not None:
@@ -270,9 +272,11 @@ def told(outcome: Outcome, name: str, search: Path) -> Iterator[str]:
         yield f"  they count, since they may come up: {_few(unknown)}"
         yield f"  if they are gone: {_stop_first(search)}"
     if outcome.started:
-        yield from started_text(outcome.started, name, search)
+        yield from started_text(outcome.started, name, search, "job" if per_trial else "worker")
     elif not outcome.missing:
         enough = "that is as many as --workers says, or more"
+        if per_trial:
+            enough = "that is a job for each trial to come, or as many as --workers says"
         yield f"none was started: {enough if there else 'nothing is left to run'}"
         if any(each.member is None and each.state.alive and not each.came_up for each in there):
             yield f"  those that wait keep their options; for others: {_stop_first(search)}"
@@ -288,14 +292,17 @@ def _only_one(there: Sequence[Placed], search: Path) -> roster.Member | None:
     return here[0] if len(here) == 1 else None
 
 
-def started_text(jobs: Sequence[JobRef], name: str, search: Path) -> Iterator[str]:
+def started_text(
+    jobs: Sequence[JobRef], name: str, search: Path, called: str = "worker"
+) -> Iterator[str]:
     """The jobs that were started, by the names that their launcher knows."""
     if name == "local":
         yield from (f"worker {job.job} runs without this terminal" for job in jobs)
         return
-    what = "1 worker" if len(jobs) == 1 else f"{len(jobs)} workers"
+    what = f"1 {called}" if len(jobs) == 1 else f"{len(jobs)} {called}s"
     known = [job.job for job in jobs if job.job]
-    ids = f"job{'' if len(known) == 1 else 's'} {_few(known)}" if known else "no id was found"
+    noun = "" if called == "job" else "job " if len(known) == 1 else "jobs "
+    ids = f"{noun}{_few(known)}" if known else "no id was found"
     without = len(jobs) - len(known)
     more = f", and {without} without an id" if known and without else ""
     yield f"{what} submitted: {ids}{more}"
