@@ -281,6 +281,9 @@ def test_a_machine_without_slurm(
 # -- squeue ----------------------------------------------------------------------------------------
 
 
+STUCK = ": as it was asked for it never starts"
+
+
 @pytest.mark.parametrize(
     ("line", "state"),
     [
@@ -290,6 +293,10 @@ def test_a_machine_without_slurm(
          JobState(True, "PENDING (ReqNodeNotAvail, UnavailableNodes:n[1-2])", runs=False)),
         ("4711_0|PENDING||launch failed requeued held|x-BASE",
          JobState(True, "PENDING (launch failed requeued held)", runs=False)),
+        ("4711_0|PENDING||PartitionTimeLimit|x-BASE",
+         JobState(True, f"PENDING (PartitionTimeLimit){STUCK}", runs=False)),
+        ("4711_0|PENDING||QOSMaxWallDurationPerJobLimit|x-BASE",
+         JobState(True, f"PENDING (QOSMaxWallDurationPerJobLimit){STUCK}", runs=False)),
         ("4711_0|PENDING||BeginTime|x-BASE", JobState(True, "PENDING (BeginTime)", runs=False)),
         ("4711_0|PREEMPTED|n2|None|x-BASE", JobState(False, "PREEMPTED on n2")),
         ("4711_0|NODE_FAIL|n2|NodeDown|x-BASE", JobState(False, "NODE_FAIL on n2 (NodeDown)")),

@@ -28,6 +28,12 @@ _RUNS = frozenset({
 })  # fmt: skip
 
 
+_FOR_EVER = re.compile(
+    r"PartitionTimeLimit|DependencyNeverSatisfied|(Assoc|QOS)Max\w+PerJob(Limit)?|QOSMin\w+"
+)
+"""Reasons that do not pass while the job stays as it was asked for."""
+
+
 class Queue:
     """What squeue said of the jobs of a user: by their number, and by our token in their name."""
 
@@ -98,7 +104,8 @@ def _state(word: str, nodes: str, reason: str) -> JobState:
     if first in _ENDED:
         return JobState(alive=False, words=word + place + reasons)
     if first in _WAITS:
-        return JobState(alive=True, words=word + reasons, runs=False)
+        stuck = ": as it was asked for it never starts" if _FOR_EVER.fullmatch(reason) else ""
+        return JobState(alive=True, words=word + reasons + stuck, runs=False)
     if first in _RUNS:
         return JobState(alive=True, words=word + place + reasons, runs=True)
     return JobState(None, word + place + reasons)
