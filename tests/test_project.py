@@ -44,7 +44,8 @@ def test_all_mistakes_are_told_at_once(
 ) -> None:
     """Settings that there are not, with the nearest; values of the wrong kind."""
     monkeypatch.chdir(tmp_path)
-    Path("modeldir.toml").write_text('ignroe = ["a"]\ncommand = 3\nignore = "num_workers"\nx = 1\n')
+    wrong = 'ignroe = ["a"]\ncommand = 3\nignore = "num_workers"\nx = 1\n[lab]\n'
+    Path("modeldir.toml").write_text(wrong)
     with pytest.raises(ParamsError) as caught:
         project.settings(".")
     assert str(caught.value).replace(str(tmp_path), "PROJECT") == snapshot

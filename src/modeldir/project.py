@@ -65,10 +65,15 @@ def ignored(start: str | os.PathLike[str]) -> frozenset[str]:
 
 def _unknown(found: dict[str, Any]) -> list[tuple[str, str | None]]:
     return [
-        (f"{key}: no such setting", did_you_mean(key, KEYS) or "known: " + ", ".join(KEYS))
+        (f"{key}: no such setting", did_you_mean(key, KEYS) or _known(value))
         for key, value in found.items()
         if key not in KEYS and not (isinstance(value, dict) and _is_launcher(key))
     ]
+
+
+def _known(value: object) -> str:
+    table = "; for a launcher's own table its package has to be installed here"
+    return "known: " + ", ".join(KEYS) + (table if isinstance(value, dict) else "")
 
 
 def _is_launcher(name: str) -> bool:
