@@ -12,7 +12,7 @@ import pytest
 from engines import Made, Slurm
 from jobs_audit import STEPS, audit, audit_steps, journal
 from laboratory import Project, Said, wait_until
-from modeldir import experiment, hearts, roster
+from modeldir import attempts, experiment, hearts, roster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -69,6 +69,17 @@ class Search:
             wait_until(are, f"{wanted}", limit)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.told()}") from None
+
+    def wait_for_interruptions(self, count: int = 1) -> None:
+        """Wait until so many trials were interrupted in their first attempt, whatever became of
+        them since: an interrupted trial may be taken by the next worker at once.
+        """
+        folders = [path.parent for path in self.path.glob("*/trial.json")]
+
+        def interrupted() -> int:
+            return sum(attempts.read(each, 1).end == attempts.INTERRUPTED for each in folders)
+
+        wait_until(lambda: interrupted() >= count, f"{count} interrupted", LONG)
 
     def told(self) -> str:
         """All there is to know when something went wrong."""
@@ -167,9 +178,12 @@ def test_a_job_is_preempted_and_comes_again(slurms: Made, tmp_path: Path) -> Non
     search.say(TRIALS, "--sbatch", "--partition=low")
     search.wait_for_steps(1)
     [job] = slurm.wait_for("RUNNING")
-    slurm.run("sbatch", "--partition=high", "--exclusive", "--output=/dev/null", "--wrap=sleep 2")
-    search.wait_for_states({"interrupted": 1})
+    left = tmp_path / "left"
+    waits = f"until [ -e {left} ]; do sleep 0.1; done"
+    slurm.run("sbatch", "--partition=high", "--exclusive", "--output=/dev/null", f"--wrap={waits}")
+    search.wait_for_interruptions()
     slurm.wait_for("PENDING")
+    left.touch()
     search.project.release()
     search.wait_for_end()
     assert set(slurm.queue()) >= {job}
@@ -196,7 +210,7 @@ def test_the_time_limit_in_the_middle_of_a_trial(search: Search) -> None:
     search.say(TRIALS)
     search.wait_for_steps(1)
     [job] = search.slurm.wait_for("RUNNING")
-    search.wait_for_states({"interrupted": 1})
+    search.wait_for_interruptions()
     search.project.release()
     search.wait_for_end()
     assert search.slurm.run("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i") == job
@@ -225,7 +239,7 @@ def test_slurm_starts_a_job_twice(search: Search) -> None:
     if slurm.nodes_are_hosts:
         assert sorted(hosts.values()) == ["n1", "n2"]
     slurm.up()
-    search.wait_for_states({"interrupted": 1})
+    search.wait_for_interruptions()
     search.project.release()
     search.wait_for_end()
 
@@ -282,7 +296,7 @@ def test_one_job_for_each_trial(search: Search) -> None:
     jobs = slurm.wait_for("RUNNING", 2)
     assert len(slurm.live()) == 4
     slurm.run("scancel", jobs[0])
-    search.wait_for_states({"interrupted": 1})
+    search.wait_for_interruptions()
     search.project.release()
     wait_until(lambda: not slurm.live(), "an empty queue", 60)
     assert search.states().count("completed") >= 3
