@@ -677,6 +677,47 @@ def test_a_dry_run_counts_the_workers(project: Project) -> None:
     assert "each by, 6 at a time:" in said.lines
 
 
+def test_a_dry_run_refuses_what_the_search_would(project: Project) -> None:
+    """What was typed wrongly is told before the day on which it counts. The GPUs are those of
+    another machine: nobody asks for them here.
+    """
+    slurm = ("--on", "slurm", "--workers", "2", "--gpus-per-trial", "8")
+    wrong = project.searches(SIX, *slurm, "--sbatch", "--array=3", "--dry-run")
+    assert wrong.code == 2
+    assert "array: cannot be said here" in wrong.err
+    said = project.searches(SIX, *slurm, "-j", "3", "--sbatch", "--time=60", "--dry-run")
+    assert said.code == 0, said.err
+    assert "each by, 6 at a time:" in said.lines
+
+
+def test_a_dry_run_shows_the_script_of_slurm(project: Project) -> None:
+    """The very one that would be submitted, where there is no Slurm, too; a job for each trial."""
+    slurm = ("--on", "slurm", "--one-job-per-trial", "--sbatch", "--time=60")
+    said = project.searches(SIX, *slurm, "--workers", "2", "--dry-run")
+    assert said.code == 0, said.err
+    assert "a job for each trial on slurm, less those that are there, by:" in said.lines
+    for line in ("#!/bin/bash", "#SBATCH --array=0-5%2", "#SBATCH --time=60"):
+        assert f"  {line}" in said.lines
+    assert said.lines[-1] == "Nothing was started."
+    assert not jobs_folder(project.search).exists()
+
+
+def test_a_dry_run_shows_the_line_that_submits(queue: Queue, snapshot: SnapshotAssertion) -> None:
+    """Quoted as a shell has it, so that it can be tried by hand."""
+    said, _, code = queue.search("--workers", "3", "--dry-run", domain="learning_rate=0.1,0.2")
+    shown = "\n".join(said).replace(sys.executable, "PYTHON")
+    assert (shown, code, queue.jobs) == (snapshot, 0, [])
+
+
+def test_who_works_here_is_told_that_workers_were_elsewhere(queue: Queue) -> None:
+    """Without `--on` the search goes on here, perhaps on a login node."""
+    queue.search("--workers", "1")
+    said = queue.project.searches(SIX)
+    assert said.code == 0, said.err
+    assert said.lines[0].startswith("note: the workers before were placed elsewhere")
+    assert said.lines[1].startswith("  there: modeldir search experiments/search --on command ")
+
+
 def test_jobs_that_wait_are_cancelled_and_workers_are_asked(
     queue: Queue, snapshot: SnapshotAssertion
 ) -> None:

@@ -52,6 +52,45 @@ def is_wanted(arguments: argparse.Namespace) -> bool:
     return arguments.detach or any(asked) or any(_given(arguments, option) for option in _OF)
 
 
+def ahead(search: Search, arguments: argparse.Namespace) -> list[str]:
+    """How workers would be placed, for a dry run: by which script or line. No engine is asked.
+
+    Raises:
+        CommandError: naming all that makes no sense.
+    """
+    name = arguments.on or "local"
+    launcher = _checked(name, _options(name, search, arguments), search, arguments)
+    per_trial = arguments.one_job_per_trial
+    count = (search.left() or 0) if per_trial else (arguments.workers or 1)
+    preview = getattr(launcher, "preview", None)
+    if preview is None or not count:
+        return []
+    tokens = [f"TOKEN_{index}" for index in range(count)]
+    what = "a job for each trial" if per_trial else _workers(count)
+    lines = preview(_worker_words(name, search, arguments), tokens)
+    return ["", f"{what} on {name}, less those that are there, by:", *(f"  {e}" for e in lines), ""]
+
+
+def _workers(count: int, called: str = "worker") -> str:
+    return f"1 {called}" if count == 1 else f"{count} {called}s"
+
+
+def trials_at_a_time(arguments: argparse.Namespace) -> int:
+    """How many trials would run side by side. Of another machine `auto` is not known: it is one."""
+    if (arguments.on or "local") == "local":
+        return slots_of(arguments).count * (arguments.workers or 1)
+    jobs = number_of("-j", arguments.jobs, int)
+    return (jobs if isinstance(jobs, int) else 1) * (arguments.workers or 1)
+
+
+def placed_before(search: Path) -> Iterator[str]:
+    """For who works here: that the workers of this search were placed elsewhere before."""
+    options = roster.options_of(search) or []
+    if "--on" in options and options[:2] != ["--on", "local"]:
+        yield "note: the workers before were placed elsewhere; this one works here"
+        yield f"  there: {roster.again(search)}"
+
+
 def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
     """Place what is missing; tell what there is; leave, or watch it."""
     name = arguments.on or "local"
@@ -299,13 +338,12 @@ def started_text(
     if name == "local":
         yield from (f"worker {job.job} runs without this terminal" for job in jobs)
         return
-    what = f"1 {called}" if len(jobs) == 1 else f"{len(jobs)} {called}s"
     known = [job.job for job in jobs if job.job]
     noun = "" if called == "job" else "job " if len(known) == 1 else "jobs "
     ids = f"{noun}{_few(known)}" if known else "no id was found"
     without = len(jobs) - len(known)
     more = f", and {without} without an id" if known and without else ""
-    yield f"{what} submitted: {ids}{more}"
+    yield f"{_workers(len(jobs), called)} submitted: {ids}{more}"
     printed = launchers.jobs_folder(search) / f"{jobs[0].token}.submit.out"
     if printed.exists():
         yield f"  by what was printed: {printed}"

@@ -160,12 +160,14 @@ def go_on(arguments: argparse.Namespace, spawner: Spawner) -> int:
         raise SearchError(_no_command(arguments.dir))
     if arguments.time_one and not arguments.dry_run:
         raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
-    if arguments.dry_run:
-        return _look_ahead(search, command, arguments, spawner)
     from modeldir.commands import placing  # noqa: PLC0415 - after the spawner, as all below
 
+    if arguments.dry_run:
+        return _look_ahead(search, command, arguments, spawner)
     if placing.is_wanted(arguments):
         return placing.run(search, command, arguments)
+    for line in placing.placed_before(search.path):
+        print(line, flush=True)
     return _work(search, command, arguments, spawner)
 
 
@@ -235,9 +237,11 @@ def _look_ahead(
     search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner
 ) -> int:
     """Say what would be made; with `--time-one` after one trial has shown how long it takes."""
+    from modeldir.commands import placing  # noqa: PLC0415
     from modeldir.commands.ahead import dry_run  # noqa: PLC0415
 
-    jobs = slots_of(arguments).count * (arguments.workers or 1)
+    jobs = placing.trials_at_a_time(arguments)
+    placed = placing.ahead(search, arguments) if placing.is_wanted(arguments) else []
     typed, code = bool(arguments.command), 0
     if arguments.time_one:
         from modeldir.progress import shown_on  # noqa: PLC0415
@@ -248,7 +252,8 @@ def _look_ahead(
         code = one.run(command, spawner, typed=typed).exit_code
         search = Again(arguments.dir)
         print()
-    print(dry_run(search, command, jobs, typed=typed, timed=arguments.time_one))
+    timed = arguments.time_one
+    print(dry_run(search, command, jobs, typed=typed, timed=timed, placed=placed))
     return code
 
 

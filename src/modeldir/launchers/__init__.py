@@ -78,10 +78,11 @@ class LauncherBusy(CommandError):
 class Launcher(Protocol):
     """A way to get workers onto machines. `name` is what `--on` calls it.
 
-    A launcher may have three attributes more. `ask_every`: the least seconds between two questions
+    A launcher may have four attributes more. `ask_every`: the least seconds between two questions
     (60). `throttles`: whether it takes the option `at_once`, how many of the jobs of one `start`
     may run side by side, and holds to it (False). `revives`: whether a job that has ended may start
-    again under its id (False).
+    again under its id (False). `preview`, called as `start` is: the lines of the script or of the
+    command by which it would submit those, for `--dry-run`; nothing is started, nobody is asked.
     """
 
     name: str

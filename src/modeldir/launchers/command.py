@@ -96,8 +96,7 @@ class CommandLauncher:
         """
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
         for token in tokens:
-            words = expanded(self._submit, with_token(worker, token))
-            words = [self._filled(word, token) for word in words]
+            words = self._submits(worker, token)
             place = jobs_folder(self._search) / token
             out, err = (Path(f"{place}.submit.{name}") for name in ("out", "err"))
             with open(out, "wb") as output, open(err, "wb") as errors:
@@ -108,6 +107,14 @@ class CommandLauncher:
             if code != 0:
                 raise CommandError(_failed(words[0], code, err if _text(err) else out))
             yield JobRef(self.name, self._id_in(out, err), token)
+
+    def preview(self, worker: Sequence[str], tokens: Sequence[str]) -> list[str]:
+        """The line that submits the first; that of another has another token."""
+        return [shlex.join(self._submits(worker, token)) for token in tokens[:1]]
+
+    def _submits(self, worker: Sequence[str], token: str) -> list[str]:
+        words = expanded(self._submit, with_token(worker, token))
+        return [self._filled(word, token) for word in words]
 
     def _filled(self, word: str, token: str, job: str = "") -> str:
         return filled(word, job=job, token=token, output=str(output_of(self._search, token)))

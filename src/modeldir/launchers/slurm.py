@@ -152,14 +152,11 @@ class SlurmLauncher:
         """Have sbatch take a piece. Of the first the script has all in it; for others the command
         line says which they are, and that wins.
         """
-        folder = self._folder or os.getcwd()
         path = jobs_folder(self._search) / f"{piece.base}.sh"
         array = piece.array(self._wishes.at_once)
         words = ["sbatch", "--parsable"]
         if piece.first == 0:
-            text = script(
-                self._wishes, worker, self._search, piece.base, folder=folder, array=array
-            )
+            text = self._script(worker, piece)
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write_bytes(path, os.fsencode(text))
         else:
@@ -168,7 +165,15 @@ class SlurmLauncher:
             words.append(f"--job-name={job_name(self._search, piece.base, piece.offset)}")
         words += self._outputs(piece)
         words += [str(path), *([str(piece.offset)] if piece.offset else [])]
-        return self._run(*words, cwd=folder)
+        return self._run(*words, cwd=self._folder)
+
+    def _script(self, worker: Sequence[str], piece: _Piece) -> str:
+        folder, array = self._folder or os.getcwd(), piece.array(self._wishes.at_once)
+        return script(self._wishes, worker, self._search, piece.base, folder=folder, array=array)
+
+    def preview(self, worker: Sequence[str], tokens: Sequence[str]) -> list[str]:
+        """The lines of the script that `start` has sbatch take, where arrays may be as long."""
+        return self._script(worker, _Piece(tokens, 0, len(tokens))).splitlines()
 
     def _outputs(self, piece: _Piece) -> list[str]:
         """Where the script's `--output` would not say where each job's output is looked for."""
