@@ -207,6 +207,22 @@ def test_the_highest_attempt_decides(folder: Path) -> None:
     assert status(folder).state == "running"
 
 
+def test_the_duration_is_that_of_all_attempts_that_made_what_lies_there(folder: Path) -> None:
+    """One that goes on adds its time; one that begins afresh, or whose leavings were moved aside,
+    has only its own.
+    """
+    recorded(folder, status="failed", duration=500.0)
+    recorded(folder, 2, status="interrupted", duration=100.0, resumes=False)
+    recorded(folder, 3, resumes=True)  # it left no end: how long it took is not known
+    recorded(folder, 4, status="completed", duration=5.0, resumes=True)
+    assert (status(folder).duration, status(folder).before) == (105.0, 100.0)
+    recorded(folder, 5, status="interrupted", duration=7.0, resumes=True)
+    recorded(folder, 6, resumes=True)
+    assert (status(folder).state, status(folder).before) == ("running", 112.0)
+    (folder / "attempts" / "5").mkdir(parents=True)  # its parent's weights are what it begins with
+    assert status(folder).before == 0.0
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"status": "compl', b"\x00\x00"])
 def test_a_broken_run_file_is_interrupted_and_never_waiting(folder: Path, data: bytes) -> None:
     """Something ran here: a disk that was full does not make it as if it had not."""

@@ -117,6 +117,20 @@ def read(folder: Path, number: int, script: str = "") -> Attempt:
     return Attempt(folder, number, script, record)
 
 
+def seconds_before(attempt: Attempt) -> float:
+    """Seconds that the earlier attempts took from which this one went on. Of one that left no end
+    it is not known, and it counts as none; so do those whose leavings were moved aside.
+    """
+    total, later = 0.0, attempt
+    while later.number > 1 and later.record.get("resumes") is True:
+        if (attempt.folder / "attempts" / str(later.number - 1)).is_dir():
+            break  # it began with another trial's weights
+        later = read(attempt.folder, later.number - 1, attempt.script)
+        told = later.record.get("duration")
+        total += told if isinstance(told, (int, float)) else 0.0
+    return total
+
+
 def _names(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)

@@ -30,8 +30,8 @@ class Status:
     """How an experiment stands.
 
     `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed),
-    `last_line` the last line of its traceback, `duration` seconds of the attempt, `started` ISO
-    8601 in UTC. `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted
+    `last_line` the last line of its traceback, `duration` seconds of the attempt and of those from
+    which it went on (`before`: of these alone), `started` when the attempt did, ISO 8601 in UTC. `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted
     name, that it did not use as `params.json` has them, with the values that took their place (on
     its command line, by `update`, or by an assignment before they were read). `in_doubt`: it counts
     as running, and whoever looks on will know whether it is. `code` is the hash of the code that
@@ -49,6 +49,7 @@ class Status:
     in_doubt: bool = field(default=False, compare=False)
     code: str | None = field(default=None, compare=False)
     note: str | None = field(default=None, compare=False)
+    before: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -220,15 +221,18 @@ def status(
         return Status(UNRECORDED if is_touched(names) else WAITING)
     record = attempt.record
     started = record.get("started")
+    before = attempts.seconds_before(attempt)
     if attempt.end is None:
-        return _without_end(attempt, started, observer)
+        return replace(_without_end(attempt, started, observer), before=before)
+    took = record.get("duration")
     return Status(
         attempt.end,
         attempt.number,
         failure=record.get("failure") if attempt.end == FAILED else None,
         reason=record.get("reason"),
         last_line=record.get("last_line"),
-        duration=record.get("duration"),
+        duration=took + before if isinstance(took, (int, float)) else None,
+        before=before,
         started=started,
         given=_given(record),
         code=_text(record, "code"),

@@ -376,7 +376,7 @@ class Overview:
             step=training.step,
             value=training.value(metric[0]) if metric else None,
             curve=training.curve(metric[0]) if metric else (),
-            age=None if began is None else max(0.0, self._now() - began),
+            age=None if began is None else each.status.before + max(0.0, self._now() - began),
             says=training.says,
         )
 

@@ -53,12 +53,13 @@ class Solo:
         self._training.look()
         self._tell(before, step)
         began = seconds_of(self._status.started)
-        running = self._status.state == attempts.RUNNING and began is not None
+        since = None if began is None else max(0.0, self._now() - began) + self._status.before
+        running = self._status.state == attempts.RUNNING and since is not None
         return Alone(
             self.folder,
             self._status,
             step=self._training.step,
-            age=max(0.0, self._now() - (began or 0)) if running else self._status.duration,
+            age=since if running else self._status.duration,
             metrics=tuple(
                 (name, value, self._training.curve(name))
                 for name in self._training.names()

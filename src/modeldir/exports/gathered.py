@@ -70,7 +70,7 @@ class Row:
         """Unix time, as recorded; without a record that of the newest metric file."""
         duration = self.found.status.duration
         if duration is not None and self.found.status.started:
-            return self.begun + duration
+            return self.begun + duration - self.found.status.before
         try:
             names = os.listdir(self.found.path)
         except OSError:
