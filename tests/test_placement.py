@@ -193,6 +193,22 @@ def test_a_round_that_was_lost_counts_for_nothing(project: Project, fake: Path) 
     assert len(placement.placed(project.search)) == 3
 
 
+def test_who_looks_again_sees_what_was_placed_and_what_has_ended_since(
+    project: Project, fake: Path
+) -> None:
+    """What the files say is read again once their folder has changed."""
+    launcher = FakeLauncher(project.search)
+    jobs = placement.Jobs(project.search)
+    assert jobs.look() == []
+    placement.place(launcher, {}, project.search, ["work"], lambda _: 2)
+    first, _ = jobs.look()
+    assert [each.state.alive for each in jobs.look()] == [True, True]
+    roster.end_job(project.search, first.ref.token, "nothing was left to start")
+    assert [each.came_up for each in jobs.look()] == [True, False]
+    placement.place(launcher, {}, project.search, ["work"], lambda _: 1)
+    assert len(jobs.look()) == 3
+
+
 @pytest.mark.parametrize("left", [b"", b'{"base": "6f'], ids=["empty", "half"])
 def test_jobs_count_though_the_file_of_their_round_is_broken(
     project: Project, fake: Path, left: bytes

@@ -168,6 +168,7 @@ class Overview:
         self._strangers: frozenset[tuple[str, bool]] = frozenset()
         self._seen = {name: Seen() for name in ("plan", "base", "claims", "folder", "workers")}
         self._members: list[roster.Member] = []
+        self._placed = placement.Jobs(self.folder, self._observer)
         self._jobs: list[placement.Placed] = []
         self._turn = 0
         self._news: list[News] = []
@@ -185,7 +186,7 @@ class Overview:
         if self._changed("workers", f"{HOME}/workers") or not self._runs():
             # No folder tells whether they live.
             self._members = roster.members(self.folder, self._observer)
-        self._jobs = placement.placed(self.folder, observer=self._observer)
+        self._jobs = self._placed.look()
         return self._standing()
 
     def _runs(self) -> bool:

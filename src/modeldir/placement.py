@@ -4,7 +4,8 @@ It knows the records in `.modeldir/jobs/`: one a job, written *before* its launc
 that a job whose start was cut short is looked for, and not started again. It refuses to know any
 engine (launchers do), and asks them seldom: what the files say of a job needs no question.
 
-Start at `place`, which starts what is missing, and at `placed`, which tells what is there.
+Start at `place`, which starts what is missing, and at `placed`, which tells what is there (`Jobs`
+to who looks again and again).
 
 | file in `.modeldir/jobs/` | holds |
 |---|---|
@@ -21,7 +22,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from modeldir import attempts, files, hearts, launchers, processes, provenance, 
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, jobs_folder
 from modeldir.standing import Workers, seconds_of
+from modeldir.training import Seen, stamp
 
 _FORMAT = 1
 _ROUND = re.compile(r"round\.(\d+)\.json")
@@ -192,21 +194,45 @@ def _last_round(search: Path) -> int:
 # -- What is there ---------------------------------------------------------------------------------
 
 
-def placed(
-    search: Path, *, ask: bool = False, observer: hearts.Observer | None = None
-) -> list[Placed]:
+def placed(search: Path, *, ask: bool = False) -> list[Placed]:
     """The workers that were placed for a search, in the order of their start, and how they are.
 
     `ask`: engines are asked now; by default not more often than they want to be (see `Launcher`),
-    whoever else has asked. One that does not answer leaves its jobs unknown. `observer` looks at
-    the hearts of workers on other hosts.
+    whoever else has asked. One that does not answer leaves its jobs unknown.
     """
-    records = [*_records(search)]
-    if not records:
-        return []
-    there = _Files(search, observer)
-    answers = _answers(search, [each for each in records if there.needs(each.ref)], ask=ask)
-    return [there.merged(each, answers.get(each.ref.token, _UNKNOWN)) for each in records]
+    return Jobs(search).look(ask=ask)
+
+
+class Jobs:
+    """The workers that were placed for a search, looked at again and again: see `placed`. What was
+    written down of them is read again when their folder has changed: there may be thousands.
+    `observer` looks at the hearts of workers on other hosts.
+    """
+
+    def __init__(self, search: Path, observer: hearts.Observer | None = None) -> None:
+        self._search, self._observer = search, observer
+        self._seen = Seen()
+        self._records: list[_Record] = []
+        self._ends: dict[str, Mapping[str, Any]] = {}
+
+    def look(self, *, ask: bool = False) -> list[Placed]:
+        """They, and how they are now."""
+        if self._seen.changed(stamp(jobs_folder(self._search))):
+            self._records = [*_records(self._search)]
+            self._ends = dict(_ends(self._search, self._records))
+        if not self._records:
+            return []
+        there = _Files(self._search, self._observer, self._ends)
+        open_ones = [each for each in self._records if there.needs(each.ref)]
+        answers = _answers(self._search, open_ones, ask=ask)
+        return [there.merged(each, answers.get(each.ref.token, _UNKNOWN)) for each in self._records]
+
+
+def _ends(search: Path, records: Iterable[_Record]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for record in records:
+        end = roster.job_end(search, record.ref.token)
+        if end is not None:
+            yield record.ref.token, end
 
 
 def _records(search: Path) -> Iterable[_Record]:
@@ -256,8 +282,10 @@ def _record(ref: JobRef, facts: Mapping[str, Any]) -> _Record:
 class _Files:
     """What the files say of a search's jobs: workers that live, ends, requests to stop."""
 
-    def __init__(self, search: Path, observer: hearts.Observer | None) -> None:
-        self._search = search
+    def __init__(
+        self, search: Path, observer: hearts.Observer | None, ends: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        self._ends = ends
         there = roster.members(search, observer)
         self._members = {each.job: each for each in there if each.job}
         self._killed = roster.jobs_of_the_dead(search)
@@ -271,7 +299,7 @@ class _Files:
     def merged(self, record: _Record, answer: JobState) -> Placed:
         """A job as files and engine tell together."""
         ref = record.ref
-        member, end = self._members.get(ref.token), roster.job_end(self._search, ref.token)
+        member, end = self._members.get(ref.token), self._ends.get(ref.token)
         is_leaving = ref.token in self._stopped or (member is not None and member.is_leaving)
         came_up = member is not None or end is not None or ref.token in self._killed
         if member is not None and member.alive:
@@ -371,9 +399,8 @@ def _shared(
     kept = _kept(path)
     known, tokens = kept.known, [job.token for _, jobs in groups for job in jobs]
     is_new = any(token not in known for token in tokens)
-    left = [
-        token for token in _left_since(search, path, tokens) if known.get(token, _UNKNOWN).alive
-    ]
+    alive = [token for token in tokens if known.get(token, _UNKNOWN).alive]
+    left = _left_since(search, path, alive)
     if not (ask or is_new or kept.age() >= (min(kept.every, _SOON) if left else kept.every)):
         return {**known, **dict.fromkeys(left, _HAS_LEFT)}
     found: dict[str, JobState] = {}
