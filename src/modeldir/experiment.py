@@ -31,11 +31,12 @@ class Status:
 
     `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed),
     `last_line` the last line of its traceback, `duration` seconds of the attempt and of those from
-    which it went on (`before`: of these alone), `started` when the attempt did, ISO 8601 in UTC. `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted
-    name, that it did not use as `params.json` has them, with the values that took their place (on
-    its command line, by `update`, or by an assignment before they were read). `in_doubt`: it counts
-    as running, and whoever looks on will know whether it is. `code` is the hash of the code that
-    ran, `note` what somebody wrote about the run.
+    which it went on (`before`: of these alone), `started` when the attempt did, ISO 8601 in UTC.
+    `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted name, that it
+    did not use as `params.json` has them, with the values that took their place (on its command
+    line, by `update`, or by an assignment before they were read). `in_doubt`: it counts as running,
+    and whoever looks on will know whether it is. `code` is the hash of the code that ran, `note`
+    what somebody wrote about the run.
     """
 
     state: str

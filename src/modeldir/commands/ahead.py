@@ -11,8 +11,6 @@ from modeldir import attempts
 from modeldir.table import Column, Table, duration_text, to_text, value_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from modeldir.search import Search
 
 MOST = 20
@@ -20,17 +18,9 @@ MOST = 20
 
 
 def dry_run(
-    search: Search,
-    command: str,
-    jobs: int,
-    *,
-    typed: bool = True,
-    timed: bool = False,
-    placed: Sequence[str] = (),
+    search: Search, command: str, jobs: int, *, typed: bool = True, timed: bool = False
 ) -> str:
-    """What a search would make and start; nothing is made. `timed`: one trial was, to time it;
-    `placed`: how workers would be placed elsewhere, in lines.
-    """
+    """What a search would make and start; nothing is made. `timed`: one trial was, to time it."""
     found = search.look_ahead(command, typed=typed, most=MOST)
     to_come = search.to_come() if len(found) == MOST else len(found)  # what was found included
     again = search.waiting()
@@ -55,7 +45,7 @@ def dry_run(
         lines.append(f"Nothing is left to run in {search.path}.")
     if found or again:
         left = None if to_come is None else to_come + len(again)
-        lines += [*placed, *_how_long(search, left, jobs, timed=timed)]
+        lines += _how_long(search, left, jobs, timed=timed)
     end = "One trial was run, to time it; it is kept." if timed else "Nothing was started."
     return "\n".join([*lines, end])
 

@@ -252,8 +252,9 @@ def _look_ahead(
         code = one.run(command, spawner, typed=typed).exit_code
         search = Again(arguments.dir)
         print()
-    timed = arguments.time_one
-    print(dry_run(search, command, jobs, typed=typed, timed=timed, placed=placed))
+    for line in placed:
+        print(line)
+    print(dry_run(search, command, jobs, typed=typed, timed=arguments.time_one))
     return code
 
 
