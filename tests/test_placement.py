@@ -242,6 +242,19 @@ def test_a_submit_that_fails_leaves_those_before_it(
     assert len(queue.jobs) == 5
 
 
+def test_who_waits_though_some_were_refused_waits_for_the_others(queue: Queue) -> None:
+    """It is said what was refused; those that were taken do all that is to be done."""
+    (queue.path / "refuse").write_text("1")
+    words = ("search", "experiments/search", SIX, *queue.options(), "--workers", "3", "--wait")
+    with queue.project.started_as(*words, "--", "python", "train.py") as waits:
+        assert waits.stdout is not None
+        told = iter(waits.stdout.readline, "")
+        assert any(line.startswith("worker 2 of 3 was not started: ") for line in told)
+        assert queue.run(queue.jobs[0]) == 0
+        assert "6 of 6" in waits.stdout.read()
+        assert waits.wait() == 0
+
+
 def test_what_was_refused_is_not_named_as_the_way_to_go_on(queue: Queue) -> None:
     """`next:` keeps to the options of the last placing that started something."""
     queue.search("--workers", "2", "-j", "2")

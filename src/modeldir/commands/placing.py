@@ -119,21 +119,32 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
     if outcome.started and throttles:
         print(f"  each for one trial, at most {arguments.workers} at a time")
     if outcome.problem is not None:
-        sys.stdout.flush()
-        text = _not_placed(outcome, search.path)
-        if before is not None and _is_refused(outcome):  # else `next:` would name what was refused
-            roster.remember(path, before)
-        raise CommandError(text)
+        _complain(outcome, search.path, before, goes_on=arguments.wait)
     if arguments.wait:
         return _watch(search.path)
     print(_next(outcome, search.path))
     return 0
 
 
+def _complain(outcome: Outcome, search: Path, before: list[str] | None, *, goes_on: bool) -> None:
+    """Say why some workers were not started. `before` are the options of the last placing;
+    `goes_on`: that is no error where others do all that is to be done.
+
+    Raises:
+        CommandError: saying it.
+    """
+    sys.stdout.flush()
+    text = _not_placed(outcome, search)
+    if before is not None and _is_refused(outcome):  # else `next:` would name what was refused
+        roster.remember(search, before)
+    if not goes_on or _is_refused(outcome) or not _works(outcome):
+        raise CommandError(text)
+    print(text, file=sys.stderr, flush=True)
+
+
 def _next(outcome: Outcome, search: Path) -> str:
     path = shlex.quote(str(search))
-    there = any(each.counts for each in outcome.there) or unplaced_here(search)
-    if not (outcome.started or there):
+    if not (_works(outcome) or unplaced_here(search)):
         return f"next: modeldir synthesize {path}"
     return f"next: modeldir watch {path}   or, to end it: modeldir stop {path}"
 
@@ -357,6 +368,10 @@ def _few(names: Sequence[str]) -> str:
 def _is_refused(outcome: Outcome) -> bool:
     """Whether nothing was started, and saying the same again would not help."""
     return not outcome.started and not isinstance(outcome.problem, launchers.LauncherBusy)
+
+
+def _works(outcome: Outcome) -> bool:
+    return bool(outcome.started) or any(each.counts for each in outcome.there)
 
 
 def _not_placed(outcome: Outcome, search: Path) -> str:
