@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,22 +131,11 @@ def _saved(folder: Path) -> object:
 
 def _run(words: tuple[str, ...], tell: Callable[[str], None]) -> str:
     """Run the command that starts a job again: what went wrong, nothing if all is well."""
-    line = shlex.join(words)
-    try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        said = str(error)
-    else:
-        if done.returncode == 0:
-            tell(f"the job is started again: {line}")
-            return ""
-        said = done.stdout.decode(errors="replace").strip() or f"exit code {done.returncode}"
-    tell(f"the job is not started again: {line}: {said}")
-    return f"its time was over; {line}: {said}"
+    from modeldir.launchers.command import asked  # noqa: PLC0415 - once, at the end of a job's time
+
+    line, answer = shlex.join(words), asked(words, _PATIENCE)
+    if answer.code == 0:
+        tell(f"the job is started again: {line}")
+        return ""
+    tell(f"the job is not started again: {line}: {answer.words}")
+    return f"its time was over; {line}: {answer.words}"

@@ -145,7 +145,7 @@ class CommandLauncher:
     def _ask(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
         assert self._status is not None
         if not _OTHER.search(self._status):
-            answer = _answer(shlex.split(self._status), self._limit)
+            answer = asked(shlex.split(self._status), self._limit)
             return {job: _listed_in(answer, job) for job in jobs}
         return {job: self._ask_one(job) for job in jobs}
 
@@ -153,7 +153,7 @@ class CommandLauncher:
         words = self._words_for(self._status, job)
         if words is None:
             return JobState(None, "its id is not known")
-        answer = _answer(words, self._limit)
+        answer = asked(words, self._limit)
         if answer.code is None or answer.code >= _NO_ANSWER or answer.code < 0:
             return JobState(None, answer.words)
         return JobState(answer.code == 0)
@@ -191,7 +191,7 @@ class CommandLauncher:
         words = self._words_for(self._cancel, job)
         if words is None:
             return f"{job.token}: its id is not known, so it was not cancelled"
-        answer = _answer(words, self._limit)
+        answer = asked(words, self._limit)
         if answer.code == 0:
             return ""
         if self._status is not None and self.states([job])[job].alive is False:
@@ -210,7 +210,7 @@ def ids(jobs: Sequence[JobRef]) -> str:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
     """What a command printed, and its exit code; None where it had to be killed or is not there."""
 
     code: int | None
@@ -218,7 +218,7 @@ class _Answer:
     words: str
 
 
-def _answer(words: Sequence[str], limit: float) -> _Answer:
+def asked(words: Sequence[str], limit: float) -> Answer:
     """Run a command that tells or cancels. In a session of its own: nobody is asked a password."""
     try:
         done = subprocess.Popen(
@@ -229,20 +229,20 @@ def _answer(words: Sequence[str], limit: float) -> _Answer:
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return _Answer(None, "", f"{words[0]}: {getattr(error, 'strerror', None) or error}")
+        return Answer(None, "", f"{words[0]}: {getattr(error, 'strerror', None) or error}")
     with done:
         try:
             out, err = done.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(done.pid, signal.SIGKILL)
-            return _Answer(None, "", f"{words[0]} did not answer in {limit:g} s")
+            return Answer(None, "", f"{words[0]} did not answer in {limit:g} s")
     said = (err or out).decode(errors="replace").strip().splitlines()
     words_of = said[-1] if said else f"exit code {done.returncode}, without a word"
-    return _Answer(done.returncode, out.decode(errors="replace"), words_of)
+    return Answer(done.returncode, out.decode(errors="replace"), words_of)
 
 
-def _listed_in(answer: _Answer, job: JobRef) -> JobState:
+def _listed_in(answer: Answer, job: JobRef) -> JobState:
     """How a job is by a list of jobs: its line begins with its id, or names its token."""
     if answer.code != 0:
         return JobState(None, answer.words)
