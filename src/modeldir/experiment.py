@@ -220,20 +220,30 @@ def status(
     attempt = attempts.latest(folder, names=names)
     if attempt is None:
         return Status(UNRECORDED if is_touched(names) else WAITING)
+    return _with_earlier(_status_of(attempt, observer), attempt)
+
+
+def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
+    """A status with the time of the attempts from which the last one went on."""
+    before = attempts.seconds_before(attempt)
+    if not before:
+        return found
+    took = found.duration
+    return replace(found, before=before, duration=None if took is None else took + before)
+
+
+def _status_of(attempt: attempts.Attempt, observer: hearts.Observer | None) -> Status:
     record = attempt.record
     started = record.get("started")
-    before = attempts.seconds_before(attempt)
     if attempt.end is None:
-        return replace(_without_end(attempt, started, observer), before=before)
-    took = record.get("duration")
+        return _without_end(attempt, started, observer)
     return Status(
         attempt.end,
         attempt.number,
         failure=record.get("failure") if attempt.end == FAILED else None,
         reason=record.get("reason"),
         last_line=record.get("last_line"),
-        duration=took + before if isinstance(took, (int, float)) else None,
-        before=before,
+        duration=record.get("duration"),
         started=started,
         given=_given(record),
         code=_text(record, "code"),
