@@ -68,7 +68,11 @@ def ahead(search: Search, arguments: argparse.Namespace) -> list[str]:
     tokens = [f"TOKEN_{index}" for index in range(count)]
     what = "a job for each trial" if per_trial else _workers(count)
     lines = preview(_worker_words(name, search, arguments), tokens)
-    return [f"{what} on {name}, less those that are there, by:", *(f"  {e}" for e in lines), ""]
+    return [
+        f"{what} on {name}, less those that are there, by:",
+        *(f"  {e}".rstrip() for e in lines),
+        "",
+    ]
 
 
 def _workers(count: int, called: str = "worker") -> str:
