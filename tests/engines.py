@@ -137,14 +137,15 @@ class Slurm:
 
     def wait_for(self, word: str, count: int = 1, limit: float = 60) -> list[str]:
         """Wait until so many jobs are in a state; returns their numbers."""
+        found: list[str] = []
 
-        def found() -> list[str]:
+        def are_there() -> bool:
             with contextlib.suppress(AssertionError):  # the controller may be away
-                return [job for job, state in self.queue().items() if state == word]
-            return []
+                found[:] = [job for job, state in self.queue().items() if state == word]
+            return len(found) >= count
 
-        wait_until(lambda: len(found()) >= count, f"{count} {word}", limit)
-        return found()
+        wait_until(are_there, f"{count} {word}", limit)
+        return found
 
     def node_of(self, job: str) -> str:
         """Where a job runs."""
@@ -162,7 +163,14 @@ class Slurm:
         self.wait_for("RUNNING")
         saved, since = self.folder / "state" / "job_state", time.time()
         self.run("scontrol", "update", f"jobid={job}", "comment=saved")  # there is news to save
-        wait_until(lambda: saved.exists() and saved.stat().st_mtime > since, "a saved state")
+
+        def is_saved() -> bool:
+            try:
+                return saved.stat().st_mtime > since
+            except FileNotFoundError:  # it is replaced, by two steps
+                return False
+
+        wait_until(is_saved, "a saved state")
 
     # -- What befalls a cluster --------------------------------------------------------------------
 

@@ -223,6 +223,23 @@ class Project:
         return self.started
 
 
+BEGINS = 'if __name__ == "__main__":\n'
+HELD = """\
+import time as _time
+while os.path.exists("hold"):
+    _time.sleep(0.05)
+
+
+"""
+
+
+def let_it_be_held(script: Path) -> None:
+    """Have a training that `modeldir init` made not begin while its project is held."""
+    text = script.read_text().replace(BEGINS, HELD + BEGINS, 1)
+    assert HELD in text
+    script.write_text(text)
+
+
 def wait_until(happened: Callable[[], object], what: str = "it", limit: float = LIMIT) -> None:
     """Look until something has happened.
 

@@ -134,8 +134,7 @@ def test_jobs_that_wait_in_gridengine_are_cancelled(project: Project) -> None:
         assert lines[1].startswith("2 workers wait: ")
         said = project.modeldir("stop", "experiments/search")
         assert said.lines[0].startswith("cancelled: job ")
-        listed = subprocess.run(["qstat"], check=True, capture_output=True, text=True).stdout
-        assert listed == ""
+        wait_until(lambda: subprocess.check_output(["qstat"]) == b"", "an empty queue", 60)
     finally:
         subprocess.run(["qmod", "-e", "all.q"], check=True, capture_output=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from laboratory import Project, Said, read, wait_until
+from laboratory import Project, Said, let_it_be_held, read, wait_until
 from modeldir import attempts
 from modeldir.launchers import JobRef, Launcher, new_tokens, output_of
 from modeldir.launchers.ray import RayLauncher
@@ -51,16 +51,6 @@ with open("ended.txt", "a") as file:
     file.write(f"{name} {node} {begins}\\n")
 """
 """A training of five epochs, which can go on from its last one, and waits in the fourth."""
-
-BEGINS = 'if __name__ == "__main__":\n'
-HELD = """\
-import time as _time
-while os.path.exists("hold"):
-    _time.sleep(0.05)
-
-
-"""
-"""Put before the last lines of a script: its training waits there."""
 
 LISTENS = """\
 import os, signal, sys, time
@@ -352,9 +342,7 @@ def digits(folder: Path, cluster: Cluster) -> Project:
     made = project.modeldir("init", "made")
     assert made.code == 0, made.err
     shutil.copytree(folder / "made", folder, dirs_exist_ok=True)
-    script = folder / "train.py"
-    script.write_text(script.read_text().replace(BEGINS, HELD + BEGINS, 1))
-    assert HELD in script.read_text()
+    let_it_be_held(folder / "train.py")
     project.params("experiments/search", **read(folder / "made/experiments/base_model/params.json"))
     return project
 

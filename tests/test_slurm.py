@@ -70,8 +70,12 @@ def output(search: Path, job: JobRef) -> Path:
 def wait_for_output(search: Path, jobs: Sequence[JobRef]) -> list[str]:
     """What each job has printed, once each has."""
     paths = [output(search, job) for job in jobs]
-    wait_until(lambda: all(p.exists() and p.stat().st_size for p in paths), f"{paths}")
-    return [path.read_text() for path in paths]
+
+    def said() -> list[str]:
+        return [path.read_text() if path.exists() else "" for path in paths]
+
+    wait_until(lambda: all(text.endswith("\n") for text in said()), f"{paths}")
+    return said()
 
 
 def test_workers_are_an_array(slurm: Slurm, search: Path) -> None:
@@ -203,10 +207,10 @@ def test_waiting_jobs_are_told_of_and_stopped(slurm: Slurm, search: Path) -> Non
     jobs = started(launcher, waits(), 3)
     slurm.wait_for("RUNNING")
     slurm.run("scontrol", "hold", jobs[2].job)
-    wait_until(lambda: "Resources" in launcher.states(jobs)[jobs[1]].words, "a reason")
-    found = launcher.states(jobs)
-    assert found[jobs[1]] == JobState(True, "PENDING (Resources)", runs=False)
-    assert found[jobs[2]].words.startswith("PENDING (JobHeld")  # by a user, or by root
+    waits_for_place = JobState(True, "PENDING (Resources)", runs=False)
+    wait_until(lambda: launcher.states(jobs)[jobs[1]] == waits_for_place, "a reason")
+    held = "PENDING (JobHeld"  # by a user, or by root
+    wait_until(lambda: launcher.states(jobs)[jobs[2]].words.startswith(held), "the other reason")
     launcher.stop(jobs[1:])
     assert [launcher.states(jobs)[job].alive for job in jobs] == [True, False, False]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from engines import Made, Slurm
 from jobs_audit import STEPS, audit, audit_steps, journal
-from laboratory import Project, Said, wait_until
+from laboratory import Project, Said, let_it_be_held, wait_until
 from modeldir import attempts, experiment, hearts, roster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -65,21 +66,29 @@ class Search:
             states = self.states()
             return all(states.count(state) >= count for state, count in wanted.items())
 
+        self._wait_until(are, f"{wanted}", limit)
+
+    def _wait_until(self, happened: Callable[[], object], what: str, limit: float = LONG) -> None:
         try:
-            wait_until(are, f"{wanted}", limit)
+            wait_until(happened, what, limit)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.told()}") from None
 
     def wait_for_interruptions(self, count: int = 1) -> None:
-        """Wait until so many trials were interrupted in their first attempt, whatever became of
-        them since: an interrupted trial may be taken by the next worker at once.
+        """Wait until so many trials were interrupted, whatever became of them since: one that was
+        may be taken by the next worker at once.
         """
-        folders = [path.parent for path in self.path.glob("*/trial.json")]
+
+        def was_interrupted(folder: Path) -> bool:
+            last = attempts.latest(folder)
+            again = last is not None and last.number > 1
+            status = experiment.status(folder, observer=self._observer)
+            return again or status.state == attempts.INTERRUPTED
 
         def interrupted() -> int:
-            return sum(attempts.read(each, 1).end == attempts.INTERRUPTED for each in folders)
+            return sum(was_interrupted(path.parent) for path in self.path.glob("*/trial.json"))
 
-        wait_until(lambda: interrupted() >= count, f"{count} interrupted", LONG)
+        self._wait_until(lambda: interrupted() >= count, f"{count} interrupted")
 
     def told(self) -> str:
         """All there is to know when something went wrong."""
@@ -105,6 +114,7 @@ def test_a_search_of_digits(slurm: Slurm, tmp_path: Path) -> None:
     project.environment.update(MODELDIR_HEART="1")
     assert project.modeldir("init", "my digits").code == 0
     shutil.copytree(tmp_path / "my digits", tmp_path, dirs_exist_ok=True)
+    let_it_be_held(tmp_path / "train.py")  # else all may have ended before what shall befall them
     folder = 'experiments/it\'s "asha"'
     project.params(folder, **{**BASE, "num_epochs": 6})
     words = [
@@ -123,6 +133,7 @@ def test_a_search_of_digits(slurm: Slurm, tmp_path: Path) -> None:
         return sum(state in ("completed", "pruned") for state in states(folder).values())
 
     wait_until(lambda: ended() >= 3, "some trials", 60)
+    project.hold()
     slurm.run("scancel", f"{array}_1")
     slurm.run("scontrol", "requeue", f"{array}_2")
     table = project.modeldir("synthesize", folder, limit=60)
@@ -131,12 +142,15 @@ def test_a_search_of_digits(slurm: Slurm, tmp_path: Path) -> None:
     slurm.wait_until_saved(f"{array}_0")
     slurm.kill("slurmctld.pid")
     before = ended()
+    project.release()
     wait_until(lambda: ended() > before, "a trial without a controller", 60)
+    project.hold()
     slurm.up()
     slurm.wait_for("CANCELLED")
     again = project.modeldir(*words, limit=60)
     assert again.code == 0, again.err
     assert "1 worker submitted" in again.out
+    project.release()
     watched = project.modeldir("watch", folder, limit=100)
     assert watched.code == 0, watched.err
     assert audit(tmp_path / folder, 40) == []
@@ -215,7 +229,7 @@ def test_the_time_limit_in_the_middle_of_a_trial(search: Search) -> None:
     search.wait_for_end()
     assert search.slurm.run("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i") == job
     [printed] = [path.read_text() for path in (search.path / ".modeldir" / "jobs").glob("*.out")]
-    assert printed.count("set up\n") == 2
+    assert printed.count("set up\n") >= 2  # again, where the machine was too slow for the rest
     assert "DUE TO JOB REQUEUE" in printed
     assert "DUE TO TIME LIMIT" not in printed
 
@@ -268,7 +282,7 @@ def test_only_what_is_missing_is_started(search: Search) -> None:
     """
     slurm = search.slurm
     search.project.hold()
-    slow = ("--sbatch", "--cpus-per-task=4")
+    slow, before = ("--sbatch", "--cpus-per-task=4"), slurm.queue()
     search.say(TRIALS, *slow, workers=3)
     search.wait_for_steps(2)
     assert "there already: 3 workers: 2 run, 1 waits" in search.say(*slow, workers=3).out
@@ -278,8 +292,10 @@ def test_only_what_is_missing_is_started(search: Search) -> None:
     assert stopped.code == 0, stopped.err
     wait_until(lambda: not slurm.live(), "an empty queue", 60)
     search.wait_for_states({"interrupted": 2})
-    left = list(slurm.queue().values())  # of those that ran none has failed: they did as was asked
-    assert (left.count("COMPLETED"), left.count("FAILED")) == (2, 0), left
+    # Of those that ran none has failed: they did as was asked.
+    words = Counter(word for job, word in slurm.queue().items() if job not in before)
+    assert words["COMPLETED"] >= 2
+    assert words["FAILED"] == 0, words
     assert roster.members(search.path) == []
 
 
