@@ -722,8 +722,10 @@ def test_a_dry_run_refuses_what_the_search_would(project: Project) -> None:
 def test_a_dry_run_shows_the_script_of_slurm(project: Project) -> None:
     """The very one that would be submitted, where there is no Slurm, too; a job for each trial."""
     slurm = ("--on", "slurm", "--one-job-per-trial", "--sbatch", "--time=60")
+    assert "each by, 6 at a time:" in project.searches(SIX, *slurm, "--dry-run").lines
     said = project.searches(SIX, *slurm, "--workers", "2", "--dry-run")
     assert said.code == 0, said.err
+    assert "each by, 2 at a time:" in said.lines
     assert "a job for each trial on slurm, less those that are there, by:" in said.lines
     for line in ("#!/bin/bash", "#SBATCH --array=0-5%2", "#SBATCH --time=60"):
         assert f"  {line}" in said.lines

@@ -70,7 +70,7 @@ def ahead(search: Search, arguments: argparse.Namespace) -> list[str]:
     lines = preview(_worker_words(name, search, arguments), tokens)
     return [
         f"{what} on {name}, less those that are there, by:",
-        *(f"  {e}".rstrip() for e in lines),
+        *(f"  {line}".rstrip() for line in lines),
         "",
     ]
 
@@ -79,10 +79,12 @@ def _workers(count: int, called: str = "worker") -> str:
     return f"1 {called}" if count == 1 else f"{count} {called}s"
 
 
-def trials_at_a_time(arguments: argparse.Namespace) -> int:
+def trials_at_a_time(search: Search, arguments: argparse.Namespace) -> int:
     """How many trials would run side by side. Of another machine `auto` is not known: it is one."""
     if (arguments.on or "local") == "local":
         return slots_of(arguments).count * (arguments.workers or 1)
+    if arguments.one_job_per_trial:
+        return arguments.workers or search.left() or 1
     jobs = number_of("-j", arguments.jobs, int)
     return (jobs if isinstance(jobs, int) else 1) * (arguments.workers or 1)
 
@@ -375,6 +377,7 @@ def _is_refused(outcome: Outcome) -> bool:
 
 
 def _works(outcome: Outcome) -> bool:
+    """Whether anybody who was placed works, or may come to."""
     return bool(outcome.started) or any(each.counts for each in outcome.there)
 
 

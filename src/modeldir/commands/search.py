@@ -240,7 +240,7 @@ def _look_ahead(
     from modeldir.commands import placing  # noqa: PLC0415
     from modeldir.commands.ahead import dry_run  # noqa: PLC0415
 
-    jobs = placing.trials_at_a_time(arguments)
+    jobs = placing.trials_at_a_time(search, arguments)
     placed = placing.ahead(search, arguments) if placing.is_wanted(arguments) else []
     typed, code = bool(arguments.command), 0
     if arguments.time_one:
