@@ -86,7 +86,9 @@ class Writing:
         """What has been imported before, wherever it lies below the folder by now."""
         if self._known is None:
             self._known = {}
-            for path, _, names in os.walk(self.folder):
+            for path, folders, names in os.walk(self.folder):
+                # What a killed import left out of sight has all its files, and is in no table.
+                folders[:] = (name for name in folders if not files.is_temporary(name))
                 key = _told(Path(path)).get("key") if ORIGIN in names else None
                 if isinstance(key, str):
                     self._known[key] = Path(path)
