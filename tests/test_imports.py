@@ -356,6 +356,19 @@ def test_a_study_becomes_a_search_that_goes_on() -> None:
     assert len(tree.found) == 7
 
 
+def test_a_trial_without_an_end_is_named_before_a_search_runs_it(
+    snapshot: SnapshotAssertion,
+) -> None:
+    """Optuna calls it running for ever. It has only what was suggested: said at the import."""
+    pytest.importorskip("optuna")
+    import optuna
+
+    study = optuna.create_study(study_name="s", storage="sqlite:///s.db")
+    study.ask().suggest_float("lr", 0.1, 0.1)
+    assert told(import_runs("s.db", "out")) == snapshot
+    assert import_runs("s.db", "out").open == ()
+
+
 def test_an_older_storage_is_read_from_a_copy() -> None:
     """What has to be brought up to date for Optuna to read it is the copy."""
     shutil.copy(FOREIGN / "optuna/study.db", "old.db")

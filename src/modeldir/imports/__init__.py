@@ -53,6 +53,8 @@ class Imported:
     same: int
     spared: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+    """New trials of a search that have no end there."""
 
     def __str__(self) -> str:
         return told(self)
@@ -90,7 +92,7 @@ def import_runs(
             _write(writing, found, problems)
     return Imported(
         os.fspath(source), name, Path(folder), writing.new, writing.updated, writing.same,
-        tuple(writing.spared), tuple(problems),
+        tuple(writing.spared), tuple(problems), tuple(writing.open),
     )  # fmt: skip
 
 
@@ -184,5 +186,10 @@ def told(imported: Imported) -> str:
     if imported.spared:
         names = ", ".join(imported.spared)
         lines.append(f"left as they are, for they were run again here: {names}")
+    if imported.open:
+        lines.append(
+            f"without an end: {', '.join(imported.open)}; a search that goes on runs them first, "
+            "with what their own params.json says and no more"
+        )
     lines.append(f"next:    modeldir synthesize {shlex.quote(str(imported.folder))}")
     return "\n".join(lines)
