@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import modeldir
-from modeldir import attempts, tfevents
+from modeldir import attempts, files, tfevents
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exports import export
 from modeldir.imports import TOOLS, Imported, import_runs, told
@@ -280,6 +280,29 @@ def test_what_is_new_is_added() -> None:
     assert (done.new, done.same) == (1, 3)
 
 
+def test_a_run_that_a_killed_import_left_out_of_sight_is_imported() -> None:
+    """Killed just before a run got its name: whole as it is, nobody sees it, so it comes again."""
+    import_runs(FOREIGN / "mlflow/mlruns", "out")
+    Path("out/run_0").rename("out/.tmp-1-abc")
+    done = import_runs(FOREIGN / "mlflow/mlruns", "out")
+    assert (done.new, done.same) == (1, 3)
+    assert len(found_in("out")) == 4
+
+
+def test_a_second_import_into_a_folder_is_refused_while_one_is_under_way() -> None:
+    """Else each would make every run. Nothing of the lock stays."""
+    Path("out").mkdir()
+    descriptor = os.open("out", os.O_RDONLY)
+    try:
+        assert files.hold(descriptor)
+        with pytest.raises(FolderError, match=r"another import into out is under way"):
+            import_runs(FOREIGN / "hydra", "out")
+    finally:
+        os.close(descriptor)
+    assert import_runs(FOREIGN / "hydra", "out").new == 4
+    assert all(path.is_dir() for path in Path("out").iterdir())
+
+
 # -- Tool by tool ----------------------------------------------------------------------------------
 
 
@@ -331,6 +354,19 @@ def test_a_study_becomes_a_search_that_goes_on() -> None:
     tree = read_tree(search)
     assert tree.metric == ("value", "minimize")
     assert len(tree.found) == 7
+
+
+def test_a_trial_without_an_end_is_named_before_a_search_runs_it(
+    snapshot: SnapshotAssertion,
+) -> None:
+    """Optuna calls it running for ever. It has only what was suggested: said at the import."""
+    pytest.importorskip("optuna")
+    import optuna
+
+    study = optuna.create_study(study_name="s", storage="sqlite:///s.db")
+    study.ask().suggest_float("lr", 0.1, 0.1)
+    assert told(import_runs("s.db", "out")) == snapshot
+    assert import_runs("s.db", "out").open == ()
 
 
 def test_an_older_storage_is_read_from_a_copy() -> None:
