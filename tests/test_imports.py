@@ -400,6 +400,31 @@ def test_scalars_of_tensorboard_are_as_they_were_written() -> None:
     assert event.scalars == {**written, "e": 123456790.0}  # the shortest of those that it may be
 
 
+@pytest.mark.parametrize("tool", ["guild", "ray", "sacred"])
+def test_why_a_run_failed_is_its_exception(tool: str) -> None:
+    """Also where what it printed last stands behind the traceback, as in a log of two streams;
+    with the class of a failure as our own trials have it.
+    """
+    shutil.copytree(FOREIGN / tool, "runs")
+    trace = "Traceback (most recent call last):\n  File 'a.py', line 1\nMemoryError: 8 GB\n"
+    if tool == "sacred":
+        told = json.loads(Path("runs/3/run.json").read_text())
+        lines = [*trace.splitlines(keepends=True), "epoch 3\n"]
+        Path("runs/3/run.json").write_text(json.dumps({**told, "fail_trace": lines}))
+    else:
+        name = ".guild/output" if tool == "guild" else "error.txt"
+        (log,) = (
+            each
+            for each in sorted(Path("runs").rglob(name.rpartition("/")[2]))
+            if "it diverged" in each.read_text()
+        )
+        log.write_text(f"{trace}epoch 3\n")
+    import_runs("runs", "out")
+    (failed,) = (each for each in found_in("out").values() if each.status.state == "failed")
+    assert failed.status.last_line == "MemoryError: 8 GB"
+    assert failed.status.failure == "out-of-memory"
+
+
 # -- There and back --------------------------------------------------------------------------------
 
 

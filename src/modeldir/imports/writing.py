@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, files, metrics, plan
+from modeldir import attempts, failures, files, metrics, plan
 from modeldir.imports.foreign import Foreign, Group, by_split, plain
 from modeldir.imports.lying import size_of
 from modeldir.space.names import LONGEST_NAME, safe
@@ -249,7 +249,7 @@ def _record(folder: Path, run: Foreign) -> dict[str, Any]:
         "duration": run.duration,
         "intent": None,
         "status": run.status,
-        "failure": "error" if failed else None,
+        "failure": failures.failure_class(run.last_line) if failed else None,
         "reason": run.reason,
         "last_line": run.last_line,
     }
