@@ -7,6 +7,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from scipy import stats
 
 from modeldir.advice import ENOUGH, FEWEST, Tried, advice
 from modeldir.metrics import Direction
@@ -91,6 +92,23 @@ def test_the_interval_holds_what_it_promises() -> None:
         (sentence,) = advice(points, ACCURACY, {})
         wrong += "more than seeds make" in sentence
     assert wrong / 2000 < 0.06
+
+
+@pytest.mark.parametrize("repeats", [(2, 2), (3, 5), (7, 40)])
+def test_the_interval_is_that_of_scipy(repeats: tuple[int, int]) -> None:
+    """Welch's, whatever the number of seeds and however different the scatter."""
+    rng = random.Random(repeats[0])
+    ours = [rng.gauss(0.9, 0.01) for _ in range(repeats[0])]
+    theirs = [rng.gauss(0.7, 0.03) for _ in range(repeats[1])]
+    points = [
+        Tried(name, None, {}, statistics.fmean(each), statistics.stdev(each), len(each))
+        for name, each in (("a", ours), ("b", theirs))
+    ]
+    (sentence,) = advice(points, ACCURACY, {})
+    interval = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    gap, reach = (interval.high + interval.low) / 2, (interval.high - interval.low) / 2
+    assert f"by {gap:.3g} ± {reach:.2g} in accuracy" in sentence
+    assert ("more than seeds make" in sentence) is bool(interval.low > 0)
 
 
 def test_without_repeats_nothing_is_said_of_noise() -> None:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import modeldir
-from modeldir import attempts, databases, processes, tfevents
+from modeldir import attempts, databases, files, processes, tfevents
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exports import Exported, check_installed, export, told
+from modeldir.exports.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,6 +184,23 @@ def test_said_again_only_what_differs_is_written(search: Path) -> None:
     assert not Path("out/odd").exists()
     stopped = Path("out/stopped/events.out.tfevents.0.modeldir")
     assert stopped.stat().st_mtime_ns == before[stopped]
+
+
+@pytest.mark.parametrize("to", ["csv", "tensorboard"])
+def test_an_export_that_was_cut_short_knows_its_own_files(search: Path, to: str) -> None:
+    """Killed between two files, the first time and a later one: said again it goes on. What
+    somebody put there meanwhile stays.
+    """
+    place, source = Path("out"), files.absolute(search)
+    Place(place, to, source).write("trials.csv", b"killed after this one")
+    (place / "mine").write_text("mine")
+    assert export(search, to, "out").notes == ()
+    Place(place, to, source).write("trials.csv", b"killed again")
+    done = export(search, to, "out")
+    assert done.notes == ()
+    assert b"killed" not in (files.read_bytes(place / "trials.csv") or b"")
+    assert (place / "mine").read_text() == "mine"
+    assert [path.name for path in place.glob("modeldir_export*")] == ["modeldir_export.json"]
 
 
 # -- Tables ----------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import modeldir
-from modeldir import attempts, tfevents
+from modeldir import attempts, files, tfevents
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exports import export
 from modeldir.imports import TOOLS, Imported, import_runs, told
@@ -280,6 +280,29 @@ def test_what_is_new_is_added() -> None:
     assert (done.new, done.same) == (1, 3)
 
 
+def test_a_run_that_a_killed_import_left_out_of_sight_is_imported() -> None:
+    """Killed just before a run got its name: whole as it is, nobody sees it, so it comes again."""
+    import_runs(FOREIGN / "mlflow/mlruns", "out")
+    Path("out/run_0").rename("out/.tmp-1-abc")
+    done = import_runs(FOREIGN / "mlflow/mlruns", "out")
+    assert (done.new, done.same) == (1, 3)
+    assert len(found_in("out")) == 4
+
+
+def test_a_second_import_into_a_folder_is_refused_while_one_is_under_way() -> None:
+    """Else each would make every run. Nothing of the lock stays."""
+    Path("out").mkdir()
+    descriptor = os.open("out", os.O_RDONLY)
+    try:
+        assert files.hold(descriptor)
+        with pytest.raises(FolderError, match=r"another import into out is under way"):
+            import_runs(FOREIGN / "hydra", "out")
+    finally:
+        os.close(descriptor)
+    assert import_runs(FOREIGN / "hydra", "out").new == 4
+    assert all(path.is_dir() for path in Path("out").iterdir())
+
+
 # -- Tool by tool ----------------------------------------------------------------------------------
 
 
@@ -333,6 +356,19 @@ def test_a_study_becomes_a_search_that_goes_on() -> None:
     assert len(tree.found) == 7
 
 
+def test_a_trial_without_an_end_is_named_before_a_search_runs_it(
+    snapshot: SnapshotAssertion,
+) -> None:
+    """Optuna calls it running for ever. It has only what was suggested: said at the import."""
+    pytest.importorskip("optuna")
+    import optuna
+
+    study = optuna.create_study(study_name="s", storage="sqlite:///s.db")
+    study.ask().suggest_float("lr", 0.1, 0.1)
+    assert told(import_runs("s.db", "out")) == snapshot
+    assert import_runs("s.db", "out").open == ()
+
+
 def test_an_older_storage_is_read_from_a_copy() -> None:
     """What has to be brought up to date for Optuna to read it is the copy."""
     shutil.copy(FOREIGN / "optuna/study.db", "old.db")
@@ -362,6 +398,31 @@ def test_scalars_of_tensorboard_are_as_they_were_written() -> None:
     written = {"a": 0.69, "b": 1e-30, "c": float("inf"), "d": -0.0, "e": 123456789.0, "f": 3e38}
     (event,) = tfevents.events(tfevents.header(1.0) + tfevents.scalars(1.0, 1, written))
     assert event.scalars == {**written, "e": 123456790.0}  # the shortest of those that it may be
+
+
+@pytest.mark.parametrize("tool", ["guild", "ray", "sacred"])
+def test_why_a_run_failed_is_its_exception(tool: str) -> None:
+    """Also where what it printed last stands behind the traceback, as in a log of two streams;
+    with the class of a failure as our own trials have it.
+    """
+    shutil.copytree(FOREIGN / tool, "runs")
+    trace = "Traceback (most recent call last):\n  File 'a.py', line 1\nMemoryError: 8 GB\n"
+    if tool == "sacred":
+        told = json.loads(Path("runs/3/run.json").read_text())
+        lines = [*trace.splitlines(keepends=True), "epoch 3\n"]
+        Path("runs/3/run.json").write_text(json.dumps({**told, "fail_trace": lines}))
+    else:
+        name = ".guild/output" if tool == "guild" else "error.txt"
+        (log,) = (
+            each
+            for each in sorted(Path("runs").rglob(name.rpartition("/")[2]))
+            if "it diverged" in each.read_text()
+        )
+        log.write_text(f"{trace}epoch 3\n")
+    import_runs("runs", "out")
+    (failed,) = (each for each in found_in("out").values() if each.status.state == "failed")
+    assert failed.status.last_line == "MemoryError: 8 GB"
+    assert failed.status.failure == "out-of-memory"
 
 
 # -- There and back --------------------------------------------------------------------------------

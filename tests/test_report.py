@@ -7,11 +7,13 @@ import gzip
 import json
 import os
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from scipy import stats
 
 import modeldir
 from forest import SPACE, grow
@@ -190,6 +192,28 @@ def test_few_trials_say_nothing() -> None:
         {"few": [1, *[None] * 39], "x": list(range(40))}, [float(x) for x in range(40)]
     )
     assert [each.name for each in found] == ["x", "few"]
+
+
+@pytest.mark.parametrize("count", [12, 20])
+def test_the_interval_of_few_is_as_wide_as_it_must_be(count: int) -> None:
+    """With 12 trials the jackknife has 12 parts, so Student's t has 11 degrees of freedom."""
+    values = ["adam", "sgd"] * (count // 2)
+    metric = [float(each % 2) + each / count for each in range(count)]
+    places = stats.rankdata(metric) - 1
+    shares = [
+        omega_squared(
+            [
+                (len(left), sum(left), sum(x * x for x in left))
+                for each in ("adam", "sgd")
+                if (left := [places[n] for n in range(count) if values[n] == each and n != out])
+            ]
+        )
+        for out in range(count)
+    ]
+    error = (count - 1) ** 0.5 * statistics.pstdev(shares)
+    found = importance("optimizer", values, metric)
+    assert found.share is not None
+    assert found.share - found.low == pytest.approx(stats.t.ppf(0.975, count - 1) * error)
 
 
 def test_one_training_that_diverged_changes_little() -> None:

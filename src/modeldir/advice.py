@@ -18,6 +18,7 @@ from typing import Any
 
 from modeldir.importance import importances
 from modeldir.metrics import Direction, better
+from modeldir.student import quantile
 
 MOST = 3
 """Sentences: who is told more reads none."""
@@ -34,10 +35,7 @@ _LOGARITHMIC = frozenset({"log_uniform", "log_int"})
 _RANGES = _LOGARITHMIC | {"uniform", "int"}
 _BY_CHANCE = frozenset({"random", "sobol"})
 """Samplers that learn nothing: when they found their best says nothing of what comes."""
-_T_95 = {
-    1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 8: 2.31, 10: 2.23, 15: 2.13, 30: 2.04,
-}  # fmt: skip
-"""Student's t for 95 % on both sides, by degrees of freedom; between them the fewer count."""
+_BOTH_SIDES_95 = 0.975
 
 
 @dataclass(frozen=True)
@@ -174,8 +172,7 @@ def _reach(one: Tried, other: Tried) -> float | None:
         for each in (one, other)
         if each.deviation
     )
-    known = max((each for each in _T_95 if each <= freedom), default=1)
-    return _T_95[known] * math.sqrt(total)
+    return quantile(_BOTH_SIDES_95, freedom) * math.sqrt(total)
 
 
 # -- What matters ----------------------------------------------------------------------------------
@@ -220,12 +217,12 @@ def _more_trials(
 
 def _by_chance(known: Sequence[Tried], metric: tuple[str, Direction]) -> str:
     """Of trials by chance each is the best with the same probability: that of the next n to hold
-    the best of 2n is a half. What it may win shows in how close the best ones are.
+    the best of 2n is a half, less where several are equally good. What it may win shows in how close the best ones are.
     """
     values = sorted((each.value for each in known), reverse=metric[1] == "maximize")
     apart = abs(values[0] - values[_TOP - 1])
     return (
-        f"another {len(known)} trials by chance would beat the best with a chance of 50%; "
+        f"another {len(known)} trials by chance would beat the best with a chance of at most 50%; "
         f"the best {_TOP} are within {apart:.2g} of {metric[0]}"
     )
 

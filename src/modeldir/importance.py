@@ -19,6 +19,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from modeldir.student import quantile
+
 METHOD = (
     "share of the variance of the metric's ranks that one hyperparameter explains by itself "
     "(omega squared, up to 16 groups); 95 % interval by a jackknife"
@@ -28,7 +30,7 @@ FEWEST = 10
 PER_GROUP = 5
 GROUPS = 16
 PARTS = 20
-_T_95 = 2.093  # Student's t, 19 degrees of freedom
+_BOTH_SIDES_95 = 0.975
 
 Sums: TypeAlias = "list[list[float]]"
 
@@ -73,7 +75,7 @@ def importance(name: str, values: Sequence[object], metric: Sequence[float | Non
     if len(set(groups)) < 2:  # noqa: PLR2004 - of one group nothing lies between
         return Importance(name, None, count=count)
     share, error = _jackknife(groups, ranks([score for _, score in pairs]))
-    reach = _T_95 * error
+    reach = quantile(_BOTH_SIDES_95, min(PARTS, count) - 1) * error
     return Importance(name, share, max(0.0, share - reach), min(1.0, share + reach), count)
 
 

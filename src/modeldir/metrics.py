@@ -106,6 +106,18 @@ def numbers_in(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple
             yield f"{prefix}{name}", number
 
 
+def take_step(numbers: dict[str, float]) -> float | None:
+    """Take `step` and `epoch` out of the numbers of a line; the first of them that is finite says
+    where the others belong. None where neither does.
+
+    >>> numbers = {"epoch": 2.0, "loss": 0.5}
+    >>> take_step(numbers), numbers
+    (2.0, {'loss': 0.5})
+    """
+    steps = [numbers.pop(name, math.nan) for name in ("step", "epoch")]
+    return next((step for step in steps if math.isfinite(step)), None)
+
+
 def save_metrics(metrics: Mapping[str, object], path: str | os.PathLike[str]) -> None:
     """Write metrics as a JSON object, replacing the file as a whole.
 

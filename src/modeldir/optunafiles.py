@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
+MARK = "modeldir"
+"""The attribute by which an export says what a trial, or the study, was made from."""
+
 
 class Lines:
     """A journal in memory. A study of 10,000 trials is made in one in seconds; in a file of

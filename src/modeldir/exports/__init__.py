@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from modeldir import files
+from modeldir import databases, files
 from modeldir.errors import ModeldirError
 from modeldir.exports.gathered import Gathered, gather
-from modeldir.exports.place import Place
+from modeldir.exports.place import Place, Written
 from modeldir.goals import Objectives
 
 TOOLS = ("tensorboard", "optuna", "mlflow", "parquet", "csv")
@@ -117,18 +117,20 @@ def _to_optuna(gathered: Gathered, out: Path, source: Path) -> Exported:
     from modeldir.exports import optuna  # noqa: PLC0415 - wanted here alone
 
     made = optuna.write(gathered, out, source)
-    counts = {"new": made.new, "changed": made.changed, "as they were": made.same}
-    notes = (f"{made.others} others in it stay as they are",) if made.others else ()
-    return _exported(gathered, "optuna", str(out), counts, notes)
+    return _counted(gathered, "optuna", str(out), made, "others in it stay as they are")
 
 
 def _to_mlflow(gathered: Gathered, out: str, source: Path) -> Exported:
     from modeldir.exports import mlflow  # noqa: PLC0415 - wanted here alone
 
     made = mlflow.write(gathered, mlflow.uri_of(out), source)
+    return _counted(gathered, "mlflow", out, made, "other runs in it stay as they are")
+
+
+def _counted(gathered: Gathered, to: str, out: str, made: Written, others: str) -> Exported:
     counts = {"new": made.new, "changed": made.changed, "as they were": made.same}
-    notes = (f"{made.others} other runs in it stay as they are",) if made.others else ()
-    return _exported(gathered, "mlflow", out, counts, notes)
+    notes = (f"{made.others} {others}",) if made.others else ()
+    return _exported(gathered, to, out, counts, notes)
 
 
 def _exported(
@@ -162,7 +164,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _opening(exported: Exported) -> str:
     out = exported.out
     if exported.to == "optuna":
-        is_database = Path(out).suffix in {".db", ".sqlite", ".sqlite3"}
+        is_database = Path(out).suffix in databases.SUFFIXES
         return f"optuna-dashboard {shlex.quote(f'sqlite:///{out}' if is_database else out)}"
     if exported.to == "tensorboard":
         return f"tensorboard --logdir {shlex.quote(out)}"

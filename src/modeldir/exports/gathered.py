@@ -84,8 +84,8 @@ class Row:
         for count, line in enumerate(files.read_lines(self.found.path / metrics.METRICS_LINES)):
             time = unix_time(line.get("time"))
             values = dict(metrics.numbers_in({k: v for k, v in line.items() if k != "time"}))
-            steps = [values.pop(name, None) for name in ("step", "epoch")]
-            step = next((s for s in steps if s is not None and s == s), count)  # noqa: PLR0124
+            told = metrics.take_step(values)
+            step = float(count) if told is None else told
             if values and abs(step) < 2**53:
                 found.append(Point(step, time, values))
         return found

@@ -14,7 +14,6 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 from modeldir import attempts, databases
 from modeldir.errors import FolderError
 from modeldir.exports.gathered import Gathered, Row
+from modeldir.exports.place import Written
 from modeldir.space import value_text
 
 NAME, DIGEST, SOURCE = "modeldir.experiment", "modeldir.digest", "modeldir.from"
@@ -39,16 +39,6 @@ _ENDS = {
     attempts.INTERRUPTED: "KILLED",
     attempts.FAILED: "FAILED",
 }
-
-
-@dataclass(frozen=True)
-class Written:
-    """What became of the runs."""
-
-    new: int
-    changed: int
-    same: int
-    others: int
 
 
 def uri_of(out: str) -> str:

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 from modeldir import attempts, databases, files, optunafiles, space
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exports.gathered import Gathered, Row
-from modeldir.exports.place import is_of, made_from
+from modeldir.exports.place import Written, is_of, made_from
+from modeldir.optunafiles import MARK
 from modeldir.space import value_text
 from modeldir.space.domains import hashable
 
@@ -33,24 +34,10 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
-MARK = "modeldir"
-"""The attribute that says what a trial, or the study, was made from."""
-
 DECADES = 100.0
 """Where no plan says: positive numbers that span two decades or more are on a logarithmic axis."""
 
 _STATE = "Nothing was written."
-
-
-@dataclass(frozen=True)
-class Written:
-    """What became of the trials of the study."""
-
-    new: int
-    changed: int
-    same: int
-    others: int
-    """Trials in the file that no experiment here stands for: left as they are."""
 
 
 def write(gathered: Gathered, path: Path, source: Path) -> Written:

@@ -1,8 +1,8 @@
 """Where an export goes: a folder whose files are known to be ours, or are not touched.
 
-It knows what an earlier export wrote (a small JSON file with a hash of each file says so), so that
-said again only what differs is written, and nothing of anybody else is replaced. It refuses to know
-what the files hold.
+It knows what an earlier export wrote (a small JSON file with a hash of each file says so, and lines
+beside it of an export that has not come to its end), so that said again only what differs is
+written, and nothing of anybody else is replaced. It refuses to know what the files hold.
 """
 
 from __future__ import annotations
@@ -18,6 +18,22 @@ from modeldir.errors import FolderError
 
 RECORD = "modeldir_export.json"
 """In the folder: what it is an export of, and the files that were written, each with its hash."""
+
+LINES = "modeldir_export.jsonl"
+"""Beside it while an export is under way: each file and its hash, before the file is written. So an
+export that was killed, or met a full disk, knows its own files when it is said again.
+"""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of trials in a file or on a server that is not only ours."""
+
+    new: int
+    changed: int
+    same: int
+    others: int
+    """Those that no experiment here stands for: left as they are."""
 
 
 @dataclass
@@ -38,9 +54,12 @@ class Place:
 
     def __post_init__(self) -> None:
         self._known = self._opened()
+        for line in files.read_lines(self.folder / LINES):
+            self._known.setdefault(line.get("file", ""), set()).add(line.get("hash", ""))
         self._now: dict[str, str] = {}
 
-    def _opened(self) -> dict[str, str]:
+    def _opened(self) -> dict[str, set[str]]:
+        """The hashes by file that are ours; also where a file is not written yet."""
         if not os.path.lexists(self.folder):
             return {}
         if not self.folder.is_dir():
@@ -59,7 +78,7 @@ class Place:
                 f"  name another folder: -o {self.folder}_{self.to}\n{_STATE}"
             )
         known = told.get("files")
-        return dict(known) if isinstance(known, Mapping) else {}
+        return {name: {each} for name, each in known.items()} if isinstance(known, Mapping) else {}
 
     def write(self, name: str, data: bytes) -> None:
         """One file, below the folder by its name with "/".
@@ -75,12 +94,20 @@ class Place:
         if there is not None and _hash(there) == wanted:
             self.same += 1
             return
-        if there is not None and _hash(there) != self._known.get(name):
+        if there is not None and _hash(there) not in self._known.get(name, ()):
             self.spared.append(name)
             return
+        self._announce(name, wanted)
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_bytes(path, data)
         self.written.append(name)
+
+    def _announce(self, name: str, wanted: str) -> None:
+        """Write down that a file is ours, before it is."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / RECORD).exists():
+            self._record({})
+        files.append_line(self.folder / LINES, {"file": name, "hash": wanted})
 
     def close(self) -> None:
         """Take away the files of what is not there any more, and write down what is.
@@ -91,13 +118,17 @@ class Place:
         for name in self._known.keys() - self._now.keys():
             path = self.folder / name
             data = files.read_bytes(path)
-            if data is not None and _hash(data) == self._known[name]:
+            if data is not None and _hash(data) in self._known[name]:
                 path.unlink()
                 self.removed.append(name)
                 _without_empty(path.parent, self.folder)
-        whose = made_from(self.source, self.folder)
-        told = {"format": 1, "to": self.to, **whose, "files": self._now}
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._record(self._now)
+        (self.folder / LINES).unlink(missing_ok=True)
+
+    def _record(self, now: Mapping[str, str]) -> None:
+        whose = made_from(self.source, self.folder)
+        told = {"format": 1, "to": self.to, **whose, "files": now}
         files.write_json(self.folder / RECORD, told)
 
 

@@ -9,6 +9,7 @@ Start at `import_runs`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class Imported:
     same: int
     spared: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+    """New trials of a search that have no end there."""
 
     def __str__(self) -> str:
         return told(self)
@@ -68,7 +71,8 @@ def import_runs(
         tool: one of `TOOLS`; by default found out.
 
     Raises:
-        FolderError: when the source is not there, is not the tool's, or the two are one place.
+        FolderError: when the source is not there, is not the tool's, or the two are one place; when
+            another import into `folder` is under way.
         ModeldirError: when nobody knows what it is, or what reads it is not installed.
         OSError: when it cannot be written.
     """
@@ -83,22 +87,50 @@ def import_runs(
     _check_installed(name)
     writing = Writing(files.absolute(folder), name)
     problems: Problems = []
-    for found in reader.read(place, problems):
-        if isinstance(found, Group):
-            writing.plan(found)
-        else:
-            try:
-                writing.write(found)
-            except (
-                ValueError,
-                TypeError,
-                RecursionError,
-            ) as error:  # what no file of ours can hold
-                problems.append(f"{found.source}: cannot be imported: {error}")
+    with _alone(writing.folder, folder):
+        for found in reader.read(place, problems):
+            _write(writing, found, problems)
     return Imported(
         os.fspath(source), name, Path(folder), writing.new, writing.updated, writing.same,
-        tuple(writing.spared), tuple(problems),
+        tuple(writing.spared), tuple(problems), tuple(writing.open),
     )  # fmt: skip
+
+
+def _write(writing: Writing, found: Foreign | Group, problems: Problems) -> None:
+    if isinstance(found, Group):
+        writing.plan(found)
+        return
+    try:
+        writing.write(found)
+    except (ValueError, TypeError, RecursionError) as error:  # what no file of ours can hold
+        problems.append(f"{found.source}: cannot be imported: {error}")
+
+
+@contextlib.contextmanager
+def _alone(place: Path, folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Two imports into a folder at once would each make every run: the second is refused.
+
+    The folder itself is locked: no file of a lock is left behind, also by one that is killed.
+    """
+    is_new = not place.exists()
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(place, os.O_RDONLY)
+    except OSError:  # Windows opens no folder
+        yield
+        return
+    try:
+        if not files.hold(descriptor):
+            raise FolderError(
+                f"another import into {folder} is under way.\n"
+                f"  say it again when that has ended\n{_STATE}"
+            )
+        yield
+    finally:
+        os.close(descriptor)
+        if is_new:
+            with contextlib.suppress(OSError):  # it holds something
+                place.rmdir()
 
 
 def _refuse_inside(source: Path, folder: Path) -> None:
@@ -154,5 +186,10 @@ def told(imported: Imported) -> str:
     if imported.spared:
         names = ", ".join(imported.spared)
         lines.append(f"left as they are, for they were run again here: {names}")
+    if imported.open:
+        lines.append(
+            f"without an end: {', '.join(imported.open)}; a search that goes on runs them first, "
+            "with what their own params.json says and no more"
+        )
     lines.append(f"next:    modeldir synthesize {shlex.quote(str(imported.folder))}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, files
+from modeldir import attempts, failures, files
 from modeldir.imports.foreign import Foreign, parts, value_of
 from modeldir.imports.lying import Problems, event_files, event_lines, lines_in, tolerant, walk
 
@@ -45,7 +45,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> Foreign:
         ended_well = attempts.COMPLETED if code == 0 else attempts.FAILED
         status = attempts.INTERRUPTED if code in _STOPPED else ended_well
     output = path / ".guild/output"
-    tail = files.tail(output).decode("utf-8", "replace").strip() if output.is_file() else ""
+    tail = files.tail(output) if output.is_file() else b""
     events = event_files(path, problems)
     lines = event_lines(events, problems) if events else lines_in(path, names, problems)
     command = attrs.get("cmd")
@@ -58,7 +58,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> Foreign:
         status=status,
         open=status is None and begun is not None,
         reason=f"exit code {code}" if status == attempts.FAILED else None,
-        last_line=tail.rpartition("\n")[2] or None if status == attempts.FAILED else None,
+        last_line=failures.last_line(tail) if status == attempts.FAILED else None,
         started=begun,
         duration=ended - begun if begun is not None and ended is not None else None,
         command=[str(word) for word in command] if isinstance(command, list) else (),

@@ -86,8 +86,8 @@ def lines_in(folder: Path, names: list[str], problems: Problems) -> list[dict[st
 def _json_lines(path: Path) -> Iterator[dict[str, float]]:
     for count, line in enumerate(files.read_lines(path)):
         numbers = dict(metrics.numbers_in({k: v for k, v in line.items() if k != "time"}))
-        steps = [numbers.pop(name, None) for name in ("step", "epoch")]
-        step = next((each for each in steps if each is not None), float(count))
+        told = metrics.take_step(numbers)
+        step = float(count) if told is None else told
         time = unix_time(line.get("time"))
         named = {metric_name(name): value for name, value in numbers.items()}
         yield {"step": step, **({} if time is None else {"time": time}), **named}
@@ -100,8 +100,8 @@ def table_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
         with open(path, newline="", encoding="utf-8", errors="replace") as file:
             for count, row in enumerate(csv.DictReader(file)):
                 numbers = dict(metrics.numbers_in({k: v for k, v in row.items() if k}))
-                steps = [numbers.pop(name, None) for name in ("step", "epoch")]
-                step = next((each for each in steps if each is not None), float(count))
+                told = metrics.take_step(numbers)
+                step = float(count) if told is None else told
                 points += [(name, step, None, value) for name, value in numbers.items()]
     except (OSError, csv.Error) as error:
         problems.append(f"{path}: {error}")

@@ -16,14 +16,13 @@ from modeldir.errors import FolderError
 from modeldir.goals import Objectives
 from modeldir.imports.foreign import Foreign, Group, parts, value_of
 from modeldir.imports.lying import Problems
+from modeldir.optunafiles import MARK
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 TOOL = "optuna"
-MARK = "modeldir"
-"""The attribute by which an export of ours says which experiment a trial was."""
 _ENDS = {
     "COMPLETE": attempts.COMPLETED,
     "PRUNED": attempts.PRUNED,

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, files, metrics
+from modeldir import attempts, failures, files, metrics
 from modeldir.imports.foreign import Foreign, metric_name
 from modeldir.imports.lying import Problems, tolerant, values_in, walk
 from modeldir.timestamps import unix_time
@@ -70,7 +70,7 @@ def _run(
     times = [time for each in results if (time := unix_time(each.get("timestamp"))) is not None]
     total = last.get("time_total_s")
     total = float(total) if isinstance(total, (int, float)) else None
-    trace = (files.read_bytes(path / "error.txt") or b"").decode("utf-8", "replace").strip()
+    trace = (files.read_bytes(path / "error.txt") or b"").strip()
     status = attempts.FAILED if trace else _ENDS.get(states.get(key, ""))
     if status is None and last.get("done") is True:
         status = attempts.COMPLETED
@@ -82,7 +82,7 @@ def _run(
         lines=[_line(each, place) for place, each in enumerate(results, 1)],
         status=status,
         open=status is None,
-        last_line=trace.rpartition("\n")[2] or None,
+        last_line=failures.last_line(trace),
         started=times[-1] - total if times and total is not None else None,
         duration=total,
         log=path / "stdout" if "stdout" in names else None,

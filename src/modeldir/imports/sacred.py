@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, files, metrics
+from modeldir import attempts, failures, files, metrics
 from modeldir.imports.foreign import Foreign, together
 from modeldir.imports.lying import Problems, tolerant, values_in, walk
 from modeldir.timestamps import unix_time
@@ -52,7 +52,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> Foreign | None:
     about = told.get("experiment")
     title = about.get("name", "run") if isinstance(about, Mapping) else "run"
     started, ended = _time(told.get("start_time")), _time(told.get("stop_time"))
-    trace = [str(part) for part in told.get("fail_trace") or ()]
+    trace = "".join(str(part) for part in told.get("fail_trace") or ())
     result = dict(metrics.numbers_in({"result": told.get("result")}))
     return Foreign(
         key=f"{TOOL}:{path}",
@@ -65,7 +65,7 @@ def _run(path: Path, names: list[str], problems: Problems) -> Foreign | None:
         point=_updates(told),
         status=_ENDS.get(str(told.get("status"))),
         open=told.get("status") == "RUNNING",
-        last_line="".join(trace).strip().rpartition("\n")[2] or None,
+        last_line=failures.last_line(trace.encode("utf-8", "replace")),
         started=started,
         duration=ended - started if started is not None and ended is not None else None,
         log=path / "cout.txt" if "cout.txt" in names else None,

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, files, metrics, plan
+from modeldir import attempts, failures, files, metrics, plan
 from modeldir.imports.foreign import Foreign, Group, by_split, plain
 from modeldir.imports.lying import size_of
 from modeldir.space.names import LONGEST_NAME, safe
@@ -39,7 +39,8 @@ _SPLIT_FILES = {
 class Writing:
     """A folder that runs of one tool are imported into.
 
-    `new`, `updated`, `same` count them; `spared` were run again here, and are left as they are.
+    `new`, `updated`, `same` count them; `spared` were run again here, and are left as they are;
+    `open` are new trials of a search without an end: whoever goes on with it runs them again.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Writing:
     updated: int = 0
     same: int = 0
     spared: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
     _known: dict[str, Path] | None = None
 
     def write(self, run: Foreign) -> None:
@@ -61,8 +63,10 @@ class Writing:
         digest = _digest(told, run)
         there = known.get(run.key)
         if there is None:
-            known[run.key] = self._make(run, told, digest)
+            known[run.key] = made = self._make(run, told, digest)
             self.new += 1
+            if run.open and run.number is not None:
+                self.open.append(str(made.relative_to(self.folder)))
         elif _told(there).get("digest") == digest:
             self.same += 1
         elif attempts.numbers(os.listdir(there))[-1:] > [1]:
@@ -86,7 +90,9 @@ class Writing:
         """What has been imported before, wherever it lies below the folder by now."""
         if self._known is None:
             self._known = {}
-            for path, _, names in os.walk(self.folder):
+            for path, folders, names in os.walk(self.folder):
+                # What a killed import left out of sight has all its files, and is in no table.
+                folders[:] = (name for name in folders if not files.is_temporary(name))
                 key = _told(Path(path)).get("key") if ORIGIN in names else None
                 if isinstance(key, str):
                     self._known[key] = Path(path)
@@ -243,7 +249,7 @@ def _record(folder: Path, run: Foreign) -> dict[str, Any]:
         "duration": run.duration,
         "intent": None,
         "status": run.status,
-        "failure": "error" if failed else None,
+        "failure": failures.failure_class(run.last_line) if failed else None,
         "reason": run.reason,
         "last_line": run.last_line,
     }

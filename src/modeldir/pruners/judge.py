@@ -157,8 +157,8 @@ def step_of(line: Mapping[str, Any], otherwise: int | None = None) -> Step | Non
     where they have no step, or are none.
     """
     numbers = dict(metrics.numbers_in(line))
-    steps = [numbers.pop(name, None) for name in ("step", "epoch")]
+    told = metrics.take_step(numbers)
     numbers.pop("time", None)
-    step = next((each for each in steps if each is not None), otherwise)
+    step = otherwise if told is None else told
     found = metrics.development(numbers)
     return None if step is None or not found else (step, found)

@@ -70,14 +70,13 @@ def series(folder: Path) -> dict[str, dict[float, float]]:
     """
     found: dict[str, dict[float, float]] = {}
     for count, line in enumerate(_lines(folder / metrics.METRICS_LINES)):
-        step = line.pop("step", count)
         line.pop("time", None)
-        if not cells.is_number(step):
-            continue
         values = dict(metrics.numbers_in(line))
+        told = metrics.take_step(values)
+        step = float(count) if told is None else told
         train = {name: value for name, value in values.items() if name.startswith("train/")}
         for name, value in {**metrics.development(values), **train}.items():
-            found.setdefault(name, {})[float(step)] = value
+            found.setdefault(name, {})[step] = value
     return {name: values for name, values in found.items() if len(values) > 1}
 
 
