@@ -28,6 +28,8 @@ Stamp = tuple[str, int, int, int]
 _JSON = experiment.PARAMS_NAMES[0]
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PLAIN = frozenset({float, int, str, bool, type(None)})
+_INFINITE = frozenset({math.inf, -math.inf})
+"""What a number too large becomes."""
 _EXACT = 2**53
 _parse = json.JSONDecoder().raw_decode
 
@@ -215,7 +217,7 @@ def hyperparameters_in(data: bytes) -> dict[str, Any] | None:
     inner = values.values()
     if not _PLAIN.issuperset(map(type, inner)):  # parts or lists
         return values if _is_plain(values, data) else None
-    is_plain = data.count(b":") == len(values) and math.inf not in inner and -math.inf not in inner
+    is_plain = data.count(b":") == len(values) and _INFINITE.isdisjoint(inner)
     return values if is_plain else None
 
 
@@ -228,7 +230,7 @@ def _is_plain(values: dict[str, Any], data: bytes) -> bool:
     for each in waiting:
         inner = [*each.values()] if type(each) is dict else each
         names += len(each) if type(each) is dict else 0
-        if math.inf in inner or -math.inf in inner:
+        if not _INFINITE.isdisjoint(leaf for leaf in inner if type(leaf) in _PLAIN):
             return False
         waiting += [part for part in inner if type(part) in {dict, list}]
     return names == data.count(b":")

@@ -374,7 +374,7 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
 
 
 def _has_marks(table: Table) -> bool:
-    return any(isinstance(cell, Marked) for row in table.rows for cell in row)
+    return any(Marked in map(type, row) for row in table.rows)
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:

@@ -342,10 +342,10 @@ class _Reading:
 
     def _found(self, path: str, name: str, facts: Facts) -> Found:
         state = facts.state
+        known = self._states.get(state[0]) if len(state) == 1 else None
+        status = known or experiment.Status(*state)
         if len(state) == 1:
-            status = self._states.setdefault(state[0], experiment.Status(*state))
-        else:
-            status = experiment.Status(*state)
+            self._states[state[0]] = status
         conditional = self._conditional.get(os.path.dirname(path)) if self._conditional else None
         return Found(
             path,
@@ -554,13 +554,14 @@ def _sorted_out(
     linked: list[str] = []
     is_leaf = True
     for entry in entries:
-        with contextlib.suppress(OSError):  # a link to itself is neither
-            if entry.is_symlink():
-                is_leaf = False
+        try:
+            is_leaf = is_leaf and not entry.is_symlink()
             if entry.is_file():
                 names.append(entry.name)
             elif entry.name[0] != "." and entry.name not in _PASSED_OVER and entry.is_dir():
                 (linked if entry.is_symlink() else below).append(entry.name)
+        except OSError:  # a link to itself is neither
+            continue
     return names, below, linked, is_leaf and not below
 
 
