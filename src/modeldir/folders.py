@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 from modeldir import attempts, experiment, metrics
 from modeldir.jsonmistakes import MAX_DEPTH
 
-LARGEST = 1 << 16
-"""Bytes of a file that is read at once; larger ones are read with care."""
+_USUAL = 4096
+_LARGEST = 1 << 20
+"""Bytes of a file that is read here; larger ones are read with care."""
 
 Stamp = tuple[str, int, int, int]
 """A file as it was read: its name, when its inode last changed (ns), its size, its inode."""
@@ -93,6 +94,20 @@ class Contents(NamedTuple):
         return frozenset(ours)
 
 
+class Names:
+    """The names in many objects, each once: they are hundreds of bytes an experiment, and what is
+    one object is found without looking at its letters.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def share(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The same values, under names that others have, too."""
+        names = tuple(values)
+        return dict(zip(self._known.setdefault(names, names), values.values(), strict=True))
+
+
 class Facts(NamedTuple):
     """What the files of a folder say, in plain values. `state` is what `experiment.Status` is made
     of; `active` are the hyperparameters of a trial's point.
@@ -114,7 +129,9 @@ class Facts(NamedTuple):
 _NO_NUMBERS: Mapping[str, float] = {}
 
 
-def read(path: str, contents: Contents, stamps: list[Stamp] | None = None) -> Facts | None:
+def read(
+    path: str, contents: Contents, names: Names, stamps: list[Stamp] | None = None
+) -> Facts | None:
     """A folder's facts; None where it has to be read with care. `stamps`, if given, is filled with
     the files as they were read.
     """
@@ -124,12 +141,14 @@ def read(path: str, contents: Contents, stamps: list[Stamp] | None = None) -> Fa
         hyperparameters = None if data is None else hyperparameters_in(data)
         if hyperparameters is None:
             return None
+        hyperparameters = names.share(hyperparameters)
     found = {"best": _NO_NUMBERS, "last": _NO_NUMBERS, "test": _NO_NUMBERS, "train": _NO_NUMBERS}
     for name, place in contents.scores:
         data = _bytes(path, name, stamps)
         values = None if data is None else numbers_in(data)
         if values is None:
             return None
+        values = names.share(values)
         found[place] = {**values, **found[place]} if found[place] else values
     state: tuple[Any, ...] = ((attempts.UNRECORDED if contents.is_touched else attempts.WAITING),)
     if contents.run:
@@ -165,8 +184,12 @@ def _bytes(folder: str, name: str, stamps: list[Stamp] | None) -> bytes | None:
     try:
         if stamps is not None:
             stamps.append(stamp(name, os.fstat(descriptor)))
-        data = os.read(descriptor, LARGEST)
-        return None if os.read(descriptor, 1) else data
+        data = os.read(descriptor, _USUAL)
+        while more := os.read(descriptor, _LARGEST):
+            data += more
+            if len(data) > _LARGEST:
+                return None
+        return data
     except OSError:
         return None
     finally:

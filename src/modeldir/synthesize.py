@@ -304,7 +304,7 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
     group = [group] if isinstance(group, str) else group
     choice = Choice(where, columns, sort, reverse, group, top, apart, all_columns)
     folders = _folders(folder)
-    tree = read_trees(folders, metrics_file=metrics_file)
+    tree = read_trees(folders, metrics_file=metrics_file, keep=write)
     rows = _rows(tree, choice)
     whole = _whole(rows, choice)
     shown = _shown(whole, choice, len(rows.found))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir import attempts, experiment, files, goals, looks, metrics, params, repeated
 from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsError
-from modeldir.folders import Contents, Facts, Stamp
+from modeldir.folders import Contents, Facts, Names, Stamp
 from modeldir.folders import read as read_facts
 from modeldir.goals import Objectives
 from modeldir.recall import Recall
@@ -287,6 +287,7 @@ class _Reading:
         self._metrics_file = metrics_file
         self._conditional: dict[str, frozenset[str]] = {}  # by the folder of the search
         self._contents: dict[tuple[str, ...], Contents] = {}
+        self._names = Names()
         self._states: dict[str, experiment.Status] = {}
 
     def read(self, top: str, prefix: str, *, keep: bool) -> None:
@@ -333,7 +334,7 @@ class _Reading:
         status = folder.status if folder.is_leaf else None
         stamps: list[Stamp] | None = None if status is None else []
         if contents.is_ordinary:
-            facts = read_facts(folder.path, contents, stamps)
+            facts = read_facts(folder.path, contents, self._names, stamps)
         if facts is None:
             return self._with_care(folder, name)
         if status is not None and stamps is not None:
