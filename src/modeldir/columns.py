@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, goals, metrics, params, repeated
-from modeldir.advice import Tried
 from modeldir.moments import Moment
 from modeldir.table import (
     MARK,
@@ -31,6 +31,9 @@ from modeldir.table import (
     value_cell,
 )
 from modeldir.trees import RANKED, Found, Tree
+
+if TYPE_CHECKING:
+    from modeldir.advice import Tried
 
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
 FRONT = "front"
@@ -274,6 +277,8 @@ def failures_in(found: Sequence[Found]) -> list[str]:
 
 def tried(tree: Tree, metric: str) -> list[Tried]:
     """The rows that count and have a metric, as what a search has tried."""
+    from modeldir.advice import Tried  # noqa: PLC0415 - only where somebody wants advice
+
     found = []
     for row in tree.rows():
         value = row.value(metric)

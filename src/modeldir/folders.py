@@ -189,11 +189,20 @@ def _bytes(folder: str, name: str, stamps: list[Stamp] | None) -> bytes | None:
             data += more
             if len(data) > _LARGEST:
                 return None
-        return data
     except OSError:
         return None
+    else:
+        return data
     finally:
         os.close(descriptor)
+
+
+def stamps_of(folder: str, contents: Contents) -> list[Stamp] | None:
+    """The files that somebody will read with care, as they are before that."""
+    try:
+        return [stamp(name, os.stat(f"{folder}/{name}")) for name in contents.read_files()]
+    except OSError:
+        return None
 
 
 def stamp(name: str, status: os.stat_result) -> Stamp:

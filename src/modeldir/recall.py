@@ -151,8 +151,8 @@ def place(top: str) -> str | None:
     return os.path.join(base, "modeldir", "trees", f"{zlib.crc32(name):08x}{len(name):x}")
 
 
-def _head(top: str, body: bytes) -> bytes:
-    """What a file begins with: who can read it, of which tree it is, and what its bytes sum up to."""
+def _head(top: str, body: bytes | memoryview) -> bytes:
+    """What a file begins with: who can read it, which tree's it is, what its bytes sum up to."""
     said = f"modeldir trees {FORMAT} {__version__} {marshal.version} {zlib.crc32(body):08x} {top!r}"
     return said.encode("utf-8", "backslashreplace") + b"\n"
 
@@ -173,7 +173,7 @@ def _read(path: str, top: str) -> dict[str, _Entry]:
         body = memoryview(data or b"")[end:]
         if not end or data[:end] != _head(top, body):
             return {}
-        known = marshal.loads(body)
+        known = marshal.loads(body)  # noqa: S302 - this user's own bytes, as they were written
     except (OSError, ValueError, EOFError, TypeError):
         return {}
     return known if type(known) is dict else {}

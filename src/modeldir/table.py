@@ -263,7 +263,7 @@ def key_of(value: object) -> str:
     kind = type(value)
     if kind is int:
         return str(value)
-    if kind is float and math.isfinite(value):  # type: ignore[arg-type] # it is one
+    if kind is float and math.isfinite(value):
         return float.__repr__(value)  # type: ignore[arg-type] # as JSON has it
     return json.dumps(json_value(value), sort_keys=True)
 

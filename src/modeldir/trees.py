@@ -15,19 +15,20 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir import attempts, experiment, files, goals, looks, metrics, params, repeated
 from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsError
-from modeldir.folders import Contents, Facts, Names, Stamp
+from modeldir.folders import Contents, Facts, Names, Stamp, stamps_of
 from modeldir.folders import read as read_facts
 from modeldir.goals import Objectives
+from modeldir.params import SEED
 from modeldir.recall import Recall
-from modeldir.sampling import SEED
 from modeldir.table import Marked, key_of, order_of, value_cell
+from modeldir.walking import Folder, walk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,7 +37,6 @@ RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 """What has ended so that its metrics may be ranked by."""
 _NONE: frozenset[str] = frozenset()
 _LEAVES = frozenset({float, int, str, bool, type(None)})
-_PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
 
 
 # -- The tree --------------------------------------------------------------------------------------
@@ -133,7 +133,10 @@ class Tree:
         if all(each.repeat is None for each in self.found):
             return self.found
         groups = repeated.groups(
-            [repeated.Repeat(os.path.dirname(f.folder), f.hyperparameters, f.repeat) for f in self.found]
+            [
+                repeated.Repeat(os.path.dirname(f.folder), f.hyperparameters, f.repeat)
+                for f in self.found
+            ]
         )
         return tuple(_together([self.found[place] for place in places]) for places in groups)
 
@@ -224,7 +227,7 @@ def read_trees(
     keep: bool = False,
 ) -> Tree:
     """As `read_tree`, of several folders as one tree; of more than one, names begin with the folder
-    as it was given. What was read of a large tree is kept for the next reader where it is to `keep`.
+    as it was given. With `keep` what was read of a large tree is kept for the next reader.
 
     Raises:
         FolderError: when one of them is not there.
@@ -293,7 +296,7 @@ class _Reading:
     def read(self, top: str, prefix: str, *, keep: bool) -> None:
         """Every experiment in and below a folder."""
         recall = Recall(top)
-        for folder in _walk(top, self.warnings, recall):
+        for folder in walk(top, self.warnings, recall):
             path, contents = folder.path, self._contents_of(folder.names)
             if "search.json" in folder.names:
                 self._read_plan(path)
@@ -323,11 +326,9 @@ class _Reading:
         if conditional := _conditional(plan):
             self._conditional[path] = conditional
 
-    def _experiment(
-        self, folder: _Folder, contents: Contents, name: str, recall: Recall
-    ) -> Found:
+    def _experiment(self, folder: Folder, contents: Contents, name: str, recall: Recall) -> Found:
         if self._metrics_file is not None:
-            return self._with_care(folder, name)
+            return self._with_care(folder, name)[0]
         facts = recall.facts(folder.name, folder.path) if folder.is_recalled else None
         if facts is not None:
             return self._found(folder.path, name, facts)
@@ -335,11 +336,14 @@ class _Reading:
         stamps: list[Stamp] | None = None if status is None else []
         if contents.is_ordinary:
             facts = read_facts(folder.path, contents, self._names, stamps)
-        if facts is None:
-            return self._with_care(folder, name)
-        if status is not None and stamps is not None:
+        if facts is not None:
+            found = self._found(folder.path, name, facts)
+        else:
+            stamps = None if stamps is None else stamps_of(folder.path, contents)
+            found, facts = self._with_care(folder, name)
+        if status is not None and stamps and facts is not None:
             recall.learn(folder.name, status, contents, stamps, facts)
-        return self._found(folder.path, name, facts)
+        return found
 
     def _found(self, path: str, name: str, facts: Facts) -> Found:
         state = facts.state
@@ -362,16 +366,41 @@ class _Reading:
             facts.looks,
         )
 
-    def _with_care(self, folder: _Folder, name: str) -> Found:
-        conditional = self._conditional.get(os.path.dirname(folder.path), _NONE)
-        return read_experiment(
+    def _with_care(self, folder: Folder, name: str) -> tuple[Found, Facts | None]:
+        """The experiment; and as facts, where its files say all of it and nothing is wrong."""
+        before = len(self.warnings)
+        found = read_experiment(
             folder.path,
             [*folder.names],
             name,
             self.warnings,
             metrics_file=self._metrics_file,
-            conditional=conditional,
+            conditional=self._conditional.get(os.path.dirname(folder.path), _NONE),
         )
+        if len(self.warnings) > before:
+            return found, None
+        return found, _facts_of(found)
+
+
+def _facts_of(found: Found) -> Facts | None:
+    """The facts of an experiment; None where its status is that of processes, too."""
+    status = found.status
+    if (status.attempt and status.state not in attempts.ENDS) or status.in_doubt:
+        return None
+    if status.state == attempts.INTERRUPTED:  # perhaps without an end
+        return None
+    state = tuple(getattr(status, each.name) for each in fields(status))
+    point = files.read_object(os.path.join(found.folder, "trial.json")).get("point")
+    return Facts(
+        dict(found.hyperparameters) if found.hyperparameters is not None else None,
+        *found.scores[:4],
+        state if status.attempt else state[:1],
+        found.number,
+        found.repeat,
+        tuple(point) if isinstance(point, dict) else None,
+        found.note,
+        found.looks,
+    )
 
 
 def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
@@ -482,91 +511,7 @@ def _name(path: str, top: str) -> str:
     return path[len(top) :].lstrip(os.sep).replace(os.sep, "/")
 
 
-class _Folder(NamedTuple):
-    """A folder with the names of its files. `name` is its path below the top; `status` is there
-    where somebody keeps what was read, `is_leaf` if nothing below or behind a link belongs to it.
-    """
-
-    path: str
-    name: str
-    names: tuple[str, ...]
-    status: os.stat_result | None
-    is_leaf: bool
-    has_folders: bool
-    is_recalled: bool = False
-
-
-def _walk(top: str, warnings: list[str], recall: Recall) -> Iterator[_Folder]:
-    """Each folder of a tree once; linked folders after the real ones."""
-    seen: set[tuple[int, int]] | None = None  # only who follows a link may come somewhere twice
-    walked: list[str] = []
-    folders: list[str] = [top]
-    links: list[str] = []
-    while folders or links:
-        if seen is None and not folders:
-            seen = {*filter(None, map(_identity, walked))}
-        path = folders.pop() if folders else links.pop()
-        name = path[len(top) :].lstrip(os.sep)
-        status = None
-        try:
-            if seen is not None or recall.is_watching:
-                status = os.stat(path)
-                if seen is not None and (status.st_dev, status.st_ino) in seen:
-                    continue
-                known = recall.names(name, status)
-                if known is not None and seen is None:
-                    walked.append(path)
-                    yield _Folder(path, name, known, status, True, False, True)
-                    continue
-            with os.scandir(path) as entries:
-                names, below, linked, is_leaf = _sorted_out(entries)
-        except OSError as error:
-            warnings.append(f"{path}: {error.strerror}")
-            continue
-        if seen is None:
-            walked.append(path)
-        elif status is not None:
-            seen.add((status.st_dev, status.st_ino))
-        if "pyvenv.cfg" in names or (experiment.CONFIRM in names and path != top):
-            continue
-        folders += [os.path.join(path, name) for name in sorted(below, reverse=True)]
-        links += [os.path.join(path, name) for name in sorted(linked, reverse=True)]
-        if below:
-            recall.expect(len(walked) + len(folders))
-        is_leaf = is_leaf and seen is None
-        yield _Folder(path, name, tuple(names), status, is_leaf, bool(below or linked))
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    with contextlib.suppress(OSError):
-        status = os.stat(path)
-        return status.st_dev, status.st_ino
-    return None
-
-
-def _sorted_out(
-    entries: Iterable[os.DirEntry[str]],
-) -> tuple[list[str], list[str], list[str], bool]:
-    """Names of the files, the folders and the links to folders worth looking at; and whether there
-    are neither folders nor links.
-    """
-    names: list[str] = []
-    below: list[str] = []
-    linked: list[str] = []
-    is_leaf = True
-    for entry in entries:
-        try:
-            is_leaf = is_leaf and not entry.is_symlink()
-            if entry.is_file():
-                names.append(entry.name)
-            elif entry.name[0] != "." and entry.name not in _PASSED_OVER and entry.is_dir():
-                (linked if entry.is_symlink() else below).append(entry.name)
-        except OSError:  # a link to itself is neither
-            continue
-    return names, below, linked, is_leaf and not below
-
-
-def _is_experiment(folder: _Folder, contents: Contents) -> bool:
+def _is_experiment(folder: Folder, contents: Contents) -> bool:
     """Whether a folder without a plan is a row: hyperparameters without trials, or metrics alone.
 
     CS230's own script takes every folder that has development metrics, so these count too.
