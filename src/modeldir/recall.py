@@ -33,6 +33,8 @@ FORMAT = 1
 TREES = 16
 """Whose files are kept; of more, those go that were not written for longest."""
 _SETTLED = 2_000_000_000
+_TICK = 20_000_000
+"""By how much a new file may be younger than its folder: it is made, and then written."""
 _CHANGED_PART = 20
 """The file is written anew when more than one folder in so many had to be read."""
 
@@ -87,7 +89,7 @@ class Recall:
         """Keep what was read of a folder, with what was seen before it was read."""
         changed = status.st_ctime_ns
         # On some file systems a folder's time stands still, whatever comes into it.
-        if stamps and min(each[1] for each in stamps) > changed:
+        if stamps and min(each[1] for each in stamps) > changed + _TICK:
             return
         # Where an end is recorded our files are all that is to come, and they come by rename.
         safe = contents.arrives_by_rename() if contents.run else ()

@@ -260,20 +260,20 @@ def key_of(value: object) -> str:
         return "NULL"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    kind = type(value)
-    if kind is int:
+    if type(value) is int:
         return str(value)
-    if kind is float and math.isfinite(value):
-        return float.__repr__(value)  # type: ignore[arg-type] # as JSON has it
+    if type(value) is float and math.isfinite(value):
+        return float.__repr__(value)  # as JSON has it
     return json.dumps(json_value(value), sort_keys=True)
 
 
 def _with_columns(table: Table, indexes: Sequence[int]) -> Table:
-    return replace(
-        table,
-        columns=tuple(table.columns[index] for index in indexes),
-        rows=tuple(tuple(row[index] for index in indexes) for row in table.rows),
-    )
+    columns = tuple(table.columns[index] for index in indexes)
+    if len(indexes) > 1:  # of one it gives a value, not a row
+        rows = tuple(map(itemgetter(*indexes), table.rows))
+    else:
+        rows = tuple(tuple(row[index] for index in indexes) for row in table.rows)
+    return replace(table, columns=columns, rows=rows)
 
 
 def bare_value(value: object) -> object:
