@@ -40,19 +40,19 @@ CHANGED = 10
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folders", default="1000,10000,100000")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--quick", action="store_true", help="1,000 folders, two rounds")
+    parser.add_argument("--folders", help="how many, with commas (default: 1000,10000,100000)")
+    parser.add_argument("--rounds", type=int, help="default: 7, or 3 with --quick")
+    parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 folders")
     parser.add_argument("--peers", action="store_true", help="also MLflow, if it is installed")
     parser.add_argument("--recorded", action="store_true", help="trials with a run.json")
     parser.add_argument("--place", type=Path, default=ROOT / ".venv" / "trees")
     parser.add_argument("--only", help="contenders whose names hold one of these words (a,b)")
     arguments = parser.parse_args()
-    counts = "1000" if arguments.quick else arguments.folders
+    counts = arguments.folders or ("1000,10000" if arguments.quick else "1000,10000,100000")
+    rounds = arguments.rounds or (3 if arguments.quick else 7)
     print(machine())
     for count in map(int, counts.split(",")):
         tree = grown(arguments.place, count, recorded=arguments.recorded)
-        rounds = 2 if arguments.quick else arguments.rounds
         with tempfile.TemporaryDirectory() as scratch:
             measure(tree, count, rounds, Path(scratch), arguments)
 
