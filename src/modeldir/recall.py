@@ -43,9 +43,10 @@ _Entry = tuple[int, int, tuple[str, ...], tuple[Stamp, ...], tuple[Any, ...]]
 
 
 class Recall:
-    """What is known of one tree, and what is learnt of it."""
+    """What is known of one tree, and what is learnt of it in order to `keep` it."""
 
-    def __init__(self, top: str) -> None:
+    def __init__(self, top: str, *, keep: bool = True) -> None:
+        self._keep = keep
         self._top = os.path.realpath(top)
         self._path = place(self._top)
         self._began = time.monotonic()
@@ -55,8 +56,13 @@ class Recall:
         self.is_watching = bool(self._known)
 
     def expect(self, count: int) -> None:
-        """Begin to learn, if the tree has so many folders that it pays."""
-        self.is_watching = self.is_watching or (count >= FEWEST and self._path is not None)
+        """Begin to learn, if the tree has so many folders that it pays, and there is a place."""
+        if not self.is_watching and self._keep and count >= FEWEST and self._path is not None:
+            folder = os.path.dirname(self._path)
+            with contextlib.suppress(OSError):
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                self.is_watching = _is_ours(os.stat(folder))
+            self._keep = self.is_watching
 
     def names(self, name: str, status: os.stat_result) -> tuple[str, ...] | None:
         """The files' names in a folder without folders, if it is as it was; `name` is its path
@@ -100,16 +106,14 @@ class Recall:
 
     def save(self) -> None:
         """Leave it for the next one, if enough is new. What cannot be written is let be."""
-        if self._path is None or len(self._learnt) * _CHANGED_PART <= len(self._known):
+        few = len(self._learnt) * _CHANGED_PART <= len(self._known)
+        if self._path is None or not self._keep or few:
             return
-        folder = os.path.dirname(self._path)
         # ValueError: a value that marshal has no form for, or nested too deep for it.
         with contextlib.suppress(OSError, ValueError):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            if _is_ours(os.stat(folder)):
-                body = marshal.dumps(self._kept())
-                files.write_bytes(self._path, _head(self._top, body) + body)
-                _sweep(folder)
+            body = marshal.dumps(self._kept())
+            files.write_bytes(self._path, _head(self._top, body) + body)
+            _sweep(os.path.dirname(self._path))
 
     def _kept(self) -> dict[str, _Entry]:
         began = _now_in(self._top) - int((time.monotonic() - self._began) * 1e9)

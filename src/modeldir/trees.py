@@ -295,7 +295,7 @@ class _Reading:
 
     def read(self, top: str, prefix: str, *, keep: bool) -> None:
         """Every experiment in and below a folder."""
-        recall = Recall(top)
+        recall = Recall(top, keep=keep)
         for folder in walk(top, self.warnings, recall):
             path, contents = folder.path, self._contents_of(folder.names)
             if "search.json" in folder.names:
@@ -307,8 +307,7 @@ class _Reading:
                 name = _name(path, top)
                 whole = name if not prefix else prefix if path == top else f"{prefix}/{name}"
                 self.found.append(self._experiment(folder, contents, whole, recall))
-        if keep:
-            recall.save()
+        recall.save()
 
     def _contents_of(self, names: tuple[str, ...]) -> Contents:
         known = self._contents.get(names)
