@@ -13,9 +13,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, goals, metrics, params, repeated
-from modeldir.advice import Tried
 from modeldir.moments import Moment
 from modeldir.table import (
     MARK,
@@ -25,11 +26,14 @@ from modeldir.table import (
     Table,
     bare_value,
     cell_text,
+    is_same,
     sort,
     value_cell,
-    varying,
 )
 from modeldir.trees import RANKED, Found, Tree
+
+if TYPE_CHECKING:
+    from modeldir.advice import Tried
 
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
 FRONT = "front"
@@ -129,13 +133,11 @@ def _hyperparameters(tree: Tree) -> Iterator[Part]:
     """
     flat = [each.used() for each in tree.found]
     known = [values for values in flat if values is not None]
-    names = list(dict.fromkeys(name for values in known for name in values))
-    columns = tuple(Column(name, "hyperparameter") for name in names)
-    rows = tuple(tuple(values.get(name) for name in names) for values in known)
-    differ = {column.name for column in varying(Table(columns, rows)).columns}
+    names = list(dict.fromkeys(chain.from_iterable(known)))
     for name in names:
         cells = [None if values is None else values.get(name) for values in flat]
-        told = name in differ or len(tree.found) == 1
+        differ = not is_same(cells if len(known) == len(flat) else [v.get(name) for v in known])
+        told = differ or len(tree.found) == 1
         yield Part(Column(name, "hyperparameter", 8 if told else 1), cells, told=told)
 
 
@@ -150,7 +152,7 @@ def _metrics_of(
     """One kind of metrics, the ranked one first: it is what one looks for."""
     values = [of(each.scores) for each in tree.found]
     ranked = [name for name, _ in tree.objectives]
-    names = dict.fromkeys(name for each in values for name in each)
+    names = dict.fromkeys(chain.from_iterable(values))
     for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
         weight = priority + (4 if name in ranked and not prefix else 0)
         cells: Sequence[object] = [each.get(name) for each in values]
@@ -167,15 +169,16 @@ def way_of(tree: Tree, name: str) -> metrics.Direction | None:
 
 def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> list[object]:
     """A metric's cells; the best of what has ended well is marked, if it beats another."""
-    values = [each.scores.development.get(name) for each in tree.found]
+    values: list[object] = [each.scores.development.get(name) for each in tree.found]
     ranked = [each.value(name) for each in tree.found]
     known = {value for value in ranked if value is not None}
     if len(known) < 2:  # noqa: PLR2004 - one value is better than none
-        return [*values]
+        return values
     best = max(known) if way == "maximize" else min(known)
-    return [
-        Best(value) if rank == best else value for value, rank in zip(values, ranked, strict=True)
-    ]
+    for place, rank in enumerate(ranked):
+        if rank == best:
+            values[place] = Best(values[place])
+    return values
 
 
 def _at_moment(tree: Tree, moment: Moment) -> Part:
@@ -217,9 +220,10 @@ def in_order(
     by = by if wanted or by in table.headers() else name  # of the rows that are left none has it
     if by == name:
         return sort(table, name, descending=reverse), ""
-    numbered = zip(tree.found, table.rows, strict=True)
-    rows = [row for _, row in sorted(numbered, key=lambda each: metrics.in_order(each[0].number))]
-    table = Table(table.columns, tuple(rows))  # equals stay in this order
+    if any(each.number is not None for each in tree.found):
+        numbered = zip(tree.found, table.rows, strict=True)
+        order = sorted(numbered, key=lambda each: metrics.in_order(each[0].number))
+        table = Table(table.columns, tuple(row for _, row in order))  # equals stay in this order
     descending = _descending(table, table.index(by), tree) != reverse
     words = f" by {by}, {'highest' if descending else 'lowest'} first"
     table = sort(table, by, descending=descending)
@@ -246,6 +250,8 @@ def _ended_well_first(table: Table) -> Table:
     if "status" not in headers:
         return table
     place = headers.index("status")
+    if RANKED.issuperset(row[place] for row in table.rows):
+        return table
     rows = sorted(table.rows, key=lambda row: row[place] not in RANKED)
     return replace(table, rows=tuple(rows))
 
@@ -271,6 +277,8 @@ def failures_in(found: Sequence[Found]) -> list[str]:
 
 def tried(tree: Tree, metric: str) -> list[Tried]:
     """The rows that count and have a metric, as what a search has tried."""
+    from modeldir.advice import Tried  # noqa: PLC0415 - only where somebody wants advice
+
     found = []
     for row in tree.rows():
         value = row.value(metric)

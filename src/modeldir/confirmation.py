@@ -19,7 +19,7 @@ from pathlib import Path
 
 from modeldir import attempts, finalists, params, repeated, student
 from modeldir.finalists import Finalists, Point
-from modeldir.sampling import SEED
+from modeldir.params import SEED
 from modeldir.student import Interval
 from modeldir.table import Column, Table, to_text
 from modeldir.trees import Found, read_tree

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modeldir import attempts, files, hearts, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
@@ -53,14 +53,16 @@ class Status:
     before: float = field(default=0.0, compare=False)
 
 
-@dataclass(frozen=True)
-class Scores:
+_NO_METRICS: Mapping[str, float] = {}
+
+
+class Scores(NamedTuple):
     """The metrics of an experiment, by split and weights; `problems` are unreadable files."""
 
-    best: Mapping[str, float] = field(default_factory=dict)
-    last: Mapping[str, float] = field(default_factory=dict)
-    test: Mapping[str, float] = field(default_factory=dict)
-    train: Mapping[str, float] = field(default_factory=dict)
+    best: Mapping[str, float] = _NO_METRICS
+    last: Mapping[str, float] = _NO_METRICS
+    test: Mapping[str, float] = _NO_METRICS
+    train: Mapping[str, float] = _NO_METRICS
     problems: tuple[str, ...] = ()
     best_is_broken: bool = False
 
@@ -220,7 +222,12 @@ def status(
     attempt = attempts.latest(folder, names=names)
     if attempt is None:
         return Status(UNRECORDED if is_touched(names) else WAITING)
-    return _with_earlier(_status_of(attempt, observer), attempt)
+    known = ended(attempt.record, attempt.number)
+    if known is None:
+        found = _without_end(attempt, attempt.record.get("started"), observer)
+    else:
+        found = Status(*known)
+    return _with_earlier(found, attempt)
 
 
 def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
@@ -232,22 +239,23 @@ def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
     return replace(found, before=before, duration=None if took is None else took + before)
 
 
-def _status_of(attempt: attempts.Attempt, observer: hearts.Observer | None) -> Status:
-    record = attempt.record
-    started = record.get("started")
-    if attempt.end is None:
-        return _without_end(attempt, started, observer)
-    return Status(
-        attempt.end,
-        attempt.number,
-        failure=record.get("failure") if attempt.end == FAILED else None,
-        reason=record.get("reason"),
-        last_line=record.get("last_line"),
-        duration=record.get("duration"),
-        started=started,
-        given=_given(record),
-        code=_text(record, "code"),
-        note=_text(record, "note"),
+def ended(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | None:
+    """What `Status` is made of where a run file tells how its attempt ended; else None."""
+    end = record.get("status")
+    if end not in attempts.ENDS:
+        return None
+    return (
+        end,
+        number,
+        record.get("failure") if end == FAILED else None,
+        record.get("reason"),
+        record.get("last_line"),
+        record.get("duration"),
+        record.get("started"),
+        _given(record),
+        False,  # in doubt
+        _text(record, "code"),
+        _text(record, "note"),
     )
 
 

@@ -30,12 +30,13 @@ from modeldir.errors import (
     listed,
 )
 from modeldir.experiment import params_file
-from modeldir.sampling import DEFAULT_TRIALS, SEED
+from modeldir.params import SEED
+from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.space.pointsfile import MARK, exactly, read_points
 
 FILE = "search.json"
 PROJECT_FILE = projects.FILE
-__all__ = ["DEFAULT_TRIALS", "SEED"]  # of `sampling`, where they belong to the sampler's keys
+__all__ = ["DEFAULT_TRIALS", "SEED"]  # of `sampling` and `params`, where they belong
 
 _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "space": (dict, 'an object: {"learning_rate": [0.1, 0.01]}'),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from modeldir import attempts, metrics, params
 from modeldir.experiment import Scores, Status
-from modeldir.sampling import SEED
+from modeldir.params import SEED
 
 _T = TypeVar("_T")
 

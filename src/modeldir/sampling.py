@@ -13,10 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modeldir import goals, samplers, space
-from modeldir.params import parse_value
-
-SEED = "seed"
-"""The hyperparameter that differs between the repeats of a point."""
+from modeldir.params import SEED, parse_value
 
 Problem = tuple[str, "str | None"]
 

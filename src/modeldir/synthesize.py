@@ -33,6 +33,7 @@ from modeldir.trees import (
     read_experiment,
     read_tree,
     read_trees,
+    uncollected,
 )
 
 if TYPE_CHECKING:
@@ -303,8 +304,18 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
     """
     group = [group] if isinstance(group, str) else group
     choice = Choice(where, columns, sort, reverse, group, top, apart, all_columns)
-    folders = _folders(folder)
-    tree = read_trees(folders, metrics_file=metrics_file)
+    with uncollected():
+        return _results(_folders(folder), choice, metrics_file, write=write)
+
+
+def _results(
+    folders: Sequence[str | os.PathLike[str]],
+    choice: Choice,
+    metrics_file: str | None,
+    *,
+    write: bool,
+) -> Results:
+    tree = read_trees(folders, metrics_file=metrics_file, keep=write)
     rows = _rows(tree, choice)
     whole = _whole(rows, choice)
     shown = _shown(whole, choice, len(rows.found))
@@ -314,7 +325,7 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
         # The file for programs has each repeat.
         everything = whole if len(rows.found) == len(tree.found) else _whole(tree, Choice())
         written = tuple(_write(tree.folder, shown, everything.table, warnings))
-    best = whole.tree.best() if where else tree.best()
+    best = whole.tree.best() if choice.where else tree.best()
     return Results(
         tree.folder,
         shown,
@@ -323,9 +334,9 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
         tree.objectives,
         tuple(warnings),
         written,
-        all_columns,
-        MOST_ROWS if top is None else None,
-        where,
+        choice.all_columns,
+        MOST_ROWS if choice.top is None else None,
+        choice.where,
         tree,
     )
 
@@ -374,7 +385,7 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
 
 
 def _has_marks(table: Table) -> bool:
-    return any(isinstance(cell, Marked) for row in table.rows for cell in row)
+    return any(Marked in map(type, row) for row in table.rows)
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:

@@ -16,6 +16,8 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from modeldir.errors import ModeldirError, did_you_mean, listed
@@ -118,9 +120,19 @@ class Table:
         """
         return _unique(self.columns)
 
+    @cached_property
+    def written(self) -> tuple[tuple[tuple[str, ...], bool], ...]:
+        """Each column's cells as text with every digit, numbers with their points below each other,
+        and whether it is one of numbers; made once, however many forms the table takes.
+        """
+        return tuple(
+            _written(values, column.kind, None)
+            for column, values in zip(self.columns, zip(*self.rows, strict=True), strict=True)
+        )
+
     def notes(self, signs: Signs | None = None) -> Iterator[str]:
         """What stands below the table: what the mark of the best says, and the note."""
-        marked = any(isinstance(cell, Best) for row in self.rows for cell in row)
+        marked = any(Best in map(type, row) for row in self.rows)
         if signs and signs != ASCII and marked:  # whose mark is a word
             yield f"{signs.best}: the best of its column"
         if self.note:
@@ -182,10 +194,19 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
         ModeldirError: if there is no such column.
     """
     index = table.index(header)
-    known = [row for row in table.rows if not _is_blank(bare_value(row[index]))]
-    blank = [row for row in table.rows if _is_blank(bare_value(row[index]))]
-    ordered = sorted(known, key=lambda row: order_of(bare_value(row[index])), reverse=descending)
-    return replace(table, rows=(*ordered, *blank))
+    bare = [bare_value(row[index]) for row in table.rows]
+    blank = [row for row, value in zip(table.rows, bare, strict=True) if _is_blank(value)]
+    known = [(v, row) for row, v in zip(table.rows, bare, strict=True) if not _is_blank(v)]
+    if _NUMBERS.issuperset(map(type, bare)):  # most columns that anybody sorts by
+        known.sort(key=_first, reverse=descending)
+    else:
+        known.sort(key=lambda each: order_of(each[0]), reverse=descending)
+    return replace(table, rows=(*(row for _, row in known), *blank))
+
+
+_NUMBERS = frozenset({float, int, type(None)})
+_SIMPLE = _NUMBERS | {str, Name, bool}
+_first = itemgetter(0)
 
 
 def select(table: Table, headers: Iterable[str]) -> Table:
@@ -218,8 +239,17 @@ def _tells_something(table: Table, index: int) -> bool:
     values = [bare_value(row[index]) for row in table.rows]
     kind = table.columns[index].kind
     if kind == "hyperparameter":
-        return len({key_of(value) for value in values}) > 1
+        return not is_same(values)
     return kind == "name" or any(value is not None for value in values)
+
+
+def is_same(values: Sequence[object]) -> bool:
+    """Whether all values mean the same, as `key_of` has it; looking no further than the first other
+    one.
+    """
+    keys = map(key_of, map(bare_value, values))
+    first = next(keys, None)
+    return all(key == first for key in keys)
 
 
 def key_of(value: object) -> str:
@@ -232,15 +262,18 @@ def key_of(value: object) -> str:
         value = int(value)
     if type(value) is int:
         return str(value)
+    if type(value) is float and math.isfinite(value):
+        return float.__repr__(value)  # as JSON has it
     return json.dumps(json_value(value), sort_keys=True)
 
 
 def _with_columns(table: Table, indexes: Sequence[int]) -> Table:
-    return replace(
-        table,
-        columns=tuple(table.columns[index] for index in indexes),
-        rows=tuple(tuple(row[index] for index in indexes) for row in table.rows),
-    )
+    columns = tuple(table.columns[index] for index in indexes)
+    if len(indexes) > 1:  # of one it gives a value, not a row
+        rows = tuple(map(itemgetter(*indexes), table.rows))
+    else:
+        rows = tuple(tuple(row[index] for index in indexes) for row in table.rows)
+    return replace(table, columns=columns, rows=rows)
 
 
 def bare_value(value: object) -> object:
@@ -371,17 +404,33 @@ def shown(
         if column.of in headers:
             continue
         values = [row[place] for row in table.rows]
-        numeric = _is_numeric(values)
-        cells = tuple(map(write, _cells(values, column.kind, digits)))
-        cells = _at_one_point(cells) if numeric and column.kind != "time" else cells
+        if digits is None and values:
+            cells, numeric = table.written[place]
+        else:
+            cells, numeric = _written(values, column.kind, digits)
+        cells = _harmless(cells, write)
         if header in spreads:
             spread = [row[spreads[header]] for row in table.rows]
             cells = _with_spread(cells, _cells(spread, "metric", digits), signs)
-        best = frozenset(place for place, value in enumerate(values) if isinstance(value, Best))
+        best = frozenset(place for place, value in enumerate(values) if type(value) is Best)
         label = write(column.label or header) + (f" {_arrow(column, signs)}" if column.way else "")
         numbers = _numbers(values) if column.kind == "name" else ()
         columns.append(Shown(label, cells, numeric, best, column, numbers))
     return columns
+
+
+def _written(
+    values: Sequence[object], kind: Kind, digits: int | None
+) -> tuple[tuple[str, ...], bool]:
+    numeric = _is_numeric(values)
+    cells = _cells(values, kind, digits)
+    return (_at_one_point(cells) if numeric and kind != "time" else tuple(cells)), numeric
+
+
+def _harmless(cells: Sequence[str], write: Callable[[str], str]) -> tuple[str, ...]:
+    """Each text as it may stand there. Most columns have few that differ."""
+    known = {text: write(text) for text in {*cells}}
+    return tuple(map(known.__getitem__, cells))
 
 
 def _columns_shown(table: Table) -> int:
@@ -444,7 +493,7 @@ class _Text:
         styles: Mapping[int, str],
         numbers: tuple[str, ...] = (),
     ) -> _Text:
-        width = max(map(text_width, (header, *cells)))
+        width = max(text_width(header), widest(cells))
         return cls(header, cells, numeric, width, styles, numbers)
 
     def narrowed(self, width: int, sign: str) -> _Text:
@@ -463,14 +512,11 @@ class _Text:
 
     def lines(self, *, rule: str, colour: bool) -> list[str]:
         """Header, rule and cells, all of one width."""
-        cells = [self._padded(cell) for cell in self.cells]
+        cells = padded_all(self.cells, self.width, right=self.numeric)
         for place, style in self.styles.items() if colour else ():
             text = cells[place].strip()
             cells[place] = cells[place].replace(text, f"\x1b[{style}m{text}\x1b[0m", 1)
-        return [self._padded(self.header), rule, *cells]
-
-    def _padded(self, text: str) -> str:
-        return padded(text, self.width, right=self.numeric)
+        return [padded(self.header, self.width, right=self.numeric), rule, *cells]
 
 
 _BY_NUMBER = "trial"
@@ -486,7 +532,22 @@ def _cells(values: Sequence[object], kind: Kind, digits: int | None) -> list[str
         bare = [bare_value(value) for value in values]
         if any(isinstance(value, float) for value in bare):
             return [_rounded(v, digits) if _is_number(v) else cell_text(v) for v in bare]
-    return [text if len(text := cell_text(value)) <= LONGEST else cut(text) for value in values]
+    texts = cell_texts(values)
+    return texts if max(map(len, texts), default=0) <= LONGEST else [*map(cut, texts)]
+
+
+def cell_texts(values: Sequence[object]) -> list[str]:
+    """A column's cells as `cell_text` has them."""
+    kinds = {*map(type, values)}
+    if len(kinds) == 1 and (write := _WRITERS.get(kinds.pop())):
+        return [*map(write, values)]
+    return [*map(cell_text, values)]
+
+
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    float: float.__repr__, int: int.__repr__, str: str, Name: str,
+}  # fmt: skip
+"""Of columns with one kind of values, as nearly all are."""
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
@@ -508,7 +569,10 @@ def _rounded(number: float, digits: int) -> str:
     return f"{number:.{digits}f}" if plain else f"{number:.{max(1, digits)}g}"
 
 
-def _is_numeric(values: Iterable[object]) -> bool:
+def _is_numeric(values: Sequence[object]) -> bool:
+    kinds = {*map(type, values)}
+    if kinds <= _SIMPLE:
+        return kinds <= _NUMBERS and not kinds <= {type(None)}
     bare = [bare_value(value) for value in values]
     known = [value for value in bare if value is not None and value is not NULL]
     return bool(known) and all(map(_is_number, known))
@@ -521,7 +585,10 @@ def _is_number(value: object) -> TypeGuard[float]:
 def _at_one_point(cells: Iterable[str]) -> tuple[str, ...]:
     """Numbers with their points below each other, once they are set to the right."""
     cells = [*cells]
-    tails = [*map(_tail, cells)]
+    joined = "".join(cells)
+    if not any(sign in joined for sign in (".", "e", MARK)):  # whole numbers
+        return tuple(cells)
+    tails = [len(c) - point if (point := c.find(".")) >= 0 else _tail(c) for c in cells]
     longest = max(tails, default=0)
     return tuple(cell + " " * (longest - tail) for cell, tail in zip(cells, tails, strict=True))
 
@@ -671,6 +738,18 @@ def padded(text: str, width: int, *, right: bool) -> str:
         return text.rjust(width) if right else text.ljust(width)
     space = " " * (width - text_width(text))
     return space + text if right else text + space
+
+
+def padded_all(cells: Iterable[str], width: int, *, right: bool) -> list[str]:
+    """As `padded`, of a whole column: nearly all cells are ASCII."""
+    if right:
+        return [c.rjust(width) if c.isascii() else padded(c, width, right=True) for c in cells]
+    return [c.ljust(width) if c.isascii() else padded(c, width, right=False) for c in cells]
+
+
+def widest(cells: Iterable[str]) -> int:
+    """How many places the widest of some cells takes."""
+    return max((len(c) if c.isascii() else text_width(c) for c in cells), default=0)
 
 
 def text_width(text: str) -> int:

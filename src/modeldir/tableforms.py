@@ -18,16 +18,17 @@ from modeldir import files
 from modeldir.errors import ModeldirError
 from modeldir.table import (
     UNICODE,
+    Name,
     Shown,
     Table,
     bare_value,
     cell_text,
     cut,
     json_value,
-    padded,
+    padded_all,
     shown,
-    text_width,
     visible,
+    widest,
 )
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def _markdown_block(column: Shown) -> list[str]:
     for place in column.best:
         bare = cells[place].rstrip()
         cells[place] = f"**{bare}**{cells[place][len(bare) :]}"
-    width = max(map(text_width, ("---", column.label, *cells)))
+    width = max(widest(("---", column.label)), widest(cells))
     rule = "-" * (width - 1) + (":" if column.numeric else "-")
-    head, *rest = [padded(each, width, right=column.numeric) for each in (column.label, *cells)]
+    head, *rest = padded_all((column.label, *cells), width, right=column.numeric)
     return [head, rule, *rest]
 
 
@@ -91,11 +92,17 @@ def to_csv(table: Table) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_csv_cell(header) for header in table.headers())
-    writer.writerows(
-        [value if type(value) in _NUMBERS else _csv_cell(value) for value in row]
-        for row in table.rows
-    )
+    writer.writerows(zip(*map(_csv_column, zip(*table.rows, strict=True)), strict=True))
     return out.getvalue()
+
+
+def _csv_column(values: Sequence[object]) -> Sequence[object]:
+    if _NUMBERS.issuperset(map(type, values)):
+        return values
+    if {*map(type, values)} <= {str, Name}:  # a few texts, over and over
+        known = {text: _csv_cell(text) for text in {*values}}
+        return [*map(known.__getitem__, values)]
+    return [value if type(value) in _NUMBERS else _csv_cell(value) for value in values]
 
 
 _NUMBERS = frozenset({float, int, type(None)})

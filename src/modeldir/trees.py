@@ -4,24 +4,31 @@ It knows how to find experiments below folders, which metric they are ranked by 
 best. It refuses to know what is shown of them, and to run, repair or judge anything: a file that
 cannot be read is a line of warning and blanks in its row, never an end.
 
-Start at `read_tree`. Each folder is listed and each file read while the call lasts, nothing is
-kept, so what is told is never older than the folders.
+Start at `read_tree`. What is told is never older than the folders: each is listed and each file
+read while the call lasts, or seen by its times to be as it was when they were read (`recall`; of
+large trees alone). A folder that is as nearly all are is read by `folders`, all else here, with
+care.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import filterfalse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir import attempts, experiment, files, goals, looks, metrics, params, repeated
 from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsError
+from modeldir.folders import Contents, Facts, Names, Stamp, stamps_of
+from modeldir.folders import read as read_facts
 from modeldir.goals import Objectives
-from modeldir.sampling import SEED
+from modeldir.params import SEED
+from modeldir.recall import Recall
 from modeldir.table import Marked, key_of, order_of, value_cell
+from modeldir.walking import Folder, walk
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,14 +36,13 @@ if TYPE_CHECKING:
 RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 """What has ended so that its metrics may be ranked by."""
 _NONE: frozenset[str] = frozenset()
-_PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
+_LEAVES = frozenset({float, int, str, bool, type(None)})
 
 
 # -- The tree --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """One experiment as it was read. `hyperparameters` is None where they could not be read.
 
     `name` is the path below the folder that was asked for, with "/" on every system; `number` and
@@ -46,7 +52,7 @@ class Found:
     often its test metrics were looked at.
     """
 
-    path: Path
+    folder: str
     name: str
     hyperparameters: Mapping[str, Any] | None
     scores: experiment.Scores
@@ -54,22 +60,31 @@ class Found:
     number: int | None = None
     repeat: int | None = None
     members: tuple[Found, ...] = ()
-    inactive: frozenset[str] = frozenset()
+    inactive: frozenset[str] = _NONE
     note: str | None = None
     looks: int = 0
 
-    def used(self) -> dict[str, object] | None:
+    @property
+    def path(self) -> Path:
+        return Path(self.folder)
+
+    def used(self) -> Mapping[str, object] | None:
         """The hyperparameters by dotted name, as the latest attempt used them: marked where
         `params.json` has other values than that was given, without those that are not active.
         """
         if self.hyperparameters is None:
             return None
-        flat = params.flatten(self.hyperparameters)
-        cells: dict[str, object] = {name: value_cell(value) for name, value in flat.items()}
-        for name in self.inactive:
-            cells.pop(name, None)
+        flat = self.hyperparameters
+        if not _LEAVES.issuperset(map(type, flat.values())):
+            flat = params.flatten(flat)
+        cells: Mapping[str, object] = flat
+        if None in flat.values():
+            cells = {name: value_cell(value) for name, value in flat.items()}
+        if self.inactive:
+            cells = {name: cell for name, cell in cells.items() if name not in self.inactive}
         if self.status.given:
-            cells.update({name: Marked(value) for name, value in self.status.given.items()})
+            given = {name: Marked(value) for name, value in self.status.given.items()}
+            cells = {**cells, **given}
         return cells
 
     def value(self, metric: str) -> float | None:
@@ -115,8 +130,13 @@ class Tree:
 
     def rows(self) -> tuple[Found, ...]:
         """The experiments, but the repeats of a point as one."""
+        if all(each.repeat is None for each in self.found):
+            return self.found
         groups = repeated.groups(
-            [repeated.Repeat(str(f.path.parent), f.hyperparameters, f.repeat) for f in self.found]
+            [
+                repeated.Repeat(os.path.dirname(f.folder), f.hyperparameters, f.repeat)
+                for f in self.found
+            ]
         )
         return tuple(_together([self.found[place] for place in places]) for places in groups)
 
@@ -127,7 +147,7 @@ class Tree:
             cells = each.used() or {}
             others = {(name, key_of(cell)) for name, cell in cells.items() if name not in over}
             told = any(name in cells for name in over)
-            together.setdefault(frozenset(others) if told else each.path, []).append(each)
+            together.setdefault(frozenset(others) if told else each.folder, []).append(each)
         return tuple(
             _together(each, over) if len(each) > 1 else each[0] for each in together.values()
         )
@@ -150,7 +170,7 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
     differing = {name: [each.get(name) for each in flat] for name in over}
     hyperparameters = {**params.flatten(first.hyperparameters or {}), **differing}
     return Found(
-        first.path,
+        first.folder,
         repeated.name_of([each.name for each in members], over),
         hyperparameters,
         repeated.mean_scores([each.scores for each in counted or members]),
@@ -201,10 +221,13 @@ def read_tree(folder: str | os.PathLike[str], *, metrics_file: str | None = None
 
 
 def read_trees(
-    folders: Sequence[str | os.PathLike[str]], *, metrics_file: str | None = None
+    folders: Sequence[str | os.PathLike[str]],
+    *,
+    metrics_file: str | None = None,
+    keep: bool = False,
 ) -> Tree:
     """As `read_tree`, of several folders as one tree; of more than one, names begin with the folder
-    as it was given.
+    as it was given. With `keep` what was read of a large tree is kept for the next reader.
 
     Raises:
         FolderError: when one of them is not there.
@@ -213,16 +236,47 @@ def read_trees(
     for top in tops:
         if not os.path.isdir(top):
             raise FolderError(experiment.no_folder(top))
-    reading = _Reading(metrics_file)
-    for top in tops:
-        reading.read(top, "" if len(tops) == 1 else os.path.normpath(top).replace(os.sep, "/"))
-    # One may be reused and below too, or below two of the folders.
-    found = list({os.path.abspath(each.path): each for each in reading.found}.values())
-    objectives = _objectives(found, reading.planned, tops[0], reading.warnings)
-    found.sort(key=lambda each: order_of(each.name))
+    with uncollected():
+        reading = _Reading(metrics_file)
+        for top in tops:
+            prefix = "" if len(tops) == 1 else os.path.normpath(top).replace(os.sep, "/")
+            reading.read(top, prefix, keep=keep)
+        found = reading.found
+        if len(tops) > 1 or reading.reuses:
+            # One may be reused and below too, or below two of the folders.
+            found = list({os.path.abspath(each.folder): each for each in found}.values())
+        objectives = _objectives(found, reading.planned, tops[0], reading.warnings)
+        _sort_by_name(found)
     folder = Path(tops[0]) if len(tops) == 1 else Path()
     given = tuple(map(Path, tops))
     return Tree(folder, tuple(found), objectives, tuple(reading.warnings), given)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector: what is read here holds no circles, and for every few hundred
+    rows it would go through all that there are.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+_DIGITS = str.maketrans("123456789", "000000000")
+
+
+def _sort_by_name(found: list[Found]) -> None:
+    """As `order_of` has it. Names of one form (`trial_000001`) need no second look."""
+    names = [each.name for each in found]
+    forms = {name.translate(_DIGITS) for name in names}
+    if len(forms) == 1 and "0e" not in forms.pop():
+        found.sort(key=lambda each: each.name)
+    else:
+        found.sort(key=lambda each: order_of(each.name))
 
 
 class _Reading:
@@ -232,19 +286,34 @@ class _Reading:
         self.found: list[Found] = []
         self.planned: dict[Objectives, None] = {}
         self.warnings: list[str] = []
+        self.reuses = False
         self._metrics_file = metrics_file
         self._conditional: dict[str, frozenset[str]] = {}  # by the folder of the search
+        self._contents: dict[tuple[str, ...], Contents] = {}
+        self._names = Names()
+        self._states: dict[str, experiment.Status] = {}
 
-    def read(self, top: str, prefix: str) -> None:
+    def read(self, top: str, prefix: str, *, keep: bool) -> None:
         """Every experiment in and below a folder."""
-        for path, names in _listings(top, self.warnings):
-            if "search.json" in names:
+        recall = Recall(top, keep=keep)
+        for folder in walk(top, self.warnings, recall):
+            path, contents = folder.path, self._contents_of(folder.names)
+            if "search.json" in folder.names:
                 self._read_plan(path)
-                self.found += _reused(path, top, self.warnings)
-            elif _is_experiment(path, names) or self._metrics_file in names:
+                reused = [*_reused(path, top, self.warnings)]
+                self.reuses = self.reuses or bool(reused)
+                self.found += reused
+            elif _is_experiment(folder, contents) or self._metrics_file in folder.names:
                 name = _name(path, top)
                 whole = name if not prefix else prefix if path == top else f"{prefix}/{name}"
-                self.found.append(self._experiment(path, names, whole))
+                self.found.append(self._experiment(folder, contents, whole, recall))
+        recall.save()
+
+    def _contents_of(self, names: tuple[str, ...]) -> Contents:
+        known = self._contents.get(names)
+        if known is None:
+            known = self._contents[names] = Contents.of(names)
+        return known
 
     def _read_plan(self, path: str) -> None:
         try:
@@ -256,16 +325,81 @@ class _Reading:
         if conditional := _conditional(plan):
             self._conditional[path] = conditional
 
-    def _experiment(self, path: str, names: list[str], name: str) -> Found:
-        conditional = self._conditional.get(os.path.dirname(path), frozenset())
-        return read_experiment(
+    def _experiment(self, folder: Folder, contents: Contents, name: str, recall: Recall) -> Found:
+        if self._metrics_file is not None:
+            return self._with_care(folder, name)[0]
+        facts = recall.facts(folder.name, folder.path) if folder.is_recalled else None
+        if facts is not None:
+            return self._found(folder.path, name, facts)
+        status = folder.status if folder.is_leaf else None
+        stamps: list[Stamp] | None = None if status is None else []
+        if contents.is_ordinary:
+            facts = read_facts(folder.path, contents, self._names, stamps)
+        if facts is not None:
+            found = self._found(folder.path, name, facts)
+        else:
+            stamps = None if stamps is None else stamps_of(folder.path, contents)
+            found, facts = self._with_care(folder, name)
+        if status is not None and stamps and facts is not None:
+            recall.learn(folder.name, status, contents, stamps, facts)
+        return found
+
+    def _found(self, path: str, name: str, facts: Facts) -> Found:
+        state = facts.state
+        known = self._states.get(state[0]) if len(state) == 1 else None
+        status = known or experiment.Status(*state)
+        if len(state) == 1:
+            self._states[state[0]] = status
+        conditional = self._conditional.get(os.path.dirname(path)) if self._conditional else None
+        return Found(
             path,
-            names,
+            name,
+            facts.hyperparameters,
+            experiment.Scores(facts.best, facts.last, facts.test, facts.train),
+            status,
+            facts.number,
+            facts.repeat,
+            (),
+            _inactive(conditional, facts.active),
+            facts.note,
+            facts.looks,
+        )
+
+    def _with_care(self, folder: Folder, name: str) -> tuple[Found, Facts | None]:
+        """The experiment; and as facts, where its files say all of it and nothing is wrong."""
+        before = len(self.warnings)
+        found = read_experiment(
+            folder.path,
+            [*folder.names],
             name,
             self.warnings,
             metrics_file=self._metrics_file,
-            conditional=conditional,
+            conditional=self._conditional.get(os.path.dirname(folder.path), _NONE),
         )
+        if len(self.warnings) > before:
+            return found, None
+        return found, _facts_of(found)
+
+
+def _facts_of(found: Found) -> Facts | None:
+    """The facts of an experiment; None where its status is that of processes, too."""
+    status = found.status
+    if (status.attempt and status.state not in attempts.ENDS) or status.in_doubt:
+        return None
+    if status.state == attempts.INTERRUPTED:  # perhaps without an end
+        return None
+    state = tuple(getattr(status, each.name) for each in fields(status))
+    point = files.read_object(os.path.join(found.folder, "trial.json")).get("point")
+    return Facts(
+        dict(found.hyperparameters) if found.hyperparameters is not None else None,
+        *found.scores[:4],
+        state if status.attempt else state[:1],
+        found.number,
+        found.repeat,
+        tuple(point) if isinstance(point, dict) else None,
+        found.note,
+        found.looks,
+    )
 
 
 def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
@@ -312,11 +446,10 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
         value if isinstance(value := told.get(key), int) else None for key in ("number", "repeat")
     )
     point = told.get("point")
-    active = point if isinstance(point, dict) else conditional
-    inactive = frozenset(filterfalse(active.__contains__, conditional)) if conditional else _NONE
+    inactive = _inactive(conditional, point if isinstance(point, dict) else None)
     note = status.note or (_message(path) if "origin.json" in names else None)
     return Found(
-        folder,
+        os.fspath(path),
         name,
         hyperparameters,
         scores,
@@ -327,6 +460,15 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
         note=note,
         looks=looks.count(folder, names) if scores.test else 0,
     )
+
+
+def _inactive(
+    conditional: Collection[str] | None, active: Collection[str] | None
+) -> frozenset[str]:
+    """Of the hyperparameters that count under a condition those that a trial's point is without."""
+    if not conditional or active is None:
+        return _NONE
+    return frozenset(filterfalse(active.__contains__, conditional))
 
 
 def _message(path: str | os.PathLike[str]) -> str | None:
@@ -359,7 +501,7 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[Found]:
     for row in rows:
         path, name = os.fspath(row.path), os.path.relpath(row.path, top).replace(os.sep, "/")
         found = read_experiment(path, os.listdir(path), name, warnings)
-        yield replace(found, number=None, repeat=None)
+        yield found._replace(number=None, repeat=None)
 
 
 def _name(path: str, top: str) -> str:
@@ -368,53 +510,16 @@ def _name(path: str, top: str) -> str:
     return path[len(top) :].lstrip(os.sep).replace(os.sep, "/")
 
 
-def _listings(top: str, warnings: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each folder of a tree once, with its files' names; linked folders after the real ones."""
-    seen: set[tuple[int, int]] = set()
-    folders: list[str] = [top]
-    links: list[str] = []
-    while folders or links:
-        path = folders.pop() if folders else links.pop()
-        try:
-            status = os.stat(path)
-            if (status.st_dev, status.st_ino) in seen:  # by a link, perhaps one in a circle
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(path) as entries:
-                names, below, linked = _sorted_out(entries)
-        except OSError as error:
-            warnings.append(f"{path}: {error.strerror}")
-            continue
-        if "pyvenv.cfg" in names or (experiment.CONFIRM in names and path != top):
-            continue
-        folders += [os.path.join(path, name) for name in sorted(below, reverse=True)]
-        links += [os.path.join(path, name) for name in sorted(linked, reverse=True)]
-        yield path, names
-
-
-def _sorted_out(entries: Iterable[os.DirEntry[str]]) -> tuple[list[str], list[str], list[str]]:
-    """Names of the files, the folders and the links to folders worth looking at."""
-    names: list[str] = []
-    below: list[str] = []
-    linked: list[str] = []
-    for entry in entries:
-        with contextlib.suppress(OSError):  # a link to itself is neither
-            if entry.is_file():
-                names.append(entry.name)
-            elif entry.name[0] != "." and entry.name not in _PASSED_OVER and entry.is_dir():
-                (linked if entry.is_symlink() else below).append(entry.name)
-    return names, below, linked
-
-
-def _is_experiment(path: str, names: list[str]) -> bool:
+def _is_experiment(folder: Folder, contents: Contents) -> bool:
     """Whether a folder without a plan is a row: hyperparameters without trials, or metrics alone.
 
     CS230's own script takes every folder that has development metrics, so these count too.
     """
-    if not any(name in names for name in experiment.PARAMS_NAMES):
-        kinds = (metrics.classify(name) for name in names if name.startswith("metrics_"))
-        return any(kind is not None and kind.split == "eval" for kind in kinds)
-    return experiment.is_touched(names) or not experiment.is_search(Path(path))
+    if contents.params is None:
+        return contents.is_development
+    if contents.is_touched or not folder.has_folders:
+        return True
+    return not experiment.is_search(Path(folder.path))
 
 
 def _one_line(problem: object) -> str:

@@ -1,0 +1,231 @@
+"""`modeldir synthesize` of large trees, beside other ways to the same table, and beside the floor.
+
+    python benchmarks/synthesize/bench.py [--folders 1000,10000,100000] [--rounds 7] [--quick]
+        [--peers] [--recorded] [--place DIR]
+
+A tree has a folder an experiment: `params.json` of ten names, `metrics_eval_best_weights.json` of
+three, `metrics.jsonl` of fifty lines; with `--recorded` a `run.json` too, as modeldir leaves it. It
+is made once (in `.venv/trees`) and read from the page cache. The floor (`reader.c`) lists the same
+folders and reads their params and metrics files; it is compiled when this runs. All contenders run
+once a round, in an order that turns; what is told are medians, and the medians of the ratios to the
+floor of the same round. CPU and memory are those of all processes of a contender (wait4), memory at
+least what this script itself has.
+
+"No cache possible": a file lies where modeldir would keep its cache. "First": it is written.
+"Again": before each round ten folders get new metrics, by rename.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from side_by_side import Contender, machine, race, report
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PYTHON = sys.executable
+EVAL = "metrics_eval_best_weights.json"
+CHANGED = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folders", help="how many, with commas (default: 1000,10000,100000)")
+    parser.add_argument("--rounds", type=int, help="default: 7, or 3 with --quick")
+    parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 folders")
+    parser.add_argument("--peers", action="store_true", help="also MLflow, if it is installed")
+    parser.add_argument("--recorded", action="store_true", help="trials with a run.json")
+    parser.add_argument("--place", type=Path, default=ROOT / ".venv" / "trees")
+    parser.add_argument("--only", help="contenders whose names hold one of these words (a,b)")
+    arguments = parser.parse_args()
+    counts = arguments.folders or ("1000,10000" if arguments.quick else "1000,10000,100000")
+    rounds = arguments.rounds or (3 if arguments.quick else 7)
+    print(machine())
+    for count in map(int, counts.split(",")):
+        tree = grown(arguments.place, count, recorded=arguments.recorded)
+        with tempfile.TemporaryDirectory() as scratch:
+            measure(tree, count, rounds, Path(scratch), arguments)
+
+
+def measure(
+    tree: Path, count: int, rounds: int, scratch: Path, arguments: argparse.Namespace
+) -> None:
+    """One table: all contenders on one tree."""
+    contenders, left_out = all_of(tree, scratch, peers=arguments.peers, count=count)
+    if arguments.only:
+        words = ["floor", *arguments.only.split(",")]
+        contenders = [each for each in contenders if any(word in each.name for word in words)]
+    race(contenders, rounds)
+    kind = "recorded trials" if arguments.recorded else "folders that others made"
+    print(f"\n{count:,} {kind}, {rounds} rounds; {machine()}\n")
+    print(report(contenders, unit="tree"))
+    for line in left_out:
+        print(f"Not here: {line}")
+
+
+def all_of(
+    tree: Path, scratch: Path, *, peers: bool, count: int
+) -> tuple[list[Contender], list[str]]:
+    """The contenders, the floor first, and who could not come."""
+    found: list[Contender] = []
+    left_out: list[str] = []
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler:
+        reader = scratch / "reader"
+        subprocess.run([compiler, "-O2", "-o", reader, HERE / "reader.c"], check=True)
+        found.append(Contender("floor: C, openat, read, close", [str(reader), str(tree)]))
+    else:
+        left_out.append("the floor: no C compiler; the ratios are to the next row")
+    every = f"find {tree} -type f -print0 | xargs -0 cat"
+    found.append(Contender("`find -print0 \\| xargs -0 cat`, all files", ["sh", "-c", every]))
+    found.append(other("CS230's way (metrics alone)", "cs230", tree))
+    for package in ("pandas", *(["mlflow"] if peers else [])):
+        if subprocess.run([PYTHON, "-c", f"import {package}"], check=False, stderr=-3).returncode:
+            left_out.append(package)
+            continue
+        each = other("MLflow" if package == "mlflow" else package, package, tree)
+        if package == "mlflow":
+            each.command = [*each.command, logged(tree, count)]
+        found.append(each)
+    return [*found, *ours(tree, scratch)], left_out
+
+
+def other(name: str, way: str, tree: Path) -> Contender:
+    return Contender(name, [PYTHON, str(HERE / "ways.py"), way, str(tree)])
+
+
+def ours(tree: Path, scratch: Path) -> list[Contender]:
+    """Our rows: each with a cache folder of its own."""
+    command = [str(Path(PYTHON).with_name("modeldir")), "synthesize", str(tree)]
+    made = []
+    for shown, words in (("all rows", []), ("best 20", ["--top", "20"])):
+        blocked, first, again = (scratch / f"{kind}-{shown}" for kind in ("none", "first", "again"))
+        blocked.write_text("no folder")
+        made += [
+            ran(f"modeldir, {shown}, no cache possible", [*command, *words], blocked),
+            ran(f"modeldir, {shown}, first", [*command, *words], first, emptied(first)),
+            ran(f"modeldir, {shown}, again", [*command, *words], again, little_changed(tree)),
+        ]
+        run = ["env", f"XDG_CACHE_HOME={again}", *command]
+        subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+    return made
+
+
+def ran(name: str, command: list[str], cache: Path, prepare: object = None) -> Contender:
+    return Contender(name, ["env", f"XDG_CACHE_HOME={cache}", *command], prepare=prepare)
+
+
+def emptied(folder: Path) -> object:
+    return lambda: shutil.rmtree(folder, ignore_errors=True)
+
+
+def little_changed(tree: Path) -> object:
+    """Before each run: new metrics in a few folders, by rename."""
+
+    def change() -> None:
+        names = sorted(name for name in os.listdir(tree) if name.startswith("trial"))
+        for name in random.sample(names, min(CHANGED, len(names))):
+            _write(tree / name / ".tmp-new", metrics_of(random.random()))
+            os.replace(tree / name / ".tmp-new", tree / name / EVAL)
+
+    return change
+
+
+# -- Trees -----------------------------------------------------------------------------------------
+
+
+def grown(place: Path, count: int, *, recorded: bool) -> Path:
+    """The tree of so many folders; made where there is none."""
+    tree = place / f"{'recorded' if recorded else 'plain'}-{count}"
+    if not (place / f"{tree.name}.made").exists():
+        shutil.rmtree(tree, ignore_errors=True)
+        print(f"making {count:,} folders in {tree} ...", file=sys.stderr)
+        chance = random.Random(8)
+        for number in range(1, count + 1):
+            _plant(tree / f"trial_{number:06d}", number, chance, recorded=recorded)
+        (place / f"{tree.name}.made").touch()
+        time.sleep(2.1)  # what has just changed is not cached
+    return tree
+
+
+def metrics_of(accuracy: float) -> dict[str, object]:
+    return {"accuracy": round(accuracy, 4), "loss": round(2 - 2 * accuracy, 6), "epoch": 50}
+
+
+def _plant(folder: Path, number: int, chance: random.Random, *, recorded: bool) -> None:
+    folder.mkdir(parents=True)
+    params = {
+        "learning_rate": float(f"{10 ** chance.uniform(-5, 0):.6g}"),
+        "batch_size": chance.choice([16, 32, 64, 128]),
+        "dropout": round(chance.uniform(0, 0.7), 3),
+        "weight_decay": float(f"{10 ** chance.uniform(-7, -1):.6g}"),
+        "num_layers": chance.randint(1, 8),
+        "hidden_units": chance.choice([64, 128, 256, 512]),
+        "optimizer": chance.choice(["adam", "sgd", "rmsprop"]),
+        "activation": chance.choice(["relu", "gelu", "tanh"]),
+        "num_epochs": 50,
+        "seed": number,
+    }
+    _write(folder / "params.json", params)
+    accuracy = chance.random()
+    _write(folder / EVAL, metrics_of(accuracy))
+    lines = [
+        json.dumps({"step": s, "loss": round(2 / s, 6), "accuracy": round(accuracy * s / 50, 6)})
+        for s in range(1, 51)
+    ]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    if recorded:
+        _record(folder, number)
+
+
+def _record(folder: Path, number: int) -> None:
+    _write(folder / "trial.json", {"number": number, "point": {}, "hash": "0" * 16})
+    record = {
+        "format": 1,
+        "attempt": 1,
+        "token": f"{number:016x}",
+        "command": ["python", "train.py", "--model_dir", str(folder)],
+        "found": ["params.json"],
+        "started": "2026-11-25T12:00:00.000Z",
+        "intent": None,
+        "status": "completed",
+        "ended": "2026-11-25T12:05:00.000Z",
+        "duration": 300 + number / 1000,
+        "exit_code": 0,
+        "code": "0123456789abcdef",
+    }
+    _write(folder / "run.json", record)
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=4) + "\n")
+
+
+# -- MLflow ----------------------------------------------------------------------------------------
+
+
+def logged(tree: Path, count: int) -> str:
+    """The same values in an MLflow file store beside the tree: made once, which takes its time."""
+    store = tree.with_name(f"mlflow-{count}")
+    done = tree.with_name(f"{store.name}.made")
+    if not done.exists():
+        shutil.rmtree(store, ignore_errors=True)
+        print(f"logging {count:,} runs to MLflow ...", file=sys.stderr)
+        words = [PYTHON, str(HERE / "ways.py"), "log-mlflow", str(tree), str(store)]
+        subprocess.run(words, check=True)
+        done.touch()
+    return str(store)
+
+
+if __name__ == "__main__":
+    main()

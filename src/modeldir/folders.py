@@ -1,0 +1,268 @@
+"""One experiment's folder, read by whoever reads very many: a few system calls and no more.
+
+It knows what the names in a folder say, and how to read a folder that is as nearly all are: whole
+files of plain JSON, no attempt or one whose end is recorded. It refuses all else: `read` then
+answers None, and `trees.read_experiment` reads that folder with care and says what is wrong with
+it. The two never differ in what they tell of a folder that both can read.
+
+Start at `Contents.of` and `read`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from modeldir import attempts, experiment, metrics
+from modeldir.jsonmistakes import MAX_DEPTH
+
+_USUAL = 4096
+_LARGEST = 1 << 20
+"""Bytes of a file that is read here; larger ones are read with care."""
+
+Stamp = tuple[str, int, int, int]
+"""A file as it was read: its name, when its inode last changed (ns), its size, its inode."""
+
+_JSON = experiment.PARAMS_NAMES[0]
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_PLAIN = frozenset({float, int, str, bool, type(None)})
+_INFINITE = frozenset({math.inf, -math.inf})
+"""What a number too large becomes."""
+_EXACT = 2**53
+_parse = json.JSONDecoder().raw_decode
+
+
+class Contents(NamedTuple):
+    """What the names of the files in a folder say; one for all folders with the same names.
+
+    `scores` are the metric files, each with its place in `experiment.Scores`; `run` is the run file
+    of the highest attempt, and its number. `is_ordinary`: nothing lies there that only a careful
+    reader can read.
+    """
+
+    names: tuple[str, ...]
+    params: str | None
+    scores: tuple[tuple[str, str], ...]
+    run: tuple[str, int] | None
+    is_touched: bool
+    is_development: bool
+    is_tested: bool
+    is_ordinary: bool
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Contents:
+        params = next((name for name in experiment.PARAMS_NAMES if name in names), None)
+        kinds = [kind for name in names if (kind := metrics.classify(name)) is not None]
+        scores = tuple(
+            (kind.name, (kind.which or "best") if kind.split == "eval" else kind.split)
+            for kind in sorted(kinds, key=lambda kind: kind.name)
+        )
+        numbers = attempts.numbers([*names])
+        named = {kind.split for kind in kinds if kind.name.startswith("metrics_")}
+        evaluated = "test" in named and attempts.scripts(names)
+        return cls(
+            names=tuple(names),
+            params=params,
+            scores=scores,
+            run=(attempts.run_file(numbers[-1]), numbers[-1]) if numbers else None,
+            is_touched=experiment.is_touched([*names]),
+            is_development="eval" in named,
+            is_tested="test" in named,
+            is_ordinary=params in {None, _JSON} and not evaluated and "origin.json" not in names,
+        )
+
+    def read_files(self) -> list[str]:
+        """The files that are read of such a folder."""
+        told = [name for name in ("trial.json", "origin.json") if name in self.names]
+        run = [self.run[0]] if self.run else []
+        return [*([self.params] if self.params else []), *dict(self.scores), *run, *told]
+
+    def arrives_by_rename(self) -> frozenset[str]:
+        """The files that modeldir alone writes, so that a new one changes the folder's time, too.
+
+        What a search puts into a trial; the metrics of a script that keeps `metrics.jsonl`, which
+        `Run` does. Who overwrites a file in its place leaves the folder's time alone.
+        """
+        ours = {"trial.json", "origin.json", self.run[0] if self.run else ""}
+        if "trial.json" in self.names:
+            ours.add(_JSON)
+        if metrics.METRICS_LINES in self.names:
+            ours.update(name for name, place in self.scores if place in {"best", "last"})
+        return frozenset(ours)
+
+
+class Names:
+    """The names in many objects, each once: they are hundreds of bytes an experiment, and what is
+    one object is found without looking at its letters.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def share(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The same values, under names that others have, too."""
+        names = tuple(values)
+        return dict(zip(self._known.setdefault(names, names), values.values(), strict=True))
+
+
+class Facts(NamedTuple):
+    """What the files of a folder say, in plain values. `state` is what `experiment.Status` is made
+    of; `active` are the hyperparameters of a trial's point.
+    """
+
+    hyperparameters: dict[str, Any] | None
+    best: Mapping[str, float]
+    last: Mapping[str, float]
+    test: Mapping[str, float]
+    train: Mapping[str, float]
+    state: tuple[Any, ...]
+    number: int | None = None
+    repeat: int | None = None
+    active: tuple[str, ...] | None = None
+    note: str | None = None
+    looks: int = 0
+
+
+_NO_NUMBERS: Mapping[str, float] = {}
+
+
+def read(
+    path: str, contents: Contents, names: Names, stamps: list[Stamp] | None = None
+) -> Facts | None:
+    """A folder's facts; None where it has to be read with care. `stamps`, if given, is filled with
+    the files as they were read.
+    """
+    hyperparameters = None
+    if contents.params:
+        data = _bytes(path, contents.params, stamps)
+        hyperparameters = None if data is None else hyperparameters_in(data)
+        if hyperparameters is None:
+            return None
+        hyperparameters = names.share(hyperparameters)
+    found = {"best": _NO_NUMBERS, "last": _NO_NUMBERS, "test": _NO_NUMBERS, "train": _NO_NUMBERS}
+    for name, place in contents.scores:
+        data = _bytes(path, name, stamps)
+        values = None if data is None else numbers_in(data)
+        if values is None:
+            return None
+        values = names.share(values)
+        found[place] = {**values, **found[place]} if found[place] else values
+    state: tuple[Any, ...] = ((attempts.UNRECORDED if contents.is_touched else attempts.WAITING),)
+    if contents.run:
+        record = _object(path, contents.run[0], stamps)
+        status = None if record is None else experiment.ended(record, contents.run[1])
+        if status is None or (record and record.get("resumes") is True):
+            return None  # its duration counts what earlier run files say, too
+        state = status
+    told = _object(path, "trial.json", stamps) if "trial.json" in contents.names else _NO_NUMBERS
+    if told is None:
+        return None
+    number, repeat, point = told.get("number"), told.get("repeat"), told.get("point")
+    return Facts(
+        hyperparameters,
+        found["best"],
+        found["last"],
+        found["test"],
+        found["train"],
+        state,
+        number if isinstance(number, int) else None,
+        repeat if isinstance(repeat, int) else None,
+        tuple(point) if isinstance(point, dict) else None,
+        note=state[-1] if contents.run else None,
+        looks=int(contents.is_tested and bool(found["test"])),
+    )
+
+
+def _bytes(folder: str, name: str, stamps: list[Stamp] | None) -> bytes | None:
+    try:
+        descriptor = os.open(f"{folder}/{name}", _FLAGS)
+    except OSError:
+        return None
+    try:
+        if stamps is not None:
+            stamps.append(stamp(name, os.fstat(descriptor)))
+        data = os.read(descriptor, _USUAL)
+        while more := os.read(descriptor, _LARGEST):
+            data += more
+            if len(data) > _LARGEST:
+                return None
+    except OSError:
+        return None
+    else:
+        return data
+    finally:
+        os.close(descriptor)
+
+
+def stamps_of(folder: str, contents: Contents) -> list[Stamp] | None:
+    """The files that somebody will read with care, as they are before that."""
+    try:
+        return [stamp(name, os.stat(f"{folder}/{name}")) for name in contents.read_files()]
+    except OSError:
+        return None
+
+
+def stamp(name: str, status: os.stat_result) -> Stamp:
+    return name, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def _object(folder: str, name: str, stamps: list[Stamp] | None) -> dict[str, Any] | None:
+    data = _bytes(folder, name, stamps)
+    return None if data is None else _plain_object(data)
+
+
+def _plain_object(data: bytes) -> dict[str, Any] | None:
+    """The object in a file of UTF-8 that holds one, and nothing before it; else None."""
+    try:
+        text = data.decode()
+        value, end = _parse(text)
+    except (ValueError, RecursionError):
+        return None
+    rest = text[end:]
+    return value if type(value) is dict and rest in {"", "\n"} else None
+
+
+def numbers_in(data: bytes) -> dict[str, float] | None:
+    """As `metrics.read_metrics`, of a flat object that holds numbers alone; else None."""
+    values = _plain_object(data)
+    if values is None:
+        return None
+    for value in values.values():
+        kind = type(value)
+        if kind is not float and (kind is not int or not -_EXACT <= value <= _EXACT):
+            return None
+    return values
+
+
+def hyperparameters_in(data: bytes) -> dict[str, Any] | None:
+    """As `params.load_file` of a file of JSON that it finds nothing wrong with; else None.
+
+    Each name has a colon behind it. So with as many names as colons none was given twice, which the
+    standard parser would let pass.
+    """
+    values = _plain_object(data)
+    if values is None or b"\\" in data or b"NaN" in data or b"Infinity" in data:
+        return None
+    inner = values.values()
+    if not _PLAIN.issuperset(map(type, inner)):  # parts or lists
+        return values if _is_plain(values, data) else None
+    is_plain = data.count(b":") == len(values) and _INFINITE.isdisjoint(inner)
+    return values if is_plain else None
+
+
+def _is_plain(values: dict[str, Any], data: bytes) -> bool:
+    """The same of an object with parts and lists."""
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        return False
+    names = 0
+    waiting: list[Any] = [values]
+    for each in waiting:
+        inner = [*each.values()] if type(each) is dict else each
+        names += len(each) if type(each) is dict else 0
+        if not _INFINITE.isdisjoint(leaf for leaf in inner if type(leaf) in _PLAIN):
+            return False
+        waiting += [part for part in inner if type(part) in {dict, list}]
+    return names == data.count(b":")

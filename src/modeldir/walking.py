@@ -1,0 +1,110 @@
+"""All folders of a tree, each once, with the names of their files.
+
+It knows what is passed over (hidden folders, attempts, environments), and that links may lead in
+circles. It refuses to know what a folder is.
+
+Start at `walk`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from modeldir import experiment
+from modeldir.recall import Recall
+
+_PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
+
+
+class Folder(NamedTuple):
+    """A folder with the names of its files. `name` is its path below the top; `status` is there
+    where what was read is recalled or kept, `is_leaf` if no other folder belongs to it, by a link
+    or below; `is_recalled` if it was not listed, since it is as it was.
+    """
+
+    path: str
+    name: str
+    names: tuple[str, ...]
+    status: os.stat_result | None
+    is_leaf: bool
+    has_folders: bool = False
+    is_recalled: bool = False
+
+
+def walk(top: str, warnings: list[str], recall: Recall) -> Iterator[Folder]:
+    """Each folder once; linked folders after the real ones. What cannot be listed is a warning."""
+    seen: set[tuple[int, int]] | None = None  # only who follows a link may come somewhere twice
+    walked: list[str] = []
+    folders: list[str] = [top]
+    links: list[str] = []
+    while folders or links:
+        if seen is None and not folders:
+            seen = {*filter(None, map(_identity, walked))}
+        path = folders.pop() if folders else links.pop()
+        try:
+            looked = _look(path, path[len(top) :].lstrip(os.sep), seen, recall)
+        except OSError as error:
+            warnings.append(f"{path}: {error.strerror}")
+            continue
+        if looked is None:
+            continue
+        found, below, linked = looked
+        if seen is None:
+            walked.append(path)
+        names = found.names
+        if "pyvenv.cfg" in names or (experiment.CONFIRM in names and path != top):
+            continue
+        if below or linked:
+            folders += [os.path.join(path, name) for name in sorted(below, reverse=True)]
+            links += [os.path.join(path, name) for name in sorted(linked, reverse=True)]
+            recall.expect(len(walked) + len(folders))
+        yield found
+
+
+def _look(
+    path: str, name: str, seen: set[tuple[int, int]] | None, recall: Recall
+) -> tuple[Folder, list[str], list[str]] | None:
+    """A folder, and those to look at next; None for one that has been seen."""
+    status = os.stat(path) if seen is not None or recall.is_watching else None
+    if seen is not None and status is not None:
+        if (status.st_dev, status.st_ino) in seen:
+            return None
+        seen.add((status.st_dev, status.st_ino))
+    elif status is not None and (known := recall.names(name, status)) is not None:
+        return Folder(path, name, known, status, is_leaf=True, is_recalled=True), [], []
+    with os.scandir(path) as entries:
+        names, below, linked, is_leaf = _sorted_out(entries)
+    is_leaf = is_leaf and seen is None
+    return Folder(path, name, tuple(names), status, is_leaf, bool(below or linked)), below, linked
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        status = os.stat(path)
+        return status.st_dev, status.st_ino
+    return None
+
+
+def _sorted_out(
+    entries: Iterable[os.DirEntry[str]],
+) -> tuple[list[str], list[str], list[str], bool]:
+    """Names of the files, the folders and the links to folders worth looking at; and whether there
+    are neither folders nor links: whether the folder's own time says all of what is in it.
+    """
+    names: list[str] = []
+    below: list[str] = []
+    linked: list[str] = []
+    is_leaf = True
+    for entry in entries:
+        try:
+            is_leaf = is_leaf and not entry.is_symlink()
+            if entry.is_file():
+                names.append(entry.name)
+            elif entry.name[0] != "." and entry.name not in _PASSED_OVER and entry.is_dir():
+                (linked if entry.is_symlink() else below).append(entry.name)
+        except OSError:  # a link to itself is neither
+            continue
+    return names, below, linked, is_leaf and not below
