@@ -507,17 +507,15 @@ def _scripts_hint(cwd: Path) -> str | None:
 
 
 def _only_submits(program: str) -> str:
+    where = "--on slurm --workers 8"
+    if program != "sbatch":
+        where = f"--on command --submit '{program} ... {{worker}}' --workers 8"
     return (
         f"{program} only submits a job and returns: each trial would look completed at once.\n"
         "Let the jobs be workers, which run trials one after another:\n"
-        f"  modeldir search DIR --on command --submit '{_submit_line(program)}' "
-        "-- python train.py\n"
+        f"  modeldir search DIR {where} -- python train.py\n"
         "Nothing was started."
     )
-
-
-def _submit_line(program: str) -> str:
-    return 'sbatch --wrap "{worker}"' if program == "sbatch" else f"{program} ... {{worker}}"
 
 
 @functools.lru_cache(maxsize=8)

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--columns",
         metavar="NAMES",
         type=_names,
-        help="these: experiment,learning_rate,accuracy,loss@last,accuracy@epoch=10",
+        help="these: experiment,learning_rate,accuracy,loss@last,accuracy@step=9",
     )
     columns.add_argument(
         "--all-columns",
