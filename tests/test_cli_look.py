@@ -165,17 +165,17 @@ def test_show_of_a_trial_that_is_to_run_again() -> None:
 
 
 def test_show_of_a_trial_against_the_best() -> None:
-    """What is not as in the best trial of its search, and both metrics; of the best, that it is."""
+    """What is not as in its base and the best trial, and both metrics; of the best, that it is."""
     search()
     trial = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1}, accuracy=0.5)
     write(trial / "trial.json", {"number": 3, "point": {"learning_rate": 0.1}})
     best = Path(f"{SEARCH}/learning_rate_0.01")
     write(best / "trial.json", {"number": 1, "point": {"learning_rate": 0.01}})
     lines = [line.split() for line in typed("show", str(trial)).stdout.splitlines()]
-    assert ["against", "the", "best", "here", "learning_rate_0.01"] in lines
-    assert ["accuracy", "0.5", "0.9711111111111"] in lines
-    assert ["learning_rate", "0.1", "0.01"] in lines
-    assert not any(line[:1] == ["batch_size"] and len(line) == 3 for line in lines)
+    assert ["hyperparameter", "base", "learning_rate_0.01", "(best)", "here"] in lines
+    assert ["learning_rate", "0.001", "0.01", "0.1"] in lines
+    assert ["accuracy", "0.9711111111111", "0.5", "-0.4711"] in lines
+    assert not any(line[:1] == ["batch_size"] and len(line) > 2 for line in lines)
     assert "it is the best of its search" in typed("show", str(best)).stdout
 
 
@@ -186,6 +186,21 @@ def test_a_note_on_a_run() -> None:
     assert typed("run", "a", "-m", "with dropout", "-q", "--", *command).returncode == 0
     assert json.loads(Path("a/run.json").read_text())["note"] == "with dropout"
     assert "with dropout" in typed("synthesize", "a").stdout
+
+
+def test_show_several(snapshot: SnapshotAssertion) -> None:
+    """One after the other; what is none of both is told at the end, and the answer is 2."""
+    search()
+    log = Path(f"{SEARCH}/learning_rate_0.1/console.log")
+    log.write_text("epoch 1\nTraceback (most recent call last):\nValueError: the loss is nan\n")
+    trials = [f"{SEARCH}/learning_rate_{name}" for name in ("0.1", "0.001")]
+    done = typed("show", SEARCH, *trials, "experiments/no", "experiments")
+    assert done.returncode == 2
+    assert done.stdout == snapshot(name="out")
+    assert done.stderr == snapshot(name="err")
+    everything = typed("show", *map(str, sorted(Path(SEARCH).iterdir())))
+    assert (everything.returncode, everything.stderr) == (0, "")
+    assert everything.stdout.count("\nnext: ") == 3
 
 
 @pytest.mark.parametrize("form", ["markdown", "csv", "json", "latex", "html"])
@@ -464,6 +479,38 @@ def test_diff_of_a_search_names_its_best_trial(
     make("experiments/b", accuracy=0.5)
     assert commands.main(["diff", "experiments/b", SEARCH]) == 2
     assert capsys.readouterr().err == snapshot
+
+
+def test_diff_of_one_is_against_its_base_and_the_best(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """A trial; a search, by its base and its best; what was derived, against its source."""
+    search()
+    worse = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1}, accuracy=0.5)
+    best = Path(f"{SEARCH}/learning_rate_0.01")
+    for number, trial in enumerate((worse, best)):
+        write(trial / "trial.json", {"number": number, "point": {}})
+    assert differing(capsys, str(worse)) == snapshot(name="a trial")
+    assert differing(capsys, str(best)) == snapshot(name="the best trial")
+    assert differing(capsys, SEARCH) == snapshot(name="a search")
+    words = ["experiments/wide", "--from", str(best), "model.layers=4"]
+    assert commands.main(["new", *words]) == 0
+    capsys.readouterr()
+    assert differing(capsys, "experiments/wide") == snapshot(name="derived")
+    (best / EVAL).unlink()
+    (worse / EVAL).unlink()
+    assert commands.main(["diff", SEARCH]) == 2
+    assert capsys.readouterr().err == snapshot(name="no best yet")
+
+
+def test_diff_of_many_stays_in_its_terminal() -> None:
+    """Where lines would wrap, some experiments stand below the others, each with its rows."""
+    folders = [make(f"experiments/wide_{n}", {"seed": n}, accuracy=n / 10) for n in range(9)]
+    words = ["diff", *map(str, folders)]
+    lines = in_terminal(60, *words).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert sum(line.count("wide_") for line in lines) == 2 * 9
+    assert len(typed(*words).stdout.splitlines()[0]) > 60
 
 
 def test_diff_of_all_that_lies_in_a_search(capsys: pytest.CaptureFixture[str]) -> None:
