@@ -15,8 +15,8 @@ from modeldir import attempts, experiment, params, table
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, listed
 from modeldir.experiment import Experiment, Scores, params_file
-from modeldir.synthesize import decimals_here, read_tree
 from modeldir.table import Column, Kind, Table
+from modeldir.trees import read_tree
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
@@ -146,6 +146,8 @@ def _block(
     columns = [Column(kind, "name"), *(Column(header, cells) for header in headers)]
     if rows and len(rows[0]) > len(columns):
         columns.append(Column("change"))
+    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
+
     text = table.to_text(Table(tuple(columns), tuple(rows)), digits=decimals_here())
     return text.rstrip("\n") if rows else ""
 
