@@ -19,7 +19,7 @@ from laboratory import THREE, Project
 from modeldir.errors import FolderError
 from modeldir.importance import importance, importances, omega_squared
 from modeldir.report import cells, curves, failed, kept, page, payload, scales
-from modeldir.synthesize import read_tree
+from modeldir.trees import read_tree, read_trees
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -411,6 +411,43 @@ def test_synthesize_writes_it_beside_the_table(tmp_path: Path) -> None:
     assert said.out == bare.out
     assert re.fullmatch(r"report:  r\.html \(0\.\d MB\): open it in a browser\n", said.err)
     assert data_in((tmp_path / "r.html").read_text())["n"] == 3
+
+
+def test_a_report_of_some_rows_has_their_experiments(tmp_path: Path) -> None:
+    """`--where` with `--html`: what the table has, each repeat of it too, and the title says so. A
+    mean decides of repeats as in the table.
+    """
+    project = Project(tmp_path)
+    search = tmp_path / "s"
+    write(search / "search.json", {"maximize": "accuracy", "repeats": 2, "space": {"x": [1, 2]}})
+    for number, (x, seed, accuracy) in enumerate(
+        [(1, 230, 0.5), (1, 231, 0.9), (2, 230, 0.2), (2, 231, 0.3)]
+    ):
+        folder = trial(search / f"x_{x}__seed_{seed}", {"x": x, "seed": seed}, accuracy=accuracy)
+        write(folder / "trial.json", {"number": number, "repeat": seed - 230, "point": {"x": x}})
+    words = ("s", "--where", "accuracy > 0.6", "--html", "r.html")
+    said = project.modeldir("synthesize", *words)
+    assert said.code == 0, said.err
+    found = data_in((tmp_path / "r.html").read_text())
+    assert found["names"] == ["x_1__seed_230", "x_1__seed_231"]
+    assert found["title"] == "s, where accuracy > 0.6"
+
+
+def test_a_report_of_several_folders_is_called_as_the_table_is(tmp_path: Path) -> None:
+    """Not as the folder in which somebody stood."""
+    for name in "ab":
+        trial(tmp_path / name / "e", {"x": name}, accuracy=0.5)
+    tree = read_trees([tmp_path / "a", tmp_path / "b"])
+    assert payload.payload(tree, tmp_path / "r.html")["title"] == "a and b"
+
+
+def test_a_note_is_in_the_report_as_in_the_table(tmp_path: Path) -> None:
+    """That of `modeldir run -m`, too."""
+    project = Project(tmp_path)
+    project.params("e", learning_rate=0.1)
+    said = project.modeldir("run", "e", "-m", "a wider net", "--", "python", "-c", "pass")
+    assert said.code == 0, said.err
+    assert column(told(tmp_path / "e"), "note")["dict"] == ["a wider net"]
 
 
 def test_of_nothing_there_is_no_report(tmp_path: Path) -> None:

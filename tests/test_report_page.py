@@ -143,8 +143,23 @@ def test_a_wrong_filter_says_what_is_wrong(page: Reader) -> None:
     assert "a bracket that is not closed" in page.text("#complaint")
     page.type("0.1 < 0.2")
     assert "no name in '0.1 < 0.2'" in page.text("#complaint")
+    page.type("learning_rate < dropout + 1")
+    assert "'+': nothing is computed here" in page.text("#complaint")
     page.type("")
     assert not page.one("#complaint").is_displayed()
+
+
+def test_a_confirmation_stands_in_its_own_words(reader: Reader, tmp_path: Path) -> None:
+    """What `modeldir confirm` said, or why it cannot be read; elsewhere there is no such part."""
+    folder = grow(tmp_path / "s", 3)
+    write_report(folder)
+    reader.open(folder / "report.html")
+    assert not reader.one("#card-confirmed").is_displayed()
+    (folder / "confirm").mkdir()
+    (folder / "confirm/confirm.json").write_text("{")
+    write_report(folder)
+    reader.open(folder / "report.html")
+    assert "nothing of it was confirmed" in reader.text("#confirmed pre")
 
 
 def test_a_status_is_hidden_by_its_button(page: Reader) -> None:

@@ -13,10 +13,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, goals, metrics, params, repeated
-from modeldir.advice import Tried
-from modeldir.moments import Moment
 from modeldir.table import (
     MARK,
     Best,
@@ -30,6 +29,10 @@ from modeldir.table import (
     varying,
 )
 from modeldir.trees import RANKED, Found, Tree
+
+if TYPE_CHECKING:
+    from modeldir.advice import Tried
+    from modeldir.moments import Moment
 
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
 FRONT = "front"
@@ -271,6 +274,8 @@ def failures_in(found: Sequence[Found]) -> list[str]:
 
 def tried(tree: Tree, metric: str) -> list[Tried]:
     """The rows that count and have a metric, as what a search has tried."""
+    from modeldir.advice import Tried  # noqa: PLC0415 - most tables are printed without advice
+
     found = []
     for row in tree.rows():
         value = row.value(metric)

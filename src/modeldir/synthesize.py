@@ -159,7 +159,8 @@ class Results:
     `table` is what is shown, `metric` the one that is ranked by and `best` the best experiment that
     ended well, by it; `objectives` are all that the plan names: of several, none is `best` by all.
     `warnings` tell of what could not be read or written, a line each. `written`
-    are the files that now hold the table.
+    are the files that now hold the table. `tree` is all that was read, `chosen` what of it the
+    condition `where` is true of: every experiment of each such row.
     """
 
     folder: Path
@@ -173,6 +174,7 @@ class Results:
     most: int | None = MOST_ROWS
     where: str | None = None
     tree: Tree | None = field(default=None, repr=False, compare=False)
+    chosen: Tree | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.table.rows)
@@ -315,6 +317,7 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
         everything = whole if len(rows.found) == len(tree.found) else _whole(tree, Choice())
         written = tuple(_write(tree.folder, shown, everything.table, warnings))
     best = whole.tree.best() if where else tree.best()
+    chosen = _experiments(tree, whole.tree) if where else tree
     return Results(
         tree.folder,
         shown,
@@ -327,6 +330,7 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
         MOST_ROWS if top is None else None,
         where,
         tree,
+        chosen,
     )
 
 
@@ -360,6 +364,12 @@ def _rows(tree: Tree, choice: Choice) -> Tree:
     return tree if choice.apart else replace(tree, found=tree.rows())
 
 
+def _experiments(tree: Tree, rows: Tree) -> Tree:
+    """The experiments of a tree that are in some rows, as one or with others."""
+    chosen = {each.path for row in rows.found for each in (row.members or (row,))}
+    return replace(tree, found=tuple(each for each in tree.found if each.path in chosen))
+
+
 def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     """The part of the table that is to be seen, with its title and its notes."""
     headers = whole.table.headers()
@@ -378,16 +388,13 @@ def _has_marks(table: Table) -> bool:
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:
-    tree = whole.tree
-    names = [files.absolute(each).name or str(each) for each in tree.folders or (tree.folder,)]
-    name = " and ".join(names) if len(names) < 4 else f"{len(names)} folders"  # noqa: PLR2004
-    found = len(tree.found)
+    found = len(whole.tree.found)
     what = f"{found:,}" if found == count else f"{found:,} of {count:,}"
     what += " experiment" if count == 1 else " experiments"
     over = f", over {' and '.join(choice.group)}," if choice.group else ""
     where = f", where {choice.where}" if choice.where else ""
     first = f"the first {choice.top} of " if choice.top is not None and choice.top < found else ""
-    return f"{name}: {first}{what}{over}{whole.order}{where}"
+    return f"{whole.tree.title}: {first}{what}{over}{whole.order}{where}"
 
 
 def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator[str]:

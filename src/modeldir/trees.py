@@ -101,6 +101,12 @@ class Tree:
     def metric(self) -> tuple[str, metrics.Direction] | None:
         return self.objectives[0] if self.objectives else None
 
+    @property
+    def title(self) -> str:
+        """What the folders are called, in a few words."""
+        names = [files.absolute(each).name or str(each) for each in self.folders or (self.folder,)]
+        return " and ".join(names) if len(names) < 4 else f"{len(names)} folders"  # noqa: PLR2004
+
     def best(self, metric: tuple[str, metrics.Direction] | None = None) -> Found | None:
         """The best experiment that ended well, by one development metric; None if there is none.
 
@@ -113,12 +119,15 @@ class Tree:
         best = best_by(self.rows(), metric) if metric else None
         return best_by(best.members, metric) if metric and best and best.members else best
 
-    def rows(self) -> tuple[Found, ...]:
-        """The experiments, but the repeats of a point as one."""
-        groups = repeated.groups(
+    def points(self) -> list[list[int]]:
+        """The places of the experiments, those of the repeats of a point together."""
+        return repeated.groups(
             [repeated.Repeat(str(f.path.parent), f.hyperparameters, f.repeat) for f in self.found]
         )
-        return tuple(_together([self.found[place] for place in places]) for places in groups)
+
+    def rows(self) -> tuple[Found, ...]:
+        """The experiments, but the repeats of a point as one."""
+        return tuple(_together([self.found[place] for place in at]) for at in self.points())
 
     def grouped(self, over: Sequence[str]) -> tuple[Found, ...]:
         """The experiments, but those that differ in these hyperparameters alone as one."""

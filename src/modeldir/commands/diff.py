@@ -22,8 +22,8 @@ from modeldir import attempts, experiment, files, params, table
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
-from modeldir.synthesize import Tree, decimals_here, read_tree
 from modeldir.table import Column, Kind, Table
+from modeldir.trees import Tree, read_tree
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
@@ -234,13 +234,16 @@ def _block(
 
 def _written(whole: Table) -> str:
     """The table; in a terminal some columns below the others, where lines would wrap."""
-    if decimals_here() is None:
-        return _text(whole)
+    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
+
+    digits = decimals_here()
+    if digits is None:
+        return _text(whole, digits)
     width, blocks, begin = shutil.get_terminal_size().columns, list[str](), 1
     while begin < len(whole.columns):
-        stop, text = begin + 1, _text(_part(whole, begin, begin + 1))
+        stop, text = begin + 1, _text(_part(whole, begin, begin + 1), digits)
         while stop < len(whole.columns):
-            wider = _text(_part(whole, begin, stop + 1))
+            wider = _text(_part(whole, begin, stop + 1), digits)
             if max(map(table.text_width, wider.splitlines())) > width:
                 break
             stop, text = stop + 1, wider
@@ -255,8 +258,8 @@ def _part(whole: Table, begin: int, stop: int) -> Table:
     return Table((whole.columns[0], *whole.columns[begin:stop]), rows)
 
 
-def _text(part: Table) -> str:
-    return table.to_text(part, digits=decimals_here()).rstrip("\n")
+def _text(part: Table, digits: int | None) -> str:
+    return table.to_text(part, digits=digits).rstrip("\n")
 
 
 def _told(values: Sequence[object]) -> Iterator[object]:

@@ -20,8 +20,8 @@ from modeldir.overview import Overview
 from modeldir.plan import LIMITS
 from modeldir.sampling import in_words
 from modeldir.standing import Standing
-from modeldir.synthesize import Found, Tree, decimals_here, read_experiment, read_tree
 from modeldir.table import Column, Table
+from modeldir.trees import Found, Tree, read_experiment, read_tree
 
 HELP = "How one experiment or search stands: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
@@ -170,7 +170,7 @@ def _metrics(scores: experiment.Scores) -> str:
     names = dict.fromkeys(name for _, values in there for name in values)
     columns = (Column("metric", "name"), *(Column(name, "metric") for name, _ in there))
     rows = tuple((name, *(values.get(name) for _, values in there)) for name in names)
-    text = table.to_text(Table(columns, rows), digits=decimals_here())
+    text = table.to_text(Table(columns, rows), digits=_decimals())
     return text.rstrip("\n") if rows else ""
 
 
@@ -208,6 +208,12 @@ def _last_words(found: Found) -> str:
         return ""
     told = [f"  {table.visible(line)}".rstrip() for line in lines]
     return "\n".join(["the last lines that it printed:", *told])
+
+
+def _decimals() -> int | None:
+    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
+
+    return decimals_here()
 
 
 def _value(value: object) -> str:
@@ -365,7 +371,7 @@ def _score(found: Found, tree: Tree) -> str:
     # Of a point with repeats the mean counts, as in the table.
     row = next((row for row in tree.rows() if found in row.members), found)
     value = row.value(name)
-    told = "" if value is None else table.metric_text(value, decimals_here())
+    told = "" if value is None else table.metric_text(value, _decimals())
     return f"{found.name}  {name} {told}{' (the mean of its repeats)' if row.members else ''}"
 
 

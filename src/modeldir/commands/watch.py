@@ -14,17 +14,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from modeldir import attempts, experiment, roster
-from modeldir.commands.synthesize import reported
 from modeldir.errors import FolderError
 from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
 from modeldir.progress import Shown, View, shown_on
-from modeldir.report.kept import Kept
 from modeldir.solo import Solo
 from modeldir.standing import Alone, News, Standing, workers_text
+
+if TYPE_CHECKING:
+    from modeldir.report.kept import Kept
 
 HELP = "What runs now, as it runs: trials, their metric, the best so far, how far it is."
 EXAMPLE = "modeldir watch experiments/learning_rate"
@@ -54,8 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show how it stands until it has ended."""
     watch = Watch(Path(arguments.dir))
-    kept = Kept(watch.folder, arguments.html) if arguments.html else None
-    return shown(watch, kept=kept)
+    return shown(watch, kept=_kept(watch.folder, arguments.html) if arguments.html else None)
+
+
+def _kept(folder: Path, path: str) -> Kept:
+    from modeldir.report.kept import Kept  # noqa: PLC0415 - most look without a report
+
+    return Kept(folder, path)
 
 
 def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int:
@@ -78,6 +84,8 @@ def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int
     finally:
         show.close()
     if kept is not None:
+        from modeldir.commands.synthesize import reported  # noqa: PLC0415 - as above
+
         print(kept.problem or reported(kept.path), file=sys.stderr)
     return _code(watch.look()) if waits else 0
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from modeldir import attempts, experiment, files, goals, importance, metrics, provenance, repeated
+from modeldir import confirmation, experiment, files, finalists, goals, importance, provenance
+from modeldir.columns import way_of
+from modeldir.errors import ModeldirError
 from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.sampling import SEED
 from modeldir.table import Marked, visible
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
     from modeldir.synthesize import Found, Tree
 
 FORMAT = 1
-RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-_WARNINGS = 50
+_WARNINGS, _WIDEST = 50, 400
 _EVEN = frozenset({"random", "grid", "sobol", "points"})
 """Samplers that look at no result. All others, one's own too, look for what was good."""
 _WORDS = {"maximize": "max", "minimize": "min"}
@@ -47,14 +48,16 @@ class _Read:
     used: tuple[Mapping[str, object], ...]
 
 
-def payload(tree: Tree, target: Path) -> dict[str, Json]:
-    """What a page about a tree shows. `target` is where it will lie: links are relative to that."""
+def payload(tree: Tree, target: Path, where: str | None = None) -> dict[str, Json]:
+    """What a page about a tree shows. `target` is where it will lie: links are relative to that.
+    `where` is the condition that has chosen the tree's experiments.
+    """
     read = _read(tree)
     found = read.found
     columns, called = _columns(read)
     return {
         "format": FORMAT,
-        "title": cells.short(files.absolute(tree.folder).name or str(tree.folder)),
+        "title": cells.short(tree.title + (f", where {where}" if where else "")),
         "made": provenance.utc_now()[:16].replace("T", " ") + " UTC",
         "folder": _link(tree.folder, target),
         "n": len(found),
@@ -70,11 +73,12 @@ def payload(tree: Tree, target: Path) -> dict[str, Json]:
             if ("metric", name) in called
         ],
         "columns": columns,
-        "groups": _groups(found),
+        "groups": _groups(tree),
         "importance": _importances(read, called),
         "adaptive": adaptive(each.sampler for each in read.origins),
         "curves": _curves(read),
         "failed": failed.failed(found),
+        "confirmed": [*_confirmed(read.searches)],
         "provenance": origins.provenance(found, read.origins, read.plans, read.searches),
         "warnings": _warnings(tree),
     }
@@ -124,23 +128,32 @@ def _paths(tree: Tree, found: Sequence[Found]) -> dict[str, str]:
     return told
 
 
+def _confirmed(searches: Iterable[Path]) -> Iterator[list[str]]:
+    """What `modeldir confirm` says of each search of which something was run again, by lines."""
+    for folder in searches:
+        if not (folder / finalists.FOLDER / experiment.CONFIRM).is_file():
+            continue
+        try:
+            told = confirmation.told(confirmation.of(folder))
+        except ModeldirError as error:
+            told = str(error).partition("\n")[0]
+        yield [cells.short(line, _WIDEST) for line in told.splitlines()]
+
+
 def _warnings(tree: Tree) -> list[str]:
-    told = [cells.short(each, 400) for each in tree.warnings[:_WARNINGS]]
+    told = [cells.short(each, _WIDEST) for each in tree.warnings[:_WARNINGS]]
     more = len(tree.warnings) - len(told)
     return [*told, f"and {more:,} more"] if more else told
 
 
-def _groups(found: Sequence[Found]) -> list[int] | None:
+def _groups(tree: Tree) -> list[int] | None:
     """For each experiment the number of the point of which it is a repeat; None without repeats."""
-    if all(each.repeat is None for each in found):
+    if all(each.repeat is None for each in tree.found):
         return None
-    parts = [
-        repeated.Repeat(str(each.path.parent), each.hyperparameters, each.repeat) for each in found
-    ]
-    together = repeated.groups(parts)
-    if len(together) == len(found):
+    together = tree.points()
+    if len(together) == len(tree.found):
         return None
-    group = [0] * len(found)
+    group = [0] * len(tree.found)
     for number, places in enumerate(together):
         for place in places:
             group[place] = number
@@ -197,7 +210,7 @@ def _metrics(
     names = dict.fromkeys(name for each in values for name in each)
     for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
         column = [each.get(name) for each in values]
-        way = ranked.get(name) or metrics.direction(name)
+        way = way_of(read.tree, name)
         direction = _WORDS[way] if way else None
         told = {"v": cells.numbers(column), "log": _log(column), "dir": direction}
         yield kind, prefix + name, told
@@ -226,7 +239,7 @@ def _hyperparameters(read: _Read) -> Iterator[tuple[str, str, dict[str, Json]]]:
 def _facts(read: _Read) -> Iterator[tuple[str, str, dict[str, Json]]]:
     """What may tell experiments apart beside their hyperparameters."""
     failures = [each.status.failure for each in read.found]
-    notes = [_note(each) for each in read.found]
+    notes = [each.note for each in read.found]
     code = [each.text("code") for each in read.origins]
     hosts = [each.host for each in read.origins]
     made = [each.sampler for each in read.origins]
@@ -236,13 +249,6 @@ def _facts(read: _Read) -> Iterator[tuple[str, str, dict[str, Json]]]:
     ):  # fmt: skip
         if len({value for value in values if value is not None}) >= least:
             yield "fact", name, cells.coded(values)
-
-
-def _note(found: Found) -> str | None:
-    if found.number is not None:  # a trial: its plan says what it is for
-        return None
-    message = files.read_object(os.path.join(found.path, "origin.json")).get("message")
-    return message if isinstance(message, str) and message else None
 
 
 # -- What is computed ------------------------------------------------------------------------------

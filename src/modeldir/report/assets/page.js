@@ -140,6 +140,7 @@ statusChips();
 buildSlices();
 buildPair();
 buildCurves();
+confirmedPanel();
 failurePanel();
 originPanel();
 readQuery();

@@ -30,6 +30,11 @@ function importancePanel() {
   panel.replaceChildren(...parts);
 }
 
+function confirmedPanel() {
+  $("card-confirmed").hidden = !D.confirmed.length;
+  $("confirmed").replaceChildren(...D.confirmed.map((lines_) => el("pre", { tabIndex: 0, className: "words" }, lines_.join("\n"))));
+}
+
 function failurePanel() {
   $("card-failed").hidden = !D.failed.length;
   const all = D.failed.reduce((sum, group) => sum + group.of.length, 0);
