@@ -116,6 +116,35 @@ def test_all_columns_in_a_terminal() -> None:
     assert "model.layers" in in_terminal(40, "synthesize", "--all-columns", SEARCH)
 
 
+def test_experiments_that_differ_in_their_seed_alone_are_remarked_upon() -> None:
+    """Somebody's own runs over seeds: how they become one row; not where they are one already."""
+    for number in range(4):
+        make(f"experiments/{number}", {"seed": number % 2, "batch_size": number // 2}, accuracy=0.5)
+    told = "seeds:   4 rows, 2 but for the seed: --group seed shows their means"
+    assert told in in_terminal(100, "synthesize", "experiments")
+    assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--group", "seed")
+    assert "0.5000 ± 0.0000" in in_terminal(100, "synthesize", "experiments", "--group", "seed")
+    assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--where", "seed == 0")
+
+
+def test_a_note_on_a_search() -> None:
+    """`search -m`: each trial keeps the note of its time; one that all share is told below."""
+    write(Path("s/params.json"), {"width": 1})
+    script = (
+        "import json, sys; json.dump({'accuracy': 1}, open(sys.argv[1] + '/" + EVAL + "', 'w'))"
+    )
+    command = ["--no-pilot", "--", sys.executable, "-c", script, "{model_dir}"]
+    assert typed("search", "s", "width=1,2", "-m", "as it was", *command).returncode == 0
+    assert "note: as it was" in typed("synthesize", "s").stdout
+    more = typed("search", "s", "width=3", "-m", "wider")
+    assert "note: as it was -> wider" in more.stdout
+    rows = typed("synthesize", "s", "--columns", "width,note", "--format", "csv").stdout.split("\n")
+    assert sorted(rows[1:4]) == ["1,as it was", "2,as it was", "3,wider"]
+    assert "note" in typed("synthesize", "s").stdout.splitlines()[2]
+    assert json.loads(Path("s/width_3/trial.json").read_text())["note"] == "wider"
+    assert "note     wider" in re.sub(" +", " " * 5, typed("show", "s").stdout)
+
+
 def test_next_is_the_projects_own_evaluation() -> None:
     """Where an evaluate.py lies, the best experiment is to be evaluated."""
     search()
@@ -714,6 +743,19 @@ def test_log_of_a_search(capsys: pytest.CaptureFixture[str], snapshot: SnapshotA
     assert capsys.readouterr().out == "a trial\n"
 
 
+def test_logs_of_several(snapshot: SnapshotAssertion) -> None:
+    """One after the other, each below its name; those that have none are told at the end."""
+    search()
+    for name in ("0.1", "0.01"):
+        Path(SEARCH, f"learning_rate_{name}", "console.log").write_text(f"with {name}\ndone\n")
+    trials = [f"{SEARCH}/learning_rate_{name}" for name in ("0.1", "0.001", "0.01")]
+    done = typed("log", *trials, "--tail", "1")
+    assert done.returncode == 2
+    assert done.stdout == snapshot(name="out")
+    assert done.stderr == snapshot(name="err")
+    assert typed("log", *trials[::2], "--raw").stdout.count("with") == 2
+
+
 # -- log, as it grows --
 
 
@@ -810,6 +852,48 @@ def test_following_goes_over_to_the_script_s_own_log(capfd: pytest.CaptureFixtur
 
     steps = (add(train, "in the log\n"), over)
     assert followed(capfd, *steps) == "imported\nin the log\nin the log, end\n"
+
+
+def test_following_several_at_once(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their names stand before the lines, as they come, also before the pieces of a long one."""
+    monkeypatch.setattr(log, "LONGEST", 8)
+    monkeypatch.setattr("modeldir.rows.LONGEST", 8)
+    one, two = make("a"), make("wide")
+    for each in (one, two):
+        running(each)
+    (one / "console.log").write_text("first\n")
+
+    def over() -> None:
+        add(two / "console.log", "much too long\n\nend\n")()
+        ends(two)
+
+    steps = Steps(
+        add(two / "console.log", "begun\n"), add(one / "console.log", "more\n"),
+        lambda: ends(one), over,
+    )  # fmt: skip
+    log.follow_all([one, two], tail=None, raw=False, wait=steps)
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[:3] == ["a    | first", "wide | begun", "a    | more"]
+    assert "".join(line.removeprefix("wide | ") for line in lines[3:]) == "much too longend"
+    assert all(line.startswith("wide | ") for line in lines[3:])
+    assert lines[-2:] == ["wide | ", "wide | end"]
+
+
+def test_following_several_of_which_one_has_no_log(
+    capfd: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """The others are followed to their ends, then it is told; bytes of several are refused."""
+    folder = make("a", accuracy=0.5)
+    record(folder)
+    (folder / "console.log").write_text("done\n")
+    make("b", accuracy=0.5)
+    assert commands.main(["log", "-f", "a", "b"]) == 2
+    assert commands.main(["log", "-f", "--raw", "a", "b"]) == 2
+    out, err = capfd.readouterr()
+    assert out == "a | done\n"
+    assert err == snapshot
 
 
 def test_following_says_that_it_waits(capfd: pytest.CaptureFixture[str]) -> None:

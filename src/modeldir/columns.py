@@ -79,12 +79,13 @@ def _circumstances(tree: Tree) -> Iterator[Part]:
     """What is known of the runs themselves, as far as any of them has it."""
     states = [each.status for each in tree.found]
     codes = [status.code and status.code[:_CODE] for status in states]
+    notes = [each.note for each in tree.found]
     columns: tuple[tuple[Column, Sequence[object], bool], ...] = (
         (Column("failure", "text", 1), [status.failure for status in states], False),
         (Column("duration", "time", 4), [status.duration for status in states], True),
         # Metrics of one code are not those of another: where it changed, that stands there.
         (Column("code", "text", 5), codes, len({*codes} - {None}) > 1),
-        (Column("note", "text", 2), [each.note for each in tree.found], True),
+        (Column("note", "text", 2), notes, len(tree.found) == 1 or len({*notes}) > 1),
         (Column("started", "text", 1), [status.started for status in states], False),
         (Column("trial", "text", 1), [each.number for each in tree.found], False),
     )
@@ -251,6 +252,12 @@ def _ended_well_first(table: Table) -> Table:
     place = headers.index("status")
     rows = sorted(table.rows, key=lambda row: row[place] not in RANKED)
     return replace(table, rows=tuple(rows))
+
+
+def note_of_all(found: Sequence[Found]) -> list[str]:
+    """The note that all experiments have in common: a column of it would tell nothing."""
+    notes = {each.note for each in found}
+    return [f"note: {note}" for note in notes if note and len(found) > 1 and len(notes) == 1]
 
 
 def failures_in(found: Sequence[Found]) -> list[str]:

@@ -23,6 +23,7 @@ from modeldir import files, metrics, moments
 from modeldir.columns import NOTE
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.goals import Objectives
+from modeldir.sampling import SEED
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
 from modeldir.tableforms import DECIMALS, to_csv, to_markdown
 from modeldir.trees import (
@@ -223,6 +224,16 @@ class Results:
         tried = parts.tried(self.tree, self.objectives[0][0]) if plan else []
         return advice(tried, self.objectives[0], plan)
 
+    def over_seeds(self) -> str | None:
+        """What to say where rows differ in nothing but the seed, as somebody's own runs may."""
+        rows = self.tree.rows() if self.tree is not None else ()
+        if len(self.table.rows) != len(rows) or SEED not in self.table.headers():
+            return None
+        points = len(replace(self.tree, found=rows).grouped([SEED])) if self.tree else 0
+        if points == len(rows):
+            return None
+        return f"{len(rows)} rows, {points} but for the seed: --group {SEED} shows their means"
+
     def to_pandas(self) -> pd.DataFrame:
         """The table as a data frame of pandas.
 
@@ -378,6 +389,7 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
         told = [_header(name, headers) for name in choice.columns]
     shown = select(whole.table, told)
     notes = [NOTE] if _has_marks(shown) else []
+    notes += parts.note_of_all(whole.tree.found)
     notes += parts.failures_in(whole.tree.found)
     title = _title(whole, choice, count)
     return replace(shown, rows=shown.rows[: choice.top], title=title, note="\n".join(notes) or None)

@@ -323,7 +323,7 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
     point = told.get("point")
     active = point if isinstance(point, dict) else conditional
     inactive = frozenset(filterfalse(active.__contains__, conditional)) if conditional else _NONE
-    note = status.note or (_message(path) if "origin.json" in names else None)
+    note = status.note or (_message(path) if "origin.json" in names else _text(told, "note"))
     return Found(
         folder,
         name,
@@ -340,8 +340,12 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
 
 def _message(path: str | os.PathLike[str]) -> str | None:
     """Why an experiment was made, as `modeldir new -m` has kept it."""
-    message = files.read_object(os.path.join(path, "origin.json")).get("message")
-    return message if isinstance(message, str) and message else None
+    return _text(files.read_object(os.path.join(path, "origin.json")), "message")
+
+
+def _text(told: Mapping[str, Any], key: str) -> str | None:
+    text = told.get(key)
+    return text if isinstance(text, str) and text else None
 
 
 def _scores_in(folder: Path, names: list[str], metrics_file: str) -> experiment.Scores:

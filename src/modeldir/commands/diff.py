@@ -78,7 +78,7 @@ def differences(folders: Sequence[Path]) -> str:
     if len(folders) == 1:
         return _of_one(folders[0])
     _refuse_searches(folders)
-    sides = [_read(folder, name) for folder, name in zip(folders, _headers(folders), strict=True)]
+    sides = [_read(folder, name) for folder, name in zip(folders, headers(folders), strict=True)]
     alike = f"{_listed(list(map(str, folders)))} do not differ: same hyperparameters, same metrics"
     return compared(sides) or alike
 
@@ -185,7 +185,7 @@ def _metrics(scores: Scores) -> dict[str, float]:
     return {**scores.development, **{f"test {name}": v for name, v in scores.test.items()}}
 
 
-def _headers(folders: Sequence[Path]) -> list[str]:
+def headers(folders: Sequence[Path]) -> list[str]:
     """The folders' names; their paths where two have one name."""
     names = [folder.name for folder in folders]
     return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))

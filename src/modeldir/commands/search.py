@@ -77,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
     )
+    what.add_argument("-m", "--message", metavar="NOTE", help="kept in each trial it makes")
     # Each is named by the message after which somebody needs it; the page has little room.
     for told_when_needed in ("--rebase", "--no-pilot"):
         what.add_argument(told_when_needed, action="store_true", help=argparse.SUPPRESS)
@@ -218,6 +219,7 @@ def _made(
         trial_time_limit=arguments.trial_time_limit,
         retries=arguments.retries,
         stop_at=arguments.stop_at,
+        note=arguments.message,
         rebase=arguments.rebase,
     )
 

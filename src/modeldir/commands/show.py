@@ -281,6 +281,7 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
         yield label, ", ".join(map(_value, folders)) if isinstance(folders, list) else None
     limits = (f"{name} {_limit(plan[name])}" for name in LIMITS if name in plan)
     yield "limits", ", ".join(limits)
+    yield "note", plan.get("note")
     yield "command", plan.get("command")
 
 

@@ -159,6 +159,8 @@ def after(results: Results) -> str:
     lines += [""] if told else []
     looked = looks.told(each.looks for each in results.tree.found) if results.tree else None
     lines += [f"test:    {looked}; the more often, the less it is a test"] if looked else []
+    seeds = results.over_seeds()
+    lines += [f"seeds:   {seeds}"] if seeds else []
     if results.written:
         names = " and ".join(path.name for path in results.written)
         lines.append(f"written: {names} in {results.folder}")

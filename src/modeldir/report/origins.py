@@ -97,6 +97,7 @@ def provenance(
 ) -> list[Json]:
     """Lines of (what, values) for the page: what there are several of, the most frequent first."""
     told: list[tuple[str, list[str]]] = [
+        ("note", _frequent(each.note for each in found)),
         ("command", _frequent(each.command for each in origins)),
         ("git commit", _frequent(each.text("commit") for each in origins)),
         ("code", _frequent(each.text("code") for each in origins)),
