@@ -135,7 +135,10 @@ def test_a_note_on_a_search() -> None:
     )
     command = ["--no-pilot", "--", sys.executable, "-c", script, "{model_dir}"]
     assert typed("search", "s", "width=1,2", "-m", "as it was", *command).returncode == 0
-    assert "note: as it was" in typed("synthesize", "s").stdout
+    for _ in range(2):  # what it wrote is replaced
+        done = typed("synthesize", "s")
+        assert "the note of all: as it was" in done.stdout
+        assert done.stderr == ""
     more = typed("search", "s", "width=3", "-m", "wider")
     assert "note: as it was -> wider" in more.stdout
     rows = typed("synthesize", "s", "--columns", "width,note", "--format", "csv").stdout.split("\n")
@@ -530,6 +533,16 @@ def test_diff_of_one_is_against_its_base_and_the_best(
     (worse / EVAL).unlink()
     assert commands.main(["diff", SEARCH]) == 2
     assert capsys.readouterr().err == snapshot(name="no best yet")
+
+
+def test_diff_in_a_narrow_terminal_calls_trials_by_number(snapshot: SnapshotAssertion) -> None:
+    """As the table does; below it stands which is which."""
+    search()
+    for number, rate in enumerate(("0.1", "0.01"), 1):
+        trial = make(f"{SEARCH}/learning_rate_{rate}", {"learning_rate": float(rate)})
+        write(trial / "trial.json", {"number": number, "point": {}})
+        write(trial / EVAL, {"accuracy": 1 - float(rate)})
+    assert in_terminal(60, "diff", f"{SEARCH}/learning_rate_0.1") == snapshot
 
 
 def test_diff_of_many_stays_in_its_terminal() -> None:

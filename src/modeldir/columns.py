@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, experiment, goals, metrics, params, repeated
+from modeldir import attempts, experiment, files, goals, metrics, params, repeated
 from modeldir.table import (
     MARK,
     Best,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from modeldir.moments import Moment
 
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
+ALL_NOTED = "the note of all:"
 FRONT = "front"
 """What marks a row that no other beats in all metrics."""
 _CODE = 8
@@ -257,7 +258,8 @@ def _ended_well_first(table: Table) -> Table:
 def note_of_all(found: Sequence[Found]) -> list[str]:
     """The note that all experiments have in common: a column of it would tell nothing."""
     notes = {each.note for each in found}
-    return [f"note: {note}" for note in notes if note and len(found) > 1 and len(notes) == 1]
+    alike = len(found) > 1 and len(notes) == 1
+    return [f"{ALL_NOTED} {' '.join(note.split())}" for note in notes if note and alike]
 
 
 def failures_in(found: Sequence[Found]) -> list[str]:
@@ -277,6 +279,18 @@ def failures_in(found: Sequence[Found]) -> list[str]:
         told = f": {said}{others}" if said else ""
         lines.append(f"{count} failed ({failure}){told}")
     return lines
+
+
+def advised(tree: Tree) -> list[str]:
+    """What a search has shown, in at most three sentences; nothing of other trees, and nothing
+    where several metrics count.
+    """
+    plan = files.read_object(tree.folder / "search.json")
+    if not plan or len(tree.objectives) != 1:
+        return []
+    from modeldir.advice import advice  # noqa: PLC0415 - where somebody looks
+
+    return advice(tried(tree, tree.objectives[0][0]), tree.objectives[0], plan)
 
 
 def tried(tree: Tree, metric: str) -> list[Tried]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir import columns as parts
 from modeldir import files, metrics, moments
-from modeldir.columns import NOTE
+from modeldir.columns import ALL_NOTED, NOTE
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.goals import Objectives
 from modeldir.sampling import SEED
@@ -216,13 +216,7 @@ class Results:
 
         Not of a part of the rows: what was left out would be evidence, too.
         """
-        if self.tree is None or self.where is not None or len(self.objectives) != 1:
-            return []
-        from modeldir.advice import advice  # noqa: PLC0415 - where somebody looks
-
-        plan = files.read_object(self.folder / "search.json")
-        tried = parts.tried(self.tree, self.objectives[0][0]) if plan else []
-        return advice(tried, self.objectives[0], plan)
+        return [] if self.tree is None or self.where is not None else parts.advised(self.tree)
 
     def over_seeds(self) -> str | None:
         """What to say where rows differ in nothing but the seed, as somebody's own runs may."""
@@ -448,7 +442,8 @@ def _may_replace(path: Path) -> bool:
 
 def _is_note(line: str) -> bool:
     """Whether a line is what we say below a table."""
-    return line.lstrip("\\") == NOTE or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None
+    told = line.lstrip("\\") == NOTE or line.startswith(ALL_NOTED)
+    return told or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None
 
 
 class _Module(ModuleType):

@@ -13,7 +13,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
 from modeldir.table import Column, Kind, Table
-from modeldir.trees import Tree, read_tree
+from modeldir.trees import Found, Tree, read_tree
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
@@ -92,9 +92,9 @@ def _of_one(folder: Path) -> str:
                 f"{folder} has no best trial yet to compare its base with\n"
                 f"  how it stands: modeldir show {shlex.quote(str(folder))}"
             )
-        sides = [_base(folder), _read(best.path, f"{best.name} (best)")]
+        sides = [_base(folder), _best(best)]
     else:
-        sides = [*_before(folder, read_tree), _read(folder, folder.name or str(folder))]
+        sides = [*_before(folder, read_tree), _read(folder)]
     if len(sides) == 1:
         raise FolderError(f"one folder alone differs from nothing: modeldir diff {folder} OTHER")
     return compared(sides) or f"{_listed([each.header for each in sides])} do not differ"
@@ -119,7 +119,7 @@ def _before(folder: Path, read: Read) -> list[_Side]:
         base = [_base(search)] if params_file(search) else []
         if best is None or files.absolute(best.path) == files.absolute(folder):
             return base
-        return [*base, _read(best.path, f"{best.name} (best)")]
+        return [*base, _best(best)]
     return _derived_from(folder)
 
 
@@ -131,7 +131,7 @@ def _derived_from(folder: Path) -> list[_Side]:
     source = Path(os.path.normpath(files.absolute(folder) / origin))
     if params_file(source) is None:
         return []
-    return [_base(source) if experiment.is_search(source) else _read(source, source.name)]
+    return [_base(source) if experiment.is_search(source) else _read(source)]
 
 
 def _refuse_searches(folders: Sequence[Path]) -> None:
@@ -151,10 +151,12 @@ class _Side:
     """One experiment, as far as it is compared.
 
     The hyperparameters are those that it used; `replaced` are the values of `params.json` in whose
-    place it was given others. The base of a search never ran: it has no metrics, and no run.
+    place it was given others. The base of a search never ran: it has no metrics, no run.
+    `short` is a header for where there is little room; of a trial its number, as in the table.
     """
 
     header: str
+    short: str
     hyperparameters: Mapping[str, Any]
     replaced: Mapping[str, Any]
     metrics: Mapping[str, float] | None = None
@@ -162,7 +164,7 @@ class _Side:
     problems: tuple[str, ...] = ()
 
 
-def _read(folder: Path, header: str) -> _Side:
+def _read(folder: Path, header: str | None = None, *, short: str | None = None) -> _Side:
     found = Experiment(folder)
     scores, status, attempt = found.scores(), found.status(), attempts.latest(folder)
     record = {**(attempt.record if attempt else {}), "status": status.state}
@@ -170,11 +172,29 @@ def _read(folder: Path, header: str) -> _Side:
     flat = _flat(folder)
     replaced = {name: flat.get(name, ABSENT) for name in status.given}
     used = {**flat, **status.given}
-    return _Side(header, used, replaced, _metrics(scores), recorded, scores.problems)
+    header = header or folder.name or str(folder)
+    return _Side(
+        header,
+        short or _number(folder) or header,
+        used,
+        replaced,
+        _metrics(scores),
+        recorded,
+        scores.problems,
+    )
+
+
+def _best(found: Found) -> _Side:
+    return _read(found.path, f"{found.name} (best)", short="best")
+
+
+def _number(folder: Path) -> str | None:
+    number = files.read_object(folder / "trial.json").get("number")
+    return f"#{number}" if isinstance(number, int) else None
 
 
 def _base(search: Path) -> _Side:
-    return _Side("base", _flat(search), {})
+    return _Side("base", "base", _flat(search), {})
 
 
 def _flat(folder: Path) -> dict[str, Any]:
@@ -195,15 +215,31 @@ def headers(folders: Sequence[Path]) -> list[str]:
 
 
 def compared(sides: Sequence[_Side]) -> str:
-    """A table for each kind of thing that differs, and what could not be read; else nothing."""
+    """A table for each kind of thing that differs, and what could not be read; else nothing.
+
+    In a terminal that is too narrow for their names, trials go by their numbers.
+    """
+    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
+
+    digits = decimals_here()
+    width = None if digits is None else shutil.get_terminal_size().columns
+    tables, legend = list(_tables(sides)), ""
+    shorter = [replace(each, header=each.short) for each in sides]
+    wide = width is not None and any(_width(_text(each, digits)) > width for each in tables)
+    if wide and len({each.header for each in shorter}) == len(sides):
+        tables = list(_tables(shorter))
+        told = {each.short: each.header.removesuffix(" (best)") for each in sides}
+        legend = "\n".join(f"{short}: {name}" for short, name in told.items() if short != name)
+    problems = [problem for each in sides for problem in each.problems]
+    blocks = [*(_within(each, digits, width) for each in tables), *([legend] if tables else [])]
+    return "\n\n".join(block for block in (*blocks, *problems) if block)
+
+
+def _tables(sides: Sequence[_Side]) -> Iterator[Table]:
     ran = [each for each in sides if each.metrics is not None]
-    blocks = [
-        _block("hyperparameter", "text", sides, [each.hyperparameters for each in sides]),
-        _block("metric", "metric", ran, [each.metrics or {} for each in ran]),
-        _block("run", "text", ran, _shared([each.run or {} for each in ran])),
-        *(problem for each in sides for problem in each.problems),
-    ]
-    return "\n\n".join(block for block in blocks if block)
+    yield from _differing("hyperparameter", "text", sides, [each.hyperparameters for each in sides])
+    yield from _differing("metric", "metric", ran, [each.metrics or {} for each in ran])
+    yield from _differing("run", "text", ran, _shared([each.run or {} for each in ran]))
 
 
 def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -214,10 +250,10 @@ def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _block(
+def _differing(
     kind: str, cells: Kind, sides: Sequence[_Side], compared: Sequence[Mapping[str, Any]]
-) -> str:
-    """The rows in which the sides are not all the same, as text; empty where they are."""
+) -> Iterator[Table]:
+    """The rows in which the sides are not all the same; nothing where they are."""
     rows = []
     for name in dict.fromkeys(name for each in compared for name in each):
         values = [each.get(name, ABSENT) for each in compared]
@@ -229,27 +265,28 @@ def _block(
     columns = [Column(kind, "name"), *(Column(each.header, cells) for each in sides)]
     if rows and len(rows[0]) > len(columns):
         columns.append(Column("change"))
-    return _written(Table(tuple(columns), tuple(rows))) if rows else ""
+    if rows:
+        yield Table(tuple(columns), tuple(rows))
 
 
-def _written(whole: Table) -> str:
-    """The table; in a terminal some columns below the others, where lines would wrap."""
-    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
-
-    digits = decimals_here()
-    if digits is None:
-        return _text(whole, digits)
-    width, blocks, begin = shutil.get_terminal_size().columns, list[str](), 1
+def _within(whole: Table, digits: int | None, width: int | None) -> str:
+    """The table; some columns below the others, where lines would wrap."""
+    blocks, begin = list[str](), 1
     while begin < len(whole.columns):
-        stop, text = begin + 1, _text(_part(whole, begin, begin + 1), digits)
-        while stop < len(whole.columns):
+        stop = begin + 1 if width is not None else len(whole.columns)
+        text = _text(_part(whole, begin, stop), digits)
+        while width is not None and stop < len(whole.columns):
             wider = _text(_part(whole, begin, stop + 1), digits)
-            if max(map(table.text_width, wider.splitlines())) > width:
+            if _width(wider) > width:
                 break
             stop, text = stop + 1, wider
         blocks.append(text)
         begin = stop
     return "\n\n".join(blocks)
+
+
+def _width(text: str) -> int:
+    return max(map(table.text_width, text.splitlines()))
 
 
 def _part(whole: Table, begin: int, stop: int) -> Table:

@@ -57,7 +57,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.usage = "modeldir log DIR ... [-f] [--tail N] [--raw]"
     parser.add_argument(
-        "dirs", nargs="+", metavar="DIR", help="experiments, or a search (its own log)"
+        "dirs",
+        nargs="+",
+        metavar="DIR",
+        type=_folder,
+        help="experiments, or a search (its own log)",
     )
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the run has ended, or Ctrl-C"
@@ -66,6 +70,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="console.log: the very bytes of the command's output"
     )
+
+
+def _folder(text: str) -> str:
+    if re.fullmatch(r"-[0-9]+", text):  # argparse takes a number for one
+        raise argparse.ArgumentTypeError(f"{text} is no folder")
+    return text
 
 
 def meant(words: Sequence[str]) -> str | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir import confirmation, experiment, files, finalists, goals, importance, provenance
-from modeldir.columns import way_of
+from modeldir.columns import advised, way_of
 from modeldir.errors import ModeldirError
 from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.sampling import SEED
@@ -78,6 +78,7 @@ def payload(tree: Tree, target: Path, where: str | None = None) -> dict[str, Jso
         "adaptive": adaptive(each.sampler for each in read.origins),
         "curves": _curves(read),
         "failed": failed.failed(found),
+        "advice": [] if where else [cells.short(each, 400) for each in advised(tree)],
         "confirmed": [*_confirmed(read.searches)],
         "provenance": origins.provenance(found, read.origins, read.plans, read.searches),
         "warnings": _warnings(tree),
