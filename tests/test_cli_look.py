@@ -894,6 +894,19 @@ def test_following_several_at_once(
     assert lines[-2:] == ["wide | ", "wide | end"]
 
 
+def test_following_trials_in_a_terminal_that_their_names_would_fill() -> None:
+    """They go by their numbers, which are told first; in a pipe by their names."""
+    search()
+    trials = [f"{SEARCH}/learning_rate_{rate}" for rate in ("0.1", "0.01")]
+    for number, trial in enumerate(trials, 1):
+        write(Path(trial, "trial.json"), {"number": number, "point": {}})
+        Path(trial, "console.log").write_text("done\n")
+    shown = in_terminal(60, "log", "-f", *trials)
+    assert shown == "#1: learning_rate_0.1\n#2: learning_rate_0.01\n#1 | done\n#2 | done\n"
+    piped = typed("log", "-f", *trials).stdout
+    assert piped == "learning_rate_0.1  | done\nlearning_rate_0.01 | done\n"
+
+
 def test_following_several_of_which_one_has_no_log(
     capfd: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
 ) -> None:

@@ -179,6 +179,19 @@ def test_what_matters_is_first_and_chance_explains_nothing(tmp_path: Path) -> No
     assert shares["activation"][2] < 0.1
 
 
+def test_an_optimum_inside_its_range_takes_some_parts_to_be_seen() -> None:
+    """Of two halves both are alike: then it is too few, not "explains nothing"."""
+
+    def share(count: int) -> float | None:
+        xs = [place / (count - 1) for place in range(count)]
+        return importance("x", xs, [-((x - 0.5) ** 2) for x in xs]).share
+
+    assert share(19) is None
+    few = share(20)
+    assert few is not None
+    assert few > 0.5
+
+
 def test_few_trials_say_nothing() -> None:
     """Nine trials, a value for each trial, one value alone: no share, and the count is told."""
     nine = importance("x", list(range(9)), [float(each) for each in range(9)])
@@ -431,6 +444,38 @@ def test_a_report_of_some_rows_has_their_experiments(tmp_path: Path) -> None:
     found = data_in((tmp_path / "r.html").read_text())
     assert found["names"] == ["x_1__seed_230", "x_1__seed_231"]
     assert found["title"] == "s, where accuracy > 0.6"
+
+
+def test_a_report_groups_what_the_table_groups(tmp_path: Path) -> None:
+    """`--group seed` with `--html`, also over several folders: one point for the page, too."""
+    project = Project(tmp_path)
+    for folder in ("a", "b"):
+        for seed in range(2):
+            trial(
+                tmp_path / folder / f"seed_{seed}", {"x": folder, "seed": seed}, accuracy=seed / 2
+            )
+    said = project.modeldir("synthesize", "a", "b", "--group", "seed", "--html", "r.html")
+    assert said.code == 0, said.err
+    found = data_in((tmp_path / "r.html").read_text())
+    assert found["names"] == ["a/seed_0", "a/seed_1", "b/seed_0", "b/seed_1"]
+    assert found["groups"] == [0, 0, 1, 1]
+    project.modeldir("synthesize", "a", "b", "--html", "r.html")
+    assert data_in((tmp_path / "r.html").read_text())["groups"] is None
+
+
+def test_the_report_begins_with_the_advice(tmp_path: Path) -> None:
+    """The sentences that the terminal has; none of a part of the experiments."""
+    search = tmp_path / "s"
+    write(search / "search.json", {"maximize": "accuracy", "space": {"x": {"uniform": [0, 1]}}})
+    for number in range(10):
+        folder = trial(search / f"x_{number}", {"x": number / 9}, accuracy=number / 10)
+        write(folder / "trial.json", {"number": number, "point": {"x": number / 9}})
+    project = Project(tmp_path)
+    project.modeldir("synthesize", "s", "--html", "r.html")
+    (told,) = data_in((tmp_path / "r.html").read_text())["advice"]
+    assert "upper end" in told
+    project.modeldir("synthesize", "s", "--where", "x > 0.5", "--html", "r.html")
+    assert data_in((tmp_path / "r.html").read_text())["advice"] == []
 
 
 def test_a_report_of_several_folders_is_called_as_the_table_is(tmp_path: Path) -> None:

@@ -314,8 +314,28 @@ def test_repeats_are_one_row_and_may_be_apart(reader: Reader, tmp_path: Path) ->
     ]
     assert reader.cells("accuracy")[0] == "★ 0.79 ± 0.014"
     assert "best accuracy 0.79 ± 0.014 of learning_rate_0.01, 2 repeats" in reader.text("#summary")
+    assert reader.text("#advice") == ""
     reader.click("#grouped")
     assert len(reader.cells("experiment")) == 4
+    assert reader.said() == []
+
+
+def test_a_long_name_loses_its_middle(reader: Reader, tmp_path: Path) -> None:
+    """Its ends tell it from others; above all stands what the search has shown."""
+    search = tmp_path / "s"
+    write(search / "search.json", {"maximize": "accuracy", "space": {"x": {"uniform": [0, 1]}}})
+    for number in range(9):
+        x = 0.0001 if number == 8 else number / 7
+        trial = search / f"learning_rate_0.000301104__weight_decay_{x}__hidden_units_{number}"
+        write(trial / "params.json", {"x": x, "width": 2 ** (number % 3)})
+        write(trial / "trial.json", {"number": number, "point": {"x": x}})
+        write(trial / "metrics_eval_best_weights.json", {"accuracy": x})
+    reader.open(write_report(search))
+    assert reader.js("return document.querySelectorAll('#advice li').length") == 1
+    name = reader.cells("experiment")[0]
+    assert name.startswith("learning_rate_0.")
+    assert name.endswith("hidden_units_7")
+    assert "…" in name
     assert reader.said() == []
 
 

@@ -174,6 +174,7 @@ class Results:
     all_columns: bool = False
     most: int | None = MOST_ROWS
     where: str | None = None
+    group: Sequence[str] = ()
     tree: Tree | None = field(default=None, repr=False, compare=False)
     chosen: Tree | None = field(default=None, repr=False, compare=False)
 
@@ -334,6 +335,7 @@ def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
         all_columns,
         MOST_ROWS if top is None else None,
         where,
+        tuple(group),
         tree,
         chosen,
     )

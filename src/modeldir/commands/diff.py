@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, files, params, table
+from modeldir.commands.several import experiments_among, headers, number_of
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
@@ -31,9 +32,6 @@ EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learni
 _RECORDED = ("status", "code", "commit", "python")
 """What a run file says that explains a difference. Times always differ: they explain nothing."""
 
-
-_BESIDE = frozenset({"code", "confirm"})
-"""Folders of a search that are no trials of it."""
 
 Read = Callable[[Path], Tree]
 """How a search's trials are read; of many that are compared with their best, once."""
@@ -54,18 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what differs. That something does is no failure: the answer is 0."""
     print(differences(experiments_among(list(map(Path, arguments.dirs)))))
     return 0
-
-
-def experiments_among(folders: Sequence[Path]) -> list[Path]:
-    """Without what lies in a search beside its trials, where somebody types `SEARCH/*`: its files,
-    its kept code, what confirms it. All of them if nothing else is there.
-    """
-    left = [each for each in folders if not (each.is_file() or _is_beside_trials(each))]
-    return left or list(folders)
-
-
-def _is_beside_trials(folder: Path) -> bool:
-    return folder.name in _BESIDE and (folder.parent / "search.json").is_file()
 
 
 def differences(folders: Sequence[Path]) -> str:
@@ -175,7 +161,7 @@ def _read(folder: Path, header: str | None = None, *, short: str | None = None) 
     header = header or folder.name or str(folder)
     return _Side(
         header,
-        short or _number(folder) or header,
+        short or number_of(folder) or header,
         used,
         replaced,
         _metrics(scores),
@@ -188,11 +174,6 @@ def _best(found: Found) -> _Side:
     return _read(found.path, f"{found.name} (best)", short="best")
 
 
-def _number(folder: Path) -> str | None:
-    number = files.read_object(folder / "trial.json").get("number")
-    return f"#{number}" if isinstance(number, int) else None
-
-
 def _base(search: Path) -> _Side:
     return _Side("base", "base", _flat(search), {})
 
@@ -203,12 +184,6 @@ def _flat(folder: Path) -> dict[str, Any]:
 
 def _metrics(scores: Scores) -> dict[str, float]:
     return {**scores.development, **{f"test {name}": v for name, v in scores.test.items()}}
-
-
-def headers(folders: Sequence[Path]) -> list[str]:
-    """The folders' names; their paths where two have one name."""
-    names = [folder.name for folder in folders]
-    return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))
 
 
 # -- Tables ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import os
 import re
 import select
 import shlex
+import shutil
 import sys
 import time
 from collections import deque
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modeldir import attempts, experiment, files, hearts, processes, roster
-from modeldir.commands.diff import experiments_among, headers
+from modeldir.commands.several import experiments_among, headers, number_of
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
 from modeldir.table import text_width, visible
@@ -369,7 +370,7 @@ def follow_all(
             "--raw -f is of one experiment: the bytes of several cannot be told apart\n"
             f"  modeldir log {' '.join(map(_quoted, folders))} -f"
         )
-    names = [visible(name) for name in headers(folders)]
+    names = [visible(name) for name in _called(folders)]
     width = max(map(text_width, names))
     going: list[Waits] = []
     for folder, name in zip(folders, names, strict=True):
@@ -382,6 +383,20 @@ def follow_all(
             (wait or _wait)()
     if problems:
         raise FolderError("\n".join(problems))
+
+
+def _called(folders: Sequence[Path]) -> list[str]:
+    """The folders' names; in a terminal that these would fill the numbers of the trials, which are
+    then told first.
+    """
+    names, numbers = headers(folders), [number_of(folder) for folder in folders]
+    short = [number for number in numbers if number is not None]
+    fits = 4 * max(map(text_width, names)) <= shutil.get_terminal_size().columns
+    if fits or not sys.stdout.isatty() or len(set(short)) < len(names):
+        return names
+    for number, name in zip(short, names, strict=True):
+        print(f"{number}: {visible(name)}", flush=True)
+    return short
 
 
 def _is_to_wait(following: Waits, problems: list[str]) -> bool:

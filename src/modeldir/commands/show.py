@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, files, params, roster, table, trials
-from modeldir.commands.diff import Read, against, experiments_among
+from modeldir.commands.diff import Read, against
 from modeldir.commands.log import log_of
+from modeldir.commands.several import experiments_among
 from modeldir.commands.synthesize import quoted, with_best
 from modeldir.errors import FolderError, ParamsError
 from modeldir.frames import to_come_text
@@ -21,6 +22,7 @@ from modeldir.plan import LIMITS
 from modeldir.sampling import in_words
 from modeldir.standing import Standing
 from modeldir.table import Column, Table
+from modeldir.timestamps import unix_time
 from modeldir.trees import Found, Tree, read_experiment, read_tree
 
 HELP = "How one experiment or search stands: status, metrics, hyperparameters."
@@ -422,11 +424,10 @@ def when(stamp: object) -> str | None:
     """
     from datetime import datetime, timezone  # noqa: PLC0415 - only where a time is shown
 
-    try:
-        moment = datetime.fromisoformat(str(stamp)).astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+    moment = unix_time(stamp)
+    if moment is None:
         return None
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def typed(path: Path) -> str:

@@ -179,7 +179,7 @@ def _report(results: Results, path: str) -> Path:
     from modeldir.report import write_tree  # noqa: PLC0415 - only where one is wanted
 
     assert results.chosen is not None  # `synthesize` has read it
-    return write_tree(results.chosen, path, where=results.where)
+    return write_tree(results.chosen, path, where=results.where, group=results.group)
 
 
 def reported(path: Path) -> str:

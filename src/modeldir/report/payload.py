@@ -10,7 +10,7 @@ Columns, not rows: 10,000 trials of 8 hyperparameters are 1.2 MB so, and 0.5 MB 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,6 +21,7 @@ from modeldir.errors import ModeldirError
 from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.sampling import SEED
 from modeldir.table import Marked, visible
+from modeldir.timestamps import unix_time
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json
@@ -41,6 +42,8 @@ class _Read:
 
     tree: Tree
     found: tuple[Found, ...]
+    rows: tuple[Found, ...]
+    """The repeats of a point as one, or what else differs in some hyperparameters alone."""
     origins: tuple[Origin, ...]
     searches: tuple[Path, ...]
     plans: tuple[Mapping[str, Any], ...]
@@ -48,11 +51,14 @@ class _Read:
     used: tuple[Mapping[str, object], ...]
 
 
-def payload(tree: Tree, target: Path, where: str | None = None) -> dict[str, Json]:
+def payload(
+    tree: Tree, target: Path, where: str | None = None, group: Sequence[str] = ()
+) -> dict[str, Json]:
     """What a page about a tree shows. `target` is where it will lie: links are relative to that.
-    `where` is the condition that has chosen the tree's experiments.
+    `where` is the condition that has chosen the tree's experiments; those that differ in `group`
+    alone are repeats of each other.
     """
-    read = _read(tree)
+    read = _read(tree, group)
     found = read.found
     columns, called = _columns(read)
     return {
@@ -66,15 +72,15 @@ def payload(tree: Tree, target: Path, where: str | None = None) -> dict[str, Jso
         "numbers": [each.number for each in found],
         "status": cells.coded([each.status.state for each in found]),
         "why": failed.words(found),
-        "started": [_whole(origins.seconds(each.status.started)) for each in found],
+        "started": [_whole(unix_time(each.status.started)) for each in found],
         "objectives": [
             [called["metric", name], _WORDS[way]]
             for name, way in tree.objectives
             if ("metric", name) in called
         ],
         "columns": columns,
-        "groups": _groups(tree),
-        "importance": _importances(read, called),
+        "groups": _groups(read),
+        "importance": _importances(read, called, {SEED, *group}),
         "adaptive": adaptive(each.sampler for each in read.origins),
         "curves": _curves(read),
         "failed": failed.failed(found),
@@ -85,12 +91,13 @@ def payload(tree: Tree, target: Path, where: str | None = None) -> dict[str, Jso
     }
 
 
-def _read(tree: Tree) -> _Read:
+def _read(tree: Tree, group: Sequence[str]) -> _Read:
     searches = tuple(_searches(tree))
     plans = tuple(scales.plans(searches))
     return _Read(
         tree,
         tree.found,
+        tree.grouped(group) if group else tree.rows(),
         tuple(map(origins.origin, tree.found)),
         searches,
         plans,
@@ -147,18 +154,14 @@ def _warnings(tree: Tree) -> list[str]:
     return [*told, f"and {more:,} more"] if more else told
 
 
-def _groups(tree: Tree) -> list[int] | None:
+def _groups(read: _Read) -> list[int] | None:
     """For each experiment the number of the point of which it is a repeat; None without repeats."""
-    if all(each.repeat is None for each in tree.found):
+    if len(read.rows) == len(read.found):
         return None
-    together = tree.points()
-    if len(together) == len(tree.found):
-        return None
-    group = [0] * len(tree.found)
-    for number, places in enumerate(together):
-        for place in places:
-            group[place] = number
-    return group
+    number = {
+        each.path: place for place, row in enumerate(read.rows) for each in (row.members or (row,))
+    }
+    return [number[each.path] for each in read.found]
 
 
 # -- Columns ---------------------------------------------------------------------------------------
@@ -255,14 +258,14 @@ def _facts(read: _Read) -> Iterator[tuple[str, str, dict[str, Json]]]:
 # -- What is computed ------------------------------------------------------------------------------
 
 
-def _importances(read: _Read, called: Labels) -> dict[str, Json]:
+def _importances(read: _Read, called: Labels, passed_over: Collection[str]) -> dict[str, Json]:
     """By metric that is ranked by: each hyperparameter that varies. A repeat is no new evidence
     about the others, so the means of points are taken.
     """
-    rows = read.tree.rows()
+    rows = read.rows
     alone = len(rows) == len(read.found)
     used = read.used if alone else tuple(each.used() or {} for each in rows)
-    names = dict.fromkeys(name for values in used for name in values if name != SEED)
+    names = dict.fromkeys(name for values in used for name in values if name not in passed_over)
     columns = {name: [_hashable(cells.bare(values.get(name))) for values in used] for name in names}
     columns = {name: values for name, values in columns.items() if len(set(values)) > 1}
     told = {}
@@ -279,7 +282,9 @@ def _importances(read: _Read, called: Labels) -> dict[str, Json]:
             ]
             for each in found
         ]
-    return {"method": importance.METHOD, "fewest": importance.FEWEST, "of": told}
+    return {"method": importance.METHOD, "fewest": importance.FEWEST, "of": told,
+        "each": importance.PER_GROUP, "parts": importance.FEWEST_PARTS,
+    }  # fmt: skip
 
 
 def _hashable(value: object) -> object:

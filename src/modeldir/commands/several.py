@@ -1,0 +1,38 @@
+"""Several folders on one command line: which are meant, and what each is called.
+
+It refuses to read experiments: what is done with them, their commands know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from modeldir import files
+
+_BESIDE = frozenset({"code", "confirm"})
+"""Folders of a search that are no trials of it."""
+
+
+def experiments_among(folders: Sequence[Path]) -> list[Path]:
+    """Without what lies in a search beside its trials, where somebody types `SEARCH/*`: its files,
+    its kept code, what confirms it. All of them if nothing else is there.
+    """
+    left = [each for each in folders if not (each.is_file() or _is_beside_trials(each))]
+    return left or list(folders)
+
+
+def _is_beside_trials(folder: Path) -> bool:
+    return folder.name in _BESIDE and (folder.parent / "search.json").is_file()
+
+
+def headers(folders: Sequence[Path]) -> list[str]:
+    """The folders' names; their paths where two have one name."""
+    names = [folder.name for folder in folders]
+    return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))
+
+
+def number_of(folder: Path) -> str | None:
+    """A trial's number, as the table calls it: `#12`."""
+    number = files.read_object(folder / "trial.json").get("number")
+    return f"#{number}" if isinstance(number, int) else None
