@@ -17,6 +17,7 @@ import pytest
 
 from modeldir import attempts, commands, processes, roster
 from modeldir.commands import log
+from modeldir.commands.several import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -218,6 +219,27 @@ def test_a_note_on_a_run() -> None:
     assert typed("run", "a", "-m", "with dropout", "-q", "--", *command).returncode == 0
     assert json.loads(Path("a/run.json").read_text())["note"] == "with dropout"
     assert "with dropout" in typed("synthesize", "a").stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "it's", "esc\x1b[2J", "two\nlines", "back\\slash\x07", "no\udcff"]
+)
+def test_a_path_is_told_as_a_shell_takes_it(name: str) -> None:
+    """Nothing of it is obeyed by the terminal; bash makes the very bytes of it again."""
+    told = quoted(name)
+    assert told.isprintable()
+    done = subprocess.run(["bash", "-c", f"printf %s {told}"], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(name)
+
+
+def test_a_name_with_escapes_reaches_no_terminal() -> None:
+    """Neither in what is told of it, nor in what to type next."""
+    make("s/esc\x1b[2J\x07", accuracy=0.5)
+    for words in (["show", "s/esc\x1b[2J\x07"], ["synthesize", "s"]):
+        shown = in_terminal(80, *words)
+        assert "esc\\x1b[2J\\x07" in shown
+        assert "\x1b[2J" not in shown
+        assert "\x07" not in shown
 
 
 def test_show_several(snapshot: SnapshotAssertion) -> None:

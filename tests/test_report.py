@@ -468,8 +468,9 @@ def test_the_report_begins_with_the_advice(tmp_path: Path) -> None:
     search = tmp_path / "s"
     write(search / "search.json", {"maximize": "accuracy", "space": {"x": {"uniform": [0, 1]}}})
     for number in range(10):
-        folder = trial(search / f"x_{number}", {"x": number / 9}, accuracy=number / 10)
-        write(folder / "trial.json", {"number": number, "point": {"x": number / 9}})
+        x = 0.55 + number / 20
+        folder = trial(search / f"x_{number}", {"x": x}, accuracy=x)
+        write(folder / "trial.json", {"number": number, "point": {"x": x}})
     project = Project(tmp_path)
     project.modeldir("synthesize", "s", "--html", "r.html")
     (told,) = data_in((tmp_path / "r.html").read_text())["advice"]

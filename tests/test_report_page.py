@@ -325,7 +325,7 @@ def test_a_long_name_loses_its_middle(reader: Reader, tmp_path: Path) -> None:
     search = tmp_path / "s"
     write(search / "search.json", {"maximize": "accuracy", "space": {"x": {"uniform": [0, 1]}}})
     for number in range(9):
-        x = 0.0001 if number == 8 else number / 7
+        x = 0.0001 if number == 8 else 0.65 + number / 20
         trial = search / f"learning_rate_0.000301104__weight_decay_{x}__hidden_units_{number}"
         write(trial / "params.json", {"x": x, "width": 2 ** (number % 3)})
         write(trial / "trial.json", {"number": number, "point": {"x": x}})

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, files, params, table
-from modeldir.commands.several import experiments_among, headers, number_of
+from modeldir.commands.several import experiments_among, headers, number_of, quoted
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
@@ -76,7 +75,7 @@ def _of_one(folder: Path) -> str:
         if best is None:
             raise FolderError(
                 f"{folder} has no best trial yet to compare its base with\n"
-                f"  how it stands: modeldir show {shlex.quote(str(folder))}"
+                f"  how it stands: modeldir show {quoted(folder)}"
             )
         sides = [_base(folder), _best(best)]
     else:
@@ -126,7 +125,7 @@ def _refuse_searches(folders: Sequence[Path]) -> None:
     for folder in folders:
         if experiment.is_search(folder):
             best = read_tree(folder).best()
-            trial = f"its best trial: {shlex.quote(str(best.path))}" if best else None
+            trial = f"its best trial: {quoted(best.path)}" if best else None
             problems.append((f"{folder} is a search, not an experiment", trial))
     if problems:
         raise FolderError(listed("These cannot be compared:", problems, ""))

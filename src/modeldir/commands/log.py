@@ -14,7 +14,6 @@ import mmap
 import os
 import re
 import select
-import shlex
 import shutil
 import sys
 import time
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modeldir import attempts, experiment, files, hearts, processes, roster
-from modeldir.commands.several import experiments_among, headers, number_of
+from modeldir.commands.several import experiments_among, headers, number_of, quoted
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
 from modeldir.table import text_width, visible
@@ -166,7 +165,7 @@ def _wanted(folder: Path, *, raw: bool) -> Path:
     if experiment.params_file(folder) is None and (below := _below(folder)):
         raise FolderError(below)
     what = "console.log: modeldir did not run it" if raw and log_of(folder) else "log yet"
-    raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {_quoted(folder)}")
+    raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {quoted(folder)}")
 
 
 def _there(folder: Path, *, raw: bool) -> Path | None:
@@ -181,9 +180,9 @@ def _choice(folder: Path) -> str:
     logs = {trial: path for trial in below if (path := log_of(trial)) is not None}
     trials = sorted(logs, key=lambda trial: (-_changed(logs[trial]), trial.name))
     lines = [f"{folder} is a search without a log of its own; its trials have theirs:"]
-    lines += [f"  modeldir log {_quoted(trial)}" for trial in trials[:MOST]]
+    lines += [f"  modeldir log {quoted(trial)}" for trial in trials[:MOST]]
     if len(trials) > MOST:
-        lines.append(f"  and {len(trials) - MOST} more: modeldir show {_quoted(folder)}")
+        lines.append(f"  and {len(trials) - MOST} more: modeldir show {quoted(folder)}")
     if not trials:
         return f"{folder} is a search, and none of its trials has a log yet"
     return "\n".join(lines)
@@ -193,14 +192,10 @@ def _below(folder: Path) -> str:
     """What to say of a folder of experiments: which there are; nothing if there are none."""
     found = [path for path in sorted(folder.glob("*/")) if experiment.params_file(path)]
     lines = [f"{folder} is no experiment; below it are:"]
-    lines += [f"  modeldir log {_quoted(path)}" for path in found[:MOST]]
+    lines += [f"  modeldir log {quoted(path)}" for path in found[:MOST]]
     if len(found) > MOST:
         lines.append(f"  and {len(found) - MOST} more")
     return "\n".join(lines) if found else ""
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
 
 
 # -- Lines of a file -------------------------------------------------------------------------------
@@ -368,7 +363,7 @@ def follow_all(
     if raw:
         raise FolderError(
             "--raw -f is of one experiment: the bytes of several cannot be told apart\n"
-            f"  modeldir log {' '.join(map(_quoted, folders))} -f"
+            f"  modeldir log {' '.join(map(quoted, folders))} -f"
         )
     names = [visible(name) for name in _called(folders)]
     width = max(map(text_width, names))

@@ -13,8 +13,8 @@ from typing import Any
 from modeldir import attempts, experiment, files, params, roster, table, trials
 from modeldir.commands.diff import Read, against
 from modeldir.commands.log import log_of
-from modeldir.commands.several import experiments_among
-from modeldir.commands.synthesize import quoted, with_best
+from modeldir.commands.several import experiments_among, quoted
+from modeldir.commands.synthesize import with_best
 from modeldir.errors import FolderError, ParamsError
 from modeldir.frames import to_come_text
 from modeldir.overview import Overview

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir import files
+from modeldir.commands.several import quoted
 from modeldir.errors import ModeldirError
-from modeldir.table import to_text, wrapped
+from modeldir.table import to_text, visible, wrapped
 from modeldir.tableforms import ENDINGS, FORMS
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def after(results: Results) -> str:
         names = " and ".join(path.name for path in results.written)
         lines.append(f"written: {names} in {results.folder}")
     if results.best is not None:
-        lines += [f"best:    {results.best}", f"next:    {with_best(results.best)}"]
+        lines += [f"best:    {visible(str(results.best))}", f"next:    {with_best(results.best)}"]
     elif len(results.objectives) > 1:
         asked = goals.options(results.objectives[:1])
         lines.append(f"next:    modeldir best {quoted(results.folder)} {asked}")
@@ -197,8 +197,3 @@ def with_best(best: Path) -> str:
     if os.path.isfile("evaluate.py"):
         return f"python evaluate.py --model_dir {quoted(best)}"
     return f"modeldir show {quoted(best)}"
-
-
-def quoted(path: Path) -> str:
-    """A path as it is typed in a shell."""
-    return shlex.quote(str(path))
