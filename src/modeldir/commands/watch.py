@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import select
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from modeldir import attempts, experiment, roster
+from modeldir.commands.several import quoted
 from modeldir.errors import FolderError
 from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
@@ -220,7 +220,7 @@ class Watch:
         if len(stands) > 1 or searches:
             yield f"next: {self._next(searches)}"
         else:
-            yield f"next: modeldir show {_quoted(self.folder)}"
+            yield f"next: modeldir show {quoted(self.folder)}"
 
     def _next(self, searches: Sequence[Standing]) -> str:
         """What to type: go on where trials are left; where all have failed look why; compare."""
@@ -230,8 +230,8 @@ class Watch:
         failed = [each for each in searches if _has_failed(each)]
         if failed:
             folder = failed[0].folder
-            return f"modeldir retry {_quoted(folder)}   then: {roster.again(folder)}"
-        return f"modeldir synthesize {_quoted(self.folder)}"
+            return f"modeldir retry {quoted(folder)}   then: {roster.again(folder)}"
+        return f"modeldir synthesize {quoted(self.folder)}"
 
 
 def _has_failed(standing: Standing) -> bool:
@@ -252,14 +252,10 @@ def _left(standing: Standing) -> int:
     return new + sum(standing.states.get(state, 0) for state in again)
 
 
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
-
-
 def _nothing_in(folder: Path) -> str:
     return (
         f"{folder}: there is nothing to watch: no search, and no experiment with a params.json\n"
-        f"  modeldir search {_quoted(folder)} learning_rate=0.1,0.01 -- python train.py"
+        f"  modeldir search {quoted(folder)} learning_rate=0.1,0.01 -- python train.py"
     )
 
 
