@@ -103,6 +103,25 @@ def test_help_imports_next_to_nothing() -> None:
     assert done.stderr.strip() == "['__future__', 'modeldir', 'modeldir.commands']"
 
 
+@pytest.mark.parametrize(
+    ("command", "without"),
+    [
+        ("synthesize", ["modeldir.trees", "modeldir.columns", "modeldir.metrics"]),
+        ("show", ["modeldir.synthesize", "modeldir.columns", "modeldir.importance"]),
+        ("diff", ["modeldir.synthesize", "modeldir.columns", "modeldir.importance"]),
+        ("watch", ["modeldir.synthesize", "modeldir.report", "modeldir.trees"]),
+    ],
+)
+def test_a_command_imports_the_table_where_it_makes_one(command: str, without: list[str]) -> None:
+    """Its help, and who only watches, do not wait for what makes tables and reports."""
+    code = (
+        f"import sys, modeldir.commands.{command}; "
+        f"print([name for name in {without!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 # -- Mistakes --------------------------------------------------------------------------------------
 
 

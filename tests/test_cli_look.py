@@ -17,6 +17,7 @@ import pytest
 
 from modeldir import attempts, commands, processes, roster
 from modeldir.commands import log
+from modeldir.commands.several import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,6 +117,38 @@ def test_all_columns_in_a_terminal() -> None:
     assert "model.layers" in in_terminal(40, "synthesize", "--all-columns", SEARCH)
 
 
+def test_experiments_that_differ_in_their_seed_alone_are_remarked_upon() -> None:
+    """Somebody's own runs over seeds: how they become one row; not where they are one already."""
+    for number in range(4):
+        make(f"experiments/{number}", {"seed": number % 2, "batch_size": number // 2}, accuracy=0.5)
+    told = "seeds:   4 rows, 2 but for the seed: --group seed shows their means"
+    assert told in in_terminal(100, "synthesize", "experiments")
+    assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--group", "seed")
+    assert "0.5000 ± 0.0000" in in_terminal(100, "synthesize", "experiments", "--group", "seed")
+    assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--where", "seed == 0")
+
+
+def test_a_note_on_a_search() -> None:
+    """`search -m`: each trial keeps the note of its time; one that all share is told below."""
+    write(Path("s/params.json"), {"width": 1})
+    script = (
+        "import json, sys; json.dump({'accuracy': 1}, open(sys.argv[1] + '/" + EVAL + "', 'w'))"
+    )
+    command = ["--no-pilot", "--", sys.executable, "-c", script, "{model_dir}"]
+    assert typed("search", "s", "width=1,2", "-m", "as it was", *command).returncode == 0
+    for _ in range(2):  # what it wrote is replaced
+        done = typed("synthesize", "s")
+        assert "the note of all: as it was" in done.stdout
+        assert done.stderr == ""
+    more = typed("search", "s", "width=3", "-m", "wider")
+    assert "note: as it was -> wider" in more.stdout
+    rows = typed("synthesize", "s", "--columns", "width,note", "--format", "csv").stdout.split("\n")
+    assert sorted(rows[1:4]) == ["1,as it was", "2,as it was", "3,wider"]
+    assert "note" in typed("synthesize", "s").stdout.splitlines()[2]
+    assert json.loads(Path("s/width_3/trial.json").read_text())["note"] == "wider"
+    assert "note     wider" in re.sub(" +", " " * 5, typed("show", "s").stdout)
+
+
 def test_next_is_the_projects_own_evaluation() -> None:
     """Where an evaluate.py lies, the best experiment is to be evaluated."""
     search()
@@ -165,17 +198,17 @@ def test_show_of_a_trial_that_is_to_run_again() -> None:
 
 
 def test_show_of_a_trial_against_the_best() -> None:
-    """What is not as in the best trial of its search, and both metrics; of the best, that it is."""
+    """What is not as in its base and the best trial, and both metrics; of the best, that it is."""
     search()
     trial = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1}, accuracy=0.5)
     write(trial / "trial.json", {"number": 3, "point": {"learning_rate": 0.1}})
     best = Path(f"{SEARCH}/learning_rate_0.01")
     write(best / "trial.json", {"number": 1, "point": {"learning_rate": 0.01}})
     lines = [line.split() for line in typed("show", str(trial)).stdout.splitlines()]
-    assert ["against", "the", "best", "here", "learning_rate_0.01"] in lines
-    assert ["accuracy", "0.5", "0.9711111111111"] in lines
-    assert ["learning_rate", "0.1", "0.01"] in lines
-    assert not any(line[:1] == ["batch_size"] and len(line) == 3 for line in lines)
+    assert ["hyperparameter", "base", "learning_rate_0.01", "(best)", "here"] in lines
+    assert ["learning_rate", "0.001", "0.01", "0.1"] in lines
+    assert ["accuracy", "0.9711111111111", "0.5", "-0.4711"] in lines
+    assert not any(line[:1] == ["batch_size"] and len(line) > 2 for line in lines)
     assert "it is the best of its search" in typed("show", str(best)).stdout
 
 
@@ -186,6 +219,42 @@ def test_a_note_on_a_run() -> None:
     assert typed("run", "a", "-m", "with dropout", "-q", "--", *command).returncode == 0
     assert json.loads(Path("a/run.json").read_text())["note"] == "with dropout"
     assert "with dropout" in typed("synthesize", "a").stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "it's", "esc\x1b[2J", "two\nlines", "back\\slash\x07", "no\udcff"]
+)
+def test_a_path_is_told_as_a_shell_takes_it(name: str) -> None:
+    """Nothing of it is obeyed by the terminal; bash makes the very bytes of it again."""
+    told = quoted(name)
+    assert told.isprintable()
+    done = subprocess.run(["bash", "-c", f"printf %s {told}"], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(name)
+
+
+def test_a_name_with_escapes_reaches_no_terminal() -> None:
+    """Neither in what is told of it, nor in what to type next."""
+    make("s/esc\x1b[2J\x07", accuracy=0.5)
+    for words in (["show", "s/esc\x1b[2J\x07"], ["synthesize", "s"]):
+        shown = in_terminal(80, *words)
+        assert "esc\\x1b[2J\\x07" in shown
+        assert "\x1b[2J" not in shown
+        assert "\x07" not in shown
+
+
+def test_show_several(snapshot: SnapshotAssertion) -> None:
+    """One after the other; what is none of both is told at the end, and the answer is 2."""
+    search()
+    log = Path(f"{SEARCH}/learning_rate_0.1/console.log")
+    log.write_text("epoch 1\nTraceback (most recent call last):\nValueError: the loss is nan\n")
+    trials = [f"{SEARCH}/learning_rate_{name}" for name in ("0.1", "0.001")]
+    done = typed("show", SEARCH, *trials, "experiments/no", "experiments")
+    assert done.returncode == 2
+    assert done.stdout == snapshot(name="out")
+    assert done.stderr == snapshot(name="err")
+    everything = typed("show", *map(str, sorted(Path(SEARCH).iterdir())))
+    assert (everything.returncode, everything.stderr) == (0, "")
+    assert everything.stdout.count("\nnext: ") == 3
 
 
 @pytest.mark.parametrize("form", ["markdown", "csv", "json", "latex", "html"])
@@ -466,6 +535,48 @@ def test_diff_of_a_search_names_its_best_trial(
     assert capsys.readouterr().err == snapshot
 
 
+def test_diff_of_one_is_against_its_base_and_the_best(
+    capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """A trial; a search, by its base and its best; what was derived, against its source."""
+    search()
+    worse = make(f"{SEARCH}/learning_rate_0.1", {"learning_rate": 0.1}, accuracy=0.5)
+    best = Path(f"{SEARCH}/learning_rate_0.01")
+    for number, trial in enumerate((worse, best)):
+        write(trial / "trial.json", {"number": number, "point": {}})
+    assert differing(capsys, str(worse)) == snapshot(name="a trial")
+    assert differing(capsys, str(best)) == snapshot(name="the best trial")
+    assert differing(capsys, SEARCH) == snapshot(name="a search")
+    words = ["experiments/wide", "--from", str(best), "model.layers=4"]
+    assert commands.main(["new", *words]) == 0
+    capsys.readouterr()
+    assert differing(capsys, "experiments/wide") == snapshot(name="derived")
+    (best / EVAL).unlink()
+    (worse / EVAL).unlink()
+    assert commands.main(["diff", SEARCH]) == 2
+    assert capsys.readouterr().err == snapshot(name="no best yet")
+
+
+def test_diff_in_a_narrow_terminal_calls_trials_by_number(snapshot: SnapshotAssertion) -> None:
+    """As the table does; below it stands which is which."""
+    search()
+    for number, rate in enumerate(("0.1", "0.01"), 1):
+        trial = make(f"{SEARCH}/learning_rate_{rate}", {"learning_rate": float(rate)})
+        write(trial / "trial.json", {"number": number, "point": {}})
+        write(trial / EVAL, {"accuracy": 1 - float(rate)})
+    assert in_terminal(60, "diff", f"{SEARCH}/learning_rate_0.1") == snapshot
+
+
+def test_diff_of_many_stays_in_its_terminal() -> None:
+    """Where lines would wrap, some experiments stand below the others, each with its rows."""
+    folders = [make(f"experiments/wide_{n}", {"seed": n}, accuracy=n / 10) for n in range(9)]
+    words = ["diff", *map(str, folders)]
+    lines = in_terminal(60, *words).splitlines()
+    assert max(map(len, lines)) <= 60
+    assert sum(line.count("wide_") for line in lines) == 2 * 9
+    assert len(typed(*words).stdout.splitlines()[0]) > 60
+
+
 def test_diff_of_all_that_lies_in_a_search(capsys: pytest.CaptureFixture[str]) -> None:
     """`diff experiments/learning_rate/*`: the files beside the trials are passed over."""
     search()
@@ -667,6 +778,19 @@ def test_log_of_a_search(capsys: pytest.CaptureFixture[str], snapshot: SnapshotA
     assert capsys.readouterr().out == "a trial\n"
 
 
+def test_logs_of_several(snapshot: SnapshotAssertion) -> None:
+    """One after the other, each below its name; those that have none are told at the end."""
+    search()
+    for name in ("0.1", "0.01"):
+        Path(SEARCH, f"learning_rate_{name}", "console.log").write_text(f"with {name}\ndone\n")
+    trials = [f"{SEARCH}/learning_rate_{name}" for name in ("0.1", "0.001", "0.01")]
+    done = typed("log", *trials, "--tail", "1")
+    assert done.returncode == 2
+    assert done.stdout == snapshot(name="out")
+    assert done.stderr == snapshot(name="err")
+    assert typed("log", *trials[::2], "--raw").stdout.count("with") == 2
+
+
 # -- log, as it grows --
 
 
@@ -763,6 +887,61 @@ def test_following_goes_over_to_the_script_s_own_log(capfd: pytest.CaptureFixtur
 
     steps = (add(train, "in the log\n"), over)
     assert followed(capfd, *steps) == "imported\nin the log\nin the log, end\n"
+
+
+def test_following_several_at_once(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their names stand before the lines, as they come, also before the pieces of a long one."""
+    monkeypatch.setattr(log, "LONGEST", 8)
+    monkeypatch.setattr("modeldir.rows.LONGEST", 8)
+    one, two = make("a"), make("wide")
+    for each in (one, two):
+        running(each)
+    (one / "console.log").write_text("first\n")
+
+    def over() -> None:
+        add(two / "console.log", "much too long\n\nend\n")()
+        ends(two)
+
+    steps = Steps(
+        add(two / "console.log", "begun\n"), add(one / "console.log", "more\n"),
+        lambda: ends(one), over,
+    )  # fmt: skip
+    log.follow_all([one, two], tail=None, raw=False, wait=steps)
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[:3] == ["a    | first", "wide | begun", "a    | more"]
+    assert "".join(line.removeprefix("wide | ") for line in lines[3:]) == "much too longend"
+    assert all(line.startswith("wide | ") for line in lines[3:])
+    assert lines[-2:] == ["wide | ", "wide | end"]
+
+
+def test_following_trials_in_a_terminal_that_their_names_would_fill() -> None:
+    """They go by their numbers, which are told first; in a pipe by their names."""
+    search()
+    trials = [f"{SEARCH}/learning_rate_{rate}" for rate in ("0.1", "0.01")]
+    for number, trial in enumerate(trials, 1):
+        write(Path(trial, "trial.json"), {"number": number, "point": {}})
+        Path(trial, "console.log").write_text("done\n")
+    shown = in_terminal(60, "log", "-f", *trials)
+    assert shown == "#1: learning_rate_0.1\n#2: learning_rate_0.01\n#1 | done\n#2 | done\n"
+    piped = typed("log", "-f", *trials).stdout
+    assert piped == "learning_rate_0.1  | done\nlearning_rate_0.01 | done\n"
+
+
+def test_following_several_of_which_one_has_no_log(
+    capfd: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
+) -> None:
+    """The others are followed to their ends, then it is told; bytes of several are refused."""
+    folder = make("a", accuracy=0.5)
+    record(folder)
+    (folder / "console.log").write_text("done\n")
+    make("b", accuracy=0.5)
+    assert commands.main(["log", "-f", "a", "b"]) == 2
+    assert commands.main(["log", "-f", "--raw", "a", "b"]) == 2
+    out, err = capfd.readouterr()
+    assert out == "a | done\n"
+    assert err == snapshot
 
 
 def test_following_says_that_it_waits(capfd: pytest.CaptureFixture[str]) -> None:

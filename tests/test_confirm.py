@@ -18,6 +18,7 @@ from modeldir import Search, confirmation, experiment, finalists
 from modeldir.confirmation import Confirmation, Measured
 from modeldir.errors import ModeldirError, SearchError
 from modeldir.finalists import Finalists, Point
+from modeldir.report.payload import payload
 from modeldir.synthesize import read_tree
 
 NOISY = """\
@@ -71,6 +72,19 @@ def test_the_best_is_run_again_with_new_seeds_and_compared(
     seeds = {read(path)["seed"] for path in project.search.glob("confirm/*/params.json")}
     assert seeds == {1230, 1231, 1232}
     assert "worker" in (project.search / "confirm/search.log").read_text()
+
+
+def test_the_report_has_the_answer(project: Project) -> None:
+    """In the same words; of what cannot be read a line that says so."""
+    project.searches(RATES)
+    target = project.search / "report.html"
+    assert payload(read_tree(project.search), target)["confirmed"] == []
+    confirm(project, "--top", "1", "--repeats", "2")
+    told = confirmation.told(confirmation.of(Path(SEARCH)))
+    found = payload(read_tree(SEARCH), target)["confirmed"]
+    assert ["\n".join(lines) for lines in found] == [told]
+    (project.search / "confirm/confirm.json").write_text('{"named": 1')
+    assert "nothing of it was confirmed" in payload(read_tree(SEARCH), target)["confirmed"][0][0]
 
 
 def test_the_machine_s_options_are_those_of_the_search(project: Project) -> None:

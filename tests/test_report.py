@@ -21,7 +21,7 @@ from laboratory import THREE, Project
 from modeldir.errors import FolderError
 from modeldir.importance import importance, importances, omega_squared
 from modeldir.report import cells, curves, failed, kept, page, payload, scales
-from modeldir.synthesize import read_tree
+from modeldir.trees import read_tree, read_trees
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -179,6 +179,19 @@ def test_what_matters_is_first_and_chance_explains_nothing(tmp_path: Path) -> No
     assert shares["learning_rate"][1] > 0.7
     assert shares["activation"][1] == 0.0
     assert shares["activation"][2] < 0.1
+
+
+def test_an_optimum_inside_its_range_takes_some_parts_to_be_seen() -> None:
+    """Of two halves both are alike: then it is too few, not "explains nothing"."""
+
+    def share(count: int) -> float | None:
+        xs = [place / (count - 1) for place in range(count)]
+        return importance("x", xs, [-((x - 0.5) ** 2) for x in xs]).share
+
+    assert share(19) is None
+    few = share(20)
+    assert few is not None
+    assert few > 0.5
 
 
 def test_few_trials_say_nothing() -> None:
@@ -435,6 +448,76 @@ def test_synthesize_writes_it_beside_the_table(tmp_path: Path) -> None:
     assert said.out == bare.out
     assert re.fullmatch(r"report:  r\.html \(0\.\d MB\): open it in a browser\n", said.err)
     assert data_in((tmp_path / "r.html").read_text())["n"] == 3
+
+
+def test_a_report_of_some_rows_has_their_experiments(tmp_path: Path) -> None:
+    """`--where` with `--html`: what the table has, each repeat of it too, and the title says so. A
+    mean decides of repeats as in the table.
+    """
+    project = Project(tmp_path)
+    search = tmp_path / "s"
+    write(search / "search.json", {"maximize": "accuracy", "repeats": 2, "space": {"x": [1, 2]}})
+    for number, (x, seed, accuracy) in enumerate(
+        [(1, 230, 0.5), (1, 231, 0.9), (2, 230, 0.2), (2, 231, 0.3)]
+    ):
+        folder = trial(search / f"x_{x}__seed_{seed}", {"x": x, "seed": seed}, accuracy=accuracy)
+        write(folder / "trial.json", {"number": number, "repeat": seed - 230, "point": {"x": x}})
+    words = ("s", "--where", "accuracy > 0.6", "--html", "r.html")
+    said = project.modeldir("synthesize", *words)
+    assert said.code == 0, said.err
+    found = data_in((tmp_path / "r.html").read_text())
+    assert found["names"] == ["x_1__seed_230", "x_1__seed_231"]
+    assert found["title"] == "s, where accuracy > 0.6"
+
+
+def test_a_report_groups_what_the_table_groups(tmp_path: Path) -> None:
+    """`--group seed` with `--html`, also over several folders: one point for the page, too."""
+    project = Project(tmp_path)
+    for folder in ("a", "b"):
+        for seed in range(2):
+            trial(
+                tmp_path / folder / f"seed_{seed}", {"x": folder, "seed": seed}, accuracy=seed / 2
+            )
+    said = project.modeldir("synthesize", "a", "b", "--group", "seed", "--html", "r.html")
+    assert said.code == 0, said.err
+    found = data_in((tmp_path / "r.html").read_text())
+    assert found["names"] == ["a/seed_0", "a/seed_1", "b/seed_0", "b/seed_1"]
+    assert found["groups"] == [0, 0, 1, 1]
+    project.modeldir("synthesize", "a", "b", "--html", "r.html")
+    assert data_in((tmp_path / "r.html").read_text())["groups"] is None
+
+
+def test_the_report_begins_with_the_advice(tmp_path: Path) -> None:
+    """The sentences that the terminal has; none of a part of the experiments."""
+    search = tmp_path / "s"
+    write(search / "search.json", {"maximize": "accuracy", "space": {"x": {"uniform": [0, 1]}}})
+    for number in range(10):
+        x = 0.55 + number / 20
+        folder = trial(search / f"x_{number}", {"x": x}, accuracy=x)
+        write(folder / "trial.json", {"number": number, "point": {"x": x}})
+    project = Project(tmp_path)
+    project.modeldir("synthesize", "s", "--html", "r.html")
+    (told,) = data_in((tmp_path / "r.html").read_text())["advice"]
+    assert "upper end" in told
+    project.modeldir("synthesize", "s", "--where", "x > 0.5", "--html", "r.html")
+    assert data_in((tmp_path / "r.html").read_text())["advice"] == []
+
+
+def test_a_report_of_several_folders_is_called_as_the_table_is(tmp_path: Path) -> None:
+    """Not as the folder in which somebody stood."""
+    for name in "ab":
+        trial(tmp_path / name / "e", {"x": name}, accuracy=0.5)
+    tree = read_trees([tmp_path / "a", tmp_path / "b"])
+    assert payload.payload(tree, tmp_path / "r.html")["title"] == "a and b"
+
+
+def test_a_note_is_in_the_report_as_in_the_table(tmp_path: Path) -> None:
+    """That of `modeldir run -m`, too."""
+    project = Project(tmp_path)
+    project.params("e", learning_rate=0.1)
+    said = project.modeldir("run", "e", "-m", "a wider net", "--", "python", "-c", "pass")
+    assert said.code == 0, said.err
+    assert column(told(tmp_path / "e"), "note")["dict"] == ["a wider net"]
 
 
 def test_of_nothing_there_is_no_report(tmp_path: Path) -> None:

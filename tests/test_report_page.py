@@ -143,8 +143,23 @@ def test_a_wrong_filter_says_what_is_wrong(page: Reader) -> None:
     assert "a bracket that is not closed" in page.text("#complaint")
     page.type("0.1 < 0.2")
     assert "no name in '0.1 < 0.2'" in page.text("#complaint")
+    page.type("learning_rate < dropout + 1")
+    assert "'+': nothing is computed here" in page.text("#complaint")
     page.type("")
     assert not page.one("#complaint").is_displayed()
+
+
+def test_a_confirmation_stands_in_its_own_words(reader: Reader, tmp_path: Path) -> None:
+    """What `modeldir confirm` said, or why it cannot be read; elsewhere there is no such part."""
+    folder = grow(tmp_path / "s", 3)
+    write_report(folder)
+    reader.open(folder / "report.html")
+    assert not reader.one("#card-confirmed").is_displayed()
+    (folder / "confirm").mkdir()
+    (folder / "confirm/confirm.json").write_text("{")
+    write_report(folder)
+    reader.open(folder / "report.html")
+    assert "nothing of it was confirmed" in reader.text("#confirmed pre")
 
 
 def test_a_status_is_hidden_by_its_button(page: Reader) -> None:
@@ -299,8 +314,28 @@ def test_repeats_are_one_row_and_may_be_apart(reader: Reader, tmp_path: Path) ->
     ]
     assert reader.cells("accuracy")[0] == "★ 0.79 ± 0.014"
     assert "best accuracy 0.79 ± 0.014 of learning_rate_0.01, 2 repeats" in reader.text("#summary")
+    assert reader.text("#advice") == ""
     reader.click("#grouped")
     assert len(reader.cells("experiment")) == 4
+    assert reader.said() == []
+
+
+def test_a_long_name_loses_its_middle(reader: Reader, tmp_path: Path) -> None:
+    """Its ends tell it from others; above all stands what the search has shown."""
+    search = tmp_path / "s"
+    write(search / "search.json", {"maximize": "accuracy", "space": {"x": {"uniform": [0, 1]}}})
+    for number in range(9):
+        x = 0.0001 if number == 8 else 0.65 + number / 20
+        trial = search / f"learning_rate_0.000301104__weight_decay_{x}__hidden_units_{number}"
+        write(trial / "params.json", {"x": x, "width": 2 ** (number % 3)})
+        write(trial / "trial.json", {"number": number, "point": {"x": x}})
+        write(trial / "metrics_eval_best_weights.json", {"accuracy": x})
+    reader.open(write_report(search))
+    assert reader.js("return document.querySelectorAll('#advice li').length") == 1
+    name = reader.cells("experiment")[0]
+    assert name.startswith("learning_rate_0.")
+    assert name.endswith("hidden_units_7")
+    assert "…" in name
     assert reader.said() == []
 
 

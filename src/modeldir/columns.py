@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, experiment, goals, metrics, params, repeated
-from modeldir.moments import Moment
+from modeldir import attempts, experiment, files, goals, metrics, params, repeated
 from modeldir.table import (
     MARK,
     Best,
@@ -34,8 +33,10 @@ from modeldir.trees import RANKED, Found, Tree
 
 if TYPE_CHECKING:
     from modeldir.advice import Tried
+    from modeldir.moments import Moment
 
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
+ALL_NOTED = "the note of all:"
 FRONT = "front"
 """What marks a row that no other beats in all metrics."""
 _CODE = 8
@@ -80,12 +81,13 @@ def _circumstances(tree: Tree) -> Iterator[Part]:
     """What is known of the runs themselves, as far as any of them has it."""
     states = [each.status for each in tree.found]
     codes = [status.code and status.code[:_CODE] for status in states]
+    notes = [each.note for each in tree.found]
     columns: tuple[tuple[Column, Sequence[object], bool], ...] = (
         (Column("failure", "text", 1), [status.failure for status in states], False),
         (Column("duration", "time", 4), [status.duration for status in states], True),
         # Metrics of one code are not those of another: where it changed, that stands there.
         (Column("code", "text", 5), codes, len({*codes} - {None}) > 1),
-        (Column("note", "text", 2), [each.note for each in tree.found], True),
+        (Column("note", "text", 2), notes, len(tree.found) == 1 or len({*notes}) > 1),
         (Column("started", "text", 1), [status.started for status in states], False),
         (Column("trial", "text", 1), [each.number for each in tree.found], False),
     )
@@ -256,6 +258,13 @@ def _ended_well_first(table: Table) -> Table:
     return replace(table, rows=tuple(rows))
 
 
+def note_of_all(found: Sequence[Found]) -> list[str]:
+    """The note that all experiments have in common: a column of it would tell nothing."""
+    notes = {each.note for each in found}
+    alike = len(found) > 1 and len(notes) == 1
+    return [f"{ALL_NOTED} {' '.join(note.split())}" for note in notes if note and alike]
+
+
 def failures_in(found: Sequence[Found]) -> list[str]:
     """What failed, a line a class, the most frequent first; with the words of most of them."""
     each_of = [each for row in found for each in (row.members or (row,))]
@@ -275,9 +284,21 @@ def failures_in(found: Sequence[Found]) -> list[str]:
     return lines
 
 
+def advised(tree: Tree) -> list[str]:
+    """What a search has shown, in at most three sentences; nothing of other trees, and nothing
+    where several metrics count.
+    """
+    plan = files.read_object(tree.folder / "search.json")
+    if not plan or len(tree.objectives) != 1:
+        return []
+    from modeldir.advice import advice  # noqa: PLC0415 - where somebody looks
+
+    return advice(tried(tree, tree.objectives[0][0]), tree.objectives[0], plan)
+
+
 def tried(tree: Tree, metric: str) -> list[Tried]:
     """The rows that count and have a metric, as what a search has tried."""
-    from modeldir.advice import Tried  # noqa: PLC0415 - only where somebody wants advice
+    from modeldir.advice import Tried  # noqa: PLC0415 - most tables are printed without advice
 
     found = []
     for row in tree.rows():

@@ -161,6 +161,7 @@ def read(
     if told is None:
         return None
     number, repeat, point = told.get("number"), told.get("repeat"), told.get("point")
+    noted = note if isinstance(note := told.get("note"), str) and note else None
     return Facts(
         hyperparameters,
         found["best"],
@@ -171,7 +172,7 @@ def read(
         number if isinstance(number, int) else None,
         repeat if isinstance(repeat, int) else None,
         tuple(point) if isinstance(point, dict) else None,
-        note=state[-1] if contents.run else None,
+        note=(state[-1] if contents.run else None) or noted,
         looks=int(contents.is_tested and bool(found["test"])),
     )
 

@@ -28,6 +28,8 @@ METHOD = (
 FEWEST = 10
 """Trials that must have a hyperparameter before anything is said about it."""
 PER_GROUP = 5
+FEWEST_PARTS = 4
+"""Of a range: from fewer an optimum inside it looks as if nothing mattered."""
 GROUPS = 16
 PARTS = 20
 _BOTH_SIDES_95 = 0.975
@@ -107,6 +109,8 @@ def _groups(values: Sequence[object]) -> list[int]:
         number = {key: place for place, key in enumerate(counts)}
         return [number[key] for key in keys]
     if all(isinstance(value, (int, float)) for value in values):
+        if most < FEWEST_PARTS:
+            return [0] * len(values)
         return [min(most - 1, int(each * most)) for each in ranks([_float(v) for v in values])]
     if len(counts) > len(values) // 2:  # nearly each trial has its own text
         return [0] * len(values)

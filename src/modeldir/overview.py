@@ -44,8 +44,8 @@ from modeldir.standing import (
     Standing,
     ended_words,
     estimate,
-    seconds_of,
 )  # fmt: skip
+from modeldir.timestamps import unix_time
 from modeldir.training import MetricFiles, Seen, Training, stamp
 from modeldir.trials import HOME, TrialRecord, Trials
 
@@ -369,7 +369,7 @@ class Overview:
     def _row(self, each: _Watched, metric: Ranked | None) -> Row:
         training = each.training
         assert training is not None
-        began = seconds_of(each.status.started)
+        began = unix_time(each.status.started)
         return Row(
             name=each.record.name,
             number=each.record.number,
@@ -448,7 +448,7 @@ class Overview:
 
     def _elapsed(self) -> float | None:
         """Seconds since the first of the workers came that are there."""
-        began = [seconds_of(each.started) for each in self._members]
+        began = [unix_time(each.started) for each in self._members]
         since = min((moment for moment in began if moment is not None), default=None)
         return None if since is None else max(0.0, self._now() - since)
 

@@ -30,7 +30,8 @@ from typing import Any
 from modeldir import attempts, files, hearts, launchers, processes, provenance, roster
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, jobs_folder
-from modeldir.standing import Workers, seconds_of
+from modeldir.standing import Workers
+from modeldir.timestamps import unix_time
 from modeldir.training import Seen, stamp
 
 _FORMAT = 1
@@ -274,7 +275,7 @@ def _record(ref: JobRef, facts: Mapping[str, Any]) -> _Record:
         ref,
         options if isinstance(options, dict) else {},
         processes.from_json(facts.get("by")),
-        seconds_of(facts.get("asked")) or 0.0,
+        unix_time(facts.get("asked")) or 0.0,
         "started" in facts,
     )
 

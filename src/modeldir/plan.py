@@ -60,6 +60,7 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "trial_time_limit": ((str, int, float), 'a time: "30m"'),
     "retries": (int, "a whole number, 0 or more"),
     "stop_at": ((int, float), "a value of the metric: 0.97"),
+    "note": (str, 'a text: "with the new augmentation"'),
 }
 LIMITS, NONE = growth.LIMITS, growth.NONE
 """What a plan keeps of the options that say when to stop, and what takes one of them out."""
@@ -77,7 +78,8 @@ class Plan:
     looked for. `objectives` are the metrics to rank by, of which `metric` is the first. `sampler`
     is the one that proposes, with its `options`; `auto` says why, where it was chosen for the plan.
     `trials` is how many points are tried, each `repeats` times, with one of the `seeds` each.
-    `learn_from` and `reuse` are folders, relative to the search's.
+    `learn_from` and `reuse` are folders, relative to the search's. `note` is what somebody wants to
+    remember; each trial keeps the one of its time.
     """
 
     space: space.Space
@@ -99,6 +101,7 @@ class Plan:
     trial_time_limit: float | None
     retries: int
     stop_at: float | None
+    note: str | None
     written: Mapping[str, Any]
 
     @property
@@ -248,6 +251,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         trial_time_limit=_seconds(whole.get("trial_time_limit")),
         retries=whole.get("retries") or 0,
         stop_at=whole.get("stop_at"),
+        note=whole.get("note"),
         written=_written(raw, parsed, choice),
     )
 
@@ -508,17 +512,15 @@ def _scripts_hint(cwd: Path) -> str | None:
 
 
 def _only_submits(program: str) -> str:
+    where = "--on slurm --workers 8"
+    if program != "sbatch":
+        where = f"--on command --submit '{program} ... {{worker}}' --workers 8"
     return (
         f"{program} only submits a job and returns: each trial would look completed at once.\n"
         "Let the jobs be workers, which run trials one after another:\n"
-        f"  modeldir search DIR --on command --submit '{_submit_line(program)}' "
-        "-- python train.py\n"
+        f"  modeldir search DIR {where} -- python train.py\n"
         "Nothing was started."
     )
-
-
-def _submit_line(program: str) -> str:
-    return 'sbatch --wrap "{worker}"' if program == "sbatch" else f"{program} ... {{worker}}"
 
 
 @functools.lru_cache(maxsize=8)

@@ -111,6 +111,7 @@ class Search:
             with options `{"asha": {"min_step": 1, "reduction_factor": 3}}`, or your own class.
         retries: how often a trial that failed is run again.
         stop_at: a value of the metric: once a trial has reached it no more are started.
+        note: what you want to remember: each trial that is made from now on keeps it.
         rebase: go on although the base hyperparameters changed since trials were made.
 
     Raises:
@@ -142,6 +143,7 @@ class Search:
         trial_time_limit: str | float | None = None,
         retries: int | Literal["none"] | None = None,
         stop_at: float | Literal["none"] | None = None,
+        note: str | None = None,
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
@@ -167,6 +169,7 @@ class Search:
             "trial_time_limit": trial_time_limit,
             "retries": retries,
             "stop_at": stop_at,
+            "note": note,
         }
         if plan.is_file(points):
             self._given = self._with_points(self._given)
@@ -711,6 +714,7 @@ class Search:
                 made = self.trials.claim(
                     self._point_of(overridden.dict, record, values),
                     overridden.dict,
+                    told=self._remarks({}),
                     numbered=numbered,
                     retry_of=record.number,
                     parent=heritage.as_parent(self.trials, record) if continues else None,
@@ -779,7 +783,7 @@ class Search:
             record = self.trials.claim(
                 following.point,
                 _with_point(self.base, following.point),
-                told={**following.told, **({"notes": following.notes} if following.notes else {})},
+                told={**following.told, **self._remarks(following.notes)},
                 numbered=self._numbered,
                 parent=parent,
             )
@@ -789,6 +793,11 @@ class Search:
             self.trials.refresh()
             self._tell_sampler()
         return None
+
+    def _remarks(self, notes: Mapping[str, Any]) -> dict[str, Any]:
+        """What `trial.json` says beside what a trial is: its sampler's notes, somebody's own."""
+        told = {"notes": notes, "note": self.plan.note}
+        return {name: value for name, value in told.items() if value}
 
     def _following(self, number: int) -> _Following | None:
         """What the next trial is to be: a repeat that a point lacks; else the plan's own points

@@ -14,7 +14,8 @@ from typing import Any
 from modeldir import attempts, experiment, files, hearts, params
 from modeldir.errors import ParamsError
 from modeldir.rows import COLOUR, rendered
-from modeldir.standing import Alone, News, ended_words, seconds_of
+from modeldir.standing import Alone, News, ended_words
+from modeldir.timestamps import unix_time
 from modeldir.training import Seen, Stamp, Training, stamp
 
 
@@ -52,7 +53,7 @@ class Solo:
         step = self._training.step
         self._training.look()
         self._tell(before, step)
-        began = seconds_of(self._status.started)
+        began = unix_time(self._status.started)
         since = None if began is None else max(0.0, self._now() - began) + self._status.before
         running = self._status.state == attempts.RUNNING and since is not None
         return Alone(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -239,11 +238,3 @@ def estimate(
         heapq.heappush(free, ready)
         end = max(end, ready)
     return Left(end, sure=all(age <= longest for age in ages))
-
-
-def seconds_of(stamped: str | None) -> float | None:
-    """A recorded time as seconds since 1970."""
-    try:
-        return datetime.fromisoformat(str(stamped)).timestamp()
-    except (ValueError, OverflowError):
-        return None

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir import columns as parts
 from modeldir import files, metrics, moments
-from modeldir.columns import NOTE
+from modeldir.columns import ALL_NOTED, NOTE
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.goals import Objectives
+from modeldir.sampling import SEED
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
 from modeldir.tableforms import DECIMALS, to_csv, to_markdown
 from modeldir.trees import (
@@ -160,7 +161,8 @@ class Results:
     `table` is what is shown, `metric` the one that is ranked by and `best` the best experiment that
     ended well, by it; `objectives` are all that the plan names: of several, none is `best` by all.
     `warnings` tell of what could not be read or written, a line each. `written`
-    are the files that now hold the table.
+    are the files that now hold the table. `tree` is all that was read, `chosen` what of it the
+    condition `where` is true of: every experiment of each such row.
     """
 
     folder: Path
@@ -173,7 +175,9 @@ class Results:
     all_columns: bool = False
     most: int | None = MOST_ROWS
     where: str | None = None
+    group: Sequence[str] = ()
     tree: Tree | None = field(default=None, repr=False, compare=False)
+    chosen: Tree | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.table.rows)
@@ -214,13 +218,17 @@ class Results:
 
         Not of a part of the rows: what was left out would be evidence, too.
         """
-        if self.tree is None or self.where is not None or len(self.objectives) != 1:
-            return []
-        from modeldir.advice import advice  # noqa: PLC0415 - where somebody looks
+        return [] if self.tree is None or self.where is not None else parts.advised(self.tree)
 
-        plan = files.read_object(self.folder / "search.json")
-        tried = parts.tried(self.tree, self.objectives[0][0]) if plan else []
-        return advice(tried, self.objectives[0], plan)
+    def over_seeds(self) -> str | None:
+        """What to say where rows differ in nothing but the seed, as somebody's own runs may."""
+        rows = self.tree.rows() if self.tree is not None else ()
+        if len(self.table.rows) != len(rows) or SEED not in self.table.headers():
+            return None
+        points = len(replace(self.tree, found=rows).grouped([SEED])) if self.tree else 0
+        if points == len(rows):
+            return None
+        return f"{len(rows)} rows, {points} but for the seed: --group {SEED} shows their means"
 
     def to_pandas(self) -> pd.DataFrame:
         """The table as a data frame of pandas.
@@ -326,6 +334,7 @@ def _results(
         everything = whole if len(rows.found) == len(tree.found) else _whole(tree, Choice())
         written = tuple(_write(tree.folder, shown, everything.table, warnings))
     best = whole.tree.best() if choice.where else tree.best()
+    chosen = _experiments(tree, whole.tree) if choice.where else tree
     return Results(
         tree.folder,
         shown,
@@ -337,7 +346,9 @@ def _results(
         choice.all_columns,
         MOST_ROWS if choice.top is None else None,
         choice.where,
+        tuple(choice.group),
         tree,
+        chosen,
     )
 
 
@@ -371,6 +382,12 @@ def _rows(tree: Tree, choice: Choice) -> Tree:
     return tree if choice.apart else replace(tree, found=tree.rows())
 
 
+def _experiments(tree: Tree, rows: Tree) -> Tree:
+    """The experiments of a tree that are in some rows, as one or with others."""
+    chosen = {each.path for row in rows.found for each in (row.members or (row,))}
+    return replace(tree, found=tuple(each for each in tree.found if each.path in chosen))
+
+
 def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     """The part of the table that is to be seen, with its title and its notes."""
     headers = whole.table.headers()
@@ -379,6 +396,7 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
         told = [_header(name, headers) for name in choice.columns]
     shown = select(whole.table, told)
     notes = [NOTE] if _has_marks(shown) else []
+    notes += parts.note_of_all(whole.tree.found)
     notes += parts.failures_in(whole.tree.found)
     title = _title(whole, choice, count)
     return replace(shown, rows=shown.rows[: choice.top], title=title, note="\n".join(notes) or None)
@@ -389,16 +407,13 @@ def _has_marks(table: Table) -> bool:
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:
-    tree = whole.tree
-    names = [files.absolute(each).name or str(each) for each in tree.folders or (tree.folder,)]
-    name = " and ".join(names) if len(names) < 4 else f"{len(names)} folders"  # noqa: PLR2004
-    found = len(tree.found)
+    found = len(whole.tree.found)
     what = f"{found:,}" if found == count else f"{found:,} of {count:,}"
     what += " experiment" if count == 1 else " experiments"
     over = f", over {' and '.join(choice.group)}," if choice.group else ""
     where = f", where {choice.where}" if choice.where else ""
     first = f"the first {choice.top} of " if choice.top is not None and choice.top < found else ""
-    return f"{name}: {first}{what}{over}{whole.order}{where}"
+    return f"{whole.tree.title}: {first}{what}{over}{whole.order}{where}"
 
 
 def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator[str]:
@@ -440,7 +455,8 @@ def _may_replace(path: Path) -> bool:
 
 def _is_note(line: str) -> bool:
     """Whether a line is what we say below a table."""
-    return line.lstrip("\\") == NOTE or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None
+    told = line.lstrip("\\") == NOTE or line.startswith(ALL_NOTED)
+    return told or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None
 
 
 class _Module(ModuleType):

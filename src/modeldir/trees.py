@@ -116,6 +116,12 @@ class Tree:
     def metric(self) -> tuple[str, metrics.Direction] | None:
         return self.objectives[0] if self.objectives else None
 
+    @property
+    def title(self) -> str:
+        """What the folders are called, in a few words."""
+        names = [files.absolute(each).name or str(each) for each in self.folders or (self.folder,)]
+        return " and ".join(names) if len(names) < 4 else f"{len(names)} folders"  # noqa: PLR2004
+
     def best(self, metric: tuple[str, metrics.Direction] | None = None) -> Found | None:
         """The best experiment that ended well, by one development metric; None if there is none.
 
@@ -128,17 +134,20 @@ class Tree:
         best = best_by(self.rows(), metric) if metric else None
         return best_by(best.members, metric) if metric and best and best.members else best
 
-    def rows(self) -> tuple[Found, ...]:
-        """The experiments, but the repeats of a point as one."""
-        if all(each.repeat is None for each in self.found):
-            return self.found
-        groups = repeated.groups(
+    def points(self) -> list[list[int]]:
+        """The places of the experiments, those of the repeats of a point together."""
+        return repeated.groups(
             [
                 repeated.Repeat(os.path.dirname(f.folder), f.hyperparameters, f.repeat)
                 for f in self.found
             ]
         )
-        return tuple(_together([self.found[place] for place in places]) for places in groups)
+
+    def rows(self) -> tuple[Found, ...]:
+        """The experiments, but the repeats of a point as one."""
+        if all(each.repeat is None for each in self.found):
+            return self.found
+        return tuple(_together([self.found[place] for place in at]) for at in self.points())
 
     def grouped(self, over: Sequence[str]) -> tuple[Found, ...]:
         """The experiments, but those that differ in these hyperparameters alone as one."""
@@ -447,7 +456,7 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
     )
     point = told.get("point")
     inactive = _inactive(conditional, point if isinstance(point, dict) else None)
-    note = status.note or (_message(path) if "origin.json" in names else None)
+    note = status.note or (_message(path) if "origin.json" in names else _text(told, "note"))
     return Found(
         os.fspath(path),
         name,
@@ -473,8 +482,12 @@ def _inactive(
 
 def _message(path: str | os.PathLike[str]) -> str | None:
     """Why an experiment was made, as `modeldir new -m` has kept it."""
-    message = files.read_object(os.path.join(path, "origin.json")).get("message")
-    return message if isinstance(message, str) and message else None
+    return _text(files.read_object(os.path.join(path, "origin.json")), "message")
+
+
+def _text(told: Mapping[str, Any], key: str) -> str | None:
+    text = told.get(key)
+    return text if isinstance(text, str) and text else None
 
 
 def _scores_in(folder: Path, names: list[str], metrics_file: str) -> experiment.Scores:

@@ -1,22 +1,29 @@
-"""`modeldir diff`: what differs between experiments, and nothing else."""
+"""`modeldir diff`: what differs between experiments, and nothing else.
+
+One alone is compared with what it was made from (the base of its search, or the experiment that it
+was derived from) and with the best trial; a search, its base with its best trial. Start at
+`differences`; `against` is the same as `show` has it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, params, table
+from modeldir import attempts, experiment, files, params, table
+from modeldir.commands.several import experiments_among, headers, number_of, quoted
 from modeldir.differences import ABSENT, same
-from modeldir.errors import FolderError, listed
+from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
-from modeldir.synthesize import decimals_here, read_tree
 from modeldir.table import Column, Kind, Table
+from modeldir.trees import Found, Tree, read_tree
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
@@ -25,17 +32,24 @@ _RECORDED = ("status", "code", "commit", "python")
 """What a run file says that explains a difference. Times always differ: they explain nothing."""
 
 
+Read = Callable[[Path], Tree]
+"""How a search's trials are read; of many that are compared with their best, once."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir diff DIR DIR ..."
-    parser.add_argument("dirs", nargs="+", metavar="DIR", help="two experiments or more")
+    parser.usage = "modeldir diff DIR ..."
+    parser.add_argument(
+        "dirs",
+        nargs="+",
+        metavar="DIR",
+        help="experiments; one alone: against its base and the best trial",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what differs. That something does is no failure: the answer is 0."""
-    folders = [Path(each) for each in arguments.dirs]
-    compared = [folder for folder in folders if not folder.is_file()]  # of experiments/lr/*
-    print(differences(compared or folders))
+    print(differences(experiments_among(list(map(Path, arguments.dirs)))))
     return 0
 
 
@@ -43,30 +57,66 @@ def differences(folders: Sequence[Path]) -> str:
     """What `modeldir diff` prints: a table for each kind of thing that differs.
 
     Raises:
-        FolderError: when there are not two folders, or one is no experiment.
+        FolderError: where there is nothing to compare with, or one is no experiment.
         ParamsError: when hyperparameters cannot be read.
     """
-    if len(folders) < 2:  # noqa: PLR2004 - to compare takes two
-        raise FolderError(
-            f"one folder alone differs from nothing: modeldir diff {folders[0]} OTHER"
-        )
+    if len(folders) == 1:
+        return _of_one(folders[0])
     _refuse_searches(folders)
-    read = [_read(folder) for folder in folders]
-    headers = _headers(folders)
-    blocks = [
-        _block(
-            "hyperparameter",
-            "text",
-            headers,
-            [each.hyperparameters for each in read],
-            [each.replaced for each in read],
-        ),
-        _block("metric", "metric", headers, [each.metrics for each in read]),
-        _block("run", "text", headers, _shared([each.run for each in read])),
-        *(problem for each in read for problem in each.problems),
-    ]
-    told = "\n\n".join(block for block in blocks if block)
-    return told or f"{_listed(folders)} do not differ: same hyperparameters, same metrics"
+    sides = [_read(folder, name) for folder, name in zip(folders, headers(folders), strict=True)]
+    alike = f"{_listed(list(map(str, folders)))} do not differ: same hyperparameters, same metrics"
+    return compared(sides) or alike
+
+
+def _of_one(folder: Path) -> str:
+    """One against what it was made from and the best of its search; a search by its base."""
+    if experiment.is_search(folder):
+        best = read_tree(folder).best()
+        if best is None:
+            raise FolderError(
+                f"{folder} has no best trial yet to compare its base with\n"
+                f"  how it stands: modeldir show {quoted(folder)}"
+            )
+        sides = [_base(folder), _best(best)]
+    else:
+        sides = [*_before(folder, read_tree), _read(folder)]
+    if len(sides) == 1:
+        raise FolderError(f"one folder alone differs from nothing: modeldir diff {folder} OTHER")
+    return compared(sides) or f"{_listed([each.header for each in sides])} do not differ"
+
+
+def against(folder: Path, read: Read) -> str:
+    """What of an experiment is not as in what it was made from, or as in the best of its search;
+    nothing where there is neither.
+    """
+    try:
+        before = _before(folder, read)
+        return compared([*before, _read(folder, "here")]) if before else ""
+    except (ParamsError, FolderError):  # whoever shows it says what cannot be read
+        return ""
+
+
+def _before(folder: Path, read: Read) -> list[_Side]:
+    """What an experiment is compared with when nobody says: its base, the best of its search."""
+    search = files.absolute(folder).parent
+    if (folder / "trial.json").is_file() and (search / "search.json").is_file():
+        best = read(search).best()
+        base = [_base(search)] if params_file(search) else []
+        if best is None or files.absolute(best.path) == files.absolute(folder):
+            return base
+        return [*base, _best(best)]
+    return _derived_from(folder)
+
+
+def _derived_from(folder: Path) -> list[_Side]:
+    """The experiment, or the search, from which `modeldir new` made it."""
+    origin = Experiment(folder).origin().get("from")
+    if not isinstance(origin, str):
+        return []
+    source = Path(os.path.normpath(files.absolute(folder) / origin))
+    if params_file(source) is None:
+        return []
+    return [_base(source) if experiment.is_search(source) else _read(source)]
 
 
 def _refuse_searches(folders: Sequence[Path]) -> None:
@@ -75,7 +125,7 @@ def _refuse_searches(folders: Sequence[Path]) -> None:
     for folder in folders:
         if experiment.is_search(folder):
             best = read_tree(folder).best()
-            trial = f"its best trial: {shlex.quote(str(best.path))}" if best else None
+            trial = f"its best trial: {quoted(best.path)}" if best else None
             problems.append((f"{folder} is a search, not an experiment", trial))
     if problems:
         raise FolderError(listed("These cannot be compared:", problems, ""))
@@ -86,35 +136,84 @@ class _Side:
     """One experiment, as far as it is compared.
 
     The hyperparameters are those that it used; `replaced` are the values of `params.json` in whose
-    place it was given others.
+    place it was given others. The base of a search never ran: it has no metrics, no run.
+    `short` is a header for where there is little room; of a trial its number, as in the table.
     """
 
+    header: str
+    short: str
     hyperparameters: Mapping[str, Any]
     replaced: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    run: Mapping[str, Any]
-    problems: tuple[str, ...]
+    metrics: Mapping[str, float] | None = None
+    run: Mapping[str, Any] | None = None
+    problems: tuple[str, ...] = ()
 
 
-def _read(folder: Path) -> _Side:
+def _read(folder: Path, header: str | None = None, *, short: str | None = None) -> _Side:
     found = Experiment(folder)
     scores, status, attempt = found.scores(), found.status(), attempts.latest(folder)
     record = {**(attempt.record if attempt else {}), "status": status.state}
     recorded = {name: record[name] for name in _RECORDED if record.get(name) is not None}
-    flat = params.flatten(params.load_file(params_file(folder) or folder))
+    flat = _flat(folder)
     replaced = {name: flat.get(name, ABSENT) for name in status.given}
     used = {**flat, **status.given}
-    return _Side(used, replaced, _metrics(scores), recorded, scores.problems)
+    header = header or folder.name or str(folder)
+    return _Side(
+        header,
+        short or number_of(folder) or header,
+        used,
+        replaced,
+        _metrics(scores),
+        recorded,
+        scores.problems,
+    )
+
+
+def _best(found: Found) -> _Side:
+    return _read(found.path, f"{found.name} (best)", short="best")
+
+
+def _base(search: Path) -> _Side:
+    return _Side("base", "base", _flat(search), {})
+
+
+def _flat(folder: Path) -> dict[str, Any]:
+    return params.flatten(params.load_file(params_file(folder) or folder))
 
 
 def _metrics(scores: Scores) -> dict[str, float]:
     return {**scores.development, **{f"test {name}": v for name, v in scores.test.items()}}
 
 
-def _headers(folders: Sequence[Path]) -> list[str]:
-    """The folders' names; their paths where two have one name."""
-    names = [folder.name for folder in folders]
-    return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))
+# -- Tables ----------------------------------------------------------------------------------------
+
+
+def compared(sides: Sequence[_Side]) -> str:
+    """A table for each kind of thing that differs, and what could not be read; else nothing.
+
+    In a terminal that is too narrow for their names, trials go by their numbers.
+    """
+    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
+
+    digits = decimals_here()
+    width = None if digits is None else shutil.get_terminal_size().columns
+    tables, legend = list(_tables(sides)), ""
+    shorter = [replace(each, header=each.short) for each in sides]
+    wide = width is not None and any(_width(_text(each, digits)) > width for each in tables)
+    if wide and len({each.header for each in shorter}) == len(sides):
+        tables = list(_tables(shorter))
+        told = {each.short: each.header.removesuffix(" (best)") for each in sides}
+        legend = "\n".join(f"{short}: {name}" for short, name in told.items() if short != name)
+    problems = [problem for each in sides for problem in each.problems]
+    blocks = [*(_within(each, digits, width) for each in tables), *([legend] if tables else [])]
+    return "\n\n".join(block for block in (*blocks, *problems) if block)
+
+
+def _tables(sides: Sequence[_Side]) -> Iterator[Table]:
+    ran = [each for each in sides if each.metrics is not None]
+    yield from _differing("hyperparameter", "text", sides, [each.hyperparameters for each in sides])
+    yield from _differing("metric", "metric", ran, [each.metrics or {} for each in ran])
+    yield from _differing("run", "text", ran, _shared([each.run or {} for each in ran]))
 
 
 def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -125,29 +224,53 @@ def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _block(
-    kind: str,
-    cells: Kind,
-    headers: Sequence[str],
-    sides: Sequence[Mapping[str, Any]],
-    replaced: Sequence[Mapping[str, Any]] = (),
-) -> str:
-    """The rows in which the sides are not all the same, as text; empty where they are.
-
-    `replaced` are values, for each side, that are told before the one that is compared.
-    """
+def _differing(
+    kind: str, cells: Kind, sides: Sequence[_Side], compared: Sequence[Mapping[str, Any]]
+) -> Iterator[Table]:
+    """The rows in which the sides are not all the same; nothing where they are."""
     rows = []
-    for name in dict.fromkeys(name for side in sides for name in side):
-        values = [side.get(name, ABSENT) for side in sides]
+    for name in dict.fromkeys(name for each in compared for name in each):
+        values = [each.get(name, ABSENT) for each in compared]
         if not all(same(values[0], value) for value in values):
-            before = [side.get(name, ABSENT) for side in replaced] or [ABSENT] * len(values)
+            replaced = [each.replaced.get(name, ABSENT) for each in sides]
+            before = replaced if kind == "hyperparameter" else [ABSENT] * len(values)
             told = [*map(_with_before, before, _told(values))]
             rows.append((name, *told, *(_change(values) if cells == "metric" else ())))
-    columns = [Column(kind, "name"), *(Column(header, cells) for header in headers)]
+    columns = [Column(kind, "name"), *(Column(each.header, cells) for each in sides)]
     if rows and len(rows[0]) > len(columns):
         columns.append(Column("change"))
-    text = table.to_text(Table(tuple(columns), tuple(rows)), digits=decimals_here())
-    return text.rstrip("\n") if rows else ""
+    if rows:
+        yield Table(tuple(columns), tuple(rows))
+
+
+def _within(whole: Table, digits: int | None, width: int | None) -> str:
+    """The table; some columns below the others, where lines would wrap."""
+    blocks, begin = list[str](), 1
+    while begin < len(whole.columns):
+        stop = begin + 1 if width is not None else len(whole.columns)
+        text = _text(_part(whole, begin, stop), digits)
+        while width is not None and stop < len(whole.columns):
+            wider = _text(_part(whole, begin, stop + 1), digits)
+            if _width(wider) > width:
+                break
+            stop, text = stop + 1, wider
+        blocks.append(text)
+        begin = stop
+    return "\n\n".join(blocks)
+
+
+def _width(text: str) -> int:
+    return max(map(table.text_width, text.splitlines()))
+
+
+def _part(whole: Table, begin: int, stop: int) -> Table:
+    """What a row is about, and some of the other columns."""
+    rows = tuple((row[0], *row[begin:stop]) for row in whole.rows)
+    return Table((whole.columns[0], *whole.columns[begin:stop]), rows)
+
+
+def _text(part: Table, digits: int | None) -> str:
+    return table.to_text(part, digits=digits).rstrip("\n")
 
 
 def _told(values: Sequence[object]) -> Iterator[object]:
@@ -182,6 +305,6 @@ def _change(values: Sequence[object]) -> tuple[str | None, ...]:
     return (None,)
 
 
-def _listed(folders: Sequence[Path]) -> str:
-    *others, last = map(str, folders)
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
     return f"{', '.join(others)} and {last}"

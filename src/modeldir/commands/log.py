@@ -1,7 +1,8 @@
-"""`modeldir log`: what an experiment printed.
+"""`modeldir log`: what an experiment printed, or several.
 
 It knows which file to show, how to show its end without reading all of it, and how to go on with it
-until the run has ended. What redraws (progress bars) is shown as `rows` leaves it to read.
+until the run has ended: of several one after the other, or with `-f` all at once, their names
+before the lines. What redraws (progress bars) is shown as `rows` leaves it to read.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ import mmap
 import os
 import re
 import select
-import shlex
+import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from modeldir import attempts, experiment, files, hearts, processes, roster
+from modeldir.commands.several import experiments_among, headers, number_of, quoted
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
+from modeldir.table import text_width, visible
 
 HELP = "What an experiment printed and logged: its train.log, else its console.log."
 EXAMPLE = "modeldir log experiments/base_model -f --tail 20"
@@ -45,13 +48,21 @@ _HEAD, _END = b"# modeldir-log v", b"# end "
 _LIVE = (attempts.RUNNING, attempts.WAITING)
 
 Show = Callable[[Iterable[str]], None]
+Waits = Iterator[None]
+"""Following that goes on by itself as far as it can: each step is a wait for more."""
 Wait = Callable[[], None]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir log DIR [-f] [--tail N] [--raw]"
-    parser.add_argument("dir", metavar="DIR", help="an experiment, or a search (its own log)")
+    parser.usage = "modeldir log DIR ... [-f] [--tail N] [--raw]"
+    parser.add_argument(
+        "dirs",
+        nargs="+",
+        metavar="DIR",
+        type=_folder,
+        help="experiments, or a search (its own log)",
+    )
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the run has ended, or Ctrl-C"
     )
@@ -59,6 +70,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help="console.log: the very bytes of the command's output"
     )
+
+
+def _folder(text: str) -> str:
+    if re.fullmatch(r"-[0-9]+", text):  # argparse takes a number for one
+        raise argparse.ArgumentTypeError(f"{text} is no folder")
+    return text
 
 
 def meant(words: Sequence[str]) -> str | None:
@@ -74,19 +91,48 @@ def meant(words: Sequence[str]) -> str | None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the log; with `--follow` also what comes."""
-    folder = Path(arguments.dir)
+    folders = experiments_among(list(map(Path, arguments.dirs)))
     sys.stdout.flush()
     if arguments.follow:
         with contextlib.suppress(KeyboardInterrupt):  # how one stops looking: nothing went wrong
-            follow(folder, tail=arguments.tail, raw=arguments.raw)
+            if len(folders) == 1:
+                follow(folders[0], tail=arguments.tail, raw=arguments.raw)
+            else:
+                follow_all(folders, tail=arguments.tail, raw=arguments.raw)
         return 0
-    path = _wanted(folder, raw=arguments.raw)
+    if len(folders) == 1:
+        _print(folders[0], _wanted(folders[0], raw=arguments.raw), arguments)
+        return 0
+    return _print_all(folders, arguments)
+
+
+def _print(folder: Path, path: Path, arguments: argparse.Namespace) -> None:
     if arguments.raw:
         _copy(path, arguments.tail)
     else:
         _show(lines_of(path) if arguments.tail is None else last_lines(path, arguments.tail))
     if not arguments.raw and was_cut_off(folder, path):
         print(_cut_off(path), file=sys.stderr)
+
+
+def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
+    """One log after the other, each below its name, as `tail` writes it.
+
+    Raises:
+        FolderError: for those that have none; the others have been shown.
+    """
+    problems, begun = list[str](), False
+    for folder in folders:
+        try:
+            path = _wanted(folder, raw=arguments.raw)
+        except FolderError as error:
+            problems.append(str(error))
+            continue
+        _show([f"{chr(10) * begun}==> {visible(str(path))} <==\n"])
+        begun = True
+        _print(folder, path, arguments)
+    if problems:
+        raise FolderError("\n".join(problems))
     return 0
 
 
@@ -119,7 +165,7 @@ def _wanted(folder: Path, *, raw: bool) -> Path:
     if experiment.params_file(folder) is None and (below := _below(folder)):
         raise FolderError(below)
     what = "console.log: modeldir did not run it" if raw and log_of(folder) else "log yet"
-    raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {_quoted(folder)}")
+    raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {quoted(folder)}")
 
 
 def _there(folder: Path, *, raw: bool) -> Path | None:
@@ -134,9 +180,9 @@ def _choice(folder: Path) -> str:
     logs = {trial: path for trial in below if (path := log_of(trial)) is not None}
     trials = sorted(logs, key=lambda trial: (-_changed(logs[trial]), trial.name))
     lines = [f"{folder} is a search without a log of its own; its trials have theirs:"]
-    lines += [f"  modeldir log {_quoted(trial)}" for trial in trials[:MOST]]
+    lines += [f"  modeldir log {quoted(trial)}" for trial in trials[:MOST]]
     if len(trials) > MOST:
-        lines.append(f"  and {len(trials) - MOST} more: modeldir show {_quoted(folder)}")
+        lines.append(f"  and {len(trials) - MOST} more: modeldir show {quoted(folder)}")
     if not trials:
         return f"{folder} is a search, and none of its trials has a log yet"
     return "\n".join(lines)
@@ -146,14 +192,10 @@ def _below(folder: Path) -> str:
     """What to say of a folder of experiments: which there are; nothing if there are none."""
     found = [path for path in sorted(folder.glob("*/")) if experiment.params_file(path)]
     lines = [f"{folder} is no experiment; below it are:"]
-    lines += [f"  modeldir log {_quoted(path)}" for path in found[:MOST]]
+    lines += [f"  modeldir log {quoted(path)}" for path in found[:MOST]]
     if len(found) > MOST:
         lines.append(f"  and {len(found) - MOST} more")
     return "\n".join(lines) if found else ""
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
 
 
 # -- Lines of a file -------------------------------------------------------------------------------
@@ -306,7 +348,88 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
     Raises:
         FolderError: there is no such folder, or nothing in it that could still be written.
     """
-    wait, observer = wait or _wait, hearts.Observer()
+    for _ in _following(folder, _show, tail=tail, raw=raw):
+        (wait or _wait)()
+
+
+def follow_all(
+    folders: Sequence[Path], *, tail: int | None, raw: bool, wait: Wait | None = None
+) -> None:
+    """As `follow`, all of them at once: the name of each stands before its lines.
+
+    Raises:
+        FolderError: for those that have no log and get none, once the others have ended.
+    """
+    if raw:
+        raise FolderError(
+            "--raw -f is of one experiment: the bytes of several cannot be told apart\n"
+            f"  modeldir log {' '.join(map(quoted, folders))} -f"
+        )
+    names = [visible(name) for name in _called(folders)]
+    width = max(map(text_width, names))
+    going: list[Waits] = []
+    for folder, name in zip(folders, names, strict=True):
+        named = f"{name}{' ' * (width - text_width(name))} | "
+        going.append(_following(folder, _Named(named), tail=tail, raw=False))
+    problems: list[str] = []
+    while going:
+        going = [each for each in going if _is_to_wait(each, problems)]
+        if going:
+            (wait or _wait)()
+    if problems:
+        raise FolderError("\n".join(problems))
+
+
+def _called(folders: Sequence[Path]) -> list[str]:
+    """The folders' names; in a terminal that these would fill the numbers of the trials, which are
+    then told first.
+    """
+    names, numbers = headers(folders), [number_of(folder) for folder in folders]
+    short = [number for number in numbers if number is not None]
+    fits = 4 * max(map(text_width, names)) <= shutil.get_terminal_size().columns
+    if fits or not sys.stdout.isatty() or len(set(short)) < len(names):
+        return names
+    for number, name in zip(short, names, strict=True):
+        print(f"{number}: {visible(name)}", flush=True)
+    return short
+
+
+def _is_to_wait(following: Waits, problems: list[str]) -> bool:
+    """Whether one goes on, after it has shown what there is."""
+    try:
+        next(following)
+    except StopIteration:
+        return False
+    except FolderError as error:
+        problems.append(str(error))
+        return False
+    return True
+
+
+class _Named:
+    """Shows lines with a name before each; a very long one, which comes in pieces, as several."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._open = name.encode("utf-8", "surrogateescape"), False
+
+    def __call__(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            was_open, self._open = self._open, not line.endswith("\n")
+            if was_open and line == "\n":
+                continue  # its end: every piece has one here
+            _show_bytes(self._name)
+            _show(
+                [
+                    line.removeprefix("\n").removesuffix("\n") + "\n"
+                    if was_open or self._open
+                    else line
+                ]
+            )
+
+
+def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Waits:
+    """The steps of `follow`: it is gone on with after a while."""
+    observer = hearts.Observer()
     if not folder.is_dir() or experiment.is_search(folder):
         _wanted(folder, raw=raw)
     path, told = _there(folder, raw=raw), False
@@ -317,22 +440,22 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
             if not told:
                 told = True
                 print(f"waiting for {folder} to begin; Ctrl-C ends this", file=sys.stderr)
-            wait()
+            yield
             path = _there(folder, raw=raw)
     ended = False
     while path is not None:
         alive = partial(is_alive, folder, path, observer)
-        ended = _follow_file(folder, path, alive, tail=tail, raw=raw, wait=wait)
+        ended = yield from _follow_file(folder, path, alive, show, tail=tail, raw=raw)
         tail = None
-        path = None if ended else _next(folder, path, observer, raw=raw, wait=wait)
+        path = None if ended else (yield from _next(folder, path, observer, raw=raw))
     last = _there(folder, raw=raw)
     if not raw and last is not None and was_cut_off(folder, last, observer):
         print(_cut_off(last), file=sys.stderr)
 
 
-def _follow_file(  # noqa: PLR0913 - of what, how it is shown, and for how long
-    folder: Path, path: Path, alive: Callable[[], bool], *, tail: int | None, raw: bool, wait: Wait
-) -> bool:
+def _follow_file(  # noqa: PLR0913 - of what, and how it is shown
+    folder: Path, path: Path, alive: Callable[[], bool], show: Show, *, tail: int | None, raw: bool
+) -> Generator[None, None, bool]:
     """Show one file as it grows; true when the run has ended, false when the file has gone."""
     reader = Reader()
     with open(path, "rb") as file:
@@ -341,13 +464,13 @@ def _follow_file(  # noqa: PLR0913 - of what, how it is shown, and for how long
         while True:
             ended = not alive()  # before the look: what it wrote last is seen yet
             while piece := file.read(_PIECE):
-                _show_bytes(piece) if raw else _show(reader.feed(piece))
+                _show_bytes(piece) if raw else show(reader.feed(piece))
             gone = not _is_at(file, path) or _is_outdone(folder, path, raw=raw)
             if gone or ended:
-                _show(reader.end())
+                show(reader.end())
                 return ended and not gone
-            wait()
-            _show(reader.settle())
+            yield
+            show(reader.settle())
 
 
 def _is_outdone(folder: Path, path: Path, *, raw: bool) -> bool:
@@ -366,15 +489,15 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def _next(
-    folder: Path, old: Path, observer: hearts.Observer, *, raw: bool, wait: Wait
-) -> Path | None:
+    folder: Path, old: Path, observer: hearts.Observer, *, raw: bool
+) -> Generator[None, None, Path | None]:
     """The log of the next attempt, when it is there; None when none comes."""
     while True:
         live = experiment.status(folder, observer=observer).state in _LIVE
         path = _there(folder, raw=raw) or (old if old.is_file() else None)
         if path is not None or not live:
             return path
-        wait()
+        yield
 
 
 def _wait() -> None:

@@ -35,8 +35,8 @@ domains:  learning_rate=0.1,0.01,0.001         a list
           --point learning_rate=0.01           tried first, the other names sampled
           --constraint 'batch_size * accumulate <= 512'
 
-DIR/params.json is the base. Said again it continues: finished trials are left alone, interrupted
-ones run again, new values add trials. Without domains the plan in DIR/search.json goes on.
+DIR/params.json is the base. Said again it goes on by DIR/search.json: what is finished is left
+alone, what was interrupted runs again, new values add trials. Each trial it makes keeps -m NOTE.
 """
 
 
@@ -77,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
     )
+    what.add_argument("-m", "--message", metavar="NOTE", help=argparse.SUPPRESS)  # told above
     # Each is named by the message after which somebody needs it; the page has little room.
     for told_when_needed in ("--rebase", "--no-pilot"):
         what.add_argument(told_when_needed, action="store_true", help=argparse.SUPPRESS)
@@ -220,6 +221,7 @@ def _made(
         trial_time_limit=arguments.trial_time_limit,
         retries=arguments.retries,
         stop_at=arguments.stop_at,
+        note=arguments.message,
         rebase=arguments.rebase,
     )
 

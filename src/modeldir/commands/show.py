@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, files, params, roster, table, trials
+from modeldir.commands.diff import Read, against
 from modeldir.commands.log import log_of
-from modeldir.commands.synthesize import quoted, with_best
+from modeldir.commands.several import experiments_among, quoted
+from modeldir.commands.synthesize import with_best
 from modeldir.errors import FolderError, ParamsError
 from modeldir.frames import to_come_text
 from modeldir.overview import Overview
 from modeldir.plan import LIMITS
 from modeldir.sampling import in_words
 from modeldir.standing import Standing
-from modeldir.synthesize import Found, Tree, decimals_here, read_experiment, read_tree
 from modeldir.table import Column, Table
+from modeldir.timestamps import unix_time
+from modeldir.trees import Found, Tree, read_experiment, read_tree
 
 HELP = "How one experiment or search stands: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
@@ -27,23 +31,41 @@ EXAMPLE = "modeldir show experiments/base_model"
 MOST = 10
 """How many trials of one status are named; the table has them all."""
 
+LINES = 10
+"""Of a failed training so many lines are shown; `modeldir log` has them all."""
+
 Entry = tuple[str, object]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.usage = "modeldir show DIR"
-    parser.add_argument("dir", metavar="DIR", help="an experiment or a search")
+    parser.usage = "modeldir show DIR ..."
+    parser.add_argument("dirs", nargs="+", metavar="DIR", help="experiments or searches")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what is known of a folder; what could not be read is told at the end."""
-    print(shown(Path(arguments.dir)))
+    """Print what is known of each folder; what could not be read is told at the end.
+
+    Raises:
+        FolderError: when one is not there, or is neither an experiment nor a search; the others
+            have been shown.
+    """
+    read = functools.cache(read_tree)  # of many trials of a search it is read once
+    problems: list[str] = []
+    apart = ""
+    for folder in experiments_among(list(map(Path, arguments.dirs))):
+        try:
+            print(apart + shown(folder, read))
+            apart = "\n\n"
+        except FolderError as error:
+            problems.append(str(error))
+    if problems:
+        raise FolderError("\n".join(problems))
     return 0
 
 
-def shown(folder: Path) -> str:
-    """What `modeldir show` prints.
+def shown(folder: Path, read: Read = read_tree) -> str:
+    """What `modeldir show` prints of a folder.
 
     Raises:
         FolderError: when the folder is not there, or is neither an experiment nor a search.
@@ -51,14 +73,15 @@ def shown(folder: Path) -> str:
     names = _files_in(folder)
     has_params = experiment.params_file(folder) is not None
     if "search.json" in names or (has_params and experiment.is_search(folder)):
-        return search_text(read_tree(folder))
+        return search_text(read(folder))
     if not has_params and not experiment.is_touched(names):
         raise FolderError(
             f"{folder} is no experiment and no search: it holds no params.json\n"
             f"  what lies below it: modeldir synthesize {quoted(folder)}"
         )
     warnings: list[str] = []
-    return experiment_text(read_experiment(folder, names, folder.name, warnings), warnings)
+    found = read_experiment(folder, names, folder.name, warnings)
+    return experiment_text(found, warnings, read)
 
 
 def _files_in(folder: Path) -> list[str]:
@@ -70,13 +93,14 @@ def _files_in(folder: Path) -> list[str]:
 # -- An experiment ---------------------------------------------------------------------------------
 
 
-def experiment_text(found: Found, warnings: Sequence[str] = ()) -> str:
+def experiment_text(found: Found, warnings: Sequence[str] = (), read: Read = read_tree) -> str:
     """One experiment: how it stands, its metrics, its hyperparameters, and what to type next."""
     blocks = [
         f"{table.visible(str(found.path))}\n\n{_entries(_facts(found))}",
         _metrics(found.scores),
         _hyperparameters(found.hyperparameters, found.status.given),
-        _against(found),
+        _against(found, read),
+        _last_words(found),
         "\n".join(warnings),
         f"next: {_next(found)}",
     ]
@@ -148,7 +172,7 @@ def _metrics(scores: experiment.Scores) -> str:
     names = dict.fromkeys(name for _, values in there for name in values)
     columns = (Column("metric", "name"), *(Column(name, "metric") for name, _ in there))
     rows = tuple((name, *(values.get(name) for _, values in there)) for name in names)
-    text = table.to_text(Table(columns, rows), digits=decimals_here())
+    text = table.to_text(Table(columns, rows), digits=_decimals())
     return text.rstrip("\n") if rows else ""
 
 
@@ -165,29 +189,33 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
     return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
 
 
-def _against(found: Found) -> str:
-    """Of a trial: what is not as in the best trial of its search, and how far its metric is."""
-    search = found.path.parent
-    if found.number is None or not (search / "search.json").is_file():
+def _against(found: Found, read: Read) -> str:
+    """What is not as in its base, or as in the best trial of its search."""
+    search, best = found.path.parent, None
+    if found.number is not None and (search / "search.json").is_file():
+        best = read(search).best()
+    is_best = best is not None and files.absolute(best.path) == files.absolute(found.path)
+    blocks = ["it is the best of its search" if is_best else "", against(found.path, read)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _last_words(found: Found) -> str:
+    """The end of what a failed training printed: mostly a traceback."""
+    if found.status.state != attempts.FAILED:
         return ""
-    tree = read_tree(search)
-    best = tree.best()
-    if best is None or tree.metric is None:
+    from modeldir.report.failed import last_lines  # noqa: PLC0415 - only of what has failed
+
+    lines = last_lines(found.path)[-LINES:]
+    if len(lines) < 2:  # noqa: PLR2004 - its last line is told above
         return ""
-    if files.absolute(best.path) == files.absolute(found.path):
-        return "it is the best of its search"
-    name, _ = tree.metric
-    mine, theirs = found.used() or {}, best.used() or {}
-    names = dict.fromkeys([*mine, *theirs])
-    differing = [
-        each for each in names if table.key_of(mine.get(each)) != table.key_of(theirs.get(each))
-    ]
-    rows: list[tuple[object, ...]] = [
-        (name, found.scores.development.get(name), best.scores.development.get(name))
-    ]
-    rows += [(each, mine.get(each), theirs.get(each)) for each in differing]
-    columns = (Column("against the best", "name"), Column("here"), Column(best.name))
-    return table.to_text(Table(columns, tuple(rows)), width=None).rstrip("\n")
+    told = [f"  {table.visible(line)}".rstrip() for line in lines]
+    return "\n".join(["the last lines that it printed:", *told])
+
+
+def _decimals() -> int | None:
+    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
+
+    return decimals_here()
 
 
 def _value(value: object) -> str:
@@ -255,6 +283,7 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
         yield label, ", ".join(map(_value, folders)) if isinstance(folders, list) else None
     limits = (f"{name} {_limit(plan[name])}" for name in LIMITS if name in plan)
     yield "limits", ", ".join(limits)
+    yield "note", plan.get("note")
     yield "command", plan.get("command")
 
 
@@ -345,7 +374,7 @@ def _score(found: Found, tree: Tree) -> str:
     # Of a point with repeats the mean counts, as in the table.
     row = next((row for row in tree.rows() if found in row.members), found)
     value = row.value(name)
-    told = "" if value is None else table.metric_text(value, decimals_here())
+    told = "" if value is None else table.metric_text(value, _decimals())
     return f"{found.name}  {name} {told}{' (the mean of its repeats)' if row.members else ''}"
 
 
@@ -395,11 +424,10 @@ def when(stamp: object) -> str | None:
     """
     from datetime import datetime, timezone  # noqa: PLC0415 - only where a time is shown
 
-    try:
-        moment = datetime.fromisoformat(str(stamp)).astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+    moment = unix_time(stamp)
+    if moment is None:
         return None
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def typed(path: Path) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from modeldir import files, goals, looks
+from modeldir import files
+from modeldir.commands.several import quoted
 from modeldir.errors import ModeldirError
-from modeldir.synthesize import Results, read_trees, synthesize
-from modeldir.table import to_text, wrapped
+from modeldir.table import to_text, visible, wrapped
 from modeldir.tableforms import ENDINGS, FORMS
+
+if TYPE_CHECKING:
+    from modeldir.synthesize import Results
 
 HELP = "One table of all experiments below a folder: the best first."
 EXAMPLE = "modeldir synthesize experiments --where 'learning_rate > 0.001' --top 10"
@@ -51,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--columns",
         metavar="NAMES",
         type=_names,
-        help="these: experiment,learning_rate,accuracy,loss@last,accuracy@epoch=10",
+        help="these: experiment,learning_rate,accuracy,loss@last,accuracy@step=9",
     )
     columns.add_argument(
         "--all-columns",
@@ -69,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     form.add_argument("-o", "--output", metavar="FILE", help="into a file, and print nothing")
     form.add_argument(
-        "--html", metavar="FILE", help="also a report: one page with plots, for any browser"
+        "--html", metavar="FILE", help="also a report of these rows: one page, for any browser"
     )
 
 
@@ -86,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table, or write it; what could not be read goes to standard error."""
     if arguments.top is not None and arguments.top < 1:
         raise ModeldirError(f"--top {arguments.top}: expected 1 or more")
+    from modeldir.synthesize import synthesize  # noqa: PLC0415 - `--help` does without
+
     form = _form(arguments)
     results = synthesize(
         _folders(arguments),
@@ -111,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     if found and form == "table" and arguments.output is None and sys.stdout.isatty():
         print(f"\n{after(results)}")
     if found and arguments.html:
-        print(reported(_report(results, arguments)), file=sys.stderr)
+        print(reported(_report(results, arguments.html)), file=sys.stderr)
     return 0 if found else 1
 
 
@@ -146,17 +151,21 @@ def _written(results: Results, form: str, path: str) -> str:
 
 def after(results: Results) -> str:
     """What it shows, where it lies now, which experiment is the best, and what to type next."""
+    from modeldir import goals, looks  # noqa: PLC0415 - `--help` does without
+
     width = shutil.get_terminal_size().columns
     told = [f"advice: {sentence}" for sentence in results.advice()]
     lines = [line for each in told for line in wrapped(each, width)]
     lines += [""] if told else []
     looked = looks.told(each.looks for each in results.tree.found) if results.tree else None
     lines += [f"test:    {looked}; the more often, the less it is a test"] if looked else []
+    seeds = results.over_seeds()
+    lines += [f"seeds:   {seeds}"] if seeds else []
     if results.written:
         names = " and ".join(path.name for path in results.written)
         lines.append(f"written: {names} in {results.folder}")
     if results.best is not None:
-        lines += [f"best:    {results.best}", f"next:    {with_best(results.best)}"]
+        lines += [f"best:    {visible(str(results.best))}", f"next:    {with_best(results.best)}"]
     elif len(results.objectives) > 1:
         asked = goals.options(results.objectives[:1])
         lines.append(f"next:    modeldir best {quoted(results.folder)} {asked}")
@@ -165,12 +174,12 @@ def after(results: Results) -> str:
     return "\n".join(lines)
 
 
-def _report(results: Results, arguments: argparse.Namespace) -> Path:
-    """The report of all that was asked for, as one file."""
+def _report(results: Results, path: str) -> Path:
+    """The report of the experiments in the table, each repeat too, from what was read for it."""
     from modeldir.report import write_tree  # noqa: PLC0415 - only where one is wanted
 
-    folders = _folders(arguments) or [str(results.folder)]
-    return write_tree(read_trees(folders, metrics_file=arguments.metrics_file), arguments.html)
+    assert results.chosen is not None  # `synthesize` has read it
+    return write_tree(results.chosen, path, where=results.where, group=results.group)
 
 
 def reported(path: Path) -> str:
@@ -188,8 +197,3 @@ def with_best(best: Path) -> str:
     if os.path.isfile("evaluate.py"):
         return f"python evaluate.py --model_dir {quoted(best)}"
     return f"modeldir show {quoted(best)}"
-
-
-def quoted(path: Path) -> str:
-    """A path as it is typed in a shell."""
-    return shlex.quote(str(path))

@@ -9,22 +9,23 @@ from __future__ import annotations
 import argparse
 import os
 import select
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from modeldir import attempts, experiment, roster
-from modeldir.commands.synthesize import reported
+from modeldir.commands.several import quoted
 from modeldir.errors import FolderError
 from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
 from modeldir.progress import Shown, View, shown_on
-from modeldir.report.kept import Kept
 from modeldir.solo import Solo
 from modeldir.standing import Alone, News, Standing, workers_text
+
+if TYPE_CHECKING:
+    from modeldir.report.kept import Kept
 
 HELP = "What runs now, as it runs: trials, their metric, the best so far, how far it is."
 EXAMPLE = "modeldir watch experiments/learning_rate"
@@ -54,8 +55,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show how it stands until it has ended."""
     watch = Watch(Path(arguments.dir))
-    kept = Kept(watch.folder, arguments.html) if arguments.html else None
-    return shown(watch, kept=kept)
+    return shown(watch, kept=_kept(watch.folder, arguments.html) if arguments.html else None)
+
+
+def _kept(folder: Path, path: str) -> Kept:
+    from modeldir.report.kept import Kept  # noqa: PLC0415 - most look without a report
+
+    return Kept(folder, path)
 
 
 def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int:
@@ -78,6 +84,8 @@ def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int
     finally:
         show.close()
     if kept is not None:
+        from modeldir.commands.synthesize import reported  # noqa: PLC0415 - as above
+
         print(kept.problem or reported(kept.path), file=sys.stderr)
     return _code(watch.look()) if waits else 0
 
@@ -212,7 +220,7 @@ class Watch:
         if len(stands) > 1 or searches:
             yield f"next: {self._next(searches)}"
         else:
-            yield f"next: modeldir show {_quoted(self.folder)}"
+            yield f"next: modeldir show {quoted(self.folder)}"
 
     def _next(self, searches: Sequence[Standing]) -> str:
         """What to type: go on where trials are left; where all have failed look why; compare."""
@@ -222,8 +230,8 @@ class Watch:
         failed = [each for each in searches if _has_failed(each)]
         if failed:
             folder = failed[0].folder
-            return f"modeldir retry {_quoted(folder)}   then: {roster.again(folder)}"
-        return f"modeldir synthesize {_quoted(self.folder)}"
+            return f"modeldir retry {quoted(folder)}   then: {roster.again(folder)}"
+        return f"modeldir synthesize {quoted(self.folder)}"
 
 
 def _has_failed(standing: Standing) -> bool:
@@ -244,14 +252,10 @@ def _left(standing: Standing) -> int:
     return new + sum(standing.states.get(state, 0) for state in again)
 
 
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
-
-
 def _nothing_in(folder: Path) -> str:
     return (
         f"{folder}: there is nothing to watch: no search, and no experiment with a params.json\n"
-        f"  modeldir search {_quoted(folder)} learning_rate=0.1,0.01 -- python train.py"
+        f"  modeldir search {quoted(folder)} learning_rate=0.1,0.01 -- python train.py"
     )
 
 

@@ -16,9 +16,10 @@ from modeldir import attempts, files, metrics, repeated
 from modeldir import importance as importances
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.params import SEED
-from modeldir.report import cells, origins, scales
+from modeldir.report import cells, scales
 from modeldir.report.payload import adaptive
 from modeldir.table import cell_text
+from modeldir.timestamps import unix_time
 
 if TYPE_CHECKING:
     from modeldir.importance import Importance
@@ -190,7 +191,7 @@ def _row(found: Found, metric: str) -> Row:
         value if value is not None and math.isfinite(value) else None,
         deviation if deviation is not None and math.isfinite(deviation) else None,
         found.number,
-        origins.seconds(found.status.started),
+        unix_time(found.status.started),
         found.status.state == attempts.FAILED or (value is not None and not math.isfinite(value)),
         tuple(each.path for each in (members or (found,))),
     )

@@ -18,6 +18,8 @@ from modeldir.errors import FolderError
 from modeldir.synthesize import default_folder, read_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modeldir.synthesize import Tree
 
 FILE = "report.html"
@@ -41,13 +43,23 @@ def write_report(
     return write_tree(read_tree(default_folder() if folder is None else folder), path)
 
 
-def write_tree(tree: Tree, path: str | os.PathLike[str] | None = None) -> Path:
-    """As `write_report`, of a tree that was read already."""
+def write_tree(
+    tree: Tree,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    where: str | None = None,
+    group: Sequence[str] = (),
+) -> Path:
+    """As `write_report`, of a tree that was read already; its title says if it is a part, by the
+    condition `where` that holds for it. What differs in `group` alone is one row, as repeats are.
+    """
     from modeldir.report import page, payload  # noqa: PLC0415 - gzip and base64, of use here alone
 
     target = Path(path) if path is not None else tree.folder / FILE
     target = target / FILE if target.is_dir() else target
-    data = page.page(payload.payload(tree, target)).encode("utf-8", "backslashreplace")
+    data = page.page(payload.payload(tree, target, where, group)).encode(
+        "utf-8", "backslashreplace"
+    )
     try:
         files.write_bytes(target, data)
     except OSError as error:

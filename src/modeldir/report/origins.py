@@ -11,13 +11,13 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, files, looks, sampling
 from modeldir.report import cells
 from modeldir.table import cell_text, duration_text
+from modeldir.timestamps import unix_time
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json
@@ -79,16 +79,6 @@ def origin(found: Found) -> Origin:
     return Origin(found.path.name, record, trial)
 
 
-def seconds(iso: str | None) -> float | None:
-    """A time in seconds since 1970."""
-    if not isinstance(iso, str):
-        return None
-    try:
-        return datetime.fromisoformat(iso.replace("Z", "+00:00")).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
 def provenance(
     found: Sequence[Found],
     origins: Sequence[Origin],
@@ -97,6 +87,7 @@ def provenance(
 ) -> list[Json]:
     """Lines of (what, values) for the page: what there are several of, the most frequent first."""
     told: list[tuple[str, list[str]]] = [
+        ("note", _frequent(each.note for each in found)),
         ("command", _frequent(each.command for each in origins)),
         ("git commit", _frequent(each.text("commit") for each in origins)),
         ("code", _frequent(each.text("code") for each in origins)),
@@ -148,7 +139,7 @@ def _libraries(searches: Iterable[Path]) -> Iterator[str]:
 
 
 def _dates(started: Iterable[str | None]) -> list[str]:
-    known = sorted(each for each in started if seconds(each) is not None and each)
+    known = sorted(each for each in started if unix_time(each) is not None and each)
     return [f"{each[:10]} {each[11:16]} UTC" for each in (known[:1] + known[-1:])]
 
 

@@ -17,6 +17,8 @@ from functools import cache
 from importlib.resources import files as resources
 from typing import TYPE_CHECKING, Any
 
+from modeldir.trees import RANKED
+
 if TYPE_CHECKING:
     from modeldir.report.cells import Json
 
@@ -107,11 +109,10 @@ def _first(payload: Mapping[str, Json]) -> list[int]:
     name, way = payload["objectives"][0]
     column = next(each for each in payload["columns"] if each["name"] == name)
     sign = -1 if way == "max" else 1
-    well = {"completed", "unrecorded"}
 
     def rank(place: int) -> tuple[bool, float]:
         value = column["v"][place]
-        fit = isinstance(value, (int, float)) and _status(payload, place) in well
+        fit = isinstance(value, (int, float)) and _status(payload, place) in RANKED
         return (False, sign * value) if fit else (True, 0.0)
 
     return sorted(everything, key=rank)[:TOP]

@@ -10,15 +10,18 @@ Columns, not rows: 10,000 trials of 8 hyperparameters are 1.2 MB so, and 0.5 MB 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from modeldir import attempts, experiment, files, goals, importance, metrics, provenance, repeated
+from modeldir import confirmation, experiment, files, finalists, goals, importance, provenance
+from modeldir.columns import advised, way_of
+from modeldir.errors import ModeldirError
 from modeldir.params import SEED
 from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.table import Marked, visible
+from modeldir.timestamps import unix_time
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json
@@ -27,8 +30,7 @@ if TYPE_CHECKING:
     from modeldir.synthesize import Found, Tree
 
 FORMAT = 1
-RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-_WARNINGS = 50
+_WARNINGS, _WIDEST = 50, 400
 _EVEN = frozenset({"random", "grid", "sobol", "points"})
 """Samplers that look at no result. All others, one's own too, look for what was good."""
 _WORDS = {"maximize": "max", "minimize": "min"}
@@ -40,6 +42,8 @@ class _Read:
 
     tree: Tree
     found: tuple[Found, ...]
+    rows: tuple[Found, ...]
+    """The repeats of a point as one, or what else differs in some hyperparameters alone."""
     origins: tuple[Origin, ...]
     searches: tuple[Path, ...]
     plans: tuple[Mapping[str, Any], ...]
@@ -47,14 +51,19 @@ class _Read:
     used: tuple[Mapping[str, object], ...]
 
 
-def payload(tree: Tree, target: Path) -> dict[str, Json]:
-    """What a page about a tree shows. `target` is where it will lie: links are relative to that."""
-    read = _read(tree)
+def payload(
+    tree: Tree, target: Path, where: str | None = None, group: Sequence[str] = ()
+) -> dict[str, Json]:
+    """What a page about a tree shows. `target` is where it will lie: links are relative to that.
+    `where` is the condition that has chosen the tree's experiments; those that differ in `group`
+    alone are repeats of each other.
+    """
+    read = _read(tree, group)
     found = read.found
     columns, called = _columns(read)
     return {
         "format": FORMAT,
-        "title": cells.short(files.absolute(tree.folder).name or str(tree.folder)),
+        "title": cells.short(tree.title + (f", where {where}" if where else "")),
         "made": provenance.utc_now()[:16].replace("T", " ") + " UTC",
         "folder": _link(tree.folder, target),
         "n": len(found),
@@ -63,29 +72,32 @@ def payload(tree: Tree, target: Path) -> dict[str, Json]:
         "numbers": [each.number for each in found],
         "status": cells.coded([each.status.state for each in found]),
         "why": failed.words(found),
-        "started": [_whole(origins.seconds(each.status.started)) for each in found],
+        "started": [_whole(unix_time(each.status.started)) for each in found],
         "objectives": [
             [called["metric", name], _WORDS[way]]
             for name, way in tree.objectives
             if ("metric", name) in called
         ],
         "columns": columns,
-        "groups": _groups(found),
-        "importance": _importances(read, called),
+        "groups": _groups(read),
+        "importance": _importances(read, called, {SEED, *group}),
         "adaptive": adaptive(each.sampler for each in read.origins),
         "curves": _curves(read),
         "failed": failed.failed(found),
+        "advice": [] if where else [cells.short(each, 400) for each in advised(tree)],
+        "confirmed": [*_confirmed(read.searches)],
         "provenance": origins.provenance(found, read.origins, read.plans, read.searches),
         "warnings": _warnings(tree),
     }
 
 
-def _read(tree: Tree) -> _Read:
+def _read(tree: Tree, group: Sequence[str]) -> _Read:
     searches = tuple(_searches(tree))
     plans = tuple(scales.plans(searches))
     return _Read(
         tree,
         tree.found,
+        tree.grouped(group) if group else tree.rows(),
         tuple(map(origins.origin, tree.found)),
         searches,
         plans,
@@ -124,27 +136,32 @@ def _paths(tree: Tree, found: Sequence[Found]) -> dict[str, str]:
     return told
 
 
+def _confirmed(searches: Iterable[Path]) -> Iterator[list[str]]:
+    """What `modeldir confirm` says of each search of which something was run again, by lines."""
+    for folder in searches:
+        if not (folder / finalists.FOLDER / experiment.CONFIRM).is_file():
+            continue
+        try:
+            told = confirmation.told(confirmation.of(folder))
+        except ModeldirError as error:
+            told = str(error).partition("\n")[0]
+        yield [cells.short(line, _WIDEST) for line in told.splitlines()]
+
+
 def _warnings(tree: Tree) -> list[str]:
-    told = [cells.short(each, 400) for each in tree.warnings[:_WARNINGS]]
+    told = [cells.short(each, _WIDEST) for each in tree.warnings[:_WARNINGS]]
     more = len(tree.warnings) - len(told)
     return [*told, f"and {more:,} more"] if more else told
 
 
-def _groups(found: Sequence[Found]) -> list[int] | None:
+def _groups(read: _Read) -> list[int] | None:
     """For each experiment the number of the point of which it is a repeat; None without repeats."""
-    if all(each.repeat is None for each in found):
+    if len(read.rows) == len(read.found):
         return None
-    parts = [
-        repeated.Repeat(str(each.path.parent), each.hyperparameters, each.repeat) for each in found
-    ]
-    together = repeated.groups(parts)
-    if len(together) == len(found):
-        return None
-    group = [0] * len(found)
-    for number, places in enumerate(together):
-        for place in places:
-            group[place] = number
-    return group
+    number = {
+        each.path: place for place, row in enumerate(read.rows) for each in (row.members or (row,))
+    }
+    return [number[each.path] for each in read.found]
 
 
 # -- Columns ---------------------------------------------------------------------------------------
@@ -197,7 +214,7 @@ def _metrics(
     names = dict.fromkeys(name for each in values for name in each)
     for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
         column = [each.get(name) for each in values]
-        way = ranked.get(name) or metrics.direction(name)
+        way = way_of(read.tree, name)
         direction = _WORDS[way] if way else None
         told = {"v": cells.numbers(column), "log": _log(column), "dir": direction}
         yield kind, prefix + name, told
@@ -226,7 +243,7 @@ def _hyperparameters(read: _Read) -> Iterator[tuple[str, str, dict[str, Json]]]:
 def _facts(read: _Read) -> Iterator[tuple[str, str, dict[str, Json]]]:
     """What may tell experiments apart beside their hyperparameters."""
     failures = [each.status.failure for each in read.found]
-    notes = [_note(each) for each in read.found]
+    notes = [each.note for each in read.found]
     code = [each.text("code") for each in read.origins]
     hosts = [each.host for each in read.origins]
     made = [each.sampler for each in read.origins]
@@ -238,24 +255,17 @@ def _facts(read: _Read) -> Iterator[tuple[str, str, dict[str, Json]]]:
             yield "fact", name, cells.coded(values)
 
 
-def _note(found: Found) -> str | None:
-    if found.number is not None:  # a trial: its plan says what it is for
-        return None
-    message = files.read_object(os.path.join(found.path, "origin.json")).get("message")
-    return message if isinstance(message, str) and message else None
-
-
 # -- What is computed ------------------------------------------------------------------------------
 
 
-def _importances(read: _Read, called: Labels) -> dict[str, Json]:
+def _importances(read: _Read, called: Labels, passed_over: Collection[str]) -> dict[str, Json]:
     """By metric that is ranked by: each hyperparameter that varies. A repeat is no new evidence
     about the others, so the means of points are taken.
     """
-    rows = read.tree.rows()
+    rows = read.rows
     alone = len(rows) == len(read.found)
     used = read.used if alone else tuple(each.used() or {} for each in rows)
-    names = dict.fromkeys(name for values in used for name in values if name != SEED)
+    names = dict.fromkeys(name for values in used for name in values if name not in passed_over)
     columns = {name: [_hashable(cells.bare(values.get(name))) for values in used] for name in names}
     columns = {name: values for name, values in columns.items() if len(set(values)) > 1}
     told = {}
@@ -272,7 +282,9 @@ def _importances(read: _Read, called: Labels) -> dict[str, Json]:
             ]
             for each in found
         ]
-    return {"method": importance.METHOD, "fewest": importance.FEWEST, "of": told}
+    return {"method": importance.METHOD, "fewest": importance.FEWEST, "of": told,
+        "each": importance.PER_GROUP, "parts": importance.FEWEST_PARTS,
+    }  # fmt: skip
 
 
 def _hashable(value: object) -> object:

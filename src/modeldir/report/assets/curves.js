@@ -110,7 +110,7 @@ $("curves").addEventListener("click", (event) => { const curve = curveAt(event);
 savable($("card-curves"), "curves", $("curves"));
 
 function buildCurves() {
-  const words = (D.groups ? " Of repeats: their mean, and one standard deviation to either side." : "") + (state.best < 0 ? "" : " Orange is the best, dashed the chosen one.");
+  const words = (D.groups ? " Of repeats: their mean, and one standard deviation to either side." : "") + (state.best in D.curves.of ? " Orange is the best, dashed the chosen one." : "");
   const names = D.curves.names, count = Object.keys(D.curves.of).length;
   $("curves-of").replaceChildren(...names.map((name) => el("option", {}, name)));
   $("curves-of").parentElement.hidden = names.length < 2;

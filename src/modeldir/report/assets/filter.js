@@ -65,6 +65,7 @@ function parsed(text) {
       parts.push(comparison(left, sign, right));
       left = right;
     }
+    if (!parts.length && /^[-+*/%]+$/.test(first.text) && !first.quoted) throw new Error(`'${first.text}': nothing is computed here`);
     if (!parts.length) return (i) => D.names[i].toLowerCase().includes(first.text.toLowerCase());
     return (i) => parts.every((part) => part(i));
   };

@@ -7,9 +7,9 @@ let onView = { from: -1, to: -1 };
 const isShownAtFirst = (column) => column.kind === "metric" || column.kind === "time" || (column.varies && !(column.kind === "other" && column.name.startsWith("train ")));
 const inBoard = new Set(columns.filter(isShownAtFirst));
 
-/** The metric chosen first, the others, times, hyperparameters, the rest. */
+/** The metric chosen first, the others, hyperparameters, times, the rest. */
 function boardColumns() {
-  const order = { metric: 1, time: 3, hyper: 4, other: 5, fact: 6 };
+  const order = { metric: 1, hyper: 3, time: 4, other: 5, fact: 6 };
   const place = (column) => (column === state.metric ? 0 : objectives.some((each) => each.column === column) ? 0.5 : order[column.kind]);
   return columns.filter((column) => inBoard.has(column)).sort((a, b) => place(a) - place(b) || columns.indexOf(a) - columns.indexOf(b));
 }
@@ -75,12 +75,13 @@ const headRow = el("div", { className: "row heads", role: "row" });
 const lines = el("div", { role: "presentation" });
 board.append(headRow, lines);
 $("grid").append(board);
-let template = "";
+let template = "", nameLetters = 40;
 
 function widths(shownColumns) {
   const narrow = innerWidth < 600;
   const textWidth = (text) => text.length * 7.2;
   const nameWidth = Math.min(narrow ? 150 : 300, Math.max(90, 28 + Math.max(...D.names.slice(0, 200).map(textWidth))));
+  nameLetters = Math.floor((nameWidth - 16) / 7.2);
   const sample = Array.from({ length: Math.min(N, 60) }, (_, k) => Math.floor((k * N) / Math.min(N, 60)));
   const of = (column) => {
     const cells = sample.map((i) => textWidth(cellText(column, i)) + 22);
@@ -137,16 +138,23 @@ function row(entry, place, shownColumns) {
   made.style.top = `${place * ROW + HEAD}px`;
   made.style.gridTemplateColumns = template;
   const box = el("input", { type: "checkbox", tabIndex: -1, checked: state.marked.includes(i), ariaLabel: `compare ${D.names[i]}`, onchange: () => mark(i) });
-  const name = several ? `${stem(members)}  ×${members.length}` : D.names[i];
+  const name = several ? stem(members) : D.names[i], many = several ? `  ×${members.length}` : "";
   const rank_ = entry.late ? "" : state.sort.key.isMetric ? String(place + 1) : D.numbers[i] ?? "";
   made.append(
     el("div", { role: "gridcell" }, box),
     el("div", { role: "gridcell", className: "number" }, front.has(i) ? "◆ " : "", String(rank_)),
-    el("div", { role: "rowheader", className: "stuck", title: name }, name),
+    el("div", { role: "rowheader", className: "stuck", title: name + many }, shortened(name, nameLetters - many.length) + many),
     statusCell(members),
     ...shownColumns.map((column) => cell(column, entry)),
   );
   return made;
+}
+
+/** A name that is too long without its middle: mostly the ends tell one from another. */
+function shortened(name, most) {
+  if (name.length <= most) return name;
+  const end = Math.floor((most - 1) / 2);
+  return `${name.slice(0, most - 1 - end)}…${name.slice(name.length - end)}`;
 }
 
 function statusCell(members) {

@@ -57,6 +57,7 @@ function summary() {
   if (duration) parts.push(`${timeText(duration.v.filter(isFinite_).reduce((a, b) => a + b, 0))} of training`);
   parts.push(`as of ${D.made}`);
   $("summary").textContent = parts.join(" · ");
+  $("advice").replaceChildren(...D.advice.map((text) => el("li", {}, text)));
   const fixed = hypers.filter((column) => !column.varies);
   const told = fixed.slice(0, 20).map((column) => `${column.name} ${cellText(column, 0)}`).join(", ");
   $("fixed").textContent = fixed.length ? `The same everywhere: ${told}${fixed.length > 20 ? `, and ${fixed.length - 20} more` : ""}.` : "";
@@ -140,6 +141,7 @@ statusChips();
 buildSlices();
 buildPair();
 buildCurves();
+confirmedPanel();
 failurePanel();
 originPanel();
 readQuery();

@@ -23,11 +23,16 @@ function importancePanel() {
   }
   if (few.length) {
     const names = few.map(([name, , , , count]) => `${name} (${count})`).join(", ");
-    parts.push(el("p", { className: "sub" }, `Too few trials to say: ${names}. It takes ${D.importance.fewest} that completed, and ${5} for each value or part of the range.`));
+    parts.push(el("p", { className: "sub" }, `Too few trials to say: ${names}. It takes ${D.importance.fewest} that completed and ${D.importance.each} for each value, or ${D.importance.each * D.importance.parts} where there are many values.`));
   }
   if (known.length && D.adaptive.length) parts.push(el("p", { className: "sub" }, `⚠ ${D.adaptive.join(", ")} chose the trials by earlier results, so they lie where it was good: what mattered elsewhere is shown too small.`));
   if (!parts.length) parts.push(el("p", { className: "sub" }, !state.metric ? "There is no metric yet." : varying.length ? `It is computed for the metrics that are ranked by: ${objectives.map((each) => each.column.name).join(", ") || "none is"}.` : "No hyperparameter varies."));
   panel.replaceChildren(...parts);
+}
+
+function confirmedPanel() {
+  $("card-confirmed").hidden = !D.confirmed.length;
+  $("confirmed").replaceChildren(...D.confirmed.map((lines_) => el("pre", { tabIndex: 0, className: "words" }, lines_.join("\n"))));
 }
 
 function failurePanel() {

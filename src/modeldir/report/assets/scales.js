@@ -44,13 +44,17 @@ function scaled(column) {
       if (!isFinite_(value)) return column.isMetric && isNumber(value) && !Number.isNaN(value) ? (value > 0 ? 1 : 0) : SLOT;
       return Math.max(0, Math.min(1, column.place(value)));
     };
-    const values = new Set(column.v.filter(isFinite_)), few = column.kind === "hyper" && values.size <= 12;
-    column.few = few ? [...values].sort((x, y) => x - y) : null;
+    const values = [...new Set(column.v.filter(isFinite_))].sort((x, y) => x - y);
+    const few = column.kind === "hyper" && values.length <= 12 && isApart(values.map(column.place));
+    column.few = few ? values : null;
     column.width = few && N > 40 ? 0.02 : 0;
   }
   column.t = Float32Array.from({ length: N }, (_, i) => column.at(i));
   return column;
 }
+
+/** Whether marks at these places can be told from each other: drawn by chance some lie close. */
+const isApart = (places) => places.every((t, k) => k === 0 || t - places[k - 1] >= 0.045);
 
 /** Always the same chance for an experiment: -0.5 to 0.5. */
 const jitter = (i) => (Math.imul(i + 1, 2654435761) >>> 0) / 4294967296 - 0.5;

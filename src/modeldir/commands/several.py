@@ -1,0 +1,58 @@
+"""Folders on a command line: which are meant, what each is called, how one is typed.
+
+It refuses to read experiments: what is done with them, their commands know.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from modeldir import files
+
+_BESIDE = frozenset({"code", "confirm"})
+"""Folders of a search that are no trials of it."""
+
+
+def experiments_among(folders: Sequence[Path]) -> list[Path]:
+    """Without what lies in a search beside its trials, where somebody types `SEARCH/*`: its files,
+    its kept code, what confirms it. All of them if nothing else is there.
+    """
+    left = [each for each in folders if not (each.is_file() or _is_beside_trials(each))]
+    return left or list(folders)
+
+
+def _is_beside_trials(folder: Path) -> bool:
+    return folder.name in _BESIDE and (folder.parent / "search.json").is_file()
+
+
+def headers(folders: Sequence[Path]) -> list[str]:
+    """The folders' names; their paths where two have one name."""
+    names = [folder.name for folder in folders]
+    return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))
+
+
+def number_of(folder: Path) -> str | None:
+    """A trial's number, as the table calls it: `#12`."""
+    number = files.read_object(folder / "trial.json").get("number")
+    return f"#{number}" if isinstance(number, int) else None
+
+
+def quoted(path: Path | str) -> str:
+    r"""A path as it is typed in a shell; what a terminal would obey is written out, for bash.
+
+    >>> print(quoted("my runs/a"), quoted("a\x1b[2J"))
+    'my runs/a' $'a\x1b[2J'
+    """
+    text = str(path)
+    if text.isprintable():
+        return shlex.quote(text)
+    return f"$'{''.join(map(_in_bash, text))}'"
+
+
+def _in_bash(char: str) -> str:
+    if char in "\\'":
+        return f"\\{char}"
+    return char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
