@@ -217,7 +217,8 @@ def _more_trials(
 
 def _by_chance(known: Sequence[Tried], metric: tuple[str, Direction]) -> str:
     """Of trials by chance each is the best with the same probability: that of the next n to hold
-    the best of 2n is a half, less where several are equally good. What it may win shows in how close the best ones are.
+    the best of 2n is a half, less where several are equally good. What it may win shows in how
+    close the best ones are.
     """
     values = sorted((each.value for each in known), reverse=metric[1] == "maximize")
     apart = abs(values[0] - values[_TOP - 1])
