@@ -476,6 +476,22 @@ def test_the_commands_as_they_are_typed() -> None:
         assert "nowhere: no such folder" in done.stderr
 
 
+def test_a_full_disk_is_told_and_the_import_goes_on() -> None:
+    """Here no file may grow beyond 4 blocks: what was imported before is whole, and stays."""
+    shutil.copytree(FOREIGN / "sacred", "runs")
+    Path("runs/2/cout.txt").write_text("x" * 10_000)
+    words = ["import", "runs", "-o", "out"]
+    limited = ["sh", "-c", 'ulimit -f 4; exec "$@"', "sh", sys.executable, "-m", "modeldir", *words]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "out: File too large: the import was cut short.\n"
+        "  say it again to go on with it\nImported so far, each as a whole: 1.\n"
+    )
+    again = import_runs("runs", "out")
+    assert (again.new, again.same) == (2, 1)
+
+
 # -- The real tools, where they are installed ------------------------------------------------------
 
 MAKERS = {
