@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +36,12 @@ def need(engine: str, *programs: str) -> None:
     missing = [program for program in programs if shutil.which(program, path=path) is None]
     if missing:
         lacks(engine, f"{engine} is not installed ({', '.join(missing)}): make engines")
+
+
+def need_package(name: str) -> None:
+    """As `need`, for what another tool is imported by; all those tools together are `exchange`."""
+    if find_spec(name) is None:
+        lacks("exchange", f"{name} is not installed: make test-exchange")
 
 
 def lacks(engine: str, why: str) -> NoReturn:

@@ -1,7 +1,8 @@
 """Experiments for other tools: each export is opened by the tool that it is for.
 
-Where a tool is not installed its test is skipped and says so; `make test-exchange` installs all.
-What they are asked is in tests/foreign/look_*.py, which run in a process of their own.
+Where a tool is not installed its test is skipped and says so; `make test-exchange` installs all,
+and there nothing is skipped. What they are asked is in tests/foreign/look_*.py, which run in a
+process of their own.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import json
 import math
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import engines
 import modeldir
 from modeldir import attempts, databases, files, processes, tfevents
 from modeldir.errors import FolderError, ModeldirError
@@ -49,8 +50,7 @@ START = "2026-11-23T10:00:00.000+00:00"
 
 def look(tool: str, *words: str, needs: str) -> Any:
     """What a tool says of an export, asked in a process of its own."""
-    if find_spec(needs) is None:
-        pytest.skip(f"{needs} is not installed here: make test-exchange")
+    engines.need_package(needs)
     done = subprocess.run(
         [sys.executable, str(LOOKS / f"look_{tool}.py"), *words],
         capture_output=True, text=True, check=False,
@@ -230,10 +230,11 @@ def test_a_formula_is_no_formula_in_csv(search: Path) -> None:
     assert "'=HYPERLINK" in Path("out/trials.csv").read_text()
 
 
+@pytest.mark.exchange
 def test_tables_as_parquet(search: Path) -> None:
     """Pandas reads numbers as numbers, and texts as texts."""
-    if find_spec("pyarrow") is None or find_spec("pandas") is None:
-        pytest.skip("pyarrow and pandas are not installed here: make test-exchange")
+    engines.need_package("pandas")
+    engines.need_package("pyarrow")
     export(search, "parquet", "out")
     script = (
         "import pandas; trials = pandas.read_parquet('out/trials.parquet').set_index('experiment');"
@@ -269,6 +270,7 @@ def test_a_torn_event_file_is_read_as_far_as_it_goes() -> None:
     assert list(tfevents.events(b"no events at all")) == []
 
 
+@pytest.mark.exchange
 def test_tensorboard_opens_it(search: Path) -> None:
     """Its own loader reads each curve; its HParams plugin has the columns that vary, how each
     trial ended, and the metrics that count.
@@ -295,6 +297,7 @@ def test_tensorboard_opens_it(search: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.exchange
 def test_repeats_are_one_group_in_tensorboard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,6 +435,7 @@ def test_a_study_needs_a_metric(search: Path, tmp_path: Path) -> None:
     assert study_in("x.log").best_value == 3
 
 
+@pytest.mark.exchange
 @pytest.mark.parametrize("out", ["lr.log", "lr.db"])
 def test_optuna_dashboard_opens_it(search: Path, out: str) -> None:
     """Its API answers with the trials, their states and parameters."""
@@ -446,13 +450,13 @@ def test_optuna_dashboard_opens_it(search: Path, out: str) -> None:
 # -- MLflow ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.exchange
 @pytest.mark.timeout(600)  # MLflow takes seconds to import, here four times
 def test_mlflow_opens_it(search: Path) -> None:
     """Runs with parameters, every step, how they ended; said again it adds what is new, and one
     that has changed takes the place of what it was.
     """
-    if find_spec("mlflow") is None:
-        pytest.skip("mlflow is not installed here: make test-exchange")
+    engines.need_package("mlflow")
     make("evil", {"name": "x" * 7000, 'a"b': 1}, float("inf"), status="completed")
 
     def exported() -> str:

@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.table import NULL, Best, Column, Marked, Table, to_text
+import engines
+from modeldir.table import NULL, Best, Column, Marked, Table, to_text, visible
 from modeldir.tableforms import (
     FORMS,
     LONGEST_CSV,
@@ -31,6 +33,8 @@ from modeldir.tableforms import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from syrupy.assertion import SnapshotAssertion
 
 RESULTS = Table(
@@ -66,7 +70,7 @@ HOSTILE = [
     "a|b\nc\r\nd",
     "**bold** `code` [link](javascript:alert(1))",
     r"\input{/etc/passwd} $x_1^2$ & % # ~ {}",
-    "[0.5ex] * -- ---",
+    "[0.5ex] * -- --- ,, '' ''",
     "'quoted",
     "\u202egnp.exe",
     "\ud800",
@@ -79,6 +83,16 @@ MESS = Table(
     title="<script>t</script>",
     note="<script>n</script>\nsecond",
 )
+
+
+PAPER = r"""\documentclass{article}
+\usepackage[paperwidth=50cm]{geometry}
+\usepackage[ENCODING]{fontenc}
+\usepackage{booktabs}
+\begin{document}
+\input{table}
+\end{document}
+"""
 
 
 class Reader(HTMLParser):
@@ -147,9 +161,10 @@ def test_pandas_has_the_values() -> None:
     assert frame["learning_rate"].isna().tolist() == [False, False, True]
 
 
+@pytest.mark.exchange
 def test_polars_has_the_values() -> None:
     """As far as one type fits a column; a column of several kinds is text."""
-    pytest.importorskip("polars", reason="polars is not installed here: make test-exchange")
+    engines.need_package("polars")
     frame = to_polars(RESULTS)
     assert frame.columns == [*RESULTS.headers()]
     assert frame["accuracy"].to_list() == [0.97111111, 0.9, None]
@@ -217,12 +232,41 @@ def test_latex_has_no_command_of_a_value() -> None:
     text = to_latex(MESS)
     body = text.partition("\\midrule\n")[2].partition("\\bottomrule")[0]
     known = (
-        r"\\text(backslash|asciicircum|asciitilde|asciigrave|less|greater|bar|quotedbl)\{\}"
-        r"|\\[{}$&#_%]|\{\[\}|\{\*\}|-\{\}-| \\\\\n| & "
+        r"\\text(backslash|asciicircum|asciitilde|asciigrave|less|greater|bar)\{\}"
+        r"|\\texttt\{\\char34\}|\\[{}$&#_%]|\{\[\}|\{\*\}|[-,']\{\}| \\\\\n| & "
     )
-    left = re.sub(known, "", body)
-    assert not re.search(r"[\\{}$&#^_~%<>|`\[*\"]|--", left)
+    left = re.sub(known, " ", body)
+    assert not re.search(r"[\\{}$&#^_~%<>|`\[*\"]|--|,,|''", left)
     assert all(row.endswith(" \\\\") for row in body.splitlines())
+
+
+@pytest.mark.parametrize("encoding", ["OT1", "T1"])
+@pytest.mark.parametrize("table", [RESULTS, MESS], ids=["results", "mess"])
+def test_pdflatex_typesets_it(table: Table, encoding: str, tmp_path: Path) -> None:
+    """With the one package that the table names, and no complaint, in the fonts of old and of now.
+    Each value is on the page; in the old ones no program can read `_` back.
+    """
+    engines.need("latex", "pdflatex", "pdftotext")
+    known = tuple(row for row in table.rows if "\uff1d" not in str(row[0]))
+    (tmp_path / "table.tex").write_text(to_latex(replace(table, rows=known)))
+    (tmp_path / "paper.tex").write_text(PAPER.replace("ENCODING", encoding))
+    typeset = ["pdflatex", "-no-shell-escape", "-halt-on-error", "-interaction=nonstopmode"]
+    done = subprocess.run([*typeset, "paper"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout.decode("utf-8", "replace")[-2000:]
+    page = subprocess.run(
+        ["pdftotext", "-layout", "paper.pdf", "-"], cwd=tmp_path, capture_output=True, check=True
+    ).stdout.decode()
+    bare = re.sub(r"\s", "", page).replace("\u2019", "'")
+    for name, *_ in known if encoding == "T1" else ():
+        assert re.sub(r"\s", "", visible(str(name))) in bare
+
+
+def test_latex_names_what_pdflatex_stops_at() -> None:
+    """Characters beyond Latin need another program, and a font: said above the table."""
+    table = Table((Column("x", "name"),), (("é \u2013 β",), ("學",)))
+    wanted = "% needs xelatex or lualatex, and a font that has β 學\n"
+    assert wanted in to_latex(table)
+    assert "xelatex" not in to_latex(RESULTS)
 
 
 def test_what_is_too_long_is_cut_with_a_word() -> None:

@@ -140,9 +140,11 @@ def to_latex(table: Table) -> str:
         for place in column.best:
             block[place] = rf"\textbf{{\boldmath {block[place]}}}"
     title = visible(table.title or "").replace("\n", " ")
+    foreign = _beyond_pdflatex("".join([*heads, *(cell for block in cells for cell in block)]))
     lines = [
         f"% {title}",
         r"% needs \usepackage{booktabs}",
+        *([f"% needs xelatex or lualatex, and a font that has {foreign}"] if foreign else []),
         rf"\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in columns)}}}",
         r"\toprule",
         _latex_row(heads),
@@ -159,13 +161,21 @@ _LATEX = {
     "^": r"\textasciicircum{}", "_": r"\_", "~": r"\textasciitilde{}", "%": r"\%",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\textasciigrave{}",
     "[": "{[}", "*": "{*}",  # behind \\ they would be its options
-    '"': r"\textquotedbl{}", "--": "-{}-",
+    '"': r"\texttt{\char34}",  # \textquotedbl needs T1, and babel's German makes a bare one active
+    "-": "-{}", ",": ",{}", "'": "'{}",  # before another of its kind: two are one sign
 }  # fmt: skip
-_LATEX_SPECIAL = re.compile(r"--(?=-?)|[\\{}$&#^_~%<>|`\[*\"]")
+_BEYOND = re.compile("[^\0-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u20ac]")
+_MOST_NAMED = 10
+_LATEX_SPECIAL = re.compile(r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]")
 
 
 def _latex_text(text: str) -> str:
     return _LATEX_SPECIAL.sub(lambda found: _LATEX[found[0]], visible(text))
+
+
+def _beyond_pdflatex(text: str) -> str:
+    """The characters that pdflatex stops at: it knows Latin letters and the marks of a text."""
+    return " ".join(sorted({*_BEYOND.findall(text)})[:_MOST_NAMED])
 
 
 def _latex_signs(text: str) -> str:

@@ -1,9 +1,12 @@
-"""Made by Ray 2.x: python make_ray.py (in an environment that has ray[tune])."""
+"""Made by Ray 2.60.0: python make_ray.py (in an environment that has ray[tune])."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+import ray
 from ray import tune
 
 here = Path(__file__).parent / "ray"
@@ -19,6 +22,8 @@ def train(config):
 
 
 space = {"lr": tune.grid_search([0.1, 0.01, 1.0]), "model": {"name": "a b", "layers": [8, 16]}}
+# Its own, also where another Ray runs on this machine; small, for it trains nothing.
+ray.init("local", num_cpus=1, include_dashboard=False, object_store_memory=80_000_000)
 tuner = tune.Tuner(
     train, param_space=space,
     tune_config=tune.TuneConfig(metric="val_acc", mode="max", max_concurrent_trials=1),

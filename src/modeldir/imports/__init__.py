@@ -73,8 +73,9 @@ def import_runs(
     Raises:
         FolderError: when the source is not there, is not the tool's, or the two are one place; when
             another import into `folder` is under way.
-        ModeldirError: when nobody knows what it is, or what reads it is not installed.
-        OSError: when it cannot be written.
+        ModeldirError: when nobody knows what it is, what reads it is not installed, or it cannot be
+            written.
+        OSError: when `folder` cannot be made.
     """
     place = files.absolute(source)
     if not place.exists():
@@ -88,8 +89,11 @@ def import_runs(
     writing = Writing(files.absolute(folder), name)
     problems: Problems = []
     with _alone(writing.folder, folder):
-        for found in reader.read(place, problems):
-            _write(writing, found, problems)
+        try:
+            for found in reader.read(place, problems):
+                _write(writing, found, problems)
+        except OSError as error:  # a full disk
+            raise ModeldirError(_cut_short(folder, writing, error)) from error
     return Imported(
         os.fspath(source), name, Path(folder), writing.new, writing.updated, writing.same,
         tuple(writing.spared), tuple(problems), tuple(writing.open),
@@ -161,6 +165,15 @@ def _not_its(source: str, place: Path, tool: str) -> str:
     others = [name for name in TOOLS if _reader(name).recognizes(place)]
     hint = f"\n  it looks like: --from {others[0]}" if others else ""
     return f"{source}: no run of {tool} was found there.{hint}\n{_STATE}"
+
+
+def _cut_short(folder: str | os.PathLike[str], writing: Writing, error: OSError) -> str:
+    done = writing.new + writing.updated
+    return (
+        f"{folder}: {error.strerror or error}: the import was cut short.\n"
+        "  say it again to go on with it\n"
+        f"{f'Imported so far, each as a whole: {done}.' if done else _STATE}"
+    )
 
 
 def _check_installed(name: str) -> None:
