@@ -730,8 +730,8 @@ def test_a_tree_can_be_read_without_a_table() -> None:
 
 def test_names_of_one_form_stand_by_their_numbers() -> None:
     """Whether all names are of one form or not, experiments stand in the order of their numbers."""
-    for number in ("1e-05", "2e-06", "1e-03"):
-        make(Path("exponents") / f"rate_{number}")
+    for rate in ("1e-05", "2e-06", "1e-03"):
+        make(Path("exponents") / f"rate_{rate}")
     for number in (7, 10, 9):
         make(Path("padded") / f"run_{number:03d}")
         make(Path("bare") / f"run_{number}")
