@@ -726,3 +726,16 @@ def test_a_tree_can_be_read_without_a_table() -> None:
     assert best is not None
     assert best.value("accuracy") == 0.9711111111111111
     assert best.value("no such metric") is None
+
+
+def test_names_of_one_form_stand_by_their_numbers() -> None:
+    """Whether all names are of one form or not, experiments stand in the order of their numbers."""
+    for rate in ("1e-05", "2e-06", "1e-03"):
+        make(Path("exponents") / f"rate_{rate}")
+    for number in (7, 10, 9):
+        make(Path("padded") / f"run_{number:03d}")
+        make(Path("bare") / f"run_{number}")
+    order = [each.name for each in read_tree("exponents").found]
+    assert order == ["rate_2e-06", "rate_1e-05", "rate_1e-03"]
+    assert [each.name for each in read_tree("padded").found] == ["run_007", "run_009", "run_010"]
+    assert [each.name for each in read_tree("bare").found] == ["run_7", "run_9", "run_10"]

@@ -23,7 +23,7 @@ from modeldir import files, metrics, moments
 from modeldir.columns import ALL_NOTED, NOTE
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.goals import Objectives
-from modeldir.sampling import SEED
+from modeldir.params import SEED
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
 from modeldir.tableforms import DECIMALS, to_csv, to_markdown
 from modeldir.trees import (

@@ -282,7 +282,7 @@ def _sort_by_name(found: list[Found]) -> None:
     """As `order_of` has it. Names of one form (`trial_000001`) need no second look."""
     names = [each.name for each in found]
     forms = {name.translate(_DIGITS) for name in names}
-    if len(forms) == 1 and "0e" not in forms.pop():
+    if len(forms) == 1 and "0e" not in forms.pop().casefold():  # 1e-05 is less than 1e-03
         found.sort(key=lambda each: each.name)
     else:
         found.sort(key=lambda each: order_of(each.name))
