@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir import attempts, finalists, params, repeated, student
+from modeldir.experiment import SEED
 from modeldir.finalists import Finalists, Point
-from modeldir.sampling import SEED
 from modeldir.student import Interval
 from modeldir.table import Column, Table, to_text
 from modeldir.trees import Found, read_tree

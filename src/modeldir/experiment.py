@@ -274,7 +274,7 @@ def _unseen(attempt: attempts.Attempt) -> str:
     silent = hearts.silence(attempt.path)
     if not attempts.has_heart(attempt) or silent is None:
         return "on a host that cannot be seen from here"
-    from modeldir.table import duration_text  # noqa: PLC0415 - a training imports us
+    from modeldir.durations import duration_text  # noqa: PLC0415 - a training imports us
 
     return f"on {attempts.where(attempt)}, heard of {duration_text(silent)} ago"
 
@@ -307,6 +307,9 @@ def scores(folder: Path, names: list[str] | None = None) -> Scores:
         found[place] = {**values, **found[place]}
     return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
 
+
+SEED = "seed"
+"""The hyperparameter in which the repeats of a point differ."""
 
 _LENGTHS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
 

@@ -29,8 +29,8 @@ from modeldir.errors import (
     did_you_mean,
     listed,
 )
-from modeldir.experiment import params_file
-from modeldir.sampling import DEFAULT_TRIALS, SEED
+from modeldir.experiment import SEED, params_file
+from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.space.pointsfile import MARK, exactly, read_points
 
 FILE = "search.json"

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from modeldir import attempts, metrics, params
-from modeldir.experiment import Scores, Status
-from modeldir.sampling import SEED
+from modeldir.experiment import SEED, Scores, Status
 
 _T = TypeVar("_T")
 

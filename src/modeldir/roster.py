@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modeldir import attempts, files, hearts, processes, provenance
-from modeldir.trials import HOME
+from modeldir.attempts import HOME
 
 Urgency = Literal["wait", "now"]
 """`wait`: no new trials, the running ones go on to their end. `now`: they are interrupted."""

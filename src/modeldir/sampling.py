@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modeldir import goals, samplers, space
+from modeldir.experiment import SEED
 from modeldir.params import parse_value
-
-SEED = "seed"
-"""The hyperparameter that differs between the repeats of a point."""
 
 Problem = tuple[str, "str | None"]
 

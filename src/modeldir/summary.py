@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, failures, goals, plan, repeated, roster, samplers
+from modeldir.durations import duration_text
 from modeldir.supervisor import console_file
-from modeldir.table import duration_text
 
 if TYPE_CHECKING:
     from modeldir.search import Search

@@ -24,7 +24,7 @@ from modeldir.columns import NOTE
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.goals import Objectives
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
-from modeldir.tableforms import DECIMALS, to_csv, to_markdown
+from modeldir.tableforms import DECIMALS, decimals_here, to_csv, to_markdown
 from modeldir.trees import (
     Found,
     Tree,
@@ -250,11 +250,6 @@ class Results:
         from modeldir.tableforms import to_html_part  # noqa: PLC0415
 
         return to_html_part(self.table)
-
-
-def decimals_here() -> int | None:
-    """The decimals of metrics where standard output goes: few in a terminal, elsewhere all."""
-    return None if sys.stdout is None or not sys.stdout.isatty() else DECIMALS
 
 
 def _is_coloured() -> bool:

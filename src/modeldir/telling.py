@@ -17,10 +17,10 @@ from typing import Any
 
 from modeldir import attempts, experiment, params, samplers
 from modeldir.elsewhere import Row
+from modeldir.experiment import SEED
 from modeldir.membership import point_of
 from modeldir.plan import Plan
 from modeldir.samplers import Observation, Sampler
-from modeldir.sampling import SEED
 from modeldir.space import Queue
 from modeldir.trials import TrialRecord, Trials
 

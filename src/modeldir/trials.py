@@ -22,10 +22,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, hearts, params, provenance, space
+from modeldir import attempts, experiment, files, hearts, params, provenance
 from modeldir.errors import ParamsError, SearchError
 
-HOME = ".modeldir"
+HOME = attempts.HOME
 _CLAIM = re.compile(r"(\d{6,})\.json")
 _AGAIN = re.compile(r"(\d{6,})\.again\.(\d+)")
 _ASIDE = re.compile(r"(\d{6,})\.aside")
@@ -357,7 +357,9 @@ class Trials:
 
     def free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
         """The name for a trial's folder: that of its point, or its number, not taken by another."""
-        wanted = f"trial_{number:06d}" if numbered else space.trial_name(point)
+        from modeldir.space import trial_name  # noqa: PLC0415 - who only looks at trials names none
+
+        wanted = f"trial_{number:06d}" if numbered else trial_name(point)
         name, count = wanted, 2
         while name in self._names or os.path.lexists(self.folder / name):
             name = f"{wanted}__{count}"

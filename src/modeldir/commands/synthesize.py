@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
 
 from modeldir import files, goals, looks
+from modeldir.commands.words import quoted, reported, with_best
 from modeldir.errors import ModeldirError
 from modeldir.synthesize import Results, read_trees, synthesize
 from modeldir.table import to_text, wrapped
@@ -173,23 +173,6 @@ def _report(results: Results, arguments: argparse.Namespace) -> Path:
     return write_tree(read_trees(folders, metrics_file=arguments.metrics_file), arguments.html)
 
 
-def reported(path: Path) -> str:
-    """Where the report lies, and what one does with it."""
-    return f"report:  {path} ({os.stat(path).st_size / 1e6:.1f} MB): open it in a browser"
-
-
 def _first(results: Results) -> str:
     name = str(results.table.rows[0][0])
     return name if (results.folder / name).is_dir() else "."
-
-
-def with_best(best: Path) -> str:
-    """What one does with the best experiment: evaluate it, where there is a script for that."""
-    if os.path.isfile("evaluate.py"):
-        return f"python evaluate.py --model_dir {quoted(best)}"
-    return f"modeldir show {quoted(best)}"
-
-
-def quoted(path: Path) -> str:
-    """A path as it is typed in a shell."""
-    return shlex.quote(str(path))

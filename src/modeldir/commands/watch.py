@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import select
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from modeldir import attempts, experiment, roster
-from modeldir.commands.synthesize import reported
+from modeldir.commands.words import quoted, reported
 from modeldir.errors import FolderError
 from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
@@ -212,7 +211,7 @@ class Watch:
         if len(stands) > 1 or searches:
             yield f"next: {self._next(searches)}"
         else:
-            yield f"next: modeldir show {_quoted(self.folder)}"
+            yield f"next: modeldir show {quoted(self.folder)}"
 
     def _next(self, searches: Sequence[Standing]) -> str:
         """What to type: go on where trials are left; where all have failed look why; compare."""
@@ -222,8 +221,8 @@ class Watch:
         failed = [each for each in searches if _has_failed(each)]
         if failed:
             folder = failed[0].folder
-            return f"modeldir retry {_quoted(folder)}   then: {roster.again(folder)}"
-        return f"modeldir synthesize {_quoted(self.folder)}"
+            return f"modeldir retry {quoted(folder)}   then: {roster.again(folder)}"
+        return f"modeldir synthesize {quoted(self.folder)}"
 
 
 def _has_failed(standing: Standing) -> bool:
@@ -244,14 +243,10 @@ def _left(standing: Standing) -> int:
     return new + sum(standing.states.get(state, 0) for state in again)
 
 
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
-
-
 def _nothing_in(folder: Path) -> str:
     return (
         f"{folder}: there is nothing to watch: no search, and no experiment with a params.json\n"
-        f"  modeldir search {_quoted(folder)} learning_rate=0.1,0.01 -- python train.py"
+        f"  modeldir search {quoted(folder)} learning_rate=0.1,0.01 -- python train.py"
     )
 
 

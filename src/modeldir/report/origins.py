@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, files, looks, sampling
+from modeldir.durations import duration_text
 from modeldir.report import cells
-from modeldir.table import cell_text, duration_text
+from modeldir.table import cell_text
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json

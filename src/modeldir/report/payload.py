@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir import attempts, experiment, files, goals, importance, metrics, provenance, repeated
+from modeldir.experiment import SEED
 from modeldir.report import cells, curves, failed, origins, scales
-from modeldir.sampling import SEED
 from modeldir.table import Marked, visible
 
 if TYPE_CHECKING:
