@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from modeldir import attempts, experiment, goals, metrics, params, repeated
 from modeldir.advice import Tried
@@ -30,6 +30,7 @@ from modeldir.table import (
     varying,
 )
 from modeldir.trees import RANKED, Found, Tree
+from modeldir.values import dataclass
 
 NOTE = f"{MARK} not as params.json has it, but as it was given to the script: modeldir show FOLDER"
 FRONT = "front"

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, files, hearts, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError, closest
+from modeldir.values import dataclass
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
 

@@ -15,7 +15,6 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.experiment import CONFIRM, SEED
 from modeldir.space.pointsfile import exactly
 from modeldir.trees import Found, Tree, read_tree
+from modeldir.values import dataclass
 
 FOLDER = "confirm"
 TOP, REPEATS = 3, 5

@@ -22,13 +22,14 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, files, hearts, launchers, processes, provenance, roster
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, jobs_folder
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.standing import Workers

@@ -14,7 +14,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from modeldir.errors import (
 from modeldir.experiment import SEED, params_file
 from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.space.pointsfile import MARK, exactly, read_points
+from modeldir.values import dataclass
 
 FILE = "search.json"
 PROJECT_FILE = projects.FILE

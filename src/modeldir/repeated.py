@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from modeldir import attempts, metrics, params
 from modeldir.experiment import SEED, Scores, Status
+from modeldir.values import dataclass
 
 _T = TypeVar("_T")
 

@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from modeldir.trees import (
     read_tree,
     read_trees,
 )
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,12 +14,13 @@ import json
 import math
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

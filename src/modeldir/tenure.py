@@ -12,11 +12,11 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, roster
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.search import Search

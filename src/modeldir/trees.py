@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsErro
 from modeldir.experiment import SEED
 from modeldir.goals import Objectives
 from modeldir.table import Marked, key_of, order_of, value_cell
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

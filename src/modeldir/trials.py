@@ -18,12 +18,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, files, hearts, params, provenance
 from modeldir.errors import ParamsError, SearchError
+from modeldir.values import dataclass
 
 HOME = attempts.HOME
 _CLAIM = re.compile(r"(\d{6,})\.json")

@@ -6,7 +6,6 @@ import argparse
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from modeldir.errors import FolderError, listed
 from modeldir.experiment import Experiment, Scores, params_file
 from modeldir.synthesize import decimals_here, read_tree
 from modeldir.table import Column, Kind, Table
+from modeldir.values import dataclass
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"

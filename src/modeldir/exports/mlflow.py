@@ -14,7 +14,6 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from modeldir import attempts, databases
 from modeldir.errors import FolderError
 from modeldir.exports.gathered import Gathered, Row
 from modeldir.space import value_text
+from modeldir.values import dataclass
 
 NAME, DIGEST, SOURCE = "modeldir.experiment", "modeldir.digest", "modeldir.from"
 LONGEST = 6000

@@ -10,7 +10,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from modeldir import attempts, files, looks, sampling
 from modeldir.durations import duration_text
 from modeldir.report import cells
 from modeldir.table import cell_text
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json

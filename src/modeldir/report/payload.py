@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +18,7 @@ from modeldir import attempts, experiment, files, goals, importance, metrics, pr
 from modeldir.experiment import SEED
 from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.table import Marked, visible
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json
