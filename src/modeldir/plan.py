@@ -421,7 +421,8 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
         raise CommandError(listed("The command cannot start:", problems))
 
 
-def words_of(command: str) -> list[str]:
+@functools.lru_cache(maxsize=8)  # a search asks for the same one at each trial
+def words_of(command: str) -> tuple[str, ...]:
     """A command line's words, as a shell would split them.
 
     Raises:
@@ -435,7 +436,7 @@ def words_of(command: str) -> list[str]:
         ) from error
     if not words:
         raise CommandError("The command is empty\n  modeldir search DIR -- python train.py")
-    return words
+    return tuple(words)
 
 
 def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
@@ -520,12 +521,6 @@ def _submit_line(program: str) -> str:
     return 'sbatch --wrap "{worker}"' if program == "sbatch" else f"{program} ... {{worker}}"
 
 
-@functools.lru_cache(maxsize=8)
-def _split(command: str) -> tuple[str, ...]:
-    """As `words_of`: a search asks for the same one at each trial."""
-    return tuple(words_of(command))
-
-
 def trial_command(
     command: str, hyperparameters: Mapping[str, Any], model_dir: str
 ) -> tuple[str, ...]:
@@ -536,7 +531,7 @@ def trial_command(
     >>> trial_command("python train.py --lr={lr}", {"lr": 0.1}, "experiments/a")
     ('python', 'train.py', '--lr=0.1')
     """
-    words = _split(command)
+    words = words_of(command)
     if "{" not in command:
         return (*words, "--model_dir", model_dir)
     values = {**hyperparameters, **params.flatten(hyperparameters), "model_dir": model_dir}

@@ -14,9 +14,9 @@ shown nor made again.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -35,8 +35,15 @@ _FORMAT = 1
 _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
 
+_MANY = 200
+"""Claims and marks above which they are not all listed for each trial: that would cost each as much
+as there are."""
+_LISTED_EVERY = 1.0
+
 _SAMPLERS = ("sampler", "seed", "repeat", "notes")
 """What a sampler made of a trial; it comes along when the trial's folder does."""
+
+_Write = Callable[[str, bytes], object]
 
 Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
 """The point at which flat hyperparameters lie (`Space.decided`)."""
@@ -99,6 +106,8 @@ class Trials:
         self._home = folder / HOME / "trials"
         self._known: dict[int, TrialRecord] = {}
         self._final: dict[int, experiment.Status] = {}
+        self._unfinished: set[int] = set()  # what is known without being final
+        self._failed: set[int] = set()  # what has failed, of what is final
         self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
         self._removed: set[int] = set()
         self._aside: dict[int, TrialRecord | None] = {}
@@ -108,6 +117,20 @@ class Trials:
         self._seen: set[str] = set()  # marks and claims that need no second look
         self._news: list[TrialRecord] = []
         self._highest = 0
+        self._list_at = 0.0
+        self._paths: dict[str, Path] = {}
+
+    def catch_up(self) -> bool:
+        """As `refresh`, for who is going to claim a trial, at a cost that does not grow with them.
+        False where not all was looked at: others' wishes about many are seen within a second.
+
+        Numbers are claimed in order, so with the next one free there are no claims that are new.
+        """
+        news = os.path.lexists(self._home / _claim_file(self.next_number()))
+        if not news and len(self._seen) >= _MANY and time.monotonic() < self._list_at:
+            return False
+        self.refresh()
+        return True
 
     def refresh(self, *, make: bool = True) -> None:
         """Read the claims that are new since the last time, and make the folders they lack.
@@ -135,8 +158,18 @@ class Trials:
 
     def _know(self, record: TrialRecord) -> None:
         self._known[record.number] = record
+        final = self._final.get(record.number)
+        if final is None:
+            self._unfinished.add(record.number)
+        elif final.state == attempts.FAILED:
+            self._failed.add(record.number)
         self._names.add(record.name)
         self._news.append(record)
+
+    def _unknow(self, number: int) -> TrialRecord | None:
+        self._unfinished.discard(number)
+        self._failed.discard(number)
+        return self._known.pop(number, None)
 
     def take_news(self) -> list[TrialRecord]:
         """The trials that came to be known since this was last asked."""
@@ -145,6 +178,7 @@ class Trials:
 
     def _marks(self) -> set[str]:
         """What is new beside the claims; wishes are heeded."""
+        self._list_at = time.monotonic() + _LISTED_EVERY
         try:
             names = set(os.listdir(self._home)) - self._seen
         except OSError:
@@ -157,7 +191,7 @@ class Trials:
             elif unpruned := _UNPRUNED.fullmatch(name):
                 self._unpruned.add(int(unpruned[1]))
             elif (aside := _ASIDE.fullmatch(name)) and int(aside[1]) not in self._aside:
-                record = self._aside[int(aside[1])] = self._known.pop(int(aside[1]), None)
+                record = self._aside[int(aside[1])] = self._unknow(int(aside[1]))
                 if record is not None:
                     self._removed.add(record.number)
         return names
@@ -347,14 +381,22 @@ class Trials:
             "created": provenance.utc_now(),
             "token": os.urandom(8).hex(),
         }
-        self._home.mkdir(parents=True, exist_ok=True)
         self._highest = max(self._highest, number)
-        data = json.dumps(claim, ensure_ascii=False, indent=4).encode()
-        if not files.publish(self._home / _claim_file(number), data):
+        if not self._publish(_claim_file(number), files.to_json(claim).encode()):
+            self._list_at = 0.0  # by somebody who may have claimed more than this one
             return None
         self._make_folder(record, claim)
         self._know(record)
+        self._seen |= {_claim_file(number), f"{number:06d}.made"}
         return record
+
+    def _publish(self, name: str, claim: bytes) -> bool:
+        path = os.path.join(self._home, name)
+        try:
+            return files.publish(path, claim)
+        except FileNotFoundError:
+            self._home.mkdir(parents=True, exist_ok=True)
+            return files.publish(path, claim)
 
     def free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
         """The name for a trial's folder: that of its point, or its number, not taken by another."""
@@ -369,49 +411,51 @@ class Trials:
 
     def _make_folder(self, record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
         """The folder of a claimed trial, whole: `params.json`, `trial.json`; made again if not."""
-        folder = self.folder / record.name
-        marker = self._home / f"{record.number:06d}.made"
-        if claim is None and marker.exists():
+        folder = self.path(record)
+        marker = f"{record.number:06d}.made"
+        if claim is None and (self._home / marker).exists():
             return
         claim = claim or files.read_object(self._home / _claim_file(record.number))
         if not self._put_there(folder, record, claim):
             folder.mkdir(exist_ok=True)
-            self._fill(folder, record, claim, files.publish)
-        self._mark(marker.name)
+            self._fill(folder, record, claim)
+        self._mark(marker)
 
     def _put_there(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> bool:
         """Make a whole folder out of sight and give it its name; false where one is there."""
         if os.path.lexists(folder):
             return False
-        made = Path(files.temporary_beside(self._home))
-        made.mkdir()
+        made = files.temporary_beside(self._home)
+        os.mkdir(made)
         try:
-            self._fill(made, record, claim, files.create)
-            made.rename(folder)
+            self._write_params(made, record, files.create)
+            self._write_trial(made, claim, files.create)
+            os.rename(made, folder)
         except OSError:  # a full disk, or somebody else was faster: then step by step
-            for path in made.iterdir():
-                path.unlink()
-            made.rmdir()
+            for name in os.listdir(made):
+                os.unlink(os.path.join(made, name))
+            os.rmdir(made)
             return False
         return True
 
-    def _fill(
-        self,
-        folder: Path,
-        record: TrialRecord,
-        claim: Mapping[str, Any],
-        write: Callable[[Path, bytes], object],
-    ) -> None:
+    def _fill(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> None:
         """Write what the folder lacks of `params.json` and `trial.json`."""
         if experiment.params_file(folder) is None:
-            base = experiment.params_file(self.folder)
-            path = folder / (base.name if base else "params.json")
-            if path.suffix == ".json":  # not waiting for the disk: the claim can make it again
-                write(path, files.to_json(record.hyperparameters).encode())
-            else:
-                params.Params(record.hyperparameters).save(path)
+            self._write_params(str(folder), record, files.publish)
         if not (folder / "trial.json").exists():
-            write(folder / "trial.json", files.to_json(_kept(claim)).encode())
+            self._write_trial(str(folder), claim, files.publish)
+
+    def _write_params(self, folder: str, record: TrialRecord, write: _Write) -> None:
+        base = experiment.params_file(self.folder)
+        path = os.path.join(folder, base.name if base else "params.json")
+        if path.endswith(".json"):  # not waiting for the disk: the claim can make it again
+            write(path, files.to_json(record.hyperparameters).encode())
+        else:
+            params.Params(record.hyperparameters).save(path)
+
+    def _write_trial(self, folder: str, claim: Mapping[str, Any], write: _Write) -> None:
+        path = os.path.join(folder, "trial.json")
+        write(path, files.to_json(_kept(claim)).encode())
 
     def mend(self, record: TrialRecord) -> None:
         """Write again what a power cut left empty or half of what we wrote into a trial's folder.
@@ -438,7 +482,11 @@ class Trials:
         return self._known[number]
 
     def path(self, record: TrialRecord) -> Path:
-        return self.folder / record.name
+        """A trial's folder."""
+        path = self._paths.get(record.name)
+        if path is None:
+            path = self._paths[record.name] = self.folder / record.name
+        return path
 
     def knows(self, record: TrialRecord) -> bool:
         """Whether a trial is there still, as far as is known."""
@@ -449,7 +497,7 @@ class Trials:
         removed = self._was_removed(record)
         if not removed and self.path(record).is_dir():
             return True
-        self._known.pop(record.number, None)
+        self._unknow(record.number)
         self._seen.discard(_claim_file(record.number))
         if removed:  # else it is a claim that has no folder yet: the next `refresh` makes it
             self._removed.add(record.number)
@@ -464,19 +512,18 @@ class Trials:
         ended = status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}
         if ended and status.attempt > self._outdated.get(record.number, -1):
             self._final[record.number] = status
+            self._unfinished.discard(record.number)
+            if status.state == attempts.FAILED and self.knows(record):
+                self._failed.add(record.number)
         return status
 
     def unfinished(self) -> list[TrialRecord]:
         """The trials without a known final end, by number."""
-        return [self._known[number] for number in sorted(self._known.keys() - self._final.keys())]
+        return [self._known[number] for number in sorted(self._unfinished)]
 
     def failed(self) -> list[TrialRecord]:
         """The trials known to have failed, by number."""
-        return [
-            self._known[number]
-            for number in sorted(self._final)
-            if self._final[number].state == attempts.FAILED
-        ]
+        return [self._known[number] for number in sorted(self._failed)]
 
     def wanted_again(self) -> list[TrialRecord]:
         """The trials that somebody wants to be run once more, though they have ended."""
@@ -528,7 +575,7 @@ class Trials:
         target = self.folder / HOME / "aside" / f"{record.number:06d}" / record.name
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path(record).rename(target)
-        self._known.pop(record.number, None)
+        self._unknow(record.number)
         self._aside[record.number] = record
         return target
 
@@ -539,7 +586,7 @@ class Trials:
         return self._home / f"{record.number:06d}.aside"
 
     def _mark(self, name: str) -> None:
-        os.close(os.open(self._home / name, os.O_WRONLY | os.O_CREAT, 0o666))
+        os.close(os.open(os.path.join(self._home, name), os.O_WRONLY | os.O_CREAT, 0o666))
 
     def forget(self, record: TrialRecord) -> None:
         """A trial is about to run again: its recorded end is not final any more, and does not
@@ -548,6 +595,9 @@ class Trials:
         known = self._final.pop(record.number, None)
         if known is not None:
             self._outdated[record.number] = known.attempt
+            self._failed.discard(record.number)
+            if self.knows(record):
+                self._unfinished.add(record.number)
 
     def recall(self, record: TrialRecord) -> None:
         """The attempt for which an end was forgotten never began: that end is final still."""

@@ -342,7 +342,7 @@ class Worker:
             facts={
                 "worker": self._me,
                 **self.search.setting(),
-                "commit": provenance.git_commit(here),
+                "commit": self.search.commit(),
                 "modeldir": __version__,
                 **self.search.lineage(turn.record),
                 **seat.facts,
