@@ -17,7 +17,7 @@ help:
 	@echo "make engines      install those: Slurm and GridEngine, Chromium (apt, as root), Ray"
 	@echo "make test-exchange exports opened by TensorBoard, optuna-dashboard, MLflow, polars (800 MB)"
 	@echo "make check        lint, types, import contracts"
-	@echo "make bench        the benchmarks"
+	@echo "make bench        every benchmark in its quick form, into benchmarks/results/"
 	@echo "make chaos        1,000 kills of everything, then the audit (about ten minutes)"
 	@echo "make fuzz         random params files and output, beside a second reader (six minutes)"
 
@@ -88,14 +88,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/orchestration/bench.py
-	$(BIN)/python benchmarks/startup/bench.py
-	$(BIN)/python benchmarks/params/bench.py
-	$(BIN)/python benchmarks/logging/bench.py
-	$(BIN)/python benchmarks/pruners/bench.py
-	$(BIN)/python benchmarks/samplers/bench.py
-	$(BIN)/python benchmarks/report/bench.py --counts 1000 --rounds 1
-	$(BIN)/python benchmarks/search/bench.py --quick
+	$(BIN)/python benchmarks/all.py --peers $(ARGS)
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/chaos.py $(ARGS)

@@ -7,10 +7,13 @@ the ratios to the first command of the same round.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
 import resource
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +82,41 @@ def report(contenders: Sequence[Contender], per: int = 1, unit: str = "run") -> 
         ]
         lines.append(f"| {contender.name} | {wall:.1f} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
     return "\n".join(lines)
+
+
+def facts() -> str:
+    """What the figures of one run stand on, as a table in Markdown."""
+    rows = {
+        "CPU": f"{_line_of('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
+        "memory": _line_of("/proc/meminfo", "MemTotal"),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "folder": f"{tempfile.gettempdir()} ({_file_system(tempfile.gettempdir())})",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "load": " ".join(f"{each:.1f}" for each in os.getloadavg()),
+    }
+    return "\n".join(
+        ["| | |", "|---|---|", *(f"| {name} | {what} |" for name, what in rows.items())]
+    )
+
+
+def _line_of(path: str, name: str) -> str:
+    """What stands behind a name in one of the kernel's files."""
+    with contextlib.suppress(OSError), open(path) as file:
+        for line in file:
+            if line.startswith(name):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def _file_system(path: str) -> str:
+    """The kind of the file system that a path is on, by the longest mount point above it."""
+    best = ("", "unknown")
+    with contextlib.suppress(OSError), open("/proc/mounts") as file:
+        for line in file:
+            _, mount, kind, *_ = line.split()
+            if os.path.realpath(path).startswith(mount) and len(mount) >= len(best[0]):
+                best = (mount, kind)
+    return best[1]
 
 
 def machine() -> str:

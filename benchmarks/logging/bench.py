@@ -58,10 +58,14 @@ PATIENCE = 60.0  # with a trainer; nothing here takes as long
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--lines", type=int, default=5000)
+    parser.add_argument("--quick", action="store_true", help="few rounds, and beside CS230's alone")
     parser.add_argument("--only", help="names, with commas between them: " + ", ".join(NAMES))
     arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds or (3 if arguments.quick else 7)
+    if arguments.quick and not arguments.only:
+        arguments.only = "plain,bare,cs230,modeldir"
     versions, left_out = peers.installed(PACKAGES)
     wanted = arguments.only.split(",") if arguments.only else list(NAMES)
     names = [

@@ -27,9 +27,12 @@ IMPORTS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int)
     parser.add_argument("--folders", type=int, default=10_000)
+    parser.add_argument("--quick", action="store_true", help="a minute: few rounds, 200 folders")
     arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds or (3 if arguments.quick else 9)
+    arguments.folders = 200 if arguments.quick else arguments.folders
     versions, left_out = peers.installed(PACKAGES)
     print(f"{arguments.rounds} rounds; {machine()}\n{peers.told(versions, left_out)}\n", flush=True)
     measure = str(Path(__file__).with_name("measure.py"))

@@ -54,9 +54,12 @@ class Page:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", default="1000,10000")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--quick", action="store_true", help="1,000 trials, once")
     parser.add_argument("--without-peers", action="store_true")
     arguments = parser.parse_args()
+    arguments.rounds = arguments.rounds or (1 if arguments.quick else 3)
+    arguments.counts = "1000" if arguments.quick else arguments.counts
     there: dict[str, str] = {}
     print(machine())
     if not arguments.without_peers:

@@ -50,8 +50,11 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(SAMPLERS))
     parser.add_argument("--counts", default="100,1000,5000")
     parser.add_argument("--folders", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a minute: up to 1,000 trials, not gp")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.counts, arguments.only = "100,1000", "random,sobol,tpe,cmaes,nsga2"
     if arguments.one:
         name, count = arguments.one.split(":")
         measure = through_folders if arguments.folders else in_process
