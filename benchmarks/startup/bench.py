@@ -1,6 +1,6 @@
 """Start-up: `import modeldir` and the commands that are typed most, over bare Python.
 
-python benchmarks/startup/bench.py [--rounds 21]
+python benchmarks/startup/bench.py [--rounds 21] [--quick]
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ STDLIB = "import argparse, dataclasses, json, pathlib"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=21)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rounds", type=int, help="default: 21")
+    parser.add_argument("--quick", action="store_true", help="5 rounds")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds or (5 if arguments.quick else 21)
     with tempfile.TemporaryDirectory() as place:
         _compare(Path(place), rounds)
 
