@@ -198,6 +198,7 @@ def _file(peer: Peer) -> str:
 
 
 def _write_scripts(root: Path) -> None:
+    (root / "guild").mkdir(exist_ok=True)  # its home, which it does not make
     (root / "trial.py").write_text(_TRIAL)
     (root / "syne_entry.py").write_text(_SYNE_ENTRY)
     (root / "guild_entry.py").write_text(_GUILD_ENTRY)
