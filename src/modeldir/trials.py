@@ -14,9 +14,9 @@ shown nor made again.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +33,11 @@ _UNPRUNED = re.compile(r"(\d{6,})\.unpruned")
 _FORMAT = 1
 _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
+
+_LOOK_AGAIN = 1.0
+"""Seconds after which the claims are listed once more, whatever the time of their folder says."""
+_TICK_NS = 20_000_000
+"""Two changes within so many nanoseconds may leave a folder with one time: a tick is 1 to 10 ms."""
 
 _SAMPLERS = ("sampler", "seed", "repeat", "notes")
 """What a sampler made of a trial; it comes along when the trial's folder does."""
@@ -107,12 +112,19 @@ class Trials:
         self._seen: set[str] = set()  # marks and claims that need no second look
         self._news: list[TrialRecord] = []
         self._highest = 0
+        self._unfinished: set[int] = set()  # of the known: to look at all for it takes long
+        self._failed: set[int] = set()
+        self._left: tuple[int, int] | None = None
+        self._looked = 0.0
 
     def refresh(self, *, make: bool = True) -> None:
         """Read the claims that are new since the last time, and make the folders they lack.
 
         Without `make` nothing is written.
         """
+        if self._is_as_left():
+            return
+        self._left, self._looked = self._state(), time.monotonic()  # before looking
         names = self._marks()
         for number in sorted(self._claimed(names)):
             record = self._read_claim(number)
@@ -132,10 +144,45 @@ class Trials:
                     self._make_folder(record)
                 self._know(record)
 
+    def _state(self) -> tuple[int, int] | None:
+        """What changes when a claim or a mark is added."""
+        try:
+            there = os.stat(self._home)
+        except OSError:
+            return None
+        return there.st_ino, there.st_mtime_ns
+
+    def _is_as_left(self) -> bool:
+        """Whether nobody has claimed or marked anything since we last looked or did so ourselves.
+
+        To list ten thousand claims takes longer than all else about the next trial. What somebody
+        did in the very moment in which we claimed, or within one tick of the file system's clock,
+        would be missed: so after `_LOOK_AGAIN` seconds it is looked at all the same.
+        """
+        if self._left is None or time.monotonic() - self._looked > _LOOK_AGAIN:
+            return False
+        return self._state() == self._left and time.time_ns() - self._left[1] > _TICK_NS
+
     def _know(self, record: TrialRecord) -> None:
         self._known[record.number] = record
+        end = self._final.get(record.number)
+        if end is None:
+            self._unfinished.add(record.number)
+        else:
+            self._know_end(record.number, end)
         self._names.add(record.name)
         self._news.append(record)
+
+    def _know_end(self, number: int, end: experiment.Status) -> None:
+        self._unfinished.discard(number)
+        if end.state == attempts.FAILED:
+            self._failed.add(number)
+
+    def _drop(self, number: int) -> TrialRecord | None:
+        """Know a trial no more."""
+        self._unfinished.discard(number)
+        self._failed.discard(number)
+        return self._known.pop(number, None)
 
     def take_news(self) -> list[TrialRecord]:
         """The trials that came to be known since this was last asked."""
@@ -156,7 +203,7 @@ class Trials:
             elif unpruned := _UNPRUNED.fullmatch(name):
                 self._unpruned.add(int(unpruned[1]))
             elif (aside := _ASIDE.fullmatch(name)) and int(aside[1]) not in self._aside:
-                record = self._aside[int(aside[1])] = self._known.pop(int(aside[1]), None)
+                record = self._aside[int(aside[1])] = self._drop(int(aside[1]))
                 if record is not None:
                     self._removed.add(record.number)
         return names
@@ -347,12 +394,14 @@ class Trials:
             "token": os.urandom(8).hex(),
         }
         self._home.mkdir(parents=True, exist_ok=True)
+        before = self._state()
         self._highest = max(self._highest, number)
-        data = json.dumps(claim, ensure_ascii=False, indent=4).encode()
-        if not files.publish(self._home / _claim_file(number), data):
+        if not files.publish(self._home / _claim_file(number), files.to_json(claim).encode()):
             return None
         self._make_folder(record, claim)
         self._know(record)
+        if before == self._left:  # else somebody else was here, too
+            self._left = self._state()
         return record
 
     def free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
@@ -383,7 +432,7 @@ class Trials:
         made = Path(files.temporary_beside(self._home))
         made.mkdir()
         try:
-            self._fill(made, record, claim, files.create)
+            self._fill(made, record, claim, files.create, is_new=True)
             made.rename(folder)
         except OSError:  # a full disk, or somebody else was faster: then step by step
             for path in made.iterdir():
@@ -398,16 +447,18 @@ class Trials:
         record: TrialRecord,
         claim: Mapping[str, Any],
         write: Callable[[Path, bytes], object],
+        *,
+        is_new: bool = False,
     ) -> None:
-        """Write what the folder lacks of `params.json` and `trial.json`."""
-        if experiment.params_file(folder) is None:
+        """Write what the folder lacks of `params.json` and `trial.json`: both, where it is new."""
+        if is_new or experiment.params_file(folder) is None:
             base = experiment.params_file(self.folder)
             path = folder / (base.name if base else "params.json")
             if path.suffix == ".json":  # not waiting for the disk: the claim can make it again
                 write(path, files.to_json(record.hyperparameters).encode())
             else:
                 params.Params(record.hyperparameters).save(path)
-        if not (folder / "trial.json").exists():
+        if is_new or not (folder / "trial.json").exists():
             write(folder / "trial.json", files.to_json(_kept(claim)).encode())
 
     def mend(self, record: TrialRecord) -> None:
@@ -446,8 +497,9 @@ class Trials:
         removed = self._was_removed(record)
         if not removed and self.path(record).is_dir():
             return True
-        self._known.pop(record.number, None)
+        self._drop(record.number)
         self._seen.discard(_claim_file(record.number))
+        self._left = None  # look again, though nothing has changed there
         if removed:  # else it is a claim that has no folder yet: the next `refresh` makes it
             self._removed.add(record.number)
         return False
@@ -461,19 +513,17 @@ class Trials:
         ended = status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}
         if ended and status.attempt > self._outdated.get(record.number, -1):
             self._final[record.number] = status
+            if record.number in self._known:
+                self._know_end(record.number, status)
         return status
 
     def unfinished(self) -> list[TrialRecord]:
         """The trials without a known final end, by number."""
-        return [self._known[number] for number in sorted(self._known.keys() - self._final.keys())]
+        return [self._known[number] for number in sorted(self._unfinished)]
 
     def failed(self) -> list[TrialRecord]:
         """The trials known to have failed, by number."""
-        return [
-            self._known[number]
-            for number in sorted(self._final)
-            if self._final[number].state == attempts.FAILED
-        ]
+        return [self._known[number] for number in sorted(self._failed)]
 
     def wanted_again(self) -> list[TrialRecord]:
         """The trials that somebody wants to be run once more, though they have ended."""
@@ -525,7 +575,7 @@ class Trials:
         target = self.folder / HOME / "aside" / f"{record.number:06d}" / record.name
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path(record).rename(target)
-        self._known.pop(record.number, None)
+        self._drop(record.number)
         self._aside[record.number] = record
         return target
 
@@ -545,6 +595,9 @@ class Trials:
         known = self._final.pop(record.number, None)
         if known is not None:
             self._outdated[record.number] = known.attempt
+        self._failed.discard(record.number)
+        if record.number in self._known:
+            self._unfinished.add(record.number)
 
     def recall(self, record: TrialRecord) -> None:
         """The attempt for which an end was forgotten never began: that end is final still."""
