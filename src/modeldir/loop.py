@@ -112,7 +112,7 @@ class Trial:
             SearchError: when the trial was told before.
         """
         self.refuse_if_told()
-        development = self._recorder.record(step, metrics.plain({**(values or {}), **more}))
+        development = self._recorder.record(step, {**(values or {}), **more})
         if self._judge is not None and self.pruned is None:
             self.pruned = self._judge.hear(step, development)
         if self.pruned is not None:

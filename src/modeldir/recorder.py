@@ -7,14 +7,14 @@ far. It refuses to know processes, attempts and pruners.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from modeldir import files, metrics, provenance
+from modeldir import metrics
 from modeldir.errors import MetricsError, did_you_mean
+from modeldir.metriclines import MetricLines
+from modeldir.scorefiles import ScoreFiles
 
 Ranked: TypeAlias = "tuple[str, metrics.Direction] | None"
 """The metric by which weights are the best, and its direction; None until one is chosen."""
@@ -28,48 +28,55 @@ class Recorder:
     """
 
     def __init__(self, folder: Path, ranked: Ranked, *, resumes: bool = False) -> None:
+        self.has_begun = False  # whether anything was recorded
         self.new_best = False  # of the latest development metrics
         self._folder, self._ranked, self._resumes = folder, ranked, resumes
         self._asked = ranked is not None
-        self._lines: int | None = None
+        self._lines = MetricLines(folder / metrics.METRICS_LINES)
+        self.add_floats = self._lines.add_floats
+        self._files = ScoreFiles(folder)
         self._best = self._known_best()
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether anything was recorded."""
-        return self._lines is not None
-
     def record(self, step: int, values: Mapping[str, Any]) -> dict[str, float]:
-        """Record one step; `values` as `metrics.plain` makes them. Returns the development metrics.
+        """Record one step; `values` as they were logged. Returns the development metrics.
 
         Raises:
-            MetricsError: when the metric that was asked for is not among them, or they cannot be
-                written.
+            MetricsError: when a value is not a number, the metric that was asked for is not among
+                them, or they cannot be written.
             OSError: when the line cannot be written.
         """
-        self._write_line({"step": step, "time": provenance.utc_now(), **values})
-        development = metrics.development(dict(metrics.numbers_in(values)))
+        return self.count(step, values, self.add_floats(step, values))
+
+    def count(
+        self, step: int, values: Mapping[str, Any], meant: Sequence[tuple[str, str]] | None
+    ) -> dict[str, float]:
+        """The second half of `record`; `meant` is what the first one, `add_floats`, has returned.
+        Where that is empty there is nothing to count: who logs very often may leave this out.
+        """
+        if meant is None:
+            plain = metrics.plain(values)
+            self._lines.add(step, plain)
+            self.has_begun = True
+            development = metrics.development(dict(metrics.numbers_in(plain)))
+        else:
+            development = {name: values[given] for name, given in meant}
         if development:
             self.new_best = self._is_best(development)
-            metrics.save_metrics(development, self._folder / metrics.EVAL_LAST)
-            if self.new_best:
-                metrics.save_metrics(development, self._folder / metrics.EVAL_BEST)
+            self._files.put(development, best=self.new_best)
         return development
+
+    def flush(self) -> None:
+        """Let the files of the last and the best metrics hold what was recorded.
+
+        Raises:
+            MetricsError: when they cannot be written.
+        """
+        self._files.flush()
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._lines is not None:
-            os.close(self._lines)
-            self._lines = None
-
-    def _write_line(self, line: Mapping[str, Any]) -> None:
-        """One write in append mode; the first closes what an earlier attempt may have left torn."""
-        path = self._folder / metrics.METRICS_LINES
-        if self._lines is None:
-            files.append_line(path, line)
-            self._lines = files.open_append(path)
-            return
-        os.write(self._lines, json.dumps(line).encode() + b"\n")
+        self._lines.close()
+        self._files.flush()
 
     def _known_best(self) -> float | None:
         if not (self._resumes and self._ranked):

@@ -36,9 +36,11 @@ _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
 
 _MANY = 200
-"""Claims and marks above which they are not all listed for each trial: that would cost each as much
-as there are."""
-_LISTED_EVERY = 1.0
+"""Claims and marks above which they are not all listed for each trial."""
+_LOOK_AGAIN = 1.0
+"""Seconds after which the claims are listed once more, whatever the time of their folder says."""
+_TICK_NS = 20_000_000
+"""Two changes within so many nanoseconds may leave a folder with one time: a tick is 1 to 10 ms."""
 
 _SAMPLERS = ("sampler", "seed", "repeat", "notes")
 """What a sampler made of a trial; it comes along when the trial's folder does."""
@@ -106,8 +108,6 @@ class Trials:
         self._home = folder / HOME / "trials"
         self._known: dict[int, TrialRecord] = {}
         self._final: dict[int, experiment.Status] = {}
-        self._unfinished: set[int] = set()  # what is known without being final
-        self._failed: set[int] = set()  # what has failed, of what is final
         self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
         self._removed: set[int] = set()
         self._aside: dict[int, TrialRecord | None] = {}
@@ -117,7 +117,10 @@ class Trials:
         self._seen: set[str] = set()  # marks and claims that need no second look
         self._news: list[TrialRecord] = []
         self._highest = 0
-        self._list_at = 0.0
+        self._unfinished: set[int] = set()  # of the known: to look at all for it takes long
+        self._failed: set[int] = set()
+        self._left: tuple[int, int] | None = None
+        self._looked = 0.0
         self._paths: dict[str, Path] = {}
 
     def catch_up(self) -> bool:
@@ -127,16 +130,22 @@ class Trials:
         Numbers are claimed in order, so with the next one free there are no claims that are new.
         """
         news = os.path.lexists(self._home / _claim_file(self.next_number()))
-        if not news and len(self._seen) >= _MANY and time.monotonic() < self._list_at:
+        if not news and len(self._seen) >= _MANY and self._looked_lately():
             return False
         self.refresh()
         return True
+
+    def _looked_lately(self) -> bool:
+        return time.monotonic() - self._looked <= _LOOK_AGAIN
 
     def refresh(self, *, make: bool = True) -> None:
         """Read the claims that are new since the last time, and make the folders they lack.
 
         Without `make` nothing is written.
         """
+        if self._is_as_left():
+            return
+        self._left, self._looked = self._state(), time.monotonic()  # before looking
         names = self._marks()
         for number in sorted(self._claimed(names)):
             record = self._read_claim(number)
@@ -156,17 +165,42 @@ class Trials:
                     self._make_folder(record)
                 self._know(record)
 
+    def _state(self) -> tuple[int, int] | None:
+        """What changes when a claim or a mark is added."""
+        try:
+            there = os.stat(self._home)
+        except OSError:
+            return None
+        return there.st_ino, there.st_mtime_ns
+
+    def _is_as_left(self) -> bool:
+        """Whether nobody has claimed or marked anything since we last looked or did so ourselves.
+
+        To list ten thousand claims takes longer than all else about the next trial. What somebody
+        did in the very moment in which we claimed, or within one tick of the file system's clock,
+        would be missed: so after `_LOOK_AGAIN` seconds it is looked at all the same.
+        """
+        if self._left is None or not self._looked_lately():
+            return False
+        return self._state() == self._left and time.time_ns() - self._left[1] > _TICK_NS
+
     def _know(self, record: TrialRecord) -> None:
         self._known[record.number] = record
-        final = self._final.get(record.number)
-        if final is None:
+        end = self._final.get(record.number)
+        if end is None:
             self._unfinished.add(record.number)
-        elif final.state == attempts.FAILED:
-            self._failed.add(record.number)
+        else:
+            self._know_end(record.number, end)
         self._names.add(record.name)
         self._news.append(record)
 
-    def _unknow(self, number: int) -> TrialRecord | None:
+    def _know_end(self, number: int, end: experiment.Status) -> None:
+        self._unfinished.discard(number)
+        if end.state == attempts.FAILED:
+            self._failed.add(number)
+
+    def _drop(self, number: int) -> TrialRecord | None:
+        """Know a trial no more."""
         self._unfinished.discard(number)
         self._failed.discard(number)
         return self._known.pop(number, None)
@@ -178,7 +212,6 @@ class Trials:
 
     def _marks(self) -> set[str]:
         """What is new beside the claims; wishes are heeded."""
-        self._list_at = time.monotonic() + _LISTED_EVERY
         try:
             names = set(os.listdir(self._home)) - self._seen
         except OSError:
@@ -191,7 +224,7 @@ class Trials:
             elif unpruned := _UNPRUNED.fullmatch(name):
                 self._unpruned.add(int(unpruned[1]))
             elif (aside := _ASIDE.fullmatch(name)) and int(aside[1]) not in self._aside:
-                record = self._aside[int(aside[1])] = self._unknow(int(aside[1]))
+                record = self._aside[int(aside[1])] = self._drop(int(aside[1]))
                 if record is not None:
                     self._removed.add(record.number)
         return names
@@ -381,13 +414,16 @@ class Trials:
             "created": provenance.utc_now(),
             "token": os.urandom(8).hex(),
         }
+        before = self._state()
         self._highest = max(self._highest, number)
         if not self._publish(_claim_file(number), files.to_json(claim).encode()):
-            self._list_at = 0.0  # by somebody who may have claimed more than this one
+            self._looked = 0.0  # somebody was faster, who may have claimed more than this one
             return None
         self._make_folder(record, claim)
         self._know(record)
         self._seen |= {_claim_file(number), f"{number:06d}.made"}
+        if before == self._left:  # else somebody else was here, too
+            self._left = self._state()
         return record
 
     def _publish(self, name: str, claim: bytes) -> bool:
@@ -497,8 +533,9 @@ class Trials:
         removed = self._was_removed(record)
         if not removed and self.path(record).is_dir():
             return True
-        self._unknow(record.number)
+        self._drop(record.number)
         self._seen.discard(_claim_file(record.number))
+        self._left = None  # look again, though nothing has changed there
         if removed:  # else it is a claim that has no folder yet: the next `refresh` makes it
             self._removed.add(record.number)
         return False
@@ -512,9 +549,8 @@ class Trials:
         ended = status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}
         if ended and status.attempt > self._outdated.get(record.number, -1):
             self._final[record.number] = status
-            self._unfinished.discard(record.number)
-            if status.state == attempts.FAILED and self.knows(record):
-                self._failed.add(record.number)
+            if record.number in self._known:
+                self._know_end(record.number, status)
         return status
 
     def unfinished(self) -> list[TrialRecord]:
@@ -575,7 +611,7 @@ class Trials:
         target = self.folder / HOME / "aside" / f"{record.number:06d}" / record.name
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path(record).rename(target)
-        self._unknow(record.number)
+        self._drop(record.number)
         self._aside[record.number] = record
         return target
 
@@ -595,9 +631,9 @@ class Trials:
         known = self._final.pop(record.number, None)
         if known is not None:
             self._outdated[record.number] = known.attempt
-            self._failed.discard(record.number)
-            if self.knows(record):
-                self._unfinished.add(record.number)
+        self._failed.discard(record.number)
+        if record.number in self._known:
+            self._unfinished.add(record.number)
 
     def recall(self, record: TrialRecord) -> None:
         """The attempt for which an end was forgotten never began: that end is final still."""

@@ -1,0 +1,142 @@
+"""The files of the last and the best metrics: at once as a rule, and never behind for long."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from laboratory import wait_until
+from modeldir import files, metrics
+from modeldir.errors import MetricsError
+from modeldir.scorefiles import BURST, ScoreFiles
+
+MANY = BURST + 30
+
+
+def last(folder: Path) -> dict[str, float]:
+    return files.read_object(folder / metrics.EVAL_LAST)
+
+
+def best(folder: Path) -> dict[str, float]:
+    return files.read_object(folder / metrics.EVAL_BEST)
+
+
+def is_there(folder: Path, both: dict[str, float]) -> bool:
+    return best(folder) == last(folder) == both
+
+
+def helpers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "modeldir-metrics"]
+
+
+def hurry(scores: ScoreFiles, count: int = MANY) -> None:
+    """Put more than are written at once; the best is the second."""
+    for step in range(1, count + 1):
+        scores.put({"step": step}, best=step <= 2)
+
+
+def test_a_few_are_written_at_once(tmp_path: Path) -> None:
+    """As who logs once an epoch sees it: nothing waits, and nobody helps."""
+    scores = ScoreFiles(tmp_path)
+    for step in range(1, BURST + 1):
+        scores.put({"loss": float(step)}, best=step % 2 == 0)
+        assert last(tmp_path) == {"loss": step}
+        assert best(tmp_path) == ({"loss": step // 2 * 2} if step > 1 else {})
+    assert not helpers()
+
+
+def test_of_many_the_last_is_there_soon_without_a_further_call(tmp_path: Path) -> None:
+    """Whoever logs fast and then trains for an hour: the files tell how it stood."""
+    hurry(ScoreFiles(tmp_path))
+    wait_until(lambda: last(tmp_path) == {"step": MANY})
+    assert best(tmp_path) == {"step": 2}
+    wait_until(lambda: not helpers())
+
+
+def test_who_helps_is_there_once_and_leaves(tmp_path: Path) -> None:
+    """Again and again: never two at a time, and what is put while one leaves is written too."""
+    scores = ScoreFiles(tmp_path)
+    for number in range(4):
+        hurry(scores)
+        assert len(helpers()) <= 1
+        scores.put({"number": number}, best=True)
+        wait_until(partial(is_there, tmp_path, {"number": number}))
+        wait_until(lambda: not helpers())
+
+
+def test_flush_waits_for_nothing(tmp_path: Path) -> None:
+    """Who saves weights, or ends, finds the files as they should be."""
+    scores = ScoreFiles(tmp_path)
+    hurry(scores)
+    scores.flush()
+    assert last(tmp_path) == {"step": MANY}
+    assert best(tmp_path) == {"step": 2}
+
+
+def test_what_the_script_wrote_itself_stays(tmp_path: Path) -> None:
+    """Its own last word on the best weights is not overwritten by what was logged before."""
+    scores = ScoreFiles(tmp_path)
+    hurry(scores)
+    scores.put({"step": 99}, best=True)
+    with scores._lock:  # not in the very moment in which it is replaced
+        metrics.save_metrics({"accuracy": 0.9}, tmp_path / metrics.EVAL_BEST)
+    scores.flush()
+    wait_until(lambda: not helpers())
+    assert best(tmp_path) == {"accuracy": 0.9}
+    assert last(tmp_path) == {"step": 99}
+
+
+def test_an_error_is_told_to_who_logs(tmp_path: Path) -> None:
+    """A disk that is full while nobody waits: the next call says so, and later ones write again."""
+    scores = ScoreFiles(tmp_path)
+    hurry(scores)
+    scores.flush()
+    (tmp_path / metrics.EVAL_LAST).unlink()
+    (tmp_path / metrics.EVAL_LAST).mkdir()
+    with pytest.raises(MetricsError, match="cannot be written"):
+        hurry(scores, 10**9)
+    (tmp_path / metrics.EVAL_LAST).rmdir()
+    wait_until(lambda: not helpers())
+    scores.put({"step": 1}, best=False)
+    wait_until(lambda: last(tmp_path) == {"step": 1})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_writes_its_own_and_waits_for_nobody(tmp_path: Path) -> None:
+    """The helper stayed with the parent, perhaps with the lock in its hand."""
+    code = """
+        import os, sys, time
+        from pathlib import Path
+        from modeldir.scorefiles import BURST, ScoreFiles
+        scores = ScoreFiles(Path(sys.argv[1]))
+        for step in range(BURST + 30):
+            scores.put({"parent": step}, best=True)
+        scores._lock.acquire()
+        child = os.fork()
+        if child == 0:
+            scores.flush()
+            for step in range(BURST + 30):
+                scores.put({"child": step}, best=False)
+            scores.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
+        print((Path(sys.argv[1]) / "metrics_eval_last_weights.json").read_text())
+        os._exit(0)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {"child": BURST + 29}
+    assert "child" not in best(tmp_path)
