@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from modeldir import attempts, finalists, params, repeated, student
-from modeldir.experiment import SEED
 from modeldir.finalists import Finalists, Point
+from modeldir.params import SEED
 from modeldir.student import Interval
 from modeldir.table import Column, Table, to_text
 from modeldir.trees import Found, read_tree

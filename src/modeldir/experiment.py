@@ -309,9 +309,6 @@ def scores(folder: Path, names: list[str] | None = None) -> Scores:
     return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
 
 
-SEED = "seed"
-"""The hyperparameter in which the repeats of a point differ."""
-
 _LENGTHS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
 
 

@@ -20,7 +20,8 @@ from typing import Any
 
 from modeldir import files, goals, metrics, params, plan, provenance
 from modeldir.errors import SearchError, did_you_mean, listed
-from modeldir.experiment import CONFIRM, SEED
+from modeldir.experiment import CONFIRM
+from modeldir.params import SEED
 from modeldir.space.pointsfile import exactly
 from modeldir.trees import Found, Tree, read_tree
 from modeldir.values import dataclass

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     _Source = str | os.PathLike[str] | Mapping[str, Any]
 
 __all__ = [
+    "SEED",
     "Params",
     "ParamsWarning",
     "canonical_hash",
@@ -66,6 +67,9 @@ __all__ = [
     "unlocked",
 ]
 
+
+SEED = "seed"
+"""The hyperparameter that differs between the repeats of a point."""
 
 _MOST_KNOWN = 1000
 """Among how many names the one that was meant is looked for: a file may hold a vocabulary."""

@@ -28,7 +28,8 @@ from modeldir.errors import (
     did_you_mean,
     listed,
 )
-from modeldir.experiment import SEED, params_file
+from modeldir.experiment import params_file
+from modeldir.params import SEED
 from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.space.pointsfile import MARK, exactly, read_points
 from modeldir.values import dataclass

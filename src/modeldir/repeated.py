@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from modeldir import attempts, metrics, params
-from modeldir.experiment import SEED, Scores, Status
+from modeldir.experiment import Scores, Status
+from modeldir.params import SEED
 from modeldir.values import dataclass
 
 _T = TypeVar("_T")

@@ -13,8 +13,7 @@ from dataclasses import field
 from typing import Any
 
 from modeldir import goals, samplers, space
-from modeldir.experiment import SEED
-from modeldir.params import parse_value
+from modeldir.params import SEED, parse_value
 from modeldir.values import dataclass
 
 Problem = tuple[str, "str | None"]

@@ -17,8 +17,8 @@ from typing import Any
 
 from modeldir import attempts, experiment, params, samplers
 from modeldir.elsewhere import Row
-from modeldir.experiment import SEED
 from modeldir.membership import point_of
+from modeldir.params import SEED
 from modeldir.plan import Plan
 from modeldir.samplers import Observation, Sampler
 from modeldir.space import Queue

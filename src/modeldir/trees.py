@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, experiment, files, goals, looks, metrics, params, repeated
 from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsError
-from modeldir.experiment import SEED
 from modeldir.goals import Objectives
+from modeldir.params import SEED
 from modeldir.table import Marked, key_of, order_of, value_cell
 from modeldir.values import dataclass
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir import attempts, files, metrics, repeated
 from modeldir import importance as importances
 from modeldir.errors import ModeldirError, did_you_mean, listed
-from modeldir.experiment import SEED
+from modeldir.params import SEED
 from modeldir.report import cells, origins, scales
 from modeldir.report.payload import adaptive
 from modeldir.table import cell_text

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir import attempts, experiment, files, goals, importance, metrics, provenance, repeated
-from modeldir.experiment import SEED
+from modeldir.params import SEED
 from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.table import Marked, visible
 from modeldir.values import dataclass
