@@ -122,6 +122,44 @@ def test_a_command_imports_the_table_where_it_makes_one(command: str, without: l
     assert done.stdout.strip() == "[]"
 
 
+_HEAVY = {
+    "modeldir.space", "modeldir.samplers", "modeldir.plan", "modeldir.search", "modeldir.advice",
+    "modeldir.importance", "modeldir.columns", "modeldir.standing", "modeldir.frames",
+    "socket", "hashlib", "platform", "subprocess", "logging", "random", "numpy", "optuna", "rich",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "also"),
+    [
+        (["show", "experiment"], {"modeldir.placement", "modeldir.launchers", "modeldir.overview"}),
+        (["stop", "search"], {"modeldir.table", "modeldir.trees", "datetime"}),
+        (["log", "experiment"], {"modeldir.table", "modeldir.trees"}),
+    ],
+)
+def test_a_look_imports_only_what_it_looks_with(
+    words: list[str], also: set[str], tmp_path: Path
+) -> None:
+    """What is typed a hundred times a day loads nothing of searching, and no slow library: by name,
+    since times say nothing on a busy machine.
+    """
+    for folder in ("experiment", "search"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "params.json").write_text('{"learning_rate": 0.1}\n')
+    (tmp_path / "experiment" / "train.log").write_text("epoch 1\n")
+    (tmp_path / "search" / "search.json").write_text('{"space": {"learning_rate": [0.1, 0.2]}}\n')
+    code = (
+        "import sys; before = set(sys.modules); from modeldir.commands import main; "
+        f"code = main({words!r}); "
+        "print(*sorted(set(sys.modules) - before), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+    assert not (_HEAVY | also) & set(done.stderr.split())
+
+
 # -- Mistakes --------------------------------------------------------------------------------------
 
 

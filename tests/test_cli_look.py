@@ -17,7 +17,7 @@ import pytest
 
 from modeldir import attempts, commands, processes, roster
 from modeldir.commands import log
-from modeldir.commands.several import quoted
+from modeldir.commands.words import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

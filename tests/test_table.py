@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError
 from modeldir.table import (
     Column,
     Table,
-    duration_text,
     select,
     sort,
     text_width,

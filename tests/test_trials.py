@@ -6,13 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from laboratory import read
+from laboratory import read, wait_until
+from modeldir import attempts
 from modeldir.errors import SearchError
 from modeldir.params import canonical_hash
 from modeldir.trials import TrialRecord, Trials, check_names
@@ -391,3 +394,71 @@ def test_what_the_project_ignores_makes_no_difference(tmp_path: Path) -> None:
     (copied / "params.json").write_text('{"lr": 0.1, "num_workers": 8}')
     trials.adopt()
     assert len(list(trials)) == 2
+
+
+# -- Looking again ---------------------------------------------------------------------------------
+
+
+def test_what_others_claim_and_mark_is_seen_at_once(folder: Path) -> None:
+    """Beside one who claims, too: only who was alone need not look again."""
+    mine, others = Trials(folder, NAMES), Trials(folder, NAMES)
+    for number in range(1, 6):
+        assert mine.claim({"lr": number / 10}, {"lr": number / 10}) is not None
+        others.refresh()
+        assert len(others) == 2 * number - 1
+        assert others.claim({"lr": float(number)}, {"lr": float(number)}) is not None
+        mine.refresh()
+        assert len(mine) == 2 * number
+    others.want_again(others[3])
+    time.sleep(0.05)
+    mine.refresh()
+    assert [record.number for record in mine.wanted_again()] == [3]
+
+
+def test_what_is_missed_is_seen_a_second_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mark that another process made in the very moment of our own claim."""
+    mine, others = Trials(folder, NAMES), Trials(folder, NAMES)
+    assert mine.claim({"lr": 0.1}, {"lr": 0.1}) is not None
+    mine.refresh()
+    others.refresh()
+    known = mine._make_folder
+
+    def meanwhile(record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
+        others.want_again(others[1])
+        known(record, claim)
+
+    monkeypatch.setattr(mine, "_make_folder", meanwhile)
+    assert mine.claim({"lr": 0.2}, {"lr": 0.2}) is not None
+
+    def is_seen() -> bool:
+        mine.refresh()
+        return bool(mine.wanted_again())
+
+    wait_until(is_seen)
+
+
+def test_ends_are_known_by_number(folder: Path) -> None:
+    """Which trials are left, and which have failed, through an end, another try and a removal."""
+    trials = Trials(folder, NAMES)
+    records = [trials.claim({"lr": n / 10}, {"lr": n / 10}) for n in (1, 2, 3)]
+    first, second, third = (record for record in records if record is not None)
+    assert trials.unfinished() == [first, second, third]
+    for record, status in ((first, attempts.FAILED), (second, attempts.COMPLETED)):
+        attempt = attempts.begin(trials.path(record), 1, {})
+        assert attempt is not None
+        attempts.rewrite(attempt, {"status": status})
+        trials.status(record)
+    assert trials.unfinished() == [third]
+    assert trials.failed() == [first]
+    trials.forget(first)
+    assert trials.failed() == []
+    assert trials.unfinished() == [first, third]
+    trials.put_aside(third)
+    assert trials.unfinished() == [first]
+    trials.recall(first)
+    trials.status(first)
+    assert trials.failed() == [first]
+    trials.put_aside(first)
+    assert trials.failed() == []

@@ -118,17 +118,18 @@ def table(shown: list[Row]) -> str:
         "| | points / s | µs CPU | x CPU | bytes / point |",
         "|---|---:|---:|---:|---:|",
     ]
+    unit = next((row for row in shown if row.name == "json"), None)
     for row in shown:
-        wall, cpu = (
-            statistics.median(run[kind] / row.points for run in row.runs)
-            for kind in ("wall", "cpu")
-        )
+        wall = statistics.median(run["wall"] / row.points for run in row.runs)
+        cpu = [run["cpu"] / row.points for run in row.runs]
         ratio = "-"
-        if shown[0].name == "json":
-            pairs = zip(row.runs, shown[0].runs, strict=False)
-            ratio = f"{statistics.median(a['cpu'] / row.points / (b['cpu'] / shown[0].points) for a, b in pairs):.2f}"
+        if unit:
+            pairs = zip(cpu, unit.runs, strict=False)
+            ratios = [ours / (theirs["cpu"] / unit.points) for ours, theirs in pairs]
+            ratio = f"{statistics.median(ratios):.2f}"
         size = row.runs[0]["bytes"] / row.points
-        lines.append(f"| {row.title} | {1 / wall:,.0f} | {cpu * 1e6:.2f} | {ratio} | {size:,.0f} |")
+        middle = 1e6 * statistics.median(cpu)
+        lines.append(f"| {row.title} | {1 / wall:,.0f} | {middle:.2f} | {ratio} | {size:,.0f} |")
     return "\n".join(lines)
 
 

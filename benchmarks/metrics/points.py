@@ -22,7 +22,7 @@ def write_alone(folder: Path):
     line = (
         b'{"step": 12345, "time": "2026-11-25T21:00:00.000+00:00", "train/loss": 0.1234567890123}\n'
     )
-    return lambda step, value: os.write(descriptor, line), lambda: os.close(descriptor)
+    return lambda *_: os.write(descriptor, line), lambda: os.close(descriptor)
 
 
 def json_lines(folder: Path):

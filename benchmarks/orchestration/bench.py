@@ -1,10 +1,11 @@
-"""Cost of a trial beside the floor: 64 trivial trials by `modeldir search`, and by `xargs -P`.
+"""Cost of a trial beside the floor, `xargs -P` running the same script, and beside peers.
 
-    python benchmarks/orchestration/bench.py [--trials 64] [--rounds 7]
+    python benchmarks/orchestration/bench.py [--rounds 5] [--quick] [--peers] [--only floor,grown]
 
-Each trial is `train.py`: it reads `params.json` and writes the metrics file. `xargs` runs the same
-script on folders that were made beforehand; modeldir makes the folders, keeps the output, records
-how each trial ended, and can be killed at any time.
+Each trial is `train.py`: it reads `params.json` and writes the metrics file. `xargs` runs it on
+folders that were made beforehand; modeldir makes the folders, keeps the output, records how each
+trial ended, and can be killed at any time. Three questions: what does a trial cost among 64 and
+among 1,000; does it cost the same once 10,000 have ended; and (`--peers`) what does it cost others.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import statistics
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import grown
+import others
 from side_by_side import Contender, machine, race, report
 
 TRAIN = """\
@@ -29,24 +33,60 @@ with open(os.path.join(model_dir, "params.json")) as file:
 with open(os.path.join(model_dir, "metrics_eval_best_weights.json"), "w") as file:
     json.dump({"accuracy": 1.0 / (1 + params["learning_rate"])}, file)
 """
+LOOP = """\
+# As CS230's search_hyperparams.py launches its jobs.
+import json, os, sys
+from subprocess import check_call
+for number in range(int(sys.argv[1])):
+    model_dir = os.path.join("loop", f"learning_rate_{number}")
+    os.makedirs(model_dir)
+    with open(os.path.join(model_dir, "params.json"), "w") as file:
+        json.dump({"learning_rate": number}, file, indent=4)
+    check_call(f"{sys.executable} train.py --model_dir={model_dir}", shell=True)
+"""
+PARTS = ("floor", "grown")
+AT = (10, 1_000, 10_000)
+MORE = 100
+"""Trials over which the cost of one is measured, where others have ended before."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=7)
-    arguments = parser.parse_args()
-    print(f"{arguments.trials} trivial trials, {arguments.rounds} rounds; {machine()}\n")
+    arguments = _arguments()
+    print(f"{arguments.rounds} rounds; {machine()}\n")
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         (root / "train.py").write_text(TRAIN)
-        for jobs in (1, 2):
-            contenders = [
-                by_xargs(root, arguments.trials, jobs),
-                by_modeldir(root, arguments.trials, jobs),
-            ]
-            race(contenders, arguments.rounds)
-            print(f"-j {jobs}\n\n{report(contenders, arguments.trials, 'trial')}\n")
+        (root / "loop.py").write_text(LOOP)
+        if "floor" in arguments.only:
+            for trials in (64,) if arguments.quick else (64, 1_000):
+                for jobs in (1, 2):
+                    beside_the_floor(root, trials, jobs, arguments.rounds)
+        if "grown" in arguments.only:
+            as_it_grows(root, AT[:2] if arguments.quick else AT, arguments.rounds)
+        if arguments.peers:
+            others.beside(root, by_xargs, arguments.rounds)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="64 trials, up to 1,000 ended ones")
+    parser.add_argument("--peers", action="store_true", help="install peers, and run them as well")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}, or none")
+    arguments = parser.parse_args()
+    arguments.only = [part for part in arguments.only.split(",") if part in PARTS]
+    return arguments
+
+
+# -- Beside the floor ------------------------------------------------------------------------------
+
+
+def beside_the_floor(root: Path, trials: int, jobs: int, rounds: int) -> None:
+    contenders = [by_xargs(root, trials, jobs), by_modeldir(root, trials, jobs)]
+    if jobs == 1:
+        contenders.append(by_loop(root, trials))
+    race(contenders, rounds)
+    print(f"{trials} trials, {jobs} at a time\n\n{report(contenders, trials, 'trial')}\n")
 
 
 def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
@@ -82,11 +122,53 @@ def by_modeldir(root: Path, trials: int, jobs: int) -> Contender:
     )
 
 
+def by_loop(root: Path, trials: int) -> Contender:
+    folder = root / "loop"
+    command = [sys.executable, "loop.py", str(trials)]
+    return Contender(
+        "CS230's loop",
+        command,
+        str(root),
+        lambda: shutil.rmtree(folder, ignore_errors=True),
+        lambda: whole(folder, trials),
+    )
+
+
 def whole(folder: Path, trials: int) -> None:
     """Every trial has its metrics: a fast way that loses some would not count."""
     found = len(list(folder.glob("*/metrics_eval_best_weights.json")))
     if found != trials:
         raise SystemExit(f"{folder}: {found} of {trials} trials have metrics")
+
+
+# -- As it grows -----------------------------------------------------------------------------------
+
+
+def as_it_grows(root: Path, at: tuple[int, ...], rounds: int) -> None:
+    """What one more trial costs after so many: 100 more, less what it costs to come and make one.
+
+    The command is `/bin/true`, so that hardly anything but ours is measured.
+    """
+    print("| ended before | one more trial, CPU ms | to come, CPU ms |\n|---:|---:|---:|")
+    for ended in at:
+        once, often = (_grown(root, ended, more) for more in (1, 1 + MORE))
+        race([once, often], rounds)
+        each = [(b - a) * 1000 / MORE for a, b in zip(once.cpu, often.cpu, strict=True)]
+        come = statistics.median(once.cpu) * 1000
+        print(f"| {ended:,} | {statistics.median(each):.1f} | {come:.0f} |", flush=True)
+    print()
+
+
+def _grown(root: Path, ended: int, more: int) -> Contender:
+    folder = root / "grown"
+
+    def prepare() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        grown.make(folder, ended)
+
+    modeldir = [sys.executable, "-m", "modeldir", "search", str(folder), grown.DOMAIN, "--no-pilot"]
+    options = ["--sampler", "random", "--trials", str(ended + more), "--", "/bin/true"]
+    return Contender(f"{more} more", [*modeldir, *options], str(root), prepare)
 
 
 if __name__ == "__main__":

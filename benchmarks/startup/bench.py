@@ -1,6 +1,6 @@
-"""Start-up: `import modeldir` and `modeldir --help`, over bare Python.
+"""Start-up: `import modeldir` and the commands that are typed most, over bare Python.
 
-python benchmarks/startup/bench.py [--rounds 21]
+python benchmarks/startup/bench.py [--rounds 21] [--quick]
 """
 
 from __future__ import annotations
@@ -8,33 +8,56 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from side_by_side import Contender, machine, race
 
+STDLIB = "import argparse, dataclasses, json, pathlib"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=21)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rounds", type=int, help="default: 21")
+    parser.add_argument("--quick", action="store_true", help="5 rounds")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds or (5 if arguments.quick else 21)
+    with tempfile.TemporaryDirectory() as place:
+        _compare(Path(place), rounds)
+
+
+def _compare(place: Path, rounds: int) -> None:
     python = sys.executable
     uses = "from modeldir import Params, set_logger"
     script = str(Path(python).with_name("modeldir"))
+    for folder in ("experiment", "search"):
+        (place / folder).mkdir()
+        (place / folder / "params.json").write_text('{"learning_rate": 0.1}\n')
+    (place / "search" / "search.json").write_text('{"space": {"learning_rate": [0.1, 0.2]}}\n')
     contenders = [
         Contender("python -c pass", [python, "-c", "pass"]),
+        Contender(STDLIB, [python, "-c", STDLIB]),
         Contender("import modeldir", [python, "-c", "import modeldir"]),
         Contender(uses, [python, "-c", uses]),
         Contender("modeldir --help", [script, "--help"]),
+        Contender("modeldir show EXPERIMENT", [script, "show", "experiment"], str(place)),
+        Contender("modeldir show SEARCH", [script, "show", "search"], str(place)),
+        Contender("modeldir stop SEARCH", [script, "stop", "search"], str(place)),
+        Contender("modeldir watch --help", [script, "watch", "--help"]),
         Contender("modeldir search --help", [script, "search", "--help"]),
     ]
     race(contenders, rounds)
-    print(f"{rounds} rounds; {machine()}\n\n| | ms | over bare Python, ms |\n|---|---:|---:|")
-    bare = contenders[0].wall
+    print(f"{rounds} rounds; {machine()}\n")
+    print("| | ms | over bare Python, ms | the same in CPU, ms |\n|---|---:|---:|---:|")
+    bare = contenders[0]
     for contender in contenders:
-        over = statistics.median(a - b for a, b in zip(contender.wall, bare, strict=True))
-        median = statistics.median(contender.wall)
-        print(f"| {contender.name} | {median * 1000:.0f} | {over * 1000:.0f} |")
+        wall, cpu = (
+            statistics.median(a - b for a, b in zip(mine, its, strict=True)) * 1000
+            for mine, its in ((contender.wall, bare.wall), (contender.cpu, bare.cpu))
+        )
+        median = statistics.median(contender.wall) * 1000
+        print(f"| {contender.name} | {median:.0f} | {wall:.0f} | {cpu:.0f} |")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
 from modeldir.importance import importances
 from modeldir.metrics import Direction, better
 from modeldir.student import quantile
+from modeldir.values import dataclass
 
 MOST = 3
 """Sentences: who is told more reads none."""

@@ -36,13 +36,15 @@ ENDS = (COMPLETED, PRUNED, FAILED, INTERRUPTED)
 OPEN = frozenset({WAITING, RUNNING, INTERRUPTED})
 """Who runs, or is to run."""
 
+HOME = ".modeldir"
+"""The folder in a search or an experiment that is ours."""
 RUN_VARIABLE = "MODELDIR_RUN"
 ATTEMPT_VARIABLE = "MODELDIR_ATTEMPT"
 RESUME_VARIABLE = "MODELDIR_RESUME"
 
 _KEPT = frozenset({
     "params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml", "trial.json",
-    "origin.json", "search.json", "attempts", ".modeldir",
+    "origin.json", "search.json", "attempts", HOME,
 })  # fmt: skip
 EVENTS = "events.jsonl"
 JUDGES = "judges"
@@ -336,7 +338,7 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
         )
     silent = hearts.silence(attempt.path) if has_heart(attempt) else None
     if silent is not None:
-        from modeldir.table import duration_text  # noqa: PLC0415 - a training imports us
+        from modeldir.durations import duration_text  # noqa: PLC0415 - a training imports us
 
         return (
             f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from modeldir.table import (
     value_cell,
 )
 from modeldir.trees import RANKED, Found, Tree
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.advice import Tried

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir import attempts, finalists, params, repeated, student
@@ -23,6 +22,7 @@ from modeldir.params import SEED
 from modeldir.student import Interval
 from modeldir.table import Column, Table, to_text
 from modeldir.trees import Found, read_tree
+from modeldir.values import dataclass
 
 LEVEL = 0.95
 _FEW = 4

@@ -1,14 +1,18 @@
-"""Times as people type them: `30m`, `1h30m`, `90`, in seconds.
+"""Times as people type them, `30m`, `1h30m`, `90`, and as they say them: `1h 30m`; in seconds.
 
-It knows the units. It refuses to know what is limited.
+It knows the units. It refuses to know what is limited, or took so long.
 """
 
 from __future__ import annotations
 
+import math
 import re
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
+SHORT = 9.95
+"""Times below this many seconds are shown with tenths."""
+MINUTE, HOUR, DAY = 60, 3600, 86400
 EXAMPLES = "30m, 8h, 1h30m, 2d, or a number of seconds"
 
 
@@ -33,3 +37,23 @@ def parse_duration(text: str | float) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"{text!r} is no time above 0: {EXAMPLES}")
     return seconds
+
+
+def duration_text(seconds: float) -> str:
+    """A time as people say it, in at most two units.
+
+    >>> duration_text(0.42), duration_text(75), duration_text(7380), duration_text(180000)
+    ('0.4s', '1m 15s', '2h 03m', '2d 02h')
+    """
+    if not math.isfinite(seconds):
+        return str(seconds)
+    if seconds < SHORT:
+        return f"{max(0.0, seconds):.1f}s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole}s"
+    if whole < HOUR:
+        return f"{whole // MINUTE}m {whole % MINUTE:02}s"
+    if whole < DAY:
+        return f"{whole // HOUR}h {whole % HOUR // MINUTE:02}m"
+    return f"{whole // DAY}d {whole % DAY // HOUR:02}h"

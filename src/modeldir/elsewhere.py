@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, membership, params, plan
 from modeldir.errors import FolderError, ParamsError
 from modeldir.goals import Objectives
+from modeldir.values import dataclass
 
 _RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 _PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})

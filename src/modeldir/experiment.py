@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from modeldir import attempts, files, hearts, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError, closest
+from modeldir.values import dataclass
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
 
@@ -297,7 +298,7 @@ def _unseen(attempt: attempts.Attempt) -> str:
     silent = hearts.silence(attempt.path)
     if not attempts.has_heart(attempt) or silent is None:
         return "on a host that cannot be seen from here"
-    from modeldir.table import duration_text  # noqa: PLC0415 - a training imports us
+    from modeldir.durations import duration_text  # noqa: PLC0415 - a training imports us
 
     return f"on {attempts.where(attempt)}, heard of {duration_text(silent)} ago"
 

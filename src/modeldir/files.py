@@ -46,6 +46,7 @@ def to_json(value: object) -> str:
 
 
 _leaf = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
 def _indented(value: object, margin: str) -> str:
@@ -59,6 +60,10 @@ def _indented(value: object, margin: str) -> str:
     if isinstance(value, (list, tuple)) and value:
         items = [_indented(part, inner) for part in value]
         return f"[{inner}{(',' + inner).join(items)}{margin}]"
+    if type(value) is int:  # without making an encoder for it: it is 1 too
+        return int.__repr__(value)
+    if value is None or value is True or value is False:
+        return _CONSTANTS[value]
     return _leaf(value)
 
 
@@ -156,7 +161,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
         yield temporary
         if mode is not None:
             with contextlib.suppress(OSError):  # a file system without modes
-                os.chmod(temporary, mode)
+                if stat.S_IMODE(os.stat(temporary).st_mode) != mode:
+                    os.chmod(temporary, mode)
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

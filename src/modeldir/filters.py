@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from modeldir.errors import ModeldirError, listed
 from modeldir.space.expressions import Constraint, ConstraintError
+from modeldir.values import dataclass
 
 _PIECE = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""

@@ -15,7 +15,6 @@ import json
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from modeldir.experiment import CONFIRM
 from modeldir.params import SEED
 from modeldir.space.pointsfile import exactly
 from modeldir.trees import Found, Tree, read_tree
+from modeldir.values import dataclass
 
 FOLDER = "confirm"
 TOP, REPEATS = 3, 5

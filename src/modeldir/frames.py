@@ -17,13 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modeldir import attempts, metrics
+from modeldir.durations import DAY, HOUR, MINUTE, duration_text
 from modeldir.standing import Alone, Left, Ranked, Row, Standing, workers_text
 from modeldir.table import (
-    DAY,
-    HOUR,
-    MINUTE,
     cell_text,
-    duration_text,
     text_width,
     value_cell,
     visible,

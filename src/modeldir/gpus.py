@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from modeldir.errors import SearchError
 from modeldir.leases import safe_name
+from modeldir.values import dataclass
 
 CUDA, HIP, ROCR = "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
 ORDER = "CUDA_DEVICE_ORDER"

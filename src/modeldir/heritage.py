@@ -19,7 +19,9 @@ from modeldir.trials import TrialRecord, Trials
 
 def parent_of(trials: Trials, trial: TrialRecord) -> Path | None:
     """The folder of the trial with whose weights this one begins; None where it has none."""
-    number = (trial.parent or {}).get("number")
+    if trial.parent is None:
+        return None
+    number = trial.parent.get("number")
     known = next((each for each in trials if each.number == number), None)
     return None if known is None else trials.path(known)
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from modeldir.student import quantile
+from modeldir.values import dataclass
 
 METHOD = (
     "share of the variance of the metric's ranks that one hyperparameter explains by itself "

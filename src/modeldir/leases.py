@@ -22,10 +22,10 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from modeldir.errors import SearchError
+from modeldir.values import dataclass
 
 FOLDER_VARIABLE = "MODELDIR_RUNTIME_DIR"
 WHOLE = 1_000_000

@@ -16,11 +16,11 @@ import numbers
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from modeldir import files
 from modeldir.errors import MetricsError, listed
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

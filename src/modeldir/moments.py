@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir import files, metrics
 from modeldir.errors import ModeldirError, listed
 from modeldir.experiment import Scores
+from modeldir.values import dataclass
 
 _MOMENT = re.compile(r"(?P<metric>.+)@(?P<word>[A-Za-z_]+)(?:=(?P<number>-?[0-9]+))?")
 _AT = ("epoch", "step")

@@ -677,8 +677,10 @@ def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> 
     kept = held(_without(_plain(mapping), ignore) if ignore else _plain(mapping))
     for key, problem, hint in kept.problems:
         raise ParamsError(f"{key}: {problem}" + (f"\n  {hint}" if hint else ""), key=key)
-    text = json.dumps(_canonical(kept.values), sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()[:16]
+    return sha256(_canonical_text(_canonical(kept.values)).encode()).hexdigest()[:16]
+
+
+_canonical_text = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def _without(data: Plain, ignore: Collection[str], prefix: str = "") -> Plain:

@@ -23,16 +23,19 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, files, hearts, launchers, processes, provenance, roster
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, jobs_folder
-from modeldir.standing import Workers
 from modeldir.timestamps import unix_time
 from modeldir.training import Seen, stamp
+from modeldir.values import dataclass
+
+if TYPE_CHECKING:
+    from modeldir.standing import Workers
 
 _FORMAT = 1
 _ROUND = re.compile(r"round\.(\d+)\.json")
@@ -270,6 +273,7 @@ def _winner(search: Path, number: int) -> str | None:
 
 
 def _record(ref: JobRef, facts: Mapping[str, Any]) -> _Record:
+
     options = facts.get("options")
     return _Record(
         ref,
@@ -338,6 +342,8 @@ def last_words(search: Path, ref: JobRef) -> list[str]:
 
 def summary(search: Path, jobs: Sequence[Placed]) -> Workers:
     """Jobs, counted; and what the last ones said whose worker never came up."""
+    from modeldir.standing import Workers  # noqa: PLC0415 - for those who show it
+
     alive = [each for each in jobs if each.state.alive]
     runs = [each for each in alive if each.member is not None or each.state.runs]
     idle = [each for each in alive if each.member is None and not each.state.runs]

@@ -14,7 +14,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from modeldir.experiment import params_file
 from modeldir.params import SEED
 from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.space.pointsfile import MARK, exactly, read_points
+from modeldir.values import dataclass
 
 FILE = "search.json"
 PROJECT_FILE = projects.FILE
@@ -426,7 +426,8 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
         raise CommandError(listed("The command cannot start:", problems))
 
 
-def words_of(command: str) -> list[str]:
+@functools.lru_cache(maxsize=8)  # a search asks for the same one at each trial
+def words_of(command: str) -> tuple[str, ...]:
     """A command line's words, as a shell would split them.
 
     Raises:
@@ -440,7 +441,7 @@ def words_of(command: str) -> list[str]:
         ) from error
     if not words:
         raise CommandError("The command is empty\n  modeldir search DIR -- python train.py")
-    return words
+    return tuple(words)
 
 
 def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
@@ -523,12 +524,6 @@ def _only_submits(program: str) -> str:
     )
 
 
-@functools.lru_cache(maxsize=8)
-def _split(command: str) -> tuple[str, ...]:
-    """As `words_of`: a search asks for the same one at each trial."""
-    return tuple(words_of(command))
-
-
 def trial_command(
     command: str, hyperparameters: Mapping[str, Any], model_dir: str
 ) -> tuple[str, ...]:
@@ -539,7 +534,7 @@ def trial_command(
     >>> trial_command("python train.py --lr={lr}", {"lr": 0.1}, "experiments/a")
     ('python', 'train.py', '--lr=0.1')
     """
-    words = _split(command)
+    words = words_of(command)
     if "{" not in command:
         return (*words, "--model_dir", model_dir)
     values = {**hyperparameters, **params.flatten(hyperparameters), "model_dir": model_dir}

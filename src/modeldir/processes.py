@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -84,6 +83,10 @@ def is_of_this_boot(known: Process) -> bool:
 
 def host() -> str:
     """This machine's name, as the network knows it."""
+    if hasattr(os, "uname"):  # the same, without `socket`, which takes longer than all of this
+        return os.uname().nodename
+    import socket  # noqa: PLC0415 - not on Windows alone
+
     return socket.gethostname()
 
 
@@ -220,6 +223,8 @@ class Tether:
     """
 
     def __init__(self) -> None:
+        import socket  # noqa: PLC0415 - slow to import, and only supervisors tether anybody
+
         self._ours, self._theirs = socket.socketpair()
         with contextlib.suppress(OSError):  # out of the way; where so many are not allowed, here
             import fcntl  # noqa: PLC0415 - not on Windows

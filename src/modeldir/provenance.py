@@ -7,9 +7,7 @@ commit) and the interpreter. It refuses to judge whether a difference matters.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import platform
 import re
 import sys
 from pathlib import Path
@@ -32,7 +30,7 @@ def utc_now() -> str:
 
 def interpreter() -> dict[str, str]:
     """The Python that runs this, by version and path."""
-    return {"python": platform.python_version(), "executable": sys.executable}
+    return {"python": sys.version.partition(" ")[0], "executable": sys.executable}
 
 
 def code_hash(project: Path) -> str | None:
@@ -41,6 +39,8 @@ def code_hash(project: Path) -> str | None:
     Folders that start with a dot, environments (a `pyvenv.cfg` in them), `data` and `experiments`
     are passed over, and so are experiment folders.
     """
+    import hashlib  # noqa: PLC0415 - slow to import, as below
+
     digest = hashlib.sha256()
     count = 0
     for path in _python_files(project):
@@ -125,4 +125,6 @@ def _site_packages(prefix: str) -> list[str]:
 
 def environment() -> dict[str, Any]:
     """What `environment.json` holds: the interpreter, the platform, the installed packages."""
+    import platform  # noqa: PLC0415
+
     return {**interpreter(), "platform": platform.platform(), "packages": packages()}

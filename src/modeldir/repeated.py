@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from modeldir import attempts, metrics, params
 from modeldir.experiment import Scores, Status
 from modeldir.params import SEED
+from modeldir.values import dataclass
 
 _T = TypeVar("_T")
 

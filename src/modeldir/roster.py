@@ -16,12 +16,12 @@ import os
 import shlex
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from modeldir import attempts, files, hearts, processes, provenance
-from modeldir.trials import HOME
+from modeldir.attempts import HOME
+from modeldir.values import dataclass
 
 Urgency = Literal["wait", "now"]
 """`wait`: no new trials, the running ones go on to their end. `now`: they are interrupted."""

@@ -11,6 +11,7 @@ loop `for trial in Search(...)`. All keep the same files.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
 import sys
@@ -478,7 +479,7 @@ class Search:
     def _project_folder(self, cwd: object) -> Path:
         if not isinstance(cwd, str):
             return _here()
-        return Path(os.path.normpath(files.absolute(self.path) / cwd))
+        return _folder_at(os.path.abspath(self.path), cwd)
 
     def command_for(self, trial: TrialRecord) -> tuple[str, ...]:
         """The words of a trial's command.
@@ -578,15 +579,22 @@ class Search:
         """
         with self._alone():
             self._reload_if_grown()
-            self.trials.refresh()
-            self._tell_sampler()
-            turn = self._again(busy)
-            if turn is None and (new := self._new()) is not None:
-                return new
-            turn = turn or self._again(busy, deadly=True)
-            if turn is not None:
-                self.trials.mend(turn.record)
+            saw_all = self.trials.catch_up()
+            turn = self._turn(busy)
+            if turn is None and not saw_all:
+                self.trials.refresh()
+                turn = self._turn(busy)
             return turn
+
+    def _turn(self, busy: frozenset[int]) -> Turn | None:
+        self._tell_sampler()
+        turn = self._again(busy)
+        if turn is None and (new := self._new()) is not None:
+            return new
+        turn = turn or self._again(busy, deadly=True)
+        if turn is not None:
+            self.trials.mend(turn.record)
+        return turn
 
     def _is_deadly(self, record: TrialRecord, last: int) -> bool:
         """Whether a trial's last attempts all have no end: whoever kept them was killed, too. One
@@ -764,6 +772,10 @@ class Search:
     def setting(self) -> dict[str, Any]:
         """What a trial's success depends on besides its hyperparameters, as run files keep it."""
         return self._surroundings.setting(self.plan, self.working_folder())
+
+    def commit(self) -> str | None:
+        """The commit that the project is at, looked for at most once a second."""
+        return self._surroundings.commit(self.working_folder())
 
     def code(self) -> str | None:
         """The hash of the project's code, read again at most once a second."""
@@ -1041,6 +1053,12 @@ def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | Non
 
 def _line(words: Sequence[str]) -> str:
     return shlex.join(map(str, words))
+
+
+@functools.lru_cache(maxsize=8)
+def _folder_at(start: str, way: str) -> Path:
+    """Asked for several times a trial, and always the same."""
+    return Path(os.path.normpath(os.path.join(start, way)))
 
 
 def _here() -> Path:

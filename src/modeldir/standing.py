@@ -6,14 +6,14 @@ solo.py do) and to draw (frames.py does).
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from modeldir import attempts, experiment, metrics
-from modeldir.table import duration_text
+from modeldir.durations import duration_text
+from modeldir.values import dataclass
 
 Ranked: TypeAlias = "tuple[str, metrics.Direction]"
 
@@ -225,6 +225,8 @@ def estimate(
     >>> estimate([60.0, 80.0], [10.0, 35.0], 2, 2)
     Left(seconds=130.0, sure=True)
     """
+    import heapq  # noqa: PLC0415 - where something is left alone
+
     if not finished:
         return None
     each = sum(finished) / len(finished)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from modeldir.values import dataclass
 
 _STEPS = 10_000
 _TINY = 1e-300

@@ -8,12 +8,13 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, failures, goals, plan, repeated, roster, samplers
+from modeldir.durations import duration_text
 from modeldir.supervisor import console_file
-from modeldir.table import duration_text
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.search import Search

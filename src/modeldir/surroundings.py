@@ -24,10 +24,15 @@ class Surroundings:
     def __init__(self) -> None:
         self._codes: dict[Path, tuple[float, str | None]] = {}
         self._programs: dict[str, tuple[float, str | None]] = {}
+        self._commits: dict[Path, tuple[float, str | None]] = {}
 
     def code(self, folder: Path) -> str | None:
         """The hash of the code in a project's folder."""
         return _kept(self._codes, folder, provenance.code_hash)
+
+    def commit(self, folder: Path) -> str | None:
+        """The commit that a project's folder is at."""
+        return _kept(self._commits, folder, provenance.git_commit)
 
     def program(self, command: str | None) -> str | None:
         """What a command starts, found on PATH."""

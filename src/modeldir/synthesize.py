@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.goals import Objectives
 from modeldir.params import SEED
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
-from modeldir.tableforms import DECIMALS, to_csv, to_markdown
+from modeldir.tableforms import DECIMALS, decimals_here, to_csv, to_markdown
 from modeldir.trees import (
     Found,
     Tree,
@@ -36,6 +36,7 @@ from modeldir.trees import (
     read_trees,
     uncollected,
 )
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -259,11 +260,6 @@ class Results:
         from modeldir.tableforms import to_html_part  # noqa: PLC0415
 
         return to_html_part(self.table)
-
-
-def decimals_here() -> int | None:
-    """The decimals of metrics where standard output goes: few in a terminal, elsewhere all."""
-    return None if sys.stdout is None or not sys.stdout.isatty() else DECIMALS
 
 
 def _is_coloured() -> bool:

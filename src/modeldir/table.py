@@ -14,13 +14,15 @@ import json
 import math
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
+from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["name", "hyperparameter", "metric", "status", "time", "text"]
 Way: TypeAlias = Literal["maximize", "minimize"]
 
-SHORT = 9.95
-"""Times below this many seconds are shown with tenths."""
-MINUTE, HOUR, DAY = 60, 3600, 86400
 NARROWED = 40
 """How wide a text may be where the whole width is limited."""
 
@@ -700,26 +699,6 @@ def json_value(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [json_value(part) for part in value]
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
-
-
-def duration_text(seconds: float) -> str:
-    """A time as people say it, in at most two units.
-
-    >>> duration_text(0.42), duration_text(75), duration_text(7380), duration_text(180000)
-    ('0.4s', '1m 15s', '2h 03m', '2d 02h')
-    """
-    if not math.isfinite(seconds):
-        return str(seconds)
-    if seconds < SHORT:
-        return f"{max(0.0, seconds):.1f}s"
-    whole = round(seconds)
-    if whole < MINUTE:
-        return f"{whole}s"
-    if whole < HOUR:
-        return f"{whole // MINUTE}m {whole % MINUTE:02}s"
-    if whole < DAY:
-        return f"{whole // HOUR}h {whole % HOUR // MINUTE:02}m"
-    return f"{whole // DAY}d {whole % DAY // HOUR:02}h"
 
 
 def visible(text: str) -> str:

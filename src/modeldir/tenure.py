@@ -11,11 +11,11 @@ import contextlib
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, roster
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.search import Search

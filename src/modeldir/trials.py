@@ -14,18 +14,19 @@ shown nor made again.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, hearts, params, provenance, space
+from modeldir import attempts, experiment, files, hearts, params, provenance
 from modeldir.errors import ParamsError, SearchError
+from modeldir.values import dataclass
 
-HOME = ".modeldir"
+HOME = attempts.HOME
 _CLAIM = re.compile(r"(\d{6,})\.json")
 _AGAIN = re.compile(r"(\d{6,})\.again\.(\d+)")
 _ASIDE = re.compile(r"(\d{6,})\.aside")
@@ -34,8 +35,17 @@ _FORMAT = 1
 _LAST_LINE = b"\n}\n"
 """With which a JSON file of ours ends, and nothing in it: all else is indented."""
 
+_MANY = 200
+"""Claims and marks above which they are not all listed for each trial."""
+_LOOK_AGAIN = 1.0
+"""Seconds after which the claims are listed once more, whatever the time of their folder says."""
+_TICK_NS = 20_000_000
+"""Two changes within so many nanoseconds may leave a folder with one time: a tick is 1 to 10 ms."""
+
 _SAMPLERS = ("sampler", "seed", "repeat", "notes")
 """What a sampler made of a trial; it comes along when the trial's folder does."""
+
+_Write = Callable[[str, bytes], object]
 
 Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
 """The point at which flat hyperparameters lie (`Space.decided`)."""
@@ -107,12 +117,35 @@ class Trials:
         self._seen: set[str] = set()  # marks and claims that need no second look
         self._news: list[TrialRecord] = []
         self._highest = 0
+        self._unfinished: set[int] = set()  # of the known: to look at all for it takes long
+        self._failed: set[int] = set()
+        self._left: tuple[int, int] | None = None
+        self._looked = 0.0
+        self._paths: dict[str, Path] = {}
+
+    def catch_up(self) -> bool:
+        """As `refresh`, for who is going to claim a trial, at a cost that does not grow with them.
+        False where not all was looked at: others' wishes about many are seen within a second.
+
+        Numbers are claimed in order, so with the next one free there are no claims that are new.
+        """
+        news = os.path.lexists(self._home / _claim_file(self.next_number()))
+        if not news and len(self._seen) >= _MANY and self._looked_lately():
+            return False
+        self.refresh()
+        return True
+
+    def _looked_lately(self) -> bool:
+        return time.monotonic() - self._looked <= _LOOK_AGAIN
 
     def refresh(self, *, make: bool = True) -> None:
         """Read the claims that are new since the last time, and make the folders they lack.
 
         Without `make` nothing is written.
         """
+        if self._is_as_left():
+            return
+        self._left, self._looked = self._state(), time.monotonic()  # before looking
         names = self._marks()
         for number in sorted(self._claimed(names)):
             record = self._read_claim(number)
@@ -132,10 +165,45 @@ class Trials:
                     self._make_folder(record)
                 self._know(record)
 
+    def _state(self) -> tuple[int, int] | None:
+        """What changes when a claim or a mark is added."""
+        try:
+            there = os.stat(self._home)
+        except OSError:
+            return None
+        return there.st_ino, there.st_mtime_ns
+
+    def _is_as_left(self) -> bool:
+        """Whether nobody has claimed or marked anything since we last looked or did so ourselves.
+
+        To list ten thousand claims takes longer than all else about the next trial. What somebody
+        did in the very moment in which we claimed, or within one tick of the file system's clock,
+        would be missed: so after `_LOOK_AGAIN` seconds it is looked at all the same.
+        """
+        if self._left is None or not self._looked_lately():
+            return False
+        return self._state() == self._left and time.time_ns() - self._left[1] > _TICK_NS
+
     def _know(self, record: TrialRecord) -> None:
         self._known[record.number] = record
+        end = self._final.get(record.number)
+        if end is None:
+            self._unfinished.add(record.number)
+        else:
+            self._know_end(record.number, end)
         self._names.add(record.name)
         self._news.append(record)
+
+    def _know_end(self, number: int, end: experiment.Status) -> None:
+        self._unfinished.discard(number)
+        if end.state == attempts.FAILED:
+            self._failed.add(number)
+
+    def _drop(self, number: int) -> TrialRecord | None:
+        """Know a trial no more."""
+        self._unfinished.discard(number)
+        self._failed.discard(number)
+        return self._known.pop(number, None)
 
     def take_news(self) -> list[TrialRecord]:
         """The trials that came to be known since this was last asked."""
@@ -156,7 +224,7 @@ class Trials:
             elif unpruned := _UNPRUNED.fullmatch(name):
                 self._unpruned.add(int(unpruned[1]))
             elif (aside := _ASIDE.fullmatch(name)) and int(aside[1]) not in self._aside:
-                record = self._aside[int(aside[1])] = self._known.pop(int(aside[1]), None)
+                record = self._aside[int(aside[1])] = self._drop(int(aside[1]))
                 if record is not None:
                     self._removed.add(record.number)
         return names
@@ -346,18 +414,31 @@ class Trials:
             "created": provenance.utc_now(),
             "token": os.urandom(8).hex(),
         }
-        self._home.mkdir(parents=True, exist_ok=True)
+        before = self._state()
         self._highest = max(self._highest, number)
-        data = json.dumps(claim, ensure_ascii=False, indent=4).encode()
-        if not files.publish(self._home / _claim_file(number), data):
+        if not self._publish(_claim_file(number), files.to_json(claim).encode()):
+            self._looked = 0.0  # somebody was faster, who may have claimed more than this one
             return None
         self._make_folder(record, claim)
         self._know(record)
+        self._seen |= {_claim_file(number), f"{number:06d}.made"}
+        if before == self._left:  # else somebody else was here, too
+            self._left = self._state()
         return record
+
+    def _publish(self, name: str, claim: bytes) -> bool:
+        path = os.path.join(self._home, name)
+        try:
+            return files.publish(path, claim)
+        except FileNotFoundError:
+            self._home.mkdir(parents=True, exist_ok=True)
+            return files.publish(path, claim)
 
     def free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
         """The name for a trial's folder: that of its point, or its number, not taken by another."""
-        wanted = f"trial_{number:06d}" if numbered else space.trial_name(point)
+        from modeldir.space import trial_name  # noqa: PLC0415 - who only looks at trials names none
+
+        wanted = f"trial_{number:06d}" if numbered else trial_name(point)
         name, count = wanted, 2
         while name in self._names or os.path.lexists(self.folder / name):
             name = f"{wanted}__{count}"
@@ -366,49 +447,51 @@ class Trials:
 
     def _make_folder(self, record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
         """The folder of a claimed trial, whole: `params.json`, `trial.json`; made again if not."""
-        folder = self.folder / record.name
-        marker = self._home / f"{record.number:06d}.made"
-        if claim is None and marker.exists():
+        folder = self.path(record)
+        marker = f"{record.number:06d}.made"
+        if claim is None and (self._home / marker).exists():
             return
         claim = claim or files.read_object(self._home / _claim_file(record.number))
         if not self._put_there(folder, record, claim):
             folder.mkdir(exist_ok=True)
-            self._fill(folder, record, claim, files.publish)
-        self._mark(marker.name)
+            self._fill(folder, record, claim)
+        self._mark(marker)
 
     def _put_there(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> bool:
         """Make a whole folder out of sight and give it its name; false where one is there."""
         if os.path.lexists(folder):
             return False
-        made = Path(files.temporary_beside(self._home))
-        made.mkdir()
+        made = files.temporary_beside(self._home)
+        os.mkdir(made)
         try:
-            self._fill(made, record, claim, files.create)
-            made.rename(folder)
+            self._write_params(made, record, files.create)
+            self._write_trial(made, claim, files.create)
+            os.rename(made, folder)
         except OSError:  # a full disk, or somebody else was faster: then step by step
-            for path in made.iterdir():
-                path.unlink()
-            made.rmdir()
+            for name in os.listdir(made):
+                os.unlink(os.path.join(made, name))
+            os.rmdir(made)
             return False
         return True
 
-    def _fill(
-        self,
-        folder: Path,
-        record: TrialRecord,
-        claim: Mapping[str, Any],
-        write: Callable[[Path, bytes], object],
-    ) -> None:
+    def _fill(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> None:
         """Write what the folder lacks of `params.json` and `trial.json`."""
         if experiment.params_file(folder) is None:
-            base = experiment.params_file(self.folder)
-            path = folder / (base.name if base else "params.json")
-            if path.suffix == ".json":  # not waiting for the disk: the claim can make it again
-                write(path, files.to_json(record.hyperparameters).encode())
-            else:
-                params.Params(record.hyperparameters).save(path)
+            self._write_params(str(folder), record, files.publish)
         if not (folder / "trial.json").exists():
-            write(folder / "trial.json", files.to_json(_kept(claim)).encode())
+            self._write_trial(str(folder), claim, files.publish)
+
+    def _write_params(self, folder: str, record: TrialRecord, write: _Write) -> None:
+        base = experiment.params_file(self.folder)
+        path = os.path.join(folder, base.name if base else "params.json")
+        if path.endswith(".json"):  # not waiting for the disk: the claim can make it again
+            write(path, files.to_json(record.hyperparameters).encode())
+        else:
+            params.Params(record.hyperparameters).save(path)
+
+    def _write_trial(self, folder: str, claim: Mapping[str, Any], write: _Write) -> None:
+        path = os.path.join(folder, "trial.json")
+        write(path, files.to_json(_kept(claim)).encode())
 
     def mend(self, record: TrialRecord) -> None:
         """Write again what a power cut left empty or half of what we wrote into a trial's folder.
@@ -435,7 +518,11 @@ class Trials:
         return self._known[number]
 
     def path(self, record: TrialRecord) -> Path:
-        return self.folder / record.name
+        """A trial's folder."""
+        path = self._paths.get(record.name)
+        if path is None:
+            path = self._paths[record.name] = self.folder / record.name
+        return path
 
     def knows(self, record: TrialRecord) -> bool:
         """Whether a trial is there still, as far as is known."""
@@ -446,8 +533,9 @@ class Trials:
         removed = self._was_removed(record)
         if not removed and self.path(record).is_dir():
             return True
-        self._known.pop(record.number, None)
+        self._drop(record.number)
         self._seen.discard(_claim_file(record.number))
+        self._left = None  # look again, though nothing has changed there
         if removed:  # else it is a claim that has no folder yet: the next `refresh` makes it
             self._removed.add(record.number)
         return False
@@ -461,19 +549,17 @@ class Trials:
         ended = status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}
         if ended and status.attempt > self._outdated.get(record.number, -1):
             self._final[record.number] = status
+            if record.number in self._known:
+                self._know_end(record.number, status)
         return status
 
     def unfinished(self) -> list[TrialRecord]:
         """The trials without a known final end, by number."""
-        return [self._known[number] for number in sorted(self._known.keys() - self._final.keys())]
+        return [self._known[number] for number in sorted(self._unfinished)]
 
     def failed(self) -> list[TrialRecord]:
         """The trials known to have failed, by number."""
-        return [
-            self._known[number]
-            for number in sorted(self._final)
-            if self._final[number].state == attempts.FAILED
-        ]
+        return [self._known[number] for number in sorted(self._failed)]
 
     def wanted_again(self) -> list[TrialRecord]:
         """The trials that somebody wants to be run once more, though they have ended."""
@@ -525,7 +611,7 @@ class Trials:
         target = self.folder / HOME / "aside" / f"{record.number:06d}" / record.name
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path(record).rename(target)
-        self._known.pop(record.number, None)
+        self._drop(record.number)
         self._aside[record.number] = record
         return target
 
@@ -536,7 +622,7 @@ class Trials:
         return self._home / f"{record.number:06d}.aside"
 
     def _mark(self, name: str) -> None:
-        os.close(os.open(self._home / name, os.O_WRONLY | os.O_CREAT, 0o666))
+        os.close(os.open(os.path.join(self._home, name), os.O_WRONLY | os.O_CREAT, 0o666))
 
     def forget(self, record: TrialRecord) -> None:
         """A trial is about to run again: its recorded end is not final any more, and does not
@@ -545,6 +631,9 @@ class Trials:
         known = self._final.pop(record.number, None)
         if known is not None:
             self._outdated[record.number] = known.attempt
+        self._failed.discard(record.number)
+        if record.number in self._known:
+            self._unfinished.add(record.number)
 
     def recall(self, record: TrialRecord) -> None:
         """The attempt for which an end was forgotten never began: that end is final still."""

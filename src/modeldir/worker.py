@@ -34,6 +34,7 @@ from modeldir import (
     provenance,
     roster,
 )
+from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError
 from modeldir.pilot import Pilot
 from modeldir.pruners import judge
@@ -42,7 +43,6 @@ from modeldir.slots import ASK_AGAIN, Seat, Slots
 from modeldir.spawner import Spawner
 from modeldir.summary import Outcome, summary
 from modeldir.supervisor import Start
-from modeldir.table import duration_text
 from modeldir.tenure import Job, Tenure
 from modeldir.trials import HOME, TrialRecord, Turn
 
@@ -335,7 +335,7 @@ class Worker:
             facts={
                 "worker": self._me,
                 **self.search.setting(),
-                "commit": provenance.git_commit(here),
+                "commit": self.search.commit(),
                 "modeldir": __version__,
                 **self.search.lineage(turn.record),
                 **seat.facts,

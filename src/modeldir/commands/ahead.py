@@ -8,7 +8,8 @@ import statistics
 from typing import TYPE_CHECKING
 
 from modeldir import attempts
-from modeldir.table import Column, Table, duration_text, to_text, value_cell
+from modeldir.durations import duration_text
+from modeldir.table import Column, Table, to_text, value_cell
 
 if TYPE_CHECKING:
     from modeldir.search import Search

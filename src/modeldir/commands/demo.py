@@ -8,12 +8,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir import attempts, experiment, files
 from modeldir.commands.init import missing_packages, requirements_file
 from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.values import dataclass
 
 HELP = "Train, search and compare on real handwritten digits; say it again and it goes on."
 EXAMPLE = "modeldir demo"

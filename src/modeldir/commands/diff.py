@@ -12,18 +12,20 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, files, params, table
-from modeldir.commands.several import experiments_among, headers, number_of, quoted
+from modeldir.commands.several import experiments_among, headers, number_of
+from modeldir.commands.words import quoted
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
 from modeldir.table import Column, Kind, Table
 from modeldir.trees import Found, Tree, read_tree
+from modeldir.values import dataclass
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"

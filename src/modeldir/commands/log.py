@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from modeldir import attempts, experiment, files, hearts, processes, roster
-from modeldir.commands.several import experiments_among, headers, number_of, quoted
+from modeldir.commands.several import experiments_among, headers, number_of
+from modeldir.commands.words import changed, log_of, quoted
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
 from modeldir.table import text_width, visible
@@ -38,7 +39,6 @@ PAUSE = 0.2
 MOST = 5
 """How many of a search's trials are named where one of them has to be chosen."""
 
-_NAMES = ("train.log", "console.log", "search.log")
 _CONSOLE = "console.log"
 _PIECE = 65_536
 _FAR = 1 << 26  # bytes at the end of a log in which the beginning of its last session is looked for
@@ -139,21 +139,6 @@ def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
 # -- Which file ------------------------------------------------------------------------------------
 
 
-def log_of(folder: Path) -> Path | None:
-    """The log to read first in a folder: ours, else the newest that its own script wrote."""
-    for name in _NAMES:
-        if (folder / name).is_file():
-            return folder / name
-    logs = [path for path in folder.glob("*.log") if path.is_file()]
-    return max(logs, key=_changed, default=None)
-
-
-def _changed(path: Path) -> float:
-    with contextlib.suppress(OSError):
-        return os.stat(path).st_mtime
-    return 0.0
-
-
 def _wanted(folder: Path, *, raw: bool) -> Path:
     if not folder.is_dir():
         raise FolderError(experiment.no_folder(folder))
@@ -178,7 +163,7 @@ def _choice(folder: Path) -> str:
     with os.scandir(folder) as entries:
         below = [Path(folder, entry.name) for entry in entries if entry.is_dir()]
     logs = {trial: path for trial in below if (path := log_of(trial)) is not None}
-    trials = sorted(logs, key=lambda trial: (-_changed(logs[trial]), trial.name))
+    trials = sorted(logs, key=lambda trial: (-changed(logs[trial]), trial.name))
     lines = [f"{folder} is a search without a log of its own; its trials have theirs:"]
     lines += [f"  modeldir log {quoted(trial)}" for trial in trials[:MOST]]
     if len(trials) > MOST:

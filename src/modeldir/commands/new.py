@@ -7,7 +7,6 @@ import contextlib
 import os
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from modeldir.experiment import params_file
 from modeldir.nested import told as as_json
 from modeldir.overrides import misfit
 from modeldir.params import Params
+from modeldir.values import dataclass
 
 HELP = "An experiment or a search folder, derived from another; what it came from is kept."
 EXAMPLE = (

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import __version__, attempts, experiment, files, hearts, plan, provenance
+from modeldir.durations import duration_text
 from modeldir.errors import CommandError, FolderBusy
 from modeldir.reads import NOT_TRAINING
 from modeldir.spawner import Spawner
 from modeldir.supervisor import Start, console_file
-from modeldir.table import duration_text
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"

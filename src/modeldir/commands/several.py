@@ -1,12 +1,10 @@
-"""Folders on a command line: which are meant, what each is called, how one is typed.
+"""Folders on a command line: which are meant, what each is called.
 
 It refuses to read experiments: what is done with them, their commands know.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,21 +36,3 @@ def number_of(folder: Path) -> str | None:
     """A trial's number, as the table calls it: `#12`."""
     number = files.read_object(folder / "trial.json").get("number")
     return f"#{number}" if isinstance(number, int) else None
-
-
-def quoted(path: Path | str) -> str:
-    r"""A path as it is typed in a shell; what a terminal would obey is written out, for bash.
-
-    >>> print(quoted("my runs/a"), quoted("a\x1b[2J"))
-    'my runs/a' $'a\x1b[2J'
-    """
-    text = str(path)
-    if text.isprintable():
-        return shlex.quote(text)
-    return f"$'{''.join(map(_in_bash, text))}'"
-
-
-def _in_bash(char: str) -> str:
-    if char in "\\'":
-        return f"\\{char}"
-    return char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))

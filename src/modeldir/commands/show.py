@@ -12,24 +12,16 @@ from typing import Any
 
 from modeldir import attempts, experiment, files, params, roster, table, trials
 from modeldir.commands.diff import Read, against
-from modeldir.commands.log import log_of
-from modeldir.commands.several import experiments_among, quoted
-from modeldir.commands.synthesize import with_best
-from modeldir.errors import FolderError, ParamsError
-from modeldir.frames import to_come_text
-from modeldir.overview import Overview
-from modeldir.plan import LIMITS
-from modeldir.sampling import in_words
-from modeldir.standing import Standing
+from modeldir.commands.several import experiments_among
+from modeldir.commands.words import log_of, quoted, with_best
+from modeldir.durations import duration_text
+from modeldir.errors import FolderError
 from modeldir.table import Column, Table
 from modeldir.timestamps import unix_time
-from modeldir.trees import Found, Tree, read_experiment, read_tree
+from modeldir.trees import Found, read_experiment, read_tree
 
 HELP = "How one experiment or search stands: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
-
-MOST = 10
-"""How many trials of one status are named; the table has them all."""
 
 LINES = 10
 """Of a failed training so many lines are shown; `modeldir log` has them all."""
@@ -73,6 +65,8 @@ def shown(folder: Path, read: Read = read_tree) -> str:
     names = _files_in(folder)
     has_params = experiment.params_file(folder) is not None
     if "search.json" in names or (has_params and experiment.is_search(folder)):
+        from modeldir.commands.show_search import search_text  # noqa: PLC0415 - more to import
+
         return search_text(read(folder))
     if not has_params and not experiment.is_touched(names):
         raise FolderError(
@@ -96,7 +90,7 @@ def _files_in(folder: Path) -> list[str]:
 def experiment_text(found: Found, warnings: Sequence[str] = (), read: Read = read_tree) -> str:
     """One experiment: how it stands, its metrics, its hyperparameters, and what to type next."""
     blocks = [
-        f"{table.visible(str(found.path))}\n\n{_entries(_facts(found))}",
+        f"{table.visible(str(found.path))}\n\n{entries(_facts(found))}",
         _metrics(found.scores),
         _hyperparameters(found.hyperparameters, found.status.given),
         _against(found, read),
@@ -111,11 +105,11 @@ def _facts(found: Found) -> Iterator[Entry]:
     status, folder = found.status, found.path
     yield "status", status.state + (f" ({status.failure})" if status.failure else "")
     yield "", status.last_line or status.reason
-    yield "", _to_run_again(found)
+    yield "", to_run_again(found)
     yield "note", status.note
     yield "attempts", status.attempt
     yield "started", when(status.started)
-    yield "duration", None if status.duration is None else table.duration_text(status.duration)
+    yield "duration", None if status.duration is None else duration_text(status.duration)
     yield from _where_from(folder)
     yield "command", _command(folder)
     log = log_of(folder)
@@ -124,7 +118,7 @@ def _facts(found: Found) -> Iterator[Entry]:
     yield "", console if log != console and console.is_file() else None
 
 
-def _to_run_again(found: Found) -> str | None:
+def to_run_again(found: Found) -> str | None:
     """Of a trial that has ended, and that `modeldir retry` has asked for once more: as what."""
     wanted = trials.asked_again(found.path.parent).get(-1 if found.number is None else found.number)
     if wanted is None or wanted <= found.status.attempt:
@@ -150,12 +144,12 @@ def _changes(changes: Mapping[str, Any]) -> Iterator[str]:
     for name, change in changes.items():
         if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004 - the old, the new
             old, new = change
-            before = "" if old is None else f"{_value(old)} -> "
-            yield f"{name}: {before}{_value(new)}"
+            before = "" if old is None else f"{value_text(old)} -> "
+            yield f"{name}: {before}{value_text(new)}"
 
 
 def _assignments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_value(value)}" for name, value in values.items())
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
 
 
 def _command(folder: Path) -> str | None:
@@ -181,7 +175,7 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
     columns = (Column("hyperparameter", "name"), Column("value"))
     flat = params.flatten(values or {})
     rows = tuple(
-        (name, f"{_value(value)} -> {_value(given[name])}")
+        (name, f"{value_text(value)} -> {value_text(given[name])}")
         if name in given
         else (name, table.value_cell(value))
         for name, value in flat.items()
@@ -218,7 +212,7 @@ def _decimals() -> int | None:
     return decimals_here()
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
     return table.cell_text(table.value_cell(value))
 
 
@@ -231,185 +225,10 @@ def _next(found: Found) -> str:
     return f"modeldir log {folder} --tail 20"
 
 
-# -- A search --------------------------------------------------------------------------------------
-
-
-def search_text(tree: Tree) -> str:
-    """One search: its plan, its trials by status, the best, those that failed and why."""
-    warnings = list(tree.warnings)
-    plan, standing = _plan(tree.folder), Overview(tree.folder).look()
-    best = tree.best()
-    failed = [each for each in tree.found if each.status.state == attempts.FAILED]
-    pruned = [each for each in tree.found if each.status.state == attempts.PRUNED]
-    asked = [each for each in tree.found if _to_run_again(each)]
-    running = [each for each in tree.found if each.status.state == attempts.RUNNING]
-    entries = [
-        *_planned(plan),
-        ("metric", _ranked(tree)),
-        ("trials", _counts(standing)),
-        ("best", _score(best, tree) if best else None),
-        ("front", ", ".join(sorted(tree.front(), key=table.order_of)) or None),
-        *_named("running", [(each, _progress(each)) for each in running]),
-        *_named("failed", [(each, each.status.last_line or each.status.reason) for each in failed]),
-        *_named("pruned", [(each, each.status.reason) for each in pruned]),
-        *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
-    ]
-    follow = roster.again(tree.folder) if asked else _after(tree, plan, standing)
-    head = f"{table.visible(str(tree.folder))}: a search\n\n{_entries(entries)}"
-    return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
-
-
-def _plan(folder: Path) -> dict[str, Any]:
-    """What `search.json` says, unchecked; that it cannot be read is among the tree's warnings."""
-    path = folder / "search.json"
-    if not path.exists():
-        return {}
-    try:
-        return params.load_file(path)
-    except ParamsError:
-        return {}
-
-
-def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
-    space = plan.get("space")
-    for index, (name, domain) in enumerate(space.items() if isinstance(space, dict) else ()):
-        yield "" if index else "space", f"{name}: {_domain(domain)}"
-    yield from _gathered(plan)
-    yield "sampler", _sampler(plan)
-    yield "seed", plan.get("seed")
-    yield "repeats", plan.get("repeats")
-    for key, label in (("learn_from", "learns from"), ("reuse", "reuses")):
-        folders = plan.get(key)
-        yield label, ", ".join(map(_value, folders)) if isinstance(folders, list) else None
-    limits = (f"{name} {_limit(plan[name])}" for name in LIMITS if name in plan)
-    yield "limits", ", ".join(limits)
-    yield "note", plan.get("note")
-    yield "command", plan.get("command")
-
-
-def _limit(value: object) -> str:
-    """A limit as it is typed; a pruner may have options."""
-    return in_words(value) if isinstance(value, dict) else str(value)
-
-
-def _sampler(plan: Mapping[str, Any]) -> str | None:
-    """The sampler as it is typed; where `auto` chose it, that it did, and why."""
-    chosen = plan.get("auto")
-    if isinstance(chosen, dict):
-        return f"{_value(chosen.get('sampler'))}, by auto: {_value(chosen.get('why'))}"
-    return None if plan.get("sampler") is None else in_words(plan["sampler"])
-
-
-def _domain(domain: object) -> str:
-    """A domain as a person says it: `0.1, 0.01` or `log_uniform from 1e-05 to 0.1`."""
-    if isinstance(domain, list):
-        return ", ".join(map(_value, domain))
-    if isinstance(domain, dict):
-        whole = dict(domain)
-        step, when = whole.pop("step", None), whole.pop("when", None)
-        words = _range(whole) if len(whole) == 1 else None
-        if words is not None:
-            by = "" if step is None else f" by {table.cell_text(step)}"
-            return f"{words}{by}{_when(when)}"
-    return table.cell_text(domain)
-
-
-def _range(domain: Mapping[str, Any]) -> str | None:
-    ((word, values),) = domain.items()
-    if not isinstance(values, list):
-        return None
-    if word == "values":
-        return ", ".join(map(_value, values))
-    if len(values) != 2:  # noqa: PLR2004 - low and high
-        return None
-    return f"{word} from {' to '.join(map(table.cell_text, values))}"
-
-
-def _when(when: object) -> str:
-    if not isinstance(when, dict):
-        return ""
-    told = (
-        f"{name} is {' or '.join(map(_value, values if isinstance(values, list) else [values]))}"
-        for name, values in when.items()
-    )
-    return f", when {' and '.join(told)}"
-
-
-def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
-    """What goes together, what must hold, and what is tried first."""
-    zips, constraints, points = (plan.get(key) for key in ("zip", "constraints", "points"))
-    for index, names in enumerate(zips if isinstance(zips, list) else ()):
-        told = ", ".join(map(_value, names)) if isinstance(names, list) else _value(names)
-        yield "" if index else "together", told
-    for index, text in enumerate(constraints if isinstance(constraints, list) else ()):
-        yield "" if index else "constraints", _value(text)
-    several = points if isinstance(points, list) else []
-    for index, point in enumerate(several[:MOST]):
-        told = (
-            ", ".join(f"{name} {_value(value)}" for name, value in point.items())
-            if isinstance(point, dict)
-            else _value(point)
-        )
-        yield "" if index else "first", told
-    if len(several) > MOST:
-        yield "", f"and {len(several) - MOST} more"
-
-
-def _ranked(tree: Tree) -> str | None:
-    words = {"maximize": "highest", "minimize": "lowest"}
-    told = [f"{name}, {words[direction]} first" for name, direction in tree.objectives]
-    return "; ".join(told) or None
-
-
-def _counts(standing: Standing) -> str:
-    order = [*attempts.ENDS, attempts.RUNNING, attempts.WAITING, attempts.UNRECORDED]
-    states = standing.states
-    counts = [f"{states[state]} {state}" for state in order if states.get(state)]
-    left = [to_come_text(standing)] if standing.to_come else []
-    return ", ".join([*(counts or ["none yet"]), *left])
-
-
-def _score(found: Found, tree: Tree) -> str:
-    name, _ = tree.metric or ("", None)
-    # Of a point with repeats the mean counts, as in the table.
-    row = next((row for row in tree.rows() if found in row.members), found)
-    value = row.value(name)
-    told = "" if value is None else table.metric_text(value, _decimals())
-    return f"{found.name}  {name} {told}{' (the mean of its repeats)' if row.members else ''}"
-
-
-def _progress(found: Found) -> str:
-    from modeldir.progress import how_far  # noqa: PLC0415 - only while trials run
-
-    return how_far(found.path)
-
-
-def _named(label: str, told: Sequence[tuple[Found, str | None]]) -> Iterator[Entry]:
-    """The trials of one status, each with a few words; not all of very many."""
-    for index, (found, words) in enumerate(told[:MOST]):
-        yield "" if index else label, f"{found.name}  {words or ''}".rstrip()
-    if len(told) > MOST:
-        yield "", f"and {len(told) - MOST} more"
-
-
-def _after(tree: Tree, plan: Mapping[str, Any], standing: Standing) -> str:
-    """What to type next: the search itself while trials are left, else what tells of them."""
-    folder = quoted(tree.folder)
-    states = {each.status.state: each for each in reversed(tree.found)}
-    left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})
-    if (left or (standing.to_come and not standing.goal)) and attempts.RUNNING not in states:
-        domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"
-        command = "" if plan.get("command") else " -- python train.py"
-        return f"{roster.again(tree.folder)}{domain}{command}"
-    if attempts.FAILED in states and tree.best() is None:
-        return f"modeldir log {quoted(states[attempts.FAILED].path)} --tail 20"
-    return f"modeldir synthesize {folder}"
-
-
 # -- Both ------------------------------------------------------------------------------------------
 
 
-def _entries(entries: Iterator[Entry] | Sequence[Entry]) -> str:
+def entries(entries: Iterator[Entry] | Sequence[Entry]) -> str:
     """Labels and what they say, aligned; what says nothing is left out."""
     told = [(label, str(value)) for label, value in entries if value not in (None, "", 0)]
     width = max((len(label) for label, _ in told), default=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir import files
-from modeldir.commands.several import quoted
+from modeldir.commands.words import quoted, reported, with_best
 from modeldir.errors import ModeldirError
 from modeldir.table import to_text, visible, wrapped
 from modeldir.tableforms import ENDINGS, FORMS
@@ -182,18 +182,6 @@ def _report(results: Results, path: str) -> Path:
     return write_tree(results.chosen, path, where=results.where, group=results.group)
 
 
-def reported(path: Path) -> str:
-    """Where the report lies, and what one does with it."""
-    return f"report:  {path} ({os.stat(path).st_size / 1e6:.1f} MB): open it in a browser"
-
-
 def _first(results: Results) -> str:
     name = str(results.table.rows[0][0])
     return name if (results.folder / name).is_dir() else "."
-
-
-def with_best(best: Path) -> str:
-    """What one does with the best experiment: evaluate it, where there is a script for that."""
-    if os.path.isfile("evaluate.py"):
-        return f"python evaluate.py --model_dir {quoted(best)}"
-    return f"modeldir show {quoted(best)}"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from modeldir import attempts, experiment, roster
-from modeldir.commands.several import quoted
+from modeldir.commands.words import quoted, reported
 from modeldir.errors import FolderError
 from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
@@ -84,8 +84,6 @@ def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int
     finally:
         show.close()
     if kept is not None:
-        from modeldir.commands.synthesize import reported  # noqa: PLC0415 - as above
-
         print(kept.problem or reported(kept.path), file=sys.stderr)
     return _code(watch.look()) if waits else 0
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from modeldir.errors import ModeldirError
 from modeldir.exports.gathered import Gathered, gather
 from modeldir.exports.place import Place, Written
 from modeldir.goals import Objectives
+from modeldir.values import dataclass
 
 TOOLS = ("tensorboard", "optuna", "mlflow", "parquet", "csv")
 

@@ -16,7 +16,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from modeldir.exports.place import Written, is_of, made_from
 from modeldir.optunafiles import MARK
 from modeldir.space import value_text
 from modeldir.space.domains import hashable
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -13,7 +13,6 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +23,7 @@ from modeldir.errors import FolderError, ModeldirError
 from modeldir.imports.foreign import Foreign, Group
 from modeldir.imports.lying import Problems
 from modeldir.imports.writing import Writing
+from modeldir.values import dataclass
 
 TOOLS = ("hydra", "optuna", "ray", "guild", "mlflow", "sacred", "tensorboard")
 """In the order in which a folder is looked at: some of them hold event files as well."""

@@ -15,11 +15,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from modeldir.errors import CommandError, did_you_mean, listed
+from modeldir.values import dataclass
 
 GROUP = "modeldir.launchers"
 """The entry points by which packages offer launchers: `(search, options) -> Launcher`."""

@@ -17,7 +17,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +32,7 @@ from modeldir.launchers import (
     unknown_options,
     with_token,
 )
+from modeldir.values import dataclass
 
 PLACE = "{worker}"
 _OPTIONS = ("submit", "status", "cancel", "job_id")

@@ -17,7 +17,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder, output_of, refuse
 from modeldir.launchers.slurmqueue import FORMAT, Queue
 from modeldir.launchers.slurmscript import job_name, output_pattern, script, wishes
+from modeldir.values import dataclass
 
 _USUAL_ARRAY = 1001  # Slurm's own MaxArraySize, where a site says nothing
 

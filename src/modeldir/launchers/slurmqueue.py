@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from modeldir.launchers import JobRef, JobState
+from modeldir.values import dataclass
 
 FORMAT = "%i|%T|%N|%r|%j"  # last what may hold anything: others' names of jobs
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator
@@ -18,6 +17,7 @@ from modeldir.errors import ModeldirError, listed
 from modeldir.plots import style
 from modeldir.report import curves as read
 from modeldir.report.scales import looks_logarithmic
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

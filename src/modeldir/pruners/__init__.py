@@ -14,10 +14,11 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modeldir.errors import SearchError, did_you_mean, listed
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.metrics import Direction

@@ -10,7 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from modeldir import metrics
 from modeldir.errors import MetricsError
 from modeldir.pruners import Pruner, Setting, make
 from modeldir.pruners.rungs import RungFiles
+from modeldir.values import dataclass
 
 VARIABLE = "MODELDIR_PRUNER"
 """Where a training finds by what it is judged."""

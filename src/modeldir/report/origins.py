@@ -10,14 +10,16 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, files, looks, sampling
+from modeldir.durations import duration_text
 from modeldir.report import cells
-from modeldir.table import cell_text, duration_text
+from modeldir.table import cell_text
 from modeldir.timestamps import unix_time
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,6 +21,7 @@ from modeldir.params import SEED
 from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.table import Marked, visible
 from modeldir.timestamps import unix_time
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir import params
 from modeldir.errors import ParamsError
 from modeldir.report.cells import is_number
+from modeldir.values import dataclass
 
 WIDE = 50
 """Times the smallest value that the largest must be before logarithms are thought of."""

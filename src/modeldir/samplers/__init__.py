@@ -22,11 +22,12 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from modeldir.errors import SpaceError, did_you_mean, listed
 from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
 from modeldir.params import canonical_hash
 from modeldir.space.names import safe, value_text
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     import random

@@ -1,0 +1,48 @@
+"""A search in which many trials have ended, made without running them.
+
+The first is run by modeldir itself; the others are its files with other values, so that they are
+what modeldir writes today.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from modeldir import params
+
+DOMAIN = "learning_rate=log_uniform:1e-6,1"
+
+
+def make(folder: Path, ended: int) -> None:
+    """A search with so many completed trials, their metrics and their claims."""
+    folder.mkdir(parents=True)
+    (folder / "params.json").write_text('{\n    "learning_rate": 0.1\n}\n')
+    line = [sys.executable, "-m", "modeldir", "search", str(folder), DOMAIN, "--no-pilot"]
+    options = ["--sampler", "random", "--trials", "1", "--", "/bin/true"]
+    subprocess.run([*line, *options], check=True, stdout=subprocess.DEVNULL)
+    home = folder / ".modeldir" / "trials"
+    first = json.loads((home / "000001.json").read_text())
+    source = folder / first["name"]
+    trial, run = (json.loads((source / f"{name}.json").read_text()) for name in ("trial", "run"))
+    (source / "metrics_eval_best_weights.json").write_text('{\n    "accuracy": 0.5\n}\n')
+    for number in range(2, ended + 1):
+        point = {"learning_rate": 1 / (1 + number)}
+        name = f"learning_rate_{number:06d}"
+        told = {"number": number, "point": point, "hash": params.canonical_hash(point)}
+        path = folder / name
+        path.mkdir()
+        _write(path / "params.json", point)
+        _write(path / "trial.json", {**trial, **told})
+        _write(path / "run.json", {**run, "token": f"{number:016x}"})
+        _write(path / "metrics_eval_best_weights.json", {"accuracy": 1 / number})
+        (path / "console.log").touch()
+        claim = {**first, **told, "name": name, "hyperparameters": point, "token": f"{number:016x}"}
+        _write(home / f"{number:06d}.json", claim)
+        (home / f"{number:06d}.made").touch()
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=4) + "\n")

@@ -1,0 +1,59 @@
+"""What several commands say: paths as they are typed, what to type next, which log to read.
+
+Light to import: `modeldir show` of one experiment needs nothing that reads trees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from pathlib import Path
+
+_LOGS = ("train.log", "console.log", "search.log")
+
+
+def with_best(best: Path) -> str:
+    """What one does with the best experiment: evaluate it, where there is a script for that."""
+    if os.path.isfile("evaluate.py"):
+        return f"python evaluate.py --model_dir {quoted(best)}"
+    return f"modeldir show {quoted(best)}"
+
+
+def quoted(path: Path | str) -> str:
+    r"""A path as it is typed in a shell; what a terminal would obey is written out, for bash.
+
+    >>> print(quoted("my runs/a"), quoted("a\x1b[2J"))
+    'my runs/a' $'a\x1b[2J'
+    """
+    text = str(path)
+    if text.isprintable():
+        return shlex.quote(text)
+    return f"$'{''.join(map(_in_bash, text))}'"
+
+
+def _in_bash(char: str) -> str:
+    if char in "\\'":
+        return f"\\{char}"
+    return char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
+
+
+def reported(path: Path) -> str:
+    """Where the report lies, and what one does with it."""
+    return f"report:  {path} ({os.stat(path).st_size / 1e6:.1f} MB): open it in a browser"
+
+
+def log_of(folder: Path) -> Path | None:
+    """The log to read first in a folder: ours, else the newest that its own script wrote."""
+    for name in _LOGS:
+        if (folder / name).is_file():
+            return folder / name
+    logs = [path for path in folder.glob("*.log") if path.is_file()]
+    return max(logs, key=changed, default=None)
+
+
+def changed(path: Path) -> float:
+    """When a file was last written to; 0 where that cannot be told."""
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_mtime
+    return 0.0
