@@ -1,0 +1,186 @@
+"""From a forked child to what a new interpreter would be, then the script.
+
+It knows what a fork inherits that an exec would not: descriptors, signals, streams, random states,
+the supervisor's own modules. It refuses to improvise: what goes wrong before the script has begun
+ends in an exec of the very command, which is a cold trial.
+
+It never returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from modeldir.warm import invocations, mainscript
+from modeldir.warm.imports import Ahead
+
+_STDERR = 2
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A command as it would be started cold. `output` is a descriptor for what it prints; those in
+    `kept` stay open, all others are closed.
+    """
+
+    command: tuple[str, ...]
+    cwd: str
+    environment: Mapping[str, str]
+    output: int
+    kept: tuple[int, ...] = ()
+
+
+def become(trial: Trial, ahead: Ahead) -> NoReturn:
+    """Be the trial's process, in a child that was just forked for it.
+
+    As with `Popen(start_new_session=True, stdin=DEVNULL)`: a session and group of its own, 0 to 2
+    are null and the output. The caller has looked that `cwd` is there.
+    """
+    try:
+        os.setsid()
+        os.chdir(trial.cwd)
+        _place_descriptors(trial)
+        _reset_signals()
+        invocation = invocations.parse(trial.command)
+        if invocation is None or ahead.learned is None:
+            _become_cold(trial)
+        _take_environment(trial.environment)
+        _renew(ahead, trial)
+        sys.orig_argv[:] = [*trial.command]
+    except BaseException:  # noqa: BLE001 - nothing of the script has run: a cold start is as good
+        _become_cold(trial)
+    mainscript.run_as_main(invocation.words, is_module=invocation.is_module)
+
+
+def _become_cold(trial: Trial) -> NoReturn:
+    """The command itself, in this very process."""
+    try:
+        for descriptor in trial.kept:
+            os.set_inheritable(descriptor, True)
+        os.execvpe(trial.command[0], list(trial.command), dict(trial.environment))  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        os.write(_STDERR, f"modeldir: cannot start {trial.command[0]!r}: {error}\n".encode())
+    finally:
+        os._exit(127)
+
+
+# -- What the kernel knows -------------------------------------------------------------------------
+
+
+def _place_descriptors(trial: Trial) -> None:
+    """0 to 2 as they should be, the kept ones inheritable as after an exec, nothing else."""
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    for descriptor in (1, 2):
+        os.dup2(trial.output, descriptor)
+    for name in os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"):
+        descriptor = int(name)
+        if descriptor > _STDERR and descriptor not in trial.kept:
+            with contextlib.suppress(OSError):  # the list's own
+                os.close(descriptor)
+    for descriptor in trial.kept:
+        os.set_inheritable(descriptor, True)
+
+
+def _reset_signals() -> None:
+    """As an exec leaves them, and then a new interpreter: handlers are gone, what was ignored is
+    ignored, Ctrl-C raises.
+    """
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)):
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, default)
+
+
+# -- What the interpreter knows --------------------------------------------------------------------
+
+
+def _take_environment(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def _renew(ahead: Ahead, trial: Trial) -> None:
+    """What would be new in a new process, and what must not be the supervisor's."""
+    assert ahead.learned is not None
+    for name in [name for name in sys.modules if name.partition(".")[0] == "modeldir"]:
+        del sys.modules[name]
+    sys.path[:] = ahead.learned.path
+    for folder in set(sys.path_importer_cache).difference(sys.path):
+        del sys.path_importer_cache[folder]
+    _new_streams(unbuffered=bool(trial.environment.get("PYTHONUNBUFFERED")) or _is_unbuffered())
+    _seed()
+    _set_threads(trial.environment)
+    _forget_the_parent()
+
+
+def _is_unbuffered() -> bool:
+    return bool(getattr(sys.flags, "unbuffered", False)) or "-u" in sys.orig_argv
+
+
+def _new_streams(*, unbuffered: bool) -> None:
+    """The text layers that an interpreter makes: see `create_stdio` in CPython's pylifecycle.c."""
+    sys.stdin = sys.__stdin__ = _stream(0, sys.__stdin__, "r", unbuffered=False)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(1, sys.__stdout__, "w", unbuffered=unbuffered)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2, sys.__stderr__, "w", unbuffered=unbuffered)  # type: ignore[misc]
+
+
+def _stream(number: int, old: Any, mode: str, *, unbuffered: bool) -> io.TextIOWrapper:
+    buffer: Any = open(number, mode + "b", 0 if unbuffered else -1, closefd=False)  # noqa: SIM115 - it stays open
+    name = ("<stdin>", "<stdout>", "<stderr>")[number]
+    raw = buffer if unbuffered else buffer.raw
+    raw.name = name
+    stream: Any = io.TextIOWrapper(
+        buffer,
+        encoding=old.encoding if old is not None else "utf-8",
+        errors=old.errors if old is not None else "strict",
+        newline="\n",
+        line_buffering=not unbuffered and (number == _STDERR or raw.isatty()),
+        write_through=unbuffered,
+    )
+    stream.mode = mode
+    return stream  # type: ignore[no-any-return]
+
+
+def _seed() -> None:
+    """What a new process draws from the system: `random` does it itself at a fork."""
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.default_generator.seed()  # CUDA's have not begun: they draw when they do
+
+
+def _set_threads(environment: Mapping[str, str]) -> None:
+    """A pool's size is read when its library is loaded: that was in the parent."""
+    torch = sys.modules.get("torch")
+    wanted = next((environment[name] for name in _THREADS if environment.get(name)), None)
+    if torch is not None and wanted is not None and wanted.isdigit():
+        torch.set_num_threads(int(wanted))
+
+
+def _forget_the_parent() -> None:
+    """Small things that modules note when they are imported: where, when and for whom."""
+    import time  # noqa: PLC0415 - built in
+
+    logging: Any = sys.modules.get("logging")
+    tempfile: Any = sys.modules.get("tempfile")
+    if logging is not None:
+        now = time.time_ns() if sys.version_info >= (3, 13) else time.time()
+        logging._startTime = now  # noqa: SLF001 - records tell the time since then
+    if tempfile is not None:
+        tempfile.tempdir = None
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process.ORIGINAL_DIR = os.getcwd()
