@@ -252,9 +252,10 @@ class Warmth:
     def landed(self, folder: Path, status: Status) -> None:
         """An attempt has ended; `waiting`: it did not even begin."""
         path = str(files.absolute(folder))
-        if self._lesson is not None and path == self._lesson.folder:
-            self._learn()
-            self._end_lesson(self._lesson, status.state)
+        lesson = self._lesson
+        if lesson is not None and path == lesson.folder:
+            self._learn(lesson)
+            self._end_lesson(lesson, status.state)
         watched = self._watched.pop(path, None)
         if watched is None or self._is_cold or status.state in attempts.OPEN:
             return
@@ -270,7 +271,7 @@ class Warmth:
         """
         self._running = running
         if not self._is_cold:
-            self._learn()
+            self._attend()
             self._hear()
             self._ask()
             self._look_at_the_first()
@@ -331,18 +332,21 @@ class Warmth:
         self._lessons += 1
         return replace(start, by=invocation.through_learning(report))
 
-    def _learn(self) -> None:
-        """Read on in what a trial has noted."""
+    def _attend(self) -> None:
         lesson = self._lesson
         if lesson is None:
             return
+        self._learn(lesson)
+        if lesson.supervisor and processes.process(lesson.supervisor) is None:
+            self._end_lesson(lesson, attempts.INTERRUPTED)
+
+    def _learn(self, lesson: _Lesson) -> None:
+        """Read on in what a trial has noted."""
         with contextlib.suppress(OSError):
             before, lesson.seen = lesson.seen, os.stat(lesson.report).st_size
             learned = imports.read(lesson.report) if lesson.seen != before else None
             if learned is not None and is_worth(learned):
                 self._learned, lesson.grew = learned, self.clock()
-        if lesson.supervisor and processes.process(lesson.supervisor) is None:
-            self._end_lesson(lesson, attempts.INTERRUPTED)
 
     def _end_lesson(self, lesson: _Lesson, state: str) -> None:
         self._took = (lesson.grew - lesson.began, self.clock() - lesson.began)
