@@ -132,7 +132,9 @@ def test_a_variable_by_trial_is_seen(bench: Bench) -> None:
     bench.write("1", "one.txt")
     bench.write("2", "two.txt")
     _, learned = bench.learn("one.txt")
-    one, two = bench.warm(learned, ("one.txt",), ("two.txt",)).runs
+    reply = bench.warm(learned, ("one.txt",), ("two.txt",))
+    assert reply.cold == 1
+    one, two = reply.runs
     assert_same(bench.cold("one.txt"), one, "as learned")
     assert_same(bench.cold("two.txt"), two, "begun again")
 

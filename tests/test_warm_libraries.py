@@ -125,7 +125,7 @@ def warm_ones_equal_cold_ones(bench: Bench, script: str, *trials: tuple[str, ...
     bench.write(script)
     pilot, learned = bench.learn(*trials[0])
     reply = bench.warm(learned, *trials)
-    assert reply.objection is None
+    assert (reply.objection, reply.cold) == (None, 0)
     assert len(reply.runs) == len(trials)
     for number, (arguments, run) in enumerate(zip(trials, reply.runs, strict=True)):
         cold = bench.cold(*arguments)

@@ -33,6 +33,14 @@ learned = imports.Learned.from_json(given["learned"])
 os.close(0)
 os.open(os.devnull, os.O_RDONLY)
 ahead.add(learned)
+into_cold = child._become_cold
+
+def told(trial):
+    with open(given["cold"], "a") as file:
+        file.write("1")
+    into_cold(trial)
+
+child._become_cold = told
 reply = {"objection": guards.objection(ahead), "left_out": ahead.left_out, "codes": []}
 for trial in given["trials"]:
     if reply["objection"]:
@@ -64,6 +72,8 @@ class Reply:
     objection: str | None
     left_out: Mapping[str, str]
     runs: Sequence[Run]
+    cold: int
+    """How many of them began again, cold."""
 
 
 class Bench:
@@ -104,10 +114,13 @@ class Bench:
 
     def warm(self, learned: imports.Learned, *trials: Sequence[str], **variables: str) -> Reply:
         """Children of one process that has imported ahead, one after the other."""
+        cold = self._outside("cold")
+        cold.write_text("")
         outputs = [self._outside("output") for _ in trials]
         given = {
             "path": [path for path in sys.path if path.endswith("src")] or [_source()],
             "learned": learned.to_json(),
+            "cold": str(cold),
             "trials": [
                 {
                     "command": self.command(*arguments),
@@ -134,14 +147,14 @@ class Bench:
             Run(code, output.read_text(), self._taken())
             for code, output in zip(reply["codes"], outputs, strict=False)
         ]
-        return Reply(reply["objection"], reply["left_out"], runs)
+        return Reply(reply["objection"], reply["left_out"], runs, len(cold.read_text()))
 
     def thrice(self, *arguments: str) -> tuple[Run, Run, Run]:
         """Cold, through learning, and warm."""
         cold = self.cold(*arguments)
         pilot, learned = self.learn(*arguments)
         reply = self.warm(learned, arguments)
-        assert reply.objection is None, reply.objection
+        assert (reply.objection, reply.cold) == (None, 0)
         return cold, pilot, reply.runs[0]
 
     def same(self, script: str, *arguments: str) -> str:

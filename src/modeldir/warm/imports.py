@@ -195,10 +195,12 @@ class Ahead:
         if module.name in sys.modules and not _is_ours(module.name):
             return
         drawn = _random_states()
+        assert self.learned is not None
+        under = module.changes if self.learned.is_third_party(module) else None
         with (
             changed_environment(module.changes),
             self._without_us(module.name),
-            self.shelf.filling(module.name, module.changes),
+            self.shelf.filling(module.name, under),
         ):
             self._import(module)
         if {**_random_states(), **drawn} != _random_states():

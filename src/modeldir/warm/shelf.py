@@ -30,12 +30,12 @@ Told = tuple[int, bytes] | dict[str, Any]
 @dataclass(frozen=True)
 class Batch:
     """What one import brought: modules, and all that it changed outside of them. `under`: how the
-    script had changed the environment before.
+    script had changed the environment before, where that can matter.
     """
 
     name: str
     modules: Mapping[str, ModuleType]
-    under: Changes
+    under: Changes | None
     environment: Changes
     filters: tuple[Any, ...]
     told: tuple[Told, ...]
@@ -49,7 +49,7 @@ class Shelf:
         self.filters = list(warnings.filters)
 
     @contextlib.contextmanager
-    def filling(self, name: str, under: Changes) -> Iterator[None]:
+    def filling(self, name: str, under: Changes | None) -> Iterator[None]:
         """Put on the shelf what is imported within."""
         known, filters = set(sys.modules), list(warnings.filters)
         before = dict(os.environ)
@@ -101,6 +101,7 @@ class _Counter:
         self._environment = environment
         self._on_difference = on_difference
         self._handed: set[str] = set()
+        self._by_libraries = {each for batch in batches for each in batch.environment.items()}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002 - the protocol's
         batch = self._batches.get(name)
@@ -120,15 +121,23 @@ class _Counter:
         if batch.name in self._handed:
             return
         self._handed.add(batch.name)
-        now = changes(self._environment, os.environ)
-        for variable in sorted({*now, *batch.under}):
-            if now.get(variable, "") != batch.under.get(variable, ""):
-                self._on_difference(batch.name, variable)
-                break
+        variable = self._difference(batch)
+        if variable:
+            self._on_difference(batch.name, variable)
         for name, module in batch.modules.items():
             self._batches.pop(name, None)
             sys.modules.setdefault(name, module)
         _do_again(batch)
+
+    def _difference(self, batch: Batch) -> str:
+        """A variable that the script has changed otherwise than when this was learned. What a
+        library sets it sets at its import, whenever that is; and the standard library reads none.
+        """
+        if batch.under is None:
+            return ""
+        then, now = batch.under.items(), changes(self._environment, os.environ).items()
+        different = (set(then) ^ set(now)) - self._by_libraries
+        return min((variable for variable, _ in different), default="")
 
 
 class _Loader:
