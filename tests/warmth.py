@@ -6,8 +6,10 @@ import, and forks a child for each trial. Everything else is the package's own.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,7 +33,15 @@ learned = imports.Learned.from_json(given["learned"])
 os.close(0)
 os.open(os.devnull, os.O_RDONLY)
 ahead.add(learned)
-reply = {"objection": guards.objection(), "left_out": ahead.left_out, "codes": []}
+into_cold = child._become_cold
+
+def told(trial):
+    with open(given["cold"], "a") as file:
+        file.write("1")
+    into_cold(trial)
+
+child._become_cold = told
+reply = {"objection": guards.objection(ahead), "left_out": ahead.left_out, "codes": []}
 for trial in given["trials"]:
     if reply["objection"]:
         break
@@ -41,7 +51,8 @@ for trial in given["trials"]:
         child.become(child.Trial(output=output, **trial), ahead)
     os.close(output)
     reply["codes"].append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-print(json.dumps(reply))
+print(json.dumps(reply), flush=True)
+os._exit(0)  # as the spawner
 """
 
 
@@ -61,6 +72,8 @@ class Reply:
     objection: str | None
     left_out: Mapping[str, str]
     runs: Sequence[Run]
+    cold: int
+    """How many of them began again, cold."""
 
 
 class Bench:
@@ -101,10 +114,13 @@ class Bench:
 
     def warm(self, learned: imports.Learned, *trials: Sequence[str], **variables: str) -> Reply:
         """Children of one process that has imported ahead, one after the other."""
+        cold = self._outside("cold")
+        cold.write_text("")
         outputs = [self._outside("output") for _ in trials]
         given = {
             "path": [path for path in sys.path if path.endswith("src")] or [_source()],
             "learned": learned.to_json(),
+            "cold": str(cold),
             "trials": [
                 {
                     "command": self.command(*arguments),
@@ -131,15 +147,23 @@ class Bench:
             Run(code, output.read_text(), self._taken())
             for code, output in zip(reply["codes"], outputs, strict=False)
         ]
-        return Reply(reply["objection"], reply["left_out"], runs)
+        return Reply(reply["objection"], reply["left_out"], runs, len(cold.read_text()))
 
     def thrice(self, *arguments: str) -> tuple[Run, Run, Run]:
         """Cold, through learning, and warm."""
         cold = self.cold(*arguments)
         pilot, learned = self.learn(*arguments)
         reply = self.warm(learned, arguments)
-        assert reply.objection is None, reply.objection
+        assert (reply.objection, reply.cold) == (None, 0)
         return cold, pilot, reply.runs[0]
+
+    def same(self, script: str, *arguments: str) -> str:
+        """What the script prints, and its exit code: the same in all three, and its files too."""
+        self.write(script)
+        cold, pilot, warm = self.thrice(*arguments)
+        assert_same(cold, pilot, "through learning")
+        assert_same(cold, warm, "warm")
+        return f"{cold.printed}exit {cold.code}"
 
     def _run(self, command: Sequence[str]) -> Run:
         output = self._outside("output")
@@ -170,6 +194,17 @@ class Bench:
         path = self.folder.parent / f"{self.folder.name}.{what}.{self.count}"
         path.unlink(missing_ok=True)
         return path
+
+
+_ADDRESS = re.compile(r"0x[0-9a-f]{8,}")
+
+
+def assert_same(cold: Run, other: Run, how: str) -> None:
+    """Printed text, files and exit code are equal, but for addresses of objects."""
+    was, came = (_ADDRESS.sub("0x", run.printed).splitlines() for run in (cold, other))
+    lines = list(difflib.unified_diff(was, came, "cold", how, lineterm=""))
+    assert not lines, "\n".join(lines)
+    assert (how, other.code, other.files) == (how, cold.code, cold.files)
 
 
 def _source() -> str:

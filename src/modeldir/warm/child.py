@@ -55,9 +55,12 @@ def become(trial: Trial, ahead: Ahead) -> NoReturn:
         _take_environment(trial.environment)
         _renew(ahead, trial)
         sys.orig_argv[:] = [*trial.command]
+        ahead.shelf.close_up(_Restart(trial))
     except BaseException:  # noqa: BLE001 - nothing of the script has run: a cold start is as good
         _become_cold(trial)
-    mainscript.run_as_main(invocation.words, is_module=invocation.is_module)
+    mainscript.run_as_main(
+        invocation.words, is_module=invocation.is_module, libraries=ahead.shelf.modules()
+    )
 
 
 def _become_cold(trial: Trial) -> NoReturn:
@@ -65,11 +68,39 @@ def _become_cold(trial: Trial) -> NoReturn:
     try:
         for descriptor in trial.kept:
             os.set_inheritable(descriptor, True)
-        os.execvpe(trial.command[0], list(trial.command), dict(trial.environment))  # noqa: S606 - no shell is wanted
+        command, environment = list(trial.command), dict(trial.environment)
+        os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is wanted
     except OSError as error:
         os.write(_STDERR, f"modeldir: cannot start {trial.command[0]!r}: {error}\n".encode())
     finally:
         os._exit(127)
+
+
+class _Restart:
+    """What to do when a script imports under another environment than was imported under.
+
+    As long as it has written nothing it may begin again, cold; after that it goes on, and says so.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial, self._writes = trial, _writes()
+
+    def __call__(self, module: str, variable: str) -> None:
+        if self._writes is not None and _writes() == self._writes:
+            with contextlib.suppress(OSError):
+                os.chdir(self._trial.cwd)
+                _become_cold(self._trial)
+        sys.stderr.write(
+            f"modeldir: {variable} was changed before {module} was imported, otherwise than in the "
+            "trial that was learned from: here it may have no effect (--cold avoids that)\n"
+        )
+
+
+def _writes() -> bytes | None:
+    """How often this process has written anything; None where that cannot be told."""
+    with contextlib.suppress(OSError), open("/proc/self/io", "rb") as file:
+        return next((line for line in file if line.startswith(b"syscw")), None)
+    return None
 
 
 # -- What the kernel knows -------------------------------------------------------------------------
@@ -131,16 +162,16 @@ def _is_unbuffered() -> bool:
 
 def _new_streams(*, unbuffered: bool) -> None:
     """The text layers that an interpreter makes: see `create_stdio` in CPython's pylifecycle.c."""
-    sys.stdin = sys.__stdin__ = _stream(0, sys.__stdin__, "r", unbuffered=False)  # type: ignore[misc]
+    sys.stdin = sys.__stdin__ = _stream(0, sys.__stdin__, "r", unbuffered=unbuffered)  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _stream(1, sys.__stdout__, "w", unbuffered=unbuffered)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2, sys.__stderr__, "w", unbuffered=unbuffered)  # type: ignore[misc]
 
 
 def _stream(number: int, old: Any, mode: str, *, unbuffered: bool) -> io.TextIOWrapper:
-    buffer: Any = open(number, mode + "b", 0 if unbuffered else -1, closefd=False)  # noqa: SIM115 - it stays open
-    name = ("<stdin>", "<stdout>", "<stderr>")[number]
-    raw = buffer if unbuffered else buffer.raw
-    raw.name = name
+    size = 0 if unbuffered and mode == "w" else -1
+    buffer: Any = open(number, mode + "b", size, closefd=False)  # noqa: SIM115 - it stays open
+    raw = buffer.raw if size else buffer
+    raw.name = ("<stdin>", "<stdout>", "<stderr>")[number]
     stream: Any = io.TextIOWrapper(
         buffer,
         encoding=old.encoding if old is not None else "utf-8",

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from modeldir.warm import invocations
-from modeldir.warm.imports import Learned
+from modeldir.warm.imports import Ahead, Learned
 
 _NOT_TO_BE_FORKED = (
     "jax", "jaxlib", "tensorflow", "torch_xla", "grpc", "ray", "pyspark", "mpi4py", "horovod",
@@ -25,6 +25,8 @@ WORTH = 60
 """Fewer modules than this are imported in a few hundredths of a second (argparse, json and logging
 are 40; NumPy alone is 110): what there is to gain is less than what can go wrong.
 """
+_LONG_ENOUGH = 3
+"""Letters of a word that do not stand in a value by chance."""
 _BLAS = re.compile(r"openblas|blis", re.IGNORECASE)
 
 
@@ -43,13 +45,28 @@ def refusal(command: Sequence[str], learned: Learned | None = None) -> str | Non
     for name in learned.names:
         if name.partition(".")[0] in _NOT_TO_BE_FORKED:
             return f"{name.partition('.')[0]} must not be forked"
+    variable = _of_the_trial(learned)
+    if variable:
+        return f"the script sets {variable} by its arguments before it imports libraries"
     if len(learned.modules) < WORTH:
         return f"the script imports only {len(learned.modules)} modules: a cold start is as quick"
     return None
 
 
-def objection() -> str | None:
+def _of_the_trial(learned: Learned) -> str:
+    """A variable that the script had set to something of its command line when it imported."""
+    words = [word for word in learned.words[1:] if len(word) >= _LONG_ENOUGH]
+    for module in learned.modules:
+        for variable, value in module.changes.items():
+            if any(word in (value or "") for word in words):
+                return variable
+    return ""
+
+
+def objection(ahead: Ahead | None = None) -> str | None:
     """Why this process, which has imported ahead, must not be forked; None where it may be."""
+    if ahead is not None and ahead.objection is not None:
+        return ahead.objection
     threads = _python_threads()
     if threads:
         return f"an import started a thread ({threads})"

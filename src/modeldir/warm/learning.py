@@ -110,6 +110,8 @@ def _noted(
     spec = getattr(module, "__spec__", None)
     origin = getattr(spec, "origin", None)
     noted: dict[str, Any] = {"name": name, "origin": origin if isinstance(origin, str) else None}
+    if noted["origin"] is None:
+        noted["places"] = [str(place) for place in getattr(module, "__path__", None) or ()]
     if changes:
         noted["changes"] = changes
     return noted
@@ -158,7 +160,7 @@ def _main() -> None:
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]
     finder = _Finder(report)
-    finder.start(**_facts(list(sys.path)))
+    finder.start(words=argv, **_facts(list(sys.path)))
     atexit.register(finder.finish)
     sys.meta_path.insert(0, finder)
     error = mainscript.execute(argv[is_module:], is_module=is_module)

@@ -15,7 +15,7 @@ from _frozen_importlib_external import SourceFileLoader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from types import CodeType, ModuleType, TracebackType
     from typing import Any, NoReturn
 
@@ -23,12 +23,15 @@ _FAILED_FLUSH = 120
 """What Python exits with when the last lines of its output cannot be written."""
 
 
-def run_as_main(argv: "Sequence[str]", *, is_module: bool = False) -> "NoReturn":
+def run_as_main(
+    argv: "Sequence[str]", *, is_module: bool = False, libraries: "Iterable[ModuleType]" = ()
+) -> "NoReturn":
     """Run `argv[0]` as the main program and leave with the exit code that it would have had.
 
-    With `is_module` it is the name of a module, as with `python -m`.
+    With `is_module` it is the name of a module, as with `python -m`. `libraries` are modules that
+    are not torn down, besides those in `sys.modules`.
     """
-    before = frozenset(map(id, sys.modules.values()))
+    before = frozenset(map(id, (*sys.modules.values(), *libraries)))
     error = execute(argv, is_module=is_module)
     code = _told(error)
     interrupted = isinstance(error, KeyboardInterrupt)
@@ -201,17 +204,11 @@ def _guarded(last: "Any") -> None:
 
 
 def _unraisable(error: BaseException, where: "Any") -> None:
-    sys.__unraisablehook__(_Unraisable(error, where))  # type: ignore[arg-type]
+    """As Python tells what nobody can catch any more."""
+    import traceback  # noqa: PLC0415 - after the script
 
-
-class _Unraisable:
-    """What the hook for exceptions that nobody can catch is given: see `sys.unraisablehook`."""
-
-    def __init__(self, error: BaseException, where: "Any") -> None:
-        self.exc_type, self.exc_value = type(error), error
-        self.exc_traceback = error.__traceback__
-        self.err_msg = None
-        self.object = where
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    _write_error(f"Exception ignored in: {where!r}\n{''.join(lines)}")
 
 
 def _flushed(code: int) -> int:
@@ -234,6 +231,11 @@ def _let_go(before: "Collection[int]") -> None:
     for name in ("last_type", "last_value", "last_traceback", "last_exc"):
         if hasattr(sys, name):
             delattr(sys, name)
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, name, getattr(sys, f"__{name}__", None))
+    # As the interpreter does: this puts what holds before what is held, so that a file which is
+    # destroyed in a cycle is written first, then closed.
+    gc.collect()
     own = [name for name, module in sys.modules.items() if id(module) not in before]
     left = [ref(sys.modules[name]) for name in own if type(sys.modules[name]) is type(sys)]
     for name in own:
