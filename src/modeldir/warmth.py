@@ -84,7 +84,7 @@ def ahead_text(folder: Path, command: tuple[str, ...], *, wanted: bool) -> str |
         return cold_text(kept.cold)
     if kept is not None and kept.learned.is_current():
         return ready_text(len(kept.learned.modules))
-    return "warm: what the first trial imports is imported once for the others (--cold: by each)"
+    return "warm: if the first trial imports much, that is imported once for all (--cold: by each)"
 
 
 @dataclass(frozen=True)

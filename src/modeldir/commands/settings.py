@@ -19,10 +19,9 @@ def add_places(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-j", "--jobs", default="1", metavar="N", help="trials at a time, or auto")
     group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
     group.add_argument("--threads", metavar="N", help="for each trial, or auto (may change bits)")
-    group.add_argument(
-        "--cold", action="store_true", help="each trial imports for itself, not one for all"
-    )
-    group.add_argument("--warm", choices=("auto",), help=argparse.SUPPRESS)  # the default
+    # Named by what is told when trials are warm: the page has little room.
+    group.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)
+    group.add_argument("--warm", choices=("auto",), help=argparse.SUPPRESS)
 
 
 def is_warm(arguments: argparse.Namespace) -> bool:
