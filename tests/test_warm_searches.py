@@ -52,7 +52,7 @@ def plain(text: str) -> str:
 
 def in_a_warm_trial(project: Project) -> Path:
     """The folder of the warm trial that is held, once its script has begun."""
-    wait_until(lambda: len(project.started) > len(project.ended), "a second trial")
+    wait_until(lambda: len(project.started) > 1, "the second trial, which is held")
     return project.search / project.started[-1]
 
 
