@@ -89,6 +89,7 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/orchestration/bench.py
+	$(BIN)/python benchmarks/warm/bench.py --quick
 	$(BIN)/python benchmarks/startup/bench.py
 	$(BIN)/python benchmarks/params/bench.py
 	$(BIN)/python benchmarks/logging/bench.py

@@ -133,6 +133,7 @@ def _reset_signals() -> None:
             default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, default)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the caller may have blocked all until here
 
 
 # -- What the interpreter knows --------------------------------------------------------------------
