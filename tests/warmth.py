@@ -85,6 +85,7 @@ class Bench:
         self.folder, self.python, self.script = folder, python, script
         self.flags: tuple[str, ...] = ()
         self.variables: dict[str, str] = {}
+        self.is_module = False
         self.count = 0
 
     def write(self, text: str, name: str = "") -> None:
@@ -93,7 +94,8 @@ class Bench:
         path.write_text(text)
 
     def command(self, *arguments: str) -> tuple[str, ...]:
-        return (self.python, *self.flags, self.script, *arguments)
+        module = ("-m",) if self.is_module else ()
+        return (self.python, *self.flags, *module, self.script, *arguments)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -111,6 +113,12 @@ class Bench:
         learned = imports.read(str(report))
         assert learned is not None
         return run, learned
+
+    def run_through_learning(self) -> Run:
+        """As `learn`, where there is nothing to learn."""
+        invocation = invocations.parse(self.command())
+        assert invocation is not None
+        return self._run(invocation.through_learning(str(self._outside("report"))))
 
     def warm(self, learned: imports.Learned, *trials: Sequence[str], **variables: str) -> Reply:
         """Children of one process that has imported ahead, one after the other."""
@@ -144,7 +152,7 @@ class Bench:
         assert done.returncode == 0, done.stderr
         reply: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         runs = [
-            Run(code, output.read_text(), self._taken())
+            Run(code, output.read_text(errors="replace"), self._taken())
             for code, output in zip(reply["codes"], outputs, strict=False)
         ]
         return Reply(reply["objection"], reply["left_out"], runs, len(cold.read_text()))
@@ -179,7 +187,7 @@ class Bench:
                 check=False,
                 timeout=300,
             )
-        return Run(done.returncode, output.read_text(), self._taken())
+        return Run(done.returncode, output.read_text(errors="replace"), self._taken())
 
     def _taken(self) -> dict[str, bytes]:
         """What a run has left in `out/`, taken away."""

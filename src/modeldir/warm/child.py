@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from modeldir.warm import invocations, mainscript
-from modeldir.warm.imports import Ahead
+from modeldir.warm.imports import Ahead, Learned
 
 _STDERR = 2
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -52,8 +52,10 @@ def become(trial: Trial, ahead: Ahead) -> NoReturn:
         invocation = invocations.parse(trial.command)
         if invocation is None or ahead.learned is None:
             _become_cold(trial)
+        if not invocation.is_module and not mainscript.is_readable(invocation.script):
+            _become_cold(trial)
         _take_environment(trial.environment)
-        _renew(ahead, trial)
+        _renew(ahead.learned, trial, invocation)
         sys.orig_argv[:] = [*trial.command]
         ahead.shelf.close_up(_Restart(trial))
     except BaseException:  # noqa: BLE001 - nothing of the script has run: a cold start is as good
@@ -142,22 +144,18 @@ def _take_environment(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def _renew(ahead: Ahead, trial: Trial) -> None:
+def _renew(learned: Learned, trial: Trial, invocation: invocations.Invocation) -> None:
     """What would be new in a new process, and what must not be the supervisor's."""
-    assert ahead.learned is not None
     for name in [name for name in sys.modules if name.partition(".")[0] == "modeldir"]:
         del sys.modules[name]
-    sys.path[:] = ahead.learned.path
+    sys.path[:] = learned.path
     for folder in set(sys.path_importer_cache).difference(sys.path):
         del sys.path_importer_cache[folder]
-    _new_streams(unbuffered=bool(trial.environment.get("PYTHONUNBUFFERED")) or _is_unbuffered())
+    told = trial.environment.get("PYTHONUNBUFFERED") and not sys.flags.ignore_environment
+    _new_streams(unbuffered=bool(told) or invocation.is_unbuffered)
     _seed()
     _set_threads(trial.environment)
     _forget_the_parent()
-
-
-def _is_unbuffered() -> bool:
-    return bool(getattr(sys.flags, "unbuffered", False)) or "-u" in sys.orig_argv
 
 
 def _new_streams(*, unbuffered: bool) -> None:

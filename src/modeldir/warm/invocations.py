@@ -31,6 +31,12 @@ class Invocation:
     def script(self) -> str:
         return self.words[0]
 
+    @property
+    def is_unbuffered(self) -> bool:
+        """Whether an option says so; a variable may too."""
+        letters = (re.split("[WX]", word)[0] for word in self.flags if word.startswith("-"))
+        return any("u" in each for each in letters)
+
     def through_learning(self, report: str) -> tuple[str, ...]:
         """The same command, which also writes to `report` what it imports."""
         module = ("-m",) if self.is_module else ()

@@ -159,6 +159,8 @@ def _main() -> None:
     _be_gone(2)
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]
+    if not is_module and not mainscript.is_readable(argv[0]):
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - no shell is wanted
     finder = _Finder(report)
     finder.start(words=argv, **_facts(list(sys.path)))
     atexit.register(finder.finish)

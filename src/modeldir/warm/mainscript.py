@@ -56,7 +56,7 @@ def execute(argv: "Sequence[str]", *, is_module: bool = False) -> BaseException 
 
 def _execute_script(argv: "Sequence[str]") -> None:
     # As typed, behind the folder: what is not absolute is not made simpler either.
-    path = argv[0] if os.path.isabs(argv[0]) else os.path.join(os.getcwd(), _plain(argv[0]))
+    path = os.path.join(os.getcwd(), argv[0])
     sys.argv = list(argv)
     set_first_folder(os.path.dirname(os.path.realpath(path)))
     code = _compiled(path)
@@ -79,14 +79,21 @@ def set_first_folder(folder: str) -> None:
         sys.path.insert(0, folder)
 
 
-def _plain(path: str) -> str:
-    return path.removeprefix("./")
+def is_readable(script: str) -> bool:
+    """Whether a script is there, and text: what Python says otherwise it says best itself."""
+    try:
+        return b"\0" not in _source(script)
+    except OSError:
+        return False
+
+
+def _source(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def _compiled(path: str) -> "CodeType":
-    with open(path, "rb") as file:
-        source = file.read()
-    return compile(source, path, "exec", dont_inherit=True)
+    return compile(_source(path), path, "exec", dont_inherit=True)
 
 
 def main_module(path: str | None, loader: "Any") -> "ModuleType":
