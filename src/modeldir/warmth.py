@@ -180,7 +180,8 @@ class Warmth:
         self._parent: WarmSpawner | None = None
         self._old: list[WarmSpawner] = []
         self._import = _Import()
-        self._modules = 0  # that are there, once that is told
+        self._modules = 0  # that are there
+        self._is_told = False
         self._watched: dict[str, _Watched] = {}  # by folder
         self._is_proven = False
         self._looked = self._counted = 0.0
@@ -222,6 +223,9 @@ class Warmth:
             if self._learned is not None and not self._learned.is_current():
                 self._learn_anew()
             else:
+                if not self._is_told:  # only now: while a script imports, the number grows
+                    self.tell(ready_text(self._modules))
+                    self._is_told = True
                 facts = {**start.facts, "warm": {"modules": self._modules}}
                 return self._parent, replace(start, forked=True, facts=facts)
         if self._lesson is None and self._learned is None and self._lessons < _LESSONS:
@@ -432,8 +436,6 @@ class Warmth:
         if answer.objection is not None:
             self._cool(answer.objection, keep=True)
             return
-        if not self._modules:
-            self.tell(ready_text(answer.modules))
         self._modules = answer.modules
         if self._lesson is None:
             self._keep()
