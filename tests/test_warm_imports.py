@@ -155,6 +155,15 @@ def test_a_variable_by_trial_is_told_where_it_is_too_late(bench: Bench) -> None:
     assert "modeldir: OMP_NUM_THREADS was changed before busy was imported" in run.printed
 
 
+def test_a_trial_with_other_threads_than_were_loaded_for_is_cold(bench: Bench) -> None:
+    """Pools are made when a library is loaded: for this trial it is loaded anew."""
+    bench.write("import busy\nprint(busy.THREADS)\n")
+    _, learned = bench.learn()
+    reply = bench.warm(learned, (), OMP_NUM_THREADS="7")
+    assert reply.cold == 1
+    assert "\n7\n" in reply.runs[0].printed
+
+
 def test_an_import_that_fails_fails_again(bench: Bench) -> None:
     """A library that is not whole, one that is not there, and a module of the script's with an
     error: the script sees the same.
