@@ -94,17 +94,23 @@ def _has_other_threads(trial: Trial) -> bool:
 class _Restart:
     """What to do when a script imports under another environment than was imported under.
 
-    As long as it has written nothing it may begin again, cold; after that it goes on, and says so.
+    As long as it has written nothing it may begin again, cold; after that it goes on, and says so,
+    as does a process that it has forked.
     """
 
     def __init__(self, trial: Trial) -> None:
-        self._trial, self._writes = trial, _writes()
+        self._trial, self._writes, self._pid = trial, _writes(), os.getpid()
+        self._has_told = False
 
     def __call__(self, module: str, variable: str) -> None:
-        if self._writes is not None and _writes() == self._writes:
+        is_untouched = self._writes is not None and _writes() == self._writes
+        if is_untouched and os.getpid() == self._pid:
             with contextlib.suppress(OSError):
                 os.chdir(self._trial.cwd)
                 _become_cold(self._trial)
+        if self._has_told or sys.stderr is None:
+            return
+        self._has_told = True
         sys.stderr.write(
             f"modeldir: {variable} was changed before {module} was imported, otherwise than in the "
             "trial that was learned from: here it may have no effect (--cold avoids that)\n"
