@@ -72,7 +72,7 @@ test-quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 test-vision: $(VENV)/.dev $(VENV)/.vision
-	$(BIN)/python -m pytest tests/test_templates.py $(ARGS)
+	$(BIN)/python -m pytest tests/test_templates.py tests/test_warm_libraries.py $(ARGS)
 
 test-exchange: $(VENV)/.exchange
 	$(BIN)/python -m pytest tests/test_exports.py tests/test_imports.py tests/test_tableforms.py $(ARGS)

@@ -161,3 +161,28 @@ def test_pytorch_is_equal_to_the_last_bit(bench: Bench, threads: str | None) -> 
 def test_pytorch_is_equal_with_workers_of_each_kind(bench: Bench, method: str) -> None:
     """A training with two workers, which find the script's classes whatever they were made by."""
     warm_ones_equal_cold_ones(bench, TORCH, ("--workers", "2", "--method", method))
+
+
+PLOTTING = """\
+import hashlib, io, os, sys
+import matplotlib
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import pandas as pd
+
+table = pd.DataFrame({"step": range(20), "loss": [1 / (1 + i) for i in range(20)]})
+print(table.describe(), table["loss"].rolling(3).mean().tolist())
+os.makedirs("out", exist_ok=True)
+table.to_csv("out/table.csv")
+figure, axes = plt.subplots()
+axes.plot(table["step"], table["loss"], label=sys.argv[1])
+axes.legend()
+figure.savefig("out/figure.png", metadata={"Software": None})
+print(matplotlib.get_backend(), pd.read_csv(io.StringIO("a,b\\n1,2")).to_dict())
+"""
+
+
+def test_tables_and_pictures_are_equal_to_the_last_byte(bench: Bench) -> None:
+    """Those of pandas and matplotlib, with caches and backends of their own."""
+    bench.variables["MPLBACKEND"] = "svg"
+    warm_ones_equal_cold_ones(bench, PLOTTING, ("first",), ("second, größer",))

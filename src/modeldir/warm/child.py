@@ -22,7 +22,15 @@ from modeldir.warm import invocations, mainscript
 from modeldir.warm.imports import Ahead, Learned
 
 _STDERR = 2
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+_AT_LOAD = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""Read when a library is loaded, and never again: more threads can change a result's last bits."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ def become(trial: Trial, ahead: Ahead) -> NoReturn:
         _place_descriptors(trial)
         _reset_signals()
         invocation = invocations.parse(trial.command)
-        if invocation is None or ahead.learned is None:
+        if invocation is None or ahead.learned is None or _has_other_threads(trial):
             _become_cold(trial)
         if not invocation.is_module and not mainscript.is_readable(invocation.script):
             _become_cold(trial)
@@ -78,20 +86,31 @@ def _become_cold(trial: Trial) -> NoReturn:
         os._exit(127)
 
 
+def _has_other_threads(trial: Trial) -> bool:
+    """Whether this process has loaded libraries for another number of threads than the trial's."""
+    return any(os.environ.get(name) != trial.environment.get(name) for name in _AT_LOAD)
+
+
 class _Restart:
     """What to do when a script imports under another environment than was imported under.
 
-    As long as it has written nothing it may begin again, cold; after that it goes on, and says so.
+    As long as it has written nothing it may begin again, cold; after that it goes on, and says so,
+    as does a process that it has forked.
     """
 
     def __init__(self, trial: Trial) -> None:
-        self._trial, self._writes = trial, _writes()
+        self._trial, self._writes, self._pid = trial, _writes(), os.getpid()
+        self._has_told = False
 
     def __call__(self, module: str, variable: str) -> None:
-        if self._writes is not None and _writes() == self._writes:
+        is_untouched = self._writes is not None and _writes() == self._writes
+        if is_untouched and os.getpid() == self._pid:
             with contextlib.suppress(OSError):
                 os.chdir(self._trial.cwd)
                 _become_cold(self._trial)
+        if self._has_told or sys.stderr is None:
+            return
+        self._has_told = True
         sys.stderr.write(
             f"modeldir: {variable} was changed before {module} was imported, otherwise than in the "
             "trial that was learned from: here it may have no effect (--cold avoids that)\n"
@@ -154,7 +173,6 @@ def _renew(learned: Learned, trial: Trial, invocation: invocations.Invocation) -
     told = trial.environment.get("PYTHONUNBUFFERED") and not sys.flags.ignore_environment
     _new_streams(unbuffered=bool(told) or invocation.is_unbuffered)
     _seed()
-    _set_threads(trial.environment)
     _forget_the_parent()
 
 
@@ -190,14 +208,6 @@ def _seed() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.default_generator.seed()  # CUDA's have not begun: they draw when they do
-
-
-def _set_threads(environment: Mapping[str, str]) -> None:
-    """A pool's size is read when its library is loaded: that was in the parent."""
-    torch = sys.modules.get("torch")
-    wanted = next((environment[name] for name in _THREADS if environment.get(name)), None)
-    if torch is not None and wanted is not None and wanted.isdigit():
-        torch.set_num_threads(int(wanted))
 
 
 def _forget_the_parent() -> None:
