@@ -73,7 +73,7 @@ test-quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 test-vision: $(VENV)/.dev $(VENV)/.vision
-	$(BIN)/python -m pytest tests/test_templates.py $(ARGS)
+	$(BIN)/python -m pytest tests/test_templates.py tests/test_warm_libraries.py $(ARGS)
 
 test-exchange: $(VENV)/.exchange
 	MODELDIR_ENGINES=exchange $(BIN)/python -m pytest -m exchange \

@@ -109,9 +109,10 @@ class Said:
 class Project:
     """A project's folder: scripts in it, experiments below `experiments/`."""
 
-    def __init__(self, path: Path, script: str = PLAIN) -> None:
+    def __init__(self, path: Path, script: str = PLAIN, python: str = sys.executable) -> None:
         self.path = path
-        self.environment = environment()
+        self.interpreter = python
+        self.environment = environment(python)
         self.search = path / "experiments" / "search"
         self.write("train.py", script)
         self.params("experiments/search", learning_rate=0.5, batch_size=16)
@@ -174,7 +175,7 @@ class Project:
     ) -> Said:
         """Type `modeldir WORDS` in the project's folder and wait for its end."""
         done = subprocess.run(
-            [sys.executable, "-m", "modeldir", *words],
+            [self.interpreter, "-m", "modeldir", *words],
             cwd=cwd or self.path,
             env={**self.environment, **variables},
             stdin=subprocess.DEVNULL,
@@ -199,7 +200,7 @@ class Project:
         another `host`, if one is named: with that one's all processes.
         """
         process = subprocess.Popen(
-            [*(on_host(host) if host else ()), sys.executable, "-m", "modeldir", *words],
+            [*(on_host(host) if host else ()), self.interpreter, "-m", "modeldir", *words],
             cwd=self.path,
             env={**self.environment, **variables},
             stdin=subprocess.DEVNULL,
@@ -309,10 +310,10 @@ def all_on_host(process: subprocess.Popen[Any]) -> dict[int, int]:
     return found
 
 
-def environment() -> dict[str, str]:
+def environment(python: str = sys.executable) -> dict[str, str]:
     """What a user's terminal has: this interpreter first, nothing of modeldir's own."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MODELDIR")}
-    scripts = os.path.dirname(sys.executable)
+    scripts = os.path.dirname(python)
     return {
         **kept,
         "PATH": f"{scripts}{os.pathsep}{kept.get('PATH', '')}",

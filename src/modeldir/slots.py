@@ -111,6 +111,11 @@ class Slots:
         share = {"gpus_per_trial": self._share} if self._share else {}
         return {"jobs": self.count, **share, **self._thread_facts()}
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """What each trial finds in its environment, whatever its place."""
+        return self._thread_variables()
+
     def take(self, command: Sequence[str] = ()) -> Seat | None:
         """A place for one trial; None while there is none: ask again after `ASK_AGAIN` seconds.
 

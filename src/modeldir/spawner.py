@@ -21,7 +21,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from modeldir import processes
 from modeldir.errors import CommandError
@@ -29,15 +29,17 @@ from modeldir.supervisor import (
     REQUESTS,
     Order,
     Start,
-    close_others,
     receive_order,
     rehearse,
     send_order,
     supervise,
 )
 
+if TYPE_CHECKING:
+    from modeldir.warm.imports import Ahead
+
 _PID = struct.Struct("!I")
-_NEW, _BYE = b"!", b"."
+_NEW, BYE = b"!", b"."
 _IN_ORDER = b"\x1b[J\x1b[?25h\x1b[?7h"
 """What a killed live view (canvas.py) leaves is undone by this, whatever a shell has written there
 since: all below the cursor is cleared, which is shown again, and long lines wrap.
@@ -70,8 +72,7 @@ class Spawner:
         self.reports, reports_end = os.pipe()
         lifeline, self._life = os.pipe()
         ends = (theirs.fileno(), reports_end, lifeline)
-        make = _executed if _has_threads() else _forked
-        self._pid = make(ends, (ours.fileno(), self.reports, self._life), terminal)
+        self._pid = self._make(ends, (ours.fileno(), self.reports, self._life), terminal)
         theirs.close()
         os.close(reports_end)
         os.close(lifeline)
@@ -81,6 +82,11 @@ class Spawner:
         self._supervisors: dict[int, socket.socket] = {}
         self._free: set[int] = set()
         self.is_over = False
+
+    def _make(self, ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
+        """Begin the process, which has the `ends` and not `ours`; its pid."""
+        make = _executed if _has_threads() else _forked
+        return make(ends, ours, terminal)
 
     @property
     def line(self) -> int:
@@ -136,16 +142,19 @@ class Spawner:
                     channel.close()
         return reports
 
+    def retire(self) -> None:
+        """Start nothing more with the supervisors there are: each leaves when it is free."""
+        for channel in self._supervisors.values():
+            _shut(channel)
+        self._supervisors.clear()
+        self._free.clear()
+
     def close(self) -> None:
         """Let the spawner leave. Supervisors that still run go on (unless they are bound)."""
         with contextlib.suppress(OSError):
-            self._socket.sendall(_BYE)
-        for channel in (self._socket, *self._supervisors.values()):
-            with contextlib.suppress(
-                OSError
-            ):  # a process that was forked meanwhile may have it too
-                channel.shutdown(socket.SHUT_RDWR)
-            channel.close()
+            self._socket.sendall(BYE)
+        self.retire()
+        _shut(self._socket)
         os.close(self._life)
         all_left = self._wait_for_the_last()
         os.close(self.reports)
@@ -167,6 +176,12 @@ class Spawner:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _shut(channel: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # a process that was forked meanwhile may have it too
+        channel.shutdown(socket.SHUT_RDWR)
+    channel.close()
 
 
 def _forked(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
@@ -219,7 +234,30 @@ def serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> No
     _serve(channel, reports, lifeline, terminal)
 
 
-def _serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> NoReturn:
+class Warm(Protocol):
+    """What a spawner has besides, which has imported what trials import (warmspawner.py)."""
+
+    ahead: Ahead
+
+    def answer(self, channel: socket.socket, wanted: bytes) -> bool:
+        """Do what is asked for; false where it is nothing of its own."""
+
+
+def serve_warm(channel: int, reports: int, lifeline: int, warm: Warm) -> NoReturn:
+    """As `serve`, for trials that begin as forks."""
+    for descriptor in (channel, reports, lifeline):
+        os.set_inheritable(descriptor, False)
+    rehearse()
+    _serve(channel, reports, lifeline, None, warm)
+
+
+def _serve(
+    channel: int,
+    reports: int,
+    lifeline: int,
+    terminal: str | None,
+    warm: Warm | None = None,
+) -> NoReturn:
     """Fork a supervisor for each request until the worker is gone. Never returns."""
     try:
         os.setsid()  # a terminal's Ctrl-C is the worker's business
@@ -227,15 +265,21 @@ def _serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> N
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):  # a pipe from the worker must end when the worker does
             os.dup2(nowhere, descriptor)
-        close_others((channel, reports, lifeline))  # and so must another spawner of it
+        processes.close_others((channel, reports, lifeline))  # and so must another spawner of it
         # Not ignored: one that comes for a supervisor before it listens must not be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
-        _loop(socket.socket(fileno=channel), reports, lifeline, terminal)
+        _loop(socket.socket(fileno=channel), reports, lifeline, terminal, warm)
     finally:
         os._exit(0)
 
 
-def _loop(channel: socket.socket, reports: int, lifeline: int, terminal: str | None) -> None:
+def _loop(
+    channel: socket.socket,
+    reports: int,
+    lifeline: int,
+    terminal: str | None,
+    warm: Warm | None,
+) -> None:
     wake, wake_end = os.pipe()
     for descriptor in (wake, wake_end):
         os.set_blocking(descriptor, False)
@@ -250,12 +294,14 @@ def _loop(channel: socket.socket, reports: int, lifeline: int, terminal: str | N
             _reap(reports, supervisors)
         if channel.fileno() in ready:
             wanted = channel.recv(len(_NEW))
+            if warm is not None and warm.answer(channel, wanted):
+                continue
             order = receive_order(channel) if wanted == _NEW else None
             if order is None:
-                if wanted != _BYE and terminal is not None:
+                if wanted != BYE and terminal is not None:
                     _put_in_order(terminal)
                 break
-            pid, supervisor = _new_supervisor(order, reports, lifeline)
+            pid, supervisor = _new_supervisor(order, reports, lifeline, warm)
             supervisors.add(pid)
             for descriptor in order.leases:
                 os.close(descriptor)
@@ -272,12 +318,14 @@ def _put_in_order(terminal: str) -> None:
             device.write(_IN_ORDER)
 
 
-def _new_supervisor(order: Order, reports: int, lifeline: int) -> tuple[int, socket.socket]:
+def _new_supervisor(
+    order: Order, reports: int, lifeline: int, warm: Warm | None
+) -> tuple[int, socket.socket]:
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
-        supervise(order, reports, lifeline, theirs)
+        supervise(order, reports, lifeline, theirs, None if warm is None else warm.ahead)
     theirs.close()
     return pid, ours
 

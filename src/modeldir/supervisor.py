@@ -48,6 +48,7 @@ from modeldir.rendering import Rendering
 
 if TYPE_CHECKING:
     from modeldir.pruners.judge import Judge
+    from modeldir.warm.imports import Ahead
 
 
 def console_file(script: str = "") -> str:
@@ -65,7 +66,6 @@ says that the time is nearly over, to some to all processes of a job: that is th
 """
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
 _GRACE_OF_DESCENDANTS = 2.0
-_STDERR = 2
 _HEAD = struct.Struct("!II")  # how many bytes, how many descriptors
 _MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
 _LATE = 5.0
@@ -83,7 +83,9 @@ class Start:
     says by what it is judged (pruners/judge.py), where it is; `time_limit` is in seconds awake;
     `bound` ends the attempt when the worker is gone; `grace` is the seconds between TERM and KILL:
     a training may want to save its weights. `doubt`: only the heart of the attempt before told that
-    it is dead, and this was the last seen of it (hearts.py).
+    it is dead, and this was the last seen of it (hearts.py). `by` is what is executed in place of
+    the command: the same, through what notes its imports; `forked`: the command begins as a fork of
+    its supervisor, which has its imports (warmspawner.py).
     """
 
     folder: str
@@ -102,6 +104,8 @@ class Start:
     bound: bool = False
     grace: float = 10.0
     doubt: str | None = None
+    by: tuple[str, ...] = ()
+    forked: bool = False
 
     def to_json(self) -> bytes:
         return json.dumps(vars(self)).encode()  # all its values are JSON's already
@@ -111,6 +115,7 @@ class Start:
         value = json.loads(data)
         value["command"] = tuple(value["command"])
         value["inherits"] = tuple(value["inherits"])
+        value["by"] = tuple(value["by"])
         value["metric"] = tuple(value["metric"]) if value["metric"] else None
         return cls(**value)
 
@@ -134,26 +139,28 @@ def rehearse() -> None:
     files.to_json({"rehearsed": True})
 
 
-def supervise(order: Order, reports: int, lifeline: int, more: socket.socket) -> NoReturn:
+def supervise(
+    order: Order, reports: int, lifeline: int, more: socket.socket, ahead: Ahead | None = None
+) -> NoReturn:
     """Run one attempt to its end, in a process of its own, then others that are asked for.
 
     One at a time: forking a process costs more than all that it does. It leaves when nobody can ask
     any more, and at once if anything went wrong: while it lives, its attempt does.
 
     `reports` is a pipe to the worker; `lifeline` reads end-of-file when the worker is gone; `more`
-    brings further starts from the spawner.
+    brings further starts from the spawner; `ahead` is what this process has imported for them.
     """
     code = 1
     try:
         os.setsid()
         processes.adopt_orphans()
-        close_others((reports, lifeline, more.fileno(), *order.leases))
+        processes.close_others((reports, lifeline, more.fileno(), *order.leases))
         wake = _listen()
         asked = b""
         wanted: Order | None = order
         while wanted is not None:
             order = wanted
-            if not _Attempt(order, reports, lifeline, wake, asked).run():
+            if not _Attempt(order, reports, lifeline, wake, asked, ahead).run():
                 break  # what is open still was the attempt's
             wanted, asked = _next_order(more, wake)
         code = 0
@@ -254,20 +261,6 @@ def _heard(wake: int) -> bytes:
     return b""
 
 
-def close_others(keep: tuple[int, ...]) -> None:
-    """Close all descriptors but 0 to 2 and those to keep: one inherited keeps somebody waiting."""
-    for descriptor in _open_files():
-        if descriptor > _STDERR and descriptor not in keep:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-
-
-def _open_files() -> list[int]:
-    with contextlib.suppress(OSError, ValueError):
-        return [int(name) for name in os.listdir("/proc/self/fd" if processes.LINUX else "/dev/fd")]
-    return list(range(1024))
-
-
 class _Awake:
     """A clock that stands still while this process cannot run: the machine sleeps, or the whole
     job was stopped (a scheduler's suspend, a paused container). The kernel's own monotonic clock
@@ -289,12 +282,19 @@ class _Awake:
 class _Attempt:
     """The state of one supervision."""
 
-    def __init__(
-        self, order: Order, reports: int, lifeline: int, wake: int, asked: bytes = b""
+    def __init__(  # noqa: PLR0913, PLR0917 - what a supervisor has
+        self,
+        order: Order,
+        reports: int,
+        lifeline: int,
+        wake: int,
+        asked: bytes = b"",
+        ahead: Ahead | None = None,
     ) -> None:
         self.start, self.leases = order.start, order.leases
         self.folder = Path(self.start.folder)
         self.reports, self.lifeline, self.wake = reports, lifeline, wake
+        self.ahead = ahead
         self.asked = asked  # signals that came before it began
         self.token = os.urandom(8).hex()
         self.record: attempts.Attempt
@@ -399,7 +399,8 @@ class _Attempt:
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
         """Start the command and wait for it. Its wait status and usage; 127 if there is none."""
         try:
-            self.child = _started(self.start, self.token, (*self.leases, tether.descriptor))
+            kept = (*self.leases, tether.descriptor)
+            self.child = _started(self.start, self.token, kept, self.ahead)
         except (OSError, ValueError) as error:
             words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
             with contextlib.suppress(OSError), open(_console(self.start), "ab") as console:
@@ -726,7 +727,7 @@ _NOT_STARTED = 127 << 8
 """As a shell says it, as `wait` tells it."""
 
 
-def _started(start: Start, token: str, kept: tuple[int, ...]) -> int:
+def _started(start: Start, token: str, kept: tuple[int, ...], ahead: Ahead | None = None) -> int:
     """Start an attempt's command: its pid. It leads a session and a group of its own.
 
     It inherits 0 to 2, and what is `kept`. A supervisor that is killed lets go of its files before
@@ -751,9 +752,14 @@ def _started(start: Start, token: str, kept: tuple[int, ...]) -> int:
         os.set_inheritable(descriptor, True)
     output = files.open_append(console)
     try:
+        if start.forked and ahead is not None:
+            from modeldir.forks import forked  # noqa: PLC0415 - of warm trials alone
+            from modeldir.warm.child import Trial  # noqa: PLC0415 - as above
+
+            return forked(Trial(start.command, start.cwd, variables, output, kept), ahead)
         # Without a fork in Python, whose every page would have to be copied: see decisions.md.
         child = subprocess.Popen(
-            start.command,
+            start.by or start.command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

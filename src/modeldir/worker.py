@@ -45,6 +45,7 @@ from modeldir.summary import Outcome, summary
 from modeldir.supervisor import Start
 from modeldir.tenure import Job, Tenure
 from modeldir.trials import HOME, TrialRecord, Turn
+from modeldir.warmth import Warmth
 
 if TYPE_CHECKING:
     from modeldir.search import Search
@@ -60,16 +61,20 @@ _STARTS_PER_TRIAL = 2
 
 @dataclass
 class _Running:
-    """An attempt of a trial in one of our slots. `pid` is its supervisor's; of `ours` our spawner
-    tells when it dies, of others `descriptor` does, or their files.
+    """An attempt of a trial in one of our slots. `pid` is its supervisor's; if it is ours, its
+    `spawner` tells when it dies, of others `descriptor` does, or their files.
     """
 
     record: TrialRecord
     attempt: int
     pid: int
     shown: progress.Shown
-    ours: bool = True
+    spawner: Spawner | None = None
     descriptor: int | None = None
+
+    @property
+    def ours(self) -> bool:
+        return self.spawner is not None
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Worker:
 
     `bound` ties the trials to this process: inside a cluster's job nothing may outlive it.
     `pilot` has the first trial run alone until it shows that it reads what the search varies.
-    `job` is the job that this worker is.
+    `job` is the job that this worker is. `warm` lets trials begin with their imports (warmth.py).
     """
 
     def __init__(  # noqa: PLR0913 - what a user may say of a worker
@@ -102,6 +107,7 @@ class Worker:
         pilot: bool = True,
         limits: Limits | None = None,
         job: Job | None = None,
+        warm: bool = True,
     ) -> None:
         self.search = search
         self.slots = jobs if isinstance(jobs, Slots) else Slots(jobs)
@@ -117,6 +123,15 @@ class Worker:
         self._waits_for_place, self._told_to_wait = False, ""
         self._insists = False
         self._spawner_is_gone = False
+        self._warmth = Warmth(
+            search.path,
+            self._tell,
+            left=search.left,
+            code=search.code,
+            variables=self.slots.variables,
+            wanted=warm,
+        )
+        self._waits_for_imports = False
         self._ended: dict[str, str] = {}  # by name: one that ran twice counts once
         self._interrupts = 0
         self._tenure = Tenure(search, job, self._tell)
@@ -154,14 +169,16 @@ class Worker:
             self._open_log()
             for note in self.slots.notes:
                 self._tell(note)
+            options = (*self.slots.options, *self._warmth.options)
             self._membership = roster.join(
-                self.search.path, self.jobs, self.slots.options, job=self._tenure.token
+                self.search.path, self.jobs, options, job=self._tenure.token
             )
             with self._signals() as wake:
                 try:
                     outcome = self._work(spawns, wake)
                     self._tenure.end(self._why_left())
                 finally:
+                    self._warmth.close()
                     self.slots.close()
                     self._membership.leave()
                     self.show.close()
@@ -177,9 +194,11 @@ class Worker:
         self._notice_goal()
         # Stopped by the first failures before, and said again: so they are wanted all the same.
         self._insists = len(self.search.failed_as_it_is()) >= _ENOUGH_FAILURES
+        words = plan.words_of(self.search.plan.command or "-")
+        self._warmth.begin(tuple(words), str(self.search.working_folder()))
         while True:
             self._fill(spawner)
-            if not self._running and not self._waits_for_place and not self._waits_to_know():
+            if not (self._running or self._waits_to_begin()) and not self._waits_to_know():
                 break
             self._wait(spawner, wake)
         roster.tidy(self.search.path, self.search.observer, killed)
@@ -189,8 +208,11 @@ class Worker:
 
     def _fill(self, spawner: Spawner) -> None:
         """Start trials while there are places for them: first the place, then the trial."""
-        self._waits_for_place = False
+        self._waits_for_place = self._waits_for_imports = False
         while self._may_start():
+            if self._warmth.holds_back() and self.search.may_have_more(self._busy()):
+                self._waits_for_imports = True
+                return
             try:
                 seat = self.slots.take(plan.words_of(self.search.plan.command or "-"))
             except ModeldirError as error:  # somebody else's folder lies where leases are kept
@@ -204,6 +226,9 @@ class Worker:
                 if turn is None:
                     return
                 self._start(spawner, turn, seat)
+
+    def _waits_to_begin(self) -> bool:
+        return self._waits_for_place or self._waits_for_imports
 
     def _wait_for_place(self) -> None:
         """GPUs are all in use, by us or by others: say so once, and ask again."""
@@ -291,16 +316,30 @@ class Worker:
         if last is not None and last.end is None and doubt is None:
             attempts.end_left_running(last)
         start = replace(self._start_of(turn, folder, last, seat), doubt=doubt)
-        pid = spawner.start(start, seat.leases)
-        watched = _watch(pid) if self._spawner_is_gone else None
+        keeper, pid = self._begin(spawner, start, seat)
+        watched = _watch(pid) if keeper is None else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         self._begun += 1
         shown = progress.Shown(record.name, folder, time.monotonic())
-        self._running[pid] = _Running(
-            record, turn.attempt, pid, shown, ours=not self._spawner_is_gone, descriptor=watched
-        )
+        self._running[pid] = _Running(record, turn.attempt, pid, shown, keeper, descriptor=watched)
         self._tenure.begin(folder)
         self._pilot.take(record)
+
+    def _begin(self, spawner: Spawner, start: Start, seat: Seat) -> tuple[Spawner | None, int]:
+        """Have a supervisor run it: its pid, and the spawner that tells of it."""
+        warm, way = self._warmth.way(start)
+        if warm is not None:
+            try:
+                pid = warm.start(way, seat.leases)
+            except (ModeldirError, OSError):
+                self._warmth.lose()
+                way = start
+            else:
+                self._warmth.started(pid, way)
+                return warm, pid
+        pid = spawner.start(way, seat.leases)
+        self._warmth.started(pid, way)
+        return None if self._spawner_is_gone else spawner, pid
 
     def _doubt_of(self, last: attempts.Attempt | None) -> str | None:
         """What was last seen of an attempt's heart, where only that tells that it is dead."""
@@ -394,7 +433,7 @@ class Worker:
                 continue
             shown = progress.Shown(record.name, folder, time.monotonic())
             self._running[keeper.pid] = _Running(
-                record, last.number, keeper.pid, shown, ours=False, descriptor=_watch(keeper.pid)
+                record, last.number, keeper.pid, shown, descriptor=_watch(keeper.pid)
             )
             self._tell(f"found {record.name} running: waiting for it")
 
@@ -441,21 +480,23 @@ class Worker:
         found = {r.descriptor: r for r in self._running.values() if r.descriptor is not None}
         heard = [] if spawner.is_over else [spawner.reports]
         heard += [] if self._spawner_is_gone else [spawner.line]
+        heard += self._warmth.lines
         ready, _, _ = select.select([*heard, wake, *found], [], [], self._patience())
         if wake in ready:
             for number in os.read(wake, 512):
                 self._interrupted(number)
-        if spawner.reports in ready:
-            for report in spawner.read():
-                self._heard(report.what, report.pid)
-            for running in [r for r in self._running.values() if r.ours and spawner.is_over]:
-                self._gone(running)
+        for each in (spawner, *self._warmth.spawners):
+            if each.reports in ready:
+                self._listen(each)
         for descriptor in ready:
             known = found.get(descriptor)
             if known is not None and self._running.get(known.pid) is known:
                 self._gone(known)
         if spawner.line in ready:
-            self._miss_spawner()
+            self._miss(spawner)
+            self._spawner_is_gone = True
+        for lost in self._warmth.look(len(self._running)):
+            self._miss(lost)
         self._look_again()
         self._heed_requests()
         self._heed_wishes()
@@ -463,15 +504,21 @@ class Worker:
         if self.show.interval is not None and self._running:
             self.show.tick([running.shown for running in self._running.values()])
 
-    def _miss_spawner(self) -> None:
+    def _listen(self, spawner: Spawner) -> None:
+        for report in spawner.read():
+            self._heard(report.what, report.pid)
+        for running in [r for r in self._running.values() if r.spawner is spawner]:
+            if spawner.is_over:
+                self._gone(running)
+
+    def _miss(self, spawner: Spawner) -> None:
         """It told of supervisors that die: from now on they are watched as those of others are."""
-        self._spawner_is_gone = True
         for pid, running in self._running.items():
-            if running.ours:
-                self._running[pid] = replace(running, ours=False, descriptor=_watch(pid))
+            if running.spawner is spawner:
+                self._running[pid] = replace(running, spawner=None, descriptor=_watch(pid))
 
     def _patience(self) -> float:
-        waits = [self.show.interval, _REQUESTS_EVERY]
+        waits = [self.show.interval, _REQUESTS_EVERY, self._warmth.patience]
         waits.append(0.1 if self._pilot.flies else None)
         waits.append(ASK_AGAIN if self._waits_for_place else None)
         waits.append(max(0.0, self._look_at - time.monotonic()) if self._has_room() else None)
@@ -503,6 +550,7 @@ class Worker:
             self._explain_the_pilot()
         elif what == "taken":
             del self._running[pid]  # another worker was faster
+            self._warmth.landed(running.shown.folder, experiment.Status(attempts.WAITING))
             self._begun -= 1
             self._exhausted = False
         elif what == "lost":
@@ -529,6 +577,7 @@ class Worker:
             attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))
             return
         self._ended[record.name] = status.state
+        self._warmth.landed(running.shown.folder, status)
         self._tenure.notice(running.shown.folder, status.state)
         if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
@@ -607,7 +656,7 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(command.pid, signal.SIGKILL)
         self._running[command.pid] = replace(
-            running, pid=command.pid, ours=False, descriptor=_watch(command.pid)
+            running, pid=command.pid, spawner=None, descriptor=_watch(command.pid)
         )
         return True
 

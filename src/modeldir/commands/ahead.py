@@ -7,7 +7,7 @@ import shlex
 import statistics
 from typing import TYPE_CHECKING
 
-from modeldir import attempts
+from modeldir import attempts, plan, warmth
 from modeldir.durations import duration_text
 from modeldir.table import Column, Table, to_text, value_cell
 
@@ -18,10 +18,18 @@ MOST = 20
 """So many trials are shown one by one: more would scroll away what is told about all."""
 
 
-def dry_run(
-    search: Search, command: str, jobs: int, *, typed: bool = True, timed: bool = False
+def dry_run(  # noqa: PLR0913 - as the command line has it
+    search: Search,
+    command: str,
+    jobs: int,
+    *,
+    typed: bool = True,
+    timed: bool = False,
+    warm: bool = True,
 ) -> str:
-    """What a search would make and start; nothing is made. `timed`: one trial was, to time it."""
+    """What a search would make and start; nothing is made. `timed`: one trial was, to time it;
+    `warm`: trials may begin with their imports.
+    """
     found = search.look_ahead(command, typed=typed, most=MOST)
     to_come = search.to_come() if len(found) == MOST else len(found)  # what was found included
     again = search.waiting()
@@ -45,6 +53,8 @@ def dry_run(
     elif not again:
         lines.append(f"Nothing is left to run in {search.path}.")
     if found or again:
+        told = warmth.ahead_text(search.path, tuple(plan.words_of(command)), wanted=warm)
+        lines += [] if told is None else [told]
         left = None if to_come is None else to_come + len(again)
         lines += _how_long(search, left, jobs, timed=timed)
     end = "One trial was run, to time it; it is kept." if timed else "Nothing was started."

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import files, launchers, placement, plan, roster
-from modeldir.commands.settings import limits_of, number_of, slots_of
+from modeldir.commands.settings import is_warm, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
 from modeldir.launchers import JobRef, Problem
 from modeldir.standing import workers_text
@@ -217,7 +217,7 @@ def _nonsense(name: str, search: Search, arguments: argparse.Namespace) -> Itera
     if arguments.wait and arguments.detach:
         yield "--detach --wait: the one leaves, the other stays", "give one of them"
     yield from (_nonsense_here if name == "local" else _nonsense_there)(name, search, arguments)
-    for check in (limits_of, slots_of if name == "local" else numbers):
+    for check in (is_warm, limits_of, slots_of if name == "local" else numbers):
         try:
             check(arguments)
         except SearchError as error:
@@ -269,6 +269,7 @@ def _worker_words(name: str, search: Search, arguments: argparse.Namespace) -> l
 def _settings(arguments: argparse.Namespace) -> list[str]:
     """The options of a worker, as they were typed."""
     words = ["--no-pilot"] if arguments.no_pilot else []
+    words += ["--cold"] if arguments.cold else []
     for option in ("gpus_per_trial", "threads", "time_limit", "max_failures"):
         if getattr(arguments, option) is not None:
             words += [f"--{option.replace('_', '-')}", str(getattr(arguments, option))]

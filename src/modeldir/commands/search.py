@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from modeldir.commands.settings import add_places, limits_of, slots_of
+from modeldir.commands.settings import add_places, is_warm, limits_of, slots_of
 from modeldir.errors import SearchError, SpaceError
 from modeldir.spawner import Spawner
 
@@ -231,7 +231,14 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
     from modeldir.worker import Worker  # noqa: PLC0415
 
     pilot, limits = not arguments.no_pilot, limits_of(arguments)
-    worker = Worker(search, slots_of(arguments), shown_on(sys.stdout), pilot=pilot, limits=limits)
+    worker = Worker(
+        search,
+        slots_of(arguments),
+        shown_on(sys.stdout),
+        pilot=pilot,
+        limits=limits,
+        warm=is_warm(arguments),
+    )
     return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
 
 
@@ -256,7 +263,8 @@ def _look_ahead(
         print()
     for line in placed:
         print(line)
-    print(dry_run(search, command, jobs, typed=typed, timed=arguments.time_one))
+    timed, warm = arguments.time_one, is_warm(arguments)
+    print(dry_run(search, command, jobs, typed=typed, timed=timed, warm=warm))
     return code
 
 

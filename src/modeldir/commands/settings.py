@@ -19,6 +19,20 @@ def add_places(group: argparse._ArgumentGroup) -> None:
     group.add_argument("-j", "--jobs", default="1", metavar="N", help="trials at a time, or auto")
     group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
     group.add_argument("--threads", metavar="N", help="for each trial, or auto (may change bits)")
+    # Named by what is told when trials are warm: the page has little room.
+    group.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)
+    group.add_argument("--warm", choices=("auto",), help=argparse.SUPPRESS)
+
+
+def is_warm(arguments: argparse.Namespace) -> bool:
+    """Whether trials may begin with their imports.
+
+    Raises:
+        SearchError: when both are said.
+    """
+    if arguments.cold and arguments.warm:
+        raise SearchError("--warm --cold: say one of them\nNothing was started.")
+    return not arguments.cold
 
 
 def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:

@@ -112,6 +112,7 @@ def _facts(found: Found) -> Iterator[Entry]:
     yield "duration", None if status.duration is None else duration_text(status.duration)
     yield from _where_from(folder)
     yield "command", _command(folder)
+    yield "", _warm(folder)
     log = log_of(folder)
     yield "log", log
     console = folder / "console.log"
@@ -156,6 +157,13 @@ def _command(folder: Path) -> str | None:
     attempt = attempts.latest(folder)
     words = attempt.record.get("command") if attempt else None
     return shlex.join(map(str, words)) if isinstance(words, list) else None
+
+
+def _warm(folder: Path) -> str | None:
+    attempt = attempts.latest(folder)
+    warm = attempt.record.get("warm") if attempt else None
+    count = warm.get("modules") if isinstance(warm, dict) else None
+    return f"(warm: with {count} modules that were imported once for all)" if count else None
 
 
 def _metrics(scores: experiment.Scores) -> str:

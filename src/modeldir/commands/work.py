@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modeldir.commands.search import live_terminal
-from modeldir.commands.settings import add_places, limits_of, slots_of
+from modeldir.commands.settings import add_places, is_warm, limits_of, slots_of
 from modeldir.errors import SearchError
 from modeldir.spawner import Spawner
 
@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             pilot=not arguments.no_pilot,
             limits=_limits(arguments),
             job=_job(arguments),
+            warm=is_warm(arguments),
         )
         return worker.run(search.plan.command, spawner, typed=False).exit_code
 

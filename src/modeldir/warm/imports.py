@@ -1,0 +1,263 @@
+"""What a script was seen to import, and a process that imports it ahead.
+
+It knows the report that learning.py writes, and makes of it a list that can be kept: modules of the
+interpreter and of its environment, in order, with what the script had changed in the environment
+before each. The script's own modules are never on it. It refuses to import what it does not find
+where the script found it.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+from modeldir.warm.shelf import Changes, Shelf, changed_environment
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module, the file it came from, and how the environment had been changed by then."""
+
+    name: str
+    origin: str
+    changes: Changes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one run of a script imported. `folders` are those where libraries lie, with their times
+    (ns); `own` are the names of the script's own modules; `words` is the script with its arguments;
+    `has_ended`: the list is complete.
+    """
+
+    modules: tuple[Module, ...]
+    own: tuple[str, ...]
+    executable: str
+    version: str
+    flags: str
+    prefix: str
+    path: tuple[str, ...]
+    loaded: tuple[str, ...]
+    folders: Mapping[str, int]
+    has_ended: bool
+    words: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(module.name for module in self.modules)
+
+    def is_third_party(self, module: Module) -> bool:
+        """Whether it lies elsewhere than the interpreter's own."""
+        standard = [os.path.join(folder, "") for folder in list(self.folders)[1:]]
+        if module.origin in _WITHOUT_A_FILE or not standard:
+            return False
+        return not module.origin.startswith(standard[0]) or any(
+            module.origin.startswith(folder) for folder in standard[1:]
+        )
+
+    def is_current(self) -> bool:
+        """Whether the environment is as it was: nothing installed, removed or upgraded."""
+        return self.folders == _times([self.executable, *self.folders])
+
+    def to_json(self) -> dict[str, Any]:
+        modules = [
+            [module.name, module.origin, *([dict(module.changes)] if module.changes else [])]
+            for module in self.modules
+        ]
+        return {**vars(self), "modules": modules, "folders": dict(self.folders)}
+
+    @classmethod
+    def from_json(cls, value: object) -> Learned | None:
+        """What `to_json` gave; None for anything else."""
+        try:
+            given = dict(value)  # type: ignore[call-overload]
+            given["modules"] = tuple(Module(*each) for each in given["modules"])
+            for name in ("own", "path", "loaded", "words"):
+                given[name] = tuple(given[name])
+            return cls(**given)
+        except (TypeError, ValueError, KeyError):
+            return None
+
+
+def read(report: str) -> Learned | None:
+    """What a report tells so far; None where there is none yet."""
+    try:
+        with open(report, encoding="utf-8") as file:
+            lines = file.read().split("\n")[:-1]  # the last one may be half written
+        facts, *noted = (ast.literal_eval(line) for line in lines)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    has_ended = bool(noted) and "end" in noted[-1]
+    noted = [each for each in noted if "end" not in each]
+    libraries = [each for each in noted if _is_of_a_library(each, facts["folders"])]
+    own = [each["name"] for each in noted if _is_the_scripts(each, facts["folders"])]
+    return Learned(
+        modules=tuple(
+            Module(each["name"], each["origin"], each.get("changes", {})) for each in libraries
+        ),
+        own=tuple(own),
+        executable=facts["executable"],
+        version=facts["version"],
+        flags=facts["flags"],
+        prefix=facts["prefix"],
+        path=tuple(facts["path"]),
+        loaded=tuple(facts["loaded"]),
+        folders=_times([facts["executable"], *facts["folders"]]),
+        has_ended=has_ended,
+        words=tuple(facts["words"]),
+    )
+
+
+_WITHOUT_A_FILE = ("built-in", "frozen")
+
+
+def _is_of_a_library(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
+    """Ours counts as one wherever it lies: a project does not change it between two trials."""
+    origin = noted["origin"]
+    if _is_ours(noted["name"]):
+        return origin is not None
+    return origin is not None and (origin in _WITHOUT_A_FILE or _is_below(origin, folders))
+
+
+def _is_the_scripts(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
+    """A file of its own, or a folder without `__init__.py`; not what a library has made up."""
+    if _is_of_a_library(noted, folders):
+        return False
+    places = [noted["origin"]] if noted["origin"] else noted.get("places", [])
+    return any(not _is_below(place, folders) for place in places)
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _times(paths: Iterable[str]) -> dict[str, int]:
+    """When each was last changed; 0 for one that is not there."""
+    times = {}
+    for path in paths:
+        times[path] = 0
+        with contextlib.suppress(OSError):
+            times[path] = os.stat(path).st_mtime_ns
+    return times
+
+
+# -- In the process that imports ahead -------------------------------------------------------------
+
+
+class Ahead:
+    """What this process has imported ahead. `add` may be called again with a longer list.
+
+    `objection`: why what it did import must not be used.
+    """
+
+    def __init__(self) -> None:
+        self.learned: Learned | None = None
+        self.left_out: dict[str, str] = {}
+        self.objection: str | None = None
+        self.shelf = Shelf()
+        self._done: set[str] = set()
+        self._fresh: dict[str, ModuleType] = {}
+
+    def add(self, learned: Learned) -> None:
+        """Import what is on the list and not yet here. What fails to be imported is left out."""
+        import gc  # noqa: PLC0415 - only in a process for warm trials
+        import importlib.util  # noqa: PLC0415 - before anything is on the shelf
+        import random  # noqa: F401, PLC0415 - its state is looked at
+
+        self.learned = learned
+        handlers = _signal_handlers()
+        gc.disable()
+        try:
+            for name in learned.loaded:
+                with contextlib.suppress(Exception):  # those of an interpreter's own start
+                    importlib.import_module(name)
+            # The standard library first: what a script imports of it must not bring what happens
+            # to need it too.
+            for module in sorted(learned.modules, key=learned.is_third_party):
+                if module.name not in self._done:
+                    self._done.add(module.name)
+                    self._take(module)
+        finally:
+            gc.enable()
+        if _signal_handlers() != handlers:
+            self.objection = "an import changed how signals are handled"
+        self._look_for_the_scripts_own(learned)
+        gc.collect()
+        gc.freeze()  # children look at none of it: a page that is looked at is copied
+
+    def _take(self, module: Module) -> None:
+        if module.name in sys.modules and not _is_ours(module.name):
+            return
+        drawn = _random_states()
+        assert self.learned is not None
+        under = module.changes if self.learned.is_third_party(module) else None
+        with (
+            changed_environment(module.changes),
+            self._without_us(module.name),
+            self.shelf.filling(module.name, under),
+        ):
+            self._import(module)
+        if {**_random_states(), **drawn} != _random_states():
+            self.objection = f"importing {module.name} draws random numbers"
+
+    def _import(self, module: Module) -> None:
+        import importlib.util  # noqa: PLC0415 - only in a process for warm trials
+
+        if module.name in sys.modules:
+            return
+        try:
+            spec = importlib.util.find_spec(module.name)
+            if spec is None or spec.origin != module.origin:
+                self.left_out[module.name] = "it is found elsewhere"
+                return
+            importlib.import_module(module.name)
+        except BaseException as error:  # noqa: BLE001 - some do not even raise an Exception
+            self.left_out[module.name] = f"{type(error).__name__}: {error}"
+
+    @contextlib.contextmanager
+    def _without_us(self, name: str) -> Iterator[None]:
+        """Modules of modeldir are imported a second time: ours, which run, are not the script's."""
+        if not _is_ours(name):
+            yield
+            return
+        ours = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)}
+        sys.modules.update(self._fresh)
+        try:
+            yield
+        finally:
+            self._fresh = {
+                name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)
+            }
+            sys.modules.update(ours)
+
+    def _look_for_the_scripts_own(self, learned: Learned) -> None:
+        hidden = sorted(set(learned.own).intersection(sys.modules))
+        if hidden:
+            self.objection = f"the script's own {hidden[0]} has the name of a library's module"
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] == "modeldir"
+
+
+def _random_states() -> dict[str, Any]:
+    """The state of each shared generator that is loaded, as something that can be compared."""
+    states: dict[str, Any] = {}
+    if "random" in sys.modules:
+        states["random"] = sys.modules["random"].getstate()
+    if "numpy.random" in sys.modules:
+        name, keys, *rest = sys.modules["numpy.random"].get_state()
+        states["numpy"] = (name, keys.tobytes(), *rest)
+    return states
+
+
+def _signal_handlers() -> list[Any]:
+    import signal  # noqa: PLC0415 - only in a process for warm trials
+
+    return [signal.getsignal(number) for number in sorted(signal.valid_signals())]

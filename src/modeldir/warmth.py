@@ -1,0 +1,526 @@
+"""Whether the trials of a search begin warm: with what their script imports, imported once for all.
+
+It knows when to learn (the first trial notes its imports), when to have them imported ahead (while
+that one still runs, if a core is free), how long the others wait for it, and when to fall back:
+then trials run cold, as they did before, and why is told once. It refuses to know how one is begun
+(warmspawner.py), and what may be forked (warm/guards.py). Nothing depends on it: a trial that was
+lost with it is interrupted, and runs again, cold.
+
+What was learned is kept in `.modeldir/warm.json`: the same search said again is warm from its first
+trial, while the command, the code and the environment are what they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modeldir import attempts, cores, files, processes
+from modeldir.trials import HOME
+from modeldir.warm import guards, imports
+from modeldir.warm.invocations import parse
+
+if TYPE_CHECKING:
+    from modeldir.experiment import Status
+    from modeldir.spawner import Spawner
+    from modeldir.supervisor import Start
+    from modeldir.warm.imports import Learned
+    from modeldir.warmspawner import WarmSpawner
+
+FILE = "warm.json"
+FORMAT = 1
+WORTH = 60
+"""Installed modules that a script has to import. NumPy has 84 (0.1 s), PyTorch 800 (1.6 s); what
+comes with Python, and modeldir itself, is imported in a few hundredths of a second.
+"""
+_LESSONS = 3
+_QUIET = (0.5, 5.0)
+"""Seconds without a further import, at least and at most, after which a script has its imports."""
+_SILENCE = 30.0
+"""Seconds in which the first warm trial may do nothing at all, where the one that ran cold did not
+take longer as a whole.
+"""
+_PATIENCE = 60.0
+"""Seconds that an import ahead may take, and five times as long as the script took for it."""
+_LOOK_EVERY = 1.0
+_FORKED = "in forked subprocess"  # PyTorch, of CUDA
+
+
+def is_worth(learned: Learned) -> bool:
+    """Whether a script imports so much that to have it imported is worth a process."""
+    own = {*sys.stdlib_module_names, "modeldir"}
+    return sum(name.partition(".")[0] not in own for name in learned.names) >= WORTH
+
+
+def has_settled(began: float, grew: float, now: float) -> bool:
+    """Whether a script that `grew` last by an import seems to have all of them."""
+    least, most = _QUIET
+    return now - grew >= min(most, max(least, 0.2 * (grew - began)))
+
+
+def ready_text(modules: int) -> str:
+    """What is told once the imports are there."""
+    return f"warm: {modules} modules are imported once for all trials (--cold: by each)"
+
+
+def cold_text(why: str) -> str:
+    """What is told where they are not, or no more."""
+    return f"cold: each trial imports for itself: {why}"
+
+
+def ahead_text(folder: Path, command: tuple[str, ...], *, wanted: bool) -> str | None:
+    """What a search would do, as far as that is known before."""
+    if not wanted or guards.refusal(command) is not None:
+        return None
+    kept = Kept.read(folder)
+    if kept is not None and kept.cold is not None:
+        return cold_text(kept.cold)
+    if kept is not None and kept.learned.is_current():
+        return ready_text(len(kept.learned.modules))
+    return "warm: if the first trial imports much, that is imported once for all (--cold: by each)"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was learned of a script: the words of its command up to its name, the code as it was,
+    and why it runs cold nevertheless, where it does. `took` are the seconds that it imported for,
+    and those that it took as a whole.
+    """
+
+    script: tuple[str, ...]
+    code: str | None
+    learned: Learned
+    took: tuple[float, float]
+    cold: str | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> Kept | None:
+        """What is kept in a search's folder."""
+        value = files.read_object(folder / HOME / FILE)
+        learned = imports.Learned.from_json(value.get("learned"))
+        if value.get("format") != FORMAT or learned is None:
+            return None
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            imported, whole = map(float, value["took"])
+            script = tuple(value["script"])
+            return cls(script, value["code"], learned, (imported, whole), value["cold"])
+        return None
+
+    def write(self, folder: Path) -> None:
+        """Keep it; where nothing can be written it is learned again."""
+        value = {**vars(self), "format": FORMAT, "learned": self.learned.to_json()}
+        with contextlib.suppress(OSError):
+            files.write_json(folder / HOME / FILE, value)
+
+
+@dataclass
+class _Lesson:
+    """A trial that notes its imports in `report`."""
+
+    report: str
+    folder: str
+    began: float
+    grew: float
+    supervisor: int = 0
+    seen: object = None
+
+
+@dataclass
+class _Watched:
+    """A warm trial that nothing has been heard of: what it had done when we last looked, and when
+    that changed.
+    """
+
+    supervisor: int
+    folder: Path
+    since: float
+    done: object = None
+
+
+@dataclass
+class _Import:
+    """What was asked of the process that imports: so many modules, when."""
+
+    modules: int = 0
+    asked: float = 0.0
+    is_open: bool = False
+    patience: float = _PATIENCE
+
+
+@dataclass
+class Warmth:
+    """The warmth of one worker. `folder` is the search's; `tell` says something to the user;
+    `variables` are added to the environment of all its trials; `left` counts the trials to come,
+    None where there is no end; `code` tells the state of the user's own code.
+    """
+
+    folder: Path
+    tell: Callable[[str], None]
+    left: Callable[[], int | None]
+    code: Callable[[], str | None]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    wanted: bool = True
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._is_cold = not self.wanted
+        self._script: tuple[str, ...] = ()
+        self._learned: Learned | None = None
+        self._lesson: _Lesson | None = None
+        self._lessons = 0
+        self._took = (0.0, 0.0)  # as `Kept` has it
+        self._cwd = ""
+        self._parent: WarmSpawner | None = None
+        self._old: list[WarmSpawner] = []
+        self._import = _Import()
+        self._modules = 0  # that are there
+        self._is_told = False
+        self._watched: dict[str, _Watched] = {}  # by folder
+        self._is_proven = False
+        self._looked = self._counted = 0.0
+        self._running = 0
+        self._lost: list[WarmSpawner] = []
+
+    # -- What a worker asks ------------------------------------------------------------------------
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What of a command line says so."""
+        return () if self.wanted else ("--cold",)
+
+    def begin(self, command: tuple[str, ...], cwd: str) -> None:
+        """Know the command of the trials to come; take up what was kept of it."""
+        if self._is_cold:
+            return
+        invocation = parse(command)
+        if invocation is None or guards.refusal(command) is not None:
+            self._is_cold = True
+            return
+        self._script, self._cwd = _script_of(command), cwd
+        _tidy(self.folder / HOME)
+        kept = Kept.read(self.folder)
+        if kept is None or (kept.script, kept.code) != (self._script, self.code()):
+            return
+        if kept.learned.is_current() and kept.cold is not None:
+            self._cool(kept.cold)
+        elif kept.learned.is_current():
+            self._learned, self._took = kept.learned, kept.took
+
+    def way(self, start: Start) -> tuple[Spawner | None, Start]:
+        """How an attempt is to begin: by a warm spawner, where one is given; else cold, and it may
+        be the one that notes its imports.
+        """
+        if self._is_cold or _script_of(start.command) != self._script:
+            return None, start
+        if self._parent is not None and self._modules and not self._import.is_open:
+            if self._learned is not None and not self._learned.is_current():
+                self._learn_anew()
+            else:
+                if not self._is_told:  # only now: while a script imports, the number grows
+                    self.tell(ready_text(self._modules))
+                    self._is_told = True
+                facts = {**start.facts, "warm": {"modules": self._modules}}
+                return self._parent, replace(start, forked=True, facts=facts)
+        if self._lesson is None and self._learned is None and self._lessons < _LESSONS:
+            return None, self._taught(start)
+        return None, start
+
+    def started(self, supervisor: int, start: Start) -> None:
+        """An attempt was given to this supervisor."""
+        if start.forked and not self._is_proven:
+            watched = _Watched(supervisor, Path(start.folder), self.clock())
+            self._watched[start.folder] = watched
+        elif start.by and self._lesson is not None:
+            self._lesson.supervisor = supervisor
+
+    def holds_back(self) -> bool:
+        """Whether the next trial should wait: what it imports is there sooner than it would import
+        it itself.
+        """
+        if self._is_cold:
+            return False
+        self._ask()
+        if self._import.is_open:
+            return True
+        lesson = self._lesson
+        growing = lesson is not None and not has_settled(lesson.began, lesson.grew, self.clock())
+        return growing and self._parent is not None
+
+    def landed(self, folder: Path, status: Status) -> None:
+        """An attempt has ended; `waiting`: it did not even begin."""
+        path = str(files.absolute(folder))
+        lesson = self._lesson
+        if lesson is not None and path == lesson.folder:
+            self._learn(lesson)
+            self._end_lesson(lesson, status.state)
+        watched = self._watched.pop(path, None)
+        if watched is None or self._is_cold or status.state in attempts.OPEN:
+            return
+        if _FORKED in (status.last_line or ""):
+            self._cool(f"{folder.name} says: {status.last_line}", keep=True)
+        else:
+            self._is_proven = True
+            self._watched.clear()
+
+    def look(self, running: int) -> list[WarmSpawner]:
+        """Deal with what has happened since the last look; `running` are all trials of ours. Those
+        that were lost: of their supervisors nobody tells any more.
+        """
+        self._running = running
+        if not self._is_cold:
+            self._attend()
+            self._hear()
+            self._ask()
+            self._look_at_the_first()
+        lost, self._lost = self._lost, []
+        return lost
+
+    # -- What a worker listens to ------------------------------------------------------------------
+
+    @property
+    def spawners(self) -> list[WarmSpawner]:
+        """All whose supervisors may still report."""
+        there = [*self._old, *([self._parent] if self._parent is not None else [])]
+        return [each for each in there if not each.is_over]
+
+    @property
+    def lines(self) -> list[int]:
+        """Descriptors that become readable when there is something to look at."""
+        line = [self._parent.line] if self._parent is not None else []
+        return [*(each.reports for each in self.spawners), *line]
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds until the next look."""
+        if self._is_cold:
+            return None
+        if self._lesson is not None:
+            quiet = self.clock() - self._lesson.grew > _QUIET[1]
+            return _LOOK_EVERY if quiet else 0.1
+        return _LOOK_EVERY if self._watched or self._import.is_open else None
+
+    def lose(self, why: str = "the process that imports for them has died, or was killed") -> None:
+        """It is no more; its supervisors go on, and report."""
+        if self._parent is not None:
+            self._lost.append(self._parent)
+        self._cool(why)
+
+    def close(self) -> None:
+        """Let all leave, at once what is in the midst of an import."""
+        if self._parent is not None and self._import.is_open:
+            self._parent.kill()
+        for each in (*self._old, *([self._parent] if self._parent is not None else [])):
+            each.close()
+        self._parent, self._old = None, []
+        if self._lesson is not None:
+            _remove(self._lesson.report)
+
+    # -- Learning ----------------------------------------------------------------------------------
+
+    def _taught(self, start: Start) -> Start:
+        """The start of the trial that notes its imports."""
+        invocation = parse(start.command)
+        assert invocation is not None  # its script is the one that we know
+        name = f"imports.{processes.host()}.{os.getpid()}.{self._lessons}"
+        report = str(files.absolute(self.folder) / HOME / name)
+        _remove(report)
+        now = self.clock()
+        self._lesson = _Lesson(report, start.folder, now, now)
+        self._lessons += 1
+        return replace(start, by=invocation.through_learning(report))
+
+    def _attend(self) -> None:
+        lesson = self._lesson
+        if lesson is None:
+            return
+        self._learn(lesson)
+        if lesson.supervisor and processes.process(lesson.supervisor) is None:
+            self._end_lesson(lesson, attempts.INTERRUPTED)
+
+    def _learn(self, lesson: _Lesson) -> None:
+        """Read on in what a trial has noted."""
+        with contextlib.suppress(OSError):
+            before, lesson.seen = lesson.seen, os.stat(lesson.report).st_size
+            learned = imports.read(lesson.report) if lesson.seen != before else None
+            if learned is not None and is_worth(learned):
+                self._learned, lesson.grew = learned, self.clock()
+
+    def _end_lesson(self, lesson: _Lesson, state: str) -> None:
+        self._took = (lesson.grew - lesson.began, self.clock() - lesson.began)
+        _remove(lesson.report)
+        self._lesson = None
+        if self._learned is None:  # not worth it; or it broke before it could show what it imports
+            self._is_cold = state in {attempts.COMPLETED, attempts.PRUNED}
+        elif self._modules and not self._import.is_open:
+            self._keep()
+        self._counted = 0.0
+        self._ask()
+
+    def _learn_anew(self) -> None:
+        self.tell("warm: the environment has changed: the next trial shows what is imported now")
+        self._dismiss()
+        self._learned = None
+        self._lessons = 0
+
+    def _keep(self, cold: str | None = None) -> None:
+        if self._learned is not None:
+            kept = Kept(self._script, self.code(), self._learned, self._took, cold)
+            kept.write(self.folder)
+
+    # -- Importing ahead ---------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """Have imported what is known, and not there."""
+        learned = self._learned
+        if self._is_cold or learned is None or self._import.is_open:
+            return
+        if len(learned.modules) <= self._import.modules:
+            return
+        why = guards.refusal(self._script, learned)
+        if why is not None:
+            self._cool(why, keep=True)
+        elif self._parent is not None or self._may_begin():
+            self._have_imported(learned)
+
+    def _may_begin(self) -> bool:
+        """Whether a process that imports would be of use by now. Counted once a second at most."""
+        now = self.clock()
+        if self._lesson is not None and self._running >= cores.usable():
+            return False
+        if now < self._counted + _LOOK_EVERY:
+            return False
+        self._counted = now
+        left = self.left()
+        return left is None or left >= (1 if self._lesson is not None else 2)
+
+    def _have_imported(self, learned: Learned) -> None:
+        lesson, now = self._lesson, self.clock()
+        took = self._took[0] if lesson is None else now - lesson.began
+        patience = _PATIENCE + 5 * took
+        self._import = _Import(len(learned.modules), now, is_open=True, patience=patience)
+        try:
+            self._parent = self._parent or self._made()
+            self._parent.ask(learned)
+        except OSError:
+            self.lose()
+
+    def _made(self) -> WarmSpawner:
+        from modeldir.warmspawner import WarmSpawner  # noqa: PLC0415 - most searches need none
+
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self.variables}
+        return WarmSpawner(_interpreter_of(self._script), environment, self._cwd)
+
+    def _hear(self) -> None:
+        """What has become of the imports."""
+        if self._parent is None:
+            return
+        try:
+            answer = self._parent.answer()
+        except OSError:
+            self.lose()
+            return
+        if answer is None:
+            late = self.clock() - self._import.asked
+            if self._import.is_open and late > self._import.patience:
+                self._parent.kill()
+                self.lose(f"to import it took longer than {self._import.patience:.0f} s")
+            return
+        self._import.is_open = False
+        if answer.objection is not None:
+            self._cool(answer.objection, keep=True)
+            return
+        self._modules = answer.modules
+        if self._lesson is None:
+            self._keep()
+
+    # -- Falling back ------------------------------------------------------------------------------
+
+    def _cool(self, why: str, *, keep: bool = False) -> None:
+        """From now on cold; with `keep` the next command knows it at once."""
+        if self._is_cold:
+            return
+        self._is_cold = True
+        self.tell(cold_text(why))
+        if keep:
+            self._keep(why)
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        if self._parent is not None:
+            self._parent.dismiss()
+            self._old.append(self._parent)
+        self._parent, self._import, self._modules = None, _Import(), 0
+
+    def _look_at_the_first(self) -> None:
+        """End a warm trial that does nothing at all, as one does that hangs on a lock which was
+        held when it was forked. It runs again, cold.
+        """
+        now = self.clock()
+        if not self._watched or now < self._looked + _LOOK_EVERY:
+            return
+        self._looked = now
+        for path, watched in list(self._watched.items()):
+            if processes.process(watched.supervisor) is None:
+                del self._watched[path]
+                continue
+            done = _done_by(watched)
+            if done != watched.done:
+                watched.done, watched.since = done, now
+            silence = max(_SILENCE, self._took[1])
+            if now - watched.since >= silence:
+                name = watched.folder.name
+                self._cool(f"{name} did nothing for {silence:.0f} s; it is ended, and runs again")
+                _end(watched)
+
+
+def _script_of(command: tuple[str, ...]) -> tuple[str, ...]:
+    """A command up to its script's name; nothing where it has none."""
+    invocation = parse(command)
+    if invocation is None:
+        return ()
+    module = ("-m",) if invocation.is_module else ()
+    return (invocation.interpreter, *invocation.flags, *module, invocation.script)
+
+
+def _interpreter_of(script: tuple[str, ...]) -> tuple[str, ...]:
+    invocation = parse(script)
+    assert invocation is not None
+    return (invocation.interpreter, *invocation.flags)
+
+
+def _done_by(watched: _Watched) -> object:
+    """What changes while an attempt does anything: the time of its processes, what it writes."""
+    ticks = processes.cpu_ticks(processes.descendants(watched.supervisor))
+    with contextlib.suppress(OSError):
+        return ticks, [(each.name, each.stat().st_size) for each in os.scandir(watched.folder)]
+    return ticks, None
+
+
+def _end(watched: _Watched) -> None:
+    """Have it interrupted. A supervisor that hangs itself, before it has begun, is killed."""
+    last = attempts.latest(watched.folder)
+    record = {} if last is None or last.end is not None else last.record
+    keeper = processes.from_json(record.get("supervisor"))
+    begun = keeper is not None and keeper.pid == watched.supervisor and record.get("process")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(watched.supervisor, signal.SIGTERM if begun else signal.SIGKILL)
+
+
+def _tidy(home: Path) -> None:
+    """Remove what killed workers of this host have left."""
+    for path in home.glob(f"imports.{processes.host()}.*"):
+        pid = path.name.split(".")[-2]
+        if not pid.isdigit() or processes.process(int(pid)) is None:
+            _remove(str(path))
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

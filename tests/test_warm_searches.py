@@ -1,0 +1,338 @@
+"""Searches whose trials begin warm: by real processes, beside the same searches cold."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from laboratory import PLAIN, SAVING, Project, kill, read, supervisor_of, wait_until
+from libraries import environment_with_libraries, site_of
+from modeldir import attempts, processes, warmth
+from modeldir.progress import quietly
+from modeldir.search import Search
+from modeldir.worker import Worker
+
+HEAVY = f"import heavy\n{PLAIN}"
+PRINTING = f"print('begun', flush=True)\nimport heavy, printing\n{PLAIN}"
+FOUR = "learning_rate=0.1,0.2,0.3,0.4"
+SEARCH = ("search", "experiments/search", FOUR)
+TRAIN = ("--", "python", "train.py")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return environment_with_libraries(tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, python: str) -> Project:
+    return Project(tmp_path / "project", HEAVY, python)
+
+
+def warm(project: Project) -> list[str]:
+    """The trials whose last attempt began warm."""
+    last = (attempts.latest(project.search / name) for name in project.trials())
+    return [each.folder.name for each in last if each is not None and "warm" in each.record]
+
+
+def names(*values: float) -> list[str]:
+    return [f"learning_rate_{value}" for value in values]
+
+
+def plain(text: str) -> str:
+    """Output without the times that it names."""
+    return re.sub(r"\d+\.\ds|(?<=experiments/)\w+(?=/|$)", "_", text, flags=re.MULTILINE)
+
+
+def in_a_warm_trial(project: Project) -> Path:
+    """The folder of the warm trial that is held, once its script has begun."""
+    wait_until(lambda: len(project.started) > 1, "the second trial, which is held")
+    return project.search / project.started[-1]
+
+
+HOLDING = HEAVY.replace(
+    'while os.path.exists("hold")',
+    'held = os.path.exists("ended.txt")\nwhile held and os.path.exists("hold")',
+)
+"""A training that is held from the second trial on."""
+
+
+def hold_after_the_first(project: Project, script: str = HOLDING) -> None:
+    project.write("train.py", script)
+    project.hold()
+
+
+# -- What is equal ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_warm_trials_leave_what_cold_ones_leave(project: Project, python: str, jobs: str) -> None:
+    """Parameters, metrics, output and record are those of a cold search; the screen says one line
+    more.
+    """
+    cold = Project(project.path.parent / "cold", PRINTING, python)
+    project.write("train.py", PRINTING)
+    whole = [each.modeldir(*SEARCH, "-j", jobs, *more, *TRAIN)
+             for each, more in ((project, ()), (cold, ("--cold",)))]  # fmt: skip
+    assert [each.code for each in whole] == [0, 0], whole
+    assert names(0.2, 0.3, 0.4) == warm(project)
+    assert warm(cold) == []
+    for name in names(0.1, 0.2, 0.3, 0.4):
+        for file in ("params.json", "metrics_eval_best_weights.json", "console.log"):
+            here, there = (each.search / name / file for each in (project, cold))
+            assert here.read_bytes() == there.read_bytes()
+        ours, theirs = (read(each.search / name / "run.json") for each in (project, cold))
+        assert {*ours, "warm"} == {*theirs, "warm"}
+        alike = ("command", "script", "status", "exit_code", "resumes", "found", "intent")
+        assert [ours.get(key) for key in alike] == [theirs.get(key) for key in alike]
+    told, told_cold = (sorted(plain(each.out).splitlines()) for each in whole)
+    assert [line for line in told if not line.startswith("warm: ")] == told_cold
+    assert len(told) == len(told_cold) + 1
+
+
+def test_the_same_search_said_again_is_warm_from_its_first_trial(project: Project) -> None:
+    """What was learned is kept with the search; --cold turns it off."""
+    assert project.modeldir(*SEARCH, *TRAIN).code == 0
+    more = project.modeldir("search", "experiments/search", "learning_rate=0.5,0.6")
+    assert more.code == 0, more.out
+    assert warm(project) == names(0.2, 0.3, 0.4, 0.5, 0.6)
+    assert project.modeldir("search", "experiments/search", "learning_rate=0.7", "--cold").code == 0
+    assert names(0.7)[0] not in warm(project)
+
+
+def test_a_small_script_stays_cold_and_nothing_is_said(project: Project) -> None:
+    """What imports little gains nothing: there is no further process, no file, no word."""
+    project.write("train.py", PLAIN)
+    done = project.modeldir(*SEARCH, *TRAIN)
+    assert done.code == 0
+    assert "warm" not in done.out
+    assert warm(project) == []
+    assert not [*(project.search / ".modeldir").glob("[wi]*.*")]
+
+
+def test_code_that_has_changed_is_learned_again(project: Project) -> None:
+    """It may import something else by now: the first trial of the next command runs cold."""
+    assert project.modeldir(*SEARCH, *TRAIN).code == 0
+    project.write("train.py", HEAVY + "\n")
+    assert project.modeldir("search", "experiments/search", "learning_rate=0.5,0.6,0.7").code == 0
+    assert warm(project) == names(0.2, 0.3, 0.4, 0.6, 0.7)
+
+
+def test_an_environment_that_has_changed_is_learned_again(project: Project, python: str) -> None:
+    """Something was installed while a search ran: the next trial runs cold, those after it warm."""
+    hold_after_the_first(project)
+    with project.started_as(*SEARCH[:-1], f"{FOUR},0.5", *TRAIN) as worker:
+        in_a_warm_trial(project)
+        (site_of(Path(python).parents[1]) / "installed_meanwhile.py").touch()
+        project.release()
+        assert worker.wait(60) == 0
+        assert worker.stdout is not None
+        assert "the environment has changed" in worker.stdout.read()
+    assert warm(project) == names(0.2, 0.4, 0.5)
+
+
+# -- When it is not to be --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", ["jax", "threaded"])
+def test_what_must_not_be_forked_runs_cold_and_why_is_told_once(
+    project: Project, library: str, snapshot: SnapshotAssertion
+) -> None:
+    """A library known for it, one that starts a thread; the next command knows it at once."""
+    project.write("train.py", f"import {library}\n{HEAVY}")
+    done = project.modeldir(*SEARCH, *TRAIN)
+    assert done.code == 0, done.out
+    assert warm(project) == []
+    assert [line for line in done.lines if "cold" in line] == snapshot
+    again = project.modeldir("search", "experiments/search", "learning_rate=0.5")
+    assert [line for line in again.lines if "cold" in line] == snapshot
+    assert warm(project) == []
+
+
+def test_a_warm_trial_that_hangs_is_ended_and_runs_again_cold(
+    project: Project, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that does nothing at all, as on a lock that was held at the fork, costs only the wait."""
+    project.write("train.py", f"import hanging\n{HEAVY}")
+    monkeypatch.setenv("PATH", f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(warmth, "_SILENCE", 1.0)
+    monkeypatch.chdir(project.path)
+    search = Search("experiments/search", {"learning_rate": [0.1, 0.2, 0.3]})
+    outcome = Worker(search, 1, quietly()).run("python train.py")
+    assert outcome.problem is None
+    assert list(project.trials().values()) == ["completed"] * 3
+    assert warm(project) == []
+    assert "did nothing for" in (project.search / "search.log").read_text()
+
+
+# -- kill -9, in turn ------------------------------------------------------------------------------
+
+
+def child_of(folder: Path) -> int:
+    wait_until(lambda: read(folder / "run.json")["process"], "the record of the process")
+    return int(read(folder / "run.json")["process"]["pid"])
+
+
+def spawner_of(folder: Path) -> int:
+    return int(
+        Path(f"/proc/{supervisor_of(folder)}/stat").read_text().rpartition(")")[2].split()[1]
+    )
+
+
+@pytest.mark.parametrize("victim", [spawner_of, supervisor_of])
+def test_a_killed_spawner_or_supervisor_loses_nothing(
+    project: Project, victim: Callable[[Path], int]
+) -> None:
+    """With the spawner the others run cold, and that is told; the trial of a killed supervisor runs
+    again.
+    """
+    hold_after_the_first(project)
+    with project.started_as(*SEARCH, *TRAIN) as worker:
+        folder = in_a_warm_trial(project)
+        child = processes.process(child_of(folder))
+        assert child is not None
+        kill(victim(folder))
+        if victim is supervisor_of:
+            wait_until(lambda: processes.alive(child) is False, "the death of its command")
+        project.release()
+        assert worker.wait(60) == 0
+        assert worker.stdout is not None
+        told = worker.stdout.read()
+    assert list(project.trials().values()) == ["completed"] * 4
+    assert sorted(project.ended) == names(0.1, 0.2, 0.3, 0.4)
+    fell_back = victim is spawner_of
+    assert ("\ncold: " in told) is fell_back
+    assert warm(project) == (names(0.2) if fell_back else names(0.2, 0.3, 0.4))
+
+
+def test_a_killed_warm_trial_is_recorded_as_any_other(project: Project) -> None:
+    """It failed, killed by a signal; the others go on warm."""
+    hold_after_the_first(project)
+    with project.started_as(*SEARCH, *TRAIN) as worker:
+        folder = in_a_warm_trial(project)
+        kill(child_of(folder))
+        project.release()
+        assert worker.wait(60) == 1
+    assert read(folder / "run.json")["failure"] == "killed"
+    assert sorted(project.trials().values()) == ["completed"] * 3 + ["failed"]
+
+
+def test_a_killed_worker_leaves_its_warm_trial_running(project: Project) -> None:
+    """The trial goes on, the processes that imported leave with it, the same command finishes."""
+    hold_after_the_first(project)
+    with project.started_as(*SEARCH, *TRAIN) as worker:
+        folder = in_a_warm_trial(project)
+        spawner = processes.process(spawner_of(folder))
+        assert spawner is not None
+        kill(worker.pid)
+        worker.wait()
+        project.release()
+        wait_until(lambda: attempts.read(folder, 1).end, "its end")
+        wait_until(lambda: processes.alive(spawner) is False, "the spawner's end")
+    done = project.modeldir("search", "experiments/search")
+    assert done.code == 0, done.out
+    assert sorted(project.ended) == names(0.1, 0.2, 0.3, 0.4)
+
+
+# -- Stopping, and going on ------------------------------------------------------------------------
+
+
+KILLS = 3
+
+
+@pytest.mark.parametrize("times", [1, 2, KILLS])
+def test_ctrl_c_reaches_warm_trials_as_cold_ones(project: Project, times: int) -> None:
+    """Once waits for the trial, twice interrupts it, three times kills it: then it runs again."""
+    stubborn = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    hold_after_the_first(project, (stubborn if times == KILLS else "") + HOLDING)
+    with project.started_as(*SEARCH, *TRAIN) as worker:
+        folder = in_a_warm_trial(project)
+        log = project.search / "search.log"
+        for words in ("no new trials", "ending", "killing")[:times]:
+            worker.send_signal(signal.SIGINT)
+            wait_until(lambda words=words: words in log.read_text(), words)  # type: ignore[misc]
+        if times == 1:
+            project.release()
+        assert worker.wait(60) == 130
+    assert attempts.read(folder, 1).end == ("completed" if times == 1 else "interrupted")
+    if times > 1:
+        project.release()
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert list(project.trials().values()) == ["completed"] * 4
+
+
+TROUBLED = HEAVY.replace(
+    "while os.path",
+    """
+if name.endswith("3"):
+    time.sleep(1000)
+if name.endswith("2") and open("started.txt").read().count(name) == 1:
+    raise OSError("at first")
+while os.path""",
+)
+"""A training of which 0.3 never ends, and 0.2 fails when it is started first."""
+
+
+def test_time_limits_and_retries_hold_for_warm_trials(project: Project) -> None:
+    """One that takes longer than it may is ended; one that fails runs again, both warm."""
+    project.write("train.py", TROUBLED)
+    options = ("--trial-time-limit", "5s", "--retries", "1")
+    done = project.modeldir(*SEARCH, *options, *TRAIN, limit=90)
+    assert done.code == 1, done.out
+    assert [*project.trials().values()] == ["completed", "completed", "failed", "completed"]
+    assert warm(project) == names(0.2, 0.3, 0.4)
+    assert read(project.search / "learning_rate_0.2" / "run.2.json")["warm"]
+    assert read(project.search / "learning_rate_0.3" / "run.json")["failure"] == "time-limit"
+
+
+def test_an_interrupted_trial_goes_on_warm_from_its_weights(project: Project) -> None:
+    """Killed with its supervisor after two epochs: the next attempt begins there, in a fork too."""
+    script = SAVING.replace('os.path.exists("hold")', 'os.path.exists("hold") and held')
+    project.write("train.py", f"import heavy, os\nheld = os.path.exists('ended.txt')\n{script}")
+    project.hold()
+    resume = ("--resume", "--restore_file last")
+    with project.started_as(*SEARCH, *resume, *TRAIN) as worker:
+        wait_until(lambda: len(project.started) == 2, "the second trial")
+        folder = project.search / "learning_rate_0.2"
+        wait_until((folder / "last.ckpt").exists, "weights")
+        wait_until(lambda: (folder / "last.ckpt").read_text() == "2", "two epochs")
+        kill(supervisor_of(folder))
+        wait_until(lambda: len(project.started) == 3, "its next attempt")
+        project.release()
+        assert worker.wait(60) == 0
+    assert "learning_rate_0.2 2" in project.started
+    record = read(folder / "run.2.json")
+    assert record["resumes"]
+    assert record["warm"]
+
+
+def test_a_pruner_ends_a_warm_trial(project: Project) -> None:
+    """The supervisor judges the metrics of a script that knows nothing of us."""
+    steps = """\
+import heavy, json, os, sys, time
+folder = sys.argv[sys.argv.index("--model_dir") + 1]
+rate = json.load(open(os.path.join(folder, "params.json")))["learning_rate"]
+for step in range(1, 4000):
+    with open(os.path.join(folder, "metrics.jsonl"), "a") as file:
+        file.write(json.dumps({"step": step, "accuracy": 1 - rate}) + "\\n")
+    if rate == 0.1 and step == 20:
+        break
+    time.sleep(0.02)
+with open(os.path.join(folder, "metrics_eval_best_weights.json"), "w") as file:
+    json.dump({"accuracy": 1 - rate}, file)
+"""
+    project.write("train.py", steps)
+    values = "learning_rate=0.1,0.2,0.3"
+    done = project.modeldir(
+        "search", "experiments/search", values, "--maximize", "accuracy",
+        "--pruner", "median:warmup_trials=1", *TRAIN, limit=120,
+    )  # fmt: skip
+    assert done.code == 0, done.out
+    assert [*project.trials().values()] == ["completed", "pruned", "pruned"]
+    assert warm(project) == names(0.2, 0.3)

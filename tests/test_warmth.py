@@ -1,0 +1,90 @@
+"""When trials begin warm: what is decided without any process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from modeldir import warmth
+from modeldir.supervisor import Start
+from modeldir.warm.imports import Learned, Module
+
+
+def learned(*names: str) -> Learned:
+    modules = tuple(Module(name, f"/site/{name}.py") for name in names)
+    return Learned(modules, (), "python", "3", "", "/", (), (), {}, has_ended=True)
+
+
+def many(count: int) -> list[str]:
+    return [f"numpy.part{number}" for number in range(count)]
+
+
+def test_only_what_was_installed_counts_as_worth_it() -> None:
+    """Python's own modules and ours are imported in no time, however many they are."""
+    own = ["json", "asyncio.events", "modeldir.params"] * 100
+    assert not warmth.is_worth(learned(*own, *many(warmth.WORTH - 1)))
+    assert warmth.is_worth(learned(*own, *many(warmth.WORTH)))
+
+
+@pytest.mark.parametrize(
+    ("began", "grew", "now", "has"),
+    [(0, 0.1, 0.5, False), (0, 0.1, 0.7, True), (0, 10, 11, False), (0, 10, 12.1, True),
+     (0, 1000, 1004, False), (0, 1000, 1005, True)],
+)  # fmt: skip
+def test_imports_are_complete_once_none_came_for_a_while(
+    began: float, grew: float, now: float, *, has: bool
+) -> None:
+    """For a fifth of the time that they took, at least half a second, at most five."""
+    assert warmth.has_settled(began, grew, now) is has
+
+
+def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
+    """What a user reads of it."""
+    train = ("python", "train.py")
+    assert [
+        warmth.ready_text(1143),
+        warmth.cold_text("jax must not be forked"),
+        warmth.ahead_text(tmp_path, train, wanted=True),
+    ] == snapshot
+    assert warmth.ahead_text(tmp_path, train, wanted=False) is None
+    assert warmth.ahead_text(tmp_path, ("sh", "train.sh"), wanted=True) is None
+
+
+def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
+    """And anything else that lies there is as if nothing did."""
+    (tmp_path / ".modeldir").mkdir()
+    kept = warmth.Kept(("python", "train.py"), "c0de", learned("numpy"), (1.5, 2.0), "why")
+    kept.write(tmp_path)
+    assert warmth.Kept.read(tmp_path) == kept
+    for broken in ("", "[]", '{"format": 1}', '{"format": 1, "learned": {}}'):
+        (tmp_path / ".modeldir" / warmth.FILE).write_text(broken)
+        assert warmth.Kept.read(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "command", [("sh", "train.sh"), ("torchrun", "train.py"), ("python", "-c", "pass"), ("-",)]
+)
+def test_what_is_no_python_script_is_left_alone(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Nothing is learned of it, and nothing is said."""
+    told: list[str] = []
+    warm = warmth.Warmth(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
+    warm.begin(command, "/")
+    start = Start(str(tmp_path), 1, command, "/")
+    assert warm.way(start) == (None, start)
+    assert not warm.holds_back()
+    assert told == []
+
+
+def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
+    """The first, through what notes them; its command stays what is recorded."""
+    (tmp_path / ".modeldir").mkdir()
+    warm = warmth.Warmth(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
+    command = ("python", "-u", "train.py", "--model_dir", "d")
+    warm.begin(("python", "-u", "train.py"), "/")
+    first, second = (Start(str(tmp_path / name), 1, command, "/") for name in "ab")
+    _, way = warm.way(first)
+    assert way.command == command
+    assert [*way.by[:2], *way.by[4:]] == [*command[:2], *command[2:]]
+    assert warm.way(second) == (None, second)

@@ -1,0 +1,221 @@
+"""One script cold and warm, side by side: what each printed, wrote and left with.
+
+A stand-in for the spawner, in a process of its own: it imports ahead what a pilot run was seen to
+import, and forks a child for each trial. Everything else is the package's own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modeldir.warm import imports, invocations
+
+_FORKS = """\
+import json, os, sys
+
+given = json.loads(sys.stdin.read())
+sys.path[:0] = given["path"]
+import socket, subprocess, select, resource  # as the supervisor, which is forked too
+from modeldir import supervisor
+from modeldir.warm import child, guards, imports
+
+ahead = imports.Ahead()
+learned = imports.Learned.from_json(given["learned"])
+os.close(0)
+os.open(os.devnull, os.O_RDONLY)
+ahead.add(learned)
+into_cold = child._become_cold
+
+def told(trial):
+    with open(given["cold"], "a") as file:
+        file.write("1")
+    into_cold(trial)
+
+child._become_cold = told
+reply = {"objection": guards.objection(ahead), "left_out": ahead.left_out, "codes": []}
+for trial in given["trials"]:
+    if reply["objection"]:
+        break
+    output = os.open(trial.pop("output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    pid = os.fork()
+    if pid == 0:
+        child.become(child.Trial(output=output, **trial), ahead)
+    os.close(output)
+    reply["codes"].append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(json.dumps(reply), flush=True)
+os._exit(0)  # as the spawner
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of one start of a command."""
+
+    code: int
+    printed: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the process that imports ahead said."""
+
+    objection: str | None
+    left_out: Mapping[str, str]
+    runs: Sequence[Run]
+    cold: int
+    """How many of them began again, cold."""
+
+
+class Bench:
+    """A folder with a script, started cold, through learning, and warm."""
+
+    def __init__(
+        self, folder: Path, *, python: str = sys.executable, script: str = "train.py"
+    ) -> None:
+        self.folder, self.python, self.script = folder, python, script
+        self.flags: tuple[str, ...] = ()
+        self.variables: dict[str, str] = {}
+        self.is_module = False
+        self.count = 0
+
+    def write(self, text: str, name: str = "") -> None:
+        path = self.folder / (name or self.script)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        module = ("-m",) if self.is_module else ()
+        return (self.python, *self.flags, *module, self.script, *arguments)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0", **self.variables}
+
+    def cold(self, *arguments: str) -> Run:
+        return self._run(self.command(*arguments))
+
+    def learn(self, *arguments: str) -> tuple[Run, imports.Learned]:
+        """Through learning.py: it must look like cold; and what was learned."""
+        invocation = invocations.parse(self.command(*arguments))
+        assert invocation is not None
+        report = self._outside("report")
+        run = self._run(invocation.through_learning(str(report)))
+        learned = imports.read(str(report))
+        assert learned is not None
+        return run, learned
+
+    def run_through_learning(self) -> Run:
+        """As `learn`, where there is nothing to learn."""
+        invocation = invocations.parse(self.command())
+        assert invocation is not None
+        return self._run(invocation.through_learning(str(self._outside("report"))))
+
+    def warm(self, learned: imports.Learned, *trials: Sequence[str], **variables: str) -> Reply:
+        """Children of one process that has imported ahead, one after the other."""
+        cold = self._outside("cold")
+        cold.write_text("")
+        outputs = [self._outside("output") for _ in trials]
+        given = {
+            "path": [path for path in sys.path if path.endswith("src")] or [_source()],
+            "learned": learned.to_json(),
+            "cold": str(cold),
+            "trials": [
+                {
+                    "command": self.command(*arguments),
+                    "cwd": str(self.folder),
+                    "environment": {**self.environment, **variables},
+                    "output": str(output),
+                }
+                for arguments, output in zip(trials, outputs, strict=True)
+            ],
+        }
+        done = subprocess.run(
+            [self.python, *self.flags, "-c", _FORKS],
+            input=json.dumps(given),
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        reply: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        runs = [
+            Run(code, output.read_text(errors="replace"), self._taken())
+            for code, output in zip(reply["codes"], outputs, strict=False)
+        ]
+        return Reply(reply["objection"], reply["left_out"], runs, len(cold.read_text()))
+
+    def thrice(self, *arguments: str) -> tuple[Run, Run, Run]:
+        """Cold, through learning, and warm."""
+        cold = self.cold(*arguments)
+        pilot, learned = self.learn(*arguments)
+        reply = self.warm(learned, arguments)
+        assert (reply.objection, reply.cold) == (None, 0)
+        return cold, pilot, reply.runs[0]
+
+    def same(self, script: str, *arguments: str) -> str:
+        """What the script prints, and its exit code: the same in all three, and its files too."""
+        self.write(script)
+        cold, pilot, warm = self.thrice(*arguments)
+        assert_same(cold, pilot, "through learning")
+        assert_same(cold, warm, "warm")
+        return f"{cold.printed}exit {cold.code}"
+
+    def _run(self, command: Sequence[str]) -> Run:
+        output = self._outside("output")
+        with output.open("ab") as file:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                cwd=self.folder,
+                env=self.environment,
+                start_new_session=True,
+                check=False,
+                timeout=300,
+            )
+        return Run(done.returncode, output.read_text(errors="replace"), self._taken())
+
+    def _taken(self) -> dict[str, bytes]:
+        """What a run has left in `out/`, taken away."""
+        found = {}
+        for path in sorted((self.folder / "out").glob("*")):
+            found[path.name] = path.read_bytes()
+            path.unlink()
+        return found
+
+    def _outside(self, what: str) -> Path:
+        self.count += 1
+        path = self.folder.parent / f"{self.folder.name}.{what}.{self.count}"
+        path.unlink(missing_ok=True)
+        return path
+
+
+_ADDRESS = re.compile(r"0x[0-9a-f]{8,}")
+
+
+def assert_same(cold: Run, other: Run, how: str) -> None:
+    """Printed text, files and exit code are equal, but for addresses of objects."""
+    was, came = (_ADDRESS.sub("0x", run.printed).splitlines() for run in (cold, other))
+    lines = list(difflib.unified_diff(was, came, "cold", how, lineterm=""))
+    assert not lines, "\n".join(lines)
+    assert (how, other.code, other.files) == (how, cold.code, cold.files)
+
+
+def _source() -> str:
+    import modeldir
+
+    return str(Path(modeldir.__file__).parent.parent)
