@@ -183,6 +183,21 @@ def test_a_trial_with_other_threads_than_were_loaded_for_is_cold(bench: Bench) -
     assert "\n7\n" in reply.runs[0].printed
 
 
+def test_numbers_that_an_import_draws_are_drawn(bench: Bench) -> None:
+    """A script that seeds before such an import begins again, cold; after it nobody can tell."""
+    end = "import random\nrandom.seed(3)\nprint(random.random())\n"
+    bench.same("import drawing\n" + end)
+    bench.write(
+        f"{end}import drawing\nprint(random.random(), drawing.lucky)\n".replace(
+            "print(random.random())\n", "", 1
+        )
+    )
+    _, learned = bench.learn()
+    reply = bench.warm(learned, ())
+    assert reply.cold == 1
+    assert_same(bench.cold(), reply.runs[0], "begun again")
+
+
 def test_an_import_that_fails_fails_again(bench: Bench) -> None:
     """A library that is not whole, one that is not there, and a module of the script's with an
     error: the script sees the same.
@@ -214,10 +229,10 @@ def test_a_path_that_the_script_changes_leads_where_it_would(bench: Bench) -> No
 
 
 def test_what_must_not_be_forked_is_refused(bench: Bench, snapshot: SnapshotAssertion) -> None:
-    """Threads, random numbers and signal handlers from an import, hidden names, known libraries."""
+    """Threads and signal handlers from an import, hidden names, known libraries."""
     bench.write("", "queue.py")
     told = {}
-    for library in ("threaded", "drawing", "signalling", "taken"):
+    for library in ("threaded", "signalling", "taken"):
         bench.write(f"import {library}\n")
         _, learned = bench.learn()
         told[library] = bench.warm(learned, ()).objection

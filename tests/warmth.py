@@ -10,6 +10,7 @@ import difflib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -51,6 +52,8 @@ for trial in given["trials"]:
         child.become(child.Trial(output=output, **trial), ahead)
     os.close(output)
     reply["codes"].append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    if os.path.isdir("out"):
+        os.rename("out", f"out.{len(reply['codes'])}")  # before the next one writes there
 print(json.dumps(reply), flush=True)
 os._exit(0)  # as the spawner
 """
@@ -152,8 +155,10 @@ class Bench:
         assert done.returncode == 0, done.stderr
         reply: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         runs = [
-            Run(code, output.read_text(errors="replace"), self._taken())
-            for code, output in zip(reply["codes"], outputs, strict=False)
+            Run(code, output.read_text(errors="replace"), self._taken(f"out.{number}"))
+            for number, (code, output) in enumerate(
+                zip(reply["codes"], outputs, strict=False), start=1
+            )
         ]
         return Reply(reply["objection"], reply["left_out"], runs, len(cold.read_text()))
 
@@ -189,12 +194,10 @@ class Bench:
             )
         return Run(done.returncode, output.read_text(errors="replace"), self._taken())
 
-    def _taken(self) -> dict[str, bytes]:
-        """What a run has left in `out/`, taken away."""
-        found = {}
-        for path in sorted((self.folder / "out").glob("*")):
-            found[path.name] = path.read_bytes()
-            path.unlink()
+    def _taken(self, folder: str = "out") -> dict[str, bytes]:
+        """What a run has left there, taken away."""
+        found = {path.name: path.read_bytes() for path in (self.folder / folder).glob("*")}
+        shutil.rmtree(self.folder / folder, ignore_errors=True)
         return found
 
     def _outside(self, what: str) -> Path:

@@ -92,7 +92,7 @@ def _has_other_threads(trial: Trial) -> bool:
 
 
 class _Restart:
-    """What to do when a script imports under another environment than was imported under.
+    """What to do when a script has done before an import what this import was done without.
 
     As long as it has written nothing it may begin again, cold; after that it goes on, and says so,
     as does a process that it has forked.
@@ -102,7 +102,7 @@ class _Restart:
         self._trial, self._writes, self._pid = trial, _writes(), os.getpid()
         self._has_told = False
 
-    def __call__(self, module: str, variable: str) -> None:
+    def __call__(self, module: str, what: str) -> None:
         is_untouched = self._writes is not None and _writes() == self._writes
         if is_untouched and os.getpid() == self._pid:
             with contextlib.suppress(OSError):
@@ -112,8 +112,8 @@ class _Restart:
             return
         self._has_told = True
         sys.stderr.write(
-            f"modeldir: {variable} was changed before {module} was imported, otherwise than in the "
-            "trial that was learned from: here it may have no effect (--cold avoids that)\n"
+            f"modeldir: {what} before {module} was imported, otherwise than in the trial that was "
+            "learned from: here it may have no effect on that (--cold avoids it)\n"
         )
 
 

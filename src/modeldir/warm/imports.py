@@ -194,7 +194,6 @@ class Ahead:
     def _take(self, module: Module) -> None:
         if module.name in sys.modules and not _is_ours(module.name):
             return
-        drawn = _random_states()
         assert self.learned is not None
         under = module.changes if self.learned.is_third_party(module) else None
         with (
@@ -203,8 +202,6 @@ class Ahead:
             self.shelf.filling(module.name, under),
         ):
             self._import(module)
-        if {**_random_states(), **drawn} != _random_states():
-            self.objection = f"importing {module.name} draws random numbers"
 
     def _import(self, module: Module) -> None:
         import importlib.util  # noqa: PLC0415 - only in a process for warm trials
@@ -244,17 +241,6 @@ class Ahead:
 
 def _is_ours(name: str) -> bool:
     return name.partition(".")[0] == "modeldir"
-
-
-def _random_states() -> dict[str, Any]:
-    """The state of each shared generator that is loaded, as something that can be compared."""
-    states: dict[str, Any] = {}
-    if "random" in sys.modules:
-        states["random"] = sys.modules["random"].getstate()
-    if "numpy.random" in sys.modules:
-        name, keys, *rest = sys.modules["numpy.random"].get_state()
-        states["numpy"] = (name, keys.tobytes(), *rest)
-    return states
 
 
 def _signal_handlers() -> list[Any]:

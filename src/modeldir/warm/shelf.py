@@ -30,7 +30,7 @@ Told = tuple[int, bytes] | dict[str, Any]
 @dataclass(frozen=True)
 class Batch:
     """What one import brought: modules, and all that it changed outside of them. `under`: how the
-    script had changed the environment before, where that can matter.
+    script had changed the environment before, where that can matter. `draws`: random numbers.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Batch:
     environment: Changes
     filters: tuple[Any, ...]
     told: tuple[Told, ...]
+    draws: bool
 
 
 class Shelf:
@@ -52,7 +53,7 @@ class Shelf:
     def filling(self, name: str, under: Changes | None) -> Iterator[None]:
         """Put on the shelf what is imported within."""
         known, filters = set(sys.modules), list(warnings.filters)
-        before = dict(os.environ)
+        before, drawn = dict(os.environ), _random_states()
         with _heard() as told:
             yield
         new = {name: module for name, module in sys.modules.items() if name not in known}
@@ -66,6 +67,7 @@ class Shelf:
                     changes(before, os.environ),
                     tuple(front),
                     tuple(told),
+                    {**_random_states(), **drawn} != _random_states(),
                 )
             )
         for variable, value in changes(os.environ, before).items():
@@ -77,7 +79,7 @@ class Shelf:
 
     def close_up(self, on_difference: Callable[[str, str], None]) -> None:
         """Take all modules away, until they are asked for. `on_difference` is called with a module
-        and a variable where the environment is another one than it was imported under.
+        and what the script has done before that the import here knows nothing of.
         """
         warnings.filters[:] = self.filters  # type: ignore[index]
         _filters_have_changed()
@@ -101,6 +103,7 @@ class _Counter:
         self._environment = environment
         self._on_difference = on_difference
         self._handed: set[str] = set()
+        self._random = _random_states()
         self._by_libraries = {each for batch in batches for each in batch.environment.items()}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002 - the protocol's
@@ -121,23 +124,25 @@ class _Counter:
         if batch.name in self._handed:
             return
         self._handed.add(batch.name)
-        variable = self._difference(batch)
-        if variable:
-            self._on_difference(batch.name, variable)
+        what = self._difference(batch)
+        if what:
+            self._on_difference(batch.name, what)
         for name, module in batch.modules.items():
             self._batches.pop(name, None)
             sys.modules.setdefault(name, module)
         _do_again(batch)
 
     def _difference(self, batch: Batch) -> str:
-        """A variable that the script has changed otherwise than when this was learned. What a
-        library sets it sets at its import, whenever that is; and the standard library reads none.
+        """What the script has done otherwise than when this was learned. What a library sets it
+        sets at its import, whenever that is; and the standard library reads no variables.
         """
+        if batch.draws and {**_random_states(), **self._random} != _random_states():
+            return "random numbers were seeded"
         if batch.under is None:
             return ""
         then, now = batch.under.items(), changes(self._environment, os.environ).items()
         different = (set(then) ^ set(now)) - self._by_libraries
-        return min((variable for variable, _ in different), default="")
+        return min((f"{variable} was changed" for variable, _ in different), default="")
 
 
 class _Loader:
@@ -171,6 +176,17 @@ def _do_again(batch: Batch) -> None:
             stream = (sys.stdout, sys.stderr)[told[0] - 1]
             if stream is not None:
                 stream.write(told[1].decode(errors="replace"))
+
+
+def _random_states() -> dict[str, Any]:
+    """The state of each shared generator that is loaded, as something that can be compared."""
+    states: dict[str, Any] = {}
+    if "random" in sys.modules:
+        states["random"] = sys.modules["random"].getstate()
+    if "numpy.random" in sys.modules:
+        name, keys, *rest = sys.modules["numpy.random"].get_state()
+        states["numpy"] = (name, keys.tobytes(), *rest)
+    return states
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str | None]:
