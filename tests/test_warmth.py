@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from modeldir import warmth
 from modeldir.supervisor import Start
-from modeldir.warm.imports import Learned, Module
+from modeldir.warm.imports import Learned, Module, read
 
 
 def learned(*names: str) -> Learned:
@@ -88,3 +90,24 @@ def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
     assert way.command == command
     assert [*way.by[:2], *way.by[4:]] == [*command[:2], *command[2:]]
     assert warm.way(second) == (None, second)
+
+
+def test_what_was_noted_without_its_head_tells_nothing(tmp_path: Path) -> None:
+    """A script notes on where somebody has removed the file, and that begins in the middle."""
+    (tmp_path / "imports.1").write_text("{'name': 'numpy', 'origin': '/site/numpy.py'}\n")
+    assert read(str(tmp_path / "imports.1")) is None
+
+
+def test_what_others_note_is_left_alone(tmp_path: Path) -> None:
+    """A worker on another host cannot be seen; what it was killed beside is removed after days."""
+    home = tmp_path / ".modeldir"
+    home.mkdir()
+    fresh, old = home / "imports.fresh", home / "imports.old"
+    for path in (fresh, old):
+        path.touch()
+    days = time.time() - 3 * 86400
+    os.utime(old, (days, days))
+    warm = warmth.Warmth(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
+    warm.begin(("python", "train.py"), str(tmp_path))
+    assert fresh.exists()
+    assert not old.exists()

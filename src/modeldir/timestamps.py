@@ -5,8 +5,6 @@ It knows ISO 8601 and seconds since 1970. It refuses to know what happened then.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 _LATEST = 253402300799.0
 """The last second of the year 9999: later is no time, but milliseconds taken for seconds."""
 
@@ -21,6 +19,8 @@ def unix_time(stamp: object) -> float | None:
         return float(stamp) if abs(stamp) <= _LATEST else None
     if not isinstance(stamp, str):
         return None
+    from datetime import datetime  # noqa: PLC0415 - slow to import, and often nothing has a time
+
     text = stamp[:-1] + "+00:00" if stamp.endswith("Z") else stamp  # Python 3.10 knows no Z
     try:
         return datetime.fromisoformat(text).timestamp()
@@ -34,4 +34,6 @@ def stamp(unix: float) -> str:
     >>> stamp(60)
     '1970-01-01T00:01:00.000+00:00'
     """
+    from datetime import datetime, timezone  # noqa: PLC0415 - as above
+
     return datetime.fromtimestamp(unix, timezone.utc).isoformat(timespec="milliseconds")

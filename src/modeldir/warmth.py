@@ -50,6 +50,8 @@ take longer as a whole.
 _PATIENCE = 60.0
 """Seconds that an import ahead may take, and five times as long as the script took for it."""
 _LOOK_EVERY = 1.0
+_OLD = 86400.0
+"""Seconds after which what a trial noted, and nobody has taken away, is somebody's who was killed."""
 _FORKED = "in forked subprocess"  # PyTorch, of CUDA
 
 
@@ -328,7 +330,8 @@ class Warmth:
         """The start of the trial that notes its imports."""
         invocation = parse(start.command)
         assert invocation is not None  # its script is the one that we know
-        name = f"imports.{processes.host()}.{os.getpid()}.{self._lessons}"
+        # By chance: workers on two hosts may have one host name and one process number.
+        name = f"imports.{os.urandom(8).hex()}"
         report = str(files.absolute(self.folder) / HOME / name)
         _remove(report)
         now = self.clock()
@@ -514,11 +517,11 @@ def _end(watched: _Watched) -> None:
 
 
 def _tidy(home: Path) -> None:
-    """Remove what killed workers of this host have left."""
-    for path in home.glob(f"imports.{processes.host()}.*"):
-        pid = path.name.split(".")[-2]
-        if not pid.isdigit() or processes.process(int(pid)) is None:
-            _remove(str(path))
+    """Remove what killed workers have left: by age, since those of other hosts cannot be seen."""
+    for path in home.glob("imports.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _OLD:
+                _remove(str(path))
 
 
 def _remove(path: str) -> None:

@@ -24,6 +24,7 @@ from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
 from modeldir.table import Column, Kind, Table
+from modeldir.tableforms import decimals_here
 from modeldir.trees import Found, Tree, read_tree
 from modeldir.values import dataclass
 
@@ -195,8 +196,6 @@ def compared(sides: Sequence[_Side]) -> str:
 
     In a terminal that is too narrow for their names, trials go by their numbers.
     """
-    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
-
     digits = decimals_here()
     width = None if digits is None else shutil.get_terminal_size().columns
     tables, legend = list(_tables(sides)), ""

@@ -28,7 +28,6 @@ from modeldir.commands.several import experiments_among, headers, number_of
 from modeldir.commands.words import changed, log_of, quoted
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
-from modeldir.table import text_width, visible
 
 HELP = "What an experiment printed and logged: its train.log, else its console.log."
 EXAMPLE = "modeldir log experiments/base_model -f --tail 20"
@@ -121,6 +120,8 @@ def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
     Raises:
         FolderError: for those that have none; the others have been shown.
     """
+    from modeldir.table import visible  # noqa: PLC0415 - one log is printed as it is
+
     problems, begun = list[str](), False
     for folder in folders:
         try:
@@ -350,6 +351,8 @@ def follow_all(
             "--raw -f is of one experiment: the bytes of several cannot be told apart\n"
             f"  modeldir log {' '.join(map(quoted, folders))} -f"
         )
+    from modeldir.table import text_width, visible  # noqa: PLC0415 - only where several are named
+
     names = [visible(name) for name in _called(folders)]
     width = max(map(text_width, names))
     going: list[Waits] = []
@@ -369,6 +372,8 @@ def _called(folders: Sequence[Path]) -> list[str]:
     """The folders' names; in a terminal that these would fill the numbers of the trials, which are
     then told first.
     """
+    from modeldir.table import text_width, visible  # noqa: PLC0415 - as above
+
     names, numbers = headers(folders), [number_of(folder) for folder in folders]
     short = [number for number in numbers if number is not None]
     fits = 4 * max(map(text_width, names)) <= shutil.get_terminal_size().columns

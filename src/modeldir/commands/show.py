@@ -17,6 +17,7 @@ from modeldir.commands.words import log_of, quoted, with_best
 from modeldir.durations import duration_text
 from modeldir.errors import FolderError
 from modeldir.table import Column, Table
+from modeldir.tableforms import decimals_here
 from modeldir.timestamps import unix_time
 from modeldir.trees import Found, read_experiment, read_tree
 
@@ -174,7 +175,7 @@ def _metrics(scores: experiment.Scores) -> str:
     names = dict.fromkeys(name for _, values in there for name in values)
     columns = (Column("metric", "name"), *(Column(name, "metric") for name, _ in there))
     rows = tuple((name, *(values.get(name) for _, values in there)) for name in names)
-    text = table.to_text(Table(columns, rows), digits=_decimals())
+    text = table.to_text(Table(columns, rows), digits=decimals_here())
     return text.rstrip("\n") if rows else ""
 
 
@@ -212,12 +213,6 @@ def _last_words(found: Found) -> str:
         return ""
     told = [f"  {table.visible(line)}".rstrip() for line in lines]
     return "\n".join(["the last lines that it printed:", *told])
-
-
-def _decimals() -> int | None:
-    from modeldir.synthesize import decimals_here  # noqa: PLC0415 - `--help` does without
-
-    return decimals_here()
 
 
 def value_text(value: object) -> str:
