@@ -51,7 +51,7 @@ _PATIENCE = 60.0
 """Seconds that an import ahead may take, and five times as long as the script took for it."""
 _LOOK_EVERY = 1.0
 _OLD = 86400.0
-"""Seconds after which what a trial noted, and nobody has taken away, is somebody's who was killed."""
+"""Seconds after which a list that nobody has taken away is that of a worker that was killed."""
 _FORKED = "in forked subprocess"  # PyTorch, of CUDA
 
 
