@@ -85,6 +85,14 @@ def test_names_and_steps_of_other_kinds_go_the_long_way(lines: MetricLines, path
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("step", [np.int64(3), np.arange(4)[3], np.array(3), 3])
+def test_a_step_may_come_from_an_array(lines: MetricLines, path: Path, step: Any) -> None:
+    """Who counts steps by NumPy has the same line as who counts by hand."""
+    if lines.add_floats(step, {"loss": 0.5}) is None:
+        lines.add(step, {"loss": 0.5})
+    assert newest(path) == b'{"step": 3, "time": "now", "loss": 0.5}'
+
+
 def test_it_says_which_names_count(lines: MetricLines) -> None:
     """As `metrics.development` says of the same names, in its order."""
     for names in (["train/loss"], ["loss"], ["loss", "train/loss", "val/loss", "f1"], []):

@@ -245,6 +245,21 @@ def test_a_script_that_overwrites_its_metrics_after_the_end(tmp_path: Path) -> N
     assert found["trial_3"].scores.test["accuracy"] == 0.6
 
 
+@pytest.mark.parametrize("name", ["metrics_val_best_weights.json", "results.json"])
+def test_a_script_with_metrics_under_names_of_its_own(tmp_path: Path, name: str) -> None:
+    """What `Run` never writes is not trusted to arrive by rename, though the script logs by it."""
+    top = tree(tmp_path, recorded=True)
+    for number in range(1, COUNT + 1):
+        write(top / f"trial_{number}" / name, {"f1": 0.5})
+        os.utime(top / f"trial_{number}")  # as an end that is recorded after it
+    time.sleep(0.05)
+    same(top)
+    assert {tuple(file[0] for file in entry[3]) for entry in kept(top).values()} == {(name,)}
+    write(top / "trial_3" / name, {"f1": 0.9})
+    found = {each.name: each for each in same(top).found}
+    assert found["trial_3"].scores.best["f1"] == 0.9
+
+
 def test_what_is_kept_is_used(tmp_path: Path) -> None:
     """The one thing that is not looked at: what a search put into a trial that has ended, edited
     in its place. It is seen with the folder's next change, or when what was kept is taken away.

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
+import weakref
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from laboratory import wait_until
-from modeldir import files, metrics
+from modeldir import files, metrics, scorefiles
 from modeldir.errors import MetricsError
 from modeldir.scorefiles import BURST, ScoreFiles
 
@@ -79,6 +81,65 @@ def test_flush_waits_for_nothing(tmp_path: Path) -> None:
     scores.flush()
     assert last(tmp_path) == {"step": MANY}
     assert best(tmp_path) == {"step": 2}
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(0)", "raise ValueError"])
+def test_a_process_that_ends_without_a_word_has_written_them(tmp_path: Path, end: str) -> None:
+    """No `with`, nothing closed, and nobody waited: what the table reads is what was logged."""
+    code = f"""
+        import sys
+        from pathlib import Path
+        from modeldir import scorefiles
+        scorefiles.PAUSE = 1000.0  # the helper comes too late
+        scores = scorefiles.ScoreFiles(Path(sys.argv[1]))
+        for step in range({MANY}):
+            scores.put({{"step": step}}, best=True)
+        {end}
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
+    subprocess.run(command, timeout=60, check=False, stderr=subprocess.DEVNULL)
+    assert is_there(tmp_path, {"step": MANY - 1})
+
+
+def test_who_is_through_is_not_kept(tmp_path: Path) -> None:
+    """A process of thousands of trainings does not hold all that they have logged."""
+    scores = ScoreFiles(tmp_path)
+    hurry(scores)
+    gone = weakref.ref(scores)
+    del scores
+    wait_until(lambda: gone() is None)
+    assert last(tmp_path) == {"step": MANY}
+
+
+def test_where_no_thread_is_to_be_had_they_are_written_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of processes is no reason to end a training."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    hurry(ScoreFiles(tmp_path))
+    assert last(tmp_path) == {"step": MANY}
+    assert best(tmp_path) == {"step": 2}
+
+
+def test_what_was_noted_long_ago_is_nobody_elses(tmp_path: Path) -> None:
+    """Fast, then calm, then a disk that is full for a moment: the end still has the last word."""
+    scores = ScoreFiles(tmp_path)
+    hurry(scores)
+    wait_until(lambda: not helpers())
+    wait_until(lambda: time.monotonic() - scores._since > 3 * scorefiles.PAUSE)
+    scores.put({"step": 98}, best=True)  # written at once
+    kept = (tmp_path / metrics.EVAL_BEST).rename(tmp_path / "kept.json")
+    (tmp_path / metrics.EVAL_BEST).mkdir()
+    with pytest.raises(MetricsError, match="cannot be written"):
+        scores.put({"step": 99}, best=True)
+    (tmp_path / metrics.EVAL_BEST).rmdir()
+    kept.rename(tmp_path / metrics.EVAL_BEST)
+    scores.flush()
+    assert is_there(tmp_path, {"step": 99})
 
 
 def test_what_the_script_wrote_itself_stays(tmp_path: Path) -> None:

@@ -17,14 +17,13 @@ from modeldir.errors import ModeldirError
 from modeldir.table import (
     Column,
     Table,
+    is_same,
     select,
     sort,
     text_width,
     to_text,
     value_cell,
-    varying,
     visible,
-    where,
 )
 from modeldir.tableforms import to_csv, to_json, to_markdown
 
@@ -97,24 +96,6 @@ def test_a_column_that_is_not_there_is_a_mistake_with_a_hint(snapshot: SnapshotA
             sort(RESULTS, name)
         messages.append(str(caught.value))
     assert "\n".join(messages) == snapshot
-
-
-def test_rows_are_chosen_by_what_they_hold() -> None:
-    """The condition sees each row by column names."""
-    table = where(RESULTS, lambda row: row["status"] == "completed")
-    assert table.column("experiment") == ("learning_rate_0.01", "learning_rate_0.1")
-
-
-def test_only_what_varies_is_worth_a_column() -> None:
-    """Hyperparameters equal everywhere go, and so do blank columns; names and metrics stay."""
-    table = Table(
-        (Column("experiment", "name"), Column("same", "hyperparameter"),
-         Column("also_same", "hyperparameter"), Column("differs", "hyperparameter"),
-         Column("sometimes", "hyperparameter"), Column("accuracy", "metric"),
-         Column("nothing", "metric")),
-        (("a", 1, [1, 2], 1, None, 0.9, None), ("a", 1.0, [1, 2], True, 3, 0.9, None)),
-    )  # fmt: skip
-    assert varying(table).headers() == ("experiment", "differs", "sometimes", "accuracy")
 
 
 def test_a_metric_keeps_its_name_beside_a_hyperparameter_of_that_name() -> None:
@@ -269,7 +250,7 @@ def test_null_is_no_blank() -> None:
     ]  # fmt: skip
     assert to_csv(table) == "x,n\nnull,0\n,1\n3,2\n"
     assert [row["x"] for row in json.loads(to_json(table))] == [None, None, 3]
-    assert varying(one([value_cell(None), None], "hyperparameter")).headers() == ("x", "n")
+    assert not is_same([value_cell(None), None])
     assert [row[1] for row in sort(table, "x").rows] == [2, 0, 1]
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, field, fields, replace
-from threading import Barrier
+from threading import Barrier, Event, Thread
 
 import pytest
 
+from modeldir.metrics import MetricsFile
 from modeldir.values import dataclass
 
 
@@ -69,6 +72,53 @@ def test_several_threads_may_make_the_first_one() -> None:
 
         with ThreadPoolExecutor(4) as threads:
             assert list(threads.map(one, range(4))) == [0, 1, 2, 3]
+
+
+class Slow(type):
+    """Of its classes others make instances while they are being completed."""
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "__dataclass_params__" and "__completed_later__" in vars(cls):
+            cls.thread = Thread(target=cls.make)
+            cls.thread.start()
+            cls.thread.join(0.2)  # it waits until all is there
+
+    def make(cls) -> None:
+        cls.second = cls(2)
+
+
+def test_who_comes_while_it_is_completed_waits() -> None:
+    """At no moment is there a class that takes no arguments."""
+
+    @dataclass(frozen=True)
+    class Point(metaclass=Slow):
+        x: int
+
+    there = Event()
+    other = Thread(target=there.wait)  # there are threads, as where this can happen
+    other.start()
+    try:
+        assert Point(1).x == 1
+    finally:
+        there.set()
+        other.join()
+    Point.thread.join()
+    assert (Point.second, Point.second.x) == (Point(2), 2)
+
+
+def test_the_first_one_may_come_out_of_a_pickle() -> None:
+    """No `__init__` is called there; what comes is equal, printed and frozen all the same."""
+    data = pickle.dumps(MetricsFile("eval", "best", "results.json"))
+    code = (
+        "import pickle; from dataclasses import FrozenInstanceError\n"
+        f"one, two = pickle.loads({data!r}), pickle.loads({data!r})\n"
+        "assert one == two and 'results.json' in repr(one), one\n"
+        "try:\n    one.name = 'x'\nexcept FrozenInstanceError:\n    print('frozen')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "frozen\n"
+    assert copy.copy(pickle.loads(data)) == MetricsFile("eval", "best", "results.json")
 
 
 def test_a_class_without_instances_costs_no_import() -> None:

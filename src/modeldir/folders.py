@@ -83,14 +83,15 @@ class Contents(NamedTuple):
     def arrives_by_rename(self) -> frozenset[str]:
         """The files that modeldir alone writes, so that a new one changes the folder's time, too.
 
-        What a search puts into a trial; the metrics of a script that keeps `metrics.jsonl`, which
-        `Run` does. Who overwrites a file in its place leaves the folder's time alone.
+        What a search puts into a trial; beside `metrics.jsonl`, which `Run` keeps, the two files of
+        metrics that it writes, under their names alone: `results.json` is a script's own. Who
+        overwrites a file in its place leaves the folder's time alone.
         """
         ours = {"trial.json", "origin.json", self.run[0] if self.run else ""}
         if "trial.json" in self.names:
             ours.add(_JSON)
         if metrics.METRICS_LINES in self.names:
-            ours.update(name for name, place in self.scores if place in {"best", "last"})
+            ours.update((metrics.EVAL_BEST, metrics.EVAL_LAST))
         return frozenset(ours)
 
 

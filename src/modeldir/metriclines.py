@@ -92,6 +92,7 @@ class MetricLines:
         Raises:
             OSError: when the line cannot be written whole.
         """
+        step = step.item() if hasattr(step, "item") else step  # of `numpy.arange`, or a tensor
         line = {"step": step, "time": timestamps.stamp(time.time()), **values}
         if self._descriptor is None:  # what an earlier attempt may have left torn is closed first
             files.append_line(self._path, line)

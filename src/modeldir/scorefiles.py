@@ -7,15 +7,17 @@ To replace a file takes a hundred times what a line in `metrics.jsonl` does. Who
 never notices; who logs the loss of each step would spend the training on files that are replaced
 again before anybody has read them. So they are replaced at once `BURST` times in a row, and 20
 times a second for ever; beyond that a thread does it every `PAUSE` seconds until nothing is due.
-`flush` waits for nothing: it is called wherever somebody may count on the files.
+`flush` waits for nothing: it is called wherever somebody may count on the files, and at the end of
+a process that had something due, whether or not it has said that its training is over.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import time
 from _thread import allocate_lock  # as threading's, which most trainings need not load yet
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,6 +39,7 @@ class ScoreFiles:
         self._best = _ScoreFile(folder / metrics.EVAL_BEST)
         self._credit, self._since = float(BURST), time.monotonic()
         self._error: MetricsError | None = None
+        self._is_flushed_at_end = False
         self._begin()
 
     def _begin(self) -> None:
@@ -92,11 +95,28 @@ class ScoreFiles:
                 return
             self._last.note()
             self._best.note()
-            self._is_helped = True
-            from threading import Thread  # noqa: PLC0415 - as above
+            self._get_help()
 
+    def _get_help(self) -> None:
+        from threading import Thread  # noqa: PLC0415 - as above
+
+        self._flush_at_end()
+        self._is_helped = True
+        try:
             # A daemon: a training that ends without a word (no `with`) must not wait for it.
             Thread(target=self._help, name="modeldir-metrics", daemon=True).start()
+        except RuntimeError:  # none is to be had: they are limited, or the interpreter ends
+            self._is_helped = False
+            self._last.write()
+            self._best.write()
+
+    def _flush_at_end(self) -> None:
+        """Have the process flush at its end, once; it keeps no more of us than a weak reference."""
+        if not self._is_flushed_at_end:
+            from weakref import ref  # noqa: PLC0415 - as above
+
+            self._is_flushed_at_end = True
+            atexit.register(_flush, ref(self))
 
     def _help(self) -> None:
         while True:
@@ -121,6 +141,12 @@ class ScoreFiles:
         self._best.write_late()
 
 
+def _flush(scores: Callable[[], ScoreFiles | None]) -> None:
+    there = scores()
+    if there is not None:
+        there.flush()
+
+
 class _ScoreFile:
     """One of them: what is due, and what was written."""
 
@@ -137,7 +163,7 @@ class _ScoreFile:
         due = self.due
         if due is not None and due is not self.written:
             metrics.save_metrics(due, self._path)
-            self.written = due
+            self.written, self._state = due, None  # what was noted was another file
 
     def note(self) -> None:
         """Note who has written the file up to now."""

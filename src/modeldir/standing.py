@@ -160,14 +160,21 @@ class News:
 
 
 def ended_words(
-    status: experiment.Status, development: Mapping[str, float], metric: Ranked | None
+    status: experiment.Status,
+    development: Mapping[str, float],
+    metric: Ranked | None,
+    why: str | None = None,
 ) -> str:
-    """How a trial ended, in a few words: why it failed, or its metric; and how long it took."""
+    """How a trial ended, in a few words: why it failed, or its metric; and how long it took. `why`
+    is said in the place of the metric.
+    """
     words: list[str] = []
     if status.state == attempts.FAILED:
         words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
     elif status.state == attempts.INTERRUPTED:
         words.append(status.reason or "")
+    elif why:
+        words.append(why)
     else:
         chosen = metric or metrics.choose(list(development))
         value = development.get(chosen[0]) if chosen else None

@@ -217,31 +217,6 @@ def select(table: Table, headers: Iterable[str]) -> Table:
     return _with_columns(table, [table.index(header) for header in headers])
 
 
-def where(table: Table, keep: Callable[[Mapping[str, object]], bool]) -> Table:
-    """The rows for which `keep` is true; it is given each row by header."""
-    headers = table.headers()
-    rows = tuple(row for row in table.rows if keep(dict(zip(headers, row, strict=True))))
-    return replace(table, rows=rows)
-
-
-def varying(table: Table) -> Table:
-    """Without the hyperparameters that are the same in every row, and without blank columns.
-
-    Names stay whatever they are: they say which row is which.
-    """
-    return _with_columns(
-        table, [i for i in range(len(table.columns)) if _tells_something(table, i)]
-    )
-
-
-def _tells_something(table: Table, index: int) -> bool:
-    values = [bare_value(row[index]) for row in table.rows]
-    kind = table.columns[index].kind
-    if kind == "hyperparameter":
-        return not is_same(values)
-    return kind == "name" or any(value is not None for value in values)
-
-
 def is_same(values: Sequence[object]) -> bool:
     """Whether all values mean the same, as `key_of` has it; looking no further than the first other
     one.

@@ -10,7 +10,7 @@ It refuses to know any option but `frozen=True`.
 
 from __future__ import annotations
 
-from _thread import RLock  # what `threading` has, without its import
+from _thread import RLock, _count  # what `threading` has, without its import
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,7 +40,13 @@ def _completed_later(made: type) -> type:
             _complete(made, __init__)
         self.__init__(*arguments, **named)
 
+    def __setstate__(self: Any, state: dict[str, Any]) -> None:  # noqa: N807 - as above
+        with _alone:  # the first one may come out of a pickle, which calls no `__init__`
+            _complete(made, __init__)
+        self.__dict__.update(state)
+
     made.__init__ = __init__  # type: ignore[misc] # until it is known what it takes
+    made.__setstate__ = __setstate__  # type: ignore[attr-defined]
     made.__completed_later__ = __init__  # type: ignore[attr-defined]
     return made
 
@@ -53,5 +59,23 @@ def _complete(made: type, placeholder: object) -> None:
             _complete(base, base.__dict__["__completed_later__"])
     from dataclasses import dataclass as complete  # noqa: PLC0415 - slow to import too
 
+    del made.__setstate__  # type: ignore[attr-defined]
+    if _count():
+        init = _init_of(made)
+        complete(frozen=True, init=False)(made)
+        made.__init__ = init  # type: ignore[misc] # last: until then who comes waits for `_alone`
+        return
     del made.__init__  # type: ignore[misc] # an own one would be kept
     complete(frozen=True)(made)
+
+
+def _init_of(made: type) -> Any:
+    """The `__init__` to come, by a class made for it. It takes nearly twice the time, so only where
+    there are other threads: to them a class without any `__init__` would take no arguments.
+    """
+    from dataclasses import dataclass as complete  # noqa: PLC0415 - as above
+
+    passed_over = {"__dict__", "__weakref__", "__init__", "__completed_later__"}
+    body = {name: value for name, value in vars(made).items() if name not in passed_over}
+    twin = type(made)(made.__name__, made.__bases__, body)
+    return vars(complete(frozen=True, repr=False, eq=False)(twin))["__init__"]

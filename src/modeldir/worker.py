@@ -27,7 +27,6 @@ from modeldir import (
     failures,
     files,
     hearts,
-    metrics,
     plan,
     processes,
     progress,
@@ -41,6 +40,7 @@ from modeldir.pruners import judge
 from modeldir.run import METRIC_VARIABLE
 from modeldir.slots import ASK_AGAIN, Seat, Slots
 from modeldir.spawner import Spawner
+from modeldir.standing import ended_words
 from modeldir.summary import Outcome, summary
 from modeldir.supervisor import Start
 from modeldir.tenure import Job, Tenure
@@ -661,26 +661,11 @@ class Worker:
         return True
 
     def _words(self, record: TrialRecord, status: experiment.Status) -> str:
-        words = []
-        if status.state == attempts.FAILED:
-            words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
-        elif status.state == attempts.INTERRUPTED:
-            words.append(status.reason or "")
-        elif status.state == attempts.PRUNED and status.reason:
-            words.append(status.reason)
-        elif status.state == attempts.WAITING:
-            words.append("nothing was recorded: its folder was removed, or cannot be written")
-        else:
-            words += self._score_words(record)
-        if status.duration is not None:
-            words.append(duration_text(status.duration))
-        return "  ".join(word for word in words if word)
-
-    def _score_words(self, record: TrialRecord) -> list[str]:
+        why = status.reason if status.state == attempts.PRUNED else None
+        if status.state == attempts.WAITING:
+            why = "nothing was recorded: its folder was removed, or cannot be written"
         scores = experiment.scores(self.search.trials.path(record)).development
-        chosen = self.search.plan.metric or metrics.choose(list(scores))
-        value = scores.get(chosen[0]) if chosen else None
-        return [] if chosen is None or value is None else [f"{chosen[0]} {value:.6g}"]
+        return ended_words(status, scores, self.search.plan.metric, why)
 
     def _settle_metric(self, record: TrialRecord) -> None:
         try:
