@@ -223,6 +223,14 @@ def test_the_duration_is_that_of_all_attempts_that_made_what_lies_there(folder: 
     assert status(folder).before == 0.0
 
 
+def test_a_duration_that_is_no_number_is_none(folder: Path) -> None:
+    """A hand has been there; what went on from it has its own time still."""
+    recorded(folder, status="completed", duration="long")
+    assert status(folder).duration is None
+    recorded(folder, 2, status="completed", duration=5.0, resumes=True)
+    assert (status(folder).duration, status(folder).before) == (5.0, 0.0)
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"status": "compl', b"\x00\x00"])
 def test_a_broken_run_file_is_interrupted_and_never_waiting(folder: Path, data: bytes) -> None:
     """Something ran here: a disk that was full does not make it as if it had not."""

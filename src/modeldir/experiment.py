@@ -251,7 +251,7 @@ def ended(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | None:
         record.get("failure") if end == FAILED else None,
         record.get("reason"),
         record.get("last_line"),
-        record.get("duration"),
+        took if isinstance(took := record.get("duration"), (int, float)) else None,
         record.get("started"),
         _given(record),
         False,  # in doubt
