@@ -141,7 +141,7 @@ def test_a_variable_by_trial_is_seen(bench: Bench) -> None:
 
 
 def test_a_log_that_begins_before_an_import_is_no_variable_of_the_trial(bench: Bench) -> None:
-    """`modeldir.start` tells children where the log is; what is imported after it is warm anyway."""
+    """It tells the trial's children where the log is; what is imported after it is warm anyway."""
     bench.variables["PYTHONPATH"] = str(Path(modeldir.__file__).parents[1])
     bench.write(
         "import os, sys\nimport modeldir\n"

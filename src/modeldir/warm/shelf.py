@@ -24,8 +24,8 @@ Changes = Mapping[str, "str | None"]
 
 
 _OURS = "MODELDIR_"
-"""What variables begin with that `modeldir.start` sets for a trial's children: the folder's name is in
-one, so it is another in each trial, and no library but ours reads it when it is loaded.
+"""What variables begin with that `modeldir.start` sets for a trial's children: one has the trial's
+folder in it, so that it is another in each, and no library but ours reads it when it is loaded.
 """
 
 Told = tuple[int, bytes] | dict[str, Any]
