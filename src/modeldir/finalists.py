@@ -169,8 +169,12 @@ def _points(
         if point is not None:
             best.setdefault(point.key, point)
     if not best:
+        folder = shlex.quote(str(tree.folder))
         problem = f"none that is completed has the metric {name!r}"
-        hint = f"modeldir search {shlex.quote(str(tree.folder))}"
+        hint = f"modeldir search {folder}"
+        if not (tree.folder / "search.json").exists():
+            problem = "it is no search: it has no trials"
+            hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001 -- python train.py"
         raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
     first = list(best.values())[:top]
     if not any(point.is_base for point in first):
