@@ -291,6 +291,7 @@ def test_before_anything_has_ended_there_is_nothing_to_confirm(
     (base / "metrics_eval_best_weights.json").write_text('{"accuracy": 0.5}')
     assert project.modeldir("confirm", "experiments/base").err == snapshot(name="no search")
     project.searches(RATES)
+    assert project.modeldir("confirm", "experiments").err == snapshot(name="searches")
     (project.search / "confirm").mkdir()
     (project.search / "confirm/mine.txt").touch()
     said = confirm(project)
