@@ -157,13 +157,19 @@ def test_next_is_the_projects_own_evaluation() -> None:
     assert command in in_terminal(80, "synthesize")
 
 
-def test_a_table_in_a_file() -> None:
-    """Of the form that its name says, or that is asked for; it is not printed."""
+def test_a_table_in_a_file(snapshot: SnapshotAssertion) -> None:
+    """Of the form that its name says, or that is asked for; it is not printed. A name that says
+    another is refused.
+    """
     search()
     for name, begins in (("t.tex", "% learning_rate"), ("t.html", "<!doctype"), ("t.csv", "exp")):
         done = typed("synthesize", SEARCH, "-o", name)
         assert done.stdout.startswith(f"written: {name} (")
         assert Path(name).read_text().startswith(begins)
+    done = typed("synthesize", SEARCH, "-o", "t.pdf")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == snapshot
+    assert not Path("t.pdf").exists()
     typed("synthesize", SEARCH, "--format", "markdown", "-o", "t.txt")
     assert Path("t.txt").read_text().startswith("# learning_rate: 3")
     done = typed("synthesize", SEARCH, "-o", "no/such/t.csv")
@@ -348,6 +354,8 @@ def test_no_best_yet(capsys: pytest.CaptureFixture[str], snapshot: SnapshotAsser
     make("experiments/b")
     assert commands.main(["best", "experiments"]) == 1
     assert commands.main(["best", "experiments", "--maximize", "acuracy"]) == 1
+    assert commands.main(["best", "experiments", "--metric", "acuracy"]) == 1
+    assert commands.main(["best", "experiments", "--metric", "sharpness"]) == 1
     Path("empty").mkdir()
     assert commands.main(["best", "empty"]) == 1
     assert commands.main(["best", "experiment"]) == 2
@@ -400,6 +408,8 @@ def test_show_what_was_derived(
     assert commands.main(["new", *words, "-m", "is wider better?"]) == 0
     capsys.readouterr()
     assert shown(capsys, "experiments/wide") == snapshot
+    write(Path("experiments/wide/search.json"), {"space": {"learning_rate": [0.1]}})
+    assert shown(capsys, "experiments/wide") == snapshot(name="a search")
 
 
 def test_show_what_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -255,6 +255,19 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(
     assert project.tree() == before
 
 
+def test_a_dry_run_refuses_a_metric_that_no_trial_has(project: Project) -> None:
+    """As the search itself would."""
+    project.searches("learning_rate=0.1")
+    before = project.tree()
+    done = project.searches("--maximize", "acuracy", "--dry-run")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "experiments/search cannot be ranked:\n  acuracy: no completed trial has this metric\n"
+        "    did you mean 'accuracy'?\nNothing was started.\n"
+    )
+    assert project.tree() == before
+
+
 def test_a_dry_run_counts_all_trials_also_those_that_it_does_not_show(project: Project) -> None:
     """Twenty are shown one by one; the count, and the time, is for all."""
     for domains, total in (

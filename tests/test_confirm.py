@@ -15,6 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import Project, Said, kill, read, wait_until
 from modeldir import Search, confirmation, experiment, finalists
+from modeldir.columns import advised
 from modeldir.confirmation import Confirmation, Measured
 from modeldir.errors import ModeldirError, SearchError
 from modeldir.finalists import Finalists, Point
@@ -69,6 +70,8 @@ def test_the_best_is_run_again_with_new_seeds_and_compared(
     assert said.code == 0, said.err
     assert len(project.started) - before == 9
     assert said.out.partition("\n\n")[2] == snapshot
+    assert "advice:" not in said.out  # by Welch's test: beside the answer it is another one
+    assert not advised(read_tree(project.search / "confirm"))
     seeds = {read(path)["seed"] for path in project.search.glob("confirm/*/params.json")}
     assert seeds == {1230, 1231, 1232}
     assert "worker" in (project.search / "confirm/search.log").read_text()
@@ -284,7 +287,11 @@ def test_before_anything_has_ended_there_is_nothing_to_confirm(
     """A search that never ran, a folder that is none, and another's folder of that name."""
     assert confirm(project).err == snapshot(name="no trial")
     assert project.modeldir("confirm", "experiments/nowhere").err == snapshot(name="no folder")
+    base = project.params("experiments/base", learning_rate=0.5, batch_size=16, seed=230).parent
+    (base / "metrics_eval_best_weights.json").write_text('{"accuracy": 0.5}')
+    assert project.modeldir("confirm", "experiments/base").err == snapshot(name="no search")
     project.searches(RATES)
+    assert project.modeldir("confirm", "experiments").err == snapshot(name="searches")
     (project.search / "confirm").mkdir()
     (project.search / "confirm/mine.txt").touch()
     said = confirm(project)
@@ -408,6 +415,18 @@ def test_the_answer_is_in_plain_words(
 ) -> None:
     """Who beats whom, by how much, by which test; and what is not known."""
     assert "\n".join(confirmation.answer(measured(values))) == snapshot
+
+
+def test_in_a_narrow_terminal_no_line_is_torn(snapshot: SnapshotAssertion) -> None:
+    """Columns whose numbers the answer has, or that it needs least, are left out of the table."""
+    found = measured({"a_point_with_a_long_name": FIRST, "base": POOR, "c": CLOSE})
+    assert (
+        confirmation.told(found, 100).splitlines()[2:7]
+        == (confirmation.told(found).splitlines()[2:7])
+    )
+    told = confirmation.told(found, 60)
+    assert max(map(len, told.splitlines())) <= 60
+    assert told == snapshot
 
 
 def test_an_answer_that_cannot_be_given_yet_says_how_it_goes_on() -> None:

@@ -113,7 +113,9 @@ WHERE = (("csv", "tables"), ("tensorboard", "events"), ("optuna", "lr.log"), ("o
 
 
 def test_nothing_to_export_is_said(search: Path) -> None:
-    """An empty folder; trials none of which has ended; a folder that is not there."""
+    """An empty folder; trials none of which has ended; a folder that is not there; a metric
+    that nobody has.
+    """
     Path("empty").mkdir()
     with pytest.raises(ModeldirError, match="no experiment in empty"):
         export("empty", "csv", "out")
@@ -123,6 +125,8 @@ def test_nothing_to_export_is_said(search: Path) -> None:
         export(search / "waits", "csv", "out")
     with pytest.raises(FolderError, match="no such folder"):
         export("nowhere", "csv", "out")
+    with pytest.raises(ModeldirError, match="'acuracy'\n    did you mean 'accuracy'"):
+        export(search, "csv", "out", (("acuracy", "maximize"),))
     assert not Path("out").exists()
 
 

@@ -581,6 +581,12 @@ def test_metrics_from_another_file() -> None:
     assert not Path("x/results.csv").read_text().count("0.3")
     write(Path("x/a/metrics_test_best.json"), {"accuracy": 0.5})
     assert "no test left" in str(synthesize("x", metrics_file="metrics_test_best.json"))
+    assert not synthesize("x", metrics_file="scores.json").warnings
+    [told] = synthesize("x", metrics_file="metrics_tset_best.json").warnings
+    assert told == (
+        "no experiment has a file 'metrics_tset_best.json'\n"
+        "  did you mean 'metrics_test_best.json'?"
+    )
 
 
 def test_where_the_code_changed(snapshot: SnapshotAssertion) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+import modeldir
 from modeldir.warm import guards, imports
 from warmth import Bench, assert_same
 
@@ -137,6 +138,25 @@ def test_a_variable_by_trial_is_seen(bench: Bench) -> None:
     one, two = reply.runs
     assert_same(bench.cold("one.txt"), one, "as learned")
     assert_same(bench.cold("two.txt"), two, "begun again")
+
+
+def test_a_log_that_begins_before_an_import_is_no_variable_of_the_trial(bench: Bench) -> None:
+    """It tells the trial's children where the log is; what is imported after it is warm anyway."""
+    bench.variables["PYTHONPATH"] = str(Path(modeldir.__file__).parents[1])
+    bench.write(
+        "import os, sys\nimport modeldir\n"
+        "modeldir.set_logger(os.path.join(sys.argv[1], 'train.log'))\n"
+        "import busy\nprint(busy.THREADS, 'MODELDIR_CAPTURED' in os.environ)\n"
+    )
+    for name in ("first", "second"):
+        (bench.folder / "experiments" / name).mkdir(parents=True)
+    cold, learned = bench.learn("experiments/first")
+    assert "True" in cold.printed
+    told = guards.refusal(bench.command("experiments/second"), learned)
+    assert told is None or "imports only" in told
+    reply = bench.warm(learned, ("experiments/second",))
+    assert reply.cold == 0
+    assert "True" in reply.runs[0].printed
 
 
 def test_a_variable_by_trial_is_told_where_it_is_too_late(bench: Bench) -> None:

@@ -286,11 +286,11 @@ def failures_in(found: Sequence[Found]) -> list[str]:
 
 
 def advised(tree: Tree) -> list[str]:
-    """What a search has shown, in at most three sentences; nothing of other trees, and nothing
-    where several metrics count.
+    """What a search has shown, in at most three sentences; nothing of other trees, nothing where
+    several metrics count, and nothing of a confirmation, whose own answer is by a sharper test.
     """
     plan = files.read_object(tree.folder / "search.json")
-    if not plan or len(tree.objectives) != 1:
+    if not plan or len(tree.objectives) != 1 or (tree.folder / experiment.CONFIRM).exists():
         return []
     from modeldir.advice import advice  # noqa: PLC0415 - where somebody looks
 

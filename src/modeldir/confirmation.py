@@ -20,12 +20,13 @@ from modeldir import attempts, finalists, params, repeated, student
 from modeldir.finalists import Finalists, Point
 from modeldir.params import SEED
 from modeldir.student import Interval
-from modeldir.table import Column, Table, to_text
+from modeldir.table import Column, Table, text_width, to_text, wrapped
 from modeldir.trees import Found, read_tree
 from modeldir.values import dataclass
 
 LEVEL = 0.95
 _FEW = 4
+_LEAD = "the first is better by"
 _OPEN = frozenset({attempts.RUNNING, attempts.WAITING, attempts.INTERRUPTED})
 
 
@@ -123,16 +124,35 @@ def _measured(point: Point, named: Finalists, runs: Mapping[int, Found]) -> Meas
 # -- In words --------------------------------------------------------------------------------------
 
 
-def told(found: Confirmation) -> str:
-    """The table of what was measured, and the answer: what `modeldir confirm` prints at the end."""
-    table = to_text(_table(found)).rstrip("\n")
-    return "\n".join([_head(found.named), "", table, "", *answer(found)])
+def told(found: Confirmation, width: int | None = None) -> str:
+    """The table of what was measured, and the answer: what `modeldir confirm` prints at the end,
+    in a terminal of this width.
+    """
+    lines = [_head(found.named), "", *_measured_lines(found, width), "", *answer(found)]
+    return "\n".join(each for line in lines for each in wrapped(line, width) or [""])
 
 
-def plan_of(named: Finalists) -> str:
-    """What will be run, before it is."""
+def _measured_lines(found: Confirmation, width: int | None) -> list[str]:
+    """The table; in a narrow terminal without what the answer says, or need not be known for it."""
+    table = _table(found)
+    for column in (_LEAD, "sd", "in the search"):
+        lines = to_text(table).splitlines()
+        if width is None or max(map(text_width, lines)) <= width:
+            return lines
+        table = _without(table, column)
+    return to_text(table, width=width).splitlines()
+
+
+def _without(table: Table, name: str) -> Table:
+    keep = [place for place, column in enumerate(table.columns) if column.name != name]
+    columns = tuple(table.columns[place] for place in keep)
+    return Table(columns, tuple(tuple(row[place] for place in keep) for row in table.rows))
+
+
+def plan_of(named: Finalists, width: int | None = None) -> str:
+    """What will be run, before it is; in a terminal of this width."""
     count = len(named.points) * named.repeats
-    return f"{_head(named)}: {count} trainings in {named.folder}"
+    return "\n".join(wrapped(f"{_head(named)}: {count} trainings in {named.folder}", width))
 
 
 def _head(named: Finalists) -> str:
@@ -153,7 +173,7 @@ def _table(found: Confirmation) -> Table:
         Column(f"mean {name}", "metric"),
         Column("sd", "metric"),
         Column("n", "text"),
-        Column("the first is better by", "text"),
+        Column(_LEAD, "text"),
     )
     rows = tuple(
         (

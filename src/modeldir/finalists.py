@@ -20,7 +20,7 @@ from typing import Any
 
 from modeldir import files, goals, metrics, params, plan, provenance
 from modeldir.errors import SearchError, did_you_mean, listed
-from modeldir.experiment import CONFIRM
+from modeldir.experiment import CONFIRM, is_search, params_file
 from modeldir.params import SEED
 from modeldir.space.pointsfile import exactly
 from modeldir.trees import Found, Tree, read_tree
@@ -103,7 +103,9 @@ def named(
         ParamsError: when its base cannot be read.
     """
     _refuse_numbers(search, top, repeats)
-    tree, base = read_tree(search), plan.base_of(search)
+    tree = read_tree(search)
+    _refuse_trees(tree)
+    base = plan.base_of(search)
     before = files.read_object(search / FOLDER / CONFIRM)
     chosen = _metric(tree, metric, before)
     points = _points(tree, params.flatten(base), chosen, top or _number(before, "top") or TOP)
@@ -120,6 +122,18 @@ def _refuse_numbers(search: Path, top: int | None, repeats: int | None) -> None:
         problems.append((f"--repeats {repeats}", "the noise shows between two seeds or more"))
     if problems:
         raise SearchError(listed(f"{search} cannot be confirmed:", problems))
+
+
+def _refuse_trees(tree: Tree) -> None:
+    """A folder of searches is none: which of them is meant?"""
+    if params_file(tree.folder) is not None:
+        return
+    below = sorted({each.path.parent for each in tree.found} - {tree.folder})
+    searches = [each for each in below if is_search(each)]
+    if searches:
+        hint = "\n    ".join(f"modeldir confirm {shlex.quote(str(each))}" for each in searches[:3])
+        problem = "it is no search, but has searches below it"
+        raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
 
 
 def _number(before: Mapping[str, Any], key: str) -> int | None:
@@ -169,8 +183,12 @@ def _points(
         if point is not None:
             best.setdefault(point.key, point)
     if not best:
+        folder = shlex.quote(str(tree.folder))
         problem = f"none that is completed has the metric {name!r}"
-        hint = f"modeldir search {shlex.quote(str(tree.folder))}"
+        hint = f"modeldir search {folder}"
+        if not is_search(tree.folder):
+            problem = "it is no search: it has no trials"
+            hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001 -- python train.py"
         raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
     first = list(best.values())[:top]
     if not any(point.is_base for point in first):

@@ -538,11 +538,12 @@ class Search:
         The sampler has then been asked: this object is of no use for a search any more.
 
         Raises:
-            SearchError: when the base changed since trials were made.
+            SearchError: when the base changed since trials were made, or no trial has the metric.
             CommandError: when the command cannot run a trial.
         """
         self.trials.refresh(make=False)
         self.trials.adopt(claim=False)
+        self._check_metric()
         self._tell_sampler()
         self._check_base()
         self._take(command, typed=typed)
@@ -905,11 +906,13 @@ class Search:
         return ranking.best(self.trials, chosen, self._reused())
 
     def advice(self) -> list[str]:
-        """What it has shown, in at most three sentences; nothing without evidence."""
+        """What it has shown, in at most three sentences; nothing without evidence, and nothing of
+        a confirmation, whose own answer is by a sharper test.
+        """
         from modeldir.advice import advice  # noqa: PLC0415 - at the end alone
 
         chosen = self.plan.objectives
-        if len(chosen) != 1:
+        if len(chosen) != 1 or (self.path / experiment.CONFIRM).exists():
             return []
         written = files.read_object(self.path / "search.json")
         return advice(ranking.tried(self.trials, chosen[0][0]), chosen[0], written)

@@ -323,7 +323,8 @@ def _results(
     rows = _rows(tree, choice)
     whole = _whole(rows, choice)
     shown = _shown(whole, choice, len(rows.found))
-    warnings = [*tree.warnings, *_spoils(whole, choice, metrics_file)]
+    missing = _without_file(tree, metrics_file) if metrics_file else []
+    warnings = [*tree.warnings, *_spoils(whole, choice, metrics_file), *missing]
     written: tuple[Path, ...] = ()
     if write and tree.found and len(folders) == 1 and metrics_file is None and not choice.is_part:
         # The file for programs has each repeat.
@@ -419,6 +420,15 @@ def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator
         yield f"sorted by {choice.sort!r}: whoever chooses by test metrics has no test left"
     elif kind is not None and kind.split == "test":
         yield f"ranked by {metrics_file}: whoever chooses by test metrics has no test left"
+
+
+def _without_file(tree: Tree, name: str) -> Iterator[str]:
+    """A word where nobody has the file that was to have the metrics: it may be misspelt."""
+    if tree.found and not any((each.path / name).exists() for each in tree.found):
+        known = sorted({file.name for file in tree.found[0].path.glob("*.json")})
+        there = [each for each in known if metrics.classify(each) is not None]
+        hint = did_you_mean(name, there) or (there and f"there are: {', '.join(there)}")
+        yield f"no experiment has a file {name!r}" + (f"\n  {hint}" if hint else "")
 
 
 # -- Writing ---------------------------------------------------------------------------------------

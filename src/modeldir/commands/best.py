@@ -32,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the path, alone on its line; without one say why and answer 1."""
     tree = read_tree(arguments.dir)
+    if tree.found and arguments.metric and arguments.metric not in _known(tree):
+        print(_nothing(tree, (arguments.metric, "maximize")), file=sys.stderr)
+        return 1  # before its direction is asked for: a misspelt name has none
     asked = _asked_for(arguments, tree)
     metric = asked or tree.metric
     best = tree.best(asked)
@@ -73,14 +76,20 @@ def _several(tree: Tree) -> str:
     return "\n".join(lines)
 
 
+def _known(tree: Tree) -> list[str]:
+    return sorted({name for each in tree.found for name in each.scores.development})
+
+
 def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:
     if not tree.found:
         return nothing_in(tree.folder)
     states = Counter(each.status.state for each in tree.found)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    known = {name for each in tree.found for name in each.scores.development}
+    known = _known(tree)
     wanted = f"the metric {metric[0]!r}" if metric else "a metric to rank by"
-    hint = did_you_mean(metric[0], sorted(known)) if metric and metric[0] not in known else None
+    hint = None
+    if metric and known and metric[0] not in known:
+        hint = did_you_mean(metric[0], known) or f"there are: {', '.join(known)}"
     return (
         f"{tree.folder} has no best experiment yet: none that is completed has {wanted}\n"
         f"  {hint or f'there are: {counts}'}\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +85,7 @@ def _look_ahead(named: Finalists, arguments: argparse.Namespace) -> int:
         raise SearchError(
             "--time-one: how long a training takes, the search tells\nNothing was started."
         )
-    print(plan_of(named))
+    print(plan_of(named, _width()))
     for point in named.points:
         print(f"  {point.title}")
     print("Nothing was started.")
@@ -103,7 +105,7 @@ def _run(named: Finalists, folder: Path, arguments: argparse.Namespace, spawner:
     from modeldir import roster  # noqa: PLC0415
     from modeldir.confirmation import plan_of  # noqa: PLC0415
 
-    print(plan_of(named), flush=True)
+    print(plan_of(named, _width()), flush=True)
     before = roster.options_of(folder)
     options = roster.options_of(folder.parent) or [] if before is None else before
     return search.go_on(as_search(folder, options, arguments), spawner)
@@ -142,7 +144,12 @@ def _tell(named: Finalists, code: int) -> int:
         print("\n".join(answer(found)))
         return code
     print()
-    print(told(found))
+    print(told(found, _width()))
     first = shlex.quote(str(named.folder))
     print(f"next: modeldir synthesize {first} --apart   (each of the new runs)")
     return 1 if any(each.failed for each in found.measured) else code
+
+
+def _width() -> int | None:
+    """Of the terminal; a file or a program gets whole lines."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -111,7 +111,7 @@ def _facts(found: Found) -> Iterator[Entry]:
     yield "attempts", status.attempt
     yield "started", when(status.started)
     yield "duration", None if status.duration is None else duration_text(status.duration)
-    yield from _where_from(folder)
+    yield from where_from(folder)
     yield "command", _command(folder)
     yield "", _warm(folder)
     log = log_of(folder)
@@ -128,7 +128,7 @@ def to_run_again(found: Found) -> str | None:
     return f"to run again as attempt {wanted}: {roster.again(found.path.parent)}"
 
 
-def _where_from(folder: Path) -> Iterator[Entry]:
+def where_from(folder: Path) -> Iterator[Entry]:
     """The trial that it is, or the experiment that it was derived from, and why."""
     trial = files.read_object(folder / "trial.json")
     if isinstance(trial.get("number"), int) and isinstance(trial.get("point"), dict):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, params, roster, table
-from modeldir.commands.show import Entry, entries, to_run_again, value_text
+from modeldir.commands.show import Entry, entries, to_run_again, value_text, where_from
 from modeldir.commands.words import quoted
 from modeldir.errors import ParamsError
 from modeldir.frames import to_come_text
@@ -32,6 +32,7 @@ def search_text(tree: Tree) -> str:
     asked = [each for each in tree.found if to_run_again(each)]
     running = [each for each in tree.found if each.status.state == attempts.RUNNING]
     told = [
+        *where_from(tree.folder),
         *_planned(plan),
         ("metric", _ranked(tree)),
         ("trials", _counts(standing)),

@@ -121,8 +121,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _form(arguments: argparse.Namespace) -> str:
-    ending = os.path.splitext(arguments.output or "")[1].lower()
-    return str(arguments.format or ENDINGS.get(ending, "table"))
+    """Which form is wanted: as it was named, else as the file is called.
+
+    Raises:
+        ModeldirError: when no form is called so: a text in a file called .pdf opens nowhere.
+    """
+    stem, ending = os.path.splitext(arguments.output or "")
+    form = arguments.format or (ENDINGS.get(ending.lower()) if ending else "table")
+    if form is None:
+        others = ", ".join(each for each in ENDINGS if each not in {".csv", ".htm"})
+        raise ModeldirError(
+            f"{visible(arguments.output)}: no form of a table ends in {visible(ending)!r}\n"
+            f"  {quoted(stem)}.csv, or {others}   (--format FORM: whatever the file is called)\n"
+            "Nothing was written."
+        )
+    return str(form)
 
 
 def _folders(arguments: argparse.Namespace) -> list[str]:

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from modeldir import databases, files
-from modeldir.errors import ModeldirError
+from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.exports.gathered import Gathered, gather
 from modeldir.exports.place import Place, Written
 from modeldir.goals import Objectives
@@ -64,6 +64,7 @@ def export(folder: str | os.PathLike[str], to: str, out: str, asked: Objectives 
     gathered = gather(Path(folder), asked)
     if not gathered.rows:
         raise ModeldirError(_nothing(gathered))
+    _check_metrics(gathered, asked)
     source = files.absolute(folder)
     if to == "optuna":
         return _to_optuna(gathered, Path(out), source)
@@ -85,6 +86,21 @@ def check_installed(to: str) -> None:
             f"--to {to} needs {' and '.join(missing)}, not installed here.\n"
             f"  pip install {extra}\n{_STATE}"
         )
+
+
+def _check_metrics(gathered: Gathered, asked: Objectives) -> None:
+    """What is to be ranked by must be a metric of somebody, where anybody has one."""
+    known = sorted({name for row in gathered.rows for name in row.found.scores.development})
+    problems: list[tuple[str, str | None]] = [
+        (
+            f"no experiment has the metric {name!r}",
+            did_you_mean(name, known) or f"there are {', '.join(known)}",
+        )
+        for name, _ in asked
+        if known and name not in known
+    ]
+    if problems:
+        raise ModeldirError(listed(f"{gathered.folder} cannot be exported so:", problems, _STATE))
 
 
 def _nothing(gathered: Gathered) -> str:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _EVERY = 0.25
 """Seconds between two writes to the report: a script may be killed, and others read meanwhile."""
+_OURS = "MODELDIR_"
+"""What variables begin with that `modeldir.start` sets for a trial's children: no library but ours
+reads one when it is loaded. (As in `shelf`; this file stands alone.)
+"""
 
 
 class _Finder:
@@ -89,6 +93,8 @@ class _Finder:
             name: value for name, value in now.items() if self._started_with.get(name) != value
         }
         changed.update((name, None) for name in self._started_with if name not in now)
+        for name in [name for name in changed if name.startswith(_OURS)]:
+            del changed[name]
         return changed
 
     def _write(self) -> None:

@@ -23,6 +23,11 @@ Changes = Mapping[str, "str | None"]
 """Variables that were set in an environment; None for one that was removed."""
 
 
+_OURS = "MODELDIR_"
+"""What variables begin with that `modeldir.start` sets for a trial's children: one has the trial's
+folder in it, so that it is another in each, and no library but ours reads it when it is loaded.
+"""
+
 Told = tuple[int, bytes] | dict[str, Any]
 """What was written to 1 or 2; or a warning, as `warnings.warn_explicit` takes it."""
 
@@ -142,7 +147,8 @@ class _Counter:
             return ""
         then, now = batch.under.items(), changes(self._environment, os.environ).items()
         different = (set(then) ^ set(now)) - self._by_libraries
-        return min((f"{variable} was changed" for variable, _ in different), default="")
+        names = (variable for variable, _ in different if not variable.startswith(_OURS))
+        return min((f"{variable} was changed" for variable in names), default="")
 
 
 class _Loader:
