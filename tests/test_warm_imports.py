@@ -241,9 +241,7 @@ def test_what_must_not_be_forked_is_refused(bench: Bench, snapshot: SnapshotAsse
     told["jax"] = guards.refusal(bench.command(), learned)
     bench.write("import plain\n")
     _, learned = bench.learn()
-    few = guards.refusal(bench.command(), learned)
-    assert few is not None
-    told["plain"] = few.replace(str(len(learned.modules)), "N")
+    told["plain"] = guards.refusal(bench.command(), learned)
     told["wrapper"] = guards.refusal(("torchrun", "train.py"))
     assert told == snapshot
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -135,6 +136,55 @@ def test_an_environment_that_has_changed_is_learned_again(project: Project, pyth
         assert worker.stdout is not None
         assert "the environment has changed" in worker.stdout.read()
     assert warm(project) == names(0.2, 0.4, 0.5)
+
+
+def test_what_is_installed_while_the_first_trial_runs_is_what_the_others_import(
+    project: Project, python: str
+) -> None:
+    """The list is older than the library by then: one more trial runs cold, and shows it anew."""
+    site = site_of(Path(python).parents[1])
+    project.write("train.py", "import slowly_installed\n" + HEAVY)
+    (site / "slowly_installed.py").write_text("version = 1\n")
+    project.hold()
+    with project.started_as(*SEARCH, *TRAIN) as worker:
+        wait_until(lambda: len(project.started) == 1, "the first trial, which is held")
+        (site / "installed_with_it.py").touch()
+        project.release()
+        assert worker.wait(60) == 0
+        assert worker.stdout is not None
+        assert worker.stdout.read().count("the environment ") == 1
+    assert warm(project) == names(0.3, 0.4)
+
+
+def test_another_environment_is_not_taken_for_the_first(project: Project, tmp_path: Path) -> None:
+    """A PYTHONPATH of the second command is on the path of its trials, and its modules win."""
+    project.write("train.py", f"import heavy, sys\nprint(heavy.__file__)\n{PLAIN}")
+    assert project.modeldir(*SEARCH, *TRAIN).code == 0
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "heavy.py").write_text("")
+    again = project.modeldir(
+        "search", "experiments/search", "learning_rate=0.5,0.6",
+        PYTHONPATH=str(tmp_path / "first"),
+    )  # fmt: skip
+    assert again.code == 0, again.out
+    for name in names(0.5, 0.6):
+        console = (project.search / name / "console.log").read_text()
+        assert console.startswith(str(tmp_path / "first")), console
+
+
+def test_a_list_from_elsewhere_is_not_imported(project: Project) -> None:
+    """What somebody sent with a search may name any library of ours, but not its folder's time."""
+    assert project.modeldir(*SEARCH, *TRAIN).code == 0
+    file = project.search / ".modeldir" / warmth.FILE
+    kept = read(file)
+    kept["learned"]["folders"] = {"/nowhere": 0}
+    kept["learned"]["executable"] = "/nowhere"
+    kept["learned"]["modules"].append(["this", os.path.dirname(os.__file__) + "/this.py"])
+    file.write_text(json.dumps(kept))
+    more = project.modeldir("search", "experiments/search", "learning_rate=0.5,0.6,0.7")
+    assert more.code == 0, more.out
+    assert warm(project) == names(0.2, 0.3, 0.4, 0.6, 0.7)
+    assert ["this"] not in [each[:1] for each in read(file)["learned"]["modules"]]
 
 
 # -- When it is not to be --------------------------------------------------------------------------

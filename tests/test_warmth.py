@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,11 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     kept = warmth.Kept(("python", "train.py"), "c0de", learned("numpy"), (1.5, 2.0), "why")
     kept.write(tmp_path)
     assert warmth.Kept.read(tmp_path) == kept
-    for broken in ("", "[]", '{"format": 1}', '{"format": 1, "learned": {}}'):
+    text = json.dumps(json.loads((tmp_path / ".modeldir" / warmth.FILE).read_text()))
+    odd = ["numpy", "/site/numpy.py"], [1, 2], ["numpy", "/site/numpy.py", {"A": 1}]
+    broken_names = [text.replace(json.dumps(odd[0]), json.dumps(each)) for each in odd[1:]]
+    assert text not in broken_names
+    for broken in ("", "[]", '{"format": 1}', '{"format": 1, "learned": {}}', *broken_names):
         (tmp_path / ".modeldir" / warmth.FILE).write_text(broken)
         assert warmth.Kept.read(tmp_path) is None
 

@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from modeldir import spawner
 from modeldir.supervisor import REQUESTS
-from modeldir.warm import guards
+from modeldir.warm import guards, learning
 from modeldir.warm.imports import Ahead, Learned
 
 _MORE = b"+"
@@ -36,10 +36,13 @@ serve{ends}
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a request to import: so many `modules` are there now, or an `objection`."""
+    """What became of a request to import: so many `modules` are there now, or an `objection`.
+    `is_foreign`: nothing was imported, since the list was learned in another environment.
+    """
 
     modules: int = 0
     objection: str | None = None
+    is_foreign: bool = False
 
 
 class WarmSpawner(spawner.Spawner):
@@ -146,6 +149,7 @@ class _Warm:
 
     def __init__(self) -> None:
         self.ahead = Ahead()
+        self._facts = learning.facts(list(sys.path))  # before an import can add to the path
 
     def answer(self, channel: socket.socket, wanted: bytes) -> bool:
         """Import what is asked for; false for any other request."""
@@ -155,11 +159,16 @@ class _Warm:
             size = _HEAD.unpack(_received(channel, _HEAD.size))[0]
             learned = Learned.from_json(json.loads(_received(channel, size)))
             assert learned is not None  # `ask` has sent it
-            self.ahead.add(learned)
-            count = len(learned.modules) - len(self.ahead.left_out)
-            told = json.dumps(vars(Answer(count, guards.objection(self.ahead)))).encode()
+            told = json.dumps(vars(self._imported(learned))).encode()
             channel.sendall(_HEAD.pack(len(told)) + told)
         return True
+
+    def _imported(self, learned: Learned) -> Answer:
+        if not learned.is_of(self._facts):
+            return Answer(is_foreign=True)
+        self.ahead.add(learned)
+        count = len(learned.modules) - len(self.ahead.left_out)
+        return Answer(count, guards.objection(self.ahead))
 
 
 def _received(channel: socket.socket, size: int) -> bytes:

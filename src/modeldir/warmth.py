@@ -122,7 +122,7 @@ class Kept:
 
 @dataclass
 class _Lesson:
-    """A trial that notes its imports in `report`."""
+    """A trial that notes its imports in `report`. `is_void`: something was installed meanwhile."""
 
     report: str
     folder: str
@@ -130,6 +130,7 @@ class _Lesson:
     grew: float
     supervisor: int = 0
     seen: object = None
+    is_void: bool = False
 
 
 @dataclass
@@ -221,7 +222,8 @@ class Warmth:
             return None, start
         if self._parent is not None and self._modules and not self._import.is_open:
             if self._learned is not None and not self._learned.is_current():
-                self._learn_anew()
+                self._lessons = 0
+                self._learn_anew("has changed")
             else:
                 if not self._is_told:  # only now: while a script imports, the number grows
                     self.tell(ready_text(self._modules))
@@ -346,6 +348,8 @@ class Warmth:
 
     def _learn(self, lesson: _Lesson) -> None:
         """Read on in what a trial has noted."""
+        if lesson.is_void:
+            return
         with contextlib.suppress(OSError):
             before, lesson.seen = lesson.seen, os.stat(lesson.report).st_size
             learned = imports.read(lesson.report) if lesson.seen != before else None
@@ -356,6 +360,8 @@ class Warmth:
         self._took = (lesson.grew - lesson.began, self.clock() - lesson.began)
         _remove(lesson.report)
         self._lesson = None
+        if lesson.is_void:
+            return
         if self._learned is None:  # not worth it; or it broke before it could show what it imports
             self._is_cold = state in {attempts.COMPLETED, attempts.PRUNED}
         elif self._modules and not self._import.is_open:
@@ -363,11 +369,12 @@ class Warmth:
         self._counted = 0.0
         self._ask()
 
-    def _learn_anew(self) -> None:
-        self.tell("warm: the environment has changed: the next trial shows what is imported now")
+    def _learn_anew(self, what: str) -> None:
+        self.tell(f"warm: the environment {what}: the next trial shows what is imported now")
         self._dismiss()
         self._learned = None
-        self._lessons = 0
+        if self._lesson is not None:
+            self._lesson.is_void = True
 
     def _keep(self, cold: str | None = None) -> None:
         if self._learned is not None:
@@ -433,6 +440,12 @@ class Warmth:
                 self.lose(f"to import it took longer than {self._import.patience:.0f} s")
             return
         self._import.is_open = False
+        if answer.is_foreign:
+            if self._lessons < _LESSONS:
+                self._learn_anew("is another than it was")
+            else:
+                self._cool("what is installed changes again and again")
+            return
         if answer.objection is not None:
             self._cool(answer.objection, keep=True)
             return
