@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, cores, files, processes
+from modeldir import attempts, cores, failures, files, processes
 from modeldir.trials import HOME
 from modeldir.warm import guards, imports
 from modeldir.warm.invocations import parse
@@ -50,7 +50,6 @@ take longer as a whole.
 _PATIENCE = 60.0
 """Seconds that an import ahead may take, and five times as long as the script took for it."""
 _LOOK_EVERY = 1.0
-_FORKED = "in forked subprocess"  # PyTorch, of CUDA
 
 
 def is_worth(learned: Learned) -> bool:
@@ -229,7 +228,9 @@ class Warmth:
                     self.tell(ready_text(self._modules))
                     self._is_told = True
                 facts = {**start.facts, "warm": {"modules": self._modules}}
-                return self._parent, replace(start, forked=True, facts=facts)
+                return self._parent, replace(
+                    start, forked=True, is_unproven=not self._is_proven, facts=facts
+                )
         if self._lesson is None and self._learned is None and self._lessons < _LESSONS:
             return None, self._taught(start)
         return None, start
@@ -263,11 +264,12 @@ class Warmth:
             self._learn(lesson)
             self._end_lesson(lesson, status.state)
         watched = self._watched.pop(path, None)
-        if watched is None or self._is_cold or status.state in attempts.OPEN:
-            return
-        if _FORKED in (status.last_line or ""):
-            self._cool(f"{folder.name} says: {status.last_line}", keep=True)
-        else:
+        if (status.reason or "").endswith(failures.OF_A_FORK):
+            says = status.last_line if failures.is_of_a_fork(status.last_line) else None
+            self._cool(
+                f"{folder.name} {status.reason}" if says is None else f"{folder.name} says: {says}"
+            )
+        elif watched is not None and status.state not in attempts.OPEN:
             self._is_proven = True
             self._watched.clear()
 
