@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir.warm import guards, imports
+from modeldir.warm import guards, imports, invocations
 from warmth import Bench, assert_same
 
 LIBRARIES = {
@@ -244,6 +244,25 @@ def test_what_must_not_be_forked_is_refused(bench: Bench, snapshot: SnapshotAsse
     told["plain"] = guards.refusal(bench.command(), learned)
     told["wrapper"] = guards.refusal(("torchrun", "train.py"))
     assert told == snapshot
+
+
+def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
+    """On a full disk the script runs as ever, and nothing is learned."""
+    bench.write("import busy\nprint('well')\n")
+    cold = bench.cold()
+    invocation = invocations.parse(bench.command())
+    assert invocation is not None
+    for report in ("/dev/full", "/nowhere/report"):
+        done = subprocess.run(
+            invocation.through_learning(report),
+            cwd=bench.folder,
+            env=bench.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (cold.code, cold.printed)
 
 
 def test_an_upgraded_library_makes_the_list_old(bench: Bench, python: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,27 @@ def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
     assert way.command == command
     assert [*way.by[:2], *way.by[4:]] == [*command[:2], *command[2:]]
     assert warm.way(second) == (None, second)
+
+
+def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
+    """A job that a scheduler stopped for an hour has no trial that did nothing for so long."""
+    now = [0.0]
+    told: list[str] = []
+    (tmp_path / ".modeldir").mkdir()
+    warm = warmth.Warmth(
+        tmp_path, told.append, left=lambda: 9, code=lambda: "c0de", clock=lambda: now[0]
+    )
+    warm.begin(("python", "train.py"), "/")
+    with subprocess.Popen(["sleep", "1000"]) as trial:
+        start = Start(str(tmp_path), 1, ("python", "train.py"), "/", forked=True)
+        warm.started(trial.pid, start)
+        for seconds in (1, 2, 3602, 3603, 3612, 3621, 3630):
+            now[0] = seconds
+            warm.look(1)
+            assert trial.poll() is None
+        assert told == []
+        for seconds in range(3631, 3640):
+            now[0] = seconds
+            warm.look(1)
+        assert trial.wait(60) < 0
+    assert "did nothing for 30 s" in told[0]

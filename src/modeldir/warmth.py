@@ -50,6 +50,7 @@ take longer as a whole.
 _PATIENCE = 60.0
 """Seconds that an import ahead may take, and five times as long as the script took for it."""
 _LOOK_EVERY = 1.0
+_PAUSE = 10.0
 
 
 def is_worth(learned: Learned) -> bool:
@@ -185,6 +186,7 @@ class Warmth:
         self._watched: dict[str, _Watched] = {}  # by folder
         self._is_proven = False
         self._looked = self._counted = 0.0
+        self._awake = self.clock()
         self._running = 0
         self._lost: list[WarmSpawner] = []
 
@@ -278,6 +280,7 @@ class Warmth:
         that were lost: of their supervisors nobody tells any more.
         """
         self._running = running
+        self._notice_a_pause()
         if not self._is_cold:
             self._attend()
             self._hear()
@@ -472,6 +475,17 @@ class Warmth:
             self._parent.dismiss()
             self._old.append(self._parent)
         self._parent, self._import, self._modules = None, _Import(), 0
+
+    def _notice_a_pause(self) -> None:
+        """Where this process was stopped itself (by a scheduler), those that it waits for may
+        have been, too: their time begins anew.
+        """
+        now = self.clock()
+        if now - self._awake > _PAUSE:
+            self._import.asked = now
+            for watched in self._watched.values():
+                watched.since = now
+        self._awake = now
 
     def _look_at_the_first(self) -> None:
         """End a warm trial that does nothing at all, as one does that hangs on a lock which was
