@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir import warmth
+from laboratory import wait_until
+from modeldir import processes, warmspawner, warmth
 from modeldir.supervisor import Start
 from modeldir.warm.imports import Learned, Module
 
@@ -64,7 +66,15 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     odd = ["numpy", "/site/numpy.py"], [1, 2], ["numpy", "/site/numpy.py", {"A": 1}]
     broken_names = [text.replace(json.dumps(odd[0]), json.dumps(each)) for each in odd[1:]]
     assert text not in broken_names
-    for broken in ("", "[]", '{"format": 1}', '{"format": 1, "learned": {}}', *broken_names):
+    for broken in (
+        "",
+        "[]",
+        '{"format": 1}',
+        '{"format": 1, "learned": {}}',
+        *broken_names,
+        text.replace('"why"', '"\\u001b[2J"'),
+        text.replace('"why"', "1"),
+    ):
         (tmp_path / ".modeldir" / warmth.FILE).write_text(broken)
         assert warmth.Kept.read(tmp_path) is None
 
@@ -118,3 +128,17 @@ def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
             warm.look(1)
         assert trial.wait(60) < 0
     assert "did nothing for 30 s" in told[0]
+
+
+def test_an_import_ahead_that_does_not_listen_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long list fills the socket; who never reads it is ended, and trials run cold."""
+    monkeypatch.setattr(warmspawner, "_TO_LISTEN", 0.2)
+    deaf = warmspawner.WarmSpawner(("sh", "-c", "exec sleep 1000"), dict(os.environ), str(tmp_path))
+    it = processes.process(deaf.pid)
+    assert it is not None
+    with pytest.raises(OSError, match="timed out"):
+        deaf.ask(learned(*many(100_000)))
+    wait_until(lambda: processes.alive(it) is False, "its end")
+    deaf.close()

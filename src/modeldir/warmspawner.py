@@ -25,6 +25,7 @@ from modeldir.warm import guards, learning
 from modeldir.warm.imports import Ahead, Learned
 
 _MORE = b"+"
+_TO_LISTEN = 10.0
 _HEAD = struct.Struct("!I")
 _CODE = """\
 import sys
@@ -89,11 +90,19 @@ class WarmSpawner(spawner.Spawner):
         """Have it import this, and what supervisors it has leave when they are free.
 
         Raises:
-            OSError: when it is no more.
+            OSError: when it is no more, or does not listen: a long list does not fit into the
+                socket, and the worker has other things to do than to wait. Then it is ended.
         """
         self.retire()
         data = json.dumps(learned.to_json()).encode()
-        self._socket.sendall(_MORE + _HEAD.pack(len(data)) + data)
+        self._socket.settimeout(_TO_LISTEN)
+        try:
+            self._socket.sendall(_MORE + _HEAD.pack(len(data)) + data)
+        except OSError:
+            self.kill()
+            raise
+        finally:
+            self._socket.setblocking(True)
 
     def answer(self) -> Answer | None:
         """What it has answered, if it has; never waits.

@@ -107,10 +107,12 @@ class Kept:
         learned = imports.Learned.from_json(value.get("learned"))
         if value.get("format") != FORMAT or learned is None:
             return None
-        with contextlib.suppress(KeyError, TypeError, ValueError):
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
             imported, whole = map(float, value["took"])
             script = tuple(value["script"])
-            return cls(script, value["code"], learned, (imported, whole), value["cold"])
+            cold = value["cold"]
+            if cold is None or cold.isprintable():  # anybody may have written it
+                return cls(script, value["code"], learned, (imported, whole), cold)
         return None
 
     def write(self, folder: Path) -> None:
