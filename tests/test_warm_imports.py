@@ -246,6 +246,14 @@ def test_what_must_not_be_forked_is_refused(bench: Bench, snapshot: SnapshotAsse
     assert told == snapshot
 
 
+def test_a_report_without_its_beginning_is_none(tmp_path: Path) -> None:
+    """The disk was full at first, and had room later; or in the midst of a line."""
+    report = tmp_path / "report"
+    for text in ("", "{'name': 'busy', 'origin': None}\n", "{'words': [\n", "1 2\n"):
+        report.write_text(text)
+        assert imports.read(str(report)) is None
+
+
 def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
     """On a full disk the script runs as ever, and nothing is learned."""
     bench.write("import busy\nprint('well')\n")

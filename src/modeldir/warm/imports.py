@@ -112,6 +112,8 @@ def read(report: str) -> Learned | None:
         facts, *noted = (ast.literal_eval(line) for line in lines)
     except (OSError, ValueError, SyntaxError):
         return None
+    if "folders" not in facts:  # the disk was full when it began
+        return None
     has_ended = bool(noted) and "end" in noted[-1]
     noted = [each for each in noted if "end" not in each]
     libraries = [each for each in noted if _is_of_a_library(each, facts["folders"])]
