@@ -11,7 +11,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import wait_until
-from modeldir import processes, warmspawner, warmth
+from modeldir import failures, processes, warmspawner, warmth
 from modeldir.supervisor import Start
 from modeldir.warm.imports import Learned, Module
 
@@ -49,7 +49,10 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
     train = ("python", "train.py")
     assert [
         warmth.ready_text(1143),
+        warmth.anew_text("has changed"),
+        warmth.anew_text("is another than it was"),
         warmth.cold_text("jax must not be forked"),
+        warmth.cold_text(f"width_64 died by SIGSEGV {failures.OF_A_FORK}"),
         warmth.ahead_text(tmp_path, train, wanted=True),
     ] == snapshot
     assert warmth.ahead_text(tmp_path, train, wanted=False) is None

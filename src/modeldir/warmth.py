@@ -70,6 +70,11 @@ def ready_text(modules: int) -> str:
     return f"warm: {modules} modules are imported once for all trials (--cold: by each)"
 
 
+def anew_text(what: str) -> str:
+    """What is told where the list is of no use any more."""
+    return f"warm: the environment {what}: the next trial shows what is imported now"
+
+
 def cold_text(why: str) -> str:
     """What is told where they are not, or no more."""
     return f"cold: each trial imports for itself: {why}"
@@ -377,7 +382,7 @@ class Warmth:
         self._ask()
 
     def _learn_anew(self, what: str) -> None:
-        self.tell(f"warm: the environment {what}: the next trial shows what is imported now")
+        self.tell(anew_text(what))
         self._dismiss()
         self._learned = None
         if self._lesson is not None:
