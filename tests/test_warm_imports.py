@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -281,6 +282,17 @@ def test_an_upgraded_library_makes_the_list_old(bench: Bench, python: Path) -> N
     (site,) = python.parent.parent.glob("lib/python3*/site-packages")
     (site / "another.py").write_text("")
     assert not learned.is_current()
+
+
+def test_byte_code_is_no_installation(bench: Bench, python: Path) -> None:
+    """A first import in an environment in which nothing was compiled leaves the list current."""
+    (site,) = python.parent.parent.glob("lib/python3*/site-packages")
+    shutil.rmtree(site / "__pycache__", ignore_errors=True)
+    bench.variables["PYTHONDONTWRITEBYTECODE"] = ""
+    bench.write("import plain\n")
+    _, learned = bench.learn()
+    assert [*(site / "__pycache__").glob("plain.*")]
+    assert learned.is_current()
 
 
 def test_a_list_may_grow(bench: Bench, tmp_path: Path) -> None:

@@ -130,15 +130,30 @@ def facts(path: "list[str]") -> "dict[str, Any]":
         folders += site.getsitepackages()
         if site.ENABLE_USER_SITE:
             folders.append(site.getusersitepackages())
+    folders = [folder for folder in folders if os.path.isdir(folder)]
+    _make_room_for_byte_code(folders)
     return {
         "executable": sys.executable,
         "version": sys.version,
         "flags": str(sys.flags),
         "prefix": sys.prefix,
-        "folders": {each: os.stat(each).st_mtime_ns for each in folders if os.path.isdir(each)},
+        "folders": {each: os.stat(each).st_mtime_ns for each in folders},
         "path": path,
         "loaded": list(sys.modules),
     }
+
+
+def _make_room_for_byte_code(folders: "list[str]") -> None:
+    """Make the folder that Python makes at the first import of a module that nobody has compiled:
+    not later, when it would look as if something had been installed.
+    """
+    if sys.dont_write_bytecode or sys.pycache_prefix is not None:
+        return
+    for folder in folders:
+        try:
+            os.mkdir(os.path.join(folder, "__pycache__"))
+        except OSError:  # it is there, as nearly always; or nobody may write there
+            continue
 
 
 def _mainscript() -> "ModuleType":
