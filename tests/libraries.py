@@ -1,7 +1,8 @@
 """An environment with a library that is worth to be imported once for all trials.
 
 `heavy` has eighty modules. What else may happen at an import has a module of its own there:
-`threaded`, `printing`, `hanging` (its forks hang), `jax` (a library that must not be forked).
+`threaded`, `printing`, `hanging` (its forks hang), `crashing` (it knows whether it was forked),
+`jax` (a library that must not be forked).
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ _ODD = {
         import os, sys, time
         if "modeldir.spawner" in sys.modules:  # ahead of the trials
             os.register_at_fork(after_in_child=lambda: time.sleep(1000))
+        """,
+    "crashing": """\
+        import os, sys
+        IS_FORKED = "modeldir.spawner" in sys.modules  # ahead of the trials
         """,
     "jax": "",
 }

@@ -272,3 +272,35 @@ def test_what_a_dead_leader_left_in_its_session_is_found() -> None:
     os.kill(left, signal.SIGKILL)
     leader.stdout.close()
     wait_until(lambda: is_gone(left), "its end")
+
+
+@linux
+@pytest.mark.parametrize("executes", [False, True])
+def test_the_kernel_knows_who_has_executed_a_program(*, executes: bool) -> None:
+    """Of one that lives and of one that is dead, until somebody waits for it."""
+    act = "os.execv('/bin/cat', ['cat'])" if executes else "os.read(0, 1)"
+    code = f"""
+import os, sys
+from modeldir import processes
+reading, writing = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.dup2(reading, 0)
+    os.close(reading)
+    os.close(writing)
+    {act}
+    os._exit(0)
+os.close(reading)
+while {executes} and not processes.has_executed(pid):
+    pass
+print(processes.has_executed(pid))
+os.close(writing)
+os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+print(processes.has_executed(pid))
+os.waitpid(pid, 0)
+print(processes.has_executed(pid))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == [str(executes), str(executes), "False"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 import modeldir
-from modeldir.warm import guards, imports
+from modeldir.warm import guards, imports, invocations
 from warmth import Bench, assert_same
 
 LIBRARIES = {
@@ -261,11 +262,36 @@ def test_what_must_not_be_forked_is_refused(bench: Bench, snapshot: SnapshotAsse
     told["jax"] = guards.refusal(bench.command(), learned)
     bench.write("import plain\n")
     _, learned = bench.learn()
-    few = guards.refusal(bench.command(), learned)
-    assert few is not None
-    told["plain"] = few.replace(str(len(learned.modules)), "N")
+    told["plain"] = guards.refusal(bench.command(), learned)
     told["wrapper"] = guards.refusal(("torchrun", "train.py"))
     assert told == snapshot
+
+
+def test_a_report_without_its_beginning_is_none(tmp_path: Path) -> None:
+    """The disk was full at first, and had room later; or in the midst of a line."""
+    report = tmp_path / "report"
+    for text in ("", "{'name': 'busy', 'origin': None}\n", "{'words': [\n", "1 2\n"):
+        report.write_text(text)
+        assert imports.read(str(report)) is None
+
+
+def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
+    """On a full disk the script runs as ever, and nothing is learned."""
+    bench.write("import busy\nprint('well')\n")
+    cold = bench.cold()
+    invocation = invocations.parse(bench.command())
+    assert invocation is not None
+    for report in ("/dev/full", "/nowhere/report"):
+        done = subprocess.run(
+            invocation.through_learning(report),
+            cwd=bench.folder,
+            env=bench.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (cold.code, cold.printed)
 
 
 def test_an_upgraded_library_makes_the_list_old(bench: Bench, python: Path) -> None:
@@ -276,6 +302,17 @@ def test_an_upgraded_library_makes_the_list_old(bench: Bench, python: Path) -> N
     (site,) = python.parent.parent.glob("lib/python3*/site-packages")
     (site / "another.py").write_text("")
     assert not learned.is_current()
+
+
+def test_byte_code_is_no_installation(bench: Bench, python: Path) -> None:
+    """A first import in an environment in which nothing was compiled leaves the list current."""
+    (site,) = python.parent.parent.glob("lib/python3*/site-packages")
+    shutil.rmtree(site / "__pycache__", ignore_errors=True)
+    bench.variables["PYTHONDONTWRITEBYTECODE"] = ""
+    bench.write("import plain\n")
+    _, learned = bench.learn()
+    assert [*(site / "__pycache__").glob("plain.*")]
+    assert learned.is_current()
 
 
 def test_a_list_may_grow(bench: Bench, tmp_path: Path) -> None:

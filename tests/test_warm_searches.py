@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -38,7 +39,7 @@ def project(tmp_path: Path, python: str) -> Project:
 def warm(project: Project) -> list[str]:
     """The trials whose last attempt began warm."""
     last = (attempts.latest(project.search / name) for name in project.trials())
-    return [each.folder.name for each in last if each is not None and "warm" in each.record]
+    return [each.folder.name for each in last if each is not None and each.record.get("warm")]
 
 
 def names(*values: float) -> list[str]:
@@ -137,6 +138,55 @@ def test_an_environment_that_has_changed_is_learned_again(project: Project, pyth
     assert warm(project) == names(0.2, 0.4, 0.5)
 
 
+def test_what_is_installed_while_the_first_trial_runs_is_what_the_others_import(
+    project: Project, python: str
+) -> None:
+    """The list is older than the library by then: one more trial runs cold, and shows it anew."""
+    site = site_of(Path(python).parents[1])
+    project.write("train.py", "import slowly_installed\n" + HEAVY)
+    (site / "slowly_installed.py").write_text("version = 1\n")
+    project.hold()
+    with project.started_as(*SEARCH, *TRAIN) as worker:
+        wait_until(lambda: len(project.started) == 1, "the first trial, which is held")
+        (site / "installed_with_it.py").touch()
+        project.release()
+        assert worker.wait(60) == 0
+        assert worker.stdout is not None
+        assert worker.stdout.read().count("the environment ") == 1
+    assert warm(project) == names(0.3, 0.4)
+
+
+def test_another_environment_is_not_taken_for_the_first(project: Project, tmp_path: Path) -> None:
+    """A PYTHONPATH of the second command is on the path of its trials, and its modules win."""
+    project.write("train.py", f"import heavy, sys\nprint(heavy.__file__)\n{PLAIN}")
+    assert project.modeldir(*SEARCH, *TRAIN).code == 0
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "heavy.py").write_text("")
+    again = project.modeldir(
+        "search", "experiments/search", "learning_rate=0.5,0.6",
+        PYTHONPATH=str(tmp_path / "first"),
+    )  # fmt: skip
+    assert again.code == 0, again.out
+    for name in names(0.5, 0.6):
+        console = (project.search / name / "console.log").read_text()
+        assert console.startswith(str(tmp_path / "first")), console
+
+
+def test_a_list_from_elsewhere_is_not_imported(project: Project) -> None:
+    """What somebody sent with a search may name any library of ours, but not its folder's time."""
+    assert project.modeldir(*SEARCH, *TRAIN).code == 0
+    file = project.search / ".modeldir" / warmth.FILE
+    kept = read(file)
+    kept["learned"]["folders"] = {"/nowhere": 0}
+    kept["learned"]["executable"] = "/nowhere"
+    kept["learned"]["modules"].append(["this", os.path.dirname(os.__file__) + "/this.py"])
+    file.write_text(json.dumps(kept))
+    more = project.modeldir("search", "experiments/search", "learning_rate=0.5,0.6,0.7")
+    assert more.code == 0, more.out
+    assert warm(project) == names(0.2, 0.3, 0.4, 0.6, 0.7)
+    assert ["this"] not in [each[:1] for each in read(file)["learned"]["modules"]]
+
+
 # -- When it is not to be --------------------------------------------------------------------------
 
 
@@ -169,6 +219,59 @@ def test_a_warm_trial_that_hangs_is_ended_and_runs_again_cold(
     assert list(project.trials().values()) == ["completed"] * 3
     assert warm(project) == []
     assert "did nothing for" in (project.search / "search.log").read_text()
+
+
+CUDA = "raise RuntimeError('Cannot re-initialize CUDA in forked subprocess')"
+
+
+@pytest.mark.parametrize("death", ["os.abort()", "os.kill(os.getpid(), 11)", CUDA])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_the_first_warm_trial_may_die_of_the_fork(
+    project: Project, death: str, jobs: str, snapshot: SnapshotAssertion
+) -> None:
+    """Then it has not failed: it runs again, cold as all others, and why is told."""
+    dying = f"import crashing, os\nif crashing.IS_FORKED:\n    {death}\n"
+    project.write("train.py", f"import heavy\n{dying}{PLAIN}")
+    done = project.modeldir(*SEARCH, "-j", jobs, *TRAIN)
+    assert done.code == 0, done.out
+    assert list(project.trials().values()) == ["completed"] * 4
+    assert warm(project) == []
+    if jobs == "1":
+        told = [line for line in done.lines if "cold" in line]
+        assert [plain(line) for line in told] == snapshot
+
+
+def test_a_crash_of_its_own_counts(project: Project) -> None:
+    """Of a trial after one that went well warm, and of one that dies cold, too."""
+    dying = 'if name.endswith("0.3"):\n    os.abort()\nwhile os.path'
+    project.write("train.py", HEAVY.replace("while os.path", dying, 1))
+    done = project.modeldir(*SEARCH, *TRAIN)
+    assert done.code == 1, done.out
+    states = dict(zip(names(0.1, 0.2, 0.3, 0.4), project.trials().values(), strict=True))
+    assert [name for name, state in states.items() if state == "failed"] == names(0.3)
+    assert warm(project) == names(0.2, 0.3, 0.4)
+    again = Project(
+        project.path.parent / "again",
+        HEAVY.replace("while os.path", "os.abort()\nwhile os.path", 1),
+        project.interpreter,
+    )
+    done = again.modeldir(*SEARCH, *TRAIN)
+    assert set(again.trials().values()) == {"failed"}, done.out
+
+
+def test_a_trial_that_began_again_cold_is_not_recorded_as_warm(project: Project) -> None:
+    """Whose variable is another than that under which the libraries were loaded."""
+    early = """\
+import json, os, sys
+rate = json.load(open(os.path.join(sys.argv[2], "params.json")))["learning_rate"]
+os.environ["MKL_NUM_THREADS"] = "1" if rate != 0.3 else "2"
+"""
+    project.write("train.py", early + HEAVY)
+    done = project.modeldir(*SEARCH, *TRAIN)
+    assert done.code == 0, done.out
+    assert warm(project) == names(0.2, 0.4)
+    assert "(warm: " in project.modeldir("show", str(project.search / names(0.2)[0])).out
+    assert "(warm: " not in project.modeldir("show", str(project.search / names(0.3)[0])).out
 
 
 # -- kill -9, in turn ------------------------------------------------------------------------------

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir import warmth
+from laboratory import wait_until
+from modeldir import failures, processes, warmspawner, warmth
 from modeldir.supervisor import Start
 from modeldir.warm.imports import Learned, Module, read
 
@@ -47,7 +50,10 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
     train = ("python", "train.py")
     assert [
         warmth.ready_text(1143),
+        warmth.anew_text("has changed"),
+        warmth.anew_text("is another than it was"),
         warmth.cold_text("jax must not be forked"),
+        warmth.cold_text(f"width_64 died by SIGSEGV {failures.OF_A_FORK}"),
         warmth.ahead_text(tmp_path, train, wanted=True),
     ] == snapshot
     assert warmth.ahead_text(tmp_path, train, wanted=False) is None
@@ -60,7 +66,19 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
     kept = warmth.Kept(("python", "train.py"), "c0de", learned("numpy"), (1.5, 2.0), "why")
     kept.write(tmp_path)
     assert warmth.Kept.read(tmp_path) == kept
-    for broken in ("", "[]", '{"format": 1}', '{"format": 1, "learned": {}}'):
+    text = json.dumps(json.loads((tmp_path / ".modeldir" / warmth.FILE).read_text()))
+    odd = ["numpy", "/site/numpy.py"], [1, 2], ["numpy", "/site/numpy.py", {"A": 1}]
+    broken_names = [text.replace(json.dumps(odd[0]), json.dumps(each)) for each in odd[1:]]
+    assert text not in broken_names
+    for broken in (
+        "",
+        "[]",
+        '{"format": 1}',
+        '{"format": 1, "learned": {}}',
+        *broken_names,
+        text.replace('"why"', '"\\u001b[2J"'),
+        text.replace('"why"', "1"),
+    ):
         (tmp_path / ".modeldir" / warmth.FILE).write_text(broken)
         assert warmth.Kept.read(tmp_path) is None
 
@@ -111,3 +129,41 @@ def test_what_others_note_is_left_alone(tmp_path: Path) -> None:
     warm.begin(("python", "train.py"), str(tmp_path))
     assert fresh.exists()
     assert not old.exists()
+
+
+def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
+    """A job that a scheduler stopped for an hour has no trial that did nothing for so long."""
+    now = [0.0]
+    told: list[str] = []
+    (tmp_path / ".modeldir").mkdir()
+    warm = warmth.Warmth(
+        tmp_path, told.append, left=lambda: 9, code=lambda: "c0de", clock=lambda: now[0]
+    )
+    warm.begin(("python", "train.py"), "/")
+    with subprocess.Popen(["sleep", "1000"]) as trial:
+        start = Start(str(tmp_path), 1, ("python", "train.py"), "/", forked=True)
+        warm.started(trial.pid, start)
+        for seconds in (1, 2, 3602, 3603, 3612, 3621, 3630):
+            now[0] = seconds
+            warm.look(1)
+            assert trial.poll() is None
+        assert told == []
+        for seconds in range(3631, 3640):
+            now[0] = seconds
+            warm.look(1)
+        assert trial.wait(60) < 0
+    assert "did nothing for 30 s" in told[0]
+
+
+def test_an_import_ahead_that_does_not_listen_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long list fills the socket; who never reads it is ended, and trials run cold."""
+    monkeypatch.setattr(warmspawner, "_TO_LISTEN", 0.2)
+    deaf = warmspawner.WarmSpawner(("sh", "-c", "exec sleep 1000"), dict(os.environ), str(tmp_path))
+    it = processes.process(deaf.pid)
+    assert it is not None
+    with pytest.raises(OSError, match="timed out"):
+        deaf.ask(learned(*many(100_000)))
+    wait_until(lambda: processes.alive(it) is False, "its end")
+    deaf.close()

@@ -19,6 +19,10 @@ KILLED = "killed"
 MENDED = frozenset({ERROR, NO_METRIC})
 """The classes that other code may mend: such trials run again once it has changed."""
 
+OF_A_FORK = "as the first that was forked: it runs again, cold"
+"""What the reason of an interruption ends with, where the fork itself may be what it died of."""
+_OF_CUDA = "in forked subprocess"  # PyTorch's words
+
 _OUT_OF_MEMORY = re.compile(
     r"out of memory|OutOfMemory|\bMemoryError\b|CUDA_ERROR_OUT_OF_MEMORY|RESOURCE_EXHAUSTED"
     r"|Cannot allocate memory|unable to allocate",
@@ -107,6 +111,11 @@ def gist(failure: str | None, line: str | None) -> str:
 def failure_class(line: str | None) -> str:
     """Out-of-memory if the last words say so, else error."""
     return OUT_OF_MEMORY if line and _OUT_OF_MEMORY.search(line) else ERROR
+
+
+def is_of_a_fork(line: str | None) -> bool:
+    """Whether the last words say that a process must not be a fork."""
+    return _OF_CUDA in (line or "")
 
 
 def masked(line: str, name: str = "") -> str:

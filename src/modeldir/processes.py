@@ -307,6 +307,19 @@ def cpu_ticks(pids: list[int]) -> int:
     return sum(int(ticks) for fields in known for ticks in fields[11:15])
 
 
+_FORKED_ONLY = 0x40  # PF_FORKNOEXEC in Linux' sched.h
+
+
+def has_executed(pid: int) -> bool:
+    """Whether a process has executed a program since it was forked; the kernel knows it of one that
+    is dead, too, until it is waited for. False where nothing tells (not Linux; sandboxes that have
+    no flags at all).
+    """
+    fields = _fields(pid) if LINUX else None
+    flags = 0 if fields is None else int(fields[6])
+    return flags != 0 and not flags & _FORKED_ONLY
+
+
 def session_left(leader: Process) -> list[int]:
     """The processes left in the session that a dead process led (Linux; elsewhere none are found).
 

@@ -85,7 +85,7 @@ class Start:
     a training may want to save its weights. `doubt`: only the heart of the attempt before told that
     it is dead, and this was the last seen of it (hearts.py). `by` is what is executed in place of
     the command: the same, through what notes its imports; `forked`: the command begins as a fork of
-    its supervisor, which has its imports (warmspawner.py).
+    its supervisor, which has its imports (warmspawner.py); `is_unproven`: the first that does.
     """
 
     folder: str
@@ -106,6 +106,7 @@ class Start:
     doubt: str | None = None
     by: tuple[str, ...] = ()
     forked: bool = False
+    is_unproven: bool = False
 
     def to_json(self) -> bytes:
         return json.dumps(vars(self)).encode()  # all its values are JSON's already
@@ -307,6 +308,7 @@ class _Attempt:
         self.child = 0
         self.heart: hearts.Heart
         self.is_outdone = False
+        self.is_fork = self.start.forked and ahead is not None
 
     def run(self) -> bool:
         """Run it; whether this process may run another one."""
@@ -425,6 +427,7 @@ class _Attempt:
             patience = 0.0 if self.asked else self._patience()
             ready, _, _ = select.select(watched, [], [], patience)
             self.awake.advance(patience)
+            self.is_fork = self.is_fork and not processes.has_executed(self.child)
             asked = self.asked + (_heard(self.wake) if self.wake in ready else b"")
             self.asked = b""
             pid, status, usage = os.wait4(self.child, os.WNOHANG)
@@ -434,6 +437,7 @@ class _Attempt:
             if not self._is_ours():
                 watched = [self.wake]
                 continue
+            self._tell_how_it_began()
             for number in asked:
                 if number in (signal.SIGINT, signal.SIGTERM):  # passed on as they are
                     self._stop("interrupted", "asked to stop", number)
@@ -444,6 +448,12 @@ class _Attempt:
                 self._stop("interrupted", "the worker is gone")
             self._keep_time()
             self._reap_adopted()
+
+    def _tell_how_it_began(self) -> None:
+        """A fork that has executed its command after all is not warm."""
+        if self.start.forked and not self.is_fork and self.record.record.get("warm"):
+            with contextlib.suppress(OSError):  # the record of its end says so again
+                self.record = attempts.rewrite(self.record, {"warm": None})
 
     def _patience(self) -> float:
         """Seconds until the next thing to do by the clock."""
@@ -574,12 +584,14 @@ class _Attempt:
             stale={} if self.start.resumes else self.stale,
             read=self.start.read,
             inherits=self.start.resumes and "parent" in self.start.facts,
+            is_unproven=self.is_fork and self.start.is_unproven,
         )
 
     def _finish(self, end: dict[str, Any], usage: Any) -> None:
         """Record the end. Insists while the disk is full: nothing finished may be lost."""
         finished = {
             **end,
+            **({} if self.is_fork or not self.start.forked else {"warm": None}),
             "ended": provenance.utc_now(),
             "duration": round(time.monotonic() - self.began, 3),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),

@@ -22,6 +22,8 @@ from modeldir.errors import MetricsError, did_you_mean
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals by which somebody ends a process that did nothing wrong."""
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
+"""Signals that a library gets from its own doing: also from what it makes of a fork."""
 _SAID = ("status", "reason", "failure", "last_line")
 """What a script's own word on its end may say in the run file."""
 _OF_PARAMS = ("never_read", "did_you_mean", "changed", "values", "left_out")
@@ -38,7 +40,8 @@ class Evidence:
     the training. `metric` is (name, direction) where the attempt needs one to count as completed;
     `stale` are the metric files that lay there before it began, by name; `read` is a pattern that
     finds metrics in printed lines. The first `printed_before` bytes of `console` are an earlier
-    attempt's, which this one goes on from.
+    attempt's, which this one goes on from. `is_unproven`: it began as a fork, and no such trial had
+    ended well before.
     """
 
     folder: Path
@@ -53,6 +56,7 @@ class Evidence:
     stale: Mapping[str, FileState] | None = None
     read: str | None = None
     inherits: bool = False
+    is_unproven: bool = False
 
 
 def verdict(evidence: Evidence) -> dict[str, Any]:
@@ -122,6 +126,9 @@ def _hyperparameters(evidence: Evidence) -> dict[str, Any]:
 
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:
     line = failures.last_line(_printed(evidence))
+    if evidence.is_unproven and (-evidence.code in _CRASHES or failures.is_of_a_fork(line)):
+        reason = f"{_died(evidence.code)} {failures.OF_A_FORK}"
+        return {"status": attempts.INTERRUPTED, "reason": reason, "last_line": line or reason}
     killed = evidence.code == -signal.SIGKILL
     failure = failures.KILLED if killed else failures.failure_class(line)
     return _failed(failure, _died(evidence.code), line)

@@ -21,10 +21,11 @@ from typing import NoReturn
 
 from modeldir import spawner
 from modeldir.supervisor import REQUESTS
-from modeldir.warm import guards
+from modeldir.warm import guards, learning
 from modeldir.warm.imports import Ahead, Learned
 
 _MORE = b"+"
+_TO_LISTEN = 10.0
 _HEAD = struct.Struct("!I")
 _CODE = """\
 import sys
@@ -36,10 +37,13 @@ serve{ends}
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a request to import: so many `modules` are there now, or an `objection`."""
+    """What became of a request to import: so many `modules` are there now, or an `objection`.
+    `is_foreign`: nothing was imported, since the list was learned in another environment.
+    """
 
     modules: int = 0
     objection: str | None = None
+    is_foreign: bool = False
 
 
 class WarmSpawner(spawner.Spawner):
@@ -86,11 +90,19 @@ class WarmSpawner(spawner.Spawner):
         """Have it import this, and what supervisors it has leave when they are free.
 
         Raises:
-            OSError: when it is no more.
+            OSError: when it is no more, or does not listen: a long list does not fit into the
+                socket, and the worker has other things to do than to wait. Then it is ended.
         """
         self.retire()
         data = json.dumps(learned.to_json()).encode()
-        self._socket.sendall(_MORE + _HEAD.pack(len(data)) + data)
+        self._socket.settimeout(_TO_LISTEN)
+        try:
+            self._socket.sendall(_MORE + _HEAD.pack(len(data)) + data)
+        except OSError:
+            self.kill()
+            raise
+        finally:
+            self._socket.setblocking(True)
 
     def answer(self) -> Answer | None:
         """What it has answered, if it has; never waits.
@@ -146,6 +158,7 @@ class _Warm:
 
     def __init__(self) -> None:
         self.ahead = Ahead()
+        self._facts = learning.facts(list(sys.path))  # before an import can add to the path
 
     def answer(self, channel: socket.socket, wanted: bytes) -> bool:
         """Import what is asked for; false for any other request."""
@@ -155,11 +168,16 @@ class _Warm:
             size = _HEAD.unpack(_received(channel, _HEAD.size))[0]
             learned = Learned.from_json(json.loads(_received(channel, size)))
             assert learned is not None  # `ask` has sent it
-            self.ahead.add(learned)
-            count = len(learned.modules) - len(self.ahead.left_out)
-            told = json.dumps(vars(Answer(count, guards.objection(self.ahead)))).encode()
+            told = json.dumps(vars(self._imported(learned))).encode()
             channel.sendall(_HEAD.pack(len(told)) + told)
         return True
+
+    def _imported(self, learned: Learned) -> Answer:
+        if not learned.is_of(self._facts):
+            return Answer(is_foreign=True)
+        self.ahead.add(learned)
+        count = len(learned.modules) - len(self.ahead.left_out)
+        return Answer(count, guards.objection(self.ahead))
 
 
 def _received(channel: socket.socket, size: int) -> bytes:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, cores, files, processes
+from modeldir import attempts, cores, failures, files, processes
 from modeldir.trials import HOME
 from modeldir.warm import guards, imports
 from modeldir.warm.invocations import parse
@@ -52,7 +52,7 @@ _PATIENCE = 60.0
 _LOOK_EVERY = 1.0
 _OLD = 86400.0
 """Seconds after which a list that nobody has taken away is that of a worker that was killed."""
-_FORKED = "in forked subprocess"  # PyTorch, of CUDA
+_PAUSE = 10.0
 
 
 def is_worth(learned: Learned) -> bool:
@@ -70,6 +70,11 @@ def has_settled(began: float, grew: float, now: float) -> bool:
 def ready_text(modules: int) -> str:
     """What is told once the imports are there."""
     return f"warm: {modules} modules are imported once for all trials (--cold: by each)"
+
+
+def anew_text(what: str) -> str:
+    """What is told where the list is of no use any more."""
+    return f"warm: the environment {what}: the next trial shows what is imported now"
 
 
 def cold_text(why: str) -> str:
@@ -109,10 +114,12 @@ class Kept:
         learned = imports.Learned.from_json(value.get("learned"))
         if value.get("format") != FORMAT or learned is None:
             return None
-        with contextlib.suppress(KeyError, TypeError, ValueError):
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
             imported, whole = map(float, value["took"])
             script = tuple(value["script"])
-            return cls(script, value["code"], learned, (imported, whole), value["cold"])
+            cold = value["cold"]
+            if cold is None or cold.isprintable():  # anybody may have written it
+                return cls(script, value["code"], learned, (imported, whole), cold)
         return None
 
     def write(self, folder: Path) -> None:
@@ -124,7 +131,7 @@ class Kept:
 
 @dataclass
 class _Lesson:
-    """A trial that notes its imports in `report`."""
+    """A trial that notes its imports in `report`. `is_void`: something was installed meanwhile."""
 
     report: str
     folder: str
@@ -132,6 +139,7 @@ class _Lesson:
     grew: float
     supervisor: int = 0
     seen: object = None
+    is_void: bool = False
 
 
 @dataclass
@@ -187,6 +195,7 @@ class Warmth:
         self._watched: dict[str, _Watched] = {}  # by folder
         self._is_proven = False
         self._looked = self._counted = 0.0
+        self._awake = self.clock()
         self._running = 0
         self._lost: list[WarmSpawner] = []
 
@@ -223,13 +232,16 @@ class Warmth:
             return None, start
         if self._parent is not None and self._modules and not self._import.is_open:
             if self._learned is not None and not self._learned.is_current():
-                self._learn_anew()
+                self._lessons = 0
+                self._learn_anew("has changed")
             else:
                 if not self._is_told:  # only now: while a script imports, the number grows
                     self.tell(ready_text(self._modules))
                     self._is_told = True
                 facts = {**start.facts, "warm": {"modules": self._modules}}
-                return self._parent, replace(start, forked=True, facts=facts)
+                return self._parent, replace(
+                    start, forked=True, is_unproven=not self._is_proven, facts=facts
+                )
         if self._lesson is None and self._learned is None and self._lessons < _LESSONS:
             return None, self._taught(start)
         return None, start
@@ -263,11 +275,12 @@ class Warmth:
             self._learn(lesson)
             self._end_lesson(lesson, status.state)
         watched = self._watched.pop(path, None)
-        if watched is None or self._is_cold or status.state in attempts.OPEN:
-            return
-        if _FORKED in (status.last_line or ""):
-            self._cool(f"{folder.name} says: {status.last_line}", keep=True)
-        else:
+        if (status.reason or "").endswith(failures.OF_A_FORK):
+            says = status.last_line if failures.is_of_a_fork(status.last_line) else None
+            self._cool(
+                f"{folder.name} {status.reason}" if says is None else f"{folder.name} says: {says}"
+            )
+        elif watched is not None and status.state not in attempts.OPEN:
             self._is_proven = True
             self._watched.clear()
 
@@ -276,6 +289,7 @@ class Warmth:
         that were lost: of their supervisors nobody tells any more.
         """
         self._running = running
+        self._notice_a_pause()
         if not self._is_cold:
             self._attend()
             self._hear()
@@ -349,6 +363,8 @@ class Warmth:
 
     def _learn(self, lesson: _Lesson) -> None:
         """Read on in what a trial has noted."""
+        if lesson.is_void:
+            return
         with contextlib.suppress(OSError):
             before, lesson.seen = lesson.seen, os.stat(lesson.report).st_size
             learned = imports.read(lesson.report) if lesson.seen != before else None
@@ -359,6 +375,8 @@ class Warmth:
         self._took = (lesson.grew - lesson.began, self.clock() - lesson.began)
         _remove(lesson.report)
         self._lesson = None
+        if lesson.is_void:
+            return
         if self._learned is None:  # not worth it; or it broke before it could show what it imports
             self._is_cold = state in {attempts.COMPLETED, attempts.PRUNED}
         elif self._modules and not self._import.is_open:
@@ -366,11 +384,12 @@ class Warmth:
         self._counted = 0.0
         self._ask()
 
-    def _learn_anew(self) -> None:
-        self.tell("warm: the environment has changed: the next trial shows what is imported now")
+    def _learn_anew(self, what: str) -> None:
+        self.tell(anew_text(what))
         self._dismiss()
         self._learned = None
-        self._lessons = 0
+        if self._lesson is not None:
+            self._lesson.is_void = True
 
     def _keep(self, cold: str | None = None) -> None:
         if self._learned is not None:
@@ -436,6 +455,12 @@ class Warmth:
                 self.lose(f"to import it took longer than {self._import.patience:.0f} s")
             return
         self._import.is_open = False
+        if answer.is_foreign:
+            if self._lessons < _LESSONS:
+                self._learn_anew("is another than it was")
+            else:
+                self._cool("what is installed changes again and again")
+            return
         if answer.objection is not None:
             self._cool(answer.objection, keep=True)
             return
@@ -460,6 +485,17 @@ class Warmth:
             self._parent.dismiss()
             self._old.append(self._parent)
         self._parent, self._import, self._modules = None, _Import(), 0
+
+    def _notice_a_pause(self) -> None:
+        """Where this process was stopped itself (by a scheduler), those that it waits for may
+        have been, too: their time begins anew.
+        """
+        now = self.clock()
+        if now - self._awake > _PAUSE:
+            self._import.asked = now
+            for watched in self._watched.values():
+                watched.since = now
+        self._awake = now
 
     def _look_at_the_first(self) -> None:
         """End a warm trial that does nothing at all, as one does that hangs on a lock which was

@@ -1,4 +1,4 @@
-"""When a command must not, or need not, be warm: each reason is one sentence for the user.
+"""When a command must not be warm: each reason is one sentence for the user.
 
 It knows libraries that do not survive a fork, and how to see what a process has begun. It refuses
 to hope: threads it cannot account for are a reason.
@@ -21,19 +21,15 @@ _NOT_TO_BE_FORKED = (
     "PySide2", "PySide6",
 )  # fmt: skip
 """They start threads or talk to a device when they are imported, or say that they must not be."""
-WORTH = 60
-"""Fewer modules than this are imported in a few hundredths of a second (argparse, json and logging
-are 40; NumPy alone is 110): what there is to gain is less than what can go wrong.
-"""
 _LONG_ENOUGH = 3
 """Letters of a word that do not stand in a value by chance."""
 _BLAS = re.compile(r"openblas|blis", re.IGNORECASE)
 
 
 def refusal(command: Sequence[str], learned: Learned | None = None) -> str | None:
-    """Why this command is to be started cold; None where it may be warm.
+    """Why this command must be started cold; None where it may be warm.
 
-    Without a list of what it imports: whether it is worth to learn one.
+    Without a list of what it imports: whether one can be learned.
     """
     invocation = invocations.parse(command)
     if invocation is None:
@@ -48,8 +44,6 @@ def refusal(command: Sequence[str], learned: Learned | None = None) -> str | Non
     variable = _of_the_trial(learned)
     if variable:
         return f"the script sets {variable} by its arguments before it imports libraries"
-    if len(learned.modules) < WORTH:
-        return f"the script imports only {len(learned.modules)} modules: a cold start is as quick"
     return None
 
 

@@ -65,6 +65,19 @@ class Learned:
         """Whether the environment is as it was: nothing installed, removed or upgraded."""
         return self.folders == _times([self.executable, *self.folders])
 
+    def is_of(self, facts: Mapping[str, Any]) -> bool:
+        """Whether it was learned in the interpreter that these `learning.facts` are of.
+
+        Another environment may have been activated since, or another PYTHONPATH set. And what
+        somebody else sent with a search names folders of another machine, or knows not their times.
+        """
+        alike = ("executable", "version", "flags", "prefix")
+        return (
+            all(getattr(self, name) == facts[name] for name in alike)
+            and self.path == tuple(facts["path"])
+            and self.folders == {**_times([self.executable]), **facts["folders"]}
+        )
+
     def to_json(self) -> dict[str, Any]:
         modules = [
             [module.name, module.origin, *([dict(module.changes)] if module.changes else [])]
@@ -79,10 +92,16 @@ class Learned:
             given = dict(value)  # type: ignore[call-overload]
             given["modules"] = tuple(Module(*each) for each in given["modules"])
             for name in ("own", "path", "loaded", "words"):
-                given[name] = tuple(given[name])
-            return cls(**given)
-        except (TypeError, ValueError, KeyError):
+                given[name] = _texts(given[name])
+            learned = cls(**given)
+            _texts([learned.executable, learned.version, learned.flags, learned.prefix])
+            _texts([text for each in learned.modules for text in (each.name, each.origin)])
+            changes = [each.changes for each in learned.modules]
+            _texts([text for each in changes for item in each.items() for text in item if text])
+            _texts(dict(learned.folders))
+        except (TypeError, ValueError, KeyError, AttributeError):
             return None
+        return learned
 
 
 def read(report: str) -> Learned | None:
@@ -93,7 +112,7 @@ def read(report: str) -> Learned | None:
         facts, *noted = (ast.literal_eval(line) for line in lines)
     except (OSError, ValueError, SyntaxError):
         return None
-    if "folders" not in facts:  # somebody has removed it while it was written: the rest is no use
+    if "folders" not in facts:  # its disk was full as it began, or somebody has removed it since
         return None
     has_ended = bool(noted) and "end" in noted[-1]
     noted = [each for each in noted if "end" not in each]
@@ -110,13 +129,21 @@ def read(report: str) -> Learned | None:
         prefix=facts["prefix"],
         path=tuple(facts["path"]),
         loaded=tuple(facts["loaded"]),
-        folders=_times([facts["executable"], *facts["folders"]]),
+        folders={**_times([facts["executable"]]), **facts["folders"]},
         has_ended=has_ended,
         words=tuple(facts["words"]),
     )
 
 
 _WITHOUT_A_FILE = ("built-in", "frozen")
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    """All of them, which must be texts: a file may have been written by anybody."""
+    texts = tuple(values)
+    if not all(isinstance(each, str) for each in texts):
+        raise TypeError(texts)
+    return texts  # type: ignore[return-value]
 
 
 def _is_of_a_library(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:

@@ -63,7 +63,10 @@ class _Finder:
 
     def start(self, **facts: "Any") -> None:
         self._lines.append(ascii(facts))
-        self._write()
+        try:
+            self._write()
+        except OSError:  # a full disk: a report that does not begin with this is not read
+            return
 
     def finish(self) -> None:
         """The script is over: what it had loaded by any other way, and the end."""
@@ -123,23 +126,40 @@ def _noted(
     return noted
 
 
-def _facts(path: "list[str]") -> "dict[str, Any]":
-    """What this interpreter is, and where its libraries lie."""
+def facts(path: "list[str]") -> "dict[str, Any]":
+    """What this interpreter is, and where its libraries lie, with the times (ns) of these folders:
+    what is installed from now on is not what the script imports.
+    """
     site: Any = sys.modules.get("site")
     folders = [os.path.dirname(os.__file__)]
     if site is not None:
         folders += site.getsitepackages()
         if site.ENABLE_USER_SITE:
             folders.append(site.getusersitepackages())
+    folders = [folder for folder in folders if os.path.isdir(folder)]
+    _make_room_for_byte_code(folders)
     return {
         "executable": sys.executable,
         "version": sys.version,
         "flags": str(sys.flags),
         "prefix": sys.prefix,
-        "folders": [folder for folder in folders if os.path.isdir(folder)],
+        "folders": {each: os.stat(each).st_mtime_ns for each in folders},
         "path": path,
         "loaded": list(sys.modules),
     }
+
+
+def _make_room_for_byte_code(folders: "list[str]") -> None:
+    """Make the folder that Python makes at the first import of a module that nobody has compiled:
+    not later, when it would look as if something had been installed.
+    """
+    if sys.dont_write_bytecode or sys.pycache_prefix is not None:
+        return
+    for folder in folders:
+        try:
+            os.mkdir(os.path.join(folder, "__pycache__"))
+        except OSError:  # it is there, as nearly always; or nobody may write there
+            continue
 
 
 def _mainscript() -> "ModuleType":
@@ -168,7 +188,7 @@ def _main() -> None:
     if not is_module and not mainscript.is_readable(argv[0]):
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - no shell is wanted
     finder = _Finder(report)
-    finder.start(words=argv, **_facts(list(sys.path)))
+    finder.start(words=argv, **facts(list(sys.path)))
     atexit.register(finder.finish)
     sys.meta_path.insert(0, finder)
     error = mainscript.execute(argv[is_module:], is_module=is_module)
