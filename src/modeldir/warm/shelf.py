@@ -109,6 +109,7 @@ class _Counter:
         self._on_difference = on_difference
         self._handed: set[str] = set()
         self._random = _random_states()
+        self._main = sys.modules.get("__main__")
         self._by_libraries = {each for batch in batches for each in batch.environment.items()}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002 - the protocol's
@@ -134,7 +135,9 @@ class _Counter:
             self._on_difference(batch.name, what)
         for name, module in batch.modules.items():
             self._batches.pop(name, None)
-            sys.modules.setdefault(name, module)
+            # `multiprocessing` gives the main module a second name: that of the script, not ours.
+            is_main = module is self._main
+            sys.modules.setdefault(name, sys.modules["__main__"] if is_main else module)
         _do_again(batch)
 
     def _difference(self, batch: Batch) -> str:
