@@ -295,10 +295,11 @@ def test_two_users_may_share_by_a_folder_that_both_can_write(mode: int) -> None:
         import fcntl, json, os, sys
         sys.path[:0] = {sys.path!r}
         from modeldir.leases import Claim, Leases
-        os.setuid(65534)
+        whole, half = Claim(("gpu-0",), 1, 1), Claim(("gpu-1",), 1, 500000)
+        os.setuid(65534)  # who may not read Python's own files here any more
         shared = Leases({environment!r})
-        print(shared.held(), shared.take(Claim(("gpu-0",), 1, 1)), flush=True)
-        taken = shared.take(Claim(("gpu-1",), 1, 500000))
+        print(shared.held(), shared.take(whole), flush=True)
+        taken = shared.take(half)
         print(list(taken), flush=True)
         sys.stdin.read()
     """
