@@ -216,9 +216,10 @@ def test_the_time_limit_in_the_middle_of_a_trial(search: Search) -> None:
     """Near the job's time limit its trial is interrupted and the job requeued by the worker itself:
     it comes again under its number and goes on with the trial from its last step.
     """
+    # Slurm looks every 30 s, and signals who will be late by its next look: so after 15 s or more.
     search.project.write(
         "modeldir.toml",
-        '[slurm]\ntime = 1\nsignal = "B:USR1@55"\nsetup = ["echo set up", "cd ."]\n',
+        '[slurm]\ntime = 1\nsignal = "B:USR1@15"\nsetup = ["echo set up", "cd ."]\n',
     )
     search.project.hold()
     search.say(TRIALS)

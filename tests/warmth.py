@@ -102,7 +102,9 @@ class Bench:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0", **self.variables}
+        # Another test may have run a script in this process which has set its threads.
+        inherited = {n: value for n, value in os.environ.items() if not n.endswith("_NUM_THREADS")}
+        return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONHASHSEED": "0", **self.variables}
 
     def cold(self, *arguments: str) -> Run:
         return self._run(self.command(*arguments))
