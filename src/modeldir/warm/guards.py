@@ -23,6 +23,7 @@ _NOT_TO_BE_FORKED = (
 """They start threads or talk to a device when they are imported, or say that they must not be."""
 _LONG_ENOUGH = 3
 """Letters of a word that do not stand in a value by chance."""
+_JEMALLOC = "jemalloc_bg_thd"
 _BLAS = re.compile(r"openblas|blis", re.IGNORECASE)
 
 
@@ -66,7 +67,7 @@ def objection(ahead: Ahead | None = None) -> str | None:
         return f"an import started a thread ({threads})"
     if _has_cuda():
         return "an import has begun to use CUDA, which a fork cannot share"
-    more = len(os.listdir("/proc/self/task")) - 1 - _blas_threads()
+    more = _native_threads() - _blas_threads()
     if more > 0:
         return (
             f"an import started {more} thread{'s' if more > 1 else ''} that no Python code knows of"
@@ -90,6 +91,17 @@ def _has_cuda() -> bool:
                 return True
     torch = sys.modules.get("torch")
     return torch is not None and bool(torch.cuda.is_initialized())
+
+
+def _native_threads() -> int:
+    """Threads besides this one, but for jemalloc's (with pyarrow, which pandas and scikit-learn
+    import where it is there): it holds its locks through a fork, and starts them anew.
+    """
+    count = -1
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/comm") as file:
+            count += file.read().rstrip("\n") != _JEMALLOC
+    return count
 
 
 def _blas_threads() -> int:
