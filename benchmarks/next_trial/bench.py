@@ -27,23 +27,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from eight import BASE, DOMAINS
 from side_by_side import machine
 
 ASKS = 20
-BASE = {
-    "learning_rate": 0.1, "weight_decay": 0.1, "dropout": 0.1, "num_layers": 2, "width": 64,
-    "batch_size": 32, "optimizer": "sgd", "activation": "relu",
-}  # fmt: skip
-RANGES = {
-    "learning_rate": {"log_uniform": [1e-5, 1e-1]},
-    "weight_decay": {"log_uniform": [1e-6, 1e-2]},
-    "dropout": {"uniform": [0, 0.5]},
-    "num_layers": {"int": [1, 8]},
-    "width": {"log_int": [16, 1024]},
-    "batch_size": {"int": [8, 256]},
-    "optimizer": ["sgd", "adam", "rmsprop"],
-    "activation": ["relu", "gelu"],
-}
 LISTS = {
     "learning_rate": [0.1, 0.03, 0.01, 0.003, 0.001],
     "weight_decay": [0.1, 0.01, 0.001, 1e-4, 1e-5],
@@ -75,7 +62,7 @@ def main() -> None:
     for count in map(int, arguments.counts.split(",")):
         with tempfile.TemporaryDirectory() as place:
             for kind in {"lists" if name == "grid" else "ranges" for name in names}:
-                make(Path(place) / kind, LISTS if kind == "lists" else RANGES, count)
+                make(Path(place) / kind, LISTS if kind == "lists" else DOMAINS, count)
             compare(names, count, Path(place), rounds)
 
 

@@ -1,4 +1,5 @@
-"""How many processor cores this process may use: what it is bound to, and its cgroups' quota.
+"""How many processor cores this process may use: what it is bound to, and its cgroups' quota; and
+by which variables libraries are told how many to use.
 
 It refuses to guess from what the machine has: in a container or a cluster's job that is not ours.
 """
@@ -7,6 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""By which libraries are told how many cores to use: read when they are loaded, and never again."""
 
 
 def usable(root: str = "/") -> int:

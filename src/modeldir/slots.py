@@ -27,14 +27,6 @@ ASK_AGAIN = 0.25
 
 Auto = Literal["auto"]
 
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 _WAIT_POLICY = "OMP_WAIT_POLICY"
 _PORTS = range(20000, 32000)
 """Below those that the kernel gives to outgoing connections (ip(7), ip_local_port_range)."""
@@ -215,7 +207,7 @@ class Slots:
             # and unlike fewer threads this leaves every bit of the results as it is.
             told[_WAIT_POLICY] = "PASSIVE"
         if self.threads is not None:
-            told |= dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
+            told |= dict.fromkeys(cores.THREAD_VARIABLES, str(self.threads))
         return told
 
     def _thread_facts(self) -> dict[str, Any]:

@@ -31,10 +31,6 @@ class Interval:
     count: int
     deviation: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
 
 def paired(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> Interval | None:
     """How much larger ours are, pair by pair. None of fewer than two pairs.

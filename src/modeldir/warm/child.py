@@ -18,19 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from modeldir.cores import THREAD_VARIABLES
 from modeldir.warm import invocations, mainscript
 from modeldir.warm.imports import Ahead, Learned
 
 _STDERR = 2
-_AT_LOAD = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-"""Read when a library is loaded, and never again: more threads can change a result's last bits."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ def _become_cold(trial: Trial) -> NoReturn:
 
 def _has_other_threads(trial: Trial) -> bool:
     """Whether this process has loaded libraries for another number of threads than the trial's."""
-    return any(os.environ.get(name) != trial.environment.get(name) for name in _AT_LOAD)
+    return any(os.environ.get(name) != trial.environment.get(name) for name in THREAD_VARIABLES)
 
 
 class _Restart:

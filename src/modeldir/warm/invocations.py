@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 LEARNING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "learning.py")
@@ -73,13 +73,3 @@ def parse(command: Sequence[str]) -> Invocation | None:
     if not rest or not rest[0].endswith(".py"):  # not a folder, not a zip file, not byte code
         return None
     return Invocation(command[0], tuple(flags), tuple(rest))
-
-
-def located(invocation: Invocation, cwd: str, environment: Mapping[str, str]) -> str | None:
-    """The interpreter's path, as the system finds it; None where there is none."""
-    import shutil  # noqa: PLC0415 - only where a command is to be warm
-
-    name = invocation.interpreter
-    if os.path.dirname(name):
-        name = os.path.join(cwd, name)
-    return shutil.which(name, path=environment.get("PATH", os.defpath))
