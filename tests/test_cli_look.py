@@ -17,7 +17,7 @@ import pytest
 
 from modeldir import attempts, commands, processes, roster
 from modeldir.commands import log
-from modeldir.commands.words import quoted
+from modeldir.shellwords import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -246,6 +246,40 @@ def test_a_name_with_escapes_reaches_no_terminal() -> None:
         assert "esc\\x1b[2J\\x07" in shown
         assert "\x1b[2J" not in shown
         assert "\x07" not in shown
+
+
+# What a shell reads that is none of the user's: a job manager's line, a script, the plan's command.
+FOR_OTHER_SHELLS = {
+    "launchers/command.py",
+    "launchers/ray.py",
+    "launchers/slurmscript.py",
+    "commands/run.py",
+    "commands/search.py",
+    "search.py",
+}
+
+
+def test_what_a_person_is_to_type_is_quoted_in_one_way() -> None:
+    """`shlex` leaves escapes as they are: it is only for what we give to a shell ourselves."""
+    package = Path(commands.__file__).parent.parent
+    found = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if re.search(r"shlex\.(quote|join)\(", path.read_text())
+    }
+    assert found == {"shellwords.py", *FOR_OTHER_SHELLS}
+
+
+@pytest.mark.parametrize("words", ["stop", "best", "search", "retry", "remove", "diff", "new"])
+def test_what_to_type_next_has_no_escapes(words: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a folder with a name that a terminal would obey, whichever command tells of it."""
+    name = "esc\x1b[2J"
+    make(name)
+    commands.main([words, name])
+    told = [line for text in capfd.readouterr() for line in text.splitlines()]
+    typed = [line for line in told if "modeldir " in line and name not in line.split("modeldir")[0]]
+    assert typed
+    assert not [line for line in typed if "\x1b" in line]
 
 
 def test_show_several(snapshot: SnapshotAssertion) -> None:

@@ -132,6 +132,12 @@ def test_the_script_without_anything_asked_for(snapshot: SnapshotAssertion) -> N
     )
 
 
+def test_the_comment_of_the_script_stays_one_line() -> None:
+    """A comment ends with its line: what a folder's name has after that would be run."""
+    text = script(wishes({})[0], WORKER, Path("/s/a\ntouch b"), BASE, folder="/s", array="0-0")
+    assert "# Workers on $'/s/a\\x0atouch b'; " in text
+
+
 def test_the_script_that_the_page_shows() -> None:
     """docs/slurm.md shows the script as it is made from the settings that the page has."""
     page = (Path(__file__).parent.parent / "docs" / "slurm.md").read_text()

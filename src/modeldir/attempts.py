@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 
 from modeldir import files, hearts, metrics, processes, provenance
 from modeldir.errors import FolderBusy
+from modeldir.shellwords import quoted
 
 FORMAT = 1
 """Of run files. Readers meet older ones for years: keys are added, none changes its meaning."""
@@ -331,7 +331,7 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
     if sure:
         stop = "stop that process. "
         if not attempt.script:
-            stop = f"modeldir stop {shlex.quote(str(attempt.folder))}\n"
+            stop = f"modeldir stop {quoted(attempt.folder)}\n"
         return (
             f"{attempt.folder} is running: attempt {attempt.number}, {where}, since {since}.\n"
             f"Wait for it, or: {stop}Nothing was started."

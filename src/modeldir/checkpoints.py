@@ -24,6 +24,7 @@ from urllib.parse import quote, unquote
 
 from modeldir import files
 from modeldir.errors import CheckpointError
+from modeldir.shellwords import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,9 +139,12 @@ def _nothing_found(place: Path, name: str) -> str:
         if kept:
             return (
                 f"{place} holds no weights; those of an earlier attempt are in {kept[-1].parent}\n"
-                f"  to load them: --restore_file {kept[-1]}"
+                f"  to load them: --restore_file {quoted(kept[-1])}"
             )
-        return f"{place} holds no weights yet\n  to make them: python train.py --model_dir {place}"
+        return (
+            f"{place} holds no weights yet\n"
+            f"  to make them: python train.py --model_dir {quoted(place)}"
+        )
     shown = sorted({_without_ending(found) for found in names})
     return (
         f"{place} holds no weights named {name!r}, but {', '.join(names)}\n"

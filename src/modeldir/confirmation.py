@@ -12,13 +12,13 @@ said wrongly in at most 5 % of all confirmations. Start at `measure`; `told` say
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from modeldir import attempts, finalists, params, repeated, student
 from modeldir.finalists import Finalists, Point
 from modeldir.params import SEED
+from modeldir.shellwords import quoted
 from modeldir.student import Interval
 from modeldir.table import Column, Table, text_width, to_text, wrapped
 from modeldir.trees import Found, read_tree
@@ -215,7 +215,7 @@ def answer(found: Confirmation) -> list[str]:
     if not found.is_whole:
         left = sum(len(each.open) for each in found.measured)
         runs = "1 training is" if left == 1 else f"{left} trainings are"
-        folder = shlex.quote(str(found.named.search))
+        folder = quoted(found.named.search)
         them = "it has" if left == 1 else "they have"
         again = f"modeldir confirm {folder}"
         return [f"No answer yet: {runs} to come. To go on, or once {them} ended: {again}"]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from modeldir import attempts, files, hearts, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError, closest
+from modeldir.shellwords import quoted
 from modeldir.values import dataclass
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
@@ -91,7 +92,7 @@ class Experiment:
         if params_file(self.path) is None:
             raise FolderError(
                 f"{self.path} is no experiment: it holds no params.json.\n"
-                f"  to make one: modeldir new {self.path} --from OTHER_EXPERIMENT"
+                f"  to make one: modeldir new {quoted(self.path)} --from OTHER_EXPERIMENT"
             )
 
     def __repr__(self) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from modeldir import files, goals, metrics, params, plan, provenance
 from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.experiment import CONFIRM, is_search, params_file
 from modeldir.params import SEED
+from modeldir.shellwords import quoted
 from modeldir.space.pointsfile import exactly
 from modeldir.trees import Found, Tree, read_tree
 from modeldir.values import dataclass
@@ -131,7 +131,7 @@ def _refuse_trees(tree: Tree) -> None:
     below = sorted({each.path.parent for each in tree.found} - {tree.folder})
     searches = [each for each in below if is_search(each)]
     if searches:
-        hint = "\n    ".join(f"modeldir confirm {shlex.quote(str(each))}" for each in searches[:3])
+        hint = "\n    ".join(f"modeldir confirm {quoted(each)}" for each in searches[:3])
         problem = "it is no search, but has searches below it"
         raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
 
@@ -156,7 +156,7 @@ def _metric(
         return kept[0]
     if len(tree.objectives) == 1:
         return tree.objectives[0]
-    folder = shlex.quote(str(tree.folder))
+    folder = quoted(tree.folder)
     if not tree.found:
         problem, hint = "it has no trial", f"modeldir search {folder}"
     elif tree.objectives:
@@ -183,7 +183,7 @@ def _points(
         if point is not None:
             best.setdefault(point.key, point)
     if not best:
-        folder = shlex.quote(str(tree.folder))
+        folder = quoted(tree.folder)
         problem = f"none that is completed has the metric {name!r}"
         hint = f"modeldir search {folder}"
         if not is_search(tree.folder):
@@ -340,8 +340,8 @@ def _made(
         if not (folder / CONFIRM).exists():  # else somebody was faster
             raise SearchError(
                 f"{folder} is there, and is none that `modeldir confirm` made\n"
-                f"  give it another name: mv {shlex.quote(str(folder))} "
-                f"{shlex.quote(str(folder))}_of_mine\nNothing was started."
+                f"  give it another name: mv {quoted(folder)} "
+                f"{quoted(folder)}_of_mine\nNothing was started."
             ) from None
         return False
     return True
@@ -356,7 +356,7 @@ def _refuse_other_base(found: Finalists, base: Mapping[str, Any]) -> None:
         if name != SEED and there.get(name) != now.get(name)
     ]
     if changed:
-        folder = shlex.quote(str(found.folder))
+        folder = quoted(found.folder)
         head = f"{found.search}: params.json changed since {found.folder} was made:"
         state = f"To begin anew with the new base:\n  mv {folder} {folder}_before\n"
         raise SearchError(listed(head, changed, f"{state}Nothing was started."))
@@ -372,7 +372,7 @@ def read(search: Path) -> Finalists:
     told = files.read_object(folder / CONFIRM)
     if not told:
         raise SearchError(
-            f"{search}: nothing of it was confirmed\n  modeldir confirm {shlex.quote(str(search))}"
+            f"{search}: nothing of it was confirmed\n  modeldir confirm {quoted(search)}"
         )
     named, ranked = told.get("named"), goals.objectives(told)
     points = [point for each in named or () if (point := _read(each))] if ranked else []

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 
 from modeldir import files
 from modeldir.errors import FolderError, did_you_mean, listed
+from modeldir.shellwords import quoted
 
 
 def of_rank(path: str, rank: int) -> str:
@@ -51,7 +51,7 @@ def _cannot_open(path: str, error: OSError) -> str:
     return listed(
         first,
         [(f"there is no folder {folder}", _near(folder))],
-        state=f"If it is meant, make it first: mkdir -p {shlex.quote(folder)}",
+        state=f"If it is meant, make it first: mkdir -p {quoted(folder)}",
     )
 
 

@@ -7,7 +7,6 @@ to start and to stop anything: the worker asks.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir import attempts, experiment, metrics, params, plan, roster
 from modeldir.errors import closest
 from modeldir.reads import SEARCHED_VARIABLE
+from modeldir.shellwords import quoted
 from modeldir.summary import the_script
 from modeldir.trials import TrialRecord
 
@@ -176,7 +176,7 @@ def _no_such_metric(search: Search, name: str, found: list[str], meant: str, scr
     way = next(way for each, way in search.plan.objectives if each == name)
     return (
         f"{script} writes no {name!r}: did you mean {meant!r}? (it writes {', '.join(found)})\n"
-        f"  {roster.again(search.path)} --{way} {shlex.quote(meant)}\n"
+        f"  {roster.again(search.path)} --{way} {quoted(meant)}\n"
         f"  if {name} comes later than the others: say the same again with --no-pilot"
     )
 

@@ -31,6 +31,7 @@ from modeldir.errors import (
 from modeldir.experiment import params_file
 from modeldir.params import SEED
 from modeldir.sampling import DEFAULT_TRIALS
+from modeldir.shellwords import quoted, quoted_line
 from modeldir.space.pointsfile import MARK, exactly, read_points
 from modeldir.values import dataclass
 
@@ -222,7 +223,8 @@ def check(  # noqa: PLR0913 - what a message has to name
         except SpaceError as error:
             problems += _problems_of(error)
     if not domains:
-        hint = f"modeldir search {os.path.dirname(where) or '.'} learning_rate=0.1,0.01,0.001"
+        folder = quoted(os.path.dirname(where) or ".")
+        hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001"
         problems.append(("there is nothing to search: no hyperparameter varies", hint))
     choice = sampling.chosen(whole, parsed, problems, to_run=to_run)
     problems += [*sampling.repeat_problems(whole, parsed, base)]
@@ -450,7 +452,7 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
         if os.access(cwd / program, os.X_OK):
             return []
         there = (cwd / program).exists()
-        hint = f"chmod +x {program}" if there else f"there is none, seen from {cwd}"
+        hint = f"chmod +x {quoted(program)}" if there else f"there is none, seen from {cwd}"
         return [(f"{program} cannot be executed", hint)]
     if shutil.which(program) is not None:
         return []
@@ -458,7 +460,7 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
     if (cwd / program).exists():
         hint = f"a script in this folder is started as ./{program}"
     elif program == "python" and shutil.which("python3"):
-        hint = f"use python3: {shlex.join(['python3', *words[1:]])}"
+        hint = f"use python3: {quoted_line(['python3', *words[1:]])}"
     return [(f"no program {program!r}", hint)]
 
 
@@ -566,10 +568,11 @@ def base_of(folder: Path) -> dict[str, Any]:
     """
     found = params_file(folder)
     if found is None:
+        there = quoted(folder)
         raise SearchError(
             f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
-            f"  modeldir new {folder} --from experiments/base_model   (copied from an experiment)\n"
-            f"  modeldir new {folder} learning_rate=0.1               (or written down here)\n"
+            f"  modeldir new {there} --from experiments/base_model   (copied from an experiment)\n"
+            f"  modeldir new {there} learning_rate=0.1               (or written down here)\n"
             "Nothing was started."
         )
     return params.load_file(found)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shlex
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, Literal
 
 from modeldir import attempts, files, hearts, processes, provenance
 from modeldir.attempts import HOME
+from modeldir.shellwords import quoted_line
 from modeldir.values import dataclass
 
 Urgency = Literal["wait", "now"]
@@ -154,7 +154,7 @@ def remember(folder: Path, options: Sequence[str]) -> None:
 
 def again(folder: Path) -> str:
     """The line to type that goes on with a search, as its last worker was started, or placed."""
-    return shlex.join(["modeldir", "search", str(folder), *(options_of(folder) or [])])
+    return quoted_line(["modeldir", "search", str(folder), *(options_of(folder) or [])])
 
 
 def options_of(folder: Path) -> list[str] | None:

@@ -33,6 +33,7 @@ from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsErr
 from modeldir.experiment import no_folder, params_file
 from modeldir.logs import Log, set_logger
 from modeldir.recorder import Ranked, Recorder
+from modeldir.shellwords import quoted
 
 if TYPE_CHECKING:
     from modeldir.pruners.judge import Judge
@@ -335,5 +336,5 @@ def _no_params(model_dir: Path) -> str:
         return no_folder(model_dir)
     return (
         f"{model_dir} holds no params.json\n"
-        f"  to make one: modeldir new {model_dir} --from OTHER_EXPERIMENT"
+        f"  to make one: modeldir new {quoted(model_dir)} --from OTHER_EXPERIMENT"
     )

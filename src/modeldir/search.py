@@ -51,6 +51,7 @@ from modeldir.loop import Trial
 from modeldir.pruners import rungs
 from modeldir.pruners.judge import Judge, Orders
 from modeldir.ranking import RANKED, Best
+from modeldir.shellwords import quoted
 from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
@@ -417,7 +418,7 @@ class Search:
         if not count:
             return []
         trials = "1 trial has" if count == 1 else f"{count} trials have"
-        named, again = " and ".join(names), f"modeldir retry {shlex.quote(str(self.path))}"
+        named, again = " and ".join(names), f"modeldir retry {quoted(self.path)}"
         return [f"note: {trials} {named}, but failed for want of another metric: {again}"]
 
     def _check_base(self) -> list[str]:
@@ -442,9 +443,9 @@ class Search:
                 f"{self.path}: the base hyperparameters changed since its trials were made:",
                 changed,
                 state="To go on with the new base beside the old trials:\n"
-                f"  modeldir search {self.path} --rebase\n"
+                f"  modeldir search {quoted(self.path)} --rebase\n"
                 "To keep them apart, search in a folder of its own:\n"
-                f"  modeldir new {self.path}_2 --from {self.path}\n"
+                f"  modeldir new {quoted(f'{self.path}_2')} --from {quoted(self.path)}\n"
                 "Nothing was started.",
             )
         )
@@ -490,7 +491,7 @@ class Search:
         if self.plan.command is None:
             raise SearchError(
                 f"{self.path}: no command says how to train.\n"
-                f"  modeldir search {self.path} -- python train.py\nNothing was started."
+                f"  modeldir search {quoted(self.path)} -- python train.py\nNothing was started."
             )
         model_dir = _as_typed(self.trials.path(trial), self.working_folder())
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)

@@ -5,7 +5,6 @@ It knows how to say it, from the folders. It refuses to print and to decide.
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, failures, goals, plan, repeated, roster, samplers
 from modeldir.durations import duration_text
+from modeldir.shellwords import quoted
 from modeldir.supervisor import console_file
 from modeldir.values import dataclass
 
@@ -100,17 +100,17 @@ def _front(search: Search) -> Iterator[str]:
         names = ", ".join(path.name for path in front[:_SHOWN])
         more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
         yield f"Pareto front by {goals.said(ranked)}: {names}{more}"
-        yield f"  the best by one: modeldir best {search.path} {goals.options(ranked)}"
+        yield f"  the best by one: modeldir best {quoted(search.path)} {goals.options(ranked)}"
 
 
 def _next(search: Search, outcome: Outcome) -> str:
     """What to type next: look at why trials failed, go on with what is left, or compare."""
-    path, again = shlex.quote(str(search.path)), roster.again(search.path)
+    path, again = quoted(search.path), roster.again(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
         ways = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
         if ways.isdisjoint(failures.MENDED):
             return f"next: {_retry(search)}   then: {again}"
-        last = shlex.quote(str(search.path / outcome.failed[-1]))
+        last = quoted(search.path / outcome.failed[-1])
         return f"next: modeldir log {last}   then mend it, and: {again}"
     left = len(search.waiting()) + (search.to_come() or 0)
     if left and (outcome.stopped or outcome.limited):
@@ -194,7 +194,7 @@ def _advice(search: Search) -> Iterator[str]:
 
 
 def _retry(search: Search) -> str:
-    return f"modeldir retry {shlex.quote(str(search.path))}"
+    return f"modeldir retry {quoted(search.path)}"
 
 
 def _failed(search: Search) -> list[TrialRecord]:

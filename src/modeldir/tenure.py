@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, roster
+from modeldir.shellwords import quoted_line
 from modeldir.values import dataclass
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _run(words: tuple[str, ...], tell: Callable[[str], None]) -> str:
     """Run the command that starts a job again: what went wrong, nothing if all is well."""
     from modeldir.launchers.command import asked  # noqa: PLC0415 - once, at the end of a job's time
 
-    line, answer = shlex.join(words), asked(words, _PATIENCE)
+    line, answer = quoted_line(words), asked(words, _PATIENCE)
     if answer.code == 0:
         tell(f"the job is started again: {line}")
         return ""

@@ -24,6 +24,7 @@ from typing import Any
 
 from modeldir import attempts, experiment, files, hearts, params, provenance
 from modeldir.errors import ParamsError, SearchError
+from modeldir.shellwords import quoted
 from modeldir.values import dataclass
 
 HOME = attempts.HOME
@@ -679,10 +680,11 @@ def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
     forms = {bool(re.fullmatch(r"trial_\d{6,}", record.name)) for record in trials}
     if not forms or not fits:
         if not fits and False in forms:
+            other, here = quoted(f"{folder}_2"), quoted(folder)
             raise SearchError(
                 f"{folder}: with the new values some trial's name would be longer than 120 bytes,\n"
                 "and the trials that are there are named by their values.\n"
-                f"  modeldir new {folder}_2 --from {folder}   and search there\n"
+                f"  modeldir new {other} --from {here}   and search there\n"
                 "Nothing was started."
             )
         return not fits

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import shlex
 import statistics
 from typing import TYPE_CHECKING
 
 from modeldir import attempts, plan, warmth
 from modeldir.durations import duration_text
+from modeldir.shellwords import quoted_line
 from modeldir.table import Column, Table, to_text, value_cell
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
         ]
         if to_come is None or to_come > len(found):
             lines.append("and more" if to_come is None else f"and {to_come - len(found)} more")
-        lines += ["", f"each by, {jobs} at a time:", f"  {shlex.join(found[0][2])}"]
+        lines += ["", f"each by, {jobs} at a time:", f"  {quoted_line(found[0][2])}"]
     elif not again:
         lines.append(f"Nothing is left to run in {search.path}.")
     if found or again:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections import Counter
 
 from modeldir import goals
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.metrics import Direction, direction
+from modeldir.shellwords import quoted
 from modeldir.synthesize import Tree, nothing_in, read_tree
 
 HELP = "The path of the best experiment, by the metric at its best weights on the development set."
@@ -54,7 +54,7 @@ def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Directio
     if name := arguments.metric:
         way = dict(tree.objectives).get(name) or direction(name)
         if way is None:
-            folder = shlex.quote(str(tree.folder))
+            folder = quoted(tree.folder)
             raise MetricsError(
                 f"{name}: its name does not say whether high or low is good\n"
                 f"  modeldir best {folder} --maximize {name}   or --minimize {name}"
@@ -67,11 +67,11 @@ def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Directio
 
 def _several(tree: Tree) -> str:
     """What to type where no experiment is best by all metrics."""
-    front = len(tree.front())
+    front, folder = len(tree.front()), quoted(tree.folder)
     lines = [
         f"{tree.folder} is ranked by {goals.said(tree.objectives)}: none is best by all of them",
-        *(f"  modeldir best {tree.folder} --{way} {name}" for name, way in tree.objectives),
-        f"  modeldir synthesize {tree.folder}   ({front} on the Pareto front)",
+        *(f"  modeldir best {folder} --{way} {name}" for name, way in tree.objectives),
+        f"  modeldir synthesize {folder}   ({front} on the Pareto front)",
     ]
     return "\n".join(lines)
 
@@ -93,5 +93,5 @@ def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:
     return (
         f"{tree.folder} has no best experiment yet: none that is completed has {wanted}\n"
         f"  {hint or f'there are: {counts}'}\n"
-        f"  modeldir synthesize {tree.folder}"
+        f"  modeldir synthesize {quoted(tree.folder)}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir.commands import search
 from modeldir.commands.parsing import Parser
 from modeldir.errors import SearchError
+from modeldir.shellwords import quoted
 from modeldir.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _tell(named: Finalists, code: int) -> int:
         return code
     print()
     print(told(found, _width()))
-    first = shlex.quote(str(named.folder))
+    first = quoted(named.folder)
     print(f"next: modeldir synthesize {first} --apart   (each of the new runs)")
     return 1 if any(each.failed for each in found.measured) else code
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from modeldir import attempts, experiment, files
 from modeldir.commands.init import missing_packages, requirements_file
 from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.shellwords import quoted, quoted_line
 from modeldir.values import dataclass
 
 HELP = "Train, search and compare on real handwritten digits; say it again and it goes on."
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     project = Path(arguments.dir or _FOLDERS[template])
     code = _do(_setting_up(project, template), Path.cwd())
     if code == 0:
-        print(f"\n$ cd {shlex.quote(str(project))}")
+        print(f"\n$ cd {quoted(project)}")
         code = _do(_steps(project, template), project)
     print("\n" + (told(project) if code == 0 else _stopped(arguments)), flush=True)
     return code
@@ -77,7 +77,7 @@ def _refuse_if_it_cannot(template: str) -> None:
         raise ModeldirError(listed(f"no demo of {template!r}", [(hint, None)]))
     missing = missing_packages(template)
     if missing:
-        install = shlex.join([sys.executable, "-m", "pip", "install", *missing])
+        install = quoted_line([sys.executable, "-m", "pip", "install", *missing])
         raise ModeldirError(listed(f"The demo needs {', '.join(missing)}:", [(install, None)]))
 
 
@@ -122,7 +122,7 @@ def _do(steps: Iterator[Step], folder: Path) -> int:
     for step in steps:
         print(f"\n{step.why}", flush=True)
         if step.words:
-            print(f"$ {shlex.join(step.words)}", flush=True)
+            print(f"$ {quoted_line(step.words)}", flush=True)
             code = _call(with_this_python(step.words), folder)
             if code != 0:
                 return code
@@ -164,7 +164,7 @@ def told(project: Path) -> str:
         f"  {_RANDOM:<27}the same for the 30 random trials",
         "next:",
         *_activation(),
-        f"  cd {shlex.quote(str(project))}",
+        f"  cd {quoted(project)}",
         f"  python evaluate.py --data_dir data --model_dir $(modeldir best {_RANDOM})",
         f"  modeldir show {_RANDOM}",
     ]
@@ -180,11 +180,11 @@ def _activation() -> list[str]:
     found = shutil.which("modeldir")
     if not os.path.exists(script) or (found and os.path.dirname(os.path.abspath(found)) == here):
         return []
-    return [f"  source {shlex.quote(script)}"]
+    return [f"  source {quoted(script)}"]
 
 
 def _stopped(arguments: argparse.Namespace) -> str:
     words = ["modeldir", "demo", *([arguments.dir] if arguments.dir else [])]
     if arguments.template != "minimal":
         words += ["--template", arguments.template]
-    return f"The demo stopped there. To go on:  {shlex.join(words)}"
+    return f"The demo stopped there. To go on:  {quoted_line(words)}"

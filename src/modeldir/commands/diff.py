@@ -19,10 +19,10 @@ from typing import Any
 
 from modeldir import attempts, experiment, files, params, table
 from modeldir.commands.several import experiments_among, headers, number_of
-from modeldir.commands.words import quoted
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
+from modeldir.shellwords import quoted
 from modeldir.table import Column, Kind, Table
 from modeldir.tableforms import decimals_here
 from modeldir.trees import Found, Tree, read_tree
@@ -84,7 +84,9 @@ def _of_one(folder: Path) -> str:
     else:
         sides = [*_before(folder, read_tree), _read(folder)]
     if len(sides) == 1:
-        raise FolderError(f"one folder alone differs from nothing: modeldir diff {folder} OTHER")
+        raise FolderError(
+            f"one folder alone differs from nothing: modeldir diff {quoted(folder)} OTHER"
+        )
     return compared(sides) or f"{_listed([each.header for each in sides])} do not differ"
 
 

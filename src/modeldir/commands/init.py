@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 from pathlib import Path
 
 from modeldir import templates
+from modeldir.shellwords import quoted, quoted_line
 
 HELP = "A project to start from, with its data: train, search, compare, evaluate."
 EXAMPLE = "modeldir init my_project --template vision"
@@ -39,10 +39,10 @@ def told(project: Path, template: str, count: int) -> str:
     """What the user reads: what was made, and the commands to type next."""
     lines = [f"{project}: {count} files, from the template {template!r}", "next:"]
     if os.path.abspath(project) != os.getcwd():
-        lines.append(f"  cd {shlex.quote(str(project))}")
+        lines.append(f"  cd {quoted(project)}")
     missing = missing_packages(template)
     if missing:
-        lines.append(f"  python -m pip install {shlex.join(missing)}")
+        lines.append(f"  python -m pip install {quoted_line(missing)}")
     lines += [
         "  python train.py --data_dir data --model_dir experiments/base_model",
         "  python search_hyperparams.py --data_dir data --parent_dir experiments/learning_rate",

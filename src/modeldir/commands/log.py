@@ -25,9 +25,10 @@ from typing import BinaryIO
 
 from modeldir import attempts, experiment, files, hearts, processes, roster
 from modeldir.commands.several import experiments_among, headers, number_of
-from modeldir.commands.words import changed, log_of, quoted
+from modeldir.commands.words import changed, log_of
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
+from modeldir.shellwords import quoted
 
 HELP = "What an experiment printed and logged: its train.log, else its console.log."
 EXAMPLE = "modeldir log experiments/base_model -f --tail 20"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from modeldir.experiment import params_file
 from modeldir.nested import told as as_json
 from modeldir.overrides import misfit
 from modeldir.params import Params
+from modeldir.shellwords import quoted
 from modeldir.values import dataclass
 
 HELP = "An experiment or a search folder, derived from another; what it came from is kept."
@@ -79,7 +79,7 @@ def told(made: Made) -> str:
     for name, (old, new) in made.changes.items():
         before = "" if name in made.added else f"{as_json(old)} -> "
         lines.append(f"  {name}: {before}{as_json(new)}")
-    folder, domain = shlex.quote(str(made.folder)), _example_domain(made.hyperparameters)
+    folder, domain = quoted(made.folder), _example_domain(made.hyperparameters)
     lines += [
         f"next: modeldir run {folder} -- python train.py",
         f"  or: modeldir search {folder} {domain} -- python train.py",
@@ -144,8 +144,8 @@ def first(folder: Path, given: Mapping[str, Any], message: str | None) -> Made:
     """
     _refuse_if_there(folder)
     if not given:
-        by_value = f"modeldir new {folder} learning_rate=0.01"
-        derived = f"modeldir new {folder} --from OTHER_EXPERIMENT"
+        by_value = f"modeldir new {quoted(folder)} learning_rate=0.01"
+        derived = f"modeldir new {quoted(folder)} --from OTHER_EXPERIMENT"
         _refuse_if([("no hyperparameters:", f"{by_value}\n    or: {derived}")], folder)
     hyperparameters = Params({})
     _assign(hyperparameters, given, folder)
@@ -198,10 +198,10 @@ def _params_of(source: Path, folder: Path) -> Path:
     if found is not None:
         return found
     if source.is_file():
-        problem, hint = "is a file, not a folder", f"--from {source.parent}"
+        problem, hint = "is a file, not a folder", f"--from {quoted(source.parent)}"
     elif source.is_dir():
         problem = "holds no params.json"
-        hint = f"a first experiment:  modeldir new {folder} learning_rate=0.01"
+        hint = f"a first experiment:  modeldir new {quoted(folder)} learning_rate=0.01"
     else:
         problem, hint = "no such folder", _neighbour(source)
     raise FolderError(listed(f"{source}: {problem}", [(hint, None)] if hint else [], _NOTHING))
@@ -220,7 +220,7 @@ def _refuse_if_there(folder: Path) -> None:
     if there is not None:
         raise FolderError(
             f"{folder} is there already: it holds {there.name}\n"
-            f"  its hyperparameters:  modeldir show {folder}\n{_NOTHING}"
+            f"  its hyperparameters:  modeldir show {quoted(folder)}\n{_NOTHING}"
         )
     if os.path.lexists(folder) and not folder.is_dir():
         raise FolderError(f"{folder} is a file, not a folder\n{_NOTHING}")
@@ -241,7 +241,7 @@ def _unfit(
             inside = ", ".join(f"{name}.{key}" for key in old)
             problems.append((f"{name}: it has values of its own", f"change one of them: {inside}"))
         elif _looks_searched(old, value):
-            hint = f"to search them: modeldir search {folder} {name}={value}"
+            hint = f"to search them: modeldir search {quoted(folder)} {name}={value}"
             problems.append((f"{name}: one number expected, got {as_json(value)}", hint))
         elif problem := misfit(_plain(old), value, name):
             problems.append(problem)

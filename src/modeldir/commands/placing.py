@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from modeldir import files, launchers, placement, plan, roster
 from modeldir.commands.settings import is_warm, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
 from modeldir.launchers import JobRef, Problem
+from modeldir.shellwords import quoted
 from modeldir.standing import workers_text
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _complain(outcome: Outcome, search: Path, before: list[str] | None, *, goes_
 
 
 def _next(outcome: Outcome, search: Path) -> str:
-    path = shlex.quote(str(search))
+    path = quoted(search)
     if not (_works(outcome) or unplaced_here(search)):
         return f"next: modeldir synthesize {path}"
     return f"next: modeldir watch {path}   or, to end it: modeldir stop {path}"
@@ -319,7 +319,7 @@ def told(outcome: Outcome, name: str, search: Path, *, per_trial: bool = False) 
     alone = _only_one(there, search) if name == "local" and not outcome.missing else None
     if alone is not None:
         yield f"worker {alone.pid} works on it already, with -j {alone.jobs}: none was started"
-        yield f"  one more: modeldir work {shlex.quote(str(search))} --detached"
+        yield f"  one more: modeldir work {quoted(search)} --detached"
         return
     lines = [*workers_text(placement.summary(search, outcome.there))] if outcome.there else []
     for index, line in enumerate(lines):
@@ -340,7 +340,7 @@ def told(outcome: Outcome, name: str, search: Path, *, per_trial: bool = False) 
 
 
 def _stop_first(search: Path) -> str:
-    return f"modeldir stop {shlex.quote(str(search))}, then the same again"
+    return f"modeldir stop {quoted(search)}, then the same again"
 
 
 def _only_one(there: Sequence[Placed], search: Path) -> roster.Member | None:

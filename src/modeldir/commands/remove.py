@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 
 from modeldir import attempts
 from modeldir.errors import FolderError, SearchError
 from modeldir.experiment import no_folder
 from modeldir.search import Search
+from modeldir.shellwords import quoted, quoted_line
 
 HELP = "Take trials out of their search: not in the table, not made again. Nothing is deleted."
 EXAMPLE = "modeldir remove experiments/learning_rate/learning_rate_10"
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not (folder / "trial.json").exists():
             raise FolderError(
                 f"{folder} is no trial of a search, and only trials are taken out of one\n"
-                f"  what it is: modeldir show {shlex.quote(str(folder))}\nNothing was removed."
+                f"  what it is: modeldir show {quoted(folder)}\nNothing was removed."
             )
         search = Search(folder.parent if folder.name else folder.resolve().parent)
         search.trials.refresh(make=False)
@@ -42,13 +42,14 @@ def run(arguments: argparse.Namespace) -> int:
             raise SearchError(f"{folder}: its search does not know it\nNothing was removed.")
         if search.trials.status(record).state == attempts.RUNNING:
             raise SearchError(
-                f"{folder} is running: modeldir stop {search.path} --now\nNothing was removed."
+                f"{folder} is running: modeldir stop {quoted(search.path)} --now\n"
+                "Nothing was removed."
             )
         found.append((search, record))
     for search, record in found:
         folder, mark = search.trials.path(record), search.trials.aside_mark(record)
         aside = search.trials.put_aside(record)
         search.forget_values()
-        move, unmark = shlex.join(["mv", str(aside), str(folder)]), shlex.join(["rm", str(mark)])
+        move, unmark = quoted_line(["mv", str(aside), str(folder)]), quoted_line(["rm", str(mark)])
         print(f"{record.name} now lies in {aside}\n  to take it back: {move} && {unmark}")
     return 0

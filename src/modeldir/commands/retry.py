@@ -10,6 +10,7 @@ from modeldir import attempts, experiment, failures, metrics, params, roster
 from modeldir.errors import FolderError, SearchError, did_you_mean, listed
 from modeldir.experiment import no_folder
 from modeldir.search import Search
+from modeldir.shellwords import quoted
 from modeldir.trials import TrialRecord
 
 HELP = (
@@ -162,7 +163,8 @@ def _wanted(
     if not (folder / "search.json").exists() and (folder / "params.json").exists():
         raise SearchError(
             f"{folder}: is no search, but an experiment of its own\n"
-            f"  modeldir run {folder} -- python train.py   runs it again\nNothing was marked."
+            f"  modeldir run {quoted(folder)} -- python train.py   runs it again\n"
+            "Nothing was marked."
         )
     search = Search(folder)
     search.trials.refresh(make=False)
@@ -186,7 +188,8 @@ def _is_meant(search: Search, record: TrialRecord, only: str | None, *, named: l
     status = search.trials.status(record)
     if status.state == attempts.RUNNING:
         if named:
-            raise SearchError(f"{record.name} is running: modeldir stop {search.path} --now")
+            stop = f"modeldir stop {quoted(search.path)} --now"
+            raise SearchError(f"{record.name} is running: {stop}")
         return False
     if only is not None:
         return status.state == attempts.FAILED and status.failure == only

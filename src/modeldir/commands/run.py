@@ -18,6 +18,7 @@ from modeldir import __version__, attempts, experiment, files, hearts, plan, pro
 from modeldir.durations import duration_text
 from modeldir.errors import CommandError, FolderBusy
 from modeldir.reads import NOT_TRAINING
+from modeldir.shellwords import quoted, quoted_line
 from modeldir.spawner import Spawner
 from modeldir.supervisor import Start, console_file
 
@@ -58,7 +59,7 @@ def meant(words: Sequence[str]) -> str | None:
     folder, *rest = [word for word in words if word not in {"-q", "--quiet", "--resume"}]
     if not rest or rest[0].startswith("-") or folder.startswith("-"):
         return None
-    return f"a command comes after --: modeldir run {shlex.join([folder, '--', *rest])}"
+    return f"a command comes after --: modeldir run {quoted_line([folder, '--', *rest])}"
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -140,7 +141,7 @@ def _command(words: list[str] | None, here: Path, folder: Path) -> str:
         return shlex.join([*map(str, last.record["command"])])
     raise CommandError(
         "No command says what to run.\n"
-        f"  modeldir run {shlex.quote(str(folder))} -- python train.py\n"
+        f"  modeldir run {quoted(folder)} -- python train.py\n"
         f'  or once and for all, in {plan.PROJECT_FILE}:  command = "python train.py"\n'
         f"{_NOTHING}"
     )

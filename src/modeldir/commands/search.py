@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from modeldir.commands.settings import add_places, is_warm, limits_of, slots_of
 from modeldir.errors import SearchError, SpaceError
+from modeldir.shellwords import quoted
 from modeldir.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -356,7 +357,7 @@ def _typed(hint: str, name: str, domain: Mapping[str, Any]) -> str:
 def _no_command(folder: str) -> str:
     return (
         f"{folder}: no command says how to train.\n"
-        f"  modeldir search {folder} learning_rate=0.1,0.01 -- python train.py\n"
+        f"  modeldir search {quoted(folder)} learning_rate=0.1,0.01 -- python train.py\n"
         '  or once and for all, in modeldir.toml:  command = "python train.py"\n'
         "Nothing was started."
     )

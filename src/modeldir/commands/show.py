@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import functools
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 from modeldir import attempts, experiment, files, params, roster, table, trials
 from modeldir.commands.diff import Read, against
 from modeldir.commands.several import experiments_among
-from modeldir.commands.words import log_of, quoted, with_best
+from modeldir.commands.words import log_of, with_best
 from modeldir.durations import duration_text
 from modeldir.errors import FolderError
+from modeldir.shellwords import quoted, quoted_line
 from modeldir.table import Column, Table
 from modeldir.tableforms import decimals_here
 from modeldir.timestamps import unix_time
@@ -157,7 +157,7 @@ def _assignments(values: Mapping[str, Any]) -> str:
 def _command(folder: Path) -> str | None:
     attempt = attempts.latest(folder)
     words = attempt.record.get("command") if attempt else None
-    return shlex.join(map(str, words)) if isinstance(words, list) else None
+    return quoted_line(map(str, words)) if isinstance(words, list) else None
 
 
 def _warm(folder: Path) -> str | None:

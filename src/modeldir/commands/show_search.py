@@ -8,12 +8,12 @@ from typing import Any
 
 from modeldir import attempts, params, roster, table
 from modeldir.commands.show import Entry, entries, to_run_again, value_text, where_from
-from modeldir.commands.words import quoted
 from modeldir.errors import ParamsError
 from modeldir.frames import to_come_text
 from modeldir.overview import Overview
 from modeldir.plan import LIMITS
 from modeldir.sampling import in_words
+from modeldir.shellwords import quoted
 from modeldir.standing import Standing
 from modeldir.tableforms import decimals_here
 from modeldir.trees import Found, Tree

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from modeldir import attempts, experiment, placement, processes, roster
 from modeldir.errors import FolderError
+from modeldir.shellwords import quoted
 from modeldir.trials import HOME
 
 HELP = (
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not (asked or jobs or ended or left):
         print(f"nobody works on {folder}")
     goes_on = asked or left
-    print(f"next: modeldir watch {shlex.quote(str(folder))}" if goes_on else _go_on(folder))
+    print(f"next: modeldir watch {quoted(folder)}" if goes_on else _go_on(folder))
     return 1 if left else 0
 
 
@@ -97,7 +97,7 @@ def _ask(
     try:
         roster.ask_to_stop(folder, asked, urgency, [job.ref.token for job in jobs])
     except OSError as error:
-        home = shlex.quote(str(folder / HOME))
+        home = quoted(folder / HOME)
         raise FolderError(
             f"{folder}: its workers are asked by a file in {HOME}, and none can be written there: "
             f"{error.strerror}\n"
@@ -115,7 +115,7 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
     Raises:
         FolderError: when it is none, or a trial, or runs where it cannot be reached from here.
     """
-    last, path = attempts.latest(folder), shlex.quote(str(folder))
+    last, path = attempts.latest(folder), quoted(folder)
     if last is None and experiment.params_file(folder) is None:
         raise FolderError(
             f"{folder} is no search and no experiment\n"
@@ -152,7 +152,7 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
 def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
     """A trial that a worker runs would only be run again by it."""
     if (folder / "trial.json").exists() and last.record.get("worker"):
-        search = shlex.quote(str(folder.resolve().parent if not folder.name else folder.parent))
+        search = quoted(folder.resolve().parent if not folder.name else folder.parent)
         raise FolderError(
             f"{folder} is a trial of a search, whose worker would run it again\n"
             f"  modeldir stop {search} --now\nNothing was stopped."

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir import files
-from modeldir.commands.words import quoted, reported, with_best
+from modeldir.commands.words import reported, with_best
 from modeldir.errors import ModeldirError
+from modeldir.shellwords import quoted
 from modeldir.table import to_text, visible, wrapped
 from modeldir.tableforms import ENDINGS, FORMS
 

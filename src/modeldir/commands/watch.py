@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from modeldir import attempts, experiment, roster
-from modeldir.commands.words import quoted, reported
+from modeldir.commands.words import reported
 from modeldir.errors import FolderError
 from modeldir.frames import best_text, progress_text, to_come_text
 from modeldir.overview import Overview
 from modeldir.progress import Shown, View, shown_on
+from modeldir.shellwords import quoted
 from modeldir.solo import Solo
 from modeldir.standing import Alone, News, Standing, workers_text
 

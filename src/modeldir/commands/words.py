@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from pathlib import Path
+
+from modeldir.shellwords import quoted
 
 _LOGS = ("train.log", "console.log", "search.log")
 
@@ -18,24 +19,6 @@ def with_best(best: Path) -> str:
     if os.path.isfile("evaluate.py"):
         return f"python evaluate.py --model_dir {quoted(best)}"
     return f"modeldir show {quoted(best)}"
-
-
-def quoted(path: Path | str) -> str:
-    r"""A path as it is typed in a shell; what a terminal would obey is written out, for bash.
-
-    >>> print(quoted("my runs/a"), quoted("a\x1b[2J"))
-    'my runs/a' $'a\x1b[2J'
-    """
-    text = str(path)
-    if text.isprintable():
-        return shlex.quote(text)
-    return f"$'{''.join(map(_in_bash, text))}'"
-
-
-def _in_bash(char: str) -> str:
-    if char in "\\'":
-        return f"\\{char}"
-    return char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
 
 
 def reported(path: Path) -> str:

@@ -10,7 +10,6 @@ Start at `export`.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.exports.gathered import Gathered, gather
 from modeldir.exports.place import Place, Written
 from modeldir.goals import Objectives
+from modeldir.shellwords import quoted
 from modeldir.values import dataclass
 
 TOOLS = ("tensorboard", "optuna", "mlflow", "parquet", "csv")
@@ -181,10 +181,10 @@ def _opening(exported: Exported) -> str:
     out = exported.out
     if exported.to == "optuna":
         is_database = Path(out).suffix in databases.SUFFIXES
-        return f"optuna-dashboard {shlex.quote(f'sqlite:///{out}' if is_database else out)}"
+        return f"optuna-dashboard {quoted(f'sqlite:///{out}' if is_database else out)}"
     if exported.to == "tensorboard":
-        return f"tensorboard --logdir {shlex.quote(out)}"
+        return f"tensorboard --logdir {quoted(out)}"
     if exported.to == "mlflow":
         uri = out if "://" in out else f"sqlite:///{out}"
-        return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+        return f"mlflow ui --backend-store-uri {quoted(uri)}"
     return " and ".join(str(Path(out) / f"{name}.{exported.to}") for name in ("trials", "curves"))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ from modeldir.errors import FolderError, ModeldirError
 from modeldir.imports.foreign import Foreign, Group
 from modeldir.imports.lying import Problems
 from modeldir.imports.writing import Writing
+from modeldir.shellwords import quoted
 from modeldir.values import dataclass
 
 TOOLS = ("hydra", "optuna", "ray", "guild", "mlflow", "sacred", "tensorboard")
@@ -157,7 +157,7 @@ def _recognized(source: Path) -> str:
     raise ModeldirError(
         f"{source}: no run of {', '.join(TOOLS[:-1])} or {TOOLS[-1]} was found there.\n"
         "  folders with params.json need no import: modeldir synthesize "
-        f"{shlex.quote(str(source))}\n{_STATE}"
+        f"{quoted(source)}\n{_STATE}"
     )
 
 
@@ -204,5 +204,5 @@ def told(imported: Imported) -> str:
             f"without an end: {', '.join(imported.open)}; a search that goes on runs them first, "
             "with what their own params.json says and no more"
         )
-    lines.append(f"next:    modeldir synthesize {shlex.quote(str(imported.folder))}")
+    lines.append(f"next:    modeldir synthesize {quoted(imported.folder)}")
     return "\n".join(lines)

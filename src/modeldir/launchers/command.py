@@ -32,6 +32,7 @@ from modeldir.launchers import (
     unknown_options,
     with_token,
 )
+from modeldir.shellwords import quoted_line
 from modeldir.values import dataclass
 
 PLACE = "{worker}"
@@ -110,7 +111,7 @@ class CommandLauncher:
 
     def preview(self, worker: Sequence[str], tokens: Sequence[str]) -> list[str]:
         """The line that submits the first; that of another has another token."""
-        return [shlex.join(self._submits(worker, token)) for token in tokens[:1]]
+        return [quoted_line(self._submits(worker, token)) for token in tokens[:1]]
 
     def _submits(self, worker: Sequence[str], token: str) -> list[str]:
         words = expanded(self._submit, with_token(worker, token))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir.launchers import Problem, jobs_folder, with_token
+from modeldir.shellwords import quoted
 from modeldir.values import dataclass
 
 _OURS = {
@@ -174,7 +175,7 @@ def script(  # noqa: PLR0913 - what a batch script is made of
     return "\n".join(
         [
             "#!/bin/bash",
-            f"# Workers on {shlex.quote(str(search))}; what they print lies beside this file.",
+            f"# Workers on {quoted(search)}; what they print lies beside this file.",
             *directives,
             "",
             *([*wanted.setup, ""] if wanted.setup else []),

@@ -18,6 +18,7 @@ from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.params import SEED
 from modeldir.report import cells, scales
 from modeldir.report.payload import adaptive
+from modeldir.shellwords import quoted
 from modeldir.table import cell_text
 from modeldir.timestamps import unix_time
 from modeldir.values import dataclass
@@ -178,7 +179,7 @@ def _metric(tree: Tree, asked: str | None, title: str) -> tuple[str, metrics.Dir
     elif known:
         problem, hint = "which metric?", f"--metric, one of {', '.join(known)}"
     else:
-        problem, hint = "no experiment has a metric yet", f"modeldir show {tree.folder}"
+        problem, hint = "no experiment has a metric yet", f"modeldir show {quoted(tree.folder)}"
     raise ModeldirError(listed(f"{title} cannot be drawn:", [(problem, hint)], _NOTHING))
 
 

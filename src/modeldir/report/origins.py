@@ -7,7 +7,6 @@ refuses to look at the machine it runs on: a report is often made elsewhere.
 from __future__ import annotations
 
 import os
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir import attempts, files, looks, sampling
 from modeldir.durations import duration_text
 from modeldir.report import cells
+from modeldir.shellwords import quoted
 from modeldir.table import cell_text
 from modeldir.timestamps import unix_time
 from modeldir.values import dataclass
@@ -56,7 +56,7 @@ class Origin:
 
     def _word(self, word: str) -> str:
         is_folder = os.path.basename(word.rstrip("/")) == self.name
-        return "{model_dir}" if is_folder and self.name else shlex.quote(word)
+        return "{model_dir}" if is_folder and self.name else quoted(word)
 
     @property
     def sampler(self) -> str | None:
