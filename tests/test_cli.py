@@ -83,6 +83,12 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"modeldir {__version__}\n" * 2
 
 
+def test_help_of_a_command_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names the nearest, as the command by itself would."""
+    assert commands.main(["help", "serach"]) == 2
+    assert "did you mean 'search'?" in capsys.readouterr().err
+
+
 def test_results_is_another_name_for_synthesize(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -163,7 +169,7 @@ def test_a_look_imports_only_what_it_looks_with(
 # -- Mistakes --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("word", ["serach", "frobnicate", "--verison"])
+@pytest.mark.parametrize("word", ["serach", "frobnicate", "--verison", "result"])
 def test_an_unknown_command_names_the_nearest(
     word: str, capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
 ) -> None:
@@ -225,6 +231,30 @@ def test_a_mistake_in_the_plan_s_file_is_not_one_of_the_command_line(project: Pr
     path.write_text('{"space": {"learning_rate": [0.1]}}')
     said = project.searches("batchsize=8,16").err
     assert said.startswith("experiments/search cannot be searched as asked:\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("synthesize d --format cvs", "csv"),
+        ("export d --to optna", "optuna"),
+        ("import d --from=tensorbord", "tensorboard"),
+        ("export d --too optuna", "--to"),
+        ("search --sampel tpe -- python train.py --sampler tpe", "--sampler"),
+        ("synthesize d --sorrt=accuracy --collumns accuracy", "--sort --columns"),
+        ("export d --to excel", ""),
+        ("work", ""),
+    ],
+)
+def test_argparse_s_own_errors_name_the_nearest(
+    line: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A choice, an option; also where the misspelled one is thought to be missing."""
+    with pytest.raises(SystemExit) as left:
+        commands.main(line.split())
+    assert left.value.code == 2
+    hints = [text for text in capsys.readouterr().err.splitlines() if "did you mean" in text]
+    assert hints == [f"  did you mean {word!r}?" for word in meant.split()]
 
 
 def test_an_option_is_never_guessed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,7 +72,7 @@ def entry() -> None:
 
 def main(words: list[str]) -> int:
     """Run one command line; returns the exit code."""
-    if words[:1] == ["help"] and words[1:2] and words[1] in _commands():
+    if words[:1] == ["help"] and words[1:]:
         words = [words[1], "--help"]
     if not words or words[0] in {"-h", "--help", "help"}:
         try:
@@ -87,7 +87,8 @@ def main(words: list[str]) -> int:
     if name not in _commands():
         from modeldir.errors import did_you_mean  # noqa: PLC0415 - on the way to an error
 
-        hint = did_you_mean(name, _commands()) or "modeldir --help lists the commands"
+        known = [*_commands(), *_ALIASES, "--help", "--version"]
+        hint = did_you_mean(name, known) or "modeldir --help lists the commands"
         print(f"modeldir: no command {words[0]!r}\n  {hint}", file=sys.stderr)
         return 2
     return _call(name, words[1:])

@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ Meant = Callable[[Sequence[str]], "str | None"]
 
 _UNKNOWN = "unrecognized arguments: "
 _MISSING = "the following arguments are required: "
+_CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*?)' \(")
 _MOST = 5
 
 
@@ -43,18 +45,25 @@ class Parser(argparse.ArgumentParser):
         own = self.meant(self.words) if self.meant is not None else None
         if own is not None:
             return [own]
-        if message.startswith(_MISSING):
-            return [f"for example: {self.example}", *_there()]
+        if message.startswith(_MISSING):  # perhaps of a misspelled option
+            return self._near(self.words) or [f"for example: {self.example}", *_there()]
         if message.startswith(_UNKNOWN):
-            return [
-                hint for word in message.removeprefix(_UNKNOWN).split() for hint in self._near(word)
-            ]
-        return []
+            return self._near(message.removeprefix(_UNKNOWN).split())
+        wrong = _CHOICE.match(message)
+        return self._choice(*wrong.groups()) if wrong else []
 
-    def _near(self, word: str) -> list[str]:
-        name = re.match(r"--[\w-]+", word)
+    def _near(self, words: Sequence[str]) -> list[str]:
+        """For each option that there is not the one that was probably meant."""
         known = [option for option in self._option_string_actions if option.startswith("--")]
-        hint = did_you_mean(name[0], known) if name else None
+        ours = takewhile(lambda word: word != "--", words)
+        names = [found[0] for word in ours if (found := re.match(r"--[\w-]+", word))]
+        hints = [did_you_mean(name, known) for name in names if name not in known]
+        return [hint for hint in hints if hint]
+
+    def _choice(self, names: str, value: str) -> list[str]:
+        """The choice that was probably meant; `names` are an option's, as `-f/--format`."""
+        action = self._option_string_actions.get(names.rpartition("/")[2])
+        hint = did_you_mean(value, [*map(str, action.choices)]) if action and action.choices else ""
         return [hint] if hint else []
 
 
