@@ -19,7 +19,7 @@ import pytest
 
 import engines
 import modeldir
-from modeldir import attempts, files, tfevents
+from modeldir import attempts, commands, files, tfevents
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exports import export
 from modeldir.imports import TOOLS, Imported, import_runs, told
@@ -354,6 +354,27 @@ def test_a_study_becomes_a_search_that_goes_on() -> None:
     tree = read_tree(search)
     assert tree.metric == ("value", "minimize")
     assert len(tree.found) == 7
+
+
+def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has trials, but no `params.json` of its own: what helps is said, and does help."""
+    import_runs(FOREIGN / "optuna/journal.log", "out")
+    search = "out/small-study"
+    best = read_tree(search).best()
+    assert best is not None
+    assert commands.main(["diff", search]) == 2
+    assert capsys.readouterr().err == (
+        f"{search} has no params.json: no base to compare its best trial with\n"
+        f"  with another trial: modeldir diff {best.path} OTHER\n"
+    )
+    assert commands.main(["confirm", search]) == 2
+    hint = f"modeldir new {search} --from {search}/trial_000000"
+    assert f"\n  {hint}   (then add what else the script reads)\n" in capsys.readouterr().err
+    assert commands.main(hint.split()[1:] + ["--add", "seed=1"]) == 0
+    assert commands.main(["confirm", search, "--dry-run", "--", "true"]) == 0
+    assert "base" in capsys.readouterr().out
+    assert commands.main(["diff", "out"]) == 2
+    assert capsys.readouterr().err.endswith("\n  what lies below it: modeldir synthesize out\n")
 
 
 def test_a_trial_without_an_end_is_named_before_a_search_runs_it(

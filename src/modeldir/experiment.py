@@ -90,10 +90,11 @@ class Experiment:
         if not self.path.is_dir():
             raise FolderError(no_folder(self.path))
         if params_file(self.path) is None:
-            raise FolderError(
-                f"{self.path} is no experiment: it holds no params.json.\n"
-                f"  to make one: modeldir new {quoted(self.path)} --from OTHER_EXPERIMENT"
-            )
+            here = quoted(self.path)
+            hint = f"to make one: modeldir new {here} --from OTHER_EXPERIMENT"
+            if first_below(self.path) is not None:
+                hint = f"what lies below it: modeldir synthesize {here}"
+            raise FolderError(f"{self.path} is no experiment: it holds no params.json.\n  {hint}")
 
     def __repr__(self) -> str:
         return f"Experiment({str(self.path)!r})"
@@ -161,6 +162,12 @@ def params_file(folder: str | os.PathLike[str]) -> Path | None:
 def is_experiment(folder: Path) -> bool:
     """Whether a folder is an experiment: it holds hyperparameters and is no search."""
     return params_file(folder) is not None and not is_search(folder)
+
+
+def first_below(folder: Path) -> Path | None:
+    """The first experiment among a folder's own, by name; None where it has none."""
+    below = sorted(path for path in folder.glob("*/") if path.name[0] != ".")
+    return next((path for path in below if params_file(path) is not None), None)
 
 
 def is_search(folder: Path) -> bool:

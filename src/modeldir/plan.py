@@ -28,7 +28,7 @@ from modeldir.errors import (
     did_you_mean,
     listed,
 )
-from modeldir.experiment import params_file
+from modeldir.experiment import first_below, params_file
 from modeldir.params import SEED
 from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.shellwords import quoted, quoted_line
@@ -568,14 +568,23 @@ def base_of(folder: Path) -> dict[str, Any]:
     """
     found = params_file(folder)
     if found is None:
-        there = quoted(folder)
         raise SearchError(
             f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
-            f"  modeldir new {there} --from experiments/base_model   (copied from an experiment)\n"
-            f"  modeldir new {there} learning_rate=0.1               (or written down here)\n"
-            "Nothing was started."
+            f"{_how_to_begin(folder)}\nNothing was started."
         )
     return params.load_file(found)
+
+
+def _how_to_begin(folder: Path) -> str:
+    """Where base hyperparameters come from; what was imported has none, but trials that have."""
+    there, trial = quoted(folder), first_below(folder)
+    if trial is not None:
+        new = f"modeldir new {there} --from {quoted(trial)}"
+        return f"  {new}   (then add what else the script reads)"
+    return (
+        f"  modeldir new {there} --from experiments/base_model   (copied from an experiment)\n"
+        f"  modeldir new {there} learning_rate=0.1               (or written down here)"
+    )
 
 
 def _what_is_there(folder: Path) -> str:

@@ -80,6 +80,11 @@ def _of_one(folder: Path) -> str:
                 f"{folder} has no best trial yet to compare its base with\n"
                 f"  how it stands: modeldir show {quoted(folder)}"
             )
+        if params_file(folder) is None:  # imported, or a search's file was lost
+            raise FolderError(
+                f"{folder} has no params.json: no base to compare its best trial with\n"
+                f"  with another trial: modeldir diff {quoted(best.path)} OTHER"
+            )
         sides = [_base(folder), _best(best)]
     else:
         sides = [*_before(folder, read_tree), _read(folder)]
