@@ -370,7 +370,7 @@ def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[st
     assert commands.main(["confirm", search]) == 2
     hint = f"modeldir new {search} --from {search}/trial_000000"
     assert f"\n  {hint}   (then add what else the script reads)\n" in capsys.readouterr().err
-    assert commands.main(hint.split()[1:] + ["--add", "seed=1"]) == 0
+    assert commands.main([*hint.split()[1:], "--add", "seed=1"]) == 0
     assert commands.main(["confirm", search, "--dry-run", "--", "true"]) == 0
     assert "base" in capsys.readouterr().out
     assert commands.main(["diff", "out"]) == 2
@@ -458,7 +458,7 @@ def test_what_was_exported_comes_back(to: str, out: str) -> None:
     space = {"learning_rate": [0.1, 0.01], "model.widths": [[8, 16], [4]]}
     for trial in modeldir.Search("s", space=space, maximize="accuracy"):
         with trial:
-            for step in range(2):
+            for step in 0, 2, 1:
                 trial.report(step, {"accuracy": trial.params.learning_rate + step / 4})
     export("s", to, out)
     import_runs(out, "back")
@@ -470,6 +470,10 @@ def test_what_was_exported_comes_back(to: str, out: str) -> None:
 
     scores = {key(each): each.scores.development["accuracy"] for each in before.values()}
     assert {key(e): e.scores.development["accuracy"] for e in after.values()} == scores
+    if to == "tensorboard":  # whose tags `best/accuracy` and `last/accuracy` are no other metrics
+        kept = {key(each): each.scores.last for each in before.values()}
+        assert {key(each): each.scores.last for each in after.values()} == kept
+        assert {name for each in after.values() for name in each.scores.development} == {"accuracy"}
     assert set(states(after).values()) == {"completed"}
 
 

@@ -26,6 +26,12 @@ SESSION_END = "_hparams_/session_end_info"
 UNKNOWN, SUCCESS, FAILURE, RUNNING = 0, 1, 2, 3
 """How a session of the HParams plugin ended."""
 
+OURS = "events.out.tfevents.0.modeldir"
+"""What our export calls its files: TensorBoard takes every one with `tfevents` in its name."""
+
+BEST, LAST = "best", "last"
+"""Before the names of the metrics that count, beside the series of the same names: `best/loss`."""
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FLOAT, _DOUBLE, _INT32, _INT64, _HALF = 1, 2, 3, 9, 19  # tensor types that a scalar may have
 _HEAD, _FOOT = 12, 4

@@ -17,12 +17,6 @@ from modeldir.exports.gathered import Gathered, Row
 from modeldir.exports.place import Place
 from modeldir.space import value_text
 
-FILE = "events.out.tfevents.0.modeldir"
-"""TensorBoard takes every file with `tfevents` in its name for one of its own."""
-
-BEST = "best/"
-"""Before the names of the metrics that count, beside the series of the same names."""
-
 LONGEST = 1000
 """Characters of a text among hyperparameters: HParams shows each in a cell."""
 
@@ -37,9 +31,9 @@ def write(gathered: Gathered, place: Place) -> None:
     """
     time = min((row.begun for row in gathered.rows), default=0.0)
     columns = tfevents.plugin(time, tfevents.EXPERIMENT, _columns(gathered))
-    place.write(FILE, tfevents.header(time) + columns)
+    place.write(tfevents.OURS, tfevents.header(time) + columns)
     for row in gathered.rows:
-        place.write(f"{row.name}/{FILE}", b"".join(_records(row)))
+        place.write(f"{row.name}/{tfevents.OURS}", b"".join(_records(row)))
 
 
 def _columns(gathered: Gathered) -> bytes:
@@ -74,7 +68,7 @@ def _plain(value: Any) -> bool | float | str:
 
 def _tag(name: str) -> str:
     """`accuracy` is a series, `best/accuracy` the value that counts; `test/accuracy` is one."""
-    return name if name.startswith(("test/", "train/", "last/")) else f"{BEST}{name}"
+    return name if name.startswith(("test/", "train/", "last/")) else f"{tfevents.BEST}/{name}"
 
 
 def _records(row: Row) -> Iterator[bytes]:

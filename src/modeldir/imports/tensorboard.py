@@ -22,6 +22,7 @@ _ENDS = {
     tfevents.SUCCESS: attempts.COMPLETED,
     tfevents.FAILURE: attempts.FAILED,
 }
+_RESULTS = {tfevents.BEST, tfevents.LAST}
 _NUMBER_PLACES = 12
 
 
@@ -32,6 +33,7 @@ class _Told:
     points: list[tuple[str, float, float | None, float]] = field(default_factory=list)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
+    results: dict[str, dict[str, float]] = field(default_factory=dict)
     end: int | None = None
     began: bool = False
 
@@ -57,7 +59,7 @@ def read(source: Path, problems: Problems) -> Iterator[Foreign]:
         told = _Told()
         for prefix, file in of_run:
             _take(told, prefix, file, problems)
-        if told.points or told.hyperparameters:
+        if told.points or told.results or told.hyperparameters:
             yield _run(source, path, told)
 
 
@@ -92,7 +94,11 @@ def _take(told: _Told, prefix: str, file: Path, problems: Problems) -> None:
         if event.time:
             told.times.append(event.time)
         for tag, value in event.scalars.items():
-            told.points.append((f"{prefix}{tag}", float(event.step), event.time or None, value))
+            split, _, name = tag.partition("/")
+            if file.name == tfevents.OURS and split in _RESULTS:  # beside the series of that name
+                told.results.setdefault(split, {})[name] = value
+            else:
+                told.points.append((f"{prefix}{tag}", float(event.step), event.time or None, value))
 
 
 def _run(source: Path, path: Path, told: _Told) -> Foreign:
@@ -105,6 +111,7 @@ def _run(source: Path, path: Path, told: _Told) -> Foreign:
         source=path,
         hyperparameters=parts({n: _value(v) for n, v in told.hyperparameters.items()}),
         lines=together(told.points),
+        results=told.results,
         status=_ENDS.get(told.end) if told.end is not None else None,
         open=told.end == tfevents.RUNNING,
         started=min(times),
