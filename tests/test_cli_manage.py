@@ -226,6 +226,24 @@ def test_stop_waits_for_the_running_trials(project: Project) -> None:
     assert len(project.ended) == 6
 
 
+def test_stop_of_a_complete_search_does_not_say_that_it_goes_on(project: Project) -> None:
+    """There is nothing to stop, and nothing to go on with; where trials are left there is."""
+    assert project.searches(*SIX, "--trials", "6").code == 0
+    said = project.modeldir("stop", "experiments/search")
+    assert (said.code, said.lines) == (
+        0,
+        [
+            "nobody works on experiments/search: it is complete (6 completed)",
+            "next: modeldir synthesize experiments/search",
+        ],
+    )
+    shutil.rmtree(project.search / "learning_rate_0.1")
+    (project.search / ".modeldir/trials/000001.made").unlink()
+    said = project.modeldir("stop", "experiments/search")
+    assert said.lines[0] == "nobody works on experiments/search"
+    assert said.lines[1].endswith("   goes on")
+
+
 def test_stop_now_interrupts_them(project: Project) -> None:
     """They are recorded as interrupted and run again by the next command."""
     project.hold()

@@ -106,6 +106,19 @@ class Standing:
         return None if self.to_come is None else sum(self.states.values()) + self.to_come
 
     @property
+    def to_run(self) -> int:
+        """How many trials its next worker would still run."""
+        again = (attempts.INTERRUPTED, attempts.WAITING)
+        new = 0 if self.goal is not None else self.to_come or 0
+        return new + sum(self.states.get(state, 0) for state in again)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing to run any more: neither now, nor by a next worker."""
+        has_end = self.to_come is not None
+        return has_end and self.to_run == 0 and not self.states.get(attempts.RUNNING)
+
+    @property
     def is_idle(self) -> bool:
         """Whether no trial runs, and no worker is known that might start one."""
         return not self.states.get(attempts.RUNNING) and self.worker is False

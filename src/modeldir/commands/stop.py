@@ -58,10 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"ended: {name}, which no worker minds any more")
     for name in left:
         print(f"runs on: {name}, which no worker minds any more and which is another user's")
-    if not (asked or jobs or ended or left):
-        print(f"nobody works on {folder}")
-    goes_on = asked or left
-    print(f"next: modeldir watch {quoted(folder)}" if goes_on else _go_on(folder))
+    if asked or left:
+        print(f"next: modeldir watch {quoted(folder)}")
+    else:
+        told = _go_on(folder) if jobs or ended else _idle(folder)
+        print(*told, sep="\n")
     return 1 if left else 0
 
 
@@ -162,8 +163,21 @@ def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
 # -- A search --------------------------------------------------------------------------------------
 
 
-def _go_on(folder: Path) -> str:
-    return f"next: {roster.again(folder)}   goes on"
+def _idle(folder: Path) -> list[str]:
+    """What is told of a search that nobody works on; whether it is complete, if it ever began."""
+    if (folder / HOME).is_dir():
+        from modeldir.overview import Overview  # noqa: PLC0415 - it reads the plan and all trials
+
+        standing = Overview(folder).look()
+        if standing.is_complete:
+            counts = ", ".join(f"{count} {state}" for state, count in standing.states.items())
+            what = f"nobody works on {folder}: it is complete ({counts})"
+            return [what, f"next: modeldir synthesize {quoted(folder)}"]
+    return [f"nobody works on {folder}", *_go_on(folder)]
+
+
+def _go_on(folder: Path) -> list[str]:
+    return [f"next: {roster.again(folder)}   goes on"]
 
 
 def _ended_here(folder: Path) -> tuple[list[str], list[str]]:

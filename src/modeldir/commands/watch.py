@@ -92,7 +92,7 @@ def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int
 def _code(stands: Sequence[Standing | Alone]) -> int:
     """1 where a trial of a search failed, or is left."""
     searches = [each for each in stands if isinstance(each, Standing)]
-    return int(any(each.states.get(attempts.FAILED) or _left(each) for each in searches))
+    return int(any(each.states.get(attempts.FAILED) or each.to_run for each in searches))
 
 
 def follow(watch: Watch, show: View, wait: Wait | None = None, *, kept: Kept | None = None) -> None:
@@ -214,7 +214,7 @@ class Watch:
         searches = [each for each in stands if isinstance(each, Standing)]
         for each in searches:
             yield ": ".join([str(each.folder), _end_text(each)])
-            yield from workers_text(each.workers) if each.workers and _left(each) else ()
+            yield from workers_text(each.workers) if each.workers and each.to_run else ()
             yield from filter(None, [best_text(each)])
         if len(stands) > 1 or searches:
             yield f"next: {self._next(searches)}"
@@ -223,7 +223,7 @@ class Watch:
 
     def _next(self, searches: Sequence[Standing]) -> str:
         """What to type: go on where trials are left; where all have failed look why; compare."""
-        left = [each for each in searches if _left(each)]
+        left = [each for each in searches if each.to_run]
         if left:
             return roster.again(left[0].folder)
         failed = [each for each in searches if _has_failed(each)]
@@ -238,17 +238,10 @@ def _has_failed(standing: Standing) -> bool:
 
 
 def _end_text(standing: Standing) -> str:
-    text, left = progress_text(standing), _left(standing)
+    text, left = progress_text(standing), standing.to_run
     if left:
         return f"{text}; nobody works on it, {left} to come"
     return f"{text}; {to_come_text(standing)}" if standing.to_come else text
-
-
-def _left(standing: Standing) -> int:
-    """How many trials a search that nobody works on would still run."""
-    again = (attempts.INTERRUPTED, attempts.WAITING)
-    new = 0 if standing.goal is not None else standing.to_come or 0
-    return new + sum(standing.states.get(state, 0) for state in again)
 
 
 def _nothing_in(folder: Path) -> str:
