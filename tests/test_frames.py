@@ -26,7 +26,7 @@ from modeldir.frames import (
     search_lines,
     step_text,
 )  # fmt: skip
-from modeldir.standing import Alone, Left, Row, Standing, estimate
+from modeldir.standing import Alone, Left, Row, Standing, Workers, estimate
 from modeldir.table import text_width, visible
 
 CURVE = tuple(1 - 0.8**step for step in range(1, 15))
@@ -154,6 +154,26 @@ def test_trainings_without_metrics_show_what_they_print(snapshot: SnapshotAssert
         for n in (1, 2)
     )
     lines = search_lines(replace(SEARCH, running=rows, best=None), Shape(80, 24))
+    assert text(lines) == snapshot
+
+
+@pytest.mark.parametrize("columns", [60, 40])
+def test_narrow_lines_are_cut_between_words(columns: int, snapshot: SnapshotAssertion) -> None:
+    """What is said ends with a whole word and an ellipsis; of facts whole ones are left out; of a
+    folder's name, as of each name, the middle is.
+    """
+    workers = Workers(run=2, wait=3, left=1, waits="PENDING (Resources)")
+    problem = "search.json cannot be read: line 3: expected a comma between the values of a list"
+    search = replace(SEARCH, folder=Path("experiments/" + "learning_rate_" * 3), workers=workers)
+    search = replace(search, problem=problem)
+    says = "Epoch 3: the loss is decreasing nicely and the accuracy wonderfully"
+    alone = replace(ALONE, folder=search.folder / "base", lines=(says,))
+    shape = Shape(columns, 24)
+    lines = [
+        *search_lines(search, shape),
+        *experiment_lines(alone, shape),
+        *lines_of([replace(search, running=()), replace(alone, status=Status("completed"))], shape),
+    ]
     assert text(lines) == snapshot
 
 

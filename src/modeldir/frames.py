@@ -39,6 +39,8 @@ _WORDS = 26
 _LEVELS = "▁▂▃▄▅▆▇█"
 _LEAST_SAID = 12
 _LEAST_NAME = 9
+_NUMBER = 9
+"""How wide `number_text` may be."""
 _FEW_MINUTES = 10
 _SOON = 45
 
@@ -80,10 +82,28 @@ class Shape:
         text = self.written(text)
         if text_width(text) <= width:
             return text
-        mark = "…" if self.has("…") else "~"
         begin = _start(text, (width - 1) // 2)
         rest = max(0, width - 1 - text_width(begin))
-        return (begin + mark + _start(text[::-1], rest)[::-1])[: max(width, 0)]
+        return (begin + self._mark + _start(text[::-1], rest)[::-1])[: max(width, 0)]
+
+    def cut(self, text: str, width: int | None = None) -> str:
+        """What is said in so many columns, cut at its end: between words, where that leaves half.
+
+        >>> Shape(20).cut("RuntimeError: CUDA out of memory"), Shape(9).cut("validation_accuracy")
+        ('RuntimeError: CUDA…', 'validati…')
+        """
+        width = self.columns if width is None else width
+        text = self.written(text)
+        if text_width(text) <= width:
+            return text
+        begin = _start(text, width - 1)
+        words = begin if text[len(begin)] == " " else begin.rpartition(" ")[0]
+        begin = words if text_width(words) >= width // 2 else begin
+        return (begin.rstrip(" ,") + self._mark)[: max(width, 0)]
+
+    @property
+    def _mark(self) -> str:
+        return "…" if self.has("…") else "~"
 
 
 def _start(text: str, width: int) -> str:
@@ -133,8 +153,8 @@ def search_lines(
         for text, strong in (
             (_best(standing, shape), True),
             (_progress(standing, shape, elsewhere), False),
-            *((shape.fitted(line), False) for line in _workers(standing)),
-            (shape.fitted(standing.problem or ""), False),
+            *((shape.cut(line), False) for line in _workers(standing)),
+            (shape.cut(standing.problem or ""), False),
         )
         if text
     ]
@@ -151,7 +171,7 @@ def _table(standing: Standing, shape: Shape, layout: Layout, room: int) -> list[
     shown = rows[: max(most, 0)]
     columns = _columns(standing, shown, shape)
     there = [column for column in columns if any(column.cells) or column.name in layout.widths]
-    lines = _drawn(there, layout)
+    lines = _drawn(there, layout, shape)
     if len(shown) < len(rows):
         lines.append(Line(shape.fitted(f"  and {len(rows) - len(shown)} more run"), faint=True))
     return lines
@@ -229,7 +249,7 @@ def _metric_columns(name: str, rows: Sequence[Row], shape: Shape) -> list[_Colum
     return found
 
 
-def _drawn(columns: list[_Column], layout: Layout) -> list[Line]:
+def _drawn(columns: list[_Column], layout: Layout, shape: Shape) -> list[Line]:
     width, before = layout.columns, dict(layout.widths)
     widths = {column.name: max(column.width, before.get(column.name, 0)) for column in columns}
     said = next((column for column in columns if column.order == _SAID_ORDER), None)
@@ -251,7 +271,7 @@ def _drawn(columns: list[_Column], layout: Layout) -> list[Line]:
     def line(cells: Sequence[str]) -> str:
         texts = []
         for column, cell in zip(columns, cells, strict=True):
-            whole = cell if column is not said else _cut(cell, widths[column.name])
+            whole = cell if column is not said else shape.cut(cell, widths[column.name])
             texts.append(" " * _GAP + column.line(whole, widths[column.name]))
         whole = "".join(texts).rstrip()
         return whole if total() <= width else _cut(whole, width)
@@ -309,11 +329,9 @@ def ended_text(name: str, status: str, words: str, shape: Shape, widest: int = 0
     named, words = shape.written(name), shape.written(words)
     width = min(max(widest, text_width(named)), max(room - _WORDS, room // 2))
     shown = shape.fitted(named, width)
-    line = f"{status:<{_STATUS}}{shown}{' ' * (width - text_width(shown) + _GAP)}{words}".rstrip()
-    if text_width(line) <= shape.columns:
-        return line
-    mark = "…" if shape.has("…") else "~"
-    return _start(line, shape.columns - 1) + mark
+    line = f"{status:<{_STATUS}}{shown}{' ' * (width - text_width(shown) + _GAP)}"
+    left = shape.columns - text_width(line)
+    return shape.cut(f"{line}{shape.cut(words, left) if left > 0 else ''}".rstrip())
 
 
 _EPOCHS = ("num_epochs", "epochs", "max_epochs", "num_steps", "max_steps", "steps")
@@ -465,22 +483,23 @@ def _picked(values: Sequence[float], most: int) -> Sequence[float]:
 def experiment_lines(alone: Alone, shape: Shape) -> list[Line]:
     """One experiment that runs: its step, its metrics with their curves, what it printed last."""
     status = alone.status
-    told = [str(alone.folder) + ": " + status.state]
+    told = [status.state]
     told += [f"attempt {status.attempt}"] if status.attempt > 1 else []
     told += [f"step {step_text(alone.step, alone.values)}"] if alone.step is not None else []
     told += [duration_text(alone.age)] if alone.age is not None else []
-    head = [Line(shape.fitted(", ".join(told)), strong=True)]
-    names = [shape.fitted(name, max(5, shape.columns // 2)) for name, _, _ in alone.metrics]
+    head = [Line(_told_of(alone.folder, told, shape), strong=True)]
+    widest = max(5, min(shape.columns // 2, shape.columns - 2 - _GAP - _NUMBER))
+    names = [shape.fitted(name, widest) for name, _, _ in alone.metrics]
     width = max(map(text_width, names), default=0)
-    curved = shape.has(_LEVELS) and 2 + width + _GAP + 9 + _GAP + CURVE <= shape.columns
+    curved = shape.has(_LEVELS) and 2 + width + _GAP + _NUMBER + _GAP + CURVE <= shape.columns
     values = []
     for name, (_, value, curve) in zip(names, alone.metrics, strict=True):
         pad = " " * (width - text_width(name))
         drawn = f"  {curve_text(curve)}" if curved else ""
-        values.append(Line(_cut(f"  {name}{pad}  {number_text(value):>9}{drawn}", shape.columns)))
-    said = [
-        Line(_cut(f"  {shape.written(text)}", shape.columns), faint=True) for text in alone.lines
-    ]
+        values.append(
+            Line(_cut(f"  {name}{pad}  {number_text(value):>{_NUMBER}}{drawn}", shape.columns))
+        )
+    said = [Line(shape.cut(f"  {text}"), faint=True) for text in alone.lines]
     room = max(0, shape.rows - len(head) - len(values))
     return [*head, *values, *said[len(said) - min(len(said), room) :]][: max(1, shape.rows)]
 
@@ -548,5 +567,21 @@ def _experiments(alone: Sequence[Alone]) -> list[Standing]:
 
 
 def _one_line(standing: Standing, shape: Shape) -> str:
-    parts = (progress_text(standing), best_text(standing))
-    return shape.fitted(f"{standing.folder}: {', '.join(filter(None, parts))}")
+    told = progress_text(standing).split(", ")
+    head = shape.written(f"{standing.folder}: {', '.join(told)}, ")
+    room = shape.columns - text_width(head)
+    best = _best(standing, replace(shape, columns=room)) if room >= 2 * _LEAST_NAME else ""
+    return _told_of(standing.folder, [*told, *filter(None, [best])], shape)
+
+
+def _told_of(folder: Path, told: list[str], shape: Shape) -> str:
+    """A folder and what is told of it, in a line; where there is little room less of it, from the
+    end on, and then less of the folder's name.
+    """
+    name = shape.written(str(folder))
+    least = min(text_width(name), 2 * _LEAST_NAME)
+    while len(told) > 1 and least + 2 + text_width(shape.written(", ".join(told))) > shape.columns:
+        told = told[:-1]
+    words = shape.written(f": {', '.join(told)}")
+    room = shape.columns - text_width(words)
+    return shape.fitted(name, room) + words if room >= _LEAST_NAME else shape.fitted(name + words)
