@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -80,8 +81,8 @@ def import_runs(
     place = files.absolute(source)
     if not place.exists():
         raise FolderError(f"{experiment.no_folder(source)}\n{_STATE}")
-    _refuse_inside(place, files.absolute(folder))
-    name = tool or _recognized(place)
+    _refuse_inside(Path(source), Path(folder))
+    name = tool or _recognized(Path(source))
     reader = _reader(name)
     if tool is not None and not reader.recognizes(place):
         raise FolderError(_not_its(os.fspath(source), place, tool))
@@ -92,8 +93,11 @@ def import_runs(
         try:
             for found in reader.read(place, problems):
                 _write(writing, found, problems)
+        except FolderError as error:
+            raise FolderError(_typed(str(error), source)) from error
         except OSError as error:  # a full disk
             raise ModeldirError(_cut_short(folder, writing, error)) from error
+    problems = [_typed(problem, source) for problem in problems]
     return Imported(
         os.fspath(source), name, Path(folder), writing.new, writing.updated, writing.same,
         tuple(writing.spared), tuple(problems), tuple(writing.open),
@@ -139,11 +143,20 @@ def _alone(place: Path, folder: str | os.PathLike[str]) -> Iterator[None]:
 
 def _refuse_inside(source: Path, folder: Path) -> None:
     """A folder in the source would change it, and be found there by the next import."""
-    if folder == source or source in folder.parents:
+    place, top = files.absolute(folder), files.absolute(source)
+    if place == top or top in place.parents:
+        beside = f"{source if source.name not in {'', '..'} else top}_imported"
         raise FolderError(
             f"{folder} lies in {source}, which is only to be read.\n"
-            f"  name a folder beside it: -o {source}_imported\n{_STATE}"
+            f"  name a folder beside it: -o {quoted(beside)}\n{_STATE}"
         )
+
+
+def _typed(text: str, source: str | os.PathLike[str]) -> str:
+    """A message of a reader, which has whole paths as keys, with the source as it was typed."""
+    whole = re.escape(str(files.absolute(source)))
+    typed = str(Path(source))
+    return re.sub(rf"(?<![\w/]){whole}(?![\w.-])", lambda _: typed, text)
 
 
 def _reader(name: str) -> Reader:
@@ -152,7 +165,7 @@ def _reader(name: str) -> Reader:
 
 def _recognized(source: Path) -> str:
     for name in TOOLS:
-        if _reader(name).recognizes(source):
+        if _reader(name).recognizes(files.absolute(source)):
             return name
     raise ModeldirError(
         f"{source}: no run of {', '.join(TOOLS[:-1])} or {TOOLS[-1]} was found there.\n"
