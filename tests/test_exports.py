@@ -10,8 +10,11 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +22,13 @@ import pytest
 
 import engines
 import modeldir
-from modeldir import attempts, databases, files, processes, tfevents
+from modeldir import attempts, commands, databases, files, processes, tfevents
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exports import Exported, check_installed, export, told
 from modeldir.exports.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from syrupy.assertion import SnapshotAssertion
 
@@ -205,6 +208,81 @@ def test_an_export_that_was_cut_short_knows_its_own_files(search: Path, to: str)
     assert b"killed" not in (files.read_bytes(place / "trials.csv") or b"")
     assert (place / "mine").read_text() == "mine"
     assert [path.name for path in place.glob("modeldir_export*")] == ["modeldir_export.json"]
+
+
+# -- A full disk -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 32 KiB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "none", str(path)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:  # noqa: PLW1510 - looked at here
+        pytest.skip("a small file system can be mounted here only by root")
+    yield path
+    # Lazily: a database that could not be made is open as long as its error is kept.
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def left_free(disk: Path, blocks: int) -> Path:
+    """A file that fills a disk, but for so many blocks of 4 KiB."""
+    filler = disk / "filler"
+    filler.write_bytes(b"x" * 4096 * (8 - blocks))
+    return filler
+
+
+def test_an_export_to_a_full_disk_goes_on_when_there_is_room(
+    search: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each file is there as a whole, or not; said again it goes on. Of an export that could write
+    no file nothing is left.
+    """
+    out = small_disk / "out"
+    words = ["export", str(search), "--to", "tensorboard", "-o", str(out)]
+    for blocks, state in (1, "Nothing was written."), (4, "Written so far, each as a whole: 2."):
+        filler = left_free(small_disk, blocks)
+        assert commands.main(words) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err == (
+            f"{out}: No space left on device: the export was cut short.\n"
+            f"  say it again once there is room\n{state}\n"
+        )
+        assert out.exists() == (blocks > 1)
+        there = [path.name for path in out.rglob("*") if path.is_file()]
+        assert [name for name in there if files.is_temporary(name)] == []
+        assert len([name for name in there if name == tfevents.OURS]) == blocks // 2
+        filler.unlink()
+    assert commands.main(words) == 0
+    assert "3 files written, 2 as they were" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["study.db", "study.log"])
+def test_a_study_stays_as_it_was_where_the_disk_is_full(
+    search: Path, small_disk: Path, name: str
+) -> None:
+    """It is put in place as a whole, or not at all; beside it nothing is left."""
+    pytest.importorskip("optuna")
+    left_free(small_disk, 0)
+    study = small_disk / name
+    with pytest.raises(ModeldirError, match=rf"{name}: No space left .*\n.*\nNothing was written"):
+        export(search, "optuna", str(study))
+    assert os.listdir(small_disk) == ["filler"]
+
+
+def test_a_database_finds_no_room_where_it_is_made_first(
+    search: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where it goes, but among the temporary files: that is what is said."""
+    pytest.importorskip("optuna")
+    left_free(small_disk, 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with pytest.raises(ModeldirError, match=f"^{small_disk}: no space left there.*\n.*TMPDIR"):
+        export(search, "optuna", "study.db")
+    assert not Path("study.db").exists()
+    assert os.listdir(small_disk) == ["filler"]
 
 
 # -- Tables ----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modeldir import files
+from modeldir.errors import ModeldirError
 
 HEAD = b"SQLite format 3\0"
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -69,9 +70,25 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         OSError: when it cannot be put there.
+        ModeldirError: when the temporary files have no room for it.
     """
     with TemporaryDirectory(prefix="modeldir-") as folder:
         made = Path(folder) / "made.db"
-        yield made
+        try:
+            yield made
+        except Exception as error:  # whatever its maker makes of SQLite's
+            if _found_no_room(error):
+                raise ModeldirError(
+                    f"{Path(folder).parent}: no space left there, where {path} is made first\n"
+                    "  another place for temporary files: TMPDIR=FOLDER\nNothing was written."
+                ) from error
+            raise
         os.makedirs(path.parent, exist_ok=True)
         files.copy(made, path)
+
+
+def _found_no_room(error: BaseException | None) -> bool:
+    """Whether SQLite, anywhere below an error, had no room on its disk."""
+    while error is not None and "database or disk is full" not in str(error):
+        error = error.__cause__ or error.__context__
+    return error is not None

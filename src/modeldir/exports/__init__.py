@@ -9,8 +9,10 @@ Start at `export`.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -118,8 +120,9 @@ def _to_folder(gathered: Gathered, to: str, out: Path, source: Path) -> Exported
         "csv": tables.write_csv,
     }[to]
     place = Place(out, to, source)
-    write(gathered, place)
-    place.close()
+    with _told_if_full(out, place):
+        write(gathered, place)
+        place.close()
     counts = {
         "files written": len(place.written),
         "as they were": place.same,
@@ -132,7 +135,8 @@ def _to_folder(gathered: Gathered, to: str, out: Path, source: Path) -> Exported
 def _to_optuna(gathered: Gathered, out: Path, source: Path) -> Exported:
     from modeldir.exports import optuna  # noqa: PLC0415 - wanted here alone
 
-    made = optuna.write(gathered, out, source)
+    with _told_if_full(out):
+        made = optuna.write(gathered, out, source)
     return _counted(gathered, "optuna", str(out), made, "others in it stay as they are")
 
 
@@ -141,6 +145,24 @@ def _to_mlflow(gathered: Gathered, out: str, source: Path) -> Exported:
 
     made = mlflow.write(gathered, mlflow.uri_of(out), source)
     return _counted(gathered, "mlflow", out, made, "other runs in it stay as they are")
+
+
+@contextlib.contextmanager
+def _told_if_full(out: Path, place: Place | None = None) -> Iterator[None]:
+    """A full disk as a message: each file is there as a whole, or not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        done = len(place.written) if place else 0
+        if place is not None:
+            place.leave()
+        raise ModeldirError(
+            f"{out}: {error.strerror}: the export was cut short.\n"
+            "  say it again once there is room\n"
+            f"{f'Written so far, each as a whole: {done}.' if done else _STATE}"
+        ) from error
 
 
 def _counted(gathered: Gathered, to: str, out: str, made: Written, others: str) -> Exported:

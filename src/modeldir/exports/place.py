@@ -7,6 +7,7 @@ written, and nothing of anybody else is replaced. It refuses to know what the fi
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -125,6 +126,15 @@ class Place:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._record(self._now)
         (self.folder / LINES).unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """Of an export that could not write even its first file leave no folder behind."""
+        if self.written or self.same or self._known:
+            return
+        for name in (LINES, RECORD):
+            (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not there, or holds what somebody has put there
+            self.folder.rmdir()
 
     def _record(self, now: Mapping[str, str]) -> None:
         whose = made_from(self.source, self.folder)
