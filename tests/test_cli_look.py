@@ -128,6 +128,16 @@ def test_experiments_that_differ_in_their_seed_alone_are_remarked_upon() -> None
     assert "seeds:" not in in_terminal(100, "synthesize", "experiments", "--where", "seed == 0")
 
 
+def test_a_group_tells_a_seed_that_is_one_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same run three times has one seed: how often is told beside it."""
+    for index in range(3):
+        make(f"runs/same_{index}", {"seed": 230}, accuracy=0.5)
+        make(f"runs/other_{index}", {"seed": index, "batch_size": 64}, accuracy=0.5)
+    commands.main(["synthesize", "runs", "--group", "seed", "--format", "csv"])
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["seed"] for row in rows} == {"230", "[0, 1, 2]"}
+
+
 def test_a_note_on_a_search() -> None:
     """`search -m`: each trial keeps the note of its time; one that all share is told below."""
     write(Path("s/params.json"), {"width": 1})

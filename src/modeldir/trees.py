@@ -27,7 +27,7 @@ from modeldir.folders import read as read_facts
 from modeldir.goals import Objectives
 from modeldir.params import SEED
 from modeldir.recall import Recall
-from modeldir.table import Marked, key_of, order_of, value_cell
+from modeldir.table import Marked, is_same, key_of, order_of, value_cell
 from modeldir.values import dataclass
 from modeldir.walking import Folder, walk
 
@@ -177,7 +177,8 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
     counted = [each for each in members if repeated.is_ranked(each.status)]
     first = min(members, key=lambda each: (each.number is None, each.number))
     flat = [params.flatten(each.hyperparameters or {}) for each in members]
-    differing = {name: [each.get(name) for each in flat] for name in over}
+    several = {name: [each.get(name) for each in flat] for name in over}
+    differing = {n: v[0] if len(v) > 1 and is_same(v) else v for n, v in several.items()}
     hyperparameters = {**params.flatten(first.hyperparameters or {}), **differing}
     return Found(
         first.folder,
