@@ -237,11 +237,13 @@ def test_stop_of_a_complete_search_does_not_say_that_it_goes_on(project: Project
             "next: modeldir synthesize experiments/search",
         ],
     )
-    shutil.rmtree(project.search / "learning_rate_0.1")
-    (project.search / ".modeldir/trials/000001.made").unlink()
+    project.modeldir("retry", "experiments/search/learning_rate_0.1")
     said = project.modeldir("stop", "experiments/search")
     assert said.lines[0] == "nobody works on experiments/search"
     assert said.lines[1].endswith("   goes on")
+    watched = project.modeldir("watch", "experiments/search")
+    assert watched.lines[0] == "experiments/search: 6 of 6; nobody works on it, 1 to come"
+    assert watched.lines[-1].startswith("next: modeldir search experiments/search")
 
 
 def test_stop_now_interrupts_them(project: Project) -> None:

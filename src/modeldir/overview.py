@@ -359,6 +359,7 @@ class Overview:
             best=best,
             states=states,
             to_come=to_come,
+            again=len(self._trials.wanted_again()),
             goal=self._goal(best),
             left=self._left(rows, states, to_come, took),
             elapsed=self._elapsed(),

@@ -76,9 +76,10 @@ class Standing:
     """How a search stands. `states` counts its trials by status.
 
     `best` is the name of the best completed trial and its value; `to_come` how many trials the plan
-    lacks, None where it has no end; `goal` is the plan's `stop_at`, once it is reached: then these
-    are not started; `elapsed` the seconds since its workers came; `worker` whether one is alive:
-    None if that cannot be seen; `workers` are those that were placed as jobs, if any were.
+    lacks, None where it has no end; `again` how many that have ended `retry` asks for once more;
+    `goal` is the plan's `stop_at`, once it is reached: then what it lacks is not started; `elapsed`
+    the seconds since its workers came; `worker` whether one is alive: None if that cannot be seen;
+    `workers` are those that were placed as jobs, if any were.
     """
 
     folder: Path
@@ -88,6 +89,7 @@ class Standing:
     best: tuple[str, float] | None = None
     states: Mapping[str, int] = field(default_factory=dict)
     to_come: int | None = None
+    again: int = 0
     goal: float | None = None
     left: Left | None = None
     elapsed: float | None = None
@@ -108,9 +110,9 @@ class Standing:
     @property
     def to_run(self) -> int:
         """How many trials its next worker would still run."""
-        again = (attempts.INTERRUPTED, attempts.WAITING)
+        left = self.states.get(attempts.INTERRUPTED, 0) + self.states.get(attempts.WAITING, 0)
         new = 0 if self.goal is not None else self.to_come or 0
-        return new + sum(self.states.get(state, 0) for state in again)
+        return left + new + self.again
 
     @property
     def is_complete(self) -> bool:
