@@ -500,6 +500,16 @@ def test_only_some_rows(where: str, numbers: list[int]) -> None:
     assert not results.written
 
 
+def test_a_failure_is_asked_for_where_none_has_failed() -> None:
+    """The table has no such column then, and the same line is right for the next tree."""
+    make(Path("x/a"), accuracy=0.5)
+    where = 'status == "failed" and failure != "out-of-memory"'
+    assert str(synthesize("x", where=where)).startswith("no experiment in x of which this holds")
+    assert len(synthesize("x", where="failure == None").table.rows) == 1
+    with pytest.raises(ModeldirError, match="no column 'failures'"):
+        synthesize("x", where="failures == None")
+
+
 def test_of_fewer_rows_fewer_hyperparameters_differ(snapshot: SnapshotAssertion) -> None:
     """What tells the chosen rows apart is shown, the best among them is marked and named."""
     folder = searched_widely(Path("wide"))

@@ -78,6 +78,10 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     yield from (_at_moment(tree, moment) for moment in moments)
 
 
+OF_RUNS = frozenset({"failure", "duration", "code", "note", "started", "trial"})
+"""Columns that a table has only where a run has something for them."""
+
+
 def _circumstances(tree: Tree) -> Iterator[Part]:
     """What is known of the runs themselves, as far as any of them has it."""
     states = [each.status for each in tree.found]

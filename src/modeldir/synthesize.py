@@ -125,9 +125,12 @@ def _matching(tree: Tree, asked: Any, at: Sequence[moments.Moment]) -> Iterator[
     headers = table.headers()
     place = {}
     for name in asked.names:
+        if name in parts.OF_RUNS and name not in headers:
+            continue  # none has failed: no failure is the one that was asked for
         header = _header(name, headers, f"--where {asked.text!r}:")
         place[name] = headers.index(header)
-    rows = [{name: _plain(row[i]) for name, i in place.items()} for row in table.rows]
+    blank: dict[str, object] = dict.fromkeys(asked.names)
+    rows = [{**blank, **{name: _plain(row[i]) for name, i in place.items()}} for row in table.rows]
     answers = filters.matching(asked, rows)
     yield from (each for each, answer in zip(tree.found, answers, strict=True) if answer)
 
