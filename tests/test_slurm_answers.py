@@ -132,6 +132,13 @@ def test_the_script_without_anything_asked_for(snapshot: SnapshotAssertion) -> N
     )
 
 
+def test_a_folder_of_two_lines_is_refused(tmp_path: Path) -> None:
+    """Its second line would be one of the script: the search's, and where the jobs run."""
+    for search, folder in (tmp_path / "a\nb", None), (tmp_path / "a", "/home/ana\ntouch b"):
+        with pytest.raises(CommandError, match=r"a batch script cannot name a folder of two lines"):
+            SlurmLauncher(search, folder=folder)
+
+
 def test_the_comment_of_the_script_stays_one_line() -> None:
     """A comment ends with its line: what a folder's name has after that would be run."""
     text = script(wishes({})[0], WORKER, Path("/s/a\ntouch b"), BASE, folder="/s", array="0-0")

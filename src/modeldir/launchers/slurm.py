@@ -105,6 +105,10 @@ class SlurmLauncher:
         if "\\" in str(self._search):
             problem = "Slurm cannot write output below a folder with such a name: rename it"
             problems.append((f"{str(self._search)!r}: {problem}", None))
+        for place in dict.fromkeys([str(self._search), folder or os.getcwd()]):
+            if "\n" in place:  # what comes after it would be a line of the script, and be run
+                problem = "a batch script cannot name a folder of two lines: rename it"
+                problems.append((f"{place!r}: {problem}", None))
         refuse(self.name, problems)
         self._limit = limit
 
