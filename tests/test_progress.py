@@ -205,6 +205,20 @@ def test_an_ended_trial_leaves_the_table_and_stands_above_it(tmp_path: Path) -> 
     assert lines[1:3] == ["no new trials", "  Ctrl-C again ends them"]
 
 
+def test_what_is_told_in_a_narrow_terminal_breaks_between_words() -> None:
+    """The terminal itself would break words. A command is left to it: it is there to be copied."""
+    screen = Screen(40, 12)
+    show = live(screen, [5.0])
+    show.message("the others wait until it has read learning_rate\u2028, or has a metric")
+    show.message("next: modeldir search experiments/learning_rate --workers 2   goes on")
+    assert screen.shown.splitlines() == [
+        "the others wait until it has read",
+        "  learning_rate\\u2028, or has a metric",
+        "next: modeldir search experiments/learni",
+        "ng_rate --workers 2   goes on",
+    ]
+
+
 def test_the_folder_is_looked_at_seldom_however_much_happens(tmp_path: Path) -> None:
     """A search of trials that take a blink: two looks a second at most, the view stays as it is."""
     trials = trials_of(tmp_path / "search", 2)

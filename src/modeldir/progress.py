@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from modeldir import experiment, failures, files
 from modeldir.errors import ModeldirError
-from modeldir.table import text_width, visible
+from modeldir.table import text_width, visible, wrapped
 from modeldir.values import dataclass
 
 if TYPE_CHECKING:
@@ -251,8 +251,14 @@ class Live:
         self._widest = max([self._widest, *(text_width(visible(name)) for name in names)])
 
     def _written(self, text: str) -> str:
-        """Our text, with what a name in it would have the terminal do spelled out."""
-        return _writable("\n".join(map(visible, text.split("\n"))), self._stream)
+        """Our text, with what a name in it would have the terminal do spelled out. Its lines end
+        between words; a command stays one line, to be copied.
+        """
+        width = self._canvas.shape().columns
+        found: list[str] = []
+        for line in map(visible, text.split("\n")):
+            found += [line] if "modeldir " in line else wrapped(line, width) or [""]
+        return _writable("\n".join(found), self._stream)
 
 
 def how_far(folder: Path) -> str:
