@@ -139,7 +139,7 @@ def _call(name: str, words: list[str]) -> int:
     try:
         return int(command.run(arguments))
     except ModeldirError as error:
-        print(error, file=sys.stderr)
+        print(_shown(str(error)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -147,8 +147,15 @@ def _call(name: str, words: list[str]) -> int:
         sys.stdout = None  # or the interpreter complains as it leaves
         return 0
     except OSError as error:  # a folder that may not be written, a full disk
-        print(f"modeldir {name}: {_said(error)}", file=sys.stderr)
+        print(_shown(f"modeldir {name}: {_said(error)}"), file=sys.stderr)
         return 2
+
+
+def _shown(text: str) -> str:
+    """A message with what a name in it would have the terminal do written out."""
+    from modeldir.table import visible  # noqa: PLC0415 - on the way out
+
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def _said(error: OSError) -> str:
