@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import peers
 from side_by_side import machine
 
-PLACE = peers.ROOT / ".venv" / "peers-metrics"
+PLACE = peers.HOME / "peers-metrics"
 
 
 @dataclass

@@ -64,7 +64,7 @@ def main() -> None:
         if "grown" in arguments.only:
             as_it_grows(root, AT[:2] if arguments.quick else AT, arguments.rounds)
         if arguments.peers:
-            others.beside(root, by_xargs, arguments.rounds)
+            others.beside(root, (by_xargs, by_modeldir), 64, min(arguments.rounds, 3))
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,7 +86,7 @@ def beside_the_floor(root: Path, trials: int, jobs: int, rounds: int) -> None:
     if jobs == 1:
         contenders.append(by_loop(root, trials))
     race(contenders, rounds)
-    print(f"{trials} trials, {jobs} at a time\n\n{report(contenders, trials, 'trial')}\n")
+    print(f"{trials} trials, {jobs} at a time\n\n{report(contenders, 'trial')}\n", flush=True)
 
 
 def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
@@ -102,7 +102,12 @@ def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
     train = f"{sys.executable} train.py --model_dir"
     line = f"seq -f xargs/t%.0f 0 {trials - 1} | xargs -P {jobs} -n 1 {train}"
     return Contender(
-        f"xargs -P {jobs}", ["sh", "-c", line], str(root), prepare, lambda: whole(folder, trials)
+        f"xargs -P {jobs}",
+        ["sh", "-c", line],
+        str(root),
+        prepare,
+        lambda: whole(folder, trials),
+        units=trials,
     )
 
 
@@ -118,7 +123,12 @@ def by_modeldir(root: Path, trials: int, jobs: int) -> Contender:
     modeldir = [sys.executable, "-m", "modeldir", "search", "search", f"learning_rate={values}"]
     command = [*modeldir, "-j", str(jobs), "--", sys.executable, "train.py"]
     return Contender(
-        f"modeldir search -j {jobs}", command, str(root), prepare, lambda: whole(folder, trials)
+        f"modeldir search -j {jobs}",
+        command,
+        str(root),
+        prepare,
+        lambda: whole(folder, trials),
+        units=trials,
     )
 
 
@@ -131,6 +141,7 @@ def by_loop(root: Path, trials: int) -> Contender:
         str(root),
         lambda: shutil.rmtree(folder, ignore_errors=True),
         lambda: whole(folder, trials),
+        units=trials,
     )
 
 
