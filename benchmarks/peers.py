@@ -61,8 +61,9 @@ def installed(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The versions of those packages that are there, and why the others are not.
 
-    Peers that would not go along with the others have a `place` of their own, and `constraints` for
-    what they all need in one version. A package may ask for extras, and is told by its bare name.
+    Peers that do not go along with the others have a `place` of their own. With `constraints`, for
+    what they all need in one version, those hold in place of `peers.txt`. A package may ask for
+    extras, and is told by its bare name.
     """
     python = place / "bin" / "python"
     if not python.exists():
@@ -72,13 +73,14 @@ def installed(
         problem = _install(python, "--editable", str(ROOT))
         if problem:
             raise SystemExit(f"modeldir itself cannot be installed into {place}: {problem}")
-    within = [f"--constraint={constraints or Path(__file__).with_name('peers.txt')}"]
+    within = [f"--constraint={constraints}"] if constraints else []
+    known = {} if constraints else _compared()
     bare = {package: package.partition("[")[0] for package in packages}
     there = _versions(python, [*bare.values()])
     for package, name in bare.items():
         if name not in there:
             print(f"installing {package} ...", file=sys.stderr)
-            left_out[name] = _install(python, *within, package)
+            left_out[name] = _install(python, *within, package + known.get(name, ""))
     return _versions(python, [*bare.values()]), {name: why for name, why in left_out.items() if why}
 
 
@@ -87,6 +89,15 @@ def told(versions: dict[str, str], left_out: dict[str, str]) -> str:
     lines = [", ".join(f"{name} {version}" for name, version in versions.items())]
     lines += [f"Not here: {name} ({why})" for name, why in left_out.items()]
     return "\n".join(lines)
+
+
+def _compared() -> dict[str, str]:
+    """The versions that were compared, each for who asks for that very package: what another one
+    needs of it is its own matter.
+    """
+    lines = Path(__file__).with_name("peers.txt").read_text().splitlines()
+    parts = (line.partition("==") for line in lines if not line.startswith("#"))
+    return {name: f"=={version}" for name, _, version in parts}
 
 
 def _versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
