@@ -60,18 +60,19 @@ app()
 """
 
 _SUBMITIT = """\
-import sys
-from collections import deque
+import sys, time
 import submitit
 from trial import trial
 executor = submitit.LocalExecutor("submitit")
 executor.update_parameters(timeout_min=10)
-running = deque()
+jobs = []
 for number in range(int(sys.argv[1])):
-    if len(running) == int(sys.argv[2]):
-        running.popleft().result()
-    running.append(executor.submit(trial, number))
-for job in running:
+    while sum(not job.done() for job in jobs) == int(sys.argv[2]):
+        time.sleep(0.005)  # result() looks once a second
+    jobs.append(executor.submit(trial, number))
+while not all(job.done() for job in jobs):
+    time.sleep(0.005)
+for job in jobs:
     job.result()
 """
 
@@ -85,7 +86,8 @@ ray.init(num_cpus=int(sys.argv[2]), include_dashboard=False, configure_logging=F
 def run(config):
     tune.report({"accuracy": trial(config["number"])})
 space = {"number": tune.grid_search(list(range(int(sys.argv[1]))))}
-found = tune.Tuner(run, param_space=space).fit()
+settings = tune.TuneConfig(reuse_actors=sys.argv[3] == "reused")
+found = tune.Tuner(run, param_space=space, tune_config=settings).fit()
 assert not found.errors, found.errors
 """
 
@@ -95,12 +97,15 @@ from syne_tune import StoppingCriterion, Tuner
 from syne_tune.backend import LocalBackend
 from syne_tune.config_space import randint
 from syne_tune.optimizer.baselines import RandomSearch
-most = int(sys.argv[1])
+class Finite(RandomSearch):  # its stopping criteria let one more begin
+    left = int(sys.argv[1])
+    def suggest(self):
+        self.left -= 1
+        return super().suggest() if self.left >= 0 else None
 backend = LocalBackend(entry_point=os.path.join(os.environ["PEER_ROOT"], "syne_entry.py"))
-searcher = RandomSearch({"number": randint(0, 10**9)}, metrics=["accuracy"], do_minimize=False)
-stop = StoppingCriterion(max_num_trials_started=most - 1)  # it starts one more than this
-Tuner(backend, searcher, stop, n_workers=int(sys.argv[2]), sleep_time=0.01, save_tuner=False,
-      wait_trial_completion_when_stopping=True).run()
+searcher = Finite({"number": randint(0, 10**9)}, metrics=["accuracy"], do_minimize=False)
+stop = StoppingCriterion(max_wallclock_time=3600)
+Tuner(backend, searcher, stop, n_workers=int(sys.argv[2]), sleep_time=0.01, save_tuner=False).run()
 """
 _SYNE_ENTRY = """\
 import argparse, json, os
@@ -158,6 +163,7 @@ class Peer:
     trials: int
     together: bool = True
     place: str = "peers-trials"
+    settings: tuple[str, ...] = ()
 
 
 PEERS = (
@@ -166,8 +172,10 @@ PEERS = (
     Peer("submitit LocalExecutor", ("submitit",), _SUBMITIT, 16),
     Peer("Syne Tune LocalBackend", ("syne-tune",), _SYNE, 16),
     Peer("Guild run", ("guildai",), _GUILD, 8, together=False, place="peers-guild"),
-    Peer("Ray Tune", ("ray",), _RAY, 16),
-    Peer("Orion hunt", ("orion",), _ORION, 6, place="peers-orion"),
+    Peer("Ray Tune", ("ray",), _RAY, 8, settings=("new",)),
+    Peer("Ray Tune, `reuse_actors`", ("ray",), _RAY, 16, settings=("reused",)),
+    # Two workers of it do a trial more than they are told.
+    Peer("Orion hunt", ("orion",), _ORION, 6, together=False, place="peers-orion"),
 )
 LIMIT = 120.0
 """Seconds that a peer has for its trials; the slowest took 40 on two busy cores."""
@@ -235,7 +243,7 @@ def _contender(root: Path, peer: Peer, trials: int, jobs: int) -> Contender:
            f"HOME={root}", f"GUILD_HOME={root}/guild", "HYDRA_FULL_ERROR=1",
            "RAY_USAGE_STATS_ENABLED=0"]  # fmt: skip
     python = str(peers.HOME / peer.place / "bin" / "python")
-    command = [*env, python, f"{_file(peer)}.py", str(trials), str(jobs)]
+    command = [*env, python, f"{_file(peer)}.py", str(trials), str(jobs), *peer.settings]
     return Contender(
         peer.name, command, str(root), prepare, check, guest=True, limit=LIMIT, units=trials
     )
