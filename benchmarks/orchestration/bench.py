@@ -46,6 +46,8 @@ for number in range(int(sys.argv[1])):
 """
 PARTS = ("floor", "grown")
 AT = (10, 1_000, 10_000)
+LONG = 3
+"""Rounds at most of what takes a minute a round."""
 MORE = 100
 """Trials over which the cost of one is measured, where others have ended before."""
 
@@ -60,11 +62,13 @@ def main() -> None:
         if "floor" in arguments.only:
             for trials in (64,) if arguments.quick else (64, 1_000):
                 for jobs in (1, 2):
-                    beside_the_floor(root, trials, jobs, arguments.rounds)
+                    rounds = arguments.rounds if trials == 64 else min(arguments.rounds, LONG)
+                    beside_the_floor(root, trials, jobs, rounds)
         if "grown" in arguments.only:
-            as_it_grows(root, AT[:2] if arguments.quick else AT, arguments.rounds)
+            at = AT[:2] if arguments.quick else AT
+            as_it_grows(root, at, min(arguments.rounds, LONG))
         if arguments.peers:
-            others.beside(root, (by_xargs, by_modeldir), 64, min(arguments.rounds, 3))
+            others.beside(root, (by_xargs, by_modeldir), 64, min(arguments.rounds, LONG))
 
 
 def _arguments() -> argparse.Namespace:
@@ -179,7 +183,13 @@ def _grown(root: Path, ended: int, more: int) -> Contender:
 
     modeldir = [sys.executable, "-m", "modeldir", "search", str(folder), grown.DOMAIN, "--no-pilot"]
     options = ["--sampler", "random", "--trials", str(ended + more), "--", "/bin/true"]
-    return Contender(f"{more} more", [*modeldir, *options], str(root), prepare)
+
+    def check() -> None:
+        there = len(list(folder.glob(".modeldir/trials/*.json")))
+        if there != ended + more:
+            raise SystemExit(f"{folder}: {there} trials, not {ended + more}")
+
+    return Contender(f"{more} more", [*modeldir, *options], str(root), prepare, check)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,10 @@ def all_of(
     if with_peers and count <= MLFLOW:
         versions, missing = peers.installed(["mlflow"], peers.HOME / METRICS)
         print(peers.told(versions, missing))
-        found += [mlflow(tree, count, versions[name]) for name in versions]
+        try:
+            found += [mlflow(tree, count, version) for version in versions.values()]
+        except subprocess.CalledProcessError as error:
+            left_out.append(f"MLflow: logging ended with exit code {error.returncode}")
     return [*found, *ours(tree, scratch)], left_out
 
 
@@ -154,7 +157,7 @@ def grown(place: Path, count: int, *, recorded: bool) -> Path:
     tree = place / f"{'recorded' if recorded else 'plain'}-{count}"
     if not (place / f"{tree.name}.made").exists():
         shutil.rmtree(tree, ignore_errors=True)
-        print(f"making {count:,} folders in {tree} ...", file=sys.stderr)
+        print(f"making {count:,} folders ...", file=sys.stderr)
         chance = random.Random(8)
         for number in range(1, count + 1):
             _plant(tree / f"trial_{number:06d}", number, chance, recorded=recorded)
@@ -229,7 +232,7 @@ def mlflow(tree: Path, count: int, version: str) -> Contender:
         shutil.rmtree(store, ignore_errors=True)
         print(f"logging {count:,} runs to MLflow ...", file=sys.stderr)
         words = [python, str(HERE / "ways.py"), "log-mlflow", str(tree), str(store)]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(words, check=True, capture_output=True)
         done.touch()
     words = [python, str(HERE / "ways.py"), "mlflow", str(tree), str(store)]
     return Contender("MLflow, `search_runs`, its file store", words, guest=True)
