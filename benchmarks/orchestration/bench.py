@@ -175,11 +175,13 @@ def as_it_grows(root: Path, at: tuple[int, ...], rounds: int) -> None:
 
 
 def _grown(root: Path, ended: int, more: int) -> Contender:
-    folder = root / "grown"
+    folder = root / f"grown-{ended}"
 
     def prepare() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        grown.make(folder, ended)
+        if folder.exists():
+            grown.cut(folder, ended)
+        else:
+            grown.make(folder, ended)
 
     modeldir = [sys.executable, "-m", "modeldir", "search", str(folder), grown.DOMAIN, "--no-pilot"]
     options = ["--sampler", "random", "--trials", str(ended + more), "--", "/bin/true"]
