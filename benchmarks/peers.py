@@ -5,8 +5,8 @@
 installs all of them now (some minutes), so that a benchmark has none to wait for; by itself each
 makes its own when it is first asked for peers. They lie in `.venv`, or in the folder that
 `MODELDIR_PEERS` names, where several checkouts can share them: where modeldir runs in one, too, the
-checkout that is used is installed each time. Versions are those of `peers.txt`. What cannot be installed is named
-with the reason, and the benchmark goes on without.
+checkout that is used is installed each time. Versions are those of `peers.txt`. What cannot be
+installed is named with the reason, and the benchmark goes on without.
 """
 
 from __future__ import annotations
