@@ -1,11 +1,13 @@
 """Every benchmark in its quick form, by one command, and what came out in one file.
 
-    python benchmarks/all.py [--only metrics,next_trial] [--rounds 3] [--peers] [--output FILE]
+    python benchmarks/all.py [--only metrics,next_trial] [--rounds 3] [--peers] [--full]
+                             [--output FILE]
 
 It knows that a benchmark is a folder here with a `bench.py`, that its quick form is `--quick`, and
 that what it prints is Markdown. It refuses to know what is measured. A folder whose bench.py has no
 quick form is named and passed over. `--rounds` and `--peers` go to those that know the words; with
 `--peers` what can be installed beside modeldir is compared too (the first time takes minutes).
+`--full` leaves `--quick` away: for those that `--only` names.
 
 The file begins with what machine this is; each benchmark tells the load before and after it. One
 that breaks is told with its last lines, the others go on, and the exit code is 1.
@@ -35,8 +37,11 @@ def main() -> None:
     parser.add_argument("--only", help="names of folders, with commas between them")
     parser.add_argument("--rounds", type=int, help="in place of what each quick form has")
     parser.add_argument("--peers", action="store_true", help="compare with others, installed first")
+    parser.add_argument("--full", action="store_true", help="the long form, of what --only names")
     parser.add_argument("--output", type=Path, help="default: benchmarks/results/DATE.md")
     arguments = parser.parse_args()
+    if arguments.full and not arguments.only:
+        parser.error("--full takes hours for everything: name some by --only")
     names = arguments.only.split(",") if arguments.only else found()
     now = datetime.now(timezone.utc)
     output = arguments.output or HERE / "results" / f"{now:%Y-%m-%d}.md"
@@ -46,7 +51,7 @@ def main() -> None:
         told(file, f"# Benchmarks of {now:%Y-%m-%d %H:%M} UTC\n\n{facts()}\n")
         for name in names:
             script = HERE / name / "bench.py"
-            if '"--quick"' not in script.read_text():
+            if not arguments.full and '"--quick"' not in script.read_text():
                 told(file, f"\n## {name}\n\nNo quick form: see its first lines.\n")
             elif not passed(script, arguments, file):
                 broken.append(name)
@@ -62,7 +67,7 @@ def found() -> list[str]:
 def passed(script: Path, arguments: argparse.Namespace, file) -> bool:
     """Run one benchmark; what it prints is in the terminal and in the file as it comes."""
     text = script.read_text()
-    command = [sys.executable, "-u", str(script), "--quick"]
+    command = [sys.executable, "-u", str(script), *([] if arguments.full else ["--quick"])]
     if arguments.rounds and '"--rounds"' in text:
         command += ["--rounds", str(arguments.rounds)]
     if arguments.peers and '"--peers"' in text:

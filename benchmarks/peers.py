@@ -1,56 +1,92 @@
-"""The environment in which the peers are installed: made on first use, kept out of git.
+"""The environments in which the peers are installed, and what goes into each.
 
-Everything that a benchmark compares runs in it, modeldir too: one interpreter, one set of packages
-on the path. What cannot be installed is named with the reason, and the benchmark goes on without.
+    python benchmarks/peers.py [ENVIRONMENT ...]
+
+installs all of them now (some minutes), so that a benchmark has none to wait for; by itself each
+makes its own when it is first asked for peers. They lie in `.venv`, or in the folder that
+`MODELDIR_PEERS` names, where several checkouts can share them: where modeldir runs in one, too, the
+checkout that is used is installed each time. Versions are those of `peers.txt`. What cannot be
+installed is named with the reason, and the benchmark goes on without.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLACE = ROOT / ".venv" / "peers"  # ignored already, and gone with `make clean`
+HOME = Path(os.environ.get("MODELDIR_PEERS") or ROOT / ".venv").resolve()
+PLACE = HOME / "peers"  # in `.venv` ignored already, and gone with `make clean`
 PYTHON = PLACE / "bin" / "python"
+
+ENVIRONMENTS = {
+    "peers": ("loguru", "wandb", "sacred", "clearml", "tqdm", "ml_collections", "omegaconf",
+              "hiplot", "plotly"),
+    "peers-trials": ("optuna", "hydra-core", "hydra-joblib-launcher", "submitit", "syne-tune",
+                     "ray[tune]"),
+    "peers-guild": ("guildai",),
+    "peers-orion": ("orion", "typing_extensions"),  # which it needs, and does not ask for
+    "peers-metrics": ("orjson", "torch", "tensorboard", "tensorboardX", "trackio", "aim", "wandb",
+                      "mlflow"),
+}  # fmt: skip
+"""Those that do not go along with each other have one of their own. `search/` has its own, too."""
 
 _VERSIONS = """\
 import importlib.metadata, json, sys
 found = {}
 for name in sys.argv[1:]:
     try:
-        found[name] = importlib.metadata.version(name)
+        there = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
-        pass
+        continue
+    source = json.loads(there.read_text("direct_url.json") or "{}")
+    found[name] = source["url"] if "dir_info" in source else there.version
 print(json.dumps(found))
 """
 
 
+def main() -> None:
+    for name in sys.argv[1:] or ENVIRONMENTS:
+        versions, left_out = installed(ENVIRONMENTS[name], HOME / name, ours=name == PLACE.name)
+        print(f"{HOME / name}: {told(versions, left_out)}", flush=True)
+
+
 def installed(
-    packages: Sequence[str], place: Path = PLACE, constraints: Path | None = None
+    packages: Sequence[str],
+    place: Path = PLACE,
+    constraints: Path | None = None,
+    *,
+    ours: bool = True,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The versions of those packages that are there, and why the others are not.
 
-    Peers that would not go along with the others have a `place` of their own, and `constraints` for
-    what they all need in one version.
+    Peers that do not go along with the others have a `place` of their own. With `constraints`, for
+    what they all need in one version, those hold in place of `peers.txt`. modeldir is installed as
+    well, if it is to run there (`ours`). A package may ask for
+    extras, and is told by its bare name.
     """
     python = place / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", place], check=True)
     left_out = {}
-    if "modeldir" not in _versions(python, ["modeldir"]):
+    if ours and _versions(python, ["modeldir"]).get("modeldir") != ROOT.as_uri():
         problem = _install(python, "--editable", str(ROOT))
         if problem:
             raise SystemExit(f"modeldir itself cannot be installed into {place}: {problem}")
-    within = ["--constraint", str(constraints)] if constraints else []
-    there = _versions(python, packages)
-    for package in packages:
-        if package not in there:
+    within = [f"--constraint={constraints}"] if constraints else []
+    known = {} if constraints else _compared()
+    bare = {package: package.partition("[")[0] for package in packages}
+    there = _versions(python, [*bare.values()])
+    for package, name in bare.items():
+        if name not in there:
             print(f"installing {package} ...", file=sys.stderr)
-            left_out[package] = _install(python, *within, package)
-    return _versions(python, packages), {name: why for name, why in left_out.items() if why}
+            left_out[name] = _install(python, *within, package + known.get(name, ""))
+    return _versions(python, [*bare.values()]), {name: why for name, why in left_out.items() if why}
 
 
 def told(versions: dict[str, str], left_out: dict[str, str]) -> str:
@@ -58,6 +94,15 @@ def told(versions: dict[str, str], left_out: dict[str, str]) -> str:
     lines = [", ".join(f"{name} {version}" for name, version in versions.items())]
     lines += [f"Not here: {name} ({why})" for name, why in left_out.items()]
     return "\n".join(lines)
+
+
+def _compared() -> dict[str, str]:
+    """The versions that were compared, each for who asks for that very package: what another one
+    needs of it is its own matter.
+    """
+    lines = Path(__file__).with_name("peers.txt").read_text().splitlines()
+    parts = (line.partition("==") for line in lines if not line.startswith("#"))
+    return {name: f"=={version}" for name, _, version in parts}
 
 
 def _versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
@@ -75,4 +120,9 @@ def _install(python: Path, *what: str) -> str:
     if done.returncode == 0:
         return ""
     said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-    return (said or done.stderr.splitlines() or [f"pip ended with {done.returncode}"])[-1]
+    last = (said or done.stderr.splitlines() or [f"pip ended with {done.returncode}"])[-1]
+    return re.sub(r"\w+://\S+", "...", last)  # where from is this machine's own
+
+
+if __name__ == "__main__":
+    main()

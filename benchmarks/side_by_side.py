@@ -2,7 +2,8 @@
 
 The machines that run this are shared and noisy, so no figure stands alone: in each round every
 command runs once, in an order that turns from round to round, and what is reported is the median of
-the ratios to the first command of the same round.
+the ratios to the first command of the same round. CPU is that of all processes that a command has
+started, also of those that outlive it for some seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -17,19 +19,36 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import family
+
 
 @dataclass
 class Contender:
-    """A command to time. `prepare` makes what it needs, before the clock starts."""
+    """A command to time. `prepare` makes what it needs, before the clock starts; `check` says
+    whether it did its work.
+
+    A guest may break or take longer than its `limit`: that is told, and the others go on. What is
+    slow has fewer rounds than the others (`most`) or less to do (`units`, by which its seconds are
+    divided).
+    """
 
     name: str
     command: Sequence[str]
     cwd: str | None = None
     prepare: Callable[[], None] | None = None
     check: Callable[[], None] | None = None
+    guest: bool = False
+    limit: float = 300.0
+    most: int | None = None
+    units: int = 1
+    broken: str = ""
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
+
+
+class DidNotWork(Exception):
+    """A contender broke, was too slow, or did not do what it was to do."""
 
 
 def race(contenders: Sequence[Contender], rounds: int) -> None:
@@ -37,35 +56,58 @@ def race(contenders: Sequence[Contender], rounds: int) -> None:
     for number in range(rounds):
         turn = number % len(contenders)
         for contender in [*contenders[turn:], *contenders[:turn]]:
-            wall, cpu, memory = _timed(contender)
+            if contender.broken or number >= (contender.most or rounds):
+                continue
+            try:
+                wall, cpu, memory = _timed(contender)
+            except DidNotWork as problem:
+                if not contender.guest:
+                    raise SystemExit(f"{contender.name}: {problem}") from None
+                contender.broken = str(problem)
+                continue
             contender.wall.append(wall)
             contender.cpu.append(cpu)
             contender.memory.append(memory)
 
 
 def _timed(contender: Contender) -> tuple[float, float, int]:
+    """Seconds from start to end, and of CPU of all that it started, also of what outlives it."""
     if contender.prepare:
         contender.prepare()
     # As on a user's machine: what was imported once is kept compiled.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        contender.command, cwd=contender.cwd, env=environment, stdout=subprocess.DEVNULL
-    )
-    # With all that it has waited for. What outlives its parent for a moment is not counted.
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
+    family.adopt_orphans()
+    with tempfile.TemporaryFile() as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            contender.command,
+            cwd=contender.cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        ended = family.waited(process.pid, contender.limit)
+        wall = time.perf_counter() - began
+        outlived = family.bury(family.PATIENCE if ended else 0.0)
+        process.returncode = ended[0] if ended else -signal.SIGKILL
+        said.seek(0)
+        words = said.read().decode(errors="replace").split("\n")
+    if not ended:
+        raise DidNotWork(f"{contender.limit:g} seconds were not enough")
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, contender.command)
+        last = next((line.strip() for line in reversed(words) if line.strip()), "it said nothing")
+        raise DidNotWork(f"exit code {process.returncode}: {last[:200]}")
     if contender.check:
         contender.check()
-    return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    used = [ended[1], *outlived]
+    cpu = sum(each.ru_utime + each.ru_stime for each in used)
+    return wall, cpu, max(each.ru_maxrss for each in used)
 
 
-def report(contenders: Sequence[Contender], per: int = 1, unit: str = "run") -> str:
+def report(contenders: Sequence[Contender], unit: str = "run") -> str:
     """A table in Markdown: median ms per unit, the median ratios to the first contender, CPU in ms,
-    and the largest process in MB.
+    and the largest process in MB. Who broke is named below it.
     """
     first = contenders[0]
     lines = [
@@ -73,18 +115,26 @@ def report(contenders: Sequence[Contender], per: int = 1, unit: str = "run") -> 
         "|---|---:|---:|---:|---:|---:|",
     ]
     for contender in contenders:
-        wall = statistics.median(contender.wall) * 1000 / per
-        ratios = [
-            statistics.median(ours / theirs for ours, theirs in zip(mine, its, strict=True))
-            for mine, its in ((contender.wall, first.wall), (contender.cpu, first.cpu))
-        ]
-        cpu = statistics.median(contender.cpu) * 1000 / per
-        peak = max(contender.memory) / 1024
-        lines.append(
-            f"| {contender.name} | {wall:.1f} | {ratios[0]:.2f} | {cpu:.1f} | {ratios[1]:.2f} "
-            f"| {peak:.0f} |"
-        )
-    return "\n".join(lines)
+        if contender.broken:
+            continue
+        cells = [contender.name]
+        for mine, its in ((contender.wall, first.wall), (contender.cpu, first.cpu)):
+            each = [seconds * 1000 / contender.units for seconds in mine]
+            theirs = [seconds * 1000 / first.units for seconds in its]
+            cells += [f"{statistics.median(each):.1f}", f"{ratio(each, theirs):.2f}"]
+        lines.append(f"| {' | '.join(cells)} | {max(contender.memory) / 1024:.0f} |")
+    return "\n".join([*lines, *left_out(contenders)])
+
+
+def ratio(mine: Sequence[float], its: Sequence[float]) -> float:
+    """The median of the ratios round by round, over the rounds that both had."""
+    return statistics.median(ours / theirs for ours, theirs in zip(mine, its, strict=False))
+
+
+def left_out(contenders: Sequence[Contender]) -> list[str]:
+    """A line for each that broke, after an empty one."""
+    broken = [f"Left out: {each.name} ({each.broken})" for each in contenders if each.broken]
+    return ["", *broken] if broken else []
 
 
 def facts() -> str:

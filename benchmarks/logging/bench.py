@@ -12,13 +12,11 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import ctypes
 import fcntl
 import os
 import re
 import select
 import shutil
-import signal
 import socket
 import statistics
 import struct
@@ -34,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import family
 import peers
 from side_by_side import Contender, machine, race
 
@@ -75,7 +74,7 @@ def main() -> None:
     print(f"{peers.told(versions, left_out)}\n")
     with tempfile.TemporaryDirectory() as place:
         starts = time_starts(names, Path(place), arguments.rounds)
-        adopt_orphans()
+        family.adopt_orphans()
         lab = Laboratory(Path(place))
         samples = time_lines(lab, names, arguments.rounds, arguments.lines)
         for terminal, words in TERMINALS.items():
@@ -204,21 +203,21 @@ class Laboratory:
                     self._note(event, facts, training, ours, shell)
             finally:
                 screen.let_go()
-                bury()
+                family.bury()
 
     def _note(
         self, event: str, facts: dict[str, Any], training: Training, ours: socket.socket, shell: int
     ) -> None:
         training.facts.update(facts)
         if event == "begin":
-            self._before = {pid: cpu_of(pid) for pid in helpers(training, shell)}
+            self._before = {pid: family.cpu_of(pid) for pid in helpers(training, shell)}
             ours.send(b"\n")
         elif event == "written":
             if facts["last"]:
                 wait_until_in_file(Path(training.facts["file"]), facts["last"])
             time.sleep(0.1)
             there = helpers(training, shell)
-            self._spent = sum(cpu_of(pid) - self._before.get(pid, 0.0) for pid in there)
+            self._spent = sum(family.cpu_of(pid) - self._before.get(pid, 0.0) for pid in there)
             training.helpers = len(there)
             training.resident = sum(memory_of(pid, "Rss") for pid in there)
             training.proportional = sum(memory_of(pid, "Pss") for pid in there)
@@ -306,37 +305,8 @@ class Terminal:
 # -- Processes ------------------------------------------------------------------------------------
 
 
-def adopt_orphans() -> None:
-    """A helper that has left its parent's family becomes a child of ours, and is still counted."""
-    set_child_subreaper = 36
-    if ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0):
-        raise SystemExit("this needs a Linux that has PR_SET_CHILD_SUBREAPER")
-
-
-def family() -> set[int]:
-    """All processes below this one."""
-    parents = {}
-    for entry in os.listdir("/proc"):
-        with contextlib.suppress(OSError, ValueError):
-            stat = Path(f"/proc/{int(entry)}/stat").read_text()
-            parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
-    found: set[int] = set()
-    below = {os.getpid()}
-    while below:
-        below = {pid for pid, parent in parents.items() if parent in below}
-        found |= below
-    return found
-
-
 def helpers(training: Training, shell: int) -> set[int]:
-    return family() - {shell, training.facts["pid"]}
-
-
-def cpu_of(pid: int) -> float:
-    """CPU seconds of a process, of its ended threads too; 0 if it has ended."""
-    with contextlib.suppress(OSError):
-        return time.clock_gettime((~pid << 3) | 2)  # the kernel's name for its CPU clock
-    return 0.0
+    return family.members() - {shell, training.facts["pid"]}
 
 
 def memory_of(pid: int, what: str) -> int:
@@ -345,20 +315,6 @@ def memory_of(pid: int, what: str) -> int:
         found = re.search(rf"^{what}:\s+(\d+) kB", rollup, re.MULTILINE)
         return int(found[1]) * 1024 if found else 0
     return 0
-
-
-def bury() -> None:
-    """Wait for the shell, the trainer and all helpers; after 5 seconds, end what is left."""
-    deadline = time.monotonic() + 5.0
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                time.sleep(0.01)
-                if time.monotonic() > deadline:
-                    for left in family():
-                        with contextlib.suppress(ProcessLookupError):
-                            os.kill(left, signal.SIGKILL)
 
 
 # -- Tables ---------------------------------------------------------------------------------------

@@ -24,13 +24,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from eight import BASE, DOMAINS
-from side_by_side import machine
+from side_by_side import machine, ratio
 
 ASKS = 20
+LIMIT = 600.0
+"""Seconds for one process; `tpe` at 10,000 takes half a minute on a busy machine."""
 LISTS = {
     "learning_rate": [0.1, 0.03, 0.01, 0.003, 0.001],
     "weight_decay": [0.1, 0.01, 0.001, 1e-4, 1e-5],
@@ -56,7 +59,7 @@ def main() -> None:
         return
     rounds = arguments.rounds or (1 if arguments.quick else 3)
     names = arguments.samplers.split(",")
-    print(f"{rounds} rounds; {machine()}\n")
+    print(f"{rounds} rounds; {machine()}; {versions(names)}\n")
     print("| finished trials | sampler | fresh, ms | next, ms | Optuna's ask, ms |")
     print("|---:|---|---:|---:|---:|")
     for count in map(int, arguments.counts.split(",")):
@@ -64,6 +67,10 @@ def main() -> None:
             for kind in {"lists" if name == "grid" else "ranges" for name in names}:
                 make(Path(place) / kind, LISTS if kind == "lists" else DOMAINS, count)
             compare(names, count, Path(place), rounds)
+
+
+def versions(names: list[str]) -> str:
+    return f"optuna {metadata.version('optuna')}" if "tpe" in names else "without Optuna"
 
 
 def compare(names: list[str], count: int, place: Path, rounds: int) -> None:
@@ -74,7 +81,7 @@ def compare(names: list[str], count: int, place: Path, rounds: int) -> None:
         for name in [*contenders[turn:], *contenders[:turn]]:
             folder = place / ("lists" if name == "grid" else "ranges")
             words = [sys.executable, __file__, "--one", f"{name}:{count}:{folder}"]
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=LIMIT)
             if done.returncode:
                 raise SystemExit(f"{name}, {count}: {done.stderr.splitlines()[-1]}")
             runs[name].append(json.loads(done.stdout))
@@ -86,9 +93,11 @@ def compare(names: list[str], count: int, place: Path, rounds: int) -> None:
         ours = middle[name]
         theirs = f"{middle['optuna']['next']:.2f}" if name == "tpe" else "-"
         if name == "tpe":
-            pairs = zip(runs["tpe"], runs["optuna"], strict=True)
-            ratio = statistics.median(mine["next"] / its["next"] for mine, its in pairs)
-            theirs += f" (ours {ratio:.2f} x)"
+            whole, part = (
+                ratio([run[key] for run in runs["tpe"]], [run["next"] for run in runs["optuna"]])
+                for key in ("next", "ask")
+            )
+            theirs += f" (ours {whole:.2f} x, the sampler's part {part:.2f} x)"
         fresh, after = f"{ours['fresh']:.0f}", f"{ours['next']:.2f} ({ours['ask']:.2f})"
         print(f"| {count:,} | `{name}` | {fresh} | {after} | {theirs} |", flush=True)
 

@@ -46,6 +46,8 @@ for number in range(int(sys.argv[1])):
 """
 PARTS = ("floor", "grown")
 AT = (10, 1_000, 10_000)
+LONG = 3
+"""Rounds at most of what takes a minute a round."""
 MORE = 100
 """Trials over which the cost of one is measured, where others have ended before."""
 
@@ -60,11 +62,13 @@ def main() -> None:
         if "floor" in arguments.only:
             for trials in (64,) if arguments.quick else (64, 1_000):
                 for jobs in (1, 2):
-                    beside_the_floor(root, trials, jobs, arguments.rounds)
+                    rounds = arguments.rounds if trials == 64 else min(arguments.rounds, LONG)
+                    beside_the_floor(root, trials, jobs, rounds)
         if "grown" in arguments.only:
-            as_it_grows(root, AT[:2] if arguments.quick else AT, arguments.rounds)
+            at = AT[:2] if arguments.quick else AT
+            as_it_grows(root, at, min(arguments.rounds, LONG))
         if arguments.peers:
-            others.beside(root, by_xargs, arguments.rounds)
+            others.beside(root, (by_xargs, by_modeldir), 64, min(arguments.rounds, LONG))
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,7 +90,7 @@ def beside_the_floor(root: Path, trials: int, jobs: int, rounds: int) -> None:
     if jobs == 1:
         contenders.append(by_loop(root, trials))
     race(contenders, rounds)
-    print(f"{trials} trials, {jobs} at a time\n\n{report(contenders, trials, 'trial')}\n")
+    print(f"{trials} trials, {jobs} at a time\n\n{report(contenders, 'trial')}\n", flush=True)
 
 
 def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
@@ -102,7 +106,12 @@ def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
     train = f"{sys.executable} train.py --model_dir"
     line = f"seq -f xargs/t%.0f 0 {trials - 1} | xargs -P {jobs} -n 1 {train}"
     return Contender(
-        f"xargs -P {jobs}", ["sh", "-c", line], str(root), prepare, lambda: whole(folder, trials)
+        f"xargs -P {jobs}",
+        ["sh", "-c", line],
+        str(root),
+        prepare,
+        lambda: whole(folder, trials),
+        units=trials,
     )
 
 
@@ -118,7 +127,12 @@ def by_modeldir(root: Path, trials: int, jobs: int) -> Contender:
     modeldir = [sys.executable, "-m", "modeldir", "search", "search", f"learning_rate={values}"]
     command = [*modeldir, "-j", str(jobs), "--", sys.executable, "train.py"]
     return Contender(
-        f"modeldir search -j {jobs}", command, str(root), prepare, lambda: whole(folder, trials)
+        f"modeldir search -j {jobs}",
+        command,
+        str(root),
+        prepare,
+        lambda: whole(folder, trials),
+        units=trials,
     )
 
 
@@ -131,6 +145,7 @@ def by_loop(root: Path, trials: int) -> Contender:
         str(root),
         lambda: shutil.rmtree(folder, ignore_errors=True),
         lambda: whole(folder, trials),
+        units=trials,
     )
 
 
@@ -160,15 +175,23 @@ def as_it_grows(root: Path, at: tuple[int, ...], rounds: int) -> None:
 
 
 def _grown(root: Path, ended: int, more: int) -> Contender:
-    folder = root / "grown"
+    folder = root / f"grown-{ended}"
 
     def prepare() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        grown.make(folder, ended)
+        if folder.exists():
+            grown.cut(folder, ended)
+        else:
+            grown.make(folder, ended)
 
     modeldir = [sys.executable, "-m", "modeldir", "search", str(folder), grown.DOMAIN, "--no-pilot"]
     options = ["--sampler", "random", "--trials", str(ended + more), "--", "/bin/true"]
-    return Contender(f"{more} more", [*modeldir, *options], str(root), prepare)
+
+    def check() -> None:
+        there = len(list(folder.glob(".modeldir/trials/*.json")))
+        if there != ended + more:
+            raise SystemExit(f"{folder}: {there} trials, not {ended + more}")
+
+    return Contender(f"{more} more", [*modeldir, *options], str(root), prepare, check)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ what modeldir writes today.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,15 @@ def make(folder: Path, ended: int) -> None:
         claim = {**first, **told, "name": name, "hyperparameters": point, "token": f"{number:016x}"}
         _write(home / f"{number:06d}.json", claim)
         (home / f"{number:06d}.made").touch()
+
+
+def cut(folder: Path, ended: int) -> None:
+    """The same search again, after more trials were run in it: those go."""
+    for claim in (folder / ".modeldir" / "trials").glob("*.json"):
+        if int(claim.stem) > ended:
+            shutil.rmtree(folder / json.loads(claim.read_text())["name"])
+            claim.with_suffix(".made").unlink()
+            claim.unlink()
 
 
 def _write(path: Path, value: object) -> None:

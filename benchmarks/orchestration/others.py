@@ -2,14 +2,15 @@
 
 Each makes the folders, writes `params.json` and runs `train.py` as a process, as their users do who
 keep their training script; what a peer needs around that is its own (a function, an app, a
-backend). They are installed into an environment of their own, and who does not install or does not
-come to an end is left out with a word.
+backend). They are installed into environments of their own, and who does not install or does not
+come to an end is left out with a word. Who takes a second a trial is given fewer trials, and each
+runs with a single one as well, so that its start can be told from what each trial costs.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
+import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import peers
-from side_by_side import Contender, race, report
-
-PLACE = peers.ROOT / ".venv" / "peers-trials"
+from side_by_side import Contender, DidNotWork, left_out, race, ratio
 
 _TRIAL = """\
 import json, os, subprocess, sys
 def trial(number):
+    number = int(float(number))  # some hand over words
     model_dir = os.path.join(os.environ["PEER_ROOT"], "peer", f"t{number}")
     os.makedirs(model_dir)
     with open(os.path.join(model_dir, "params.json"), "w") as file:
@@ -54,36 +54,40 @@ from trial import trial
 def app(config):
     trial(config.number)
 many = ",".join(map(str, range(int(sys.argv[1]))))
-sys.argv[1:] = ["-m", f"+number={many}", "hydra.sweep.dir=hydra"]
+together = ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={sys.argv[2]}"]
+sys.argv[1:] = ["-m", f"+number={many}", "hydra.sweep.dir=hydra", *together * (sys.argv[2] != "1")]
 app()
 """
 
 _SUBMITIT = """\
-import sys
-from collections import deque
+import sys, time
 import submitit
 from trial import trial
 executor = submitit.LocalExecutor("submitit")
 executor.update_parameters(timeout_min=10)
-running = deque()
+jobs = []
 for number in range(int(sys.argv[1])):
-    if len(running) == int(sys.argv[2]):
-        running.popleft().result()
-    running.append(executor.submit(trial, number))
-for job in running:
+    while sum(not job.done() for job in jobs) == int(sys.argv[2]):
+        time.sleep(0.005)  # result() looks once a second
+    jobs.append(executor.submit(trial, number))
+while not all(job.done() for job in jobs):
+    time.sleep(0.005)
+for job in jobs:
     job.result()
 """
 
 _RAY = """\
-import sys
+import os, sys
 import ray
 from ray import tune
 from trial import trial
-ray.init(num_cpus=int(sys.argv[2]), include_dashboard=False, configure_logging=False)
+ray.init(num_cpus=int(sys.argv[2]), include_dashboard=False, configure_logging=False,
+         _temp_dir=os.path.join(os.environ["PEER_ROOT"], "ray"))
 def run(config):
     tune.report({"accuracy": trial(config["number"])})
 space = {"number": tune.grid_search(list(range(int(sys.argv[1]))))}
-found = tune.Tuner(run, param_space=space).fit()
+settings = tune.TuneConfig(reuse_actors=sys.argv[3] == "reused")
+found = tune.Tuner(run, param_space=space, tune_config=settings).fit()
 assert not found.errors, found.errors
 """
 
@@ -93,10 +97,14 @@ from syne_tune import StoppingCriterion, Tuner
 from syne_tune.backend import LocalBackend
 from syne_tune.config_space import randint
 from syne_tune.optimizer.baselines import RandomSearch
-most = int(sys.argv[1])
+class Finite(RandomSearch):  # its stopping criteria let one more begin
+    left = int(sys.argv[1])
+    def suggest(self):
+        self.left -= 1
+        return super().suggest() if self.left >= 0 else None
 backend = LocalBackend(entry_point=os.path.join(os.environ["PEER_ROOT"], "syne_entry.py"))
-searcher = RandomSearch({"number": randint(0, 10**9)}, metrics=["accuracy"], do_minimize=False)
-stop = StoppingCriterion(max_num_trials_finished=most)
+searcher = Finite({"number": randint(0, 10**9)}, metrics=["accuracy"], do_minimize=False)
+stop = StoppingCriterion(max_wallclock_time=3600)
 Tuner(backend, searcher, stop, n_workers=int(sys.argv[2]), sleep_time=0.01, save_tuner=False).run()
 """
 _SYNE_ENTRY = """\
@@ -123,6 +131,25 @@ from trial import trial
 print("accuracy:", trial(number))
 """
 
+_ORION = """\
+import os, subprocess, sys
+root, number, jobs = os.environ["PEER_ROOT"], *sys.argv[1:]
+database = "{type: pickleddb, host: orion.pkl}"
+with open("orion.yaml", "w") as file:
+    file.write("storage: {type: legacy, database: " + database + "}\\n")
+orion = os.path.join(os.path.dirname(sys.executable), "orion")
+subprocess.check_call([orion, "hunt", "-n", "trials", "-c", "orion.yaml", "--max-trials", number,
+                       "--n-workers", jobs, sys.executable, os.path.join(root, "orion_entry.py"),
+                       "--number~uniform(0, 1e9, discrete=True)"])
+"""
+_ORION_ENTRY = """\
+import sys
+from orion.client import report_objective
+from trial import trial
+number = sys.argv[sys.argv.index("--number") + 1] if "--number" in sys.argv else sys.argv[-1]
+report_objective(-trial(number.replace("--number=", "")))
+"""
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -135,80 +162,102 @@ class Peer:
     script: str
     trials: int
     together: bool = True
+    place: str = "peers-trials"
+    settings: tuple[str, ...] = ()
+    most: int | None = None  # rounds
 
 
 PEERS = (
     Peer("Optuna, subprocess", ("optuna",), _OPTUNA, 64),
-    Peer("Hydra -m, subprocess", ("hydra-core",), _HYDRA, 32, together=False),
+    Peer("Hydra -m, subprocess", ("hydra-core", "hydra-joblib-launcher"), _HYDRA, 32),
     Peer("submitit LocalExecutor", ("submitit",), _SUBMITIT, 16),
     Peer("Syne Tune LocalBackend", ("syne-tune",), _SYNE, 16),
-    Peer("Guild run", ("guildai",), _GUILD, 8, together=False),
-    Peer("Ray Tune", ("ray[tune]",), _RAY, 16),
+    Peer("Guild run", ("guildai",), _GUILD, 8, together=False, place="peers-guild"),
+    Peer("Ray Tune", ("ray",), _RAY, 8, settings=("new",), most=2),
+    Peer("Ray Tune, `reuse_actors`", ("ray",), _RAY, 16, settings=("reused",), most=2),
+    # Two workers of it do a trial more than they are told.
+    Peer("Orion hunt", ("orion",), _ORION, 6, together=False, place="peers-orion", most=2),
 )
+LIMIT = 120.0
+"""Seconds that a peer has for its trials; the slowest took 40 on two busy cores."""
 
 
-def beside(root: Path, floor: Callable[[Path, int, int], Contender], rounds: int) -> None:
-    """Each peer beside the floor with as many trials; one that does not work is named."""
-    packages = [package for peer in PEERS for package in peer.packages]
-    names = [package.partition("[")[0] for package in packages]
-    for package, name in zip(packages, names, strict=True):
-        if package != name:  # with what it needs beyond itself
-            _install_extras(package)
-    versions, missing = peers.installed(names, PLACE)
-    print(f"{peers.told(versions, missing)}\n")
+def beside(
+    root: Path, ours: tuple[Callable[[Path, int, int], Contender], ...], trials: int, rounds: int
+) -> None:
+    """All peers beside the floor and modeldir, one at a time and two."""
+    there = {}
+    for name in dict.fromkeys(peer.place for peer in PEERS):
+        versions, missing = peers.installed(peers.ENVIRONMENTS[name], peers.HOME / name, ours=False)
+        print(f"{peers.told(versions, missing)}\n")
+        there.update(versions)
     _write_scripts(root)
-    for peer in PEERS:
-        if any(package.partition("[")[0] in missing for package in peer.packages):
+    for jobs in (1, 2):
+        pairs = [tuple(make(root, count, jobs) for count in (trials, 1)) for make in ours]
+        pairs += [
+            tuple(_contender(root, peer, count, jobs) for count in (peer.trials, 1))
+            for peer in PEERS
+            if set(peer.packages) <= there.keys() and (peer.together or jobs == 1)
+        ]
+        for _, one in pairs:
+            one.name = f"{one.name}, a single trial"
+        race([each for pair in pairs for each in pair], rounds)
+        print(f"{jobs} at a time\n\n{_table(pairs)}\n", flush=True)
+    print("CPU is that of processes which somebody waits for: nobody does for Ray's workers.\n")
+
+
+def _table(pairs: list[tuple[Contender, Contender]]) -> str:
+    """Whole runs by the number of their trials, and what is beyond a run of a single trial."""
+    floor = pairs[0][0]
+    heads = ("trials", "ms / trial", "x wall", "CPU ms / trial", "x CPU", "a single one, ms",
+             "a further one, ms")  # fmt: skip
+    lines = [f"| | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    for many, one in pairs:
+        if many.broken or one.broken:
             continue
-        for jobs in (1, 2) if peer.together else (1,):
-            contenders = [floor(root, peer.trials, jobs), _contender(root, peer, jobs)]
-            print(f"{peer.name}, {peer.trials} trials, {jobs} at a time\n")
-            print(f"{_raced(contenders, rounds, peer.trials)}\n", flush=True)
+        cells = [many.name, str(many.units)]
+        for mine, its in ((many.wall, floor.wall), (many.cpu, floor.cpu)):
+            each = [1000 * seconds / many.units for seconds in mine]
+            theirs = [1000 * seconds / floor.units for seconds in its]
+            cells += [f"{statistics.median(each):.1f}", f"{ratio(each, theirs):.2f}"]
+        single = statistics.median(one.wall)
+        further = (statistics.median(many.wall) - single) / (many.units - 1)
+        cells += [f"{1000 * single:.0f}", f"{1000 * further:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, *left_out([each for pair in pairs for each in pair])])
 
 
-def _raced(contenders: list[Contender], rounds: int, trials: int) -> str:
-    try:
-        race(contenders, rounds)
-    except (subprocess.CalledProcessError, SystemExit) as error:
-        return f"left out: it did not come to its end ({error})"
-    return report(contenders, trials, "trial")
-
-
-def _contender(root: Path, peer: Peer, jobs: int) -> Contender:
+def _contender(root: Path, peer: Peer, trials: int, jobs: int) -> Contender:
     folder = root / "peer"
 
     def prepare() -> None:
-        for name in ("peer", "hydra", "submitit"):
+        for name in ("peer", "hydra", "submitit", "guild", "ray", "ray_results", "syne-tune"):
             shutil.rmtree(root / name, ignore_errors=True)
+        (root / "orion.pkl").unlink(missing_ok=True)
+        (root / "guild").mkdir()  # its home, which it does not make
 
     def check() -> None:
         found = len(list(folder.glob("*/metrics_eval_best_weights.json")))
-        if found < peer.trials:
-            raise SystemExit(f"{found} of {peer.trials} trials have metrics")
+        if found != trials:
+            raise DidNotWork(f"{found} of {trials} trials have metrics")
 
     env = ["env", f"PEER_ROOT={root}", f"PEER_PYTHON={sys.executable}", f"PYTHONPATH={root}",
-           f"HOME={root}", f"GUILD_HOME={root}/guild", "HYDRA_FULL_ERROR=1"]  # fmt: skip
-    python = str(PLACE / "bin" / "python")
-    command = [*env, python, f"{_file(peer)}.py", str(peer.trials), str(jobs)]
-    return Contender(peer.name, command, str(root), prepare, check)
+           f"HOME={root}", f"GUILD_HOME={root}/guild", "HYDRA_FULL_ERROR=1",
+           "RAY_USAGE_STATS_ENABLED=0"]  # fmt: skip
+    python = str(peers.HOME / peer.place / "bin" / "python")
+    command = [*env, python, f"{_file(peer)}.py", str(trials), str(jobs), *peer.settings]
+    guest = {"guest": True, "limit": LIMIT, "most": peer.most, "units": trials}
+    return Contender(peer.name, command, str(root), prepare, check, **guest)
 
 
 def _file(peer: Peer) -> str:
-    return f"by_{peer.packages[0].partition('[')[0].replace('-', '_')}"
+    return f"by_{peer.packages[0].replace('-', '_')}"
 
 
 def _write_scripts(root: Path) -> None:
-    (root / "guild").mkdir(exist_ok=True)  # its home, which it does not make
     (root / "trial.py").write_text(_TRIAL)
     (root / "syne_entry.py").write_text(_SYNE_ENTRY)
     (root / "guild_entry.py").write_text(_GUILD_ENTRY)
+    (root / "orion_entry.py").write_text(_ORION_ENTRY)
     for peer in PEERS:
         (root / f"{_file(peer)}.py").write_text(peer.script)
-
-
-def _install_extras(package: str) -> None:
-    """What a package's own name leaves out; that it cannot be had is told where it does not run."""
-    if not (PLACE / "bin" / "python").exists():
-        subprocess.run([sys.executable, "-m", "venv", PLACE], check=True)
-    pip = [PLACE / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, package], check=False, capture_output=True)

@@ -5,14 +5,15 @@
 
 A tree has a folder an experiment: `params.json` of ten names, `metrics_eval_best_weights.json` of
 three, `metrics.jsonl` of fifty lines; with `--recorded` a `run.json` too, as modeldir leaves it. It
-is made once (in `.venv/trees`) and read from the page cache. The floor (`reader.c`) lists the same
-folders and reads their params and metrics files; it is compiled when this runs. All contenders run
-once a round, in an order that turns; what is told are medians, and the medians of the ratios to the
-floor of the same round. CPU and memory are those of all processes of a contender (wait4), memory at
-least what this script itself has.
+is made once (in `trees` beside the peers' environments) and read from the page cache. The floor
+(`reader.c`) lists the same folders and reads their params and metrics files; it is compiled when
+this runs. All contenders run once a round, in an order that turns; what is told are medians, and
+the medians of the ratios to the floor of the same round. CPU and memory are those of all processes
+of a contender, memory at least what this script itself has.
 
 "No cache possible": a file lies where modeldir would keep its cache. "First": it is written.
-"Again": before each round ten folders get new metrics, by rename.
+"Again": before each round ten folders get new metrics, by rename. MLflow (`--peers`) is given the
+tree of 1,000 alone: to log that takes it minutes, once.
 """
 
 from __future__ import annotations
@@ -29,29 +30,33 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+import peers
 from side_by_side import Contender, machine, race, report
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 PYTHON = sys.executable
 EVAL = "metrics_eval_best_weights.json"
 CHANGED = 10
+LARGE = 100_000
+MLFLOW = 1_000  # folders at most
+METRICS = "peers-metrics"
+LOSSES = [(step, round(2 / step, 6)) for step in range(1, 51)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folders", help="how many, with commas (default: 1000,10000,100000)")
-    parser.add_argument("--rounds", type=int, help="default: 7, or 3 with --quick")
+    parser.add_argument("--rounds", type=int, help="default: 7, of 100,000 3; 3 with --quick")
     parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 folders")
-    parser.add_argument("--peers", action="store_true", help="also MLflow, if it is installed")
+    parser.add_argument("--peers", action="store_true", help="install MLflow, and time it")
     parser.add_argument("--recorded", action="store_true", help="trials with a run.json")
-    parser.add_argument("--place", type=Path, default=ROOT / ".venv" / "trees")
+    parser.add_argument("--place", type=Path, default=peers.HOME / "trees")
     parser.add_argument("--only", help="contenders whose names hold one of these words (a,b)")
     arguments = parser.parse_args()
     counts = arguments.folders or ("1000,10000" if arguments.quick else "1000,10000,100000")
-    rounds = arguments.rounds or (3 if arguments.quick else 7)
     print(machine())
     for count in map(int, counts.split(",")):
+        rounds = arguments.rounds or (3 if arguments.quick or count >= LARGE else 7)
         tree = grown(arguments.place, count, recorded=arguments.recorded)
         with tempfile.TemporaryDirectory() as scratch:
             measure(tree, count, rounds, Path(scratch), arguments)
@@ -61,20 +66,20 @@ def measure(
     tree: Path, count: int, rounds: int, scratch: Path, arguments: argparse.Namespace
 ) -> None:
     """One table: all contenders on one tree."""
-    contenders, left_out = all_of(tree, scratch, peers=arguments.peers, count=count)
+    contenders, left_out = all_of(tree, scratch, with_peers=arguments.peers, count=count)
     if arguments.only:
         words = ["floor", *arguments.only.split(",")]
         contenders = [each for each in contenders if any(word in each.name for word in words)]
     race(contenders, rounds)
     kind = "recorded trials" if arguments.recorded else "folders that others made"
     print(f"\n{count:,} {kind}, {rounds} rounds; {machine()}\n")
-    print(report(contenders, unit="tree"))
+    print(report(contenders, "tree"))
     for line in left_out:
         print(f"Not here: {line}")
 
 
 def all_of(
-    tree: Path, scratch: Path, *, peers: bool, count: int
+    tree: Path, scratch: Path, *, with_peers: bool, count: int
 ) -> tuple[list[Contender], list[str]]:
     """The contenders, the floor first, and who could not come."""
     found: list[Contender] = []
@@ -89,14 +94,17 @@ def all_of(
     every = f"find {tree} -type f -print0 | xargs -0 cat"
     found.append(Contender("`find -print0 \\| xargs -0 cat`, all files", ["sh", "-c", every]))
     found.append(other("CS230's way (metrics alone)", "cs230", tree))
-    for package in ("pandas", *(["mlflow"] if peers else [])):
-        if subprocess.run([PYTHON, "-c", f"import {package}"], check=False, stderr=-3).returncode:
-            left_out.append(package)
-            continue
-        each = other("MLflow" if package == "mlflow" else package, package, tree)
-        if package == "mlflow":
-            each.command = [*each.command, logged(tree, count)]
-        found.append(each)
+    if subprocess.run([PYTHON, "-c", "import pandas"], check=False, stderr=-3).returncode:
+        left_out.append("pandas")
+    else:
+        found.append(other("pandas", "pandas", tree))
+    if with_peers and count <= MLFLOW:
+        versions, missing = peers.installed(["mlflow"], peers.HOME / METRICS, ours=False)
+        print(peers.told(versions, missing))
+        try:
+            found += [mlflow(tree, count, version) for version in versions.values()]
+        except subprocess.CalledProcessError as error:
+            left_out.append(f"MLflow: logging ended with exit code {error.returncode}")
     return [*found, *ours(tree, scratch)], left_out
 
 
@@ -149,7 +157,7 @@ def grown(place: Path, count: int, *, recorded: bool) -> Path:
     tree = place / f"{'recorded' if recorded else 'plain'}-{count}"
     if not (place / f"{tree.name}.made").exists():
         shutil.rmtree(tree, ignore_errors=True)
-        print(f"making {count:,} folders in {tree} ...", file=sys.stderr)
+        print(f"making {count:,} folders ...", file=sys.stderr)
         chance = random.Random(8)
         for number in range(1, count + 1):
             _plant(tree / f"trial_{number:06d}", number, chance, recorded=recorded)
@@ -179,11 +187,12 @@ def _plant(folder: Path, number: int, chance: random.Random, *, recorded: bool) 
     _write(folder / "params.json", params)
     accuracy = chance.random()
     _write(folder / EVAL, metrics_of(accuracy))
+    # As json.dumps writes it, and ten times as fast.
     lines = [
-        json.dumps({"step": s, "loss": round(2 / s, 6), "accuracy": round(accuracy * s / 50, 6)})
-        for s in range(1, 51)
+        f'{{"step": {step}, "loss": {loss}, "accuracy": {round(accuracy * step / 50, 6)}}}\n'
+        for step, loss in LOSSES
     ]
-    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "metrics.jsonl").write_text("".join(lines))
     if recorded:
         _record(folder, number)
 
@@ -214,17 +223,19 @@ def _write(path: Path, value: object) -> None:
 # -- MLflow ----------------------------------------------------------------------------------------
 
 
-def logged(tree: Path, count: int) -> str:
-    """The same values in an MLflow file store beside the tree: made once, which takes its time."""
-    store = tree.with_name(f"mlflow-{count}")
+def mlflow(tree: Path, count: int, version: str) -> Contender:
+    """A search over the same values in a file store: made once beside the tree, some minutes."""
+    python = str(peers.HOME / METRICS / "bin" / "python")
+    store = tree.with_name(f"mlflow-{version}-{count}")
     done = tree.with_name(f"{store.name}.made")
     if not done.exists():
         shutil.rmtree(store, ignore_errors=True)
         print(f"logging {count:,} runs to MLflow ...", file=sys.stderr)
-        words = [PYTHON, str(HERE / "ways.py"), "log-mlflow", str(tree), str(store)]
-        subprocess.run(words, check=True)
+        words = [python, str(HERE / "ways.py"), "log-mlflow", str(tree), str(store)]
+        subprocess.run(words, check=True, capture_output=True)
         done.touch()
-    return str(store)
+    words = [python, str(HERE / "ways.py"), "mlflow", str(tree), str(store)]
+    return Contender("MLflow, `search_runs`, its file store", words, guest=True)
 
 
 if __name__ == "__main__":
