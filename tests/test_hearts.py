@@ -186,6 +186,7 @@ def run_of(folder: Path, number: int = 1) -> dict[str, Any]:
 
 def pid_of(folder: Path, whose: str) -> int:
     """A pid as the first attempt's run file has it: as it is on its host."""
+    wait_until(lambda: run_of(folder)[whose], f"the record of the {whose}")
     return int(run_of(folder)[whose]["pid"])
 
 

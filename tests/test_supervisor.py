@@ -982,7 +982,7 @@ def test_an_end_that_finds_no_room_is_recorded_when_there_is(
         folder = disk / "base_model"
         folder.mkdir()
         (folder / "params.json").write_text("{}")
-        recorded = "until grep -q '\"process\": {' run.json; do sleep 0.01; done"
+        recorded = "until grep -q '\"process\": {$' run.json; do sleep 0.01; done"
         code = f"{recorded}; cat /dev/zero > filler; exit 5"
         pid = spawner.start(shell(folder, code, cwd=str(folder)))
         wait_until((folder / "filler").exists)

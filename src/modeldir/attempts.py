@@ -155,7 +155,8 @@ def begin(
 
     `facts` are what the caller knows of it: `command`, `cwd`, `process`, `supervisor`, ... What
     lies in the folder and is the user's own is recorded as `found`: no later attempt will move it.
-    For `own_since_ns` see `set_aside`.
+    For `own_since_ns` see `set_aside`. An empty `process` says that the command begins now; null,
+    that the folder has to be made ready first, as it has to be where earlier attempts left a thing.
 
     Raises:
         OSError: when the folder cannot be written.
@@ -166,6 +167,7 @@ def begin(
         "attempt": number,
         "token": os.urandom(8).hex(),
         **facts,
+        **({"process": None} if left and facts.get("process") == {} else {}),
         "folder": identity_of(folder),
         **({} if facts.get("supervisor") is None else {hearts.KEY: hearts.every()}),
         "found": found,
@@ -299,6 +301,17 @@ def left_running(attempt: Attempt) -> list[int]:
             if data and (data.startswith(mark) or b"\0" + mark in data):
                 found.add(int(name))
     return sorted(found)
+
+
+def command_of(attempt: Attempt) -> processes.Process | None:
+    """Who the command of an attempt is. One whose supervisor was killed as it had just begun may
+    not be recorded yet: it leads a session, and bears the attempt's token.
+    """
+    recorded = attempt.record.get("process")
+    if recorded != {}:
+        return processes.from_json(recorded)
+    found = map(processes.process, filter(processes.leads_a_session, left_running(attempt)))
+    return next(filter(None, found), None)
 
 
 def end_left_running(attempt: Attempt) -> None:
@@ -435,7 +448,7 @@ def _is_older(path: Path, than_ns: int | None) -> bool:
 def _last_started(folder: Path, new: int) -> int:
     """The attempt whose leavings lie in the folder: the last that got as far as its command."""
     for number in reversed([n for n in numbers(_names(folder)) if n < new]):
-        if read(folder, number).record.get("process"):
+        if read(folder, number).record.get("process") is not None:
             return number
     return 0
 

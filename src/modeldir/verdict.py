@@ -47,7 +47,7 @@ class Evidence:
     folder: Path
     number: int
     token: str
-    console: Path
+    console: str | os.PathLike[str]
     code: int
     script: str = ""
     printed_before: int = 0
