@@ -58,12 +58,12 @@ def _indented(value: object, margin: str) -> str:
     if type(value) is str:  # before all else: most values are texts
         return _quoted(value)
     inner = margin + "    "
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         parts = [f"{_name(name)}: {_indented(part, inner)}" for name, part in value.items()]
-        return f"{{{inner}{(',' + inner).join(parts)}{margin}}}"
-    if isinstance(value, (list, tuple)) and value:
+        return f"{{{inner}{(',' + inner).join(parts)}{margin}}}" if parts else "{}"
+    if isinstance(value, (list, tuple)):
         items = [_indented(part, inner) for part in value]
-        return f"[{inner}{(',' + inner).join(items)}{margin}]"
+        return f"[{inner}{(',' + inner).join(items)}{margin}]" if items else "[]"
     if value is None or value is True or value is False:
         return _CONSTANTS[value]
     if type(value) is int or (type(value) is float and math.isfinite(value)):

@@ -137,9 +137,11 @@ _DEAD = (b"Z", b"X", b"x")
 def _fields(pid: int) -> list[bytes] | None:
     """What /proc tells of a process, from its state on (proc(5), stat); None if there is none."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The command's name stands in parentheses and may hold any byte, ")" too.
-            return file.read().rpartition(b")")[2].split()
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+        try:  # it is one read, always; the command's name may hold any byte, ")" too
+            return os.read(descriptor, 4096).rpartition(b")")[2].split()
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
 

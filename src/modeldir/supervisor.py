@@ -72,6 +72,8 @@ _MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
 _LATE = 5.0
 """Seconds by which a busy machine may wake us late; what is longer, we slept through."""
 _FRESHEN_EVERY = 3600.0
+_BRIEF = 0.05
+"""Seconds in which nothing is done for a command that has just begun: many have ended by then."""
 _SOON = 0.01
 """Seconds within which a worker that has a next trial asks for it: then the disk can wait."""
 
@@ -464,8 +466,8 @@ class _Attempt:
     def _wait(self) -> tuple[int, Any]:
         """Wait for the command, passing on requests to stop. Returns its wait status and usage."""
         watched = [self.wake, *([self.post.lifeline] if self.start.bound else [])]
+        patience = 0.0 if self.asked else _BRIEF
         while True:
-            patience = 0.0 if self.asked else self._patience()
             ready, _, _ = select.select(watched, [], [], patience)
             self.awake.advance(patience)
             self.is_fork = self.is_fork and not processes.has_executed(self.child)
@@ -477,7 +479,7 @@ class _Attempt:
                 self.child, self.who = 0, who
                 return status, usage
             if not self._is_ours():
-                watched = [self.wake]
+                watched, patience = [self.wake], self._patience()
                 continue
             if self.who is None:
                 with contextlib.suppress(OSError):  # a full disk: the end tells it
@@ -493,6 +495,7 @@ class _Attempt:
                 self._stop("interrupted", "the worker is gone")
             self._keep_time()
             self._reap_adopted()
+            patience = self._patience()
 
     def _tell_how_it_began(self) -> None:
         """A fork that has executed its command after all is not warm."""
