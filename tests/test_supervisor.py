@@ -16,6 +16,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,33 @@ def test_a_death_by_signal_is_kept(spawner: Spawner, folder: Path, name: str, st
     assert record["intent"] is None
 
 
+def test_who_a_command_is_is_told_once_it_has_run_for_a_moment(
+    spawner: Spawner, folder: Path
+) -> None:
+    """One that has ended by then has it with its end alone: that is one write less."""
+    command = shell(folder, "cat run.json > seen; while test ! -e go; do sleep 0.01; done")
+    spawner.start(replace(command, cwd=str(folder)))
+    told = command_of(folder)
+    (folder / "go").touch()
+    wait_until(lambda: read(folder / "run.json")["status"])
+    recorded = read(folder / "run.json")["process"]
+    assert read(folder / "seen")["process"] in ({}, recorded)
+    assert recorded["pid"] == told
+
+
+def test_one_supervisor_is_enough_for_one_attempt_after_another(folder: Path) -> None:
+    """It is free as soon as the end is told, though the disk has not answered yet."""
+    pids = set()
+    with Spawner() as own:
+        for number in range(1, 6):
+            pids.add(own.start(replace(shell(folder, "true"), number=number)))
+            heard: list[str] = []
+            while "ended" not in heard:
+                select.select([own.reports], [], [])
+                heard += [report.what for report in own.read()]
+    assert len(pids) == 1
+
+
 @pytest.mark.parametrize("command", ["no-such-command", "/no/such/file", "."])
 def test_a_command_that_cannot_be_started_is_a_failure(
     spawner: Spawner, folder: Path, command: str
@@ -287,6 +315,7 @@ def test_a_command_that_cannot_be_started_is_a_failure(
     record = run(spawner, start_of(folder, command, "train.py"))
     assert (record["status"], record["exit_code"]) == ("failed", 127)
     assert record["last_line"].startswith(f"modeldir: cannot start {command!r}: [Errno")
+    assert record["process"] is None
 
 
 def test_a_file_that_lies_there_is_no_command(spawner: Spawner, folder: Path) -> None:

@@ -34,7 +34,6 @@ import signal
 import socket
 import struct
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,6 +171,8 @@ def supervise(
             wanted, asked = _next_order(more, post)
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
+        import traceback  # noqa: PLC0415 - slow to import
+
         # Not made for this: a log without a run file says that somebody else trained here.
         with contextlib.suppress(OSError), open(_own_console(order.start), "r+") as file:
             file.seek(0, os.SEEK_END)
