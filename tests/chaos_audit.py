@@ -209,7 +209,7 @@ class Audit:
             wrong = "it did not go on" if cut_off and saved and not run.record["resumes"] else wrong
             if wrong:
                 self._wrong("went on wrongly", f"{run.folder.name}/{run.path.name}: {wrong}")
-            before = run if run.record.get("process") else before
+            before = run if run.record.get("process") is not None else before
 
     def _outputs(self, folder: Path, runs: list[attempts.Attempt]) -> None:
         """What an attempt printed is kept, also after others have run."""

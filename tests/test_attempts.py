@@ -21,6 +21,7 @@ from modeldir.experiment import status
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
+linux = pytest.mark.skipif(not processes.LINUX, reason="what only Linux's kernel offers")
 DEAD_SINCE_A_REBOOT = {"boot": "another"}
 ELSEWHERE = {"boot": "another", "host": "elsewhere"}
 
@@ -52,6 +53,33 @@ def started(
 
 def ended(folder: Path, number: int = 1, status: str = "completed") -> attempts.Attempt:
     return rewrite(started(folder, number), {"status": status})
+
+
+def test_a_command_that_begins_at_once_has_begun(folder: Path) -> None:
+    """Who it is, is told later; where earlier attempts left a thing, that is put away first."""
+    first = begin(folder, 1, {"process": {}})
+    assert attempts.began(first) == first
+    (folder / "last.pth").write_text("weights")
+    second = begin(folder, 2, {"process": {}})
+    assert second is not None
+    assert second.record["process"] is None
+    assert attempts.began(second) == attempts.read(folder, 1)
+
+
+@linux
+def test_a_command_that_nobody_has_recorded_yet_is_found_by_its_token(folder: Path) -> None:
+    """Its supervisor was killed in the first moment; what it has forked is not taken for it."""
+    attempt = begin(folder, 1, {"process": {}})
+    assert attempt is not None
+    assert attempts.command_of(attempt) is None
+    told = attempts.variables(attempt.record["token"], folder, 1, resumes=False)
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 60 & wait"], env={**os.environ, **told}, start_new_session=True
+    ) as command:
+        known = processes.process(command.pid)
+        assert attempts.command_of(attempt) == known
+        attempts.end_left_running(attempt)
+    assert attempts.command_of(attempt) is None
 
 
 def names(folder: Path) -> list[str]:

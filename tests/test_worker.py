@@ -135,7 +135,7 @@ def test_a_killed_supervisor_takes_its_trial_along_and_it_runs_again(project: Pr
     ) as worker:
         project.wait_for_starts(1)
         folder = project.search / "learning_rate_0.1"
-        command = processes.from_json(read(folder / "run.json")["process"])
+        command = attempts.command_of(attempts.read(folder, 1))
         kill(supervisor_of(folder))
         project.wait_for_starts(2)
         assert command is not None
@@ -166,23 +166,36 @@ def test_a_trial_that_keeps_being_interrupted_is_left_behind_and_that_is_no_succ
     assert project.trials() == {"learning_rate_0.1": "interrupted"}
 
 
-def test_killing_the_spawner_ends_the_worker_with_words_and_loses_nothing(
-    project: Project,
-) -> None:
-    """Not even our smallest process is needed: trials go on, and exit code 0 is not claimed."""
+def test_a_killed_spawner_is_not_missed(project: Project) -> None:
+    """The supervisors that are there run all the others."""
     project.hold()
     with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
         project.wait_for_starts(2)
         spawner, *_ = processes.descendants(worker.pid)
         kill(spawner)
         project.release()
+        assert worker.wait(30) == 0
+    assert len(project.started) == len(set(project.started)) == 6
+    assert all_recorded(project)
+
+
+def test_where_no_supervisor_can_be_made_the_worker_ends_with_words(project: Project) -> None:
+    """Nothing is lost, and exit code 0 is not claimed."""
+    project.hold()
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        project.wait_for_starts(2)
+        spawner, *_ = processes.descendants(worker.pid)
+        kill(spawner)
+        running = [name for name, status in project.trials().items() if status == "running"]
+        kill(supervisor_of(project.search / running[0]))
         assert worker.wait(30) == 2
+        project.release()
         text = output(worker)
     assert "The process that starts commands was killed" in text
     assert "Traceback" not in text
     wait_until(lambda: all_recorded(project), "the recorded ends")
     assert project.modeldir("search", "experiments/search").code == 0
-    assert len(project.started) == len(set(project.started)) == 6
+    assert len(project.ended) == len(set(project.ended)) == 6
 
 
 def test_a_supervisor_killed_after_the_spawner_is_missed(project: Project) -> None:

@@ -10,6 +10,7 @@ An attempt of `evaluate.py` is recorded beside the training's, as `evaluate.run.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -67,7 +68,7 @@ class Attempt:
     record: Mapping[str, Any]
     leavings: bool = False
 
-    @property
+    @functools.cached_property
     def path(self) -> Path:
         return self.folder / run_file(self.number, self.script)
 
@@ -155,7 +156,8 @@ def begin(
 
     `facts` are what the caller knows of it: `command`, `cwd`, `process`, `supervisor`, ... What
     lies in the folder and is the user's own is recorded as `found`: no later attempt will move it.
-    For `own_since_ns` see `set_aside`.
+    For `own_since_ns` see `set_aside`. An empty `process` says that the command begins now; null,
+    that the folder has to be made ready first, as it has to be where earlier attempts left a thing.
 
     Raises:
         OSError: when the folder cannot be written.
@@ -166,6 +168,7 @@ def begin(
         "attempt": number,
         "token": os.urandom(8).hex(),
         **facts,
+        **({"process": None} if left and facts.get("process") == {} else {}),
         "folder": identity_of(folder),
         **({} if facts.get("supervisor") is None else {hearts.KEY: hearts.every()}),
         "found": found,
@@ -301,6 +304,17 @@ def left_running(attempt: Attempt) -> list[int]:
     return sorted(found)
 
 
+def command_of(attempt: Attempt) -> processes.Process | None:
+    """Who the command of an attempt is. One whose supervisor was killed as it had just begun may
+    not be recorded yet: it leads a session, and bears the attempt's token.
+    """
+    recorded = attempt.record.get("process")
+    if recorded != {}:
+        return processes.from_json(recorded)
+    found = map(processes.process, filter(processes.leads_a_session, left_running(attempt)))
+    return next(filter(None, found), None)
+
+
 def end_left_running(attempt: Attempt) -> None:
     """Kill what a dead attempt left running: nobody would stop it any more."""
     for pid in left_running(attempt):
@@ -369,7 +383,7 @@ def set_aside(folder: Path, new: int, *, own_since_ns: int | None = None) -> Pat
     left, _ = _sorted_out(folder, new, own_since_ns)
     if not left:
         return None
-    target = folder / "attempts" / str(_last_started(folder, new))
+    target = folder / "attempts" / str(_last_started(folder, new, _names(folder)))
     target.mkdir(parents=True, exist_ok=True)
     for name in left:
         _move(folder / name, target / name)
@@ -402,11 +416,12 @@ def is_output(name: str) -> bool:
 
 def _sorted_out(folder: Path, new: int, own_since_ns: int | None) -> tuple[list[str], list[str]]:
     """What attempts before `new` left in a folder, and what is the user's own."""
-    last = _last_started(folder, new)
+    names = sorted(_names(folder))
+    last = _last_started(folder, new, names)
     found = read(folder, last).record.get("found") if last else None
     left: list[str] = []
     own: list[str] = []
-    for name in sorted(_names(folder)):
+    for name in names:
         if _stays(folder, name) or not _is_older(folder / name, own_since_ns):
             continue
         is_left = name not in found if isinstance(found, list) else is_output(name)
@@ -432,10 +447,10 @@ def _is_older(path: Path, than_ns: int | None) -> bool:
         return False
 
 
-def _last_started(folder: Path, new: int) -> int:
+def _last_started(folder: Path, new: int, names: list[str]) -> int:
     """The attempt whose leavings lie in the folder: the last that got as far as its command."""
-    for number in reversed([n for n in numbers(_names(folder)) if n < new]):
-        if read(folder, number).record.get("process"):
+    for number in reversed([n for n in numbers(names) if n < new]):
+        if read(folder, number).record.get("process") is not None:
             return number
     return 0
 
@@ -480,7 +495,7 @@ def variables(
 ) -> dict[str, str]:
     """What a script finds in its environment while it runs as an attempt."""
     return {
-        RUN_VARIABLE: f"{token}:{files.absolute(folder)}",
+        RUN_VARIABLE: f"{token}:{os.path.abspath(folder)}",
         ATTEMPT_VARIABLE: str(number),
         RESUME_VARIABLE: "1" if resumes else "",
     }

@@ -13,9 +13,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import stat
 import time
+from json.encoder import encode_basestring as _quoted
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,23 +55,25 @@ def _indented(value: object, margin: str) -> str:
     """As `json.dumps(indent=4)`, which is written in Python, in a third of its time: it is a good
     part of what a trial costs.
     """
+    if type(value) is str:  # before all else: most values are texts
+        return _quoted(value)
     inner = margin + "    "
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict):
         parts = [f"{_name(name)}: {_indented(part, inner)}" for name, part in value.items()]
-        return f"{{{inner}{(',' + inner).join(parts)}{margin}}}"
-    if isinstance(value, (list, tuple)) and value:
+        return f"{{{inner}{(',' + inner).join(parts)}{margin}}}" if parts else "{}"
+    if isinstance(value, (list, tuple)):
         items = [_indented(part, inner) for part in value]
-        return f"[{inner}{(',' + inner).join(items)}{margin}]"
-    if type(value) is int:  # without making an encoder for it: it is 1 too
-        return int.__repr__(value)
+        return f"[{inner}{(',' + inner).join(items)}{margin}]" if items else "[]"
     if value is None or value is True or value is False:
         return _CONSTANTS[value]
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return repr(value)  # without making an encoder for it
     return _leaf(value)
 
 
 def _name(name: object) -> str:
     """A key; what is no text is what the standard library makes of it."""
-    return _leaf(name) if isinstance(name, str) else _leaf({name: 0})[1:-4]
+    return _quoted(name) if isinstance(name, str) else _leaf({name: 0})[1:-4]
 
 
 def _encodable(text: str) -> str:

@@ -35,6 +35,10 @@ class Process:
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
 
+    def of(self, pid: int, started: int) -> Process:
+        """Another process of the same host, boot and namespace."""
+        return Process(self.host, self.machine, self.boot, self.pid_namespace, pid, started)
+
 
 def process(pid: int | None = None) -> Process | None:
     """The identity of a process of this host (by default our own); None if there is none."""
@@ -43,6 +47,14 @@ def process(pid: int | None = None) -> Process | None:
     if started is None:
         return None
     return Process(host(), _machine(), _boot(), _pid_namespace(), pid, started)
+
+
+def child(parent: Process, pid: int) -> Process | None:
+    """The identity of a child of ours (`parent`) that was not waited for: it may be dead. None
+    where only a live one could be told (not Linux).
+    """
+    fields = _fields(pid) if LINUX else None
+    return None if fields is None else parent.of(pid, int(fields[19]))
 
 
 def from_json(value: object) -> Process | None:
@@ -125,9 +137,11 @@ _DEAD = (b"Z", b"X", b"x")
 def _fields(pid: int) -> list[bytes] | None:
     """What /proc tells of a process, from its state on (proc(5), stat); None if there is none."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The command's name stands in parentheses and may hold any byte, ")" too.
-            return file.read().rpartition(b")")[2].split()
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+        try:  # it is one read, always; the command's name may hold any byte, ")" too
+            return os.read(descriptor, 4096).rpartition(b")")[2].split()
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
 
@@ -232,27 +246,21 @@ _OUT_OF_THE_WAY = 100
 class Tether:
     """A group of processes that the kernel kills when this process is no more.
 
-    One end of a socket is ours; the other one, `descriptor`, is inherited by who is tethered, and
-    is told to signal his group when ours closes, as it does however we end. (A parent-death signal,
+    One end of a pipe is ours; the other one, `descriptor`, is inherited by who is tethered, and is
+    told to signal his group when ours closes, as it does however we end. (A parent-death signal,
     prctl(2), can only be asked for by the child itself, before it becomes the command: that takes a
     fork in Python.) Linux; elsewhere nothing is sent. Who closes all descriptors that he finds gets
     rid of it.
     """
 
     def __init__(self) -> None:
-        import socket  # noqa: PLC0415 - slow to import, and only supervisors tether anybody
+        import fcntl  # noqa: PLC0415 - not on Windows
 
-        self._ours, self._theirs = socket.socketpair()
+        self.descriptor, self._ours = os.pipe()
         with contextlib.suppress(OSError):  # out of the way; where so many are not allowed, here
-            import fcntl  # noqa: PLC0415 - not on Windows
-
-            high = fcntl.fcntl(self._theirs, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
-            self._theirs.close()
-            self._theirs = socket.socket(fileno=high)
-
-    @property
-    def descriptor(self) -> int:
-        return self._theirs.fileno()
+            high = fcntl.fcntl(self.descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+            os.close(self.descriptor)
+            self.descriptor = high
 
     def fasten(self, group: int) -> None:
         """From now on our end is that of this process group too. See fcntl(2), F_SETSIG."""
@@ -260,16 +268,20 @@ class Tether:
             import fcntl  # noqa: PLC0415 - not on Windows
             import signal  # noqa: PLC0415 - as above
 
-            fcntl.fcntl(self._theirs, fcntl.F_SETOWN, -group)
-            fcntl.fcntl(self._theirs, fcntl.F_SETSIG, signal.SIGKILL)
-            flags = fcntl.fcntl(self._theirs, fcntl.F_GETFL)
-            fcntl.fcntl(self._theirs, fcntl.F_SETFL, flags | os.O_ASYNC)
-        self._theirs.close()
+            fcntl.fcntl(self.descriptor, fcntl.F_SETOWN, -group)
+            fcntl.fcntl(self.descriptor, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_RDONLY | os.O_ASYNC)
+        self._let_go_of_theirs()
 
     def close(self) -> None:
         """Let go; what is left of the group is killed."""
-        self._theirs.close()
-        self._ours.close()
+        self._let_go_of_theirs()
+        os.close(self._ours)
+
+    def _let_go_of_theirs(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 def descendants(pid: int) -> list[int]:
@@ -318,6 +330,13 @@ def has_executed(pid: int) -> bool:
     fields = _fields(pid) if LINUX else None
     flags = 0 if fields is None else int(fields[6])
     return flags != 0 and not flags & _FORKED_ONLY
+
+
+def leads_a_session(pid: int) -> bool:
+    """Whether a process began a session; false where there is none."""
+    with contextlib.suppress(OSError):
+        return os.getsid(pid) == pid
+    return False
 
 
 def session_left(leader: Process) -> list[int]:

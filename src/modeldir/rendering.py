@@ -16,7 +16,6 @@ import contextlib
 import os
 import time
 from collections.abc import Container, Mapping
-from pathlib import Path
 from typing import Any
 
 from modeldir import files, processes
@@ -38,7 +37,13 @@ class Rendering:
         since: its size when the attempt began: what stands before is an earlier one's.
     """
 
-    def __init__(self, events: Path, token: str, console: Path, since: int) -> None:
+    def __init__(
+        self,
+        events: str | os.PathLike[str],
+        token: str,
+        console: str | os.PathLike[str],
+        since: int,
+    ) -> None:
         self._events, self._token, self._console = events, token, console
         self._heard, self._since = _size(events), since
         self._logs: dict[int, _Log] = {}  # by the pid of who asked
@@ -109,7 +114,7 @@ class _Log:
         self.transcript, self._pid, self._read = Transcript(file, every), pid, read
         self._file, self.over = file, ""  # how the script has said that it ends
 
-    def copy(self, console: Path, until: int | None) -> bool:
+    def copy(self, console: str | os.PathLike[str], until: int | None) -> bool:
         """Copy lines up to an offset, or the end; whether there were any bytes."""
         start, now = self._read, _changed(console)
         with contextlib.suppress(OSError), open(console, "rb", buffering=0) as file:
@@ -145,13 +150,13 @@ def _say_nothing(words: str) -> None:
     """A full disk: nobody hears a supervisor, and `console.log` has the same trouble."""
 
 
-def _size(path: Path) -> int:
+def _size(path: str | os.PathLike[str]) -> int:
     with contextlib.suppress(OSError):
         return os.stat(path).st_size
     return 0
 
 
-def _changed(path: Path) -> float:
+def _changed(path: str | os.PathLike[str]) -> float:
     with contextlib.suppress(OSError):
         return os.stat(path).st_mtime
     return time.time()

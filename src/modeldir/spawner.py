@@ -187,7 +187,6 @@ def _shut(channel: socket.socket) -> None:
 def _forked(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
     """The spawner as a fork of this process: nothing has to be imported again."""
     rehearse()
-    gc.collect()
     gc.freeze()  # the children touch fewer pages of what is shared
     pid = os.fork()
     if pid == 0:

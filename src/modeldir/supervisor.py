@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import resource
@@ -32,9 +33,7 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +43,7 @@ from modeldir import attempts, files, hearts, leases, processes, provenance, ver
 from modeldir.capture.ways import CONSOLE_VARIABLE
 from modeldir.logfile import ended
 from modeldir.metrics import METRICS_LINES
+from modeldir.programs import executed
 from modeldir.rendering import Rendering
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ _MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
 _LATE = 5.0
 """Seconds by which a busy machine may wake us late; what is longer, we slept through."""
 _FRESHEN_EVERY = 3600.0
+_BRIEF = 0.05
+"""Seconds in which nothing is done for a command that has just begun: many have ended by then."""
+_SOON = 0.01
+"""Seconds within which a worker that has a next trial asks for it: then the disk can wait."""
 
 
 @dataclass(frozen=True)
@@ -152,26 +156,30 @@ def supervise(
     brings further starts from the spawner; `ahead` is what this process has imported for them.
     """
     code = 1
+    ends = _Ends()
     try:
         os.setsid()
         processes.adopt_orphans()
         processes.close_others((reports, lifeline, more.fileno(), *order.leases))
-        wake = _listen()
+        post = _Post(reports, lifeline, _listen(), ends, ahead)
         asked = b""
         wanted: Order | None = order
         while wanted is not None:
             order = wanted
-            if not _Attempt(order, reports, lifeline, wake, asked, ahead).run():
+            if not _Attempt(order, post, asked).run():
                 break  # what is open still was the attempt's
-            wanted, asked = _next_order(more, wake)
+            wanted, asked = _next_order(more, post)
         code = 0
     except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
+        import traceback  # noqa: PLC0415 - slow to import
+
         # Not made for this: a log without a run file says that somebody else trained here.
         with contextlib.suppress(OSError), open(_own_console(order.start), "r+") as file:
             file.seek(0, os.SEEK_END)
             file.write("modeldir: the supervisor failed:\n")
             traceback.print_exc(file=file)
     finally:
+        ends.settle()
         os._exit(code)
 
 
@@ -188,12 +196,41 @@ def _listen() -> int:
     return wake
 
 
-def _next_order(more: socket.socket, wake: int) -> tuple[Order | None, bytes]:
+class _Ends:
+    """Ends that are recorded and told, and are still to be put on the disk, which takes its time:
+    while the next command runs, or nothing does.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
+
+    def add(self, path: str) -> None:
+        self._waiting.append(path)
+
+    def settle(self) -> None:
+        while self._waiting:
+            files.make_durable(self._waiting.pop())
+
+
+class _Post:
+    """What a supervisor has for all its attempts."""
+
+    def __init__(
+        self, reports: int, lifeline: int, wake: int, ends: _Ends, ahead: Ahead | None
+    ) -> None:
+        self.reports, self.lifeline, self.wake = reports, lifeline, wake
+        self.ends, self.ahead = ends, ahead
+        self.me = processes.process()
+
+
+def _next_order(more: socket.socket, post: _Post) -> tuple[Order | None, bytes]:
     """Wait for the next start; None when there can be none, or when asked to leave.
 
     A request to stop that came with the start is for it, and is handed on.
     """
-    asked = b""
+    asked, wake = b"", post.wake
+    if not select.select([more.fileno(), wake], [], [], _SOON)[0]:
+        post.ends.settle()
     while True:
         ready, _, _ = select.select([more.fileno(), wake], [], [])
         if wake in ready:
@@ -283,19 +320,11 @@ class _Awake:
 class _Attempt:
     """The state of one supervision."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a supervisor has
-        self,
-        order: Order,
-        reports: int,
-        lifeline: int,
-        wake: int,
-        asked: bytes = b"",
-        ahead: Ahead | None = None,
-    ) -> None:
+    def __init__(self, order: Order, post: _Post, asked: bytes = b"") -> None:
         self.start, self.leases = order.start, order.leases
         self.folder = Path(self.start.folder)
-        self.reports, self.lifeline, self.wake = reports, lifeline, wake
-        self.ahead = ahead
+        self.console = _console(self.start)
+        self.post, self.wake = post, post.wake
         self.asked = asked  # signals that came before it began
         self.token = os.urandom(8).hex()
         self.record: attempts.Attempt
@@ -306,28 +335,31 @@ class _Attempt:
         self.kill_at: float | None = None
         self.watch: _Watch | None = None
         self.child = 0
+        self.who: dict[str, Any] | None = None  # the child, as far as that was needed
         self.heart: hearts.Heart
         self.is_outdone = False
-        self.is_fork = self.start.forked and ahead is not None
+        self.is_fork = self.start.forked and post.ahead is not None
 
     def run(self) -> bool:
         """Run it; whether this process may run another one."""
         record = self._claim()
         if record is None or not self._prepare():
             leases.let_go(self.leases)
-            self._report("lost" if self.is_outdone else "taken")
+            became = "taken"
         else:
             self._run_to_the_end()
+            became = "ended"
         if self.is_outdone:
+            self._report("lost")
             return False
-        self._report("free")
+        self._report(became, "free")  # at once: the worker has to wake only once
         return True
 
     def _run_to_the_end(self) -> None:
         self.stale = verdict.metric_files(self.folder)
-        self.printed_before = _size(_console(self.start))
-        events, console = self.folder / attempts.EVENTS, Path(_console(self.start))
-        self.rendering = Rendering(events, self.token, console, self.printed_before)
+        self.printed_before = _size(self.console)
+        events = os.path.join(self.start.folder, attempts.EVENTS)
+        self.rendering = Rendering(events, self.token, self.console, self.printed_before)
         if self.start.pruner is not None and not self.start.script:
             self.watch = _Watch(self.start, self.start.pruner, self.stale, self.printed_before)
         self._report("started")
@@ -339,13 +371,11 @@ class _Attempt:
         if self._is_ours():
             self.rendering.finish(ended(status))
             self._finish(verdict.verdict(self._evidence(status)), usage)
-        if self.is_outdone:
-            self._report("lost")
 
     # -- Beginning ---------------------------------------------------------------------------------
 
     def _claim(self) -> attempts.Attempt | None:
-        me = processes.process()
+        me = self.post.me
         record = attempts.begin(
             self.folder,
             self.start.number,
@@ -357,7 +387,7 @@ class _Attempt:
                 "cwd": self.start.cwd,
                 "supervisor": me.to_json() if me else None,
                 # While it is null the attempt has not got as far as its command.
-                "process": None,
+                "process": None if self.start.doubt or self.start.inherits else {},
                 "resumes": self.start.resumes,
             },
             self.start.script,
@@ -402,52 +432,71 @@ class _Attempt:
         """Start the command and wait for it. Its wait status and usage; 127 if there is none."""
         try:
             kept = (*self.leases, tether.descriptor)
-            self.child = _started(self.start, self.token, kept, self.ahead)
+            self.child = _started(self.start, self.token, kept, self.post.ahead)
         except (OSError, ValueError) as error:
             words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
-            with contextlib.suppress(OSError), open(_console(self.start), "ab") as console:
+            with contextlib.suppress(OSError), open(self.console, "ab") as console:
                 console.write(words.encode(errors="replace"))
             return _NOT_STARTED, resource.struct_rusage([0] * 16)
         tether.fasten(self.child)
-        try:
-            child = processes.process(self.child)
-            told = {"process": child.to_json() if child else {"pid": self.child}}
-            self.record = attempts.rewrite(self.record, told)
-        except OSError:
-            _signal_group(self.child, signal.SIGKILL)
-            raise
+        if self.record.record["process"] is None or not processes.LINUX:
+            try:
+                self._tell_who_it_is()
+            except OSError:
+                _signal_group(self.child, signal.SIGKILL)
+                raise
+        self.post.ends.settle()
         return self._wait()
+
+    def _tell_who_it_is(self) -> None:
+        """In the run file, for who looks while it runs. Of a command that ends at once only the end
+        tells: where this process dies before, the kernel ends the command, and others know it by
+        its token.
+        """
+        self.who = self._who_it_is()
+        self.record = attempts.rewrite(self.record, {"process": self.who})
+
+    def _who_it_is(self) -> dict[str, Any]:
+        me = self.post.me
+        child = processes.child(me, self.child) if me else None
+        child = child or processes.process(self.child)
+        return child.to_json() if child else {"pid": self.child}
 
     # -- Waiting -----------------------------------------------------------------------------------
 
     def _wait(self) -> tuple[int, Any]:
         """Wait for the command, passing on requests to stop. Returns its wait status and usage."""
-        watched = [self.wake, *([self.lifeline] if self.start.bound else [])]
+        watched = [self.wake, *([self.post.lifeline] if self.start.bound else [])]
+        patience = 0.0 if self.asked else _BRIEF
         while True:
-            patience = 0.0 if self.asked else self._patience()
             ready, _, _ = select.select(watched, [], [], patience)
             self.awake.advance(patience)
             self.is_fork = self.is_fork and not processes.has_executed(self.child)
             asked = self.asked + (_heard(self.wake) if self.wake in ready else b"")
             self.asked = b""
+            who = self.who or self._who_it_is()  # while it can be told: it may be dead already
             pid, status, usage = os.wait4(self.child, os.WNOHANG)
             if pid:  # before any request is heard: what has ended was not stopped by us
-                self.child = 0
+                self.child, self.who = 0, who
                 return status, usage
             if not self._is_ours():
-                watched = [self.wake]
+                watched, patience = [self.wake], self._patience()
                 continue
+            if self.who is None:
+                with contextlib.suppress(OSError):  # a full disk: the end tells it
+                    self._tell_who_it_is()
             self._tell_how_it_began()
             for number in asked:
                 if number in (signal.SIGINT, signal.SIGTERM):  # passed on as they are
                     self._stop("interrupted", "asked to stop", number)
                 elif number == signal.SIGQUIT:
                     self._stop("interrupted", "asked to stop at once", signal.SIGKILL)
-            if self.lifeline in ready:
-                watched.remove(self.lifeline)
+            if self.post.lifeline in ready:
+                watched.remove(self.post.lifeline)
                 self._stop("interrupted", "the worker is gone")
             self._keep_time()
             self._reap_adopted()
+            patience = self._patience()
 
     def _tell_how_it_began(self) -> None:
         """A fork that has executed its command after all is not warm."""
@@ -527,7 +576,7 @@ class _Attempt:
         silent = hearts.BEATS_TO_GIVE_UP * self.heart.every
         reason = f"its folder could not be written for {silent:g} s"
         words = f"modeldir: {reason}: the training is ended, others may take it for dead\n"
-        with contextlib.suppress(OSError), open(_console(self.start), "ab") as console:
+        with contextlib.suppress(OSError), open(self.console, "ab") as console:
             console.write(words.encode())
         self._stop(attempts.INTERRUPTED, reason)
         self.kill_at = self.awake.now + min(self.start.grace, self.heart.every)
@@ -575,7 +624,7 @@ class _Attempt:
             folder=self.folder,
             number=self.start.number,
             token=self.token,
-            console=Path(_console(self.start)),
+            console=self.console,
             code=os.waitstatus_to_exitcode(status),
             script=self.start.script,
             printed_before=self.printed_before,
@@ -590,6 +639,7 @@ class _Attempt:
     def _finish(self, end: dict[str, Any], usage: Any) -> None:
         """Record the end. Insists while the disk is full: nothing finished may be lost."""
         finished = {
+            "process": self.who,
             **end,
             **({} if self.is_fork or not self.start.forked else {"warm": None}),
             "ended": provenance.utc_now(),
@@ -607,14 +657,14 @@ class _Attempt:
                     raise
                 time.sleep(1.0)
             else:
-                self._report("ended")  # the slot is free; the disk may take its time
-                files.make_durable(self.record.path)
+                self.post.ends.add(os.fspath(self.record.path))
                 break
 
-    def _report(self, what: str) -> None:
-        """One line to the worker, if it still listens. Shorter than PIPE_BUF: never torn."""
+    def _report(self, *what: str) -> None:
+        """Lines to the worker, if it still listens. Shorter than PIPE_BUF: never torn."""
         with contextlib.suppress(OSError):
-            os.write(self.reports, f"{what} {os.getpid()}\n".encode())
+            lines = "".join(f"{each} {os.getpid()}\n" for each in what)
+            os.write(self.post.reports, lines.encode())
 
 
 class _Watch:
@@ -754,7 +804,7 @@ def _started(start: Start, token: str, kept: tuple[int, ...], ahead: Ahead | Non
     told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
     console = _console(start)
     variables = {
-        **os.environ,
+        **_environment(),
         "PYTHONUNBUFFERED": "1",
         **told,
         CONSOLE_VARIABLE: os.path.abspath(console),
@@ -770,19 +820,14 @@ def _started(start: Start, token: str, kept: tuple[int, ...], ahead: Ahead | Non
 
             return forked(Trial(start.command, start.cwd, variables, output, kept), ahead)
         # Without a fork in Python, whose every page would have to be copied: see decisions.md.
-        child = subprocess.Popen(
-            start.by or start.command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=start.cwd,
-            env=variables,
-            start_new_session=True,
-            close_fds=False,  # no descriptor of ours survives an exec, except these
-        )
+        return executed(start.by or start.command, start.cwd, variables, output)
     finally:
         os.close(output)
         for descriptor in kept:
             os.set_inheritable(descriptor, False)
-    child.returncode = 0  # we wait for it by its pid; this object has nothing to warn of
-    return child.pid
+
+
+@functools.cache
+def _environment() -> dict[str, str]:
+    """Ours, which nothing changes any more."""
+    return dict(os.environ)

@@ -30,6 +30,7 @@ _OF_PARAMS = ("never_read", "did_you_mean", "changed", "values", "left_out")
 """What a script tells of its hyperparameters, in the order of the run file."""
 
 FileState = tuple[int, int, int]
+_Events = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Evidence:
     folder: Path
     number: int
     token: str
-    console: Path
+    console: str | os.PathLike[str]
     code: int
     script: str = ""
     printed_before: int = 0
@@ -62,17 +63,18 @@ class Evidence:
 def verdict(evidence: Evidence) -> dict[str, Any]:
     """The end as the run file records it: status, exit code, signal, failure, reason, last line."""
     code = evidence.code
+    events = attempts.events(evidence.folder, evidence.number)
     facts = {
         "exit_code": code if code >= 0 else None,
         "signal": _signal_name(-code) if code < 0 else None,
     }
-    return {**facts, **_judged(evidence), **_hyperparameters(evidence)}
+    return {**facts, **_judged(evidence, events), **_hyperparameters(evidence, events)}
 
 
-def _judged(evidence: Evidence) -> dict[str, Any]:
+def _judged(evidence: Evidence, events: _Events) -> dict[str, Any]:
     if evidence.intent is not None:
         return _by_intent(evidence.intent)
-    told = _told(evidence)
+    told = _told(evidence, events)
     if told.get("status") == attempts.PRUNED:  # whatever came of what stands behind the training
         return {key: value for key, value in told.items() if key in _SAID}
     if evidence.code == 0:
@@ -89,25 +91,20 @@ def _by_intent(intent: Mapping[str, Any]) -> dict[str, Any]:
     return {"status": status, "reason": str(intent["reason"])}
 
 
-def _told(evidence: Evidence) -> dict[str, Any]:
+def _told(evidence: Evidence, events: _Events) -> dict[str, Any]:
     """What the training itself said of its end, through `Run`. Other scripts are not asked: the
     attempts of which the events speak are the training's.
     """
     if evidence.script:
         return {}
-    events = attempts.events(evidence.folder, evidence.number)
     return next((event for event in reversed(events) if event.get("event") == "end"), {})
 
 
-def _hyperparameters(evidence: Evidence) -> dict[str, Any]:
+def _hyperparameters(evidence: Evidence, all_events: _Events) -> dict[str, Any]:
     """What the script told of its hyperparameters, for the run file. Known by the attempt's token:
     an attempt of `evaluate.py` has numbers of its own. What any of its processes has read was read.
     """
-    events = [
-        event
-        for event in attempts.events(evidence.folder, evidence.number)
-        if event.get("token") == evidence.token
-    ]
+    events = [event for event in all_events if event.get("token") == evidence.token]
     told = [event for event in events if event.get("event") == "params"]
     if not told:
         return {}

@@ -649,7 +649,7 @@ class Worker:
         if last is None or last.end is not None:
             return False
         keeper = processes.from_json(last.record.get("supervisor"))
-        command = processes.from_json(last.record.get("process"))
+        command = attempts.command_of(last)
         ours = keeper is not None and keeper.pid == running.pid
         if not ours or command is None or processes.alive(command) is not True:
             return False
