@@ -345,7 +345,7 @@ class Trials:
         record = self._read_claim(number)
         if record is None:
             return False
-        self._mark(f"{number:06d}.made")
+        self._mark_made(number)
         self._know(record)
         return True
 
@@ -455,7 +455,7 @@ class Trials:
         if not self._put_there(folder, record, claim):
             folder.mkdir(exist_ok=True)
             self._fill(folder, record, claim)
-        self._mark(marker)
+        self._mark_made(record.number)
 
     def _put_there(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> bool:
         """Make a whole folder out of sight and give it its name; false where one is there."""
@@ -623,6 +623,16 @@ class Trials:
 
     def _mark(self, name: str) -> None:
         os.close(os.open(os.path.join(self._home, name), os.O_WRONLY | os.O_CREAT, 0o666))
+
+    def _mark_made(self, number: int) -> None:
+        """Say that a trial's folder was there, by a second name of its claim: a file of its own
+        would cost several times as much, and says no more.
+        """
+        marker = f"{number:06d}.made"
+        try:
+            os.link(os.path.join(self._home, _claim_file(number)), os.path.join(self._home, marker))
+        except OSError:  # it is marked already, or there are no links
+            self._mark(marker)
 
     def forget(self, record: TrialRecord) -> None:
         """A trial is about to run again: its recorded end is not final any more, and does not
