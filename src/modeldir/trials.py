@@ -45,6 +45,9 @@ _TICK_NS = 20_000_000
 _SAMPLERS = ("sampler", "seed", "repeat", "notes")
 """What a sampler made of a trial; it comes along when the trial's folder does."""
 
+_MADE_WITH = frozenset({"trial.json", *experiment.PARAMS_NAMES})
+"""The files of a trial that has not run."""
+
 _Write = Callable[[str, bytes], object]
 
 Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
@@ -122,6 +125,7 @@ class Trials:
         self._left: tuple[int, int] | None = None
         self._looked = 0.0
         self._paths: dict[str, Path] = {}
+        self._written: set[int] = set()  # by this process, which lives: so they are whole
 
     def catch_up(self) -> bool:
         """As `refresh`, for who is going to claim a trial, at a cost that does not grow with them.
@@ -467,6 +471,7 @@ class Trials:
             self._write_params(made, record, files.create)
             self._write_trial(made, claim, files.create)
             os.rename(made, folder)
+            self._written.add(record.number)
         except OSError:  # a full disk, or somebody else was faster: then step by step
             for name in os.listdir(made):
                 os.unlink(os.path.join(made, name))
@@ -498,6 +503,8 @@ class Trials:
 
         What is no part of our own text is somebody's, and left alone.
         """
+        if record.number in self._written:
+            return
         path = experiment.params_file(self.path(record))
         if path is not None and path.suffix == ".json" and _may_be_half(path):
             _mend(path, record.hyperparameters)
@@ -539,6 +546,14 @@ class Trials:
         if removed:  # else it is a claim that has no folder yet: the next `refresh` makes it
             self._removed.add(record.number)
         return False
+
+    def is_as_made(self, record: TrialRecord) -> bool:
+        """Whether a trial's folder holds nothing but what it was made with: it never ran."""
+        try:
+            names = os.listdir(self.path(record))
+        except OSError:
+            return False
+        return "trial.json" in names and _MADE_WITH.issuperset(names)
 
     def status(self, record: TrialRecord) -> experiment.Status:
         """A trial's status; a recorded end is final while this object lives (see `forget`)."""
