@@ -29,7 +29,6 @@ from modeldir import (
     goals,
     hearts,
     heritage,
-    loop,
     membership,
     metrics,
     params,
@@ -46,7 +45,6 @@ from modeldir.errors import (
     did_you_mean,
     listed,
 )
-from modeldir.loop import Trial
 from modeldir.pruners import rungs
 from modeldir.pruners.judge import Judge, Orders
 from modeldir.ranking import RANKED, Best, Results
@@ -55,6 +53,7 @@ from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
+    from modeldir.loop import Trial
     from modeldir.summary import Outcome
 
 
@@ -989,6 +988,8 @@ class Search:
 
     def ask(self) -> Trial | None:
         """The next trial of the loop in Python, ours to run; None when the search is over."""
+        from modeldir.loop import Trial  # noqa: PLC0415 - whose trials are commands needs no loop
+
         if self._asked is None:
             self.prepare()
             self._asked = set()
@@ -1032,6 +1033,8 @@ class Search:
                 no `status` says why.
             MetricsError: when a value is not a number.
         """
+        from modeldir import loop  # noqa: PLC0415 - as above
+
         trial.refuse_if_told()
         loop.check_status(status)
         if values is None and status is None and not trial.pruned and self.plan.metric is not None:

@@ -27,6 +27,7 @@ from modeldir import (
     failures,
     files,
     hearts,
+    metrics,
     plan,
     processes,
     progress,
@@ -37,7 +38,6 @@ from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError
 from modeldir.pilot import Pilot
 from modeldir.pruners import judge
-from modeldir.run import METRIC_VARIABLE
 from modeldir.slots import ASK_AGAIN, Seat, Slots
 from modeldir.spawner import Spawner
 from modeldir.standing import ended_words
@@ -381,7 +381,7 @@ class Worker:
             extra = self.search.plan.resume
         here = self.search.working_folder()
         metric = self.search.plan.metric
-        ranked = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
+        ranked = {metrics.RANKED_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
         orders = self.search.judged_by(turn.record)
         if orders is not None and extra is None:  # the weights of its parent are gone
             orders = replace(orders, begun=0)
