@@ -13,9 +13,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import stat
 import time
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ _leaf = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
-def _indented(value: object, margin: str) -> str:
+def _indented(value: Any, margin: str) -> str:
     """As `json.dumps(indent=4)`, which is written in Python, in a third of its time: it is a good
     part of what a trial costs.
     """
@@ -60,8 +62,11 @@ def _indented(value: object, margin: str) -> str:
     if isinstance(value, (list, tuple)) and value:
         items = [_indented(part, inner) for part in value]
         return f"[{inner}{(',' + inner).join(items)}{margin}]"
-    if type(value) is int:  # without making an encoder for it: it is 1 too
-        return int.__repr__(value)
+    kind = type(value)
+    if kind is str:  # these without making an encoder for each, which would do the same
+        return encode_basestring(value)
+    if kind is int or (kind is float and math.isfinite(value)):
+        return repr(value)
     if value is None or value is True or value is False:
         return _CONSTANTS[value]
     return _leaf(value)
@@ -69,6 +74,8 @@ def _indented(value: object, margin: str) -> str:
 
 def _name(name: object) -> str:
     """A key; what is no text is what the standard library makes of it."""
+    if type(name) is str:
+        return encode_basestring(name)
     return _leaf(name) if isinstance(name, str) else _leaf({name: 0})[1:-4]
 
 
