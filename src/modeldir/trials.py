@@ -126,6 +126,7 @@ class Trials:
         self._looked = 0.0
         self._paths: dict[str, Path] = {}
         self._written: set[int] = set()  # by this process, which lives: so they are whole
+        self._whole: set[int] = set()  # of which `trial.json` was read, all of it
 
     def catch_up(self) -> bool:
         """As `refresh`, for who is going to claim a trial, at a cost that does not grow with them.
@@ -240,7 +241,7 @@ class Trials:
                 yield int(match[1])
 
     def _read_claim(self, number: int) -> TrialRecord | None:
-        claim = files.read_object(self._home / _claim_file(number))
+        claim = files.read_object(os.path.join(self._home, _claim_file(number)))
         try:
             return TrialRecord(
                 number,
@@ -258,18 +259,26 @@ class Trials:
 
     def _was_removed(self, record: TrialRecord) -> bool:
         """Whether a trial's folder was there and is not: none has its name, or another trial's."""
-        if not (self._home / f"{record.number:06d}.made").exists():
+        if not self._was_made(record.number):
             return False
-        folder = self.folder / record.name
-        if not folder.is_dir():
+        folder = self.path(record)
+        if not os.path.isdir(folder):
             with contextlib.suppress(OSError):
                 os.listdir(self.folder)  # a network file system may remember that it was not there
-        return not folder.is_dir() or self._holds_another(folder, record)
+        return not os.path.isdir(folder) or self._holds_another(folder, record)
+
+    def _was_made(self, number: int) -> bool:
+        """Whether a trial's folder was there."""
+        marker = f"{number:06d}.made"
+        return marker in self._seen or os.path.exists(os.path.join(self._home, marker))
 
     def _holds_another(self, folder: Path, record: TrialRecord) -> bool:
-        told = files.read_object(folder / "trial.json")
+        told = files.read_object(os.path.join(folder, "trial.json"))
         number = told.get("number")
-        if number == record.number or not isinstance(number, int):
+        if number == record.number:
+            self._whole.add(record.number)
+            return False
+        if not isinstance(number, int):
             return False
         other = self._read_claim(number)  # none, or another: a guest from another search
         return other is not None and other.hash == told.get("hash")
@@ -451,10 +460,9 @@ class Trials:
 
     def _make_folder(self, record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
         """The folder of a claimed trial, whole: `params.json`, `trial.json`; made again if not."""
-        folder = self.path(record)
-        marker = f"{record.number:06d}.made"
-        if claim is None and (self._home / marker).exists():
+        if claim is None and self._was_made(record.number):
             return
+        folder = self.path(record)
         claim = claim or files.read_object(self._home / _claim_file(record.number))
         if not self._put_there(folder, record, claim):
             folder.mkdir(exist_ok=True)
@@ -509,7 +517,7 @@ class Trials:
         if path is not None and path.suffix == ".json" and _may_be_half(path):
             _mend(path, record.hyperparameters)
         path = self.path(record) / "trial.json"
-        if _may_be_half(path):
+        if record.number not in self._whole and _may_be_half(path):
             _mend(path, _kept(files.read_object(self._home / _claim_file(record.number))))
 
     # -- Reading -----------------------------------------------------------------------------------
