@@ -55,13 +55,6 @@ def _indented(value: Any, margin: str) -> str:
     """As `json.dumps(indent=4)`, which is written in Python, in a third of its time: it is a good
     part of what a trial costs.
     """
-    inner = margin + "    "
-    if isinstance(value, dict) and value:
-        parts = [f"{_name(name)}: {_indented(part, inner)}" for name, part in value.items()]
-        return f"{{{inner}{(',' + inner).join(parts)}{margin}}}"
-    if isinstance(value, (list, tuple)) and value:
-        items = [_indented(part, inner) for part in value]
-        return f"[{inner}{(',' + inner).join(items)}{margin}]"
     kind = type(value)
     if kind is str:  # these without making an encoder for each, which would do the same
         return encode_basestring(value)
@@ -69,6 +62,13 @@ def _indented(value: Any, margin: str) -> str:
         return repr(value)
     if value is None or value is True or value is False:
         return _CONSTANTS[value]
+    inner = margin + "    "
+    if isinstance(value, dict) and value:
+        parts = [f"{_name(name)}: {_indented(part, inner)}" for name, part in value.items()]
+        return f"{{{inner}{(',' + inner).join(parts)}{margin}}}"
+    if isinstance(value, (list, tuple)) and value:
+        items = [_indented(part, inner) for part in value]
+        return f"[{inner}{(',' + inner).join(items)}{margin}]"
     return _leaf(value)
 
 

@@ -146,6 +146,7 @@ class Search:
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
+        self._whole_path = os.path.abspath(path)
         points = os.fspath(points) if isinstance(points, os.PathLike) else points
         self._given = {
             "space": dict(space or {}),
@@ -481,7 +482,7 @@ class Search:
     def _project_folder(self, cwd: object) -> Path:
         if not isinstance(cwd, str):
             return _here()
-        return _folder_at(os.path.abspath(self.path), cwd)
+        return _folder_at(self._whole_path, cwd)
 
     def command_for(self, trial: TrialRecord) -> tuple[str, ...]:
         """The words of a trial's command.

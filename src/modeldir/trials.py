@@ -289,9 +289,10 @@ class Trials:
 
         Without `claim` nothing is written: they are known to this object alone.
         """
-        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
-            if path.name[0] == "." or path.name == "attempts" or path.name in self._names:
+        for name in sorted(os.listdir(self.folder)) if self.folder.is_dir() else []:
+            if name[0] == "." or name == "attempts" or name in self._names:
                 continue
+            path = self.folder / name
             if path.is_dir() and experiment.is_experiment(path):
                 self._adopt(path, claim=claim)
 
