@@ -204,7 +204,8 @@ class Search:
             self.path, names, self._ignored, decided=self._decided, observer=self.observer
         )
         self._begin_telling()
-        self._judged: set[tuple[int, int]] = set()  # attempts of which `reached` knows the value
+        self._judged = 0  # so many ends are known to `reached`
+        self._settings: dict[int, tuple[int, dict[str, Any]]] = {}  # of failed attempts
         self._reached: float | None = None
         self._numbered = False
         self._ahead: Turn | None = None
@@ -786,12 +787,11 @@ class Search:
         if goal is None or metric is None:
             return None
         self.trials.refresh(make=False)
-        for record in self.trials:
-            status = self.trials.status(record)
-            if status.state not in RANKED or (record.number, status.attempt) in self._judged:
+        left = [r for r in self.trials.unfinished() if self.trials.status(r).state in RANKED]
+        ended, self._judged = self.trials.ended_since(self._judged)
+        for record in [*left, *ended]:
+            if self.trials.status(record).state not in RANKED:
                 continue
-            if status.state == attempts.COMPLETED:
-                self._judged.add((record.number, status.attempt))
             value = experiment.scores(self.trials.path(record)).development.get(metric[0])
             if value is not None and metrics.reaches(value, goal, metric[1]):
                 self._reached = value
@@ -801,9 +801,13 @@ class Search:
         """Whether a trial failed by code, a command or an environment that are not today's."""
         if status.state != attempts.FAILED or status.failure not in failures.MENDED:
             return False
-        then = attempts.read(self.trials.path(record), status.attempt).record
         now = self.setting()
-        return any(name in then and then[name] != now[name] for name in now)
+        attempt, then = self._settings.get(record.number, (0, {}))
+        if attempt != status.attempt:  # asked for each trial that failed, whenever one is chosen
+            told = attempts.read(self.trials.path(record), status.attempt).record
+            then = {name: told[name] for name in now if name in told}
+            self._settings[record.number] = status.attempt, then
+        return any(then[name] != now[name] for name in then)
 
     def setting(self) -> dict[str, Any]:
         """What a trial's success depends on besides its hyperparameters, as run files keep it."""

@@ -122,6 +122,7 @@ class Trials:
         self._highest = 0
         self._unfinished: set[int] = set()  # of the known: to look at all for it takes long
         self._failed: set[int] = set()
+        self._ends: list[int] = []  # in the order in which they came to be known
         self._left: tuple[int, int] | None = None
         self._looked = 0.0
         self._paths: dict[str, Path] = {}
@@ -201,6 +202,7 @@ class Trials:
 
     def _know_end(self, number: int, end: experiment.Status) -> None:
         self._unfinished.discard(number)
+        self._ends.append(number)
         if end.state == attempts.FAILED:
             self._failed.add(number)
 
@@ -580,6 +582,11 @@ class Trials:
     def unfinished(self) -> list[TrialRecord]:
         """The trials without a known final end, by number."""
         return [self._known[number] for number in sorted(self._unfinished)]
+
+    def ended_since(self, count: int) -> tuple[list[TrialRecord], int]:
+        """The trials whose ends came to be known after so many, and how many are known now."""
+        numbers = self._ends[count:]
+        return [self._known[n] for n in numbers if n in self._known], len(self._ends)
 
     def failed(self) -> list[TrialRecord]:
         """The trials known to have failed, by number."""

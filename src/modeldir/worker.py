@@ -233,14 +233,13 @@ class Worker:
     def _make_ahead(self) -> None:
         """While all slots are taken, have the next trial made: the next one that becomes free does
         not stand empty meanwhile. Not before a trial went well: who mends his script, or wants
-        other values after all, should find no trial that he has not seen begin.
+        other values after all, should find no trial that he has not seen begin. Nor with a limit,
+        at which one would be left behind.
         """
-        if self._is_ahead or not self._is_full():
+        if self._is_ahead or not self._is_full() or self._stops() or self._limits != Limits():
             return
-        if self._stops() or self._left() <= 0 or attempts.COMPLETED not in self._ended.values():
-            return
-        self._is_ahead = True
-        if self._limits.failures is None:
+        if attempts.COMPLETED in self._ended.values():
+            self._is_ahead = True
             with contextlib.suppress(ModeldirError, OSError):  # told when there is a place for it
                 self.search.make_ahead(self._busy())
 
