@@ -23,7 +23,8 @@ from laboratory import read, wait_until
 from modeldir import attempts, experiment, files, metrics
 from modeldir.errors import FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.logs import Log
-from modeldir.run import METRIC_VARIABLE, Run
+from modeldir.metrics import RANKED_VARIABLE
+from modeldir.run import Run
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -35,7 +36,7 @@ RANKS = ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS",
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No supervisor and no ranks, whoever runs the tests; and no log that stays open."""
-    for name in (*RANKS, METRIC_VARIABLE, attempts.RUN_VARIABLE, attempts.ATTEMPT_VARIABLE):
+    for name in (*RANKS, RANKED_VARIABLE, attempts.RUN_VARIABLE, attempts.ATTEMPT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     yield
     if Log.current is not None:
@@ -611,7 +612,7 @@ def test_metrics_without_a_direction_make_the_last_the_best(folder: Path) -> Non
 
 def test_the_search_says_which_metric(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the environment; what the script says itself comes first."""
-    monkeypatch.setenv(METRIC_VARIABLE, "minimize:error")
+    monkeypatch.setenv(RANKED_VARIABLE, "minimize:error")
     assert logged(folder, {"error": 0.5, "accuracy": 0.1}, {"error": 0.6, "accuracy": 0.9}) == [
         True,
         False,

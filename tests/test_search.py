@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -433,6 +434,43 @@ def test_asking_for_the_next_trial_changes_nothing_until_it_runs(project: Projec
     other = Search("experiments/search")
     other.prepare()
     assert other.next_trial() == first
+
+
+def test_a_trial_made_ahead_is_the_next_one(project: Project) -> None:
+    """Nothing else is made for it, and nobody has to wait for it to be made."""
+    search = Search("experiments/search", RATES)
+    search.prepare()
+    search.make_ahead(frozenset())
+    assert [path.name for path in project.search.glob("l*")] == ["learning_rate_0.1"]
+    search.make_ahead(frozenset())
+    assert len(search.trials) == 1
+    turn = search.next_trial()
+    assert turn is not None
+    assert (turn.record.number, turn.attempt) == (1, 1)
+    assert len(search.trials) == 1
+
+
+@pytest.mark.parametrize("what", ["begun elsewhere", "removed", "another plan"])
+def test_a_trial_made_ahead_is_looked_at_before_it_runs(project: Project, what: str) -> None:
+    """Much may happen while a slot is busy: then the next trial is chosen anew."""
+    search = Search("experiments/search", RATES)
+    search.prepare()
+    search.make_ahead(frozenset())
+    folder = project.search / "learning_rate_0.1"
+    if what == "begun elsewhere":
+        assert attempts.begin(folder, 1, {"process": None}) is not None
+    elif what == "removed":
+        shutil.rmtree(folder)
+    else:
+        Search("experiments/search", {"learning_rate": [0.5]}).prepare()
+    turn = search.next_trial()
+    assert turn is not None
+    found = {
+        "begun elsewhere": ("learning_rate_0.1", 2),
+        "removed": ("learning_rate_0.01", 1),
+        "another plan": ("learning_rate_0.1", 1),
+    }
+    assert (turn.record.name, turn.attempt) == found[what]
 
 
 def test_interrupted_trials_go_first(project: Project) -> None:

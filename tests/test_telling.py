@@ -626,6 +626,21 @@ def test_a_dry_run_shows_the_repeats(project: Project) -> None:
     assert [*trials(project)] == []
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"sampler": OWN}, {"stop_at": 0.9}, {"retries": 1}, {"repeats": 2}],
+    ids=["a sampler that learns", "stop at", "retries", "repeats"],
+)
+def test_a_trial_that_hangs_on_others_is_not_made_ahead(
+    project: Project, options: dict[str, Any]
+) -> None:
+    """How those that run will end may say that it is another one, or that it is none."""
+    search = Search("experiments/search", RATES, maximize="accuracy", trials=3, **options)
+    search.prepare()
+    search.make_ahead(frozenset())
+    assert not [*project.search.glob("l*")]
+
+
 def test_a_seed_that_is_never_read_stops_the_search_at_once(project: Project) -> None:
     """A script that tells what it reads need not run three times before that is known."""
     project.write("train.py", WITH_PARAMS)

@@ -293,6 +293,32 @@ def test_one_ctrl_c_starts_no_new_trials_and_waits(
     assert len(project.started) == len(set(project.started)) == 6
 
 
+def test_a_trial_made_ahead_waits_for_the_next_command(project: Project) -> None:
+    """Made while the others run, once one went well; who stops the search leaves it, to be run."""
+    with project.started_as(*SEARCH, "-j", "2", *TRAIN) as worker:
+        wait_until(lambda: project.ended, "the first trial")
+        project.hold()
+        wait_until(lambda: "waiting" in project.trials().values(), "a trial made ahead")
+        worker.send_signal(signal.SIGINT)
+        wait_until(partial(told, project.search / "search.log", "no new trials"), "the answer")
+        project.release()
+        assert worker.wait(30) == 130
+        text = output(worker)
+    states = [*project.trials().values()]
+    assert states.count("waiting") == 1
+    assert f"goes on: {6 - states.count('completed')} to come" in text
+    assert project.modeldir("search", "experiments/search").code == 0
+    assert len(project.started) == len(set(project.started)) == 6
+    assert numbers(project) == [1, 2, 3, 4, 5, 6]
+
+
+def test_nothing_is_made_ahead_before_a_trial_went_well(project: Project) -> None:
+    """Who mends the script after the first failures finds no trial that he has not seen begin."""
+    project.write("train.py", "raise SystemExit('broken')")
+    assert project.modeldir(*SEARCH, "-j", "2", *TRAIN).code == 1
+    assert "waiting" not in project.trials().values()
+
+
 def test_a_second_ctrl_c_ends_the_running_trials(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:

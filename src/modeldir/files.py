@@ -51,7 +51,7 @@ _leaf = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
-def _indented(value: object, margin: str) -> str:
+def _indented(value: Any, margin: str) -> str:
     """As `json.dumps(indent=4)`, which is written in Python, in a third of its time: it is a good
     part of what a trial costs.
     """

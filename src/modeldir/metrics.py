@@ -35,6 +35,8 @@ Weights: TypeAlias = Literal["best", "last"]
 EVAL_BEST = "metrics_eval_best_weights.json"
 EVAL_LAST = "metrics_eval_last_weights.json"
 METRICS_LINES = "metrics.jsonl"
+RANKED_VARIABLE = "MODELDIR_METRIC"
+"""By which a search tells a trial what it ranks by: `minimize:loss`."""
 
 _NUMBER = r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|(?i:nan|inf(?:inity)?)\b)"
 _IS_NUMBER = re.compile(_NUMBER)

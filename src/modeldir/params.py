@@ -672,7 +672,7 @@ def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> 
     Raises:
         ParamsError: for NaN, or what JSON has no form for.
     """
-    from hashlib import sha256  # noqa: PLC0415 - slow to import, and a training asks for no hash
+    from modeldir.digests import sha256  # noqa: PLC0415 - a training asks for no hash
 
     kept = held(_without(_plain(mapping), ignore) if ignore else _plain(mapping))
     for key, problem, hint in kept.problems:

@@ -274,6 +274,10 @@ def _dates_as_text(value: Any) -> Any:
 # -- What a file can hold --------------------------------------------------------------------------
 
 
+_SHORT = 10**18
+"""Below it a whole number has surely no more digits than Python writes."""
+
+
 class Held(NamedTuple):
     """What a file can hold of some values, and what it cannot."""
 
@@ -319,6 +323,9 @@ def _hold_part(
     values: Plain, into: Plain, prefix: str, found: Held, may_skip: frozenset[str]
 ) -> None:
     for name, value in values.items():
+        if type(name) is str and name.isascii() and _is_as_json_has_it(value):
+            into[name] = value
+            continue
         key = f"{prefix}{name}"
         try:
             _hold_name(name, key)
@@ -332,6 +339,16 @@ def _hold_part(
                 found.skipped.append(key)
             else:
                 found.problems.append(error.found)
+
+
+def _is_as_json_has_it(value: Any) -> bool:
+    """Whether a value is one of the common ones, which `_hold` would give back after many looks."""
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is str:
+        return bool(value.isascii())
+    return value is None or kind is bool or (kind is int and -_SHORT < value < _SHORT)
 
 
 def _hold(value: Any, key: str, depth: int = 0) -> Any:

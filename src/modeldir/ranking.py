@@ -7,16 +7,18 @@ point with repeats the mean does. It refuses to know what is searched.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modeldir import attempts, experiment, goals, repeated
-from modeldir.advice import Tried
 from modeldir.metrics import Direction
 from modeldir.trials import TrialRecord, Trials
 from modeldir.values import dataclass
+
+if TYPE_CHECKING:
+    from modeldir.advice import Tried
 
 RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 
@@ -44,7 +46,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class _Ranked:
+class Counted:
     """A trial that counts, with its development metrics."""
 
     part: repeated.Repeat
@@ -52,78 +54,81 @@ class _Ranked:
     scores: Mapping[str, float]
 
 
-def _ranked(trials: Trials) -> Iterator[_Ranked]:
-    for record in trials:
-        if trials.status(record).state in RANKED:
-            found = experiment.scores(trials.path(record)).development
-            yield _Ranked(repeated.Repeat("", record.hyperparameters, record.repeat), record, found)
-
-
-def _by_point(trials: Trials) -> list[list[_Ranked]]:
-    """The trials that count, a point's repeats together."""
-    seen = [*_ranked(trials)]
-    groups = repeated.groups([each.part for each in seen])
-    return [[seen[place] for place in places] for places in groups]
-
-
-def best(trials: Trials, metric: tuple[str, Direction], others: Iterable[Row] = ()) -> Best | None:
-    """The best trial by a metric: of repeats the best one, with their mean as its value.
+@dataclass(frozen=True)
+class Results:
+    """The trials of a search that count, each read once, for who asks several things of them.
 
     `others` are the experiments of other folders that count as done.
     """
-    name, direction = metric
-    found: list[tuple[repeated.Repeat, float, int | None, Best]] = []
-    for row in others:
-        if name in row.values:
-            part = repeated.Repeat(str(row.path.parent), row.hyperparameters, None)
-            found.append((part, row.values[name], None, Best(row.path, name, row.values[name])))
-    for each in _ranked(trials):
-        value, path = each.scores.get(name), trials.path(each.record)
-        if value is not None:
-            found.append((each.part, value, each.record.number, Best(path, name, value)))
-    first = repeated.best(found, direction)
-    return None if first is None else replace(first[0], value=first[1])
+
+    trials: Trials
+    counted: Sequence[Counted]
+    others: Sequence[Row] = ()
+
+    @classmethod
+    def read(cls, trials: Trials, others: Sequence[Row] = ()) -> Results:
+        """What the trials' folders hold now."""
+        return cls(trials, [*_counted(trials)], others)
+
+    def best(self, metric: tuple[str, Direction]) -> Best | None:
+        """The best trial by a metric: of repeats the best one, with their mean as its value."""
+        name, direction = metric
+        found: list[tuple[repeated.Repeat, float, int | None, Best]] = []
+        for row in self.others:
+            if name in row.values:
+                part = repeated.Repeat(str(row.path.parent), row.hyperparameters, None)
+                found.append((part, row.values[name], None, Best(row.path, name, row.values[name])))
+        for each in self.counted:
+            value, path = each.scores.get(name), self.trials.path(each.record)
+            if value is not None:
+                found.append((each.part, value, each.record.number, Best(path, name, value)))
+        first = repeated.best(found, direction)
+        return None if first is None else replace(first[0], value=first[1])
+
+    def by_point(self) -> list[list[Counted]]:
+        """The trials that count, a point's repeats together."""
+        groups = repeated.groups([each.part for each in self.counted])
+        return [[self.counted[place] for place in places] for places in groups]
+
+    def tried(self, name: str) -> list[Tried]:
+        """The points that count and have a metric, each with its mean over repeats."""
+        from modeldir.advice import Tried  # noqa: PLC0415 - at the end alone
+
+        found = []
+        for several in self.by_point():
+            mean, record = _mean(name, several), several[0].record
+            if mean is not None:
+                spread = repeated.deviation([each.scores[name] for each in several])
+                called = repeated.name_of([each.record.name for each in several])
+                found.append(Tried(called, record.number, record.point, mean, spread, len(several)))
+        return found
+
+    def front(self, objectives: Sequence[tuple[str, Direction]]) -> list[Path]:
+        """The trials that no other beats in all metrics, by number; of repeats the first. After
+        them those of the `others`.
+        """
+        scored: list[tuple[list[float | None], tuple[float, Path]]] = [
+            (
+                [_mean(name, several) for name, _ in objectives],
+                (several[0].record.number, self.trials.path(several[0].record)),
+            )
+            for several in self.by_point()
+        ]
+        scored += [
+            ([row.values.get(name) for name, _ in objectives], (math.inf, row.path))
+            for row in self.others
+        ]
+        return [path for _, path in sorted(goals.front(scored, tuple(objectives)))]
 
 
-def by_point(trials: Trials) -> list[list[Mapping[str, float]]]:
-    """The development metrics of the trials that count, a point's repeats together."""
-    return [[each.scores for each in several] for several in _by_point(trials)]
+def _counted(trials: Trials) -> Iterator[Counted]:
+    for record in trials:
+        if trials.status(record).state in RANKED:
+            found = experiment.scores(trials.path(record)).development
+            yield Counted(repeated.Repeat("", record.hyperparameters, record.repeat), record, found)
 
 
-def tried(trials: Trials, name: str) -> list[Tried]:
-    """The points that count and have a metric, each with its mean over repeats."""
-    found = []
-    for several in _by_point(trials):
-        mean, record = _mean(name, several), several[0].record
-        if mean is not None:
-            spread = repeated.deviation([each.scores[name] for each in several])
-            called = repeated.name_of([each.record.name for each in several])
-            found.append(Tried(called, record.number, record.point, mean, spread, len(several)))
-    return found
-
-
-def front(
-    trials: Trials,
-    objectives: Sequence[tuple[str, Direction]],
-    others: Iterable[Row] = (),
-) -> list[Path]:
-    """The trials that no other beats in all metrics, by number; of repeats the first. After them
-    the `others`, experiments of other folders that count as done.
-    """
-    scored: list[tuple[list[float | None], tuple[float, Path]]] = [
-        (
-            [_mean(name, several) for name, _ in objectives],
-            (several[0].record.number, trials.path(several[0].record)),
-        )
-        for several in _by_point(trials)
-    ]
-    scored += [
-        ([row.values.get(name) for name, _ in objectives], (math.inf, row.path)) for row in others
-    ]
-    return [path for _, path in sorted(goals.front(scored, tuple(objectives)))]
-
-
-def _mean(name: str, several: Sequence[_Ranked]) -> float | None:
+def _mean(name: str, several: Sequence[Counted]) -> float | None:
     """The mean of a metric; None where one of them lacks it."""
     values = [each.scores.get(name) for each in several]
     numbers = [value for value in values if value is not None]

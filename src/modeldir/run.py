@@ -38,7 +38,6 @@ from modeldir.shellwords import quoted
 if TYPE_CHECKING:
     from modeldir.pruners.judge import Judge
 
-METRIC_VARIABLE = "MODELDIR_METRIC"
 _PRUNER_VARIABLE = (
     "MODELDIR_PRUNER"  # as pruners/judge.py has it, which is imported where it is set
 )
@@ -81,7 +80,7 @@ def _ranked(maximize: str | None, minimize: str | None) -> Ranked:
         return metrics.without_split(maximize), "maximize"
     if minimize:
         return metrics.without_split(minimize), "minimize"
-    direction, _, name = os.environ.get(METRIC_VARIABLE, "").partition(":")
+    direction, _, name = os.environ.get(metrics.RANKED_VARIABLE, "").partition(":")
     if not name:
         return None
     return metrics.without_split(name), "minimize" if direction == "minimize" else "maximize"

@@ -29,13 +29,11 @@ from modeldir import (
     goals,
     hearts,
     heritage,
-    loop,
     membership,
     metrics,
     params,
     plan,
     pruners,
-    ranking,
     samplers,
     space,
     surroundings,
@@ -47,16 +45,16 @@ from modeldir.errors import (
     did_you_mean,
     listed,
 )
-from modeldir.loop import Trial
 from modeldir.pruners import rungs
 from modeldir.pruners.judge import Judge, Orders
-from modeldir.ranking import RANKED, Best
+from modeldir.ranking import RANKED, Best, Results
 from modeldir.shellwords import quoted
 from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
+    from modeldir.loop import Trial
     from modeldir.summary import Outcome
 
 
@@ -149,6 +147,7 @@ class Search:
         rebase: bool = False,
     ) -> None:
         self.path = Path(path)
+        self._whole_path = os.path.abspath(path)
         points = os.fspath(points) if isinstance(points, os.PathLike) else points
         self._given = {
             "space": dict(space or {}),
@@ -182,6 +181,7 @@ class Search:
         self._surroundings = surroundings.Surroundings()
         self.observer = hearts.Observer()
         self._patience = _PATIENCE
+        self._has_home = False
         self._load(self._given)
 
     def _with_points(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,9 +205,11 @@ class Search:
             self.path, names, self._ignored, decided=self._decided, observer=self.observer
         )
         self._begin_telling()
-        self._judged: set[tuple[int, int]] = set()  # attempts of which `reached` knows the value
+        self._judged = 0  # so many ends are known to `reached`
+        self._settings: dict[int, tuple[int, dict[str, Any]]] = {}  # of failed attempts
         self._reached: float | None = None
         self._numbered = False
+        self._ahead: Turn | None = None
         self._asked: set[int] | None = None
 
     def _begin_telling(self, known: Iterable[TrialRecord] = ()) -> None:
@@ -346,8 +348,10 @@ class Search:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the search's lock: workers take turns at what would otherwise be done twice."""
-        (self.path / HOME).mkdir(exist_ok=True)
-        with files.locked(self.path / HOME / "lock", patience=self._patience) as got:
+        if not self._has_home:
+            (self.path / HOME).mkdir(exist_ok=True)
+            self._has_home = True
+        with files.locked(os.path.join(self.path, HOME, "lock"), patience=self._patience) as got:
             # Who held it on a host that died may hold it for ever: that costs time only once.
             self._patience = _PATIENCE if got else _SHORT_PATIENCE
             yield
@@ -480,7 +484,7 @@ class Search:
     def _project_folder(self, cwd: object) -> Path:
         if not isinstance(cwd, str):
             return _here()
-        return _folder_at(os.path.abspath(self.path), cwd)
+        return _folder_at(self._whole_path, cwd)
 
     def command_for(self, trial: TrialRecord) -> tuple[str, ...]:
         """The words of a trial's command.
@@ -579,6 +583,8 @@ class Search:
         error in code that has changed since; then new ones; last those that took all down with
         them whenever they ran. `busy` are numbers to leave out.
         """
+        if (ready := self._made_ahead()) is not None:
+            return ready
         with self._alone():
             self._reload_if_grown()
             saw_all = self.trials.catch_up()
@@ -587,6 +593,30 @@ class Search:
                 self.trials.refresh()
                 turn = self._turn(busy)
             return turn
+
+    def make_ahead(self, busy: frozenset[int]) -> None:
+        """Make the next trial before there is a place for it, unless one waits already.
+
+        Only where the next trial is the same whatever comes of those that run: else it is better
+        chosen late.
+        """
+        if self._telling.learns or self.plan.stop_at is not None or self.plan.retries:
+            return
+        with self._alone():
+            self._reload_if_grown()
+            self.trials.catch_up()
+            self._tell_sampler()
+            if self._left_over(busy) is None:
+                self._ahead = self._new()
+
+    def _made_ahead(self) -> Turn | None:
+        """The trial that `make_ahead` has made, if nothing has happened to it since: another worker
+        may have run it, somebody may have removed it, or wants other trials by now.
+        """
+        turn, self._ahead = self._ahead, None
+        if turn is None or self._has_grown():
+            return None
+        return turn if self.trials.is_as_made(turn.record) else None
 
     def _turn(self, busy: frozenset[int]) -> Turn | None:
         self._tell_sampler()
@@ -652,7 +682,8 @@ class Search:
         again |= {record.number for record in self.trials.wanted_again()}
         return None if to_come is None else to_come + len(self.waiting()) + len(again)
 
-    def _again(self, busy: frozenset[int], *, deadly: bool = False) -> Turn | None:
+    def _left_over(self, busy: frozenset[int], *, deadly: bool = False) -> Turn | None:
+        """A trial that was interrupted, or has not run yet."""
         for record in self.trials.unfinished():
             if record.number not in busy:
                 status = self.trials.status(record)
@@ -660,6 +691,11 @@ class Search:
                 spared = not deadly and self._is_deadly(record, status.attempt)
                 if starts and not spared and self.trials.is_there(record):
                     return Turn(record, status.attempt + 1)
+        return None
+
+    def _again(self, busy: frozenset[int], *, deadly: bool = False) -> Turn | None:
+        if (left := self._left_over(busy, deadly=deadly)) is not None:
+            return left
         wanted = [
             *self.trials.wanted_again(),
             *(record for record in self.trials.failed() if self._deserves_another(record)),
@@ -752,12 +788,11 @@ class Search:
         if goal is None or metric is None:
             return None
         self.trials.refresh(make=False)
-        for record in self.trials:
-            status = self.trials.status(record)
-            if status.state not in RANKED or (record.number, status.attempt) in self._judged:
+        left = [r for r in self.trials.unfinished() if self.trials.status(r).state in RANKED]
+        ended, self._judged = self.trials.ended_since(self._judged)
+        for record in [*left, *ended]:
+            if self.trials.status(record).state not in RANKED:
                 continue
-            if status.state == attempts.COMPLETED:
-                self._judged.add((record.number, status.attempt))
             value = experiment.scores(self.trials.path(record)).development.get(metric[0])
             if value is not None and metrics.reaches(value, goal, metric[1]):
                 self._reached = value
@@ -767,9 +802,13 @@ class Search:
         """Whether a trial failed by code, a command or an environment that are not today's."""
         if status.state != attempts.FAILED or status.failure not in failures.MENDED:
             return False
-        then = attempts.read(self.trials.path(record), status.attempt).record
         now = self.setting()
-        return any(name in then and then[name] != now[name] for name in now)
+        attempt, then = self._settings.get(record.number, (0, {}))
+        if attempt != status.attempt:  # asked for each trial that failed, whenever one is chosen
+            told = attempts.read(self.trials.path(record), status.attempt).record
+            then = {name: told[name] for name in now if name in told}
+            self._settings[record.number] = status.attempt, then
+        return any(then[name] != now[name] for name in then)
 
     def setting(self) -> dict[str, Any]:
         """What a trial's success depends on besides its hyperparameters, as run files keep it."""
@@ -894,19 +933,25 @@ class Search:
             self._write()
         return chosen
 
-    def best(self) -> Best | None:
+    def results(self) -> Results:
+        """The trials that count as they are now, each read once."""
+        self.trials.refresh(make=False)
+        self.trials.adopt(claim=False)
+        return Results.read(self.trials, self._reused())
+
+    def best(self, results: Results | None = None) -> Best | None:
         """The best completed trial by the development metric; None before there is one, and where
         the plan has several metrics: see `front`.
 
         Of a point with repeats the mean counts (it is the `value`), and its best repeat is the one.
         """
-        self._see()
+        found = results or self.results()
         chosen = self.metric()
         if chosen is None or len(self.plan.objectives) > 1:
             return None
-        return ranking.best(self.trials, chosen, self._reused())
+        return found.best(chosen)
 
-    def advice(self) -> list[str]:
+    def advice(self, results: Results | None = None) -> list[str]:
         """What it has shown, in at most three sentences; nothing without evidence, and nothing of
         a confirmation, whose own answer is by a sharper test.
         """
@@ -915,27 +960,18 @@ class Search:
         chosen = self.plan.objectives
         if len(chosen) != 1 or (self.path / experiment.CONFIRM).exists():
             return []
-        written = files.read_object(self.path / "search.json")
-        return advice(ranking.tried(self.trials, chosen[0][0]), chosen[0], written)
+        found, written = results or self.results(), files.read_object(self.path / plan.FILE)
+        return advice(found.tried(chosen[0][0]), chosen[0], written)
 
-    def by_point(self) -> list[list[Mapping[str, float]]]:
-        """The development metrics of the trials that count, a point's repeats together."""
-        return ranking.by_point(self.trials)
-
-    def front(self) -> list[Path]:
+    def front(self, results: Results | None = None) -> list[Path]:
         """The completed trials that no other beats in all metrics of the plan (the Pareto front),
         by number; of points with repeats the means count, and the first repeat stands for them.
         """
-        self._see()
-        return ranking.front(self.trials, self.plan.objectives, self._reused())
+        return (results or self.results()).front(self.plan.objectives)
 
     def _reused(self) -> list[elsewhere.Row]:
         """The experiments of other folders that count as done here."""
         return elsewhere.counted_by(self.plan, self._flat_base, self.path)
-
-    def _see(self) -> None:
-        self.trials.refresh(make=False)
-        self.trials.adopt(claim=False)
 
     # -- From Python -------------------------------------------------------------------------------
 
@@ -958,6 +994,8 @@ class Search:
 
     def ask(self) -> Trial | None:
         """The next trial of the loop in Python, ours to run; None when the search is over."""
+        from modeldir.loop import Trial  # noqa: PLC0415 - whose trials are commands needs no loop
+
         if self._asked is None:
             self.prepare()
             self._asked = set()
@@ -1001,6 +1039,8 @@ class Search:
                 no `status` says why.
             MetricsError: when a value is not a number.
         """
+        from modeldir import loop  # noqa: PLC0415 - as above
+
         trial.refuse_if_told()
         loop.check_status(status)
         if values is None and status is None and not trial.pruned and self.plan.metric is not None:

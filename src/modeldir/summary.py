@@ -17,6 +17,7 @@ from modeldir.supervisor import console_file
 from modeldir.values import dataclass
 
 if TYPE_CHECKING:
+    from modeldir.ranking import Results
     from modeldir.search import Search
     from modeldir.trials import TrialRecord
 
@@ -66,12 +67,13 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     if outcome.elsewhere:
         lines.append(f"{outcome.elsewhere} running in other workers")
     lines += _used_up(search, outcome)
-    best = search.best()
+    results = search.results()
+    best = search.best(results)
     if best is not None:
         lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{_mean_of(search)}")
-    lines += _front(search)
-    suspicion = _suspicion(search, outcome)
-    lines += suspicion or [f"advice: {sentence}" for sentence in search.advice()]
+    lines += _front(search, results)
+    suspicion = _suspicion(search, outcome, results)
+    lines += suspicion or [f"advice: {sentence}" for sentence in search.advice(results)]
     if outcome.problem or not outcome.comes_again:
         lines.append(outcome.problem or _next(search, outcome))
     return lines
@@ -92,10 +94,10 @@ def _mean_of(search: Search) -> str:
     return " (the mean of its repeats)" if search.plan.repeats > 1 else ""
 
 
-def _front(search: Search) -> Iterator[str]:
+def _front(search: Search, results: Results) -> Iterator[str]:
     """Of several metrics: what no other trial beats in all of them."""
     ranked = search.plan.objectives
-    front = search.front() if len(ranked) > 1 else []
+    front = search.front(results) if len(ranked) > 1 else []
     if front:
         names = ", ".join(path.name for path in front[:_SHOWN])
         more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
@@ -222,21 +224,21 @@ def _nothing_ran(search: Search) -> str:
     )
 
 
-def _unused_seed(search: Search, script: str) -> list[str]:
+def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
     """A word where the repeats of every point have the same metrics."""
     if search.plan.repeats <= 1:
         return []
-    if not repeated.unused(search.by_point()):
+    if not repeated.unused([[each.scores for each in point] for point in results.by_point()]):
         return []
     return [f"note: the repeats of each point have the same metrics: seed is not used by {script}"]
 
 
-def _suspicion(search: Search, outcome: Outcome) -> list[str]:
+def _suspicion(search: Search, outcome: Outcome, results: Results) -> list[str]:
     """What a search that ran well may have hidden: no metrics at all, or always the same."""
     seen = [
-        tuple(sorted(experiment.scores(search.trials.path(record)).development.items()))
-        for record in search.trials
-        if search.trials.status(record).state == attempts.COMPLETED
+        tuple(sorted(each.scores.items()))
+        for each in results.counted
+        if search.trials.status(each.record).state == attempts.COMPLETED
     ]
     script = the_script(search.plan.command)
     if outcome.ended.get(attempts.COMPLETED) and not any(seen):
@@ -246,7 +248,7 @@ def _suspicion(search: Search, outcome: Outcome) -> list[str]:
             "  or take what it prints: --read 'accuracy: {accuracy}'",
         ]
     if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
-        return _unused_seed(search, script)
+        return _unused_seed(search, results, script)
     names = ", ".join(search.plan.space.domains)
     return [
         f"note: all {len(seen)} completed trials have the same metrics: does {script} use {names}?"

@@ -75,7 +75,8 @@ class Telling:
         return self._make()
 
     @cached_property
-    def _learns(self) -> bool:
+    def learns(self) -> bool:
+        """Whether what the next trial is may hang on how the others have ended."""
         return samplers.learns(self.sampler) or self._plan.repeats > 1
 
     @cached_property
@@ -181,7 +182,7 @@ class Telling:
         """Tell the sampler what is new."""
         self.learn()
         due, self._open = self._open, set()
-        if self._learns:
+        if self.learns:
             due |= {self._key_of[n] for n in self._unfinished() if n in self._key_of}
         for key in sorted(due, key=lambda key: min(self._points[key].members)):
             point = self._points[key]
@@ -200,7 +201,7 @@ class Telling:
         only waits for its next repeat need not be read again meanwhile.
         """
         number, notes = point.first.number, dict(point.first.notes)
-        if not self._learns:
+        if not self.learns:
             return Observation(number, point.point, attempts.WAITING, {}, notes), True
         seen = [self._seen(record) for record in point.members.values()]
         notes |= next((more for _, _, more in seen if more), {})

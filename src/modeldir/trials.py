@@ -46,6 +46,9 @@ _TICK_NS = 20_000_000
 _SAMPLERS = ("sampler", "seed", "repeat", "notes")
 """What a sampler made of a trial; it comes along when the trial's folder does."""
 
+_MADE_WITH = frozenset({"trial.json", *experiment.PARAMS_NAMES})
+"""The files of a trial that has not run."""
+
 _Write = Callable[[str, bytes], object]
 
 Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
@@ -120,9 +123,12 @@ class Trials:
         self._highest = 0
         self._unfinished: set[int] = set()  # of the known: to look at all for it takes long
         self._failed: set[int] = set()
+        self._ends: list[int] = []  # in the order in which they came to be known
         self._left: tuple[int, int] | None = None
         self._looked = 0.0
         self._paths: dict[str, Path] = {}
+        self._written: set[int] = set()  # by this process, which lives: so they are whole
+        self._whole: set[int] = set()  # of which `trial.json` was read, all of it
 
     def catch_up(self) -> bool:
         """As `refresh`, for who is going to claim a trial, at a cost that does not grow with them.
@@ -197,6 +203,7 @@ class Trials:
 
     def _know_end(self, number: int, end: experiment.Status) -> None:
         self._unfinished.discard(number)
+        self._ends.append(number)
         if end.state == attempts.FAILED:
             self._failed.add(number)
 
@@ -237,7 +244,7 @@ class Trials:
                 yield int(match[1])
 
     def _read_claim(self, number: int) -> TrialRecord | None:
-        claim = files.read_object(self._home / _claim_file(number))
+        claim = files.read_object(os.path.join(self._home, _claim_file(number)))
         try:
             return TrialRecord(
                 number,
@@ -255,18 +262,26 @@ class Trials:
 
     def _was_removed(self, record: TrialRecord) -> bool:
         """Whether a trial's folder was there and is not: none has its name, or another trial's."""
-        if not (self._home / f"{record.number:06d}.made").exists():
+        if not self._was_made(record.number):
             return False
-        folder = self.folder / record.name
-        if not folder.is_dir():
+        folder = self.path(record)
+        if not os.path.isdir(folder):
             with contextlib.suppress(OSError):
                 os.listdir(self.folder)  # a network file system may remember that it was not there
-        return not folder.is_dir() or self._holds_another(folder, record)
+        return not os.path.isdir(folder) or self._holds_another(folder, record)
+
+    def _was_made(self, number: int) -> bool:
+        """Whether a trial's folder was there."""
+        marker = f"{number:06d}.made"
+        return marker in self._seen or os.path.exists(os.path.join(self._home, marker))
 
     def _holds_another(self, folder: Path, record: TrialRecord) -> bool:
-        told = files.read_object(folder / "trial.json")
+        told = files.read_object(os.path.join(folder, "trial.json"))
         number = told.get("number")
-        if number == record.number or not isinstance(number, int):
+        if number == record.number:
+            self._whole.add(record.number)
+            return False
+        if not isinstance(number, int):
             return False
         other = self._read_claim(number)  # none, or another: a guest from another search
         return other is not None and other.hash == told.get("hash")
@@ -277,9 +292,10 @@ class Trials:
 
         Without `claim` nothing is written: they are known to this object alone.
         """
-        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
-            if path.name[0] == "." or path.name == "attempts" or path.name in self._names:
+        for name in sorted(os.listdir(self.folder)) if self.folder.is_dir() else []:
+            if name[0] == "." or name == "attempts" or name in self._names:
                 continue
+            path = self.folder / name
             if path.is_dir() and experiment.is_experiment(path):
                 self._adopt(path, claim=claim)
 
@@ -346,7 +362,7 @@ class Trials:
         record = self._read_claim(number)
         if record is None:
             return False
-        self._mark(f"{number:06d}.made")
+        self._mark_made(number)
         self._know(record)
         return True
 
@@ -448,15 +464,14 @@ class Trials:
 
     def _make_folder(self, record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
         """The folder of a claimed trial, whole: `params.json`, `trial.json`; made again if not."""
-        folder = self.path(record)
-        marker = f"{record.number:06d}.made"
-        if claim is None and (self._home / marker).exists():
+        if claim is None and self._was_made(record.number):
             return
+        folder = self.path(record)
         claim = claim or files.read_object(self._home / _claim_file(record.number))
         if not self._put_there(folder, record, claim):
             folder.mkdir(exist_ok=True)
             self._fill(folder, record, claim)
-        self._mark(marker)
+        self._mark_made(record.number)
 
     def _put_there(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> bool:
         """Make a whole folder out of sight and give it its name; false where one is there."""
@@ -468,6 +483,7 @@ class Trials:
             self._write_params(made, record, files.create)
             self._write_trial(made, claim, files.create)
             os.rename(made, folder)
+            self._written.add(record.number)
         except OSError:  # a full disk, or somebody else was faster: then step by step
             for name in os.listdir(made):
                 os.unlink(os.path.join(made, name))
@@ -499,11 +515,13 @@ class Trials:
 
         What is no part of our own text is somebody's, and left alone.
         """
+        if record.number in self._written:
+            return
         path = experiment.params_file(self.path(record))
         if path is not None and path.suffix == ".json" and _may_be_half(path):
             _mend(path, record.hyperparameters)
         path = self.path(record) / "trial.json"
-        if _may_be_half(path):
+        if record.number not in self._whole and _may_be_half(path):
             _mend(path, _kept(files.read_object(self._home / _claim_file(record.number))))
 
     # -- Reading -----------------------------------------------------------------------------------
@@ -541,6 +559,14 @@ class Trials:
             self._removed.add(record.number)
         return False
 
+    def is_as_made(self, record: TrialRecord) -> bool:
+        """Whether a trial's folder holds nothing but what it was made with: it never ran."""
+        try:
+            names = os.listdir(self.path(record))
+        except OSError:
+            return False
+        return "trial.json" in names and _MADE_WITH.issuperset(names)
+
     def status(self, record: TrialRecord) -> experiment.Status:
         """A trial's status; a recorded end is final while this object lives (see `forget`)."""
         known = self._final.get(record.number)
@@ -557,6 +583,11 @@ class Trials:
     def unfinished(self) -> list[TrialRecord]:
         """The trials without a known final end, by number."""
         return [self._known[number] for number in sorted(self._unfinished)]
+
+    def ended_since(self, count: int) -> tuple[list[TrialRecord], int]:
+        """The trials whose ends came to be known after so many, and how many are known now."""
+        numbers = self._ends[count:]
+        return [self._known[n] for n in numbers if n in self._known], len(self._ends)
 
     def failed(self) -> list[TrialRecord]:
         """The trials known to have failed, by number."""
@@ -624,6 +655,16 @@ class Trials:
 
     def _mark(self, name: str) -> None:
         os.close(os.open(os.path.join(self._home, name), os.O_WRONLY | os.O_CREAT, 0o666))
+
+    def _mark_made(self, number: int) -> None:
+        """Say that a trial's folder was there, by a second name of its claim: a file of its own
+        would cost several times as much, and says no more.
+        """
+        marker = f"{number:06d}.made"
+        try:
+            os.link(os.path.join(self._home, _claim_file(number)), os.path.join(self._home, marker))
+        except OSError:  # it is marked already, or there are no links
+            self._mark(marker)
 
     def forget(self, record: TrialRecord) -> None:
         """A trial is about to run again: its recorded end is not final any more, and does not

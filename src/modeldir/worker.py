@@ -27,6 +27,7 @@ from modeldir import (
     failures,
     files,
     hearts,
+    metrics,
     plan,
     processes,
     progress,
@@ -37,7 +38,6 @@ from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError
 from modeldir.pilot import Pilot
 from modeldir.pruners import judge
-from modeldir.run import METRIC_VARIABLE
 from modeldir.slots import ASK_AGAIN, Seat, Slots
 from modeldir.spawner import Spawner
 from modeldir.standing import ended_words
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from modeldir.search import Search
 
 _ENOUGH_FAILURES = 3
+_FINAL = frozenset({attempts.COMPLETED, attempts.PRUNED, attempts.FAILED})
 _HAS_METRICS = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _LONG = 600.0
 """Seconds of a trial after which it matters whether it can go on where it was interrupted."""
@@ -119,6 +120,7 @@ class Worker:
         self._running: dict[int, _Running] = {}
         self._starts: dict[int, int] = {}
         self._begun = 0
+        self._is_ahead = False  # whether the next trial was made already, if it can be
         self._warned = self._explained = False
         self._waits_for_place, self._told_to_wait = False, ""
         self._insists = False
@@ -198,6 +200,7 @@ class Worker:
         self._warmth.begin(tuple(words), str(self.search.working_folder()))
         while True:
             self._fill(spawner)
+            self._make_ahead()
             if not (self._running or self._waits_to_begin()) and not self._waits_to_know():
                 break
             self._wait(spawner, wake)
@@ -227,6 +230,19 @@ class Worker:
                     return
                 self._start(spawner, turn, seat)
 
+    def _make_ahead(self) -> None:
+        """While all slots are taken, have the next trial made: the next one that becomes free does
+        not stand empty meanwhile. Not before a trial went well: who mends his script, or wants
+        other values after all, should find no trial that he has not seen begin. Nor with a limit,
+        at which one would be left behind.
+        """
+        if self._is_ahead or not self._is_full() or self._stops() or self._limits != Limits():
+            return
+        if attempts.COMPLETED in self._ended.values():
+            self._is_ahead = True
+            with contextlib.suppress(ModeldirError, OSError):  # told when there is a place for it
+                self.search.make_ahead(self._busy())
+
     def _waits_to_begin(self) -> bool:
         return self._waits_for_place or self._waits_for_imports
 
@@ -255,16 +271,21 @@ class Worker:
         return turn
 
     def _may_start(self) -> bool:
-        if self._interrupts or self._problem or self._exhausted or self._enough:
+        if self._stops():
             return False
         if self._limits.time is not None and self._left() <= 0:
             self._stop_starting("the time limit is over: no more trials are started")
             return False
-        if self._has_started_enough():
-            return False
-        if len(self._running) >= self.jobs:
-            return False
-        return not (self._pilot.flies and self._running)  # the pilot flies alone
+        return not self._is_full()
+
+    def _stops(self) -> bool:
+        """Whether nothing more is to be started, as far as is known."""
+        stops = self._interrupts or self._problem or self._exhausted or self._enough
+        return bool(stops) or self._has_started_enough()
+
+    def _is_full(self) -> bool:
+        pilot_flies = self._pilot.flies and bool(self._running)  # it flies alone
+        return pilot_flies or len(self._running) >= self.jobs
 
     def _has_started_enough(self) -> bool:
         return self._limits.trials is not None and self._begun >= self._limits.trials
@@ -320,6 +341,7 @@ class Worker:
         watched = _watch(pid) if keeper is None else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         self._begun += 1
+        self._is_ahead = False
         shown = progress.Shown(record.name, folder, time.monotonic())
         self._running[pid] = _Running(record, turn.attempt, pid, shown, keeper, descriptor=watched)
         self._tenure.begin(folder)
@@ -358,7 +380,7 @@ class Worker:
             extra = self.search.plan.resume
         here = self.search.working_folder()
         metric = self.search.plan.metric
-        ranked = {METRIC_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
+        ranked = {metrics.RANKED_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
         orders = self.search.judged_by(turn.record)
         if orders is not None and extra is None:  # the weights of its parent are gone
             orders = replace(orders, begun=0)
@@ -564,12 +586,13 @@ class Worker:
         del self._running[running.pid]
         if running.descriptor is not None:
             os.close(running.descriptor)
-        if self._has_to_wait_for_command(running):
+        record = running.record
+        status = self.search.trials.status(record)
+        has_ended = status.state in _FINAL and status.attempt == running.attempt
+        if not has_ended and self._has_to_wait_for_command(running):
             return
         self._exhausted = False  # it may be its turn again, or the plan may have grown
-        record = running.record
         self._heed(self._pilot.landed(record))
-        status = self.search.trials.status(record)
         if status.attempt < running.attempt:  # it could not begin: what is recorded is another's
             self.search.trials.recall(record)
             status = experiment.Status(attempts.WAITING)
@@ -579,7 +602,7 @@ class Worker:
         self._ended[record.name] = status.state
         self._warmth.landed(running.shown.folder, status)
         self._tenure.notice(running.shown.folder, status.state)
-        if status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}:
+        if status.state in _FINAL:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
             attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))

@@ -6,10 +6,10 @@ chance, and no scores. A point is known by its hash: in any order, 1 and 1.0 are
 
 from __future__ import annotations
 
-import hashlib
 import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from modeldir.digests import sha256
 from modeldir.errors import SpaceError, listed
 from modeldir.params import canonical_hash
 from modeldir.samplers import Proposal
@@ -144,5 +144,5 @@ def chance(seed: int, number: int, again: int = 0) -> random.Random:
 
 def seed_of(seed: int, number: int, again: int = 0) -> int:
     """The same as a whole number of 32 bits, for libraries that want one."""
-    digest = hashlib.sha256(f"{seed}:{number}:{again}".encode()).digest()
+    digest = sha256(f"{seed}:{number}:{again}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 120
 """Bytes of a trial's name; most file systems allow 255, and logs and paths need room too."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.,=+@%-]*")
+"""What is safe as it is: nearly all."""
 _MOST_WAYS = 1000
 """So many ways in which conditions come true are looked at, before all names are added up."""
 
@@ -77,6 +79,8 @@ def _together(space: Space) -> Iterator[tuple[str, ...]]:
 
 def safe(text: str) -> str:
     """Without separators, spaces, quotes, control characters and what a shell would act on."""
+    if _PLAIN.fullmatch(text):
+        return text
     text = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text))
     text = re.sub(r"[\[\](){}<>\"'`]", "", text)
     return re.sub("\0+", "-", "".join(char if _is_safe(char) else "\0" for char in text))
