@@ -2,7 +2,7 @@
 
 `heavy` has eighty modules. What else may happen at an import has a module of its own there:
 `threaded`, `printing`, `hanging` (its forks hang), `crashing` (it knows whether it was forked),
-`jax` (a library that must not be forked).
+`jax` (a library that must not be forked), `tidying` (it takes down at its end what it made).
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _ODD = {
         IS_FORKED = "modeldir.spawner" in sys.modules  # ahead of the trials
         """,
     "jax": "",
+    "tidying": """\
+        import tempfile
+        FOLDER = tempfile.TemporaryDirectory()
+        """,
 }
 
 

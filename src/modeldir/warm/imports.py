@@ -217,6 +217,7 @@ class Ahead:
         if _signal_handlers() != handlers:
             self.objection = "an import changed how signals are handled"
         self._look_for_the_scripts_own(learned)
+        _leave_finalizers_out()
         gc.collect()
         gc.freeze()  # children look at none of it: a page that is looked at is copied
 
@@ -266,6 +267,17 @@ class Ahead:
         hidden = sorted(set(learned.own).intersection(sys.modules))
         if hidden:
             self.objection = f"the script's own {hidden[0]} has the name of a library's module"
+
+
+def _leave_finalizers_out() -> None:
+    """No child destroys at its end what an import has made here, which they all share.
+
+    PyTorch would take down its 170 libraries of operators, which copies 30 MB in each trial; the
+    first child would take away a folder that a library has made for as long as it is loaded.
+    """
+    weakref: Any = sys.modules.get("weakref")
+    for finalizer in [] if weakref is None else list(weakref.finalize._registry):  # noqa: SLF001
+        finalizer.atexit = False
 
 
 def _is_ours(name: str) -> bool:
