@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import PLAIN, SAVING, Project, kill, read, supervisor_of, wait_until
 from libraries import environment_with_libraries, site_of
-from modeldir import attempts, processes, warmth
+from modeldir import attempts, keptimports, processes, warmth
 from modeldir.progress import quietly
 from modeldir.search import Search
 from modeldir.worker import Worker
@@ -36,9 +36,10 @@ def project(tmp_path: Path, python: str) -> Project:
     return Project(tmp_path / "project", HEAVY, python)
 
 
-def warm(project: Project) -> list[str]:
+def warm(project: Project, search: str = "search") -> list[str]:
     """The trials whose last attempt began warm."""
-    last = (attempts.latest(project.search / name) for name in project.trials())
+    folder = f"experiments/{search}"
+    last = (attempts.latest(project.path / folder / name) for name in project.trials(folder))
     return [each.folder.name for each in last if each is not None and each.record.get("warm")]
 
 
@@ -105,6 +106,35 @@ def test_the_same_search_said_again_is_warm_from_its_first_trial(project: Projec
     assert warm(project) == names(0.2, 0.3, 0.4, 0.5, 0.6)
     assert project.modeldir("search", "experiments/search", "learning_rate=0.7", "--cold").code == 0
     assert names(0.7)[0] not in warm(project)
+
+
+def test_another_search_of_the_same_script_is_warm_from_its_first_trial(project: Project) -> None:
+    """What was learned is kept for this user, too, until the code is another; --dry-run knows it,
+    and that it cannot be kept is no reason for anything.
+    """
+    assert project.modeldir(*SEARCH, *TRAIN).code == 0
+    other = ("search", "experiments/other", "learning_rate=0.1,0.2,0.3")
+    project.params("experiments/other", learning_rate=0.5)
+    unknown = project.modeldir(*other, "--dry-run", *TRAIN, XDG_CACHE_HOME="/dev/null")
+    assert "warm: if the first trial imports much" in unknown.out
+    assert "modules are imported once" in project.modeldir(*other, "--dry-run", *TRAIN).out
+    assert project.modeldir(*other, *TRAIN, XDG_CACHE_HOME="/dev/null").code == 0
+    assert warm(project, "other") == names(0.2, 0.3)
+    project.params("experiments/third", learning_rate=0.5)
+    assert project.modeldir("search", "experiments/third", *other[2:], *TRAIN).code == 0
+    assert warm(project, "third") == names(0.1, 0.2, 0.3)
+    project.write("train.py", HEAVY + "\n")
+    done = project.modeldir("search", "experiments/third", "learning_rate=0.4,0.5,0.6,0.7")
+    assert warm(project, "third") == names(0.1, 0.2, 0.3, 0.5, 0.6, 0.7), done.out
+
+
+def test_no_trial_takes_down_what_an_import_has_made(project: Project) -> None:
+    """A library's folder, there for as long as it is loaded, is that of all trials."""
+    script = "import tidying, os\nassert os.path.isdir(tidying.FOLDER.name)\n" + HEAVY
+    project.write("train.py", script)
+    done = project.modeldir(*SEARCH, *TRAIN)
+    assert done.code == 0, done.out
+    assert warm(project) == names(0.2, 0.3, 0.4)
 
 
 def test_a_small_script_stays_cold_and_nothing_is_said(project: Project) -> None:
@@ -175,7 +205,7 @@ def test_another_environment_is_not_taken_for_the_first(project: Project, tmp_pa
 def test_a_list_from_elsewhere_is_not_imported(project: Project) -> None:
     """What somebody sent with a search may name any library of ours, but not its folder's time."""
     assert project.modeldir(*SEARCH, *TRAIN).code == 0
-    file = project.search / ".modeldir" / warmth.FILE
+    file = project.search / ".modeldir" / keptimports.FILE
     kept = read(file)
     kept["learned"]["folders"] = {"/nowhere": 0}
     kept["learned"]["executable"] = "/nowhere"
