@@ -96,16 +96,15 @@ def read(folder: Path) -> Kept | None:
 
 def keep(folder: Path, script: Script, kept: Kept) -> None:
     """Leave it in both places."""
-    value = kept.to_json()
+    text = json.dumps({**kept.to_json(), "key": script.key}, separators=(",", ":")).encode()
     with contextlib.suppress(OSError):
-        files.write_json(folder / HOME / FILE, value)
+        files.write_bytes(folder / HOME / FILE, text)
     path = usercache.place("imports", script.key)
     # Without the hash of its code a script that has changed would not be told from what it was.
     if path is None or script.code is None or not usercache.make_room(path):
         return
-    with contextlib.suppress(OSError, ValueError):
-        text = json.dumps({**value, "key": script.key}, separators=(",", ":"))
-        files.write_bytes(path, text.encode())
+    with contextlib.suppress(OSError):
+        files.write_bytes(path, text)
         usercache.sweep(os.path.dirname(path), SCRIPTS)
 
 

@@ -89,6 +89,6 @@ class Unproven:
 def _done_by(watched: Watched) -> object:
     """What changes while an attempt does anything: the time of its processes, what it writes."""
     ticks = processes.cpu_ticks(processes.descendants(watched.supervisor))
-    with contextlib.suppress(OSError):
-        return ticks, [(each.name, each.stat().st_size) for each in os.scandir(watched.folder)]
+    with contextlib.suppress(OSError), os.scandir(watched.folder) as entries:
+        return ticks, [(each.name, each.stat().st_size) for each in entries]
     return ticks, None
