@@ -23,7 +23,7 @@ def learned(*names: str) -> Learned:
     return Learned(modules, (), "/", "3", "", "/", (), (), {"/": now}, has_ended=True)
 
 
-KEPT = Kept(SCRIPT.words, SCRIPT.code, learned("numpy"), (1.5, 2.0))
+KEPT = Kept(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0))
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def search(tmp_path: Path, name: str = "search") -> Path:
 def test_what_is_kept_is_read_again(tmp_path: Path, cache: Path) -> None:
     """And anything else that lies there is as if nothing did."""
     folder = search(tmp_path)
-    kept = Kept(SCRIPT.words, "c0de", learned("numpy"), (1.5, 2.0), "why")
+    kept = Kept(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
     keptimports.keep(folder, SCRIPT, kept)
     assert keptimports.read(folder) == kept
     file = folder / ".modeldir" / keptimports.FILE
@@ -85,10 +85,23 @@ def test_another_script_does_not(tmp_path: Path, cache: Path, other: Script) -> 
     assert keptimports.find(search(tmp_path, "other"), other) is None
 
 
+def test_a_script_that_is_no_part_of_the_project_counts_too(tmp_path: Path, cache: Path) -> None:
+    """The hash of the project's code does not tell that it has changed."""
+    (tmp_path / "train.py").write_text("import numpy\n")
+    (tmp_path / "project").mkdir()
+    script = Script(("python", "../train.py"), str(tmp_path / "project"), "c0de")
+    kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
+    keptimports.keep(search(tmp_path), script, kept)
+    assert keptimports.find(tmp_path / "search", script) == kept
+    (tmp_path / "train.py").write_text("import pandas\n")
+    assert keptimports.find(tmp_path / "search", script) is None
+    assert keptimports.find(search(tmp_path, "other"), script) is None
+
+
 def test_code_that_nobody_knows_is_kept_with_the_search_alone(tmp_path: Path, cache: Path) -> None:
     """A tree of too many files has no hash."""
     script = Script(SCRIPT.words, SCRIPT.cwd, None)
-    kept = Kept(script.words, None, learned("numpy"), (1.5, 2.0))
+    kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
     keptimports.keep(search(tmp_path), script, kept)
     assert keptimports.find(tmp_path / "search", script) == kept
     assert not cache.exists()
@@ -155,7 +168,7 @@ def test_lists_of_the_scripts_used_last_are_kept(
     folder = search(tmp_path)
     scripts = [Script(("python", f"{name}.py"), "/project", "c0de") for name in "abc"]
     for script in (*scripts[:2], scripts[0], scripts[2]):
-        kept = Kept(script.words, script.code, learned("numpy"), (1.5, 2.0))
+        kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
         keptimports.keep(folder, script, kept)
         time.sleep(0.02)  # longer than a tick of the clock that stamps files
     (folder / ".modeldir" / keptimports.FILE).unlink()

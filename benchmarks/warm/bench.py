@@ -1,4 +1,4 @@
-"""Warm trials beside cold ones: searches with `--cold`, the first ever of a script, and a later one.
+"""Warm trials beside cold ones: `--cold`, the first search ever of a script, and a later one.
 
     python benchmarks/warm/bench.py [--trials 6] [--rounds 3] [--quick] [--only torch]
 

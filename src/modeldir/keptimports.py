@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shutil
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from modeldir.trials import HOME
 from modeldir.warm import imports
 
 FILE = "warm.json"
-FORMAT = 1
+FORMAT = 2
 SCRIPTS = 64
 """Of so many scripts the user's cache folder has lists; of more, those go that were not made, or
 used, for longest.
@@ -32,12 +33,20 @@ used, for longest.
 @dataclass(frozen=True)
 class Script:
     """What a list belongs to: the words of a command up to its script's name, where it runs, and
-    the code as it is.
+    the hash of the project's code there, where it has one.
     """
 
     words: tuple[str, ...]
     cwd: str
     code: str | None
+
+    @property
+    def state(self) -> str:
+        """The code as it is. The script's own counts wherever it lies: what is in an experiment's
+        folder, or above the project, is no part of the project's.
+        """
+        own = b"" if "-m" in self.words else files.read_bytes(Path(self.cwd, self.words[-1]))
+        return f"{self.code} {zlib.crc32(own or b''):08x}"
 
     @property
     def key(self) -> str:
@@ -48,12 +57,12 @@ class Script:
 
 @dataclass(frozen=True)
 class Kept:
-    """What was learned of a script, and why it runs cold nevertheless, where it does. `took` are
-    the seconds that it imported for, and those that it took as a whole.
+    """What was learned of a script in some `state`, and why it runs cold nevertheless, where it
+    does. `took` are the seconds that it imported for, and those that it took as a whole.
     """
 
     script: tuple[str, ...]
-    code: str | None
+    state: str
     learned: imports.Learned
     took: tuple[float, float]
     cold: str | None = None
@@ -69,7 +78,7 @@ class Kept:
             script = tuple(value["script"])
             cold = value["cold"]
             if cold is None or cold.isprintable():
-                return cls(script, value["code"], learned, (imported, whole), cold)
+                return cls(script, value["state"], learned, (imported, whole), cold)
         return None
 
     def to_json(self) -> dict[str, Any]:
@@ -77,7 +86,7 @@ class Kept:
 
     def is_of(self, script: Script) -> bool:
         """Whether it still tells what this script imports."""
-        alike = (self.script, self.code) == (script.words, script.code)
+        alike = (self.script, self.state) == (script.words, script.state)
         return alike and self.learned.is_current()
 
 

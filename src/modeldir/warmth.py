@@ -345,7 +345,7 @@ class Warmth:
     def _keep(self, cold: str | None = None) -> None:
         if self._learned is not None:
             script = self._script()
-            kept = Kept(script.words, script.code, self._learned, self._took, cold)
+            kept = Kept(script.words, script.state, self._learned, self._took, cold)
             keptimports.keep(self.folder, script, kept)
 
     def _script(self) -> Script:
