@@ -98,6 +98,14 @@ def test_a_script_that_is_no_part_of_the_project_counts_too(tmp_path: Path, cach
     assert keptimports.find(search(tmp_path, "other"), script) is None
 
 
+def test_why_it_runs_cold_is_kept_with_the_search_alone(tmp_path: Path, cache: Path) -> None:
+    """It may lie in arguments that another search does not give."""
+    kept = Kept(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
+    keptimports.keep(search(tmp_path), SCRIPT, kept)
+    assert keptimports.find(tmp_path / "search", SCRIPT) == kept
+    assert keptimports.find(search(tmp_path, "other"), SCRIPT) is None
+
+
 def test_code_that_nobody_knows_is_kept_with_the_search_alone(tmp_path: Path, cache: Path) -> None:
     """A tree of too many files has no hash."""
     script = Script(SCRIPT.words, SCRIPT.cwd, None)

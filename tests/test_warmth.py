@@ -13,7 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 from laboratory import wait_until
 from modeldir import failures, processes, warmspawner, warmth
 from modeldir.supervisor import Start
-from modeldir.warm.imports import Learned, Module, read
+from modeldir.warm.imports import Learned, Module, Report
 
 
 def learned(*names: str) -> Learned:
@@ -89,7 +89,7 @@ def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
 def test_what_was_noted_without_its_head_tells_nothing(tmp_path: Path) -> None:
     """A script notes on where somebody has removed the file, and that begins in the middle."""
     (tmp_path / "imports.1").write_text("{'name': 'numpy', 'origin': '/site/numpy.py'}\n")
-    assert read(str(tmp_path / "imports.1")) is None
+    assert Report(str(tmp_path / "imports.1")).learned() is None
 
 
 def test_what_others_note_is_left_alone(tmp_path: Path) -> None:

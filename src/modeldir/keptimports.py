@@ -104,13 +104,16 @@ def read(folder: Path) -> Kept | None:
 
 
 def keep(folder: Path, script: Script, kept: Kept) -> None:
-    """Leave it in both places."""
+    """Leave it in both places; why it runs cold in the search's alone, since that may lie in what
+    this search gives to the script.
+    """
     text = json.dumps({**kept.to_json(), "key": script.key}, separators=(",", ":")).encode()
     with contextlib.suppress(OSError):
         files.write_bytes(folder / HOME / FILE, text)
     path = usercache.place("imports", script.key)
     # Without the hash of its code a script that has changed would not be told from what it was.
-    if path is None or script.code is None or not usercache.make_room(path):
+    is_for_others = kept.cold is None and script.code is not None
+    if path is None or not is_for_others or not usercache.make_room(path):
         return
     with contextlib.suppress(OSError):
         files.write_bytes(path, text)

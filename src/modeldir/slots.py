@@ -213,11 +213,8 @@ class Slots:
     def _noted_threads(self, threads: int | Auto | None) -> tuple[str, ...]:
         if threads != "auto":
             return ()
-        have = f"{cores.usable()} cores by {self.count} slots"
-        return (
-            f"--threads auto: {self.threads} a trial, {have}; results may differ in their last "
-            "bits from those by another number",
-        )
+        each = f"{self.threads} a trial, {cores.usable()} cores by {self.count} slots"
+        return (f"--threads auto: {each}; another number may change a result's last bits",)
 
     def _thread_facts(self) -> dict[str, Any]:
         return {} if self.threads is None else {"threads": self.threads}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from modeldir.experiment import Status
     from modeldir.spawner import Spawner
     from modeldir.supervisor import Start
-    from modeldir.warm.imports import Learned
+    from modeldir.warm.imports import Learned, Report
     from modeldir.warmspawner import WarmSpawner
 
 WORTH = 60
@@ -97,14 +97,13 @@ def ahead_text(
 
 @dataclass
 class _Lesson:
-    """A trial that notes its imports in `report`. `is_void`: something was installed meanwhile."""
+    """A trial that notes its imports in a report. `is_void`: something was installed meanwhile."""
 
-    report: str
+    report: Report
     folder: str
     began: float
     grew: float
     supervisor: int = 0
-    seen: object = None
     is_void: bool = False
 
 
@@ -287,7 +286,7 @@ class Warmth:
             each.close()
         self._parent, self._old = None, []
         if self._lesson is not None:
-            _remove(self._lesson.report)
+            _remove(self._lesson.report.path)
 
     # -- Learning ----------------------------------------------------------------------------------
 
@@ -300,7 +299,7 @@ class Warmth:
         report = str(files.absolute(self.folder) / HOME / name)
         _remove(report)
         now = self.clock()
-        self._lesson = _Lesson(report, start.folder, now, now)
+        self._lesson = _Lesson(imports.Report(report), start.folder, now, now)
         self._lessons += 1
         return replace(start, by=invocation.through_learning(report))
 
@@ -316,15 +315,13 @@ class Warmth:
         """Read on in what a trial has noted."""
         if lesson.is_void:
             return
-        with contextlib.suppress(OSError):
-            before, lesson.seen = lesson.seen, os.stat(lesson.report).st_size
-            learned = imports.read(lesson.report) if lesson.seen != before else None
-            if learned is not None and is_worth(learned):
-                self._learned, lesson.grew = learned, self.clock()
+        learned = lesson.report.learned()
+        if learned is not None and is_worth(learned):
+            self._learned, lesson.grew = learned, self.clock()
 
     def _end_lesson(self, lesson: _Lesson, state: str) -> None:
         self._took = (lesson.grew - lesson.began, self.clock() - lesson.began)
-        _remove(lesson.report)
+        _remove(lesson.report.path)
         self._lesson = None
         if lesson.is_void:
             return
