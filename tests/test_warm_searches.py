@@ -137,6 +137,28 @@ def test_no_trial_takes_down_what_an_import_has_made(project: Project) -> None:
     assert warm(project) == names(0.2, 0.3, 0.4)
 
 
+@pytest.mark.parametrize("way", ["", "--cold"])
+@pytest.mark.parametrize(
+    ("jobs", "policy", "threads"), [("1", None, None), ("2", "PASSIVE", None), ("2", "PASSIVE", 1)]
+)
+def test_slots_do_not_fight(
+    project: Project, way: str, jobs: str, policy: str | None, threads: int | None
+) -> None:
+    """Libraries are loaded under what their trials are given, warm as cold: threads that wait
+    asleep where there are several slots, as many as were asked for; that is recorded.
+    """
+    project.write("train.py", "import reading\nprint(reading.LOADED_UNDER)\n" + HEAVY)
+    options = ["-j", jobs, *([way] if way else []), *(["--threads", "1"] if threads else [])]
+    done = project.modeldir(*SEARCH, *options, *TRAIN)
+    assert done.code == 0, done.out
+    assert warm(project) == ([] if way else names(0.2, 0.3, 0.4))
+    under = [policy, None if threads is None else str(threads)]
+    for name in project.trials():
+        console = (project.search / name / "console.log").read_text()
+        assert console.startswith(f"{under}\n"), console
+        assert read(project.search / name / "run.json").get("threads") == threads
+
+
 def test_a_small_script_stays_cold_and_nothing_is_said(project: Project) -> None:
     """What imports little gains nothing: there is no further process, no file, no word."""
     project.write("train.py", PLAIN)
