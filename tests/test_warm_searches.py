@@ -190,6 +190,29 @@ def test_an_environment_that_has_changed_is_learned_again(project: Project, pyth
     assert warm(project) == names(0.2, 0.4, 0.5)
 
 
+def test_a_library_that_was_edited_is_imported_anew(
+    project: Project, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its place, while a search runs: the next trial has it, cold, and those after it, warm."""
+    monkeypatch.setenv("PATH", f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(warmth, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(warmth, "_LOOK_PART", 0)
+    monkeypatch.chdir(project.path)
+    part = site_of(Path(python).parents[1]) / "heavy" / "part7.py"
+    script = f"""\
+from heavy import part7
+print(part7.NAME)
+if __import__("sys").argv[2].endswith("0.2"):
+    open({str(part)!r}, "w").write("NAME = 'edited'\\n")
+"""
+    project.write("train.py", HEAVY + script)
+    search = Search("experiments/search", {"learning_rate": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    assert Worker(search, 1, quietly()).run("python train.py").problem is None
+    told = [(project.search / name / "console.log").read_text() for name in project.trials()]
+    assert [text.splitlines()[-1] for text in told] == ["part7"] * 2 + ["edited"] * 3
+    assert warm(project) == names(0.2, 0.4, 0.5)
+
+
 def test_what_is_installed_while_the_first_trial_runs_is_what_the_others_import(
     project: Project, python: str
 ) -> None:

@@ -49,6 +49,8 @@ take longer as a whole.
 _PATIENCE = 60.0
 """Seconds that an import ahead may take, and five times as long as the script took for it."""
 _LOOK_EVERY = 1.0
+_LOOK_PART = 100
+"""To look whether a library was edited takes a hundredth of the time: it may lie far away."""
 _OLD = 86400.0
 """Seconds after which a list that nobody has taken away is that of a worker that was killed."""
 _PAUSE = 10.0
@@ -109,9 +111,12 @@ class _Lesson:
 
 @dataclass
 class _Import:
-    """What was asked of the process that imports: so many modules, when."""
+    """What was asked of the process that imports: so many modules, when, whose files were as
+    `stamp` tells.
+    """
 
     modules: int = 0
+    stamp: int = 0
     asked: float = 0.0
     is_open: bool = False
     patience: float = _PATIENCE
@@ -146,7 +151,7 @@ class Warmth:
         self._modules = 0  # that are there
         self._is_told = False
         self._unproven = Unproven()
-        self._counted = 0.0
+        self._counted = self._compare_at = 0.0
         self._awake = self.clock()
         self._running = 0
         self._lost: list[WarmSpawner] = []
@@ -183,7 +188,7 @@ class Warmth:
         if self._is_cold or _script_of(start.command) != self._words:
             return None, start
         if self._parent is not None and self._modules and not self._import.is_open:
-            if self._learned is not None and not self._learned.is_current():
+            if self._has_changed():
                 self._lessons = 0
                 self._learn_anew("has changed")
             else:
@@ -339,6 +344,19 @@ class Warmth:
         if self._lesson is not None:
             self._lesson.is_void = True
 
+    def _has_changed(self) -> bool:
+        """Whether something was installed since, or a file was edited that was imported."""
+        learned, now = self._learned, self.clock()
+        if learned is None:
+            return False
+        if not learned.is_current():
+            return True
+        if now < self._compare_at:
+            return False
+        is_other = learned.stamp() != self._import.stamp
+        self._compare_at = now + max(_LOOK_EVERY, _LOOK_PART * (self.clock() - now))
+        return is_other
+
     def _keep(self, cold: str | None = None) -> None:
         if self._learned is not None:
             script = self._script()
@@ -379,7 +397,9 @@ class Warmth:
         lesson, now = self._lesson, self.clock()
         took = self._took[0] if lesson is None else now - lesson.began
         patience = _PATIENCE + 5 * took
-        self._import = _Import(len(learned.modules), now, is_open=True, patience=patience)
+        self._import = _Import(
+            len(learned.modules), learned.stamp(), now, is_open=True, patience=patience
+        )
         try:
             self._parent = self._parent or self._made()
             self._parent.ask(learned)

@@ -65,6 +65,10 @@ class Learned:
         """Whether the environment is as it was: nothing installed, removed or upgraded."""
         return self.folders == _times([self.executable, *self.folders])
 
+    def stamp(self) -> int:
+        """Another number where a file has been written since that a module came from."""
+        return hash(tuple(_times(module.origin for module in self.modules).values()))
+
     def is_of(self, facts: Mapping[str, Any]) -> bool:
         """Whether it was learned in the interpreter that these `learning.facts` are of.
 
