@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FAILED_FLUSH = 120
 """What Python exits with when the last lines of its output cannot be written."""
-_LAST = 0.1
+_LAST = 0.05
 """Seconds for daemon threads that are about to end: so long an interpreter takes libraries down."""
 
 
