@@ -62,6 +62,14 @@ def _no_log_is_left_open() -> Iterator[None]:
         logs.Log.current.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder of the tests' own: the user's is left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def slurms() -> Iterator[engines.Made]:
     """Makes real Slurm clusters with settings of their own, which are taken down at the end."""

@@ -2,7 +2,8 @@
 
 `heavy` has eighty modules. What else may happen at an import has a module of its own there:
 `threaded`, `printing`, `hanging` (its forks hang), `crashing` (it knows whether it was forked),
-`jax` (a library that must not be forked).
+`jax` (a library that must not be forked), `tidying` (it takes down at its end what it made),
+`reading` (it reads how many threads to use, and how they wait, when it is loaded).
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ _ODD = {
         IS_FORKED = "modeldir.spawner" in sys.modules  # ahead of the trials
         """,
     "jax": "",
+    "reading": """\
+        import os
+        NAMES = "OMP_WAIT_POLICY", "OMP_NUM_THREADS"
+        LOADED_UNDER = [os.environ.get(name) for name in NAMES]
+        """,
+    "tidying": """\
+        import tempfile
+        FOLDER = tempfile.TemporaryDirectory()
+        """,
 }
 
 

@@ -343,6 +343,13 @@ def test_cores_are_divided(
     assert (place.count, place.threads) == made
 
 
+def test_that_divided_cores_may_change_bits_is_said(
+    bare: dict[str, str], eight: None, snapshot: SnapshotAssertion
+) -> None:
+    assert Slots(3, threads="auto", environment=bare).notes == snapshot
+    assert Slots(3, threads=2, environment=bare).notes == ()
+
+
 # -- Ports -----------------------------------------------------------------------------------------
 
 

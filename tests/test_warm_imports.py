@@ -272,7 +272,7 @@ def test_a_report_without_its_beginning_is_none(tmp_path: Path) -> None:
     report = tmp_path / "report"
     for text in ("", "{'name': 'busy', 'origin': None}\n", "{'words': [\n", "1 2\n"):
         report.write_text(text)
-        assert imports.read(str(report)) is None
+        assert imports.Report(str(report)).learned() is None
 
 
 def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
@@ -325,8 +325,13 @@ def test_a_list_may_grow(bench: Bench, tmp_path: Path) -> None:
     report = tmp_path / "report"
     lines = next(tmp_path.glob("project.report.*")).read_text().splitlines(keepends=True)
     report.write_text("".join(lines[:-2]) + lines[-2][:10])
-    torn = imports.read(str(report))
+    growing = imports.Report(str(report))
+    torn = growing.learned()
     assert torn is not None
     assert not torn.has_ended
     assert torn.modules == learned.modules[: len(torn.modules)]
-    assert imports.read(str(tmp_path / "nothing")) is None
+    assert growing.learned() is None
+    with report.open("a") as file:
+        file.write(lines[-2][10:] + lines[-1])
+    assert growing.learned() == learned
+    assert imports.Report(str(tmp_path / "nothing")).learned() is None

@@ -110,6 +110,24 @@ def test_what_a_script_left_unfinished_is_finished(bench: Bench) -> None:
     assert "the thread is over" in printed
 
 
+def test_a_daemon_thread_that_is_about_to_end_may_do_so(bench: Bench) -> None:
+    """As while an interpreter takes its libraries down; one that goes on is not waited for."""
+    bench.write(
+        "import os, threading, time\n"
+        "over = threading.Event()\n"
+        "def last():\n"
+        "    over.wait()\n"
+        "    for _ in range(5): time.sleep(0)\n"
+        "    os.write(1, b'it has ended')\n"
+        "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()\n"
+        "threading.Thread(target=last, daemon=True).start()\n"
+        "over.set()\n"
+    )
+    _, learned = bench.learn()
+    (run,) = bench.warm(learned, ()).runs
+    assert (run.printed, run.code) == ("it has ended", 0)
+
+
 def test_a_command_that_is_no_plain_script_is_refused() -> None:
     """Wrappers, code on the command line, folders and interactive runs stay cold."""
     for command in (

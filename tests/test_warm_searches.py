@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import PLAIN, SAVING, Project, kill, read, supervisor_of, wait_until
 from libraries import environment_with_libraries, site_of
-from modeldir import attempts, processes, warmth
+from modeldir import attempts, keptimports, processes, warmth
 from modeldir.progress import quietly
 from modeldir.search import Search
 from modeldir.worker import Worker
@@ -36,9 +36,10 @@ def project(tmp_path: Path, python: str) -> Project:
     return Project(tmp_path / "project", HEAVY, python)
 
 
-def warm(project: Project) -> list[str]:
+def warm(project: Project, search: str = "search") -> list[str]:
     """The trials whose last attempt began warm."""
-    last = (attempts.latest(project.search / name) for name in project.trials())
+    folder = f"experiments/{search}"
+    last = (attempts.latest(project.path / folder / name) for name in project.trials(folder))
     return [each.folder.name for each in last if each is not None and each.record.get("warm")]
 
 
@@ -107,6 +108,57 @@ def test_the_same_search_said_again_is_warm_from_its_first_trial(project: Projec
     assert names(0.7)[0] not in warm(project)
 
 
+def test_another_search_of_the_same_script_is_warm_from_its_first_trial(project: Project) -> None:
+    """What was learned is kept for this user, too, until the code is another; --dry-run knows it,
+    and that it cannot be kept is no reason for anything.
+    """
+    assert project.modeldir(*SEARCH, *TRAIN).code == 0
+    other = ("search", "experiments/other", "learning_rate=0.1,0.2,0.3")
+    project.params("experiments/other", learning_rate=0.5)
+    unknown = project.modeldir(*other, "--dry-run", *TRAIN, XDG_CACHE_HOME="/dev/null")
+    assert "warm: if the first trial imports much" in unknown.out
+    assert "modules are imported once" in project.modeldir(*other, "--dry-run", *TRAIN).out
+    assert project.modeldir(*other, *TRAIN, XDG_CACHE_HOME="/dev/null").code == 0
+    assert warm(project, "other") == names(0.2, 0.3)
+    project.params("experiments/third", learning_rate=0.5)
+    assert project.modeldir("search", "experiments/third", *other[2:], *TRAIN).code == 0
+    assert warm(project, "third") == names(0.1, 0.2, 0.3)
+    project.write("train.py", HEAVY + "\n")
+    done = project.modeldir("search", "experiments/third", "learning_rate=0.4,0.5,0.6,0.7")
+    assert warm(project, "third") == names(0.1, 0.2, 0.3, 0.5, 0.6, 0.7), done.out
+
+
+def test_no_trial_takes_down_what_an_import_has_made(project: Project) -> None:
+    """A library's folder, there for as long as it is loaded, is that of all trials."""
+    script = "import tidying, os\nassert os.path.isdir(tidying.FOLDER.name)\n" + HEAVY
+    project.write("train.py", script)
+    done = project.modeldir(*SEARCH, *TRAIN)
+    assert done.code == 0, done.out
+    assert warm(project) == names(0.2, 0.3, 0.4)
+
+
+@pytest.mark.parametrize("way", ["", "--cold"])
+@pytest.mark.parametrize(
+    ("jobs", "policy", "threads"), [("1", None, None), ("2", "PASSIVE", None), ("2", "PASSIVE", 1)]
+)
+def test_slots_do_not_fight(
+    project: Project, way: str, jobs: str, policy: str | None, threads: int | None
+) -> None:
+    """Libraries are loaded under what their trials are given, warm as cold: threads that wait
+    asleep where there are several slots, as many as were asked for; that is recorded.
+    """
+    project.write("train.py", "import reading\nprint(reading.LOADED_UNDER)\n" + HEAVY)
+    options = ["-j", jobs, *([way] if way else []), *(["--threads", "1"] if threads else [])]
+    done = project.modeldir(*SEARCH, *options, *TRAIN)
+    assert done.code == 0, done.out
+    assert warm(project) == ([] if way else names(0.2, 0.3, 0.4))
+    under = [policy, None if threads is None else str(threads)]
+    for name in project.trials():
+        console = (project.search / name / "console.log").read_text()
+        assert console.startswith(f"{under}\n"), console
+        assert read(project.search / name / "run.json").get("threads") == threads
+
+
 def test_a_small_script_stays_cold_and_nothing_is_said(project: Project) -> None:
     """What imports little gains nothing: there is no further process, no file, no word."""
     project.write("train.py", PLAIN)
@@ -135,6 +187,29 @@ def test_an_environment_that_has_changed_is_learned_again(project: Project, pyth
         assert worker.wait(60) == 0
         assert worker.stdout is not None
         assert "the environment has changed" in worker.stdout.read()
+    assert warm(project) == names(0.2, 0.4, 0.5)
+
+
+def test_a_library_that_was_edited_is_imported_anew(
+    project: Project, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its place, while a search runs: the next trial has it, cold, and those after it, warm."""
+    monkeypatch.setenv("PATH", f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(warmth, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(warmth, "_LOOK_PART", 0)
+    monkeypatch.chdir(project.path)
+    part = site_of(Path(python).parents[1]) / "heavy" / "part7.py"
+    script = f"""\
+from heavy import part7
+print(part7.NAME)
+if __import__("sys").argv[2].endswith("0.2"):
+    open({str(part)!r}, "w").write("NAME = 'edited'\\n")
+"""
+    project.write("train.py", HEAVY + script)
+    search = Search("experiments/search", {"learning_rate": [0.1, 0.2, 0.3, 0.4, 0.5]})
+    assert Worker(search, 1, quietly()).run("python train.py").problem is None
+    told = [(project.search / name / "console.log").read_text() for name in project.trials()]
+    assert [text.splitlines()[-1] for text in told] == ["part7"] * 2 + ["edited"] * 3
     assert warm(project) == names(0.2, 0.4, 0.5)
 
 
@@ -175,7 +250,7 @@ def test_another_environment_is_not_taken_for_the_first(project: Project, tmp_pa
 def test_a_list_from_elsewhere_is_not_imported(project: Project) -> None:
     """What somebody sent with a search may name any library of ours, but not its folder's time."""
     assert project.modeldir(*SEARCH, *TRAIN).code == 0
-    file = project.search / ".modeldir" / warmth.FILE
+    file = project.search / ".modeldir" / keptimports.FILE
     kept = read(file)
     kept["learned"]["folders"] = {"/nowhere": 0}
     kept["learned"]["executable"] = "/nowhere"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import time
@@ -14,7 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 from laboratory import wait_until
 from modeldir import failures, processes, warmspawner, warmth
 from modeldir.supervisor import Start
-from modeldir.warm.imports import Learned, Module, read
+from modeldir.warm.imports import Learned, Module, Report
 
 
 def learned(*names: str) -> Learned:
@@ -54,33 +53,10 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
         warmth.anew_text("is another than it was"),
         warmth.cold_text("jax must not be forked"),
         warmth.cold_text(f"width_64 died by SIGSEGV {failures.OF_A_FORK}"),
-        warmth.ahead_text(tmp_path, train, wanted=True),
+        warmth.ahead_text(tmp_path, train, "/", None, wanted=True),
     ] == snapshot
-    assert warmth.ahead_text(tmp_path, train, wanted=False) is None
-    assert warmth.ahead_text(tmp_path, ("sh", "train.sh"), wanted=True) is None
-
-
-def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
-    """And anything else that lies there is as if nothing did."""
-    (tmp_path / ".modeldir").mkdir()
-    kept = warmth.Kept(("python", "train.py"), "c0de", learned("numpy"), (1.5, 2.0), "why")
-    kept.write(tmp_path)
-    assert warmth.Kept.read(tmp_path) == kept
-    text = json.dumps(json.loads((tmp_path / ".modeldir" / warmth.FILE).read_text()))
-    odd = ["numpy", "/site/numpy.py"], [1, 2], ["numpy", "/site/numpy.py", {"A": 1}]
-    broken_names = [text.replace(json.dumps(odd[0]), json.dumps(each)) for each in odd[1:]]
-    assert text not in broken_names
-    for broken in (
-        "",
-        "[]",
-        '{"format": 1}',
-        '{"format": 1, "learned": {}}',
-        *broken_names,
-        text.replace('"why"', '"\\u001b[2J"'),
-        text.replace('"why"', "1"),
-    ):
-        (tmp_path / ".modeldir" / warmth.FILE).write_text(broken)
-        assert warmth.Kept.read(tmp_path) is None
+    assert warmth.ahead_text(tmp_path, train, "/", None, wanted=False) is None
+    assert warmth.ahead_text(tmp_path, ("sh", "train.sh"), "/", None, wanted=True) is None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +89,7 @@ def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
 def test_what_was_noted_without_its_head_tells_nothing(tmp_path: Path) -> None:
     """A script notes on where somebody has removed the file, and that begins in the middle."""
     (tmp_path / "imports.1").write_text("{'name': 'numpy', 'origin': '/site/numpy.py'}\n")
-    assert read(str(tmp_path / "imports.1")) is None
+    assert Report(str(tmp_path / "imports.1")).learned() is None
 
 
 def test_what_others_note_is_left_alone(tmp_path: Path) -> None:

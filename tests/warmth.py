@@ -115,7 +115,7 @@ class Bench:
         assert invocation is not None
         report = self._outside("report")
         run = self._run(invocation.through_learning(str(report)))
-        learned = imports.read(str(report))
+        learned = imports.Report(str(report)).learned()
         assert learned is not None
         return run, learned
 

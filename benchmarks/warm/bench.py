@@ -1,12 +1,16 @@
-"""Warm trials beside cold ones: the same searches with `--cold` and without.
+"""Warm trials beside cold ones: `--cold`, the first search ever of a script, and a later one.
 
-    python benchmarks/warm/bench.py [--trials 6] [--rounds 5] [--quick]
+    python benchmarks/warm/bench.py [--trials 6] [--rounds 3] [--quick] [--only torch]
 
-Two figures each: a whole search of `--trials` (the cold first one and what is imported ahead
-included), and what a further trial costs (a search of twice as many, less that one). The jobs: a
-tiny script, NumPy, with scikit-learn where it is there, `import torch` and one epoch of PyTorch on
-as many numbers as the digits are, where that is there. Every search has to complete all its trials;
-what they wrote has to be equal, byte for byte.
+The first search of a script has its first trial cold and imports ahead beside it; a later one (of
+another folder) knows what the script imports, and imports it before its first trial. What a further
+trial costs is told by a longer search, less the short one. All is given for one trial at a time, in
+wall and in CPU seconds; then for two at a time, whose OpenMP teams wait as libgomp has it
+by itself, asleep (as modeldir has it), or have the cores divided among them (`--threads auto`).
+
+The jobs: NumPy, with scikit-learn where it is there, `import torch` and one epoch of PyTorch on as
+many numbers as the digits are, where that is there. Every search has to complete all its trials,
+a later one all of them warm; what they wrote has to be equal, byte for byte.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -62,111 +67,201 @@ y = torch.from_numpy(rng.integers(0, 10, size=1797))
 model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
 optimizer = torch.optim.Adam(model.parameters(), lr=rate)
 loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), 64, shuffle=True)
-for inputs, labels in loader:
-    optimizer.zero_grad()
-    loss = torch.nn.functional.cross_entropy(model(inputs), labels)
-    loss.backward()
-    optimizer.step()
+for epoch in range(EPOCHS):
+    for inputs, labels in loader:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(inputs), labels)
+        loss.backward()
+        optimizer.step()
 accuracy = float((model(x).argmax(1) == y).float().mean())
 """
+LONGER = 3
+"""How much more the longer search has, in times the short one's trials."""
 
 
-def jobs_here() -> dict[str, str]:
-    """The scripts that can run here, by what they do."""
+@dataclass(frozen=True)
+class Job:
+    """A script, and options of the searches of it."""
+
+    name: str
+    script: str
+    options: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+
+
+def _whole(body: str) -> str:
+    return HEAD + body + TAIL
+
+
+def _digits(epochs: int) -> str:
+    return _whole(DIGITS.replace("EPOCHS", str(epochs)))
+
+
+def jobs_here() -> list[Job]:
+    """What can run here, one trial at a time."""
     there = {name: importlib.util.find_spec(name) for name in ("numpy", "sklearn", "torch")}
-    found = {"tiny (json)": ""}
-    found |= {"NumPy": NUMPY} if there["numpy"] else {}
-    found |= {"NumPy and scikit-learn": NUMPY + SKLEARN} if there["sklearn"] else {}
-    found |= {"`import torch`": TORCH, "PyTorch, one epoch": DIGITS} if there["torch"] else {}
-    return {name: HEAD + body + TAIL for name, body in found.items()}
+    found = [Job("NumPy", _whole(NUMPY))] if there["numpy"] else []
+    found += [Job("NumPy and scikit-learn", _whole(NUMPY + SKLEARN))] if there["sklearn"] else []
+    if there["torch"]:
+        found += [
+            Job("`import torch`", _whole(TORCH)),
+            Job("PyTorch, one epoch", _digits(1)),
+            Job("PyTorch, one epoch, `--threads 1`", _digits(1), ("--threads", "1")),
+        ]
+    return found
+
+
+def side_by_side_here() -> list[Job]:
+    """The ways in which two trials at a time may share two cores."""
+    if importlib.util.find_spec("torch") is None:
+        return []
+    two, script = ("-j", "2"), _digits(10)
+    return [
+        Job("as libgomp has it", script, two, ("OMP_WAIT_POLICY=",)),  # it knows no such policy
+        Job("asleep, as modeldir has it", script, two),
+        Job("`--threads auto`", script, (*two, "--threads", "auto")),
+    ]
 
 
 @dataclass(frozen=True)
 class Searches:
-    """Searches of one script in a folder of their own, cold and warm, short and long."""
+    """Searches of one script: cold ones, the first warm one, later ones; short and long."""
 
     root: Path
-    trials: int
-    jobs: int
+    job: Job
 
     def contender(self, way: str, trials: int) -> Contender:
         folder = self.root / f"{way}-{trials}"
+        cache = self.root / "cache"
 
         def prepare() -> None:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             (folder / "params.json").write_text(json.dumps({"learning_rate": 0}))
+            if way == "first":
+                shutil.rmtree(cache, ignore_errors=True)
 
         values = ",".join(f"0.{number:03}" for number in range(1, trials + 1))
-        options = ["-j", str(self.jobs), *(["--cold"] if way == "cold" else [])]
+        options = [*self.job.options, *(["--cold"] if way == "cold" else [])]
         words = [sys.executable, "-m", "modeldir", "search", folder.name, f"learning_rate={values}"]
         command = [*words, *options, "--", sys.executable, "train.py"]
-        return Contender(way, command, str(self.root), prepare, lambda: whole(folder, trials))
-
-    def contenders(self) -> list[Contender]:
-        sizes = (self.trials, 2 * self.trials)
-        return [self.contender(way, size) for size in sizes for way in ("cold", "warm")]
+        command = ["env", f"XDG_CACHE_HOME={cache}", *self.job.variables, *command]
+        warm = trials if way == "later" else 0
+        return Contender(way, command, str(self.root), prepare, lambda: check(folder, trials, warm))
 
     def equal(self) -> bool:
-        """Whether the warm search wrote what the cold one did."""
-        cold, warm = (self.root / f"{way}-{self.trials}" for way in ("cold", "warm"))
-        names = sorted(path.parent.name for path in cold.glob(f"*/{METRICS}"))
-        return all(
-            (cold / name / METRICS).read_bytes() == (warm / name / METRICS).read_bytes()
-            for name in names
-        )
+        """Whether all wrote the same, trial by trial."""
+        found: dict[str, set[bytes]] = {}
+        for path in self.root.glob(f"*/*/{METRICS}"):
+            found.setdefault(path.parent.name, set()).add(path.read_bytes())
+        return bool(found) and all(len(each) == 1 for each in found.values())
 
 
-def whole(folder: Path, trials: int) -> None:
-    """Every trial has its metrics: a fast way that loses some would not count."""
+def check(folder: Path, trials: int, warm: int) -> None:
+    """Every trial has its metrics, and so many were warm: what loses some, or falls back, would not
+    count.
+    """
     found = len(list(folder.glob(f"*/{METRICS}")))
     if found != trials:
         raise SystemExit(f"{folder}: {found} of {trials} trials have metrics")
+    records = [json.loads(path.read_text()) for path in folder.glob("*/run.json")]
+    were = sum(bool(record.get("warm")) for record in records)
+    if were < warm:
+        raise SystemExit(f"{folder}: {were} of {warm} trials were warm")
 
 
-def further(short: Sequence[float], long: Sequence[float], trials: int) -> list[float]:
+def made(root: Path, number: int, job: Job) -> Searches:
+    place = root / str(number)
+    place.mkdir()
+    (place / "train.py").write_text(job.script)
+    return Searches(place, job)
+
+
+def per_trial(short: Contender, long: Contender, kind: str, more: int) -> list[float]:
     """What each further trial took, round by round."""
-    return [(after - before) / trials for before, after in zip(short, long, strict=True)]
+    pairs = zip(getattr(short, kind), getattr(long, kind), strict=True)
+    return [(after - before) / more for before, after in pairs]
 
 
-def row(name: str, searches: Searches, rounds: int) -> str:
-    """One line of the table: cold, warm, their ratio; of a whole search and of a further trial."""
-    contenders = searches.contenders()
+def ratio(one: Sequence[float], other: Sequence[float]) -> str:
+    """The median of one by the other of the same round."""
+    pairs = zip(one, other, strict=True)
+    return f"{statistics.median(a / b if b > 0 else float('nan') for a, b in pairs):.3f}"
+
+
+def row(name: str, searches: Searches, trials: int, rounds: int) -> dict[str, str]:
+    """A line of each table, by what it counts."""
+    less, long = max(1, trials // 3), (1 + LONGER) * trials
+    sizes = (("cold", less), ("cold", trials), ("first", trials), ("later", trials))
+    few, cold, first, later, many = contenders = [
+        searches.contender(*each) for each in (*sizes, ("later", long))
+    ]
     race(contenders, rounds)
     if not searches.equal():
         raise SystemExit(f"{name}: the warm trials' metrics are others than the cold ones'")
-    cold, warm, cold_long, warm_long = contenders
-    cells = [name, str(searches.jobs)]
+    lines = {}
     for kind in ("wall", "cpu"):
-        short = [getattr(each, kind) for each in (cold, warm)]
-        pairs = ((cold, cold_long), (warm, warm_long))
-        more = [further(getattr(x, kind), getattr(y, kind), searches.trials) for x, y in pairs]
-        for scale, (one, other) in ((1, short), (1000, more)):
-            one_, other_ = statistics.median(one), statistics.median(other)
-            ratio = other_ / one_ if one_ > 0 else float("nan")
-            digits = 2 if scale == 1 else 0
-            cells.append(f"{one_ * scale:.{digits}f} / {other_ * scale:.{digits}f} / {ratio:.3f}")
-    return f"| {' | '.join(cells)} |"
+        whole = [getattr(each, kind) for each in (cold, first, later)]
+        cold_one = per_trial(few, cold, kind, trials - less)
+        warm_one = per_trial(later, many, kind, LONGER * trials)
+        cells = [
+            name,
+            *(f"{statistics.median(each):.2f}" for each in whole),
+            *(ratio(each, whole[0]) for each in whole[1:]),
+            *(f"{1000 * statistics.median(each):.0f}" for each in (cold_one, warm_one)),
+            ratio(warm_one, cold_one),
+        ]
+        lines[kind] = f"| {' | '.join(cells)} |"
+    return lines
+
+
+def one_at_a_time(root: Path, trials: int, rounds: int, only: str) -> None:
+    heads = ("cold, s", "first, s", "later, s", "first / cold", "later / cold")
+    more = ("a further one cold, ms", "warm, ms", "warm / cold")
+    table: dict[str, list[str]] = {"wall": [], "cpu": []}
+    for number, job in enumerate(job for job in jobs_here() if only in job.name):
+        for kind, line in row(job.name, made(root, number, job), trials, rounds).items():
+            table[kind].append(line)
+    for kind, lines in table.items():
+        print(f"searches of {trials}, one trial at a time, {kind}\n")
+        print(f"| | {' | '.join((*heads, *more))} |\n|---|{'---:|' * 8}")
+        print("\n".join(lines), end="\n\n", flush=True)
+
+
+def two_at_a_time(root: Path, trials: int, rounds: int) -> None:
+    jobs = side_by_side_here()
+    if not jobs:
+        return
+    print(f"searches of {trials}, two trials at a time, ten epochs of PyTorch\n")
+    heads = ("cold, s", "later, s", "cold, s CPU", "later, s CPU")
+    print(f"| how their threads wait | {' | '.join(heads)} |\n|---|{'---:|' * 4}")
+    kinds = [made(root, 100 + number, job) for number, job in enumerate(jobs)]
+    ways = [(each.contender("cold", trials), each.contender("later", trials)) for each in kinds]
+    for each in kinds:
+        race([each.contender("first", trials)], 1)  # what it learns the later one needs
+    race([way for pair in ways for way in pair], rounds)
+    for job, pair in zip(jobs, ways, strict=True):
+        spent = [getattr(way, kind) for kind in ("wall", "cpu") for way in pair]
+        cells = [f"{statistics.median(each):.2f}" for each in spent]
+        print(f"| {' | '.join((job.name, *cells))} |", flush=True)
+    if not all(each.equal() for each in kinds):
+        raise SystemExit("the warm trials' metrics are others than the cold ones'")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=6)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one round, 3 trials, one job")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round, some minutes")
+    parser.add_argument("--only", default="", help="jobs with this in their names, one at a time")
     arguments = parser.parse_args()
-    trials, rounds = (3, 1) if arguments.quick else (arguments.trials, arguments.rounds)
-    print(f"searches of {trials}, {rounds} rounds; {machine()}")
-    print("cold / warm / ratio, medians\n")
-    heads = (f"{trials} trials: s wall", "a further one: ms wall", "s CPU", "ms CPU")
-    print(f"| job | -j | {' | '.join(heads)} |\n|---|---:|---:|---:|---:|---:|")
+    rounds = 1 if arguments.quick else arguments.rounds
+    os.environ.pop("OMP_WAIT_POLICY", None)
+    print(f"{rounds} rounds, medians; {machine()}\n", flush=True)
     with tempfile.TemporaryDirectory() as place:
-        for number, (name, script) in enumerate(jobs_here().items()):
-            for jobs in (1,) if arguments.quick else (1, 2):
-                root = Path(place) / f"{number}-{jobs}"
-                root.mkdir()
-                (root / "train.py").write_text(script)
-                print(row(name, Searches(root, trials, jobs), rounds), flush=True)
+        one_at_a_time(Path(place), arguments.trials, rounds, arguments.only)
+        if not arguments.only:
+            two_at_a_time(Path(place), 4, rounds)
 
 
 if __name__ == "__main__":

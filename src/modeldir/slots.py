@@ -91,7 +91,7 @@ class Slots:
         self.options = _as_typed(jobs, gpus_per_trial, threads)
         self.count = self._counted(jobs, threads)
         self.threads = max(1, cores.usable() // self.count) if threads == "auto" else threads
-        self.notes = self._noted(jobs)
+        self.notes = (*self._noted(jobs), *self._noted_threads(threads))
         self.why = ""
         given = own if own and gpus.are_given(self._environment) else None
         self._leases = Leases(self._environment, given) if self._share else None
@@ -209,6 +209,12 @@ class Slots:
         if self.threads is not None:
             told |= dict.fromkeys(cores.THREAD_VARIABLES, str(self.threads))
         return told
+
+    def _noted_threads(self, threads: int | Auto | None) -> tuple[str, ...]:
+        if threads != "auto":
+            return ()
+        each = f"{self.threads} a trial, {cores.usable()} cores by {self.count} slots"
+        return (f"--threads auto: {each}; another number may change a result's last bits",)
 
     def _thread_facts(self) -> dict[str, Any]:
         return {} if self.threads is None else {"threads": self.threads}

@@ -3,10 +3,10 @@
 It knows when to learn (the first trial notes its imports), when to have them imported ahead (while
 that one still runs, if a core is free), how long the others wait for it, and when to fall back:
 then trials run cold, as they did before, and why is told once. It refuses to know how one is begun
-(warmspawner.py), and what may be forked (warm/guards.py). Nothing depends on it: a trial that was
-lost with it is interrupted, and runs again, cold.
+(warmspawner.py), what may be forked (warm/guards.py), and when a fork hangs (unproven.py). Nothing
+depends on it: a trial that was lost with it is interrupted, and runs again, cold.
 
-What was learned is kept in `.modeldir/warm.json`: the same search said again is warm from its first
+What was learned is kept (keptimports.py): the next search of the same script is warm from its first
 trial, while the command, the code and the environment are what they were.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,8 +21,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, cores, failures, files, processes
+from modeldir import attempts, cores, failures, files, keptimports, processes
+from modeldir.keptimports import Kept, Script
 from modeldir.trials import HOME
+from modeldir.unproven import Unproven
 from modeldir.warm import guards, imports
 from modeldir.warm.invocations import parse
 
@@ -31,11 +32,9 @@ if TYPE_CHECKING:
     from modeldir.experiment import Status
     from modeldir.spawner import Spawner
     from modeldir.supervisor import Start
-    from modeldir.warm.imports import Learned
+    from modeldir.warm.imports import Learned, Report
     from modeldir.warmspawner import WarmSpawner
 
-FILE = "warm.json"
-FORMAT = 1
 WORTH = 60
 """Installed modules that a script has to import. NumPy has 84 (0.1 s), PyTorch 800 (1.6 s); what
 comes with Python, and modeldir itself, is imported in a few hundredths of a second.
@@ -50,6 +49,8 @@ take longer as a whole.
 _PATIENCE = 60.0
 """Seconds that an import ahead may take, and five times as long as the script took for it."""
 _LOOK_EVERY = 1.0
+_LOOK_PART = 100
+"""To look whether a library was edited takes a hundredth of the time: it may lie far away."""
 _OLD = 86400.0
 """Seconds after which a list that nobody has taken away is that of a worker that was killed."""
 _PAUSE = 10.0
@@ -82,83 +83,40 @@ def cold_text(why: str) -> str:
     return f"cold: each trial imports for itself: {why}"
 
 
-def ahead_text(folder: Path, command: tuple[str, ...], *, wanted: bool) -> str | None:
+def ahead_text(
+    folder: Path, command: tuple[str, ...], cwd: str, code: str | None, *, wanted: bool
+) -> str | None:
     """What a search would do, as far as that is known before."""
     if not wanted or guards.refusal(command) is not None:
         return None
-    kept = Kept.read(folder)
+    kept = keptimports.find(folder, Script(_script_of(command), cwd, code))
     if kept is not None and kept.cold is not None:
         return cold_text(kept.cold)
-    if kept is not None and kept.learned.is_current():
+    if kept is not None:
         return ready_text(len(kept.learned.modules))
     return "warm: if the first trial imports much, that is imported once for all (--cold: by each)"
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What was learned of a script: the words of its command up to its name, the code as it was,
-    and why it runs cold nevertheless, where it does. `took` are the seconds that it imported for,
-    and those that it took as a whole.
-    """
-
-    script: tuple[str, ...]
-    code: str | None
-    learned: Learned
-    took: tuple[float, float]
-    cold: str | None = None
-
-    @classmethod
-    def read(cls, folder: Path) -> Kept | None:
-        """What is kept in a search's folder."""
-        value = files.read_object(folder / HOME / FILE)
-        learned = imports.Learned.from_json(value.get("learned"))
-        if value.get("format") != FORMAT or learned is None:
-            return None
-        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-            imported, whole = map(float, value["took"])
-            script = tuple(value["script"])
-            cold = value["cold"]
-            if cold is None or cold.isprintable():  # anybody may have written it
-                return cls(script, value["code"], learned, (imported, whole), cold)
-        return None
-
-    def write(self, folder: Path) -> None:
-        """Keep it; where nothing can be written it is learned again."""
-        value = {**vars(self), "format": FORMAT, "learned": self.learned.to_json()}
-        with contextlib.suppress(OSError):
-            files.write_json(folder / HOME / FILE, value)
-
-
 @dataclass
 class _Lesson:
-    """A trial that notes its imports in `report`. `is_void`: something was installed meanwhile."""
+    """A trial that notes its imports in a report. `is_void`: something was installed meanwhile."""
 
-    report: str
+    report: Report
     folder: str
     began: float
     grew: float
     supervisor: int = 0
-    seen: object = None
     is_void: bool = False
 
 
 @dataclass
-class _Watched:
-    """A warm trial that nothing has been heard of: what it had done when we last looked, and when
-    that changed.
+class _Import:
+    """What was asked of the process that imports: so many modules, when, whose files were as
+    `stamp` tells.
     """
 
-    supervisor: int
-    folder: Path
-    since: float
-    done: object = None
-
-
-@dataclass
-class _Import:
-    """What was asked of the process that imports: so many modules, when."""
-
     modules: int = 0
+    stamp: int = 0
     asked: float = 0.0
     is_open: bool = False
     patience: float = _PATIENCE
@@ -181,7 +139,7 @@ class Warmth:
 
     def __post_init__(self) -> None:
         self._is_cold = not self.wanted
-        self._script: tuple[str, ...] = ()
+        self._words: tuple[str, ...] = ()  # of the command, up to its script's name
         self._learned: Learned | None = None
         self._lesson: _Lesson | None = None
         self._lessons = 0
@@ -192,9 +150,8 @@ class Warmth:
         self._import = _Import()
         self._modules = 0  # that are there
         self._is_told = False
-        self._watched: dict[str, _Watched] = {}  # by folder
-        self._is_proven = False
-        self._looked = self._counted = 0.0
+        self._unproven = Unproven()
+        self._counted = self._compare_at = 0.0
         self._awake = self.clock()
         self._running = 0
         self._lost: list[WarmSpawner] = []
@@ -214,24 +171,24 @@ class Warmth:
         if invocation is None or guards.refusal(command) is not None:
             self._is_cold = True
             return
-        self._script, self._cwd = _script_of(command), cwd
+        self._words, self._cwd = _script_of(command), cwd
         _tidy(self.folder / HOME)
-        kept = Kept.read(self.folder)
-        if kept is None or (kept.script, kept.code) != (self._script, self.code()):
+        kept = keptimports.find(self.folder, self._script())
+        if kept is None:
             return
-        if kept.learned.is_current() and kept.cold is not None:
+        if kept.cold is not None:
             self._cool(kept.cold)
-        elif kept.learned.is_current():
+        else:
             self._learned, self._took = kept.learned, kept.took
 
     def way(self, start: Start) -> tuple[Spawner | None, Start]:
         """How an attempt is to begin: by a warm spawner, where one is given; else cold, and it may
         be the one that notes its imports.
         """
-        if self._is_cold or _script_of(start.command) != self._script:
+        if self._is_cold or _script_of(start.command) != self._words:
             return None, start
         if self._parent is not None and self._modules and not self._import.is_open:
-            if self._learned is not None and not self._learned.is_current():
+            if self._has_changed():
                 self._lessons = 0
                 self._learn_anew("has changed")
             else:
@@ -240,7 +197,7 @@ class Warmth:
                     self._is_told = True
                 facts = {**start.facts, "warm": {"modules": self._modules}}
                 return self._parent, replace(
-                    start, forked=True, is_unproven=not self._is_proven, facts=facts
+                    start, forked=True, is_unproven=not self._unproven.is_over, facts=facts
                 )
         if self._lesson is None and self._learned is None and self._lessons < _LESSONS:
             return None, self._taught(start)
@@ -248,9 +205,8 @@ class Warmth:
 
     def started(self, supervisor: int, start: Start) -> None:
         """An attempt was given to this supervisor."""
-        if start.forked and not self._is_proven:
-            watched = _Watched(supervisor, Path(start.folder), self.clock())
-            self._watched[start.folder] = watched
+        if start.forked:
+            self._unproven.began(supervisor, start.folder, self.clock())
         elif start.by and self._lesson is not None:
             self._lesson.supervisor = supervisor
 
@@ -274,15 +230,14 @@ class Warmth:
         if lesson is not None and path == lesson.folder:
             self._learn(lesson)
             self._end_lesson(lesson, status.state)
-        watched = self._watched.pop(path, None)
+        was_unproven = self._unproven.forget(path)
         if (status.reason or "").endswith(failures.OF_A_FORK):
             says = status.last_line if failures.is_of_a_fork(status.last_line) else None
             self._cool(
                 f"{folder.name} {status.reason}" if says is None else f"{folder.name} says: {says}"
             )
-        elif watched is not None and status.state not in attempts.OPEN:
-            self._is_proven = True
-            self._watched.clear()
+        elif was_unproven and status.state not in attempts.OPEN:
+            self._unproven.prove()
 
     def look(self, running: int) -> list[WarmSpawner]:
         """Deal with what has happened since the last look; `running` are all trials of ours. Those
@@ -320,7 +275,7 @@ class Warmth:
         if self._lesson is not None:
             quiet = self.clock() - self._lesson.grew > _QUIET[1]
             return _LOOK_EVERY if quiet else 0.1
-        return _LOOK_EVERY if self._watched or self._import.is_open else None
+        return _LOOK_EVERY if self._unproven or self._import.is_open else None
 
     def lose(self, why: str = "the process that imports for them has died, or was killed") -> None:
         """It is no more; its supervisors go on, and report."""
@@ -336,7 +291,7 @@ class Warmth:
             each.close()
         self._parent, self._old = None, []
         if self._lesson is not None:
-            _remove(self._lesson.report)
+            _remove(self._lesson.report.path)
 
     # -- Learning ----------------------------------------------------------------------------------
 
@@ -349,7 +304,7 @@ class Warmth:
         report = str(files.absolute(self.folder) / HOME / name)
         _remove(report)
         now = self.clock()
-        self._lesson = _Lesson(report, start.folder, now, now)
+        self._lesson = _Lesson(imports.Report(report), start.folder, now, now)
         self._lessons += 1
         return replace(start, by=invocation.through_learning(report))
 
@@ -365,15 +320,13 @@ class Warmth:
         """Read on in what a trial has noted."""
         if lesson.is_void:
             return
-        with contextlib.suppress(OSError):
-            before, lesson.seen = lesson.seen, os.stat(lesson.report).st_size
-            learned = imports.read(lesson.report) if lesson.seen != before else None
-            if learned is not None and is_worth(learned):
-                self._learned, lesson.grew = learned, self.clock()
+        learned = lesson.report.learned()
+        if learned is not None and is_worth(learned):
+            self._learned, lesson.grew = learned, self.clock()
 
     def _end_lesson(self, lesson: _Lesson, state: str) -> None:
         self._took = (lesson.grew - lesson.began, self.clock() - lesson.began)
-        _remove(lesson.report)
+        _remove(lesson.report.path)
         self._lesson = None
         if lesson.is_void:
             return
@@ -391,10 +344,28 @@ class Warmth:
         if self._lesson is not None:
             self._lesson.is_void = True
 
+    def _has_changed(self) -> bool:
+        """Whether something was installed since, or a file was edited that was imported."""
+        learned, now = self._learned, self.clock()
+        if learned is None:
+            return False
+        if not learned.is_current():
+            return True
+        if now < self._compare_at:
+            return False
+        is_other = learned.stamp() != self._import.stamp
+        self._compare_at = now + max(_LOOK_EVERY, _LOOK_PART * (self.clock() - now))
+        return is_other
+
     def _keep(self, cold: str | None = None) -> None:
         if self._learned is not None:
-            kept = Kept(self._script, self.code(), self._learned, self._took, cold)
-            kept.write(self.folder)
+            script = self._script()
+            kept = Kept(script.words, script.state, self._learned, self._took, cold)
+            keptimports.keep(self.folder, script, kept)
+
+    def _script(self) -> Script:
+        """The script with its code as it is now."""
+        return Script(self._words, self._cwd, self.code())
 
     # -- Importing ahead ---------------------------------------------------------------------------
 
@@ -405,7 +376,7 @@ class Warmth:
             return
         if len(learned.modules) <= self._import.modules:
             return
-        why = guards.refusal(self._script, learned)
+        why = guards.refusal(self._words, learned)
         if why is not None:
             self._cool(why, keep=True)
         elif self._parent is not None or self._may_begin():
@@ -426,7 +397,9 @@ class Warmth:
         lesson, now = self._lesson, self.clock()
         took = self._took[0] if lesson is None else now - lesson.began
         patience = _PATIENCE + 5 * took
-        self._import = _Import(len(learned.modules), now, is_open=True, patience=patience)
+        self._import = _Import(
+            len(learned.modules), learned.stamp(), now, is_open=True, patience=patience
+        )
         try:
             self._parent = self._parent or self._made()
             self._parent.ask(learned)
@@ -437,7 +410,7 @@ class Warmth:
         from modeldir.warmspawner import WarmSpawner  # noqa: PLC0415 - most searches need none
 
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self.variables}
-        return WarmSpawner(_interpreter_of(self._script), environment, self._cwd)
+        return WarmSpawner(_interpreter_of(self._words), environment, self._cwd)
 
     def _hear(self) -> None:
         """What has become of the imports."""
@@ -493,30 +466,18 @@ class Warmth:
         now = self.clock()
         if now - self._awake > _PAUSE:
             self._import.asked = now
-            for watched in self._watched.values():
-                watched.since = now
+            self._unproven.begin_anew(now)
         self._awake = now
 
     def _look_at_the_first(self) -> None:
         """End a warm trial that does nothing at all, as one does that hangs on a lock which was
         held when it was forked. It runs again, cold.
         """
-        now = self.clock()
-        if not self._watched or now < self._looked + _LOOK_EVERY:
-            return
-        self._looked = now
-        for path, watched in list(self._watched.items()):
-            if processes.process(watched.supervisor) is None:
-                del self._watched[path]
-                continue
-            done = _done_by(watched)
-            if done != watched.done:
-                watched.done, watched.since = done, now
-            silence = max(_SILENCE, self._took[1])
-            if now - watched.since >= silence:
-                name = watched.folder.name
-                self._cool(f"{name} did nothing for {silence:.0f} s; it is ended, and runs again")
-                _end(watched)
+        silence = max(_SILENCE, self._took[1])
+        for watched in self._unproven.silent(self.clock(), silence):
+            name = watched.folder.name
+            self._cool(f"{name} did nothing for {silence:.0f} s; it is ended, and runs again")
+            watched.end()
 
 
 def _script_of(command: tuple[str, ...]) -> tuple[str, ...]:
@@ -532,24 +493,6 @@ def _interpreter_of(script: tuple[str, ...]) -> tuple[str, ...]:
     invocation = parse(script)
     assert invocation is not None
     return (invocation.interpreter, *invocation.flags)
-
-
-def _done_by(watched: _Watched) -> object:
-    """What changes while an attempt does anything: the time of its processes, what it writes."""
-    ticks = processes.cpu_ticks(processes.descendants(watched.supervisor))
-    with contextlib.suppress(OSError):
-        return ticks, [(each.name, each.stat().st_size) for each in os.scandir(watched.folder)]
-    return ticks, None
-
-
-def _end(watched: _Watched) -> None:
-    """Have it interrupted. A supervisor that hangs itself, before it has begun, is killed."""
-    last = attempts.latest(watched.folder)
-    record = {} if last is None or last.end is not None else last.record
-    keeper = processes.from_json(record.get("supervisor"))
-    begun = keeper is not None and keeper.pid == watched.supervisor and record.get("process")
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(watched.supervisor, signal.SIGTERM if begun else signal.SIGKILL)
 
 
 def _tidy(home: Path) -> None:

@@ -53,7 +53,8 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     elif not again:
         lines.append(f"Nothing is left to run in {search.path}.")
     if found or again:
-        told = warmth.ahead_text(search.path, tuple(plan.words_of(command)), wanted=warm)
+        words, cwd = tuple(plan.words_of(command)), str(search.working_folder())
+        told = warmth.ahead_text(search.path, words, cwd, search.code(), wanted=warm)
         lines += [] if told is None else [told]
         left = None if to_come is None else to_come + len(again)
         lines += _how_long(search, left, jobs, timed=timed)

@@ -23,6 +23,8 @@ from modeldir.warm import invocations, mainscript
 from modeldir.warm.imports import Ahead, Learned
 
 _STDERR = 2
+_KEPT: list[object] = []
+"""What the script must not find, and nobody destroys: each page of it would be copied for that."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,11 @@ def _take_environment(environment: Mapping[str, str]) -> None:
 
 def _renew(learned: Learned, trial: Trial, invocation: invocations.Invocation) -> None:
     """What would be new in a new process, and what must not be the supervisor's."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "modeldir"]:
-        del sys.modules[name]
+    ours = [name for name in sys.modules if name.partition(".")[0] == "modeldir"]
+    _KEPT.extend(sys.modules.pop(name) for name in ours)
     sys.path[:] = learned.path
-    for folder in set(sys.path_importer_cache).difference(sys.path):
-        del sys.path_importer_cache[folder]
+    elsewhere = set(sys.path_importer_cache).difference(sys.path)
+    _KEPT.extend(sys.path_importer_cache.pop(folder) for folder in elsewhere)
     told = trial.environment.get("PYTHONUNBUFFERED") and not sys.flags.ignore_environment
     _new_streams(unbuffered=bool(told) or invocation.is_unbuffered)
     _seed()

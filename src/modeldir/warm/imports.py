@@ -65,6 +65,10 @@ class Learned:
         """Whether the environment is as it was: nothing installed, removed or upgraded."""
         return self.folders == _times([self.executable, *self.folders])
 
+    def stamp(self) -> int:
+        """Another number where a file has been written since that a module came from."""
+        return hash(tuple(_times(module.origin for module in self.modules).values()))
+
     def is_of(self, facts: Mapping[str, Any]) -> bool:
         """Whether it was learned in the interpreter that these `learning.facts` are of.
 
@@ -104,35 +108,64 @@ class Learned:
         return learned
 
 
-def read(report: str) -> Learned | None:
-    """What a report tells so far; None where there is none yet."""
-    try:
-        with open(report, encoding="utf-8") as file:
-            lines = file.read().split("\n")[:-1]  # the last one may be half written
-        facts, *noted = (ast.literal_eval(line) for line in lines)
-    except (OSError, ValueError, SyntaxError):
-        return None
-    if "folders" not in facts:  # its disk was full as it began, or somebody has removed it since
-        return None
-    has_ended = bool(noted) and "end" in noted[-1]
-    noted = [each for each in noted if "end" not in each]
-    libraries = [each for each in noted if _is_of_a_library(each, facts["folders"])]
-    own = [each["name"] for each in noted if _is_the_scripts(each, facts["folders"])]
-    return Learned(
-        modules=tuple(
-            Module(each["name"], each["origin"], each.get("changes", {})) for each in libraries
-        ),
-        own=tuple(own),
-        executable=facts["executable"],
-        version=facts["version"],
-        flags=facts["flags"],
-        prefix=facts["prefix"],
-        path=tuple(facts["path"]),
-        loaded=tuple(facts["loaded"]),
-        folders={**_times([facts["executable"]]), **facts["folders"]},
-        has_ended=has_ended,
-        words=tuple(facts["words"]),
-    )
+class Report:
+    """What learning.py writes, read on as it grows: each line once."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._read = 0
+        self._facts: dict[str, Any] = {}
+        self._modules: list[Module] = []
+        self._own: list[str] = []
+        self._has_ended = False
+
+    def learned(self) -> Learned | None:
+        """What it tells by now; None where nothing is new, or it cannot be read."""
+        try:
+            new = [ast.literal_eval(line.decode()) for line in self._new_lines()]
+        except (OSError, ValueError, SyntaxError):
+            return None
+        if not new:
+            return None
+        self._facts = self._facts or new.pop(0)
+        # Its disk was full as it began, or somebody has removed it since.
+        if "folders" not in self._facts:
+            return None
+        for noted in new:
+            self._take(noted)
+        return self._as_learned(self._facts)
+
+    def _new_lines(self) -> list[bytes]:
+        with open(self.path, "rb") as file:
+            file.seek(self._read)
+            whole, end, _ = file.read().rpartition(b"\n")  # the last one may be half written
+        self._read += len(whole) + len(end)
+        return whole.split(b"\n") if end else []
+
+    def _take(self, noted: Mapping[str, Any]) -> None:
+        folders = self._facts["folders"]
+        if "end" in noted:
+            self._has_ended = True
+        elif _is_of_a_library(noted, folders):
+            module = Module(noted["name"], noted["origin"], noted.get("changes", {}))
+            self._modules.append(module)
+        elif _is_the_scripts(noted, folders):
+            self._own.append(noted["name"])
+
+    def _as_learned(self, facts: Mapping[str, Any]) -> Learned:
+        return Learned(
+            modules=tuple(self._modules),
+            own=tuple(self._own),
+            executable=facts["executable"],
+            version=facts["version"],
+            flags=facts["flags"],
+            prefix=facts["prefix"],
+            path=tuple(facts["path"]),
+            loaded=tuple(facts["loaded"]),
+            folders={**_times([facts["executable"]]), **facts["folders"]},
+            has_ended=self._has_ended,
+            words=tuple(facts["words"]),
+        )
 
 
 _WITHOUT_A_FILE = ("built-in", "frozen")
@@ -155,9 +188,9 @@ def _is_of_a_library(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
 
 
 def _is_the_scripts(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
-    """A file of its own, or a folder without `__init__.py`; not what a library has made up."""
-    if _is_of_a_library(noted, folders):
-        return False
+    """Of what is no library's: a file of its own, or a folder without `__init__.py`; not what a
+    library has made up.
+    """
     places = [noted["origin"]] if noted["origin"] else noted.get("places", [])
     return any(not _is_below(place, folders) for place in places)
 
@@ -217,6 +250,7 @@ class Ahead:
         if _signal_handlers() != handlers:
             self.objection = "an import changed how signals are handled"
         self._look_for_the_scripts_own(learned)
+        _leave_finalizers_out()
         gc.collect()
         gc.freeze()  # children look at none of it: a page that is looked at is copied
 
@@ -266,6 +300,17 @@ class Ahead:
         hidden = sorted(set(learned.own).intersection(sys.modules))
         if hidden:
             self.objection = f"the script's own {hidden[0]} has the name of a library's module"
+
+
+def _leave_finalizers_out() -> None:
+    """No child destroys at its end what an import has made here, which they all share.
+
+    PyTorch would take down its 170 libraries of operators, which copies 30 MB in each trial; the
+    first child would take away a folder that a library has made for as long as it is loaded.
+    """
+    weakref: Any = sys.modules.get("weakref")
+    for finalizer in [] if weakref is None else list(weakref.finalize._registry):  # noqa: SLF001
+        finalizer.atexit = False
 
 
 def _is_ours(name: str) -> bool:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FAILED_FLUSH = 120
 """What Python exits with when the last lines of its output cannot be written."""
+_LAST = 0.05
+"""Seconds for daemon threads that are about to end: so long an interpreter takes libraries down."""
 
 
 def run_as_main(
@@ -197,9 +199,24 @@ def _finished(code: int, before: "Collection[int]") -> int:
         _guarded(threading._shutdown)  # noqa: SLF001 - what the interpreter itself calls
     _guarded(atexit._run_exitfuncs)  # noqa: SLF001 - as above
     code = _flushed(code)
+    if threading is not None:
+        _guarded(lambda: _let_end(threading))
     sys.setswitchinterval(1e6)  # daemon threads run no more, as far as we can do that
     _let_go(before)
     return _flushed(code)
+
+
+def _let_end(threading: "Any") -> None:
+    """Wait a moment for daemon threads: that of a queue of `multiprocessing` has perhaps removed a
+    semaphore, and not yet said so; then the process that looks after them would complain.
+    """
+    import time  # noqa: PLC0415 - built in
+
+    deadline = time.monotonic() + _LAST
+    for thread in threading.enumerate():
+        is_known = type(thread) is not threading._DummyThread  # noqa: SLF001 - nobody can join one
+        if is_known and thread is not threading.current_thread():
+            threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
 
 
 def _guarded(last: "Any") -> None:
