@@ -13,14 +13,13 @@ import contextlib
 import os
 import re
 import shlex
-import signal
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir import files, hearts, metrics, processes, provenance
 from modeldir.errors import FolderBusy
+from modeldir.values import dataclass
 
 FORMAT = 1
 """Of run files. Readers meet older ones for years: keys are added, none changes its meaning."""
@@ -303,6 +302,8 @@ def left_running(attempt: Attempt) -> list[int]:
 
 def end_left_running(attempt: Attempt) -> None:
     """Kill what a dead attempt left running: nobody would stop it any more."""
+    import signal  # noqa: PLC0415 - slow to import, and who only looks kills nothing
+
     for pid in left_running(attempt):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)

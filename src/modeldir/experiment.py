@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from modeldir import attempts, files, hearts, metrics, params
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError, closest
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field, replace
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from modeldir import attempts, experiment, goals, repeated
 from modeldir.advice import Tried
 from modeldir.metrics import Direction
 from modeldir.trials import TrialRecord, Trials
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 

@@ -16,7 +16,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -54,6 +53,7 @@ from modeldir.ranking import RANKED, Best
 from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
+from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
     from modeldir.summary import Outcome

@@ -8,13 +8,12 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, failures, goals, plan, repeated, roster, samplers
 from modeldir.durations import duration_text
 from modeldir.supervisor import console_file
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
     from modeldir.search import Search

@@ -36,7 +36,6 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -45,6 +44,7 @@ from modeldir.capture.ways import CONSOLE_VARIABLE
 from modeldir.logfile import ended
 from modeldir.metrics import METRICS_LINES
 from modeldir.rendering import Rendering
+from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
     from modeldir.pruners.judge import Judge

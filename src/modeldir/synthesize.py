@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +23,8 @@ from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.goals import Objectives
 from modeldir.params import SEED
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
-from modeldir.tableforms import DECIMALS, decimals_here, to_csv, to_markdown
+from modeldir.tableforms import to_csv, to_markdown
+from modeldir.terminal import DECIMALS, decimals_here, width_here
 from modeldir.trees import (
     Found,
     Tree,
@@ -36,7 +35,7 @@ from modeldir.trees import (
     read_trees,
     uncollected,
 )
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,7 +199,7 @@ class Results:
         signs = signs_in(getattr(sys.stdout, "encoding", None))
         if decimals_here() is None:
             return to_text(self.table, signs=signs)
-        width = None if self.all_columns else shutil.get_terminal_size().columns
+        width = None if self.all_columns else width_here()
         table, most = self.table, self.most
         if most is not None and len(table.rows) > most:
             note = f"+{len(table.rows) - most:,} experiments (--top {len(table.rows)}, or {CSV})"

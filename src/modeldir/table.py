@@ -14,7 +14,6 @@ import json
 import math
 import re
 import unicodedata
-from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 from operator import itemgetter
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError, did_you_mean, listed
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

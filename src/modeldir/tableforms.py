@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import re
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,20 +30,14 @@ from modeldir.table import (
     visible,
     widest,
 )
+from modeldir.terminal import DECIMALS
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-DECIMALS = 4
-"""Of metrics, where a page or a paper shows them."""
 LONGEST_CSV = 32_000
 """Characters of a CSV cell: spreadsheets hold 32,767, and spread the rest over other cells."""
-
-
-def decimals_here() -> int | None:
-    """The decimals of metrics where standard output goes: few in a terminal, elsewhere all."""
-    return None if sys.stdout is None or not sys.stdout.isatty() else DECIMALS
 
 
 # -- Markdown --------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from modeldir.errors import did_you_mean
-from modeldir.experiment import params_file
 
 Meant = Callable[[Sequence[str]], "str | None"]
 
@@ -75,6 +74,8 @@ def joined(words: Sequence[str], takes_lines: Sequence[str]) -> list[str]:
 
 def _there() -> list[str]:
     """The experiments and searches that lie where they usually do."""
+    from modeldir.experiment import params_file  # noqa: PLC0415 - on the way to an error
+
     found = [path for path in sorted(Path("experiments").glob("*")) if params_file(path)]
     names = [str(path) for path in found[:_MOST]] + (["..."] if len(found) > _MOST else [])
     return [f"there are: {', '.join(names)}"] if names else []

@@ -10,7 +10,6 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from modeldir.durations import duration_text
 from modeldir.report import cells
 from modeldir.table import cell_text
 from modeldir.timestamps import unix_time
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
     from modeldir.report.cells import Json
