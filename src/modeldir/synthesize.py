@@ -390,16 +390,17 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     told = headers if choice.all_columns else whole.told
     if choice.columns and whole.tree.found:
         told = [_header(name, headers) for name in choice.columns]
-    shown = select(whole.table, told)
-    notes = [NOTE] if _has_marks(shown) else []
+    places = map(whole.table.index, told)
+    notes = [NOTE] if any(Marked in map(type, whole.table.cells[place]) for place in places) else []
     notes += parts.note_of_all(whole.tree.found)
     notes += parts.failures_in(whole.tree.found)
-    title = _title(whole, choice, count)
-    return replace(shown, rows=shown.rows[: choice.top], title=title, note="\n".join(notes) or None)
-
-
-def _has_marks(table: Table) -> bool:
-    return any(Marked in map(type, row) for row in table.rows)
+    first = replace(
+        whole.table,
+        rows=whole.table.rows[: choice.top],
+        title=_title(whole, choice, count),
+        note="\n".join(notes) or None,
+    )
+    return select(first, told)
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:
@@ -436,26 +437,31 @@ def _without_file(tree: Tree, name: str) -> Iterator[str]:
 def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Iterator[Path]:
     """Leave the table in its folder; yields what was written."""
     for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
-        path = folder / name
-        if not _may_replace(path):
+        path, data = folder / name, text.encode()
+        there = files.read_bytes(path) or b""
+        if there == data:  # a folder in which nothing is written keeps its time, too
+            yield path
+            continue
+        if not _may_replace(name, there):
             warnings.append(f"{path} was left as it is: it holds more than a table of results")
             continue
         try:
-            files.write_bytes(path, text.encode())
+            files.write_bytes(path, data)
         except OSError as error:
             warnings.append(f"{path} was not written: {error.strerror}")
             return
         yield path
 
 
-def _may_replace(path: Path) -> bool:
+def _may_replace(name: str, there: bytes) -> bool:
     """Whether a file holds results and nothing else: people write notes below their tables."""
-    text = (files.read_bytes(path) or b"").decode("utf-8", "replace")
-    if path.name == CSV:
-        return not text or text.startswith("experiment")
+    if name == CSV:
+        return not there or there.startswith(b"experiment")
+    text = there.decode("utf-8", "replace")
     lines = text.splitlines()
     table = lines[1:] if text.startswith("# ") else lines
-    return all(not line.strip() or line.startswith("|") or _is_note(line) for line in table)
+    others = [line for line in table if line[:1] != "|"]
+    return all(not line.strip() or _is_note(line) for line in others)
 
 
 def _is_note(line: str) -> bool:

@@ -16,7 +16,8 @@ import re
 import unicodedata
 from enum import Enum
 from functools import cached_property
-from operator import itemgetter
+from itertools import repeat
+from operator import add, itemgetter, sub
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from modeldir.durations import duration_text
@@ -119,19 +120,24 @@ class Table:
         return _unique(self.columns)
 
     @cached_property
-    def written(self) -> tuple[tuple[tuple[str, ...], bool], ...]:
+    def cells(self) -> tuple[tuple[object | None, ...], ...]:
+        """Each column's cells, from the top."""
+        return tuple(zip(*self.rows, strict=True)) if self.rows else ((),) * len(self.columns)
+
+    @cached_property
+    def written(self) -> tuple[tuple[Sequence[str], bool], ...]:
         """Each column's cells as text with every digit, numbers with their points below each other,
         and whether it is one of numbers; made once, however many forms the table takes.
         """
         return tuple(
             _written(values, column.kind, None)
-            for column, values in zip(self.columns, zip(*self.rows, strict=True), strict=True)
+            for column, values in zip(self.columns, self.cells, strict=True)
         )
 
     def notes(self, signs: Signs | None = None) -> Iterator[str]:
         """What stands below the table: what the mark of the best says, and the note."""
-        marked = any(Best in map(type, row) for row in self.rows)
-        if signs and signs != ASCII and marked:  # whose mark is a word
+        # The mark of `ASCII` is a word.
+        if signs and signs != ASCII and any(Best in map(type, row) for row in self.rows):
             yield f"{signs.best}: the best of its column"
         if self.note:
             yield self.note
@@ -142,8 +148,7 @@ class Table:
         Raises:
             ModeldirError: if there is no such column; with the nearest name.
         """
-        index = self.index(header)
-        return tuple(row[index] for row in self.rows)
+        return tuple(map(itemgetter(self.index(header)), self.rows))
 
     def index(self, header: str) -> int:
         """Where a column stands, from 0.
@@ -191,20 +196,18 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
     Raises:
         ModeldirError: if there is no such column.
     """
-    index = table.index(header)
-    bare = [bare_value(row[index]) for row in table.rows]
-    blank = [row for row, value in zip(table.rows, bare, strict=True) if _is_blank(value)]
-    known = [(v, row) for row, v in zip(table.rows, bare, strict=True) if not _is_blank(v)]
+    bare: Sequence[Any] = bare_values(table.column(header))
+    known = [place for place, value in enumerate(bare) if not _is_blank(value)]
     if _NUMBERS.issuperset(map(type, bare)):  # most columns that anybody sorts by
-        known.sort(key=_first, reverse=descending)
+        known.sort(key=bare.__getitem__, reverse=descending)
     else:
-        known.sort(key=lambda each: order_of(each[0]), reverse=descending)
-    return replace(table, rows=(*(row for _, row in known), *blank))
+        known.sort(key=lambda place: order_of(bare[place]), reverse=descending)
+    blank = {*range(len(bare))}.difference(known) if len(known) < len(bare) else ()
+    return replace(table, rows=tuple(map(table.rows.__getitem__, (*known, *sorted(blank)))))
 
 
 _NUMBERS = frozenset({float, int, type(None)})
 _SIMPLE = _NUMBERS | {str, Name, bool}
-_first = itemgetter(0)
 
 
 def select(table: Table, headers: Iterable[str]) -> Table:
@@ -220,6 +223,8 @@ def is_same(values: Sequence[object]) -> bool:
     """Whether all values mean the same, as `key_of` has it; looking no further than the first other
     one.
     """
+    if len({*map(type, values)}) == 1 and values.count(values[0]) == len(values):
+        return True  # as it nearly always is found
     keys = map(key_of, map(bare_value, values))
     first = next(keys, None)
     return all(key == first for key in keys)
@@ -253,6 +258,13 @@ def bare_value(value: object) -> object:
     """A cell's value, without its mark."""
     kind = type(value)
     return value.value if kind is Best or kind is Marked else value  # type: ignore[attr-defined] # it has
+
+
+def bare_values(values: Sequence[object]) -> Sequence[object]:
+    """A column's cells without their marks: few columns have any."""
+    if {*map(type, values)}.isdisjoint((Best, Marked)):
+        return values
+    return [*map(bare_value, values)]
 
 
 def _is_blank(value: object) -> bool:
@@ -316,8 +328,8 @@ def to_text(
     if width is not None and not _fits(texts, width):
         texts = _fitted(table, texts, width, signs.cut)
     lines = [*wrapped(table.title, width), ""] if table.title else []
-    blocks = [text.lines(rule="-" * text.width, colour=colour) for text in texts]
-    lines += [_GAP.join(cells).rstrip() for cells in zip(*blocks, strict=True)]
+    blocks = [text.block(rule="-" * text.width, colour=colour) for text in texts]
+    lines += map(str.rstrip, side_by_side(blocks, _GAP))
     if left_out := _left_out(texts, _columns_shown(table) - len(texts)):
         lines += wrapped(left_out, width)
     for note in table.notes(signs):
@@ -350,12 +362,12 @@ class Shown:
     """
 
     label: str
-    cells: tuple[str, ...]
+    cells: Sequence[str]
     numeric: bool
     best: frozenset[int]
     column: Column
-    numbers: tuple[str, ...] = ()
-    """Of names: the shorter ones, where each row has its own."""
+    values: Sequence[object] = ()
+    """What the cells are the text of."""
 
 
 def shown(
@@ -367,7 +379,8 @@ def shown(
 ) -> list[Shown]:
     """The columns as people read them: deviations stand behind their means, with a ±.
 
-    `write` makes text harmless where it is going to stand.
+    `write` makes text harmless where it is going to stand; of what it leaves alone as a whole, it
+    leaves each word alone.
     """
     write = write or visible
     columns = []
@@ -376,34 +389,41 @@ def shown(
     for place, (column, header) in enumerate(zip(table.columns, headers, strict=True)):
         if column.of in headers:
             continue
-        values = [row[place] for row in table.rows]
-        if digits is None and values:
+        values = table.cells[place]
+        if digits is None:
             cells, numeric = table.written[place]
         else:
             cells, numeric = _written(values, column.kind, digits)
         cells = _harmless(cells, write)
         if header in spreads:
-            spread = [row[spreads[header]] for row in table.rows]
+            spread = table.cells[spreads[header]]
             cells = _with_spread(cells, _cells(spread, "metric", digits), signs)
-        best = frozenset(place for place, value in enumerate(values) if type(value) is Best)
         label = write(column.label or header) + (f" {_arrow(column, signs)}" if column.way else "")
-        numbers = _numbers(values) if column.kind == "name" else ()
-        columns.append(Shown(label, cells, numeric, best, column, numbers))
+        columns.append(Shown(label, cells, numeric, _best_in(values), column, values))
     return columns
 
 
 def _written(
     values: Sequence[object], kind: Kind, digits: int | None
-) -> tuple[tuple[str, ...], bool]:
+) -> tuple[Sequence[str], bool]:
     numeric = _is_numeric(values)
     cells = _cells(values, kind, digits)
-    return (_at_one_point(cells) if numeric and kind != "time" else tuple(cells)), numeric
+    return (_at_one_point(cells) if numeric and kind != "time" else cells), numeric
 
 
-def _harmless(cells: Sequence[str], write: Callable[[str], str]) -> tuple[str, ...]:
-    """Each text as it may stand there. Most columns have few that differ."""
+def _harmless(cells: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
+    """Each text as it may stand there; mostly all of them may as they are."""
+    whole = " ".join(cells)
+    if write(whole) == whole:
+        return cells
     known = {text: write(text) for text in {*cells}}
-    return tuple(map(known.__getitem__, cells))
+    return [*map(known.__getitem__, cells)]
+
+
+def _best_in(values: Sequence[object]) -> frozenset[int]:
+    if Best not in map(type, values):
+        return frozenset()
+    return frozenset(place for place, value in enumerate(values) if type(value) is Best)
 
 
 def _columns_shown(table: Table) -> int:
@@ -415,7 +435,7 @@ def _arrow(column: Column, signs: Signs) -> str:
     return signs.maximize if column.way == "maximize" else signs.minimize
 
 
-def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> tuple[str, ...]:
+def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> Sequence[str]:
     aligned = _at_one_point(spreads)
     width = max(map(len, aligned), default=0)
     blank = " " * (width + len(signs.plus_minus) + 2)
@@ -438,11 +458,11 @@ class _Text:
     """One column as text: its header, its cells, their styles, and how wide it is to be."""
 
     header: str
-    cells: tuple[str, ...]
+    cells: Sequence[str]
     numeric: bool
     width: int
     styles: Mapping[int, str]
-    numbers: tuple[str, ...] = ()
+    names: Sequence[object] = ()
     is_by_number: bool = False
 
     @classmethod
@@ -450,24 +470,32 @@ class _Text:
         cells, styles = column.cells, dict.fromkeys(column.best, _BEST)
         if column.best:
             blank = " " * (len(signs.best) + 1)
-            marks = (f" {signs.best}" if i in column.best else blank for i in range(len(cells)))
-            cells = tuple(cell + mark for cell, mark in zip(cells, marks, strict=True))
+            marked = [*map(add, cells, repeat(blank))]
+            for place in column.best:
+                marked[place] = f"{cells[place]} {signs.best}"
+            cells = marked
         if column.column.kind == "status":
-            places = enumerate(cell.strip() for cell in cells)
+            places = enumerate(map(str.strip, cells))
             styles = {place: _STATES[cell] for place, cell in places if cell in _STATES}
-        return cls._as_wide(column.label, cells, column.numeric, styles, column.numbers)
+        names = column.values if column.column.kind == "name" else ()
+        return cls._as_wide(column.label, cells, column.numeric, styles, names)
 
     @classmethod
     def _as_wide(
         cls,
         header: str,
-        cells: tuple[str, ...],
+        cells: Sequence[str],
         numeric: bool,  # noqa: FBT001 - of this class alone
         styles: Mapping[int, str],
-        numbers: tuple[str, ...] = (),
+        names: Sequence[object] = (),
     ) -> _Text:
         width = max(text_width(header), widest(cells))
-        return cls(header, cells, numeric, width, styles, numbers)
+        return cls(header, cells, numeric, width, styles, names)
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """Of names: the shorter ones, where each row has its own."""
+        return _numbers(self.names)
 
     def narrowed(self, width: int, sign: str) -> _Text:
         """With no text wider than this. Numbers stay whole: a part of one would be a lie."""
@@ -483,13 +511,14 @@ class _Text:
         told = self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
         return replace(told, is_by_number=True)
 
-    def lines(self, *, rule: str, colour: bool) -> list[str]:
-        """Header, rule and cells, all of one width."""
-        cells = padded_all(self.cells, self.width, right=self.numeric)
+    def block(self, *, rule: str, colour: bool) -> Block:
+        """Header, rule and cells."""
+        cells = [*self.cells]
         for place, style in self.styles.items() if colour else ():
             text = cells[place].strip()
-            cells[place] = cells[place].replace(text, f"\x1b[{style}m{text}\x1b[0m", 1)
-        return [padded(self.header, self.width, right=self.numeric), rule, *cells]
+            whole = padded(cells[place], self.width, right=self.numeric)
+            cells[place] = whole.replace(text, f"\x1b[{style}m{text}\x1b[0m", 1)
+        return Block([self.header, rule, *cells], self.width, self.numeric)
 
 
 _BY_NUMBER = "trial"
@@ -512,8 +541,13 @@ def _cells(values: Sequence[object], kind: Kind, digits: int | None) -> list[str
 def cell_texts(values: Sequence[object]) -> list[str]:
     """A column's cells as `cell_text` has them."""
     kinds = {*map(type, values)}
-    if len(kinds) == 1 and (write := _WRITERS.get(kinds.pop())):
+    if Best in kinds:
+        values = [value.value if type(value) is Best else value for value in values]
+        kinds = {*map(type, values)}
+    if len(kinds) == 1 and (write := _WRITERS.get(next(iter(kinds)))):
         return [*map(write, values)]
+    if kinds <= _NUMBERS:
+        return ["" if value is None else repr(value) for value in values]
     return [*map(cell_text, values)]
 
 
@@ -543,10 +577,10 @@ def _rounded(number: float, digits: int) -> str:
 
 
 def _is_numeric(values: Sequence[object]) -> bool:
-    kinds = {*map(type, values)}
+    bare = bare_values(values)
+    kinds = {*map(type, bare)}
     if kinds <= _SIMPLE:
         return kinds <= _NUMBERS and not kinds <= {type(None)}
-    bare = [bare_value(value) for value in values]
     known = [value for value in bare if value is not None and value is not NULL]
     return bool(known) and all(map(_is_number, known))
 
@@ -555,15 +589,18 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _at_one_point(cells: Iterable[str]) -> tuple[str, ...]:
+def _at_one_point(cells: Sequence[str]) -> Sequence[str]:
     """Numbers with their points below each other, once they are set to the right."""
-    cells = [*cells]
     joined = "".join(cells)
     if not any(sign in joined for sign in (".", "e", MARK)):  # whole numbers
-        return tuple(cells)
-    tails = [len(c) - point if (point := c.find(".")) >= 0 else _tail(c) for c in cells]
+        return cells
+    points = [*map(str.find, cells, repeat("."))]
+    tails = [*map(sub, map(len, cells), points)]
+    if -1 in points:
+        tails = [_tail(c) if p < 0 else t for c, p, t in zip(cells, points, tails, strict=True)]
     longest = max(tails, default=0)
-    return tuple(cell + " " * (longest - tail) for cell, tail in zip(cells, tails, strict=True))
+    blanks = {tail: " " * (longest - tail) for tail in {*tails}}
+    return [*map(add, cells, map(blanks.__getitem__, tails))]
 
 
 def _tail(cell: str) -> int:
@@ -693,16 +730,33 @@ def padded(text: str, width: int, *, right: bool) -> str:
     return space + text if right else text + space
 
 
-def padded_all(cells: Iterable[str], width: int, *, right: bool) -> list[str]:
-    """As `padded`, of a whole column: nearly all cells are ASCII."""
-    if right:
-        return [c.rjust(width) if c.isascii() else padded(c, width, right=True) for c in cells]
-    return [c.ljust(width) if c.isascii() else padded(c, width, right=False) for c in cells]
+@dataclass(frozen=True)
+class Block:
+    """One column as it stands in a text: its lines, how wide it is, and whether it is set right."""
+
+    lines: Sequence[str]
+    width: int
+    right: bool
 
 
-def widest(cells: Iterable[str]) -> int:
+def side_by_side(blocks: Sequence[Block], gap: str) -> Iterator[str]:
+    """Lines of columns, each `padded`: the many of ASCII by one form for the whole line."""
+    forms, columns = [], []
+    for block in blocks:
+        width, right = block.width, block.right
+        if "".join(block.lines).isascii():
+            forms.append(f"%{width}s" if right else f"%-{width}s")
+            columns.append(block.lines)
+        else:
+            forms.append("%s")
+            columns.append([padded(line, width, right=right) for line in block.lines])
+    return map(gap.join(forms).__mod__, zip(*columns, strict=True))
+
+
+def widest(cells: Sequence[str]) -> int:
     """How many places the widest of some cells takes."""
-    return max((len(c) if c.isascii() else text_width(c) for c in cells), default=0)
+    width = len if "".join(cells).isascii() else text_width
+    return max(map(width, cells), default=0)
 
 
 def text_width(text: str) -> int:

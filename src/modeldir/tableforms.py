@@ -9,24 +9,26 @@ behind their means; what programs read (CSV, JSON, frames) has one value a cell,
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from modeldir import files
 from modeldir.errors import ModeldirError
 from modeldir.table import (
     UNICODE,
+    Block,
     Name,
     Shown,
     Table,
     bare_value,
+    bare_values,
     cell_text,
+    cell_texts,
     cut,
     json_value,
-    padded_all,
     shown,
+    side_by_side,
     visible,
     widest,
 )
@@ -47,24 +49,23 @@ def to_markdown(table: Table, *, digits: int | None = None) -> str:
     """The table in GitHub's Markdown, padded so that it also reads well as it is."""
     lines = [f"# {_markdown_cell(table.title)}", ""] if table.title else []
     blocks = [_markdown_block(each) for each in shown(table, digits=digits, write=_markdown_cell)]
-    lines += [f"| {' | '.join(cells)} |" for cells in zip(*blocks, strict=True)]
+    lines += [f"| {row} |" for row in side_by_side(blocks, " | ")]
     for note in (table.note or "").splitlines():
         lines += ["", _markdown_cell(note)]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_block(column: Shown) -> list[str]:
+def _markdown_block(column: Shown) -> Block:
     cells = list(column.cells)
     for place in column.best:
         bare = cells[place].rstrip()
         cells[place] = f"**{bare}**{cells[place][len(bare) :]}"
     width = max(widest(("---", column.label)), widest(cells))
     rule = "-" * (width - 1) + (":" if column.numeric else "-")
-    head, *rest = padded_all((column.label, *cells), width, right=column.numeric)
-    return [head, rule, *rest]
+    return Block([column.label, rule, *cells], width, column.numeric)
 
 
-_PLAIN = re.compile(r"(?:[A-Za-z0-9 .+/:-]|(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_]))*")
+_PLAIN = re.compile(r"[A-Za-z0-9 .+/:-]*(?:(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_])[A-Za-z0-9 .+/:-]*)*")
 """Text that no notation of Markdown's is in."""
 
 
@@ -86,34 +87,48 @@ def to_csv(table: Table) -> str:
     A text that a spreadsheet would run as a formula gets an apostrophe before it, and so does a
     text that begins with one: who drops one apostrophe has the value. No number is changed.
     """
-    import csv  # noqa: PLC0415 - only some commands write it
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_csv_cell(header) for header in table.headers())
-    writer.writerows(zip(*map(_csv_column, zip(*table.rows, strict=True)), strict=True))
-    return out.getvalue()
+    head = map(_csv_cell, table.headers())
+    rows = map(",".join, zip(*map(_csv_column, table.cells), strict=True))
+    # Of one column a blank row would be no row.
+    lines = [",".join(head), *(rows if len(table.columns) > 1 else (row or '""' for row in rows))]
+    return "\n".join([*lines, ""])
 
 
-def _csv_column(values: Sequence[object]) -> Sequence[object]:
-    if _NUMBERS.issuperset(map(type, values)):
+def _csv_column(values: Sequence[object]) -> Sequence[str]:
+    values = bare_values(values)
+    kinds = {*map(type, values)}
+    if kinds <= _NUMBERS:
+        return cell_texts(values)
+    if kinds <= {str, Name}:
+        return _csv_texts(cast("Sequence[str]", values))
+    return [*map(_csv_cell, values)]
+
+
+def _csv_texts(values: Sequence[str]) -> Sequence[str]:
+    """A column of texts: mostly all of them stand there as they are."""
+    whole = " ".join(values)
+    is_plain = whole.isprintable() and "," not in whole and '"' not in whole
+    is_short = max(map(len, values), default=0) <= LONGEST_CSV
+    if is_plain and is_short and {text[:1] for text in values}.isdisjoint(_FORMULA_SIGNS):
         return values
-    if {*map(type, values)} <= {str, Name}:  # a few texts, over and over
-        known = {text: _csv_cell(text) for text in {*values}}
-        return [*map(known.__getitem__, values)]
-    return [value if type(value) in _NUMBERS else _csv_cell(value) for value in values]
+    known = {text: _csv_cell(text) for text in {*values}}
+    return [*map(known.__getitem__, values)]
 
 
 _NUMBERS = frozenset({float, int, type(None)})
-"""What the writer writes as we do: nearly all of the many cells of a table."""
-_FORMULA = re.compile(r"['=+@\-\uff1d\uff0b\uff0d\uff20](?![0-9.]+$)")
+"""Nearly all of the many cells of a table, whose texts hold neither commas nor quotes."""
+_FORMULA_SIGNS = "'=+-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA = re.compile(rf"[{re.escape(_FORMULA_SIGNS)}](?![0-9.]+$)")
 """How a text begins that a spreadsheet takes for a formula (some also by its wide forms)."""
 
 
 def _csv_cell(value: object) -> str:
     value = bare_value(value)
     text = visible(cut(cell_text(value), LONGEST_CSV))
-    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
+    text = f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
+    if "," not in text and '"' not in text:  # and no line ends within it: that is `visible`
+        return text
+    return '"' + text.replace('"', '""') + '"'
 
 
 def to_json(table: Table) -> str:
