@@ -391,16 +391,13 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     if choice.columns and whole.tree.found:
         told = [_header(name, headers) for name in choice.columns]
     places = map(whole.table.index, told)
-    notes = [NOTE] if any(Marked in map(type, whole.table.cells[place]) for place in places) else []
+    notes = [NOTE] if any(Marked in whole.table.cells[place].kinds for place in places) else []
     notes += parts.note_of_all(whole.tree.found)
     notes += parts.failures_in(whole.tree.found)
-    first = replace(
-        whole.table,
-        rows=whole.table.rows[: choice.top],
-        title=_title(whole, choice, count),
-        note="\n".join(notes) or None,
-    )
-    return select(first, told)
+    table = whole.table
+    if choice.top is not None:
+        table = replace(table, rows=table.rows[: choice.top])
+    return select(table, told, title=_title(whole, choice, count), note="\n".join(notes) or None)
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:

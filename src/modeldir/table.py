@@ -100,6 +100,50 @@ class Name(str):
         return made
 
 
+class Cells:
+    """What stands in one column, from the top, and what becomes of it: each made once, in however
+    many tables and forms the column is.
+    """
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = values
+
+    @cached_property
+    def kinds(self) -> frozenset[type]:
+        """Their types, which tell whether they are to be looked at one by one."""
+        return frozenset(map(type, self.values))
+
+    @cached_property
+    def bare(self) -> Cells:
+        """Without their marks: few columns have any."""
+        if self.kinds.isdisjoint((Best, Marked)):
+            return self
+        return Cells([*map(bare_value, self.values)])
+
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """Each as `cell_text` has it."""
+        if Marked in self.kinds:
+            return [*map(cell_text, self.values)]
+        bare, kinds = self.bare, self.bare.kinds
+        if bare is not self:
+            return bare.texts
+        if len(kinds) == 1 and (write := _WRITERS.get(next(iter(kinds)))):
+            return [*map(write, self.values)]
+        if kinds <= _NUMBERS:
+            return ["" if value is None else repr(value) for value in self.values]
+        return [*map(cell_text, self.values)]
+
+    @cached_property
+    def are_numbers(self) -> bool:
+        """Whether those that are not blank are numbers, and there are some."""
+        bare, kinds = self.bare.values, self.bare.kinds
+        if kinds <= _SIMPLE:
+            return kinds <= _NUMBERS and not kinds <= {type(None)}
+        known = [value for value in bare if value is not None and value is not NULL]
+        return bool(known) and all(map(_is_number, known))
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns, and rows that have a cell for each of them. The title stands above the text, the
@@ -120,24 +164,23 @@ class Table:
         return _unique(self.columns)
 
     @cached_property
-    def cells(self) -> tuple[tuple[object | None, ...], ...]:
-        """Each column's cells, from the top."""
-        return tuple(zip(*self.rows, strict=True)) if self.rows else ((),) * len(self.columns)
+    def cells(self) -> tuple[Cells, ...]:
+        """What stands in each column."""
+        by_column = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.columns)
+        return tuple(map(Cells, by_column))
 
     @cached_property
-    def written(self) -> tuple[tuple[Sequence[str], bool], ...]:
-        """Each column's cells as text with every digit, numbers with their points below each other,
-        and whether it is one of numbers; made once, however many forms the table takes.
+    def written(self) -> tuple[Sequence[str], ...]:
+        """Each column as text with every digit, numbers with their points below each other; made
+        once, however many forms the table takes.
         """
-        return tuple(
-            _written(values, column.kind, None)
-            for column, values in zip(self.columns, self.cells, strict=True)
-        )
+        pairs = zip(self.columns, self.cells, strict=True)
+        return tuple(_written(cells, column.kind, None) for column, cells in pairs)
 
     def notes(self, signs: Signs | None = None) -> Iterator[str]:
         """What stands below the table: what the mark of the best says, and the note."""
         # The mark of `ASCII` is a word.
-        if signs and signs != ASCII and any(Best in map(type, row) for row in self.rows):
+        if signs and signs != ASCII and any(Best in each.kinds for each in self.cells):
             yield f"{signs.best}: the best of its column"
         if self.note:
             yield self.note
@@ -196,7 +239,7 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
     Raises:
         ModeldirError: if there is no such column.
     """
-    bare: Sequence[Any] = bare_values(table.column(header))
+    bare = Cells(table.column(header)).bare.values
     known = [place for place, value in enumerate(bare) if not _is_blank(value)]
     if _NUMBERS.issuperset(map(type, bare)):  # most columns that anybody sorts by
         known.sort(key=bare.__getitem__, reverse=descending)
@@ -210,13 +253,23 @@ _NUMBERS = frozenset({float, int, type(None)})
 _SIMPLE = _NUMBERS | {str, Name, bool}
 
 
-def select(table: Table, headers: Iterable[str]) -> Table:
-    """These columns alone, in this order.
+def select(
+    table: Table, headers: Iterable[str], *, title: str | None = None, note: str | None = None
+) -> Table:
+    """These columns alone, in this order, perhaps under a title and a note of their own.
 
     Raises:
         ModeldirError: if there is no such column.
     """
-    return _with_columns(table, [table.index(header) for header in headers])
+    places = [table.index(header) for header in headers]
+    columns = tuple(table.columns[place] for place in places)
+    if len(places) > 1:  # of one it gives a value, not a row
+        rows = tuple(map(itemgetter(*places), table.rows))
+    else:
+        rows = tuple(tuple(row[place] for place in places) for row in table.rows)
+    made = Table(columns, rows, title or table.title, note or table.note)
+    vars(made)["cells"] = tuple(table.cells[place] for place in places)  # and what became of them
+    return made
 
 
 def is_same(values: Sequence[object]) -> bool:
@@ -245,26 +298,10 @@ def key_of(value: object) -> str:
     return json.dumps(json_value(value), sort_keys=True)
 
 
-def _with_columns(table: Table, indexes: Sequence[int]) -> Table:
-    columns = tuple(table.columns[index] for index in indexes)
-    if len(indexes) > 1:  # of one it gives a value, not a row
-        rows = tuple(map(itemgetter(*indexes), table.rows))
-    else:
-        rows = tuple(tuple(row[index] for index in indexes) for row in table.rows)
-    return replace(table, columns=columns, rows=rows)
-
-
 def bare_value(value: object) -> object:
     """A cell's value, without its mark."""
     kind = type(value)
     return value.value if kind is Best or kind is Marked else value  # type: ignore[attr-defined] # it has
-
-
-def bare_values(values: Sequence[object]) -> Sequence[object]:
-    """A column's cells without their marks: few columns have any."""
-    if {*map(type, values)}.isdisjoint((Best, Marked)):
-        return values
-    return [*map(bare_value, values)]
 
 
 def _is_blank(value: object) -> bool:
@@ -389,41 +426,31 @@ def shown(
     for place, (column, header) in enumerate(zip(table.columns, headers, strict=True)):
         if column.of in headers:
             continue
-        values = table.cells[place]
-        if digits is None:
-            cells, numeric = table.written[place]
-        else:
-            cells, numeric = _written(values, column.kind, digits)
-        cells = _harmless(cells, write)
+        cells = table.cells[place]
+        texts = table.written[place] if digits is None else _written(cells, column.kind, digits)
+        texts = _harmless(texts, write)
         if header in spreads:
-            spread = table.cells[spreads[header]]
-            cells = _with_spread(cells, _cells(spread, "metric", digits), signs)
+            spread = _texts(table.cells[spreads[header]], "metric", digits)
+            texts = _with_spread(texts, spread, signs)
         label = write(column.label or header) + (f" {_arrow(column, signs)}" if column.way else "")
-        columns.append(Shown(label, cells, numeric, _best_in(values), column, values))
+        marked = enumerate(cells.values) if Best in cells.kinds else ()
+        best = frozenset(place for place, value in marked if type(value) is Best)
+        columns.append(Shown(label, texts, cells.are_numbers, best, column, cells.values))
     return columns
 
 
-def _written(
-    values: Sequence[object], kind: Kind, digits: int | None
-) -> tuple[Sequence[str], bool]:
-    numeric = _is_numeric(values)
-    cells = _cells(values, kind, digits)
-    return (_at_one_point(cells) if numeric and kind != "time" else cells), numeric
+def _written(cells: Cells, kind: Kind, digits: int | None) -> Sequence[str]:
+    texts = _texts(cells, kind, digits)
+    return _at_one_point(texts) if cells.are_numbers and kind != "time" else texts
 
 
-def _harmless(cells: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
+def _harmless(texts: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
     """Each text as it may stand there; mostly all of them may as they are."""
-    whole = " ".join(cells)
+    whole = " ".join(texts)
     if write(whole) == whole:
-        return cells
-    known = {text: write(text) for text in {*cells}}
-    return [*map(known.__getitem__, cells)]
-
-
-def _best_in(values: Sequence[object]) -> frozenset[int]:
-    if Best not in map(type, values):
-        return frozenset()
-    return frozenset(place for place, value in enumerate(values) if type(value) is Best)
+        return texts
+    known = {text: write(text) for text in {*texts}}
+    return [*map(known.__getitem__, texts)]
 
 
 def _columns_shown(table: Table) -> int:
@@ -527,28 +554,17 @@ _STATES = {"failed": "31", "interrupted": "33", "pruned": "2", "running": "36"}
 """How states stand out: their words say the same."""
 
 
-def _cells(values: Sequence[object], kind: Kind, digits: int | None) -> list[str]:
+def _texts(cells: Cells, kind: Kind, digits: int | None) -> Sequence[str]:
     if kind == "time":
-        return [duration_text(value) if _is_number(value) else cell_text(value) for value in values]
-    if kind == "metric" and digits is not None:
-        bare = [bare_value(value) for value in values]
-        if any(isinstance(value, float) for value in bare):
-            return [_rounded(v, digits) if _is_number(v) else cell_text(v) for v in bare]
-    texts = cell_texts(values)
+        return [duration_text(v) if _is_number(v) else cell_text(v) for v in cells.values]
+    if (
+        kind == "metric"
+        and digits is not None
+        and any(issubclass(each, float) for each in cells.bare.kinds)
+    ):
+        return [_rounded(v, digits) if _is_number(v) else cell_text(v) for v in cells.bare.values]
+    texts = cells.texts
     return texts if max(map(len, texts), default=0) <= LONGEST else [*map(cut, texts)]
-
-
-def cell_texts(values: Sequence[object]) -> list[str]:
-    """A column's cells as `cell_text` has them."""
-    kinds = {*map(type, values)}
-    if Best in kinds:
-        values = [value.value if type(value) is Best else value for value in values]
-        kinds = {*map(type, values)}
-    if len(kinds) == 1 and (write := _WRITERS.get(next(iter(kinds)))):
-        return [*map(write, values)]
-    if kinds <= _NUMBERS:
-        return ["" if value is None else repr(value) for value in values]
-    return [*map(cell_text, values)]
 
 
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
@@ -574,15 +590,6 @@ def _rounded(number: float, digits: int) -> str:
     """So many decimals, or so many significant digits where decimals would say too little."""
     plain = number == 0 or 10.0**-digits <= abs(number) < 1e9  # noqa: PLR2004 - longer is unreadable
     return f"{number:.{digits}f}" if plain else f"{number:.{max(1, digits)}g}"
-
-
-def _is_numeric(values: Sequence[object]) -> bool:
-    bare = bare_values(values)
-    kinds = {*map(type, bare)}
-    if kinds <= _SIMPLE:
-        return kinds <= _NUMBERS and not kinds <= {type(None)}
-    known = [value for value in bare if value is not None and value is not NULL]
-    return bool(known) and all(map(_is_number, known))
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -749,14 +756,21 @@ def side_by_side(blocks: Sequence[Block], gap: str) -> Iterator[str]:
             columns.append(block.lines)
         else:
             forms.append("%s")
-            columns.append([padded(line, width, right=right) for line in block.lines])
+            pad = str.rjust if right else str.ljust
+            columns.append(
+                [
+                    pad(line, width) if line.isascii() else padded(line, width, right=right)
+                    for line in block.lines
+                ]
+            )
     return map(gap.join(forms).__mod__, zip(*columns, strict=True))
 
 
 def widest(cells: Sequence[str]) -> int:
     """How many places the widest of some cells takes."""
-    width = len if "".join(cells).isascii() else text_width
-    return max(map(width, cells), default=0)
+    if "".join(cells).isascii():
+        return max(map(len, cells), default=0)
+    return max(len(cell) if cell.isascii() else text_width(cell) for cell in cells)
 
 
 def text_width(text: str) -> int:

@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from modeldir import files
 from modeldir.errors import ModeldirError
 from modeldir.table import (
     UNICODE,
     Block,
+    Cells,
     Name,
     Shown,
     Table,
     bare_value,
-    bare_values,
     cell_text,
-    cell_texts,
     cut,
     json_value,
     shown,
@@ -94,14 +93,13 @@ def to_csv(table: Table) -> str:
     return "\n".join([*lines, ""])
 
 
-def _csv_column(values: Sequence[object]) -> Sequence[str]:
-    values = bare_values(values)
-    kinds = {*map(type, values)}
-    if kinds <= _NUMBERS:
-        return cell_texts(values)
-    if kinds <= {str, Name}:
-        return _csv_texts(cast("Sequence[str]", values))
-    return [*map(_csv_cell, values)]
+def _csv_column(cells: Cells) -> Sequence[str]:
+    bare = cells.bare
+    if bare.kinds <= _NUMBERS:
+        return bare.texts
+    if bare.kinds <= {str, Name}:
+        return _csv_texts(bare.values)
+    return [*map(_csv_cell, bare.values)]
 
 
 def _csv_texts(values: Sequence[str]) -> Sequence[str]:
