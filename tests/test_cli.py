@@ -136,14 +136,15 @@ def test_help_loads_nothing_of_what_the_command_does() -> None:
         "modeldir.commands.search",
         "modeldir.commands.settings",
         "modeldir.errors",
+        "modeldir.terminal",
     ]
 
 
 _HEAVY = {
     "modeldir.space", "modeldir.samplers", "modeldir.plan", "modeldir.search", "modeldir.advice",
     "modeldir.importance", "modeldir.standing", "modeldir.frames",
-    "dataclasses", "inspect", "ast", "socket", "hashlib", "platform", "subprocess", "logging",
-    "random", "numpy", "optuna", "rich",
+    "dataclasses", "inspect", "ast", "shutil", "textwrap", "socket", "hashlib", "platform",
+    "subprocess", "logging", "random", "numpy", "optuna", "rich",
 }  # fmt: skip
 
 

@@ -376,11 +376,11 @@ def to_text(
 
 def wrapped(text: str, width: int | None) -> list[str]:
     """Lines of a text that end between words; what a terminal would obey is written out."""
-    import textwrap  # noqa: PLC0415 - the few lines that are too long ask for it
-
     lines = [visible(line) for line in text.splitlines()]
     if width is None:
         return lines
+    import textwrap  # noqa: PLC0415 - the few lines that are too long ask for it
+
     found: list[str] = []
     for line in lines:
         fits = text_width(line) <= width

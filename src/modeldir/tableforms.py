@@ -176,18 +176,18 @@ _LATEX = {
     '"': r"\texttt{\char34}",  # \textquotedbl needs T1, and babel's German makes a bare one active
     "-": "-{}", ",": ",{}", "'": "'{}",  # before another of its kind: two are one sign
 }  # fmt: skip
-_BEYOND = re.compile("[^\0-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u20ac]")
+_BEYOND = "[^\0-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u20ac]"
 _MOST_NAMED = 10
-_LATEX_SPECIAL = re.compile(r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]")
+_LATEX_SPECIAL = r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]"  # compiled if need be, as all of LaTeX
 
 
 def _latex_text(text: str) -> str:
-    return _LATEX_SPECIAL.sub(lambda found: _LATEX[found[0]], visible(text))
+    return re.sub(_LATEX_SPECIAL, lambda found: _LATEX[found[0]], visible(text))
 
 
 def _beyond_pdflatex(text: str) -> str:
     """The characters that pdflatex stops at: it knows Latin letters and the marks of a text."""
-    return " ".join(sorted({*_BEYOND.findall(text)})[:_MOST_NAMED])
+    return " ".join(sorted({*re.findall(_BEYOND, text)})[:_MOST_NAMED])
 
 
 def _latex_signs(text: str) -> str:
@@ -197,12 +197,12 @@ def _latex_signs(text: str) -> str:
     return text
 
 
-_NUMBER = re.compile(r"(?P<value>-?[0-9]+(?:\.[0-9]+)?)(?:e(?P<power>[-+]?[0-9]+))?")
+_NUMBER = r"(?P<value>-?[0-9]+(?:\.[0-9]+)?)(?:e(?P<power>[-+]?[0-9]+))?"
 
 
 def _latex_number(text: str) -> str:
     """`0.97 ± 0.01` and `1e-05` as a paper has them."""
-    text = _NUMBER.sub(_latex_power, text.strip())
+    text = re.sub(_NUMBER, _latex_power, text.strip())
     return text.replace(f" {UNICODE.plus_minus} ", r" $\pm$ ")
 
 

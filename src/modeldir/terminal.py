@@ -5,10 +5,13 @@ It refuses to know what is printed there.
 
 from __future__ import annotations
 
+import os
 import sys
 
 DECIMALS = 4
 """Of metrics, where a terminal, a page or a paper shows them."""
+
+_USUAL = 80
 
 
 def decimals_here() -> int | None:
@@ -17,7 +20,13 @@ def decimals_here() -> int | None:
 
 
 def width_here() -> int:
-    """The columns of the terminal; without one what the environment says, else 80."""
-    import shutil  # noqa: PLC0415 - slow to import, and few tables go to a terminal
-
-    return shutil.get_terminal_size().columns
+    """The columns of the terminal, or what `COLUMNS` says; 80 where there are none. It is
+    `shutil.get_terminal_size`, without what that module imports.
+    """
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said) > 0:
+        return int(said)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _USUAL  # type: ignore[union-attr] # caught
+    except (AttributeError, ValueError, OSError):  # there is none, it is closed, it is a file
+        return _USUAL

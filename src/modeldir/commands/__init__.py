@@ -114,10 +114,9 @@ def _commands() -> list[str]:
 
 
 def _call(name: str, words: list[str]) -> int:
-    import argparse  # noqa: PLC0415 - `--help` above does without it
     from importlib import import_module  # noqa: PLC0415
 
-    from modeldir.commands.parsing import Parser, joined  # noqa: PLC0415
+    from modeldir.commands.parsing import Formatter, Parser, joined  # noqa: PLC0415
     from modeldir.errors import ModeldirError  # noqa: PLC0415
 
     command = import_module(f"modeldir.commands.{module(name)}")
@@ -125,7 +124,7 @@ def _call(name: str, words: list[str]) -> int:
         prog=f"modeldir {name}",
         description=command.HELP,
         epilog=f"example:\n  {command.EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Formatter,
         allow_abbrev=False,
     )
     command.configure(parser)

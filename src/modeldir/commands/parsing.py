@@ -14,12 +14,20 @@ from pathlib import Path
 from typing import NoReturn
 
 from modeldir.errors import did_you_mean
+from modeldir.terminal import width_here
 
 Meant = Callable[[Sequence[str]], "str | None"]
 
 _UNKNOWN = "unrecognized arguments: "
 _MISSING = "the following arguments are required: "
 _MOST = 5
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal. Argparse makes one for each argument, and asks `shutil`."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=width_here() - 2)
 
 
 class Parser(argparse.ArgumentParser):
