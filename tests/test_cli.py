@@ -333,6 +333,18 @@ def test_the_console_script_and_the_module_are_the_same(project: Project) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (2, module.out, module.err)
 
 
+def test_a_command_has_its_garbage_collected() -> None:
+    """Only what was imported for it is never looked through."""
+    code = (
+        "import gc, sys, types; from modeldir.commands import entry; "
+        "told = lambda _: print(gc.isenabled(), gc.get_freeze_count() > 0) or 7; "
+        "fake = types.SimpleNamespace(HELP='', EXAMPLE='', configure=lambda _: None, run=told); "
+        "sys.modules['modeldir.commands.best'] = fake; sys.argv = ['modeldir', 'best']; entry()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (7, "True True\n")
+
+
 def test_exit_codes_of_a_search(project: Project) -> None:
     """0 all well, 1 some trial failed, 2 wrong use (130 is shown with the workers)."""
     assert project.searches("learning_rate=0.1").code == 0
