@@ -128,21 +128,42 @@ def test_a_command_imports_the_table_where_it_makes_one(command: str, without: l
     assert done.stdout.strip() == "[]"
 
 
+def test_help_loads_nothing_of_what_the_command_does() -> None:
+    """`modeldir search --help` waits for no supervisor, and no parser for what an experiment is."""
+    code = (
+        "import sys; from modeldir.commands import main\n"
+        "try: main(['search', '--help'])\nexcept SystemExit: pass\n"
+        "print(*sorted(each for each in sys.modules if each.startswith('modeldir.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].split() == [
+        "modeldir.commands",
+        "modeldir.commands.parsing",
+        "modeldir.commands.search",
+        "modeldir.commands.settings",
+        "modeldir.errors",
+        "modeldir.terminal",
+    ]
+
+
 _HEAVY = {
     "modeldir.space", "modeldir.samplers", "modeldir.plan", "modeldir.search", "modeldir.advice",
-    "modeldir.importance", "modeldir.columns", "modeldir.standing", "modeldir.frames",
-    "socket", "hashlib", "platform", "subprocess", "logging", "random", "numpy", "optuna", "rich",
+    "modeldir.importance", "modeldir.standing", "modeldir.frames",
+    "dataclasses", "inspect", "ast", "shutil", "textwrap", "socket", "hashlib", "platform",
+    "subprocess", "logging", "random", "numpy", "optuna", "rich",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("words", "also"),
     [
-        (["show", "experiment"], {"modeldir.placement", "modeldir.launchers", "modeldir.overview"}),
+        (["show", "experiment"], {"modeldir.placement", "modeldir.launchers", "modeldir.overview",
+                                  "modeldir.columns", "modeldir.tableforms", "datetime", "signal"}),
         (["stop", "search"], {"modeldir.table", "modeldir.trees", "datetime"}),
         (["log", "experiment"], {"modeldir.table", "modeldir.trees"}),
+        (["synthesize", "experiment"], {"modeldir.placement", "modeldir.trials", "datetime"}),
     ],
-)
+)  # fmt: skip
 def test_a_look_imports_only_what_it_looks_with(
     words: list[str], also: set[str], tmp_path: Path
 ) -> None:
@@ -340,6 +361,18 @@ def test_the_console_script_and_the_module_are_the_same(project: Project) -> Non
     done = subprocess.run([script, "frobnicate"], capture_output=True, text=True, check=False)
     module = project.modeldir("frobnicate")
     assert (done.returncode, done.stdout, done.stderr) == (2, module.out, module.err)
+
+
+def test_a_command_has_its_garbage_collected() -> None:
+    """Only what was imported for it is never looked through."""
+    code = (
+        "import gc, sys, types; from modeldir.commands import entry; "
+        "told = lambda _: print(gc.isenabled(), gc.get_freeze_count() > 0) or 7; "
+        "fake = types.SimpleNamespace(HELP='', EXAMPLE='', configure=lambda _: None, run=told); "
+        "sys.modules['modeldir.commands.best'] = fake; sys.argv = ['modeldir', 'best']; entry()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (7, "True True\n")
 
 
 def test_exit_codes_of_a_search(project: Project) -> None:

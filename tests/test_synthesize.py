@@ -634,6 +634,19 @@ def test_the_table_is_left_in_the_folder() -> None:
     assert first["batch_size"] == "32"
 
 
+def test_results_that_are_there_are_not_written_again() -> None:
+    """A folder in which nothing was written keeps its time: a look leaves no trace for the next."""
+    make(Path("x/a"), accuracy=0.9)
+    first = synthesize("x")
+    before = [path.stat().st_ino for path in first.written]
+    assert synthesize("x").written == first.written
+    assert [path.stat().st_ino for path in first.written] == before
+    make(Path("x/b"), accuracy=0.8)
+    assert synthesize("x").written == first.written
+    assert all("b" in path.read_text() for path in first.written)
+    assert [path.stat().st_ino for path in first.written] != before
+
+
 def test_nothing_is_written_unless_wanted() -> None:
     """`write=False` leaves the folder as it is."""
     assert synthesize(cs230_tree(Path("x")), write=False).written == ()

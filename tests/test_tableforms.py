@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engines
-from modeldir.table import NULL, Best, Column, Marked, Table, to_text, visible
+from modeldir.table import NULL, Best, Column, Marked, Table, select, sort, to_text, visible
 from modeldir.tableforms import (
     FORMS,
     LONGEST_CSV,
@@ -184,6 +184,43 @@ def test_html_is_a_page() -> None:
     assert page.rows[1][3].strip() == "0.9711 ± 0.0021"
     assert len(page.rows) == 4
     assert page.tags.isdisjoint({"script", "link", "img", "iframe"})
+
+
+_CELLS = st.one_of(
+    st.none(), st.floats(), st.integers(), st.booleans(), st.text(max_size=6),
+    st.sampled_from(["a,b", 'say "x"', "=1", "-1", "a_b", "_a", "a|b"]),
+)  # fmt: skip
+
+
+@given(st.integers(1, 3).flatmap(lambda n: st.lists(st.tuples(*[_CELLS] * n), max_size=5)))
+def test_a_column_is_written_as_its_cells_are(rows: list[tuple[object, ...]]) -> None:
+    """What is looked at as a whole, for speed, is what its cells are one by one; the CSV is that
+    of the standard library.
+    """
+    table = Table(tuple(Column(f"c{n}") for n in range(len(rows[0]) if rows else 1)), tuple(rows))
+    alone = [[to_csv(Table((Column("c"),), ((cell,),))) for cell in row] for row in rows]
+    texts = [[[*csv.reader(io.StringIO(one))][1][0] for one in row] for row in alone]
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([table.headers(), *texts])
+    assert to_csv(table) == out.getvalue()
+    markdown = to_markdown(table).splitlines()[2:]
+    ones = [
+        [to_markdown(Table((Column("c"),), ((cell,),))).splitlines()[2] for cell in row]
+        for row in rows
+    ]
+    for line, row in zip(markdown, ones, strict=True):
+        assert re.sub(" +", " ", line) == re.sub(" +", " ", f"|{''.join(one[1:] for one in row)}")
+
+
+def test_what_is_made_of_a_column_is_of_the_rows_that_are_there() -> None:
+    """Also where it was chosen from a table whose texts had been made, or sorted after that."""
+    table = Table((Column("a", "name"), Column("b")), (("x", 0.25), ("y", 10.5)))
+    assert to_csv(table) == "a,b\nx,0.25\ny,10.5\n"
+    chosen = select(table, ["b"], title="b alone")
+    assert to_csv(chosen) == "b\n0.25\n10.5\n"
+    assert to_text(chosen) == "b alone\n\n    b\n-----\n 0.25\n10.5\n"
+    assert to_csv(sort(chosen, "b", descending=True)) == "b\n10.5\n0.25\n"
+    assert to_csv(replace(chosen, rows=chosen.rows[:1])) == "b\n0.25\n"
 
 
 # -- Hostile values --------------------------------------------------------------------------------

@@ -1,19 +1,21 @@
-"""Frozen dataclasses that are completed when the first of them is made."""
+"""Frozen dataclasses of our own, beside those of the standard library."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import FrozenInstanceError, field, fields, replace
-from threading import Barrier, Event, Thread
+from dataclasses import FrozenInstanceError
+from threading import Barrier
+from typing import ClassVar
 
 import pytest
 
 from modeldir.metrics import MetricsFile
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field, fields, replace
 
 
 def made() -> tuple[type, type]:
@@ -74,39 +76,6 @@ def test_several_threads_may_make_the_first_one() -> None:
             assert list(threads.map(one, range(4))) == [0, 1, 2, 3]
 
 
-class Slow(type):
-    """Of its classes others make instances while they are being completed."""
-
-    def __setattr__(cls, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        if name == "__dataclass_params__" and "__completed_later__" in vars(cls):
-            cls.thread = Thread(target=cls.make)
-            cls.thread.start()
-            cls.thread.join(0.2)  # it waits until all is there
-
-    def make(cls) -> None:
-        cls.second = cls(2)
-
-
-def test_who_comes_while_it_is_completed_waits() -> None:
-    """At no moment is there a class that takes no arguments."""
-
-    @dataclass(frozen=True)
-    class Point(metaclass=Slow):
-        x: int
-
-    there = Event()
-    other = Thread(target=there.wait)  # there are threads, as where this can happen
-    other.start()
-    try:
-        assert Point(1).x == 1
-    finally:
-        there.set()
-        other.join()
-    Point.thread.join()
-    assert (Point.second, Point.second.x) == (Point(2), 2)
-
-
 def test_the_first_one_may_come_out_of_a_pickle() -> None:
     """No `__init__` is called there; what comes is equal, printed and frozen all the same."""
     data = pickle.dumps(MetricsFile("eval", "best", "results.json"))
@@ -121,12 +90,60 @@ def test_the_first_one_may_come_out_of_a_pickle() -> None:
     assert copy.copy(pickle.loads(data)) == MetricsFile("eval", "best", "results.json")
 
 
-def test_a_class_without_instances_costs_no_import() -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_standard_library_takes_it_for_one_of_its_own(*, is_first: bool) -> None:
+    """Whoever uses modeldir has its functions at hand, whether there are instances or not."""
+    point, named = made()
+    one = None if is_first else point(1, {"a": 1})
+    assert all(map(dataclasses.is_dataclass, (point, named)))
+    assert [each.name for each in dataclasses.fields(named)] == ["x", "notes", "name"]
+    one = point(1, {"a": 1}) if one is None else one
+    assert dataclasses.replace(one, x=2) == point(2)
+    assert dataclasses.asdict(named(1)) == {"x": 1, "notes": {}, "name": ""}
+
+
+def test_ours_replaces_in_the_standard_library_s_own() -> None:
+    """One function for both."""
+
+    @dataclasses.dataclass
+    class Own:
+        x: int
+        y: int = 2
+
+    assert replace(Own(1), x=3) == Own(3, 2)
+
+
+def test_what_a_class_says_itself_stays() -> None:
+    """Its own functions, and what belongs to it alone."""
+
+    @dataclass(frozen=True)
+    class Point:
+        x: int
+        y: float = field(default=0.0, repr=False)
+        kind: ClassVar[str] = "point"
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment] # as that has it
+
+    assert [each.name for each in fields(Point)] == ["x", "y"]
+    assert Point(1) == Point(2)
+    assert repr(Point(1, 2)).endswith("Point(x=1)")
+    assert (Point.y, Point.kind, Point(1).y) == (0.0, "point", 0.0)
+    with pytest.raises(FrozenInstanceError, match="cannot delete field 'x'"):
+        del Point(1).x
+    match Point(3, 4):
+        case Point(x, y):
+            assert (x, y) == (3, 4)
+
+
+def test_it_costs_no_import() -> None:
     """`dataclasses` alone takes as long as `argparse` and `json` together."""
     code = (
-        "import sys; from modeldir.values import dataclass\n"
-        "@dataclass(frozen=True)\nclass A:\n    x: int\n"
-        "assert 'dataclasses' not in sys.modules; A(1)\n"
-        "assert 'dataclasses' in sys.modules"
+        "import sys; from modeldir.values import dataclass, field, replace\n"
+        "@dataclass(frozen=True)\nclass A:\n    x: int\n    y: dict = field(default_factory=dict)\n"
+        "assert replace(A(1), x=2) == A(2) != A(1) and {repr(A(1)), A}\n"
+        "assert not {'dataclasses', 'inspect'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

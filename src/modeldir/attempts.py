@@ -13,15 +13,14 @@ import contextlib
 import functools
 import os
 import re
-import signal
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir import files, hearts, metrics, processes, provenance
 from modeldir.errors import FolderBusy
 from modeldir.shellwords import quoted
+from modeldir.values import dataclass
 
 FORMAT = 1
 """Of run files. Readers meet older ones for years: keys are added, none changes its meaning."""
@@ -317,6 +316,8 @@ def command_of(attempt: Attempt) -> processes.Process | None:
 
 def end_left_running(attempt: Attempt) -> None:
     """Kill what a dead attempt left running: nobody would stop it any more."""
+    import signal  # noqa: PLC0415 - slow to import, and who only looks kills nothing
+
     for pid in left_running(attempt):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)

@@ -11,7 +11,6 @@ process is killed, the spawner clears what is below (`spawner._IN_ORDER`).
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from typing import IO
 
@@ -101,5 +100,7 @@ def _size_of(stream: IO[str]) -> tuple[int, int]:
         columns = rows = 0
     if columns > 0 and rows > 0:
         return columns, rows
+    import shutil  # noqa: PLC0415 - slow to import, and nearly every terminal says it
+
     size = shutil.get_terminal_size()
     return size.columns, size.lines

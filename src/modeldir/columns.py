@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ from modeldir.table import (
     value_cell,
 )
 from modeldir.trees import RANKED, Found, Tree
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
     from modeldir.advice import Tried

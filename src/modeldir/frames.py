@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modeldir import attempts, metrics
@@ -25,6 +24,7 @@ from modeldir.table import (
     value_cell,
     visible,
 )
+from modeldir.values import dataclass, replace
 
 CURVE = 12
 """How wide a metric's curve is."""
@@ -117,14 +117,14 @@ def _start(text: str, width: int) -> str:
 # -- A search --------------------------------------------------------------------------------------
 
 
-@dataclass
 class Layout:
     """How wide each column of a table has been, by its name. One that was shown stays, and gets no
     narrower, until the terminal's width is another.
     """
 
-    columns: int = 0
-    widths: dict[str, int] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.columns = 0
+        self.widths: dict[str, int] = {}
 
     def begin(self, columns: int) -> None:
         """A frame of so many columns is about to be laid out."""

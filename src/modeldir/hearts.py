@@ -16,7 +16,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 EVERY = 15.0
 """Seconds between two beats."""
@@ -109,24 +108,24 @@ class Heart:
         return self._clock() - self._beaten >= BEATS_TO_GIVE_UP * self.every
 
 
-@dataclass
 class _Watched:
     """What one observer knows of one heart. `still`: seconds for which it was seen not to move;
     `moved`: when it was seen to.
     """
 
-    sight: str
-    looked: float
-    still: float = 0.0
-    moved: float | None = None
+    def __init__(self, sight: str, looked: float, moved: float | None = None) -> None:
+        self.sight = sight
+        self.looked = looked
+        self.still = 0.0
+        self.moved = moved
 
 
-@dataclass
 class Observer:
     """One who looks at hearts again and again, and so comes to know which of them beat."""
 
-    clock: Callable[[], float] = time.monotonic
-    _known: dict[str, _Watched] = field(default_factory=dict)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._known: dict[str, _Watched] = {}
 
     def look(self, path: str | os.PathLike[str]) -> bool | None:
         """Whether the owner of a file lives: true if its heart was seen to move in the last 3

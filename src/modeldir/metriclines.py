@@ -17,10 +17,10 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from modeldir import files, metrics, timestamps
+from modeldir.values import dataclass
 
 _MOST_FORMS = 256
 """Who logs other names each time gains nothing by forms, and must not fill the memory with them."""

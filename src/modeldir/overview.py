@@ -14,7 +14,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ from modeldir.standing import (
 from modeldir.timestamps import unix_time
 from modeldir.training import MetricFiles, Seen, Training, stamp
 from modeldir.trials import HOME, TrialRecord, Trials
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 _RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 

@@ -23,7 +23,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, jobs_folder
 from modeldir.timestamps import unix_time
 from modeldir.training import Seen, stamp
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
     from modeldir.standing import Workers

@@ -11,7 +11,6 @@ import functools
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -454,6 +453,8 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
         there = (cwd / program).exists()
         hint = f"chmod +x {quoted(program)}" if there else f"there is none, seen from {cwd}"
         return [(f"{program} cannot be executed", hint)]
+    import shutil  # noqa: PLC0415 - slow to import; who looks asks for no program
+
     if shutil.which(program) is not None:
         return []
     hint = "is it installed, and is the environment active?"
@@ -486,6 +487,8 @@ def _wrong_placeholders(
 
 def program_of(command: str) -> str | None:
     """The program that a command starts, found on PATH: with it the environment may change."""
+    import shutil  # noqa: PLC0415 - as above
+
     return shutil.which(words_of(command)[0])
 
 

@@ -15,8 +15,9 @@ import functools
 import os
 import sys
 import time
-from dataclasses import dataclass
 from typing import Any
+
+from modeldir.values import dataclass
 
 LINUX = sys.platform.startswith("linux")
 

@@ -11,14 +11,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from modeldir import experiment, failures, files
 from modeldir.errors import ModeldirError
 from modeldir.table import text_width, visible, wrapped
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
     from modeldir.canvas import Canvas, Size

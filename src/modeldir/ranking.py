@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modeldir import attempts, experiment, goals, repeated
 from modeldir.metrics import Direction
 from modeldir.trials import TrialRecord, Trials
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
     from modeldir.advice import Tried

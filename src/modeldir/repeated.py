@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from modeldir import attempts, metrics, params
 from modeldir.experiment import Scores, Status
 from modeldir.params import SEED
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 _T = TypeVar("_T")
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from typing import Any
 
 from modeldir import goals, samplers, space
 from modeldir.params import SEED, parse_value
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 Problem = tuple[str, "str | None"]
 

@@ -16,7 +16,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -52,6 +51,7 @@ from modeldir.shellwords import quoted
 from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
+from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
     from modeldir.loop import Trial

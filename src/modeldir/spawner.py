@@ -20,7 +20,6 @@ import signal
 import socket
 import struct
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from modeldir import processes
@@ -34,6 +33,7 @@ from modeldir.supervisor import (
     send_order,
     supervise,
 )
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.warm.imports import Ahead

@@ -7,13 +7,12 @@ solo.py do) and to draw (frames.py does).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from modeldir import attempts, experiment, metrics
 from modeldir.durations import duration_text
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 Ranked: TypeAlias = "tuple[str, metrics.Direction]"
 

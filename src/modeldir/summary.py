@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, failures, goals, plan, repeated, roster, samplers
 from modeldir.durations import duration_text
 from modeldir.shellwords import quoted
 from modeldir.supervisor import console_file
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
     from modeldir.ranking import Results

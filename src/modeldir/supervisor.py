@@ -35,7 +35,6 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -45,6 +44,7 @@ from modeldir.logfile import ended
 from modeldir.metrics import METRICS_LINES
 from modeldir.programs import executed
 from modeldir.rendering import Rendering
+from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
     from modeldir.pruners.judge import Judge

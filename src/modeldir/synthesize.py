@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -25,7 +23,8 @@ from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.goals import Objectives
 from modeldir.params import SEED
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
-from modeldir.tableforms import DECIMALS, decimals_here, to_csv, to_markdown
+from modeldir.tableforms import to_csv, to_markdown
+from modeldir.terminal import DECIMALS, decimals_here, width_here
 from modeldir.trees import (
     Found,
     Tree,
@@ -36,7 +35,7 @@ from modeldir.trees import (
     read_trees,
     uncollected,
 )
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,7 +202,7 @@ class Results:
         signs = signs_in(getattr(sys.stdout, "encoding", None))
         if decimals_here() is None:
             return to_text(self.table, signs=signs)
-        width = None if self.all_columns else shutil.get_terminal_size().columns
+        width = None if self.all_columns else width_here()
         table, most = self.table, self.most
         if most is not None and len(table.rows) > most:
             note = f"+{len(table.rows) - most:,} experiments (--top {len(table.rows)}, or {CSV})"
@@ -394,16 +393,14 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     told = headers if choice.all_columns else whole.told
     if choice.columns and whole.tree.found:
         told = [_header(name, headers) for name in choice.columns]
-    shown = select(whole.table, told)
-    notes = [NOTE] if _has_marks(shown) else []
+    places = map(whole.table.index, told)
+    notes = [NOTE] if any(Marked in whole.table.cells[place].kinds for place in places) else []
     notes += parts.note_of_all(whole.tree.found)
     notes += parts.failures_in(whole.tree.found)
-    title = _title(whole, choice, count)
-    return replace(shown, rows=shown.rows[: choice.top], title=title, note="\n".join(notes) or None)
-
-
-def _has_marks(table: Table) -> bool:
-    return any(Marked in map(type, row) for row in table.rows)
+    table = whole.table
+    if choice.top is not None:
+        table = replace(table, rows=table.rows[: choice.top])
+    return select(table, told, title=_title(whole, choice, count), note="\n".join(notes) or None)
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:
@@ -440,26 +437,31 @@ def _without_file(tree: Tree, name: str) -> Iterator[str]:
 def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Iterator[Path]:
     """Leave the table in its folder; yields what was written."""
     for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
-        path = folder / name
-        if not _may_replace(path):
+        path, data = folder / name, text.encode()
+        there = files.read_bytes(path) or b""
+        if there == data:  # a folder in which nothing is written keeps its time, too
+            yield path
+            continue
+        if not _may_replace(name, there):
             warnings.append(f"{path} was left as it is: it holds more than a table of results")
             continue
         try:
-            files.write_bytes(path, text.encode())
+            files.write_bytes(path, data)
         except OSError as error:
             warnings.append(f"{path} was not written: {error.strerror}")
             return
         yield path
 
 
-def _may_replace(path: Path) -> bool:
+def _may_replace(name: str, there: bytes) -> bool:
     """Whether a file holds results and nothing else: people write notes below their tables."""
-    text = (files.read_bytes(path) or b"").decode("utf-8", "replace")
-    if path.name == CSV:
-        return not text or text.startswith("experiment")
+    if name == CSV:
+        return not there or there.startswith(b"experiment")
+    text = there.decode("utf-8", "replace")
     lines = text.splitlines()
     table = lines[1:] if text.startswith("# ") else lines
-    return all(not line.strip() or line.startswith("|") or _is_note(line) for line in table)
+    others = [line for line in table if line[:1] != "|"]
+    return all(not line.strip() or _is_note(line) for line in others)
 
 
 def _is_note(line: str) -> bool:

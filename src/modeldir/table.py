@@ -14,15 +14,15 @@ import json
 import math
 import re
 import unicodedata
-from dataclasses import replace
 from enum import Enum
 from functools import cached_property
-from operator import itemgetter
+from itertools import repeat
+from operator import add, itemgetter, sub
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError, did_you_mean, listed
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -100,6 +100,50 @@ class Name(str):
         return made
 
 
+class Cells:
+    """What stands in one column, from the top, and what becomes of it: each made once, in however
+    many tables and forms the column is.
+    """
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = values
+
+    @cached_property
+    def kinds(self) -> frozenset[type]:
+        """Their types, which tell whether they are to be looked at one by one."""
+        return frozenset(map(type, self.values))
+
+    @cached_property
+    def bare(self) -> Cells:
+        """Without their marks: few columns have any."""
+        if self.kinds.isdisjoint((Best, Marked)):
+            return self
+        return Cells([*map(bare_value, self.values)])
+
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """Each as `cell_text` has it."""
+        if Marked in self.kinds:
+            return [*map(cell_text, self.values)]
+        bare, kinds = self.bare, self.bare.kinds
+        if bare is not self:
+            return bare.texts
+        if len(kinds) == 1 and (write := _WRITERS.get(next(iter(kinds)))):
+            return [*map(write, self.values)]
+        if kinds <= _NUMBERS:
+            return ["" if value is None else repr(value) for value in self.values]
+        return [*map(cell_text, self.values)]
+
+    @cached_property
+    def are_numbers(self) -> bool:
+        """Whether those that are not blank are numbers, and there are some."""
+        bare, kinds = self.bare.values, self.bare.kinds
+        if kinds <= _SIMPLE:
+            return kinds <= _NUMBERS and not kinds <= {type(None)}
+        known = [value for value in bare if value is not None and value is not NULL]
+        return bool(known) and all(map(_is_number, known))
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns, and rows that have a cell for each of them. The title stands above the text, the
@@ -120,19 +164,23 @@ class Table:
         return _unique(self.columns)
 
     @cached_property
-    def written(self) -> tuple[tuple[tuple[str, ...], bool], ...]:
-        """Each column's cells as text with every digit, numbers with their points below each other,
-        and whether it is one of numbers; made once, however many forms the table takes.
+    def cells(self) -> tuple[Cells, ...]:
+        """What stands in each column."""
+        by_column = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.columns)
+        return tuple(map(Cells, by_column))
+
+    @cached_property
+    def written(self) -> tuple[Sequence[str], ...]:
+        """Each column as text with every digit, numbers with their points below each other; made
+        once, however many forms the table takes.
         """
-        return tuple(
-            _written(values, column.kind, None)
-            for column, values in zip(self.columns, zip(*self.rows, strict=True), strict=True)
-        )
+        pairs = zip(self.columns, self.cells, strict=True)
+        return tuple(_written(cells, column.kind, None) for column, cells in pairs)
 
     def notes(self, signs: Signs | None = None) -> Iterator[str]:
         """What stands below the table: what the mark of the best says, and the note."""
-        marked = any(Best in map(type, row) for row in self.rows)
-        if signs and signs != ASCII and marked:  # whose mark is a word
+        # The mark of `ASCII` is a word.
+        if signs and signs != ASCII and any(Best in each.kinds for each in self.cells):
             yield f"{signs.best}: the best of its column"
         if self.note:
             yield self.note
@@ -143,8 +191,7 @@ class Table:
         Raises:
             ModeldirError: if there is no such column; with the nearest name.
         """
-        index = self.index(header)
-        return tuple(row[index] for row in self.rows)
+        return tuple(map(itemgetter(self.index(header)), self.rows))
 
     def index(self, header: str) -> int:
         """Where a column stands, from 0.
@@ -192,35 +239,45 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
     Raises:
         ModeldirError: if there is no such column.
     """
-    index = table.index(header)
-    bare = [bare_value(row[index]) for row in table.rows]
-    blank = [row for row, value in zip(table.rows, bare, strict=True) if _is_blank(value)]
-    known = [(v, row) for row, v in zip(table.rows, bare, strict=True) if not _is_blank(v)]
+    bare = Cells(table.column(header)).bare.values
+    known = [place for place, value in enumerate(bare) if not _is_blank(value)]
     if _NUMBERS.issuperset(map(type, bare)):  # most columns that anybody sorts by
-        known.sort(key=_first, reverse=descending)
+        known.sort(key=bare.__getitem__, reverse=descending)
     else:
-        known.sort(key=lambda each: order_of(each[0]), reverse=descending)
-    return replace(table, rows=(*(row for _, row in known), *blank))
+        known.sort(key=lambda place: order_of(bare[place]), reverse=descending)
+    blank = {*range(len(bare))}.difference(known) if len(known) < len(bare) else ()
+    return replace(table, rows=tuple(map(table.rows.__getitem__, (*known, *sorted(blank)))))
 
 
 _NUMBERS = frozenset({float, int, type(None)})
 _SIMPLE = _NUMBERS | {str, Name, bool}
-_first = itemgetter(0)
 
 
-def select(table: Table, headers: Iterable[str]) -> Table:
-    """These columns alone, in this order.
+def select(
+    table: Table, headers: Iterable[str], *, title: str | None = None, note: str | None = None
+) -> Table:
+    """These columns alone, in this order, perhaps under a title and a note of their own.
 
     Raises:
         ModeldirError: if there is no such column.
     """
-    return _with_columns(table, [table.index(header) for header in headers])
+    places = [table.index(header) for header in headers]
+    columns = tuple(table.columns[place] for place in places)
+    if len(places) > 1:  # of one it gives a value, not a row
+        rows = tuple(map(itemgetter(*places), table.rows))
+    else:
+        rows = tuple(tuple(row[place] for place in places) for row in table.rows)
+    made = Table(columns, rows, title or table.title, note or table.note)
+    vars(made)["cells"] = tuple(table.cells[place] for place in places)  # and what became of them
+    return made
 
 
 def is_same(values: Sequence[object]) -> bool:
     """Whether all values mean the same, as `key_of` has it; looking no further than the first other
     one.
     """
+    if len({*map(type, values)}) == 1 and values.count(values[0]) == len(values):
+        return True  # as it nearly always is found
     keys = map(key_of, map(bare_value, values))
     first = next(keys, None)
     return all(key == first for key in keys)
@@ -239,15 +296,6 @@ def key_of(value: object) -> str:
     if type(value) is float and math.isfinite(value):
         return float.__repr__(value)  # as JSON has it
     return json.dumps(json_value(value), sort_keys=True)
-
-
-def _with_columns(table: Table, indexes: Sequence[int]) -> Table:
-    columns = tuple(table.columns[index] for index in indexes)
-    if len(indexes) > 1:  # of one it gives a value, not a row
-        rows = tuple(map(itemgetter(*indexes), table.rows))
-    else:
-        rows = tuple(tuple(row[index] for index in indexes) for row in table.rows)
-    return replace(table, columns=columns, rows=rows)
 
 
 def bare_value(value: object) -> object:
@@ -317,8 +365,8 @@ def to_text(
     if width is not None and not _fits(texts, width):
         texts = _fitted(table, texts, width, signs.cut)
     lines = [*wrapped(table.title, width), ""] if table.title else []
-    blocks = [text.lines(rule="-" * text.width, colour=colour) for text in texts]
-    lines += [_GAP.join(cells).rstrip() for cells in zip(*blocks, strict=True)]
+    blocks = [text.block(rule="-" * text.width, colour=colour) for text in texts]
+    lines += map(str.rstrip, side_by_side(blocks, _GAP))
     if left_out := _left_out(texts, _columns_shown(table) - len(texts)):
         lines += wrapped(left_out, width)
     for note in table.notes(signs):
@@ -328,11 +376,11 @@ def to_text(
 
 def wrapped(text: str, width: int | None) -> list[str]:
     """Lines of a text that end between words; what a terminal would obey is written out."""
-    import textwrap  # noqa: PLC0415 - the few lines that are too long ask for it
-
     lines = [visible(line) for line in text.splitlines()]
     if width is None:
         return lines
+    import textwrap  # noqa: PLC0415 - the few lines that are too long ask for it
+
     found: list[str] = []
     for line in lines:
         fits = text_width(line) <= width
@@ -351,12 +399,12 @@ class Shown:
     """
 
     label: str
-    cells: tuple[str, ...]
+    cells: Sequence[str]
     numeric: bool
     best: frozenset[int]
     column: Column
-    numbers: tuple[str, ...] = ()
-    """Of names: the shorter ones, where each row has its own."""
+    values: Sequence[object] = ()
+    """What the cells are the text of."""
 
 
 def shown(
@@ -368,7 +416,8 @@ def shown(
 ) -> list[Shown]:
     """The columns as people read them: deviations stand behind their means, with a ±.
 
-    `write` makes text harmless where it is going to stand.
+    `write` makes text harmless where it is going to stand; of what it leaves alone as a whole, it
+    leaves each word alone.
     """
     write = write or visible
     columns = []
@@ -377,34 +426,31 @@ def shown(
     for place, (column, header) in enumerate(zip(table.columns, headers, strict=True)):
         if column.of in headers:
             continue
-        values = [row[place] for row in table.rows]
-        if digits is None and values:
-            cells, numeric = table.written[place]
-        else:
-            cells, numeric = _written(values, column.kind, digits)
-        cells = _harmless(cells, write)
+        cells = table.cells[place]
+        texts = table.written[place] if digits is None else _written(cells, column.kind, digits)
+        texts = _harmless(texts, write)
         if header in spreads:
-            spread = [row[spreads[header]] for row in table.rows]
-            cells = _with_spread(cells, _cells(spread, "metric", digits), signs)
-        best = frozenset(place for place, value in enumerate(values) if type(value) is Best)
+            spread = _texts(table.cells[spreads[header]], "metric", digits)
+            texts = _with_spread(texts, spread, signs)
         label = write(column.label or header) + (f" {_arrow(column, signs)}" if column.way else "")
-        numbers = _numbers(values) if column.kind == "name" else ()
-        columns.append(Shown(label, cells, numeric, best, column, numbers))
+        marked = enumerate(cells.values) if Best in cells.kinds else ()
+        best = frozenset(place for place, value in marked if type(value) is Best)
+        columns.append(Shown(label, texts, cells.are_numbers, best, column, cells.values))
     return columns
 
 
-def _written(
-    values: Sequence[object], kind: Kind, digits: int | None
-) -> tuple[tuple[str, ...], bool]:
-    numeric = _is_numeric(values)
-    cells = _cells(values, kind, digits)
-    return (_at_one_point(cells) if numeric and kind != "time" else tuple(cells)), numeric
+def _written(cells: Cells, kind: Kind, digits: int | None) -> Sequence[str]:
+    texts = _texts(cells, kind, digits)
+    return _at_one_point(texts) if cells.are_numbers and kind != "time" else texts
 
 
-def _harmless(cells: Sequence[str], write: Callable[[str], str]) -> tuple[str, ...]:
-    """Each text as it may stand there. Most columns have few that differ."""
-    known = {text: write(text) for text in {*cells}}
-    return tuple(map(known.__getitem__, cells))
+def _harmless(texts: Sequence[str], write: Callable[[str], str]) -> Sequence[str]:
+    """Each text as it may stand there; mostly all of them may as they are."""
+    whole = " ".join(texts)
+    if write(whole) == whole:
+        return texts
+    known = {text: write(text) for text in {*texts}}
+    return [*map(known.__getitem__, texts)]
 
 
 def _columns_shown(table: Table) -> int:
@@ -416,7 +462,7 @@ def _arrow(column: Column, signs: Signs) -> str:
     return signs.maximize if column.way == "maximize" else signs.minimize
 
 
-def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> tuple[str, ...]:
+def _with_spread(means: Sequence[str], spreads: Sequence[str], signs: Signs) -> Sequence[str]:
     aligned = _at_one_point(spreads)
     width = max(map(len, aligned), default=0)
     blank = " " * (width + len(signs.plus_minus) + 2)
@@ -439,11 +485,11 @@ class _Text:
     """One column as text: its header, its cells, their styles, and how wide it is to be."""
 
     header: str
-    cells: tuple[str, ...]
+    cells: Sequence[str]
     numeric: bool
     width: int
     styles: Mapping[int, str]
-    numbers: tuple[str, ...] = ()
+    names: Sequence[object] = ()
     is_by_number: bool = False
 
     @classmethod
@@ -451,24 +497,32 @@ class _Text:
         cells, styles = column.cells, dict.fromkeys(column.best, _BEST)
         if column.best:
             blank = " " * (len(signs.best) + 1)
-            marks = (f" {signs.best}" if i in column.best else blank for i in range(len(cells)))
-            cells = tuple(cell + mark for cell, mark in zip(cells, marks, strict=True))
+            marked = [*map(add, cells, repeat(blank))]
+            for place in column.best:
+                marked[place] = f"{cells[place]} {signs.best}"
+            cells = marked
         if column.column.kind == "status":
-            places = enumerate(cell.strip() for cell in cells)
+            places = enumerate(map(str.strip, cells))
             styles = {place: _STATES[cell] for place, cell in places if cell in _STATES}
-        return cls._as_wide(column.label, cells, column.numeric, styles, column.numbers)
+        names = column.values if column.column.kind == "name" else ()
+        return cls._as_wide(column.label, cells, column.numeric, styles, names)
 
     @classmethod
     def _as_wide(
         cls,
         header: str,
-        cells: tuple[str, ...],
+        cells: Sequence[str],
         numeric: bool,  # noqa: FBT001 - of this class alone
         styles: Mapping[int, str],
-        numbers: tuple[str, ...] = (),
+        names: Sequence[object] = (),
     ) -> _Text:
         width = max(text_width(header), widest(cells))
-        return cls(header, cells, numeric, width, styles, numbers)
+        return cls(header, cells, numeric, width, styles, names)
+
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """Of names: the shorter ones, where each row has its own."""
+        return _numbers(self.names)
 
     def narrowed(self, width: int, sign: str) -> _Text:
         """With no text wider than this. Numbers stay whole: a part of one would be a lie."""
@@ -484,13 +538,14 @@ class _Text:
         told = self._as_wide(_BY_NUMBER, self.numbers, numeric=False, styles={})
         return replace(told, is_by_number=True)
 
-    def lines(self, *, rule: str, colour: bool) -> list[str]:
-        """Header, rule and cells, all of one width."""
-        cells = padded_all(self.cells, self.width, right=self.numeric)
+    def block(self, *, rule: str, colour: bool) -> Block:
+        """Header, rule and cells."""
+        cells = [*self.cells]
         for place, style in self.styles.items() if colour else ():
             text = cells[place].strip()
-            cells[place] = cells[place].replace(text, f"\x1b[{style}m{text}\x1b[0m", 1)
-        return [padded(self.header, self.width, right=self.numeric), rule, *cells]
+            whole = padded(cells[place], self.width, right=self.numeric)
+            cells[place] = whole.replace(text, f"\x1b[{style}m{text}\x1b[0m", 1)
+        return Block([self.header, rule, *cells], self.width, self.numeric)
 
 
 _BY_NUMBER = "trial"
@@ -499,23 +554,17 @@ _STATES = {"failed": "31", "interrupted": "33", "pruned": "2", "running": "36"}
 """How states stand out: their words say the same."""
 
 
-def _cells(values: Sequence[object], kind: Kind, digits: int | None) -> list[str]:
+def _texts(cells: Cells, kind: Kind, digits: int | None) -> Sequence[str]:
     if kind == "time":
-        return [duration_text(value) if _is_number(value) else cell_text(value) for value in values]
-    if kind == "metric" and digits is not None:
-        bare = [bare_value(value) for value in values]
-        if any(isinstance(value, float) for value in bare):
-            return [_rounded(v, digits) if _is_number(v) else cell_text(v) for v in bare]
-    texts = cell_texts(values)
+        return [duration_text(v) if _is_number(v) else cell_text(v) for v in cells.values]
+    if (
+        kind == "metric"
+        and digits is not None
+        and any(issubclass(each, float) for each in cells.bare.kinds)
+    ):
+        return [_rounded(v, digits) if _is_number(v) else cell_text(v) for v in cells.bare.values]
+    texts = cells.texts
     return texts if max(map(len, texts), default=0) <= LONGEST else [*map(cut, texts)]
-
-
-def cell_texts(values: Sequence[object]) -> list[str]:
-    """A column's cells as `cell_text` has them."""
-    kinds = {*map(type, values)}
-    if len(kinds) == 1 and (write := _WRITERS.get(kinds.pop())):
-        return [*map(write, values)]
-    return [*map(cell_text, values)]
 
 
 _WRITERS: Mapping[type, Callable[[Any], str]] = {
@@ -543,28 +592,22 @@ def _rounded(number: float, digits: int) -> str:
     return f"{number:.{digits}f}" if plain else f"{number:.{max(1, digits)}g}"
 
 
-def _is_numeric(values: Sequence[object]) -> bool:
-    kinds = {*map(type, values)}
-    if kinds <= _SIMPLE:
-        return kinds <= _NUMBERS and not kinds <= {type(None)}
-    bare = [bare_value(value) for value in values]
-    known = [value for value in bare if value is not None and value is not NULL]
-    return bool(known) and all(map(_is_number, known))
-
-
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _at_one_point(cells: Iterable[str]) -> tuple[str, ...]:
+def _at_one_point(cells: Sequence[str]) -> Sequence[str]:
     """Numbers with their points below each other, once they are set to the right."""
-    cells = [*cells]
     joined = "".join(cells)
     if not any(sign in joined for sign in (".", "e", MARK)):  # whole numbers
-        return tuple(cells)
-    tails = [len(c) - point if (point := c.find(".")) >= 0 else _tail(c) for c in cells]
+        return cells
+    points = [*map(str.find, cells, repeat("."))]
+    tails = [*map(sub, map(len, cells), points)]
+    if -1 in points:
+        tails = [_tail(c) if p < 0 else t for c, p, t in zip(cells, points, tails, strict=True)]
     longest = max(tails, default=0)
-    return tuple(cell + " " * (longest - tail) for cell, tail in zip(cells, tails, strict=True))
+    blanks = {tail: " " * (longest - tail) for tail in {*tails}}
+    return [*map(add, cells, map(blanks.__getitem__, tails))]
 
 
 def _tail(cell: str) -> int:
@@ -694,16 +737,40 @@ def padded(text: str, width: int, *, right: bool) -> str:
     return space + text if right else text + space
 
 
-def padded_all(cells: Iterable[str], width: int, *, right: bool) -> list[str]:
-    """As `padded`, of a whole column: nearly all cells are ASCII."""
-    if right:
-        return [c.rjust(width) if c.isascii() else padded(c, width, right=True) for c in cells]
-    return [c.ljust(width) if c.isascii() else padded(c, width, right=False) for c in cells]
+@dataclass(frozen=True)
+class Block:
+    """One column as it stands in a text: its lines, how wide it is, and whether it is set right."""
+
+    lines: Sequence[str]
+    width: int
+    right: bool
 
 
-def widest(cells: Iterable[str]) -> int:
+def side_by_side(blocks: Sequence[Block], gap: str) -> Iterator[str]:
+    """Lines of columns, each `padded`: the many of ASCII by one form for the whole line."""
+    forms, columns = [], []
+    for block in blocks:
+        width, right = block.width, block.right
+        if "".join(block.lines).isascii():
+            forms.append(f"%{width}s" if right else f"%-{width}s")
+            columns.append(block.lines)
+        else:
+            forms.append("%s")
+            pad = str.rjust if right else str.ljust
+            columns.append(
+                [
+                    pad(line, width) if line.isascii() else padded(line, width, right=right)
+                    for line in block.lines
+                ]
+            )
+    return map(gap.join(forms).__mod__, zip(*columns, strict=True))
+
+
+def widest(cells: Sequence[str]) -> int:
     """How many places the widest of some cells takes."""
-    return max((len(c) if c.isascii() else text_width(c) for c in cells), default=0)
+    if "".join(cells).isascii():
+        return max(map(len, cells), default=0)
+    return max(len(cell) if cell.isascii() else text_width(cell) for cell in cells)
 
 
 def text_width(text: str) -> int:

@@ -9,9 +9,7 @@ behind their means; what programs read (CSV, JSON, frames) has one value a cell,
 
 from __future__ import annotations
 
-import io
 import re
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,8 @@ from modeldir import files
 from modeldir.errors import ModeldirError
 from modeldir.table import (
     UNICODE,
+    Block,
+    Cells,
     Name,
     Shown,
     Table,
@@ -26,25 +26,19 @@ from modeldir.table import (
     cell_text,
     cut,
     json_value,
-    padded_all,
     shown,
+    side_by_side,
     visible,
     widest,
 )
+from modeldir.terminal import DECIMALS
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-DECIMALS = 4
-"""Of metrics, where a page or a paper shows them."""
 LONGEST_CSV = 32_000
 """Characters of a CSV cell: spreadsheets hold 32,767, and spread the rest over other cells."""
-
-
-def decimals_here() -> int | None:
-    """The decimals of metrics where standard output goes: few in a terminal, elsewhere all."""
-    return None if sys.stdout is None or not sys.stdout.isatty() else DECIMALS
 
 
 # -- Markdown --------------------------------------------------------------------------------------
@@ -54,24 +48,23 @@ def to_markdown(table: Table, *, digits: int | None = None) -> str:
     """The table in GitHub's Markdown, padded so that it also reads well as it is."""
     lines = [f"# {_markdown_cell(table.title)}", ""] if table.title else []
     blocks = [_markdown_block(each) for each in shown(table, digits=digits, write=_markdown_cell)]
-    lines += [f"| {' | '.join(cells)} |" for cells in zip(*blocks, strict=True)]
+    lines += [f"| {row} |" for row in side_by_side(blocks, " | ")]
     for note in (table.note or "").splitlines():
         lines += ["", _markdown_cell(note)]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_block(column: Shown) -> list[str]:
+def _markdown_block(column: Shown) -> Block:
     cells = list(column.cells)
     for place in column.best:
         bare = cells[place].rstrip()
         cells[place] = f"**{bare}**{cells[place][len(bare) :]}"
     width = max(widest(("---", column.label)), widest(cells))
     rule = "-" * (width - 1) + (":" if column.numeric else "-")
-    head, *rest = padded_all((column.label, *cells), width, right=column.numeric)
-    return [head, rule, *rest]
+    return Block([column.label, rule, *cells], width, column.numeric)
 
 
-_PLAIN = re.compile(r"(?:[A-Za-z0-9 .+/:-]|(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_]))*")
+_PLAIN = re.compile(r"[A-Za-z0-9 .+/:-]*(?:(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_])[A-Za-z0-9 .+/:-]*)*")
 """Text that no notation of Markdown's is in."""
 
 
@@ -93,34 +86,47 @@ def to_csv(table: Table) -> str:
     A text that a spreadsheet would run as a formula gets an apostrophe before it, and so does a
     text that begins with one: who drops one apostrophe has the value. No number is changed.
     """
-    import csv  # noqa: PLC0415 - only some commands write it
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_csv_cell(header) for header in table.headers())
-    writer.writerows(zip(*map(_csv_column, zip(*table.rows, strict=True)), strict=True))
-    return out.getvalue()
+    head = map(_csv_cell, table.headers())
+    rows = map(",".join, zip(*map(_csv_column, table.cells), strict=True))
+    # Of one column a blank row would be no row.
+    lines = [",".join(head), *(rows if len(table.columns) > 1 else (row or '""' for row in rows))]
+    return "\n".join([*lines, ""])
 
 
-def _csv_column(values: Sequence[object]) -> Sequence[object]:
-    if _NUMBERS.issuperset(map(type, values)):
+def _csv_column(cells: Cells) -> Sequence[str]:
+    bare = cells.bare
+    if bare.kinds <= _NUMBERS:
+        return bare.texts
+    if bare.kinds <= {str, Name}:
+        return _csv_texts(bare.values)
+    return [*map(_csv_cell, bare.values)]
+
+
+def _csv_texts(values: Sequence[str]) -> Sequence[str]:
+    """A column of texts: mostly all of them stand there as they are."""
+    whole = " ".join(values)
+    is_plain = whole.isprintable() and "," not in whole and '"' not in whole
+    is_short = max(map(len, values), default=0) <= LONGEST_CSV
+    if is_plain and is_short and {text[:1] for text in values}.isdisjoint(_FORMULA_SIGNS):
         return values
-    if {*map(type, values)} <= {str, Name}:  # a few texts, over and over
-        known = {text: _csv_cell(text) for text in {*values}}
-        return [*map(known.__getitem__, values)]
-    return [value if type(value) in _NUMBERS else _csv_cell(value) for value in values]
+    known = {text: _csv_cell(text) for text in {*values}}
+    return [*map(known.__getitem__, values)]
 
 
 _NUMBERS = frozenset({float, int, type(None)})
-"""What the writer writes as we do: nearly all of the many cells of a table."""
-_FORMULA = re.compile(r"['=+@\-\uff1d\uff0b\uff0d\uff20](?![0-9.]+$)")
+"""Nearly all of the many cells of a table, whose texts hold neither commas nor quotes."""
+_FORMULA_SIGNS = "'=+-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA = re.compile(rf"[{re.escape(_FORMULA_SIGNS)}](?![0-9.]+$)")
 """How a text begins that a spreadsheet takes for a formula (some also by its wide forms)."""
 
 
 def _csv_cell(value: object) -> str:
     value = bare_value(value)
     text = visible(cut(cell_text(value), LONGEST_CSV))
-    return f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
+    text = f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
+    if "," not in text and '"' not in text:  # and no line ends within it: that is `visible`
+        return text
+    return '"' + text.replace('"', '""') + '"'
 
 
 def to_json(table: Table) -> str:
@@ -170,18 +176,18 @@ _LATEX = {
     '"': r"\texttt{\char34}",  # \textquotedbl needs T1, and babel's German makes a bare one active
     "-": "-{}", ",": ",{}", "'": "'{}",  # before another of its kind: two are one sign
 }  # fmt: skip
-_BEYOND = re.compile("[^\0-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u20ac]")
+_BEYOND = "[^\0-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u20ac]"
 _MOST_NAMED = 10
-_LATEX_SPECIAL = re.compile(r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]")
+_LATEX_SPECIAL = r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]"  # compiled if need be, as all of LaTeX
 
 
 def _latex_text(text: str) -> str:
-    return _LATEX_SPECIAL.sub(lambda found: _LATEX[found[0]], visible(text))
+    return re.sub(_LATEX_SPECIAL, lambda found: _LATEX[found[0]], visible(text))
 
 
 def _beyond_pdflatex(text: str) -> str:
     """The characters that pdflatex stops at: it knows Latin letters and the marks of a text."""
-    return " ".join(sorted({*_BEYOND.findall(text)})[:_MOST_NAMED])
+    return " ".join(sorted({*re.findall(_BEYOND, text)})[:_MOST_NAMED])
 
 
 def _latex_signs(text: str) -> str:
@@ -191,12 +197,12 @@ def _latex_signs(text: str) -> str:
     return text
 
 
-_NUMBER = re.compile(r"(?P<value>-?[0-9]+(?:\.[0-9]+)?)(?:e(?P<power>[-+]?[0-9]+))?")
+_NUMBER = r"(?P<value>-?[0-9]+(?:\.[0-9]+)?)(?:e(?P<power>[-+]?[0-9]+))?"
 
 
 def _latex_number(text: str) -> str:
     """`0.97 ± 0.01` and `1e-05` as a paper has them."""
-    text = _NUMBER.sub(_latex_power, text.strip())
+    text = re.sub(_NUMBER, _latex_power, text.strip())
     return text.replace(f" {UNICODE.plus_minus} ", r" $\pm$ ")
 
 

@@ -13,11 +13,10 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
 from functools import cache
 from typing import Any, TypeAlias
 
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 EXPERIMENT = "_hparams_/experiment"
 SESSION_START = "_hparams_/session_start_info"

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from dataclasses import fields, replace
 from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,7 +27,7 @@ from modeldir.goals import Objectives
 from modeldir.params import SEED
 from modeldir.recall import Recall
 from modeldir.table import Marked, is_same, key_of, order_of, value_cell
-from modeldir.values import dataclass
+from modeldir.values import dataclass, fields, replace
 from modeldir.walking import Folder, walk
 
 if TYPE_CHECKING:

@@ -18,14 +18,13 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, experiment, files, hearts, params, provenance
 from modeldir.errors import ParamsError, SearchError
 from modeldir.shellwords import quoted
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field, replace
 
 HOME = attempts.HOME
 _CLAIM = re.compile(r"(\d{6,})\.json")

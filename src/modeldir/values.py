@@ -1,24 +1,178 @@
-"""Frozen dataclasses that cost nothing until the first of them is made.
+"""Frozen dataclasses that cost next to nothing: those of the standard library take half a
+millisecond each as they are defined, and their module, by way of `inspect`, four.
 
-`dataclasses.dataclass` writes and compiles six functions for each class as it is defined, 1 ms:
-with 60 classes that was more than half of what `modeldir search` took to import, and a command
-makes instances of a third of those that it imports. Here a class is completed, by the standard
-library, when its first instance is made. To type checkers it is the standard library's own.
+Here a class has all its functions in common with the others, but for `__init__`, which is compiled
+when the first instance is made: a command makes instances of a third of the classes that it
+imports. To type checkers it is the standard library's own, whose `fields`, `replace` and `asdict`
+take what is made here, too.
 
-It refuses to know any option but `frozen=True`.
+It refuses to know any option but `frozen=True`, and `__post_init__`.
 """
 
 from __future__ import annotations
 
-from _thread import RLock, _count  # what `threading` has, without its import
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dataclasses import dataclass as dataclass  # noqa: PLC0414 - what others import here
-else:
+    from collections.abc import Callable
+    from dataclasses import dataclass, field, fields, replace
+
+__all__ = ["dataclass", "field", "fields", "replace"]
+
+_MISSING: Any = object()
+
+
+class _Field:
+    """What a field may have besides its type, as `dataclasses.field`; then also its name."""
+
+    def __init__(
+        self,
+        *,
+        default: Any = _MISSING,
+        default_factory: Any = _MISSING,
+        repr: bool = True,  # noqa: A002 - as the standard library calls it
+        compare: bool = True,
+    ) -> None:
+        self.name = ""
+        self.type: Any = None
+        self.options = {"repr": repr, "compare": compare}
+        if default is not _MISSING:
+            self.options["default"] = default
+        if default_factory is not _MISSING:
+            self.options["default_factory"] = default_factory
+
+
+def _fields(value: Any) -> tuple[_Field, ...]:
+    """Those of a class that is made here, or of an instance, in order."""
+    return tuple(value.__values__.values())
+
+
+def _made(made: Any) -> Any:
+    values: dict[str, _Field] = {}
+    for base in reversed(made.__mro__[1:]):
+        values.update(base.__dict__.get("__values__", {}))
+    for name, kind in made.__annotations__.items():
+        if not str(kind).startswith(("ClassVar", "typing.ClassVar")):
+            values[name] = _field_of(made, name, kind)
+    made.__values__ = values
+    made.__match_args__ = tuple(values)  # type: ignore[misc] # not before there are fields
+    for name, shared in _SHARED.items():
+        if name not in made.__dict__:
+            setattr(made, name, shared)
+
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807 - it is one
+        made.__init__ = _init_of(made)
+        made.__init__(self, *arguments, **named)
+
+    made.__init__ = __init__
+    return made
+
+
+def _field_of(made: Any, name: str, kind: object) -> _Field:
+    if name not in made.__dict__:
+        found = _Field()
+    elif isinstance(found := made.__dict__[name], _Field):
+        delattr(made, name)
+        if "default" in found.options:
+            setattr(made, name, found.options["default"])
+    else:
+        found = _Field(default=found)
+    found.name, found.type = name, kind
+    return found
+
+
+def _init_of(made: Any) -> Callable[..., None]:
+    """What takes the fields, in order or by name. It is compiled, since instances by the ten
+    thousand are made by it, and Python itself then says what a call lacks.
+    """
+    scope: dict[str, Any] = {"_set": object.__setattr__, "_unsaid": _MISSING}
+    takes, lines = ["self"], [" pass"]
+    for name, each in made.__values__.items():
+        value = name
+        if "default_factory" in each.options:
+            scope[f"_make_{name}"] = each.options["default_factory"]
+            takes.append(f"{name}=_unsaid")
+            value = f"_make_{name}() if {name} is _unsaid else {name}"
+        elif "default" in each.options:
+            scope[f"_default_{name}"] = each.options["default"]
+            takes.append(f"{name}=_default_{name}")
+        else:
+            takes.append(name)
+        lines.append(f" _set(self, {name!r}, {value})")
+    text = "\n".join([f"def __init__({', '.join(takes)}):", *lines])
+    exec(text, scope)  # noqa: S102 - names of fields, and nothing else
+    init: Callable[..., None] = scope["__init__"]
+    init.__qualname__ = f"{made.__qualname__}.__init__"
+    return init
+
+
+# -- What all have in common -----------------------------------------------------------------------
+
+
+def _repr(self: Any) -> str:
+    said = [each.name for each in _fields(self) if each.options["repr"]]
+    shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in said)
+    return f"{type(self).__qualname__}({shown})"
+
+
+def _eq(self: Any, other: Any) -> Any:
+    return _compared(self) == _compared(other) if type(other) is type(self) else NotImplemented
+
+
+def _hash(self: Any) -> int:
+    return hash(_compared(self))
+
+
+def _compared(value: Any) -> tuple[Any, ...]:
+    return tuple([getattr(value, each.name) for each in _fields(value) if each.options["compare"]])
+
+
+def _setattr(_self: object, name: str, _value: object) -> None:
+    from dataclasses import FrozenInstanceError  # noqa: PLC0415 - slow, and for a mistake
+
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _delattr(_self: object, name: str) -> None:
+    from dataclasses import FrozenInstanceError  # noqa: PLC0415 - as above
+
+    raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def _replace(self: Any, /, **changes: Any) -> Any:
+    return type(self)(**({name: getattr(self, name) for name in self.__match_args__} | changes))
+
+
+class _StandardFields:
+    """What the standard library's own functions ask a class for; made when they do."""
+
+    def __get__(self, instance: object, owner: Any) -> Any:
+        import dataclasses  # noqa: PLC0415 - as above
+
+        given = [
+            (each.name, each.type, dataclasses.field(**each.options))  # type: ignore[call-overload] # has both
+            for each in _fields(owner)
+        ]
+        twin: Any = dataclasses.make_dataclass(owner.__name__, given, frozen=True)
+        owner.__dataclass_fields__ = twin.__dataclass_fields__
+        return owner.__dataclass_fields__
+
+
+_SHARED = {
+    "__repr__": _repr,
+    "__eq__": _eq,
+    "__hash__": _hash,
+    "__setattr__": _setattr,
+    "__delattr__": _delattr,
+    "__replace__": _replace,
+    "__dataclass_fields__": _StandardFields(),
+}
+
+if not TYPE_CHECKING:
+    field, fields = _Field, _fields
 
     def dataclass(*, frozen: bool) -> Any:
-        """As `dataclasses.dataclass(frozen=True)`; of a class without instances nothing is known.
+        """As `dataclasses.dataclass(frozen=True)`.
 
         >>> @dataclass(frozen=True)
         ... class Point:
@@ -28,54 +182,8 @@ else:
         (Point(x=1, y=0), True)
         """
         assert frozen
-        return _completed_later
+        return _made
 
-
-_alone = RLock()
-
-
-def _completed_later(made: type) -> type:
-    def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807 - it is one
-        with _alone:  # several threads may make the first one
-            _complete(made, __init__)
-        self.__init__(*arguments, **named)
-
-    def __setstate__(self: Any, state: dict[str, Any]) -> None:  # noqa: N807 - as above
-        with _alone:  # the first one may come out of a pickle, which calls no `__init__`
-            _complete(made, __init__)
-        self.__dict__.update(state)
-
-    made.__init__ = __init__  # type: ignore[misc] # until it is known what it takes
-    made.__setstate__ = __setstate__  # type: ignore[attr-defined]
-    made.__completed_later__ = __init__  # type: ignore[attr-defined]
-    return made
-
-
-def _complete(made: type, placeholder: object) -> None:
-    if made.__dict__.get("__init__") is not placeholder:
-        return
-    for base in made.__mro__[1:]:  # what is inherited has to be known first
-        if "__completed_later__" in base.__dict__:
-            _complete(base, base.__dict__["__completed_later__"])
-    from dataclasses import dataclass as complete  # noqa: PLC0415 - slow to import too
-
-    del made.__setstate__  # type: ignore[attr-defined]
-    if _count():
-        init = _init_of(made)
-        complete(frozen=True, init=False)(made)
-        made.__init__ = init  # type: ignore[misc] # last: until then who comes waits for `_alone`
-        return
-    del made.__init__  # type: ignore[misc] # an own one would be kept
-    complete(frozen=True)(made)
-
-
-def _init_of(made: type) -> Any:
-    """The `__init__` to come, by a class made for it. It takes nearly twice the time, so only where
-    there are other threads: to them a class without any `__init__` would take no arguments.
-    """
-    from dataclasses import dataclass as complete  # noqa: PLC0415 - as above
-
-    passed_over = {"__dict__", "__weakref__", "__init__", "__completed_later__"}
-    body = {name: value for name, value in vars(made).items() if name not in passed_over}
-    twin = type(made)(made.__name__, made.__bases__, body)
-    return vars(complete(frozen=True, repr=False, eq=False)(twin))["__init__"]
+    def replace(value: Any, /, **changes: Any) -> Any:
+        """As `dataclasses.replace`, also of the standard library's own."""
+        return _replace(value, **changes)

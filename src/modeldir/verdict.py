@@ -12,12 +12,12 @@ import math
 import os
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir import attempts, failures, files, metrics
 from modeldir.errors import MetricsError, did_you_mean
+from modeldir.values import dataclass
 
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -16,11 +16,11 @@ import socket
 import struct
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NoReturn
 
 from modeldir import spawner
 from modeldir.supervisor import REQUESTS
+from modeldir.values import dataclass
 from modeldir.warm import guards, learning
 from modeldir.warm.imports import Ahead, Learned
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,4 +151,6 @@ def _tell(named: Finalists, code: int) -> int:
 
 def _width() -> int | None:
     """Of the terminal; a file or a program gets whole lines."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    from modeldir.terminal import width_here  # noqa: PLC0415 - `--help` does without
+
+    return width_here() if sys.stdout.isatty() else None

@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,9 @@ from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
 from modeldir.shellwords import quoted
 from modeldir.table import Column, Kind, Table
-from modeldir.tableforms import decimals_here
+from modeldir.terminal import decimals_here, width_here
 from modeldir.trees import Found, Tree, read_tree
-from modeldir.values import dataclass
+from modeldir.values import dataclass, replace
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
@@ -204,7 +202,7 @@ def compared(sides: Sequence[_Side]) -> str:
     In a terminal that is too narrow for their names, trials go by their numbers.
     """
     digits = decimals_here()
-    width = None if digits is None else shutil.get_terminal_size().columns
+    width = None if digits is None else width_here()
     tables, legend = list(_tables(sides)), ""
     shorter = [replace(each, header=each.short) for each in sides]
     wide = width is not None and any(_width(_text(each, digits)) > width for each in tables)

@@ -14,7 +14,6 @@ import mmap
 import os
 import re
 import select
-import shutil
 import sys
 import time
 from collections import deque
@@ -374,10 +373,11 @@ def _called(folders: Sequence[Path]) -> list[str]:
     then told first.
     """
     from modeldir.table import text_width, visible  # noqa: PLC0415 - as above
+    from modeldir.terminal import width_here  # noqa: PLC0415 - as above
 
     names, numbers = headers(folders), [number_of(folder) for folder in folders]
     short = [number for number in numbers if number is not None]
-    fits = 4 * max(map(text_width, names)) <= shutil.get_terminal_size().columns
+    fits = 4 * max(map(text_width, names)) <= width_here()
     if fits or not sys.stdout.isatty() or len(set(short)) < len(names):
         return names
     for number, name in zip(short, names, strict=True):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from modeldir.errors import did_you_mean
-from modeldir.experiment import params_file
+from modeldir.terminal import width_here
 
 Meant = Callable[[Sequence[str]], "str | None"]
 
@@ -23,6 +23,13 @@ _UNKNOWN = "unrecognized arguments: "
 _MISSING = "the following arguments are required: "
 _CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*?)' \(")
 _MOST = 5
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal. Argparse makes one for each argument, and asks `shutil`."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=width_here() - 2)
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,6 +91,8 @@ def joined(words: Sequence[str], takes_lines: Sequence[str]) -> list[str]:
 
 def _there() -> list[str]:
     """The experiments and searches that lie where they usually do."""
+    from modeldir.experiment import params_file  # noqa: PLC0415 - on the way to an error
+
     found = [path for path in sorted(Path("experiments").glob("*")) if params_file(path)]
     names = [str(path) for path in found[:_MOST]] + (["..."] if len(found) > _MOST else [])
     return [f"there are: {', '.join(names)}"] if names else []

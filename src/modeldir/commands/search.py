@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from modeldir.commands.settings import add_places, is_warm, limits_of, slots_of
 from modeldir.errors import SearchError, SpaceError
 from modeldir.shellwords import quoted
-from modeldir.spawner import Spawner
 
 if TYPE_CHECKING:
     from modeldir.search import Search
+    from modeldir.spawner import Spawner
 
 _N = TypeVar("_N", int, float)
 
@@ -150,6 +150,8 @@ def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
 
 def run(arguments: argparse.Namespace) -> int:
     # First of all, while this process is small: what the spawner forks later stays small.
+    from modeldir.spawner import Spawner  # noqa: PLC0415 - `--help` does without
+
     with Spawner(live_terminal()) as spawner:
         return go_on(arguments, spawner)
 

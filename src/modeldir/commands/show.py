@@ -17,7 +17,7 @@ from modeldir.durations import duration_text
 from modeldir.errors import FolderError
 from modeldir.shellwords import quoted, quoted_line
 from modeldir.table import Column, Table
-from modeldir.tableforms import decimals_here
+from modeldir.terminal import decimals_here
 from modeldir.timestamps import unix_time
 from modeldir.trees import Found, read_experiment, read_tree
 
@@ -244,11 +244,11 @@ def when(stamp: object) -> str | None:
     >>> when("2026-11-23T10:00:00.123+00:00")
     '2026-11-23 10:00:00 UTC'
     """
-    from datetime import datetime, timezone  # noqa: PLC0415 - only where a time is shown
-
     moment = unix_time(stamp)
     if moment is None:
         return None
+    from datetime import datetime, timezone  # noqa: PLC0415 - only where a time is shown
+
     return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -15,7 +15,7 @@ from modeldir.plan import LIMITS
 from modeldir.sampling import in_words
 from modeldir.shellwords import quoted
 from modeldir.standing import Standing
-from modeldir.tableforms import decimals_here
+from modeldir.terminal import decimals_here
 from modeldir.trees import Found, Tree
 
 MOST = 10

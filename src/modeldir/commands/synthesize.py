@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from modeldir.errors import ModeldirError
 from modeldir.shellwords import quoted
 from modeldir.table import to_text, visible, wrapped
 from modeldir.tableforms import ENDINGS, FORMS
+from modeldir.terminal import width_here
 
 if TYPE_CHECKING:
     from modeldir.synthesize import Results
@@ -167,7 +167,7 @@ def after(results: Results) -> str:
     """What it shows, where it lies now, which experiment is the best, and what to type next."""
     from modeldir import goals, looks  # noqa: PLC0415 - `--help` does without
 
-    width = shutil.get_terminal_size().columns
+    width = width_here()
     told = [f"advice: {sentence}" for sentence in results.advice()]
     lines = [line for each in told for line in wrapped(each, width)]
     lines += [""] if told else []

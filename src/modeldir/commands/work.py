@@ -6,13 +6,13 @@ import argparse
 import re
 import shlex
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modeldir.commands.search import live_terminal
 from modeldir.commands.settings import add_places, is_warm, limits_of, slots_of
 from modeldir.errors import SearchError
 from modeldir.spawner import Spawner
+from modeldir.values import replace
 
 if TYPE_CHECKING:
     from modeldir.tenure import Job

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from modeldir.space.domains import same
 from modeldir.space.forms import RefusedError, read_domain
 from modeldir.synthesize import Found, read_tree
 from modeldir.timestamps import unix_time
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 LEFT_OUT = frozenset({attempts.WAITING, attempts.RUNNING})
 """Who has nothing to tell yet, or may tell something else in a moment."""

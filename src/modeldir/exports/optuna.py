@@ -16,7 +16,6 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from modeldir.exports.place import Written, is_of, made_from
 from modeldir.optunafiles import MARK
 from modeldir.space import value_text
 from modeldir.space.domains import hashable
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field, replace
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -11,14 +11,13 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from modeldir import metrics, nested
 from modeldir.errors import ParamsError
 from modeldir.goals import Objectives
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 LONGEST_LITERAL = 10_000
 """Characters of a text that may be a list: a longer one stays a text."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,7 +44,7 @@ class JobRef:
 
     def to_json(self) -> dict[str, Any]:
         """Its form in a file; `from_json` reads it back."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)

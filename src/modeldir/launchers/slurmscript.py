@@ -12,13 +12,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from modeldir.launchers import Problem, jobs_folder, with_token
 from modeldir.shellwords import quoted
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 _OURS = {
     "array": "say how many: --workers 8",

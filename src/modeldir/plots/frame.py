@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from modeldir.report.payload import adaptive
 from modeldir.shellwords import quoted
 from modeldir.table import cell_text
 from modeldir.timestamps import unix_time
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
     from modeldir.importance import Importance

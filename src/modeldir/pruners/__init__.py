@@ -10,15 +10,13 @@ Start at `Pruner` and `Rungs`; `rungs.py` has the files in which siblings find e
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modeldir.errors import SearchError, did_you_mean, listed
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
     from modeldir.metrics import Direction
@@ -266,6 +264,8 @@ def _imported(kind: str) -> Maker:
 
 def _defaults(maker: Maker) -> dict[str, Any]:
     """The options that a kind of pruner takes, with what they are if nobody says."""
+    import inspect  # noqa: PLC0415 - slow to import
+
     return {
         name: parameter.default
         for name, parameter in inspect.signature(maker).parameters.items()

@@ -10,7 +10,6 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from modeldir import metrics
 from modeldir.errors import MetricsError
 from modeldir.pruners import Pruner, Setting, make
 from modeldir.pruners.rungs import RungFiles
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 VARIABLE = "MODELDIR_PRUNER"
 """Where a training finds by what it is judged."""
@@ -48,7 +47,7 @@ class Orders:
     ends: tuple[int, ...] = ()
 
     def to_text(self) -> str:
-        return json.dumps(asdict(self))
+        return json.dumps(vars(self))
 
     @classmethod
     def from_text(cls, text: str) -> Orders:

@@ -16,18 +16,16 @@ has the tests that it should pass.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from modeldir.errors import SpaceError, did_you_mean, listed
 from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -214,7 +212,9 @@ def no_more(name: str) -> str:
 
 def needs(name: str, *packages: str) -> Iterator[Problem]:
     """The packages that a sampler lacks, as one problem."""
-    missing = [each for each in packages if importlib.util.find_spec(each) is None]
+    from importlib.util import find_spec  # noqa: PLC0415 - of samplers that need a library
+
+    missing = [each for each in packages if find_spec(each) is None]
     if missing:
         extra = "gp" if "torch" in missing else "optuna"
         yield Missing(
@@ -270,7 +270,7 @@ def imported(module: str) -> ModuleType:
     if added:
         sys.path.insert(0, "")
     try:
-        return importlib.import_module(module)
+        return import_module(module)
     finally:
         if added:
             sys.path.remove("")

@@ -17,11 +17,10 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from functools import cached_property
 from typing import Any
 
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 LONGEST = 1000
 """Characters of a constraint: nobody writes more by hand."""

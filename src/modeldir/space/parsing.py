@@ -9,11 +9,9 @@ Start at `parse_space`.
 
 from __future__ import annotations
 
-import random
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError, SpaceError, did_you_mean, listed
 from modeldir.params import flatten
@@ -22,6 +20,10 @@ from modeldir.space.expressions import Constraint, ConstraintError
 from modeldir.space.forms import Problem, RefusedError, check_kind, read_domain, said
 from modeldir.space.grids import MANY_TRIES, fill, is_gone_through
 from modeldir.space.shape import Condition, CycleError, Space
+from modeldir.values import replace
+
+if TYPE_CHECKING:
+    import random
 
 _LOOKED_AT = 50
 """So many points are drawn to see whether a constraint can be computed at all."""
@@ -389,6 +391,8 @@ def _with(space: Space, constraint: Constraint) -> Space:
 
 def _chance() -> random.Random:
     """Always the same: a plan that was found to be good stays so."""
+    import random  # noqa: PLC0415 - slow to import, and rarely a question
+
     return random.Random("is there a point?")  # noqa: S311 - no secret
 
 

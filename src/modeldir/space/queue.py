@@ -6,7 +6,6 @@ queue made anew and told the same trials goes on where the other stopped.
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 from modeldir.params import canonical_hash
@@ -38,6 +37,8 @@ class Queue:
 
     def ask(self) -> dict[str, Any] | None:
         """The first point at which no trial is; None when each has one. Asking changes nothing."""
+        import random  # noqa: PLC0415 - slow to import, and who looks draws nothing
+
         for key, point in self._waiting.items():
             chance = random.Random(f"{self._seed}:point:{key}")  # noqa: S311 - no secret
             if (whole := fill(self._space, point, chance)) is not None:

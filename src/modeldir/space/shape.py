@@ -10,13 +10,12 @@ base's value in `params.json`. So two points that would differ only in it are on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from functools import cached_property
 from typing import Any
 
 from modeldir.space.domains import Choice, Domain, same
 from modeldir.space.expressions import Constraint, ConstraintError
-from modeldir.values import dataclass
+from modeldir.values import dataclass, field
 
 Condition = Mapping[str, tuple[Any, ...]]
 """Parents, each with the values of which it must have one."""

@@ -1,0 +1,32 @@
+"""Where standard output goes: whether that is a terminal, and how wide it is.
+
+It refuses to know what is printed there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+DECIMALS = 4
+"""Of metrics, where a terminal, a page or a paper shows them."""
+
+_USUAL = 80
+
+
+def decimals_here() -> int | None:
+    """The decimals of metrics where standard output goes: few in a terminal, elsewhere all."""
+    return None if sys.stdout is None or not sys.stdout.isatty() else DECIMALS
+
+
+def width_here() -> int:
+    """The columns of the terminal, or what `COLUMNS` says; 80 where there are none. It is
+    `shutil.get_terminal_size`, without what that module imports.
+    """
+    said = os.environ.get("COLUMNS", "")
+    if said.isdecimal() and int(said) > 0:
+        return int(said)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or _USUAL  # type: ignore[union-attr] # caught
+    except (AttributeError, ValueError, OSError):  # there is none, it is closed, it is a file
+        return _USUAL

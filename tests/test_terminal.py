@@ -1,0 +1,34 @@
+"""Where standard output goes."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from modeldir.terminal import width_here
+from terminals import Terminal
+
+
+@pytest.mark.parametrize("said", [None, "", "0", "-3", "wide", "132"])
+def test_the_width_is_what_the_standard_library_says(
+    said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `COLUMNS`, else by the terminal, of which there is none here."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("COLUMNS", said)
+    assert width_here() == shutil.get_terminal_size().columns
+
+
+def test_a_terminal_is_asked(tmp_path: Path) -> None:
+    """Where the environment says nothing."""
+    code = (
+        "import os; os.environ.pop('COLUMNS', None); from modeldir.terminal import width_here; "
+        "print('columns:', width_here())"
+    )
+    terminal = Terminal(tmp_path, "", command=[sys.executable, "-c", code])
+    terminal.end()
+    assert b"columns: 90" in terminal.shown
