@@ -4,9 +4,9 @@
 
 installs all of them now (some minutes), so that a benchmark has none to wait for; by itself each
 makes its own when it is first asked for peers. They lie in `.venv`, or in the folder that
-`MODELDIR_PEERS` names, where several checkouts can share them: of modeldir itself the checkout that
-runs is installed each time. Versions are those of `peers.txt`. What cannot be installed is named
-with the reason, and the benchmark goes on without.
+`MODELDIR_PEERS` names, where several checkouts can share them: where modeldir runs in one, too, the
+checkout that is used is installed each time. Versions are those of `peers.txt`. What cannot be
+installed is named with the reason, and the benchmark goes on without.
 """
 
 from __future__ import annotations
@@ -52,24 +52,29 @@ print(json.dumps(found))
 
 def main() -> None:
     for name in sys.argv[1:] or ENVIRONMENTS:
-        versions, left_out = installed(ENVIRONMENTS[name], HOME / name)
+        versions, left_out = installed(ENVIRONMENTS[name], HOME / name, ours=name == PLACE.name)
         print(f"{HOME / name}: {told(versions, left_out)}", flush=True)
 
 
 def installed(
-    packages: Sequence[str], place: Path = PLACE, constraints: Path | None = None
+    packages: Sequence[str],
+    place: Path = PLACE,
+    constraints: Path | None = None,
+    *,
+    ours: bool = True,
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The versions of those packages that are there, and why the others are not.
 
     Peers that do not go along with the others have a `place` of their own. With `constraints`, for
-    what they all need in one version, those hold in place of `peers.txt`. A package may ask for
+    what they all need in one version, those hold in place of `peers.txt`. modeldir is installed as
+    well, if it is to run there (`ours`). A package may ask for
     extras, and is told by its bare name.
     """
     python = place / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", place], check=True)
     left_out = {}
-    if _versions(python, ["modeldir"]).get("modeldir") != ROOT.as_uri():
+    if ours and _versions(python, ["modeldir"]).get("modeldir") != ROOT.as_uri():
         problem = _install(python, "--editable", str(ROOT))
         if problem:
             raise SystemExit(f"modeldir itself cannot be installed into {place}: {problem}")

@@ -85,7 +85,7 @@ def others(wanted: list[Row]) -> list[Row]:
     """Those that can be installed."""
     packages = {row.name: NEEDED.get(row.name, (row.package,)) for row in wanted if row.package}
     flat = dict.fromkeys(name for several in packages.values() for name in several)
-    versions, left_out = peers.installed([*flat], PLACE)
+    versions, left_out = peers.installed([*flat], PLACE, ours=False)
     print(peers.told(versions, left_out))
     return [row for row in wanted if row.package and not left_out.keys() & set(packages[row.name])]
 

@@ -188,7 +188,7 @@ def beside(
     """All peers beside the floor and modeldir, one at a time and two."""
     there = {}
     for name in dict.fromkeys(peer.place for peer in PEERS):
-        versions, missing = peers.installed(peers.ENVIRONMENTS[name], peers.HOME / name)
+        versions, missing = peers.installed(peers.ENVIRONMENTS[name], peers.HOME / name, ours=False)
         print(f"{peers.told(versions, missing)}\n")
         there.update(versions)
     _write_scripts(root)

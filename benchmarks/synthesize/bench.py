@@ -99,7 +99,7 @@ def all_of(
     else:
         found.append(other("pandas", "pandas", tree))
     if with_peers and count <= MLFLOW:
-        versions, missing = peers.installed(["mlflow"], peers.HOME / METRICS)
+        versions, missing = peers.installed(["mlflow"], peers.HOME / METRICS, ours=False)
         print(peers.told(versions, missing))
         try:
             found += [mlflow(tree, count, version) for version in versions.values()]
