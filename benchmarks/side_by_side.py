@@ -94,7 +94,7 @@ def _timed(contender: Contender) -> tuple[float, float, int]:
         said.seek(0)
         words = said.read().decode(errors="replace").split("\n")
     if not ended:
-        raise DidNotWork(f"{contender.limit:.0f} seconds were not enough")
+        raise DidNotWork(f"{contender.limit:g} seconds were not enough")
     if process.returncode:
         last = next((line.strip() for line in reversed(words) if line.strip()), "it said nothing")
         raise DidNotWork(f"exit code {process.returncode}: {last[:200]}")
