@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from modeldir import attempts, files, recall
+from modeldir import attempts, files, folders, recall, sheets
 from modeldir.trees import Found, Tree, read_tree, read_trees
 
 BASE = {"learning_rate": 0.001, "batch_size": 32, "optimizer": "adam"}
@@ -60,9 +60,10 @@ def tree(tmp_path: Path, *, recorded: bool = False) -> Path:
     return top
 
 
-def kept(top: Path) -> dict[str, Any]:
-    """What is recalled of a tree now."""
-    return recall.Recall(str(top))._known
+def kept(top: Path) -> dict[str, tuple[str, ...]]:
+    """What is kept of a tree now: each folder's name, with the files in it to look at."""
+    sheets = recall._read(str(place(top)), os.path.realpath(top))
+    return {name: sheet.kind.looked_at or () for sheet in sheets for name in sheet.names}
 
 
 def place(top: Path) -> Path:
@@ -221,7 +222,7 @@ def test_a_change_is_seen_in_recorded_trials(
 ) -> None:
     """The same of trials whose ends are recorded, of which the folder alone is looked at."""
     top = warm(tmp_path, recorded=True)
-    assert all(entry[3] == () for entry in kept(top).values())
+    assert set(kept(top).values()) == {()}
     change(top)
     same(top)
 
@@ -236,8 +237,7 @@ def test_a_script_that_overwrites_its_metrics_after_the_end(tmp_path: Path) -> N
         write(top / f"trial_{number}" / "metrics_test_best.json", {"accuracy": 0.5})
     time.sleep(0.05)
     same(top)
-    looked_at = {tuple(stamp[0] for stamp in entry[3]) for entry in kept(top).values()}
-    assert looked_at == {(EVAL, "metrics_test_best.json")}
+    assert set(kept(top).values()) == {(EVAL, "metrics_test_best.json")}
     overwrite(top)
     write(top / "trial_3" / "metrics_test_best.json", {"accuracy": 0.6})
     found = {each.name: each for each in same(top).found}
@@ -254,7 +254,7 @@ def test_a_script_with_metrics_under_names_of_its_own(tmp_path: Path, name: str)
         os.utime(top / f"trial_{number}")  # as an end that is recorded after it
     time.sleep(0.05)
     same(top)
-    assert {tuple(file[0] for file in entry[3]) for entry in kept(top).values()} == {(name,)}
+    assert set(kept(top).values()) == {(name,)}
     write(top / "trial_3" / name, {"f1": 0.9})
     found = {each.name: each for each in same(top).found}
     assert found["trial_3"].scores.best["f1"] == 0.9
@@ -309,7 +309,7 @@ def test_params_of_other_notations_are_kept(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_read_quickly_is_read_right(tmp_path: Path, text: str) -> None:
     """Params and metrics that a quick parser would let pass are refused, or read, as ever."""
-    from modeldir import folders, metrics, params
+    from modeldir import metrics, params
     from modeldir.errors import MetricsError, ParamsError
 
     file = tmp_path / "params.json"
@@ -373,16 +373,20 @@ def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
     reading = recall.Recall(str(top))
     reading._began += 3600  # as if the reading began an hour ago by the clock that stamps files
     reading.expect(COUNT)
-    contents, facts = _read_one(top, "trial_1")
-    reading.learn("trial_1", os.stat(top / "trial_1"), contents, (("x", 2**62, 1, 1),), facts)
-    assert reading._kept() == {}
+    learnt = _read_one(top, "trial_1", lambda stamp: (2**62, *stamp[1:]))
+    assert reading._settled(learnt) == []
 
 
-def _read_one(top: Path, name: str) -> tuple[Any, Any]:
-    from modeldir import folders
-
+def _read_one(
+    top: Path, name: str, change: Callable[[tuple[int, int, int]], Any] = lambda stamp: stamp
+) -> sheets.Sheets:
+    """What is learnt of one folder."""
     contents = folders.Contents.of(os.listdir(top / name))
-    return contents, folders.read(str(top / name), contents, folders.Names())
+    facts = folders.read(str(top / name), contents)
+    assert facts is not None
+    learnt = sheets.Sheets()
+    learnt.add(name, facts, (), change(folders.stamp(os.stat(top / name))))
+    return learnt
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "noise", "version", "other"])
@@ -396,7 +400,7 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, damage: str) -> None:
         "bit": data[:-9] + bytes([data[-9] ^ 4]) + data[-8:],
         "empty": b"",
         "noise": os.urandom(5_000),
-        "version": data.replace(b"modeldir trees 1 ", b"modeldir trees 2 ", 1),
+        "version": data.replace(b"modeldir trees 2 ", b"modeldir trees 1 ", 1),
         "other": data.replace(b"/tree'", b"/trex'", 1),
     }
     path.write_bytes(damaged[damage])
@@ -460,9 +464,7 @@ def test_a_tree_that_cannot_be_written(tmp_path: Path) -> None:
     top = tree(tmp_path)
     reading = recall.Recall(str(top / "not there"))
     reading.expect(COUNT)
-    contents, facts = _read_one(top, "trial_1")
-    reading.learn("trial_1", os.stat(top / "trial_1"), contents, (), facts)
-    assert reading._kept() == {}
+    assert reading._settled(_read_one(top, "trial_1")) == []
 
 
 def test_killed_while_writing(tmp_path: Path) -> None:
@@ -477,8 +479,9 @@ def test_killed_while_writing(tmp_path: Path) -> None:
         "print('begun', flush=True)\n"
         "while True:\n"
         "    reading = recall.Recall(sys.argv[1])\n"
-        "    reading._recalled, reading._learnt = list(reading._known), {'x': (2**62, ())}\n"
-        "    reading.save()\n"
+        "    reading.met.update(reading._there)\n"
+        "    reading._count = -1\n"
+        "    reading.save([])\n"
     )
     for wait in (0.0, 0.003, 0.01, 0.02, 0.03):
         writer = subprocess.Popen([sys.executable, "-c", code, top], stdout=subprocess.PIPE)
