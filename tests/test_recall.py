@@ -379,14 +379,14 @@ def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
 
 def _read_one(
     top: Path, name: str, change: Callable[[tuple[int, int, int]], Any] = lambda stamp: stamp
-) -> sheets.Sheets:
+) -> list[sheets.Sheet]:
     """What is learnt of one folder."""
     contents = folders.Contents.of(os.listdir(top / name))
     facts = folders.read(str(top / name), contents)
     assert facts is not None
-    learnt = sheets.Sheets()
+    learnt = sheets.Gathering()
     learnt.add(name, facts, (), change(folders.stamp(os.stat(top / name))))
-    return learnt
+    return learnt.sheets()
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "noise", "version", "other"])

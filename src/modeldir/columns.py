@@ -60,7 +60,8 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     """
     finds = Finds.of(tree.found)
     numbers = finds.told("number")
-    yield Part(Column("experiment", "name", 11), [*map(Name, finds.names(), numbers)])
+    names = finds.names() if _is_blank(numbers) else [*map(Name, finds.names(), numbers)]
+    yield Part(Column("experiment", "name", 11), names)
     if len(tree.objectives) > 1:
         front = tree.front()
         cells = [FRONT if name in front else None for name in finds.names()]
@@ -94,12 +95,17 @@ def _circumstances(finds: Finds) -> Iterator[Part]:
         (Column("trial", "text", 1), finds.told("number"), False),
     )
     for column, cells, told in columns:
-        if any(cell is not None for cell in cells):
+        if not _is_blank(cells):
             yield Part(column, cells, told=told)
     given = finds.status("given")
     if any(given):
         cells = [_overridden(finds[row]) if each else None for row, each in enumerate(given)]
         yield Part(Column("overridden", "text", 1), cells, told=False)
+
+
+def _is_blank(cells: Sequence[object]) -> bool:
+    """Whether nothing stands in a column."""
+    return cells.count(None) == len(cells)
 
 
 def _deviations(tree: Tree) -> Iterator[Part]:
@@ -218,7 +224,7 @@ def in_order(
     if by == name:
         return sort(table, name, descending=reverse), ""
     numbers = Finds.of(tree.found).told("number")
-    if any(number is not None for number in numbers):
+    if not _is_blank(numbers):
         numbered = zip(numbers, table.rows, strict=True)
         order = sorted(numbered, key=lambda each: metrics.in_order(each[0]))
         table = Table(table.columns, tuple(row for _, row in order))  # equals stay in this order

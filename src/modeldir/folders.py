@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple, NoReturn
 
 from modeldir import attempts, experiment, metrics
 from modeldir.jsonmistakes import MAX_DEPTH
@@ -24,13 +25,28 @@ _USUAL = 4096
 _LARGEST = 1 << 20
 """Bytes of a file that is read here; larger ones are read with care."""
 
+stamp: Callable[[os.stat_result], tuple[int, int, int]] = attrgetter(
+    "st_ctime_ns", "st_size", "st_ino"
+)
+"""By what a file or a folder is known again: when its inode last changed (ns), which no program can
+set back; its size, its inode.
+"""
+
 _JSON = experiment.PARAMS_NAMES[0]
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PLAIN = frozenset({float, int, str, bool, type(None)})
 _INFINITE = frozenset({math.inf, -math.inf})
 """What a number too large becomes."""
 _EXACT = 2**53
-_parse = json.JSONDecoder().scan_once  # type: ignore[attr-defined] # as `raw_decode` calls it
+
+
+def _no_number(_: str) -> NoReturn:
+    raise ValueError
+
+
+# What `raw_decode` calls.
+_parse = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_parse_strictly = json.JSONDecoder(parse_constant=_no_number).scan_once  # type: ignore[attr-defined]
 
 
 class Contents(NamedTuple):
@@ -189,27 +205,20 @@ def stamps_of(folder: str, contents: Contents) -> list[int] | None:
     return [*chain.from_iterable(stamps)]
 
 
-def stamp(status: os.stat_result) -> tuple[int, int, int]:
-    """By what a file or a folder is known again: when its inode last changed (ns), which no program
-    can set back; its size, its inode.
-    """
-    return status.st_ctime_ns, status.st_size, status.st_ino
-
-
 def _object(folder: str, name: str, stamps: list[int] | None) -> dict[str, Any] | None:
     data = _bytes(folder, name, stamps)
     return None if data is None else _plain_object(data)
 
 
-def _plain_object(data: bytes) -> dict[str, Any] | None:
+def _plain_object(data: bytes, parse: Callable[..., Any] = _parse) -> dict[str, Any] | None:
     """The object in a file of UTF-8 that holds one, and nothing before it; else None."""
     try:
         text = data.decode()
-        value, end = _parse(text, 0)
+        value, end = parse(text, 0)
     except (ValueError, RecursionError, StopIteration):
         return None
-    rest = text[end:]
-    return value if type(value) is dict and rest in {"", "\n"} else None
+    is_whole = end == len(text) or text[end:] == "\n"
+    return value if is_whole and type(value) is dict else None
 
 
 def numbers_in(data: bytes) -> dict[str, float] | None:
@@ -230,8 +239,8 @@ def hyperparameters_in(data: bytes) -> dict[str, Any] | None:
     Each name has a colon behind it. So with as many names as colons none was given twice, which the
     standard parser would let pass.
     """
-    values = _plain_object(data)
-    if values is None or b"\\" in data or b"NaN" in data or b"Infinity" in data:
+    values = _plain_object(data, _parse_strictly)
+    if values is None or b"\\" in data:
         return None
     inner = values.values()
     if not _PLAIN.issuperset(map(type, inner)):  # parts or lists

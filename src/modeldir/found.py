@@ -202,10 +202,10 @@ class Finds(Sequence[Found]):
     def best(self, metric: str, direction: metrics.Direction) -> Found | None:
         """The best of those that ended well: see `metrics.best_of`."""
         ranked = self.ranked(metric)
-        known = {*ranked} - {None}
+        known = {value for value in ranked if value is not None}
         if not known:
             return None
-        best = max(known) if direction == "maximize" else min(known)  # type: ignore[type-var]
+        best = max(known) if direction == "maximize" else min(known)
         numbers = enumerate(self.told("number"))
         equals = ((best, number, place) for place, number in numbers if ranked[place] == best)
         chosen = metrics.best_of(equals, direction)

@@ -21,7 +21,7 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from modeldir import __version__, files
 from modeldir.folders import Contents, stamp
@@ -35,6 +35,10 @@ TREES = 16
 _SETTLED = 2_000_000_000
 _TICK = 20_000_000
 """By how much a new file may be younger than its folder: it is made, and then written."""
+_PLAIN = 2
+"""The version of `marshal` that looks for no object that it has written before: there are none, and
+to look for them takes three times as long as to write.
+"""
 _CHANGED_PART = 20
 """The file is written anew when more than one folder in so many had to be read."""
 
@@ -81,7 +85,7 @@ class Recall:
         chosen = (sheet.only([name in self.met for name in sheet.names]) for sheet in self._sheets)
         return [sheet for sheet in chosen if sheet]
 
-    def save(self, learnt: Iterable[Sheet]) -> None:
+    def save(self, learnt: Sequence[Sheet]) -> None:
         """Leave it for the next one, if enough is new. What cannot be written is let be."""
         learnt = [sheet for sheet in learnt if sheet.kind.looked_at is not None]
         few = sum(map(len, learnt)) * _CHANGED_PART <= self._count
@@ -90,11 +94,11 @@ class Recall:
         # ValueError: a value that marshal has no form for, or nested too deep for it.
         with contextlib.suppress(OSError, ValueError):
             kept = [*self.recalled(), *self._settled(learnt)]
-            body = marshal.dumps([(tuple(sheet.kind), sheet.columns) for sheet in kept])
+            body = marshal.dumps([(tuple(sheet.kind), sheet.columns) for sheet in kept], _PLAIN)
             files.write_bytes(self._path, _head(self._top, body) + body)
             _sweep(os.path.dirname(self._path))
 
-    def _settled(self, learnt: Iterable[Sheet]) -> list[Sheet]:
+    def _settled(self, learnt: Sequence[Sheet]) -> list[Sheet]:
         """What had not changed for long when the reading began."""
         began = _now_in(self._top) - int((time.monotonic() - self._began) * 1e9)
         settled = []
@@ -183,7 +187,7 @@ def place(top: str) -> str | None:
 
 def _head(top: str, body: bytes | memoryview) -> bytes:
     """What a file begins with: who can read it, which tree's it is, what its bytes sum up to."""
-    said = f"modeldir trees {FORMAT} {__version__} {marshal.version} {zlib.crc32(body):08x} {top!r}"
+    said = f"modeldir trees {FORMAT} {__version__} {_PLAIN} {zlib.crc32(body):08x} {top!r}"
     return said.encode("utf-8", "backslashreplace") + b"\n"
 
 

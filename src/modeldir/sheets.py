@@ -41,10 +41,8 @@ class Kind(NamedTuple):
 class Sheet:
     """The columns of some folders: their names below the top, what is told, their stamps."""
 
-    def __init__(self, kind: Kind, columns: Sequence[Sequence[Any]] = ()) -> None:
-        self.kind = kind
-        self._columns = columns
-        self._rows: list[tuple[Any, ...]] = []
+    def __init__(self, kind: Kind, columns: Sequence[Sequence[Any]]) -> None:
+        self.kind, self.columns = kind, columns
         names = (kind.hyperparameters or (), kind.best, kind.last, kind.test, kind.train)
         self._named = tuple(names)
         self._status = 1 + sum(map(len, names))
@@ -53,17 +51,6 @@ class Sheet:
 
     def __len__(self) -> int:
         return len(self.names)
-
-    def append(self, row: tuple[Any, ...]) -> None:
-        """One folder more."""
-        self._rows.append(row)
-
-    @property
-    def columns(self) -> Sequence[Sequence[Any]]:
-        """All of them, the names first."""
-        if self._rows:
-            self._columns, self._rows = [*zip(*self._rows, strict=True)], []
-        return self._columns
 
     @property
     def names(self) -> Sequence[str]:
@@ -116,14 +103,11 @@ class Sheet:
         return Facts(hyperparameters, best, last, test, train, status, *values)
 
 
-class Sheets:
-    """Sheets that are being filled."""
+class Gathering:
+    """Folders, told one by one, on their way into sheets."""
 
     def __init__(self) -> None:
-        self._by_kind: dict[tuple[Any, ...], Sheet] = {}
-
-    def __iter__(self) -> Iterator[Sheet]:
-        return iter(self._by_kind.values())
+        self._rows: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
 
     def add(
         self,
@@ -133,17 +117,27 @@ class Sheets:
         stamps: Sequence[int] = (),
     ) -> None:
         """A folder by its name, with what it tells and by what it is known again."""
-        hyperparameters, best, last, test, train, status, *told = facts
+        said, best, last, test, train, status = facts[:6]
         state = None
         if len(status) == 1:
             state, status = status[0], ()
         elif len(status) < len(STATUS):
             status = (*status, 0.0)  # nothing before it
-        names = None if hyperparameters is None else tuple(hyperparameters)
-        kind = (names, tuple(best), tuple(last), tuple(test), tuple(train), state, looked_at)
-        sheet = self._by_kind.get(kind)
-        if sheet is None:
-            sheet = self._by_kind[kind] = Sheet(Kind(*kind))
-        values = hyperparameters.values() if hyperparameters else ()
-        metrics = (*best.values(), *last.values(), *test.values(), *train.values())
-        sheet.append((name, *values, *metrics, *status, *told, *stamps))
+        names = None if said is None else (*said,)
+        kind = names, (*best,), (*last,), (*test,), (*train,), state, looked_at
+        row = (
+            name, *(said or _NOTHING).values(),
+            *best.values(), *last.values(), *test.values(), *train.values(),
+            *status, *facts[6:], *stamps,
+        )  # fmt: skip
+        rows = self._rows.get(kind)
+        if rows is None:
+            rows = self._rows[kind] = []
+        rows.append(row)
+
+    def sheets(self) -> list[Sheet]:
+        """All of them."""
+        return [Sheet(Kind(*kind), [*zip(*rows, strict=True)]) for kind, rows in self._rows.items()]
+
+
+_NOTHING: Mapping[str, Any] = {}

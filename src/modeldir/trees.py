@@ -16,6 +16,7 @@ import contextlib
 import gc
 import os
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,13 @@ from modeldir.found import Found as Found  # noqa: PLC0414 - as above
 from modeldir.goals import Objectives
 from modeldir.params import SEED
 from modeldir.recall import Recall, marks
-from modeldir.sheets import Sheets
+from modeldir.sheets import Gathering
 from modeldir.table import key_of
 from modeldir.values import dataclass
 from modeldir.walking import Folder, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 _NONE: frozenset[str] = frozenset()
 
@@ -234,18 +235,23 @@ class _Reading:
     def read(self, top: str, prefix: str, *, keep: bool) -> None:
         """Every experiment in and below a folder."""
         recall = Recall(top, keep=keep, use=self._metrics_file is None)
-        sheets, made, reused = Sheets(), list[Found](), list[Found]()
+        gathering, made, reused = Gathering(), list[Found](), list[Found]()
+        called = partial(_name, top=top, prefix=prefix)
         for folder in walk(top, self.warnings, recall):
             contents = self._contents_of(folder.names)
             if "search.json" in folder.names:
                 self._read_plan(folder.path)
                 reused += _reused(folder.path, top, self.warnings)
             elif _is_experiment(folder, contents) or self._metrics_file in folder.names:
-                made += self._experiment(folder, contents, _name(folder, top, prefix), sheets)
+                found = self._experiment(folder, contents, called, gathering)
+                if found is not None:
+                    made.append(found)
+        sheets = gathering.sheets()
         self.reuses = self.reuses or bool(reused)
         # What lies below the folder and is reused there, too, is told as it lies: it comes later.
-        read = [Read(each, top, prefix, self._conditional) for each in recall.recalled()]
-        read += [Read(each, top, prefix, self._conditional) for each in sheets]
+        read = [
+            Read(each, top, prefix, self._conditional) for each in (*recall.recalled(), *sheets)
+        ]
         self.parts += [Made(reused), *read, Made(made)]
         recall.save(sheets)
 
@@ -266,9 +272,13 @@ class _Reading:
             self._conditional[path] = conditional
 
     def _experiment(
-        self, folder: Folder, contents: Contents, name: str, sheets: Sheets
-    ) -> Iterator[Found]:
-        """Into the sheets with it; or else it is yielded, since there is more to say of it."""
+        self,
+        folder: Folder,
+        contents: Contents,
+        called: Callable[[Folder], str],
+        gathering: Gathering,
+    ) -> Found | None:
+        """Gathers it; or makes it, where there is more to say of it than facts."""
         status = folder.status if folder.is_leaf else None
         stamps: list[int] | None = None if status is None else []
         facts = None
@@ -276,16 +286,14 @@ class _Reading:
             facts = read_facts(folder.path, contents, stamps)
         if facts is None:
             stamps = None if status is None else stamps_of(folder.path, contents)
-            found, facts = self._with_care(folder, name)
+            found, facts = self._with_care(folder, called(folder))
             if facts is None:
-                yield found
-                return
+                return found
         if not folder.name:
-            yield found_of(folder.path, name, facts, self._conditional)
-        elif status is None or not stamps:
-            sheets.add(folder.name, facts)
-        else:
-            sheets.add(folder.name, facts, *marks(status, contents, stamps))
+            return found_of(folder.path, called(folder), facts, self._conditional)
+        looked_at = marks(status, contents, stamps) if status and stamps else ()
+        gathering.add(folder.name, facts, *looked_at)
+        return None
 
     def _with_care(self, folder: Folder, name: str) -> tuple[Found, Facts | None]:
         """The experiment; and as facts, where its files say all of it and nothing is wrong."""
