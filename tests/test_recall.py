@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import shutil
 import signal
@@ -225,6 +226,80 @@ def test_a_change_is_seen_in_recorded_trials(
     assert set(kept(top).values()) == {()}
     change(top)
     same(top)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_changes_the_table_is_the_same(tmp_path: Path, seed: int) -> None:
+    """Changes of every kind, a few at a time, in a tree of others' folders, of recorded trials, of
+    repeats and of conditions: byte for byte the table is that of who keeps nothing.
+    """
+    from modeldir.synthesize import synthesize
+
+    chance = random.Random(seed)
+    top = tree(tmp_path, recorded=seed % 2 == 1)
+    search = top / "search"
+    for number in range(1, COUNT + 1):
+        plant(search / f"t{number:02d}", chance, number)
+    space = {"dropout": {"uniform": [0, 1], "when": {"optimizer": "adam"}}}
+    write(search / "search.json", {"minimize": "loss", "command": "true", "space": space})
+    for _ in range(12):
+        for _ in range(chance.randint(0, 4)):
+            change_something(top, chance)
+        tables = []
+        for cache in ("/dev/null", str(tmp_path / "cache"), str(tmp_path / "cache")):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("XDG_CACHE_HOME", cache)
+                found = synthesize(top, all_columns=True)
+            best = found.best, [*map(repr, found.tree.rows())] if found.tree else []
+            tables.append((str(found), (top / "results.csv").read_bytes(), best))
+        assert tables[0] == tables[1] == tables[2]
+    assert place(top).exists()
+
+
+def plant(folder: Path, chance: random.Random, number: int) -> None:
+    """An experiment, of one of several kinds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values: dict[str, object] = {**BASE, "learning_rate": chance.random(), "dropout": None}
+    values |= chance.choice([{}, {"seed": number, "batch_size": 8}, {"model": {"width": [1, 2]}}])
+    write(folder / "params.json", dict(chance.sample([*values.items()], len(values))))
+    scores = {"accuracy": chance.choice([0.5, chance.random()]), "loss": chance.random()}
+    write(folder / EVAL, scores if chance.random() < 0.8 else {"f1": float("nan")})
+    if chance.random() < 0.5:
+        write(folder / "metrics.jsonl", '{"step": 1, "accuracy": 0.5}\n')
+        write(folder / "metrics_test_best.json", {"accuracy": chance.random()})
+    if chance.random() < 0.6:
+        told = {"number": number, "point": chance.choice([{"learning_rate": 1}, {"dropout": 1}])}
+        told |= chance.choice([{}, {"repeat": number % 3 + 1}, {"note": "why"}])
+        write(folder / "trial.json", told)
+        attempt = attempts.begin(folder, 1, {"supervisor": None, "process": None})
+        assert attempt is not None
+        ends = ({"status": "completed", "duration": 1.5}, {"status": "failed", "failure": "nan"})
+        given = {"params": {"changed": {"learning_rate": {"given": 9}}}}
+        attempts.rewrite(attempt, chance.choice(ends) | chance.choice([{}, {}, given]))
+
+
+def change_something(top: Path, chance: random.Random) -> None:
+    """One change to a tree, as people and programs make them."""
+    folders = sorted({path.parent for path in top.rglob("params.json")})
+    folder, other = chance.choice(folders), f"x{chance.randrange(10**6)}"
+    of_others = not (folder / "run.json").exists()
+    match chance.randrange(8):
+        case 0 if of_others:
+            write(folder / EVAL, {"accuracy": chance.random(), "loss": chance.random()})
+        case 1 if of_others:
+            write(folder / "params.json", chance.choice([{**BASE, "epochs": 3}, '{"a": 1', "{}"]))
+        case 2 if len(folders) > 2:
+            shutil.rmtree(folder)
+        case 3:
+            os.rename(folder, folder.with_name(other))
+        case 4:
+            shutil.copytree(folder, folder.with_name(other), copy_function=shutil.copy2)
+        case 5:
+            plant(folder.parent / other, chance, chance.randrange(50))
+        case 6:
+            plant(folder / other, chance, 1)
+        case _:
+            files.write_json(folder / EVAL, {"accuracy": chance.random(), "loss": 1})
 
 
 def test_a_script_that_overwrites_its_metrics_after_the_end(tmp_path: Path) -> None:
