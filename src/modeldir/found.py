@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, filterfalse
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -120,7 +120,7 @@ class Finds(Sequence[Found]):
 
     def __iter__(self) -> Iterator[Found]:
         if self._all is None:
-            self._all = tuple(map(self._make, self._order))
+            self._all = tuple(self._in_order([[*part.all()] for part in self._parts]))
         return iter(self._all)
 
     @overload
@@ -143,7 +143,7 @@ class Finds(Sequence[Found]):
 
     def as_read(self) -> Iterator[Found]:
         """Each, in the order in which they were read."""
-        return map(self._make, range(len(self)))
+        return chain.from_iterable(part.all() for part in self._parts)
 
     def names(self) -> Sequence[str]:
         """What each is called."""
@@ -240,6 +240,7 @@ class Part(Protocol):
 
     def names(self) -> Sequence[str]: ...
     def found(self, row: int) -> Found: ...
+    def all(self) -> Iterable[Found]: ...
     def told(self, field: str) -> Sequence[Any]: ...
     def status(self, field: str) -> Sequence[Any]: ...
     def are_read(self) -> Sequence[bool]: ...
@@ -262,6 +263,9 @@ class Made:
 
     def found(self, row: int) -> Found:
         return self._found[row]
+
+    def all(self) -> Iterable[Found]:
+        return self._found
 
     def told(self, field: str) -> Sequence[Any]:
         return [*map(attrgetter(field), self._found)]
@@ -302,13 +306,19 @@ class Read:
         if os.sep != "/":
             names = [name.replace(os.sep, "/") for name in names]
         self._names = [f"{prefix}/{name}" for name in names] if prefix else names
+        self._status = experiment.Status(sheet.kind.state) if sheet.kind.state else None
 
     def names(self) -> Sequence[str]:
         return self._names
 
     def found(self, row: int) -> Found:
-        path = self._base + self._sheet.names[row]
-        return found_of(path, self._names[row], self._sheet.facts(row), self._conditional)
+        return self._found(self._sheet.names[row], self._names[row], self._sheet.facts(row))
+
+    def all(self) -> Iterable[Found]:
+        return map(self._found, self._sheet.names, self._names, self._sheet.all_facts())
+
+    def _found(self, below: str, name: str, facts: Facts) -> Found:
+        return found_of(self._base + below, name, facts, self._conditional, self._status)
 
     def told(self, field: str) -> Sequence[Any]:
         return [()] * len(self._sheet) if field == "members" else self._sheet.told(field)
@@ -323,8 +333,7 @@ class Read:
         columns: Mapping[str, Sequence[Any]]
         if what == "used":
             if not self._are_plain():
-                used = (self.found(row).used() for row in range(len(self._names)))
-                return _transposed([each or {} for each in used], ranks)
+                return _transposed([each.used() or {} for each in self.all()], ranks)
             columns = {
                 name: [*map(value_cell, column)] if None in column else column
                 for name, column in self._sheet.hyperparameters().items()
@@ -347,19 +356,23 @@ class Read:
 
 
 def found_of(
-    path: str, name: str, facts: Facts, conditional: Mapping[str, frozenset[str]]
+    path: str,
+    name: str,
+    facts: Facts,
+    conditional: Mapping[str, frozenset[str]],
+    status: experiment.Status | None = None,
 ) -> Found:
-    """An experiment of which the files say no more than these facts."""
+    """An experiment of which the files say no more than these facts; `status`, if it is made."""
     return Found(
         path,
         name,
         facts.hyperparameters,
         experiment.Scores(facts.best, facts.last, facts.test, facts.train),
-        experiment.Status(*facts.state),
+        status or experiment.Status(*facts.state),
         facts.number,
         facts.repeat,
         (),
-        inactive(conditional.get(os.path.dirname(path)), facts.active),
+        inactive(conditional and conditional.get(os.path.dirname(path)), facts.active),
         facts.note,
         facts.looks,
     )

@@ -21,6 +21,7 @@ SPLITS = ("best", "last", "test", "train")
 _TOLD = ("number", "repeat", "active", "note", "looks")
 _BLANK: Mapping[str, Any] = {"attempt": 0, "given": {}, "in_doubt": False, "before": 0.0}
 """What a status is without an attempt; None where nothing stands here."""
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Kind(NamedTuple):
@@ -93,14 +94,23 @@ class Sheet:
 
     def facts(self, row: int) -> Facts:
         """All that is told of one folder."""
-        values = iter([column[row] for column in self.columns[1 : self._stamps]])
-        said, best, last, test, train = (
-            dict(zip(names, values, strict=False)) for names in self._named
-        )
-        hyperparameters = None if self.kind.hyperparameters is None else said
-        state = self.kind.state
-        status = (state,) if state else tuple(next(values) for _ in STATUS)
-        return Facts(hyperparameters, best, last, test, train, status, *values)
+        return self._facts([column[row] for column in self.columns[: self._stamps]])
+
+    def all_facts(self) -> Iterator[Facts]:
+        """The same of each."""
+        return map(self._facts, zip(*self.columns[: self._stamps], strict=True))
+
+    def _facts(self, row: Sequence[Any]) -> Facts:
+        named = []
+        start = 1
+        for names in self._named:
+            end = start + len(names)
+            named.append(dict(zip(names, row[start:end], strict=True)) if names else _NOTHING)
+            start = end
+        said, best, last, test, train = named
+        state = (self.kind.state,) if self.kind.state else tuple(row[start : self._told])
+        hyperparameters = None if self.kind.hyperparameters is None else dict(said)
+        return Facts(hyperparameters, best, last, test, train, state, *row[self._told :])
 
 
 class Gathering:
@@ -138,6 +148,3 @@ class Gathering:
     def sheets(self) -> list[Sheet]:
         """All of them."""
         return [Sheet(Kind(*kind), [*zip(*rows, strict=True)]) for kind, rows in self._rows.items()]
-
-
-_NOTHING: Mapping[str, Any] = {}

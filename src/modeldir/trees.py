@@ -458,10 +458,10 @@ def _one_line(problem: object) -> str:
 
 def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
     """The metric that the project's `modeldir.toml` names, if it does."""
-    from modeldir.plan import read_project  # noqa: PLC0415 - wanted only where no plan decides
+    from modeldir import project  # noqa: PLC0415 - wanted only where no plan decides
 
     try:
-        yield from _named_in(read_project(files.absolute(top)))
+        yield from _named_in(project.settings(files.absolute(top)))
     except ModeldirError as error:
         warnings.append(_one_line(error))
 
