@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import shutil
 import signal
@@ -18,7 +19,7 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from modeldir import attempts, files, recall
+from modeldir import attempts, files, folders, recall, sheets
 from modeldir.trees import Found, Tree, read_tree, read_trees
 
 BASE = {"learning_rate": 0.001, "batch_size": 32, "optimizer": "adam"}
@@ -60,9 +61,10 @@ def tree(tmp_path: Path, *, recorded: bool = False) -> Path:
     return top
 
 
-def kept(top: Path) -> dict[str, Any]:
-    """What is recalled of a tree now."""
-    return recall.Recall(str(top))._known
+def kept(top: Path) -> dict[str, tuple[str, ...]]:
+    """What is kept of a tree now: each folder's name, with the files in it to look at."""
+    sheets = recall._read(str(place(top)), os.path.realpath(top))
+    return {name: sheet.kind.looked_at or () for sheet in sheets for name in sheet.names}
 
 
 def place(top: Path) -> Path:
@@ -175,6 +177,11 @@ def link(top: Path) -> None:
     os.symlink(top.parent / "elsewhere", top / "trial_5" / "linked")
 
 
+def link_within(top: Path) -> None:
+    """A link to an experiment of the tree: it is one all the same."""
+    os.symlink(top / "trial_1", top / "trial_5" / "again")
+
+
 def to_yaml(top: Path) -> None:
     os.unlink(top / "trial_3" / "params.json")
     write(top / "trial_3" / "params.yaml", "learning_rate: 3e-2\nmodel:\n  width: 8\n")
@@ -197,7 +204,7 @@ def plan(top: Path) -> None:
 CHANGES = (
     overwrite, overwrite_and_set_back, edit_params, by_rename, by_rename_and_set_back,
     remove_folder, remove_file, add_folder, rename_folder, swap_folders, replace_by_copy,
-    break_file, nest, link, to_yaml, new_test_metrics, run_again, plan,
+    break_file, nest, link, link_within, to_yaml, new_test_metrics, run_again, plan,
 )  # fmt: skip
 IN_PLACE = {overwrite, overwrite_and_set_back, edit_params, break_file}
 
@@ -210,7 +217,7 @@ def test_a_change_is_seen_in_trees_of_others(
     top = warm(tmp_path)
     before = told(read_tree(top))
     change(top)
-    assert told(same(top)) != before or change is plan
+    assert told(same(top)) != before or change in {plan, link_within}
 
 
 @pytest.mark.parametrize(
@@ -221,9 +228,83 @@ def test_a_change_is_seen_in_recorded_trials(
 ) -> None:
     """The same of trials whose ends are recorded, of which the folder alone is looked at."""
     top = warm(tmp_path, recorded=True)
-    assert all(entry[3] == () for entry in kept(top).values())
+    assert set(kept(top).values()) == {()}
     change(top)
     same(top)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_changes_the_table_is_the_same(tmp_path: Path, seed: int) -> None:
+    """Changes of every kind, a few at a time, in a tree of others' folders, of recorded trials, of
+    repeats and of conditions: byte for byte the table is that of who keeps nothing.
+    """
+    from modeldir.synthesize import synthesize
+
+    chance = random.Random(seed)
+    top = tree(tmp_path, recorded=seed % 2 == 1)
+    search = top / "search"
+    for number in range(1, COUNT + 1):
+        plant(search / f"t{number:02d}", chance, number)
+    space = {"dropout": {"uniform": [0, 1], "when": {"optimizer": "adam"}}}
+    write(search / "search.json", {"minimize": "loss", "command": "true", "space": space})
+    for _ in range(12):
+        for _ in range(chance.randint(0, 4)):
+            change_something(top, chance)
+        tables = []
+        for cache in ("/dev/null", str(tmp_path / "cache"), str(tmp_path / "cache")):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("XDG_CACHE_HOME", cache)
+                found = synthesize(top, all_columns=True)
+            best = found.best, [*map(repr, found.tree.rows())] if found.tree else []
+            tables.append((str(found), (top / "results.csv").read_bytes(), best))
+        assert tables[0] == tables[1] == tables[2]
+    assert place(top).exists()
+
+
+def plant(folder: Path, chance: random.Random, number: int) -> None:
+    """An experiment, of one of several kinds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values: dict[str, object] = {**BASE, "learning_rate": chance.random(), "dropout": None}
+    values |= chance.choice([{}, {"seed": number, "batch_size": 8}, {"model": {"width": [1, 2]}}])
+    write(folder / "params.json", dict(chance.sample([*values.items()], len(values))))
+    scores = {"accuracy": chance.choice([0.5, chance.random()]), "loss": chance.random()}
+    write(folder / EVAL, scores if chance.random() < 0.8 else {"f1": float("nan")})
+    if chance.random() < 0.5:
+        write(folder / "metrics.jsonl", '{"step": 1, "accuracy": 0.5}\n')
+        write(folder / "metrics_test_best.json", {"accuracy": chance.random()})
+    if chance.random() < 0.6:
+        told = {"number": number, "point": chance.choice([{"learning_rate": 1}, {"dropout": 1}])}
+        told |= chance.choice([{}, {"repeat": number % 3 + 1}, {"note": "why"}])
+        write(folder / "trial.json", told)
+        attempt = attempts.begin(folder, 1, {"supervisor": None, "process": None})
+        assert attempt is not None
+        ends = ({"status": "completed", "duration": 1.5}, {"status": "failed", "failure": "nan"})
+        given = {"params": {"changed": {"learning_rate": {"given": 9}}}}
+        attempts.rewrite(attempt, chance.choice(ends) | chance.choice([{}, {}, given]))
+
+
+def change_something(top: Path, chance: random.Random) -> None:
+    """One change to a tree, as people and programs make them."""
+    folders = sorted({path.parent for path in top.rglob("params.json")})
+    folder, other = chance.choice(folders), f"x{chance.randrange(10**6)}"
+    of_others = not (folder / "run.json").exists()
+    match chance.randrange(8):
+        case 0 if of_others:
+            write(folder / EVAL, {"accuracy": chance.random(), "loss": chance.random()})
+        case 1 if of_others:
+            write(folder / "params.json", chance.choice([{**BASE, "epochs": 3}, '{"a": 1', "{}"]))
+        case 2 if len(folders) > 2:
+            shutil.rmtree(folder)
+        case 3:
+            os.rename(folder, folder.with_name(other))
+        case 4:
+            shutil.copytree(folder, folder.with_name(other), copy_function=shutil.copy2)
+        case 5:
+            plant(folder.parent / other, chance, chance.randrange(50))
+        case 6:
+            plant(folder / other, chance, 1)
+        case _:
+            files.write_json(folder / EVAL, {"accuracy": chance.random(), "loss": 1})
 
 
 def test_a_script_that_overwrites_its_metrics_after_the_end(tmp_path: Path) -> None:
@@ -236,8 +317,7 @@ def test_a_script_that_overwrites_its_metrics_after_the_end(tmp_path: Path) -> N
         write(top / f"trial_{number}" / "metrics_test_best.json", {"accuracy": 0.5})
     time.sleep(0.05)
     same(top)
-    looked_at = {tuple(stamp[0] for stamp in entry[3]) for entry in kept(top).values()}
-    assert looked_at == {(EVAL, "metrics_test_best.json")}
+    assert set(kept(top).values()) == {(EVAL, "metrics_test_best.json")}
     overwrite(top)
     write(top / "trial_3" / "metrics_test_best.json", {"accuracy": 0.6})
     found = {each.name: each for each in same(top).found}
@@ -254,7 +334,7 @@ def test_a_script_with_metrics_under_names_of_its_own(tmp_path: Path, name: str)
         os.utime(top / f"trial_{number}")  # as an end that is recorded after it
     time.sleep(0.05)
     same(top)
-    assert {tuple(file[0] for file in entry[3]) for entry in kept(top).values()} == {(name,)}
+    assert set(kept(top).values()) == {(name,)}
     write(top / "trial_3" / name, {"f1": 0.9})
     found = {each.name: each for each in same(top).found}
     assert found["trial_3"].scores.best["f1"] == 0.9
@@ -309,7 +389,7 @@ def test_params_of_other_notations_are_kept(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_read_quickly_is_read_right(tmp_path: Path, text: str) -> None:
     """Params and metrics that a quick parser would let pass are refused, or read, as ever."""
-    from modeldir import folders, metrics, params
+    from modeldir import metrics, params
     from modeldir.errors import MetricsError, ParamsError
 
     file = tmp_path / "params.json"
@@ -373,16 +453,20 @@ def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
     reading = recall.Recall(str(top))
     reading._began += 3600  # as if the reading began an hour ago by the clock that stamps files
     reading.expect(COUNT)
-    contents, facts = _read_one(top, "trial_1")
-    reading.learn("trial_1", os.stat(top / "trial_1"), contents, (("x", 2**62, 1, 1),), facts)
-    assert reading._kept() == {}
+    learnt = _read_one(top, "trial_1", lambda stamp: (2**62, *stamp[1:]))
+    assert reading._settled(learnt) == []
 
 
-def _read_one(top: Path, name: str) -> tuple[Any, Any]:
-    from modeldir import folders
-
+def _read_one(
+    top: Path, name: str, change: Callable[[tuple[int, int, int]], Any] = lambda stamp: stamp
+) -> list[sheets.Sheet]:
+    """What is learnt of one folder."""
     contents = folders.Contents.of(os.listdir(top / name))
-    return contents, folders.read(str(top / name), contents, folders.Names())
+    facts = folders.read(str(top / name), contents)
+    assert facts is not None
+    learnt = sheets.Gathering()
+    learnt.add(name, facts, (), change(folders.stamp(os.stat(top / name))))
+    return learnt.sheets()
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "noise", "version", "other"])
@@ -396,7 +480,7 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, damage: str) -> None:
         "bit": data[:-9] + bytes([data[-9] ^ 4]) + data[-8:],
         "empty": b"",
         "noise": os.urandom(5_000),
-        "version": data.replace(b"modeldir trees 1 ", b"modeldir trees 2 ", 1),
+        "version": data.replace(b"modeldir trees 2 ", b"modeldir trees 1 ", 1),
         "other": data.replace(b"/tree'", b"/trex'", 1),
     }
     path.write_bytes(damaged[damage])
@@ -460,9 +544,7 @@ def test_a_tree_that_cannot_be_written(tmp_path: Path) -> None:
     top = tree(tmp_path)
     reading = recall.Recall(str(top / "not there"))
     reading.expect(COUNT)
-    contents, facts = _read_one(top, "trial_1")
-    reading.learn("trial_1", os.stat(top / "trial_1"), contents, (), facts)
-    assert reading._kept() == {}
+    assert reading._settled(_read_one(top, "trial_1")) == []
 
 
 def test_killed_while_writing(tmp_path: Path) -> None:
@@ -477,8 +559,9 @@ def test_killed_while_writing(tmp_path: Path) -> None:
         "print('begun', flush=True)\n"
         "while True:\n"
         "    reading = recall.Recall(sys.argv[1])\n"
-        "    reading._recalled, reading._learnt = list(reading._known), {'x': (2**62, ())}\n"
-        "    reading.save()\n"
+        "    reading.met.update(reading._there)\n"
+        "    reading._count = -1\n"
+        "    reading.save([])\n"
     )
     for wait in (0.0, 0.003, 0.01, 0.02, 0.03):
         writer = subprocess.Popen([sys.executable, "-c", code, top], stdout=subprocess.PIPE)

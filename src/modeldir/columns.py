@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from modeldir import attempts, experiment, files, goals, metrics, params, repeated
+from modeldir.found import RANKED, Finds, Found
 from modeldir.table import (
     MARK,
     Best,
@@ -28,7 +29,7 @@ from modeldir.table import (
     sort,
     value_cell,
 )
-from modeldir.trees import RANKED, Found, Tree
+from modeldir.trees import Tree
 from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
@@ -56,24 +57,26 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     """All columns that any experiment has something in, in the order in which they stand; after
     them the metrics at these `moments`.
     """
-    names = [Name(each.name, each.number) for each in tree.found]
+    finds = Finds.of(tree.found)
+    numbers = finds.told("number")
+    names = finds.names() if _is_blank(numbers) else [*map(Name, finds.names(), numbers)]
     yield Part(Column("experiment", "name", 11), names)
     if len(tree.objectives) > 1:
         front = tree.front()
-        cells = [FRONT if each.name in front else None for each in tree.found]
+        cells = [FRONT if name in front else None for name in finds.names()]
         yield Part(Column("pareto", "text", 9), cells)
-    yield from _hyperparameters(tree)
-    yield from _metrics_of(tree, lambda scores: scores.development, "", 6)
+    yield from _hyperparameters(finds)
+    yield from _metrics_of(tree, "development", "", 6)
     yield from _deviations(tree)
-    yield from _metrics_of(tree, lambda scores: scores.last, "last ", 2, told=False)
-    yield from _metrics_of(tree, lambda scores: scores.train, "train ", 2, told=False)
-    yield from _metrics_of(tree, lambda scores: scores.test, "test ", 5)
-    recorded = any(each.status.state != attempts.UNRECORDED for each in tree.found)
-    states = [each.status for each in tree.found]
-    alike = len({status.state for status in states}) < 2  # noqa: PLR2004 - then it tells nothing
-    cells = [status.state for status in states]
-    yield Part(Column("status", "status", 3 if alike else 9), cells, told=recorded)
-    yield from _circumstances(tree)
+    yield from _metrics_of(tree, "last", "last ", 2, told=False)
+    yield from _metrics_of(tree, "train", "train ", 2, told=False)
+    yield from _metrics_of(tree, "test", "test ", 5)
+    states = finds.status("state")
+    kinds = {*states}
+    recorded = not kinds <= {attempts.UNRECORDED}
+    alike = len(kinds) < 2  # noqa: PLR2004 - then it tells nothing
+    yield Part(Column("status", "status", 3 if alike else 9), states, told=recorded)
+    yield from _circumstances(finds)
     yield from (_at_moment(tree, moment) for moment in moments)
 
 
@@ -81,31 +84,36 @@ OF_RUNS = frozenset({"failure", "duration", "code", "note", "started", "trial"})
 """Columns that a table has only where a run has something for them."""
 
 
-def _circumstances(tree: Tree) -> Iterator[Part]:
+def _circumstances(finds: Finds) -> Iterator[Part]:
     """What is known of the runs themselves, as far as any of them has it."""
-    states = [each.status for each in tree.found]
-    codes = [status.code and status.code[:_CODE] for status in states]
-    notes = [each.note for each in tree.found]
+    codes = [code and code[:_CODE] for code in finds.status("code")]
+    notes = finds.told("note")
     columns: tuple[tuple[Column, Sequence[object], bool], ...] = (
-        (Column("failure", "text", 1), [status.failure for status in states], False),
-        (Column("duration", "time", 4), [status.duration for status in states], True),
+        (Column("failure", "text", 1), finds.status("failure"), False),
+        (Column("duration", "time", 4), finds.status("duration"), True),
         # Metrics of one code are not those of another: where it changed, that stands there.
         (Column("code", "text", 5), codes, len({*codes} - {None}) > 1),
-        (Column("note", "text", 2), notes, len(tree.found) == 1 or len({*notes}) > 1),
-        (Column("started", "text", 1), [status.started for status in states], False),
-        (Column("trial", "text", 1), [each.number for each in tree.found], False),
+        (Column("note", "text", 2), notes, len(finds) == 1 or len({*notes}) > 1),
+        (Column("started", "text", 1), finds.status("started"), False),
+        (Column("trial", "text", 1), finds.told("number"), False),
     )
     for column, cells, told in columns:
-        if any(cell is not None for cell in cells):
+        if not _is_blank(cells):
             yield Part(column, cells, told=told)
-    if any(status.given for status in states):
-        cells = [_overridden(each) for each in tree.found]
+    given = finds.status("given")
+    if any(given):
+        cells = [_overridden(finds[row]) if each else None for row, each in enumerate(given)]
         yield Part(Column("overridden", "text", 1), cells, told=False)
+
+
+def _is_blank(cells: Sequence[object]) -> bool:
+    """Whether nothing stands in a column."""
+    return cells.count(None) == len(cells)
 
 
 def _deviations(tree: Tree) -> Iterator[Part]:
     """Of points with repeats: how the ranked metrics scatter, and how many are in the means."""
-    if not any(each.members for each in tree.found):
+    if not any(Finds.of(tree.found).told("members")):
         return
     ranked = [name for name, _ in tree.objectives]
     others = dict.fromkeys(name for each in tree.found for name in each.scores.development)
@@ -133,35 +141,26 @@ def _said(value: object) -> str:
     return cell_text(value_cell(value))
 
 
-def _hyperparameters(tree: Tree) -> Iterator[Part]:
+def _hyperparameters(finds: Finds) -> Iterator[Part]:
     """Each of them; those that are the same wherever hyperparameters could be read are not told,
     but of one experiment alone all are.
     """
-    flat = [each.used() for each in tree.found]
-    known = [values for values in flat if values is not None]
-    names = list(dict.fromkeys(chain.from_iterable(known)))
-    for name in names:
-        cells = [None if values is None else values.get(name) for values in flat]
-        differ = not is_same(cells if len(known) == len(flat) else [v.get(name) for v in known])
-        told = differ or len(tree.found) == 1
+    are_read = finds.are_read()
+    for name, cells in finds.named("used").items():
+        differ = not is_same(cells if all(are_read) else [*compress(cells, are_read)])
+        told = differ or len(finds) == 1
         yield Part(Column(name, "hyperparameter", 8 if told else 1), cells, told=told)
 
 
 def _metrics_of(
-    tree: Tree,
-    of: Callable[[experiment.Scores], Mapping[str, float]],
-    prefix: str,
-    priority: int,
-    *,
-    told: bool = True,
+    tree: Tree, kind: str, prefix: str, priority: int, *, told: bool = True
 ) -> Iterator[Part]:
     """One kind of metrics, the ranked one first: it is what one looks for."""
-    values = [of(each.scores) for each in tree.found]
+    values = Finds.of(tree.found).named(kind)
     ranked = [name for name, _ in tree.objectives]
-    names = dict.fromkeys(chain.from_iterable(values))
-    for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
+    for name in [*filter(values.__contains__, ranked), *(n for n in values if n not in ranked)]:
         weight = priority + (4 if name in ranked and not prefix else 0)
-        cells: Sequence[object] = [each.get(name) for each in values]
+        cells: Sequence[object] = values[name]
         way = way_of(tree, name)
         # Of test metrics none is marked: who looks for the best there has no test left.
         cells = cells if prefix or way is None else _best_marked(tree, name, way)
@@ -175,8 +174,9 @@ def way_of(tree: Tree, name: str) -> metrics.Direction | None:
 
 def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> list[object]:
     """A metric's cells; the best of what has ended well is marked, if it beats another."""
-    values: list[object] = [each.scores.development.get(name) for each in tree.found]
-    ranked = [each.value(name) for each in tree.found]
+    finds = Finds.of(tree.found)
+    values: list[object] = [*finds.named("development")[name]]
+    ranked = finds.ranked(name)
     known = {value for value in ranked if value is not None}
     if len(known) < 2:  # noqa: PLR2004 - one value is better than none
         return values
@@ -226,9 +226,10 @@ def in_order(
     by = by if wanted or by in table.headers() else name  # of the rows that are left none has it
     if by == name:
         return sort(table, name, descending=reverse), ""
-    if any(each.number is not None for each in tree.found):
-        numbered = zip(tree.found, table.rows, strict=True)
-        order = sorted(numbered, key=lambda each: metrics.in_order(each[0].number))
+    numbers = Finds.of(tree.found).told("number")
+    if not _is_blank(numbers):
+        numbered = zip(numbers, table.rows, strict=True)
+        order = sorted(numbered, key=lambda each: metrics.in_order(each[0]))
         table = Table(table.columns, tuple(row for _, row in order))  # equals stay in this order
     descending = _descending(table, table.index(by), tree) != reverse
     words = f" by {by}, {'highest' if descending else 'lowest'} first"
@@ -264,13 +265,17 @@ def _ended_well_first(table: Table) -> Table:
 
 def note_of_all(found: Sequence[Found]) -> list[str]:
     """The note that all experiments have in common: a column of it would tell nothing."""
-    notes = {each.note for each in found}
+    notes = {*Finds.of(found).told("note")}
     alike = len(found) > 1 and len(notes) == 1
     return [f"{ALL_NOTED} {' '.join(note.split())}" for note in notes if note and alike]
 
 
 def failures_in(found: Sequence[Found]) -> list[str]:
     """What failed, a line a class, the most frequent first; with the words of most of them."""
+    if attempts.FAILED not in Finds.of(found).status("state") and not any(
+        Finds.of(found).told("members")
+    ):
+        return []
     each_of = [each for row in found for each in (row.members or (row,))]
     failed = [each.status for each in each_of if each.status.state == attempts.FAILED]
     lines = []

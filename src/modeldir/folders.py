@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import Any, NamedTuple, NoReturn
 
 from modeldir import attempts, experiment, metrics
 from modeldir.jsonmistakes import MAX_DEPTH
@@ -23,8 +25,12 @@ _USUAL = 4096
 _LARGEST = 1 << 20
 """Bytes of a file that is read here; larger ones are read with care."""
 
-Stamp = tuple[str, int, int, int]
-"""A file as it was read: its name, when its inode last changed (ns), its size, its inode."""
+stamp: Callable[[os.stat_result], tuple[int, int, int]] = attrgetter(
+    "st_ctime_ns", "st_size", "st_ino"
+)
+"""By what a file or a folder is known again: when its inode last changed (ns), which no program can
+set back; its size, its inode.
+"""
 
 _JSON = experiment.PARAMS_NAMES[0]
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -32,7 +38,15 @@ _PLAIN = frozenset({float, int, str, bool, type(None)})
 _INFINITE = frozenset({math.inf, -math.inf})
 """What a number too large becomes."""
 _EXACT = 2**53
-_parse = json.JSONDecoder().raw_decode
+
+
+def _no_number(_: str) -> NoReturn:
+    raise ValueError
+
+
+# What `raw_decode` calls.
+_parse = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_parse_strictly = json.JSONDecoder(parse_constant=_no_number).scan_once  # type: ignore[attr-defined]
 
 
 class Contents(NamedTuple):
@@ -40,7 +54,8 @@ class Contents(NamedTuple):
 
     `scores` are the metric files, each with its place in `experiment.Scores`; `run` is the run file
     of the highest attempt, and its number. `is_ordinary`: nothing lies there that only a careful
-    reader can read.
+    reader can read. `files` are those that are read, in this order; `trusted` are those of them
+    that modeldir alone writes, by rename, so that a new one changes the folder's time, too.
     """
 
     names: tuple[str, ...]
@@ -51,6 +66,8 @@ class Contents(NamedTuple):
     is_development: bool
     is_tested: bool
     is_ordinary: bool
+    files: tuple[str, ...]
+    trusted: frozenset[str]
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Contents:
@@ -61,52 +78,35 @@ class Contents(NamedTuple):
             for kind in sorted(kinds, key=lambda kind: kind.name)
         )
         numbers = attempts.numbers([*names])
+        run = (attempts.run_file(numbers[-1]), numbers[-1]) if numbers else None
         named = {kind.split for kind in kinds if kind.name.startswith("metrics_")}
         evaluated = "test" in named and attempts.scripts(names)
+        told = [name for name in ("trial.json", "origin.json") if name in names]
         return cls(
             names=tuple(names),
             params=params,
             scores=scores,
-            run=(attempts.run_file(numbers[-1]), numbers[-1]) if numbers else None,
+            run=run,
             is_touched=experiment.is_touched([*names]),
             is_development="eval" in named,
             is_tested="test" in named,
             is_ordinary=params in {None, _JSON} and not evaluated and "origin.json" not in names,
+            files=(*filter(None, [params]), *dict(scores), *(run or ())[:1], *told),
+            trusted=_arrive_by_rename(names, run[0]) if run else frozenset(),
         )
 
-    def read_files(self) -> list[str]:
-        """The files that are read of such a folder."""
-        told = [name for name in ("trial.json", "origin.json") if name in self.names]
-        run = [self.run[0]] if self.run else []
-        return [*([self.params] if self.params else []), *dict(self.scores), *run, *told]
 
-    def arrives_by_rename(self) -> frozenset[str]:
-        """The files that modeldir alone writes, so that a new one changes the folder's time, too.
-
-        What a search puts into a trial; beside `metrics.jsonl`, which `Run` keeps, the two files of
-        metrics that it writes, under their names alone: `results.json` is a script's own. Who
-        overwrites a file in its place leaves the folder's time alone.
-        """
-        ours = {"trial.json", "origin.json", self.run[0] if self.run else ""}
-        if "trial.json" in self.names:
-            ours.add(_JSON)
-        if metrics.METRICS_LINES in self.names:
-            ours.update((metrics.EVAL_BEST, metrics.EVAL_LAST))
-        return frozenset(ours)
-
-
-class Names:
-    """The names in many objects, each once: they are hundreds of bytes an experiment, and what is
-    one object is found without looking at its letters.
+def _arrive_by_rename(names: Sequence[str], run: str) -> frozenset[str]:
+    """Of a folder with an attempt: what a search puts into a trial; beside `metrics.jsonl`, which
+    `Run` keeps, the two files of metrics that it writes, under their names alone: `results.json` is
+    a script's own. Who overwrites a file in its place leaves the folder's time alone.
     """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
-
-    def share(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The same values, under names that others have, too."""
-        names = tuple(values)
-        return dict(zip(self._known.setdefault(names, names), values.values(), strict=True))
+    ours = {"trial.json", "origin.json", run}
+    if "trial.json" in names:
+        ours.add(_JSON)
+    if metrics.METRICS_LINES in names:
+        ours.update((metrics.EVAL_BEST, metrics.EVAL_LAST))
+    return frozenset(ours)
 
 
 class Facts(NamedTuple):
@@ -130,11 +130,9 @@ class Facts(NamedTuple):
 _NO_NUMBERS: Mapping[str, float] = {}
 
 
-def read(
-    path: str, contents: Contents, names: Names, stamps: list[Stamp] | None = None
-) -> Facts | None:
+def read(path: str, contents: Contents, stamps: list[int] | None = None) -> Facts | None:
     """A folder's facts; None where it has to be read with care. `stamps`, if given, is filled with
-    the files as they were read.
+    three numbers for each file, as it was read: see `stamp`.
     """
     hyperparameters = None
     if contents.params:
@@ -142,14 +140,12 @@ def read(
         hyperparameters = None if data is None else hyperparameters_in(data)
         if hyperparameters is None:
             return None
-        hyperparameters = names.share(hyperparameters)
     found = {"best": _NO_NUMBERS, "last": _NO_NUMBERS, "test": _NO_NUMBERS, "train": _NO_NUMBERS}
     for name, place in contents.scores:
         data = _bytes(path, name, stamps)
         values = None if data is None else numbers_in(data)
         if values is None:
             return None
-        values = names.share(values)
         found[place] = {**values, **found[place]} if found[place] else values
     state: tuple[Any, ...] = ((attempts.UNRECORDED if contents.is_touched else attempts.WAITING),)
     if contents.run:
@@ -178,16 +174,17 @@ def read(
     )
 
 
-def _bytes(folder: str, name: str, stamps: list[Stamp] | None) -> bytes | None:
+def _bytes(folder: str, name: str, stamps: list[int] | None) -> bytes | None:
+    """A file's bytes. Of a file that was cut off as it was read no whole object comes out."""
     try:
         descriptor = os.open(f"{folder}/{name}", _FLAGS)
     except OSError:
         return None
     try:
         if stamps is not None:
-            stamps.append(stamp(name, os.fstat(descriptor)))
+            stamps += stamp(os.fstat(descriptor))
         data = os.read(descriptor, _USUAL)
-        while more := os.read(descriptor, _LARGEST):
+        while len(data) >= _USUAL and (more := os.read(descriptor, _LARGEST)):
             data += more
             if len(data) > _LARGEST:
                 return None
@@ -199,32 +196,29 @@ def _bytes(folder: str, name: str, stamps: list[Stamp] | None) -> bytes | None:
         os.close(descriptor)
 
 
-def stamps_of(folder: str, contents: Contents) -> list[Stamp] | None:
+def stamps_of(folder: str, contents: Contents) -> list[int] | None:
     """The files that somebody will read with care, as they are before that."""
     try:
-        return [stamp(name, os.stat(f"{folder}/{name}")) for name in contents.read_files()]
+        stamps = [stamp(os.stat(f"{folder}/{name}")) for name in contents.files]
     except OSError:
         return None
+    return [*chain.from_iterable(stamps)]
 
 
-def stamp(name: str, status: os.stat_result) -> Stamp:
-    return name, status.st_ctime_ns, status.st_size, status.st_ino
-
-
-def _object(folder: str, name: str, stamps: list[Stamp] | None) -> dict[str, Any] | None:
+def _object(folder: str, name: str, stamps: list[int] | None) -> dict[str, Any] | None:
     data = _bytes(folder, name, stamps)
     return None if data is None else _plain_object(data)
 
 
-def _plain_object(data: bytes) -> dict[str, Any] | None:
+def _plain_object(data: bytes, parse: Callable[..., Any] = _parse) -> dict[str, Any] | None:
     """The object in a file of UTF-8 that holds one, and nothing before it; else None."""
     try:
         text = data.decode()
-        value, end = _parse(text)
-    except (ValueError, RecursionError):
+        value, end = parse(text, 0)
+    except (ValueError, RecursionError, StopIteration):
         return None
-    rest = text[end:]
-    return value if type(value) is dict and rest in {"", "\n"} else None
+    is_whole = end == len(text) or text[end:] == "\n"
+    return value if is_whole and type(value) is dict else None
 
 
 def numbers_in(data: bytes) -> dict[str, float] | None:
@@ -245,8 +239,8 @@ def hyperparameters_in(data: bytes) -> dict[str, Any] | None:
     Each name has a colon behind it. So with as many names as colons none was given twice, which the
     standard parser would let pass.
     """
-    values = _plain_object(data)
-    if values is None or b"\\" in data or b"NaN" in data or b"Infinity" in data:
+    values = _plain_object(data, _parse_strictly)
+    if values is None or b"\\" in data:
         return None
     inner = values.values()
     if not _PLAIN.issuperset(map(type, inner)):  # parts or lists

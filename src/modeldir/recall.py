@@ -22,41 +22,47 @@ import stat
 import time
 import zlib
 from collections.abc import Sequence
-from typing import Any
 
 from modeldir import __version__, files
-from modeldir.folders import Contents, Facts, Stamp, stamp
+from modeldir.folders import Contents, stamp
+from modeldir.sheets import Kind, Sheet
 
 FEWEST = 2_000
 """Folders. Of fewer nothing is kept: reading them takes no longer than reading this would."""
-FORMAT = 1
+FORMAT = 2
 TREES = 16
 """Whose files are kept; of more, those go that were not written for longest."""
 _SETTLED = 2_000_000_000
 _TICK = 20_000_000
 """By how much a new file may be younger than its folder: it is made, and then written."""
+_PLAIN = 2
+"""The version of `marshal` that looks for no object that it has written before: there are none, and
+to look for them takes three times as long as to write.
+"""
 _CHANGED_PART = 20
 """The file is written anew when more than one folder in so many had to be read."""
 
-_Entry = tuple[int, int, tuple[str, ...], tuple[Stamp, ...], tuple[Any, ...]]
-"""Of a folder: its time, its inode, its files' names, those to look at, its `Facts`."""
-
 
 class Recall:
-    """What is known of one tree, and what is learnt of it in order to `keep` it."""
+    """What is known of one tree: folders that are as they were need not be read. `met` are those of
+    them that were found in the tree.
+    """
 
-    def __init__(self, top: str, *, keep: bool = True) -> None:
-        self._keep = keep
+    def __init__(self, top: str, *, keep: bool = True, use: bool = True) -> None:
+        self._keep = keep and use
         self._top = os.path.realpath(top)
         self._path = place(self._top)
         self._began = time.monotonic()
-        self._known = _read(self._path, self._top) if self._path else {}
-        self._learnt: dict[str, tuple[int, _Entry]] = {}
-        self._recalled: list[str] = []
-        self.is_watching = bool(self._known)
+        known = _read(self._path, self._top) if self._path and use else []
+        self._count = sum(map(len, known))
+        base = os.path.join(top, "")
+        self._sheets = [sheet.only(_are_as_they_were(base, sheet)) for sheet in known]
+        self._there = frozenset(name for sheet in self._sheets for name in sheet.names)
+        self.met: set[str] = set()
+        self.is_watching = bool(known)
 
     def expect(self, count: int) -> None:
-        """Begin to learn, if the tree has so many folders that it pays, and there is a place."""
+        """Begin to watch, if the tree has so many folders that it pays, and there is a place."""
         if not self.is_watching and self._keep and count >= FEWEST and self._path is not None:
             folder = os.path.dirname(self._path)
             with contextlib.suppress(OSError):
@@ -64,64 +70,86 @@ class Recall:
                 self.is_watching = _is_ours(os.stat(folder))
             self._keep = self.is_watching
 
-    def names(self, name: str, status: os.stat_result) -> tuple[str, ...] | None:
-        """The files' names in a folder without folders, if it is as it was; `name` is its path
-        below the top.
+    def others(self, names: Sequence[str]) -> Sequence[str]:
+        """Of folders that lie in the tree (their paths below the top) those that have to be read;
+        the others are `met`.
         """
-        known = self._known.get(name)
-        is_as_it_was = known and known[:2] == (status.st_ctime_ns, status.st_ino)
-        return known[2] if known and is_as_it_was else None
+        met = self._there.intersection(names)
+        self.met |= met
+        return [name for name in names if name not in met] if met else names
 
-    def facts(self, name: str, path: str) -> Facts | None:
-        """What its files hold, if each that may change in its place is as it was."""
-        known = self._known[name]
-        try:
-            for file in known[3]:
-                if stamp(file[0], os.stat(f"{path}/{file[0]}")) != file:
-                    return None
-        except OSError:
-            return None
-        self._recalled.append(name)
-        return Facts(*known[4])
+    def recalled(self) -> list[Sheet]:
+        """What the folders hold that were met."""
+        if len(self.met) == len(self._there):
+            return [sheet for sheet in self._sheets if sheet]
+        chosen = (sheet.only([name in self.met for name in sheet.names]) for sheet in self._sheets)
+        return [sheet for sheet in chosen if sheet]
 
-    def learn(
-        self,
-        name: str,
-        status: os.stat_result,
-        contents: Contents,
-        stamps: Sequence[Stamp],
-        facts: Facts,
-    ) -> None:
-        """Keep what was read of a folder, with what was seen before it was read."""
-        changed = status.st_ctime_ns
-        # On some file systems a folder's time stands still, whatever comes into it.
-        if stamps and min(each[1] for each in stamps) > changed + _TICK:
-            return
-        # Where an end is recorded our files are all that is to come, and they come by rename.
-        safe = contents.arrives_by_rename() if contents.run else ()
-        looked_at = tuple(each for each in stamps if each[0] not in safe or each[1] > changed)
-        newest = max(changed, *(each[1] for each in stamps)) if stamps else changed
-        entry = (changed, status.st_ino, contents.names, looked_at, tuple(facts))
-        self._learnt[name] = newest, entry
-
-    def save(self) -> None:
+    def save(self, learnt: Sequence[Sheet]) -> None:
         """Leave it for the next one, if enough is new. What cannot be written is let be."""
-        few = len(self._learnt) * _CHANGED_PART <= len(self._known)
+        learnt = [sheet for sheet in learnt if sheet.kind.looked_at is not None]
+        few = sum(map(len, learnt)) * _CHANGED_PART <= self._count
         if self._path is None or not self._keep or few:
             return
         # ValueError: a value that marshal has no form for, or nested too deep for it.
         with contextlib.suppress(OSError, ValueError):
-            body = marshal.dumps(self._kept())
+            kept = [*self.recalled(), *self._settled(learnt)]
+            body = marshal.dumps([(tuple(sheet.kind), sheet.columns) for sheet in kept], _PLAIN)
             files.write_bytes(self._path, _head(self._top, body) + body)
             _sweep(os.path.dirname(self._path))
 
-    def _kept(self) -> dict[str, _Entry]:
+    def _settled(self, learnt: Sequence[Sheet]) -> list[Sheet]:
+        """What had not changed for long when the reading began."""
         began = _now_in(self._top) - int((time.monotonic() - self._began) * 1e9)
-        kept = {name: self._known[name] for name in self._recalled}
-        for name, (newest, entry) in self._learnt.items():
-            if newest < began - _SETTLED:
-                kept[name] = entry
-        return kept
+        settled = []
+        for sheet in learnt:
+            changed = zip(*(times for _, (times, _, _) in sheet.stamps()), strict=True)
+            settled.append(sheet.only([max(each) < began - _SETTLED for each in changed]))
+        return [sheet for sheet in settled if sheet]
+
+
+def marks(
+    status: os.stat_result, contents: Contents, stamps: Sequence[int]
+) -> tuple[tuple[str, ...] | None, Sequence[int]]:
+    """The files by which a folder is known again, and the stamps, its own first; by what was seen
+    before they were read. None where nothing can be known again.
+    """
+    folder = stamp(status)
+    changed, times = folder[0], stamps[::3]
+    # On some file systems a folder's time stands still, whatever comes into it.
+    if not times or min(times) > changed + _TICK:
+        return None, ()
+    if not contents.trusted:
+        return contents.files, (*folder, *stamps)
+    # Where an end is recorded our files are all that is to come, and they come by rename.
+    safe = contents.trusted
+    each = [
+        (file, stamps[3 * place : 3 * place + 3])
+        for place, file in enumerate(contents.files)
+        if file not in safe or times[place] > changed
+    ]
+    looked_at = tuple(file for file, _ in each)
+    return looked_at, (*folder, *(number for _, numbers in each for number in numbers))
+
+
+def _are_as_they_were(base: str, sheet: Sheet) -> list[bool]:
+    """Which folders are as they were, and each of their files that may change in its place."""
+    are = [True] * len(sheet)
+    look = os.stat
+    for file, (times, sizes, inodes) in sheet.stamps():
+        ending = f"/{file}" if file else ""
+        rows = enumerate(zip(sheet.names, times, sizes, inodes, strict=True))
+        for row, (name, changed, size, inode) in rows:
+            if not are[row]:
+                continue
+            try:
+                now = look(f"{base}{name}{ending}")
+            except OSError:
+                are[row] = False
+            else:
+                alike = now.st_ctime_ns == changed and now.st_size == size and now.st_ino == inode
+                are[row] = alike
+    return are
 
 
 # -- Time ------------------------------------------------------------------------------------------
@@ -159,7 +187,7 @@ def place(top: str) -> str | None:
 
 def _head(top: str, body: bytes | memoryview) -> bytes:
     """What a file begins with: who can read it, which tree's it is, what its bytes sum up to."""
-    said = f"modeldir trees {FORMAT} {__version__} {marshal.version} {zlib.crc32(body):08x} {top!r}"
+    said = f"modeldir trees {FORMAT} {__version__} {_PLAIN} {zlib.crc32(body):08x} {top!r}"
     return said.encode("utf-8", "backslashreplace") + b"\n"
 
 
@@ -167,22 +195,22 @@ def _is_ours(status: os.stat_result) -> bool:
     return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _read(path: str, top: str) -> dict[str, _Entry]:
-    """The entries in a file; none where it is not there, not ours, or not as it was written."""
+def _read(path: str, top: str) -> list[Sheet]:
+    """The sheets in a file; none where it is not there, not ours, or not as it was written."""
     try:
         if not _is_ours(os.stat(os.path.dirname(path))):
-            return {}
+            return []
         with open(path, "rb", buffering=0) as file:
             status = os.fstat(file.fileno())
             data = file.readall() if stat.S_ISREG(status.st_mode) and _is_ours(status) else b""
         end = (data or b"").find(b"\n") + 1
         body = memoryview(data or b"")[end:]
         if not end or data[:end] != _head(top, body):
-            return {}
+            return []
         known = marshal.loads(body)  # noqa: S302 - this user's own bytes, as they were written
+        return [Sheet(Kind(*kind), columns) for kind, columns in known]
     except (OSError, ValueError, EOFError, TypeError):
-        return {}
-    return known if type(known) is dict else {}
+        return []
 
 
 def _sweep(folder: str) -> None:

@@ -15,87 +15,34 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from itertools import filterfalse
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from modeldir import attempts, experiment, files, goals, looks, metrics, params, repeated
 from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsError
-from modeldir.folders import Contents, Facts, Names, Stamp, stamps_of
+from modeldir.folders import Contents, Facts, stamps_of
 from modeldir.folders import read as read_facts
+from modeldir.found import RANKED as RANKED  # noqa: PLC0414 - as others import it, from here
+from modeldir.found import Finds, Made, Read, found_of, inactive
+from modeldir.found import Found as Found  # noqa: PLC0414 - as above
 from modeldir.goals import Objectives
 from modeldir.params import SEED
-from modeldir.recall import Recall
-from modeldir.table import Marked, is_same, key_of, order_of, value_cell
+from modeldir.recall import Recall, marks
+from modeldir.sheets import Gathering
+from modeldir.table import is_same, key_of
 from modeldir.values import dataclass, fields, replace
 from modeldir.walking import Folder, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-"""What has ended so that its metrics may be ranked by."""
+    from modeldir.found import Part
+
 _NONE: frozenset[str] = frozenset()
-_LEAVES = frozenset({float, int, str, bool, type(None)})
 
 
 # -- The tree --------------------------------------------------------------------------------------
-
-
-class Found(NamedTuple):
-    """One experiment as it was read. `hyperparameters` is None where they could not be read.
-
-    `name` is the path below the folder that was asked for, with "/" on every system; `number` and
-    `repeat` a trial's. `members` are the repeats of a point where they are one row: then its scores
-    are their means. `inactive` are hyperparameters that its condition leaves out: the base's values
-    stand in its `params.json`, and nothing uses them. `note` says why it was made, `looks` how
-    often its test metrics were looked at.
-    """
-
-    folder: str
-    name: str
-    hyperparameters: Mapping[str, Any] | None
-    scores: experiment.Scores
-    status: experiment.Status
-    number: int | None = None
-    repeat: int | None = None
-    members: tuple[Found, ...] = ()
-    inactive: frozenset[str] = _NONE
-    note: str | None = None
-    looks: int = 0
-
-    @property
-    def path(self) -> Path:
-        return Path(self.folder)
-
-    def used(self) -> Mapping[str, object] | None:
-        """The hyperparameters by dotted name, as the latest attempt used them: marked where
-        `params.json` has other values than that was given, without those that are not active.
-        """
-        if self.hyperparameters is None:
-            return None
-        flat = self.hyperparameters
-        if not _LEAVES.issuperset(map(type, flat.values())):
-            flat = params.flatten(flat)
-        cells: Mapping[str, object] = flat
-        if None in flat.values():
-            cells = {name: value_cell(value) for name, value in flat.items()}
-        if self.inactive:
-            cells = {name: cell for name, cell in cells.items() if name not in self.inactive}
-        if self.status.given:
-            given = {name: Marked(value) for name, value in self.status.given.items()}
-            cells = {**cells, **given}
-        return cells
-
-    def value(self, metric: str) -> float | None:
-        """A development metric, if this experiment has ended well and may be ranked by it."""
-        value = self.scores.development.get(metric)
-        fit = self.status.state in RANKED and value == value  # noqa: PLR0124 - NaN is no rank
-        return value if fit else None
-
-    def counted(self) -> tuple[Found, ...]:
-        """The members over which the means go."""
-        return tuple(each for each in self.members if repeated.is_ranked(each.status))
 
 
 @dataclass(frozen=True)
@@ -107,7 +54,7 @@ class Tree:
     """
 
     folder: Path
-    found: tuple[Found, ...]
+    found: Sequence[Found]
     objectives: Objectives
     warnings: tuple[str, ...]
     folders: tuple[Path, ...] = ()
@@ -143,22 +90,33 @@ class Tree:
             ]
         )
 
-    def rows(self) -> tuple[Found, ...]:
+    def rows(self) -> Sequence[Found]:
         """The experiments, but the repeats of a point as one."""
-        if all(each.repeat is None for each in self.found):
+        if {*Finds.of(self.found).told("repeat")} <= {None}:
             return self.found
         return tuple(_together([self.found[place] for place in at]) for at in self.points())
 
-    def grouped(self, over: Sequence[str]) -> tuple[Found, ...]:
+    def grouped(self, over: Sequence[str]) -> Sequence[Found]:
         """The experiments, but those that differ in these hyperparameters alone as one."""
-        together: dict[object, list[Found]] = {}
-        for each in self.found:
-            cells = each.used() or {}
-            others = {(name, key_of(cell)) for name, cell in cells.items() if name not in over}
-            told = any(name in cells for name in over)
-            together.setdefault(frozenset(others) if told else each.folder, []).append(each)
+        used = Finds.of(self.found).named("used")
+        blank = [None] * len(self.found)  # so that there is something of each
+        keys = (
+            [None if cell is None else key_of(cell) for cell in cells]
+            for name, cells in used.items()
+            if name not in over
+        )
+        others = zip(blank, *keys, strict=True)
+        over_these = zip(blank, *(used[name] for name in over if name in used), strict=True)
+        together: dict[object, list[int]] = {}
+        for place, (key, told) in enumerate(zip(others, over_these, strict=True)):
+            is_alone = told.count(None) == len(told)
+            together.setdefault(place if is_alone else key, []).append(place)
+        if len(together) == len(self.found):
+            return self.found
+        found = [*self.found]
         return tuple(
-            _together(each, over) if len(each) > 1 else each[0] for each in together.values()
+            _together([found[place] for place in each], over) if len(each) > 1 else found[each[0]]
+            for each in together.values()
         )
 
     def front(self) -> frozenset[str]:
@@ -193,10 +151,9 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
     )
 
 
-def best_by(found: Iterable[Found], metric: tuple[str, metrics.Direction]) -> Found | None:
+def best_by(found: Sequence[Found], metric: tuple[str, metrics.Direction]) -> Found | None:
     """The best of some experiments by one metric; see `metrics.best_of`."""
-    name, direction = metric
-    return metrics.best_of(((each.value(name), each.number, each) for each in found), direction)
+    return Finds.of(found).best(*metric)
 
 
 def default_folder() -> Path:
@@ -251,15 +208,15 @@ def read_trees(
         for top in tops:
             prefix = "" if len(tops) == 1 else os.path.normpath(top).replace(os.sep, "/")
             reading.read(top, prefix, keep=keep)
-        found = reading.found
+        found = Finds(reading.parts, by_name=True)
         if len(tops) > 1 or reading.reuses:
             # One may be reused and below too, or below two of the folders.
-            found = list({os.path.abspath(each.folder): each for each in found}.values())
+            places = {os.path.abspath(each.folder): each for each in found.as_read()}
+            found = Finds([Made([*places.values()])], by_name=True)
         objectives = _objectives(found, reading.planned, tops[0], reading.warnings)
-        _sort_by_name(found)
     folder = Path(tops[0]) if len(tops) == 1 else Path()
     given = tuple(map(Path, tops))
-    return Tree(folder, tuple(found), objectives, tuple(reading.warnings), given)
+    return Tree(folder, found, objectives, tuple(reading.warnings), given)
 
 
 @contextlib.contextmanager
@@ -276,48 +233,40 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-_DIGITS = str.maketrans("123456789", "000000000")
-
-
-def _sort_by_name(found: list[Found]) -> None:
-    """As `order_of` has it. Names of one form (`trial_000001`) need no second look."""
-    names = [each.name for each in found]
-    forms = {name.translate(_DIGITS) for name in names}
-    if len(forms) == 1 and "0e" not in forms.pop().casefold():  # 1e-05 is less than 1e-03
-        found.sort(key=lambda each: each.name)
-    else:
-        found.sort(key=lambda each: order_of(each.name))
-
-
 class _Reading:
     """What has been read so far of one or several folders."""
 
     def __init__(self, metrics_file: str | None) -> None:
-        self.found: list[Found] = []
+        self.parts: list[Part] = []
         self.planned: dict[Objectives, None] = {}
         self.warnings: list[str] = []
         self.reuses = False
         self._metrics_file = metrics_file
         self._conditional: dict[str, frozenset[str]] = {}  # by the folder of the search
         self._contents: dict[tuple[str, ...], Contents] = {}
-        self._names = Names()
-        self._states: dict[str, experiment.Status] = {}
 
     def read(self, top: str, prefix: str, *, keep: bool) -> None:
         """Every experiment in and below a folder."""
-        recall = Recall(top, keep=keep)
+        recall = Recall(top, keep=keep, use=self._metrics_file is None)
+        gathering, made, reused = Gathering(), list[Found](), list[Found]()
+        called = partial(_name, top=top, prefix=prefix)
         for folder in walk(top, self.warnings, recall):
-            path, contents = folder.path, self._contents_of(folder.names)
+            contents = self._contents_of(folder.names)
             if "search.json" in folder.names:
-                self._read_plan(path)
-                reused = [*_reused(path, top, self.warnings)]
-                self.reuses = self.reuses or bool(reused)
-                self.found += reused
+                self._read_plan(folder.path)
+                reused += _reused(folder.path, top, self.warnings)
             elif _is_experiment(folder, contents) or self._metrics_file in folder.names:
-                name = _name(path, top)
-                whole = name if not prefix else prefix if path == top else f"{prefix}/{name}"
-                self.found.append(self._experiment(folder, contents, whole, recall))
-        recall.save()
+                found = self._experiment(folder, contents, called, gathering)
+                if found is not None:
+                    made.append(found)
+        sheets = gathering.sheets()
+        self.reuses = self.reuses or bool(reused)
+        # What lies below the folder and is reused there, too, is told as it lies: it comes later.
+        read = [
+            Read(each, top, prefix, self._conditional) for each in (*recall.recalled(), *sheets)
+        ]
+        self.parts += [Made(reused), *read, Made(made)]
+        recall.save(sheets)
 
     def _contents_of(self, names: tuple[str, ...]) -> Contents:
         known = self._contents.get(names)
@@ -335,45 +284,29 @@ class _Reading:
         if conditional := _conditional(plan):
             self._conditional[path] = conditional
 
-    def _experiment(self, folder: Folder, contents: Contents, name: str, recall: Recall) -> Found:
-        if self._metrics_file is not None:
-            return self._with_care(folder, name)[0]
-        facts = recall.facts(folder.name, folder.path) if folder.is_recalled else None
-        if facts is not None:
-            return self._found(folder.path, name, facts)
+    def _experiment(
+        self,
+        folder: Folder,
+        contents: Contents,
+        called: Callable[[Folder], str],
+        gathering: Gathering,
+    ) -> Found | None:
+        """Gathers it; or makes it, where there is more to say of it than facts."""
         status = folder.status if folder.is_leaf else None
-        stamps: list[Stamp] | None = None if status is None else []
-        if contents.is_ordinary:
-            facts = read_facts(folder.path, contents, self._names, stamps)
-        if facts is not None:
-            found = self._found(folder.path, name, facts)
-        else:
-            stamps = None if stamps is None else stamps_of(folder.path, contents)
-            found, facts = self._with_care(folder, name)
-        if status is not None and stamps and facts is not None:
-            recall.learn(folder.name, status, contents, stamps, facts)
-        return found
-
-    def _found(self, path: str, name: str, facts: Facts) -> Found:
-        state = facts.state
-        known = self._states.get(state[0]) if len(state) == 1 else None
-        status = known or experiment.Status(*state)
-        if len(state) == 1:
-            self._states[state[0]] = status
-        conditional = self._conditional.get(os.path.dirname(path)) if self._conditional else None
-        return Found(
-            path,
-            name,
-            facts.hyperparameters,
-            experiment.Scores(facts.best, facts.last, facts.test, facts.train),
-            status,
-            facts.number,
-            facts.repeat,
-            (),
-            _inactive(conditional, facts.active),
-            facts.note,
-            facts.looks,
-        )
+        stamps: list[int] | None = None if status is None else []
+        facts = None
+        if contents.is_ordinary and self._metrics_file is None:
+            facts = read_facts(folder.path, contents, stamps)
+        if facts is None:
+            stamps = None if status is None else stamps_of(folder.path, contents)
+            found, facts = self._with_care(folder, called(folder))
+            if facts is None:
+                return found
+        if not folder.name:
+            return found_of(folder.path, called(folder), facts, self._conditional)
+        looked_at = marks(status, contents, stamps) if status and stamps else ()
+        gathering.add(folder.name, facts, *looked_at)
+        return None
 
     def _with_care(self, folder: Folder, name: str) -> tuple[Found, Facts | None]:
         """The experiment; and as facts, where its files say all of it and nothing is wrong."""
@@ -386,7 +319,7 @@ class _Reading:
             metrics_file=self._metrics_file,
             conditional=self._conditional.get(os.path.dirname(folder.path), _NONE),
         )
-        if len(self.warnings) > before:
+        if len(self.warnings) > before or self._metrics_file is not None:
             return found, None
         return found, _facts_of(found)
 
@@ -456,7 +389,7 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
         value if isinstance(value := told.get(key), int) else None for key in ("number", "repeat")
     )
     point = told.get("point")
-    inactive = _inactive(conditional, point if isinstance(point, dict) else None)
+    unused = inactive(conditional, point if isinstance(point, dict) else None)
     note = status.note or (_message(path) if "origin.json" in names else _text(told, "note"))
     return Found(
         os.fspath(path),
@@ -466,19 +399,10 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
         status,
         number,
         repeat,
-        inactive=inactive,
+        inactive=unused,
         note=note,
         looks=looks.count(folder, names) if scores.test else 0,
     )
-
-
-def _inactive(
-    conditional: Collection[str] | None, active: Collection[str] | None
-) -> frozenset[str]:
-    """Of the hyperparameters that count under a condition those that a trial's point is without."""
-    if not conditional or active is None:
-        return _NONE
-    return frozenset(filterfalse(active.__contains__, conditional))
 
 
 def _message(path: str | os.PathLike[str]) -> str | None:
@@ -518,10 +442,12 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[Found]:
         yield found._replace(number=None, repeat=None)
 
 
-def _name(path: str, top: str) -> str:
-    if path == top:
-        return files.absolute(top).name or top
-    return path[len(top) :].lstrip(os.sep).replace(os.sep, "/")
+def _name(folder: Folder, top: str, prefix: str) -> str:
+    """What an experiment is called, with "/" on every system."""
+    if not folder.name:
+        return prefix or files.absolute(top).name or top
+    name = folder.name.replace(os.sep, "/")
+    return f"{prefix}/{name}" if prefix else name
 
 
 def _is_experiment(folder: Folder, contents: Contents) -> bool:
@@ -545,10 +471,10 @@ def _one_line(problem: object) -> str:
 
 def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
     """The metric that the project's `modeldir.toml` names, if it does."""
-    from modeldir.plan import read_project  # noqa: PLC0415 - wanted only where no plan decides
+    from modeldir import project  # noqa: PLC0415 - wanted only where no plan decides
 
     try:
-        yield from _named_in(read_project(files.absolute(top)))
+        yield from _named_in(project.settings(files.absolute(top)))
     except ModeldirError as error:
         warnings.append(_one_line(error))
 
@@ -560,13 +486,13 @@ def _named_in(settings: Mapping[str, Any]) -> Iterator[Objectives]:
 
 
 def _objectives(
-    found: Sequence[Found],
+    found: Finds,
     planned: Mapping[Objectives, None],
     top: str,
     warnings: list[str],
 ) -> Objectives:
     """What all plans agree on, else what the project says, else what the metrics' names suggest."""
-    known = dict.fromkeys(name for each in found for name in each.scores.development)
+    known = found.named("development")
     if not known:
         return ()
     if len(planned) == 1 and next(iter(planned))[0][0] in known:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from modeldir import experiment
@@ -21,8 +21,7 @@ _PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packa
 
 class Folder(NamedTuple):
     """A folder with the names of its files. `name` is its path below the top; `status` is there
-    where what was read is recalled or kept, `is_leaf` if no other folder belongs to it, by a link
-    or below; `is_recalled` if it was not listed, since it is as it was.
+    where what is read is kept, `is_leaf` if no other folder belongs to it, by a link or below.
     """
 
     path: str
@@ -31,21 +30,24 @@ class Folder(NamedTuple):
     status: os.stat_result | None
     is_leaf: bool
     has_folders: bool = False
-    is_recalled: bool = False
 
 
 def walk(top: str, warnings: list[str], recall: Recall) -> Iterator[Folder]:
-    """Each folder once; linked folders after the real ones. What cannot be listed is a warning."""
+    """Each folder once, but those that are recalled; linked folders after the real ones. What
+    cannot be listed is a warning.
+    """
     seen: set[tuple[int, int]] | None = None  # only who follows a link may come somewhere twice
+    base = os.path.join(top, "")
     walked: list[str] = []
-    folders: list[str] = [top]
+    folders: list[str] = [""]
     links: list[str] = []
     while folders or links:
         if seen is None and not folders:
-            seen = {*filter(None, map(_identity, walked))}
-        path = folders.pop() if folders else links.pop()
+            seen = {*filter(None, (_identity(base + name) for name in (*walked, *recall.met)))}
+        name = folders.pop() if folders else links.pop()
+        path = base + name if name else top
         try:
-            looked = _look(path, path[len(top) :].lstrip(os.sep), seen, recall)
+            looked = _look(path, name, seen, recall)
         except OSError as error:
             warnings.append(f"{path}: {error.strerror}")
             continue
@@ -53,15 +55,21 @@ def walk(top: str, warnings: list[str], recall: Recall) -> Iterator[Folder]:
             continue
         found, below, linked = looked
         if seen is None:
-            walked.append(path)
+            walked.append(name)
         names = found.names
-        if "pyvenv.cfg" in names or (experiment.CONFIRM in names and path != top):
+        if "pyvenv.cfg" in names or (experiment.CONFIRM in names and name):
             continue
         if below or linked:
-            folders += [os.path.join(path, name) for name in sorted(below, reverse=True)]
-            links += [os.path.join(path, name) for name in sorted(linked, reverse=True)]
+            below, linked = ([*map(_below(name), sorted(each)[::-1])] for each in (below, linked))
+            folders += recall.others(below) if seen is None else below
+            links += linked
             recall.expect(len(walked) + len(folders))
         yield found
+
+
+def _below(name: str) -> Callable[[str], str]:
+    """How folders in a folder are called."""
+    return os.path.join(name, "").__add__
 
 
 def _look(
@@ -73,10 +81,9 @@ def _look(
         if (status.st_dev, status.st_ino) in seen:
             return None
         seen.add((status.st_dev, status.st_ino))
-    elif status is not None and (known := recall.names(name, status)) is not None:
-        return Folder(path, name, known, status, is_leaf=True, is_recalled=True), [], []
-    with os.scandir(path) as entries:
-        names, below, linked, is_leaf = _sorted_out(entries)
+    with os.scandir(path) as opened:
+        entries = [*opened]
+    names, below, linked, is_leaf = _sorted_out(entries)
     is_leaf = is_leaf and seen is None
     return Folder(path, name, tuple(names), status, is_leaf, bool(below or linked)), below, linked
 
@@ -89,11 +96,21 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _sorted_out(
-    entries: Iterable[os.DirEntry[str]],
+    entries: list[os.DirEntry[str]],
 ) -> tuple[list[str], list[str], list[str], bool]:
     """Names of the files, the folders and the links to folders worth looking at; and whether there
     are neither folders nor links: whether the folder's own time says all of what is in it.
     """
+    with contextlib.suppress(OSError):
+        names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        if len(names) == len(entries):  # as nearly all folders are
+            return names, [], [], True
+    return _one_by_one(entries)
+
+
+def _one_by_one(
+    entries: Iterable[os.DirEntry[str]],
+) -> tuple[list[str], list[str], list[str], bool]:
     names: list[str] = []
     below: list[str] = []
     linked: list[str] = []

@@ -96,8 +96,8 @@ def _read(tree: Tree, group: Sequence[str]) -> _Read:
     plans = tuple(scales.plans(searches))
     return _Read(
         tree,
-        tree.found,
-        tree.grouped(group) if group else tree.rows(),
+        tuple(tree.found),
+        tuple(tree.grouped(group) if group else tree.rows()),
         tuple(map(origins.origin, tree.found)),
         searches,
         plans,
