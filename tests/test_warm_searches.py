@@ -375,7 +375,9 @@ def test_a_killed_spawner_or_supervisor_loses_nothing(
         folder = in_a_warm_trial(project)
         child = processes.process(child_of(folder))
         assert child is not None
-        kill(victim(folder))
+        killed = victim(folder)
+        kill(killed)
+        wait_until(lambda: processes.process(killed) is None, "its death")
         if victim is supervisor_of:
             wait_until(lambda: processes.alive(child) is False, "the death of its command")
         project.release()
