@@ -1174,3 +1174,23 @@ def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
     done = Project(tmp_path, "print('hi')").searches("learning_rate=0.1,0.2")
     assert done.code == 0
     assert "note: no metrics were found" in done.out
+
+
+def test_a_search_loads_nothing_that_its_trials_load_themselves(project: Project) -> None:
+    """Its start is a part of what each of few trials costs: no OpenSSL, no loop in Python."""
+    code = (
+        "import sys; from modeldir.commands import main; "
+        "code = main(['search', 'experiments/search', 'learning_rate=0.1,0.2', '--', 'true']); "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.path,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stderr.split())
+    assert "modeldir.worker" in loaded
+    assert not loaded & {"hashlib", "modeldir.loop", "modeldir.run", "numpy", "optuna"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modeldir import files, provenance
+from modeldir import digests, files, provenance
 from modeldir.provenance import code_hash, git_commit, packages
 
 
@@ -211,3 +212,8 @@ def test_time_is_told_in_utc_to_the_millisecond(monkeypatch: pytest.MonkeyPatch)
     assert text.endswith("+00:00")
     assert len(text) == len("2025-01-01T10:00:00.123+00:00")
     assert abs(datetime.now(timezone.utc) - told) < timedelta(seconds=5)
+
+
+def test_a_digest_is_the_one_that_everybody_computes() -> None:
+    """Whichever module it comes from: hashes stand in files, and are compared for years."""
+    assert digests.sha256(b"x = 1\n").hexdigest() == hashlib.sha256(b"x = 1\n").hexdigest()

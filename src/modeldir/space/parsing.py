@@ -77,7 +77,8 @@ class _Parsing:
         named |= {name for constraint in kept for name in constraint.names}
         given = {name: self.known[name] for name in self.known if name in named}
         space = Space(found, conditions, zips, kept, (), given)
-        if self._has_order(space) and is_whole and self._has_each(space):
+        is_computable = self._has_order(space) and is_whole and self._has_each(space)
+        if is_computable and kept:
             self._check_constraints(space)
         is_well = not self.problems
         tried = self._points(points, found, domains)
