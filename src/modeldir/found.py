@@ -14,14 +14,30 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, filterfalse
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from modeldir import attempts, experiment, metrics, params, repeated
 from modeldir.table import Marked, order_of, value_cell
 
 if TYPE_CHECKING:
+    from typing import Protocol, TypeAlias
+
     from modeldir.folders import Facts
     from modeldir.sheets import Sheet
+
+    class Part(Protocol):
+        """Some of the experiments: those of a sheet, or such as were made one by one."""
+
+        def names(self) -> Sequence[str]: ...
+        def found(self, row: int) -> Found: ...
+        def all(self) -> Iterable[Found]: ...
+        def told(self, field: str) -> Sequence[Any]: ...
+        def status(self, field: str) -> Sequence[Any]: ...
+        def are_read(self) -> Sequence[bool]: ...
+        def named(self, what: str, ranks: Sequence[int]) -> Named: ...
+
+    Named: TypeAlias = "tuple[Mapping[str, tuple[int, int]], Mapping[str, Sequence[Any]]]"
+    """By name: where it first comes up (the experiment's rank, the place in it), and a column."""
 
 RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 """What has ended so that its metrics may be ranked by."""
@@ -233,22 +249,6 @@ def _by_name(names: Sequence[str]) -> Sequence[int]:
         order = sorted(range(len(names)), key=lambda place: order_of(names[place]))
     is_so = all(map(int.__eq__, order, range(len(order))))
     return range(len(names)) if is_so else order
-
-
-class Part(Protocol):
-    """Some of the experiments: those of a sheet, or such as were made one by one."""
-
-    def names(self) -> Sequence[str]: ...
-    def found(self, row: int) -> Found: ...
-    def all(self) -> Iterable[Found]: ...
-    def told(self, field: str) -> Sequence[Any]: ...
-    def status(self, field: str) -> Sequence[Any]: ...
-    def are_read(self) -> Sequence[bool]: ...
-    def named(self, what: str, ranks: Sequence[int]) -> Named: ...
-
-
-Named: TypeAlias = "tuple[Mapping[str, tuple[int, int]], Mapping[str, Sequence[Any]]]"
-"""By name: where it first comes up (the rank of the experiment, the place in it), and a column."""
 
 
 class Made:

@@ -25,7 +25,7 @@ from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsErro
 from modeldir.folders import Contents, Facts, stamps_of
 from modeldir.folders import read as read_facts
 from modeldir.found import RANKED as RANKED  # noqa: PLC0414 - as others import it, from here
-from modeldir.found import Finds, Made, Part, Read, found_of, inactive
+from modeldir.found import Finds, Made, Read, found_of, inactive
 from modeldir.found import Found as Found  # noqa: PLC0414 - as above
 from modeldir.goals import Objectives
 from modeldir.params import SEED
@@ -37,6 +37,8 @@ from modeldir.walking import Folder, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from modeldir.found import Part
 
 _NONE: frozenset[str] = frozenset()
 
