@@ -332,10 +332,13 @@ class Read:
     def named(self, what: str, ranks: Sequence[int]) -> Named:
         columns: Mapping[str, Sequence[Any]]
         if what == "used":
-            if not self._are_plain():
+            kinds = {
+                name: {*map(type, column)} for name, column in self._sheet.hyperparameters().items()
+            }
+            if not self._are_plain(kinds.values()):
                 return _transposed([each.used() or {} for each in self.all()], ranks)
             columns = {
-                name: [*map(value_cell, column)] if None in column else column
+                name: [*map(value_cell, column)] if type(None) in kinds[name] else column
                 for name, column in self._sheet.hyperparameters().items()
             }
         else:
@@ -344,15 +347,12 @@ class Read:
         first = min(ranks)
         return {name: (first, place) for place, name in enumerate(columns)}, columns
 
-    def _are_plain(self) -> bool:
+    def _are_plain(self, kinds: Iterable[set[type]]) -> bool:
         """Whether the hyperparameters are used as they stand in the files, and none has parts."""
         sheet = self._sheet
         if self._conditional and any(active is not None for active in sheet.told("active")):
             return False
-        columns = sheet.hyperparameters().values()
-        return not any(sheet.status("given")) and all(
-            _LEAVES.issuperset(map(type, column)) for column in columns
-        )
+        return all(each <= _LEAVES for each in kinds) and not any(sheet.status("given"))
 
 
 def found_of(

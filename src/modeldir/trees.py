@@ -97,16 +97,27 @@ class Tree:
             return self.found
         return tuple(_together([self.found[place] for place in at]) for at in self.points())
 
-    def grouped(self, over: Sequence[str]) -> tuple[Found, ...]:
+    def grouped(self, over: Sequence[str]) -> Sequence[Found]:
         """The experiments, but those that differ in these hyperparameters alone as one."""
-        together: dict[object, list[Found]] = {}
-        for each in self.found:
-            cells = each.used() or {}
-            others = {(name, key_of(cell)) for name, cell in cells.items() if name not in over}
-            told = any(name in cells for name in over)
-            together.setdefault(frozenset(others) if told else each.folder, []).append(each)
+        used = Finds.of(self.found).named("used")
+        blank = [None] * len(self.found)  # so that there is something of each
+        keys = (
+            [None if cell is None else key_of(cell) for cell in cells]
+            for name, cells in used.items()
+            if name not in over
+        )
+        others = zip(blank, *keys, strict=True)
+        over_these = zip(blank, *(used[name] for name in over if name in used), strict=True)
+        together: dict[object, list[int]] = {}
+        for place, (key, told) in enumerate(zip(others, over_these, strict=True)):
+            is_alone = told.count(None) == len(told)
+            together.setdefault(place if is_alone else key, []).append(place)
+        if len(together) == len(self.found):
+            return self.found
+        found = [*self.found]
         return tuple(
-            _together(each, over) if len(each) > 1 else each[0] for each in together.values()
+            _together([found[place] for place in each], over) if len(each) > 1 else found[each[0]]
+            for each in together.values()
         )
 
     def front(self) -> frozenset[str]:
