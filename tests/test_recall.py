@@ -177,6 +177,11 @@ def link(top: Path) -> None:
     os.symlink(top.parent / "elsewhere", top / "trial_5" / "linked")
 
 
+def link_within(top: Path) -> None:
+    """A link to an experiment of the tree: it is one all the same."""
+    os.symlink(top / "trial_1", top / "trial_5" / "again")
+
+
 def to_yaml(top: Path) -> None:
     os.unlink(top / "trial_3" / "params.json")
     write(top / "trial_3" / "params.yaml", "learning_rate: 3e-2\nmodel:\n  width: 8\n")
@@ -199,7 +204,7 @@ def plan(top: Path) -> None:
 CHANGES = (
     overwrite, overwrite_and_set_back, edit_params, by_rename, by_rename_and_set_back,
     remove_folder, remove_file, add_folder, rename_folder, swap_folders, replace_by_copy,
-    break_file, nest, link, to_yaml, new_test_metrics, run_again, plan,
+    break_file, nest, link, link_within, to_yaml, new_test_metrics, run_again, plan,
 )  # fmt: skip
 IN_PLACE = {overwrite, overwrite_and_set_back, edit_params, break_file}
 
@@ -212,7 +217,7 @@ def test_a_change_is_seen_in_trees_of_others(
     top = warm(tmp_path)
     before = told(read_tree(top))
     change(top)
-    assert told(same(top)) != before or change is plan
+    assert told(same(top)) != before or change in {plan, link_within}
 
 
 @pytest.mark.parametrize(
