@@ -142,6 +142,7 @@ def test_help_loads_nothing_of_what_the_command_does() -> None:
         "modeldir.commands.search",
         "modeldir.commands.settings",
         "modeldir.errors",
+        "modeldir.shellwords",
         "modeldir.terminal",
     ]
 
