@@ -246,7 +246,7 @@ def _by_name(names: Sequence[str]) -> Sequence[int]:
     if len(forms) == 1 and "0e" not in forms.pop().casefold():  # 1e-05 is less than 1e-03
         order = sorted(range(len(names)), key=names.__getitem__)
     else:
-        order = sorted(range(len(names)), key=lambda place: order_of(names[place]))
+        order = sorted(range(len(names)), key=lambda place: (order_of(names[place]), names[place]))
     is_so = all(map(int.__eq__, order, range(len(order))))
     return range(len(names)) if is_so else order
 

@@ -22,6 +22,7 @@ import stat
 import time
 import zlib
 from collections.abc import Sequence
+from itertools import chain
 
 from modeldir import __version__, files
 from modeldir.folders import Contents, stamp
@@ -108,28 +109,33 @@ class Recall:
         return [sheet for sheet in settled if sheet]
 
 
+def looked_at(
+    status: os.stat_result, contents: Contents, stamps: Sequence[int]
+) -> tuple[str, ...] | None:
+    """The files by which a folder is known again, besides itself; by what was seen of it and of its
+    `contents.files` before they were read. None where nothing can be known again.
+    """
+    changed, times = status.st_ctime_ns, stamps[::3]
+    # On some file systems a folder's time stands still, whatever comes into it.
+    if not times or min(times) > changed + _TICK:
+        return None
+    # Where an end is recorded our files are all that is to come, and they come by rename.
+    if max(times) <= changed or not contents.trusted:
+        return contents.others
+    pairs = zip(contents.files, times, strict=True)
+    return tuple(file for file, at in pairs if file not in contents.trusted or at > changed)
+
+
 def marks(
     status: os.stat_result, contents: Contents, stamps: Sequence[int]
 ) -> tuple[tuple[str, ...] | None, Sequence[int]]:
-    """The files by which a folder is known again, and the stamps, its own first; by what was seen
-    before they were read. None where nothing can be known again.
-    """
-    folder = stamp(status)
-    changed, times = folder[0], stamps[::3]
-    # On some file systems a folder's time stands still, whatever comes into it.
-    if not times or min(times) > changed + _TICK:
+    """The same, and the stamps that go with it, the folder's own first."""
+    chosen = looked_at(status, contents, stamps)
+    if chosen is None:
         return None, ()
-    if not contents.trusted:
-        return contents.files, (*folder, *stamps)
-    # Where an end is recorded our files are all that is to come, and they come by rename.
-    safe = contents.trusted
-    each = [
-        (file, stamps[3 * place : 3 * place + 3])
-        for place, file in enumerate(contents.files)
-        if file not in safe or times[place] > changed
-    ]
-    looked_at = tuple(file for file, _ in each)
-    return looked_at, (*folder, *(number for _, numbers in each for number in numbers))
+    places = map(contents.files.index, chosen)
+    theirs = (stamps[3 * place : 3 * place + 3] for place in places)
+    return chosen, (*stamp(status), *chain.from_iterable(theirs))
 
 
 def _are_as_they_were(base: str, sheet: Sheet) -> list[bool]:
