@@ -60,9 +60,7 @@ def gather(contents: Contents, read: Sequence[Read], gathering: Gathering) -> li
     return left
 
 
-def _one_by_one(
-    contents: Contents, read: Sequence[Read], gathering: Gathering
-) -> list[Folder]:
+def _one_by_one(contents: Contents, read: Sequence[Read], gathering: Gathering) -> list[Folder]:
     left = []
     for folder, data, stamps in read:
         facts = folders.facts_in(contents, data)
@@ -109,12 +107,18 @@ class _Alike:
         self._places = {place: name for name, place in contents.scores}
 
     def kind(self) -> Kind:
-        params = self._contents.params
+        contents = self._contents
+        best, last, test, train = (
+            self._names.get(self._places.get(split, ""), ()) for split in SPLITS
+        )
         return Kind(
-            self._names[params] if params else None,
-            *(self._names.get(self._places.get(split, ""), ()) for split in SPLITS),
-            state=None if self._contents.run else self._contents.state,
-            looked_at=self._looked_at,
+            self._names[contents.params] if contents.params else None,
+            best,
+            last,
+            test,
+            train,
+            None if contents.run else contents.state,
+            self._looked_at,
         )
 
     def columns(self) -> list[Sequence[Any]] | None:
@@ -181,7 +185,8 @@ class _Alike:
     def _stamps(self) -> list[Sequence[int]]:
         if self._looked_at is None:
             return []
-        own = zip(*(folders.stamp(each.folder.status) for each in self._read if each.folder.status))
+        known = filter(None, (each.folder.status for each in self._read))
+        own = zip(*map(folders.stamp, known), strict=True)
         theirs = [*zip(*(each.stamps for each in self._read), strict=True)]
         places = map(self._contents.files.index, self._looked_at)
         return [*own, *chain.from_iterable(theirs[3 * at : 3 * at + 3] for at in places)]

@@ -205,9 +205,7 @@ def note_of(told: Mapping[str, Any]) -> str | None:
     return note if isinstance(note, str) and note else None
 
 
-def bytes_in(
-    path: str, contents: Contents, stamps: list[int] | None = None
-) -> list[bytes] | None:
+def bytes_in(path: str, contents: Contents, stamps: list[int] | None = None) -> list[bytes] | None:
     """The bytes of `contents.files`, if all can be read. Of a file that was cut off as it was read
     no whole object comes out. `stamps`, if given, is filled with three numbers for each file, as it
     was read: see `stamp`.

@@ -150,7 +150,7 @@ class Gathering:
             self._columns[kind] = [*map(list, columns)]
         else:
             for mine, more in zip(known, columns, strict=True):
-                mine += more
+                mine.extend(more)
 
     def sheets(self) -> list[Sheet]:
         """All of them."""
