@@ -14,12 +14,12 @@ import json
 import os
 import shutil
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir import files, usercache
 from modeldir.trials import HOME
+from modeldir.values import dataclass
 from modeldir.warm import imports
 
 FILE = "warm.json"
