@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ _MOST_FILES = 2000
 
 def utc_now() -> str:
     """The time as ISO 8601 in UTC, to the millisecond."""
-    from datetime import datetime, timezone  # noqa: PLC0415
-
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    there = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))  # `datetime` is slow to import
+    return f"{there}.{rest // 1_000_000:03d}+00:00"
 
 
 def interpreter() -> dict[str, str]:

@@ -157,8 +157,10 @@ class Telling:
         """How many of a grid's trials need not be made, since other folders have them."""
         if self._plan.repeats > 1:
             return sum(len(each.elsewhere) for each in self._points.values())
+        reused = [each for each in self._points.values() if each.elsewhere]
+        if not reused:
+            return 0
         here = {params.canonical_hash(each.point) for each in self.points()}
-        reused = (each for each in self._points.values() if each.elsewhere)
         return sum(params.canonical_hash(each.point) not in here for each in reused)
 
     def missing_repeat(self) -> tuple[Mapping[str, Any], int] | None:

@@ -138,12 +138,12 @@ class Warmth:
         left: Callable[[], int | None],
         code: Callable[[], str | None],
         *,
-        variables: Mapping[str, str],
+        variables: Mapping[str, str] | None = None,
         wanted: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder, self.tell, self.left, self.code = folder, tell, left, code
-        self.variables, self.wanted, self.clock = variables, wanted, clock
+        self.variables, self.wanted, self.clock = variables or {}, wanted, clock
         self._is_cold = not wanted
         self._words: tuple[str, ...] = ()  # of the command, up to its script's name
         self._learned: Learned | None = None
