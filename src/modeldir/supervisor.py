@@ -494,7 +494,8 @@ class _Attempt:
                 watched.remove(self.post.lifeline)
                 self._stop("interrupted", "the worker is gone")
             self._keep_time()
-            self._reap_adopted()
+            if signal.SIGCHLD in asked:
+                self._reap_adopted()
             patience = self._patience()
 
     def _tell_how_it_began(self) -> None:
