@@ -192,7 +192,8 @@ def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
     (tmp_path / "search").mkdir()
     (tmp_path / "search" / "params.json").write_text('{"learning_rate": 0.1}\n')
     (tmp_path / "train.py").touch()
-    words = ["search", "search", "learning_rate=1,2", "--no-pilot", "--", sys.executable, "train.py"]
+    plan = ["search", "learning_rate=1,2", "--no-pilot"]
+    words = ["search", *plan, "--", sys.executable, "train.py"]
     code = (
         "import sys; before = set(sys.modules); from modeldir.commands import main; "
         f"code = main({words!r}); "
@@ -204,8 +205,8 @@ def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
     assert "2 completed" in done.stdout
     needless = {
         "dataclasses", "inspect", "shutil", "random", "datetime", "copy", "textwrap", "hashlib",
-        "subprocess", "threading", "tempfile", "logging", "modeldir.launchers",
-        "modeldir.placement", "modeldir.capture.ways", "modeldir.tableforms", "modeldir.warmspawner",
+        "subprocess", "threading", "tempfile", "logging", "modeldir.launchers", "modeldir.placement",
+        "modeldir.capture.ways", "modeldir.tableforms", "modeldir.warmspawner",
     }  # fmt: skip
     assert not needless & set(done.stderr.split())
 
