@@ -205,8 +205,8 @@ def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
     assert "2 completed" in done.stdout
     needless = {
         "dataclasses", "inspect", "shutil", "random", "datetime", "copy", "textwrap", "hashlib",
-        "subprocess", "threading", "tempfile", "logging", "modeldir.launchers", "modeldir.placement",
-        "modeldir.capture.ways", "modeldir.tableforms", "modeldir.warmspawner",
+        "subprocess", "threading", "tempfile", "logging", "modeldir.launchers",
+        "modeldir.placement", "modeldir.capture.ways", "modeldir.tableforms",
     }  # fmt: skip
     assert not needless & set(done.stderr.split())
 
