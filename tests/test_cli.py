@@ -188,6 +188,30 @@ def test_a_look_imports_only_what_it_looks_with(
     assert not (_HEAVY | also) & set(done.stderr.split())
 
 
+def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
+    """All that it imports stands between the command and the first trial."""
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "params.json").write_text('{"learning_rate": 0.1}\n')
+    (tmp_path / "train.py").touch()
+    plan = ["search", "learning_rate=1,2", "--no-pilot"]
+    words = ["search", *plan, "--", sys.executable, "train.py"]
+    code = (
+        "import sys; before = set(sys.modules); from modeldir.commands import main; "
+        f"code = main({words!r}); "
+        "print(*sorted(set(sys.modules) - before), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "2 completed" in done.stdout
+    needless = {
+        "dataclasses", "inspect", "shutil", "random", "datetime", "copy", "textwrap", "hashlib",
+        "subprocess", "threading", "tempfile", "logging", "modeldir.launchers",
+        "modeldir.placement", "modeldir.capture.ways", "modeldir.tableforms",
+    }  # fmt: skip
+    assert not needless & set(done.stderr.split())
+
+
 # -- Mistakes --------------------------------------------------------------------------------------
 
 
