@@ -603,7 +603,8 @@ class Search:
         if self._telling.learns or self.plan.stop_at is not None or self.plan.retries:
             return
         with self._alone():
-            self._reload_if_grown()
+            if self._has_grown():  # what is wrong with it is told by `next_trial`, once
+                return
             self.trials.catch_up()
             self._tell_sampler()
             if self._left_over(busy) is None:
