@@ -325,6 +325,19 @@ def commanding(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> 
     monkeypatch.setitem(sys.modules, "modeldir.commands.best", fake)
 
 
+@pytest.mark.parametrize("words", ["synthesize", "best .", "log one"])
+def test_a_closed_output_is_nobodys(tmp_path: Path, words: str) -> None:
+    """As a daemon may have it: what is printed goes nowhere, and into no file that is opened."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "params.json").write_text(f'{{"rate": "{name}"}}')
+        (tmp_path / name / "train.log").write_text("hello\n")
+        (tmp_path / name / "metrics_eval_best_weights.json").write_text('{"loss": 1}')
+    command = f"{sys.executable} -m modeldir {words} >&-"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [

@@ -141,6 +141,26 @@ def test_a_variable_by_trial_is_seen(bench: Bench) -> None:
     assert_same(bench.cold("two.txt"), two, "begun again")
 
 
+@pytest.mark.parametrize("folder", [".", "elsewhere"])
+def test_a_module_of_the_scripts_that_came_since_is_found(bench: Bench, folder: str) -> None:
+    """In its folder, or in one that it puts on the path: then it hides a library's, or what a
+    library needs.
+    """
+    bench.write(
+        "import pathlib, sys\n"
+        "sys.path[:0] = ['elsewhere', pathlib.Path('nowhere')]\n"
+        "import plain\n"
+        "print(plain.part)\n"
+    )
+    (bench.folder / "elsewhere").mkdir()
+    _, learned = bench.learn()
+    assert bench.warm(learned, ()).cold == 0
+    bench.write("part = 'of our own'\n", f"{folder}/plain_part.py")
+    (run,) = bench.warm(learned, ()).runs
+    assert "of our own" in run.printed
+    assert_same(bench.cold(), run, "as it lies there now")
+
+
 def test_a_log_that_begins_before_an_import_is_no_variable_of_the_trial(bench: Bench) -> None:
     """It tells the trial's children where the log is; what is imported after it is warm anyway."""
     bench.variables["PYTHONPATH"] = str(Path(modeldir.__file__).parents[1])

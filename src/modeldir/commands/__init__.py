@@ -12,6 +12,7 @@ as little as it can.
 from __future__ import annotations
 
 import sys
+from os import devnull
 
 from modeldir import __version__
 
@@ -71,6 +72,9 @@ def entry() -> None:
     import gc  # noqa: PLC0415 - who only calls `main` keeps the collector as it is
 
     gc.disable()
+    for name in ("stdout", "stderr"):  # closed (`>&-`): the next file that is opened would be it
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
     try:
         code = main(sys.argv[1:])
     except KeyboardInterrupt:  # while what a command needs is imported

@@ -14,7 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -110,6 +110,7 @@ class _Counter:
         self._on_difference = on_difference
         self._handed: set[str] = set()
         self._random = _random_states()
+        self._path = frozenset(sys.path)  # without what the script puts there
         self._main = sys.modules.get("__main__")
         self._by_libraries = {each for batch in batches for each in batch.environment.items()}
 
@@ -145,6 +146,8 @@ class _Counter:
         """What the script has done otherwise than when this was learned. What a library sets it
         sets at its import, whenever that is; and the standard library reads no variables.
         """
+        if hidden := self._hidden(batch):
+            return f"another {hidden} lay on the path"
         if batch.draws and {**_random_states(), **self._random} != _random_states():
             return "random numbers were seeded"
         if batch.under is None:
@@ -153,6 +156,26 @@ class _Counter:
         different = (set(then) ^ set(now)) - self._by_libraries
         names = (variable for variable, _ in different if not variable.startswith(_OURS))
         return min((f"{variable} was changed" for variable in names), default="")
+
+    def _hidden(self, batch: Batch) -> str | None:
+        """A module in whose place the script would find another one by now: a file may have come
+        into its folder since.
+        """
+        path = [each for each in sys.path if isinstance(each, str)]  # as an import has it
+        for name, module in batch.modules.items():
+            spec = getattr(module, "__spec__", None)
+            if "." in name or not isinstance(spec, ModuleSpec) or not spec.has_location:
+                continue  # a part of another one, or one that is found before any path
+            places = [at for at, each in enumerate(path) if _is_below(spec.origin or "", each)]
+            own = [each for each in path[: min(places, default=0)] if each not in self._path]
+            found = PathFinder.find_spec(name, own) if own else None
+            if found is not None and found.loader is not None:
+                return name
+        return None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder or os.getcwd(), ""))
 
 
 class _Loader:
