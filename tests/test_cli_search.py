@@ -255,6 +255,15 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(
     assert project.tree() == before
 
 
+def test_a_dry_run_of_one_trial_does_not_speak_of_all(project: Project) -> None:
+    """One alone imports for itself."""
+    told = [
+        project.searches(values, "--dry-run").out
+        for values in ("learning_rate=0.1", "learning_rate=0.1,0.2")
+    ]
+    assert ["warm: " in each for each in told] == [False, True]
+
+
 def test_a_dry_run_refuses_a_metric_that_no_trial_has(project: Project) -> None:
     """As the search itself would."""
     project.searches("learning_rate=0.1")

@@ -257,8 +257,10 @@ def test_several_searches(snapshot: SnapshotAssertion) -> None:
         ({"left": None, "to_come": None}, "9 ended (1 failed), 3 running"),
         ({"left": None, "states": {}, "to_come": 60}, "nothing of 60 has started yet"),
         ({"left": None, "states": {}, "to_come": None}, "nothing has started yet"),
-        ({"left": None, "states": {"completed": 2, "interrupted": 1, "waiting": 1}, "to_come": 0},
-         "2 of 4, 1 interrupted, 1 waiting"),
+        ({"left": None, "states": {"completed": 2, "interrupted": 1, "waiting": 1}, "to_come": 0,
+          "worker": False}, "2 of 4, 1 interrupted, 1 waiting"),
+        ({"left": None, "states": {"completed": 2, "running": 1, "waiting": 1}, "to_come": 1},
+         "2 of 5, 1 running"),
     ],
 )  # fmt: skip
 def test_how_far_a_search_is(changes: dict[str, Any], words: str) -> None:

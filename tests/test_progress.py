@@ -205,6 +205,41 @@ def test_an_ended_trial_leaves_the_table_and_stands_above_it(tmp_path: Path) -> 
     assert lines[1:3] == ["no new trials", "  Ctrl-C again ends them"]
 
 
+def test_an_ended_trial_is_counted_as_ended_at_once(tmp_path: Path) -> None:
+    """It may take long until the next look: while the others wait for imports nothing runs."""
+    trials = trials_of(tmp_path / "search", 2)
+    screen, now = Screen(), [5.0]
+    show = live(screen, now)
+    show.tick(trials)
+    show.ended(trials[0], "completed", "accuracy 0.75  5.0s")
+    assert screen.shown.splitlines()[-1] == "1 of 2, 1 running"
+    show.ended(trials[1], "failed", "error: it broke")
+    assert screen.shown.splitlines()[-1] == "2 of 2 (1 failed)"
+
+
+def test_a_trial_whose_end_was_seen_by_the_last_look_is_counted_once(tmp_path: Path) -> None:
+    """The folder may tell of its end sooner than the worker hears of it."""
+    trials = trials_of(tmp_path / "search", 2)
+    run = json.loads((trials[0].folder / "run.json").read_text())
+    (trials[0].folder / "run.json").write_text(json.dumps({**run, "status": "completed"}))
+    screen, now = Screen(), [5.0]
+    show = live(screen, now)
+    show.tick(trials)
+    assert screen.shown.splitlines()[-1] == "1 of 2, 1 running"
+    show.ended(trials[0], "completed", "accuracy 0.75  5.0s")
+    assert screen.shown.splitlines()[-1] == "1 of 2, 1 running"
+
+
+def test_a_trial_that_has_just_been_started_has_its_number_and_values(tmp_path: Path) -> None:
+    """Its supervisor has not yet written that it runs."""
+    trials = trials_of(tmp_path / "search", 2)
+    (trials[1].folder / "run.json").unlink()
+    (trials[1].folder / "metrics.jsonl").unlink()
+    screen, now = Screen(), [5.0]
+    live(screen, now).tick(trials)
+    assert screen.shown.splitlines()[2].split() == ["2", "0.01", "5.0s"]
+
+
 def test_what_is_told_in_a_narrow_terminal_breaks_between_words() -> None:
     """The terminal itself would break words. A command is left to it: it is there to be copied."""
     screen = Screen(40, 12)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import wait_until
-from modeldir import failures, processes, warmspawner, warmth
+from modeldir import failures, keptimports, processes, warmspawner, warmth
+from modeldir.keptimports import Kept, Script
 from modeldir.supervisor import Start
 from modeldir.warm.imports import Learned, Module, Report
 
@@ -105,6 +108,27 @@ def test_what_others_note_is_left_alone(tmp_path: Path) -> None:
     warm.begin(("python", "train.py"), str(tmp_path))
     assert fresh.exists()
     assert not old.exists()
+
+
+def test_that_known_imports_are_waited_for_is_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing runs yet, for as long as the script imports: the screen should not stay empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    (tmp_path / ".modeldir").mkdir()
+    (tmp_path / "train.py").touch()
+    script = Script((sys.executable, "train.py"), str(tmp_path), "c0de")
+    times = {"/": os.stat("/").st_mtime_ns}
+    known = replace(learned("json", "csv"), executable="/", folders=times)
+    kept = Kept(script.words, script.state, known, (1.5, 2.0))
+    keptimports.keep(tmp_path, script, kept)
+    told: list[str] = []
+    warm = warmth.Warmth(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
+    warm.begin(script.words, str(tmp_path))
+    assert told == []
+    assert warm.holds_back()
+    assert told == [warmth.ready_text(2)]
+    warm.close()
 
 
 def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:

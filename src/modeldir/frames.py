@@ -380,11 +380,9 @@ def progress_text(standing: Standing, elsewhere: int = 0) -> str:
         parts[0] += f" ({failed} failed)"
     if running:
         parts.append(f"{running} running" + (f" ({elsewhere} elsewhere)" if elsewhere else ""))
-    parts += [
-        f"{standing.states[state]} {state}"
-        for state in (attempts.INTERRUPTED, attempts.WAITING)
-        if standing.states.get(state)
-    ]
+    # While somebody works on it, one that waits was made ahead: it comes as do all that lack.
+    left = (attempts.INTERRUPTED, *((attempts.WAITING,) if standing.is_idle else ()))
+    parts += [f"{standing.states[each]} {each}" for each in left if standing.states.get(each)]
     return ", ".join([*parts, *filter(None, [left_text(standing.left)])])
 
 

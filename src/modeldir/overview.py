@@ -303,6 +303,13 @@ class Overview:
         self._within = sum(map(self._is_of_plan, flats))
         self._varied = self._find_varied()
 
+    def made(self, name: str) -> Row | None:
+        """The row of a trial that has just been started: nothing but its values is known yet."""
+        for each in self._watched.values():
+            if each.record.name == name:
+                return Row(name, each.record.number, self._that_count(each.flat))
+        return None
+
     # -- What became of them -----------------------------------------------------------------------
 
     def _due(self) -> Iterator[_Watched]:

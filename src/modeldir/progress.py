@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
-from modeldir import experiment, failures, files
+from modeldir import attempts, experiment, failures, files
 from modeldir.errors import ModeldirError
 from modeldir.table import text_width, visible, wrapped
 from modeldir.values import dataclass, replace
@@ -172,6 +173,7 @@ class Live:
         self._overview: Overview | None = None
         self._looked: float | None = None
         self._standing: Standing | None = None
+        self._counted: frozenset[str] = frozenset()  # names that it counts as running
         self._elsewhere = 0
         self._layouts: dict[Path, Layout] = {}
         self._widest = 0
@@ -189,7 +191,11 @@ class Live:
         self._canvas.above(line, colour=_COLOURS.get(status, ""), coloured=len(status))
         if self._standing is not None:
             rows = [row for row in self._standing.running if row.name != trial.name]
-            self._standing = replace(self._standing, running=tuple(rows))
+            states = Counter(self._standing.states)
+            if trial.name in self._counted:  # else the last look has seen its end already
+                self._counted -= {trial.name}
+                states.subtract({attempts.RUNNING: 1, status: -1})
+            self._standing = replace(self._standing, running=tuple(rows), states=states)
             self._draw()
 
     def tick(self, running: Sequence[Shown]) -> None:
@@ -199,8 +205,9 @@ class Live:
         self._looked = now
         standing = self._look(running[0].folder.parent)
         rows = {row.name: row for row in standing.running}
+        self._counted = frozenset(rows)
         self._standing = replace(standing, running=tuple(self._row(rows, t, now) for t in running))
-        self._elsewhere = max(0, standing.states.get("running", 0) - len(running))
+        self._elsewhere = max(0, standing.states.get(attempts.RUNNING, 0) - len(running))
         self._note_widths(row.name for row in standing.running)
         self._draw()
 
@@ -232,6 +239,8 @@ class Live:
 
         age = max(0.0, now - trial.began)
         known = rows.get(trial.name)
+        if known is None and self._overview is not None:
+            known = self._overview.made(trial.name)
         if known is None:
             return Row(trial.name, age=age)
         return known if known.age is not None else replace(known, age=age)

@@ -69,7 +69,7 @@ def has_settled(began: float, grew: float, now: float) -> bool:
 
 
 def ready_text(modules: int) -> str:
-    """What is told once the imports are there."""
+    """What is told once the imports are there, or will be, since they were before."""
     return f"warm: {modules} modules are imported once for all trials (--cold: by each)"
 
 
@@ -198,9 +198,7 @@ class Warmth:
                 self._lessons = 0
                 self._learn_anew("has changed")
             else:
-                if not self._is_told:  # only now: while a script imports, the number grows
-                    self.tell(ready_text(self._modules))
-                    self._is_told = True
+                self._tell_ready(self._modules)  # only now: while a script imports, it grows
                 facts = {**start.facts, "warm": {"modules": self._modules}}
                 return self._parent, replace(
                     start, forked=True, is_unproven=not self._unproven.is_over, facts=facts
@@ -405,11 +403,18 @@ class Warmth:
         self._import = _Import(
             len(learned.modules), learned.stamp(), now, is_open=True, patience=patience
         )
+        if self._lessons == 0:  # known from before: nothing runs while the first trial waits
+            self._tell_ready(len(learned.modules))
         try:
             self._parent = self._parent or self._made()
             self._parent.ask(learned)
         except OSError:
             self.lose()
+
+    def _tell_ready(self, modules: int) -> None:
+        if not self._is_told:
+            self.tell(ready_text(modules))
+            self._is_told = True
 
     def _made(self) -> WarmSpawner:
         from modeldir.warmspawner import WarmSpawner  # noqa: PLC0415 - most searches need none

@@ -54,9 +54,10 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
         lines.append(f"Nothing is left to run in {search.path}.")
     if found or again:
         words, cwd = tuple(plan.words_of(command)), str(search.working_folder())
-        told = warmth.ahead_text(search.path, words, cwd, search.code(), wanted=warm)
-        lines += [] if told is None else [told]
         left = None if to_come is None else to_come + len(again)
+        wanted = warm and left != 1  # one alone imports for itself
+        told = warmth.ahead_text(search.path, words, cwd, search.code(), wanted=wanted)
+        lines += [] if told is None else [told]
         lines += _how_long(search, left, jobs, timed=timed)
     end = "One trial was run, to time it; it is kept." if timed else "Nothing was started."
     return "\n".join([*lines, end])
