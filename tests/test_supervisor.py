@@ -11,6 +11,7 @@ import select
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -1229,3 +1230,29 @@ def test_reports_come_in_order_though_nobody_reads_for_long(
         for report in spawner.read():
             heard[report.pid].append(report.what)
     assert set(map(tuple, heard.values())) == {("started", "ended", "free")}
+
+
+def test_on_a_slow_disk_nothing_runs_while_an_end_is_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for the disk does not hear that a command has ended: its duration would be wrong.
+    One whose last end took long is free once the next is on the disk, and not before.
+    """
+    synced = tmp_path / "synced"
+
+    def slow(descriptor: int) -> None:
+        time.sleep(2 * supervisor._SLOW_DISK)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            with synced.open("a") as file:
+                file.write("an end\n")
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with Spawner() as spawner:
+        keepers = set()
+        for index in range(3):
+            (tmp_path / str(index)).mkdir()
+            keepers.add(spawner.start(shell(tmp_path / str(index), "true")))
+            wait_until(lambda: "free" in [each.what for each in spawner.read()], "its end")
+            if index > 0:
+                assert len(synced.read_text().splitlines()) == index + 1
+    assert len(keepers) == 1
