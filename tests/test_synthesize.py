@@ -768,3 +768,12 @@ def test_names_of_one_form_stand_by_their_numbers() -> None:
     assert order == ["rate_2e-06", "rate_1e-05", "rate_1e-03"]
     assert [each.name for each in read_tree("padded").found] == ["run_007", "run_009", "run_010"]
     assert [each.name for each in read_tree("bare").found] == ["run_7", "run_9", "run_10"]
+
+
+@pytest.mark.parametrize("value", ["completed", ["a", "list"]])
+def test_a_hyperparameter_may_be_called_status(tmp_path: Path, value: object) -> None:
+    """What has failed stands below what has not, whatever a hyperparameter of that name says."""
+    for name, ended, accuracy in (("a", "failed", 0.9), ("b", "completed", 0.5)):
+        folder = make(tmp_path / name, {"status": value, "pareto": ended}, accuracy=accuracy)
+        record(folder, ended)
+    assert [row[0] for row in synthesize(tmp_path, write=False).table.rows] == ["b", "a"]
