@@ -188,6 +188,30 @@ def test_a_look_imports_only_what_it_looks_with(
     assert not (_HEAVY | also) & set(done.stderr.split())
 
 
+def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
+    """All that it imports stands between the command and the first trial."""
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "params.json").write_text('{"learning_rate": 0.1}\n')
+    (tmp_path / "train.py").touch()
+    plan = ["search", "learning_rate=1,2", "--no-pilot"]
+    words = ["search", *plan, "--", sys.executable, "train.py"]
+    code = (
+        "import sys; before = set(sys.modules); from modeldir.commands import main; "
+        f"code = main({words!r}); "
+        "print(*sorted(set(sys.modules) - before), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "2 completed" in done.stdout
+    needless = {
+        "dataclasses", "inspect", "shutil", "random", "datetime", "copy", "textwrap", "hashlib",
+        "subprocess", "threading", "tempfile", "logging", "modeldir.launchers",
+        "modeldir.placement", "modeldir.capture.ways", "modeldir.tableforms",
+    }  # fmt: skip
+    assert not needless & set(done.stderr.split())
+
+
 # -- Mistakes --------------------------------------------------------------------------------------
 
 
@@ -377,16 +401,19 @@ def test_the_console_script_and_the_module_are_the_same(project: Project) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (2, module.out, module.err)
 
 
-def test_a_command_has_its_garbage_collected() -> None:
-    """Only what was imported for it is never looked through."""
+@pytest.mark.parametrize(("more", "told"), [("", "True True\n"), ("COLLECTS=False, ", "False ")])
+def test_a_command_has_its_garbage_collected(more: str, told: str) -> None:
+    """Only what was imported for it is never looked through; and nothing where it ends at once."""
     code = (
         "import gc, sys, types; from modeldir.commands import entry; "
         "told = lambda _: print(gc.isenabled(), gc.get_freeze_count() > 0) or 7; "
-        "fake = types.SimpleNamespace(HELP='', EXAMPLE='', configure=lambda _: None, run=told); "
+        f"fake = types.SimpleNamespace({more}"
+        "HELP='', EXAMPLE='', configure=lambda _: None, run=told); "
         "sys.modules['modeldir.commands.best'] = fake; sys.argv = ['modeldir', 'best']; entry()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (7, "True True\n")
+    assert done.returncode == 7
+    assert done.stdout.startswith(told)
 
 
 def test_exit_codes_of_a_search(project: Project) -> None:

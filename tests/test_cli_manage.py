@@ -291,7 +291,9 @@ def as_somebody_else(project: Project, *words: str) -> subprocess.CompletedProce
 import contextlib, os, pathlib, sys, tempfile
 from modeldir import commands, roster
 # Once as ourselves, so that all is imported: he may not read our Python.
-with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None), \\
+        contextlib.redirect_stderr(None):
+    commands.main(["stop", folder])
     pathlib.Path(folder, "search.json").touch()
     roster.join(pathlib.Path(folder), 1)
     commands.main(["stop", folder, "--now"])

@@ -106,3 +106,16 @@ def test_none_is_best_of_none(tmp_path: Path) -> None:
     assert len(finds) == 0
     assert [*finds.names(), *finds.told("note"), *finds.named("used")] == []
     assert finds.best("accuracy", "maximize") is None
+
+
+def test_some_of_them_stay_columns(top: Path) -> None:
+    """In their order, without the names that none of them tells."""
+    finds = Finds.of(read_tree(top).found)
+    some = finds.only([True, False, False, True])
+    assert [*some] == [finds[0], finds[3]]
+    assert [*some.names()] == ["t7", "t10"]
+    assert {name: [*cells] for name, cells in some.named("used").items()} == {
+        name: [*cells] for name, cells in Finds.of((finds[0], finds[3])).named("used").items()
+    }
+    assert len(finds.only([False] * 4)) == 0
+    assert finds.only([False, False, True, False])[0] == finds[2]

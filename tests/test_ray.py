@@ -158,7 +158,7 @@ def test_a_worker_is_told_its_words_and_has_time_to_end(
     launcher = RayLauncher(project.search, {"address": cluster.address, "cpus": 0.5})
     monkeypatch.chdir(project.path)
     [job] = started(launcher, LISTENS, "a 'b\" $HOME")
-    wait_until(lambda: said(project.search, job), "the worker's first words", LONG)
+    wait_until(lambda: said(project.search, job).endswith("\n"), "the worker's first words", LONG)
     told = str(["a 'b\" $HOME", "--job", job.token])
     assert said(project.search, job) == f"{told} {project.path}\n"
     state = launcher.states([job])[job]

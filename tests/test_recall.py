@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from modeldir import attempts, files, folders, recall, sheets
+from modeldir import attempts, files, folders, recall, sheets, usercache
 from modeldir.trees import Found, Tree, read_tree, read_trees
 
 BASE = {"learning_rate": 0.001, "batch_size": 32, "optimizer": "adam"}
@@ -69,7 +69,7 @@ def kept(top: Path) -> dict[str, tuple[str, ...]]:
 
 def place(top: Path) -> Path:
     """Where that lies."""
-    found = recall.place(os.path.realpath(top))
+    found = usercache.place("trees", os.path.realpath(top))
     assert found is not None
     return Path(found)
 
@@ -499,6 +499,15 @@ def test_a_file_that_others_may_write_is_not_looked_into(tmp_path: Path) -> None
     assert kept(top) == {}
     os.chmod(place(top).parent, 0o700)
     assert len(kept(top)) == COUNT
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    """Whoever opens a pipe to read waits for somebody who writes: nobody does."""
+    top = warm(tmp_path)
+    place(top).unlink()
+    os.mkfifo(place(top))
+    same(top)
+    assert kept(top) == {}
 
 
 def test_nothing_lies_in_the_tree(tmp_path: Path) -> None:

@@ -473,6 +473,20 @@ def test_a_trial_made_ahead_is_looked_at_before_it_runs(project: Project, what: 
     assert (turn.record.name, turn.attempt) == found[what]
 
 
+def test_who_makes_a_trial_ahead_keeps_no_trouble_of_the_plan_to_himself(project: Project) -> None:
+    """The base was changed, and the plan at the same time: whoever starts a trial is told."""
+    search = Search("experiments/search", RATES)
+    search.prepare()
+    assert search.next_trial() is not None
+    base = read(project.search / "params.json")
+    (project.search / "params.json").write_text(json.dumps({**base, "batch_size": 99}))
+    os.utime(project.search / "search.json", ns=(1, 1))
+    search.make_ahead(frozenset({1}))
+    assert len(search.trials) == 1
+    with pytest.raises(SearchError, match="base hyperparameters changed"):
+        search.next_trial(frozenset({1}))
+
+
 def test_interrupted_trials_go_first(project: Project) -> None:
     """Before anything new is begun."""
     search = Search("experiments/search", RATES)

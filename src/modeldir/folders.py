@@ -5,7 +5,7 @@ files of plain JSON, no attempt or one whose end is recorded. It refuses all els
 answers None, and `trees.read_experiment` reads that folder with care and says what is wrong with
 it. The two never differ in what they tell of a folder that both can read.
 
-Start at `Contents.of` and `read`.
+Start at `Contents.of` and `read`; `batches` does the same for some hundred folders at a time.
 """
 
 from __future__ import annotations
@@ -33,20 +33,22 @@ set back; its size, its inode.
 """
 
 _JSON = experiment.PARAMS_NAMES[0]
+TOLD = "trial.json"
+"""What a search says of its trial."""
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_PLAIN = frozenset({float, int, str, bool, type(None)})
-_INFINITE = frozenset({math.inf, -math.inf})
+PLAIN = frozenset({float, int, str, bool, type(None)})
+INFINITE = frozenset({math.inf, -math.inf})
 """What a number too large becomes."""
-_EXACT = 2**53
+EXACT = 2**53
 
 
 def _no_number(_: str) -> NoReturn:
     raise ValueError
 
 
-# What `raw_decode` calls.
-_parse = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-_parse_strictly = json.JSONDecoder(parse_constant=_no_number).scan_once  # type: ignore[attr-defined]
+# What `raw_decode` calls: the value that begins at a place, and where it ends.
+parse = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+parse_strictly = json.JSONDecoder(parse_constant=_no_number).scan_once  # type: ignore[attr-defined]
 
 
 class Contents(NamedTuple):
@@ -55,7 +57,8 @@ class Contents(NamedTuple):
     `scores` are the metric files, each with its place in `experiment.Scores`; `run` is the run file
     of the highest attempt, and its number. `is_ordinary`: nothing lies there that only a careful
     reader can read. `files` are those that are read, in this order; `trusted` are those of them
-    that modeldir alone writes, by rename, so that a new one changes the folder's time, too.
+    that modeldir alone writes, by rename, so that a new one changes the folder's time, too;
+    `others` are the others.
     """
 
     names: tuple[str, ...]
@@ -68,6 +71,12 @@ class Contents(NamedTuple):
     is_ordinary: bool
     files: tuple[str, ...]
     trusted: frozenset[str]
+    others: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        """The state of an experiment without an attempt."""
+        return attempts.UNRECORDED if self.is_touched else attempts.WAITING
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Contents:
@@ -81,7 +90,9 @@ class Contents(NamedTuple):
         run = (attempts.run_file(numbers[-1]), numbers[-1]) if numbers else None
         named = {kind.split for kind in kinds if kind.name.startswith("metrics_")}
         evaluated = "test" in named and attempts.scripts(names)
-        told = [name for name in ("trial.json", "origin.json") if name in names]
+        told = [name for name in (TOLD, "origin.json") if name in names]
+        read = (*filter(None, [params]), *dict(scores), *(run or ())[:1], *told)
+        trusted = _arrive_by_rename(names, run[0]) if run else frozenset[str]()
         return cls(
             names=tuple(names),
             params=params,
@@ -91,8 +102,9 @@ class Contents(NamedTuple):
             is_development="eval" in named,
             is_tested="test" in named,
             is_ordinary=params in {None, _JSON} and not evaluated and "origin.json" not in names,
-            files=(*filter(None, [params]), *dict(scores), *(run or ())[:1], *told),
-            trusted=_arrive_by_rename(names, run[0]) if run else frozenset(),
+            files=read,
+            trusted=trusted,
+            others=tuple(name for name in read if name not in trusted),
         )
 
 
@@ -130,35 +142,36 @@ class Facts(NamedTuple):
 _NO_NUMBERS: Mapping[str, float] = {}
 
 
-def read(path: str, contents: Contents, stamps: list[int] | None = None) -> Facts | None:
-    """A folder's facts; None where it has to be read with care. `stamps`, if given, is filled with
-    three numbers for each file, as it was read: see `stamp`.
-    """
+def read(path: str, contents: Contents) -> Facts | None:
+    """A folder's facts; None where it has to be read with care."""
+    data = bytes_in(path, contents)
+    return None if data is None else facts_in(contents, data)
+
+
+def facts_in(contents: Contents, data: Sequence[bytes]) -> Facts | None:
+    """The same by the bytes of its files: see `bytes_in`."""
+    files = dict(zip(contents.files, data, strict=True))
     hyperparameters = None
     if contents.params:
-        data = _bytes(path, contents.params, stamps)
-        hyperparameters = None if data is None else hyperparameters_in(data)
+        hyperparameters = hyperparameters_in(files[contents.params])
         if hyperparameters is None:
             return None
     found = {"best": _NO_NUMBERS, "last": _NO_NUMBERS, "test": _NO_NUMBERS, "train": _NO_NUMBERS}
     for name, place in contents.scores:
-        data = _bytes(path, name, stamps)
-        values = None if data is None else numbers_in(data)
+        values = numbers_in(files[name])
         if values is None:
             return None
         found[place] = {**values, **found[place]} if found[place] else values
-    state: tuple[Any, ...] = ((attempts.UNRECORDED if contents.is_touched else attempts.WAITING),)
+    state: tuple[Any, ...] = (contents.state,)
     if contents.run:
-        record = _object(path, contents.run[0], stamps)
+        record = _plain_object(files[contents.run[0]])
         status = None if record is None else experiment.ended(record, contents.run[1])
         if status is None or (record and record.get("resumes") is True):
             return None  # its duration counts what earlier run files say, too
         state = status
-    told = _object(path, "trial.json", stamps) if "trial.json" in contents.names else _NO_NUMBERS
+    told = _plain_object(files[TOLD]) if TOLD in files else _NO_NUMBERS
     if told is None:
         return None
-    number, repeat, point = told.get("number"), told.get("repeat"), told.get("point")
-    noted = note if isinstance(note := told.get("note"), str) and note else None
     return Facts(
         hyperparameters,
         found["best"],
@@ -166,34 +179,57 @@ def read(path: str, contents: Contents, stamps: list[int] | None = None) -> Fact
         found["test"],
         found["train"],
         state,
-        number if isinstance(number, int) else None,
-        repeat if isinstance(repeat, int) else None,
-        tuple(point) if isinstance(point, dict) else None,
-        note=(state[-1] if contents.run else None) or noted,
+        integer(told, "number"),
+        integer(told, "repeat"),
+        active_of(told),
+        note=(state[-1] if contents.run else None) or note_of(told),
         looks=int(contents.is_tested and bool(found["test"])),
     )
 
 
-def _bytes(folder: str, name: str, stamps: list[int] | None) -> bytes | None:
-    """A file's bytes. Of a file that was cut off as it was read no whole object comes out."""
-    try:
-        descriptor = os.open(f"{folder}/{name}", _FLAGS)
-    except OSError:
-        return None
-    try:
-        if stamps is not None:
-            stamps += stamp(os.fstat(descriptor))
-        data = os.read(descriptor, _USUAL)
-        while len(data) >= _USUAL and (more := os.read(descriptor, _LARGEST)):
-            data += more
-            if len(data) > _LARGEST:
-                return None
-    except OSError:
-        return None
-    else:
-        return data
-    finally:
-        os.close(descriptor)
+def integer(told: Mapping[str, Any], name: str) -> int | None:
+    """A number that stands in a `trial.json`."""
+    value = told.get(name)
+    return value if isinstance(value, int) else None
+
+
+def active_of(told: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The hyperparameters of a trial's point."""
+    point = told.get("point")
+    return tuple(point) if isinstance(point, dict) else None
+
+
+def note_of(told: Mapping[str, Any]) -> str | None:
+    """Why a trial was made."""
+    note = told.get("note")
+    return note if isinstance(note, str) and note else None
+
+
+def bytes_in(path: str, contents: Contents, stamps: list[int] | None = None) -> list[bytes] | None:
+    """The bytes of `contents.files`, if all can be read. Of a file that was cut off as it was read
+    no whole object comes out. `stamps`, if given, is filled with three numbers for each file, as it
+    was read: see `stamp`.
+    """
+    found = []
+    for name in contents.files:
+        try:
+            descriptor = os.open(f"{path}/{name}", _FLAGS)
+        except OSError:
+            return None
+        try:
+            if stamps is not None:
+                stamps += stamp(os.fstat(descriptor))
+            data = os.read(descriptor, _USUAL)
+            while len(data) >= _USUAL and (more := os.read(descriptor, _LARGEST)):
+                data += more
+                if len(data) > _LARGEST:
+                    return None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        found.append(data)
+    return found
 
 
 def stamps_of(folder: str, contents: Contents) -> list[int] | None:
@@ -205,16 +241,11 @@ def stamps_of(folder: str, contents: Contents) -> list[int] | None:
     return [*chain.from_iterable(stamps)]
 
 
-def _object(folder: str, name: str, stamps: list[int] | None) -> dict[str, Any] | None:
-    data = _bytes(folder, name, stamps)
-    return None if data is None else _plain_object(data)
-
-
-def _plain_object(data: bytes, parse: Callable[..., Any] = _parse) -> dict[str, Any] | None:
+def _plain_object(data: bytes, scan: Callable[..., Any] = parse) -> dict[str, Any] | None:
     """The object in a file of UTF-8 that holds one, and nothing before it; else None."""
     try:
         text = data.decode()
-        value, end = parse(text, 0)
+        value, end = scan(text, 0)
     except (ValueError, RecursionError, StopIteration):
         return None
     is_whole = end == len(text) or text[end:] == "\n"
@@ -228,7 +259,7 @@ def numbers_in(data: bytes) -> dict[str, float] | None:
         return None
     for value in values.values():
         kind = type(value)
-        if kind is not float and (kind is not int or not -_EXACT <= value <= _EXACT):
+        if kind is not float and (kind is not int or not -EXACT <= value <= EXACT):
             return None
     return values
 
@@ -239,17 +270,17 @@ def hyperparameters_in(data: bytes) -> dict[str, Any] | None:
     Each name has a colon behind it. So with as many names as colons none was given twice, which the
     standard parser would let pass.
     """
-    values = _plain_object(data, _parse_strictly)
+    values = _plain_object(data, parse_strictly)
     if values is None or b"\\" in data:
         return None
     inner = values.values()
-    if not _PLAIN.issuperset(map(type, inner)):  # parts or lists
-        return values if _is_plain(values, data) else None
-    is_plain = data.count(b":") == len(values) and _INFINITE.isdisjoint(inner)
-    return values if is_plain else None
+    if not PLAIN.issuperset(map(type, inner)):  # parts or lists
+        return values if is_plain(values, data) else None
+    is_whole = data.count(b":") == len(values) and INFINITE.isdisjoint(inner)
+    return values if is_whole else None
 
 
-def _is_plain(values: dict[str, Any], data: bytes) -> bool:
+def is_plain(values: dict[str, Any], data: bytes) -> bool:
     """The same of an object with parts and lists."""
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
         return False
@@ -258,7 +289,7 @@ def _is_plain(values: dict[str, Any], data: bytes) -> bool:
     for each in waiting:
         inner = [*each.values()] if type(each) is dict else each
         names += len(each) if type(each) is dict else 0
-        if not _INFINITE.isdisjoint(leaf for leaf in inner if type(leaf) in _PLAIN):
+        if not INFINITE.isdisjoint(leaf for leaf in inner if type(leaf) in PLAIN):
             return False
         waiting += [part for part in inner if type(part) in {dict, list}]
     return names == data.count(b":")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, chain, filterfalse
+from itertools import accumulate, chain, compress, filterfalse
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         """Some of the experiments: those of a sheet, or such as were made one by one."""
 
         def names(self) -> Sequence[str]: ...
+        def only(self, chosen: Sequence[bool]) -> Part: ...
         def found(self, row: int) -> Found: ...
         def all(self) -> Iterable[Found]: ...
         def told(self, field: str) -> Sequence[Any]: ...
@@ -130,6 +131,18 @@ class Finds(Sequence[Found]):
     def of(cls, found: Sequence[Found]) -> Finds:
         """Experiments that were made already, in their order."""
         return found if isinstance(found, Finds) else cls([Made(found)])
+
+    def only(self, chosen: Sequence[bool]) -> Finds:
+        """Some of them, in the same order."""
+        wanted = [False] * len(self)
+        for place, answer in zip(self._order, chosen, strict=True):
+            wanted[place] = answer
+        ends = zip(self._parts, self._starts, self._starts[1:], strict=False)
+        some = Finds([part.only(wanted[start:end]) for part, start, end in ends])
+        if len(some) > 1 and not isinstance(self._order, range):
+            places = [*accumulate(wanted, initial=0)]
+            some._order = [*map(places.__getitem__, compress(self._order, chosen))]
+        return some
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -246,7 +259,7 @@ def _by_name(names: Sequence[str]) -> Sequence[int]:
     if len(forms) == 1 and "0e" not in forms.pop().casefold():  # 1e-05 is less than 1e-03
         order = sorted(range(len(names)), key=names.__getitem__)
     else:
-        order = sorted(range(len(names)), key=lambda place: order_of(names[place]))
+        order = sorted(range(len(names)), key=lambda place: (order_of(names[place]), names[place]))
     is_so = all(map(int.__eq__, order, range(len(order))))
     return range(len(names)) if is_so else order
 
@@ -260,6 +273,9 @@ class Made:
 
     def names(self) -> Sequence[str]:
         return self._names
+
+    def only(self, chosen: Sequence[bool]) -> Made:
+        return Made([*compress(self._found, chosen)])
 
     def found(self, row: int) -> Found:
         return self._found[row]
@@ -300,6 +316,7 @@ class Read:
         self, sheet: Sheet, top: str, prefix: str, conditional: Mapping[str, frozenset[str]]
     ) -> None:
         self._sheet = sheet
+        self._top, self._prefix = top, prefix
         self._base = os.path.join(top, "")
         self._conditional = conditional
         names = sheet.names
@@ -310,6 +327,9 @@ class Read:
 
     def names(self) -> Sequence[str]:
         return self._names
+
+    def only(self, chosen: Sequence[bool]) -> Read:
+        return Read(self._sheet.only(chosen), self._top, self._prefix, self._conditional)
 
     def found(self, row: int) -> Found:
         return self._found(self._sheet.names[row], self._names[row], self._sheet.facts(row))

@@ -14,7 +14,6 @@ sampler put where it found good ones: that these are not spread evenly, the call
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -138,6 +137,8 @@ def _jackknife(groups: Sequence[int], scores: Sequence[float]) -> tuple[float, f
     parts = min(PARTS, len(scores))
     number = max(groups) + 1
     sums: list[Sums] = [[[0.0, 0.0, 0.0] for _ in range(number)] for _ in range(parts)]
+    import random  # noqa: PLC0415 - slow to import, and a search has to be large for it
+
     order = list(range(len(scores)))
     random.Random(0).shuffle(order)  # noqa: S311 - the same report for the same trials
     for place, row in enumerate(order):

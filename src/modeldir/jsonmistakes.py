@@ -13,9 +13,10 @@ import json
 import math
 import re
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from modeldir.errors import ParamsError, listed
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,8 @@ def _position(text: str, offset: int) -> tuple[int, int]:
 # -- All that is wrong -----------------------------------------------------------------------------
 
 
-class _Mistake(NamedTuple):
+@dataclass(frozen=True)
+class _Mistake:
     offset: int
     key: str
     problem: str
@@ -81,9 +83,10 @@ def mistakes(text: str, shown: str, *, comments: bool = False) -> ParamsError:
         json.loads(text, parse_constant=_any, parse_int=_any, parse_float=_any)
     except json.JSONDecodeError as syntax:
         return _explained(text, syntax, shown, comments=comments)
-    found = sorted(_mistakes(text))
-    error = broken_at(text, found[0].offset, shown, *found[0][2:])
-    error.key = found[0].key
+    found = sorted(_mistakes(text), key=lambda each: (each.offset, each.key, each.problem))
+    first = found[0]
+    error = broken_at(text, first.offset, shown, first.problem, first.hint)
+    error.key = first.key
     if len(found) > 1:
         listing = [(_placed(text, each), each.hint) for each in found[:_MOST]]
         if len(found) > _MOST:
@@ -164,7 +167,8 @@ STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _TOKEN = rf'(?s)({STRING})(\s*:)?|[{{}}\[\],]|[^\s"{{}}\[\]:,]+|".*'  # compiled if need be
 
 
-class _Token(NamedTuple):
+@dataclass(frozen=True)
+class _Token:
     text: str
     start: int
     key: str  # the dotted name of what it is or belongs to

@@ -12,14 +12,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, usercache
+from modeldir import files, programs, usercache
 from modeldir.trials import HOME
+from modeldir.values import dataclass
 from modeldir.warm import imports
 
 FILE = "warm.json"
@@ -51,7 +50,7 @@ class Script:
     @property
     def key(self) -> str:
         """By which it is found among all of a user's scripts: `python` is what PATH says."""
-        program = shutil.which(self.words[0], path=os.environ.get("PATH")) or ""
+        program = programs.found(self.words[0]) or ""
         return "\0".join([program, self.cwd, *self.words])
 
 

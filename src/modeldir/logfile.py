@@ -34,6 +34,9 @@ CLOSED = "closed"
 VANISHED = "vanished (killed, crashed or left by os._exit)"
 """How it ends if the process could not say, and nobody else can."""
 
+CONSOLE_VARIABLE = "MODELDIR_CONSOLE"
+"""Where a supervisor keeps what its command prints: it makes the log out of that."""
+
 _HEAD = "# modeldir-log v1 "
 _END = "# end "
 

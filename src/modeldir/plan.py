@@ -16,7 +16,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, goals, growth, metrics, params, pruners, samplers, sampling, space
+from modeldir import (
+    files,
+    goals,
+    growth,
+    metrics,
+    params,
+    programs,
+    pruners,
+    samplers,
+    sampling,
+    space,
+)
 from modeldir import project as projects
 from modeldir.durations import parse_duration
 from modeldir.errors import (
@@ -453,14 +464,12 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
         there = (cwd / program).exists()
         hint = f"chmod +x {quoted(program)}" if there else f"there is none, seen from {cwd}"
         return [(f"{program} cannot be executed", hint)]
-    import shutil  # noqa: PLC0415 - slow to import; who looks asks for no program
-
-    if shutil.which(program) is not None:
+    if programs.found(program) is not None:
         return []
     hint = "is it installed, and is the environment active?"
     if (cwd / program).exists():
         hint = f"a script in this folder is started as ./{program}"
-    elif program == "python" and shutil.which("python3"):
+    elif program == "python" and programs.found("python3"):
         hint = f"use python3: {quoted_line(['python3', *words[1:]])}"
     return [(f"no program {program!r}", hint)]
 
@@ -487,9 +496,7 @@ def _wrong_placeholders(
 
 def program_of(command: str) -> str | None:
     """The program that a command starts, found on PATH: with it the environment may change."""
-    import shutil  # noqa: PLC0415 - as above
-
-    return shutil.which(words_of(command)[0])
+    return programs.found(words_of(command)[0])
 
 
 def other_python(command: str, cwd: Path) -> str | None:

@@ -57,6 +57,18 @@ def executed(
     raise OSError(why, os.strerror(why), words[0])
 
 
+def found(program: str) -> str | None:
+    """Where a program lies, as `shutil.which` has it: with that module come all compressors.
+
+    >>> found("/bin/sh"), found("no such program")
+    ('/bin/sh', None)
+    """
+    for place in _places(program, os.environ):
+        if os.path.isfile(place) and os.access(place, os.X_OK):
+            return place
+    return None
+
+
 def _places(program: str, variables: Mapping[str, str | bytes]) -> Iterator[str]:
     """Where a program may lie: at its path, or in the folders of its own PATH."""
     if os.path.dirname(program):

@@ -10,6 +10,8 @@ import contextlib
 import os
 import re
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,9 @@ _MOST_FILES = 2000
 
 def utc_now() -> str:
     """The time as ISO 8601 in UTC, to the millisecond."""
-    from datetime import datetime, timezone  # noqa: PLC0415
-
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    there = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))  # `datetime` is slow to import
+    return f"{there}.{rest // 1_000_000:03d}+00:00"
 
 
 def interpreter() -> dict[str, str]:
@@ -43,7 +45,7 @@ def code_hash(project: Path) -> str | None:
 
     digest = sha256()
     count = 0
-    for path in _python_files(project):
+    for path in _python_files(str(project)):
         count += 1
         if count > _MOST_FILES:
             return None
@@ -52,19 +54,28 @@ def code_hash(project: Path) -> str | None:
     return digest.hexdigest()[:16] if count else None
 
 
-def _python_files(project: Path) -> list[str]:
-    found: list[str] = []
-    for folder, names, leaves in os.walk(project):
-        if folder != str(project) and ("params.json" in leaves or "pyvenv.cfg" in leaves):
-            names.clear()
-            continue
-        names[:] = sorted(
-            name for name in names if name[0] not in "._" and name not in _PASSED_OVER
-        )
-        found += [os.path.join(folder, leaf) for leaf in sorted(leaves) if leaf.endswith(".py")]
-        if len(found) > _MOST_FILES:
-            break
-    return found
+def _python_files(folder: str) -> Iterator[str]:
+    """Those of a folder by name, then those of each folder in it; links to folders are no part.
+
+    Looked through once a second, where there may be thousands of experiments: of those a look at
+    one name has to do.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            there = sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return
+    yield from (each.path for each in there if each.name.endswith(".py") and not each.is_dir())
+    for each in there:
+        is_passed_over = each.name[0] in "._" or each.name in _PASSED_OVER
+        if each.is_dir(follow_symlinks=False) and not is_passed_over and not _is_other(each.path):
+            yield from _python_files(each.path)
+
+
+def _is_other(folder: str) -> bool:
+    """Whether it is an experiment or an environment."""
+    names = ("params.json", "pyvenv.cfg")
+    return any(os.path.lexists(os.path.join(folder, name)) for name in names)
 
 
 def git_commit(folder: Path) -> str | None:

@@ -7,10 +7,9 @@ file that anybody may overwrite in its place, when its inode last changed (which
 back), to the nanosecond, its size and its inode. What had changed within two seconds before the
 reading began is not kept: it might change once more without another time.
 
-The file lies in the user's own cache folder, never in the tree: trees are copied, unpacked,
-read-only and shared, and `marshal`, the one format that is quick without an import, must not be fed
-what others wrote. So a file is looked at only if it, and its folder, belong to this user and
-nobody else may write there. Each tree has one file, replaced as a whole. Start at `Recall`.
+The file lies in the user's own cache folder (`usercache`), never in the tree: trees are copied,
+unpacked, read-only and shared, and `marshal`, the one format that is quick without an import, must
+not be fed what others wrote. Each tree has one file, replaced as a whole. Start at `Recall`.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from __future__ import annotations
 import contextlib
 import marshal
 import os
-import stat
 import time
 import zlib
 from collections.abc import Sequence
+from itertools import chain
 
-from modeldir import __version__, files
+from modeldir import __version__, files, usercache
 from modeldir.folders import Contents, stamp
 from modeldir.sheets import Kind, Sheet
 
@@ -51,7 +50,7 @@ class Recall:
     def __init__(self, top: str, *, keep: bool = True, use: bool = True) -> None:
         self._keep = keep and use
         self._top = os.path.realpath(top)
-        self._path = place(self._top)
+        self._path = usercache.place("trees", self._top)
         self._began = time.monotonic()
         known = _read(self._path, self._top) if self._path and use else []
         self._count = sum(map(len, known))
@@ -64,11 +63,7 @@ class Recall:
     def expect(self, count: int) -> None:
         """Begin to watch, if the tree has so many folders that it pays, and there is a place."""
         if not self.is_watching and self._keep and count >= FEWEST and self._path is not None:
-            folder = os.path.dirname(self._path)
-            with contextlib.suppress(OSError):
-                os.makedirs(folder, mode=0o700, exist_ok=True)
-                self.is_watching = _is_ours(os.stat(folder))
-            self._keep = self.is_watching
+            self._keep = self.is_watching = usercache.make_room(self._path)
 
     def others(self, names: Sequence[str]) -> Sequence[str]:
         """Of folders that lie in the tree (their paths below the top) those that have to be read;
@@ -96,7 +91,7 @@ class Recall:
             kept = [*self.recalled(), *self._settled(learnt)]
             body = marshal.dumps([(tuple(sheet.kind), sheet.columns) for sheet in kept], _PLAIN)
             files.write_bytes(self._path, _head(self._top, body) + body)
-            _sweep(os.path.dirname(self._path))
+            usercache.sweep(os.path.dirname(self._path), TREES)
 
     def _settled(self, learnt: Sequence[Sheet]) -> list[Sheet]:
         """What had not changed for long when the reading began."""
@@ -108,28 +103,33 @@ class Recall:
         return [sheet for sheet in settled if sheet]
 
 
+def looked_at(
+    status: os.stat_result, contents: Contents, stamps: Sequence[int]
+) -> tuple[str, ...] | None:
+    """The files by which a folder is known again, besides itself; by what was seen of it and of its
+    `contents.files` before they were read. None where nothing can be known again.
+    """
+    changed, times = status.st_ctime_ns, stamps[::3]
+    # On some file systems a folder's time stands still, whatever comes into it.
+    if not times or min(times) > changed + _TICK:
+        return None
+    # Where an end is recorded our files are all that is to come, and they come by rename.
+    if max(times) <= changed or not contents.trusted:
+        return contents.others
+    pairs = zip(contents.files, times, strict=True)
+    return tuple(file for file, at in pairs if file not in contents.trusted or at > changed)
+
+
 def marks(
     status: os.stat_result, contents: Contents, stamps: Sequence[int]
 ) -> tuple[tuple[str, ...] | None, Sequence[int]]:
-    """The files by which a folder is known again, and the stamps, its own first; by what was seen
-    before they were read. None where nothing can be known again.
-    """
-    folder = stamp(status)
-    changed, times = folder[0], stamps[::3]
-    # On some file systems a folder's time stands still, whatever comes into it.
-    if not times or min(times) > changed + _TICK:
+    """The same, and the stamps that go with it, the folder's own first."""
+    chosen = looked_at(status, contents, stamps)
+    if chosen is None:
         return None, ()
-    if not contents.trusted:
-        return contents.files, (*folder, *stamps)
-    # Where an end is recorded our files are all that is to come, and they come by rename.
-    safe = contents.trusted
-    each = [
-        (file, stamps[3 * place : 3 * place + 3])
-        for place, file in enumerate(contents.files)
-        if file not in safe or times[place] > changed
-    ]
-    looked_at = tuple(file for file, _ in each)
-    return looked_at, (*folder, *(number for _, numbers in each for number in numbers))
+    places = map(contents.files.index, chosen)
+    theirs = (stamps[3 * place : 3 * place + 3] for place in places)
+    return chosen, (*stamp(status), *chain.from_iterable(theirs))
 
 
 def _are_as_they_were(base: str, sheet: Sheet) -> list[bool]:
@@ -174,49 +174,21 @@ def _now_in(folder: str) -> int:
 # -- The file --------------------------------------------------------------------------------------
 
 
-def place(top: str) -> str | None:
-    """Where the file of a tree lies; None where there is no place that is this user's own."""
-    if os.name != "posix":  # without owners, and without the time at which an inode changed
-        return None
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if not os.path.isabs(base):
-        return None
-    name = os.fsencode(top)
-    return os.path.join(base, "modeldir", "trees", f"{zlib.crc32(name):08x}{len(name):x}")
-
-
 def _head(top: str, body: bytes | memoryview) -> bytes:
     """What a file begins with: who can read it, which tree's it is, what its bytes sum up to."""
     said = f"modeldir trees {FORMAT} {__version__} {_PLAIN} {zlib.crc32(body):08x} {top!r}"
     return said.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _is_ours(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
 def _read(path: str, top: str) -> list[Sheet]:
     """The sheets in a file; none where it is not there, not ours, or not as it was written."""
+    data = usercache.read(path)
+    end = data.find(b"\n") + 1
+    body = memoryview(data)[end:]
+    if not end or data[:end] != _head(top, body):
+        return []
     try:
-        if not _is_ours(os.stat(os.path.dirname(path))):
-            return []
-        with open(path, "rb", buffering=0) as file:
-            status = os.fstat(file.fileno())
-            data = file.readall() if stat.S_ISREG(status.st_mode) and _is_ours(status) else b""
-        end = (data or b"").find(b"\n") + 1
-        body = memoryview(data or b"")[end:]
-        if not end or data[:end] != _head(top, body):
-            return []
         known = marshal.loads(body)  # noqa: S302 - this user's own bytes, as they were written
         return [Sheet(Kind(*kind), columns) for kind, columns in known]
-    except (OSError, ValueError, EOFError, TypeError):
+    except (ValueError, EOFError, TypeError):
         return []
-
-
-def _sweep(folder: str) -> None:
-    """Take away what was not written for longest, and what killed writers left."""
-    with os.scandir(folder) as entries:
-        dated = sorted((each.stat().st_mtime_ns, each.path) for each in entries if each.is_file())
-    for _, path in dated[:-TREES]:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)

@@ -603,7 +603,8 @@ class Search:
         if self._telling.learns or self.plan.stop_at is not None or self.plan.retries:
             return
         with self._alone():
-            self._reload_if_grown()
+            if self._has_grown():  # what is wrong with it is told by `next_trial`, once
+                return
             self.trials.catch_up()
             self._tell_sampler()
             if self._left_over(busy) is None:
@@ -1065,9 +1066,7 @@ class Search:
 
 def _with_point(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
     """The base with a point's values in it; a dotted name reaches into nested parts."""
-    import copy  # noqa: PLC0415
-
-    merged = copy.deepcopy(dict(base))
+    merged: dict[str, Any] = _copied(base)
     for name, value in point.items():
         part = merged
         *outer, last = [name] if name in merged else name.split(".")
@@ -1075,6 +1074,13 @@ def _with_point(base: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, 
             part = part.setdefault(key, {})
         part[last] = value
     return merged
+
+
+def _copied(value: Any) -> Any:
+    """A value of JSON with nothing in common; `copy` is slow to import."""
+    if isinstance(value, Mapping):
+        return {name: _copied(part) for name, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
 
 
 def _is_one(constraints: object) -> bool:
@@ -1111,10 +1117,8 @@ def _here() -> Path:
 
 def _as_typed(path: Path, start: Path) -> str:
     """A path as a user would type it from a folder: relative where it lies below it."""
-    whole = files.absolute(path)
-    with contextlib.suppress(ValueError):
-        return str(whole.relative_to(start))
-    return str(whole)
+    whole, above = os.path.abspath(path), os.path.join(start, "")
+    return whole.removeprefix(above)
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

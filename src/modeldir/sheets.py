@@ -114,10 +114,11 @@ class Sheet:
 
 
 class Gathering:
-    """Folders, told one by one, on their way into sheets."""
+    """Folders on their way into sheets: told one by one, or many that are alike at once."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+        self._rows: dict[Kind, list[tuple[Any, ...]]] = {}
+        self._columns: dict[Kind, list[list[Any]]] = {}
 
     def add(
         self,
@@ -134,17 +135,26 @@ class Gathering:
         elif len(status) < len(STATUS):
             status = (*status, 0.0)  # nothing before it
         names = None if said is None else (*said,)
-        kind = names, (*best,), (*last,), (*test,), (*train,), state, looked_at
+        kind = Kind(names, (*best,), (*last,), (*test,), (*train,), state, looked_at)
         row = (
             name, *(said or _NOTHING).values(),
             *best.values(), *last.values(), *test.values(), *train.values(),
             *status, *facts[6:], *stamps,
         )  # fmt: skip
-        rows = self._rows.get(kind)
-        if rows is None:
-            rows = self._rows[kind] = []
-        rows.append(row)
+        self._rows.setdefault(kind, []).append(row)
+
+    def add_all(self, kind: Kind, columns: Sequence[Sequence[Any]]) -> None:
+        """Folders of one kind, by the columns of a sheet."""
+        known = self._columns.get(kind)
+        if known is None:
+            self._columns[kind] = [*map(list, columns)]
+        else:
+            for mine, more in zip(known, columns, strict=True):
+                mine.extend(more)
 
     def sheets(self) -> list[Sheet]:
         """All of them."""
-        return [Sheet(Kind(*kind), [*zip(*rows, strict=True)]) for kind, rows in self._rows.items()]
+        for kind, rows in self._rows.items():
+            self.add_all(kind, [*zip(*rows, strict=True)])
+        self._rows.clear()
+        return [Sheet(kind, columns) for kind, columns in self._columns.items()]

@@ -15,7 +15,6 @@ import math
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from modeldir import cores, gpus
@@ -33,15 +32,18 @@ _PORTS = range(20000, 32000)
 _LAUNCHERS = ("torchrun", "torch.distributed.run", "torch.distributed.launch", "deepspeed")
 
 
-@dataclass
 class Seat:
     """What one trial gets. `leases` are descriptors for its supervisor; as a context manager, or by
     `release`, ours are closed: by then the supervisor has its own.
     """
 
-    variables: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    leases: tuple[int, ...] = ()
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        facts: Mapping[str, Any],
+        leases: tuple[int, ...] = (),
+    ) -> None:
+        self.variables, self.facts, self.leases = variables, facts, leases
 
     def release(self) -> None:
         for descriptor in self.leases:

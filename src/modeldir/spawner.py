@@ -128,9 +128,10 @@ class Spawner:
     def read(self) -> list[Report]:
         """The reports that have come in; never waits."""
         with contextlib.suppress(BlockingIOError):
-            while piece := os.read(self.reports, 65536):
-                self._pending += piece
-            self.is_over = True  # somebody killed the spawner, and its supervisors have gone too
+            piece = os.read(self.reports, 65536)  # what does not fit into it wakes us again
+            self._pending += piece
+            if not piece:  # somebody killed the spawner, and its supervisors have gone too
+                self.is_over = True
         *lines, self._pending = self._pending.split(b"\n")
         reports = [_report(line) for line in lines]
         for report in reports:

@@ -39,8 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from modeldir import attempts, files, hearts, leases, processes, provenance, verdict
-from modeldir.capture.ways import CONSOLE_VARIABLE
-from modeldir.logfile import ended
+from modeldir.logfile import CONSOLE_VARIABLE, ended
 from modeldir.metrics import METRICS_LINES
 from modeldir.programs import executed
 from modeldir.rendering import Rendering
@@ -495,7 +494,8 @@ class _Attempt:
                 watched.remove(self.post.lifeline)
                 self._stop("interrupted", "the worker is gone")
             self._keep_time()
-            self._reap_adopted()
+            if signal.SIGCHLD in asked:
+                self._reap_adopted()
             patience = self._patience()
 
     def _tell_how_it_began(self) -> None:

@@ -20,6 +20,7 @@ from modeldir import columns as parts
 from modeldir import files, metrics, moments
 from modeldir.columns import ALL_NOTED, NOTE
 from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.found import Finds
 from modeldir.goals import Objectives
 from modeldir.params import SEED
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
@@ -93,7 +94,7 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
         wanted += asked.names
     at = _moments(wanted)
     if asked is not None and tree.found:
-        tree = replace(tree, found=tuple(_matching(tree, asked, at)))
+        tree = replace(tree, found=Finds.of(tree.found).only(_matching(tree, asked, at)))
     found = list(parts.parts_of(tree, at))
     table = parts.table_of(found)
     sort = _header(choice.sort, table.headers()) if choice.sort and tree.found else None
@@ -116,8 +117,8 @@ def _moments(names: Sequence[str]) -> list[moments.Moment]:
     return [*found.values()]
 
 
-def _matching(tree: Tree, asked: Any, at: Sequence[moments.Moment]) -> Iterator[Found]:
-    """The rows for which a condition holds."""
+def _matching(tree: Tree, asked: Any, at: Sequence[moments.Moment]) -> Sequence[bool]:
+    """Of each row, whether a condition holds."""
     from modeldir import filters  # noqa: PLC0415 - as above
 
     table = parts.table_of(list(parts.parts_of(tree, at)))
@@ -130,8 +131,7 @@ def _matching(tree: Tree, asked: Any, at: Sequence[moments.Moment]) -> Iterator[
         place[name] = headers.index(header)
     blank: dict[str, object] = dict.fromkeys(asked.names)
     rows = [{**blank, **{name: _plain(row[i]) for name, i in place.items()}} for row in table.rows]
-    answers = filters.matching(asked, rows)
-    yield from (each for each, answer in zip(tree.found, answers, strict=True) if answer)
+    return filters.matching(asked, rows)
 
 
 def _plain(cell: object) -> object:
@@ -383,6 +383,8 @@ def _rows(tree: Tree, choice: Choice) -> Tree:
 
 def _experiments(tree: Tree, rows: Tree) -> Tree:
     """The experiments of a tree that are in some rows, as one or with others."""
+    if not any(Finds.of(rows.found).told("members")):
+        return rows
     chosen = {each.path for row in rows.found for each in (row.members or (row,))}
     return replace(tree, found=tuple(each for each in tree.found if each.path in chosen))
 

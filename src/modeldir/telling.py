@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -28,17 +27,19 @@ _FINAL = frozenset({attempts.COMPLETED, attempts.PRUNED, attempts.FAILED})
 _AS_TOLD = {attempts.INTERRUPTED: attempts.WAITING, attempts.UNRECORDED: attempts.COMPLETED}
 
 
-@dataclass
 class Point:
-    """A point of the plan, and what was made at it: its trials, by seed where it has repeats."""
+    """A point of the plan, and what was made at it: its trials, by seed where it has repeats.
 
-    point: Mapping[str, Any]
-    members: dict[int, TrialRecord] = field(default_factory=dict)
-    seeds: set[object] = field(default_factory=set)
-    """Those that have a trial, here or elsewhere."""
-    elsewhere: set[object] = field(default_factory=set)
-    """Those that other folders have."""
-    told: Observation | None = None
+    `seeds` are those that have a trial, here or elsewhere; `elsewhere` those that other folders
+    have.
+    """
+
+    def __init__(self, point: Mapping[str, Any]) -> None:
+        self.point = point
+        self.members: dict[int, TrialRecord] = {}
+        self.seeds: set[object] = set()
+        self.elsewhere: set[object] = set()
+        self.told: Observation | None = None
 
     @property
     def first(self) -> TrialRecord:
@@ -156,8 +157,10 @@ class Telling:
         """How many of a grid's trials need not be made, since other folders have them."""
         if self._plan.repeats > 1:
             return sum(len(each.elsewhere) for each in self._points.values())
+        reused = [each for each in self._points.values() if each.elsewhere]
+        if not reused:
+            return 0
         here = {params.canonical_hash(each.point) for each in self.points()}
-        reused = (each for each in self._points.values() if each.elsewhere)
         return sum(params.canonical_hash(each.point) not in here for each in reused)
 
     def missing_repeat(self) -> tuple[Mapping[str, Any], int] | None:

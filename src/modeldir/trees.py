@@ -19,12 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, goals, looks, metrics, params, repeated
+from modeldir import attempts, batches, experiment, files, goals, looks, metrics, params, repeated
 from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsError
-from modeldir.folders import Contents, Facts, stamps_of
-from modeldir.folders import read as read_facts
+from modeldir.folders import Contents, Facts, bytes_in, stamps_of
 from modeldir.found import RANKED as RANKED  # noqa: PLC0414 - as others import it, from here
-from modeldir.found import Finds, Made, Read, found_of, inactive
+from modeldir.found import Finds, Made, Read, inactive
 from modeldir.found import Found as Found  # noqa: PLC0414 - as above
 from modeldir.goals import Objectives
 from modeldir.params import SEED
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
     from modeldir.found import Part
 
 _NONE: frozenset[str] = frozenset()
+_TOGETHER = 500
+"""Folders whose files are understood together: more take memory, and no less time."""
 
 
 # -- The tree --------------------------------------------------------------------------------------
@@ -248,24 +249,24 @@ class _Reading:
     def read(self, top: str, prefix: str, *, keep: bool) -> None:
         """Every experiment in and below a folder."""
         recall = Recall(top, keep=keep, use=self._metrics_file is None)
-        gathering, made, reused = Gathering(), list[Found](), list[Found]()
-        called = partial(_name, top=top, prefix=prefix)
+        taking = _Taking(self._with_care, partial(_name, top=top, prefix=prefix), self.warnings)
+        reused: list[Found] = []
         for folder in walk(top, self.warnings, recall):
             contents = self._contents_of(folder.names)
             if "search.json" in folder.names:
                 self._read_plan(folder.path)
                 reused += _reused(folder.path, top, self.warnings)
             elif _is_experiment(folder, contents) or self._metrics_file in folder.names:
-                found = self._experiment(folder, contents, called, gathering)
-                if found is not None:
-                    made.append(found)
-        sheets = gathering.sheets()
+                is_plain = contents.is_ordinary and self._metrics_file is None and folder.name
+                taking.take(folder, contents, is_plain=bool(is_plain))
+        taking.settle()
+        sheets = taking.gathering.sheets()
         self.reuses = self.reuses or bool(reused)
         # What lies below the folder and is reused there, too, is told as it lies: it comes later.
         read = [
             Read(each, top, prefix, self._conditional) for each in (*recall.recalled(), *sheets)
         ]
-        self.parts += [Made(reused), *read, Made(made)]
+        self.parts += [Made(reused), *read, Made(taking.made)]
         recall.save(sheets)
 
     def _contents_of(self, names: tuple[str, ...]) -> Contents:
@@ -284,44 +285,82 @@ class _Reading:
         if conditional := _conditional(plan):
             self._conditional[path] = conditional
 
-    def _experiment(
-        self,
-        folder: Folder,
-        contents: Contents,
-        called: Callable[[Folder], str],
-        gathering: Gathering,
-    ) -> Found | None:
-        """Gathers it; or makes it, where there is more to say of it than facts."""
-        status = folder.status if folder.is_leaf else None
-        stamps: list[int] | None = None if status is None else []
-        facts = None
-        if contents.is_ordinary and self._metrics_file is None:
-            facts = read_facts(folder.path, contents, stamps)
-        if facts is None:
-            stamps = None if status is None else stamps_of(folder.path, contents)
-            found, facts = self._with_care(folder, called(folder))
-            if facts is None:
-                return found
-        if not folder.name:
-            return found_of(folder.path, called(folder), facts, self._conditional)
-        looked_at = marks(status, contents, stamps) if status and stamps else ()
-        gathering.add(folder.name, facts, *looked_at)
-        return None
-
-    def _with_care(self, folder: Folder, name: str) -> tuple[Found, Facts | None]:
+    def _with_care(
+        self, folder: Folder, name: str, warnings: list[str]
+    ) -> tuple[Found, Facts | None]:
         """The experiment; and as facts, where its files say all of it and nothing is wrong."""
-        before = len(self.warnings)
+        before = len(warnings)
         found = read_experiment(
             folder.path,
             [*folder.names],
             name,
-            self.warnings,
+            warnings,
             metrics_file=self._metrics_file,
             conditional=self._conditional.get(os.path.dirname(folder.path), _NONE),
         )
-        if len(self.warnings) > before or self._metrics_file is not None:
+        if len(warnings) > before or self._metrics_file is not None or not folder.name:
             return found, None
         return found, _facts_of(found)
+
+
+class _Taking:
+    """The experiments below one folder: `gathering` has them some hundred at a time, `made` are
+    those of which there is more to say than facts.
+
+    `with_care` reads one and adds what is wrong to some warnings; these come to stand in the order
+    of the folders, as if each had been read when it was met.
+    """
+
+    def __init__(
+        self,
+        with_care: Callable[[Folder, str, list[str]], tuple[Found, Facts | None]],
+        called: Callable[[Folder], str],
+        warnings: list[str],
+    ) -> None:
+        self.gathering, self.made = Gathering(), list[Found]()
+        self._with_care, self._called, self._warnings = with_care, called, warnings
+        self._taken: list[tuple[Contents, batches.Read]] = []
+        self._warned = len(warnings)  # before any that is taken
+
+    def take(self, folder: Folder, contents: Contents, *, is_plain: bool) -> None:
+        """One more experiment; its files are read now, and understood with those of others."""
+        if len(self._taken) >= _TOGETHER or len(self._warnings) > self._warned:
+            self.settle()
+        stamps: list[int] | None = [] if folder.status is not None and folder.is_leaf else None
+        data = bytes_in(folder.path, contents, stamps) if is_plain else None
+        if data is None:
+            self._read(folder, contents, self._warnings)
+        else:
+            self._taken.append((contents, batches.Read(folder, data, stamps or ())))
+
+    def settle(self) -> None:
+        """Gather what was taken."""
+        alike: dict[int, tuple[Contents, list[batches.Read]]] = {}
+        for contents, read in self._taken:
+            alike.setdefault(id(contents), (contents, []))[1].append(read)
+        left = {
+            folder.path
+            for contents, several in alike.values()
+            for folder in batches.gather(contents, several, self.gathering)
+        }
+        said: list[str] = []
+        for contents, (folder, _, _) in self._taken if left else ():
+            if folder.path in left:
+                self._read(folder, contents, said)
+        self._warnings[self._warned : self._warned] = said
+        self._warned = len(self._warnings)
+        self._taken.clear()
+
+    def _read(self, folder: Folder, contents: Contents, warnings: list[str]) -> None:
+        """With care; and then it is made, or its facts are gathered."""
+        status = folder.status if folder.is_leaf else None
+        stamps = None if status is None else stamps_of(folder.path, contents)
+        found, facts = self._with_care(folder, self._called(folder), warnings)
+        if facts is None:
+            self.made.append(found)
+            return
+        known = marks(status, contents, stamps) if status and stamps else ()
+        self.gathering.add(folder.name, facts, *known)
 
 
 def _facts_of(found: Found) -> Facts | None:

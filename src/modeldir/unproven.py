@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir import attempts, processes
@@ -17,16 +16,14 @@ from modeldir import attempts, processes
 _LOOK_EVERY = 1.0
 
 
-@dataclass
 class Watched:
     """A warm trial that nothing has been heard of: what it had done when we last looked, and when
     that changed.
     """
 
-    supervisor: int
-    folder: Path
-    since: float
-    done: object = None
+    def __init__(self, supervisor: int, folder: Path, since: float) -> None:
+        self.supervisor, self.folder, self.since = supervisor, folder, since
+        self.done: object = None
 
     def end(self) -> None:
         """Have it interrupted. A supervisor that hangs itself, before it has begun, is killed."""

@@ -101,10 +101,12 @@ def _sorted_out(
     """Names of the files, the folders and the links to folders worth looking at; and whether there
     are neither folders nor links: whether the folder's own time says all of what is in it.
     """
-    with contextlib.suppress(OSError):
+    try:
         names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-        if len(names) == len(entries):  # as nearly all folders are
-            return names, [], [], True
+    except OSError:
+        names = []
+    if len(names) == len(entries):  # as nearly all folders are
+        return names, [], [], True
     return _one_by_one(entries)
 
 

@@ -17,7 +17,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from modeldir import attempts, cores, failures, files, keptimports, processes
 from modeldir.keptimports import Kept, Script
 from modeldir.trials import HOME
 from modeldir.unproven import Unproven
+from modeldir.values import replace
 from modeldir.warm import guards, imports
 from modeldir.warm.invocations import parse
 
@@ -97,48 +97,54 @@ def ahead_text(
     return "warm: if the first trial imports much, that is imported once for all (--cold: by each)"
 
 
-@dataclass
 class _Lesson:
     """A trial that notes its imports in a report. `is_void`: something was installed meanwhile."""
 
-    report: Report
-    folder: str
-    began: float
-    grew: float
-    supervisor: int = 0
-    is_void: bool = False
+    def __init__(self, report: Report, folder: str, began: float) -> None:
+        self.report, self.folder = report, folder
+        self.began = self.grew = began
+        self.supervisor = 0
+        self.is_void = False
 
 
-@dataclass
 class _Import:
     """What was asked of the process that imports: so many modules, when, whose files were as
     `stamp` tells.
     """
 
-    modules: int = 0
-    stamp: int = 0
-    asked: float = 0.0
-    is_open: bool = False
-    patience: float = _PATIENCE
+    def __init__(
+        self,
+        modules: int = 0,
+        stamp: int = 0,
+        asked: float = 0.0,
+        *,
+        is_open: bool = False,
+        patience: float = _PATIENCE,
+    ) -> None:
+        self.modules, self.stamp, self.asked = modules, stamp, asked
+        self.is_open, self.patience = is_open, patience
 
 
-@dataclass
 class Warmth:
     """The warmth of one worker. `folder` is the search's; `tell` says something to the user;
     `variables` are added to the environment of all its trials; `left` counts the trials to come,
     None where there is no end; `code` tells the state of the user's own code.
     """
 
-    folder: Path
-    tell: Callable[[str], None]
-    left: Callable[[], int | None]
-    code: Callable[[], str | None]
-    variables: Mapping[str, str] = field(default_factory=dict)
-    wanted: bool = True
-    clock: Callable[[], float] = time.monotonic
-
-    def __post_init__(self) -> None:
-        self._is_cold = not self.wanted
+    def __init__(  # noqa: PLR0913 - what a worker has that it has not
+        self,
+        folder: Path,
+        tell: Callable[[str], None],
+        left: Callable[[], int | None],
+        code: Callable[[], str | None],
+        *,
+        variables: Mapping[str, str] | None = None,
+        wanted: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder, self.tell, self.left, self.code = folder, tell, left, code
+        self.variables, self.wanted, self.clock = variables or {}, wanted, clock
+        self._is_cold = not wanted
         self._words: tuple[str, ...] = ()  # of the command, up to its script's name
         self._learned: Learned | None = None
         self._lesson: _Lesson | None = None
@@ -303,8 +309,7 @@ class Warmth:
         name = f"imports.{os.urandom(8).hex()}"
         report = str(files.absolute(self.folder) / HOME / name)
         _remove(report)
-        now = self.clock()
-        self._lesson = _Lesson(imports.Report(report), start.folder, now, now)
+        self._lesson = _Lesson(imports.Report(report), start.folder, self.clock())
         self._lessons += 1
         return replace(start, by=invocation.through_learning(report))
 

@@ -16,7 +16,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +44,7 @@ from modeldir.summary import Outcome, summary
 from modeldir.supervisor import Start
 from modeldir.tenure import Job, Tenure
 from modeldir.trials import HOME, TrialRecord, Turn
+from modeldir.values import dataclass, replace
 from modeldir.warmth import Warmth
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ _STARTS_PER_TRIAL = 2
 """One worker starts a trial that keeps being interrupted no more often; the next command may."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Running:
     """An attempt of a trial in one of our slots. `pid` is its supervisor's; if it is ours, its
     `spawner` tells when it dies, of others `descriptor` does, or their files.

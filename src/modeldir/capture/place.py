@@ -12,7 +12,6 @@ import sys
 from modeldir import files, ranks
 from modeldir.capture import descriptors
 from modeldir.capture.ways import (
-    CONSOLE_VARIABLE,
     ByDescriptors,
     ByStreams,
     Inherited,
@@ -23,7 +22,7 @@ from modeldir.capture.ways import (
     is_heard,
     warn,
 )
-from modeldir.logfile import Settings
+from modeldir.logfile import CONSOLE_VARIABLE, Settings
 
 
 def way(how: str, descriptor: int, settings: Settings, rank: int) -> Way:

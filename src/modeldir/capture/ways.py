@@ -27,8 +27,6 @@ from modeldir.rows import rendered
 if TYPE_CHECKING:
     from modeldir.capture.streams import Streams
 
-CONSOLE_VARIABLE = "MODELDIR_CONSOLE"
-"""Where a supervisor keeps what its command prints: it makes the log out of that."""
 _CAPTURED_VARIABLE = "MODELDIR_CAPTURED"
 """For children: the log, and what descriptors 1 and 2 are if they lead into it."""
 

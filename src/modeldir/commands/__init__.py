@@ -4,8 +4,9 @@ It knows how a command line becomes a call, and an error becomes a message and a
 well, 1 some trial failed, 2 wrong use, 130 interrupted). It refuses to decide anything else.
 
 A command's module has `HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and
-`run(arguments) -> exit code`, perhaps `meant` (see parsing.py). It is imported only when it is
-called, so `modeldir --help` costs as little as it can.
+`run(arguments) -> exit code`, perhaps `meant` (see parsing.py), and `COLLECTS = False` where it
+ends before garbage could matter. It is imported only when it is called, so `modeldir --help` costs
+as little as it can.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def _call(name: str, words: list[str]) -> int:
     before = joined(before, getattr(command, "TAKES_LINES", ()))
     arguments = parser.parse_intermixed_args(before)
     arguments.command = after
-    if not gc.isenabled():  # see `entry`
+    if not gc.isenabled() and getattr(command, "COLLECTS", True):  # see `entry`
         gc.freeze()
         gc.enable()
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import files, launchers, placement, plan, roster
-from modeldir.commands.settings import is_warm, limits_of, number_of, slots_of
+from modeldir.commands.settings import OF_LAUNCHERS, is_warm, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
 from modeldir.launchers import JobRef, Problem
 from modeldir.shellwords import quoted
@@ -25,31 +25,13 @@ if TYPE_CHECKING:
     from modeldir.placement import Outcome, Placed
     from modeldir.search import Search
 
-_OF = {
-    "sbatch": "slurm",
-    "address": "ray",
-    "cpus": "ray",
-    "gpus": "ray",
-    "submit": "command",
-    "status": "command",
-    "cancel": "command",
-    "job_id": "command",
-}
-"""Options of the command line, and the launcher that each goes with."""
-
-OPTIONS = (*_OF, "on", "workers", "detach", "wait", "one_job_per_trial")
+OPTIONS = (*OF_LAUNCHERS, "on", "workers", "detach", "wait", "one_job_per_trial")
 """All that say where workers are placed, as the command line's names are."""
 
 _TABLES = {"command": "submit"}
 """Settings of a launcher in `modeldir.toml`, where the table is not called as it is."""
 
 _NAMED = 8
-
-
-def is_wanted(arguments: argparse.Namespace) -> bool:
-    """Whether workers are to be placed, and not to run here before the user's eyes."""
-    asked = (arguments.on, arguments.workers, arguments.wait, arguments.one_job_per_trial)
-    return arguments.detach or any(asked) or any(_given(arguments, option) for option in _OF)
 
 
 def ahead(search: Search, arguments: argparse.Namespace) -> list[str]:
@@ -87,14 +69,6 @@ def trials_at_a_time(search: Search, arguments: argparse.Namespace) -> int:
         return arguments.workers or search.left() or 1
     jobs = number_of("-j", arguments.jobs, int)
     return (jobs if isinstance(jobs, int) else 1) * (arguments.workers or 1)
-
-
-def placed_before(search: Path) -> Iterator[str]:
-    """For who works here: that the workers of this search were placed elsewhere before."""
-    options = roster.options_of(search) or []
-    if "--on" in options and options[:2] != ["--on", "local"]:
-        yield "note: the workers before were placed elsewhere; this one works here"
-        yield f"  there: {roster.again(search)}"
 
 
 def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
@@ -165,17 +139,13 @@ def _watch(path: Path) -> int:
 # -- What was asked --------------------------------------------------------------------------------
 
 
-def _given(arguments: argparse.Namespace, option: str) -> Any:
-    return getattr(arguments, option, None)
-
-
 def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[str, Any]:
     """A launcher's options: the project's, and over them what the command line says."""
     table = plan.read_project(search.working_folder()).get(_TABLES.get(name, name), {})
     typed = {
-        option: _given(arguments, option)
-        for option, launcher in _OF.items()
-        if launcher == name and _given(arguments, option) is not None
+        option: getattr(arguments, option, None)
+        for option, launcher in OF_LAUNCHERS.items()
+        if launcher == name and getattr(arguments, option, None) is not None
     }
     return {**(table if isinstance(table, dict) else {}), **typed}
 
@@ -209,8 +179,8 @@ def _throttles(launcher: launchers.Launcher) -> bool:
 
 def _nonsense(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     """What of the command line makes no sense, whatever the launcher's own options are."""
-    for option, launcher in _OF.items():
-        if launcher != name and _given(arguments, option) is not None:
+    for option, launcher in OF_LAUNCHERS.items():
+        if launcher != name and getattr(arguments, option, None) is not None:
             yield f"--{option.replace('_', '-')}: goes with --on {launcher}", None
     if arguments.workers is not None and arguments.workers < 1:
         yield f"--workers {arguments.workers}: expected 1 or more", None
@@ -279,9 +249,9 @@ def _settings(arguments: argparse.Namespace) -> list[str]:
 def again_words(name: str, arguments: argparse.Namespace) -> list[str]:
     """The options with which the same is said again."""
     words = ["--detach"] if arguments.detach else ["--on", name]
-    for option in _OF:
-        if _given(arguments, option) is not None:
-            words += [f"--{option.replace('_', '-')}", _typed(_given(arguments, option))]
+    for option in OF_LAUNCHERS:
+        if getattr(arguments, option, None) is not None:
+            words += [f"--{option.replace('_', '-')}", _typed(getattr(arguments, option, None))]
     words += ["--workers", str(arguments.workers)] if arguments.workers is not None else []
     words += ["--one-job-per-trial"] if arguments.one_job_per_trial else []
     words += ["-j", arguments.jobs] if arguments.jobs != "1" else []

@@ -7,14 +7,16 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from modeldir.commands.settings import add_places, is_warm, limits_of, slots_of
+from modeldir.commands.settings import add_places, are_placed, is_warm, limits_of, slots_of
 from modeldir.errors import SearchError, SpaceError
 from modeldir.shellwords import quoted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from modeldir.search import Search
     from modeldir.spawner import Spawner
 
@@ -164,13 +166,13 @@ def go_on(arguments: argparse.Namespace, spawner: Spawner) -> int:
         raise SearchError(_no_command(arguments.dir))
     if arguments.time_one and not arguments.dry_run:
         raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
-    from modeldir.commands import placing  # noqa: PLC0415 - after the spawner, as all below
-
     if arguments.dry_run:
         return _look_ahead(search, command, arguments, spawner)
-    if placing.is_wanted(arguments):
+    if are_placed(arguments):
+        from modeldir.commands import placing  # noqa: PLC0415 - after the spawner, as all below
+
         return placing.run(search, command, arguments)
-    for line in placing.placed_before(search.path):
+    for line in _placed_before(search.path):
         print(line, flush=True)
     return _work(search, command, arguments, spawner)
 
@@ -229,6 +231,16 @@ def _made(
     )
 
 
+def _placed_before(search: Path) -> Iterator[str]:
+    """For who works here: that the workers of this search were placed elsewhere before."""
+    from modeldir import roster  # noqa: PLC0415 - as above
+
+    options = roster.options_of(search) or []
+    if "--on" in options and options[:2] != ["--on", "local"]:
+        yield "note: the workers before were placed elsewhere; this one works here"
+        yield f"  there: {roster.again(search)}"
+
+
 def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner) -> int:
     from modeldir.progress import shown_on  # noqa: PLC0415
     from modeldir.worker import Worker  # noqa: PLC0415
@@ -253,7 +265,7 @@ def _look_ahead(
     from modeldir.commands.ahead import dry_run  # noqa: PLC0415
 
     jobs = placing.trials_at_a_time(search, arguments)
-    placed = placing.ahead(search, arguments) if placing.is_wanted(arguments) else []
+    placed = placing.ahead(search, arguments) if are_placed(arguments) else []
     typed, code = bool(arguments.command), 0
     if arguments.time_one:
         from modeldir.progress import shown_on  # noqa: PLC0415

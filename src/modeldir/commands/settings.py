@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
 _N = TypeVar("_N", int, float)
 
+OF_LAUNCHERS = {
+    "sbatch": "slurm",
+    "address": "ray",
+    "cpus": "ray",
+    "gpus": "ray",
+    "submit": "command",
+    "status": "command",
+    "cancel": "command",
+    "job_id": "command",
+}
+"""Options of the command line, and the launcher that each goes with."""
+
 
 def add_places(group: argparse._ArgumentGroup) -> None:
     """The options that say where on a machine trials run."""
@@ -33,6 +45,13 @@ def is_warm(arguments: argparse.Namespace) -> bool:
     if arguments.cold and arguments.warm:
         raise SearchError("--warm --cold: say one of them\nNothing was started.")
     return not arguments.cold
+
+
+def are_placed(arguments: argparse.Namespace) -> bool:
+    """Whether workers are to be placed, and not to run here before the user's eyes."""
+    asked = (arguments.on, arguments.workers, arguments.wait, arguments.one_job_per_trial)
+    given = (getattr(arguments, option, None) for option in OF_LAUNCHERS)
+    return arguments.detach or any(asked) or any(given)
 
 
 def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:

@@ -37,7 +37,9 @@ class Queue:
 
     def ask(self) -> dict[str, Any] | None:
         """The first point at which no trial is; None when each has one. Asking changes nothing."""
-        import random  # noqa: PLC0415 - slow to import, and who looks draws nothing
+        if not self._waiting:
+            return None
+        import random  # noqa: PLC0415 - slow to import, and most plans name no points
 
         for key, point in self._waiting.items():
             chance = random.Random(f"{self._seed}:point:{key}")  # noqa: S311 - no secret

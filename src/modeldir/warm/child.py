@@ -15,10 +15,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from modeldir.cores import THREAD_VARIABLES
+from modeldir.values import dataclass
 from modeldir.warm import invocations, mainscript
 from modeldir.warm.imports import Ahead, Learned
 

@@ -13,10 +13,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from modeldir.values import dataclass, field
 from modeldir.warm.shelf import Changes, Shelf, changed_environment
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from modeldir.values import dataclass
 
 LEARNING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "learning.py")
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?t?")
