@@ -777,3 +777,12 @@ def test_a_hyperparameter_may_be_called_status(tmp_path: Path, value: object) ->
         folder = make(tmp_path / name, {"status": value, "pareto": ended}, accuracy=accuracy)
         record(folder, ended)
     assert [row[0] for row in synthesize(tmp_path, write=False).table.rows] == ["b", "a"]
+
+
+def test_what_no_member_of_a_group_has_is_blank(tmp_path: Path) -> None:
+    """It is not null: of that name there is nothing in their files."""
+    for name, changes in (("a", {"x": 1}), ("b", {"x": 2}), ("c", {"x": 1, "seed": None})):
+        make(tmp_path / name, {**changes, "batch_size": len(changes)}, loss=1)
+    table = synthesize(tmp_path, write=False, group=["x", "seed"], all_columns=True).table
+    rows = dict(zip(table.column("experiment"), table.column("seed"), strict=True))
+    assert [rows["a (+1)"], str(rows["c"])] == [None, "Null.NULL"]
