@@ -768,3 +768,21 @@ def test_names_of_one_form_stand_by_their_numbers() -> None:
     assert order == ["rate_2e-06", "rate_1e-05", "rate_1e-03"]
     assert [each.name for each in read_tree("padded").found] == ["run_007", "run_009", "run_010"]
     assert [each.name for each in read_tree("bare").found] == ["run_7", "run_9", "run_10"]
+
+
+@pytest.mark.parametrize("value", ["completed", ["a", "list"]])
+def test_a_hyperparameter_may_be_called_status(tmp_path: Path, value: object) -> None:
+    """What has failed stands below what has not, whatever a hyperparameter of that name says."""
+    for name, ended, accuracy in (("a", "failed", 0.9), ("b", "completed", 0.5)):
+        folder = make(tmp_path / name, {"status": value, "pareto": ended}, accuracy=accuracy)
+        record(folder, ended)
+    assert [row[0] for row in synthesize(tmp_path, write=False).table.rows] == ["b", "a"]
+
+
+def test_what_no_member_of_a_group_has_is_blank(tmp_path: Path) -> None:
+    """It is not null: of that name there is nothing in their files."""
+    for name, changes in (("a", {"x": 1}), ("b", {"x": 2}), ("c", {"x": 1, "seed": None})):
+        make(tmp_path / name, {**changes, "batch_size": len(changes)}, loss=1)
+    table = synthesize(tmp_path, write=False, group=["x", "seed"], all_columns=True).table
+    rows = dict(zip(table.column("experiment"), table.column("seed"), strict=True))
+    assert [rows["a (+1)"], str(rows["c"])] == [None, "Null.NULL"]

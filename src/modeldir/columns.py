@@ -21,6 +21,7 @@ from modeldir.table import (
     MARK,
     Best,
     Column,
+    Kind,
     Name,
     Table,
     bare_value,
@@ -243,24 +244,28 @@ def in_order(
 
 def _front_first(table: Table) -> Table:
     """What no other beats in all metrics above all else, where there are several."""
-    headers = table.headers()
-    if "pareto" not in headers:
+    place = _place_of(table, "pareto", "text")
+    if place is None:
         return table
-    place = headers.index("pareto")
     rows = sorted(table.rows, key=lambda row: row[place] != FRONT)
     return replace(table, rows=tuple(rows))
 
 
 def _ended_well_first(table: Table) -> Table:
     """What may be ranked above what has not ended well, whose metrics are of half a training."""
-    headers = table.headers()
-    if "status" not in headers:
+    place = _place_of(table, "status", "status")
+    if place is None:
         return table
-    place = headers.index("status")
     if RANKED.issuperset(row[place] for row in table.rows):
         return table
     rows = sorted(table.rows, key=lambda row: row[place] not in RANKED)
     return replace(table, rows=tuple(rows))
+
+
+def _place_of(table: Table, name: str, kind: Kind) -> int | None:
+    """Where a column of ours stands; a hyperparameter may have its name."""
+    columns = enumerate(table.columns)
+    return next((at for at, each in columns if (each.name, each.kind) == (name, kind)), None)
 
 
 def note_of_all(found: Sequence[Found]) -> list[str]:

@@ -135,7 +135,8 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
     counted = [each for each in members if repeated.is_ranked(each.status)]
     first = min(members, key=lambda each: (each.number is None, each.number))
     flat = [params.flatten(each.hyperparameters or {}) for each in members]
-    several = {name: [each.get(name) for each in flat] for name in over}
+    told = [name for name in over if any(name in each for each in flat)]  # else it is blank
+    several = {name: [each.get(name) for each in flat] for name in told}
     differing = {n: v[0] if len(v) > 1 and is_same(v) else v for n, v in several.items()}
     hyperparameters = {**params.flatten(first.hyperparameters or {}), **differing}
     return Found(
