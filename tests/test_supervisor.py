@@ -1229,3 +1229,39 @@ def test_reports_come_in_order_though_nobody_reads_for_long(
         for report in spawner.read():
             heard[report.pid].append(report.what)
     assert set(map(tuple, heard.values())) == {("started", "ended", "free")}
+
+
+SLOW_DISK = """\
+import os, stat, sys, time
+from pathlib import Path
+from modeldir.spawner import Spawner
+from modeldir.supervisor import Start
+
+synced = os.path.abspath("synced")
+
+def slow(descriptor):
+    time.sleep(0.1)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(synced, "a") as file:
+            file.write("an end\\n")
+
+os.fsync = slow
+with Spawner() as spawner:
+    for name in "abc":
+        os.mkdir(name)
+        pid = spawner.start(Start(os.path.abspath(name), 1, ("true",), os.getcwd()))
+        while "free" not in [report.what for report in spawner.read()]:
+            time.sleep(0.01)
+        print(pid, len(open(synced).readlines()) if name > "a" else 0)
+"""
+
+
+def test_on_a_slow_disk_nothing_runs_while_an_end_is_put_there(tmp_path: Path) -> None:
+    """Who waits for the disk does not hear that a command has ended: its duration would be wrong.
+    One whose last end took long is free once the next is on the disk, and not before.
+    """
+    worker = [sys.executable, "-c", SLOW_DISK]
+    told = subprocess.run(worker, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    keepers, ends = zip(*map(str.split, told.stdout.splitlines()), strict=True)
+    assert len(set(keepers)) == 1
+    assert ends == ("0", "2", "3")

@@ -75,6 +75,8 @@ _BRIEF = 0.05
 """Seconds in which nothing is done for a command that has just begun: many have ended by then."""
 _SOON = 0.01
 """Seconds within which a worker that has a next trial asks for it: then the disk can wait."""
+_SLOW_DISK = 0.05
+"""Seconds to put an end on a disk, above which no command should run meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -198,18 +200,25 @@ def _listen() -> int:
 
 class _Ends:
     """Ends that are recorded and told, and are still to be put on the disk, which takes its time:
-    while the next command runs, or nothing does.
+    while the next command runs, or nothing does. Who does that hears nothing meanwhile, not even
+    that the next command has ended: where the last time took long, nothing is to run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.take_long = False
+        self._clock = clock
         self._waiting: list[str] = []
 
     def add(self, path: str) -> None:
         self._waiting.append(path)
 
     def settle(self) -> None:
+        if not self._waiting:
+            return
+        began = self._clock()
         while self._waiting:
             files.make_durable(self._waiting.pop())
+        self.take_long = self._clock() - began > _SLOW_DISK
 
 
 class _Post:
@@ -352,7 +361,12 @@ class _Attempt:
         if self.is_outdone:
             self._report("lost")
             return False
-        self._report(became, "free")  # at once: the worker has to wake only once
+        if self.post.ends.take_long:  # the worker has others begin the next one meanwhile
+            self._report(became)
+            self.post.ends.settle()
+            self._report("free")
+        else:
+            self._report(became, "free")  # at once: the worker has to wake only once
         return True
 
     def _run_to_the_end(self) -> None:
