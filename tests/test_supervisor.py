@@ -11,7 +11,6 @@ import select
 import shlex
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import textwrap
@@ -1232,27 +1231,37 @@ def test_reports_come_in_order_though_nobody_reads_for_long(
     assert set(map(tuple, heard.values())) == {("started", "ended", "free")}
 
 
-def test_on_a_slow_disk_nothing_runs_while_an_end_is_put_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+SLOW_DISK = """\
+import os, stat, sys, time
+from pathlib import Path
+from modeldir.spawner import Spawner
+from modeldir.supervisor import Start
+
+synced = os.path.abspath("synced")
+
+def slow(descriptor):
+    time.sleep(0.1)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(synced, "a") as file:
+            file.write("an end\\n")
+
+os.fsync = slow
+with Spawner() as spawner:
+    for name in "abc":
+        os.mkdir(name)
+        pid = spawner.start(Start(os.path.abspath(name), 1, ("true",), os.getcwd()))
+        while "free" not in [report.what for report in spawner.read()]:
+            time.sleep(0.01)
+        print(pid, len(open(synced).readlines()) if name > "a" else 0)
+"""
+
+
+def test_on_a_slow_disk_nothing_runs_while_an_end_is_put_there(tmp_path: Path) -> None:
     """Who waits for the disk does not hear that a command has ended: its duration would be wrong.
     One whose last end took long is free once the next is on the disk, and not before.
     """
-    synced = tmp_path / "synced"
-
-    def slow(descriptor: int) -> None:
-        time.sleep(2 * supervisor._SLOW_DISK)
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            with synced.open("a") as file:
-                file.write("an end\n")
-
-    monkeypatch.setattr(os, "fsync", slow)
-    with Spawner() as spawner:
-        keepers = set()
-        for index in range(3):
-            (tmp_path / str(index)).mkdir()
-            keepers.add(spawner.start(shell(tmp_path / str(index), "true")))
-            wait_until(lambda: "free" in [each.what for each in spawner.read()], "its end")
-            if index > 0:
-                assert len(synced.read_text().splitlines()) == index + 1
-    assert len(keepers) == 1
+    worker = [sys.executable, "-c", SLOW_DISK]
+    told = subprocess.run(worker, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    keepers, ends = zip(*map(str.split, told.stdout.splitlines()), strict=True)
+    assert len(set(keepers)) == 1
+    assert ends == ("0", "2", "3")
