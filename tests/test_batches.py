@@ -22,7 +22,8 @@ PLAIN = (
 )  # fmt: skip
 ODD = (
     '{"a": 1, "a": 2}', '{"a": NaN}', '{"a": 1e999}', '{"a": "\\u0041"}', "", "{", "[1]",
-    "\ufeff{}", '{"a": 1} x', '{"layers": [1, {"a": 1, "a": 2}]}', " {}", '{"a": ', "nonsense", '{"a": true}',
+    "\ufeff{}", '{"a": 1} x', '{"layers": [1, {"a": 1, "a": 2}]}', " {}", '{"a": ', "nonsense",
+    '{"a": true}',
 )  # fmt: skip
 SCORES = (
     '{"accuracy": 0.5, "loss": 1.5}', '{"accuracy": 1, "loss": 0.25}',
