@@ -311,8 +311,14 @@ def all_on_host(process: subprocess.Popen[Any]) -> dict[int, int]:
 
 
 def environment(python: str = sys.executable) -> dict[str, str]:
-    """What a user's terminal has: this interpreter first, nothing of modeldir's own."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MODELDIR")}
+    """What a user's terminal has: this interpreter first, nothing of modeldir's own, and none of
+    the threads that a script of another test may have set in this process.
+    """
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("MODELDIR", "OMP_")) and not key.endswith("_NUM_THREADS")
+    }
     scripts = os.path.dirname(python)
     return {
         **kept,

@@ -198,7 +198,9 @@ def test_a_job_whose_number_was_lost_is_found(slurm: Slurm, search: Path) -> Non
     assert found[never] == JobState(alive=False)
     launcher.stop([lost[1], never])
     slurm.wait_for("CANCELLED")
-    assert [launcher.states(jobs)[job].alive for job in jobs] == [True, False]
+    wait_until(  # for a moment it is still COMPLETING
+        lambda: [launcher.states(jobs)[job].alive for job in jobs] == [True, False], "its end"
+    )
 
 
 def test_waiting_jobs_are_told_of_and_stopped(slurm: Slurm, search: Path) -> None:
