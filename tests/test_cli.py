@@ -104,6 +104,19 @@ def printed(code: str) -> str:
     return done.stdout
 
 
+def said_and_imported(words: list[str], folder: Path) -> tuple[str, set[str]]:
+    """What a command that goes well prints in a folder, and the modules that it loads."""
+    code = (
+        "import sys; before = set(sys.modules); from modeldir.commands import main; "
+        f"code = main({words!r}); "
+        "print(*sorted(set(sys.modules) - before), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout, {*done.stderr.split()}
+
+
 def test_help_imports_next_to_nothing() -> None:
     """`modeldir --help` is quick because it imports no command and none of what they need."""
     code = (
@@ -180,16 +193,9 @@ def test_a_look_imports_only_what_it_looks_with(
         (tmp_path / folder / "params.json").write_text('{"learning_rate": 0.1}\n')
     (tmp_path / "experiment" / "train.log").write_text("epoch 1\n")
     (tmp_path / "search" / "search.json").write_text('{"space": {"learning_rate": [0.1, 0.2]}}\n')
-    code = (
-        "import sys; before = set(sys.modules); from modeldir.commands import main; "
-        f"code = main({words!r}); "
-        "print(*sorted(set(sys.modules) - before), file=sys.stderr); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout
-    assert not (_HEAVY | also) & set(done.stderr.split())
+    out, imported = said_and_imported(words, tmp_path)
+    assert out
+    assert not (_HEAVY | also) & imported
 
 
 def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
@@ -199,21 +205,14 @@ def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     plan = ["search", "learning_rate=1,2", "--no-pilot"]
     words = ["search", *plan, "--", sys.executable, "train.py"]
-    code = (
-        "import sys; before = set(sys.modules); from modeldir.commands import main; "
-        f"code = main({words!r}); "
-        "print(*sorted(set(sys.modules) - before), file=sys.stderr); sys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert "2 completed" in done.stdout
+    out, imported = said_and_imported(words, tmp_path)
+    assert "2 completed" in out
     needless = {
         "dataclasses", "inspect", "shutil", "random", "datetime", "copy", "textwrap", "hashlib",
         "subprocess", "threading", "tempfile", "logging", "modeldir.launchers",
         "modeldir.placement", "modeldir.capture.ways", "modeldir.tableforms",
     }  # fmt: skip
-    assert not needless & set(done.stderr.split())
+    assert not needless & imported
 
 
 # -- Mistakes --------------------------------------------------------------------------------------
