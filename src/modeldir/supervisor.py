@@ -466,8 +466,9 @@ class _Attempt:
         tells: where this process dies before, the kernel ends the command, and others know it by
         its token.
         """
-        self.who = self._who_it_is()
-        self.record = attempts.rewrite(self.record, {"process": self.who})
+        who = self._who_it_is()
+        self.record = attempts.rewrite(self.record, {"process": who})
+        self.who = who  # not before it is written: on a full disk it is tried again
 
     def _who_it_is(self) -> dict[str, Any]:
         me = self.post.me
@@ -496,7 +497,7 @@ class _Attempt:
                 watched, patience = [self.wake], self._patience()
                 continue
             if self.who is None:
-                with contextlib.suppress(OSError):  # a full disk: the end tells it
+                with contextlib.suppress(OSError):  # a full disk: at the next look, or at the end
                     self._tell_who_it_is()
             self._tell_how_it_began()
             for number in asked:

@@ -215,7 +215,8 @@ def _let_end(threading: "Any") -> None:
     deadline = time.monotonic() + _LAST
     for thread in threading.enumerate():
         is_known = type(thread) is not threading._DummyThread  # noqa: SLF001 - nobody can join one
-        if is_known and thread is not threading.current_thread():
+        begun = thread.ident is not None  # one that is about to begin cannot be joined either
+        if is_known and begun and thread is not threading.current_thread():
             threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
 
 
