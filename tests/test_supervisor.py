@@ -1008,10 +1008,9 @@ def test_metrics_that_are_only_printed_are_read(spawner: Spawner, folder: Path) 
 # -- A full disk -----------------------------------------------------------------------------------
 
 
-def test_an_end_that_finds_no_room_is_recorded_when_there_is(
-    spawner: Spawner, tmp_path: Path
-) -> None:
-    """Nothing finished may be lost: the supervisor insists until the disk has room again."""
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """An experiment's folder on a file system of 16 pages."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)]
@@ -1021,20 +1020,50 @@ def test_an_end_that_finds_no_room_is_recorded_when_there_is(
         folder = disk / "base_model"
         folder.mkdir()
         (folder / "params.json").write_text("{}")
-        recorded = "until grep -q '\"process\": {$' run.json; do sleep 0.01; done"
-        code = f"{recorded}; cat /dev/zero > filler; exit 5"
-        pid = spawner.start(shell(folder, code, cwd=str(folder)))
-        wait_until((folder / "filler").exists)
-        command = command_of(folder)
-        wait_until(lambda: processes.process(command) is None, "the command's end")
-        time.sleep(0.1)
-        assert attempts.read(folder, 1).end is None
-        assert experiment.status(folder).state == "running"
-        (folder / "filler").unlink()
-        record = ended(spawner, pid, folder)
-        assert (record["status"], record["exit_code"]) == ("failed", 5)
+        yield folder
     finally:
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_an_end_that_finds_no_room_is_recorded_when_there_is(
+    spawner: Spawner, small_disk: Path
+) -> None:
+    """Nothing finished may be lost: the supervisor insists until the disk has room again."""
+    folder = small_disk
+    recorded = "until grep -q '\"process\": {$' run.json; do sleep 0.01; done"
+    code = f"{recorded}; cat /dev/zero > filler; exit 5"
+    pid = spawner.start(shell(folder, code, cwd=str(folder)))
+    wait_until((folder / "filler").exists)
+    command = command_of(folder)
+    wait_until(lambda: processes.process(command) is None, "the command's end")
+    time.sleep(0.1)
+    assert attempts.read(folder, 1).end is None
+    assert experiment.status(folder).state == "running"
+    (folder / "filler").unlink()
+    record = ended(spawner, pid, folder)
+    assert (record["status"], record["exit_code"]) == ("failed", 5)
+
+
+def test_who_runs_is_told_once_there_is_room_for_it(spawner: Spawner, small_disk: Path) -> None:
+    """The disk has one page left, which the first form of the run file takes: there is none for the
+    form that is to replace it.
+    """
+    folder = small_disk
+    filler = folder.parent / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    os.truncate(filler, filler.stat().st_size - 4096)
+    os.mkfifo(folder.parent.parent / "fifo")
+    pid = spawner.start(shell(folder, "read x < ../../fifo; exit 5", cwd=str(folder)))
+    wait_until((folder / "run.json").exists)
+    time.sleep(0.5)  # it has been tried by now
+    assert attempts.read(folder, 1).record["process"] == {}
+    filler.unlink()
+    wait_until(lambda: attempts.read(folder, 1).record["process"], "who runs")
+    assert processes.process(command_of(folder)) is not None
+    (folder.parent.parent / "fifo").write_text("\n")
+    assert ended(spawner, pid, folder)["exit_code"] == 5
 
 
 # -- The spawner -----------------------------------------------------------------------------------

@@ -128,6 +128,16 @@ def test_a_daemon_thread_that_is_about_to_end_may_do_so(bench: Bench) -> None:
     assert (run.printed, run.code) == ("it has ended", 0)
 
 
+def test_a_daemon_thread_that_is_about_to_begin_is_not_waited_for(bench: Bench) -> None:
+    """Whoever started it was cut off in the midst of that: it cannot be joined."""
+    bench.same(
+        "import threading\n"
+        "thread = threading.Thread(target=print, daemon=True)\n"
+        "threading._limbo[thread] = thread\n"
+        "print('the last line')\n"
+    )
+
+
 def test_a_command_that_is_no_plain_script_is_refused() -> None:
     """Wrappers, code on the command line, folders and interactive runs stay cold."""
     for command in (
