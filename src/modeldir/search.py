@@ -148,6 +148,7 @@ class Search:
     ) -> None:
         self.path = Path(path)
         self._whole_path = os.path.abspath(path)
+        self._file = os.path.join(path, plan.FILE)
         points = os.fspath(points) if isinstance(points, os.PathLike) else points
         self._given = {
             "space": dict(space or {}),
@@ -197,7 +198,7 @@ class Search:
         raw, changes = plan.joined(written, given)
         self.plan = self._checked(raw, written)
         self.changes += changes
-        self._read_from = _state(self.path / plan.FILE)
+        self._read_from = _state(self._file)
         if written.get("auto") != self.plan.written.get("auto"):
             self.changes += self.by_auto()
         names = (*self.plan.space.domains, *([plan.SEED] if self.plan.repeats > 1 else []))
@@ -475,7 +476,7 @@ class Search:
     def _write(self) -> None:
         if self.plan.written != plan.read_plan(self.path):
             files.write_json(self.path / plan.FILE, self.plan.written, durable=True)
-        self._read_from = _state(self.path / plan.FILE)
+        self._read_from = _state(self._file)
 
     def working_folder(self) -> Path:
         """Where trials' commands run: the project's folder, from which the search was started."""
@@ -485,6 +486,10 @@ class Search:
         if not isinstance(cwd, str):
             return _here()
         return _folder_at(self._whole_path, cwd)
+
+    def _whole(self, name: str) -> str:
+        """The whole path of a trial's folder."""
+        return os.path.join(self._whole_path, name)
 
     def command_for(self, trial: TrialRecord) -> tuple[str, ...]:
         """The words of a trial's command.
@@ -497,7 +502,7 @@ class Search:
                 f"{self.path}: no command says how to train.\n"
                 f"  modeldir search {quoted(self.path)} -- python train.py\nNothing was started."
             )
-        model_dir = _as_typed(self.trials.path(trial), self.working_folder())
+        model_dir = _as_typed(self._whole(trial.name), self.working_folder())
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
 
     def judged_by(self, trial: TrialRecord) -> Orders | None:
@@ -560,7 +565,7 @@ class Search:
             if following is None:
                 break
             name = self.trials.free_name(following.point, number, numbered=numbered)
-            model_dir = _as_typed(self.path / name, self.working_folder())
+            model_dir = _as_typed(self._whole(name), self.working_folder())
             hyperparameters = _with_point(self.base, following.point)
             words = plan.trial_command(command, hyperparameters, model_dir)
             found.append((name, following.point, words))
@@ -653,7 +658,7 @@ class Search:
             self._fill_rungs()
 
     def _has_grown(self) -> bool:
-        state = _state(self.path / plan.FILE)
+        state = _state(self._file)
         if state is not None and state[1] == 0:
             return (
                 False  # somebody's editor writes it just now: its content will be news of its own
@@ -662,7 +667,7 @@ class Search:
 
     def wishes(self) -> tuple[object, object]:
         """What changes when somebody wants another trial, or one again: the plan and the claims."""
-        return _state(self.path / plan.FILE), _state(self.path / HOME / "trials")
+        return _state(self._file), _state(os.path.join(self.path, HOME, "trials"))
 
     def may_have_more(self, busy: frozenset[int]) -> bool:
         """Whether `next_trial` could have something, as far as is known without making it."""
@@ -1115,16 +1120,15 @@ def _here() -> Path:
     return Path.cwd()
 
 
-def _as_typed(path: Path, start: Path) -> str:
-    """A path as a user would type it from a folder: relative where it lies below it."""
-    whole, above = os.path.abspath(path), os.path.join(start, "")
-    return whole.removeprefix(above)
+def _as_typed(whole: str, start: Path) -> str:
+    """A whole path as a user would type it from a folder: relative where it lies below it."""
+    return whole.removeprefix(os.path.join(start, ""))
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _state(path: str) -> tuple[int, int, int] | None:
     """What changes when a file is written; None if it is not there."""
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return None
     return (status.st_mtime_ns, status.st_size, status.st_ino)

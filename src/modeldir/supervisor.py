@@ -407,7 +407,7 @@ class _Attempt:
         )
         if record is not None:
             self.record = record
-            self.heart = hearts.Heart(record.path)
+            self.heart = hearts.Heart(record.file)
         return record
 
     def _prepare(self) -> bool:
@@ -672,7 +672,7 @@ class _Attempt:
                     raise
                 time.sleep(1.0)
             else:
-                self.post.ends.add(os.fspath(self.record.path))
+                self.post.ends.add(self.record.file)
                 break
 
     def _report(self, *what: str) -> None:
