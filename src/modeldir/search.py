@@ -25,6 +25,7 @@ from modeldir import (
     experiment,
     failures,
     files,
+    following,
     goals,
     hearts,
     heritage,
@@ -32,6 +33,7 @@ from modeldir import (
     metrics,
     params,
     plan,
+    preconditions,
     pruners,
     samplers,
     space,
@@ -51,7 +53,7 @@ from modeldir.shellwords import quoted
 from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
-from modeldir.values import dataclass, replace
+from modeldir.values import replace
 
 if TYPE_CHECKING:
     from modeldir.loop import Trial
@@ -62,15 +64,6 @@ _PATIENCE, _SHORT_PATIENCE = 10.0, 0.25
 """Seconds to wait for the search's lock: at first, and where it was not to be had before."""
 _DEADLY = 3
 """Attempts in a row without an end after which a trial waits until all others have run."""
-
-
-@dataclass(frozen=True)
-class _Following:
-    """What the next trial is to be: its values, what `trial.json` says, what its sampler notes."""
-
-    point: dict[str, Any]
-    told: Mapping[str, Any]
-    notes: Mapping[str, Any]
 
 
 _Folders: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None"
@@ -315,9 +308,10 @@ class Search:
         news += self._take(command, typed=typed) if command is not None else []
         self._look()
         self._check_metric()
-        news += self._failed_by_name()
+        news += preconditions.failed_by_name(self.path, self.plan, self.trials)
         news += self._taught or []
-        news += [*self._check_base(), *self._check_code()]
+        news += self._check_base()
+        news += preconditions.code_has_changed(self.trials, self.code)
         with self._alone():
             if self._has_grown():  # by another command, since we read it
                 self._load(self._given)
@@ -395,75 +389,13 @@ class Search:
             done.touch()
 
     def _check_metric(self) -> None:
-        """A metric that was named now must be one that the trials which are there have."""
-        named = [name for name, _ in goals.objectives(self._given)]
-        known: set[str] = set()
-        for record in self.trials if named else ():
-            if self.trials.status(record).state == attempts.COMPLETED:
-                known |= {*experiment.scores(self.trials.path(record)).development}
-        problems = [
-            (
-                f"{name}: no completed trial has this metric",
-                did_you_mean(name, sorted(known)) or f"they have {', '.join(sorted(known))}",
-            )
-            for name in named
-            if known and name not in known
-        ]
-        if problems:
-            raise SearchError(listed(f"{self.path} cannot be ranked:", problems))
-
-    def _failed_by_name(self) -> list[str]:
-        """A word on trials that failed for want of a metric and have the one that is named now."""
-        names = [name for name, _ in self.plan.objectives]
-        count = 0
-        for record in self.trials if names else ():
-            if self.trials.status(record).failure == failures.NO_METRIC:
-                found = experiment.scores(self.trials.path(record)).development
-                count += all(name in found for name in names)
-        if not count:
-            return []
-        trials = "1 trial has" if count == 1 else f"{count} trials have"
-        named, again = " and ".join(names), f"modeldir retry {quoted(self.path)}"
-        return [f"note: {trials} {named}, but failed for want of another metric: {again}"]
+        named = (name for name, _ in goals.objectives(self._given))
+        preconditions.check_metric(self.path, named, self.trials)
 
     def _check_base(self) -> list[str]:
-        """A changed base stops the search: by their names, trials of two bases look comparable."""
-        made = [record for record in self.trials if record.retry_of is None]
-        newest = max(made, key=lambda record: record.number, default=None)
-        if newest is None:
-            return []
-        before, now = params.flatten(newest.hyperparameters), self._flat_base
-        changed = [
-            (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
-            for name in membership.differences(self.plan, now, before)
-            if name not in newest.point  # an earlier plan may have varied it
-        ]
-        if not changed:
-            return []
-        if self._rebase:
-            words = "; ".join(problem for problem, _ in changed)
-            return [f"base changed ({words}); new trials use the new one"]
-        raise SearchError(
-            listed(
-                f"{self.path}: the base hyperparameters changed since its trials were made:",
-                changed,
-                state="To go on with the new base beside the old trials:\n"
-                f"  modeldir search {quoted(self.path)} --rebase\n"
-                "To keep them apart, search in a folder of its own:\n"
-                f"  modeldir new {quoted(f'{self.path}_2')} --from {quoted(self.path)}\n"
-                "Nothing was started.",
-            )
+        return preconditions.check_base(
+            self.path, self.plan, self._flat_base, self.trials, rebase=self._rebase
         )
-
-    def _check_code(self) -> list[str]:
-        """Changed code stops nothing, but who compares trials should know."""
-        for record in reversed(list(self.trials)):
-            last = attempts.latest(self.trials.path(record))
-            then = last.record.get("code") if last is not None else None
-            if then is not None:
-                changed = then != self.code()
-                return ["note: the code has changed since trials were made"] if changed else []
-        return []
 
     def _example(self) -> dict[str, Any]:
         """Hyperparameters with every searched name, as a trial will have them."""
@@ -561,16 +493,16 @@ class Search:
         number = self.trials.next_number()
         found: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = []
         while len(found) != most and not self._enough():
-            following = self._following(number)
-            if following is None:
+            next_one = self._following(number)
+            if next_one is None:
                 break
-            name = self.trials.free_name(following.point, number, numbered=numbered)
+            name = self.trials.free_name(next_one.point, number, numbered=numbered)
             model_dir = _as_typed(self._whole(name), self.working_folder())
-            hyperparameters = _with_point(self.base, following.point)
+            hyperparameters = _with_point(self.base, next_one.point)
             words = plan.trial_command(command, hyperparameters, model_dir)
-            found.append((name, following.point, words))
-            made = TrialRecord(number, name, following.point, hyperparameters, "")
-            self._telling.imagine(replace(made, notes=following.notes))
+            found.append((name, next_one.point, words))
+            made = TrialRecord(number, name, next_one.point, hyperparameters, "")
+            self._telling.imagine(replace(made, notes=next_one.notes))
             number += 1
         return found
 
@@ -831,18 +763,18 @@ class Search:
     def _new(self) -> Turn | None:
         while not self._enough():
             number = self.trials.next_number()
-            following = self._following(number)
-            if following is None:
+            next_one = self._following(number)
+            if next_one is None:
                 return None
             parent, is_there = heritage.parent_in(
-                self.plan, self.trials, following.notes, in_loop=self._asked is not None
+                self.plan, self.trials, next_one.notes, in_loop=self._asked is not None
             )
             if not is_there:
                 return None
             record = self.trials.claim(
-                following.point,
-                _with_point(self.base, following.point),
-                told={**following.told, **self._remarks(following.notes)},
+                next_one.point,
+                _with_point(self.base, next_one.point),
+                told={**next_one.told, **self._remarks(next_one.notes)},
                 numbered=self._numbered,
                 parent=parent,
             )
@@ -858,40 +790,11 @@ class Search:
         told = {"notes": notes, "note": self.plan.note}
         return {name: value for name, value in told.items() if value}
 
-    def _following(self, number: int) -> _Following | None:
-        """What the next trial is to be: a repeat that a point lacks; else the plan's own points
-        come first, and then what the sampler proposes.
-        """
-        told: dict[str, Any] = {"sampler": self.plan.sampler, "seed": self.plan.seed}
-        lacking = self._telling.missing_repeat()
-        if lacking is not None:
-            return self._repeat(*lacking, told)
-        queued = self._queue.ask()
-        if queued is not None:
-            return self._first_of(queued, {**told, "sampler": space.QUEUE}, {})
-        proposal = self._telling.sampler.ask(number)
-        if proposal is None:
-            return None
-        return self._first_of(proposal.point, told, proposal.notes)
-
-    def _first_of(
-        self, point: Mapping[str, Any], told: Mapping[str, Any], notes: Mapping[str, Any]
-    ) -> _Following:
-        """The first trial at a point."""
-        if self.plan.repeats <= 1:
-            return _Following(dict(point), told, notes)
-        first = self._repeat(point, self.plan.seeds[0], told)
-        return replace(first, notes=notes)
-
-    def _repeat(self, point: Mapping[str, Any], seed: int, told: Mapping[str, Any]) -> _Following:
-        number = self.plan.seeds.index(seed) + 1
-        return _Following({**point, plan.SEED: seed}, {**told, "repeat": number}, {})
+    def _following(self, number: int) -> following.Following | None:
+        return following.following(self.plan, self._telling, self._queue, number)
 
     def _enough(self) -> bool:
-        """Whether the plan has as many points as it wants, each with all its repeats."""
-        if self.plan.trials is None or self._telling.missing_repeat() is not None:
-            return False
-        return self._telling.count() >= self.plan.trials
+        return following.is_enough(self.plan, self._telling)
 
     def _tell_sampler(self) -> None:
         """Let the sampler know what has changed: other folders first, then each trial."""
