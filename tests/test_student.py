@@ -29,10 +29,10 @@ def test_quantiles_are_those_of_the_printed_table(chance: float, degrees: int) -
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 29, 100, 999, 10**6])
 def test_quantiles_are_those_of_scipy(degrees: int) -> None:
     """Also far out in the tails, and on the lower side."""
-    for chance in (1e-6, 0.005, 0.3, 0.6, 0.975, 0.99166, 0.9999, 1 - 1e-6):
+    for chance in (1e-6, 0.005, 0.3, 0.6, 0.975, 0.99166, 0.9999, 1 - 1e-6, 1 - 1e-12):
         ours, theirs = student.quantile(chance, degrees), stats.t.ppf(chance, degrees)
         assert ours == pytest.approx(theirs, rel=1e-8)
-        assert student.distribution(ours, degrees) == pytest.approx(chance, abs=1e-12)
+        assert student.distribution(ours, degrees) == pytest.approx(chance, abs=1e-11)
 
 
 def test_the_paired_interval_is_that_of_scipy() -> None:

@@ -10,7 +10,6 @@ An attempt of `evaluate.py` is recorded beside the training's, as `evaluate.run.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -67,9 +66,15 @@ class Attempt:
     record: Mapping[str, Any]
     leavings: bool = False
 
-    @functools.cached_property
+    @property
+    def file(self) -> str:
+        """Its run file, as a text: a supervisor has no need of paths, which are slow."""
+        return os.path.join(self.folder, run_file(self.number, self.script))
+
+    @property
     def path(self) -> Path:
-        return self.folder / run_file(self.number, self.script)
+        """Its run file."""
+        return Path(self.file)
 
     @property
     def end(self) -> str | None:
@@ -177,7 +182,7 @@ def begin(
     }
     attempt = Attempt(folder, number, script, record, leavings=bool(left))
     data = files.to_json(record).encode()
-    return attempt if files.publish(attempt.path, data) else None
+    return attempt if files.publish(attempt.file, data) else None
 
 
 def rewrite(attempt: Attempt, changes: Mapping[str, Any], *, durable: bool = False) -> Attempt:
@@ -187,14 +192,14 @@ def rewrite(attempt: Attempt, changes: Mapping[str, Any], *, durable: bool = Fal
         OSError: when the folder cannot be written.
     """
     record = {**attempt.record, **changes}
-    files.write_json(attempt.path, record, durable=durable)
+    files.write_json(attempt.file, record, durable=durable)
     return Attempt(attempt.folder, attempt.number, attempt.script, record)
 
 
 def withdraw(attempt: Attempt) -> None:
     """Take back an attempt that never got as far as its folder; only its owner may."""
     with contextlib.suppress(OSError):
-        os.unlink(attempt.path)
+        os.unlink(attempt.file)
 
 
 def identity_of(folder: Path) -> dict[str, int]:
@@ -212,7 +217,7 @@ def lives(attempt: Attempt, observer: hearts.Observer | None = None) -> bool | N
     A run file in a copied folder speaks of the original: nothing runs in the copy. One that is
     there and cannot be read (another user's, a file server's hiccup) says nothing.
     """
-    if not attempt.record and _cannot_be_read(attempt.path):
+    if not attempt.record and _cannot_be_read(attempt.file):
         return None
     keepers = _keepers(attempt.record)
     if not keepers or _is_copy(attempt, here=any(map(processes.is_of_this_boot, keepers))):
@@ -222,10 +227,10 @@ def lives(attempt: Attempt, observer: hearts.Observer | None = None) -> bool | N
         return True
     if None not in answers and not _beat_since_boot(attempt, keepers):
         return False
-    return None if observer is None else observer.look(attempt.path)
+    return None if observer is None else observer.look(attempt.file)
 
 
-def _cannot_be_read(path: Path) -> bool:
+def _cannot_be_read(path: str) -> bool:
     return os.path.lexists(path) and files.read_bytes(path) is None
 
 
@@ -236,7 +241,7 @@ def _beat_since_boot(attempt: Attempt, keepers: list[processes.Process]) -> bool
     """
     if not has_heart(attempt) or any(map(processes.is_of_this_boot, keepers)):
         return False
-    up, silent = processes.uptime(), hearts.silence(attempt.path)
+    up, silent = processes.uptime(), hearts.silence(attempt.file)
     return up is not None and silent is not None and silent < up
 
 
@@ -266,7 +271,7 @@ def is_outdone(attempt: Attempt) -> bool | None:
     later = numbers(names, attempt.script)
     if later and later[-1] > attempt.number:
         return True
-    token = files.read_object(attempt.path).get("token")
+    token = files.read_object(attempt.file).get("token")
     return token is not None and token != attempt.record.get("token")
 
 
@@ -351,7 +356,7 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
             f"{attempt.folder} is running: attempt {attempt.number}, {where}, since {since}.\n"
             f"Wait for it, or: {stop}Nothing was started."
         )
-    silent = hearts.silence(attempt.path) if has_heart(attempt) else None
+    silent = hearts.silence(attempt.file) if has_heart(attempt) else None
     if silent is not None:
         from modeldir.durations import duration_text  # noqa: PLC0415 - a training imports us
 
@@ -362,7 +367,7 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
         )
     return (
         f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"
-        f"that host cannot be seen from here. If it is dead, remove {attempt.path}.\n"
+        f"that host cannot be seen from here. If it is dead, remove {attempt.file}.\n"
         "Nothing was started."
     )
 
@@ -504,7 +509,7 @@ def variables(
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
     """What the scripts of a folder told, all attempts, oldest first."""
-    return files.read_lines(folder / EVENTS)
+    return files.read_lines(os.path.join(folder, EVENTS))
 
 
 def events(folder: Path, number: int) -> list[dict[str, Any]]:

@@ -157,9 +157,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     For what is too large to be made in memory first. A body that fails leaves the old file as it
     was, and nothing beside it.
     """
-    # Through a link: the file changes, the link stays.
-    target = os.path.realpath(path) if os.path.islink(path) else os.fspath(path)
-    mode = _mode_to_keep(target)
+    target, mode = _to_replace(os.fspath(path))
     temporary = temporary_beside(target)
     try:
         yield temporary
@@ -174,17 +172,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
         raise
 
 
-def _mode_to_keep(target: str) -> int | None:
-    """The mode of the file that is there; None if there is none."""
+def _to_replace(target: str) -> tuple[str, int | None]:
+    """The file that is meant by a path, and its mode; None if there is none."""
     try:
-        mode = os.stat(target).st_mode
+        mode = os.lstat(target).st_mode
+        if stat.S_ISLNK(mode):  # the file changes, the link stays
+            target = os.path.realpath(target)
+            mode = os.stat(target).st_mode
     except FileNotFoundError:
-        return None
+        return target, None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "Not a regular file", target)
-    return stat.S_IMODE(mode)
+    return target, stat.S_IMODE(mode)
 
 
 def same_content(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:

@@ -39,8 +39,10 @@ def every() -> float:
     >>> every()
     15.0
     """
+    if VARIABLE not in os.environ:
+        return EVERY
     with contextlib.suppress(ValueError):
-        told = float(os.environ.get(VARIABLE, ""))
+        told = float(os.environ[VARIABLE])
         if 0 < told <= EVERY:
             return told
     return EVERY

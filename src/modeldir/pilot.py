@@ -46,6 +46,8 @@ class Pilot:
 
     def _asked_of(self, record: TrialRecord) -> frozenset[str]:
         """What a trial has to read: what is unproven, but for what does not count at its point."""
+        if not self._unproven:
+            return self._unproven
         flat = params.flatten(record.hyperparameters)
         # `seed` is in no space, and counts at each point that has repeats.
         return self._unproven.intersection({*self._search.plan.space.active_names(flat), plan.SEED})

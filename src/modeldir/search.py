@@ -25,6 +25,7 @@ from modeldir import (
     experiment,
     failures,
     files,
+    following,
     goals,
     hearts,
     heritage,
@@ -32,6 +33,7 @@ from modeldir import (
     metrics,
     params,
     plan,
+    preconditions,
     pruners,
     samplers,
     space,
@@ -51,7 +53,7 @@ from modeldir.shellwords import quoted
 from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
-from modeldir.values import dataclass, replace
+from modeldir.values import replace
 
 if TYPE_CHECKING:
     from modeldir.loop import Trial
@@ -62,15 +64,6 @@ _PATIENCE, _SHORT_PATIENCE = 10.0, 0.25
 """Seconds to wait for the search's lock: at first, and where it was not to be had before."""
 _DEADLY = 3
 """Attempts in a row without an end after which a trial waits until all others have run."""
-
-
-@dataclass(frozen=True)
-class _Following:
-    """What the next trial is to be: its values, what `trial.json` says, what its sampler notes."""
-
-    point: dict[str, Any]
-    told: Mapping[str, Any]
-    notes: Mapping[str, Any]
 
 
 _Folders: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None"
@@ -148,6 +141,7 @@ class Search:
     ) -> None:
         self.path = Path(path)
         self._whole_path = os.path.abspath(path)
+        self._file = os.path.join(path, plan.FILE)
         points = os.fspath(points) if isinstance(points, os.PathLike) else points
         self._given = {
             "space": dict(space or {}),
@@ -197,7 +191,7 @@ class Search:
         raw, changes = plan.joined(written, given)
         self.plan = self._checked(raw, written)
         self.changes += changes
-        self._read_from = _state(self.path / plan.FILE)
+        self._read_from = _state(self._file)
         if written.get("auto") != self.plan.written.get("auto"):
             self.changes += self.by_auto()
         names = (*self.plan.space.domains, *([plan.SEED] if self.plan.repeats > 1 else []))
@@ -314,9 +308,10 @@ class Search:
         news += self._take(command, typed=typed) if command is not None else []
         self._look()
         self._check_metric()
-        news += self._failed_by_name()
+        news += preconditions.failed_by_name(self.path, self.plan, self.trials)
         news += self._taught or []
-        news += [*self._check_base(), *self._check_code()]
+        news += self._check_base()
+        news += preconditions.code_has_changed(self.trials, self.code)
         with self._alone():
             if self._has_grown():  # by another command, since we read it
                 self._load(self._given)
@@ -394,75 +389,13 @@ class Search:
             done.touch()
 
     def _check_metric(self) -> None:
-        """A metric that was named now must be one that the trials which are there have."""
-        named = [name for name, _ in goals.objectives(self._given)]
-        known: set[str] = set()
-        for record in self.trials if named else ():
-            if self.trials.status(record).state == attempts.COMPLETED:
-                known |= {*experiment.scores(self.trials.path(record)).development}
-        problems = [
-            (
-                f"{name}: no completed trial has this metric",
-                did_you_mean(name, sorted(known)) or f"they have {', '.join(sorted(known))}",
-            )
-            for name in named
-            if known and name not in known
-        ]
-        if problems:
-            raise SearchError(listed(f"{self.path} cannot be ranked:", problems))
-
-    def _failed_by_name(self) -> list[str]:
-        """A word on trials that failed for want of a metric and have the one that is named now."""
-        names = [name for name, _ in self.plan.objectives]
-        count = 0
-        for record in self.trials if names else ():
-            if self.trials.status(record).failure == failures.NO_METRIC:
-                found = experiment.scores(self.trials.path(record)).development
-                count += all(name in found for name in names)
-        if not count:
-            return []
-        trials = "1 trial has" if count == 1 else f"{count} trials have"
-        named, again = " and ".join(names), f"modeldir retry {quoted(self.path)}"
-        return [f"note: {trials} {named}, but failed for want of another metric: {again}"]
+        named = (name for name, _ in goals.objectives(self._given))
+        preconditions.check_metric(self.path, named, self.trials)
 
     def _check_base(self) -> list[str]:
-        """A changed base stops the search: by their names, trials of two bases look comparable."""
-        made = [record for record in self.trials if record.retry_of is None]
-        newest = max(made, key=lambda record: record.number, default=None)
-        if newest is None:
-            return []
-        before, now = params.flatten(newest.hyperparameters), self._flat_base
-        changed = [
-            (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
-            for name in membership.differences(self.plan, now, before)
-            if name not in newest.point  # an earlier plan may have varied it
-        ]
-        if not changed:
-            return []
-        if self._rebase:
-            words = "; ".join(problem for problem, _ in changed)
-            return [f"base changed ({words}); new trials use the new one"]
-        raise SearchError(
-            listed(
-                f"{self.path}: the base hyperparameters changed since its trials were made:",
-                changed,
-                state="To go on with the new base beside the old trials:\n"
-                f"  modeldir search {quoted(self.path)} --rebase\n"
-                "To keep them apart, search in a folder of its own:\n"
-                f"  modeldir new {quoted(f'{self.path}_2')} --from {quoted(self.path)}\n"
-                "Nothing was started.",
-            )
+        return preconditions.check_base(
+            self.path, self.plan, self._flat_base, self.trials, rebase=self._rebase
         )
-
-    def _check_code(self) -> list[str]:
-        """Changed code stops nothing, but who compares trials should know."""
-        for record in reversed(list(self.trials)):
-            last = attempts.latest(self.trials.path(record))
-            then = last.record.get("code") if last is not None else None
-            if then is not None:
-                changed = then != self.code()
-                return ["note: the code has changed since trials were made"] if changed else []
-        return []
 
     def _example(self) -> dict[str, Any]:
         """Hyperparameters with every searched name, as a trial will have them."""
@@ -475,7 +408,7 @@ class Search:
     def _write(self) -> None:
         if self.plan.written != plan.read_plan(self.path):
             files.write_json(self.path / plan.FILE, self.plan.written, durable=True)
-        self._read_from = _state(self.path / plan.FILE)
+        self._read_from = _state(self._file)
 
     def working_folder(self) -> Path:
         """Where trials' commands run: the project's folder, from which the search was started."""
@@ -485,6 +418,10 @@ class Search:
         if not isinstance(cwd, str):
             return _here()
         return _folder_at(self._whole_path, cwd)
+
+    def _whole(self, name: str) -> str:
+        """The whole path of a trial's folder."""
+        return os.path.join(self._whole_path, name)
 
     def command_for(self, trial: TrialRecord) -> tuple[str, ...]:
         """The words of a trial's command.
@@ -497,7 +434,7 @@ class Search:
                 f"{self.path}: no command says how to train.\n"
                 f"  modeldir search {quoted(self.path)} -- python train.py\nNothing was started."
             )
-        model_dir = _as_typed(self.trials.path(trial), self.working_folder())
+        model_dir = _as_typed(self._whole(trial.name), self.working_folder())
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
 
     def judged_by(self, trial: TrialRecord) -> Orders | None:
@@ -556,16 +493,16 @@ class Search:
         number = self.trials.next_number()
         found: list[tuple[str, Mapping[str, Any], tuple[str, ...]]] = []
         while len(found) != most and not self._enough():
-            following = self._following(number)
-            if following is None:
+            next_one = self._following(number)
+            if next_one is None:
                 break
-            name = self.trials.free_name(following.point, number, numbered=numbered)
-            model_dir = _as_typed(self.path / name, self.working_folder())
-            hyperparameters = _with_point(self.base, following.point)
+            name = self.trials.free_name(next_one.point, number, numbered=numbered)
+            model_dir = _as_typed(self._whole(name), self.working_folder())
+            hyperparameters = _with_point(self.base, next_one.point)
             words = plan.trial_command(command, hyperparameters, model_dir)
-            found.append((name, following.point, words))
-            made = TrialRecord(number, name, following.point, hyperparameters, "")
-            self._telling.imagine(replace(made, notes=following.notes))
+            found.append((name, next_one.point, words))
+            made = TrialRecord(number, name, next_one.point, hyperparameters, "")
+            self._telling.imagine(replace(made, notes=next_one.notes))
             number += 1
         return found
 
@@ -653,7 +590,7 @@ class Search:
             self._fill_rungs()
 
     def _has_grown(self) -> bool:
-        state = _state(self.path / plan.FILE)
+        state = _state(self._file)
         if state is not None and state[1] == 0:
             return (
                 False  # somebody's editor writes it just now: its content will be news of its own
@@ -662,7 +599,7 @@ class Search:
 
     def wishes(self) -> tuple[object, object]:
         """What changes when somebody wants another trial, or one again: the plan and the claims."""
-        return _state(self.path / plan.FILE), _state(self.path / HOME / "trials")
+        return _state(self._file), _state(os.path.join(self.path, HOME, "trials"))
 
     def may_have_more(self, busy: frozenset[int]) -> bool:
         """Whether `next_trial` could have something, as far as is known without making it."""
@@ -826,18 +763,18 @@ class Search:
     def _new(self) -> Turn | None:
         while not self._enough():
             number = self.trials.next_number()
-            following = self._following(number)
-            if following is None:
+            next_one = self._following(number)
+            if next_one is None:
                 return None
             parent, is_there = heritage.parent_in(
-                self.plan, self.trials, following.notes, in_loop=self._asked is not None
+                self.plan, self.trials, next_one.notes, in_loop=self._asked is not None
             )
             if not is_there:
                 return None
             record = self.trials.claim(
-                following.point,
-                _with_point(self.base, following.point),
-                told={**following.told, **self._remarks(following.notes)},
+                next_one.point,
+                _with_point(self.base, next_one.point),
+                told={**next_one.told, **self._remarks(next_one.notes)},
                 numbered=self._numbered,
                 parent=parent,
             )
@@ -853,40 +790,11 @@ class Search:
         told = {"notes": notes, "note": self.plan.note}
         return {name: value for name, value in told.items() if value}
 
-    def _following(self, number: int) -> _Following | None:
-        """What the next trial is to be: a repeat that a point lacks; else the plan's own points
-        come first, and then what the sampler proposes.
-        """
-        told: dict[str, Any] = {"sampler": self.plan.sampler, "seed": self.plan.seed}
-        lacking = self._telling.missing_repeat()
-        if lacking is not None:
-            return self._repeat(*lacking, told)
-        queued = self._queue.ask()
-        if queued is not None:
-            return self._first_of(queued, {**told, "sampler": space.QUEUE}, {})
-        proposal = self._telling.sampler.ask(number)
-        if proposal is None:
-            return None
-        return self._first_of(proposal.point, told, proposal.notes)
-
-    def _first_of(
-        self, point: Mapping[str, Any], told: Mapping[str, Any], notes: Mapping[str, Any]
-    ) -> _Following:
-        """The first trial at a point."""
-        if self.plan.repeats <= 1:
-            return _Following(dict(point), told, notes)
-        first = self._repeat(point, self.plan.seeds[0], told)
-        return replace(first, notes=notes)
-
-    def _repeat(self, point: Mapping[str, Any], seed: int, told: Mapping[str, Any]) -> _Following:
-        number = self.plan.seeds.index(seed) + 1
-        return _Following({**point, plan.SEED: seed}, {**told, "repeat": number}, {})
+    def _following(self, number: int) -> following.Following | None:
+        return following.following(self.plan, self._telling, self._queue, number)
 
     def _enough(self) -> bool:
-        """Whether the plan has as many points as it wants, each with all its repeats."""
-        if self.plan.trials is None or self._telling.missing_repeat() is not None:
-            return False
-        return self._telling.count() >= self.plan.trials
+        return following.is_enough(self.plan, self._telling)
 
     def _tell_sampler(self) -> None:
         """Let the sampler know what has changed: other folders first, then each trial."""
@@ -1115,16 +1023,15 @@ def _here() -> Path:
     return Path.cwd()
 
 
-def _as_typed(path: Path, start: Path) -> str:
-    """A path as a user would type it from a folder: relative where it lies below it."""
-    whole, above = os.path.abspath(path), os.path.join(start, "")
-    return whole.removeprefix(above)
+def _as_typed(whole: str, start: Path) -> str:
+    """A whole path as a user would type it from a folder: relative where it lies below it."""
+    return whole.removeprefix(os.path.join(start, ""))
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _state(path: str) -> tuple[int, int, int] | None:
     """What changes when a file is written; None if it is not there."""
     try:
-        status = path.stat()
+        status = os.stat(path)
     except OSError:
         return None
     return (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -52,9 +52,10 @@ The process that starts commands was killed; what runs goes on and is recorded.
 
 @dataclass(frozen=True)
 class Report:
-    """What happened to a supervisor: `started`, `taken` (somebody else has the attempt), `lost`
-    (somebody has taken it over: it was not heard of for too long), `ended` (the end is recorded),
-    `free` (it can run another), `gone` (its process is no more).
+    """What happened to a supervisor: `started` (told a moment later, or with the end), `taken`
+    (somebody else has the attempt), `lost` (somebody has taken it over: it was not heard of for too
+    long), `ended` (the end is recorded), `free` (it can run another), `gone` (its process is no
+    more).
     """
 
     what: str

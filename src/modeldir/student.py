@@ -95,12 +95,17 @@ def quantile(chance: float, degrees: float) -> float:
     """
     if chance < 0.5:  # noqa: PLR2004 - it is symmetric
         return -quantile(1 - chance, degrees)
-    low, high = 0.0, 1.0
-    while distribution(high, degrees) < chance:
-        low, high = high, 2 * high
-    while (middle := (low + high) / 2) not in {low, high}:
-        low, high = (middle, high) if distribution(middle, degrees) < chance else (low, middle)
-    return high
+    # Newton's method, on the tail. It falls ever more slowly, so no step goes too far.
+    t, tail = 0.0, 1 - chance
+    while (further := t + (distribution(-t, degrees) - tail) / _density(t, degrees)) > t:
+        t = further
+    return t
+
+
+def _density(t: float, degrees: float) -> float:
+    log_middle = math.lgamma((degrees + 1) / 2) - math.lgamma(degrees / 2)
+    log_fall = (degrees + 1) / 2 * math.log1p(t * t / degrees)
+    return math.exp(log_middle - log_fall) / math.sqrt(degrees * math.pi)
 
 
 def _beta(a: float, b: float, x: float, y: float) -> float:

@@ -71,7 +71,9 @@ _LATE = 5.0
 """Seconds by which a busy machine may wake us late; what is longer, we slept through."""
 _FRESHEN_EVERY = 3600.0
 _BRIEF = 0.05
-"""Seconds in which nothing is done for a command that has just begun: many have ended by then."""
+"""Seconds in which nothing is done for a command that has just begun, not even told: many have
+ended by then.
+"""
 _SOON = 0.01
 """Seconds within which a worker that has a next trial asks for it: then the disk can wait."""
 _SLOW_DISK = 0.05
@@ -347,6 +349,7 @@ class _Attempt:
         self.heart: hearts.Heart
         self.is_outdone = False
         self.is_fork = self.start.forked and post.ahead is not None
+        self.untold: tuple[str, ...] = ()  # to be told with what comes next
 
     def run(self) -> bool:
         """Run it; whether this process may run another one."""
@@ -365,7 +368,7 @@ class _Attempt:
             self.post.ends.settle()
             self._report("free")
         else:
-            self._report(became, "free")  # at once: the worker has to wake only once
+            self._report(became, "free")
         return True
 
     def _run_to_the_end(self) -> None:
@@ -375,7 +378,7 @@ class _Attempt:
         self.rendering = Rendering(events, self.token, self.console, self.printed_before)
         if self.start.pruner is not None and not self.start.script:
             self.watch = _Watch(self.start, self.start.pruner, self.stale, self.printed_before)
-        self._report("started")
+        self.untold = ("started",)
         tether = processes.Tether()
         status, usage = self._run_command(tether)
         self._end_descendants()
@@ -407,7 +410,7 @@ class _Attempt:
         )
         if record is not None:
             self.record = record
-            self.heart = hearts.Heart(record.path)
+            self.heart = hearts.Heart(record.file)
         return record
 
     def _prepare(self) -> bool:
@@ -496,9 +499,6 @@ class _Attempt:
             if not self._is_ours():
                 watched, patience = [self.wake], self._patience()
                 continue
-            if self.who is None:
-                with contextlib.suppress(OSError):  # a full disk: at the next look, or at the end
-                    self._tell_who_it_is()
             self._tell_how_it_began()
             for number in asked:
                 if number in (signal.SIGINT, signal.SIGTERM):  # passed on as they are
@@ -514,7 +514,14 @@ class _Attempt:
             patience = self._patience()
 
     def _tell_how_it_began(self) -> None:
-        """A fork that has executed its command after all is not warm."""
+        """What is told of a command that has not ended at once: that it runs, who it is; and a fork
+        that has executed its command after all is not warm.
+        """
+        if self.untold:
+            self._report()
+        if self.who is None:
+            with contextlib.suppress(OSError):  # a full disk: at the next look, or at the end
+                self._tell_who_it_is()
         if self.start.forked and not self.is_fork and self.record.record.get("warm"):
             with contextlib.suppress(OSError):  # the record of its end says so again
                 self.record = attempts.rewrite(self.record, {"warm": None})
@@ -672,13 +679,16 @@ class _Attempt:
                     raise
                 time.sleep(1.0)
             else:
-                self.post.ends.add(os.fspath(self.record.path))
+                self.post.ends.add(self.record.file)
                 break
 
     def _report(self, *what: str) -> None:
-        """Lines to the worker, if it still listens. Shorter than PIPE_BUF: never torn."""
+        """Lines to the worker, if it still listens: as many as can be by one write, for it wakes at
+        each. Shorter than PIPE_BUF: never torn.
+        """
+        lines = "".join([f"{each} {os.getpid()}\n" for each in (*self.untold, *what)])
+        self.untold = ()
         with contextlib.suppress(OSError):
-            lines = "".join(f"{each} {os.getpid()}\n" for each in what)
             os.write(self.post.reports, lines.encode())
 
 

@@ -108,7 +108,7 @@ class Trials:
         self.observer = observer or hearts.Observer()
         self._decided = decided or _all_of(names)
         self._ignored = ignore - {*names}  # what a search varies makes a difference in it
-        self._home = folder / HOME / "trials"
+        self._home = os.path.join(folder, HOME, "trials")
         self._known: dict[int, TrialRecord] = {}
         self._final: dict[int, experiment.Status] = {}
         self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
@@ -135,7 +135,7 @@ class Trials:
 
         Numbers are claimed in order, so with the next one free there are no claims that are new.
         """
-        news = os.path.lexists(self._home / _claim_file(self.next_number()))
+        news = os.path.lexists(self._claim_path(self.next_number()))
         if not news and len(self._seen) >= _MANY and self._looked_lately():
             return False
         self.refresh()
@@ -190,6 +190,9 @@ class Trials:
             return False
         return self._state() == self._left and time.time_ns() - self._left[1] > _TICK_NS
 
+    def _claim_path(self, number: int) -> str:
+        return os.path.join(self._home, _claim_file(number))
+
     def _know(self, record: TrialRecord) -> None:
         self._known[record.number] = record
         end = self._final.get(record.number)
@@ -243,7 +246,7 @@ class Trials:
                 yield int(match[1])
 
     def _read_claim(self, number: int) -> TrialRecord | None:
-        claim = files.read_object(os.path.join(self._home, _claim_file(number)))
+        claim = files.read_object(self._claim_path(number))
         try:
             return TrialRecord(
                 number,
@@ -332,9 +335,10 @@ class Trials:
             return
         number = self.next_number() if number is None else number
         self._highest = max(self._highest, number)
-        record = self._record(number, path.name, point, hyperparameters)
         repeat, notes = told.get("repeat"), _object(told.get("notes"))
-        self._know(replace(record, repeat=repeat, notes=notes))
+        self._know(
+            self._record(number, path.name, point, hyperparameters, repeat=repeat, notes=notes)
+        )
 
     def _was_renamed(self, number: int, name: str, told: Mapping[str, Any]) -> bool:
         """Whether a folder is a removed trial's under another name: then the trial is the same."""
@@ -352,9 +356,9 @@ class Trials:
 
         Whether that could be done. Nobody else writes it: of such a claim no trial can be made.
         """
-        path = self._home / _claim_file(number)
+        path = self._claim_path(number)
         same = told.get("hash") == self._hash(hyperparameters)
-        if not same or not path.exists() or self._read_claim(number) is not None:
+        if not same or not os.path.exists(path) or self._read_claim(number) is not None:
             return False
         claim = {"name": name, "hyperparameters": hyperparameters, "token": os.urandom(8).hex()}
         files.write_json(path, {**told, **claim})
@@ -366,10 +370,15 @@ class Trials:
         return True
 
     def _record(
-        self, number: int, name: str, point: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+        self,
+        number: int,
+        name: str,
+        point: Mapping[str, Any],
+        hyperparameters: Mapping[str, Any],
+        **more: Any,
     ) -> TrialRecord:
         of_all = self._hash(hyperparameters)
-        return TrialRecord(number, name, dict(point), dict(hyperparameters), of_all)
+        return TrialRecord(number, name, dict(point), dict(hyperparameters), of_all, **more)
 
     def is_same(self, record: TrialRecord, hyperparameters: Mapping[str, Any]) -> bool:
         """Whether a trial has these hyperparameters, but for the names that make no difference."""
@@ -410,8 +419,11 @@ class Trials:
         """
         number = self.next_number() if at_least is None else at_least
         chosen = name or self.free_name(point, number, numbered=numbered)
-        record = replace(
-            self._record(number, chosen, point, hyperparameters),
+        record = self._record(
+            number,
+            chosen,
+            point,
+            hyperparameters,
             retry_of=retry_of,
             parent=parent,
             repeat=(told or {}).get("repeat"),
@@ -447,7 +459,7 @@ class Trials:
         try:
             return files.publish(path, claim)
         except FileNotFoundError:
-            self._home.mkdir(parents=True, exist_ok=True)
+            os.makedirs(self._home, exist_ok=True)
             return files.publish(path, claim)
 
     def free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
@@ -456,7 +468,7 @@ class Trials:
 
         wanted = f"trial_{number:06d}" if numbered else trial_name(point)
         name, count = wanted, 2
-        while name in self._names or os.path.lexists(self.folder / name):
+        while name in self._names or os.path.lexists(os.path.join(self.folder, name)):
             name = f"{wanted}__{count}"
             count += 1
         return name
@@ -466,7 +478,7 @@ class Trials:
         if claim is None and self._was_made(record.number):
             return
         folder = self.path(record)
-        claim = claim or files.read_object(self._home / _claim_file(record.number))
+        claim = claim or files.read_object(self._claim_path(record.number))
         if not self._put_there(folder, record, claim):
             folder.mkdir(exist_ok=True)
             self._fill(folder, record, claim)
@@ -521,7 +533,7 @@ class Trials:
             _mend(path, record.hyperparameters)
         path = self.path(record) / "trial.json"
         if record.number not in self._whole and _may_be_half(path):
-            _mend(path, _kept(files.read_object(self._home / _claim_file(record.number))))
+            _mend(path, _kept(files.read_object(self._claim_path(record.number))))
 
     # -- Reading -----------------------------------------------------------------------------------
 
@@ -650,7 +662,7 @@ class Trials:
         """The file that keeps a trial out of the search: without it, and with its folder where it
         was, it is a trial again.
         """
-        return self._home / f"{record.number:06d}.aside"
+        return Path(self._home, f"{record.number:06d}.aside")
 
     def _mark(self, name: str) -> None:
         os.close(os.open(os.path.join(self._home, name), os.O_WRONLY | os.O_CREAT, 0o666))
@@ -661,7 +673,7 @@ class Trials:
         """
         marker = f"{number:06d}.made"
         try:
-            os.link(os.path.join(self._home, _claim_file(number)), os.path.join(self._home, marker))
+            os.link(self._claim_path(number), os.path.join(self._home, marker))
         except OSError:  # it is marked already, or there are no links
             self._mark(marker)
 

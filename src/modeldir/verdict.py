@@ -239,6 +239,6 @@ def _fresh_metrics(folder: Path, stale: Mapping[str, FileState]) -> dict[str, fl
         kind = metrics.classify(name)
         if kind is not None and kind.split == "eval" and stale.get(name) != state:
             with contextlib.suppress(MetricsError):
-                values = metrics.read_metrics(folder / name)
+                values = metrics.read_metrics(os.path.join(folder, name))
                 found = {**found, **values} if kind.which == "best" else {**values, **found}
     return found

@@ -229,7 +229,7 @@ class Warmth:
 
     def landed(self, folder: Path, status: Status) -> None:
         """An attempt has ended; `waiting`: it did not even begin."""
-        path = str(files.absolute(folder))
+        path = os.path.abspath(folder)
         lesson = self._lesson
         if lesson is not None and path == lesson.folder:
             self._learn(lesson)

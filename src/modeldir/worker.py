@@ -336,7 +336,7 @@ class Worker:
         doubt = self._doubt_of(last)
         if last is not None and last.end is None and doubt is None:
             attempts.end_left_running(last)
-        start = replace(self._start_of(turn, folder, last, seat), doubt=doubt)
+        start = self._start_of(turn, folder, last, seat, doubt)
         keeper, pid = self._begin(spawner, start, seat)
         watched = _watch(pid) if keeper is None else None
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
@@ -371,7 +371,12 @@ class Worker:
         return self.search.observer.sight(last.path)
 
     def _start_of(
-        self, turn: Turn, folder: Path, last: attempts.Attempt | None, seat: Seat
+        self,
+        turn: Turn,
+        folder: Path,
+        last: attempts.Attempt | None,
+        seat: Seat,
+        doubt: str | None,
     ) -> Start:
         command = self.search.command_for(turn.record)
         extra = self._how_to_resume(turn.record, folder, last)
@@ -386,7 +391,7 @@ class Worker:
             orders = replace(orders, begun=0)
         judged = {judge.VARIABLE: orders.to_text()} if orders else {}
         return Start(
-            folder=str(files.absolute(folder)),
+            folder=os.path.abspath(folder),
             number=turn.attempt,
             command=(*command, *(extra or ())),
             cwd=str(here),
@@ -407,6 +412,7 @@ class Worker:
             pruner=orders.to_text() if orders else None,
             time_limit=self.search.plan.trial_time_limit,
             bound=self.bound,
+            doubt=doubt,
         )
 
     def _how_to_resume(
@@ -435,7 +441,7 @@ class Worker:
         if record.parent is not None and not found:
             name = record.parent.get("name")
             self._tell(f"note: {record.name} begins afresh: the last weights of {name} are gone")
-        return tuple(str(files.absolute(path)) for path in found)
+        return tuple(map(os.path.abspath, found))
 
     def _find_running(self) -> None:
         """Trials of a worker that is gone: they are left be, take a slot, and are waited for."""

@@ -32,7 +32,11 @@ def value_text(value: object) -> str:
     """
     if isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _compact(value)
+
+
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: a search names each of its values, and a command has them too."""
 
 
 def trial_name(point: Mapping[str, object]) -> str:
