@@ -107,7 +107,16 @@ def _sorted_out(
         names = []
     if len(names) == len(entries):  # as nearly all folders are
         return names, [], [], True
-    return _one_by_one(entries)
+    try:
+        folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        folders = []
+    if not folders:
+        return _one_by_one(entries)
+    known = {entry.name for entry in folders}
+    names, _, linked, is_leaf = _one_by_one(each for each in entries if each.name not in known)
+    below = [name for name in known if name[0] != "." and name not in _PASSED_OVER]
+    return names, below, linked, is_leaf and not below
 
 
 def _one_by_one(
