@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from modeldir import attempts, files, folders, recall, sheets, usercache
+from modeldir import apart, attempts, files, folders, readers, recall, sheets, trees, usercache
 from modeldir.trees import Found, Tree, read_tree, read_trees
 
 BASE = {"learning_rate": 0.001, "batch_size": 32, "optimizer": "adam"}
@@ -251,14 +251,70 @@ def test_whatever_changes_the_table_is_the_same(tmp_path: Path, seed: int) -> No
         for _ in range(chance.randint(0, 4)):
             change_something(top, chance)
         tables = []
-        for cache in ("/dev/null", str(tmp_path / "cache"), str(tmp_path / "cache")):
+        kept = str(tmp_path / "cache")
+        slowly = chance.random() < 0.5
+        ways = (("/dev/null", False), ("/dev/null", True), (kept, slowly), (kept, True))
+        for cache, slow in ways:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("XDG_CACHE_HOME", cache)
+                if slow:
+                    as_from_a_server(patch)
                 found = synthesize(top, all_columns=True)
             best = found.best, [*map(repr, found.tree.rows())] if found.tree else []
             tables.append((str(found), (top / "results.csv").read_bytes(), best))
-        assert tables[0] == tables[1] == tables[2]
+        assert tables[0] == tables[1] == tables[2] == tables[3]
     assert place(top).exists()
+
+
+def as_from_a_server(patch: pytest.MonkeyPatch) -> None:
+    """Everything takes so long that several threads read, a folder or two each."""
+    patch.setattr(trees, "_MANY", 1)
+    patch.setattr(readers, "_TRIED", 1)
+    patch.setattr(readers, "_PART", 2)
+    patch.setattr(apart, "SLOW", 0)
+    patch.setattr(recall, "_SLOW", 0)
+
+
+def test_a_slow_tree_is_read_by_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each file takes a round trip, all folders together take little longer than a few."""
+    top = tree(tmp_path)
+    for number in range(60):
+        shutil.copytree(top / "trial_1", top / f"copy_{number}")
+    monkeypatch.setattr(trees, "_MANY", 10)
+    monkeypatch.setattr(readers, "_TRIED", 5)
+    monkeypatch.setattr(readers, "_PART", 2)
+    opened, slow, most = os.open, 0, 0
+
+    def take_long(*arguments: Any, **named: Any) -> int:
+        nonlocal slow, most
+        slow += 1
+        most = max(most, slow)
+        time.sleep(0.005)
+        slow -= 1
+        return opened(*arguments, **named)
+
+    monkeypatch.setattr(os, "open", take_long)
+    found = read_tree(top).found
+    assert len(found) == 60 + COUNT
+    assert most > 4
+
+
+def test_what_is_wrong_is_told_in_the_same_order_however_it_is_read(tmp_path: Path) -> None:
+    top = tree(tmp_path)
+    for number in range(0, 40, 3):
+        write(add(top, f"a{number:02d}") / EVAL, '{"accuracy": ')
+        write(add(top, f"b{number:02d}") / "params.json", '{"a": 1, "a": 2}')
+    at_once = read_tree(top)
+    with pytest.MonkeyPatch.context() as patch:
+        as_from_a_server(patch)
+        by_several = read_tree(top)
+    assert len(at_once.warnings) == 28
+    assert by_several.warnings == at_once.warnings
+    assert [*map(repr, by_several.found)] == [*map(repr, at_once.found)]
+
+
+def add(top: Path, name: str) -> Path:
+    return Path(shutil.copytree(top / "trial_1", top / name))
 
 
 def plant(folder: Path, chance: random.Random, number: int) -> None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _NONE: frozenset[str] = frozenset()
 _TOGETHER = 500
 """Folders whose files are understood together: more take memory, and no less time."""
+_MANY = 200
+"""Folders side by side before anybody asks whether one has to wait for each."""
 
 
 # -- The tree --------------------------------------------------------------------------------------
@@ -252,7 +254,18 @@ class _Reading:
         recall = Recall(top, keep=keep, use=self._metrics_file is None)
         taking = _Taking(self._with_care, partial(_name, top=top, prefix=prefix), self.warnings)
         reused: list[Found] = []
-        for folder in walk(top, self.warnings, recall):
+
+        def read_apart(names: Sequence[str]) -> Collection[str]:
+            if self._metrics_file is not None or len(names) < _MANY:
+                return ()
+            from modeldir import apart  # noqa: PLC0415 - small trees do without
+
+            sheets = apart.read(top, names, watch=recall.is_watching)
+            for sheet in sheets:
+                taking.gathering.add_all(sheet.kind, sheet.columns)
+            return {name for sheet in sheets for name in sheet.names}
+
+        for folder in walk(top, self.warnings, recall, read_apart):
             contents = self._contents_of(folder.names)
             if "search.json" in folder.names:
                 self._read_plan(folder.path)
