@@ -525,6 +525,32 @@ def _read_one(
     return learnt.sheets()
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1, 1, 1], [1, True, 1], [True, 1], [1, 1.0], [0.0, -0.0, 0.0], [-0.0, -0.0], [0.5, 0.5],
+        [float("nan")] * 2, [None, None], ["a", "a"], ["a", "b", "a"], [{}, {}], [{}, {"a": 1}, {}],
+        [{"a": 1}, {"a": True}], [[1], [True]], [(), ()], [("a",), ("a",)], [2**70, 2**70], [7],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_column_comes_back_as_it_was(tmp_path: Path, column: list[object]) -> None:
+    """Also where all that stands in it is equal: equal is not the same."""
+    top = tree(tmp_path)
+    path = usercache.place("trees", str(top))
+    assert path is not None
+    Path(path).parent.mkdir(parents=True, mode=0o700)
+    kind = sheets.Kind(("a",), (), (), (), (), "unrecorded", ())
+    blank = [None] * len(column)
+    names = [f"trial_{number}" for number, _ in enumerate(column)]
+    stamps = [[*range(len(column))]] * 3
+    sheet = sheets.Sheet(kind, [names, column, *([blank] * 5), *stamps])
+    recall._write(path, str(top), [sheet])
+    (read,) = recall._read(path, str(top))
+    assert read.kind == kind
+    assert [*map(repr, read.columns)] == [*map(repr, sheet.columns)]
+
+
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "noise", "version", "other"])
 def test_a_damaged_file_is_as_none(tmp_path: Path, damage: str) -> None:
     """Cut off, with a wrong bit, of another version or another tree: it is not looked into."""
@@ -536,7 +562,7 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, damage: str) -> None:
         "bit": data[:-9] + bytes([data[-9] ^ 4]) + data[-8:],
         "empty": b"",
         "noise": os.urandom(5_000),
-        "version": data.replace(b"modeldir trees 2 ", b"modeldir trees 1 ", 1),
+        "version": data.replace(b"modeldir trees 3 ", b"modeldir trees 2 ", 1),
         "other": data.replace(b"/tree'", b"/trex'", 1),
     }
     path.write_bytes(damaged[damage])

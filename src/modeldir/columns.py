@@ -23,7 +23,7 @@ from modeldir.table import (
     Cells,
     Column,
     Kind,
-    Name,
+    Named,
     Rows,
     Table,
     bare_value,
@@ -62,7 +62,7 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     """
     finds = Finds.of(tree.found)
     numbers = finds.told("number")
-    names = finds.names() if _is_blank(numbers) else [*map(Name, finds.names(), numbers)]
+    names = Cells(finds.names()) if _is_blank(numbers) else Named(finds.names(), numbers)
     yield Part(Column("experiment", "name", 11), names)
     if len(tree.objectives) > 1:
         front = tree.front()
@@ -204,7 +204,7 @@ def _mean_at(found: Found, moment: Moment, way: metrics.Direction | None) -> flo
 
 def table_of(parts: Sequence[Part], title: str | None = None) -> Table:
     cells = [each.cells if isinstance(each.cells, Cells) else Cells(each.cells) for each in parts]
-    rows = Rows.of(cells, len(cells[0].values) if cells else 0)
+    rows = Rows.of(cells, len(cells[0]) if cells else 0)
     return Table(tuple(part.column for part in parts), rows, title)
 
 
@@ -230,7 +230,8 @@ def in_order(
         return sort(table, name, descending=reverse), ""
     numbers = Finds.of(tree.found).told("number")
     if not _is_blank(numbers):
-        order = sorted(range(len(numbers)), key=[*map(metrics.in_order, numbers)].__getitem__)
+        ranks = [*map(metrics.in_order, numbers)] if None in numbers else numbers
+        order = sorted(range(len(ranks)), key=ranks.__getitem__)
         table = table.at(order)  # equals stay in this order
     descending = _descending(table, table.index(by), tree) != reverse
     words = f" by {by}, {'highest' if descending else 'lowest'} first"

@@ -21,6 +21,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 from modeldir import __version__, files, usercache
 from modeldir.folders import Contents, stamp
@@ -29,7 +30,7 @@ from modeldir.sheets import Kind, Sheet
 
 FEWEST = 2_000
 """Folders. Of fewer nothing is kept: reading them takes no longer than reading this would."""
-FORMAT = 2
+FORMAT = 3
 TREES = 16
 """Whose files are kept; of more, those go that were not written for longest."""
 _SETTLED = 2_000_000_000
@@ -90,9 +91,7 @@ class Recall:
             return
         # ValueError: a value that marshal has no form for, or nested too deep for it.
         with contextlib.suppress(OSError, ValueError):
-            kept = [*self.recalled(), *self._settled(learnt)]
-            body = marshal.dumps([(tuple(sheet.kind), sheet.columns) for sheet in kept], _PLAIN)
-            files.write_bytes(self._path, _head(self._top, body) + body)
+            _write(self._path, self._top, [*self.recalled(), *self._settled(learnt)])
             usercache.sweep(os.path.dirname(self._path), TREES)
 
     def _settled(self, learnt: Sequence[Sheet]) -> list[Sheet]:
@@ -214,6 +213,12 @@ def _head(top: str, body: bytes | memoryview) -> bytes:
     return said.encode("utf-8", "backslashreplace") + b"\n"
 
 
+def _write(path: str, top: str, sheets: Sequence[Sheet]) -> None:
+    told = [(tuple(each.kind), len(each), [*map(_short, each.columns)]) for each in sheets]
+    body = marshal.dumps(told, _PLAIN)
+    files.write_bytes(path, _head(top, body) + body)
+
+
 def _read(path: str, top: str) -> list[Sheet]:
     """The sheets in a file; none where it is not there, not ours, or not as it was written."""
     data = usercache.read(path)
@@ -223,6 +228,22 @@ def _read(path: str, top: str) -> list[Sheet]:
         return []
     try:
         known = marshal.loads(body)  # noqa: S302 - this user's own bytes, as they were written
-        return [Sheet(Kind(*kind), columns) for kind, columns in known]
+        return [
+            Sheet(
+                Kind(*kind), [[*each] * count if type(each) is tuple else each for each in columns]
+            )
+            for kind, count, columns in known
+        ]
     except (ValueError, EOFError, TypeError):
         return []
+
+
+def _short(column: Sequence[Any]) -> Sequence[Any]:
+    """A column as it is kept: of one value, as many are, that value alone, in a tuple."""
+    value = column[0]
+    kind = type(value)
+    if value != column[-1] or column.count(value) < len(column) or {*map(type, column)} != {kind}:
+        return [*column]
+    # 0.0 equals -0.0, and what is inside a list or a dict may be 1 here and true there.
+    is_told = kind in {int, str, bool, type(None)} or (kind is float and value)
+    return (value,) if is_told or (kind in {dict, tuple} and not value) else [*column]

@@ -109,6 +109,13 @@ class Cells:
     def __init__(self, values: Sequence[Any]) -> None:
         self.values = values
 
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def at(self, places: Sequence[int]) -> Sequence[Any]:
+        """The values at some places."""
+        return [*map(self.values.__getitem__, places)]
+
     @cached_property
     def kinds(self) -> frozenset[type]:
         """Their types, which tell whether they are to be looked at one by one."""
@@ -145,11 +152,35 @@ class Cells:
         return bool(known) and all(map(_is_number, known))
 
 
+class Named(Cells):
+    """The `Name` of each row."""
+
+    def __init__(self, texts: Sequence[str], numbers: Sequence[int | None]) -> None:
+        self._texts, self._numbers = texts, numbers
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @cached_property
+    def values(self) -> Sequence[Any]:  # type: ignore[override] # nobody sets it
+        return [*map(Name, self._texts, self._numbers)]
+
+    @cached_property
+    def kinds(self) -> frozenset[type]:
+        return frozenset({Name}) if self._texts else frozenset()
+
+    def at(self, places: Sequence[int]) -> Sequence[Any]:
+        return [Name(self._texts[place], self._numbers[place]) for place in places]
+
+
 class BestOf(Cells):
     """A column of which some are `Best`; without their marks it is another one that there is."""
 
     def __init__(self, unmarked: Cells, places: Iterable[int]) -> None:
         self._unmarked, self._places = unmarked, places
+
+    def __len__(self) -> int:
+        return len(self._unmarked)
 
     @cached_property
     def values(self) -> Sequence[Any]:  # type: ignore[override] # nobody sets it
@@ -173,13 +204,16 @@ class _Picked(Cells):
     def __init__(self, source: Cells, places: Sequence[int]) -> None:
         self._source, self._places = source, places
 
+    def __len__(self) -> int:
+        return len(self._places)
+
     @cached_property
     def values(self) -> Sequence[Any]:  # type: ignore[override] # nobody sets it
-        return [*map(self._source.values.__getitem__, self._places)]
+        return self._source.at(self._places)
 
     @cached_property
     def kinds(self) -> frozenset[type]:
-        are_all = len(self._places) == len(self._source.values)
+        are_all = len(self._places) == len(self._source)
         return self._source.kinds if are_all else frozenset(map(type, self.values))
 
     @cached_property
@@ -202,7 +236,7 @@ class Rows(Sequence[tuple[Any, ...]]):
     @cached_property
     def cells(self) -> tuple[Cells, ...]:
         """The columns, with the cells of these rows alone."""
-        if self._places == range(len(self._columns[0].values) if self._columns else 0):
+        if self._places == range(len(self._columns[0]) if self._columns else 0):
             return tuple(self._columns)
         return tuple(_Picked(column, self._places) for column in self._columns)
 
@@ -221,7 +255,7 @@ class Rows(Sequence[tuple[Any, ...]]):
         if isinstance(at, slice):
             return Rows(self._columns, self._places[at])
         place = self._places[at]
-        return tuple([column.values[place] for column in self._columns])
+        return tuple([value for column in self._columns for value in column.at([place])])
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if not self._columns:
@@ -340,10 +374,12 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
         ModeldirError: if there is no such column.
     """
     bare = table.cells[table.index(header)].bare.values
-    known = [place for place, value in enumerate(bare) if not _is_blank(value)]
     if _NUMBERS.issuperset(map(type, bare)):  # most columns that anybody sorts by
+        told = enumerate(bare)
+        known = [at for at, each in told if each is not None and each == each]  # noqa: PLR0124 - NaN
         known.sort(key=bare.__getitem__, reverse=descending)
     else:
+        known = [place for place, value in enumerate(bare) if not _is_blank(value)]
         known.sort(key=lambda place: order_of(bare[place]), reverse=descending)
     blank = {*range(len(bare))}.difference(known) if len(known) < len(bare) else ()
     return table.at([*known, *sorted(blank)])
