@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +268,7 @@ def test_whatever_changes_the_table_is_the_same(tmp_path: Path, seed: int) -> No
 
 def as_from_a_server(patch: pytest.MonkeyPatch) -> None:
     """Everything takes so long that several threads read, a folder or two each."""
-    patch.setattr(trees, "_MANY", 1)
+    patch.setattr(trees, "_MANY", 2)
     patch.setattr(readers, "_TRIED", 1)
     patch.setattr(readers, "_PART", 2)
     patch.setattr(apart, "SLOW", 0)
@@ -297,6 +297,28 @@ def test_a_slow_tree_is_read_by_several(tmp_path: Path, monkeypatch: pytest.Monk
     found = read_tree(top).found
     assert len(found) == 60 + COUNT
     assert most > 4
+
+
+def test_where_nobody_waits_nobody_asks_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files in memory: the first folders of a tree say so for all."""
+    monkeypatch.setattr(trees, "_MANY", 3)
+    monkeypatch.setattr(readers, "_TRIED", 2)
+    monkeypatch.setattr(apart, "SLOW", 10)
+    asked, read = [], apart.read
+
+    def counted(top: str, names: Sequence[str], *, watch: bool) -> Any:
+        asked.append(len(names))
+        return read(top, names, watch=watch)
+
+    monkeypatch.setattr(apart, "read", counted)
+    top = tree(tmp_path)
+    for search in range(3):
+        for number in range(COUNT):
+            shutil.copytree(top / "trial_1", top / f"search_{search}" / f"trial_{number}")
+    assert len(read_tree(top).found) == 4 * COUNT
+    assert asked == [COUNT + 3]
 
 
 def test_what_is_wrong_is_told_in_the_same_order_however_it_is_read(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ SLOW = 0.0005
 """Seconds to read a folder; in memory it takes a tenth of that, also on a busy machine."""
 
 
-def read(top: str, names: Sequence[str], *, watch: bool) -> list[Sheet]:
-    """What the folders of these names hold, as far as they were read: where nobody has to wait only
-    the first few are. `watch`: with the stamps by which they are known again.
+def read(top: str, names: Sequence[str], *, watch: bool) -> list[Sheet] | None:
+    """What the folders of these names hold; None where nobody has to wait for them. `watch`: with
+    the stamps by which they are known again.
     """
     known: dict[tuple[str, ...], Contents] = {}
     found: list[Sheet] = []
@@ -52,8 +52,8 @@ def read(top: str, names: Sequence[str], *, watch: bool) -> list[Sheet]:
                 batches.gather(known[files], several, gathering)
         found.extend(gathering.sheets())
 
-    in_parts(work, len(names), slow=SLOW)
-    return [*found]
+    done = in_parts(work, len(names), slow=SLOW)
+    return [*found] if done == len(names) else None
 
 
 def _leaf(top: str, name: str, *, watch: bool) -> Folder | None:

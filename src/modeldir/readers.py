@@ -14,8 +14,8 @@ from collections import deque
 from collections.abc import Callable
 
 READERS = 16
-_TRIED = 25
-_PART = 50
+_TRIED = 15
+_PART = 10
 """Things that one reader takes at a time."""
 
 
