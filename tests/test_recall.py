@@ -12,14 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from laboratory import wait_until
-from modeldir import attempts, files, folders, recall, sheets, usercache
+from modeldir import apart, attempts, files, folders, readers, recall, sheets, trees, usercache
 from modeldir.trees import Found, Tree, read_tree, read_trees
 
 BASE = {"learning_rate": 0.001, "batch_size": 32, "optimizer": "adam"}
@@ -251,14 +251,92 @@ def test_whatever_changes_the_table_is_the_same(tmp_path: Path, seed: int) -> No
         for _ in range(chance.randint(0, 4)):
             change_something(top, chance)
         tables = []
-        for cache in ("/dev/null", str(tmp_path / "cache"), str(tmp_path / "cache")):
+        kept = str(tmp_path / "cache")
+        slowly = chance.random() < 0.5
+        ways = (("/dev/null", False), ("/dev/null", True), (kept, slowly), (kept, True))
+        for cache, slow in ways:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("XDG_CACHE_HOME", cache)
+                if slow:
+                    as_from_a_server(patch)
                 found = synthesize(top, all_columns=True)
             best = found.best, [*map(repr, found.tree.rows())] if found.tree else []
             tables.append((str(found), (top / "results.csv").read_bytes(), best))
-        assert tables[0] == tables[1] == tables[2]
+        assert tables[0] == tables[1] == tables[2] == tables[3]
     assert place(top).exists()
+
+
+def as_from_a_server(patch: pytest.MonkeyPatch) -> None:
+    """Everything takes so long that several threads read, a folder or two each."""
+    patch.setattr(trees, "_MANY", 2)
+    patch.setattr(readers, "_TRIED", 1)
+    patch.setattr(readers, "_PART", 2)
+    patch.setattr(apart, "SLOW", 0)
+    patch.setattr(recall, "_SLOW", 0)
+
+
+def test_a_slow_tree_is_read_by_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each file takes a round trip, all folders together take little longer than a few."""
+    top = tree(tmp_path)
+    for number in range(60):
+        shutil.copytree(top / "trial_1", top / f"copy_{number}")
+    monkeypatch.setattr(trees, "_MANY", 10)
+    monkeypatch.setattr(readers, "_TRIED", 5)
+    monkeypatch.setattr(readers, "_PART", 2)
+    opened, slow, most = os.open, 0, 0
+
+    def take_long(*arguments: Any, **named: Any) -> int:
+        nonlocal slow, most
+        slow += 1
+        most = max(most, slow)
+        time.sleep(0.005)
+        slow -= 1
+        return opened(*arguments, **named)
+
+    monkeypatch.setattr(os, "open", take_long)
+    found = read_tree(top).found
+    assert len(found) == 60 + COUNT
+    assert most > 4
+
+
+def test_where_nobody_waits_nobody_asks_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files in memory: the first folders of a tree say so for all."""
+    monkeypatch.setattr(trees, "_MANY", 3)
+    monkeypatch.setattr(readers, "_TRIED", 2)
+    monkeypatch.setattr(apart, "SLOW", 10)
+    asked, read = [], apart.read
+
+    def counted(top: str, names: Sequence[str], *, watch: bool) -> Any:
+        asked.append(len(names))
+        return read(top, names, watch=watch)
+
+    monkeypatch.setattr(apart, "read", counted)
+    top = tree(tmp_path)
+    for search in range(3):
+        for number in range(COUNT):
+            shutil.copytree(top / "trial_1", top / f"search_{search}" / f"trial_{number}")
+    assert len(read_tree(top).found) == 4 * COUNT
+    assert asked == [COUNT + 3]
+
+
+def test_what_is_wrong_is_told_in_the_same_order_however_it_is_read(tmp_path: Path) -> None:
+    top = tree(tmp_path)
+    for number in range(0, 40, 3):
+        write(add(top, f"a{number:02d}") / EVAL, '{"accuracy": ')
+        write(add(top, f"b{number:02d}") / "params.json", '{"a": 1, "a": 2}')
+    at_once = read_tree(top)
+    with pytest.MonkeyPatch.context() as patch:
+        as_from_a_server(patch)
+        by_several = read_tree(top)
+    assert len(at_once.warnings) == 28
+    assert by_several.warnings == at_once.warnings
+    assert [*map(repr, by_several.found)] == [*map(repr, at_once.found)]
+
+
+def add(top: Path, name: str) -> Path:
+    return Path(shutil.copytree(top / "trial_1", top / name))
 
 
 def plant(folder: Path, chance: random.Random, number: int) -> None:
@@ -469,6 +547,32 @@ def _read_one(
     return learnt.sheets()
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        [1, 1, 1], [1, True, 1], [True, 1], [1, 1.0], [0.0, -0.0, 0.0], [-0.0, -0.0], [0.5, 0.5],
+        [float("nan")] * 2, [None, None], ["a", "a"], ["a", "b", "a"], [{}, {}], [{}, {"a": 1}, {}],
+        [{"a": 1}, {"a": True}], [[1], [True]], [(), ()], [("a",), ("a",)], [2**70, 2**70], [7],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_column_comes_back_as_it_was(tmp_path: Path, column: list[object]) -> None:
+    """Also where all that stands in it is equal: equal is not the same."""
+    top = tree(tmp_path)
+    path = usercache.place("trees", str(top))
+    assert path is not None
+    Path(path).parent.mkdir(parents=True, mode=0o700)
+    kind = sheets.Kind(("a",), (), (), (), (), "unrecorded", ())
+    blank = [None] * len(column)
+    names = [f"trial_{number}" for number, _ in enumerate(column)]
+    stamps = [[*range(len(column))]] * 3
+    sheet = sheets.Sheet(kind, [names, column, *([blank] * 5), *stamps])
+    recall._write(path, str(top), [sheet])
+    (read,) = recall._read(path, str(top))
+    assert read.kind == kind
+    assert [*map(repr, read.columns)] == [*map(repr, sheet.columns)]
+
+
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "noise", "version", "other"])
 def test_a_damaged_file_is_as_none(tmp_path: Path, damage: str) -> None:
     """Cut off, with a wrong bit, of another version or another tree: it is not looked into."""
@@ -480,7 +584,7 @@ def test_a_damaged_file_is_as_none(tmp_path: Path, damage: str) -> None:
         "bit": data[:-9] + bytes([data[-9] ^ 4]) + data[-8:],
         "empty": b"",
         "noise": os.urandom(5_000),
-        "version": data.replace(b"modeldir trees 2 ", b"modeldir trees 1 ", 1),
+        "version": data.replace(b"modeldir trees 3 ", b"modeldir trees 2 ", 1),
         "other": data.replace(b"/tree'", b"/trex'", 1),
     }
     path.write_bytes(damaged[damage])

@@ -15,8 +15,15 @@ from hypothesis import strategies as st
 from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError
 from modeldir.table import (
+    Best,
+    BestOf,
+    Cells,
     Column,
+    Named,
+    Rows,
     Table,
+    bare_value,
+    cell_text,
     is_same,
     select,
     sort,
@@ -26,6 +33,7 @@ from modeldir.table import (
     visible,
 )
 from modeldir.tableforms import to_csv, to_json, to_markdown
+from modeldir.values import replace
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -86,6 +94,43 @@ def test_columns_are_chosen_and_ordered_by_name() -> None:
     table = select(RESULTS, ["accuracy", "experiment"])
     assert table.headers() == ("accuracy", "experiment")
     assert table.rows[0] == (0.9711111111111111, "learning_rate_0.01")
+
+
+def test_rows_that_are_kept_by_columns_are_rows() -> None:
+    """Sorted, chosen from and cut, in whatever turn: as if each row had been made at once."""
+    rows = ((3, "c", None), (1, "a", 0.5), (2, "b", math.inf), (1, "d", -0.0))
+    columns = (Column("n"), Column("name"), Column("x"))
+    table = Table(columns, rows)
+    ordered = sort(table, "n", descending=True)
+    assert ordered.rows == (rows[0], rows[2], rows[1], rows[3])
+    assert [*ordered.rows] == [ordered.rows[place] for place in range(4)]
+    assert ordered.rows[-1] == rows[3]
+    assert ordered.rows[1:3] == (rows[2], rows[1])
+    assert len(ordered.rows[:2]) == 2
+    assert len(ordered.rows[4:]) == 0
+    first = replace(ordered, rows=ordered.rows[:2])
+    assert to_csv(first) == "n,name,x\n3,c,\n2,b,inf\n"
+    assert to_csv(select(first, ["name"])) == "name\nc\nb\n"
+    assert to_csv(sort(select(first, ["x", "n"]), "n")) == "x,n\ninf,2\n,3\n"
+    assert ordered == Table(columns, (rows[0], rows[2], rows[1], rows[3]))
+    assert ordered != table
+    assert [*select(table, []).rows] == [()] * 4
+
+
+def test_what_is_marked_or_named_stays_so_in_another_order() -> None:
+    """A column knows of its marks and its names without making them: they are what is made."""
+    best = BestOf(Cells([0.5, 0.9, 0.9, None]), [1, 2])
+    names = Named(["a", "b", "c", "d"], [4, None, 2, 1])
+    table = Table((Column("name"), Column("x")), Rows.of([names, best], 4))
+    assert table.rows == (("a", 0.5), ("b", Best(0.9)), ("c", Best(0.9)), ("d", None))
+    ordered = sort(table, "x").at([3, 2, 1, 0])
+    assert ordered.rows == (("d", None), ("c", Best(0.9)), ("b", Best(0.9)), ("a", 0.5))
+    assert [getattr(row[0], "number", 0) for row in ordered.rows] == [1, 2, None, 4]
+    for cells in (*ordered.cells, *replace(ordered, rows=ordered.rows[:1]).cells):
+        assert cells.kinds >= {*map(type, cells.values)}
+        assert len(cells) == len(cells.values)
+        assert [*cells.bare.values] == [*map(bare_value, cells.values)]
+        assert [*cells.texts] == [*map(cell_text, cells.values)]
 
 
 def test_a_column_that_is_not_there_is_a_mistake_with_a_hint(snapshot: SnapshotAssertion) -> None:

@@ -156,7 +156,7 @@ def little_changed(tree: Path) -> object:
 
 def grown(place: Path, count: int, *, recorded: bool) -> Path:
     """The tree of so many folders; made where there is none."""
-    tree = place / f"{'recorded' if recorded else 'plain'}-{count}"
+    tree = place / f"{'ended' if recorded else 'plain'}-{count}"
     if not (place / f"{tree.name}.made").exists():
         shutil.rmtree(tree, ignore_errors=True)
         print(f"making {count:,} folders ...", file=sys.stderr)
@@ -215,7 +215,10 @@ def _record(folder: Path, number: int) -> None:
         "exit_code": 0,
         "code": "0123456789abcdef",
     }
-    _write(folder / "run.json", record)
+    # By rename, after all else, as an end is recorded: written in its place it would be a file that
+    # somebody may overwrite, and looked at each time.
+    _write(folder / ".run-made", record)
+    os.replace(folder / ".run-made", folder / "run.json")
 
 
 def _write(path: Path, value: object) -> None:

@@ -19,10 +19,12 @@ from modeldir import attempts, experiment, files, goals, metrics, params, repeat
 from modeldir.found import RANKED, Finds, Found
 from modeldir.table import (
     MARK,
-    Best,
+    BestOf,
+    Cells,
     Column,
     Kind,
-    Name,
+    Named,
+    Rows,
     Table,
     bare_value,
     cell_text,
@@ -31,7 +33,7 @@ from modeldir.table import (
     value_cell,
 )
 from modeldir.trees import Tree
-from modeldir.values import dataclass, replace
+from modeldir.values import dataclass
 
 if TYPE_CHECKING:
     from modeldir.advice import Tried
@@ -50,7 +52,7 @@ class Part:
     """One column with its cells; `told` unless only `all_columns` shows it."""
 
     column: Column
-    cells: Sequence[object]
+    cells: Sequence[object] | Cells
     told: bool = True
 
 
@@ -60,7 +62,7 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     """
     finds = Finds.of(tree.found)
     numbers = finds.told("number")
-    names = finds.names() if _is_blank(numbers) else [*map(Name, finds.names(), numbers)]
+    names = Cells(finds.names()) if _is_blank(numbers) else Named(finds.names(), numbers)
     yield Part(Column("experiment", "name", 11), names)
     if len(tree.objectives) > 1:
         front = tree.front()
@@ -161,7 +163,7 @@ def _metrics_of(
     ranked = [name for name, _ in tree.objectives]
     for name in [*filter(values.__contains__, ranked), *(n for n in values if n not in ranked)]:
         weight = priority + (4 if name in ranked and not prefix else 0)
-        cells: Sequence[object] = values[name]
+        cells: Sequence[object] | Cells = values[name]
         way = way_of(tree, name)
         # Of test metrics none is marked: who looks for the best there has no test left.
         cells = cells if prefix or way is None else _best_marked(tree, name, way)
@@ -173,19 +175,17 @@ def way_of(tree: Tree, name: str) -> metrics.Direction | None:
     return dict(tree.objectives).get(name) or metrics.direction(name)
 
 
-def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> list[object]:
+def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> Sequence[object] | Cells:
     """A metric's cells; the best of what has ended well is marked, if it beats another."""
     finds = Finds.of(tree.found)
-    values: list[object] = [*finds.named("development")[name]]
+    values = finds.named("development")[name]
     ranked = finds.ranked(name)
     known = {value for value in ranked if value is not None}
     if len(known) < 2:  # noqa: PLR2004 - one value is better than none
         return values
     best = max(known) if way == "maximize" else min(known)
-    for place, rank in enumerate(ranked):
-        if rank == best:
-            values[place] = Best(values[place])
-    return values
+    places = [place for place, rank in enumerate(ranked) if rank == best]
+    return BestOf(Cells(values), places)
 
 
 def _at_moment(tree: Tree, moment: Moment) -> Part:
@@ -203,7 +203,8 @@ def _mean_at(found: Found, moment: Moment, way: metrics.Direction | None) -> flo
 
 
 def table_of(parts: Sequence[Part], title: str | None = None) -> Table:
-    rows = tuple(zip(*(part.cells for part in parts), strict=True))
+    cells = [each.cells if isinstance(each.cells, Cells) else Cells(each.cells) for each in parts]
+    rows = Rows.of(cells, len(cells[0]) if cells else 0)
     return Table(tuple(part.column for part in parts), rows, title)
 
 
@@ -229,9 +230,9 @@ def in_order(
         return sort(table, name, descending=reverse), ""
     numbers = Finds.of(tree.found).told("number")
     if not _is_blank(numbers):
-        numbered = zip(numbers, table.rows, strict=True)
-        order = sorted(numbered, key=lambda each: metrics.in_order(each[0]))
-        table = Table(table.columns, tuple(row for _, row in order))  # equals stay in this order
+        ranks = [*map(metrics.in_order, numbers)] if None in numbers else numbers
+        order = sorted(range(len(ranks)), key=ranks.__getitem__)
+        table = table.at(order)  # equals stay in this order
     descending = _descending(table, table.index(by), tree) != reverse
     words = f" by {by}, {'highest' if descending else 'lowest'} first"
     table = sort(table, by, descending=descending)
@@ -247,8 +248,8 @@ def _front_first(table: Table) -> Table:
     place = _place_of(table, "pareto", "text")
     if place is None:
         return table
-    rows = sorted(table.rows, key=lambda row: row[place] != FRONT)
-    return replace(table, rows=tuple(rows))
+    cells = table.cells[place].values
+    return table.at(sorted(range(len(cells)), key=lambda row: cells[row] != FRONT))
 
 
 def _ended_well_first(table: Table) -> Table:
@@ -256,10 +257,10 @@ def _ended_well_first(table: Table) -> Table:
     place = _place_of(table, "status", "status")
     if place is None:
         return table
-    if RANKED.issuperset(row[place] for row in table.rows):
+    cells = table.cells[place].values
+    if RANKED.issuperset(cells):
         return table
-    rows = sorted(table.rows, key=lambda row: row[place] not in RANKED)
-    return replace(table, rows=tuple(rows))
+    return table.at(sorted(range(len(cells)), key=lambda row: cells[row] not in RANKED))
 
 
 def _place_of(table: Table, name: str, kind: Kind) -> int | None:

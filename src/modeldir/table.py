@@ -14,18 +14,19 @@ import json
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import Enum
 from functools import cached_property
 from itertools import repeat
-from operator import add, itemgetter, sub
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
+from operator import add, sub
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, overload
 
 from modeldir.durations import duration_text
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Kind: TypeAlias = Literal["name", "hyperparameter", "metric", "status", "time", "text"]
 Way: TypeAlias = Literal["maximize", "minimize"]
@@ -108,6 +109,13 @@ class Cells:
     def __init__(self, values: Sequence[Any]) -> None:
         self.values = values
 
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def at(self, places: Sequence[int]) -> Sequence[Any]:
+        """The values at some places."""
+        return [*map(self.values.__getitem__, places)]
+
     @cached_property
     def kinds(self) -> frozenset[type]:
         """Their types, which tell whether they are to be looked at one by one."""
@@ -144,6 +152,125 @@ class Cells:
         return bool(known) and all(map(_is_number, known))
 
 
+class Named(Cells):
+    """The `Name` of each row."""
+
+    def __init__(self, texts: Sequence[str], numbers: Sequence[int | None]) -> None:
+        self._texts, self._numbers = texts, numbers
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @cached_property
+    def values(self) -> Sequence[Any]:  # type: ignore[override] # nobody sets it
+        return [*map(Name, self._texts, self._numbers)]
+
+    @cached_property
+    def kinds(self) -> frozenset[type]:
+        return frozenset({Name}) if self._texts else frozenset()
+
+    def at(self, places: Sequence[int]) -> Sequence[Any]:
+        return [Name(self._texts[place], self._numbers[place]) for place in places]
+
+
+class BestOf(Cells):
+    """A column of which some are `Best`; without their marks it is another one that there is."""
+
+    def __init__(self, unmarked: Cells, places: Iterable[int]) -> None:
+        self._unmarked, self._places = unmarked, places
+
+    def __len__(self) -> int:
+        return len(self._unmarked)
+
+    @cached_property
+    def values(self) -> Sequence[Any]:  # type: ignore[override] # nobody sets it
+        values = [*self._unmarked.values]
+        for place in self._places:
+            values[place] = Best(values[place])
+        return values
+
+    @cached_property
+    def kinds(self) -> frozenset[type]:
+        return self._unmarked.kinds | {Best}
+
+    @cached_property
+    def bare(self) -> Cells:
+        return self._unmarked.bare
+
+
+class _Picked(Cells):
+    """Some cells of a column, or all in another order; gathered when somebody asks for them."""
+
+    def __init__(self, source: Cells, places: Sequence[int]) -> None:
+        self._source, self._places = source, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @cached_property
+    def values(self) -> Sequence[Any]:  # type: ignore[override] # nobody sets it
+        return self._source.at(self._places)
+
+    @cached_property
+    def kinds(self) -> frozenset[type]:
+        are_all = len(self._places) == len(self._source)
+        return self._source.kinds if are_all else frozenset(map(type, self.values))
+
+    @cached_property
+    def bare(self) -> Cells:
+        bare = self._source.bare
+        return self if bare is self._source else _Picked(bare, self._places)
+
+
+class Rows(Sequence[tuple[Any, ...]]):
+    """The rows of a table that is kept by columns: each is made when somebody asks for it."""
+
+    def __init__(self, columns: Sequence[Cells], places: Sequence[int]) -> None:
+        self._columns, self._places = columns, places
+
+    @classmethod
+    def of(cls, columns: Sequence[Cells], count: int) -> Rows:
+        """So many rows, by all their columns."""
+        return cls(columns, range(count))
+
+    @cached_property
+    def cells(self) -> tuple[Cells, ...]:
+        """The columns, with the cells of these rows alone."""
+        if self._places == range(len(self._columns[0]) if self._columns else 0):
+            return tuple(self._columns)
+        return tuple(_Picked(column, self._places) for column in self._columns)
+
+    def at(self, places: Sequence[int]) -> Rows:
+        """Those at some places, none twice, in the order of these."""
+        return Rows(self._columns, [*map(self._places.__getitem__, places)])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[Any, ...]: ...
+    @overload
+    def __getitem__(self, at: slice) -> Rows: ...
+    def __getitem__(self, at: int | slice) -> tuple[Any, ...] | Rows:
+        if isinstance(at, slice):
+            return Rows(self._columns, self._places[at])
+        place = self._places[at]
+        return tuple([value for column in self._columns for value in column.at([place])])
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        if not self._columns:
+            return repeat((), len(self))
+        return zip(*(each.values for each in self.cells), strict=True)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Rows, tuple)) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment] # as a list has none
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns, and rows that have a cell for each of them. The title stands above the text, the
@@ -151,7 +278,7 @@ class Table:
     """
 
     columns: tuple[Column, ...]
-    rows: tuple[tuple[object | None, ...], ...]
+    rows: Sequence[tuple[object | None, ...]]
     title: str | None = None
     note: str | None = None
 
@@ -166,6 +293,8 @@ class Table:
     @cached_property
     def cells(self) -> tuple[Cells, ...]:
         """What stands in each column."""
+        if isinstance(self.rows, Rows):
+            return self.rows.cells
         by_column = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.columns)
         return tuple(map(Cells, by_column))
 
@@ -191,7 +320,12 @@ class Table:
         Raises:
             ModeldirError: if there is no such column; with the nearest name.
         """
-        return tuple(map(itemgetter(self.index(header)), self.rows))
+        return tuple(self.cells[self.index(header)].values)
+
+    def at(self, places: Sequence[int]) -> Table:
+        """The rows at some places, none twice, in the order of these."""
+        rows = self.rows if isinstance(self.rows, Rows) else Rows.of(self.cells, len(self.rows))
+        return replace(self, rows=rows.at(places))
 
     def index(self, header: str) -> int:
         """Where a column stands, from 0.
@@ -239,14 +373,16 @@ def sort(table: Table, header: str, *, descending: bool = False) -> Table:
     Raises:
         ModeldirError: if there is no such column.
     """
-    bare = Cells(table.column(header)).bare.values
-    known = [place for place, value in enumerate(bare) if not _is_blank(value)]
+    bare = table.cells[table.index(header)].bare.values
     if _NUMBERS.issuperset(map(type, bare)):  # most columns that anybody sorts by
+        told = enumerate(bare)
+        known = [at for at, each in told if each is not None and each == each]  # noqa: PLR0124 - NaN
         known.sort(key=bare.__getitem__, reverse=descending)
     else:
+        known = [place for place, value in enumerate(bare) if not _is_blank(value)]
         known.sort(key=lambda place: order_of(bare[place]), reverse=descending)
     blank = {*range(len(bare))}.difference(known) if len(known) < len(bare) else ()
-    return replace(table, rows=tuple(map(table.rows.__getitem__, (*known, *sorted(blank)))))
+    return table.at([*known, *sorted(blank)])
 
 
 _NUMBERS = frozenset({float, int, type(None)})
@@ -263,13 +399,8 @@ def select(
     """
     places = [table.index(header) for header in headers]
     columns = tuple(table.columns[place] for place in places)
-    if len(places) > 1:  # of one it gives a value, not a row
-        rows = tuple(map(itemgetter(*places), table.rows))
-    else:
-        rows = tuple(tuple(row[place] for place in places) for row in table.rows)
-    made = Table(columns, rows, title or table.title, note or table.note)
-    vars(made)["cells"] = tuple(table.cells[place] for place in places)  # and what became of them
-    return made
+    rows = Rows.of([table.cells[place] for place in places], len(table.rows))
+    return Table(columns, rows, title or table.title, note or table.note)
 
 
 def is_same(values: Sequence[object]) -> bool:
@@ -428,7 +559,8 @@ def shown(
             continue
         cells = table.cells[place]
         texts = table.written[place] if digits is None else _written(cells, column.kind, digits)
-        texts = _harmless(texts, write)
+        if not cells.kinds <= _NUMBERS | {Best}:  # nothing obeys a number
+            texts = _harmless(texts, write)
         if header in spreads:
             spread = _texts(table.cells[spreads[header]], "metric", digits)
             texts = _with_spread(texts, spread, signs)
@@ -746,7 +878,9 @@ class Block:
     right: bool
 
 
-def side_by_side(blocks: Sequence[Block], gap: str) -> Iterator[str]:
+def side_by_side(
+    blocks: Sequence[Block], gap: str, before: str = "", behind: str = ""
+) -> Iterator[str]:
     """Lines of columns, each `padded`: the many of ASCII by one form for the whole line."""
     forms, columns = [], []
     for block in blocks:
@@ -763,7 +897,8 @@ def side_by_side(blocks: Sequence[Block], gap: str) -> Iterator[str]:
                     for line in block.lines
                 ]
             )
-    return map(gap.join(forms).__mod__, zip(*columns, strict=True))
+    form = f"{before}{gap.join(forms)}{behind}"
+    return map(form.__mod__, zip(*columns, strict=True))
 
 
 def widest(cells: Sequence[str]) -> int:

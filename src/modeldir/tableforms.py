@@ -48,7 +48,7 @@ def to_markdown(table: Table, *, digits: int | None = None) -> str:
     """The table in GitHub's Markdown, padded so that it also reads well as it is."""
     lines = [f"# {_markdown_cell(table.title)}", ""] if table.title else []
     blocks = [_markdown_block(each) for each in shown(table, digits=digits, write=_markdown_cell)]
-    lines += [f"| {row} |" for row in side_by_side(blocks, " | ")]
+    lines += side_by_side(blocks, " | ", "| ", " |")
     for note in (table.note or "").splitlines():
         lines += ["", _markdown_cell(note)]
     return "\n".join(lines) + "\n"

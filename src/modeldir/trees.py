@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _NONE: frozenset[str] = frozenset()
 _TOGETHER = 500
 """Folders whose files are understood together: more take memory, and no less time."""
+_MANY = 50
+"""Folders side by side before anybody asks whether one has to wait for each: once in a tree."""
 
 
 # -- The tree --------------------------------------------------------------------------------------
@@ -244,6 +246,7 @@ class _Reading:
         self.warnings: list[str] = []
         self.reuses = False
         self._metrics_file = metrics_file
+        self._waits = metrics_file is None  # it may be
         self._conditional: dict[str, frozenset[str]] = {}  # by the folder of the search
         self._contents: dict[tuple[str, ...], Contents] = {}
 
@@ -252,7 +255,19 @@ class _Reading:
         recall = Recall(top, keep=keep, use=self._metrics_file is None)
         taking = _Taking(self._with_care, partial(_name, top=top, prefix=prefix), self.warnings)
         reused: list[Found] = []
-        for folder in walk(top, self.warnings, recall):
+
+        def read_apart(names: Sequence[str]) -> Collection[str]:
+            if not self._waits or len(names) < _MANY:
+                return ()
+            from modeldir import apart  # noqa: PLC0415 - small trees do without
+
+            sheets = apart.read(top, names, watch=recall.is_watching)
+            self._waits = sheets is not None
+            for sheet in sheets or ():
+                taking.gathering.add_all(sheet.kind, sheet.columns)
+            return {name for sheet in sheets or () for name in sheet.names}
+
+        for folder in walk(top, self.warnings, recall, read_apart):
             contents = self._contents_of(folder.names)
             if "search.json" in folder.names:
                 self._read_plan(folder.path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from modeldir import experiment
@@ -32,9 +32,15 @@ class Folder(NamedTuple):
     has_folders: bool = False
 
 
-def walk(top: str, warnings: list[str], recall: Recall) -> Iterator[Folder]:
-    """Each folder once, but those that are recalled; linked folders after the real ones. What
-    cannot be listed is a warning.
+def walk(
+    top: str,
+    warnings: list[str],
+    recall: Recall,
+    read_apart: Callable[[Sequence[str]], Collection[str]],
+) -> Iterator[Folder]:
+    """Each folder once, but those that are recalled, and of those that lie side by side the ones
+    that `read_apart` says it has read; linked folders after the real ones. What cannot be listed is
+    a warning.
     """
     seen: set[tuple[int, int]] | None = None  # only who follows a link may come somewhere twice
     base = os.path.join(top, "")
@@ -47,7 +53,7 @@ def walk(top: str, warnings: list[str], recall: Recall) -> Iterator[Folder]:
         name = folders.pop() if folders else links.pop()
         path = base + name if name else top
         try:
-            looked = _look(path, name, seen, recall)
+            looked = look(path, name, seen, watch=recall.is_watching)
         except OSError as error:
             warnings.append(f"{path}: {error.strerror}")
             continue
@@ -61,9 +67,14 @@ def walk(top: str, warnings: list[str], recall: Recall) -> Iterator[Folder]:
             continue
         if below or linked:
             below, linked = ([*map(_below(name), sorted(each)[::-1])] for each in (below, linked))
-            folders += recall.others(below) if seen is None else below
             links += linked
-            recall.expect(len(walked) + len(folders))
+            if seen is None:
+                below = [*recall.others(below)]
+                recall.expect(len(walked) + len(folders) + len(below))
+                apart = read_apart(below)
+                walked += apart
+                below = [each for each in below if each not in apart] if apart else below
+            folders += below
         yield found
 
 
@@ -72,11 +83,13 @@ def _below(name: str) -> Callable[[str], str]:
     return os.path.join(name, "").__add__
 
 
-def _look(
-    path: str, name: str, seen: set[tuple[int, int]] | None, recall: Recall
+def look(
+    path: str, name: str, seen: set[tuple[int, int]] | None, *, watch: bool
 ) -> tuple[Folder, list[str], list[str]] | None:
-    """A folder, and those to look at next; None for one that has been seen."""
-    status = os.stat(path) if seen is not None or recall.is_watching else None
+    """A folder, and those to look at next; None for one that has been seen. `watch`: as it was
+    before it was listed, too.
+    """
+    status = os.stat(path) if seen is not None or watch else None
     if seen is not None and status is not None:
         if (status.st_dev, status.st_ino) in seen:
             return None
@@ -107,7 +120,16 @@ def _sorted_out(
         names = []
     if len(names) == len(entries):  # as nearly all folders are
         return names, [], [], True
-    return _one_by_one(entries)
+    try:
+        folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        folders = []
+    if not folders:
+        return _one_by_one(entries)
+    known = {entry.name for entry in folders}
+    names, _, linked, is_leaf = _one_by_one(each for each in entries if each.name not in known)
+    below = [name for name in known if name[0] != "." and name not in _PASSED_OVER]
+    return names, below, linked, is_leaf and not below
 
 
 def _one_by_one(
