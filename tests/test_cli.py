@@ -176,7 +176,10 @@ _HEAVY = {
     ("words", "also"),
     [
         (["show", "experiment"], {"modeldir.placement", "modeldir.launchers", "modeldir.overview",
-                                  "modeldir.columns", "modeldir.tableforms", "datetime", "signal"}),
+                                  "modeldir.columns", "modeldir.tableforms", "datetime", "signal",
+                                  "modeldir.trees", "modeldir.folders", "modeldir.sheets", "zlib",
+                                  "modeldir.commands.diff", "modeldir.differences",
+                                  "modeldir.trials", "modeldir.roster"}),
         (["stop", "search"], {"modeldir.table", "modeldir.trees", "datetime"}),
         (["log", "experiment"], {"modeldir.table", "modeldir.trees"}),
         (["synthesize", "experiment"], {"modeldir.placement", "modeldir.trials", "datetime"}),
@@ -196,6 +199,46 @@ def test_a_look_imports_only_what_it_looks_with(
     out, imported = said_and_imported(words, tmp_path)
     assert out
     assert not (_HEAVY | also) & imported
+
+
+def test_a_look_at_a_search_is_none_at_who_works_on_it(tmp_path: Path) -> None:
+    """`show` needs its plan and its trials: nothing that watches, runs or submits."""
+    (tmp_path / "params.json").write_text('{"learning_rate": 0.1}\n')
+    (tmp_path / "search.json").write_text('{"space": {"learning_rate": [0.1, 0.2]}}\n')
+    out, imported = said_and_imported(["show", "."], tmp_path)
+    assert "none yet, 2 to come" in out
+    assert not imported & {
+        "modeldir.overview", "modeldir.training", "modeldir.failures", "modeldir.placement",
+        "modeldir.launchers", "modeldir.elsewhere", "modeldir.frames", "modeldir.progress",
+        "modeldir.commands.diff", "modeldir.differences", "modeldir.search", "modeldir.worker",
+        "ast", "signal", "dataclasses", "inspect", "subprocess", "threading", "hashlib", "datetime",
+    }  # fmt: skip
+
+
+def test_show_of_a_search_reads_each_of_its_trials_once(project: Project) -> None:
+    """One listing of its folder, one reading of what it says: it is most of what `show` takes."""
+    assert project.searches("learning_rate=0.1,0.01", "--no-pilot").code == 0
+    code = (
+        "import sys; from modeldir.commands import main; from modeldir.commands import show\n"
+        "def hear(what, given):\n"
+        "    if what in {'open', 'os.listdir', 'os.scandir'}:\n"
+        "        told.append(f'{what} {given[0]}')\n"
+        "told = []; sys.addaudithook(hear); main(['show', 'experiments/search'])\n"
+        "print(*told, sep='\\n', file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.path, capture_output=True, text=True, check=True
+    )
+    assert "2 completed" in done.stdout
+    trial = "experiments/search/learning_rate_0.01"
+    done_there = [each.partition(" ") for each in done.stderr.splitlines() if trial in each]
+    opened = [path.removeprefix(f"{trial}/") for what, _, path in done_there if what == "open"]
+    once = ["metrics_eval_best_weights.json", "params.json", "run.json"]
+    assert sorted(name for name in opened if name != "trial.json") == once
+    assert opened.count("trial.json") <= 2  # also by who asks whether the folder is still its own
+    assert sum(what in {"os.listdir", "os.scandir"} for what, _, _ in done_there) == 1
+    marks = [each for each in done.stderr.splitlines() if each.endswith("search/.modeldir/trials")]
+    assert len(marks) <= 3
 
 
 def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from modeldir import files, nested
@@ -37,6 +37,7 @@ from modeldir.paramsfiles import Loaded, held, load_file, notation, read, write
 from modeldir.readonly import ReadOnlyDict, ReadOnlyList, plain, readonly
 from modeldir.reads import Opened, Reads, reads_of, report
 from modeldir.strictjson import parse_value
+from modeldir.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

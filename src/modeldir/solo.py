@@ -14,9 +14,10 @@ from typing import Any
 from modeldir import attempts, experiment, files, hearts, params
 from modeldir.errors import ParamsError
 from modeldir.rows import COLOUR, rendered
+from modeldir.stamps import Seen, Stamp, stamp
 from modeldir.standing import Alone, News, ended_words
 from modeldir.timestamps import unix_time
-from modeldir.training import Seen, Stamp, Training, stamp
+from modeldir.training import Training
 
 
 class Solo:

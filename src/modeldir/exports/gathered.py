@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from modeldir import attempts, experiment, files, goals, metrics, params, plan, space
 from modeldir.errors import ModeldirError
@@ -19,7 +19,7 @@ from modeldir.space.domains import same
 from modeldir.space.forms import RefusedError, read_domain
 from modeldir.synthesize import Found, read_tree
 from modeldir.timestamps import unix_time
-from modeldir.values import dataclass, field
+from modeldir.values import NamedTuple, dataclass, field
 
 LEFT_OUT = frozenset({attempts.WAITING, attempts.RUNNING})
 """Who has nothing to tell yet, or may tell something else in a moment."""

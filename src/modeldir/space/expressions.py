@@ -9,7 +9,7 @@ Start at `Constraint`.
 
 from __future__ import annotations
 
-import ast
+import _ast as ast  # its nodes: all of it is slow to import, and few plans have a constraint
 import json
 import keyword
 import math
@@ -112,7 +112,9 @@ def _parsed(text: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is refused below anyway
-            return ast.parse(text.strip(), mode="eval").body
+            from ast import parse  # noqa: PLC0415 - see above
+
+            return parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConstraintError(*_misspelt(text, error)) from None
 
@@ -195,7 +197,7 @@ def _is_known_call(node: ast.Call) -> bool:
 
 
 def _refused(node: ast.AST) -> Problem:
-    what = ast.unparse(node)
+    what = _written(node)
     what = what if len(what) <= 40 else f"{what[:37]}..."  # noqa: PLR2004 - part of a line
     if isinstance(node, ast.Call):
         known = ", ".join(_FUNCTIONS)
@@ -207,6 +209,12 @@ def _refused(node: ast.AST) -> Problem:
 
 
 # -- Computing -------------------------------------------------------------------------------------
+
+
+def _written(node: ast.AST) -> str:
+    from ast import unparse  # noqa: PLC0415 - see above
+
+    return unparse(node)
 
 
 def _is_answer(node: ast.expr) -> bool:
@@ -283,9 +291,8 @@ def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
     if value is None and isinstance(values, _Blanks):
         return False
     if not isinstance(value, bool):
-        raise ConstraintError(
-            f"takes {_told(value)} for true or false", f"compare it: {ast.unparse(node)} > 0"
-        )
+        hint = f"compare it: {_written(node)} > 0"
+        raise ConstraintError(f"takes {_told(value)} for true or false", hint)
     return value
 
 
