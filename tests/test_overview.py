@@ -369,9 +369,7 @@ def test_show_counts_trials_as_who_watches_does(
     assert line.split(maxsplit=1)[1] == f"{counts}, 2 to come"
 
 
-def test_show_says_that_the_goal_is_reached(
-    made: Made, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_says_that_the_goal_is_reached(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     """By the trials of this search alone, as its workers see it."""
     (made.folder / "search.json").write_text(json.dumps({**PLAN, "stop_at": 0.75}))
     one = made.trial(0.1)
