@@ -77,7 +77,7 @@ LIMITS, NONE = growth.LIMITS, growth.NONE
 """What a plan keeps of the options that say when to stop, and what takes one of them out."""
 
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
-_PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the shell's
+_PLACEHOLDER = r"(?<!\$)\{([A-Za-z_][\w.]*)\}"  # ${NAME} is the shell's
 
 
 @dataclass(frozen=True)
@@ -477,7 +477,12 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
 def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
     script = next((word for word in words[1:] if word.endswith(".py")), None)
     is_python = os.path.basename(words[0]).startswith("python")
-    if script is None or not is_python or _PLACEHOLDER.search(script) or (cwd / script).exists():
+    if (
+        script is None
+        or not is_python
+        or re.search(_PLACEHOLDER, script)
+        or (cwd / script).exists()
+    ):
         return []
     return [(f"{script} is not in {cwd}", _scripts_hint(cwd))]
 
@@ -489,7 +494,7 @@ def _wrong_placeholders(
     return [
         (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
         for word in words
-        for name in _PLACEHOLDER.findall(word)
+        for name in re.findall(_PLACEHOLDER, word)
         if name not in known
     ]
 
@@ -555,8 +560,8 @@ def trial_command(
         name = match[1]
         return _as_argument(values[name]) if name in values else match[0]
 
-    filled = [_PLACEHOLDER.sub(fill, word) for word in words]
-    has_place = any(name in values for word in words for name in _PLACEHOLDER.findall(word))
+    filled = [re.sub(_PLACEHOLDER, fill, word) for word in words]
+    has_place = any(name in values for word in words for name in re.findall(_PLACEHOLDER, word))
     return (*filled, *(() if has_place else ("--model_dir", model_dir)))
 
 
@@ -566,7 +571,7 @@ def _as_argument(value: object) -> str:
 
 def placeholders(command: str) -> frozenset[str]:
     """The names that a command takes as arguments."""
-    return frozenset(_PLACEHOLDER.findall(command))
+    return frozenset(re.findall(_PLACEHOLDER, command))
 
 
 def base_of(folder: Path) -> dict[str, Any]:

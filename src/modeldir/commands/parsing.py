@@ -21,7 +21,7 @@ Meant = Callable[[Sequence[str]], "str | None"]
 
 _UNKNOWN = "unrecognized arguments: "
 _MISSING = "the following arguments are required: "
-_CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*?)' \(")
+_CHOICE = r"argument (\S+): invalid choice: '(.*?)' \("
 _MOST = 5
 
 
@@ -56,7 +56,7 @@ class Parser(argparse.ArgumentParser):
             return self._near(self.words) or [f"for example: {self.example}", *_there()]
         if message.startswith(_UNKNOWN):
             return self._near(message.removeprefix(_UNKNOWN).split())
-        wrong = _CHOICE.match(message)
+        wrong = re.match(_CHOICE, message)
         return self._choice(*wrong.groups()) if wrong else []
 
     def _near(self, words: Sequence[str]) -> list[str]:

@@ -1,15 +1,15 @@
-"""Constraints: what `"batch_size * accumulate <= 512"` says, computed without `eval`.
+"""What `"batch_size * accumulate <= 512"` says, computed without `eval`.
 
 It knows arithmetic, comparisons, `and`, `or`, `not`, `in`, `min`, `max` and `abs`, over names,
 numbers, texts and lists, as Python writes them. It refuses everything else, by a list of what is
 allowed: no calls, no attributes, no indices, no numbers of thousands of digits.
 
-Start at `Constraint`.
+Start at `Constraint`, in constraints.py, which imports this where there is one.
 """
 
 from __future__ import annotations
 
-import _ast as ast  # its nodes: all of it is slow to import, and few plans have a constraint
+import ast
 import json
 import keyword
 import math
@@ -17,54 +17,27 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
-from modeldir.values import dataclass, field
+from modeldir.space.constraints import LONGEST, ConstraintError, Problem
 
-LONGEST = 1000
-"""Characters of a constraint: nobody writes more by hand."""
 _DEEPEST = 50
 _BITS = 1024
 """No whole number has more bits than the largest float, so that nothing takes long."""
-
-Problem = tuple[str, "str | None"]
-
-
-class ConstraintError(Exception):
-    """What is wrong with a constraint, and what to write instead."""
-
-    def __init__(self, problem: str, hint: str | None = None) -> None:
-        super().__init__(problem)
-        self.problem, self.hint = problem, hint
 
 
 class _NoNumberError(Exception):
     """A division by zero, a number too large: at this point there is nothing to compare."""
 
 
-@dataclass(frozen=True)
-class Constraint:
-    """What must hold for each point, as it was written.
+class Expression:
+    """A text that was read; ConstraintError where it is none."""
 
-    A `lenient` one may be asked of what lacks values: a missing one equals `None`, is neither more
-    nor less than anything, and computes to nothing.
-    """
+    def __init__(self, text: str) -> None:
+        self._tree = _parsed(text)
 
-    text: str
-    lenient: bool = field(default=False, repr=False)
-
-    @cached_property
-    def _tree(self) -> ast.expr:
-        return _parsed(self.text)
-
-    @cached_property
     def names(self) -> tuple[str, ...]:
-        """The hyperparameters that it speaks of, in order.
-
-        Raises:
-            ConstraintError: for a text that is none.
-        """
+        """See `Constraint.names`."""
         found: dict[str, None] = {}
         try:
             _look_through(self._tree, found, 0)
@@ -76,18 +49,13 @@ class Constraint:
             )
         return tuple(found)
 
-    def holds(self, values: Mapping[str, Any]) -> bool:
-        """Whether it is true of these hyperparameters. What has no number, as a division by zero,
-        is not.
-
-        Raises:
-            ConstraintError: where kinds do not go together: a text and a number.
-        """
+    def holds(self, values: Mapping[str, Any], *, lenient: bool) -> bool:
+        """See `Constraint.holds`."""
         try:
-            answer = _value(self._tree, _Blanks(values) if self.lenient else values)
+            answer = _value(self._tree, _Blanks(values) if lenient else values)
         except _NoNumberError:
             return False
-        if answer is None and self.lenient:
+        if answer is None and lenient:
             return False
         if not isinstance(answer, bool):
             raise ConstraintError(f"is {_told(answer)}, neither true nor false")
@@ -112,9 +80,7 @@ def _parsed(text: str) -> ast.expr:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what is refused below anyway
-            from ast import parse  # noqa: PLC0415 - see above
-
-            return parse(text.strip(), mode="eval").body
+            return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConstraintError(*_misspelt(text, error)) from None
 
@@ -197,7 +163,7 @@ def _is_known_call(node: ast.Call) -> bool:
 
 
 def _refused(node: ast.AST) -> Problem:
-    what = _written(node)
+    what = ast.unparse(node)
     what = what if len(what) <= 40 else f"{what[:37]}..."  # noqa: PLR2004 - part of a line
     if isinstance(node, ast.Call):
         known = ", ".join(_FUNCTIONS)
@@ -209,12 +175,6 @@ def _refused(node: ast.AST) -> Problem:
 
 
 # -- Computing -------------------------------------------------------------------------------------
-
-
-def _written(node: ast.AST) -> str:
-    from ast import unparse  # noqa: PLC0415 - see above
-
-    return unparse(node)
 
 
 def _is_answer(node: ast.expr) -> bool:
@@ -291,7 +251,7 @@ def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
     if value is None and isinstance(values, _Blanks):
         return False
     if not isinstance(value, bool):
-        hint = f"compare it: {_written(node)} > 0"
+        hint = f"compare it: {ast.unparse(node)} > 0"
         raise ConstraintError(f"takes {_told(value)} for true or false", hint)
     return value
 
