@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -381,6 +382,48 @@ def test_a_closed_output_is_nobodys(tmp_path: Path, words: str) -> None:
         (tmp_path / name / "metrics_eval_best_weights.json").write_text('{"loss": 1}')
     command = f"{sys.executable} -m modeldir {words} >&-"
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words",
+    ["--help", "--version", "show --help", "show one", "log one", "synthesize", "diff one two"],
+)
+def test_a_full_output_is_one_line(tmp_path: Path, words: str, unbuffered: str) -> None:
+    """As a redirection to a full disk has it: told, and the exit code of all other errors."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "params.json").write_text(f'{{"rate": "{name}"}}')
+        (tmp_path / name / "train.log").write_text("hello\n")
+    done = subprocess.run(
+        f"{sys.executable} -m modeldir {words} > /dev/full",
+        shell=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("modeldir")
+    assert line.endswith(": No space left on device")
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("words", ["--help", "show one", "show --help"])
+def test_a_reader_that_has_left_is_nobody_s_error(tmp_path: Path, words: str) -> None:
+    """`| head` may have read enough before all is printed, also before the very end."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "params.json").write_text("{}")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "modeldir", *words.split()]
+    done = subprocess.run(
+        command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

@@ -84,14 +84,23 @@ def entry() -> None:
 
 
 def main(words: list[str]) -> int:
-    """Run one command line; returns the exit code."""
+    """Run one command line; returns the exit code. What was printed has got out then."""
+    try:
+        code = _run(words)
+    except SystemExit:  # help, or a mistake that argparse has found
+        if _lost_output("modeldir"):
+            return 2
+        raise
+    except OSError as error:
+        return _failed("modeldir", error)
+    return 2 if _lost_output("modeldir") else code
+
+
+def _run(words: list[str]) -> int:
     if words[:1] == ["help"] and words[1:]:
         words = [words[1], "--help"]
     if not words or words[0] in {"-h", "--help", "help"}:
-        try:
-            print(overview(), flush=True)
-        except BrokenPipeError:  # `| head` has read enough
-            sys.stdout = None  # or the interpreter complains as it leaves
+        print(overview())
         return 0
     if words[0] in {"-V", "--version"}:
         print(f"modeldir {__version__}")
@@ -159,12 +168,32 @@ def _call(name: str, words: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head` has read enough
+    except OSError as error:
+        return _failed(f"modeldir {name}", error)
+
+
+def _failed(who: str, error: OSError) -> int:
+    """Say what the system refused: a folder that may not be written, a full disk."""
+    if isinstance(error, BrokenPipeError):  # `| head` has read enough
         sys.stdout = None  # or the interpreter complains as it leaves
         return 0
-    except OSError as error:  # a folder that may not be written, a full disk
-        print(_shown(f"modeldir {name}: {_said(error)}"), file=sys.stderr)
-        return 2
+    if error.filename or not _lost_output(who):
+        print(_shown(f"{who}: {_said(error)}"), file=sys.stderr)
+    return 2
+
+
+def _lost_output(who: str) -> bool:
+    """Whether what was printed cannot get out, and not because nobody reads on; that is told."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # as above
+        if isinstance(error, BrokenPipeError):
+            return False
+        print(f"{who}: standard output: {_said(error)}", file=sys.stderr)
+        return True
+    return False
 
 
 def _shown(text: str) -> str:

@@ -12,10 +12,13 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from modeldir.errors import did_you_mean
 from modeldir.terminal import width_here
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 Meant = Callable[[Sequence[str]], "str | None"]
 
@@ -38,6 +41,10 @@ class Parser(argparse.ArgumentParser):
     example = ""
     meant: Meant | None = None
     words: Sequence[str] = ()
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """The page of help. Argparse would not say that it cannot be written."""
+        print(self.format_help(), end="", file=file)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and what to type; exit with 2."""
