@@ -164,7 +164,7 @@ def _call(name: str, words: list[str]) -> int:
     try:
         return int(command.run(arguments))
     except ModeldirError as error:
-        print(_shown(str(error)), file=sys.stderr)
+        _complain(str(error))
         return 2
     except KeyboardInterrupt:
         return 130
@@ -178,7 +178,7 @@ def _failed(who: str, error: OSError) -> int:
         sys.stdout = None  # or the interpreter complains as it leaves
         return 0
     if error.filename or not _lost_output(who):
-        print(_shown(f"{who}: {_said(error)}"), file=sys.stderr)
+        _complain(f"{who}: {_said(error)}")
     return 2
 
 
@@ -191,16 +191,16 @@ def _lost_output(who: str) -> bool:
         sys.stdout = None  # as above
         if isinstance(error, BrokenPipeError):
             return False
-        print(f"{who}: standard output: {_said(error)}", file=sys.stderr)
+        _complain(f"{who}: standard output: {_said(error)}")
         return True
     return False
 
 
-def _shown(text: str) -> str:
-    """A message with what a name in it would have the terminal do written out."""
-    from modeldir.table import visible  # noqa: PLC0415 - on the way out
+def _complain(text: str) -> None:
+    """Say what is wrong."""
+    from modeldir.commands import words  # noqa: PLC0415 - on the way out
 
-    return "\n".join(map(visible, text.split("\n")))
+    words.complain(text)
 
 
 def _said(error: OSError) -> str:

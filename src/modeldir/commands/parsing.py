@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from modeldir.errors import did_you_mean
-from modeldir.terminal import width_here
+from modeldir.terminal import width_here, width_of_messages
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -48,12 +48,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and what to type; exit with 2."""
-        self.print_usage(sys.stderr)
+        from modeldir.commands.words import complain  # noqa: PLC0415 - help does without
+        from modeldir.table import wrapped  # noqa: PLC0415
+
+        usage = wrapped(self.format_usage(), width_of_messages())
+        print("\n".join(usage), file=sys.stderr)
         hints = self._hints(message)
         if message.startswith(_MISSING):
             message = f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
         lines = [f"{self.prog}: error: {message}", *(f"  {hint}" for hint in hints)]
-        self.exit(2, "\n".join(lines) + "\n")
+        complain("\n".join(lines))
+        self.exit(2)
 
     def _hints(self, message: str) -> list[str]:
         own = self.meant(self.words) if self.meant is not None else None
