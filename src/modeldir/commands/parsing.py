@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from modeldir.errors import did_you_mean
+from modeldir.errors import closest, did_you_mean
 from modeldir.terminal import width_here, width_of_messages
 
 if TYPE_CHECKING:
@@ -26,6 +26,14 @@ _UNKNOWN = "unrecognized arguments: "
 _MISSING = "the following arguments are required: "
 _CHOICE = r"argument (\S+): invalid choice: '(.*?)' \("
 _MOST = 5
+_ALIKE = 0.7
+"""How much of two options without their dashes must be the same, of 1, to take them for one."""
+_OTHER_WORDS = {
+    "slot": "jobs", "slots": "jobs", "parallel": "jobs", "processes": "jobs",
+    "gpu": "gpus-per-trial", "timeout": "time-limit", "limit": "time-limit",
+    "metric": "maximize", "objective": "maximize", "budget": "trials", "algorithm": "sampler",
+}  # fmt: skip
+"""What people type for options that are called otherwise, where a command has those."""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -76,14 +84,23 @@ class Parser(argparse.ArgumentParser):
         known = [option for option in self._option_string_actions if option.startswith("--")]
         ours = takewhile(lambda word: word != "--", words)
         names = [found[0] for word in ours if (found := re.match(r"--[\w-]+", word))]
-        hints = [did_you_mean(name, known) for name in names if name not in known]
-        return [hint for hint in hints if hint]
+        near = [_option_like(name, known) for name in names if name not in known]
+        return [f"did you mean {option!r}?" for option in near if option]
 
     def _choice(self, names: str, value: str) -> list[str]:
         """The choice that was probably meant; `names` are an option's, as `-f/--format`."""
         action = self._option_string_actions.get(names.rpartition("/")[2])
         hint = did_you_mean(value, [*map(str, action.choices)]) if action and action.choices else ""
         return [hint] if hint else []
+
+
+def _option_like(name: str, known: Sequence[str]) -> str | None:
+    """The option that was probably meant. All begin with two dashes: that makes none alike."""
+    options = {option[2:]: option for option in known}
+    wanted = name[2:].replace("_", "-").lower()
+    meant = _OTHER_WORDS.get(wanted)
+    near = meant if meant in options else closest(wanted, [*options], _ALIKE)
+    return None if near is None else options[near]
 
 
 def joined(words: Sequence[str], takes_lines: Sequence[str]) -> list[str]:
