@@ -8,11 +8,12 @@ refuses to touch trials.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 LIMITS, NONE = growth.LIMITS, growth.NONE
 """What a plan keeps of the options that say when to stop, and what takes one of them out."""
 
+_WITH_PATHS = frozenset({"command", "cwd", "resume", "learn_from", "reuse"})
+"""Keys that may hold the name of a file, which need not be UTF-8."""
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
 _PLACEHOLDER = r"(?<!\$)\{([A-Za-z_][\w.]*)\}"  # ${NAME} is the shell's
 
@@ -351,7 +354,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         value = raw.get(key)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             problems.append((f"{key}: got {value!r}", f"expected {expected}"))
-    problems += [*goals.problems(raw)]
+    problems += [*_no_texts(raw), *goals.problems(raw)]
     trials = raw.get("trials")
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
         problems.append((f"trials: got {trials}", "expected a whole number above 0"))
@@ -368,6 +371,23 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
             except ValueError as error:
                 problems.append((f"{key}: {raw[key]!r}: {error}", "close the quotation"))
     return problems
+
+
+def _no_texts(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """What is not UTF-8, as a path on the command line may be: a plan that had it could be written,
+    and not be read again. Of the space its own checks say so.
+    """
+    for key in (each for each in _KEYS if each != "space" and each in raw):
+        value = raw[key]
+        try:
+            json.dumps(value, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            hint = "a plan is text in UTF-8"
+            if key in _WITH_PATHS:
+                hint = "rename the file, or put the command into a script of its own"
+            yield f"{key}: {value!r} is not UTF-8", hint
+        except (ValueError, TypeError, RecursionError):  # others say what is wrong with it
+            continue
 
 
 def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
