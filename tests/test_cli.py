@@ -167,7 +167,7 @@ def test_help_loads_nothing_of_what_the_command_does() -> None:
 
 _HEAVY = {
     "modeldir.space", "modeldir.samplers", "modeldir.plan", "modeldir.search", "modeldir.advice",
-    "modeldir.importance", "modeldir.standing", "modeldir.frames",
+    "modeldir.importance", "modeldir.standing", "modeldir.frames", "modeldir.params", "weakref",
     "dataclasses", "inspect", "ast", "shutil", "textwrap", "socket", "hashlib", "platform",
     "subprocess", "logging", "random", "numpy", "optuna", "rich",
 }  # fmt: skip
@@ -212,7 +212,8 @@ def test_a_look_at_a_search_is_none_at_who_works_on_it(tmp_path: Path) -> None:
         "modeldir.overview", "modeldir.training", "modeldir.failures", "modeldir.placement",
         "modeldir.launchers", "modeldir.elsewhere", "modeldir.frames", "modeldir.progress",
         "modeldir.commands.diff", "modeldir.differences", "modeldir.search", "modeldir.worker",
-        "ast", "signal", "dataclasses", "inspect", "subprocess", "threading", "hashlib", "datetime",
+        "modeldir.params", "modeldir.reads", "weakref", "ast", "signal", "dataclasses", "inspect",
+        "subprocess", "threading", "hashlib", "datetime",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, looks, metrics, params
+from modeldir import attempts, experiment, files, looks, metrics, plain
 from modeldir.errors import MetricsError, ParamsError
 from modeldir.found import Found, inactive
 from modeldir.values import replace
@@ -42,7 +42,7 @@ def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
     hyperparameters = None
     for file in (each for each in experiment.PARAMS_NAMES if each in names):
         try:
-            hyperparameters = params.load_file(os.path.join(path, file))
+            hyperparameters = plain.load_file(os.path.join(path, file))
         except ParamsError as error:
             warnings.append(one_line(error))
         break

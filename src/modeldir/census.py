@@ -20,7 +20,7 @@ from modeldir import (
     hearts,
     membership,
     metrics,
-    params,
+    plain,
     plan,
     repeated,
     space,
@@ -154,7 +154,7 @@ class Census:
             return Planned(problem=str(error).partition("\n")[0])
         ignore = project.get("ignore", ())
         total = plan.total(checked)
-        flat = params.flatten(base)
+        flat = plain.flatten(base)
         ranked = (checked.metric, checked.stop_at)
         if checked.reuse and checked.trials is None and total is not None:
             from modeldir import elsewhere  # noqa: PLC0415 - wanted only where a plan reuses
@@ -202,7 +202,7 @@ class Census:
 
     def _know(self) -> None:
         self.there = {each.record.number: each for each in self._found()}
-        aside = (params.flatten(record.hyperparameters) for record in self._trials.aside())
+        aside = (plain.flatten(record.hyperparameters) for record in self._trials.aside())
         flats = (*(each.flat for each in self.there.values()), *aside)
         self._within = sum(map(self._is_of_plan, flats))
 
@@ -212,5 +212,5 @@ class Census:
             if os.path.isdir(folder) or self._trials.is_there(record):
                 known = self.there.get(record.number)
                 same = known is not None and known.record == record
-                flat = known.flat if known and same else params.flatten(record.hyperparameters)
+                flat = known.flat if known and same else plain.flatten(record.hyperparameters)
                 yield Counted(record, folder, flat)

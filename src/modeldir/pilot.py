@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, metrics, params, plan, roster
+from modeldir import attempts, experiment, metrics, plain, plan, roster
 from modeldir.errors import closest
 from modeldir.reads import SEARCHED_VARIABLE
 from modeldir.shellwords import quoted
@@ -46,7 +46,7 @@ class Pilot:
 
     def _asked_of(self, record: TrialRecord) -> frozenset[str]:
         """What a trial has to read: what is unproven, but for what does not count at its point."""
-        flat = params.flatten(record.hyperparameters)
+        flat = plain.flatten(record.hyperparameters)
         # `seed` is in no space, and counts at each point that has repeats.
         return self._unproven.intersection({*self._search.plan.space.active_names(flat), plan.SEED})
 

@@ -22,7 +22,7 @@ from modeldir import (
     goals,
     growth,
     metrics,
-    params,
+    plain,
     programs,
     pruners,
     samplers,
@@ -40,7 +40,7 @@ from modeldir.errors import (
     listed,
 )
 from modeldir.experiment import first_below, params_file
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.shellwords import quoted, quoted_line
 from modeldir.space.pointsfile import MARK, exactly, read_points
@@ -135,7 +135,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     data = files.read_bytes(path)
     is_empty = data is not None and not data.strip(b"\0 \t\r\n")  # some file systems leave zeros
-    raw = params.load_file(path) if path.exists() and not is_empty else {}
+    raw = plain.load_file(path) if path.exists() and not is_empty else {}
     return with_points(raw, {}, base_of(folder), folder) if is_file(raw.get("points")) else raw
 
 
@@ -156,7 +156,7 @@ def with_points(
     Raises:
         SpaceError: when the file cannot be read as points.
     """
-    flat = params.flatten(base)
+    flat = plain.flatten(base)
     points = read_points(start / str(given["points"]).removeprefix(MARK), flat)
     columns = {name for point in points for name in point}
     domains, known = given.get("space") or {}, there.get("space") or {}
@@ -303,7 +303,7 @@ def _wrong_conditions(
             hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
             problems.append((f"when: the condition of {name} stands in its domain", hint))
         else:
-            known = params.flatten(base)
+            known = plain.flatten(base)
             near = None if name in known else did_you_mean(name, [*domains, *known])
             hint = near or f"give it a domain: {name}=VALUE,VALUE"
             problems.append((f"--when {name}: {name} does not vary", hint))
@@ -510,7 +510,7 @@ def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None
 def _wrong_placeholders(
     words: Sequence[str], hyperparameters: Mapping[str, Any]
 ) -> list[tuple[str, str | None]]:
-    known = {*params.flatten(hyperparameters), *hyperparameters, "model_dir"}
+    known = {*plain.flatten(hyperparameters), *hyperparameters, "model_dir"}
     return [
         (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
         for word in words
@@ -574,7 +574,7 @@ def trial_command(
     words = words_of(command)
     if "{" not in command:
         return (*words, "--model_dir", model_dir)
-    values = {**hyperparameters, **params.flatten(hyperparameters), "model_dir": model_dir}
+    values = {**hyperparameters, **plain.flatten(hyperparameters), "model_dir": model_dir}
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]
@@ -607,7 +607,7 @@ def base_of(folder: Path) -> dict[str, Any]:
             f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
             f"{_how_to_begin(folder)}\nNothing was started."
         )
-    return params.load_file(found)
+    return plain.load_file(found)
 
 
 def _how_to_begin(folder: Path) -> str:

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, batches, experiment, files, goals, metrics, params, repeated
+from modeldir import attempts, batches, experiment, files, goals, metrics, plain, repeated
 from modeldir.careful import one_line
 from modeldir.careful import read_experiment as read_experiment  # noqa: PLC0414 - for all others
 from modeldir.errors import FolderError, ModeldirError, ParamsError
@@ -27,7 +27,7 @@ from modeldir.found import RANKED as RANKED  # noqa: PLC0414 - as others import 
 from modeldir.found import Finds, Made, Read
 from modeldir.found import Found as Found  # noqa: PLC0414 - as above
 from modeldir.goals import Objectives
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.recall import Recall, marks
 from modeldir.sheets import Gathering
 from modeldir.table import is_same, key_of
@@ -137,11 +137,11 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
         return members[0]
     counted = [each for each in members if repeated.is_ranked(each.status)]
     first = min(members, key=lambda each: (each.number is None, each.number))
-    flat = [params.flatten(each.hyperparameters or {}) for each in members]
+    flat = [plain.flatten(each.hyperparameters or {}) for each in members]
     told = [name for name in over if any(name in each for each in flat)]  # else it is blank
     several = {name: [each.get(name) for each in flat] for name in told}
     differing = {n: v[0] if len(v) > 1 and is_same(v) else v for n, v in several.items()}
-    hyperparameters = {**params.flatten(first.hyperparameters or {}), **differing}
+    hyperparameters = {**plain.flatten(first.hyperparameters or {}), **differing}
     return Found(
         first.folder,
         repeated.name_of([each.name for each in members], over),
@@ -282,7 +282,7 @@ class _Reading:
 
     def _read_plan(self, path: str) -> Mapping[str, Any]:
         try:
-            plan = params.load_file(os.path.join(path, "search.json"))
+            plan = plain.load_file(os.path.join(path, "search.json"))
         except ParamsError as error:
             self.warnings.append(one_line(error))
             return {}

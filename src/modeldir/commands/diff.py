@@ -15,7 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, params, table
+from modeldir import attempts, experiment, files, plain, table
 from modeldir.commands.several import experiments_among, headers, number_of, read_tree
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
@@ -185,7 +185,7 @@ def _base(search: Path) -> _Side:
 
 
 def _flat(folder: Path) -> dict[str, Any]:
-    return params.flatten(params.load_file(params_file(folder) or folder))
+    return plain.flatten(plain.load_file(params_file(folder) or folder))
 
 
 def _metrics(scores: Scores) -> dict[str, float]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, params, table
+from modeldir import attempts, experiment, files, plain, table
 from modeldir.careful import read_experiment
 from modeldir.commands.several import experiments_among, read_tree
 from modeldir.commands.words import log_of, with_best
@@ -193,7 +193,7 @@ def _metrics(scores: experiment.Scores) -> str:
 def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
     """Each with its value; where the latest attempt was given another: `0.1 -> 0.5`."""
     columns = (Column("hyperparameter", "name"), Column("value"))
-    flat = params.flatten(values or {})
+    flat = plain.flatten(values or {})
     rows = tuple(
         (name, f"{value_text(value)} -> {value_text(given[name])}")
         if name in given

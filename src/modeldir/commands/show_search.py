@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, params, roster, table, trials
+from modeldir import attempts, experiment, plain, roster, table, trials
 from modeldir.census import Census
 from modeldir.commands.show import Entry, entries, to_run_again, value_text, where_from
 from modeldir.errors import ParamsError
@@ -55,7 +55,7 @@ def _plan(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return params.load_file(path)
+        return plain.load_file(path)
     except ParamsError:
         return {}
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, goals, metrics, params, plan, space
+from modeldir import attempts, experiment, files, goals, metrics, plain, plan, space
 from modeldir.errors import ModeldirError
 from modeldir.space.domains import same
 from modeldir.space.forms import RefusedError, read_domain
@@ -56,7 +56,7 @@ class Row:
     @cached_property
     def hyperparameters(self) -> dict[str, Any]:
         """By dotted name, as they were used."""
-        flat = params.flatten(self.found.hyperparameters or {})
+        flat = plain.flatten(self.found.hyperparameters or {})
         return {**flat, **self.found.status.given}
 
     @cached_property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from modeldir.digests import sha256
 from modeldir.errors import SpaceError, listed
-from modeldir.params import canonical_hash
+from modeldir.plain import canonical_hash
 from modeldir.samplers import Proposal
 from modeldir.space import draw, grid, size
 

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
-from modeldir.params import canonical_hash
+from modeldir.plain import canonical_hash
 from modeldir.space.names import safe, value_text
 from modeldir.values import dataclass
 

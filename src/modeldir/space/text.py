@@ -14,7 +14,7 @@ import re
 from typing import Any
 
 from modeldir.errors import SpaceError, did_you_mean, listed
-from modeldir.params import parse_value
+from modeldir.plain import parse_value
 from modeldir.space.domains import WORDS, is_number
 
 _RANGE_TEXT = rf"(?s)({'|'.join(WORDS)}):(.*)"
