@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -166,7 +167,7 @@ def test_help_loads_nothing_of_what_the_command_does() -> None:
 
 _HEAVY = {
     "modeldir.space", "modeldir.samplers", "modeldir.plan", "modeldir.search", "modeldir.advice",
-    "modeldir.importance", "modeldir.standing", "modeldir.frames",
+    "modeldir.importance", "modeldir.standing", "modeldir.frames", "modeldir.params", "weakref",
     "dataclasses", "inspect", "ast", "shutil", "textwrap", "socket", "hashlib", "platform",
     "subprocess", "logging", "random", "numpy", "optuna", "rich",
 }  # fmt: skip
@@ -176,7 +177,10 @@ _HEAVY = {
     ("words", "also"),
     [
         (["show", "experiment"], {"modeldir.placement", "modeldir.launchers", "modeldir.overview",
-                                  "modeldir.columns", "modeldir.tableforms", "datetime", "signal"}),
+                                  "modeldir.columns", "modeldir.tableforms", "datetime", "signal",
+                                  "modeldir.trees", "modeldir.folders", "modeldir.sheets", "zlib",
+                                  "modeldir.commands.diff", "modeldir.differences",
+                                  "modeldir.trials", "modeldir.roster"}),
         (["stop", "search"], {"modeldir.table", "modeldir.trees", "datetime"}),
         (["log", "experiment"], {"modeldir.table", "modeldir.trees"}),
         (["synthesize", "experiment"], {"modeldir.placement", "modeldir.trials", "datetime"}),
@@ -196,6 +200,47 @@ def test_a_look_imports_only_what_it_looks_with(
     out, imported = said_and_imported(words, tmp_path)
     assert out
     assert not (_HEAVY | also) & imported
+
+
+def test_a_look_at_a_search_is_none_at_who_works_on_it(tmp_path: Path) -> None:
+    """`show` needs its plan and its trials: nothing that watches, runs or submits."""
+    (tmp_path / "params.json").write_text('{"learning_rate": 0.1}\n')
+    (tmp_path / "search.json").write_text('{"space": {"learning_rate": [0.1, 0.2]}}\n')
+    out, imported = said_and_imported(["show", "."], tmp_path)
+    assert "none yet, 2 to come" in out
+    assert not imported & {
+        "modeldir.overview", "modeldir.training", "modeldir.failures", "modeldir.placement",
+        "modeldir.launchers", "modeldir.elsewhere", "modeldir.frames", "modeldir.progress",
+        "modeldir.commands.diff", "modeldir.differences", "modeldir.search", "modeldir.worker",
+        "modeldir.params", "modeldir.reads", "weakref", "ast", "signal", "dataclasses", "inspect",
+        "subprocess", "threading", "hashlib", "datetime",
+    }  # fmt: skip
+
+
+def test_show_of_a_search_reads_each_of_its_trials_once(project: Project) -> None:
+    """One listing of its folder, one reading of what it says: it is most of what `show` takes."""
+    assert project.searches("learning_rate=0.1,0.01", "--no-pilot").code == 0
+    code = (
+        "import sys; from modeldir.commands import main; from modeldir.commands import show\n"
+        "def hear(what, given):\n"
+        "    if what in {'open', 'os.listdir', 'os.scandir'}:\n"
+        "        told.append(f'{what} {given[0]}')\n"
+        "told = []; sys.addaudithook(hear); main(['show', 'experiments/search'])\n"
+        "print(*told, sep='\\n', file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.path, capture_output=True, text=True, check=True
+    )
+    assert "2 completed" in done.stdout
+    trial = "experiments/search/learning_rate_0.01"
+    done_there = [each.partition(" ") for each in done.stderr.splitlines() if trial in each]
+    opened = [path.removeprefix(f"{trial}/") for what, _, path in done_there if what == "open"]
+    once = ["metrics_eval_best_weights.json", "params.json", "run.json"]
+    assert sorted(name for name in opened if name != "trial.json") == once
+    assert opened.count("trial.json") <= 2  # also by who asks whether the folder is still its own
+    assert sum(what in {"os.listdir", "os.scandir"} for what, _, _ in done_there) == 1
+    marks = [each for each in done.stderr.splitlines() if each.endswith("search/.modeldir/trials")]
+    assert len(marks) <= 3
 
 
 def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
@@ -291,6 +336,12 @@ def test_a_mistake_in_the_plan_s_file_is_not_one_of_the_command_line(project: Pr
         ("export d --too optuna", "--to"),
         ("search --sampel tpe -- python train.py --sampler tpe", "--sampler"),
         ("synthesize d --sorrt=accuracy --collumns accuracy", "--sort --columns"),
+        ("search d --slot 2", "--jobs"),
+        ("search d --slots=2 --parallel 4", "--jobs --jobs"),
+        ("search d --timeout 3h --metric accuracy", "--time-limit --maximize"),
+        ("search d --Learn_From e --n_jobs 2 --gpu 1", "--learn-from --jobs --gpus-per-trial"),
+        ("search d --epochs 3 --verbose --batch_size 32 --gres gpu", ""),
+        ("synthesize d --slots 3", ""),
         ("export d --to excel", ""),
         ("work", ""),
     ],
@@ -338,6 +389,48 @@ def test_a_closed_output_is_nobodys(tmp_path: Path, words: str) -> None:
         (tmp_path / name / "metrics_eval_best_weights.json").write_text('{"loss": 1}')
     command = f"{sys.executable} -m modeldir {words} >&-"
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words",
+    ["--help", "--version", "show --help", "show one", "log one", "synthesize", "diff one two"],
+)
+def test_a_full_output_is_one_line(tmp_path: Path, words: str, unbuffered: str) -> None:
+    """As a redirection to a full disk has it: told, and the exit code of all other errors."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "params.json").write_text(f'{{"rate": "{name}"}}')
+        (tmp_path / name / "train.log").write_text("hello\n")
+    done = subprocess.run(
+        f"{sys.executable} -m modeldir {words} > /dev/full",
+        shell=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("modeldir")
+    assert line.endswith(": No space left on device")
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("words", ["--help", "show one", "show --help"])
+def test_a_reader_that_has_left_is_nobody_s_error(tmp_path: Path, words: str) -> None:
+    """`| head` may have read enough before all is printed, also before the very end."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "params.json").write_text("{}")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "modeldir", *words.split()]
+    done = subprocess.run(
+        command, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

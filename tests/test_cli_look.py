@@ -90,6 +90,38 @@ def in_terminal(columns: int, *words: str) -> str:
     return shown
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "show nowhere/where_there_is_not_a_folder_of_this_long_name",
+        "search nowhere learning_rate=0.1",
+        "search experiments/learning_rate --sampler nothing_of_the_kind --trials 20 -- python a.py",
+        "search experiments/learning_rate --tirals 3 --maximise accuracy --samplr random",
+        "synthesize experiments --columns experiment,learning_rate,nothing",
+        "run experiments/base_model python train.py",
+        "run",
+    ],
+)
+def test_a_message_is_broken_between_words_and_in_no_command(line: str) -> None:
+    """In a terminal of 60 columns: what is to be typed stays one line, and can be copied."""
+    search()
+    make("experiments/base_model")
+    whole = typed(*line.split()).stderr
+    narrow = in_terminal(60, *line.split())
+    assert narrow.split() == whole.split()
+    for each in narrow.splitlines():
+        is_typed = "modeldir " in each or "pip install" in each
+        assert len(each) <= 60 or is_typed or " " not in each.strip()
+    commands = [each for each in whole.splitlines() if each.startswith("  modeldir ")]
+    assert {*commands} <= {*narrow.splitlines()}
+
+
+def test_a_message_in_a_pipe_is_as_it_was_written() -> None:
+    """A program that reads it finds its lines."""
+    said = typed("search", "nowhere", "learning_rate=0.1").stderr
+    assert said.startswith("nowhere: no such folder; a search needs base hyperparameters.\n")
+
+
 # -- synthesize ------------------------------------------------------------------------------------
 
 

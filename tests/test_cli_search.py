@@ -881,6 +881,40 @@ def test_a_wrong_command_line_is_one_message(
     assert project.tree() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ((), "command: "),
+        (("-m", "caf\udce9"), "note: "),
+        (("--read", "acc\udcff: {accuracy}"), "read: "),
+        (("--resume", "--from \udcff"), "resume: "),
+        (("--reuse", "other\udcff"), "reuse: "),
+        (("--dry-run",), "command: "),
+        (("--detach",), "command: "),
+    ],
+)
+def test_what_is_not_utf_8_is_refused_before_anything_is_made(
+    project: Project, words: tuple[str, ...], named: str
+) -> None:
+    """Else it would run, and its plan could not be read by the next command."""
+    before = project.tree()
+    command = "python train.py --data \udcff" if named == "command: " else "python train.py"
+    done = project.searches("learning_rate=0.1", *words, command=command)
+    assert (done.code, done.out) == (2, "")
+    assert f"  {named}" in done.err
+    assert "is not UTF-8" in done.err
+    assert done.err.endswith("Nothing was started.\n")
+    assert project.tree() == before
+
+
+def test_a_search_below_a_folder_that_is_not_utf_8(tmp_path: Path) -> None:
+    """What its plan says of folders is relative: it runs, and goes on."""
+    project = Project(tmp_path / "caf\udce9")
+    assert project.searches("learning_rate=0.1", "--no-pilot").code == 0
+    assert project.searches("learning_rate=0.2", "--no-pilot").code == 0
+    assert len(project.started) == 2
+
+
 def test_a_folder_without_hyperparameters_cannot_be_searched(
     project: Project, snapshot: SnapshotAssertion
 ) -> None:

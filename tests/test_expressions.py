@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.space.expressions import Constraint, ConstraintError
+from modeldir.space.constraints import Constraint, ConstraintError
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -15,6 +15,7 @@ import pytest
 
 from laboratory import wait_until
 from modeldir import attempts, experiment, hearts, processes, roster
+from modeldir.commands import main
 from modeldir.overview import Overview
 from modeldir.solo import Solo
 from modeldir.standing import Left, News
@@ -334,6 +335,49 @@ def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
     wait_until(lambda: beats(entry), "the worker's heart to be seen")
     assert not overview.look().is_over
     wait_until(lambda: overview.look().is_over, "the worker's death to be seen")
+
+
+def test_show_counts_trials_as_who_watches_does(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though it reads each trial once, with the table: also those that no table has, such as one
+    that was claimed and has no hyperparameters yet; none that was removed, or is another search's.
+    """
+    for value, status in ((0.1, "completed"), (0.2, "failed"), (0.3, "pruned")):
+        record = made.trial(value)
+        made.begin(record)
+        made.end(record, status, accuracy=value)
+    made.begin(made.trial(0.4))
+    made.begin(made.trial(0.5), keeper=dead())
+    (made.trials.path(made.trial(0.6)) / "train.log").write_text("by hand\n")
+    bare, removed = made.trial(0.7), made.trial(0.8)
+    (made.trials.path(bare) / "params.json").unlink()
+    shutil.rmtree(made.trials.path(removed))
+    other = Made(made.folder / "other")
+    other.begin(other.trial(0.9))
+    (made.folder / "copied").mkdir()
+    (made.folder / "copied" / "params.json").write_text(json.dumps({**BASE, "learning_rate": 7.0}))
+    states = Overview(made.folder).look().states
+    assert states == {
+        "completed": 1, "failed": 1, "pruned": 1, "running": 1, "interrupted": 1, "unrecorded": 1,
+        "waiting": 2,
+    }  # fmt: skip
+    assert main(["show", str(made.folder)]) == 0
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith("trials"))
+    order = [*attempts.ENDS, "running", "waiting", "unrecorded"]
+    counts = ", ".join(f"{states[state]} {state}" for state in order)
+    assert line.split(maxsplit=1)[1] == f"{counts}, 2 to come"
+
+
+def test_show_says_that_the_goal_is_reached(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the trials of this search alone, as its workers see it."""
+    (made.folder / "search.json").write_text(json.dumps({**PLAN, "stop_at": 0.75}))
+    one = made.trial(0.1)
+    made.begin(one)
+    made.end(one, accuracy=0.75)
+    assert Overview(made.folder).look().goal == 0.75
+    main(["show", str(made.folder)])
+    assert "1 completed, 2 not started: stop_at 0.75 is reached" in capsys.readouterr().out
 
 
 # -- What it costs ---------------------------------------------------------------------------------

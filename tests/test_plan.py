@@ -53,6 +53,20 @@ def test_a_part_of_a_grid_is_no_grid() -> None:
     assert checked({**LISTS, "trials": 1}).auto is not None
 
 
+def test_a_plan_is_text_that_can_be_written() -> None:
+    """Whatever is in it, and however deep; each is told, with what to do about it."""
+    raw = {**LISTS, "command": "cat \udce9", "note": "\udcff", "learn_from": ["../a", "../\ud800"]}
+    with pytest.raises(SearchError) as told:
+        checked({**raw, "maximize": "accuracy"})
+    lines = str(told.value).splitlines()
+    assert [line.partition(":")[0].strip() for line in lines[1::2][:3]] == [
+        "learn_from", "command", "note",
+    ]  # fmt: skip
+    assert lines[4].strip() == "rename the file, or put the command into a script of its own"
+    assert lines[6].strip() == "a plan is text in UTF-8"
+    assert checked({**LISTS, "note": "caf\u00e9 \U0001f600"}).note == "caf\u00e9 \U0001f600"
+
+
 def test_a_null_is_as_if_it_were_not_there() -> None:
     """A key that somebody emptied falls back to what it is without it."""
     empty = dict.fromkeys(("maximize", "sampler", "trials", "seed", "command", "read", "resume"))

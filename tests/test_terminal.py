@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modeldir.terminal import width_here
+from modeldir.terminal import width_here, width_of_messages
 from terminals import Terminal
 
 
@@ -32,3 +32,19 @@ def test_a_terminal_is_asked(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "", command=[sys.executable, "-c", code])
     terminal.end()
     assert b"columns: 90" in terminal.shown
+
+
+def test_messages_have_a_width_where_somebody_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a terminal; a pipe, a file, or nothing at all has none, whatever `COLUMNS` says."""
+    monkeypatch.setenv("COLUMNS", "60")
+    with open(tmp_path / "said", "w") as file:
+        monkeypatch.setattr(sys, "stderr", file)
+        assert width_of_messages() is None
+    monkeypatch.setattr(sys, "stderr", None)
+    assert width_of_messages() is None
+    code = "from modeldir.terminal import width_of_messages as asked; print('columns:', asked())"
+    terminal = Terminal(tmp_path, "", command=[sys.executable, "-c", code])
+    terminal.end()
+    assert b"columns: 60" in terminal.shown

@@ -11,7 +11,8 @@ import pytest
 from modeldir import experiment, training
 from modeldir.experiment import Scores
 from modeldir.metrics import value_of
-from modeldir.training import MOST_KEPT, Seen, Training, stamp
+from modeldir.stamps import Seen, stamp
+from modeldir.training import MOST_KEPT, Training
 
 
 def add(folder: Path, *lines: object) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import pickle
 import subprocess
 import sys
+import typing
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
 from threading import Barrier
@@ -15,7 +16,7 @@ from typing import ClassVar
 import pytest
 
 from modeldir.metrics import MetricsFile
-from modeldir.values import dataclass, field, fields, replace
+from modeldir.values import NamedTuple, dataclass, field, fields, replace
 
 
 def made() -> tuple[type, type]:
@@ -147,3 +148,46 @@ def test_it_costs_no_import() -> None:
         "assert not {'dataclasses', 'inspect'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# -- Tuples ----------------------------------------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """Where something lies."""
+
+    x: int
+    y: int = 0
+    names: tuple[str, ...] = ()
+
+    @property
+    def is_origin(self) -> bool:
+        """Whether it is where counting begins."""
+        return self[:2] == (0, 0)
+
+
+class Theirs(typing.NamedTuple):
+    """As typing has it."""
+
+    x: int
+    y: int = 0
+    names: tuple[str, ...] = ()
+
+
+def test_a_tuple_is_what_typing_makes() -> None:
+    """By position and by name, with what the class adds; equal to plain tuples; copied whole."""
+    place, theirs = Place(1, names=("a",)), Theirs(1, names=("a",))
+    assert tuple(place) == (1, 0, ("a",)) == tuple(theirs)
+    assert repr(place) == repr(theirs).replace("Theirs", "Place")
+    assert (Place._fields, Place.__match_args__) == (Theirs._fields, Theirs.__match_args__)
+    assert (Place.__doc__, Place.__module__) == ("Where something lies.", __name__)
+    assert (Place.__qualname__, Place(0).is_origin) == ("Place", True)
+    assert place._replace(y=2)._asdict() == {"x": 1, "y": 2, "names": ("a",)}
+    assert pickle.loads(pickle.dumps(place)) == copy.deepcopy(place) == place
+    assert typing.get_type_hints(Place) == typing.get_type_hints(Theirs)
+    assert not hasattr(place, "__dict__")
+    make: typing.Any = Place
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'x'"):
+        make()
+    with pytest.raises(AttributeError):
+        make(1).x = 2

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain, compress, repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 from modeldir import experiment, folders
 from modeldir.folders import Contents
 from modeldir.recall import looked_at, marks
 from modeldir.sheets import SPLITS, Gathering, Kind
+from modeldir.values import NamedTuple
 from modeldir.walking import Folder
 
 _MOST_KINDS = 8

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from modeldir import attempts, experiment, files, goals, metrics, params, repeated
+from modeldir import attempts, experiment, files, goals, metrics, plain, repeated
 from modeldir.found import RANKED, Finds, Found
 from modeldir.table import (
     MARK,
@@ -135,7 +135,7 @@ def _deviation(found: Found, name: str) -> float | None:
 
 def _overridden(found: Found) -> str | None:
     """Which values were not used, and what was instead: `learning_rate: 0.1 -> 0.5`."""
-    flat, given = params.flatten(found.hyperparameters or {}), found.status.given
+    flat, given = plain.flatten(found.hyperparameters or {}), found.status.given
     changes = (f"{name}: {_said(flat.get(name))} -> {_said(given[name])}" for name in given)
     return ", ".join(changes) or None
 

@@ -15,9 +15,9 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from modeldir import attempts, finalists, params, repeated, student
+from modeldir import attempts, finalists, plain, repeated, student
 from modeldir.finalists import Finalists, Point
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.shellwords import quoted
 from modeldir.student import Interval
 from modeldir.table import Column, Table, text_width, to_text, wrapped
@@ -99,7 +99,7 @@ def measure(named: Finalists) -> Confirmation:
     """
     by_key: dict[str, dict[int, Found]] = {}
     for found in read_tree(named.folder).found:
-        flat = params.flatten(found.hyperparameters or {})
+        flat = plain.flatten(found.hyperparameters or {})
         seed = flat.get(SEED)
         if isinstance(seed, int):
             by_key.setdefault(finalists.key_of(flat), {})[seed] = found

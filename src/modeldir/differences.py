@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
 from modeldir.nested import Plain, is_part, told
 from modeldir.params import Params, load_file, plain_values
 from modeldir.paramsfiles import converted
+from modeldir.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

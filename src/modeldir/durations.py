@@ -9,7 +9,7 @@ import math
 import re
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
+_PART = r"(\d+(?:\.\d+)?)([dhms])"
 SHORT = 9.95
 """Times below this many seconds are shown with tenths."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -30,8 +30,8 @@ def parse_duration(text: str | float) -> float:
         bare = ""
     if re.fullmatch(r"\d+(\.\d+)?", bare):
         seconds = float(bare)
-    elif bare and not _PART.sub("", bare):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(bare))
+    elif bare and not re.sub(_PART, "", bare):
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in re.findall(_PART, bare))
     else:
         raise ValueError(f"{text!r} is no time: {EXAMPLES}")
     if not 0 < seconds < float("inf"):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, membership, params, plan
+from modeldir import attempts, experiment, membership, plain, plan
 from modeldir.errors import FolderError, ParamsError
 from modeldir.goals import Objectives
 from modeldir.values import dataclass
@@ -30,7 +30,7 @@ class Row:
 
     @property
     def flat(self) -> dict[str, Any]:
-        return params.flatten(self.hyperparameters)
+        return plain.flatten(self.hyperparameters)
 
 
 def rows(folder: Path, search: Path) -> list[Row]:
@@ -64,7 +64,7 @@ def _read(path: Path) -> Row | None:
         return None
     values = {k: v for k, v in experiment.scores(path).development.items() if v == v}  # noqa: PLR0124 - NaN
     try:
-        hyperparameters = params.load_file(experiment.params_file(path) or path / "params.json")
+        hyperparameters = plain.load_file(experiment.params_file(path) or path / "params.json")
     except ParamsError:
         return None
     return Row(path, hyperparameters, values) if values else None
@@ -90,7 +90,7 @@ def counted(search: Path) -> list[Row]:
         return []
     base = plan.base_of(search)
     checked = plan.check(raw, base, str(search / plan.FILE), {}, to_run=False)
-    return counted_by(checked, params.flatten(base), search)
+    return counted_by(checked, plain.flatten(base), search)
 
 
 def counted_by(checked: plan.Plan, base: Mapping[str, Any], search: Path) -> list[Row]:

@@ -119,11 +119,11 @@ def did_you_mean(name: str, known: Sequence[str]) -> str | None:
     return f"did you mean {close!r}?" if close is not None else None
 
 
-def closest(name: str, known: Sequence[str]) -> str | None:
-    """What `name` was probably meant to be, or None."""
+def closest(name: str, known: Sequence[str], cutoff: float = 0.6) -> str | None:
+    """What `name` was probably meant to be, or None: so much of both, of 1, has to be the same."""
     for other in known:  # to difflib LR and lr have nothing in common
         if other.casefold() == name.casefold() and other != name:
             return other
     from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
 
-    return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), None)
+    return next(iter(get_close_matches(name, known, n=1, cutoff=cutoff)), None)

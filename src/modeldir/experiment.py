@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from modeldir import attempts, files, hearts, metrics, params
+from modeldir import attempts, files, hearts, metrics, plain
 from modeldir.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.errors import FolderError, MetricsError, closest
 from modeldir.shellwords import quoted
-from modeldir.values import dataclass, field, replace
+from modeldir.values import NamedTuple, dataclass, field, replace
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
 
@@ -105,7 +105,7 @@ class Experiment:
             ParamsError: when the file cannot be read.
         """
         found = params_file(self.path)
-        return params.load_file(found) if found else {}
+        return plain.load_file(found) if found else {}
 
     def status(self) -> Status:
         """How the experiment stands, from its files and the processes they name."""

@@ -23,14 +23,13 @@ OF_A_FORK = "as the first that was forked: it runs again, cold"
 """What the reason of an interruption ends with, where the fork itself may be what it died of."""
 _OF_CUDA = "in forked subprocess"  # PyTorch's words
 
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|OutOfMemory|\bMemoryError\b|CUDA_ERROR_OUT_OF_MEMORY|RESOURCE_EXHAUSTED"
-    r"|Cannot allocate memory|unable to allocate",
-    re.IGNORECASE,
+_OUT_OF_MEMORY = (
+    r"(?i)out of memory|OutOfMemory|\bMemoryError\b|CUDA_ERROR_OUT_OF_MEMORY|RESOURCE_EXHAUSTED"
+    r"|Cannot allocate memory|unable to allocate"
 )
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*(?:\x07|\x1b\\)")
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:ERROR |CRITICAL )?")
-_RANK = re.compile(r"^\[rank\d+\]: ?")
+_ESCAPES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*(?:\x07|\x1b\\)"
+_STAMP = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:ERROR |CRITICAL )?"
+_RANK = r"^\[rank\d+\]: ?"
 """What PyTorch prints before each line of a rank's traceback."""
 _OF_LAUNCHERS = (
     "torch.distributed.elastic.multiprocessing.errors.",
@@ -39,7 +38,7 @@ _OF_LAUNCHERS = (
 """Exceptions by which the process that started another says that it failed."""
 _MARK = "Traceback (most recent call last)"
 _LONGEST = 300
-_OWN = re.compile(
+_OWN = (
     r"'[^']*'|\"[^\"]*\""  # a quoted value
     r"|(?<![\w/])[\w.~-]*/[\w./+=@,%-]*"  # a path
     r"|(?<!\d)[-+]?\d[\d_]*(?:\.\d*)?(?:[eE][-+]?\d+)?"  # a number, also within a name
@@ -77,9 +76,9 @@ def _last_words(lines: list[str]) -> str | None:
 
 
 def _plain_lines(output: bytes) -> list[str]:
-    text = _ESCAPES.sub("", output.decode("utf-8", "replace"))
+    text = re.sub(_ESCAPES, "", output.decode("utf-8", "replace"))
     lines = (line.rstrip().rpartition("\r")[2] for line in text.split("\n"))
-    return [_RANK.sub("", _STAMP.sub("", line)) for line in lines]
+    return [re.sub(_RANK, "", re.sub(_STAMP, "", line)) for line in lines]
 
 
 def _exception_line(lines: list[str]) -> str | None:
@@ -110,7 +109,7 @@ def gist(failure: str | None, line: str | None) -> str:
 
 def failure_class(line: str | None) -> str:
     """Out-of-memory if the last words say so, else error."""
-    return OUT_OF_MEMORY if line and _OUT_OF_MEMORY.search(line) else ERROR
+    return OUT_OF_MEMORY if line and re.search(_OUT_OF_MEMORY, line) else ERROR
 
 
 def is_of_a_fork(line: str | None) -> bool:
@@ -126,4 +125,4 @@ def masked(line: str, name: str = "") -> str:
     'ValueError: width=… is too much for …'
     """
     bare = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line) if name else line
-    return _OWN.sub("…", bare)
+    return re.sub(_OWN, "…", bare)

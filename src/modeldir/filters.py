@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from modeldir.errors import ModeldirError, listed
-from modeldir.space.expressions import Constraint, ConstraintError
+from modeldir.space.constraints import Constraint, ConstraintError
 from modeldir.values import dataclass
 
 _PIECE = re.compile(

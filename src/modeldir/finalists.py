@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, goals, metrics, params, plan, provenance
+from modeldir import files, goals, metrics, plain, plan, provenance
 from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.experiment import CONFIRM, is_search, params_file
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.shellwords import quoted
 from modeldir.space.pointsfile import exactly
 from modeldir.trees import Found, Tree, read_tree
@@ -79,7 +79,7 @@ class Finalists:
 
 def key_of(flat: Mapping[str, Any]) -> str:
     """Equal for hyperparameters that differ in nothing but the seed."""
-    return params.canonical_hash({name: value for name, value in flat.items() if name != SEED})
+    return plain.canonical_hash({name: value for name, value in flat.items() if name != SEED})
 
 
 def named(
@@ -108,7 +108,7 @@ def named(
     base = plan.base_of(search)
     before = files.read_object(search / FOLDER / CONFIRM)
     chosen = _metric(tree, metric, before)
-    points = _points(tree, params.flatten(base), chosen, top or _number(before, "top") or TOP)
+    points = _points(tree, plain.flatten(base), chosen, top or _number(before, "top") or TOP)
     seeds = _seeds(tree, base, repeats)
     _refuse_heirs(tree, points)
     return Finalists(search, chosen, points, seeds)
@@ -204,7 +204,7 @@ def _point(found: Found, value: float, base: Mapping[str, Any]) -> Point | None:
     """A row as a point: what it does not say it has from the base."""
     if found.hyperparameters is None:
         return None
-    flat = params.flatten(found.hyperparameters)
+    flat = plain.flatten(found.hyperparameters)
     unknown = [name for name in flat if name not in base]
     if unknown:  # of another base: it cannot be made from this one
         return None
@@ -348,8 +348,8 @@ def _made(
 
 
 def _refuse_other_base(found: Finalists, base: Mapping[str, Any]) -> None:
-    there = params.flatten(plan.base_of(found.folder))
-    now = params.flatten(base)
+    there = plain.flatten(plan.base_of(found.folder))
+    now = plain.flatten(base)
     changed: list[tuple[str, str | None]] = [
         (f"{name}: {there.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
         for name in {**there, **now}

@@ -2,7 +2,7 @@
 
 It knows what the names in a folder say, and how to read a folder that is as nearly all are: whole
 files of plain JSON, no attempt or one whose end is recorded. It refuses all else: `read` then
-answers None, and `trees.read_experiment` reads that folder with care and says what is wrong with
+answers None, and `careful.read_experiment` reads that folder with care and says what is wrong with
 it. The two never differ in what they tell of a folder that both can read.
 
 Start at `Contents.of` and `read`; `batches` does the same for some hundred folders at a time.
@@ -16,10 +16,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from modeldir import attempts, experiment, metrics
 from modeldir.jsonmistakes import MAX_DEPTH
+from modeldir.values import NamedTuple
 
 _USUAL = 4096
 _LARGEST = 1 << 20

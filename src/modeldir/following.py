@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modeldir import space
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.plan import Plan
 from modeldir.telling import Telling
 from modeldir.values import dataclass, replace

@@ -14,10 +14,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, compress, filterfalse
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from modeldir import attempts, experiment, metrics, params, repeated
+from modeldir import attempts, experiment, metrics, plain, repeated
 from modeldir.table import Marked, order_of, value_cell
+from modeldir.values import NamedTuple
 
 if TYPE_CHECKING:
     from typing import Protocol, TypeAlias
@@ -80,7 +81,7 @@ class Found(NamedTuple):
             return None
         flat = self.hyperparameters
         if not _LEAVES.issuperset(map(type, flat.values())):
-            flat = params.flatten(flat)
+            flat = plain.flatten(flat)
         cells: Mapping[str, object] = flat
         if None in flat.values():
             cells = {name: value_cell(value) for name, value in flat.items()}

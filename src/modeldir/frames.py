@@ -386,18 +386,6 @@ def progress_text(standing: Standing, elsewhere: int = 0) -> str:
     return ", ".join([*parts, *filter(None, [left_text(standing.left)])])
 
 
-def to_come_text(standing: Standing) -> str:
-    """How many trials the plan lacks, and whether they will come.
-
-    >>> from pathlib import Path
-    >>> to_come_text(Standing(Path("s"), to_come=2)), to_come_text(Standing(Path("s"), goal=0.5))
-    ('2 to come', '0 not started: stop_at 0.5 is reached')
-    """
-    if standing.goal is None:
-        return f"{standing.to_come or 0} to come"
-    return f"{standing.to_come or 0} not started: stop_at {standing.goal:g} is reached"
-
-
 def left_text(left: Left | None) -> str:
     """What is left to wait, no more exact than it is known; nothing where it is not."""
     if left is None or (left.seconds < MINUTE and not left.sure):

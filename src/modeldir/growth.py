@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modeldir import goals, params, sampling, space
+from modeldir import goals, plain, sampling, space
 from modeldir.errors import ParamsError
 
 LIMITS = ("trial_time_limit", "retries", "stop_at", "pruner")
@@ -248,7 +248,7 @@ def _alone(values: Any) -> Any:
 def _key(value: object) -> str:
     """Equal for values that mean the same: 1 and 1.0 are one value, 1 and true are two."""
     try:
-        return params.canonical_hash({"value": value})
+        return plain.canonical_hash({"value": value})
     except ParamsError:  # NaN: `check` says so
         return repr(value)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from modeldir import params
+from modeldir import plain
 from modeldir.plan import SEED, Plan
 
 if TYPE_CHECKING:
@@ -44,5 +44,5 @@ def is_of_plan(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) -> 
 
 def foreign(plan: Plan, base: Mapping[str, Any], trials: Iterable[TrialRecord]) -> set[int]:
     """The numbers of trials that are of another base than a plan's."""
-    flat = ((each.number, params.flatten(each.hyperparameters)) for each in trials)
+    flat = ((each.number, plain.flatten(each.hyperparameters)) for each in trials)
     return {number for number, each in flat if point_of(plan, base, each) is None}

@@ -39,7 +39,6 @@ RANKED_VARIABLE = "MODELDIR_METRIC"
 """By which a search tells a trial what it ranks by: `minimize:loss`."""
 
 _NUMBER = r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|(?i:nan|inf(?:inity)?)\b)"
-_IS_NUMBER = re.compile(_NUMBER)
 _EXACT = 2**53  # whole numbers up to this are the same as floats
 
 
@@ -217,7 +216,7 @@ def _number_or_none(value: object) -> float | None:
         return None
     if isinstance(value, int):
         return value if abs(value) <= _EXACT else _as_float(value)
-    if isinstance(value, str) and _IS_NUMBER.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(_NUMBER, value):
         return float(value)
     return None
 
@@ -388,8 +387,8 @@ def _last_word(name: str) -> str:
 
 # -- Numbers in printed lines ----------------------------------------------------------------------
 
-_PLACEHOLDER = re.compile(r"\{([^\W\d][\w/.@-]*)\}")
-_ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours, and the moves of progress bars
+_PLACEHOLDER = r"\{([^\W\d][\w/.@-]*)\}"
+_ESCAPE_SEQUENCE = r"\x1b\[[0-9;?]*[A-Za-z]"  # colours, and the moves of progress bars
 
 
 @dataclass(frozen=True)
@@ -407,7 +406,7 @@ def compile_read(pattern: str) -> LinePattern:
     Raises:
         MetricsError: for a pattern in which no `{name}` stands, one stands twice, or two touch.
     """
-    pieces = _PLACEHOLDER.split(pattern.strip())
+    pieces = re.split(_PLACEHOLDER, pattern.strip())
     literals, names = pieces[0::2], tuple(pieces[1::2])
     if not names:
         raise _refused(pattern, "has no {name} that says where the number is")
@@ -432,7 +431,7 @@ def parse_line(pattern: LinePattern | str, line: str) -> dict[str, float]:
     """
     if isinstance(pattern, str):
         pattern = compile_read(pattern)
-    shown = _ESCAPE_SEQUENCE.sub("", line) if "\x1b" in line else line
+    shown = re.sub(_ESCAPE_SEQUENCE, "", line) if "\x1b" in line else line
     for state in reversed(shown.split("\r")):
         if match := pattern.expression.search(state):
             return dict(zip(pattern.names, map(float, match.groups()), strict=True))

@@ -1,8 +1,8 @@
 """A search, looked at again and again, from its files alone, and cheaply.
 
-It knows which files can tell something new, and reads those; a finished trial is read once. It
-refuses to lock, to write and to draw: any number of readers may look, from any machine that sees
-the folder.
+It knows what became of each trial (which there are, census.py knows), which files can tell
+something new, and reads those; a finished trial is read once. It refuses to lock, to write and to
+draw: any number of readers may look, from any machine that sees the folder.
 
 Start at `Overview.look`. It gives a `Standing`, a value; `take_news` says what happened between two
 looks.
@@ -17,23 +17,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import (
-    attempts,
-    elsewhere,
-    experiment,
-    files,
-    hearts,
-    membership,
-    metrics,
-    params,
-    placement,
-    plan,
-    processes,
-    repeated,
-    roster,
-    space,
-)
-from modeldir.errors import ModeldirError
+from modeldir import attempts, experiment, hearts, metrics, placement, processes, roster
+from modeldir.census import Census, Counted
+from modeldir.stamps import Seen, stamp
 from modeldir.standing import (
     ENDED,
     Left,
@@ -45,11 +31,8 @@ from modeldir.standing import (
     estimate,
 )  # fmt: skip
 from modeldir.timestamps import unix_time
-from modeldir.training import MetricFiles, Seen, Training, stamp
-from modeldir.trials import HOME, TrialRecord, Trials
-from modeldir.values import dataclass, field
-
-_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
+from modeldir.training import MetricFiles, Training
+from modeldir.trials import HOME
 
 _AT_A_TURN = 50
 """Finished trials that are looked at again at one look: somebody may have run one once more."""
@@ -64,16 +47,14 @@ _RECENT = 20
 class _Watched:
     """One trial: what was read of it, and whether it has to be read again."""
 
-    def __init__(self, record: TrialRecord, folder: Path, observer: hearts.Observer) -> None:
-        self.record = record
-        self.folder = folder
+    def __init__(self, counted: Counted, observer: hearts.Observer) -> None:
+        self.record, self.folder, self.flat = counted.record, counted.folder, counted.flat
         self._observer = observer
-        self.flat = params.flatten(record.hyperparameters)
         self.status = experiment.Status(attempts.WAITING)
         self.development: Mapping[str, float] = {}
         self.loop: processes.Process | None = None
         self.training: Training | None = None
-        self._seen, self._files = Seen(), MetricFiles(folder)
+        self._seen, self._files = Seen(), MetricFiles(self.folder)
         self._attempt: attempts.Attempt | None = None
         self._run_file = Seen()
         self._looks = 0
@@ -91,8 +72,8 @@ class _Watched:
             changed = self._files.changed() or changed
         if not changed and self._attempt is None:
             return False
-        before = self.status
-        self.status = experiment.status(self.folder, observer=self._observer)
+        before, names = self.status, _listed(self.folder)
+        self.status = experiment.status(self.folder, names=names, observer=self._observer)
         if self.status.state == attempts.RUNNING:
             if self.training is None or self.status.attempt != before.attempt:
                 self.training = Training(self.folder)
@@ -101,10 +82,10 @@ class _Watched:
         else:
             self.training = self._attempt = None
             if self.has_ended:
-                self.development = experiment.scores(self.folder).development
+                self.development = experiment.scores(self.folder, names).development
         if (self.status.attempt, self.status.state) == (before.attempt, before.state):
             return False
-        self.loop = _loop_of(self.folder)
+        self.loop = _loop_of(self.folder, names)
         return True
 
     def _goes_on(self) -> bool:
@@ -120,28 +101,22 @@ class _Watched:
         return True
 
 
-def _loop_of(folder: Path) -> processes.Process | None:
+def _listed(folder: Path) -> list[str] | None:
+    """The names in a folder; None where it cannot be listed."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return None
+
+
+def _loop_of(folder: Path, names: list[str] | None) -> processes.Process | None:
     """The process that may start another trial after this one: a loop in Python, or a script that
     calls its training again and again. A worker is in the roster.
     """
-    last = attempts.latest(folder)
+    last = attempts.latest(folder, names=names)
     if last is None or last.record.get("supervisor"):
         return None
     return processes.from_json(last.record.get("process"))
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What of a plan matters here; `problem` if it cannot be used."""
-
-    space: space.Space = field(default_factory=lambda: space.Space({}))
-    total: int | None = None
-    metric: Ranked | None = None
-    stop_at: float | None = None
-    ignore: frozenset[str] = frozenset()
-    base: Mapping[str, Any] = field(default_factory=dict)
-    checked: plan.Plan | None = None
-    problem: str | None = None
 
 
 class Overview:
@@ -158,15 +133,12 @@ class Overview:
     ) -> None:
         self.folder = Path(folder)
         self._now = now
-        self._plan = _Plan()
         self._observer = hearts.Observer()
-        self._trials = Trials(self.folder, (), observer=self._observer)
+        self._census = Census(self.folder, self._observer)
         self._watched: dict[int, _Watched] = {}
         self._counted: tuple[Ranked | None, tuple[str, float] | None, list[float]] | None = None
-        self._within = 0
         self._varied: tuple[str, ...] = ()
-        self._strangers: frozenset[tuple[str, bool]] = frozenset()
-        self._seen = {name: Seen() for name in ("plan", "base", "claims", "folder", "workers")}
+        self._workers = Seen()
         self._members: list[roster.Member] = []
         self._placed = placement.Jobs(self.folder, self._observer)
         self._jobs: list[placement.Placed] = []
@@ -176,14 +148,12 @@ class Overview:
 
     def look(self) -> Standing:
         """Read what has changed since the last look."""
-        if self._changed("plan", plan.FILE) | self._changed("base", self._base_name()):
-            self._plan = self._read_plan()
-            self._begin_again()
-        self._find()
+        if self._census.look():
+            self._know()
         for each in [*self._due()]:
             self._look_at(each)
         self._first = False
-        if self._changed("workers", f"{HOME}/workers") or not self._runs():
+        if self._workers.changed(stamp(self.folder / HOME / "workers")) or not self._runs():
             # No folder tells whether they live.
             self._members = roster.members(self.folder, self._observer)
         self._jobs = self._placed.look()
@@ -197,110 +167,14 @@ class Overview:
         news, self._news = self._news, []
         return news
 
-    def _changed(self, what: str, name: str) -> bool:
-        return self._seen[what].changed(stamp(self.folder / name)) if name else False
-
-    def _base_name(self) -> str:
-        found = experiment.params_file(self.folder)
-        return found.name if found else ""
-
-    # -- The plan ----------------------------------------------------------------------------------
-
-    def _read_plan(self) -> _Plan:
-        if not (self.folder / plan.FILE).exists():
-            return _Plan()
-        try:
-            raw = plan.read_plan(self.folder)
-            base = plan.base_of(self.folder)
-            cwd = raw.get("cwd")
-            home = files.absolute(self.folder) / cwd if isinstance(cwd, str) else Path.cwd()
-            project = plan.read_project(Path(os.path.normpath(home)))
-            checked = plan.check(raw, base, str(self.folder / plan.FILE), project, to_run=False)
-        except (ModeldirError, OSError) as error:
-            return _Plan(problem=str(error).partition("\n")[0])
-        ignore = project.get("ignore", ())
-        total = plan.total(checked)
-        flat = params.flatten(base)
-        ranked = (checked.metric, checked.stop_at)
-        if checked.reuse and checked.trials is None and total is not None:
-            total -= len(elsewhere.counted(self.folder))
-        return _Plan(checked.space, total, *ranked, frozenset(ignore), flat, checked)
-
-    def _to_come(self) -> int | None:
-        if self._plan.total is None:
-            return None
-        checked = self._plan.checked
-        if checked is not None and plan.is_over(checked, self._within):
-            states = {each.status.state for each in self._watched.values()}
-            if states.isdisjoint(attempts.OPEN):
-                return 0
-        return max(0, self._plan.total - self._within)
-
-    def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:
-        """Whether a trial is one of those that the plan counts: of its space, and of this base."""
-        checked = self._plan.checked
-        return checked is not None and membership.is_of_plan(checked, self._plan.base, flat)
-
-    # -- Which trials there are --------------------------------------------------------------------
-
-    def _find(self) -> None:
-        claims = self._changed("claims", f"{HOME}/trials")
-        beside = self._changed("folder", ".")
-        if claims or beside:
-            self._trials.refresh(make=False)
-        if (beside or self._strangers) and self._find_strangers() != self._strangers:
-            self._begin_again()
-        if claims or beside:
-            self._know()
-
-    def _begin_again(self) -> None:
-        """The trials as they are now, also those that no claim names."""
-        repeats = self._plan.checked is not None and self._plan.checked.repeats > 1
-        names = (*self._plan.space.domains, *([plan.SEED] if repeats else []))
-        for _ in range(3):
-            before = stamp(self.folder / HOME / "trials")
-            decided = self._plan.space.decided if names else None
-            self._trials = Trials(
-                self.folder, names, self._plan.ignore, decided=decided, observer=self._observer
-            )
-            self._trials.refresh(make=False)
-            self._trials.adopt(claim=False)
-            # A trial that was claimed meanwhile may have been taken for one without a claim.
-            if stamp(self.folder / HOME / "trials") == before:
-                break
-        self._strangers = self._find_strangers()
-        self._know()
-
-    def _find_strangers(self) -> frozenset[tuple[str, bool]]:
-        """The folders that are no trials, each with whether it holds hyperparameters."""
-        known = {record.name for record in self._trials}
-        try:
-            with os.scandir(self.folder) as entries:
-                names = [each.name for each in entries if each.name not in known and each.is_dir()]
-        except OSError:
-            return frozenset()
-        return frozenset(
-            (name, experiment.params_file(self.folder / name) is not None)
-            for name in names
-            if name[0] != "." and name != "attempts"
-        )
-
     def _know(self) -> None:
         found = {}
-        for record in list(self._trials):
-            folder = self._trials.path(record)
-            if not folder.is_dir() and not self._trials.is_there(record):
-                continue
-            each = self._watched.get(record.number)
-            same = each is not None and each.record == record
-            found[record.number] = (
-                each if each and same else _Watched(record, folder, self._observer)
-            )
+        for number, counted in self._census.there.items():
+            each = self._watched.get(number)
+            same = each is not None and each.record == counted.record
+            found[number] = each if each and same else _Watched(counted, self._observer)
         self._watched = found
         self._counted = None
-        aside = (params.flatten(record.hyperparameters) for record in self._trials.aside())
-        flats = (*(each.flat for each in found.values()), *aside)
-        self._within = sum(map(self._is_of_plan, flats))
         self._varied = self._find_varied()
 
     def made(self, name: str) -> Row | None:
@@ -338,8 +212,8 @@ class Overview:
 
     def metric(self) -> Ranked | None:
         """The metric to rank by: the plan's, else what the first trial with metrics suggests."""
-        if self._plan.metric is not None:
-            return self._plan.metric
+        if self._census.plan.metric is not None:
+            return self._census.plan.metric
         for each in self._watched.values():
             if each.development:
                 return metrics.choose(list(each.development))
@@ -355,7 +229,7 @@ class Overview:
         running = [each for each in watched if each.training is not None]
         rows = tuple(self._row(each, metric) for each in running)
         states = Counter(each.status.state for each in watched)
-        to_come = self._to_come()
+        to_come = self._census.to_come(states)
         best, took = self._count(metric)
         return Standing(
             folder=self.folder,
@@ -365,13 +239,13 @@ class Overview:
             best=best,
             states=states,
             to_come=to_come,
-            again=len(self._trials.wanted_again()),
-            goal=self._goal(best),
+            again=self._census.wanted_again(),
+            goal=self._census.plan.goal(best),
             left=self._left(rows, states, to_come, took),
             elapsed=self._elapsed(),
             worker=None if running else self._worker(),
             workers=placement.summary(self.folder, self._jobs) if self._jobs else None,
-            problem=self._plan.problem,
+            problem=self._census.plan.problem,
         )
 
     def _row(self, each: _Watched, metric: Ranked | None) -> Row:
@@ -391,49 +265,30 @@ class Overview:
 
     def _that_count(self, flat: Mapping[str, Any]) -> Mapping[str, Any]:
         """A trial's values, without those that do not count at its point."""
-        if not self._plan.space.conditions:
+        if not self._census.plan.space.conditions:
             return flat
-        active = self._plan.space.active_names(flat)
-        left_out = self._plan.space.domains.keys() - {*active}
+        active = self._census.plan.space.active_names(flat)
+        left_out = self._census.plan.space.domains.keys() - {*active}
         return {name: value for name, value in flat.items() if name not in left_out}
 
     def _find_varied(self) -> tuple[str, ...]:
         """The names of the plan; without one, those that differ among the trials."""
-        if self._plan.space.domains:
-            return tuple(self._plan.space.domains)
+        if self._census.plan.space.domains:
+            return tuple(self._census.plan.space.domains)
         found: dict[str, set[str]] = {}
         for each in self._watched.values():
             for name, value in each.flat.items():
                 found.setdefault(name, set()).add(repr(value))
         return tuple(name for name, values in found.items() if len(values) > 1)
 
-    def _best(self, metric: Ranked | None) -> tuple[str, float] | None:
-        if metric is None:
-            return None
-        if self._plan.checked is not None and len(self._plan.checked.objectives) > 1:
-            return None  # none is best by all
-        name, direction = metric
-        candidates = []
-        for each in self._watched.values():
-            value = each.development.get(name) if each.status.state in _RANKED else None
-            if value is not None:
-                record = each.record
-                part = repeated.Repeat("", record.hyperparameters, record.repeat)
-                candidates.append((part, value, record.number, record.name))
-        return repeated.best(candidates, direction)
-
     def _count(self, metric: Ranked | None) -> tuple[tuple[str, float] | None, list[float]]:
         """The best trial, and how long the latest took: counted again when one has changed."""
         if self._counted is None or self._counted[0] != metric:
-            self._counted = (metric, self._best(metric), self._took())
+            watched = self._watched.values()
+            trials = ((each.record, each.status.state, each.development) for each in watched)
+            best = self._census.plan.best(trials, metric)
+            self._counted = (metric, best, self._took())
         return self._counted[1:]
-
-    def _goal(self, best: tuple[str, float] | None) -> float | None:
-        """The plan's `stop_at`, once the best trial has reached it."""
-        goal, metric = self._plan.stop_at, self._plan.metric
-        if goal is None or metric is None or best is None:
-            return None
-        return goal if metrics.reaches(best[1], goal, metric[1]) else None
 
     def _took(self) -> list[float]:
         good = (attempts.COMPLETED, attempts.PRUNED)

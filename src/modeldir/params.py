@@ -19,27 +19,28 @@ What a script assigns is its own affair; what `update` brings must fit what is t
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from modeldir import files, nested
+from modeldir import files
 from modeldir.errors import MissingParam, ParamsError, did_you_mean, listed
 from modeldir.jsonmistakes import MAX_DEPTH
 from modeldir.nested import LEAVES, Plain, copied, dotted, is_part, place, way_to
 from modeldir.overrides import Fit, ParamsWarning, nearest, warnings_of
 from modeldir.paramsfiles import Loaded, held, load_file, notation, read, write
+from modeldir.plain import SEED, canonical_hash, flatten
 from modeldir.readonly import ReadOnlyDict, ReadOnlyList, plain, readonly
 from modeldir.reads import Opened, Reads, reads_of, report
 from modeldir.strictjson import parse_value
+from modeldir.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import TypeVar, overload
 
@@ -67,9 +68,6 @@ __all__ = [
     "unlocked",
 ]
 
-
-SEED = "seed"
-"""The hyperparameter that differs between the repeats of a point."""
 
 _MOST_KNOWN = 1000
 """Among how many names the one that was meant is looked for: a file may hold a vocabulary."""
@@ -505,11 +503,6 @@ class _Missing(NamedTuple):
 # -- Mappings --------------------------------------------------------------------------------------
 
 
-def _plain(mapping: Mapping[str, Any]) -> Plain:
-    """A mapping's values as they lie there. To look at a `Params` in this way is not to read it."""
-    return mapping.__modeldir__.data if isinstance(mapping, Params) else {**mapping}
-
-
 def _taken(mapping: Mapping[str, Any], depth: int = 0) -> Plain:
     """A copy of a mapping's values, to make our own; a `Params` is thereby read."""
     if isinstance(mapping, Params):
@@ -651,49 +644,3 @@ def report_reads(params: Params) -> None:
     report that has nothing new is left out. At the end of the process it is made by itself.
     """
     report(params.__modeldir__.tree.reads)
-
-
-def flatten(mapping: Mapping[str, Any]) -> Plain:
-    """The values by their dotted names; lists, and parts that are empty, are values.
-
-    >>> flatten({"lr": 0.1, "model": {"depth": 2, "widths": [8, 16]}})
-    {'lr': 0.1, 'model.depth': 2, 'model.widths': [8, 16]}
-    """
-    return nested.flatten(_plain(mapping))
-
-
-def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> str:
-    """16 hex digits that are equal for equal hyperparameters: in any order, 1 and 1.0 alike.
-
-    Args:
-        mapping: the hyperparameters.
-        ignore: dotted names that make no difference, with all that is in them.
-
-    Raises:
-        ParamsError: for NaN, or what JSON has no form for.
-    """
-    from modeldir.digests import sha256  # noqa: PLC0415 - a training asks for no hash
-
-    kept = held(_without(_plain(mapping), ignore) if ignore else _plain(mapping))
-    for key, problem, hint in kept.problems:
-        raise ParamsError(f"{key}: {problem}" + (f"\n  {hint}" if hint else ""), key=key)
-    return sha256(_canonical_text(_canonical(kept.values)).encode()).hexdigest()[:16]
-
-
-_canonical_text = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-
-
-def _without(data: Plain, ignore: Collection[str], prefix: str = "") -> Plain:
-    return {
-        name: _without(value, ignore, f"{prefix}{name}.") if is_part(value) else value
-        for name, value in data.items()
-        if f"{prefix}{name}" not in ignore
-    }
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _canonical(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_canonical(part) for part in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

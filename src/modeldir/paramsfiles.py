@@ -16,12 +16,13 @@ import re
 import sys
 import warnings
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from modeldir import files, strictjson
 from modeldir.errors import ParamsError, did_you_mean, listed
 from modeldir.jsonmistakes import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object
 from modeldir.nested import Plain, is_part, is_path
+from modeldir.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, metrics, params, plan, roster
+from modeldir import attempts, experiment, metrics, plain, plan, roster
 from modeldir.errors import closest
 from modeldir.reads import SEARCHED_VARIABLE
 from modeldir.shellwords import quoted
@@ -48,7 +48,7 @@ class Pilot:
         """What a trial has to read: what is unproven, but for what does not count at its point."""
         if not self._unproven:
             return self._unproven
-        flat = params.flatten(record.hyperparameters)
+        flat = plain.flatten(record.hyperparameters)
         # `seed` is in no space, and counts at each point that has repeats.
         return self._unproven.intersection({*self._search.plan.space.active_names(flat), plan.SEED})
 

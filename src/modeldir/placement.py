@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 from modeldir import attempts, files, hearts, launchers, processes, provenance, roster
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, jobs_folder
+from modeldir.stamps import Seen, stamp
 from modeldir.timestamps import unix_time
-from modeldir.training import Seen, stamp
 from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ refuses to touch trials.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from modeldir import (
     goals,
     growth,
     metrics,
-    params,
+    plain,
     programs,
     pruners,
     samplers,
@@ -39,7 +40,7 @@ from modeldir.errors import (
     listed,
 )
 from modeldir.experiment import first_below, params_file
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.shellwords import quoted, quoted_line
 from modeldir.space.pointsfile import MARK, exactly, read_points
@@ -76,8 +77,10 @@ _KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 LIMITS, NONE = growth.LIMITS, growth.NONE
 """What a plan keeps of the options that say when to stop, and what takes one of them out."""
 
+_WITH_PATHS = frozenset({"command", "cwd", "resume", "learn_from", "reuse"})
+"""Keys that may hold the name of a file, which need not be UTF-8."""
 _SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
-_PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z_][\w.]*)\}")  # ${NAME} is the shell's
+_PLACEHOLDER = r"(?<!\$)\{([A-Za-z_][\w.]*)\}"  # ${NAME} is the shell's
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     data = files.read_bytes(path)
     is_empty = data is not None and not data.strip(b"\0 \t\r\n")  # some file systems leave zeros
-    raw = params.load_file(path) if path.exists() and not is_empty else {}
+    raw = plain.load_file(path) if path.exists() and not is_empty else {}
     return with_points(raw, {}, base_of(folder), folder) if is_file(raw.get("points")) else raw
 
 
@@ -153,7 +156,7 @@ def with_points(
     Raises:
         SpaceError: when the file cannot be read as points.
     """
-    flat = params.flatten(base)
+    flat = plain.flatten(base)
     points = read_points(start / str(given["points"]).removeprefix(MARK), flat)
     columns = {name for point in points for name in point}
     domains, known = given.get("space") or {}, there.get("space") or {}
@@ -300,7 +303,7 @@ def _wrong_conditions(
             hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
             problems.append((f"when: the condition of {name} stands in its domain", hint))
         else:
-            known = params.flatten(base)
+            known = plain.flatten(base)
             near = None if name in known else did_you_mean(name, [*domains, *known])
             hint = near or f"give it a domain: {name}=VALUE,VALUE"
             problems.append((f"--when {name}: {name} does not vary", hint))
@@ -351,7 +354,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         value = raw.get(key)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             problems.append((f"{key}: got {value!r}", f"expected {expected}"))
-    problems += [*goals.problems(raw)]
+    problems += [*_no_texts(raw), *goals.problems(raw)]
     trials = raw.get("trials")
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
         problems.append((f"trials: got {trials}", "expected a whole number above 0"))
@@ -368,6 +371,23 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
             except ValueError as error:
                 problems.append((f"{key}: {raw[key]!r}: {error}", "close the quotation"))
     return problems
+
+
+def _no_texts(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """What is not UTF-8, as a path on the command line may be: a plan that had it could be written,
+    and not be read again. Of the space its own checks say so.
+    """
+    for key in (each for each in _KEYS if each != "space" and each in raw):
+        value = raw[key]
+        try:
+            json.dumps(value, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            hint = "a plan is text in UTF-8"
+            if key in _WITH_PATHS:
+                hint = "rename the file, or put the command into a script of its own"
+            yield f"{key}: {value!r} is not UTF-8", hint
+        except (ValueError, TypeError, RecursionError):  # others say what is wrong with it
+            continue
 
 
 def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
@@ -477,7 +497,12 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
 def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
     script = next((word for word in words[1:] if word.endswith(".py")), None)
     is_python = os.path.basename(words[0]).startswith("python")
-    if script is None or not is_python or _PLACEHOLDER.search(script) or (cwd / script).exists():
+    if (
+        script is None
+        or not is_python
+        or re.search(_PLACEHOLDER, script)
+        or (cwd / script).exists()
+    ):
         return []
     return [(f"{script} is not in {cwd}", _scripts_hint(cwd))]
 
@@ -485,11 +510,11 @@ def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None
 def _wrong_placeholders(
     words: Sequence[str], hyperparameters: Mapping[str, Any]
 ) -> list[tuple[str, str | None]]:
-    known = {*params.flatten(hyperparameters), *hyperparameters, "model_dir"}
+    known = {*plain.flatten(hyperparameters), *hyperparameters, "model_dir"}
     return [
         (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
         for word in words
-        for name in _PLACEHOLDER.findall(word)
+        for name in re.findall(_PLACEHOLDER, word)
         if name not in known
     ]
 
@@ -549,14 +574,14 @@ def trial_command(
     words = words_of(command)
     if "{" not in command:
         return (*words, "--model_dir", model_dir)
-    values = {**hyperparameters, **params.flatten(hyperparameters), "model_dir": model_dir}
+    values = {**hyperparameters, **plain.flatten(hyperparameters), "model_dir": model_dir}
 
     def fill(match: re.Match[str]) -> str:
         name = match[1]
         return _as_argument(values[name]) if name in values else match[0]
 
-    filled = [_PLACEHOLDER.sub(fill, word) for word in words]
-    has_place = any(name in values for word in words for name in _PLACEHOLDER.findall(word))
+    filled = [re.sub(_PLACEHOLDER, fill, word) for word in words]
+    has_place = any(name in values for word in words for name in re.findall(_PLACEHOLDER, word))
     return (*filled, *(() if has_place else ("--model_dir", model_dir)))
 
 
@@ -566,7 +591,7 @@ def _as_argument(value: object) -> str:
 
 def placeholders(command: str) -> frozenset[str]:
     """The names that a command takes as arguments."""
-    return frozenset(_PLACEHOLDER.findall(command))
+    return frozenset(re.findall(_PLACEHOLDER, command))
 
 
 def base_of(folder: Path) -> dict[str, Any]:
@@ -582,7 +607,7 @@ def base_of(folder: Path) -> dict[str, Any]:
             f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
             f"{_how_to_begin(folder)}\nNothing was started."
         )
-    return params.load_file(found)
+    return plain.load_file(found)
 
 
 def _how_to_begin(folder: Path) -> str:

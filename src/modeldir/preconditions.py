@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, failures, membership, params
+from modeldir import attempts, experiment, failures, membership, plain
 from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.shellwords import quoted
 
@@ -70,7 +70,7 @@ def check_base(
     newest = max(made, key=lambda record: record.number, default=None)
     if newest is None:
         return []
-    before = params.flatten(newest.hyperparameters)
+    before = plain.flatten(newest.hyperparameters)
     changed = [
         (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
         for name in membership.differences(plan, now, before)

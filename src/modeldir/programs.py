@@ -8,13 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from collections.abc import Iterator, Mapping
 
-_IGNORED_BY_PYTHON = [
-    number for name in ("SIGPIPE", "SIGXFSZ") if (number := getattr(signal, name, None)) is not None
-]
-"""Signals that an interpreter ignores, and that a program expects to find as they are."""
 _STDIN, _STDOUT, _STDERR = range(3)
 
 
@@ -46,7 +41,7 @@ def executed(
                     variables,
                     file_actions=actions,
                     setsid=True,
-                    setsigdef=_IGNORED_BY_PYTHON,
+                    setsigdef=_ignored_by_python(),
                 )
             except OSError as error:  # the next place; told is the first that was found, if any was
                 if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
@@ -78,3 +73,11 @@ def _places(program: str, variables: Mapping[str, str | bytes]) -> Iterator[str]
         path = os.path.join(folder, program)
         if os.path.lexists(path):
             yield path
+
+
+def _ignored_by_python() -> list[int]:
+    """Signals that an interpreter ignores, and that a program expects to find as they are."""
+    import signal  # noqa: PLC0415 - who begins programs has it; who only looks for one does without
+
+    found = (getattr(signal, name, None) for name in ("SIGPIPE", "SIGXFSZ"))
+    return [number for number in found if number is not None]

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from modeldir import attempts, experiment, failures, files
 from modeldir.errors import ModeldirError
-from modeldir.table import text_width, visible, wrapped
+from modeldir.table import folded, text_width, visible
 from modeldir.values import dataclass, replace
 
 if TYPE_CHECKING:
@@ -262,11 +262,7 @@ class Live:
         """Our text, with what a name in it would have the terminal do spelled out. Its lines end
         between words; a command stays one line, to be copied.
         """
-        width = self._canvas.shape().columns
-        found: list[str] = []
-        for line in map(visible, text.split("\n")):
-            found += [line] if "modeldir " in line else wrapped(line, width) or [""]
-        return _writable("\n".join(found), self._stream)
+        return _writable("\n".join(folded(text, self._canvas.shape().columns)), self._stream)
 
 
 def how_far(folder: Path) -> str:

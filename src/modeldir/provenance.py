@@ -18,7 +18,7 @@ from typing import Any
 from modeldir import files
 
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages", "data", "experiments"})
-_NAME_DASH = re.compile("[-_.]+")  # as PEP 503 has it: one name, whoever made the folder
+_NAME_DASH = "[-_.]+"  # as PEP 503 has it: one name, whoever made the folder
 _MOST_FILES = 2000
 """Beyond this a tree is a home folder or a monorepo, not a project: its hash would cost seconds."""
 
@@ -119,7 +119,7 @@ def packages(prefix: str = sys.prefix) -> dict[str, str]:
                 stem, dot, suffix = name.rpartition(".")
                 if dot and suffix in {"dist-info", "egg-info"} and "-" in stem:
                     package, _, version = stem.partition("-")
-                    found[_NAME_DASH.sub("-", package).lower()] = version
+                    found[re.sub(_NAME_DASH, "-", package).lower()] = version
     return dict(sorted(found.items()))
 
 

@@ -16,11 +16,12 @@ import contextlib
 import os
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 # Not where it is needed: the garbage collector may end a `Params` in the middle of that import.
 from modeldir import accounts, files
 from modeldir.nested import LEAVES, dotted
+from modeldir.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from modeldir import attempts, metrics, params
+from modeldir import attempts, metrics, plain
 from modeldir.experiment import Scores, Status
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.values import dataclass, replace
 
 _T = TypeVar("_T")
@@ -48,7 +48,7 @@ def _key(each: Repeat, place: int) -> object:
     if each.hyperparameters is None or SEED not in each.hyperparameters:
         return place
     others = {name: value for name, value in each.hyperparameters.items() if name != SEED}
-    return each.parent, params.canonical_hash(others)
+    return each.parent, plain.canonical_hash(others)
 
 
 def name_of(names: Sequence[str], over: Sequence[str] = (SEED,)) -> str:

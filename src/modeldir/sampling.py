@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modeldir import goals, samplers, space
-from modeldir.params import SEED, parse_value
+from modeldir.plain import SEED, parse_value
 from modeldir.values import dataclass, field
 
 Problem = tuple[str, "str | None"]

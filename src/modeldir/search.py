@@ -31,7 +31,7 @@ from modeldir import (
     heritage,
     membership,
     metrics,
-    params,
+    plain,
     plan,
     preconditions,
     pruners,
@@ -186,7 +186,7 @@ class Search:
     def _load(self, given: Mapping[str, Any]) -> None:
         """Read the base and the plan, with what was given on top; check both; start afresh."""
         self.base = plan.base_of(self.path)
-        self._flat_base = params.flatten(self.base)
+        self._flat_base = plain.flatten(self.base)
         written = plan.read_plan(self.path)
         raw, changes = plan.joined(written, given)
         self.plan = self._checked(raw, written)
@@ -679,10 +679,12 @@ class Search:
             SearchError: when there is no hyperparameter of such a name.
             ParamsError: when a value is of another kind than the one that it replaces.
         """
-        overridden = params.Params(_with_point(record.hyperparameters, {}))
+        from modeldir.params import Params  # noqa: PLC0415 - where a trial is made by hand
+
+        overridden = Params(_with_point(record.hyperparameters, {}))
         unknown = [name for name in values if name not in overridden]
         if unknown:
-            known = list(params.flatten(record.hyperparameters))
+            known = list(plain.flatten(record.hyperparameters))
             problems = [
                 (f"{name}: not in params.json", did_you_mean(name, known)) for name in unknown
             ]
@@ -712,7 +714,7 @@ class Search:
         self, hyperparameters: Mapping[str, Any], record: TrialRecord, values: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The point of a trial made after another: what counts at it now, and what was set."""
-        decided = self.plan.space.decided(params.flatten(hyperparameters))
+        decided = self.plan.space.decided(plain.flatten(hyperparameters))
         if decided is None:
             return {**record.point, **values}
         others = {n: v for n, v in record.point.items() if n not in self.plan.space.domains}

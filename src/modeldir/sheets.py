@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 from modeldir.experiment import Status
 from modeldir.folders import Facts
+from modeldir.values import NamedTuple
 
 STATUS: tuple[str, ...] = tuple(Status.__annotations__)
 SPLITS = ("best", "last", "test", "train")

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, hearts, params
+from modeldir import attempts, experiment, files, hearts, plain
 from modeldir.errors import ParamsError
 from modeldir.rows import COLOUR, rendered
+from modeldir.stamps import Seen, Stamp, stamp
 from modeldir.standing import Alone, News, ended_words
 from modeldir.timestamps import unix_time
-from modeldir.training import Seen, Stamp, Training, stamp
+from modeldir.training import Training
 
 
 class Solo:
@@ -111,7 +112,7 @@ def _values(folder: Path) -> dict[str, Any]:
     """The hyperparameters by dotted name; none where they cannot be read: it is looked at only."""
     with contextlib.suppress(ParamsError):
         file = experiment.params_file(folder)
-        return params.flatten(params.load_file(file)) if file else {}
+        return plain.flatten(plain.load_file(file)) if file else {}
     return {}
 
 

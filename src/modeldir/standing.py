@@ -228,6 +228,18 @@ def workers_text(workers: Workers) -> Iterator[str]:
             yield f"  all it printed: {workers.output}"
 
 
+def to_come_text(standing: Standing) -> str:
+    """How many trials the plan lacks, and whether they will come.
+
+    >>> from pathlib import Path
+    >>> to_come_text(Standing(Path("s"), to_come=2)), to_come_text(Standing(Path("s"), goal=0.5))
+    ('2 to come', '0 not started: stop_at 0.5 is reached')
+    """
+    if standing.goal is None:
+        return f"{standing.to_come or 0} to come"
+    return f"{standing.to_come or 0} not started: stop_at {standing.goal:g} is reached"
+
+
 def estimate(
     finished: Sequence[float], ages: Sequence[float], to_come: int, slots: int
 ) -> Left | None:

@@ -20,7 +20,7 @@ from typing import Protocol
 from modeldir import files, metrics
 from modeldir.errors import MetricsError
 from modeldir.pruners.judge import Step, step_of
-from modeldir.training import Stamp, stamp
+from modeldir.stamps import Stamp, stamp
 
 _ONE_WRITE = 50_000_000
 """Nanoseconds within which the same content again is the same write, seen in two states."""

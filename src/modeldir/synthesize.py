@@ -22,7 +22,7 @@ from modeldir.columns import ALL_NOTED, NOTE
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.found import Finds
 from modeldir.goals import Objectives
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
 from modeldir.tableforms import to_csv, to_markdown
 from modeldir.terminal import DECIMALS, decimals_here, width_here

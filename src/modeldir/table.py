@@ -515,9 +515,24 @@ def wrapped(text: str, width: int | None) -> list[str]:
     found: list[str] = []
     for line in lines:
         fits = text_width(line) <= width
+        indent = line[: len(line) - len(line.lstrip(" "))] + "  "
         found += [line] if fits else textwrap.wrap(
-            line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
         )  # fmt: skip
+    return found
+
+
+_TYPED = r"(?:^|[\s(:`])(?:modeldir (?!\w+: )|(?:python3?|pip|chmod|export) )"
+"""How a command begins that somebody is to type."""
+
+
+def folded(text: str, width: int | None) -> list[str]:
+    """A message as `wrapped`, but a line with a command that is to be typed stays one: it can be
+    copied then, wherever the terminal breaks it.
+    """
+    found: list[str] = []
+    for line in map(visible, text.split("\n")):
+        found += [line] if re.search(_TYPED, line) else wrapped(line, width) or [""]
     return found
 
 

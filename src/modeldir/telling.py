@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from modeldir import attempts, experiment, params, samplers
+from modeldir import attempts, experiment, plain, samplers
 from modeldir.elsewhere import Row
 from modeldir.membership import point_of
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.plan import Plan
 from modeldir.samplers import Observation, Sampler
 from modeldir.space import Queue
@@ -88,7 +88,7 @@ class Telling:
 
     def take(self, record: TrialRecord) -> Point | None:
         """Learn of a trial. One of another base is none of the plan's."""
-        flat = params.flatten(record.hyperparameters)
+        flat = plain.flatten(record.hyperparameters)
         place = point_of(self._plan, self._base, flat)
         if place is None:
             return None
@@ -137,7 +137,7 @@ class Telling:
     def _key(self, point: Mapping[str, Any], number: int | None) -> str:
         """Repeats are one point; else each trial stands for itself."""
         if self._plan.repeats > 1 or number is None:
-            return params.canonical_hash(point)
+            return plain.canonical_hash(point)
         return str(number)
 
     def records(self) -> list[TrialRecord]:
@@ -160,8 +160,8 @@ class Telling:
         reused = [each for each in self._points.values() if each.elsewhere]
         if not reused:
             return 0
-        here = {params.canonical_hash(each.point) for each in self.points()}
-        return sum(params.canonical_hash(each.point) not in here for each in reused)
+        here = {plain.canonical_hash(each.point) for each in self.points()}
+        return sum(plain.canonical_hash(each.point) not in here for each in reused)
 
     def missing_repeat(self) -> tuple[Mapping[str, Any], int] | None:
         """The first point that lacks a repeat, and its seed; None where each has all of them."""

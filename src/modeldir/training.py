@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
 from modeldir import experiment, failures, files, metrics
+from modeldir.stamps import Seen, Stamp, stamp
 
 MOST_KEPT = 128
 """Steps of a running training that are kept for its curve; of more, every second is let go."""
@@ -27,37 +27,6 @@ MOST_PARSED = 200
 """Lines of them that are parsed at one look, evenly spread, the first and the last among them."""
 
 _NO_METRICS = frozenset({"step", "time", "epoch"})
-
-Stamp: TypeAlias = "tuple[int, int, int] | None"
-
-
-def stamp(path: str | os.PathLike[str]) -> Stamp:
-    """What changes when a file or a folder does; None where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-class Seen:
-    """Whether a file should be read again.
-
-    A clock of the file system stands still for some milliseconds, so that two changes may bear one
-    time: what has changed is read once more at the next look.
-    """
-
-    def __init__(self) -> None:
-        self._stamp: object = "never read"
-        self._again = False
-
-    def changed(self, now: object) -> bool:
-        """Whether to read, given the stamp that it bears now, or those of several files."""
-        if now != self._stamp:
-            self._stamp, self._again = now, True
-            return True
-        again, self._again = self._again, False
-        return again
 
 
 class MetricFiles:

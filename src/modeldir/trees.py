@@ -6,8 +6,7 @@ cannot be read is a line of warning and blanks in its row, never an end.
 
 Start at `read_tree`. What is told is never older than the folders: each is listed and each file
 read while the call lasts, or seen by its times to be as it was when they were read (`recall`; of
-large trees alone). A folder that is as nearly all are is read by `folders`, all else here, with
-care.
+large trees alone). A folder that is as nearly all are is read by `folders`, all else by `careful`.
 """
 
 from __future__ import annotations
@@ -19,18 +18,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, batches, experiment, files, goals, looks, metrics, params, repeated
-from modeldir.errors import FolderError, MetricsError, ModeldirError, ParamsError
+from modeldir import attempts, batches, experiment, files, goals, metrics, plain, repeated
+from modeldir.careful import one_line
+from modeldir.careful import read_experiment as read_experiment  # noqa: PLC0414 - for all others
+from modeldir.errors import FolderError, ModeldirError, ParamsError
 from modeldir.folders import Contents, Facts, bytes_in, stamps_of
 from modeldir.found import RANKED as RANKED  # noqa: PLC0414 - as others import it, from here
-from modeldir.found import Finds, Made, Read, inactive
+from modeldir.found import Finds, Made, Read
 from modeldir.found import Found as Found  # noqa: PLC0414 - as above
 from modeldir.goals import Objectives
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.recall import Recall, marks
 from modeldir.sheets import Gathering
 from modeldir.table import is_same, key_of
-from modeldir.values import dataclass, fields, replace
+from modeldir.values import dataclass, fields
 from modeldir.walking import Folder, walk
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from modeldir.found import Part
 
 _NONE: frozenset[str] = frozenset()
+_OF_OTHERS = frozenset({"reuse", "points"})
+"""Keys of a plan that may name other folders and files: else it need not be understood."""
 _TOGETHER = 500
 """Folders whose files are understood together: more take memory, and no less time."""
 _MANY = 50
@@ -136,11 +139,11 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
         return members[0]
     counted = [each for each in members if repeated.is_ranked(each.status)]
     first = min(members, key=lambda each: (each.number is None, each.number))
-    flat = [params.flatten(each.hyperparameters or {}) for each in members]
+    flat = [plain.flatten(each.hyperparameters or {}) for each in members]
     told = [name for name in over if any(name in each for each in flat)]  # else it is blank
     several = {name: [each.get(name) for each in flat] for name in told}
     differing = {n: v[0] if len(v) > 1 and is_same(v) else v for n, v in several.items()}
-    hyperparameters = {**params.flatten(first.hyperparameters or {}), **differing}
+    hyperparameters = {**plain.flatten(first.hyperparameters or {}), **differing}
     return Found(
         first.folder,
         repeated.name_of([each.name for each in members], over),
@@ -270,8 +273,9 @@ class _Reading:
         for folder in walk(top, self.warnings, recall, read_apart):
             contents = self._contents_of(folder.names)
             if "search.json" in folder.names:
-                self._read_plan(folder.path)
-                reused += _reused(folder.path, top, self.warnings)
+                plan = self._read_plan(folder.path)
+                if not plan.keys().isdisjoint(_OF_OTHERS):
+                    reused += _reused(folder.path, top, self.warnings)
             elif _is_experiment(folder, contents) or self._metrics_file in folder.names:
                 is_plain = contents.is_ordinary and self._metrics_file is None and folder.name
                 taking.take(folder, contents, is_plain=bool(is_plain))
@@ -291,15 +295,16 @@ class _Reading:
             known = self._contents[names] = Contents.of(names)
         return known
 
-    def _read_plan(self, path: str) -> None:
+    def _read_plan(self, path: str) -> Mapping[str, Any]:
         try:
-            plan = params.load_file(os.path.join(path, "search.json"))
+            plan = plain.load_file(os.path.join(path, "search.json"))
         except ParamsError as error:
-            self.warnings.append(_one_line(error))
-            return
+            self.warnings.append(one_line(error))
+            return {}
         self.planned.update(dict.fromkeys(_named_in(plan)))
         if conditional := _conditional(plan):
             self._conditional[path] = conditional
+        return plan
 
     def _with_care(
         self, folder: Folder, name: str, warnings: list[str]
@@ -410,76 +415,6 @@ def _conditional(plan: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
-def read_experiment(  # noqa: PLR0913 - what was listed and what is asked for
-    path: str | os.PathLike[str],
-    names: list[str],
-    name: str,
-    warnings: list[str],
-    *,
-    metrics_file: str | None = None,
-    conditional: Collection[str] = (),
-) -> Found:
-    """One experiment; `names` are the files in its folder. What is broken is told in `warnings`.
-
-    `conditional` are the hyperparameters of its search that count only under a condition.
-    """
-    folder = Path(path)
-    if metrics_file is None:
-        scores = experiment.scores(folder, names)
-    else:
-        scores = _scores_in(folder, names, metrics_file)
-    warnings += map(_one_line, scores.problems)
-    hyperparameters = None
-    for file in (each for each in experiment.PARAMS_NAMES if each in names):
-        try:
-            hyperparameters = params.load_file(os.path.join(path, file))
-        except ParamsError as error:
-            warnings.append(_one_line(error))
-        break
-    status = experiment.status(folder, names)
-    if metrics_file is not None and scores.best and status.state == attempts.WAITING:
-        status = replace(status, state=attempts.UNRECORDED)  # somebody has run it
-    told = files.read_object(os.path.join(path, "trial.json")) if "trial.json" in names else {}
-    number, repeat = (
-        value if isinstance(value := told.get(key), int) else None for key in ("number", "repeat")
-    )
-    point = told.get("point")
-    unused = inactive(conditional, point if isinstance(point, dict) else None)
-    note = status.note or (_message(path) if "origin.json" in names else _text(told, "note"))
-    return Found(
-        os.fspath(path),
-        name,
-        hyperparameters,
-        scores,
-        status,
-        number,
-        repeat,
-        inactive=unused,
-        note=note,
-        looks=looks.count(folder, names) if scores.test else 0,
-    )
-
-
-def _message(path: str | os.PathLike[str]) -> str | None:
-    """Why an experiment was made, as `modeldir new -m` has kept it."""
-    return _text(files.read_object(os.path.join(path, "origin.json")), "message")
-
-
-def _text(told: Mapping[str, Any], key: str) -> str | None:
-    text = told.get(key)
-    return text if isinstance(text, str) and text else None
-
-
-def _scores_in(folder: Path, names: list[str], metrics_file: str) -> experiment.Scores:
-    """The metrics of one file, whatever it is called, in the place of the development metrics."""
-    if metrics_file not in names:
-        return experiment.Scores()
-    try:
-        return experiment.Scores(best=metrics.read_metrics(folder / metrics_file))
-    except MetricsError as error:
-        return experiment.Scores(problems=(str(error),), best_is_broken=True)
-
-
 def _reused(search: str, top: str, warnings: list[str]) -> Iterator[Found]:
     """The experiments of other folders that a search counts as done."""
     from modeldir import elsewhere  # noqa: PLC0415 - wanted only where a plan reuses
@@ -489,7 +424,7 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[Found]:
     except ParamsError:  # `_read_plan` has said so
         return
     except ModeldirError as error:
-        warnings.append(_one_line(error))
+        warnings.append(one_line(error))
         return
     for row in rows:
         path, name = os.fspath(row.path), os.path.relpath(row.path, top).replace(os.sep, "/")
@@ -517,10 +452,6 @@ def _is_experiment(folder: Folder, contents: Contents) -> bool:
     return not experiment.is_search(Path(folder.path))
 
 
-def _one_line(problem: object) -> str:
-    return str(problem).partition("\n")[0]
-
-
 # -- The metric ------------------------------------------------------------------------------------
 
 
@@ -531,7 +462,7 @@ def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
     try:
         yield from _named_in(project.settings(files.absolute(top)))
     except ModeldirError as error:
-        warnings.append(_one_line(error))
+        warnings.append(one_line(error))
 
 
 def _named_in(settings: Mapping[str, Any]) -> Iterator[Objectives]:

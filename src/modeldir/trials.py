@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, hearts, params, provenance
+from modeldir import attempts, experiment, files, hearts, plain, provenance
 from modeldir.errors import ParamsError, SearchError
 from modeldir.shellwords import quoted
 from modeldir.values import dataclass, field, replace
@@ -309,7 +309,7 @@ class Trials:
         if number is not None and self._was_renamed(number, path.name, told):
             return
         try:
-            hyperparameters = params.load_file(experiment.params_file(path) or path / "params.json")
+            hyperparameters = plain.load_file(experiment.params_file(path) or path / "params.json")
         except ParamsError:
             return
         if (
@@ -320,7 +320,7 @@ class Trials:
             return
         point = told.get("point")
         if not isinstance(point, dict):
-            flat = params.flatten(hyperparameters)
+            flat = plain.flatten(hyperparameters)
             point = self._decided(flat)
             if point is None:
                 return
@@ -385,7 +385,7 @@ class Trials:
         return record.hash == self._hash(hyperparameters)
 
     def _hash(self, hyperparameters: Mapping[str, Any]) -> str:
-        return params.canonical_hash(hyperparameters, self._ignored)
+        return plain.canonical_hash(hyperparameters, self._ignored)
 
     # -- Making ------------------------------------------------------------------------------------
 
@@ -515,7 +515,9 @@ class Trials:
         if path.endswith(".json"):  # not waiting for the disk: the claim can make it again
             write(path, files.to_json(record.hyperparameters).encode())
         else:
-            params.Params(record.hyperparameters).save(path)
+            from modeldir.params import Params  # noqa: PLC0415 - for other notations alone
+
+            Params(record.hyperparameters).save(path)
 
     def _write_trial(self, folder: str, claim: Mapping[str, Any], write: _Write) -> None:
         path = os.path.join(folder, "trial.json")

@@ -7,17 +7,21 @@ imports. To type checkers it is the standard library's own, whose `fields`, `rep
 take what is made here, too.
 
 It refuses to know any option but `frozen=True`, and `__post_init__`.
+
+`NamedTuple` is `typing`'s likewise, which compiles the annotation of each field to look at it.
 """
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from dataclasses import dataclass, field, fields, replace
+    from typing import NamedTuple
 
-__all__ = ["dataclass", "field", "fields", "replace"]
+__all__ = ["NamedTuple", "dataclass", "field", "fields", "replace"]
 
 _MISSING: Any = object()
 
@@ -168,8 +172,26 @@ _SHARED = {
     "__dataclass_fields__": _StandardFields(),
 }
 
+
+# -- Tuples ----------------------------------------------------------------------------------------
+
+
+class _Tuples(type):
+    """Makes of a class with annotations what `collections.namedtuple` makes of their names."""
+
+    def __new__(cls, name: str, _: tuple[type, ...], body: dict[str, Any]) -> Any:
+        kinds = body.pop("__annotations__", {})
+        values = [body.pop(each) for each in kinds if each in body]
+        module = body.pop("__module__")
+        made: Any = namedtuple(name, kinds, defaults=values, module=module)  # type: ignore[misc] # noqa: PYI024 - of any name
+        made.__annotations__ = kinds
+        for each, value in body.items():
+            setattr(made, each, value)
+        return made
+
+
 if not TYPE_CHECKING:
-    field, fields = _Field, _fields
+    field, fields, NamedTuple = _Field, _fields, type.__new__(_Tuples, "NamedTuple", (), {})
 
     def dataclass(*, frozen: bool) -> Any:
         """As `dataclasses.dataclass(frozen=True)`.

@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from modeldir import experiment
 from modeldir.recall import Recall
+from modeldir.values import NamedTuple
 
 _PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
 

@@ -84,14 +84,23 @@ def entry() -> None:
 
 
 def main(words: list[str]) -> int:
-    """Run one command line; returns the exit code."""
+    """Run one command line; returns the exit code. What was printed has got out then."""
+    try:
+        code = _run(words)
+    except SystemExit:  # help, or a mistake that argparse has found
+        if _lost_output("modeldir"):
+            return 2
+        raise
+    except OSError as error:
+        return _failed("modeldir", error)
+    return 2 if _lost_output("modeldir") else code
+
+
+def _run(words: list[str]) -> int:
     if words[:1] == ["help"] and words[1:]:
         words = [words[1], "--help"]
     if not words or words[0] in {"-h", "--help", "help"}:
-        try:
-            print(overview(), flush=True)
-        except BrokenPipeError:  # `| head` has read enough
-            sys.stdout = None  # or the interpreter complains as it leaves
+        print(overview())
         return 0
     if words[0] in {"-V", "--version"}:
         print(f"modeldir {__version__}")
@@ -155,23 +164,43 @@ def _call(name: str, words: list[str]) -> int:
     try:
         return int(command.run(arguments))
     except ModeldirError as error:
-        print(_shown(str(error)), file=sys.stderr)
+        _complain(str(error))
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head` has read enough
+    except OSError as error:
+        return _failed(f"modeldir {name}", error)
+
+
+def _failed(who: str, error: OSError) -> int:
+    """Say what the system refused: a folder that may not be written, a full disk."""
+    if isinstance(error, BrokenPipeError):  # `| head` has read enough
         sys.stdout = None  # or the interpreter complains as it leaves
         return 0
-    except OSError as error:  # a folder that may not be written, a full disk
-        print(_shown(f"modeldir {name}: {_said(error)}"), file=sys.stderr)
-        return 2
+    if error.filename or not _lost_output(who):
+        _complain(f"{who}: {_said(error)}")
+    return 2
 
 
-def _shown(text: str) -> str:
-    """A message with what a name in it would have the terminal do written out."""
-    from modeldir.table import visible  # noqa: PLC0415 - on the way out
+def _lost_output(who: str) -> bool:
+    """Whether what was printed cannot get out, and not because nobody reads on; that is told."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = None  # as above
+        if isinstance(error, BrokenPipeError):
+            return False
+        _complain(f"{who}: standard output: {_said(error)}")
+        return True
+    return False
 
-    return "\n".join(map(visible, text.split("\n")))
+
+def _complain(text: str) -> None:
+    """Say what is wrong."""
+    from modeldir.commands import words  # noqa: PLC0415 - on the way out
+
+    words.complain(text)
 
 
 def _said(error: OSError) -> str:

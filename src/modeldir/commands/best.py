@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 
 from modeldir import goals
+from modeldir.commands.words import complain
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.metrics import Direction, direction
 from modeldir.shellwords import quoted
@@ -33,16 +34,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the path, alone on its line; without one say why and answer 1."""
     tree = read_tree(arguments.dir)
     if tree.found and arguments.metric and arguments.metric not in _known(tree):
-        print(_nothing(tree, (arguments.metric, "maximize")), file=sys.stderr)
+        complain(_nothing(tree, (arguments.metric, "maximize")))
         return 1  # before its direction is asked for: a misspelt name has none
     asked = _asked_for(arguments, tree)
     metric = asked or tree.metric
     best = tree.best(asked)
     if best is None and asked is None and len(tree.objectives) > 1:
-        print(_several(tree), file=sys.stderr)
+        complain(_several(tree))
         return 1
     if best is None:
-        print(_nothing(tree, metric), file=sys.stderr)
+        complain(_nothing(tree, metric))
         return 1
     # As bytes: the shell needs the very path, also where it is no text in the terminal's encoding.
     sys.stdout.flush()

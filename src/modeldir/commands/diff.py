@@ -10,31 +10,30 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, params, table
-from modeldir.commands.several import experiments_among, headers, number_of
+from modeldir import attempts, experiment, files, plain, table
+from modeldir.commands.several import experiments_among, headers, number_of, read_tree
 from modeldir.differences import ABSENT, same
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import Experiment, Scores, params_file
 from modeldir.shellwords import quoted
 from modeldir.table import Column, Kind, Table
 from modeldir.terminal import decimals_here, width_here
-from modeldir.trees import Found, Tree, read_tree
 from modeldir.values import dataclass, replace
+
+if TYPE_CHECKING:
+    from modeldir.commands.several import Read
+    from modeldir.found import Found
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
 
 _RECORDED = ("status", "code", "commit", "python")
 """What a run file says that explains a difference. Times always differ: they explain nothing."""
-
-
-Read = Callable[[Path], Tree]
-"""How a search's trials are read; of many that are compared with their best, once."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -186,7 +185,7 @@ def _base(search: Path) -> _Side:
 
 
 def _flat(folder: Path) -> dict[str, Any]:
-    return params.flatten(params.load_file(params_file(folder) or folder))
+    return plain.flatten(plain.load_file(params_file(folder) or folder))
 
 
 def _metrics(scores: Scores) -> dict[str, float]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from modeldir import exports
+from modeldir.commands.words import complain
 from modeldir.goals import Objectives
 
 HELP = "Copy experiments to where another tool opens them: said again, what has changed."
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     done = exports.export(arguments.dir, arguments.to, arguments.out, _asked(arguments))
     print(exports.told(done), flush=True)
     for warning in done.warnings:
-        print(warning, file=sys.stderr)
+        complain(warning)
     return 0
 
 

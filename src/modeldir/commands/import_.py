@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from modeldir import imports
+from modeldir.commands.words import complain
 
 HELP = "Runs of another tool as experiment folders; what is there already is left."
 EXAMPLE = "modeldir import multirun/2026-11-25 -o experiments/from_hydra"
@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
     done = imports.import_runs(arguments.source, arguments.out, arguments.tool)
     print(imports.told(done), flush=True)
     for problem in done.problems:
-        print(problem, file=sys.stderr)
+        complain(problem)
     return 0 if done.new + done.updated + done.same else 1

@@ -24,7 +24,7 @@ from typing import BinaryIO
 
 from modeldir import attempts, experiment, files, hearts, processes, roster
 from modeldir.commands.several import experiments_among, headers, number_of
-from modeldir.commands.words import changed, log_of
+from modeldir.commands.words import changed, complain, log_of
 from modeldir.errors import FolderError
 from modeldir.rows import LONGEST, Rest, Rows
 from modeldir.shellwords import quoted
@@ -111,7 +111,7 @@ def _print(folder: Path, path: Path, arguments: argparse.Namespace) -> None:
     else:
         _show(lines_of(path) if arguments.tail is None else last_lines(path, arguments.tail))
     if not arguments.raw and was_cut_off(folder, path):
-        print(_cut_off(path), file=sys.stderr)
+        complain(_cut_off(path))
 
 
 def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
@@ -430,7 +430,7 @@ def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Wait
         else:
             if not told:
                 told = True
-                print(f"waiting for {folder} to begin; Ctrl-C ends this", file=sys.stderr)
+                complain(f"waiting for {folder} to begin; Ctrl-C ends this")
             yield
             path = _there(folder, raw=raw)
     ended = False
@@ -441,7 +441,7 @@ def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Wait
         path = None if ended else (yield from _next(folder, path, observer, raw=raw))
     last = _there(folder, raw=raw)
     if not raw and last is not None and was_cut_off(folder, last, observer):
-        print(_cut_off(last), file=sys.stderr)
+        complain(_cut_off(last))
 
 
 def _follow_file(  # noqa: PLR0913 - of what, and how it is shown

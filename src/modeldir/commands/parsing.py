@@ -12,17 +12,28 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from modeldir.errors import did_you_mean
-from modeldir.terminal import width_here
+from modeldir.errors import closest, did_you_mean
+from modeldir.terminal import width_here, width_of_messages
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 Meant = Callable[[Sequence[str]], "str | None"]
 
 _UNKNOWN = "unrecognized arguments: "
 _MISSING = "the following arguments are required: "
-_CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*?)' \(")
+_CHOICE = r"argument (\S+): invalid choice: '(.*?)' \("
 _MOST = 5
+_ALIKE = 0.7
+"""How much of two options without their dashes must be the same, of 1, to take them for one."""
+_OTHER_WORDS = {
+    "slot": "jobs", "slots": "jobs", "parallel": "jobs", "processes": "jobs",
+    "gpu": "gpus-per-trial", "timeout": "time-limit", "limit": "time-limit",
+    "metric": "maximize", "objective": "maximize", "budget": "trials", "algorithm": "sampler",
+}  # fmt: skip
+"""What people type for options that are called otherwise, where a command has those."""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -39,14 +50,23 @@ class Parser(argparse.ArgumentParser):
     meant: Meant | None = None
     words: Sequence[str] = ()
 
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        """The page of help. Argparse would not say that it cannot be written."""
+        print(self.format_help(), end="", file=file)
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and what to type; exit with 2."""
-        self.print_usage(sys.stderr)
+        from modeldir.commands.words import complain  # noqa: PLC0415 - help does without
+        from modeldir.table import wrapped  # noqa: PLC0415
+
+        usage = wrapped(self.format_usage(), width_of_messages())
+        print("\n".join(usage), file=sys.stderr)
         hints = self._hints(message)
         if message.startswith(_MISSING):
             message = f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
         lines = [f"{self.prog}: error: {message}", *(f"  {hint}" for hint in hints)]
-        self.exit(2, "\n".join(lines) + "\n")
+        complain("\n".join(lines))
+        self.exit(2)
 
     def _hints(self, message: str) -> list[str]:
         own = self.meant(self.words) if self.meant is not None else None
@@ -56,7 +76,7 @@ class Parser(argparse.ArgumentParser):
             return self._near(self.words) or [f"for example: {self.example}", *_there()]
         if message.startswith(_UNKNOWN):
             return self._near(message.removeprefix(_UNKNOWN).split())
-        wrong = _CHOICE.match(message)
+        wrong = re.match(_CHOICE, message)
         return self._choice(*wrong.groups()) if wrong else []
 
     def _near(self, words: Sequence[str]) -> list[str]:
@@ -64,14 +84,23 @@ class Parser(argparse.ArgumentParser):
         known = [option for option in self._option_string_actions if option.startswith("--")]
         ours = takewhile(lambda word: word != "--", words)
         names = [found[0] for word in ours if (found := re.match(r"--[\w-]+", word))]
-        hints = [did_you_mean(name, known) for name in names if name not in known]
-        return [hint for hint in hints if hint]
+        near = [_option_like(name, known) for name in names if name not in known]
+        return [f"did you mean {option!r}?" for option in near if option]
 
     def _choice(self, names: str, value: str) -> list[str]:
         """The choice that was probably meant; `names` are an option's, as `-f/--format`."""
         action = self._option_string_actions.get(names.rpartition("/")[2])
         hint = did_you_mean(value, [*map(str, action.choices)]) if action and action.choices else ""
         return [hint] if hint else []
+
+
+def _option_like(name: str, known: Sequence[str]) -> str | None:
+    """The option that was probably meant. All begin with two dashes: that makes none alike."""
+    options = {option[2:]: option for option in known}
+    wanted = name[2:].replace("_", "-").lower()
+    meant = _OTHER_WORDS.get(wanted)
+    near = meant if meant in options else closest(wanted, [*options], _ALIKE)
+    return None if near is None else options[near]
 
 
 def joined(words: Sequence[str], takes_lines: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir import files, launchers, placement, plan, roster
 from modeldir.commands.settings import OF_LAUNCHERS, is_warm, limits_of, number_of, slots_of
+from modeldir.commands.words import complain
 from modeldir.errors import CommandError, SearchError
 from modeldir.launchers import JobRef, Problem
 from modeldir.shellwords import quoted
@@ -119,7 +120,7 @@ def _complain(outcome: Outcome, search: Path, before: list[str] | None, *, goes_
         roster.remember(search, before)
     if not goes_on or _is_refused(outcome) or not _works(outcome):
         raise CommandError(text)
-    print(text, file=sys.stderr, flush=True)
+    complain(text)
 
 
 def _next(outcome: Outcome, search: Path) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from modeldir.commands.words import complain
 
 HELP = "Figures for papers: PDF, SVG or PNG, by the ending; drawn by matplotlib (an extra)."
 EXAMPLE = "modeldir plot experiments/learning_rate --kind slice,history -o figure.pdf"
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         skipped=skipped,
     )
     for reason in skipped or ():
-        print(reason, file=sys.stderr)
+        complain(reason)
     for path in written:
         print(path)
     return 0 if written else 1

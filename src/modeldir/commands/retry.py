@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, failures, metrics, params, roster
+from modeldir import attempts, experiment, failures, metrics, plain, roster
 from modeldir.errors import FolderError, SearchError, did_you_mean, listed
 from modeldir.experiment import no_folder
 from modeldir.search import Search
@@ -203,7 +203,7 @@ def _values(words: list[str]) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         if not (name and equals):
             raise SearchError(f"--set {word}: expected name=value\n  --set batch_size=16")
-        values[name] = params.parse_value(text)
+        values[name] = plain.parse_value(text)
     return values
 
 

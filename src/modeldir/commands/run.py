@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import __version__, attempts, experiment, files, hearts, plan, provenance
+from modeldir.commands.words import complain
 from modeldir.durations import duration_text
 from modeldir.errors import CommandError, FolderBusy
 from modeldir.reads import NOT_TRAINING
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Spawner() as spawner:
         start, note = _start(arguments)
         if note:
-            print(note, file=sys.stderr, flush=True)
+            complain(note)
         return _follow(spawner, start, show=not arguments.quiet)
 
 
@@ -115,7 +116,7 @@ def _known(folder: Path, script: str, observer: hearts.Observer) -> attempts.Att
             break
         if not told:
             told = True
-            print(_waits(last), file=sys.stderr, flush=True)
+            complain(_waits(last))
         time.sleep(hearts.every() / 15)
         last = attempts.latest(folder, script)
     return last
@@ -250,13 +251,13 @@ def _result(start: Start) -> int:
     attempt = attempts.read(Path(start.folder), start.number, start.script)
     record: Any = attempt.record
     if attempt.end is None:
-        print(f"interrupted: its supervisor was killed; see {attempt.path}", file=sys.stderr)
+        complain(f"interrupted: its supervisor was killed; see {attempt.path}")
         return 130
     if record.get("intent"):
-        print(f"interrupted: {record.get('reason')}", file=sys.stderr)
+        complain(f"interrupted: {record.get('reason')}")
         return 130
     if record.get("signal"):
-        print(f"{record['signal']} ended it; see {attempt.path}", file=sys.stderr)
+        complain(f"{record['signal']} ended it; see {attempt.path}")
         return 128 + _number_of(record["signal"])
     return int(record["exit_code"])
 

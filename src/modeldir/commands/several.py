@@ -1,14 +1,21 @@
-"""Folders on a command line: which are meant, what each is called.
+"""Folders on a command line: which are meant, what each is called, which search they are of.
 
-It refuses to read experiments: what is done with them, their commands know.
+It refuses to know what is done with them: their commands do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from modeldir import files
+
+if TYPE_CHECKING:
+    from modeldir.trees import Tree
+
+Read: TypeAlias = "Callable[[Path], Tree]"
+"""How a search's trials are read; of many that are compared with their best, once."""
 
 _BESIDE = frozenset({"code", "confirm"})
 """Folders of a search that are no trials of it."""
@@ -36,3 +43,14 @@ def number_of(folder: Path) -> str | None:
     """A trial's number, as the table calls it: `#12`."""
     number = files.read_object(folder / "trial.json").get("number")
     return f"#{number}" if isinstance(number, int) else None
+
+
+def read_tree(folder: Path) -> Tree:
+    """As `trees.read_tree`, with all that it takes: most experiments are looked at without.
+
+    Raises:
+        FolderError: when the folder is not there.
+    """
+    from modeldir import trees  # noqa: PLC0415 - as it says
+
+    return trees.read_tree(folder)

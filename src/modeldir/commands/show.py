@@ -7,11 +7,11 @@ import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, params, roster, table, trials
-from modeldir.commands.diff import Read, against
-from modeldir.commands.several import experiments_among
+from modeldir import attempts, experiment, files, plain, table
+from modeldir.careful import read_experiment
+from modeldir.commands.several import experiments_among, read_tree
 from modeldir.commands.words import log_of, with_best
 from modeldir.durations import duration_text
 from modeldir.errors import FolderError
@@ -19,7 +19,10 @@ from modeldir.shellwords import quoted, quoted_line
 from modeldir.table import Column, Table
 from modeldir.terminal import decimals_here
 from modeldir.timestamps import unix_time
-from modeldir.trees import Found, read_experiment, read_tree
+
+if TYPE_CHECKING:
+    from modeldir.commands.several import Read
+    from modeldir.found import Found
 
 HELP = "How one experiment or search stands: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
@@ -106,7 +109,7 @@ def _facts(found: Found) -> Iterator[Entry]:
     status, folder = found.status, found.path
     yield "status", status.state + (f" ({status.failure})" if status.failure else "")
     yield "", status.last_line or status.reason
-    yield "", to_run_again(found)
+    yield "", None if found.number is None else _to_run_again(found)
     yield "note", status.note
     yield "attempts", status.attempt
     yield "started", when(status.started)
@@ -120,11 +123,19 @@ def _facts(found: Found) -> Iterator[Entry]:
     yield "", console if log != console and console.is_file() else None
 
 
-def to_run_again(found: Found) -> str | None:
-    """Of a trial that has ended, and that `modeldir retry` has asked for once more: as what."""
-    wanted = trials.asked_again(found.path.parent).get(-1 if found.number is None else found.number)
+def _to_run_again(found: Found) -> str | None:
+    from modeldir import trials  # noqa: PLC0415 - only of a trial
+
+    return to_run_again(found, trials.asked_again(found.path.parent))
+
+
+def to_run_again(found: Found, asked: Mapping[int, int]) -> str | None:
+    """Of a trial that has ended, and that `modeldir retry` has `asked` for once more: as what."""
+    wanted = asked.get(-1 if found.number is None else found.number)
     if wanted is None or wanted <= found.status.attempt:
         return None
+    from modeldir import roster  # noqa: PLC0415 - only where somebody has asked
+
     return f"to run again as attempt {wanted}: {roster.again(found.path.parent)}"
 
 
@@ -182,7 +193,7 @@ def _metrics(scores: experiment.Scores) -> str:
 def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
     """Each with its value; where the latest attempt was given another: `0.1 -> 0.5`."""
     columns = (Column("hyperparameter", "name"), Column("value"))
-    flat = params.flatten(values or {})
+    flat = plain.flatten(values or {})
     rows = tuple(
         (name, f"{value_text(value)} -> {value_text(given[name])}")
         if name in given
@@ -194,6 +205,10 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
 
 def _against(found: Found, read: Read) -> str:
     """What is not as in its base, or as in the best trial of its search."""
+    if not any((found.path / name).is_file() for name in ("trial.json", "origin.json")):
+        return ""  # it was made from nothing
+    from modeldir.commands.diff import against  # noqa: PLC0415 - only of what has another
+
     search, best = found.path.parent, None
     if found.number is not None and (search / "search.json").is_file():
         best = read(search).best()

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, params, roster, table
+from modeldir import attempts, experiment, plain, roster, table, trials
+from modeldir.census import Census
 from modeldir.commands.show import Entry, entries, to_run_again, value_text, where_from
 from modeldir.errors import ParamsError
-from modeldir.frames import to_come_text
-from modeldir.overview import Overview
 from modeldir.plan import LIMITS
 from modeldir.sampling import in_words
 from modeldir.shellwords import quoted
-from modeldir.standing import Standing
+from modeldir.standing import Standing, to_come_text
 from modeldir.terminal import decimals_here
 from modeldir.trees import Found, Tree
 
@@ -25,11 +25,12 @@ MOST = 10
 def search_text(tree: Tree) -> str:
     """One search: its plan, its trials by status, the best, those that failed and why."""
     warnings = list(tree.warnings)
-    plan, standing = _plan(tree.folder), Overview(tree.folder).look()
+    plan, standing = _plan(tree.folder), _standing(tree)
     best = tree.best()
     failed = [each for each in tree.found if each.status.state == attempts.FAILED]
     pruned = [each for each in tree.found if each.status.state == attempts.PRUNED]
-    asked = [each for each in tree.found if to_run_again(each)]
+    wanted = trials.asked_again(tree.folder)
+    asked = [each for each in tree.found if to_run_again(each, wanted)]
     running = [each for each in tree.found if each.status.state == attempts.RUNNING]
     told = [
         *where_from(tree.folder),
@@ -54,9 +55,28 @@ def _plan(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return params.load_file(path)
+        return plain.load_file(path)
     except ParamsError:
         return {}
+
+
+def _standing(tree: Tree) -> Standing:
+    """How many of its trials stand how, and what its plan lacks, by what was read of them already;
+    nobody is asked for who works on it.
+    """
+    census = Census(tree.folder)
+    census.look()
+    read = {each.path: each for each in tree.found}
+    how, told = Counter[str](), []
+    for each in census.there.values():
+        found = read.get(each.folder)
+        state = (found.status if found else experiment.status(each.folder)).state
+        how[state] += 1
+        told.append((each.record, state, found.scores.development if found else {}))
+    planned = census.plan
+    best = planned.best(told, planned.metric) if planned.stop_at is not None else None
+    to_come, goal = census.to_come(how), planned.goal(best)
+    return Standing(tree.folder, states=how, to_come=to_come, goal=goal)
 
 
 def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:

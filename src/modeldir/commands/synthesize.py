@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir import files
-from modeldir.commands.words import reported, with_best
+from modeldir.commands.words import complain, reported, with_best
 from modeldir.errors import ModeldirError
 from modeldir.shellwords import quoted
 from modeldir.table import to_text, visible, wrapped
@@ -109,13 +109,13 @@ def run(arguments: argparse.Namespace) -> int:
     )
     found = len(results) > 0
     if not found and form not in {"csv", "json"}:  # to a program, nothing is a table too
-        print(results.nothing(), file=sys.stderr)
+        complain(results.nothing())
     elif arguments.output is None:
         print(_as_text(results, form), end="", flush=True)
     else:
         print(_written(results, form, arguments.output))
     for warning in results.warnings:
-        print(warning, file=sys.stderr)
+        complain(warning)
     if found and form == "table" and arguments.output is None and sys.stdout.isatty():
         print(f"\n{after(results)}")
     if found and arguments.html:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from modeldir import attempts, experiment, roster
 from modeldir.commands.words import reported
 from modeldir.errors import FolderError
-from modeldir.frames import best_text, progress_text, to_come_text
+from modeldir.frames import best_text, progress_text
 from modeldir.overview import Overview
 from modeldir.progress import Shown, View, shown_on
 from modeldir.shellwords import quoted
 from modeldir.solo import Solo
-from modeldir.standing import Alone, News, Standing, workers_text
+from modeldir.standing import Alone, News, Standing, to_come_text, workers_text
 
 if TYPE_CHECKING:
     from modeldir.report.kept import Kept

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from modeldir.shellwords import quoted
+from modeldir.terminal import width_of_messages
 
 _LOGS = ("train.log", "console.log", "search.log")
+
+
+def complain(text: str) -> None:
+    """Say on standard error what is wrong: with what a name in it would have the terminal do
+    written out, and in a terminal in lines that end between words.
+    """
+    from modeldir.table import folded  # noqa: PLC0415 - on the way out
+
+    print("\n".join(folded(text, width_of_messages())), file=sys.stderr, flush=True)
 
 
 def with_best(best: Path) -> str:

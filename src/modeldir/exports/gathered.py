@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from modeldir import attempts, experiment, files, goals, metrics, params, plan, space
+from modeldir import attempts, experiment, files, goals, metrics, plain, plan, space
 from modeldir.errors import ModeldirError
 from modeldir.space.domains import same
 from modeldir.space.forms import RefusedError, read_domain
 from modeldir.synthesize import Found, read_tree
 from modeldir.timestamps import unix_time
-from modeldir.values import dataclass, field
+from modeldir.values import NamedTuple, dataclass, field
 
 LEFT_OUT = frozenset({attempts.WAITING, attempts.RUNNING})
 """Who has nothing to tell yet, or may tell something else in a moment."""
@@ -56,7 +56,7 @@ class Row:
     @cached_property
     def hyperparameters(self) -> dict[str, Any]:
         """By dotted name, as they were used."""
-        flat = params.flatten(self.found.hyperparameters or {})
+        flat = plain.flatten(self.found.hyperparameters or {})
         return {**flat, **self.found.status.given}
 
     @cached_property

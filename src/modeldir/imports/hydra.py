@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeldir import params
+from modeldir import plain
 from modeldir.imports.foreign import Foreign, value_of
 from modeldir.imports.lying import (
     Problems,
@@ -116,7 +116,7 @@ def _job(path: Path, problems: Problems) -> dict[str, Any]:
 
 def _overridden(path: Path, hyperparameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What was overridden, with the values that it came to; `optimizer=adam` may name a group."""
-    flat = params.flatten(hyperparameters)
+    flat = plain.flatten(hyperparameters)
     for word in _words(path / ".hydra/overrides.yaml"):
         name, is_there, text = word.partition("=")
         name = name.lstrip("+~")

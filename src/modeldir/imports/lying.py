@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from modeldir import experiment, files, metrics, params, tfevents
+from modeldir import experiment, files, metrics, plain, tfevents
 from modeldir.errors import ParamsError
 from modeldir.imports.foreign import Foreign, metric_name, together
 from modeldir.timestamps import unix_time
@@ -58,7 +58,7 @@ def size_of(path: Path) -> int:
 def values_in(path: Path, problems: Problems) -> dict[str, object] | None:
     """What a JSON or YAML file holds; None, and a problem, where it cannot be read."""
     try:
-        return params.load_file(path)
+        return plain.load_file(path)
     except ParamsError as error:
         problems.append(str(error).partition("\n")[0])
         return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir import attempts, files, metrics, repeated
 from modeldir import importance as importances
 from modeldir.errors import ModeldirError, did_you_mean, listed
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.report import cells, scales
 from modeldir.report.payload import adaptive
 from modeldir.shellwords import quoted

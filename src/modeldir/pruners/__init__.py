@@ -82,7 +82,7 @@ class Setting:
     @property
     def key(self) -> str:
         """A name for the folder of its rungs: values that other rungs hold are not compared."""
-        from modeldir.params import canonical_hash  # noqa: PLC0415 - once a search
+        from modeldir.plain import canonical_hash  # noqa: PLC0415 - once a search
 
         known = _defaults(maker_of(self.kind))
         whole = {"kind": self.kind, "options": {**known, **self.options}}

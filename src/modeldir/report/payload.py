@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from modeldir import confirmation, experiment, files, finalists, goals, importance, provenance
 from modeldir.columns import advised, way_of
 from modeldir.errors import ModeldirError
-from modeldir.params import SEED
+from modeldir.plain import SEED
 from modeldir.report import cells, curves, failed, origins, scales
 from modeldir.table import Marked, visible
 from modeldir.timestamps import unix_time

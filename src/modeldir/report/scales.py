@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import params
+from modeldir import plain
 from modeldir.errors import ParamsError
 from modeldir.report.cells import is_number
 from modeldir.values import dataclass
@@ -37,7 +37,7 @@ def plans(folders: Iterable[Path]) -> list[dict[str, Any]]:
     found = []
     for folder in folders:
         try:
-            found.append(params.load_file(folder / "search.json"))
+            found.append(plain.load_file(folder / "search.json"))
         except ParamsError:  # not there; or what is wrong with it, the tree's warnings tell
             continue
     return found

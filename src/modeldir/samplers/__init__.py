@@ -21,11 +21,11 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from modeldir.errors import SpaceError, did_you_mean, listed
 from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
-from modeldir.values import dataclass, field
+from modeldir.values import NamedTuple, dataclass, field
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -8,6 +8,7 @@ comes next (samplers do) and what a trial is.
 Start at `parse_space`. A point is a dict of hyperparameters by name, dotted where they are nested.
 
     domains      one hyperparameter: its values, and what chance makes of a number from 0 to 1
+    constraints  what must hold for each point
     expressions  what a constraint says, computed without `eval`
     shape        the Space: domains, conditions, zips, constraints; which part of a point counts
     grids        all points of a space, and how many they are; points by chance
@@ -19,6 +20,7 @@ Start at `parse_space`. A point is a dict of hyperparameters by name, dotted whe
     names        how a point's trial is called
 """
 
+from modeldir.space.constraints import Constraint
 from modeldir.space.domains import (
     DIGITS,
     ENDLESS,
@@ -30,7 +32,6 @@ from modeldir.space.domains import (
     LogUniform,
     Uniform,
 )
-from modeldir.space.expressions import Constraint
 from modeldir.space.forms import is_alone
 from modeldir.space.grids import draw, fill, grid, size
 from modeldir.space.names import LONGEST_NAME, names_fit, trial_name, value_text

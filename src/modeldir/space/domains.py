@@ -13,7 +13,7 @@ from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
-from modeldir.params import canonical_hash
+from modeldir.plain import canonical_hash
 from modeldir.space.names import safe, value_text
 from modeldir.values import dataclass
 
@@ -331,7 +331,12 @@ def hashable(value: Any) -> Hashable:
 
 def key(value: object) -> str:
     """Equal for values that mean the same: 1 and 1.0, but not 1 and true."""
-    return canonical_hash({"value": value})
+    if (type(value) is int or type(value) is float) and abs(value) < _SHORT:
+        return repr(int(value) if value == int(value) else value)  # most need no hash
+    return f"#{canonical_hash({'value': value})}"
+
+
+_SHORT = 10**18
 
 
 def _longest_float(low: float, high: float) -> int:

@@ -1,10 +1,10 @@
-"""Constraints: what `"batch_size * accumulate <= 512"` says, computed without `eval`.
+"""What `"batch_size * accumulate <= 512"` says, computed without `eval`.
 
 It knows arithmetic, comparisons, `and`, `or`, `not`, `in`, `min`, `max` and `abs`, over names,
 numbers, texts and lists, as Python writes them. It refuses everything else, by a list of what is
 allowed: no calls, no attributes, no indices, no numbers of thousands of digits.
 
-Start at `Constraint`.
+Start at `Constraint`, in constraints.py, which imports this where there is one.
 """
 
 from __future__ import annotations
@@ -17,54 +17,27 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
-from modeldir.values import dataclass, field
+from modeldir.space.constraints import LONGEST, ConstraintError, Problem
 
-LONGEST = 1000
-"""Characters of a constraint: nobody writes more by hand."""
 _DEEPEST = 50
 _BITS = 1024
 """No whole number has more bits than the largest float, so that nothing takes long."""
-
-Problem = tuple[str, "str | None"]
-
-
-class ConstraintError(Exception):
-    """What is wrong with a constraint, and what to write instead."""
-
-    def __init__(self, problem: str, hint: str | None = None) -> None:
-        super().__init__(problem)
-        self.problem, self.hint = problem, hint
 
 
 class _NoNumberError(Exception):
     """A division by zero, a number too large: at this point there is nothing to compare."""
 
 
-@dataclass(frozen=True)
-class Constraint:
-    """What must hold for each point, as it was written.
+class Expression:
+    """A text that was read; ConstraintError where it is none."""
 
-    A `lenient` one may be asked of what lacks values: a missing one equals `None`, is neither more
-    nor less than anything, and computes to nothing.
-    """
+    def __init__(self, text: str) -> None:
+        self._tree = _parsed(text)
 
-    text: str
-    lenient: bool = field(default=False, repr=False)
-
-    @cached_property
-    def _tree(self) -> ast.expr:
-        return _parsed(self.text)
-
-    @cached_property
     def names(self) -> tuple[str, ...]:
-        """The hyperparameters that it speaks of, in order.
-
-        Raises:
-            ConstraintError: for a text that is none.
-        """
+        """See `Constraint.names`."""
         found: dict[str, None] = {}
         try:
             _look_through(self._tree, found, 0)
@@ -76,18 +49,13 @@ class Constraint:
             )
         return tuple(found)
 
-    def holds(self, values: Mapping[str, Any]) -> bool:
-        """Whether it is true of these hyperparameters. What has no number, as a division by zero,
-        is not.
-
-        Raises:
-            ConstraintError: where kinds do not go together: a text and a number.
-        """
+    def holds(self, values: Mapping[str, Any], *, lenient: bool) -> bool:
+        """See `Constraint.holds`."""
         try:
-            answer = _value(self._tree, _Blanks(values) if self.lenient else values)
+            answer = _value(self._tree, _Blanks(values) if lenient else values)
         except _NoNumberError:
             return False
-        if answer is None and self.lenient:
+        if answer is None and lenient:
             return False
         if not isinstance(answer, bool):
             raise ConstraintError(f"is {_told(answer)}, neither true nor false")
@@ -283,9 +251,8 @@ def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
     if value is None and isinstance(values, _Blanks):
         return False
     if not isinstance(value, bool):
-        raise ConstraintError(
-            f"takes {_told(value)} for true or false", f"compare it: {ast.unparse(node)} > 0"
-        )
+        hint = f"compare it: {ast.unparse(node)} > 0"
+        raise ConstraintError(f"takes {_told(value)} for true or false", hint)
     return value
 
 

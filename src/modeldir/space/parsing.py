@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError, SpaceError, did_you_mean, listed
-from modeldir.params import flatten
+from modeldir.plain import flatten
+from modeldir.space.constraints import Constraint, ConstraintError
 from modeldir.space.domains import Choice, Domain, LogUniform, Uniform, key, same
-from modeldir.space.expressions import Constraint, ConstraintError
 from modeldir.space.forms import Problem, RefusedError, check_kind, read_domain, said
 from modeldir.space.grids import MANY_TRIES, fill, is_gone_through
 from modeldir.space.shape import Condition, CycleError, Space

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir.errors import SpaceError, did_you_mean, listed
-from modeldir.params import parse_value
+from modeldir.plain import parse_value
 from modeldir.space.domains import hashable
 
 Problem = tuple[str, "str | None"]

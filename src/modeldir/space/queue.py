@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from modeldir.params import canonical_hash
+from modeldir.plain import canonical_hash
 from modeldir.space.domains import hashable
 from modeldir.space.grids import fill
 

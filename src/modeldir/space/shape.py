@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from modeldir.space.constraints import Constraint, ConstraintError
 from modeldir.space.domains import Choice, Domain, same
-from modeldir.space.expressions import Constraint, ConstraintError
 from modeldir.values import dataclass, field
 
 Condition = Mapping[str, tuple[Any, ...]]

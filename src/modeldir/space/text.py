@@ -14,12 +14,12 @@ import re
 from typing import Any
 
 from modeldir.errors import SpaceError, did_you_mean, listed
-from modeldir.params import parse_value
+from modeldir.plain import parse_value
 from modeldir.space.domains import WORDS, is_number
 
-_RANGE_TEXT = re.compile(rf"({'|'.join(WORDS)}):(.*)", re.DOTALL)
-_UNKNOWN_RANGE = re.compile(r"([A-Za-z_]\w*):([^,]*),([^,]*)")
-_NEXT_NAME = re.compile(r"\s*,\s*(?=[^,=\s\[\]{}\"]+\s*=)")
+_RANGE_TEXT = rf"(?s)({'|'.join(WORDS)}):(.*)"
+_UNKNOWN_RANGE = r"([A-Za-z_]\w*):([^,]*),([^,]*)"
+_NEXT_NAME = r"\s*,\s*(?=[^,=\s\[\]{}\"]+\s*=)"
 
 
 def parse_domain_text(text: str) -> Any:
@@ -35,9 +35,9 @@ def parse_domain_text(text: str) -> Any:
     Raises:
         SpaceError: for a value missing between commas, an open bracket, or an unknown range.
     """
-    if match := _RANGE_TEXT.fullmatch(text):
+    if match := re.fullmatch(_RANGE_TEXT, text):
         return _range(match[1], match[2], text)
-    if (match := _UNKNOWN_RANGE.fullmatch(text.partition(",step=")[0])) and _is_range(match):
+    if (match := re.fullmatch(_UNKNOWN_RANGE, text.partition(",step=")[0])) and _is_range(match):
         known = ", ".join(WORDS)
         hint = (
             did_you_mean(match[1], WORDS) or f'known: {known}; a text is quoted: "{match[1]}:..."'
@@ -110,7 +110,7 @@ def parse_point_text(text: str) -> dict[str, Any]:
     if text.lstrip().startswith("{"):
         return _point_in_json(text)
     point: dict[str, Any] = {}
-    for piece in _NEXT_NAME.split(text):
+    for piece in re.split(_NEXT_NAME, text):
         name, equals, value = piece.partition("=")
         name = name.strip()
         if not (equals and name):

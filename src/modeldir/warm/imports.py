@@ -8,7 +8,6 @@ where the script found it.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import os
 import sys
@@ -122,10 +121,13 @@ class Report:
     def learned(self) -> Learned | None:
         """What it tells by now; None where nothing is new, or it cannot be read."""
         try:
-            new = [ast.literal_eval(line.decode()) for line in self._new_lines()]
+            lines = self._new_lines()
+            if not lines:
+                return None
+            from ast import literal_eval  # noqa: PLC0415 - slow, and a script may never tell anything
+
+            new = [literal_eval(line.decode()) for line in lines]
         except (OSError, ValueError, SyntaxError):
-            return None
-        if not new:
             return None
         self._facts = self._facts or new.pop(0)
         # Its disk was full as it began, or somebody has removed it since.
