@@ -57,10 +57,10 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
         warmth.anew_text("is another than it was"),
         warmth.cold_text("jax must not be forked"),
         warmth.cold_text(f"width_64 died by SIGSEGV {failures.OF_A_FORK}"),
-        warmth.ahead_text(tmp_path, train, "/", None, wanted=True),
+        warmth.ahead_text(tmp_path, train, "/", None, 2),
     ] == snapshot
-    assert warmth.ahead_text(tmp_path, train, "/", None, wanted=False) is None
-    assert warmth.ahead_text(tmp_path, ("sh", "train.sh"), "/", None, wanted=True) is None
+    assert warmth.ahead_text(tmp_path, train, "/", None, 1) is None
+    assert warmth.ahead_text(tmp_path, ("sh", "train.sh"), "/", None, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,9 @@ def test_a_later_search_of_brief_trials_begins_at_once(
     first.close()
     told: list[str] = []
     later = brief(tmp_path, left, told)
+    train = (sys.executable, "train.py")
+    ahead = warmth.ahead_text(tmp_path, train, str(tmp_path), "c0de", left)
+    assert (ahead is not None and "modules are imported once" in ahead) is is_warm
     assert not later.holds_back()
     assert told == []
     assert begins_warm(later, tmp_path) is is_warm

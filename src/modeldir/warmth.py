@@ -93,14 +93,16 @@ def cold_text(why: str) -> str:
 
 
 def ahead_text(
-    folder: Path, command: tuple[str, ...], cwd: str, code: str | None, *, wanted: bool
+    folder: Path, command: tuple[str, ...], cwd: str, code: str | None, left: int | None
 ) -> str | None:
-    """What a search would do, as far as that is known before."""
-    if not wanted or guards.refusal(command) is not None:
+    """What a search with so many trials to come would do, as far as that is known before."""
+    if left == 1 or guards.refusal(command) is not None:  # one alone imports for itself
         return None
     kept = keptimports.find(folder, Script(_script_of(command), cwd, code))
     if kept is not None and kept.cold is not None:
         return cold_text(kept.cold)
+    if kept is not None and not is_worth(kept.learned) and left is not None and left < MANY:
+        return None
     if kept is not None:
         return ready_text(len(kept.learned.modules))
     return (
