@@ -6,8 +6,10 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +106,59 @@ def test_what_is_not_the_projects_code_changes_nothing(project: Path, name: str)
     (project / name).parent.mkdir(parents=True, exist_ok=True)
     (project / name).write_text("changed = 2\n")
     assert code_hash(project) == before
+
+
+def _edit_unseen(file: Path) -> None:
+    """In its place, as long as it was, with the time that it had: no `stat` of it shows that."""
+    was = file.stat()
+    with file.open("r+") as text:
+        text.write("print(2)\n")
+    os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+def _replace(file: Path) -> None:
+    (file.parent / "new").write_text("print(3)\n")
+    (file.parent / "new").replace(file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_edit_unseen, _replace, Path.unlink, lambda file: (file.parent / "new.py").touch(),
+     lambda file: file.rename(file.parent / "other.py"), lambda file: file.write_text("")],
+)  # fmt: skip
+def test_what_is_known_of_files_never_hides_a_change(
+    project: Path, change: Callable[[Path], object]
+) -> None:
+    """However soon it comes, and also when it is taken back."""
+    known: provenance.Digests = {}
+    before = code_hash(project, known)
+    assert before == code_hash(project, known) == code_hash(project)
+    change(project / "train.py")
+    after = code_hash(project, known)
+    assert after == code_hash(project) != before
+    for name in ("new.py", "other.py"):
+        (project / name).unlink(missing_ok=True)
+    (project / "train.py").write_text("print(1)\n")
+    assert code_hash(project, known) == before
+
+
+def test_files_that_did_not_change_are_not_hashed_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search looks once a second, and a project has hundreds."""
+    known: provenance.Digests = {}
+    before = code_hash(project, known)
+    hashed: list[bytes] = []
+
+    def sha256(text: bytes = b"") -> Any:
+        hashed.append(text)
+        return hashlib.sha256(text)
+
+    monkeypatch.setattr(digests, "sha256", sha256)
+    assert code_hash(project, known) == before
+    (project / "train.py").write_text("print(2)\n")
+    assert code_hash(project, known) != before
+    assert hashed == [b"", b"", b"print(2)\n"]
 
 
 def test_a_folder_without_code_has_no_hash(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_another_search_of_the_same_script_is_warm_from_its_first_trial(project:
     other = ("search", "experiments/other", "learning_rate=0.1,0.2,0.3")
     project.params("experiments/other", learning_rate=0.5)
     unknown = project.modeldir(*other, "--dry-run", *TRAIN, XDG_CACHE_HOME="/dev/null")
-    assert "warm: if the first trial imports much" in unknown.out
+    assert "warm: what the first trial imports" in unknown.out
     assert "modules are imported once" in project.modeldir(*other, "--dry-run", *TRAIN).out
     assert project.modeldir(*other, *TRAIN, XDG_CACHE_HOME="/dev/null").code == 0
     assert warm(project, "other") == names(0.2, 0.3)
@@ -159,8 +159,28 @@ def test_slots_do_not_fight(
         assert read(project.search / name / "run.json").get("threads") == threads
 
 
+def test_many_trials_that_take_a_moment_are_warm_too(project: Project) -> None:
+    """Whatever they import. They leave what they leave cold, and those that began before it was
+    imported did not wait.
+    """
+    project.write("train.py", PLAIN)
+    values = ",".join(f"0.{number:02}" for number in range(1, 41))
+    search = ("search", "experiments/search", f"learning_rate={values}")
+    done = project.modeldir(*search, "-j", "2", *TRAIN)
+    assert done.code == 0, done.out
+    assert len(project.ended) == 40
+    assert done.out.count("modules are imported once") == 1
+    assert len(warm(project)) > 10
+    for name in project.trials():
+        folder = project.search / name
+        rate = read(folder / "params.json")["learning_rate"]
+        assert read(folder / "metrics_eval_best_weights.json")["loss"] == rate
+
+
 def test_a_small_script_stays_cold_and_nothing_is_said(project: Project) -> None:
-    """What imports little gains nothing: there is no further process, no file, no word."""
+    """What imports little gains nothing by it in four trials: there is no further process, no file,
+    no word.
+    """
     project.write("train.py", PLAIN)
     done = project.modeldir(*SEARCH, *TRAIN)
     assert done.code == 0

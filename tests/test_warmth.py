@@ -13,7 +13,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import wait_until
-from modeldir import failures, keptimports, processes, warmspawner, warmth
+from modeldir import attempts, failures, keptimports, processes, warmspawner, warmth
+from modeldir.experiment import Status
 from modeldir.keptimports import Kept, Script
 from modeldir.supervisor import Start
 from modeldir.warm.imports import Learned, Module, Report
@@ -29,7 +30,7 @@ def many(count: int) -> list[str]:
 
 
 def test_only_what_was_installed_counts_as_worth_it() -> None:
-    """Python's own modules and ours are imported in no time, however many they are."""
+    """By itself: Python's own modules and ours are imported in no time, however many they are."""
     own = ["json", "asyncio.events", "modeldir.params"] * 100
     assert not warmth.is_worth(learned(*own, *many(warmth.WORTH - 1)))
     assert warmth.is_worth(learned(*own, *many(warmth.WORTH)))
@@ -56,10 +57,10 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
         warmth.anew_text("is another than it was"),
         warmth.cold_text("jax must not be forked"),
         warmth.cold_text(f"width_64 died by SIGSEGV {failures.OF_A_FORK}"),
-        warmth.ahead_text(tmp_path, train, "/", None, wanted=True),
+        warmth.ahead_text(tmp_path, train, "/", None, 2),
     ] == snapshot
-    assert warmth.ahead_text(tmp_path, train, "/", None, wanted=False) is None
-    assert warmth.ahead_text(tmp_path, ("sh", "train.sh"), "/", None, wanted=True) is None
+    assert warmth.ahead_text(tmp_path, train, "/", None, 1) is None
+    assert warmth.ahead_text(tmp_path, ("sh", "train.sh"), "/", None, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_that_known_imports_are_waited_for_is_told_before(
     (tmp_path / "train.py").touch()
     script = Script((sys.executable, "train.py"), str(tmp_path), "c0de")
     times = {"/": os.stat("/").st_mtime_ns}
-    known = replace(learned("json", "csv"), executable="/", folders=times)
+    known = replace(learned(*many(warmth.WORTH)), executable="/", folders=times)
     kept = Kept(script.words, script.state, known, (1.5, 2.0))
     keptimports.keep(tmp_path, script, kept)
     told: list[str] = []
@@ -127,8 +128,75 @@ def test_that_known_imports_are_waited_for_is_told_before(
     warm.begin(script.words, str(tmp_path))
     assert told == []
     assert warm.holds_back()
-    assert told == [warmth.ready_text(2)]
+    assert told == [warmth.ready_text(warmth.WORTH)]
     warm.close()
+
+
+def brief(folder: Path, left: int | None, told: list[str] | None = None) -> warmth.Warmth:
+    """The warmth of a script that imports nothing that was installed."""
+    (folder / ".modeldir").mkdir(exist_ok=True)
+    (folder / "train.py").write_text("import argparse, json\n")
+    tell = print if told is None else told.append
+    warm = warmth.Warmth(folder, tell, left=lambda: left, code=lambda: "c0de")
+    warm.begin((sys.executable, "train.py"), str(folder))
+    return warm
+
+
+def begins_warm(warm: warmth.Warmth, folder: Path, *took: float) -> bool:
+    """Whether a further trial begins as a fork, after trials that took so long by their records."""
+    start = Start(str(folder / "trial"), 1, (sys.executable, "train.py"), str(folder))
+    for seconds in took:
+        way = warm.way(start)[1]
+        subprocess.run(way.by or way.command, cwd=folder, check=True)
+        warm.landed(folder / "trial", Status(attempts.COMPLETED, duration=seconds))
+    assert not warm.holds_back()  # it has ended sooner
+    if not warm.lines:
+        return False
+    wait_until(lambda: not warm.look(0) and warm.way(start)[0] is not None, "the imports")
+    return True
+
+
+SHORT, LONG = warmth.BRIEF, warmth.BRIEF + 0.1
+
+
+@pytest.mark.parametrize(
+    ("took", "left", "is_warm"),
+    [((SHORT,), warmth.MANY, True), ((SHORT,), None, True), ((SHORT,), warmth.MANY - 1, False),
+     ((LONG,), 1000, False), ((LONG, LONG, SHORT), 1000, True)],
+)  # fmt: skip
+def test_many_brief_trials_are_worth_it_whatever_they_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, took: tuple[float, ...], left: int | None, *,
+    is_warm: bool,
+) -> None:  # fmt: skip
+    """To start Python is a part of them. That the first takes long may be the machine's fault; none
+    of them waits, and what begins so is told.
+    """
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    told: list[str] = []
+    warm = brief(tmp_path, left, told)
+    assert begins_warm(warm, tmp_path, *took) is is_warm
+    assert [text.split()[0] for text in told] == ["warm:"] * is_warm
+    warm.close()
+
+
+@pytest.mark.parametrize(("left", "is_warm"), [(warmth.MANY, True), (3, False)])
+def test_a_later_search_of_brief_trials_begins_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, *, is_warm: bool
+) -> None:
+    """It knows what they import, and does not wait for it; of few trials nothing is imported."""
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    first = brief(tmp_path, None)
+    assert begins_warm(first, tmp_path, SHORT)
+    first.close()
+    told: list[str] = []
+    later = brief(tmp_path, left, told)
+    train = (sys.executable, "train.py")
+    ahead = warmth.ahead_text(tmp_path, train, str(tmp_path), "c0de", left)
+    assert (ahead is not None and "modules are imported once" in ahead) is is_warm
+    assert not later.holds_back()
+    assert told == []
+    assert begins_warm(later, tmp_path) is is_warm
+    later.close()
 
 
 def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:

@@ -4,14 +4,18 @@
 
 Each trial is `train.py`: it reads `params.json` and writes the metrics file. `xargs` runs it on
 folders that were made beforehand; modeldir makes the folders, keeps the output, records how each
-trial ended, and can be killed at any time. Three questions: what does a trial cost among 64 and
-among 1,000; does it cost the same once 10,000 have ended; and (`--peers`) what does it cost others.
+trial ended, and can be killed at any time: with `--cold`, where each trial starts an interpreter,
+and as it is, where all but the first few are forks of a process that has imported what the script
+imports, which it has to find out each time (docs/warm.md). Three questions: what does a trial cost
+among 64 and among 1,000; does it cost the same once 10,000 have ended; and (`--peers`) what does it
+cost others.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -44,10 +48,13 @@ for number in range(int(sys.argv[1])):
         json.dump({"learning_rate": number}, file, indent=4)
     check_call(f"{sys.executable} train.py --model_dir={model_dir}", shell=True)
 """
+CACHE = "cache"
 PARTS = ("floor", "grown")
 AT = (10, 1_000, 10_000)
 LONG = 3
 """Rounds at most of what takes a minute a round."""
+ENOUGH = 16
+"""Trials from which on a search of this script is warm."""
 MORE = 100
 """Trials over which the cost of one is measured, where others have ended before."""
 
@@ -57,6 +64,7 @@ def main() -> None:
     print(f"{arguments.rounds} rounds; {machine()}\n")
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
+        os.environ["XDG_CACHE_HOME"] = str(root / CACHE)  # what one learns is not the user's
         (root / "train.py").write_text(TRAIN)
         (root / "loop.py").write_text(LOOP)
         if "floor" in arguments.only:
@@ -68,7 +76,8 @@ def main() -> None:
             at = AT[:2] if arguments.quick else AT
             as_it_grows(root, at, min(arguments.rounds, LONG))
         if arguments.peers:
-            others.beside(root, (by_xargs, by_modeldir), 64, min(arguments.rounds, LONG))
+            ours = (by_xargs, by_modeldir_cold, by_modeldir)
+            others.beside(root, ours, 64, min(arguments.rounds, LONG))
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,7 +95,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def beside_the_floor(root: Path, trials: int, jobs: int, rounds: int) -> None:
-    contenders = [by_xargs(root, trials, jobs), by_modeldir(root, trials, jobs)]
+    ours = (by_xargs, by_modeldir_cold, by_modeldir)
+    contenders = [make(root, trials, jobs) for make in ours]
     if jobs == 1:
         contenders.append(by_loop(root, trials))
     race(contenders, rounds)
@@ -115,25 +125,32 @@ def by_xargs(root: Path, trials: int, jobs: int) -> Contender:
     )
 
 
-def by_modeldir(root: Path, trials: int, jobs: int) -> Contender:
+def by_modeldir_cold(root: Path, trials: int, jobs: int) -> Contender:
+    return by_modeldir(root, trials, jobs, "--cold")
+
+
+def by_modeldir(root: Path, trials: int, jobs: int, *options: str) -> Contender:
+    """As the first search ever of the script."""
     folder = root / "search"
 
     def prepare() -> None:
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(root / CACHE, ignore_errors=True)
         folder.mkdir()
         (folder / "params.json").write_text(json.dumps({"learning_rate": 0}))
 
     values = ",".join(map(str, range(trials)))
     modeldir = [sys.executable, "-m", "modeldir", "search", "search", f"learning_rate={values}"]
-    command = [*modeldir, "-j", str(jobs), "--", sys.executable, "train.py"]
-    return Contender(
-        f"modeldir search -j {jobs}",
-        command,
-        str(root),
-        prepare,
-        lambda: whole(folder, trials),
-        units=trials,
-    )
+    command = [*modeldir, "-j", str(jobs), *options, "--", sys.executable, "train.py"]
+
+    def check() -> None:
+        whole(folder, trials)
+        were = sum('"warm": {' in path.read_text() for path in folder.glob("*/run.json"))
+        if bool(were) is (bool(options) or trials < ENOUGH):
+            raise SystemExit(f"{folder}: {were} of {trials} trials were warm")
+
+    name = " ".join(("modeldir search -j", str(jobs), *options))
+    return Contender(name, command, str(root), prepare, check, units=trials)
 
 
 def by_loop(root: Path, trials: int) -> Contender:

@@ -12,10 +12,8 @@ import os
 import signal
 from typing import NoReturn
 
-from modeldir.warm.child import Trial, become
+from modeldir.warm.child import SIGNALS, Trial, become
 from modeldir.warm.imports import Ahead
-
-_ALL = range(1, signal.NSIG)
 
 
 def forked(trial: Trial, ahead: Ahead) -> int:
@@ -29,7 +27,7 @@ def forked(trial: Trial, ahead: Ahead) -> int:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), trial.cwd)
     begun, ready = os.pipe()
     # A signal for the child, before it has let go of our handlers, would be told to us.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:

@@ -23,12 +23,13 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._codes: dict[Path, tuple[float, str | None]] = {}
+        self._digests: provenance.Digests = {}
         self._programs: dict[str, tuple[float, str | None]] = {}
         self._commits: dict[Path, tuple[float, str | None]] = {}
 
     def code(self, folder: Path) -> str | None:
         """The hash of the code in a project's folder."""
-        return _kept(self._codes, folder, provenance.code_hash)
+        return _kept(self._codes, folder, lambda it: provenance.code_hash(it, self._digests))
 
     def commit(self, folder: Path) -> str | None:
         """The commit that a project's folder is at."""

@@ -39,7 +39,14 @@ WORTH = 60
 """Installed modules that a script has to import. NumPy has 84 (0.1 s), PyTorch 800 (1.6 s); what
 comes with Python, and modeldir itself, is imported in a few hundredths of a second.
 """
+BRIEF = 0.2
+"""Seconds of a trial as a whole within which it gains about a tenth and more, whatever it imports:
+a fork saves 16 ms of CPU over an interpreter that imports `argparse` and `json`.
+"""
+MANY = 12
+"""Such trials to come that pay back the process that imports: it costs as much as 6 to 10 gain."""
 _LESSONS = 3
+_WELL = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _QUIET = (0.5, 5.0)
 """Seconds without a further import, at least and at most, after which a script has its imports."""
 _SILENCE = 30.0
@@ -57,7 +64,9 @@ _PAUSE = 10.0
 
 
 def is_worth(learned: Learned) -> bool:
-    """Whether a script imports so much that to have it imported is worth a process."""
+    """Whether a script imports so much that to have it imported is worth a process, however long
+    its trials take.
+    """
     own = {*sys.stdlib_module_names, "modeldir"}
     return sum(name.partition(".")[0] not in own for name in learned.names) >= WORTH
 
@@ -84,17 +93,21 @@ def cold_text(why: str) -> str:
 
 
 def ahead_text(
-    folder: Path, command: tuple[str, ...], cwd: str, code: str | None, *, wanted: bool
+    folder: Path, command: tuple[str, ...], cwd: str, code: str | None, left: int | None
 ) -> str | None:
-    """What a search would do, as far as that is known before."""
-    if not wanted or guards.refusal(command) is not None:
+    """What a search with so many trials to come would do, as far as that is known before."""
+    if left == 1 or guards.refusal(command) is not None:  # one alone imports for itself
         return None
     kept = keptimports.find(folder, Script(_script_of(command), cwd, code))
     if kept is not None and kept.cold is not None:
         return cold_text(kept.cold)
+    if kept is not None and not is_worth(kept.learned) and left is not None and left < MANY:
+        return None
     if kept is not None:
         return ready_text(len(kept.learned.modules))
-    return "warm: if the first trial imports much, that is imported once for all (--cold: by each)"
+    return (
+        "warm: what the first trial imports is imported once, if that saves time (--cold: by each)"
+    )
 
 
 class _Lesson:
@@ -104,6 +117,7 @@ class _Lesson:
         self.report, self.folder = report, folder
         self.began = self.grew = began
         self.supervisor = 0
+        self.learned: Learned | None = None
         self.is_void = False
 
 
@@ -147,6 +161,8 @@ class Warmth:
         self._is_cold = not wanted
         self._words: tuple[str, ...] = ()  # of the command, up to its script's name
         self._learned: Learned | None = None
+        self._is_brief = False  # worth it since trials are short, not by what they import
+        self._little: Learned | None = None  # what they import, where it is not worth it (yet)
         self._lesson: _Lesson | None = None
         self._lessons = 0
         self._took = (0.0, 0.0)  # as `Kept` has it
@@ -186,6 +202,7 @@ class Warmth:
             self._cool(kept.cold)
         else:
             self._learned, self._took = kept.learned, kept.took
+            self._is_brief = not is_worth(kept.learned)
 
     def way(self, start: Start) -> tuple[Spawner | None, Start]:
         """How an attempt is to begin: by a warm spawner, where one is given; else cold, and it may
@@ -203,7 +220,8 @@ class Warmth:
                 return self._parent, replace(
                     start, forked=True, is_unproven=not self._unproven.is_over, facts=facts
                 )
-        if self._lesson is None and self._learned is None and self._lessons < _LESSONS:
+        is_known = self._learned is not None or self._little is not None
+        if self._lesson is None and not is_known and self._lessons < _LESSONS:
             return None, self._taught(start)
         return None, start
 
@@ -216,11 +234,13 @@ class Warmth:
 
     def holds_back(self) -> bool:
         """Whether the next trial should wait: what it imports is there sooner than it would import
-        it itself.
+        it itself. A brief one has ended sooner.
         """
         if self._is_cold:
             return False
         self._ask()
+        if self._is_brief:
+            return False
         if self._import.is_open:
             return True
         lesson = self._lesson
@@ -234,6 +254,8 @@ class Warmth:
         if lesson is not None and path == lesson.folder:
             self._learn(lesson)
             self._end_lesson(lesson, status.state)
+        if self._little is not None and status.state in _WELL:
+            self._notice_a_brief_one(self._little, status.duration)
         was_unproven = self._unproven.forget(path)
         if (status.reason or "").endswith(failures.OF_A_FORK):
             says = status.last_line if failures.is_of_a_fork(status.last_line) else None
@@ -324,7 +346,10 @@ class Warmth:
         if lesson.is_void:
             return
         learned = lesson.report.learned()
-        if learned is not None and is_worth(learned):
+        if learned is None:
+            return
+        lesson.learned = learned
+        if is_worth(learned):
             self._learned, lesson.grew = learned, self.clock()
 
     def _end_lesson(self, lesson: _Lesson, state: str) -> None:
@@ -333,17 +358,27 @@ class Warmth:
         self._lesson = None
         if lesson.is_void:
             return
-        if self._learned is None:  # not worth it; or it broke before it could show what it imports
-            self._is_cold = state in {attempts.COMPLETED, attempts.PRUNED}
+        if self._learned is None:  # it imports little, or broke before it could show more
+            self._little = lesson.learned if state in _WELL else None
+            self._is_cold = state in _WELL and self._little is None
         elif self._modules and not self._import.is_open:
             self._keep()
         self._counted = 0.0
         self._ask()
 
+    def _notice_a_brief_one(self, learned: Learned, took: float | None) -> None:
+        """One that imports little has gone well: whether such trials are worth it. Not the first
+        alone tells: on a busy machine, or from a cold disk, it may have taken long.
+        """
+        if took is not None and took <= BRIEF:
+            self._learned, self._little = learned, None
+            self._is_brief, self._took = True, (0.0, took)
+            self._ask()
+
     def _learn_anew(self, what: str) -> None:
         self.tell(anew_text(what))
         self._dismiss()
-        self._learned = None
+        self._learned, self._is_brief = None, False
         if self._lesson is not None:
             self._lesson.is_void = True
 
@@ -394,7 +429,9 @@ class Warmth:
             return False
         self._counted = now
         left = self.left()
-        return left is None or left >= (1 if self._lesson is not None else 2)
+        if left is None:
+            return True
+        return left >= (MANY if self._is_brief else 1 if self._lesson is not None else 2)
 
     def _have_imported(self, learned: Learned) -> None:
         lesson, now = self._lesson, self.clock()
@@ -403,7 +440,8 @@ class Warmth:
         self._import = _Import(
             len(learned.modules), learned.stamp(), now, is_open=True, patience=patience
         )
-        if self._lessons == 0:  # known from before: nothing runs while the first trial waits
+        is_waited_for = self._lessons == 0 and not self._is_brief
+        if is_waited_for:  # known from before: nothing runs while the first trial waits
             self._tell_ready(len(learned.modules))
         try:
             self._parent = self._parent or self._made()

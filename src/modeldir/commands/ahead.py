@@ -55,8 +55,7 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     if found or again:
         words, cwd = tuple(plan.words_of(command)), str(search.working_folder())
         left = None if to_come is None else to_come + len(again)
-        wanted = warm and left != 1  # one alone imports for itself
-        told = warmth.ahead_text(search.path, words, cwd, search.code(), wanted=wanted)
+        told = warmth.ahead_text(search.path, words, cwd, search.code(), left) if warm else None
         lines += [] if told is None else [told]
         lines += _how_long(search, left, jobs, timed=timed)
     end = "One trial was run, to time it; it is kept." if timed else "Nothing was started."

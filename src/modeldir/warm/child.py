@@ -22,6 +22,8 @@ from modeldir.values import dataclass
 from modeldir.warm import invocations, mainscript
 from modeldir.warm.imports import Ahead, Learned
 
+SIGNALS = tuple(map(int, signal.valid_signals()))
+"""Asked for once: to name them takes an enumeration 50 us, and a fork a copy of its pages."""
 _STDERR = 2
 _KEPT: list[object] = []
 """What the script must not find, and nobody destroys: each page of it would be copied for that."""
@@ -141,7 +143,7 @@ def _reset_signals() -> None:
     ignored, Ctrl-C raises.
     """
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
+    for number in SIGNALS:
         if callable(signal.getsignal(number)):
             default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             with contextlib.suppress(OSError, ValueError):
