@@ -10,8 +10,8 @@ Start at `read`.
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock  # what `threading` has, without what it imports
 from collections.abc import Sequence
-from threading import Lock
 
 from modeldir import batches, experiment
 from modeldir.folders import Contents, bytes_in
@@ -25,13 +25,13 @@ SLOW = 0.0005
 """Seconds to read a folder; in memory it takes a tenth of that, also on a busy machine."""
 
 
-def read(top: str, names: Sequence[str], *, watch: bool) -> list[Sheet] | None:
-    """What the folders of these names hold; None where nobody has to wait for them. `watch`: with
-    the stamps by which they are known again.
+def read(top: str, names: Sequence[str], *, watch: bool) -> tuple[list[Sheet], bool]:
+    """What the folders of these names hold, and whether one has to wait for each: else it is told
+    of the first few alone. `watch`: with the stamps by which they are known again.
     """
     known: dict[tuple[str, ...], Contents] = {}
     found: list[Sheet] = []
-    lock = Lock()
+    lock = allocate_lock()
 
     def work(start: int, end: int) -> None:
         alike: dict[tuple[str, ...], list[batches.Read]] = {}
@@ -53,7 +53,7 @@ def read(top: str, names: Sequence[str], *, watch: bool) -> list[Sheet] | None:
         found.extend(gathering.sheets())
 
     done = in_parts(work, len(names), slow=SLOW)
-    return [*found] if done == len(names) else None
+    return [*found], done == len(names)
 
 
 def _leaf(top: str, name: str, *, watch: bool) -> Folder | None:

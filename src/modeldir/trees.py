@@ -264,11 +264,10 @@ class _Reading:
                 return ()
             from modeldir import apart  # noqa: PLC0415 - small trees do without
 
-            sheets = apart.read(top, names, watch=recall.is_watching)
-            self._waits = sheets is not None
-            for sheet in sheets or ():
+            sheets, self._waits = apart.read(top, names, watch=recall.is_watching)
+            for sheet in sheets:
                 taking.gathering.add_all(sheet.kind, sheet.columns)
-            return {name for sheet in sheets or () for name in sheet.names}
+            return {name for sheet in sheets for name in sheet.names}
 
         for folder in walk(top, self.warnings, recall, read_apart):
             contents = self._contents_of(folder.names)
