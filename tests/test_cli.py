@@ -340,6 +340,8 @@ def test_a_mistake_in_the_plan_s_file_is_not_one_of_the_command_line(project: Pr
         ("search d --slots=2 --parallel 4", "--jobs --jobs"),
         ("search d --timeout 3h --metric accuracy", "--time-limit --maximize"),
         ("search d --Learn_From e --n_jobs 2 --gpu 1", "--learn-from --jobs --gpus-per-trial"),
+        ("search d --one-job --tri 3 --constr x", "--one-job-per-trial --constraint"),
+        ("synthesize d --col x --metrics f", "--columns --metrics-file"),
         ("search d --epochs 3 --verbose --batch_size 32 --gres gpu", ""),
         ("synthesize d --slots 3", ""),
         ("export d --to excel", ""),
@@ -519,3 +521,34 @@ def test_exit_codes_of_a_search(project: Project) -> None:
     assert project.searches("learning_rate=0.2").code == 1
     assert project.searches("learning_rat=0.2").code == 2
     assert project.modeldir("search", "nowhere", *THREE).code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("synthesize", 0),
+        ("best .", 1),
+        ("show nowhere", 2),
+        ("show --nothing", 2),
+        ("nothing", 2),
+        ("show one > /dev/full", 2),
+    ],
+)
+@pytest.mark.parametrize("where", ["2> /dev/full", "2>&1 >/dev/null | true"])
+def test_who_cannot_be_told_learns_it_by_the_exit_code(
+    tmp_path: Path, words: str, code: int, where: str
+) -> None:
+    """Messages that cannot be written change no answer."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "params.json").write_text("{")
+    command = f"sleep 0.2; {sys.executable} -m modeldir {words}"
+    done = subprocess.run(
+        ["bash", "-c", f"{{ {command}; echo $? > code; }} {where}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert (tmp_path / "code").read_text() == f"{code}\n"

@@ -31,6 +31,7 @@ from modeldir.table import (
     to_text,
     value_cell,
     visible,
+    wrapped,
 )
 from modeldir.tableforms import to_csv, to_json, to_markdown
 from modeldir.values import replace
@@ -313,3 +314,14 @@ def test_a_column_that_is_called_trial_is_no_row_by_number() -> None:
     table = Table((Column("trial", "name"), Column("x")), (("x_1", 1), ("x_2", 2)))
     for width in (None, 8, 80):
         assert "names" not in to_text(table, width=width)
+
+
+def test_wide_characters_are_broken_between_words_too() -> None:
+    """Each takes two columns: a line of them would be torn where the terminal ends."""
+    assert wrapped("  漢字漢字 漢字漢字 漢字 no such folder", 20) == [
+        "  漢字漢字 漢字漢字",
+        "    漢字 no such",
+        "    folder",
+    ]
+    assert wrapped("   ", 2) == []
+    assert wrapped("longerthanthat is  told", 8) == ["longerthanthat", "  is", "  told"]

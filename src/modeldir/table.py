@@ -510,16 +510,24 @@ def wrapped(text: str, width: int | None) -> list[str]:
     lines = [visible(line) for line in text.splitlines()]
     if width is None:
         return lines
-    import textwrap  # noqa: PLC0415 - the few lines that are too long ask for it
-
     found: list[str] = []
     for line in lines:
-        fits = text_width(line) <= width
-        indent = line[: len(line) - len(line.lstrip(" "))] + "  "
-        found += [line] if fits else textwrap.wrap(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )  # fmt: skip
+        found += [line] if text_width(line) <= width else _broken(line, width)
     return found
+
+
+def _broken(line: str, width: int) -> Iterator[str]:
+    """The parts of a line that is too wide: `textwrap` takes each character for one column."""
+    indent = line[: len(line) - len(line.lstrip(" "))] + "  "
+    part = ""
+    for word in re.findall(" *[^ ]+", line):
+        if part and text_width(part + word) > width:
+            yield part
+            part = indent + word.lstrip(" ")
+        else:
+            part += word
+    if part:
+        yield part
 
 
 _TYPED = r"(?:^|[\s(:`])(?:modeldir (?!\w+: )|(?:python3?|pip|chmod|export) )"

@@ -111,7 +111,7 @@ def _run(words: list[str]) -> int:
 
         known = [*_commands(), *_ALIASES, "--help", "--version"]
         hint = did_you_mean(name, known) or "modeldir --help lists the commands"
-        print(f"modeldir: no command {words[0]!r}\n  {hint}", file=sys.stderr)
+        _complain(f"modeldir: no command {words[0]!r}\n  {hint}")
         return 2
     return _call(name, words[1:])
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -56,11 +55,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and what to type; exit with 2."""
-        from modeldir.commands.words import complain  # noqa: PLC0415 - help does without
+        from modeldir.commands.words import complain, say  # noqa: PLC0415 - help does without
         from modeldir.table import wrapped  # noqa: PLC0415
 
-        usage = wrapped(self.format_usage(), width_of_messages())
-        print("\n".join(usage), file=sys.stderr)
+        say(wrapped(self.format_usage().rstrip("\n"), width_of_messages()))
         hints = self._hints(message)
         if message.startswith(_MISSING):
             message = f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
@@ -99,7 +97,10 @@ def _option_like(name: str, known: Sequence[str]) -> str | None:
     options = {option[2:]: option for option in known}
     wanted = name[2:].replace("_", "-").lower()
     meant = _OTHER_WORDS.get(wanted)
-    near = meant if meant in options else closest(wanted, [*options], _ALIKE)
+    if meant in options:
+        return options[meant]
+    begun = [option for option in options if option.startswith(wanted)]  # as argparse may have it
+    near = begun[0] if len(begun) == 1 else closest(wanted, [*options], _ALIKE)
     return None if near is None else options[near]
 
 

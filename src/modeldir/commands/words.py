@@ -9,9 +9,13 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modeldir.shellwords import quoted
 from modeldir.terminal import width_of_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _LOGS = ("train.log", "console.log", "search.log")
 
@@ -22,7 +26,15 @@ def complain(text: str) -> None:
     """
     from modeldir.table import folded  # noqa: PLC0415 - on the way out
 
-    print("\n".join(folded(text, width_of_messages())), file=sys.stderr, flush=True)
+    say(folded(text, width_of_messages()))
+
+
+def say(lines: Iterable[str]) -> None:
+    """Lines on standard error. Where they cannot be written the exit code stays what it is."""
+    try:
+        print("\n".join(lines), file=sys.stderr, flush=True)
+    except OSError:  # a full disk, `2>&1 | head`: the interpreter would try again as it leaves
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
 
 
 def with_best(best: Path) -> str:
