@@ -1141,6 +1141,16 @@ def test_a_search_whose_first_trials_fail_alike_stops(project: Project) -> None:
     assert "next: modeldir log experiments/search/" in done.lines[-1]
 
 
+def test_what_runs_when_no_more_are_started_is_said(project: Project) -> None:
+    """Else its start or its end, told after that, would look like one that came all the same."""
+    slow = "[time.sleep(1) for name in sys.argv if name.endswith('0.4')]"
+    project.write("other.py", f"import sys, time; {slow}; raise SystemExit('bad argument')")
+    done = project.searches(NINE, "--no-pilot", "-j", "2", command="python other.py")
+    at = done.lines.index("3 of 3 failed alike, the last with: bad argument")
+    assert done.lines[at + 2] == "  1 that runs already goes on to its end"
+    assert len(project.trials()) == 4
+
+
 def test_an_error_that_names_the_trial_is_alike_in_all(project: Project) -> None:
     for number in range(1, 10):
         project.write(f"fail.learning_rate_0.{number}", "")

@@ -478,17 +478,21 @@ def words_of(command: str) -> tuple[str, ...]:
 
 def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
     program = words[0]
+    by_python = None
+    if program.endswith(".py") and (cwd / program).is_file():
+        line = quoted_line(["python", *words])
+        by_python = f"a Python script is started by python: {line}"
     if os.path.dirname(program):  # a path, seen from where it will run
         if os.access(cwd / program, os.X_OK):
             return []
         there = (cwd / program).exists()
         hint = f"chmod +x {quoted(program)}" if there else f"there is none, seen from {cwd}"
-        return [(f"{program} cannot be executed", hint)]
+        return [(f"{program} cannot be executed", by_python or hint)]
     if programs.found(program) is not None:
         return []
     hint = "is it installed, and is the environment active?"
     if (cwd / program).exists():
-        hint = f"a script in this folder is started as ./{program}"
+        hint = by_python or f"a script in this folder is started as ./{program}"
     elif program == "python" and programs.found("python3"):
         hint = f"use python3: {quoted_line(['python3', *words[1:]])}"
     return [(f"no program {program!r}", hint)]

@@ -111,7 +111,7 @@ def add_where(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="so many there; again: those that are missing (--one-job-per-trial)",
+        help="so many; again: those missing (--one-job-per-trial)",
     )
     where.add_argument(
         "--submit",
