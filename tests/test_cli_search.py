@@ -1223,10 +1223,17 @@ def test_a_metric_that_no_trial_has_is_refused(project: Project) -> None:
 
 
 def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
-    """It ran well, and nothing can be compared."""
-    done = Project(tmp_path, "print('hi')").searches("learning_rate=0.1,0.2")
+    """It ran well, and nothing can be compared; the way out that is told leads out."""
+    project = Project(tmp_path, "print('hi: 3')")
+    done = project.searches("learning_rate=0.1,0.2")
     assert done.code == 0
     assert "note: no metrics were found" in done.out
+    done = project.searches("--read", "hi: {accuracy}")  # what is there has completed all the same
+    (line,) = [line for line in done.lines if "modeldir retry" in line]
+    assert line.endswith(" by: modeldir retry experiments/search/*_*")
+    trials = [str(path) for path in project.search.glob("*_*")]
+    assert project.modeldir("retry", *trials).code == 0
+    assert project.searches().out.count("accuracy 3") == 3  # two trials, and the best
 
 
 def test_a_search_loads_nothing_that_its_trials_load_themselves(project: Project) -> None:
