@@ -505,8 +505,10 @@ def to_text(
     return "\n".join(lines) + "\n"
 
 
-def wrapped(text: str, width: int | None) -> list[str]:
-    """Lines of a text that end between words; what a terminal would obey is written out."""
+def wrapped(text: str, width: int | None, indent: int | None = None) -> list[str]:
+    """Lines of a text that end between words; what a terminal would obey is written out. What goes
+    on stands two columns behind the line's begin, or `indent`.
+    """
     lines = [visible(line) for line in text.splitlines()]
     if width is None:
         return lines
@@ -515,10 +517,18 @@ def wrapped(text: str, width: int | None) -> list[str]:
     found: list[str] = []
     for line in lines:
         fits = text_width(line) <= width
-        indent = line[: len(line) - len(line.lstrip(" "))] + "  "
-        found += [line] if fits else textwrap.wrap(
-            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )  # fmt: skip
+        behind = len(line) - len(line.lstrip(" ")) + 2 if indent is None else indent
+        found += (
+            [line]
+            if fits
+            else textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=" " * behind,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
     return found
 
 
