@@ -133,6 +133,18 @@ def test_a_long_list_of_values_is_broken_between_them() -> None:
     assert next(line for line in whole if line.startswith("command ")) in narrow
 
 
+def test_a_look_ahead_is_broken_between_words() -> None:
+    """In a terminal of 60 columns, but for the command; in a pipe each is one line."""
+    search()
+    Path("train.py").write_text("")
+    words = ("search", SEARCH, "--dry-run")
+    narrow = in_terminal(60, *words).splitlines()
+    whole = typed(*words).stdout.splitlines()
+    assert " ".join(narrow).split() == " ".join(whole).split()
+    assert any(line.startswith("time: ") and len(line) > 60 for line in whole)
+    assert all(len(line) <= 60 or "python " in line for line in narrow)
+
+
 def test_a_message_in_a_pipe_is_as_it_was_written() -> None:
     """A program that reads it finds its lines."""
     said = typed("search", "nowhere", "learning_rate=0.1").stderr

@@ -574,7 +574,7 @@ def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
         assert worker.stdout is not None
         said = worker.stdout.read().splitlines()
         assert worker.wait(LIMIT) == 0
-    waits = "the others wait until it has read learning_rate, or has a metric"
+    waits = "the others wait until the first has read learning_rate, or has a metric"
     assert said[:2] == ["started      learning_rate_0.1", f"{waits}; with --no-pilot they do not"]
 
 
@@ -1220,6 +1220,18 @@ def test_a_metric_that_no_trial_has_is_refused(project: Project) -> None:
     done = project.searches("--maximize", "accuracyy")
     assert done.code == 2
     assert "did you mean 'accuracy'?" in done.err
+
+
+@pytest.mark.parametrize("left", ["run.json", "metrics_val_best_weights.json"])
+def test_a_trained_experiment_becomes_no_search(project: Project, left: str) -> None:
+    """Its metrics would be in no table any more; where a search goes is said."""
+    project.write(f"experiments/search/{left}", '{"accuracy": 0.9}')
+    done = project.searches(*THREE, "--dry-run")
+    assert done.code == 2
+    assert "modeldir new experiments/search_search --from experiments/search" in done.err
+    assert project.trials() == {}
+    done = project.modeldir("search", "learning_rate=0.1,0.2", "--", "python", "train.py")
+    assert "DIR is missing" in done.err  # and not a folder of that name
 
 
 def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:

@@ -99,7 +99,8 @@ def _option_like(name: str, known: Sequence[str]) -> str | None:
     options = {option[2:]: option for option in known}
     wanted = name[2:].replace("_", "-").lower()
     meant = _OTHER_WORDS.get(wanted)
-    near = meant if meant in options else closest(wanted, [*options], _ALIKE)
+    swapped = next((each for each in options if sorted(each) == sorted(wanted)), None)  # tpo, top
+    near = meant if meant in options else closest(wanted, [*options], _ALIKE) or swapped
     return None if near is None else options[near]
 
 

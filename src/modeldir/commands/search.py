@@ -190,6 +190,12 @@ def live_terminal() -> str | None:
 def _search(arguments: argparse.Namespace) -> Search:
     from modeldir.search import Search  # noqa: PLC0415 - as above
 
+    name, is_domain, _ = arguments.dir.partition("=")
+    if is_domain and os.sep not in name and not os.path.exists(arguments.dir):
+        raise SearchError(
+            f"DIR is missing: {arguments.dir!r} is no folder\n"
+            f"  modeldir search experiments/NAME {quoted(arguments.dir)} ...\nNothing was started."
+        )
     files = [word for word in arguments.domains if word.startswith("@")]
     domains = _domains([word for word in arguments.domains if word not in files])
     parts = _parts(arguments, files)

@@ -17,7 +17,7 @@ from modeldir.durations import duration_text
 from modeldir.errors import FolderError
 from modeldir.shellwords import quoted, quoted_line
 from modeldir.table import Column, Table
-from modeldir.terminal import decimals_here, width_here
+from modeldir.terminal import decimals_here, width_of_lines
 from modeldir.timestamps import unix_time
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def entries(entries: Iterator[Entry] | Sequence[Entry]) -> str:
     """
     told = [(label, str(value)) for label, value in entries if value not in (None, "", 0)]
     width = max((len(label) for label, _ in told), default=0)
-    room = None if decimals_here() is None else width_here()
+    room = width_of_lines()
     lines: list[str] = []
     for label, value in told:
         line = f"{label:<{width}}  {table.visible(value)}"
