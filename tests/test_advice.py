@@ -73,6 +73,14 @@ def test_borders_of_all_kinds(domain: object, values: list[Any], spoken: bool) -
     assert bool(found) is spoken
 
 
+@pytest.mark.parametrize(("first", "spoken"), [(3, False), (4, True)])
+def test_of_a_list_only_the_last_value_is_its_end(first: int, spoken: bool) -> None:  # noqa: FBT001 - parametrized
+    """What lies beyond the best was tried, however near to the end that is."""
+    values = [*range(first, first + 100)]
+    found = tried([0.9 - abs(each - 4) / 1000 for each in values], x=values)
+    assert bool(advice(found, ACCURACY, {"space": {"x": values}})) is spoken
+
+
 @pytest.mark.parametrize("gap", [0.001, 0.2])
 def test_the_noise_over_seeds(gap: float, snapshot: SnapshotAssertion) -> None:
     """Welch's interval of the difference, in numbers, whichever way it comes out."""

@@ -95,8 +95,9 @@ def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterato
     found = []
     for name, domain in space.items():
         places = [_place(each.point.get(name), domain) for each in ranked[:_TOP]]
+        edge = _EDGE if _is_range(domain) else 0.0  # of a list what lies beyond a value was tried
         for end, side in ((1.0, "upper"), (0.0, "lower")):
-            if _crowded(places, end):
+            if _crowded(places, end, edge):
                 value = ranked[0].point[name]
                 low, high = _bounds(domain)
                 found.append(f"{name} at the {side} end ({value:g} of {low:g} to {high:g})")
@@ -105,9 +106,9 @@ def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterato
         yield f"the best {_TOP} have {' and '.join(found)}: widen {what}"
 
 
-def _crowded(places: Sequence[float | None], end: float) -> bool:
+def _crowded(places: Sequence[float | None], end: float, edge: float) -> bool:
     best = places[0]
-    if best is None or abs(best - end) > _EDGE:
+    if best is None or abs(best - end) > edge:
         return False
     return all(place is not None and abs(place - end) <= _NEAR for place in places)
 
