@@ -55,6 +55,8 @@ def test_a_best_within_its_range_is_not_spoken_of() -> None:
     [
         ([16, 32, 64, 128], [16, 32, 64, 128, 128, 128, 16, 32, 128, 64], True),
         ([16, 128], [16, 128] * 5, False),
+        ([1000, 100, 10, 4, 1], [1000, 100, 10, 4, 4, 4, 1, 1, 100, 10], False),
+        ([1000, 100, 10, 5, 4], [1000, 100, 10, 4, 4, 4, 5, 5, 100, 10], True),
         (["a", "b", "c"], ["a", "b", "c", "a", "b", "c", "c", "c", "c", "c"], False),
         ({"int": [1, 4]}, [1, 2, 3, 4, 4, 4, 1, 2, 4, 3], True),
         ({"uniform": "wrong"}, [1] * 10, False),
@@ -62,10 +64,21 @@ def test_a_best_within_its_range_is_not_spoken_of() -> None:
     ],
 )
 def test_borders_of_all_kinds(domain: object, values: list[Any], spoken: bool) -> None:  # noqa: FBT001 - parametrized
-    """Lists of numbers have ends, of words or two values they have none; a plan may be wrong."""
+    """Lists of numbers have ends, of words or two values they have none; a plan may be wrong.
+
+    A value that others of the list lie beyond is at no end, however near it is to them.
+    """
     scores = [0.9 if each in {128, 4, "c"} else 0.5 for each in values]
     found = advice(tried(scores, x=values), ACCURACY, {"space": {"x": domain}})
     assert bool(found) is spoken
+
+
+@pytest.mark.parametrize(("first", "spoken"), [(3, False), (4, True)])
+def test_of_a_list_only_the_last_value_is_its_end(first: int, spoken: bool) -> None:  # noqa: FBT001 - parametrized
+    """What lies beyond the best was tried, however near to the end that is."""
+    values = [*range(first, first + 100)]
+    found = tried([0.9 - abs(each - 4) / 1000 for each in values], x=values)
+    assert bool(advice(found, ACCURACY, {"space": {"x": values}})) is spoken
 
 
 @pytest.mark.parametrize("gap", [0.001, 0.2])

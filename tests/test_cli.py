@@ -344,6 +344,7 @@ def test_a_mistake_in_the_plan_s_file_is_not_one_of_the_command_line(project: Pr
         ("synthesize d --col x --metrics f", "--columns --metrics-file"),
         ("search d --epochs 3 --verbose --batch_size 32 --gres gpu", ""),
         ("synthesize d --slots 3", ""),
+        ("synthesize d --tpo 3", "--top"),
         ("export d --to excel", ""),
         ("work", ""),
     ],

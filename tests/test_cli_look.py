@@ -116,6 +116,35 @@ def test_a_message_is_broken_between_words_and_in_no_command(line: str) -> None:
     assert {*commands} <= {*narrow.splitlines()}
 
 
+def test_a_long_list_of_values_is_broken_between_them() -> None:
+    """`show` of a search, in a terminal; in a pipe it is one line, and so is the command."""
+    search()
+    plan = json.loads((Path(SEARCH) / "search.json").read_text())
+    plan["space"]["learning_rate"] = [round(0.0005 * n, 4) for n in range(1, 31)]
+    plan["command"] = "python train.py " + " ".join(f"--option{n} {n}" for n in range(8))
+    write(Path(SEARCH) / "search.json", plan)
+    narrow = in_terminal(60, "show", SEARCH).splitlines()
+    whole = typed("show", SEARCH).stdout.splitlines()
+    (values,) = [line for line in whole if line.startswith("space ")]
+    at = next(n for n, line in enumerate(narrow) if line.startswith("space "))
+    assert len(values) > 200
+    assert " ".join(narrow[at:]).split()[: len(values.split())] == values.split()
+    assert all(len(line) <= 60 and line.startswith(" " * 9) for line in narrow[at + 1 : at + 5])
+    assert next(line for line in whole if line.startswith("command ")) in narrow
+
+
+def test_a_look_ahead_is_broken_between_words() -> None:
+    """In a terminal of 60 columns, but for the command; in a pipe each is one line."""
+    search()
+    Path("train.py").write_text("")
+    words = ("search", SEARCH, "--dry-run")
+    narrow = in_terminal(60, *words).splitlines()
+    whole = typed(*words).stdout.splitlines()
+    assert " ".join(narrow).split() == " ".join(whole).split()
+    assert any(line.startswith("time: ") and len(line) > 60 for line in whole)
+    assert all(len(line) <= 60 or "python " in line for line in narrow)
+
+
 def test_a_message_in_a_pipe_is_as_it_was_written() -> None:
     """A program that reads it finds its lines."""
     said = typed("search", "nowhere", "learning_rate=0.1").stderr

@@ -574,7 +574,7 @@ def test_the_doors_open_once_what_varies_was_read(tmp_path: Path) -> None:
         assert worker.stdout is not None
         said = worker.stdout.read().splitlines()
         assert worker.wait(LIMIT) == 0
-    waits = "the others wait until it has read learning_rate, or has a metric"
+    waits = "the others wait until the first has read learning_rate, or has a metric"
     assert said[:2] == ["started      learning_rate_0.1", f"{waits}; with --no-pilot they do not"]
 
 
@@ -1141,6 +1141,16 @@ def test_a_search_whose_first_trials_fail_alike_stops(project: Project) -> None:
     assert "next: modeldir log experiments/search/" in done.lines[-1]
 
 
+def test_what_runs_when_no_more_are_started_is_said(project: Project) -> None:
+    """Else its start or its end, told after that, would look like one that came all the same."""
+    slow = "[time.sleep(1) for name in sys.argv if name.endswith('0.4')]"
+    project.write("other.py", f"import sys, time; {slow}; raise SystemExit('bad argument')")
+    done = project.searches(NINE, "--no-pilot", "-j", "2", command="python other.py")
+    at = done.lines.index("3 of 3 failed alike, the last with: bad argument")
+    assert done.lines[at + 2] == "  1 that runs already goes on to its end"
+    assert len(project.trials()) == 4
+
+
 def test_an_error_that_names_the_trial_is_alike_in_all(project: Project) -> None:
     for number in range(1, 10):
         project.write(f"fail.learning_rate_0.{number}", "")
@@ -1212,11 +1222,30 @@ def test_a_metric_that_no_trial_has_is_refused(project: Project) -> None:
     assert "did you mean 'accuracy'?" in done.err
 
 
+@pytest.mark.parametrize("left", ["run.json", "metrics_val_best_weights.json"])
+def test_a_trained_experiment_becomes_no_search(project: Project, left: str) -> None:
+    """Its metrics would be in no table any more; where a search goes is said."""
+    project.write(f"experiments/search/{left}", '{"accuracy": 0.9}')
+    done = project.searches(*THREE, "--dry-run")
+    assert done.code == 2
+    assert "modeldir new experiments/search_search --from experiments/search" in done.err
+    assert project.trials() == {}
+    done = project.modeldir("search", "learning_rate=0.1,0.2", "--", "python", "train.py")
+    assert "DIR is missing" in done.err  # and not a folder of that name
+
+
 def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
-    """It ran well, and nothing can be compared."""
-    done = Project(tmp_path, "print('hi')").searches("learning_rate=0.1,0.2")
+    """It ran well, and nothing can be compared; the way out that is told leads out."""
+    project = Project(tmp_path, "print('hi: 3')")
+    done = project.searches("learning_rate=0.1,0.2")
     assert done.code == 0
     assert "note: no metrics were found" in done.out
+    done = project.searches("--read", "hi: {accuracy}")  # what is there has completed all the same
+    (line,) = [line for line in done.lines if "modeldir retry" in line]
+    assert line.endswith(" by: modeldir retry experiments/search/*_*")
+    trials = [str(path) for path in project.search.glob("*_*")]
+    assert project.modeldir("retry", *trials).code == 0
+    assert project.searches().out.count("accuracy 3") == 3  # two trials, and the best
 
 
 def test_a_search_loads_nothing_that_its_trials_load_themselves(project: Project) -> None:

@@ -327,7 +327,8 @@ def test_a_command_that_can_run_is_let_through(folder: Path, command: str) -> No
 @pytest.mark.parametrize(
     "command",
     ["", "   ", "go", "./go", "./nowhere", "pyhton train.py", "python3 trian.py",
-     "python3 'train.py", "python3 train.py {learning_rat} {batch}", "pyhton trian.py {x}"],
+     "python3 'train.py", "python3 train.py {learning_rat} {batch}", "pyhton trian.py {x}",
+     "train.py --epochs 3", "./train.py"],
 )  # fmt: skip
 def test_a_command_that_cannot_run_says_why(
     folder: Path, command: str, snapshot: SnapshotAssertion

@@ -95,8 +95,9 @@ def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterato
     found = []
     for name, domain in space.items():
         places = [_place(each.point.get(name), domain) for each in ranked[:_TOP]]
+        edge = _EDGE if _is_range(domain) else 0.0  # of a list what lies beyond a value was tried
         for end, side in ((1.0, "upper"), (0.0, "lower")):
-            if _crowded(places, end):
+            if _crowded(places, end, edge):
                 value = ranked[0].point[name]
                 low, high = _bounds(domain)
                 found.append(f"{name} at the {side} end ({value:g} of {low:g} to {high:g})")
@@ -105,33 +106,46 @@ def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterato
         yield f"the best {_TOP} have {' and '.join(found)}: widen {what}"
 
 
-def _crowded(places: Sequence[float | None], end: float) -> bool:
+def _crowded(places: Sequence[float | None], end: float, edge: float) -> bool:
     best = places[0]
-    if best is None or abs(best - end) > _EDGE:
+    if best is None or abs(best - end) > edge:
         return False
     return all(place is not None and abs(place - end) <= _NEAR for place in places)
 
 
 def _bounds(domain: object) -> tuple[float, float]:
     """The ends of a range, or of a list of three numbers or more; (nan, nan) for what has none."""
-    is_range = isinstance(domain, dict) and not _RANGES.isdisjoint(domain)
+    values = _numbers(domain)
+    fewest = 2 if _is_range(domain) else 3  # of two values in a list each is an end
+    return (min(values), max(values)) if len(values) >= fewest else (math.nan, math.nan)
+
+
+def _is_range(domain: object) -> bool:
+    return isinstance(domain, dict) and not _RANGES.isdisjoint(domain)
+
+
+def _numbers(domain: object) -> list[float]:
+    """The ends of a range, or the values of a list, if they are numbers."""
     if isinstance(domain, dict):
         word = next((word for word in domain if word in _RANGES or word == "values"), "")
         domain = domain.get(word)
-    fewest = 2 if is_range else 3  # of two values in a list each is an end
-    if not isinstance(domain, list) or len(domain) < fewest:
-        return math.nan, math.nan
-    if not all(type(each) in {int, float} for each in domain):
-        return math.nan, math.nan
-    return min(domain), max(domain)
+    found = domain if isinstance(domain, list) else []
+    return found if all(type(each) in {int, float} for each in found) else []
 
 
 def _place(value: object, domain: object) -> float | None:
-    """Where a value lies in its range: from 0 to 1, by its logarithm where the range has that."""
+    """Where a value lies in its range: from 0 to 1, by its logarithm where the range has that.
+
+    In a list it is the value's place among the others: of 0.1, 0.01 and 0.001 the second lies in
+    the middle, whatever the difference says.
+    """
     low, high = _bounds(domain)
     if type(value) not in {int, float} or not low < high:
         return None
     number = float(value)  # type: ignore[arg-type] # it is one
+    if not _is_range(domain):
+        values = sorted(set(_numbers(domain)))
+        return values.index(number) / (len(values) - 1) if number in values else None
     if isinstance(domain, dict) and _LOGARITHMIC & domain.keys():
         if min(low, number) <= 0:
             return None

@@ -57,7 +57,7 @@ class Pilot:
         """What the other trials are waiting for."""
         names = " and ".join(sorted(self._unproven))
         return (
-            f"the others wait until it has read {names}, or has a metric; "
+            f"the others wait until the first has read {names}, or has a metric; "
             "with --no-pilot they do not"
         )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import (
+    attempts,
     files,
     goals,
     growth,
@@ -39,7 +40,7 @@ from modeldir.errors import (
     did_you_mean,
     listed,
 )
-from modeldir.experiment import first_below, params_file
+from modeldir.experiment import first_below, has_metrics, params_file
 from modeldir.plain import SEED
 from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.shellwords import quoted, quoted_line
@@ -478,17 +479,21 @@ def words_of(command: str) -> tuple[str, ...]:
 
 def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
     program = words[0]
+    by_python = None
+    if program.endswith(".py") and (cwd / program).is_file():
+        line = quoted_line(["python", *words])
+        by_python = f"a Python script is started by python: {line}"
     if os.path.dirname(program):  # a path, seen from where it will run
         if os.access(cwd / program, os.X_OK):
             return []
         there = (cwd / program).exists()
         hint = f"chmod +x {quoted(program)}" if there else f"there is none, seen from {cwd}"
-        return [(f"{program} cannot be executed", hint)]
+        return [(f"{program} cannot be executed", by_python or hint)]
     if programs.found(program) is not None:
         return []
     hint = "is it installed, and is the environment active?"
     if (cwd / program).exists():
-        hint = f"a script in this folder is started as ./{program}"
+        hint = by_python or f"a script in this folder is started as ./{program}"
     elif program == "python" and programs.found("python3"):
         hint = f"use python3: {quoted_line(['python3', *words[1:]])}"
     return [(f"no program {program!r}", hint)]
@@ -608,6 +613,22 @@ def base_of(folder: Path) -> dict[str, Any]:
             f"{_how_to_begin(folder)}\nNothing was started."
         )
     return plain.load_file(found)
+
+
+def check_untrained(folder: Path) -> None:
+    """A search is no experiment: the metrics of one that was trained would be in no table any more.
+
+    Raises:
+        SearchError: when something has been trained in the folder itself.
+    """
+    if attempts.latest(folder) is None and not has_metrics(folder):
+        return
+    there, apart = quoted(folder), quoted(f"{folder}_search")
+    raise SearchError(
+        f"{folder} has been trained itself; a search has a folder of its own.\n"
+        f"  modeldir new {apart} --from {there}\n  modeldir search {apart} ...\n"
+        "Nothing was started."
+    )
 
 
 def _how_to_begin(folder: Path) -> str:

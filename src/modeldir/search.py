@@ -188,6 +188,8 @@ class Search:
         self.base = plan.base_of(self.path)
         self._flat_base = plain.flatten(self.base)
         written = plan.read_plan(self.path)
+        if not written:
+            plan.check_untrained(self.path)
         raw, changes = plan.joined(written, given)
         self.plan = self._checked(raw, written)
         self.changes += changes

@@ -240,11 +240,12 @@ def _suspicion(search: Search, outcome: Outcome, results: Results) -> list[str]:
         if search.trials.status(each.record).state == attempts.COMPLETED
     ]
     script = the_script(search.plan.command)
-    if outcome.ended.get(attempts.COMPLETED) and not any(seen):
+    if seen and not any(seen) and (outcome.ended.get(attempts.COMPLETED) or not outcome.ended):
         return [
             f"note: no metrics were found, so nothing can be compared. Let {script} write",
             '  metrics_eval_best_weights.json in its model_dir: {"accuracy": 0.97}',
             "  or take what it prints: --read 'accuracy: {accuracy}'",
+            f"  what has completed runs again then by: modeldir retry {quoted(search.path)}/*_*",
         ]
     if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
         return _unused_seed(search, results, script)

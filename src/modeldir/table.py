@@ -505,25 +505,28 @@ def to_text(
     return "\n".join(lines) + "\n"
 
 
-def wrapped(text: str, width: int | None) -> list[str]:
-    """Lines of a text that end between words; what a terminal would obey is written out."""
+def wrapped(text: str, width: int | None, indent: int | None = None) -> list[str]:
+    """Lines of a text that end between words; what a terminal would obey is written out. What goes
+    on stands two columns behind the line's begin, or `indent`.
+    """
     lines = [visible(line) for line in text.splitlines()]
     if width is None:
         return lines
     found: list[str] = []
     for line in lines:
-        found += [line] if text_width(line) <= width else _broken(line, width)
+        begins = len(line) - len(line.lstrip(" "))
+        behind = begins + 2 if indent is None else indent
+        found += [line] if text_width(line) <= width else _broken(line, width, behind)
     return found
 
 
-def _broken(line: str, width: int) -> Iterator[str]:
+def _broken(line: str, width: int, behind: int) -> Iterator[str]:
     """The parts of a line that is too wide: `textwrap` takes each character for one column."""
-    indent = line[: len(line) - len(line.lstrip(" "))] + "  "
     part = ""
     for word in re.findall(" *[^ ]+", line):
         if part and text_width(part + word) > width:
             yield part
-            part = indent + word.lstrip(" ")
+            part = " " * behind + word.lstrip(" ")
         else:
             part += word
     if part:

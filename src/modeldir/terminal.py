@@ -30,6 +30,11 @@ def width_here() -> int:
     return _width_of(sys.__stdout__)
 
 
+def width_of_lines() -> int | None:
+    """The same; None where standard output goes to a file or a program, which get whole lines."""
+    return None if decimals_here() is None else width_here()
+
+
 def width_of_messages() -> int | None:
     """The same of the terminal to which standard error goes; None where it goes to none."""
     try:

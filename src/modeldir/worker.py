@@ -311,6 +311,9 @@ class Worker:
         """Start no more. Not `limited`: the next command would not either."""
         if self._enough is None and self._problem is None:
             self._enough, self._limited = why, limited
+            if count := len(self._running):  # the start of one may be told after this
+                that = "1 that runs already goes" if count == 1 else f"{count} that run already go"
+                why += f"\n  {that} on to {'its' if count == 1 else 'their'} end"
             self._tell(why)
 
     def _stop_for(self, error: ModeldirError | OSError) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from modeldir import attempts, plan, warmth
 from modeldir.durations import duration_text
 from modeldir.shellwords import quoted_line
-from modeldir.table import Column, Table, to_text, value_cell
+from modeldir.table import Column, Table, to_text, value_cell, wrapped
+from modeldir.terminal import width_of_lines
 
 if TYPE_CHECKING:
     from modeldir.search import Search
@@ -56,8 +57,11 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
         words, cwd = tuple(plan.words_of(command)), str(search.working_folder())
         left = None if to_come is None else to_come + len(again)
         told = warmth.ahead_text(search.path, words, cwd, search.code(), left) if warm else None
-        lines += [] if told is None else [told]
-        lines += _how_long(search, left, jobs, timed=timed)
+        for line in [
+            *([] if told is None else [told]),
+            *_how_long(search, left, jobs, timed=timed),
+        ]:
+            lines += wrapped(line, width_of_lines())
     end = "One trial was run, to time it; it is kept." if timed else "Nothing was started."
     return "\n".join([*lines, end])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from modeldir.commands.parsing import Parser
 from modeldir.errors import SearchError
 from modeldir.shellwords import quoted
 from modeldir.spawner import Spawner
+from modeldir.terminal import width_of_lines
 
 if TYPE_CHECKING:
     from modeldir.finalists import Finalists
@@ -84,7 +84,7 @@ def _look_ahead(named: Finalists, arguments: argparse.Namespace) -> int:
         raise SearchError(
             "--time-one: how long a training takes, the search tells\nNothing was started."
         )
-    print(plan_of(named, _width()))
+    print(plan_of(named, width_of_lines()))
     for point in named.points:
         print(f"  {point.title}")
     print("Nothing was started.")
@@ -104,7 +104,7 @@ def _run(named: Finalists, folder: Path, arguments: argparse.Namespace, spawner:
     from modeldir import roster  # noqa: PLC0415
     from modeldir.confirmation import plan_of  # noqa: PLC0415
 
-    print(plan_of(named, _width()), flush=True)
+    print(plan_of(named, width_of_lines()), flush=True)
     before = roster.options_of(folder)
     options = roster.options_of(folder.parent) or [] if before is None else before
     return search.go_on(as_search(folder, options, arguments), spawner)
@@ -143,14 +143,7 @@ def _tell(named: Finalists, code: int) -> int:
         print("\n".join(answer(found)))
         return code
     print()
-    print(told(found, _width()))
+    print(told(found, width_of_lines()))
     first = quoted(named.folder)
     print(f"next: modeldir synthesize {first} --apart   (each of the new runs)")
     return 1 if any(each.failed for each in found.measured) else code
-
-
-def _width() -> int | None:
-    """Of the terminal; a file or a program gets whole lines."""
-    from modeldir.terminal import width_here  # noqa: PLC0415 - `--help` does without
-
-    return width_here() if sys.stdout.isatty() else None

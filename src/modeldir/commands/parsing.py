@@ -100,7 +100,8 @@ def _option_like(name: str, known: Sequence[str]) -> str | None:
     if meant in options:
         return options[meant]
     begun = [option for option in options if option.startswith(wanted)]  # as argparse may have it
-    near = begun[0] if len(begun) == 1 else closest(wanted, [*options], _ALIKE)
+    swapped = next((each for each in options if sorted(each) == sorted(wanted)), None)  # tpo, top
+    near = begun[0] if len(begun) == 1 else closest(wanted, [*options], _ALIKE) or swapped
     return None if near is None else options[near]
 
 

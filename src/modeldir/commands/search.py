@@ -111,7 +111,7 @@ def add_where(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="so many there; again: those that are missing (--one-job-per-trial)",
+        help="so many; again: those missing (--one-job-per-trial)",
     )
     where.add_argument(
         "--submit",
@@ -190,6 +190,12 @@ def live_terminal() -> str | None:
 def _search(arguments: argparse.Namespace) -> Search:
     from modeldir.search import Search  # noqa: PLC0415 - as above
 
+    name, is_domain, _ = arguments.dir.partition("=")
+    if is_domain and os.sep not in name and not os.path.exists(arguments.dir):
+        raise SearchError(
+            f"DIR is missing: {arguments.dir!r} is no folder\n"
+            f"  modeldir search experiments/NAME {quoted(arguments.dir)} ...\nNothing was started."
+        )
     files = [word for word in arguments.domains if word.startswith("@")]
     domains = _domains([word for word in arguments.domains if word not in files])
     parts = _parts(arguments, files)

@@ -28,11 +28,11 @@ OF_LAUNCHERS = {
 
 def add_places(group: argparse._ArgumentGroup) -> None:
     """The options that say where on a machine trials run."""
-    group.add_argument("-j", "--jobs", default="1", metavar="N", help="trials at a time, or auto")
+    many = "trials at a time, or auto (--cold: imports by each)"
+    group.add_argument("-j", "--jobs", default="1", metavar="N", help=many)
     group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
     group.add_argument("--threads", metavar="N", help="for each trial, or auto (may change bits)")
-    # Named by what is told when trials are warm: the page has little room.
-    group.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)
+    group.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)  # told above
     group.add_argument("--warm", choices=("auto",), help=argparse.SUPPRESS)
 
 

@@ -17,7 +17,7 @@ from modeldir.durations import duration_text
 from modeldir.errors import FolderError
 from modeldir.shellwords import quoted, quoted_line
 from modeldir.table import Column, Table
-from modeldir.terminal import decimals_here
+from modeldir.terminal import decimals_here, width_of_lines
 from modeldir.timestamps import unix_time
 
 if TYPE_CHECKING:
@@ -247,10 +247,17 @@ def _next(found: Found) -> str:
 
 
 def entries(entries: Iterator[Entry] | Sequence[Entry]) -> str:
-    """Labels and what they say, aligned; what says nothing is left out."""
+    """Labels and what they say, aligned; what says nothing is left out. In a terminal a long list
+    is broken between its values; a command stays one line, to be copied.
+    """
     told = [(label, str(value)) for label, value in entries if value not in (None, "", 0)]
     width = max((len(label) for label, _ in told), default=0)
-    return "\n".join(f"{label:<{width}}  {table.visible(value)}" for label, value in told)
+    room = width_of_lines()
+    lines: list[str] = []
+    for label, value in told:
+        line = f"{label:<{width}}  {table.visible(value)}"
+        lines += [line] if label == "command" else table.wrapped(line, room, width + 2)
+    return "\n".join(lines)
 
 
 def when(stamp: object) -> str | None:
