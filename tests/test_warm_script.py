@@ -65,6 +65,10 @@ def test_a_script_finds_its_surroundings_as_after_a_cold_start(bench: Bench) -> 
         "sys.stdout = None; sys.stderr = open('/dev/null', 'w'); f()",
         "sys.stdout.close()",
         "sys.stdout = open('/dev/full', 'w'); print('x' * 10)",
+        "sys.stdout = sys.stderr = Tee(); print('copied')",
+        "sys.stdout = sys.stderr = Tee(); f()",
+        "del Tee.flush; sys.stderr = Tee()",
+        "sys.stdout.detach()",
     ],
 )
 def test_however_a_script_ends_it_ends_so_warm(bench: Bench, ending: str) -> None:
@@ -78,7 +82,10 @@ def test_however_a_script_ends_it_ends_so_warm(bench: Bench, ending: str) -> Non
         "        raise KeyError('first')\n"
         "    except KeyError:\n"
         "        raise ValueError('second')\n"
-        "print('begun')\n" + ending + "\n",
+        "class Tee:\n"
+        "    def write(self, text): return os.write(1, text.encode())\n"
+        "    def flush(self): pass\n"
+        "print('begun', flush=True)\n" + ending + "\n",
     )
 
 

@@ -183,11 +183,21 @@ def _write_error(text: str) -> None:
 def _flush(stream: "Any") -> BaseException | None:
     """Write out what a stream holds; what went wrong."""
     try:
-        if stream is not None and not stream.closed:
+        if stream is not None and not _is_closed(stream):
             stream.flush()
     except BaseException as error:  # noqa: BLE001 - any stream that a script has put there
         return error
     return None
+
+
+def _is_closed(stream: "Any") -> bool:
+    """As `file_is_closed` in CPython's pylifecycle.c: what a script puts in the place of a stream
+    has `write` and `flush`, often no more.
+    """
+    try:
+        return bool(stream.closed)
+    except BaseException:  # noqa: BLE001 - as there: then it is not
+        return False
 
 
 def _finished(code: int, before: "Collection[int]") -> int:
@@ -203,7 +213,9 @@ def _finished(code: int, before: "Collection[int]") -> int:
         _guarded(lambda: _let_end(threading))
     sys.setswitchinterval(1e6)  # daemon threads run no more, as far as we can do that
     _let_go(before)
-    return _flushed(code)
+    for stream in (sys.stdout, sys.stderr):  # whose errors Python passes over by now
+        _flush(stream)
+    return code
 
 
 def _let_end(threading: "Any") -> None:
