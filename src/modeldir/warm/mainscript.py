@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _FAILED_FLUSH = 120
 """What Python exits with when the last lines of its output cannot be written."""
-_LAST = 0.05
-"""Seconds for daemon threads that are about to end: so long an interpreter takes libraries down."""
+_LAST = (0.01, 0.05)
+"""Seconds for daemon threads that are about to end, without and with a queue of `multiprocessing`:
+so long an interpreter takes few libraries down, and many.
+"""
 
 
 def run_as_main(
@@ -224,7 +226,7 @@ def _let_end(threading: "Any") -> None:
     """
     import time  # noqa: PLC0415 - built in
 
-    deadline = time.monotonic() + _LAST
+    deadline = time.monotonic() + _LAST["multiprocessing.queues" in sys.modules]
     for thread in threading.enumerate():
         is_known = type(thread) is not threading._DummyThread  # noqa: SLF001 - nobody can join one
         begun = thread.ident is not None  # one that is about to begin cannot be joined either
