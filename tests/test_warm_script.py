@@ -22,7 +22,8 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_script_finds_its_surroundings_as_after_a_cold_start(bench: Bench) -> None:
     """Words, files, folders, descriptors, signals, session and streams are what they would be."""
     printed = bench.same(
-        "import os, signal, sys\n"
+        "import fcntl, os, signal, sys\n"
+        "print(fcntl.fcntl(0, fcntl.F_GETFL), fcntl.fcntl(1, fcntl.F_GETFL))\n"
         "print(sys.argv, sys.orig_argv, sys.path, sys.flags, sys.executable)\n"
         "print(__name__, __file__, __spec__, __package__, __cached__, list(globals()))\n"
         "print(type(__loader__).__name__, __loader__.path)\n"
