@@ -239,21 +239,25 @@ def _guarded(last: "Any") -> None:
     try:
         last()
     except BaseException as error:  # noqa: BLE001 - as the interpreter: told, and gone on
-        _unraisable(error, last)
+        _unraisable(error, f"in: {last!r}")
 
 
-def _unraisable(error: BaseException, where: "Any") -> None:
+def _unraisable(error: BaseException, where: str) -> None:
     """As Python tells what nobody can catch any more."""
     import traceback  # noqa: PLC0415 - after the script
 
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    _write_error(f"Exception ignored in: {where!r}\n{''.join(lines)}")
+    _write_error(f"Exception ignored {where}\n{''.join(lines)}")
 
 
 def _flushed(code: int) -> int:
     error = _flush(sys.stdout)
     if error is not None:
-        _unraisable(error.with_traceback(None), sys.stdout)
+        where = f"in: {sys.stdout!r}"
+        if sys.version_info >= (3, 13):
+            word = "while" if sys.version_info >= (3, 14) else "on"
+            where = f"{word} flushing sys.stdout:"
+        _unraisable(error.with_traceback(None), where)
     failed = _flush(sys.stderr) is not None or error is not None
     return _FAILED_FLUSH if failed else code
 
