@@ -952,6 +952,14 @@ def test_a_supervisor_that_is_free_may_go(
         assert (after["status"], after["supervisor"]["pid"] != pid) == ("completed", True)
 
 
+def test_who_shows_what_is_printed_hears_at_once_that_it_begins(
+    spawner: Spawner, folder: Path
+) -> None:
+    """Others a moment later, or with the end: of a supervisor that fails before only that."""
+    pid = spawner.start(shell(folder, f"rm -r {folder}", is_shown=True))
+    assert reports(spawner, pid) == ["started", "gone"]
+
+
 def test_a_supervisor_that_met_an_error_takes_no_other(alone: Spawner, folder: Path) -> None:
     """While it lives its attempt does: one that could not record an end must leave."""
     pid = alone.start(shell(folder, f"rm -r {folder}"))

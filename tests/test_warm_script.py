@@ -22,7 +22,8 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_script_finds_its_surroundings_as_after_a_cold_start(bench: Bench) -> None:
     """Words, files, folders, descriptors, signals, session and streams are what they would be."""
     printed = bench.same(
-        "import os, signal, sys\n"
+        "import fcntl, os, signal, sys\n"
+        "print(fcntl.fcntl(0, fcntl.F_GETFL), fcntl.fcntl(1, fcntl.F_GETFL))\n"
         "print(sys.argv, sys.orig_argv, sys.path, sys.flags, sys.executable)\n"
         "print(__name__, __file__, __spec__, __package__, __cached__, list(globals()))\n"
         "print(type(__loader__).__name__, __loader__.path)\n"
@@ -65,6 +66,10 @@ def test_a_script_finds_its_surroundings_as_after_a_cold_start(bench: Bench) -> 
         "sys.stdout = None; sys.stderr = open('/dev/null', 'w'); f()",
         "sys.stdout.close()",
         "sys.stdout = open('/dev/full', 'w'); print('x' * 10)",
+        "sys.stdout = sys.stderr = Tee(); print('copied')",
+        "sys.stdout = sys.stderr = Tee(); f()",
+        "del Tee.flush; sys.stderr = Tee()",
+        "sys.stdout.detach()",
     ],
 )
 def test_however_a_script_ends_it_ends_so_warm(bench: Bench, ending: str) -> None:
@@ -78,7 +83,10 @@ def test_however_a_script_ends_it_ends_so_warm(bench: Bench, ending: str) -> Non
         "        raise KeyError('first')\n"
         "    except KeyError:\n"
         "        raise ValueError('second')\n"
-        "print('begun')\n" + ending + "\n",
+        "class Tee:\n"
+        "    def write(self, text): return os.write(1, text.encode())\n"
+        "    def flush(self): pass\n"
+        "print('begun', flush=True)\n" + ending + "\n",
     )
 
 

@@ -199,6 +199,47 @@ def test_a_later_search_of_brief_trials_begins_at_once(
     later.close()
 
 
+def test_what_is_kept_is_of_the_code_that_was_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script was edited before a trial was short, or before its imports were there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    warm = brief(tmp_path, None)
+    train = (sys.executable, "train.py")
+    assert not begins_warm(warm, tmp_path, LONG)
+    before = Script(train, str(tmp_path), "c0de").state
+    (tmp_path / "train.py").write_text("import csv\n")
+    assert begins_warm(warm, tmp_path, SHORT)
+    warm.close()
+    kept = keptimports.read(tmp_path)
+    assert kept is not None
+    assert kept.state == before
+    assert keptimports.find(tmp_path, Script(train, str(tmp_path), "c0de")) is None
+
+
+@pytest.mark.parametrize("left", [warmth.MANY, warmth.MANY - 1])
+def test_why_trials_are_cold_is_told_where_they_would_be_warm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """Of few short ones nothing is said: they begin cold anyway."""
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    (tmp_path / ".modeldir").mkdir()
+    (tmp_path / "train.py").touch()
+    script = Script((sys.executable, "train.py"), str(tmp_path), "c0de")
+    known = replace(learned("json"), executable="/", folders={"/": os.stat("/").st_mtime_ns})
+    keptimports.keep(tmp_path, script, Kept(script.words, script.state, known, (0, 0), "jax"))
+    told: list[str] = []
+    warm = warmth.Warmth(tmp_path, told.append, left=lambda: left, code=lambda: "c0de")
+    warm.begin(script.words, str(tmp_path))
+    expected = [warmth.cold_text("jax")] if left >= warmth.MANY else []
+    assert told == expected
+    ahead = warmth.ahead_text(tmp_path, script.words, script.cwd, "c0de", left)
+    assert ahead == (expected[0] if expected else None)
+    start = Start(str(tmp_path / "trial"), 1, script.words, str(tmp_path))
+    assert warm.way(start) == (None, start)
+    assert not warm.holds_back()
+
+
 def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
     """A job that a scheduler stopped for an hour has no trial that did nothing for so long."""
     now = [0.0]

@@ -93,6 +93,7 @@ class Start:
     it is dead, and this was the last seen of it (hearts.py). `by` is what is executed in place of
     the command: the same, through what notes its imports; `forked`: the command begins as a fork of
     its supervisor, which has its imports (warmspawner.py); `is_unproven`: the first that does.
+    `is_shown`: somebody shows what it prints as it comes, and hears at once that it begins.
     """
 
     folder: str
@@ -114,6 +115,7 @@ class Start:
     by: tuple[str, ...] = ()
     forked: bool = False
     is_unproven: bool = False
+    is_shown: bool = False
 
     def to_json(self) -> bytes:
         return json.dumps(vars(self)).encode()  # all its values are JSON's already
@@ -379,6 +381,8 @@ class _Attempt:
         if self.start.pruner is not None and not self.start.script:
             self.watch = _Watch(self.start, self.start.pruner, self.stale, self.printed_before)
         self.untold = ("started",)
+        if self.start.is_shown:
+            self._report()
         tether = processes.Tether()
         status, usage = self._run_command(tether)
         self._end_descendants()

@@ -99,15 +99,20 @@ def ahead_text(
     if left == 1 or guards.refusal(command) is not None:  # one alone imports for itself
         return None
     kept = keptimports.find(folder, Script(_script_of(command), cwd, code))
+    if kept is not None and _are_few(left, kept.learned):
+        return None
     if kept is not None and kept.cold is not None:
         return cold_text(kept.cold)
-    if kept is not None and not is_worth(kept.learned) and left is not None and left < MANY:
-        return None
     if kept is not None:
         return ready_text(len(kept.learned.modules))
     return (
         "warm: what the first trial imports is imported once, if that saves time (--cold: by each)"
     )
+
+
+def _are_few(left: int | None, learned: Learned) -> bool:
+    """Whether so many trials to come gain less than it costs, as far as their imports tell."""
+    return left is not None and left < MANY and not is_worth(learned)
 
 
 class _Lesson:
@@ -160,6 +165,7 @@ class Warmth:
         self.variables, self.wanted, self.clock = variables or {}, wanted, clock
         self._is_cold = not wanted
         self._words: tuple[str, ...] = ()  # of the command, up to its script's name
+        self._of: tuple[Script, str] | None = None  # what the list is of, and its state then
         self._learned: Learned | None = None
         self._is_brief = False  # worth it since trials are short, not by what they import
         self._little: Learned | None = None  # what they import, where it is not worth it (yet)
@@ -199,8 +205,12 @@ class Warmth:
         if kept is None:
             return
         if kept.cold is not None:
-            self._cool(kept.cold)
+            if _are_few(self.left(), kept.learned):
+                self._is_cold = True  # it would be all the same
+            else:
+                self._cool(kept.cold)
         else:
+            self._of = (self._script(), kept.state)
             self._learned, self._took = kept.learned, kept.took
             self._is_brief = not is_worth(kept.learned)
 
@@ -331,6 +341,8 @@ class Warmth:
         _remove(report)
         self._lesson = _Lesson(imports.Report(report), start.folder, self.clock())
         self._lessons += 1
+        script = self._script()
+        self._of = (script, script.state)  # when the list is kept it may be another
         return replace(start, by=invocation.through_learning(report))
 
     def _attend(self) -> None:
@@ -396,9 +408,9 @@ class Warmth:
         return is_other
 
     def _keep(self, cold: str | None = None) -> None:
-        if self._learned is not None:
-            script = self._script()
-            kept = Kept(script.words, script.state, self._learned, self._took, cold)
+        if self._learned is not None and self._of is not None:
+            script, state = self._of
+            kept = Kept(script.words, state, self._learned, self._took, cold)
             keptimports.keep(self.folder, script, kept)
 
     def _script(self) -> Script:

@@ -102,6 +102,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
             **({"note": arguments.message} if arguments.message else {}),
         },
         doubt=observer.sight(last.path) if last is not None else None,
+        is_shown=not arguments.quiet,
     )
     return start, place.told(start)
 

@@ -125,7 +125,7 @@ def _writes() -> bytes | None:
 
 def _place_descriptors(trial: Trial) -> None:
     """0 to 2 as they should be, the kept ones inheritable as after an exec, nothing else."""
-    nowhere = os.open(os.devnull, os.O_RDONLY)
+    nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     for descriptor in (1, 2):
         os.dup2(trial.output, descriptor)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _FAILED_FLUSH = 120
 """What Python exits with when the last lines of its output cannot be written."""
-_LAST = 0.05
-"""Seconds for daemon threads that are about to end: so long an interpreter takes libraries down."""
+_LAST = (0.01, 0.05)
+"""Seconds for daemon threads that are about to end, without and with a queue of `multiprocessing`:
+so long an interpreter takes few libraries down, and many.
+"""
 
 
 def run_as_main(
@@ -183,11 +185,21 @@ def _write_error(text: str) -> None:
 def _flush(stream: "Any") -> BaseException | None:
     """Write out what a stream holds; what went wrong."""
     try:
-        if stream is not None and not stream.closed:
+        if stream is not None and not _is_closed(stream):
             stream.flush()
     except BaseException as error:  # noqa: BLE001 - any stream that a script has put there
         return error
     return None
+
+
+def _is_closed(stream: "Any") -> bool:
+    """As `file_is_closed` in CPython's pylifecycle.c: what a script puts in the place of a stream
+    has `write` and `flush`, often no more.
+    """
+    try:
+        return bool(stream.closed)
+    except BaseException:  # noqa: BLE001 - as there: then it is not
+        return False
 
 
 def _finished(code: int, before: "Collection[int]") -> int:
@@ -203,7 +215,9 @@ def _finished(code: int, before: "Collection[int]") -> int:
         _guarded(lambda: _let_end(threading))
     sys.setswitchinterval(1e6)  # daemon threads run no more, as far as we can do that
     _let_go(before)
-    return _flushed(code)
+    for stream in (sys.stdout, sys.stderr):  # whose errors Python passes over by now
+        _flush(stream)
+    return code
 
 
 def _let_end(threading: "Any") -> None:
@@ -212,7 +226,7 @@ def _let_end(threading: "Any") -> None:
     """
     import time  # noqa: PLC0415 - built in
 
-    deadline = time.monotonic() + _LAST
+    deadline = time.monotonic() + _LAST["multiprocessing.queues" in sys.modules]
     for thread in threading.enumerate():
         is_known = type(thread) is not threading._DummyThread  # noqa: SLF001 - nobody can join one
         begun = thread.ident is not None  # one that is about to begin cannot be joined either
@@ -225,21 +239,25 @@ def _guarded(last: "Any") -> None:
     try:
         last()
     except BaseException as error:  # noqa: BLE001 - as the interpreter: told, and gone on
-        _unraisable(error, last)
+        _unraisable(error, f"in: {last!r}")
 
 
-def _unraisable(error: BaseException, where: "Any") -> None:
+def _unraisable(error: BaseException, where: str) -> None:
     """As Python tells what nobody can catch any more."""
     import traceback  # noqa: PLC0415 - after the script
 
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    _write_error(f"Exception ignored in: {where!r}\n{''.join(lines)}")
+    _write_error(f"Exception ignored {where}\n{''.join(lines)}")
 
 
 def _flushed(code: int) -> int:
     error = _flush(sys.stdout)
     if error is not None:
-        _unraisable(error.with_traceback(None), sys.stdout)
+        where = f"in: {sys.stdout!r}"
+        if sys.version_info >= (3, 13):
+            word = "while" if sys.version_info >= (3, 14) else "on"
+            where = f"{word} flushing sys.stdout:"
+        _unraisable(error.with_traceback(None), where)
     failed = _flush(sys.stderr) is not None or error is not None
     return _FAILED_FLUSH if failed else code
 
