@@ -705,7 +705,7 @@ def test_hosts_that_die_again_and_again_lose_no_trial_and_run_none_beside_itself
 ) -> None:
     """Several work on one search, and are cut off at any moment; each trial ends once."""
     chance = random.Random(seed)
-    values = [value / 100 for value in range(1, 16)]
+    values = [value / 100 for value in range(1, 41)]  # more than end before the last host dies
     project.write("train.py", ALONE)
     planned(project, *values)
     work = ("work", "experiments/search", "-j", "2", "--no-pilot")
