@@ -152,7 +152,7 @@ def test_slots_do_not_fight(
     done = project.modeldir(*SEARCH, *options, *TRAIN)
     assert done.code == 0, done.out
     found, expected = warm(project), [] if way else names(0.2, 0.3, 0.4)
-    # The second slot is free as soon as the first trial has a metric: its list may not be there yet.
+    # The second slot is free once the first trial has a metric: its list may not be there yet.
     assert found == expected or (jobs == "2" and found == expected[1:]), done.out
     under = [policy, None if threads is None else str(threads)]
     for name in project.trials():
