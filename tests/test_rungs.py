@@ -162,4 +162,5 @@ def test_many_processes_leave_their_values_at_once(folder: Path) -> None:
         assert process.exitcode == 0
     expected = {number: number / 1000 for number in range(1, 801)}
     assert RungFiles(folder, "accuracy", 1).values(1) == expected
-    assert len(a_file(folder, 1).read_bytes().splitlines()) == 800
+    # One is empty where somebody looked between two pages of another's line: it says nothing.
+    assert len([line for line in a_file(folder, 1).read_bytes().splitlines() if line]) == 800
