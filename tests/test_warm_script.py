@@ -65,7 +65,13 @@ def test_a_script_finds_its_surroundings_as_after_a_cold_start(bench: Bench) -> 
         "sys.stderr = None; f()",
         "sys.stdout = None; sys.stderr = open('/dev/null', 'w'); f()",
         "sys.stdout.close()",
-        "sys.stdout = open('/dev/full', 'w'); print('x' * 10)",
+        pytest.param(
+            "sys.stdout = open('/dev/full', 'w'); print('x' * 10)",
+            marks=pytest.mark.skipif(
+                sys.version_info >= (3, 13),
+                reason="Python tells there by which line it was destroyed, which is one of ours",
+            ),
+        ),
         "sys.stdout = sys.stderr = Tee(); print('copied')",
         "sys.stdout = sys.stderr = Tee(); f()",
         "del Tee.flush; sys.stderr = Tee()",
