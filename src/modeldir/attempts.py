@@ -31,7 +31,11 @@ PRUNED = "pruned"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
 UNRECORDED = "unrecorded"
-ENDS = (COMPLETED, PRUNED, FAILED, INTERRUPTED)
+WELL = (COMPLETED, PRUNED)
+"""What a training ends as that has metrics."""
+FINAL = (*WELL, FAILED)
+"""What is not run again by itself."""
+ENDS = (*FINAL, INTERRUPTED)
 OPEN = frozenset({WAITING, RUNNING, INTERRUPTED})
 """Who runs, or is to run."""
 

@@ -208,7 +208,7 @@ def check_status(status: object) -> None:
     Raises:
         SearchError: saying which there are.
     """
-    known = (attempts.COMPLETED, attempts.PRUNED, attempts.FAILED)
+    known = attempts.FINAL
     if status is not None and status not in known:
         hint = did_you_mean(str(status), known) or "known: " + ", ".join(known)
         raise SearchError(

@@ -291,8 +291,8 @@ class Overview:
         return self._counted[1:]
 
     def _took(self) -> list[float]:
-        good = (attempts.COMPLETED, attempts.PRUNED)
-        latest = (e.status for e in reversed(self._watched.values()) if e.status.state in good)
+        statuses = (each.status for each in reversed(self._watched.values()))
+        latest = (status for status in statuses if status.state in attempts.WELL)
         return [each.duration for each in latest if each.duration is not None][:_RECENT]
 
     def _left(

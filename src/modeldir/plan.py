@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import (
-    attempts,
     files,
     goals,
     growth,
@@ -40,7 +39,7 @@ from modeldir.errors import (
     did_you_mean,
     listed,
 )
-from modeldir.experiment import first_below, has_metrics, params_file
+from modeldir.experiment import first_below, params_file
 from modeldir.plain import SEED
 from modeldir.sampling import DEFAULT_TRIALS
 from modeldir.shellwords import quoted, quoted_line
@@ -613,22 +612,6 @@ def base_of(folder: Path) -> dict[str, Any]:
             f"{_how_to_begin(folder)}\nNothing was started."
         )
     return plain.load_file(found)
-
-
-def check_untrained(folder: Path) -> None:
-    """A search is no experiment: the metrics of one that was trained would be in no table any more.
-
-    Raises:
-        SearchError: when something has been trained in the folder itself.
-    """
-    if attempts.latest(folder) is None and not has_metrics(folder):
-        return
-    there, apart = quoted(folder), quoted(f"{folder}_search")
-    raise SearchError(
-        f"{folder} has been trained itself; a search has a folder of its own.\n"
-        f"  modeldir new {apart} --from {there}\n  modeldir search {apart} ...\n"
-        "Nothing was started."
-    )
 
 
 def _how_to_begin(folder: Path) -> str:

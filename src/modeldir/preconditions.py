@@ -1,4 +1,5 @@
-"""What must hold before a search goes on: its metric is one that trials have, its base is theirs.
+"""What must hold before a search goes on: its folder is its own, its metric one that
+trials have, its base theirs.
 
 It knows what to say where something was changed between two commands. It refuses to mend it, and to
 start anything.
@@ -17,6 +18,22 @@ from modeldir.shellwords import quoted
 if TYPE_CHECKING:
     from modeldir.plan import Plan
     from modeldir.trials import Trials
+
+
+def check_untrained(folder: Path) -> None:
+    """A search is no experiment: the metrics of one that was trained would be in no table any more.
+
+    Raises:
+        SearchError: when something has been trained in the folder itself.
+    """
+    if attempts.latest(folder) is None and not experiment.has_metrics(folder):
+        return
+    there, apart = quoted(folder), quoted(f"{folder}_search")
+    raise SearchError(
+        f"{folder} has been trained itself; a search has a folder of its own.\n"
+        f"  modeldir new {apart} --from {there}\n  modeldir search {apart} ...\n"
+        "Nothing was started."
+    )
 
 
 def check_metric(folder: Path, named: Iterable[str], trials: Trials) -> None:

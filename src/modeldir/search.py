@@ -50,6 +50,7 @@ from modeldir.pruners import rungs
 from modeldir.pruners.judge import Judge, Orders
 from modeldir.ranking import RANKED, Best, Results
 from modeldir.shellwords import quoted
+from modeldir.stamps import stamp
 from modeldir.teaching import teach
 from modeldir.telling import Telling
 from modeldir.trials import HOME, TrialRecord, Trials, Turn, check_names
@@ -189,11 +190,11 @@ class Search:
         self._flat_base = plain.flatten(self.base)
         written = plan.read_plan(self.path)
         if not written:
-            plan.check_untrained(self.path)
+            preconditions.check_untrained(self.path)
         raw, changes = plan.joined(written, given)
         self.plan = self._checked(raw, written)
         self.changes += changes
-        self._read_from = _state(self._file)
+        self._read_from = stamp(self._file)
         if written.get("auto") != self.plan.written.get("auto"):
             self.changes += self.by_auto()
         names = (*self.plan.space.domains, *([plan.SEED] if self.plan.repeats > 1 else []))
@@ -410,7 +411,7 @@ class Search:
     def _write(self) -> None:
         if self.plan.written != plan.read_plan(self.path):
             files.write_json(self.path / plan.FILE, self.plan.written, durable=True)
-        self._read_from = _state(self._file)
+        self._read_from = stamp(self._file)
 
     def working_folder(self) -> Path:
         """Where trials' commands run: the project's folder, from which the search was started."""
@@ -592,7 +593,7 @@ class Search:
             self._fill_rungs()
 
     def _has_grown(self) -> bool:
-        state = _state(self._file)
+        state = stamp(self._file)
         if state is not None and state[1] == 0:
             return (
                 False  # somebody's editor writes it just now: its content will be news of its own
@@ -601,7 +602,7 @@ class Search:
 
     def wishes(self) -> tuple[object, object]:
         """What changes when somebody wants another trial, or one again: the plan and the claims."""
-        return _state(self._file), _state(os.path.join(self.path, HOME, "trials"))
+        return stamp(self._file), stamp(os.path.join(self.path, HOME, "trials"))
 
     def may_have_more(self, busy: frozenset[int]) -> bool:
         """Whether `next_trial` could have something, as far as is known without making it."""
@@ -1030,12 +1031,3 @@ def _here() -> Path:
 def _as_typed(whole: str, start: Path) -> str:
     """A whole path as a user would type it from a folder: relative where it lies below it."""
     return whole.removeprefix(os.path.join(start, ""))
-
-
-def _state(path: str) -> tuple[int, int, int] | None:
-    """What changes when a file is written; None if it is not there."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -16,7 +16,7 @@ from modeldir.values import dataclass, field
 
 Ranked: TypeAlias = "tuple[str, metrics.Direction]"
 
-ENDED = frozenset({attempts.COMPLETED, attempts.PRUNED, attempts.FAILED, attempts.UNRECORDED})
+ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
 
 
 @dataclass(frozen=True)

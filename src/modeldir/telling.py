@@ -23,7 +23,6 @@ from modeldir.samplers import Observation, Sampler
 from modeldir.space import Queue
 from modeldir.trials import TrialRecord, Trials
 
-_FINAL = frozenset({attempts.COMPLETED, attempts.PRUNED, attempts.FAILED})
 _AS_TOLD = {attempts.INTERRUPTED: attempts.WAITING, attempts.UNRECORDED: attempts.COMPLETED}
 
 
@@ -209,7 +208,7 @@ class Telling:
         seen = [self._seen(record) for record in point.members.values()]
         notes |= next((more for _, _, more in seen if more), {})
         status = self._together(point, [state for state, _, _ in seen])
-        is_settled = all(state in _FINAL for state, _, _ in seen)
+        is_settled = all(state in attempts.FINAL for state, _, _ in seen)
         return Observation(number, point.point, status, self._mean(seen), notes), is_settled
 
     def _seen(self, record: TrialRecord) -> tuple[str, Mapping[str, float], Mapping[str, Any]]:
@@ -246,8 +245,7 @@ class Telling:
                 return state
         if self._plan.repeats > 1 and not point.seeds.issuperset(self._plan.seeds):
             return attempts.RUNNING
-        ended = (attempts.COMPLETED, attempts.PRUNED, attempts.FAILED)
-        return next((state for state in ended if state in states), attempts.WAITING)
+        return next((state for state in attempts.FINAL if state in states), attempts.WAITING)
 
     def _mean(
         self, seen: list[tuple[str, Mapping[str, float], Mapping[str, Any]]]

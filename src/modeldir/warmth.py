@@ -46,7 +46,6 @@ a fork saves 16 ms of CPU over an interpreter that imports `argparse` and `json`
 MANY = 12
 """Such trials to come that pay back the process that imports: it costs as much as 6 to 10 gain."""
 _LESSONS = 3
-_WELL = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _QUIET = (0.5, 5.0)
 """Seconds without a further import, at least and at most, after which a script has its imports."""
 _SILENCE = 30.0
@@ -264,7 +263,7 @@ class Warmth:
         if lesson is not None and path == lesson.folder:
             self._learn(lesson)
             self._end_lesson(lesson, status.state)
-        if self._little is not None and status.state in _WELL:
+        if self._little is not None and status.state in attempts.WELL:
             self._notice_a_brief_one(self._little, status.duration)
         was_unproven = self._unproven.forget(path)
         if (status.reason or "").endswith(failures.OF_A_FORK):
@@ -371,8 +370,8 @@ class Warmth:
         if lesson.is_void:
             return
         if self._learned is None:  # it imports little, or broke before it could show more
-            self._little = lesson.learned if state in _WELL else None
-            self._is_cold = state in _WELL and self._little is None
+            self._little = lesson.learned if state in attempts.WELL else None
+            self._is_cold = state in attempts.WELL and self._little is None
         elif self._modules and not self._import.is_open:
             self._keep()
         self._counted = 0.0

@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from modeldir.search import Search
 
 _ENOUGH_FAILURES = 3
-_FINAL = frozenset({attempts.COMPLETED, attempts.PRUNED, attempts.FAILED})
-_HAS_METRICS = frozenset({attempts.COMPLETED, attempts.PRUNED})
 _LONG = 600.0
 """Seconds of a trial after which it matters whether it can go on where it was interrupted."""
 _REQUESTS_EVERY = 1.0
@@ -597,7 +595,7 @@ class Worker:
             os.close(running.descriptor)
         record = running.record
         status = self.search.trials.status(record)
-        has_ended = status.state in _FINAL and status.attempt == running.attempt
+        has_ended = status.state in attempts.FINAL and status.attempt == running.attempt
         if not has_ended and self._has_to_wait_for_command(running):
             return
         self._exhausted = False  # it may be its turn again, or the plan may have grown
@@ -611,13 +609,13 @@ class Worker:
         self._ended[record.name] = status.state
         self._warmth.landed(running.shown.folder, status)
         self._tenure.notice(running.shown.folder, status.state)
-        if status.state in _FINAL:
+        if status.state in attempts.FINAL:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
             attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))
         self._tell_end(record, status, running.shown)
         self._notice_failures(status)
-        if status.state in _HAS_METRICS and self.search.plan.metric is None:
+        if status.state in attempts.WELL and self.search.plan.metric is None:
             self._settle_metric(record)
         if status.state == attempts.COMPLETED:
             self._notice_goal()
@@ -670,8 +668,8 @@ class Worker:
             for name, state in self._ended.items()
             if state == attempts.FAILED and name in found
         }
-        well = {attempts.COMPLETED, attempts.PRUNED}
-        return len(alike) == 1 and well.isdisjoint(status.state for status in found.values())
+        is_well = any(status.state in attempts.WELL for status in found.values())
+        return len(alike) == 1 and not is_well
 
     def _has_to_wait_for_command(self, running: _Running) -> bool:
         """Whether only the supervisor is dead: somebody killed it, and its command dies with it,
