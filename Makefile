@@ -44,9 +44,9 @@ $(VENV)/.exchange: $(VENV)/.made pyproject.toml
 	$(PIP) install --no-compile --editable ".[dev,exchange]"
 	@touch $@
 
-$(VENV)/.vision: $(VENV)/.made src/modeldir/templates/vision/requirements.txt
+$(VENV)/.vision: $(VENV)/.made src/modeldir/commands/templates/vision/requirements.txt
 	$(PIP) install --editable ".[demo]"
-	$(PIP) install --requirement src/modeldir/templates/vision/requirements.txt
+	$(PIP) install --requirement src/modeldir/commands/templates/vision/requirements.txt
 	@touch $@
 
 # -- Use --------------------------------------------------------------------------------------------

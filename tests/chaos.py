@@ -31,7 +31,8 @@ from pathlib import Path
 
 import chaos_damage
 from chaos_audit import Audit, Findings, Ledger, point_key, trial_folders
-from modeldir import experiment, files
+from modeldir._system import files
+from modeldir.experiment import experiment
 
 PROJECT = Path(__file__).with_name("projects") / "chaos"
 KINDS = (

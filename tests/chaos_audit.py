@@ -17,7 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, files, processes, roster
+from modeldir._system import files, processes
+from modeldir.experiment import attempts, experiment
+from modeldir.search import worker_registry
 
 GOOD = ("plain", "saver", "deaf", "family", "loud", "ours")
 """Trainings that end well when nobody disturbs them."""
@@ -343,7 +345,7 @@ class Audit:
     def _workers(self) -> None:
         entries = self.search / ".modeldir" / "workers"
         self._count("entries of dead workers", len(list(entries.glob("*.json"))))
-        for member in roster.members(self.search):
+        for member in worker_registry.members(self.search):
             self._wrong("workers that seem alive", str(member))
 
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from chaos_audit import Ledger, every_file, trial_folders
-from modeldir import attempts, files, processes
+from modeldir._system import files, processes
+from modeldir.experiment import attempts
 
 Damage = Callable[[Path, Ledger, random.Random], bool]
 

@@ -57,7 +57,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def _no_log_is_left_open() -> Iterator[None]:
     """No test leaves a log, a level or a handler to the next one."""
     yield
-    logs = sys.modules.get("modeldir.logs")
+    logs = sys.modules.get("modeldir.logs.logger")
     if logs is not None and logs.Log.current is not None:
         logs.Log.current.close()
 

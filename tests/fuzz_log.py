@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pyte
 
-from modeldir import files
+from modeldir._system import files
 from modeldir.commands import log as command
-from modeldir.logfile import LogFile
-from modeldir.rows import ODD, Rows
-from modeldir.transcript import Transcript
+from modeldir.logs.logfile import LogFile
+from modeldir.logs.screen import ODD, Rows
+from modeldir.logs.transcript import Transcript
 
 # -- Output ----------------------------------------------------------------------------------------
 

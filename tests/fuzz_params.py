@@ -17,10 +17,10 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from modeldir import paramsfiles
 from modeldir.errors import ParamsError
-from modeldir.jsonmistakes import MAX_DEPTH
-from modeldir.strictjson import dumps, loads, parse_value, says
+from modeldir.params import formats
+from modeldir.params.json_errors import MAX_DEPTH
+from modeldir.params.strict_json import dumps, loads, parse_value, says
 
 # -- The second parser -----------------------------------------------------------------------------
 
@@ -323,7 +323,7 @@ def _read(data: bytes, ending: str) -> dict[str, Any] | None:
     with open(path, "wb") as file:
         file.write(data)
     try:
-        return paramsfiles.read(path).values
+        return formats.read(path).values
     except ParamsError as error:
         if not str(error).startswith(path):
             raise
@@ -390,17 +390,17 @@ def _check_other(ending: str) -> Callable[[str], str]:
         values = _read(_bytes(text), ending)
         if values is None:
             return "refused"
-        kept = paramsfiles.held(values)
+        kept = formats.held(values)
         assert not kept.problems, kept.problems
         for other in (".json", ".yaml", ".toml"):
             path = os.path.join(_FOLDER.name, f"again{other}")
             try:
-                paramsfiles.write(path, kept, {})
+                formats.write(path, kept, {})
             except ParamsError as error:
                 if "TOML has no null" not in str(error):
                     raise
                 continue
-            again = paramsfiles.read(path).values
+            again = formats.read(path).values
             assert again == values, f"{other}: {again!r} is not {values!r}"
             assert other == ".toml" or repr(again) == repr(values), f"{other}: {again!r}"
         return "read"

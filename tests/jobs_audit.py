@@ -12,7 +12,8 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from modeldir import attempts, experiment, files
+from modeldir._system import files
+from modeldir.experiment import attempts, experiment
 
 STEPS = """\
 import json, os, socket, sys, time

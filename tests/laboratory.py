@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from modeldir import experiment, processes
+from modeldir._system import processes
+from modeldir.experiment import experiment
 from modeldir.launchers import JobRef, LauncherBusy
 
 LIMIT = 30.0

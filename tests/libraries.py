@@ -26,12 +26,12 @@ _ODD = {
     "printing": "print('printing 1.0 says hello')",
     "hanging": """\
         import os, sys, time
-        if "modeldir.spawner" in sys.modules:  # ahead of the trials
+        if "modeldir.worker.spawner" in sys.modules:  # ahead of the trials
             os.register_at_fork(after_in_child=lambda: time.sleep(1000))
         """,
     "crashing": """\
         import os, sys
-        IS_FORKED = "modeldir.spawner" in sys.modules  # ahead of the trials
+        IS_FORKED = "modeldir.worker.spawner" in sys.modules  # ahead of the trials
         """,
     "jax": "",
     "reading": """\

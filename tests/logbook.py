@@ -34,7 +34,7 @@ KEEPERS = """
                     except OSError:
                         continue
                     mark = os.environ["MARK"].encode()
-                    if b"modeldir.capture.keeper" in words and mark in around and state != "Z":
+                    if b"modeldir.logs.capture.sidecar" in words and mark in around and state != "Z":
                         found.append(int(name))
             return found
         def keeper():
@@ -95,7 +95,7 @@ def keepers_of(mark: bytes) -> Iterator[str]:
             with contextlib.suppress(OSError):
                 words = Path(f"/proc/{name}/cmdline").read_bytes()
                 if (
-                    b"modeldir.capture.keeper" in words
+                    b"modeldir.logs.capture.sidecar" in words
                     and mark in Path(f"/proc/{name}/environ").read_bytes()
                 ):
                     yield name

@@ -28,7 +28,7 @@ import pytest
 import engines
 from laboratory import environment, kill_host, wait_until
 from modeldir.errors import CommandError
-from modeldir.launchers.rayjobs import Jobs
+from modeldir.launchers.ray_api import Jobs
 
 START_LIMIT = 240.0
 _LOST_SOON = {  # a node that is gone is given up after 5 s instead of 15; a slow one is not

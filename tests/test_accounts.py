@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.accounts import lines, meant, never_read, record
+from modeldir.params.usage_report import lines, meant, never_read, record
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from scipy import stats
 
-from modeldir.advice import ENOUGH, FEWEST, Tried, advice
-from modeldir.metrics import Direction
+from modeldir.metrics.metrics import Direction
+from modeldir.search.advice import ENOUGH, FEWEST, Tried, advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

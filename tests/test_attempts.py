@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import attempts, files, hearts, processes
-from modeldir.attempts import begin, latest, lives, refuse_if_live, rewrite, run_file, set_aside
+from modeldir._system import files, heartbeat, processes
 from modeldir.errors import FolderBusy
-from modeldir.experiment import status
+from modeldir.experiment import attempts
+from modeldir.experiment.attempts import (
+    begin,
+    latest,
+    lives,
+    refuse_if_live,
+    rewrite,
+    run_file,
+    set_aside,
+)
+from modeldir.experiment.experiment import status
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -208,7 +217,7 @@ def test_a_heart_that_beat_after_this_machine_started_is_another_machines(folder
         folder, 1, identity(**DEAD_SINCE_A_REBOOT), supervisor=identity(**DEAD_SINCE_A_REBOOT)
     )
     assert lives(attempt) is None
-    observer = hearts.Observer()
+    observer = heartbeat.Observer()
     assert lives(attempt, observer) is None
     os.utime(attempt.path)
     assert lives(attempt, observer) is True

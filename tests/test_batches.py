@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from modeldir import batches, folders
-from modeldir.folders import Contents, Facts
-from modeldir.sheets import Gathering
-from modeldir.trees import read_tree
-from modeldir.walking import Folder
+from modeldir.results import batches, folders
+from modeldir.results.discovery import Folder
+from modeldir.results.experiment_tree import read_tree
+from modeldir.results.folders import Contents, Facts
+from modeldir.results.sheets import Gathering
 
 NAMES = ("params.json", "metrics_eval_best_weights.json", "metrics_test.json", "run.json",
          "trial.json")  # fmt: skip

@@ -8,8 +8,8 @@ import os
 import pyte
 import pytest
 
-from modeldir.canvas import Canvas
-from modeldir.frames import Line
+from modeldir.monitor.layout import Line
+from modeldir.monitor.screen import Canvas
 
 
 class Terminal(io.StringIO):

@@ -19,7 +19,7 @@ import pytest
 
 from laboratory import wait_until
 from logbook import HEAD, KEEPERS, ends, keepers_of, texts, train
-from modeldir.capture import descriptors
+from modeldir.logs.capture import descriptors
 from terminals import Terminal
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="descriptors of POSIX")
@@ -703,9 +703,9 @@ def test_what_cannot_be_captured_changes_nothing(tmp_path: Path) -> None:
     source = f"""
         import sys
         sys.path.insert(0, {str(Path(descriptors.__file__).parent.parent.parent)!r})
-        from modeldir import files
-        from modeldir.capture import descriptors
-        from modeldir.logfile import Settings
+        from modeldir._system import files
+        from modeldir.logs.capture import descriptors
+        from modeldir.logs.logfile import Settings
         sys.executable = ""
         file = files.open_append("x.log")
         before = sorted(os.listdir("/dev/fd"))
@@ -721,7 +721,7 @@ def test_what_cannot_be_captured_changes_nothing(tmp_path: Path) -> None:
 def test_the_module_is_light_to_import() -> None:
     """What most scripts need only when a log is set is imported then."""
     code = (
-        "import modeldir.logs, sys; "
+        "import modeldir.logs.logger, sys; "
         "sys.exit(bool({'logging', 'subprocess', 'ctypes'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
@@ -989,7 +989,7 @@ def test_with_no_descriptor_at_all_the_training_goes_on(tmp_path: Path) -> None:
     text = """
         import ctypes, fcntl, json, resource, socket, subprocess
         from modeldir import set_logger
-        from modeldir.capture import place, records, streams, ways
+        from modeldir.logs.capture import choice as place; from modeldir.logs.capture import handler as records; from modeldir.logs.capture import streams; from modeldir.logs.capture import methods as ways
         resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
         set_logger("train.log")
         print("line")

@@ -21,7 +21,8 @@ import chaos
 import chaos_damage
 from chaos_audit import Audit, Findings, Ledger, trial_folders
 from laboratory import PLAIN, Project, kill, read, supervisor_of, wait_until
-from modeldir import attempts, files, processes
+from modeldir._system import files, processes
+from modeldir.experiment import attempts
 
 pytestmark = [
     pytest.mark.skipif(not processes.LINUX, reason="finds its processes in /proc"),

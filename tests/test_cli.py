@@ -132,10 +132,38 @@ def test_help_imports_next_to_nothing() -> None:
 @pytest.mark.parametrize(
     ("command", "without"),
     [
-        ("synthesize", ["modeldir.trees", "modeldir.columns", "modeldir.metrics"]),
-        ("show", ["modeldir.synthesize", "modeldir.columns", "modeldir.importance"]),
-        ("diff", ["modeldir.synthesize", "modeldir.columns", "modeldir.importance"]),
-        ("watch", ["modeldir.synthesize", "modeldir.report", "modeldir.trees"]),
+        (
+            "synthesize",
+            [
+                "modeldir.results.experiment_tree",
+                "modeldir.results.table_columns",
+                "modeldir.metrics.metrics",
+            ],
+        ),
+        (
+            "show",
+            [
+                "modeldir.results.synthesize",
+                "modeldir.results.table_columns",
+                "modeldir.search.importance",
+            ],
+        ),
+        (
+            "diff",
+            [
+                "modeldir.results.synthesize",
+                "modeldir.results.table_columns",
+                "modeldir.search.importance",
+            ],
+        ),
+        (
+            "watch",
+            [
+                "modeldir.results.synthesize",
+                "modeldir.results.report",
+                "modeldir.results.experiment_tree",
+            ],
+        ),
     ],
 )
 def test_a_command_imports_the_table_where_it_makes_one(command: str, without: list[str]) -> None:
@@ -156,18 +184,18 @@ def test_help_loads_nothing_of_what_the_command_does() -> None:
     )
     assert printed(code).splitlines()[-1].split() == [
         "modeldir.commands",
-        "modeldir.commands.parsing",
+        "modeldir.commands.parser",
         "modeldir.commands.search",
-        "modeldir.commands.settings",
+        "modeldir.commands.options",
         "modeldir.errors",
-        "modeldir.shellwords",
-        "modeldir.terminal",
+        "modeldir._system.shell",
+        "modeldir._system.terminal",
     ]
 
 
 _HEAVY = {
-    "modeldir.space", "modeldir.samplers", "modeldir.plan", "modeldir.search", "modeldir.advice",
-    "modeldir.importance", "modeldir.standing", "modeldir.frames", "modeldir.params", "weakref",
+    "modeldir.space", "modeldir.samplers", "modeldir.search.plan", "modeldir.search.search", "modeldir.search.advice",
+    "modeldir.search.importance", "modeldir.monitor.status", "modeldir.monitor.layout", "modeldir.params.params", "weakref",
     "dataclasses", "inspect", "ast", "shutil", "textwrap", "socket", "hashlib", "platform",
     "subprocess", "logging", "random", "numpy", "optuna", "rich",
 }  # fmt: skip
@@ -176,14 +204,14 @@ _HEAVY = {
 @pytest.mark.parametrize(
     ("words", "also"),
     [
-        (["show", "experiment"], {"modeldir.placement", "modeldir.launchers", "modeldir.overview",
-                                  "modeldir.columns", "modeldir.tableforms", "datetime", "signal",
-                                  "modeldir.trees", "modeldir.folders", "modeldir.sheets", "zlib",
-                                  "modeldir.commands.diff", "modeldir.differences",
-                                  "modeldir.trials", "modeldir.roster"}),
-        (["stop", "search"], {"modeldir.table", "modeldir.trees", "datetime"}),
-        (["log", "experiment"], {"modeldir.table", "modeldir.trees"}),
-        (["synthesize", "experiment"], {"modeldir.placement", "modeldir.trials", "datetime"}),
+        (["show", "experiment"], {"modeldir.launchers.launched_jobs", "modeldir.launchers", "modeldir.monitor.search",
+                                  "modeldir.results.table_columns", "modeldir.results.table_formats", "datetime", "signal",
+                                  "modeldir.results.experiment_tree", "modeldir.results.folders", "modeldir.results.sheets", "zlib",
+                                  "modeldir.commands.diff", "modeldir.params.diff",
+                                  "modeldir.search.trials", "modeldir.search.worker_registry"}),
+        (["stop", "search"], {"modeldir.results.table", "modeldir.results.experiment_tree", "datetime"}),
+        (["log", "experiment"], {"modeldir.results.table", "modeldir.results.experiment_tree"}),
+        (["synthesize", "experiment"], {"modeldir.launchers.launched_jobs", "modeldir.search.trials", "datetime"}),
     ],
 )  # fmt: skip
 def test_a_look_imports_only_what_it_looks_with(
@@ -209,10 +237,10 @@ def test_a_look_at_a_search_is_none_at_who_works_on_it(tmp_path: Path) -> None:
     out, imported = said_and_imported(["show", "."], tmp_path)
     assert "none yet, 2 to come" in out
     assert not imported & {
-        "modeldir.overview", "modeldir.training", "modeldir.failures", "modeldir.placement",
-        "modeldir.launchers", "modeldir.elsewhere", "modeldir.frames", "modeldir.progress",
-        "modeldir.commands.diff", "modeldir.differences", "modeldir.search", "modeldir.worker",
-        "modeldir.params", "modeldir.reads", "weakref", "ast", "signal", "dataclasses", "inspect",
+        "modeldir.monitor.search", "modeldir.monitor.training", "modeldir.experiment.failures", "modeldir.launchers.launched_jobs",
+        "modeldir.launchers", "modeldir.search.other_folders", "modeldir.monitor.layout", "modeldir.monitor.progress",
+        "modeldir.commands.diff", "modeldir.params.diff", "modeldir.search.search", "modeldir.worker.worker",
+        "modeldir.params.params", "modeldir.params.usage", "weakref", "ast", "signal", "dataclasses", "inspect",
         "subprocess", "threading", "hashlib", "datetime",
     }  # fmt: skip
 
@@ -255,7 +283,7 @@ def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
     needless = {
         "dataclasses", "inspect", "shutil", "random", "datetime", "copy", "textwrap", "hashlib",
         "subprocess", "threading", "tempfile", "logging", "modeldir.launchers",
-        "modeldir.placement", "modeldir.capture.ways", "modeldir.tableforms",
+        "modeldir.launchers.launched_jobs", "modeldir.logs.capture.methods", "modeldir.results.table_formats",
     }  # fmt: skip
     assert not needless & imported
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modeldir import commands, templates
+from modeldir import commands
+from modeldir.commands import templates
 from modeldir.commands.init import missing_packages, told
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def test_packages_that_are_not_there_are_named() -> None:
 @pytest.mark.parametrize("template", templates.names())
 def test_what_is_missing_is_as_pip_takes_it(template: str) -> None:
     """Whatever is installed here, only lines of the template's requirements are named."""
-    listed = (SOURCE / "modeldir" / "templates" / template / "requirements.txt").read_text()
+    listed = (
+        SOURCE / "modeldir" / "commands" / "templates" / template / "requirements.txt"
+    ).read_text()
     assert set(missing_packages(template)) < set(listed.splitlines())
     assert "modeldir" not in missing_packages(template)
 

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import attempts, commands, processes, roster
+from modeldir import commands
+from modeldir._system import processes
+from modeldir._system.shell import quoted
 from modeldir.commands import log
-from modeldir.shellwords import quoted
+from modeldir.experiment import attempts
+from modeldir.search import worker_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -1011,7 +1014,7 @@ def test_following_several_at_once(
 ) -> None:
     """Their names stand before the lines, as they come, also before the pieces of a long one."""
     monkeypatch.setattr(log, "LONGEST", 8)
-    monkeypatch.setattr("modeldir.rows.LONGEST", 8)
+    monkeypatch.setattr("modeldir.logs.screen.LONGEST", 8)
     one, two = make("a"), make("wide")
     for each in (one, two):
         running(each)
@@ -1077,7 +1080,7 @@ def test_following_a_search_ends_with_its_workers(capfd: pytest.CaptureFixture[s
     (folder / "params.json").write_text("{}")
     (folder / "search.json").write_text("{}")
     (folder / "search.log").write_text("worker 1\n")
-    membership = roster.join(folder, 1)
+    membership = worker_registry.join(folder, 1)
     steps = (add(folder / "search.log", "completed trial\n"), membership.leave)
     assert followed(capfd, *steps) == "worker 1\ncompleted trial\n"
 

@@ -19,7 +19,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import PLAIN, Project, kill, read, supervisor_of, wait_until
-from modeldir import attempts, processes, roster
+from modeldir._system import processes
+from modeldir.experiment import attempts
+from modeldir.search import worker_registry
 
 SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6", "--no-pilot")
 SEARCH = ("search", "experiments/search", *SIX, "--", "python", "train.py")
@@ -289,7 +291,7 @@ def as_somebody_else(project: Project, *words: str) -> subprocess.CompletedProce
     """Type `modeldir WORDS` as another user, who has no place in our group either."""
     code = f"""
 import contextlib, os, pathlib, sys, tempfile
-from modeldir import commands, roster
+from modeldir import commands; from modeldir.search import worker_registry as roster
 # Once as ourselves, so that all is imported: he may not read our Python.
 with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None), \\
         contextlib.redirect_stderr(None):
@@ -428,11 +430,11 @@ def test_a_detached_search_outlives_the_terminal(project: Project) -> None:
     assert said.code == 0
     assert said.lines[-1].startswith("next: modeldir watch experiments/search")
     project.wait_for_starts(2)
-    (member,) = roster.members(project.search)
+    (member,) = worker_registry.members(project.search)
     assert f"worker {member.pid} runs without this terminal" in said.lines
     assert project.modeldir("stop", "experiments/search").code == 0
     project.release()
-    wait_until(lambda: roster.members(project.search) == [])
+    wait_until(lambda: worker_registry.members(project.search) == [])
     assert len(project.ended) == 2
     refused = project.modeldir("search", "experiments/search", "lerning_rate=1,2", "--detach")
     assert refused.code == 2
@@ -444,7 +446,7 @@ def test_detach_said_again_starts_no_second_worker(project: Project) -> None:
     words = ("search", "experiments/search", *SIX, "--detach", "--", "python", "train.py")
     project.modeldir(*words)
     project.wait_for_starts(1)
-    (member,) = roster.members(project.search)
+    (member,) = worker_registry.members(project.search)
     said = project.modeldir(*words)
     assert said.code == 0
     there = f"worker {member.pid} works on it already, with -j 1: none was started"
@@ -452,9 +454,9 @@ def test_detach_said_again_starts_no_second_worker(project: Project) -> None:
     project.modeldir("stop", "experiments/search")
     said = project.modeldir(*words)
     assert said.lines[0] != there
-    wait_until(lambda: len(roster.members(project.search)) == 2)
+    wait_until(lambda: len(worker_registry.members(project.search)) == 2)
     project.modeldir("stop", "experiments/search", "--now")
-    wait_until(lambda: roster.members(project.search) == [])
+    wait_until(lambda: worker_registry.members(project.search) == [])
 
 
 # -- Once more, and never again --------------------------------------------------------------------

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import Experiment, commands, experiment
+from modeldir import Experiment, commands
 from modeldir.commands.new import derive
 from modeldir.errors import FolderError, ParamsError
+from modeldir.experiment import experiment
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -278,6 +279,6 @@ def test_looking_at_the_source_is_no_reading(
     with pytest.raises(ParamsError):
         derive(Path("a"), base, {"batch_siz": 1})
     derive(Path("b"), base, {"batch_size": 1})
-    from modeldir.params import Params, names_read
+    from modeldir.params.params import Params, names_read
 
     assert "learning_rate" not in names_read(Params(base / "params.json"))

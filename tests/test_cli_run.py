@@ -13,7 +13,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import Project, Said, kill, read, supervisor_of, wait_until
-from modeldir.experiment import status
+from modeldir.experiment.experiment import status
 
 BASE = "experiments/base_model"
 

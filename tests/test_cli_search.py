@@ -1273,5 +1273,11 @@ def test_a_search_loads_nothing_that_its_trials_load_themselves(project: Project
         check=True,
     )
     loaded = set(done.stderr.split())
-    assert "modeldir.worker" in loaded
-    assert not loaded & {"hashlib", "modeldir.loop", "modeldir.run", "numpy", "optuna"}
+    assert "modeldir.worker.worker" in loaded
+    assert not loaded & {
+        "hashlib",
+        "modeldir.search.loop",
+        "modeldir.experiment.run",
+        "numpy",
+        "optuna",
+    }

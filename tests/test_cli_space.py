@@ -12,8 +12,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import Project, read, wait_until
-from modeldir import Search, experiment, space
-from modeldir.overview import Overview
+from modeldir import Search, space
+from modeldir.experiment import experiment
+from modeldir.monitor.search import Overview
 from test_cli_search import points, said
 
 BASE = {

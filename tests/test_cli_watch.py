@@ -25,9 +25,10 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, THREE, Project, wait_until
-from modeldir import processes, roster
+from modeldir._system import processes
 from modeldir.commands.watch import Watch, follow
-from modeldir.progress import Plain
+from modeldir.monitor.progress import Plain
+from modeldir.search import worker_registry
 
 SEARCH = "experiments/search"
 LOGS = """\
@@ -353,7 +354,7 @@ def test_a_killed_search_leaves_the_terminal_in_order(
     terminal = terminals(project, *words, columns=90, shell=True)
     terminal.read_until(lambda text: "3 running" in text and text.count("0.7500") == 3)
     assert not terminal.has_cursor()
-    (worker,) = roster.members(project.path / SEARCH)
+    (worker,) = worker_registry.members(project.path / SEARCH)
     (spawner,) = processes.children(worker.pid)
     if late:
         os.kill(spawner, signal.SIGSTOP)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import modeldir
 from modeldir import Params
-from modeldir.commandline import changed, cli
 from modeldir.errors import ParamsError
-from modeldir.overrides import misfit
-from modeldir.params import flatten
+from modeldir.params.overrides import changed, cli
+from modeldir.params.params import flatten
+from modeldir.params.update import misfit
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from modeldir import space as words
 from modeldir.errors import SpaceError
-from modeldir.params import canonical_hash
+from modeldir.params.params import canonical_hash
 from modeldir.samplers import Observation, make
 from modeldir.space import (
     Choice,
@@ -34,7 +34,7 @@ from modeldir.space import (
     size,
     trial_name,
 )
-from modeldir.space.pointsfile import exactly
+from modeldir.space.points_csv import exactly
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

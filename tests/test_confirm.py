@@ -14,13 +14,15 @@ from scipy import stats
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import Project, Said, kill, read, wait_until
-from modeldir import Search, confirmation, experiment, finalists
-from modeldir.columns import advised
-from modeldir.confirmation import Confirmation, Measured
+from modeldir import Search
 from modeldir.errors import ModeldirError, SearchError
-from modeldir.finalists import Finalists, Point
-from modeldir.report.payload import payload
-from modeldir.synthesize import read_tree
+from modeldir.experiment import experiment
+from modeldir.results import confirmation, finalists
+from modeldir.results.confirmation import Confirmation, Measured
+from modeldir.results.finalists import Finalists, Point
+from modeldir.results.report.payload import payload
+from modeldir.results.synthesize import read_tree
+from modeldir.results.table_columns import advised
 
 NOISY = """\
 import json, os, random, sys, time

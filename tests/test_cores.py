@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modeldir import cores
+from modeldir._system import cpus
 
 MANY = frozenset(range(64))
 
@@ -26,11 +26,11 @@ def write(root: Path, name: str, text: str) -> None:
 
 
 def test_what_it_is_bound_to_counts(root: Path) -> None:
-    assert cores.usable(str(root)) == 64
+    assert cpus.usable(str(root)) == 64
 
 
 def test_here_there_is_at_least_one() -> None:
-    assert 1 <= cores.usable() <= (os.cpu_count() or 1)
+    assert 1 <= cpus.usable() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_here_there_is_at_least_one() -> None:
 def test_a_quota_of_version_2_counts(root: Path, text: str, count: int) -> None:
     write(root, "proc/self/cgroup", "0::/user.slice/mine\n")
     write(root, "sys/fs/cgroup/user.slice/mine/cpu.max", text)
-    assert cores.usable(str(root)) == count
+    assert cpus.usable(str(root)) == count
 
 
 def test_the_smallest_of_those_above_counts(root: Path) -> None:
@@ -48,13 +48,13 @@ def test_the_smallest_of_those_above_counts(root: Path) -> None:
     write(root, "sys/fs/cgroup/a/b/c/cpu.max", "max 100000")
     write(root, "sys/fs/cgroup/a/b/cpu.max", "800000 100000")
     write(root, "sys/fs/cgroup/a/cpu.max", "300000 100000")
-    assert cores.usable(str(root)) == 3
+    assert cpus.usable(str(root)) == 3
 
 
 def test_in_a_container_the_top_is_its_own(root: Path) -> None:
     write(root, "proc/self/cgroup", "0::/\n")
     write(root, "sys/fs/cgroup/cpu.max", "400000 100000")
-    assert cores.usable(str(root)) == 4
+    assert cpus.usable(str(root)) == 4
 
 
 @pytest.mark.parametrize(("quota", "count"), [("600000", 6), ("-1", 64)])
@@ -62,10 +62,10 @@ def test_a_quota_of_version_1_counts(root: Path, quota: str, count: int) -> None
     write(root, "proc/self/cgroup", "5:memory:/mine\n4:cpu,cpuacct:/mine\n0::/\n")
     write(root, "sys/fs/cgroup/cpu,cpuacct/mine/cpu.cfs_quota_us", quota)
     write(root, "sys/fs/cgroup/cpu,cpuacct/mine/cpu.cfs_period_us", "100000")
-    assert cores.usable(str(root)) == count
+    assert cpus.usable(str(root)) == count
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "0::", "0::/../..", "\x00\n::\n0::relative/path"])
 def test_what_makes_no_sense_limits_nothing(root: Path, text: str) -> None:
     write(root, "proc/self/cgroup", text)
-    assert cores.usable(str(root)) == 64
+    assert cpus.usable(str(root)) == 64

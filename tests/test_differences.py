@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir import Params, diff
-from modeldir.differences import ABSENT, Difference, same
 from modeldir.errors import ParamsError
-from modeldir.params import canonical_hash, names_read
+from modeldir.params.diff import ABSENT, Difference, same
+from modeldir.params.params import canonical_hash, names_read
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modeldir.durations import parse_duration
+from modeldir._system.durations import parse_duration
 
 
 @pytest.mark.parametrize(

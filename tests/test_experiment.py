@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import attempts, processes
+from modeldir._system import processes
 from modeldir.errors import FolderError, ParamsError
-from modeldir.experiment import (
+from modeldir.experiment import attempts
+from modeldir.experiment.experiment import (
     Experiment,
     Scores,
     has_metrics,

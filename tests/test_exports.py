@@ -22,10 +22,13 @@ import pytest
 
 import engines
 import modeldir
-from modeldir import attempts, commands, databases, files, processes, tfevents
+from modeldir import commands
+from modeldir._system import files, processes
 from modeldir.errors import FolderError, ModeldirError
-from modeldir.exports import Exported, check_installed, export, told
-from modeldir.exports.place import Place
+from modeldir.exchange import sqlite, tfevents
+from modeldir.exchange.exporting import Exported, check_installed, export, told
+from modeldir.exchange.target import Place
+from modeldir.experiment import attempts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,7 +138,7 @@ def test_nothing_to_export_is_said(search: Path) -> None:
 
 def test_a_tool_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to type. The table of what is needed is the only thing that is changed here."""
-    monkeypatch.setattr("modeldir.exports.NEEDED", {"mlflow": ("no_such_package",)})
+    monkeypatch.setattr("modeldir.exchange.exporting.NEEDED", {"mlflow": ("no_such_package",)})
     with pytest.raises(ModeldirError) as caught:
         check_installed("mlflow")
     assert str(caught.value) == (
@@ -447,7 +450,7 @@ def test_a_database_of_another_release_is_filled_by_optuna(
     """Where its tables are not those that are known, Optuna adds each trial itself: the same."""
     export(search, "optuna", "quick.db")
     with monkeypatch.context() as patched:
-        patched.setattr("modeldir.optunafiles.TABLES", {"trials": ("trial_id", "moon")})
+        patched.setattr("modeldir.exchange.optuna_storage.TABLES", {"trials": ("trial_id", "moon")})
         export(search, "optuna", "slow.db")
     slow, quick = study_in("slow.db").trials, study_in("quick.db").trials
 
@@ -569,7 +572,7 @@ def test_mlflow_opens_it(search: Path) -> None:
 
 def test_mlflow_is_given_a_database(tmp_path: Path) -> None:
     """A folder, or a file that is none, is refused; a server's address is taken as it is."""
-    from modeldir.exports.mlflow import uri_of
+    from modeldir.exchange.mlflow_export import uri_of
 
     with pytest.raises(FolderError, match=r"name a file: -o .*mlflow\.db"):
         uri_of(str(tmp_path))
@@ -582,9 +585,9 @@ def test_mlflow_is_given_a_database(tmp_path: Path) -> None:
 
 def test_a_database_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     """Not by its name."""
-    assert not databases.is_database(tmp_path)
+    assert not sqlite.is_database(tmp_path)
     (tmp_path / "a.db").write_bytes(b"SQLite format 3\0 and more")
-    assert databases.is_database(tmp_path / "a.db")
+    assert sqlite.is_database(tmp_path / "a.db")
 
 
 def test_exports_say_themselves() -> None:

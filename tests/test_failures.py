@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from modeldir.failures import (
+from modeldir.experiment.failures import (
     ERROR,
     OUT_OF_MEMORY,
     failure_class,

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laboratory import wait_until
-from modeldir import files
+from modeldir._system import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,7 +244,7 @@ def test_kill_at_any_moment_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     files.write_json(path, {"version": -1, "filler": ""})
     code = """
         import sys
-        from modeldir import files
+        from modeldir._system import files
         print("ready", flush=True)
         for version in range(10**9):
             filler = str(version % 10) * (200_000 if version % 2 else 10)
@@ -341,7 +341,7 @@ os.link = refuse
 
 CLAIM = """
 import os, sys, time
-from modeldir import files
+from modeldir._system import files
 
 me, folder = sys.argv[1:]
 print("ready", flush=True)
@@ -471,7 +471,7 @@ def test_lines_of_several_writers_do_not_mix(tmp_path: Path) -> None:
     """Four processes append to one file at once: every line arrives, and whole."""
     code = """
         import sys
-        from modeldir import files
+        from modeldir._system import files
         for step in range(200):
             files.append_line(sys.argv[1], {"writer": sys.argv[2], "step": step, "f": "x" * 300})
     """
@@ -530,7 +530,7 @@ def test_the_kernel_frees_the_lock_of_the_dead(tmp_path: Path) -> None:
     """A holder that is killed keeps nobody waiting."""
     code = """
         import sys, time
-        from modeldir import files
+        from modeldir._system import files
         with files.locked(sys.argv[1]):
             print("held", flush=True)
             time.sleep(60)
@@ -581,7 +581,9 @@ def test_absolute_keeps_links_as_the_user_wrote_them(
 
 def test_waiting_is_not_needed_for_a_reader_to_see_a_write(tmp_path: Path) -> None:
     """Another process sees a published file at once, whole."""
-    code = "import sys; from modeldir import files; files.publish(sys.argv[1], b'x' * 100_000)"
+    code = (
+        "import sys; from modeldir._system import files; files.publish(sys.argv[1], b'x' * 100_000)"
+    )
     writer = python(code, str(tmp_path / "claim"))
     wait_until((tmp_path / "claim").exists)
     assert (tmp_path / "claim").stat().st_size == 100_000

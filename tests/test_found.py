@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from modeldir import found
-from modeldir.found import Finds, Found
-from modeldir.trees import read_tree
+from modeldir.results import row
+from modeldir.results.experiment_tree import read_tree
+from modeldir.results.row import Finds, Found
 
 EVAL = "metrics_eval_best_weights.json"
 
@@ -88,13 +88,13 @@ def test_the_best_is_the_only_one_that_is_made(tmp_path: Path, monkeypatch: Any)
     for number in range(20):
         plant(tmp_path / f"t{number}", {"a": number}, {"accuracy": number / 100})
     made: list[Found] = []
-    make = found.found_of
+    make = row.found_of
 
     def noted(*arguments: Any) -> Found:
         made.append(make(*arguments))
         return made[-1]
 
-    monkeypatch.setattr(found, "found_of", noted)
+    monkeypatch.setattr(row, "found_of", noted)
     best = read_tree(tmp_path).best()
     assert [best] == made
     assert made[0].name == "t19"

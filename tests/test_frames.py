@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir.experiment import Status
-from modeldir.frames import (
+from modeldir.experiment.experiment import Status
+from modeldir.monitor.layout import (  # fmt: skip
     Layout,
     Line,
     Shape,
@@ -25,9 +25,9 @@ from modeldir.frames import (
     progress_text,
     search_lines,
     step_text,
-)  # fmt: skip
-from modeldir.standing import Alone, Left, Row, Standing, Workers, estimate
-from modeldir.table import text_width, visible
+)
+from modeldir.monitor.status import Alone, Left, Row, Standing, Workers, estimate
+from modeldir.results.table import text_width, visible
 
 CURVE = tuple(1 - 0.8**step for step in range(1, 15))
 

@@ -12,7 +12,7 @@ import pytest
 
 import fuzz
 import fuzz_params
-from modeldir import strictjson
+from modeldir.params import strict_json
 
 
 @pytest.mark.parametrize("name", fuzz.TARGETS)
@@ -36,7 +36,7 @@ def test_the_second_parser_is_one() -> None:
     """It takes what the standard library takes, but for what we refuse, and knows what it says."""
     text = ' {"a": [1, -0.5e-3, "\\\\u00e4\\\\ud83d\\\\ude00"], "b": {"c": null, "d": [true, {}]}} '
     text = text.replace("\\\\", "\\")
-    assert fuzz_params.slowly(text, comments=False) == strictjson.loads(text, "p")[0]
+    assert fuzz_params.slowly(text, comments=False) == strict_json.loads(text, "p")[0]
     for bad in ('{"a": 1, "a": 1}', '{"a": NaN}', '{"a": 1,}', '{"a": 01}', '{"a": "\t"}', "{} {}"):
         with pytest.raises(fuzz_params.RefusedError):
             fuzz_params.slowly(bad, comments=False)

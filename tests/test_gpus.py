@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir import gpus
 from modeldir.errors import SearchError
+from modeldir.worker import gpus
 
 A = "GPU-5c89852c-d268-c3f3-1b07-005d5ae1dc3f"
 B = "GPU-18af1fb4-2c1b-0e7a-77fd-0ae5ce7a1d4e"

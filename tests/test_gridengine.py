@@ -19,10 +19,10 @@ import pytest
 
 import engines
 from laboratory import Project, wait_until
-from modeldir import files, placement
-from modeldir.launchers import Launcher
+from modeldir._system import files
+from modeldir.launchers import Launcher, launched_jobs
 from modeldir.launchers.command import CommandLauncher
-from modeldir.testing import LauncherContract
+from modeldir.testing.samplers import LauncherContract
 from test_docs import recipe
 
 pytestmark = pytest.mark.slow
@@ -100,7 +100,7 @@ def test_a_search_runs_on_gridengine(project: Project) -> None:
     on_gridengine(project, "--workers", "2", "--wait")
     assert set(project.trials().values()) == {"completed"}
     assert len(project.started) == 6
-    jobs = {each.ref.job for each in placement.placed(project.search)}
+    jobs = {each.ref.job for each in launched_jobs.placed(project.search)}
     recorded = {files.read_object(path)["job"]["id"] for path in project.search.glob("*/run.json")}
     assert recorded <= jobs
 
@@ -112,10 +112,12 @@ def test_what_gridengine_kills_is_taken_up_again(project: Project) -> None:
     project.hold()
     on_gridengine(project, "--workers", "2", "--no-pilot")
     project.wait_for_starts(2)
-    first = placement.placed(project.search)[0]
+    first = launched_jobs.placed(project.search)[0]
     subprocess.run(["qdel", first.ref.job], check=True, capture_output=True)
     wait_until(
-        lambda: placement.placed(project.search, ask=True)[0].state.alive is False, "its end", 60
+        lambda: launched_jobs.placed(project.search, ask=True)[0].state.alive is False,
+        "its end",
+        60,
     )
     assert "1 worker runs" in on_gridengine(project, "--workers", "2", "--no-pilot")
     project.release()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modeldir.growth import joined
+from modeldir.search.plan_updates import joined
 
 SPACE = {"optimizer": ["adam", "sgd"], "momentum": {"values": [0.5], "when": {"optimizer": "sgd"}}}
 ROWS = {"space": {"a": [1, 1, 2], "b": [3, 4, 3]}, "zip": [["a", "b"]]}

@@ -28,10 +28,12 @@ from laboratory import (
     read,
     wait_until,
 )
-from modeldir import attempts, files, hearts, processes, roster
-from modeldir.experiment import status
-from modeldir.spawner import Spawner
-from modeldir.supervisor import Start
+from modeldir._system import files, heartbeat, processes
+from modeldir.experiment import attempts
+from modeldir.experiment.experiment import status
+from modeldir.search import worker_registry
+from modeldir.worker.spawner import Spawner
+from modeldir.worker.supervisor import Start
 
 PACE = "1"
 """Seconds between two beats where trials run: a host is dead after 8, and one that stalls for less
@@ -60,7 +62,7 @@ class Clock:
 def project(tmp_path: Path) -> Project:
     """A project whose processes beat quickly."""
     project = Project(tmp_path, SAVING)
-    project.environment[hearts.VARIABLE] = PACE
+    project.environment[heartbeat.VARIABLE] = PACE
     return project
 
 
@@ -68,7 +70,7 @@ def project(tmp_path: Path) -> Project:
 def owned(tmp_path: Path) -> Path:
     """A file with a heart that beats every 15 s."""
     path = tmp_path / "run.json"
-    path.write_text(json.dumps({hearts.KEY: 15.0}))
+    path.write_text(json.dumps({heartbeat.KEY: 15.0}))
     return path
 
 
@@ -76,7 +78,7 @@ def owned(tmp_path: Path) -> Path:
 
 
 def looks(
-    observer: hearts.Observer, clock: Clock, path: Path, count: int, gap: float
+    observer: heartbeat.Observer, clock: Clock, path: Path, count: int, gap: float
 ) -> list[bool | None]:
     """What an observer finds at several looks."""
     found = []
@@ -89,7 +91,7 @@ def looks(
 def test_a_heart_that_stands_still_for_8_beats_is_dead_and_nothing_less_is(owned: Path) -> None:
     """Seen by one observer, at many looks, by its own clock."""
     clock = Clock()
-    observer = hearts.Observer(clock)
+    observer = heartbeat.Observer(clock)
     assert observer.look(owned) is None
     assert looks(observer, clock, owned, 11, 10.0) == [None] * 11
     assert looks(observer, clock, owned, 2, 10.0) == [False, False]
@@ -98,7 +100,7 @@ def test_a_heart_that_stands_still_for_8_beats_is_dead_and_nothing_less_is(owned
 def test_a_heart_that_was_seen_to_move_is_in_doubt_after_3_beats(owned: Path) -> None:
     """And dead after 8. Each beat begins the count anew; one that was given up lives again."""
     clock = Clock()
-    observer = hearts.Observer(clock)
+    observer = heartbeat.Observer(clock)
     observer.look(owned)
     clock.passes(110)
     os.utime(owned, ns=(1, 1))
@@ -112,7 +114,7 @@ def test_a_heart_that_was_seen_to_move_is_in_doubt_after_3_beats(owned: Path) ->
 def test_what_an_observer_slept_through_is_nobodys_silence(owned: Path) -> None:
     """It was stopped, or the file server was away, for both of them: a gap counts as one beat."""
     clock = Clock()
-    observer = hearts.Observer(clock)
+    observer = heartbeat.Observer(clock)
     observer.look(owned)
     assert looks(observer, clock, owned, 7, 3600.0) == [None] * 7
     assert looks(observer, clock, owned, 1, 3600.0) == [False]
@@ -121,7 +123,7 @@ def test_what_an_observer_slept_through_is_nobodys_silence(owned: Path) -> None:
 def test_what_moved_long_ago_is_not_known_to_live_now(owned: Path) -> None:
     """Who looks only now and then has to look on before he believes it."""
     clock = Clock()
-    observer = hearts.Observer(clock)
+    observer = heartbeat.Observer(clock)
     observer.look(owned)
     os.utime(owned, ns=(1, 1))
     assert looks(observer, clock, owned, 1, 15.0) == [True]
@@ -135,17 +137,17 @@ def test_what_has_no_heart_is_never_dead(tmp_path: Path, data: str) -> None:
     """Run files of older versions, and of scripts that ran without a supervisor."""
     clock, path = Clock(), tmp_path / "run.json"
     path.write_text(data)
-    observer = hearts.Observer(clock)
+    observer = heartbeat.Observer(clock)
     assert set(looks(observer, clock, path, 50, 10.0)) == {None}
     path.unlink()
     assert set(looks(observer, clock, path, 50, 10.0)) == {None}
-    assert (hearts.silence(path), hearts.sight_of(path)) == (None, None)
+    assert (heartbeat.silence(path), heartbeat.sight_of(path)) == (None, None)
 
 
 def test_an_owner_that_cannot_beat_gives_up_before_others_give_it_up(owned: Path) -> None:
     """After 6 beats of 8; what can be touched again is not lost."""
     clock = Clock()
-    heart = hearts.Heart(owned, clock)
+    heart = heartbeat.Heart(owned, clock)
     assert heart.wait() == 15.0
     clock.passes(15)
     assert (heart.wait(), heart.beat(), heart.wait()) == (0.0, True, 15.0)
@@ -157,7 +159,7 @@ def test_an_owner_that_cannot_beat_gives_up_before_others_give_it_up(owned: Path
     assert (heart.beat(), heart.is_lost) == (False, True)
     owned.write_bytes(data)
     assert (heart.beat(), heart.is_lost) == (True, False)
-    assert hearts.BEATS_TO_GIVE_UP < hearts.BEATS_TO_DEATH
+    assert heartbeat.BEATS_TO_GIVE_UP < heartbeat.BEATS_TO_DEATH
 
 
 @pytest.mark.parametrize(
@@ -167,8 +169,8 @@ def test_only_a_quicker_heart_can_be_asked_for(
     monkeypatch: pytest.MonkeyPatch, told: str, found: float
 ) -> None:
     """Whoever reads a slower one would take a live owner of today's version for dead."""
-    monkeypatch.setenv(hearts.VARIABLE, told)
-    assert hearts.every() == found
+    monkeypatch.setenv(heartbeat.VARIABLE, told)
+    assert heartbeat.every() == found
 
 
 # -- Two hosts -------------------------------------------------------------------------------------
@@ -371,7 +373,7 @@ def reports_of(spawner: Spawner, start: Start, meanwhile: Callable[[], object]) 
 @pytest.fixture
 def spawner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Spawner]:
     """A spawner whose supervisors beat quickly."""
-    monkeypatch.setenv(hearts.VARIABLE, QUICK)
+    monkeypatch.setenv(heartbeat.VARIABLE, QUICK)
     with Spawner() as made:
         yield made
 
@@ -392,8 +394,8 @@ def test_a_heart_that_moved_just_in_time_is_waited_for_and_its_end_counts(
     later one is taken back, and nothing is run a second time.
     """
     first = elsewhere(folder)
-    doubt = hearts.sight_of(first.path)
-    hearts.beat(first.path)
+    doubt = heartbeat.sight_of(first.path)
+    heartbeat.beat(first.path)
 
     def ends_once_it_is_outdone() -> None:
         if (folder / "run.2.json").exists() and attempts.read(folder, 1).end is None:
@@ -407,8 +409,8 @@ def test_a_heart_that_moved_just_in_time_is_waited_for_and_its_end_counts(
 def test_one_that_does_not_come_to_an_end_is_outdone(spawner: Spawner, folder: Path) -> None:
     """After two beats it has found the later attempt, or will before it writes anything."""
     first = elsewhere(folder)
-    doubt = hearts.sight_of(first.path)
-    hearts.beat(first.path)
+    doubt = heartbeat.sight_of(first.path)
+    heartbeat.beat(first.path)
     heard = reports_of(spawner, taking_over(folder, doubt), lambda: None)
     assert heard == ["started", "ended", "free"]
     assert ends(folder) == [None, "completed"]
@@ -418,7 +420,7 @@ def test_one_that_does_not_come_to_an_end_is_outdone(spawner: Spawner, folder: P
 def test_one_whose_heart_did_not_move_is_not_waited_for(spawner: Spawner, folder: Path) -> None:
     """Its attempt has no end, and the next one begins."""
     first = elsewhere(folder)
-    heard = reports_of(spawner, taking_over(folder, hearts.sight_of(first.path)), lambda: None)
+    heard = reports_of(spawner, taking_over(folder, heartbeat.sight_of(first.path)), lambda: None)
     assert (heard, ends(folder)) == (["started", "ended", "free"], [None, "completed"])
 
 
@@ -448,12 +450,12 @@ def test_where_a_file_cannot_be_touched_it_is_written_anew(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *, touched: bool
 ) -> None:
     """Drives over the web: a training there is not ended because of that."""
-    monkeypatch.setattr(hearts, "beat", lambda _: touched)
+    monkeypatch.setattr(heartbeat, "beat", lambda _: touched)
     with Spawner() as own:  # forked from here
         seen = set()
 
         def look() -> None:
-            seen.add(hearts.sight_of(folder / "run.json"))
+            seen.add(heartbeat.sight_of(folder / "run.json"))
 
         command = ("sh", "-c", "sleep 5")
         start = Start(str(folder), 1, command, str(folder.parent))
@@ -496,7 +498,7 @@ JOB = ("work", "experiments/search", "--job", "abc_0", "--no-pilot")
 
 
 def end_of_job(project: Project) -> str | None:
-    told = roster.job_end(project.search, "abc_0")
+    told = worker_registry.job_end(project.search, "abc_0")
     return None if told is None else str(told["why"])
 
 
@@ -511,13 +513,13 @@ def test_a_job_writes_its_end_and_comes_again_under_its_token(project: Project) 
     """Its trials say which job they ran in, also by its name there; while it runs it has no end."""
     planned(project, 0.1)
     project.write("experiments/search/.modeldir/jobs/abc_0.json", '{"launcher": "slurm"}')
-    roster.end_job(project.search, "abc_0", "an earlier time")
+    worker_registry.end_job(project.search, "abc_0", "an earlier time")
     project.hold()
     engine = {"SLURM_JOB_ID": "12", "SLURM_ARRAY_JOB_ID": "11", "SLURM_ARRAY_TASK_ID": "0"}
     with project.started_as(*JOB, **engine) as worker:
         folder = project.search / "learning_rate_0.1"
         wait_until(lambda: epoch(folder) == 2, "the second epoch")
-        (member,) = roster.members(project.search)
+        (member,) = worker_registry.members(project.search)
         assert (member.job, member.alive) == ("abc_0", True)
         assert member.heard is not None
         assert end_of_job(project) is None
@@ -617,7 +619,7 @@ def test_a_job_that_was_started_twice_stays_until_its_first_copy_has_ended(
             wait_until(
                 lambda: any(told in path.read_text() for path in log.glob("search.*.log")), told
             )
-            keeper = next(iter(roster.members(project.search)))
+            keeper = next(iter(worker_registry.members(project.search)))
             os.kill(all_on_host(first)[keeper.pid], signal.SIGTERM)
             wait_until(lambda: len(project.started) == 2, "the second start")
             project.release()
@@ -630,7 +632,7 @@ def test_a_job_that_was_asked_to_stop_while_it_waited_does_not_begin(project: Pr
     """The request named its token; who comes later under another one does not mind it."""
     planned(project, 0.1)
     project.write("experiments/search/.modeldir/jobs/abc_0.json", '{"launcher": "slurm"}')
-    roster.ask_to_stop(project.search, [], "wait", ["abc_0"])
+    worker_registry.ask_to_stop(project.search, [], "wait", ["abc_0"])
     stopped = project.modeldir(*JOB)
     assert stopped.code == 0, stopped.out  # no failure, of which its engine would send mails
     assert "asked to stop by `modeldir stop`" in stopped.out

@@ -20,11 +20,14 @@ import pytest
 
 import engines
 import modeldir
-from modeldir import attempts, commands, files, tfevents
+from modeldir import commands
+from modeldir._system import files
 from modeldir.errors import FolderError, ModeldirError
-from modeldir.exports import export
-from modeldir.imports import TOOLS, Imported, import_runs, told
-from modeldir.synthesize import Found, read_tree
+from modeldir.exchange import tfevents
+from modeldir.exchange.exporting import export
+from modeldir.exchange.importing import TOOLS, Imported, import_runs, told
+from modeldir.experiment import attempts
+from modeldir.results.synthesize import Found, read_tree
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

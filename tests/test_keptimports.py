@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from modeldir import keptimports
-from modeldir.keptimports import Kept, Script
-from modeldir.warm.imports import Learned, Module
+from modeldir.worker.preload import import_cache
+from modeldir.worker.preload.import_cache import Kept, Script
+from modeldir.worker.preload.imports import Learned, Module
 
 SCRIPT = Script(("python", "train.py"), "/project", "c0de")
 
@@ -42,9 +42,9 @@ def test_what_is_kept_is_read_again(tmp_path: Path, cache: Path) -> None:
     """And anything else that lies there is as if nothing did."""
     folder = search(tmp_path)
     kept = Kept(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
-    keptimports.keep(folder, SCRIPT, kept)
-    assert keptimports.read(folder) == kept
-    file = folder / ".modeldir" / keptimports.FILE
+    import_cache.keep(folder, SCRIPT, kept)
+    assert import_cache.read(folder) == kept
+    file = folder / ".modeldir" / import_cache.FILE
     text = json.dumps(json.loads(file.read_text()))
     odd = ["numpy", "/site/numpy.py"], [1, 2], ["numpy", "/site/numpy.py", {"A": 1}]
     broken_names = [text.replace(json.dumps(odd[0]), json.dumps(each)) for each in odd[1:]]
@@ -59,13 +59,13 @@ def test_what_is_kept_is_read_again(tmp_path: Path, cache: Path) -> None:
         text.replace('"why"', "1"),
     ):
         file.write_text(broken)
-        assert keptimports.read(folder) is None
+        assert import_cache.read(folder) is None
 
 
 def test_another_search_of_the_same_script_finds_it(tmp_path: Path, cache: Path) -> None:
     """In the user's cache folder, which nobody else may look into."""
-    keptimports.keep(search(tmp_path), SCRIPT, KEPT)
-    assert keptimports.find(search(tmp_path, "other"), SCRIPT) == KEPT
+    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
+    assert import_cache.find(search(tmp_path, "other"), SCRIPT) == KEPT
     assert cache.stat().st_mode & 0o077 == 0
 
 
@@ -81,8 +81,8 @@ def test_another_search_of_the_same_script_finds_it(tmp_path: Path, cache: Path)
 )
 def test_another_script_does_not(tmp_path: Path, cache: Path, other: Script) -> None:
     """Nor the same one, once its code has changed, or where nobody can tell whether it has."""
-    keptimports.keep(search(tmp_path), SCRIPT, KEPT)
-    assert keptimports.find(search(tmp_path, "other"), other) is None
+    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
+    assert import_cache.find(search(tmp_path, "other"), other) is None
 
 
 def test_a_script_that_is_no_part_of_the_project_counts_too(tmp_path: Path, cache: Path) -> None:
@@ -91,27 +91,27 @@ def test_a_script_that_is_no_part_of_the_project_counts_too(tmp_path: Path, cach
     (tmp_path / "project").mkdir()
     script = Script(("python", "../train.py"), str(tmp_path / "project"), "c0de")
     kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
-    keptimports.keep(search(tmp_path), script, kept)
-    assert keptimports.find(tmp_path / "search", script) == kept
+    import_cache.keep(search(tmp_path), script, kept)
+    assert import_cache.find(tmp_path / "search", script) == kept
     (tmp_path / "train.py").write_text("import pandas\n")
-    assert keptimports.find(tmp_path / "search", script) is None
-    assert keptimports.find(search(tmp_path, "other"), script) is None
+    assert import_cache.find(tmp_path / "search", script) is None
+    assert import_cache.find(search(tmp_path, "other"), script) is None
 
 
 def test_why_it_runs_cold_is_kept_with_the_search_alone(tmp_path: Path, cache: Path) -> None:
     """It may lie in arguments that another search does not give."""
     kept = Kept(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
-    keptimports.keep(search(tmp_path), SCRIPT, kept)
-    assert keptimports.find(tmp_path / "search", SCRIPT) == kept
-    assert keptimports.find(search(tmp_path, "other"), SCRIPT) is None
+    import_cache.keep(search(tmp_path), SCRIPT, kept)
+    assert import_cache.find(tmp_path / "search", SCRIPT) == kept
+    assert import_cache.find(search(tmp_path, "other"), SCRIPT) is None
 
 
 def test_code_that_nobody_knows_is_kept_with_the_search_alone(tmp_path: Path, cache: Path) -> None:
     """A tree of too many files has no hash."""
     script = Script(SCRIPT.words, SCRIPT.cwd, None)
     kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
-    keptimports.keep(search(tmp_path), script, kept)
-    assert keptimports.find(tmp_path / "search", script) == kept
+    import_cache.keep(search(tmp_path), script, kept)
+    assert import_cache.find(tmp_path / "search", script) == kept
     assert not cache.exists()
 
 
@@ -119,11 +119,11 @@ def test_another_environment_does_not(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`python` is what PATH says."""
-    keptimports.keep(search(tmp_path), SCRIPT, KEPT)
+    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").touch(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    assert keptimports.find(search(tmp_path, "other"), SCRIPT) is None
+    assert import_cache.find(search(tmp_path, "other"), SCRIPT) is None
 
 
 def _make_a_pipe(file: Path) -> None:
@@ -150,13 +150,13 @@ def test_what_is_broken_or_not_only_ours_counts_as_nothing(
     tmp_path: Path, cache: Path, spoil: Callable[[Path], object]
 ) -> None:
     """It is learned again, and written anew where that is possible."""
-    keptimports.keep(search(tmp_path), SCRIPT, KEPT)
+    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
     (file,) = cache.iterdir()
     spoil(file)
     other = search(tmp_path, "other")
-    assert keptimports.find(other, SCRIPT) is None
-    keptimports.keep(other, SCRIPT, KEPT)
-    assert keptimports.find(other, SCRIPT) == KEPT
+    assert import_cache.find(other, SCRIPT) is None
+    import_cache.keep(other, SCRIPT, KEPT)
+    assert import_cache.find(other, SCRIPT) == KEPT
 
 
 def test_without_a_place_it_is_kept_with_the_search(
@@ -164,21 +164,21 @@ def test_without_a_place_it_is_kept_with_the_search(
 ) -> None:
     """As `XDG_CACHE_HOME=/dev/null` says."""
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
-    keptimports.keep(search(tmp_path), SCRIPT, KEPT)
-    assert keptimports.find(tmp_path / "search", SCRIPT) == KEPT
+    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
+    assert import_cache.find(tmp_path / "search", SCRIPT) == KEPT
 
 
 def test_lists_of_the_scripts_used_last_are_kept(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The folder does not grow for ever."""
-    monkeypatch.setattr(keptimports, "SCRIPTS", 2)
+    monkeypatch.setattr(import_cache, "SCRIPTS", 2)
     folder = search(tmp_path)
     scripts = [Script(("python", f"{name}.py"), "/project", "c0de") for name in "abc"]
     for script in (*scripts[:2], scripts[0], scripts[2]):
         kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
-        keptimports.keep(folder, script, kept)
+        import_cache.keep(folder, script, kept)
         time.sleep(0.02)  # longer than a tick of the clock that stamps files
-    (folder / ".modeldir" / keptimports.FILE).unlink()
-    found = [keptimports.find(folder, script) is not None for script in scripts]
+    (folder / ".modeldir" / import_cache.FILE).unlink()
+    found = [import_cache.find(folder, script) is not None for script in scripts]
     assert found == [True, False, True]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modeldir import files, launchers, processes
+from modeldir import launchers
+from modeldir._system import files, processes
 from modeldir.errors import CommandError
 from modeldir.launchers import (
     JobRef,
@@ -25,7 +26,7 @@ from modeldir.launchers import (
 )
 from modeldir.launchers.command import CommandLauncher, expanded, last_word
 from modeldir.launchers.local import LocalLauncher
-from modeldir.testing import FakeLauncher, LauncherContract
+from modeldir.testing.samplers import FakeLauncher, LauncherContract
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -164,7 +165,7 @@ def test_a_package_offers_its_own_launcher(
     (installed / "mine-1.0.dist-info").mkdir(parents=True)
     (installed / "mine-1.0.dist-info/METADATA").write_text("Name: mine\nVersion: 1.0\n")
     (installed / "mine-1.0.dist-info/entry_points.txt").write_text(
-        "[modeldir.launchers]\nmine = modeldir.testing:FakeLauncher\nbroken = no_such_module:X\n"
+        "[modeldir.launchers]\nmine = modeldir.testing.samplers:FakeLauncher\nbroken = no_such_module:X\n"
     )
     monkeypatch.syspath_prepend(str(installed))
     assert isinstance(launchers.make("mine", search, {"room": 3}), FakeLauncher)

@@ -19,15 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laboratory import LIMIT, wait_until
-from modeldir import leases
 from modeldir.errors import SearchError
-from modeldir.leases import FOLDER_VARIABLE, WHOLE, Claim, Leases, units
+from modeldir.worker import leases
+from modeldir.worker.leases import FOLDER_VARIABLE, WHOLE, Claim, Leases, units
 
 TWO = ("gpu-0", "gpu-1")
 
 HOLDER = """
 import sys, time
-from modeldir.leases import Claim, Leases
+from modeldir.worker.leases import Claim, Leases
 found = Leases().take(Claim(tuple(sys.argv[2:]), 1, int(sys.argv[1])))
 print(",".join(found) if found else "none", flush=True)
 sys.stdin.read()
@@ -294,7 +294,7 @@ def test_two_users_may_share_by_a_folder_that_both_can_write(mode: int) -> None:
     code = f"""
         import fcntl, json, os, sys
         sys.path[:0] = {sys.path!r}
-        from modeldir.leases import Claim, Leases
+        from modeldir.worker.leases import Claim, Leases
         whole, half = Claim(("gpu-0",), 1, 1), Claim(("gpu-1",), 1, 500000)
         os.setuid(65534)  # who may not read Python's own files here any more
         shared = Leases({environment!r})
@@ -476,7 +476,7 @@ def test_a_stopped_process_that_has_the_folder_makes_us_wait_and_no_more(
     monkeypatch.setattr(leases, "_PATIENCE", 0.05)
     code = """
         import sys
-        from modeldir.leases import Leases
+        from modeldir.worker.leases import Leases
         with Leases()._locked():
             print("locked", flush=True)
             sys.stdin.read()

@@ -17,7 +17,7 @@ import pytest
 
 from logbook import ends, texts, train
 from modeldir.errors import FolderError
-from modeldir.logs import Log, set_logger
+from modeldir.logs.logger import Log, set_logger
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from laboratory import Project
-from modeldir import looks
 from modeldir.commands.synthesize import after
-from modeldir.report import origins
-from modeldir.synthesize import synthesize
-from modeldir.trees import read_tree
+from modeldir.experiment import test_evaluations
+from modeldir.results.experiment_tree import read_tree
+from modeldir.results.report import origins
+from modeldir.results.synthesize import synthesize
 
 EVALUATE = """\
 import json, os, sys
@@ -36,7 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def looked(project: Project) -> str | None:
-    return looks.told(each.looks for each in read_tree(project.search).found)
+    return test_evaluations.told(each.looks for each in read_tree(project.search).found)
 
 
 def evaluate(project: Project, trial: str, script: str = "evaluate.py") -> int:
@@ -65,7 +65,7 @@ def test_test_metrics_of_an_unrecorded_script_are_one_look(project: Project) -> 
     (folder / "metrics_test_best.json").write_text(json.dumps({"accuracy": 0.5}))
     assert looked(project) == "looked at once"
     (folder / "evaluate.run.json").write_text("{")
-    assert looks.count(folder, os.listdir(folder)) == 1
+    assert test_evaluations.count(folder, os.listdir(folder)) == 1
 
 
 def test_an_evaluation_without_test_metrics_is_no_look(project: Project) -> None:

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modeldir import files, metrics
-from modeldir.metriclines import MetricLines
+from modeldir._system import files
+from modeldir.metrics import metrics
+from modeldir.metrics.printed_lines import MetricLines
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -132,7 +133,7 @@ def test_a_line_that_a_full_disk_cuts_is_an_error(path: Path, values: Mapping[st
     """The error is told, and once there is room again, the next line stands for itself."""
     code = """
         import resource, sys
-        from modeldir.metriclines import MetricLines
+        from modeldir.metrics.printed_lines import MetricLines
         path, values = sys.argv[1], eval(sys.argv[2])
         def log(step):
             if lines.add_floats(step, values) is None:

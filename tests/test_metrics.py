@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.errors import MetricsError
-from modeldir.metrics import (
+from modeldir.metrics.metrics import (
     EVAL_BEST,
     EVAL_LAST,
     MetricsFile,

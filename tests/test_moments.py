@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modeldir import moments
 from modeldir.errors import ModeldirError
-from modeldir.experiment import Scores
+from modeldir.experiment.experiment import Scores
+from modeldir.results import moments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modeldir.metrics import Direction
+    from modeldir.metrics.metrics import Direction
 
 STEPS = [
     {"step": 100, "epoch": 1, "val/loss": 0.5, "loss": 9.0, "train/loss": 0.4},

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.errors import ParamsError
-from modeldir.nested import copied, dotted, flatten, is_part, merge, place, place_for, told
+from modeldir.params.nested import copied, dotted, flatten, is_part, merge, place, place_for, told
 
 NAMES = st.text("abc", min_size=1, max_size=2)
 TREES = st.recursive(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.nested import copied, merge
-from modeldir.overrides import Fit, misfit, nearest
+from modeldir.params.nested import copied, merge
+from modeldir.params.update import Fit, misfit, nearest
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from modeldir import attempts, experiment, hearts, processes, roster
+from modeldir._system import heartbeat, processes
 from modeldir.commands import main
-from modeldir.overview import Overview
-from modeldir.solo import Solo
-from modeldir.standing import Left, News
-from modeldir.trials import TrialRecord, Trials
+from modeldir.experiment import attempts, experiment
+from modeldir.monitor.experiment import Solo
+from modeldir.monitor.search import Overview
+from modeldir.monitor.status import Left, News
+from modeldir.search import worker_registry
+from modeldir.search.trials import TrialRecord, Trials
 
 BASE = {"learning_rate": 0.5, "batch_size": 16, "num_epochs": 3}
 PLAN = {"space": {"learning_rate": [0.1, 0.01, 0.001]}, "maximize": "accuracy"}
@@ -111,7 +113,7 @@ def test_slots_of_all_workers_count(made: Made) -> None:
     made.begin(made.trial(0.01))
     overview = Overview(made.folder, now=lambda: BEGAN_S)
     assert overview.look().left == Left(120.0, sure=True)
-    roster.join(made.folder, 2)
+    worker_registry.join(made.folder, 2)
     assert overview.look().left == Left(60.0, sure=True)
 
 
@@ -267,7 +269,7 @@ def test_between_two_trials_a_search_is_not_over(made: Made) -> None:
     one = made.trial(0.1)
     made.begin(one)
     made.end(one, accuracy=0.5)
-    member = roster.join(made.folder, 1)
+    member = worker_registry.join(made.folder, 1)
     overview = Overview(made.folder)
     standing = overview.look()
     assert (standing.worker, standing.is_over) == (True, False)
@@ -281,7 +283,7 @@ def test_a_worker_that_was_killed_is_no_worker(made: Made) -> None:
     one = made.trial(0.1)
     made.begin(one)
     made.end(one, accuracy=0.5)
-    member = roster.join(made.folder, 1)
+    member = worker_registry.join(made.folder, 1)
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": dead()}))
     assert Overview(made.folder).look().is_over
@@ -293,7 +295,7 @@ def test_a_worker_on_another_host_may_live(made: Made) -> None:
     for record in records[:2]:
         made.begin(record)
         made.end(record, accuracy=0.5)
-    member = roster.join(made.folder, 1)
+    member = worker_registry.join(made.folder, 1)
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     far = {**dead(), "host": "far", "boot": "another", "machine": "another"}
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": far}))
@@ -309,12 +311,12 @@ def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While their hearts beat it is not, though trials are left; nor is it before that is known."""
-    monkeypatch.setenv(hearts.VARIABLE, "0.1")
+    monkeypatch.setenv(heartbeat.VARIABLE, "0.1")
     one, two = made.trial(0.1), made.trial(0.01)
     made.begin(one)
     made.end(one, accuracy=0.5)
     far = {**dead(), "host": "far", "boot": "another", "machine": "another"}
-    member = roster.join(made.folder, 1)
+    member = worker_registry.join(made.folder, 1)
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": far}))
     attempt = attempts.begin(made.folder / two.name, 1, {"supervisor": far, "process": far})
@@ -324,11 +326,11 @@ def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
     assert (first.states["running"], first.is_over) == (1, False)
 
     def beats(path: Path) -> bool:
-        hearts.beat(path)
+        heartbeat.beat(path)
         return overview.look().worker is True
 
     def is_interrupted() -> bool:
-        hearts.beat(entry)
+        heartbeat.beat(entry)
         return overview.look().states.get("interrupted") == 1
 
     wait_until(is_interrupted, "the trial's death to be seen")

@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import modeldir
-from modeldir import Params, params
+from modeldir import Params
 from modeldir.errors import MissingParam, ModeldirError, ParamsError
-from modeldir.overrides import Fit
-from modeldir.params import canonical_hash, flatten, names_read, report_reads, source
+from modeldir.params import params
+from modeldir.params.params import canonical_hash, flatten, names_read, report_reads, source
+from modeldir.params.update import Fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

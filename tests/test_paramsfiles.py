@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laboratory import without_rights
-from modeldir import paramsfiles
 from modeldir.errors import ParamsError
-from modeldir.paramsfiles import Held, held, load_file, read, write
+from modeldir.params import formats
+from modeldir.params.formats import Held, held, load_file, read, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -405,7 +405,7 @@ def test_reading_needs_no_library_for_json() -> None:
     Path("p.json").write_text("{}")
     script = (
         "import sys; there = {*sys.modules}\n"
-        "from modeldir.params import Params; Params('p.json')\n"
+        "from modeldir.params.params import Params; Params('p.json')\n"
         "heavy = {'ruamel', 'tomlkit', 'tomllib', 'numpy', 'pathlib', 'dataclasses', 'socket'}\n"
         "print(sorted(heavy & {*sys.modules} - there))"
     )
@@ -417,9 +417,9 @@ def test_reading_needs_no_library_for_json() -> None:
 
 def test_the_public_names_are_where_params_has_them() -> None:
     """`params.load_file` is this one."""
-    from modeldir import params
+    from modeldir.params import params
 
-    assert params.load_file is paramsfiles.load_file
+    assert params.load_file is formats.load_file
 
 
 @pytest.mark.parametrize("name", ["nowhere/params.json", ".", "a\0b"])

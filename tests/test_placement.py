@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from laboratory import Project, wait_until
-from modeldir import files, placement, processes, roster
-from modeldir.launchers import JobState, jobs_folder, output_of
+from modeldir._system import files, processes
+from modeldir.launchers import JobState, jobs_folder, launched_jobs, output_of
 from modeldir.launchers.command import CommandLauncher
-from modeldir.placement import Outcome, Placed
-from modeldir.standing import Workers, workers_text
-from modeldir.testing import FakeLauncher
+from modeldir.launchers.launched_jobs import Outcome, Placed
+from modeldir.monitor.status import Workers, workers_text
+from modeldir.search import worker_registry
+from modeldir.testing.samplers import FakeLauncher
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -123,14 +124,14 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (installed / "fake-1.0.dist-info").mkdir(parents=True)
     (installed / "fake-1.0.dist-info/METADATA").write_text("Name: fake\nVersion: 1.0\n")
     (installed / "fake-1.0.dist-info/entry_points.txt").write_text(
-        "[modeldir.launchers]\nfake = modeldir.testing:FakeLauncher\n"
+        "[modeldir.launchers]\nfake = modeldir.testing.samplers:FakeLauncher\n"
     )
     monkeypatch.syspath_prepend(str(installed))
     return installed
 
 
 def states(search: Path) -> list[tuple[bool | None, str]]:
-    there = placement.placed(search)
+    there = launched_jobs.placed(search)
     return [(each.state.alive, each.why or each.state.words) for each in there]
 
 
@@ -184,13 +185,17 @@ def test_a_round_that_was_lost_counts_for_nothing(project: Project, fake: Path) 
     def wanted(there: Sequence[Placed]) -> int:
         late.append(there)
         if len(late) == 1:  # somebody else is quicker
-            placement.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 2)
+            launched_jobs.place(
+                FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 2
+            )
         return 3 - len(there)
 
-    outcome = placement.place(FakeLauncher(project.search), {}, project.search, ["work"], wanted)
+    outcome = launched_jobs.place(
+        FakeLauncher(project.search), {}, project.search, ["work"], wanted
+    )
     assert [len(there) for there in late] == [0, 2]
     assert len(outcome.started) == 1
-    assert len(placement.placed(project.search)) == 3
+    assert len(launched_jobs.placed(project.search)) == 3
 
 
 def test_who_looks_again_sees_what_was_placed_and_what_has_ended_since(
@@ -198,14 +203,14 @@ def test_who_looks_again_sees_what_was_placed_and_what_has_ended_since(
 ) -> None:
     """What the files say is read again once their folder has changed."""
     launcher = FakeLauncher(project.search)
-    jobs = placement.Jobs(project.search)
+    jobs = launched_jobs.Jobs(project.search)
     assert jobs.look() == []
-    placement.place(launcher, {}, project.search, ["work"], lambda _: 2)
+    launched_jobs.place(launcher, {}, project.search, ["work"], lambda _: 2)
     first, _ = jobs.look()
     assert [each.state.alive for each in jobs.look()] == [True, True]
-    roster.end_job(project.search, first.ref.token, "nothing was left to start")
+    worker_registry.end_job(project.search, first.ref.token, "nothing was left to start")
     assert [each.came_up for each in jobs.look()] == [True, False]
-    placement.place(launcher, {}, project.search, ["work"], lambda _: 1)
+    launched_jobs.place(launcher, {}, project.search, ["work"], lambda _: 1)
     assert len(jobs.look()) == 3
 
 
@@ -217,12 +222,14 @@ def test_jobs_count_though_the_file_of_their_round_is_broken(
     others are not started beside them.
     """
     launcher = FakeLauncher(project.search)
-    placement.place(launcher, {}, project.search, ["work"], lambda _: 2)
+    launched_jobs.place(launcher, {}, project.search, ["work"], lambda _: 2)
     (jobs_folder(project.search) / "round.1.json").write_bytes(left)
     assert states(project.search) == [(True, "waits")] * 2
-    again = placement.place(launcher, {}, project.search, ["work"], lambda there: 3 - len(there))
+    again = launched_jobs.place(
+        launcher, {}, project.search, ["work"], lambda there: 3 - len(there)
+    )
     assert len(again.started) == 1
-    assert len(placement.placed(project.search)) == 3
+    assert len(launched_jobs.placed(project.search)) == 3
 
 
 # -- What goes wrong while workers are placed ------------------------------------------------------
@@ -258,12 +265,12 @@ def test_who_waits_though_some_were_refused_waits_for_the_others(queue: Queue) -
 def test_what_was_refused_is_not_named_as_the_way_to_go_on(queue: Queue) -> None:
     """`next:` keeps to the options of the last placing that started something."""
     queue.search("--workers", "2", "-j", "2")
-    before = roster.options_of(queue.project.search)
+    before = worker_registry.options_of(queue.project.search)
     (queue.path / "refuse").write_text("1")
     _, err, code = queue.search("--workers", "4", "-j", "3")
     assert code == 2
     assert "put that right, and say it again" in err
-    assert roster.options_of(queue.project.search) == before
+    assert worker_registry.options_of(queue.project.search) == before
 
 
 @pytest.mark.parametrize("asks", [True, False])
@@ -311,11 +318,11 @@ def test_while_somebody_places_its_jobs_are_not_taken_for_gone(
     class Slow(FakeLauncher):
         def start(self, worker: Sequence[str], tokens: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
             for job in launcher.start(worker, tokens):
-                seen.append([each.state.alive for each in placement.placed(project.search)])
+                seen.append([each.state.alive for each in launched_jobs.placed(project.search)])
                 yield job
 
     seen: list[list[bool | None]] = []
-    placement.place(Slow(project.search), {}, project.search, ["work"], lambda _: 2)
+    launched_jobs.place(Slow(project.search), {}, project.search, ["work"], lambda _: 2)
     assert seen == [[True, None], [True, True]]
 
 
@@ -329,7 +336,7 @@ def test_an_engine_is_asked_once_for_all_readers(queue: Queue) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QUEUE", str(queue.path))
         for _ in range(5):
-            assert [each.state.alive for each in placement.placed(queue.project.search)] == [
+            assert [each.state.alive for each in launched_jobs.placed(queue.project.search)] == [
                 True
             ] * 3
     first = asked.read_text().count("asked")
@@ -347,12 +354,12 @@ def test_questions_become_rarer_while_nothing_changes(
     kept = jobs_folder(queue.project.search) / "states.json"
     every = []
     for _ in range(4):
-        placement.placed(queue.project.search, ask=True)
+        launched_jobs.placed(queue.project.search, ask=True)
         every.append(files.read_object(kept)["every"])
     assert every == [60.0, 90.0, 120.0, 120.0]
     os.utime(kept, (0, 0))
     queue.jobs[0].rename(queue.path / "gone")
-    [gone] = placement.placed(queue.project.search)
+    [gone] = launched_jobs.placed(queue.project.search)
     assert gone.state.alive is False
     assert files.read_object(kept)["every"] == 60.0
 
@@ -363,11 +370,11 @@ def test_that_a_worker_has_left_is_news_for_which_its_engine_is_asked(
     """Sooner than else, since the job is over, or comes again: until then it counts."""
     monkeypatch.setenv("QUEUE", str(queue.path))
     queue.search("--workers", "1")
-    [job] = placement.placed(queue.project.search)
+    [job] = launched_jobs.placed(queue.project.search)
     kept = jobs_folder(queue.project.search) / "states.json"
-    roster.end_job(queue.project.search, job.ref.token, "asked to stop by a signal")
+    worker_registry.end_job(queue.project.search, job.ref.token, "asked to stop by a signal")
     assert states(queue.project.search) == [(True, "its worker has left")]
-    there = placement.summary(queue.project.search, placement.placed(queue.project.search))
+    there = launched_jobs.summary(queue.project.search, launched_jobs.placed(queue.project.search))
     assert [*workers_text(there)] == ["1 worker has left, its job ends"]
     now = os.stat(kept).st_mtime
     os.utime(kept, (now - 10, now - 10))
@@ -395,17 +402,17 @@ def test_a_job_that_ended_and_comes_again_counts(
     """An operator requeues it: that it had ended is not the last word where a launcher revives."""
     monkeypatch.setattr(FakeLauncher, "ask_every", 60.0)
     launcher = FakeLauncher(project.search)
-    placement.place(launcher, {}, project.search, ["work"], lambda _: 2)
-    first, _ = placement.placed(project.search, ask=True)
+    launched_jobs.place(launcher, {}, project.search, ["work"], lambda _: 2)
+    first, _ = launched_jobs.placed(project.search, ask=True)
     launcher.stop([first.ref])
-    assert [each.state.alive for each in placement.placed(project.search, ask=True)] == [
+    assert [each.state.alive for each in launched_jobs.placed(project.search, ask=True)] == [
         False,
         True,
     ]
     queued = project.search / ".modeldir/fake_queue" / f"{first.ref.token}.json"
     files.write_json(queued, {**files.read_object(queued), "state": "waits"})
     monkeypatch.setattr(FakeLauncher, "revives", True, raising=False)
-    assert [each.counts for each in placement.placed(project.search, ask=True)] == [True, True]
+    assert [each.counts for each in launched_jobs.placed(project.search, ask=True)] == [True, True]
 
 
 def test_a_job_that_is_found_late_counts(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -414,11 +421,11 @@ def test_a_job_that_is_found_late_counts(queue: Queue, monkeypatch: pytest.Monke
     (queue.path / "kill").touch()
     queue.search("--workers", "1")
     queue.jobs[0].rename(queue.path / "late")
-    [job] = placement.placed(queue.project.search, ask=True)
+    [job] = launched_jobs.placed(queue.project.search, ask=True)
     kept = jobs_folder(queue.project.search) / "states.json"
     files.write_json(kept, {"every": 60.0, "answers": {job.ref.token: [False, "", None]}})
     (queue.path / "late").rename(queue.path / "job1")
-    assert [each.counts for each in placement.placed(queue.project.search, ask=True)] == [True]
+    assert [each.counts for each in launched_jobs.placed(queue.project.search, ask=True)] == [True]
 
 
 def test_jobs_in_a_copy_of_a_search_are_the_originals(queue: Queue) -> None:
@@ -426,7 +433,7 @@ def test_jobs_in_a_copy_of_a_search_are_the_originals(queue: Queue) -> None:
     queue.search("--workers", "2")
     copy = queue.project.path / "experiments/copy"
     shutil.copytree(queue.project.search, copy)
-    assert placement.placed(copy) == []
+    assert launched_jobs.placed(copy) == []
     stopped = queue.project.modeldir("stop", "experiments/copy")
     assert stopped.out.startswith("nobody works on experiments/copy"), stopped.out
     assert len(queue.jobs) == 2
@@ -444,11 +451,11 @@ def test_a_file_server_with_another_clock_is_no_reason_to_ask_at_each_look(
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() - ahead)
     for _ in range(5):
-        placement.placed(queue.project.search)
+        launched_jobs.placed(queue.project.search)
     kept = jobs_folder(queue.project.search) / "states.json"
     files.write_json(kept, files.read_object(kept))  # another reader was answered meanwhile
     for _ in range(5):
-        placement.placed(queue.project.search)
+        launched_jobs.placed(queue.project.search)
     assert (queue.path / "asked").read_text().count("asked") == 1
 
 
@@ -472,12 +479,14 @@ def test_a_launcher_that_raises_leaves_its_jobs_unknown(
     def fails(*_: object) -> None:
         raise KeyError("JOBID")
 
-    placement.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    launched_jobs.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
     monkeypatch.setattr(FakeLauncher, "states", fails)
     monkeypatch.setattr(FakeLauncher, "stop", fails)
-    [job] = placement.placed(project.search, ask=True)
+    [job] = launched_jobs.placed(project.search, ask=True)
     assert job.state == JobState(None, "the launcher fake failed: KeyError: 'JOBID'")
-    assert placement.cancel(project.search, [job.ref]) == ["the launcher fake: KeyError: 'JOBID'"]
+    assert launched_jobs.cancel(project.search, [job.ref]) == [
+        "the launcher fake: KeyError: 'JOBID'"
+    ]
     monkeypatch.setattr(FakeLauncher, "__init__", fails)
     assert states(project.search) == [(None, "its launcher is not here")]
 
@@ -499,12 +508,12 @@ def test_a_job_that_never_came_up_is_told_with_what_it_printed(
     """Such as a shell that does not find the interpreter on its node."""
     monkeypatch.setenv("QUEUE", str(queue.path))
     queue.search("--workers", "1")
-    [job] = placement.placed(queue.project.search)
+    [job] = launched_jobs.placed(queue.project.search)
     output_of(queue.project.search, job.ref.token).write_text("bash: python: command not found\n")
     queue.jobs[0].rename(queue.path / "gone")
-    [job] = placement.placed(queue.project.search, ask=True)
+    [job] = launched_jobs.placed(queue.project.search, ask=True)
     assert (job.state.alive, job.came_up) == (False, False)
-    workers = placement.summary(queue.project.search, [job])
+    workers = launched_jobs.summary(queue.project.search, [job])
     assert queue.plain("\n".join(workers_text(workers))) == snapshot
     watched = queue.project.modeldir("watch", "experiments/search")
     assert watched.code == 0  # nobody will come: it does not wait for ever
@@ -529,13 +538,13 @@ def test_a_worker_that_was_killed_is_seen_by_the_files(queue: Queue) -> None:
     queue.project.release()
     queue.search("--workers", "1", asks=False)
     queue.run(queue.jobs[1])
-    ended = {each.why for each in placement.placed(queue.project.search)}
+    ended = {each.why for each in launched_jobs.placed(queue.project.search)}
     assert ended == {"its worker was killed", "nothing was left to start"}
 
 
 def test_a_launcher_that_is_gone_leaves_its_jobs_unknown(project: Project, fake: Path) -> None:
     """Its package was taken out: nobody can ask."""
-    placement.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    launched_jobs.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
     assert states(project.search) == [(True, "waits")]
     (fake / "fake-1.0.dist-info/entry_points.txt").write_text("")
     assert states(project.search) == [(None, "its launcher is not here")]
@@ -652,7 +661,7 @@ def test_how_to_go_on_names_the_options_of_the_placing(queue: Queue) -> None:
     queue.project.write("fail.learning_rate_0.1", "")
     queue.search("--workers", "2", "-j", "2", "--no-pilot")
     assert queue.run(queue.jobs[0]) == 1
-    again = shlex.split(roster.again(queue.project.search))
+    again = shlex.split(worker_registry.again(queue.project.search))
     expected = ["modeldir", "search", str(queue.project.search), *queue.options()]
     assert again == [*expected, "--workers", "2", "-j", "2", "--no-pilot"]
 
@@ -663,18 +672,18 @@ def test_local_workers_are_placed_likewise(project: Project) -> None:
     words = (SIX, "--on", "local", "--workers", "2", "--no-pilot")
     assert project.searches(*words).code == 0
     project.wait_for_starts(2)
-    members = roster.members(project.search)
+    members = worker_registry.members(project.search)
     assert len(members) == 2
     said = project.searches(*words)
     assert said.lines[0] == "there already: 2 workers run"
-    states_of = {each.state for each in placement.placed(project.search)}
+    states_of = {each.state for each in launched_jobs.placed(project.search)}
     assert states_of == {JobState(True, "", runs=True)}
     with project.started_as("watch", "experiments/search") as watch:
         assert watch.stdout is not None
         lines = [watch.stdout.readline() for _ in range(2)]
     assert lines[1] == "2 workers run\n"
     assert project.modeldir("stop", "experiments/search", "--now").code == 0
-    wait_until(lambda: roster.members(project.search) == [], "their end")
+    wait_until(lambda: worker_registry.members(project.search) == [], "their end")
     wait_until(lambda: {alive for alive, _ in states(project.search)} == {False}, "it to be seen")
     assert all("asked to stop by" in why for _, why in states(project.search))
 
@@ -777,22 +786,22 @@ def test_a_job_that_waits_again_is_cancelled_though_its_last_worker_is_written_d
 ) -> None:
     """That one died with its node, which nobody sees from here; asking it would be no stop."""
     project.write("experiments/search/search.json", "{}")
-    placement.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
-    [job] = placement.placed(project.search)
-    member = roster.join(project.search, 1, job=job.ref.token)
+    launched_jobs.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    [job] = launched_jobs.placed(project.search)
+    member = worker_registry.join(project.search, 1, job=job.ref.token)
     path = project.search / ".modeldir/workers" / f"{member.token}.json"
     entry = files.read_object(path)
     entry["process"] |= {"host": "n1", "boot": "another"}
     files.write_json(path, entry)
     said = project.modeldir("stop", "experiments/search", PYTHONPATH=str(fake))
     assert f"cancelled: job {job.ref.job}" in said.out, said.out + said.err
-    [stopped] = placement.placed(project.search)
+    [stopped] = launched_jobs.placed(project.search)
     assert stopped.state.alive is False
 
 
 def test_an_outcome_without_jobs_is_told(project: Project) -> None:
     """`place` returns values: what there was, what was started, why not all."""
-    outcome = placement.place(
+    outcome = launched_jobs.place(
         CommandLauncher(project.search, {"submit": "false {worker}"}),
         {"submit": "false {worker}"},
         project.search,
@@ -802,4 +811,4 @@ def test_an_outcome_without_jobs_is_told(project: Project) -> None:
     assert isinstance(outcome, Outcome)
     assert (outcome.started, outcome.missing) == ((), 2)
     assert "exit code 1" in str(outcome.problem)
-    assert placement.placed(project.search) == []
+    assert launched_jobs.placed(project.search) == []

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir import plan
 from modeldir.errors import CommandError, ModeldirError, ParamsError, SearchError
+from modeldir.search import plan
 from modeldir.space import Choice, Space
 
 BASE = {"learning_rate": 0.5, "batch_size": 16, "model": {"depth": 2}, "text": "x"}

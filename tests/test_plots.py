@@ -20,9 +20,11 @@ from syrupy.assertion import SnapshotAssertion
 
 import forest
 import modeldir
-from modeldir import ModeldirError, attempts, plots
+from modeldir import ModeldirError
 from modeldir.commands import main
-from modeldir.plots import style
+from modeldir.experiment import attempts
+from modeldir.results import plots
+from modeldir.results.plots import style
 
 EVAL = "metrics_eval_best_weights.json"
 KINDS = list(plots.KINDS)
@@ -341,6 +343,6 @@ def test_without_matplotlib_the_extra_is_named(search: Path, tmp_path: Path) -> 
     assert done.returncode == 2
     assert "pip install 'modeldir[plots]'" in done.stderr
     assert done.stderr.endswith("Nothing was drawn.\n")
-    code = "import sys, modeldir, modeldir.plots; print('matplotlib' in sys.modules)"
+    code = "import sys, modeldir, modeldir.results.plots; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

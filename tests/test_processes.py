@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from modeldir import processes
-from modeldir.processes import Process, alive, from_json, process
+from modeldir._system import processes
+from modeldir._system.processes import Process, alive, from_json, process
 
 linux = pytest.mark.skipif(not processes.LINUX, reason="what only Linux's kernel offers")
 
@@ -119,7 +119,7 @@ def test_a_process_in_a_real_container_is_unknown() -> None:
     """A child namespace's process is not taken for the one that has its number here."""
     code = """
         import json
-        from modeldir.processes import process
+        from modeldir._system.processes import process
         print(json.dumps(process().to_json()), flush=True)
         input()
     """
@@ -173,7 +173,7 @@ def test_a_name_may_hold_anything(tmp_path: Path) -> None:
 def test_age_counts_from_our_own_start() -> None:
     """Never more than the time since it was started, so that no older file is taken for its own."""
     began = time.monotonic()
-    code = "from modeldir.processes import age; print(age(), flush=True); input(); print(age())"
+    code = "from modeldir._system.processes import age; print(age(), flush=True); input(); print(age())"
     child = python(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout
     young = float(child.stdout.readline())
@@ -211,7 +211,7 @@ def test_an_orphan_comes_to_the_one_who_adopts() -> None:
     """A grandchild whose parent died, in a session of its own, is still found."""
     code = """
         import os, subprocess
-        from modeldir import processes
+        from modeldir._system import processes
         processes.adopt_orphans()
         subprocess.run(["sh", "-c", "setsid sleep 60 & echo"], stdout=subprocess.DEVNULL)
         found = processes.descendants(os.getpid())
@@ -228,7 +228,7 @@ def test_a_tethered_group_dies_with_the_process_that_holds_it() -> None:
     """By the kernel: nobody has to be left to see to it. Its children in the group as well."""
     code = """
         import os, subprocess, time
-        from modeldir import processes
+        from modeldir._system import processes
         tether = processes.Tether()
         os.set_inheritable(tether.descriptor, True)
         child = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; exec sleep 60"],
@@ -281,7 +281,7 @@ def test_the_kernel_knows_who_has_executed_a_program(*, executes: bool) -> None:
     act = "os.execv('/bin/cat', ['cat'])" if executes else "os.read(0, 1)"
     code = f"""
 import os, sys
-from modeldir import processes
+from modeldir._system import processes
 reading, writing = os.pipe()
 pid = os.fork()
 if pid == 0:

@@ -11,7 +11,7 @@ import pytest
 
 BEGIN = """\
 import os, sys
-from modeldir.programs import executed
+from modeldir._system.programs import executed
 cwd, path, *words = sys.argv[1:]
 try:
     pid = executed(tuple(words), cwd, {"PATH": path, "NAME": "told"}, 1)

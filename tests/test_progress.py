@@ -17,9 +17,10 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, THREE, Project
-from modeldir import attempts, processes
-from modeldir.progress import Live, Plain, Progress, Quiet, Shown, how_far, shown_on
-from modeldir.trials import Trials
+from modeldir._system import processes
+from modeldir.experiment import attempts
+from modeldir.monitor.progress import Live, Plain, Progress, Quiet, Shown, how_far, shown_on
+from modeldir.search.trials import Trials
 
 TRIAL = Shown("learning_rate_0.1", Path("experiments/search/learning_rate_0.1"), 0.0)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from modeldir import project
 from modeldir.errors import ParamsError
+from modeldir.experiment import project
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

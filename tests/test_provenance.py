@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from modeldir import digests, files, provenance
-from modeldir.provenance import code_hash, git_commit, packages
+from modeldir._system import digests, files
+from modeldir.experiment import provenance
+from modeldir.experiment.provenance import code_hash, git_commit, packages
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ from syrupy.assertion import SnapshotAssertion
 
 from modeldir import pruners
 from modeldir.errors import MetricsError, SearchError
-from modeldir.metrics import Direction
+from modeldir.metrics.metrics import Direction
 from modeldir.pruners import Pruner, Rungs, Setting
 from modeldir.pruners.asha import Asha
 from modeldir.pruners.hyperband import Hyperband, brackets, order
 from modeldir.pruners.judge import Judge, Orders
 from modeldir.pruners.median import Median
 from modeldir.pruners.pbt import BottomQuantile
-from modeldir.testing import PrunerContract, Table
+from modeldir.testing.samplers import PrunerContract, Table
 
 Make = Callable[[Rungs], Pruner]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modeldir import ranks
+from modeldir._system import distributed
 
 VARIABLES = (
     "RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS", "OMPI_COMM_WORLD_RANK",
@@ -36,4 +36,4 @@ def test_the_rank_is_what_the_launcher_says(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert (ranks.rank(), ranks.ranks()) == expected
+    assert (distributed.rank(), distributed.ranks()) == expected

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from modeldir.readers import READERS, in_parts
+from modeldir._system.readers import READERS, in_parts
 
 
 class Work:

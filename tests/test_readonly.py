@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from modeldir.errors import ParamsError
-from modeldir.readonly import ReadOnlyDict, ReadOnlyList, plain, readonly
+from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, plain, readonly
 
 if TYPE_CHECKING:
     from collections.abc import Callable

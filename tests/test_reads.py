@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import files
+from modeldir._system import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,9 @@ def names_told(folder: Path) -> list[list[str]]:
 
 def remarked(folder: Path, script: str) -> list[str]:
     """The remarks of a plain script, which it asks for at its end."""
-    end = "\nimport modeldir.reads\nprint(*modeldir.reads.remarks(), sep='\\n', end='')"
+    end = (
+        "\nimport modeldir.params.usage\nprint(*modeldir.params.usage.remarks(), sep='\\n', end='')"
+    )
     script = "from modeldir import Params\nparams = Params('params.json')\n" + script + end
     return started(folder, script, MODELDIR_RUN="").splitlines()
 
@@ -404,10 +406,10 @@ os.wait()
 def test_a_forked_child_makes_no_remarks_of_its_parent(run: Path) -> None:
     """It has its parent's memory, and perhaps a log that it ends."""
     script = """
-import os, modeldir.reads
+import os, modeldir.params.usage
 params.lr = 0.2
 if os.fork() == 0:
-    os.write(1, repr(modeldir.reads.remarks()).encode())
+    os.write(1, repr(modeldir.params.usage.remarks()).encode())
     os._exit(0)
 os.wait()
 Params("params.json").dict
@@ -424,7 +426,7 @@ for number in range(40):
     Params(f"params{number}.json").lr
 """
     assert remarked(run, script) == []
-    script += "import modeldir.reads as r; from pathlib import Path\n"
+    script += "import modeldir.params.usage as r; from pathlib import Path\n"
     script += "r.begin(Path('more.json').absolute())\nos.link('params.json', 'more.json')\n"
     assert remarked(
         run, script.replace("params{number}", "p{number}") + "Params('more.json').lr"
@@ -449,7 +451,7 @@ def test_who_evaluates_reads_what_it_needs(run: Path, name: str, said: list[str]
     """Seven names that evaluate.py has no use for are no news; a name it asked for in vain is."""
     files.write_json(run / "params.json", {"learing_rate": 0.1, "bs": 1, "seed": 1, "model": {}})
     script = """
-from modeldir import Params, reads
+from modeldir import Params; from modeldir.params import usage as reads
 params = Params("params.json")
 getattr(params, "learning_rate", 0.1), params.bs
 print(*reads.remarks(), sep="\\n", end="")
@@ -489,7 +491,7 @@ def test_what_a_worker_of_multiprocessing_read_was_read(run: Path, method: str) 
     """As a DataLoader's workers get their dataset, with the hyperparameters in it."""
     (run / "train.py").write_text(f"""
 import multiprocessing
-from modeldir import Params, reads
+from modeldir import Params; from modeldir.params import usage as reads
 
 class Dataset:
     def __init__(self, params):
@@ -518,7 +520,7 @@ if __name__ == "__main__":
 
 def test_each_remark_is_made_once(run: Path) -> None:
     """A script may end one log and begin another."""
-    first = "import modeldir.reads\nparams.lr = 1\nprint(modeldir.reads.remarks())\nparams.seed = 3"
+    first = "import modeldir.params.usage\nparams.lr = 1\nprint(modeldir.params.usage.remarks())\nparams.seed = 3"
     assert remarked(run, first) == [
         "['params.json: lr was changed from 0.1 to 1']",
         "params.json: seed was changed from 1 to 3",

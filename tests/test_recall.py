@@ -19,8 +19,10 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from modeldir import apart, attempts, files, folders, readers, recall, sheets, trees, usercache
-from modeldir.trees import Found, Tree, read_tree, read_trees
+from modeldir._system import files, readers, user_cache
+from modeldir.experiment import attempts
+from modeldir.results import apart, experiment_tree, folders, recall, sheets
+from modeldir.results.experiment_tree import Found, Tree, read_tree, read_trees
 
 BASE = {"learning_rate": 0.001, "batch_size": 32, "optimizer": "adam"}
 EVAL = "metrics_eval_best_weights.json"
@@ -69,7 +71,7 @@ def kept(top: Path) -> dict[str, tuple[str, ...]]:
 
 def place(top: Path) -> Path:
     """Where that lies."""
-    found = usercache.place("trees", os.path.realpath(top))
+    found = user_cache.place("trees", os.path.realpath(top))
     assert found is not None
     return Path(found)
 
@@ -238,7 +240,7 @@ def test_whatever_changes_the_table_is_the_same(tmp_path: Path, seed: int) -> No
     """Changes of every kind, a few at a time, in a tree of others' folders, of recorded trials, of
     repeats and of conditions: byte for byte the table is that of who keeps nothing.
     """
-    from modeldir.synthesize import synthesize
+    from modeldir.results.synthesize import synthesize
 
     chance = random.Random(seed)
     top = tree(tmp_path, recorded=seed % 2 == 1)
@@ -268,7 +270,7 @@ def test_whatever_changes_the_table_is_the_same(tmp_path: Path, seed: int) -> No
 
 def as_from_a_server(patch: pytest.MonkeyPatch) -> None:
     """Everything takes so long that several threads read, a folder or two each."""
-    patch.setattr(trees, "_MANY", 2)
+    patch.setattr(experiment_tree, "_MANY", 2)
     patch.setattr(readers, "_TRIED", 1)
     patch.setattr(readers, "_PART", 2)
     patch.setattr(apart, "SLOW", 0)
@@ -280,7 +282,7 @@ def test_a_slow_tree_is_read_by_several(tmp_path: Path, monkeypatch: pytest.Monk
     top = tree(tmp_path)
     for number in range(60):
         shutil.copytree(top / "trial_1", top / f"copy_{number}")
-    monkeypatch.setattr(trees, "_MANY", 10)
+    monkeypatch.setattr(experiment_tree, "_MANY", 10)
     monkeypatch.setattr(readers, "_TRIED", 5)
     monkeypatch.setattr(readers, "_PART", 2)
     opened, slow, most = os.open, 0, 0
@@ -303,7 +305,7 @@ def test_where_nobody_waits_nobody_asks_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files in memory: the first folders of a tree say so for all."""
-    monkeypatch.setattr(trees, "_MANY", 3)
+    monkeypatch.setattr(experiment_tree, "_MANY", 3)
     monkeypatch.setattr(readers, "_TRIED", 2)
     monkeypatch.setattr(apart, "SLOW", 10)
     asked, read = [], apart.read
@@ -467,8 +469,9 @@ def test_params_of_other_notations_are_kept(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_read_quickly_is_read_right(tmp_path: Path, text: str) -> None:
     """Params and metrics that a quick parser would let pass are refused, or read, as ever."""
-    from modeldir import metrics, params
     from modeldir.errors import MetricsError, ParamsError
+    from modeldir.metrics import metrics
+    from modeldir.params import params
 
     file = tmp_path / "params.json"
     file.write_text(text)
@@ -486,7 +489,7 @@ def test_what_is_read_quickly_is_read_right(tmp_path: Path, text: str) -> None:
 
 def test_other_questions_are_answered_as_ever(tmp_path: Path) -> None:
     """Another metrics file, some columns, a condition: what is kept changes no answer."""
-    from modeldir.synthesize import synthesize
+    from modeldir.results.synthesize import synthesize
 
     top = warm(tmp_path)
     write(top / "trial_1" / "scores.json", {"f1": 0.3})
@@ -559,7 +562,7 @@ def _read_one(
 def test_a_column_comes_back_as_it_was(tmp_path: Path, column: list[object]) -> None:
     """Also where all that stands in it is equal: equal is not the same."""
     top = tree(tmp_path)
-    path = usercache.place("trees", str(top))
+    path = user_cache.place("trees", str(top))
     assert path is not None
     Path(path).parent.mkdir(parents=True, mode=0o700)
     kind = sheets.Kind(("a",), (), (), (), (), "unrecorded", ())
@@ -638,9 +641,9 @@ def test_a_full_disk(tmp_path: Path) -> None:
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))\n"
-        "from modeldir import recall\n"
+        "from modeldir.results import recall\n"
         f"recall.FEWEST, recall._SETTLED = {COUNT}, 0\n"
-        "from modeldir.trees import read_trees\n"
+        "from modeldir.results.experiment_tree import read_trees\n"
         "print(len(read_trees([sys.argv[1]], keep=True).found))\n"
     )
     ran = subprocess.run(
@@ -666,9 +669,9 @@ def test_killed_while_writing(tmp_path: Path) -> None:
     expected = told(read_tree(top))
     code = (
         "import sys\n"
-        "from modeldir import recall\n"
+        "from modeldir.results import recall\n"
         f"recall.FEWEST, recall._SETTLED, recall._CHANGED_PART = {COUNT}, 0, 0\n"
-        "from modeldir.trees import read_trees\n"
+        "from modeldir.results.experiment_tree import read_trees\n"
         "print('begun', flush=True)\n"
         "while True:\n"
         "    reading = recall.Recall(sys.argv[1])\n"

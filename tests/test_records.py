@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from logbook import texts, train
-from modeldir.capture.records import Records
+from modeldir.logs.capture.handler import Records
 
 SETUPS = {
     "nobody": "",

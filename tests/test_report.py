@@ -19,9 +19,9 @@ import modeldir
 from forest import SPACE, grow
 from laboratory import THREE, Project
 from modeldir.errors import FolderError
-from modeldir.importance import importance, importances, omega_squared
-from modeldir.report import cells, curves, failed, kept, page, payload, scales
-from modeldir.trees import read_tree, read_trees
+from modeldir.results.experiment_tree import read_tree, read_trees
+from modeldir.results.report import cells, curves, failed, kept, page, payload, scales
+from modeldir.search.importance import importance, importances, omega_squared
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

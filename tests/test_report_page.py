@@ -14,8 +14,8 @@ from selenium.webdriver.common.keys import Keys
 
 from browsers import Reader, chromium
 from forest import grow
-from modeldir.report import write_report
-from modeldir.synthesize import read_tree
+from modeldir.results.report import write_report
+from modeldir.results.synthesize import read_tree
 
 SEVERAL = {"maximize": "accuracy", "minimize": "loss"}
 

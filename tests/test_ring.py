@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeldir import files
-from modeldir.capture import ring
-from modeldir.capture.mirror import Mirror
-from modeldir.capture.recovery import Written, resumed
-from modeldir.capture.ring import Ring
-from modeldir.logfile import LogFile
-from modeldir.transcript import Transcript
+from modeldir._system import files
+from modeldir.logs.capture import buffer
+from modeldir.logs.capture.buffer import Ring
+from modeldir.logs.capture.passthrough import Mirror
+from modeldir.logs.capture.recovery import Written, resumed
+from modeldir.logs.logfile import LogFile
+from modeldir.logs.transcript import Transcript
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory that is shared")
 
 
 @pytest.fixture
 def memory() -> int:
-    descriptor = ring.create()
+    descriptor = buffer.create()
     assert descriptor is not None
     return descriptor
 
@@ -69,14 +69,14 @@ def test_what_may_have_been_given_is_not_given_twice(memory: int) -> None:
     second = Ring(memory, left=True)
     assert bytes(second.next()) == b"ef"
     second.take_all()
-    assert (second.behind, second.room) == (False, ring.SIZE)
+    assert (second.behind, second.room) == (False, buffer.SIZE)
 
 
 @given(st.lists(st.tuples(st.integers(1, 200_000), st.integers(0, 200_000)), max_size=12))
 def test_bytes_come_out_as_they_went_in(steps: list[tuple[int, int]]) -> None:
     """Round and round the ring, in pieces of any size, also for one that comes anew each time."""
     chance = random.Random(0)
-    descriptor = ring.create()
+    descriptor = buffer.create()
     assert descriptor is not None
     put, got, fed = bytearray(), bytearray(), bytearray()
     reading, writing = os.pipe()
@@ -109,7 +109,7 @@ def test_bytes_come_out_as_they_went_in(steps: list[tuple[int, int]]) -> None:
 @given(st.text("ab \r\n\x1b[AKG1\b2é", max_size=80), st.integers(0, 80))
 def test_rows_go_on_where_others_stood(text: str, cut: int) -> None:
     """Redrawn from what they are told, they stand the same."""
-    from modeldir.rows import Rows
+    from modeldir.logs.screen import Rows
 
     rows, again = Rows(), Rows()
     rows.feed(text[:cut])

@@ -19,7 +19,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fuzz_log import HOSTILE, LONG, PIECES, UP, check_terminal, on_terminal
-from modeldir.rows import LONGEST, ODD, WINDOW, Rest, Rows, Unfinished, rendered
+from modeldir.logs.screen import LONGEST, ODD, WINDOW, Rest, Rows, Unfinished, rendered
 
 
 def left(text: str) -> list[str]:

@@ -20,11 +20,13 @@ import pytest
 
 import modeldir
 from laboratory import read, wait_until
-from modeldir import attempts, experiment, files, metrics
+from modeldir._system import files
 from modeldir.errors import FolderBusy, FolderError, MetricsError, TrialPruned
-from modeldir.logs import Log
-from modeldir.metrics import RANKED_VARIABLE
-from modeldir.run import Run
+from modeldir.experiment import attempts, experiment
+from modeldir.experiment.run import Run
+from modeldir.logs.logger import Log
+from modeldir.metrics import metrics
+from modeldir.metrics.metrics import RANKED_VARIABLE
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

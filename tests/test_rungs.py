@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modeldir import files
+from modeldir._system import files
 from modeldir.pruners import rungs
 from modeldir.pruners.rungs import RungFiles
 

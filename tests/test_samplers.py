@@ -18,12 +18,12 @@ from syrupy.assertion import SnapshotAssertion
 
 from modeldir import samplers
 from modeldir.errors import SpaceError
-from modeldir.goals import Objectives
+from modeldir.metrics.objective import Objectives
 from modeldir.samplers import Observation, Proposal, Sampler, auto, make
 from modeldir.samplers.auto import choose
 from modeldir.samplers.sobol import most, sobol
 from modeldir.space import Choice, Int, LogUniform, Space, Uniform, draw, parse_space
-from modeldir.testing import FakeSampler, SamplerContract, loss, search, spaces
+from modeldir.testing.samplers import FakeSampler, SamplerContract, loss, search, spaces
 
 SMALL = Space({"learning_rate": Choice((0.1, 0.01, 0.001)), "num_layers": Int(1, 2)})
 WIDE = Space({"learning_rate": LogUniform(1e-5, 0.1), "dropout": Uniform(0, 0.5)})
@@ -516,7 +516,7 @@ def test_no_sampler_loads_what_it_does_not_need(tmp_path: Path) -> None:
     import subprocess
 
     code = (
-        "import sys; from modeldir.samplers import make; from modeldir.testing import spaces\n"
+        "import sys; from modeldir.samplers import make; from modeldir.testing.samplers import spaces\n"
         "for name in ('random', 'sobol'): make(name, spaces()['mixed'], 0).ask(1)\n"
         "print([m for m in ('optuna', 'numpy', 'torch', 'cmaes', 'scipy') if m in sys.modules])"
     )

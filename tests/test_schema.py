@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from modeldir import Params
 from modeldir.errors import ParamsError
-from modeldir.schema import Schema, checked
+from modeldir.params.schema import Schema, checked
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -392,7 +392,7 @@ def test_neither_msgspec_nor_pydantic_is_imported() -> None:
     import subprocess
 
     code = (
-        "import sys, dataclasses, modeldir.schema as s\n"
+        "import sys, dataclasses, modeldir.params.schema as s\n"
         "s.checked({'x': 1}, dataclasses.make_dataclass('S', [('x', int)]))\n"
         "assert not {'msgspec', 'pydantic'} & set(sys.modules)"
     )

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from laboratory import wait_until
-from modeldir import files, metrics, scorefiles
+from modeldir._system import files
 from modeldir.errors import MetricsError
-from modeldir.scorefiles import BURST, ScoreFiles
+from modeldir.metrics import metrics, summary_files
+from modeldir.metrics.summary_files import BURST, ScoreFiles
 
 MANY = BURST + 30
 
@@ -89,7 +90,7 @@ def test_a_process_that_ends_without_a_word_has_written_them(tmp_path: Path, end
     code = f"""
         import sys
         from pathlib import Path
-        from modeldir import scorefiles
+        from modeldir.metrics import summary_files as scorefiles
         scorefiles.PAUSE = 1000.0  # the helper comes too late
         scores = scorefiles.ScoreFiles(Path(sys.argv[1]))
         for step in range({MANY}):
@@ -130,7 +131,7 @@ def test_what_was_noted_long_ago_is_nobody_elses(tmp_path: Path) -> None:
     scores = ScoreFiles(tmp_path)
     hurry(scores)
     wait_until(lambda: not helpers())
-    wait_until(lambda: time.monotonic() - scores._since > 3 * scorefiles.PAUSE)
+    wait_until(lambda: time.monotonic() - scores._since > 3 * summary_files.PAUSE)
     scores.put({"step": 98}, best=True)  # written at once
     kept = (tmp_path / metrics.EVAL_BEST).rename(tmp_path / "kept.json")
     (tmp_path / metrics.EVAL_BEST).mkdir()
@@ -176,7 +177,7 @@ def test_a_forked_child_writes_its_own_and_waits_for_nobody(tmp_path: Path) -> N
     code = """
         import os, sys, time
         from pathlib import Path
-        from modeldir.scorefiles import BURST, ScoreFiles
+        from modeldir.metrics.summary_files import BURST, ScoreFiles
         scores = ScoreFiles(Path(sys.argv[1]))
         for step in range(BURST + 30):
             scores.put({"parent": step}, best=True)

@@ -16,9 +16,10 @@ from syrupy.assertion import SnapshotAssertion
 
 import modeldir
 from laboratory import Project, read
-from modeldir import Search, TrialPruned, attempts, save_metrics
+from modeldir import Search, TrialPruned, save_metrics
 from modeldir.errors import ParamsError, SearchError
-from modeldir.experiment import Experiment, status
+from modeldir.experiment import attempts
+from modeldir.experiment.experiment import Experiment, status
 
 RATES: dict[str, Any] = {"learning_rate": [0.1, 0.01, 0.001]}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from modeldir.goals import Objectives
+from modeldir.metrics.objective import Objectives
 from modeldir.samplers.auto import choose
 from modeldir.space import parse_space
 

@@ -17,10 +17,11 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, kill, supervisor_of
-from modeldir import cores, processes, slots
+from modeldir._system import cpus, processes
 from modeldir.errors import SearchError
-from modeldir.leases import FOLDER_VARIABLE, Leases
-from modeldir.slots import Seat, Slots
+from modeldir.worker import slots
+from modeldir.worker.leases import FOLDER_VARIABLE, Leases
+from modeldir.worker.slots import Seat, Slots
 
 TWO = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-aaaa)
@@ -53,7 +54,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def eight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight cores, whatever there is here."""
-    monkeypatch.setattr(cores, "usable", lambda: 8)
+    monkeypatch.setattr(cpus, "usable", lambda: 8)
 
 
 @contextlib.contextmanager
@@ -409,9 +410,9 @@ def test_the_users_own_port_stays_where_one_trial_runs(machine: dict[str, str]) 
 
 SEARCH = """
 import os, select, sys, time
-from modeldir.slots import ASK_AGAIN, Slots
-from modeldir.spawner import Spawner
-from modeldir.supervisor import Start
+from modeldir.worker.slots import ASK_AGAIN, Slots
+from modeldir.worker.spawner import Spawner
+from modeldir.worker.supervisor import Start
 
 root, jobs, share, total = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 trial = [sys.executable, "-S", "-E", os.path.join(os.path.dirname(root), "trial.py"), str(share)]

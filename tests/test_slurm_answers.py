@@ -15,7 +15,7 @@ from modeldir import launchers
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder
 from modeldir.launchers.slurm import SlurmLauncher
-from modeldir.launchers.slurmscript import notice, script, wishes
+from modeldir.launchers.slurm_script import notice, script, wishes
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -13,7 +13,9 @@ import pytest
 from engines import Made, Slurm
 from jobs_audit import STEPS, audit, audit_steps, journal
 from laboratory import Project, Said, let_it_be_held, wait_until
-from modeldir import attempts, experiment, hearts, roster
+from modeldir._system import heartbeat
+from modeldir.experiment import attempts, experiment
+from modeldir.search import worker_registry
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -31,7 +33,7 @@ class Search:
         self.project.environment.update(slurm.environment_for(self.project.environment))
         self.project.environment["MODELDIR_HEART"] = "1"
         self.path = self.project.search
-        self._observer = hearts.Observer()
+        self._observer = heartbeat.Observer()
 
     def states(self) -> list[str]:
         """How the trials are, by their hearts where they run on another host than this."""
@@ -297,7 +299,7 @@ def test_only_what_is_missing_is_started(search: Search) -> None:
     words = Counter(word for job, word in slurm.queue().items() if job not in before)
     assert words["COMPLETED"] >= 2
     assert words["FAILED"] == 0, words
-    assert roster.members(search.path) == []
+    assert worker_registry.members(search.path) == []
 
 
 def test_one_job_for_each_trial(search: Search) -> None:

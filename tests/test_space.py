@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modeldir.errors import ParamsError, SpaceError
-from modeldir.params import canonical_hash
+from modeldir.params.params import canonical_hash
 from modeldir.space import (
     LONGEST_NAME,
     Choice,

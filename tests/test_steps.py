@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
-from modeldir.steps import Steps
-from modeldir.verdict import metric_files
+from modeldir.worker.early_stopping import Steps
+from modeldir.worker.outcome import metric_files
 
 LAST = "metrics_val_last_weights.json"
 

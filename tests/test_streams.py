@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from logbook import texts
-from modeldir.logs import set_logger
+from modeldir.logs.logger import set_logger
 
 
 def test_the_stream_stays_what_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeldir import files
+from modeldir._system import files
 from modeldir.errors import ParamsError
-from modeldir.jsonmistakes import MAX_DEPTH
-from modeldir.strictjson import dumps, has_comments, loads, parse_value, says, without_comments
+from modeldir.params.json_errors import MAX_DEPTH
+from modeldir.params.strict_json import (
+    dumps,
+    has_comments,
+    loads,
+    parse_value,
+    says,
+    without_comments,
+)
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

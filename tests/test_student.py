@@ -8,7 +8,7 @@ import random
 import pytest
 from scipy import stats
 
-from modeldir import student
+from modeldir.search import statistics
 
 # NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2: upper critical values of Student's t.
 TABLE = {
@@ -23,16 +23,16 @@ TABLE = {
 @pytest.mark.parametrize(("chance", "degrees"), TABLE)
 def test_quantiles_are_those_of_the_printed_table(chance: float, degrees: int) -> None:
     """To the three decimals that are printed."""
-    assert round(student.quantile(chance, degrees), 3) == TABLE[chance, degrees]
+    assert round(statistics.quantile(chance, degrees), 3) == TABLE[chance, degrees]
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 29, 100, 999, 10**6])
 def test_quantiles_are_those_of_scipy(degrees: int) -> None:
     """Also far out in the tails, and on the lower side."""
     for chance in (1e-6, 0.005, 0.3, 0.6, 0.975, 0.99166, 0.9999, 1 - 1e-6, 1 - 1e-12):
-        ours, theirs = student.quantile(chance, degrees), stats.t.ppf(chance, degrees)
+        ours, theirs = statistics.quantile(chance, degrees), stats.t.ppf(chance, degrees)
         assert ours == pytest.approx(theirs, rel=1e-8)
-        assert student.distribution(ours, degrees) == pytest.approx(chance, abs=1e-11)
+        assert statistics.distribution(ours, degrees) == pytest.approx(chance, abs=1e-11)
 
 
 def test_the_paired_interval_is_that_of_scipy() -> None:
@@ -42,7 +42,7 @@ def test_the_paired_interval_is_that_of_scipy() -> None:
         ours = [rng.gauss(0.9, 0.01) for _ in range(count)]
         theirs = [value - rng.gauss(0.01, 0.02) for value in ours]
         for level in (0.95, 0.99):
-            found = student.paired(ours, theirs, level)
+            found = statistics.paired(ours, theirs, level)
             expected = stats.ttest_rel(ours, theirs).confidence_interval(level)
             assert found is not None
             assert found.low == pytest.approx(expected.low, rel=1e-9)
@@ -52,30 +52,30 @@ def test_the_paired_interval_is_that_of_scipy() -> None:
 
 def test_of_fewer_than_two_pairs_there_is_no_interval() -> None:
     """One difference says nothing about how it scatters."""
-    assert student.paired([1.0], [2.0]) is None
-    assert student.paired([], []) is None
+    assert statistics.paired([1.0], [2.0]) is None
+    assert statistics.paired([], []) is None
 
 
 def test_the_number_of_pairs_shows_the_difference_as_often_as_it_says() -> None:
     """By 2,000 simulated comparisons: between 77 and 87 of 100 see it (the sum of two quantiles is
     a little more careful than the exact power, and rounded up).
     """
-    count = student.pairs_to_see(0.5, 1.0, 0.95)
+    count = statistics.pairs_to_see(0.5, 1.0, 0.95)
     assert count is not None
     rng = random.Random(2)
     seen = 0
     for _ in range(2000):
         differences = [rng.gauss(0.5, 1.0) for _ in range(count)]
-        found = student.paired(differences, [0.0] * count)
+        found = statistics.paired(differences, [0.0] * count)
         seen += found is not None and found.low > 0
     assert 0.77 < seen / 2000 < 0.87
 
 
 def test_what_no_number_of_pairs_would_show_is_none() -> None:
     """A difference of nothing, and one that would take more than a thousand."""
-    assert student.pairs_to_see(0.0, 1.0, 0.95) is None
-    assert student.pairs_to_see(1e-6, 1.0, 0.95) is None
-    assert student.pairs_to_see(1.0, 0.0, 0.95) == 2
+    assert statistics.pairs_to_see(0.0, 1.0, 0.95) is None
+    assert statistics.pairs_to_see(1e-6, 1.0, 0.95) is None
+    assert statistics.pairs_to_see(1.0, 0.0, 0.95) == 2
 
 
 def test_an_interval_holds_as_often_as_it_says() -> None:
@@ -83,6 +83,6 @@ def test_an_interval_holds_as_often_as_it_says() -> None:
     rng = random.Random(3)
     held = 0
     for _ in range(2000):
-        found = student.paired([rng.gauss(1.0, 2.0) for _ in range(5)], [0.0] * 5)
+        found = statistics.paired([rng.gauss(1.0, 2.0) for _ in range(5)], [0.0] * 5)
         held += found is not None and found.low <= 1.0 <= found.high
     assert math.isclose(held / 2000, 0.95, abs_tol=0.015)

@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import Project
 from modeldir import Search, save_metrics
-from modeldir.summary import Outcome, counted, summary, the_script
+from modeldir.monitor.summary import Outcome, counted, summary, the_script
 
 
 @pytest.fixture

@@ -23,17 +23,19 @@ from typing import Any
 import pytest
 
 from laboratory import LIMIT, kill, read, supervisor_of, wait_until
-from modeldir import attempts, experiment, processes, supervisor
+from modeldir._system import processes
 from modeldir.errors import CommandError
-from modeldir.spawner import Spawner
-from modeldir.supervisor import Start, console_file
+from modeldir.experiment import attempts, experiment
+from modeldir.worker import supervisor
+from modeldir.worker.spawner import Spawner
+from modeldir.worker.supervisor import Start, console_file
 
 pytestmark = pytest.mark.skipif(not processes.LINUX, reason="looks into /proc")
 
 WORKER = """
 import sys
-from modeldir.spawner import Spawner
-from modeldir.supervisor import Start
+from modeldir.worker.spawner import Spawner
+from modeldir.worker.supervisor import Start
 
 with Spawner() as spawner:
     for line in sys.stdin:
@@ -467,8 +469,8 @@ def test_a_lease_outlives_the_worker(folder: Path, lease: tuple[Path, int]) -> N
     path, descriptor = lease
     code = f"""
         import sys
-        from modeldir.spawner import Spawner
-        from modeldir.supervisor import Start
+        from modeldir.worker.spawner import Spawner
+        from modeldir.worker.supervisor import Start
         spawner = Spawner()
         print(spawner.start(Start.from_json(sys.stdin.readline().encode()), ({descriptor},)))
         sys.stdout.flush()
@@ -1107,9 +1109,9 @@ def test_nothing_is_left_when_a_spawner_is_closed(folder: Path) -> None:
     """No process, no zombie, no open descriptor."""
     code = f"""
         import os
-        from modeldir import processes
-        from modeldir.spawner import Spawner
-        from modeldir.supervisor import Start
+        from modeldir._system import processes
+        from modeldir.worker.spawner import Spawner
+        from modeldir.worker.supervisor import Start
 
         def held():
             return os.listdir("/proc/self/fd"), processes.descendants(os.getpid())
@@ -1146,8 +1148,8 @@ def test_a_process_with_and_without_threads_can_spawn(folder: Path, threads: int
     """Without, it forks; with, where a fork could hang, it starts a new interpreter."""
     code = f"""
         import threading
-        from modeldir.spawner import Spawner
-        from modeldir.supervisor import Start
+        from modeldir.worker.spawner import Spawner
+        from modeldir.worker.supervisor import Start
 
         done = threading.Event()
         for _ in range({threads}):
@@ -1167,7 +1169,7 @@ def test_a_process_with_and_without_threads_can_spawn(folder: Path, threads: int
 def test_two_spawners_of_one_process_can_be_closed_in_any_order() -> None:
     """The second must not hold the first one's ends open: that would hang, and bind too long."""
     code = """
-        from modeldir.spawner import Spawner
+        from modeldir.worker.spawner import Spawner
         first, second = Spawner(), Spawner()
         first.close()
         second.close()
@@ -1189,8 +1191,8 @@ def test_a_bound_attempt_ends_though_another_spawner_lives(tmp_path: Path) -> No
     start = shell(folder, "echo ready; exec sleep 60", bound=True)
     code = f"""
         import sys
-        from modeldir.spawner import Spawner
-        from modeldir.supervisor import Start
+        from modeldir.worker.spawner import Spawner
+        from modeldir.worker.supervisor import Start
         first, second = Spawner(), Spawner()
         first.start(Start.from_json({start.to_json()!r}))
         sys.stdin.readline()
@@ -1211,7 +1213,7 @@ def test_a_child_that_the_worker_forks_does_not_keep_the_spawner(folder: Path) -
     """A data loader's process has copies of all descriptors: closing must not wait for it."""
     code = """
         import os, time
-        from modeldir.spawner import Spawner
+        from modeldir.worker.spawner import Spawner
         spawner = Spawner()
         child = os.fork()
         if child == 0:
@@ -1271,8 +1273,8 @@ def test_reports_come_in_order_though_nobody_reads_for_long(
 SLOW_DISK = """\
 import os, stat, sys, time
 from pathlib import Path
-from modeldir.spawner import Spawner
-from modeldir.supervisor import Start
+from modeldir.worker.spawner import Spawner
+from modeldir.worker.supervisor import Start
 
 synced = os.path.abspath("synced")
 

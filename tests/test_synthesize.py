@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from modeldir import attempts
 from modeldir.errors import FolderError, ModeldirError
-from modeldir.synthesize import Results, read_tree, synthesize
-from modeldir.table import signs_in, to_text
+from modeldir.experiment import attempts
+from modeldir.results.synthesize import Results, read_tree, synthesize
+from modeldir.results.table import signs_in, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -610,10 +610,10 @@ def test_where_the_code_changed(snapshot: SnapshotAssertion) -> None:
 
 
 def test_the_module_is_the_function() -> None:
-    """`modeldir.synthesize(...)`, whoever has imported the module before, gives what prints."""
+    """`modeldir.results.synthesize(...)`, whoever has imported the module before, gives what prints."""
     cs230_tree(Path("x"))
-    for script in ("import modeldir", "import modeldir, modeldir.synthesize"):
-        code = f"{script}; print(len(modeldir.synthesize('x').to_pandas()))"
+    for script in ("import modeldir", "import modeldir, modeldir.results.synthesize"):
+        code = f"{script}; print(len(modeldir.results.synthesize('x').to_pandas()))"
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
@@ -684,7 +684,7 @@ def test_a_folder_that_cannot_be_written_is_one_warning() -> None:
 
 # -- How it is printed -----------------------------------------------------------------------------
 
-SCRIPT = "from modeldir.synthesize import synthesize; print(synthesize('x'))"
+SCRIPT = "from modeldir.results.synthesize import synthesize; print(synthesize('x'))"
 
 
 def test_every_digit_in_a_pipe() -> None:
@@ -725,7 +725,7 @@ opened = collections.Counter()
 def hear(event, arguments):
     if event == "open" and isinstance(arguments[0], str) and "/learning_rate_" in arguments[0]:
         opened[os.path.normpath(arguments[0])] += 1
-from modeldir.synthesize import synthesize
+from modeldir.results.synthesize import synthesize
 sys.addaudithook(hear)
 synthesize("x")
 print(json.dumps(opened))

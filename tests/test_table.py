@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.durations import duration_text
+from modeldir._system.durations import duration_text
+from modeldir._system.values import replace
 from modeldir.errors import ModeldirError
-from modeldir.table import (
+from modeldir.results.table import (
     Best,
     BestOf,
     Cells,
@@ -33,8 +34,7 @@ from modeldir.table import (
     visible,
     wrapped,
 )
-from modeldir.tableforms import to_csv, to_json, to_markdown
-from modeldir.values import replace
+from modeldir.results.table_formats import to_csv, to_json, to_markdown
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engines
-from modeldir.table import NULL, Best, Column, Marked, Table, select, sort, to_text, visible
-from modeldir.tableforms import (
+from modeldir.results.table import NULL, Best, Column, Marked, Table, select, sort, to_text, visible
+from modeldir.results.table_formats import (
     FORMS,
     LONGEST_CSV,
     to_csv,
@@ -323,8 +323,8 @@ MISSING = """
 import sys
 sys.modules[sys.argv[1]] = None
 from modeldir.errors import ModeldirError
-from modeldir.table import Table
-from modeldir import tableforms
+from modeldir.results.table import Table
+from modeldir.results import table_formats as tableforms
 try:
     getattr(tableforms, "to_" + sys.argv[1])(Table((), ()))
 except ModeldirError as error:

@@ -18,13 +18,14 @@ from syrupy.assertion import SnapshotAssertion
 
 import modeldir
 from laboratory import WITH_PARAMS, Project, read
-from modeldir import Search, Trial, TrialPruned, experiment, save_metrics
+from modeldir import Search, Trial, TrialPruned, save_metrics
 from modeldir.commands import main
 from modeldir.errors import SearchError
+from modeldir.experiment import experiment
+from modeldir.monitor.summary import Outcome, summary
+from modeldir.results.synthesize import synthesize
 from modeldir.samplers import Observation, Proposal
-from modeldir.summary import Outcome, summary
-from modeldir.synthesize import synthesize
-from modeldir.testing import FakeSampler
+from modeldir.testing.samplers import FakeSampler
 
 RATES: dict[str, Any] = {"learning_rate": [0.1, 0.01, 0.001]}
 RANGE: dict[str, Any] = {"learning_rate": {"log_uniform": [1e-5, 1e-1]}}

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from modeldir import files, templates
+from modeldir._system import files
+from modeldir.commands import templates
 from modeldir.errors import FolderError, ModeldirError
 
 SHAPE = {

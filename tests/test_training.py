@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from modeldir import experiment, training
-from modeldir.experiment import Scores
-from modeldir.metrics import value_of
-from modeldir.stamps import Seen, stamp
-from modeldir.training import MOST_KEPT, Training
+from modeldir._system.stamps import Seen, stamp
+from modeldir.experiment import experiment
+from modeldir.experiment.experiment import Scores
+from modeldir.metrics.metrics import value_of
+from modeldir.monitor import training
+from modeldir.monitor.training import MOST_KEPT, Training
 
 
 def add(folder: Path, *lines: object) -> None:

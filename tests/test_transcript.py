@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir import files
-from modeldir.logfile import LogFile, ended
-from modeldir.transcript import Transcript
+from modeldir._system import files
+from modeldir.logs.logfile import LogFile, ended
+from modeldir.logs.transcript import Transcript
 
 NOON = time.mktime((2026, 11, 24, 12, 0, 0, 0, 0, -1))
 

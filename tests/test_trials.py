@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from laboratory import read, wait_until
-from modeldir import attempts
 from modeldir.errors import SearchError
-from modeldir.params import canonical_hash
-from modeldir.trials import TrialRecord, Trials, check_names
+from modeldir.experiment import attempts
+from modeldir.params.params import canonical_hash
+from modeldir.search.trials import TrialRecord, Trials, check_names
 
 NAMES = ("lr",)
 
@@ -298,7 +298,7 @@ def test_many_who_adopt_at_once_take_in_each_folder_once(folder: Path) -> None:
     for index in range(12):
         experiment(folder / f"x{index:02}", index / 100)
     code = (
-        "import sys; from pathlib import Path; from modeldir.trials import Trials;"
+        "import sys; from pathlib import Path; from modeldir.search.trials import Trials;"
         f"trials = Trials(Path({str(folder)!r}), ('lr',)); sys.stdin.read();"
         "trials.refresh(); trials.adopt()"
     )

@@ -15,8 +15,8 @@ from typing import ClassVar
 
 import pytest
 
-from modeldir.metrics import MetricsFile
-from modeldir.values import NamedTuple, dataclass, field, fields, replace
+from modeldir._system.values import NamedTuple, dataclass, field, fields, replace
+from modeldir.metrics.metrics import MetricsFile
 
 
 def made() -> tuple[type, type]:
@@ -142,7 +142,7 @@ def test_what_a_class_says_itself_stays() -> None:
 def test_it_costs_no_import() -> None:
     """`dataclasses` alone takes as long as `argparse` and `json` together."""
     code = (
-        "import sys; from modeldir.values import dataclass, field, replace\n"
+        "import sys; from modeldir._system.values import dataclass, field, replace\n"
         "@dataclass(frozen=True)\nclass A:\n    x: int\n    y: dict = field(default_factory=dict)\n"
         "assert replace(A(1), x=2) == A(2) != A(1) and {repr(A(1)), A}\n"
         "assert not {'dataclasses', 'inspect'} & set(sys.modules)"

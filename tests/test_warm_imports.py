@@ -11,7 +11,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 import modeldir
-from modeldir.warm import guards, imports, invocations
+from modeldir.worker.preload import command_line, guards, imports
 from warmth import Bench, assert_same
 
 LIBRARIES = {
@@ -299,7 +299,7 @@ def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
     """On a full disk the script runs as ever, and nothing is learned."""
     bench.write("import busy\nprint('well')\n")
     cold = bench.cold()
-    invocation = invocations.parse(bench.command())
+    invocation = command_line.parse(bench.command())
     assert invocation is not None
     for report in ("/dev/full", "/nowhere/report"):
         done = subprocess.run(

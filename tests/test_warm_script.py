@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modeldir.warm import guards, imports, invocations
+from modeldir.worker.preload import command_line, guards, imports
 from warmth import Bench, assert_same
 
 
@@ -164,7 +164,7 @@ def test_a_command_that_is_no_plain_script_is_refused() -> None:
         ["python"],
         ["sh", "train.sh"],
     ):
-        assert invocations.parse(command) is None
+        assert command_line.parse(command) is None
         assert guards.refusal(command)
 
 

@@ -14,10 +14,13 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import PLAIN, SAVING, Project, kill, read, supervisor_of, wait_until
 from libraries import environment_with_libraries, site_of
-from modeldir import attempts, keptimports, processes, warmth
-from modeldir.progress import quietly
-from modeldir.search import Search
-from modeldir.worker import Worker
+from modeldir._system import processes
+from modeldir.experiment import attempts
+from modeldir.monitor.progress import quietly
+from modeldir.search.search import Search
+from modeldir.worker.preload import import_cache
+from modeldir.worker.preload import policy as warmth
+from modeldir.worker.worker import Worker
 
 HEAVY = f"import heavy\n{PLAIN}"
 PRINTING = f"print('begun', flush=True)\nimport heavy, printing\n{PLAIN}"
@@ -272,7 +275,7 @@ def test_another_environment_is_not_taken_for_the_first(project: Project, tmp_pa
 def test_a_list_from_elsewhere_is_not_imported(project: Project) -> None:
     """What somebody sent with a search may name any library of ours, but not its folder's time."""
     assert project.modeldir(*SEARCH, *TRAIN).code == 0
-    file = project.search / ".modeldir" / keptimports.FILE
+    file = project.search / ".modeldir" / import_cache.FILE
     kept = read(file)
     kept["learned"]["folders"] = {"/nowhere": 0}
     kept["learned"]["executable"] = "/nowhere"

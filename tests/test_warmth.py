@@ -13,11 +13,13 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import wait_until
-from modeldir import attempts, failures, keptimports, processes, warmspawner, warmth
-from modeldir.experiment import Status
-from modeldir.keptimports import Kept, Script
-from modeldir.supervisor import Start
-from modeldir.warm.imports import Learned, Module, Report
+from modeldir._system import processes
+from modeldir.experiment import attempts, failures
+from modeldir.experiment.experiment import Status
+from modeldir.worker.preload import import_cache, policy, spawner
+from modeldir.worker.preload.import_cache import Kept, Script
+from modeldir.worker.preload.imports import Learned, Module, Report
+from modeldir.worker.supervisor import Start
 
 
 def learned(*names: str) -> Learned:
@@ -31,9 +33,9 @@ def many(count: int) -> list[str]:
 
 def test_only_what_was_installed_counts_as_worth_it() -> None:
     """By itself: Python's own modules and ours are imported in no time, however many they are."""
-    own = ["json", "asyncio.events", "modeldir.params"] * 100
-    assert not warmth.is_worth(learned(*own, *many(warmth.WORTH - 1)))
-    assert warmth.is_worth(learned(*own, *many(warmth.WORTH)))
+    own = ["json", "asyncio.events", "modeldir.params.params"] * 100
+    assert not policy.is_worth(learned(*own, *many(policy.WORTH - 1)))
+    assert policy.is_worth(learned(*own, *many(policy.WORTH)))
 
 
 @pytest.mark.parametrize(
@@ -45,22 +47,22 @@ def test_imports_are_complete_once_none_came_for_a_while(
     began: float, grew: float, now: float, *, has: bool
 ) -> None:
     """For a fifth of the time that they took, at least half a second, at most five."""
-    assert warmth.has_settled(began, grew, now) is has
+    assert policy.has_settled(began, grew, now) is has
 
 
 def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
     """What a user reads of it."""
     train = ("python", "train.py")
     assert [
-        warmth.ready_text(1143),
-        warmth.anew_text("has changed"),
-        warmth.anew_text("is another than it was"),
-        warmth.cold_text("jax must not be forked"),
-        warmth.cold_text(f"width_64 died by SIGSEGV {failures.OF_A_FORK}"),
-        warmth.ahead_text(tmp_path, train, "/", None, 2),
+        policy.ready_text(1143),
+        policy.anew_text("has changed"),
+        policy.anew_text("is another than it was"),
+        policy.cold_text("jax must not be forked"),
+        policy.cold_text(f"width_64 died by SIGSEGV {failures.OF_A_FORK}"),
+        policy.ahead_text(tmp_path, train, "/", None, 2),
     ] == snapshot
-    assert warmth.ahead_text(tmp_path, train, "/", None, 1) is None
-    assert warmth.ahead_text(tmp_path, ("sh", "train.sh"), "/", None, 2) is None
+    assert policy.ahead_text(tmp_path, train, "/", None, 1) is None
+    assert policy.ahead_text(tmp_path, ("sh", "train.sh"), "/", None, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
 def test_what_is_no_python_script_is_left_alone(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Nothing is learned of it, and nothing is said."""
     told: list[str] = []
-    warm = warmth.Warmth(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
+    warm = policy.Warmth(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
     warm.begin(command, "/")
     start = Start(str(tmp_path), 1, command, "/")
     assert warm.way(start) == (None, start)
@@ -80,7 +82,7 @@ def test_what_is_no_python_script_is_left_alone(tmp_path: Path, command: tuple[s
 def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
     """The first, through what notes them; its command stays what is recorded."""
     (tmp_path / ".modeldir").mkdir()
-    warm = warmth.Warmth(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
+    warm = policy.Warmth(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
     command = ("python", "-u", "train.py", "--model_dir", "d")
     warm.begin(("python", "-u", "train.py"), "/")
     first, second = (Start(str(tmp_path / name), 1, command, "/") for name in "ab")
@@ -105,7 +107,7 @@ def test_what_others_note_is_left_alone(tmp_path: Path) -> None:
         path.touch()
     days = time.time() - 3 * 86400
     os.utime(old, (days, days))
-    warm = warmth.Warmth(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
+    warm = policy.Warmth(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
     warm.begin(("python", "train.py"), str(tmp_path))
     assert fresh.exists()
     assert not old.exists()
@@ -120,29 +122,29 @@ def test_that_known_imports_are_waited_for_is_told_before(
     (tmp_path / "train.py").touch()
     script = Script((sys.executable, "train.py"), str(tmp_path), "c0de")
     times = {"/": os.stat("/").st_mtime_ns}
-    known = replace(learned(*many(warmth.WORTH)), executable="/", folders=times)
+    known = replace(learned(*many(policy.WORTH)), executable="/", folders=times)
     kept = Kept(script.words, script.state, known, (1.5, 2.0))
-    keptimports.keep(tmp_path, script, kept)
+    import_cache.keep(tmp_path, script, kept)
     told: list[str] = []
-    warm = warmth.Warmth(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
+    warm = policy.Warmth(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
     warm.begin(script.words, str(tmp_path))
     assert told == []
     assert warm.holds_back()
-    assert told == [warmth.ready_text(warmth.WORTH)]
+    assert told == [policy.ready_text(policy.WORTH)]
     warm.close()
 
 
-def brief(folder: Path, left: int | None, told: list[str] | None = None) -> warmth.Warmth:
+def brief(folder: Path, left: int | None, told: list[str] | None = None) -> policy.Warmth:
     """The warmth of a script that imports nothing that was installed."""
     (folder / ".modeldir").mkdir(exist_ok=True)
     (folder / "train.py").write_text("import argparse, json\n")
     tell = print if told is None else told.append
-    warm = warmth.Warmth(folder, tell, left=lambda: left, code=lambda: "c0de")
+    warm = policy.Warmth(folder, tell, left=lambda: left, code=lambda: "c0de")
     warm.begin((sys.executable, "train.py"), str(folder))
     return warm
 
 
-def begins_warm(warm: warmth.Warmth, folder: Path, *took: float) -> bool:
+def begins_warm(warm: policy.Warmth, folder: Path, *took: float) -> bool:
     """Whether a further trial begins as a fork, after trials that took so long by their records."""
     start = Start(str(folder / "trial"), 1, (sys.executable, "train.py"), str(folder))
     for seconds in took:
@@ -156,12 +158,12 @@ def begins_warm(warm: warmth.Warmth, folder: Path, *took: float) -> bool:
     return True
 
 
-SHORT, LONG = warmth.BRIEF, warmth.BRIEF + 0.1
+SHORT, LONG = policy.BRIEF, policy.BRIEF + 0.1
 
 
 @pytest.mark.parametrize(
     ("took", "left", "is_warm"),
-    [((SHORT,), warmth.MANY, True), ((SHORT,), None, True), ((SHORT,), warmth.MANY - 1, False),
+    [((SHORT,), policy.MANY, True), ((SHORT,), None, True), ((SHORT,), policy.MANY - 1, False),
      ((LONG,), 1000, False), ((LONG, LONG, SHORT), 1000, True)],
 )  # fmt: skip
 def test_many_brief_trials_are_worth_it_whatever_they_import(
@@ -179,7 +181,7 @@ def test_many_brief_trials_are_worth_it_whatever_they_import(
     warm.close()
 
 
-@pytest.mark.parametrize(("left", "is_warm"), [(warmth.MANY, True), (3, False)])
+@pytest.mark.parametrize(("left", "is_warm"), [(policy.MANY, True), (3, False)])
 def test_a_later_search_of_brief_trials_begins_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int, *, is_warm: bool
 ) -> None:
@@ -191,7 +193,7 @@ def test_a_later_search_of_brief_trials_begins_at_once(
     told: list[str] = []
     later = brief(tmp_path, left, told)
     train = (sys.executable, "train.py")
-    ahead = warmth.ahead_text(tmp_path, train, str(tmp_path), "c0de", left)
+    ahead = policy.ahead_text(tmp_path, train, str(tmp_path), "c0de", left)
     assert (ahead is not None and "modules are imported once" in ahead) is is_warm
     assert not later.holds_back()
     assert told == []
@@ -211,13 +213,13 @@ def test_what_is_kept_is_of_the_code_that_was_learned_from(
     (tmp_path / "train.py").write_text("import csv\n")
     assert begins_warm(warm, tmp_path, SHORT)
     warm.close()
-    kept = keptimports.read(tmp_path)
+    kept = import_cache.read(tmp_path)
     assert kept is not None
     assert kept.state == before
-    assert keptimports.find(tmp_path, Script(train, str(tmp_path), "c0de")) is None
+    assert import_cache.find(tmp_path, Script(train, str(tmp_path), "c0de")) is None
 
 
-@pytest.mark.parametrize("left", [warmth.MANY, warmth.MANY - 1])
+@pytest.mark.parametrize("left", [policy.MANY, policy.MANY - 1])
 def test_why_trials_are_cold_is_told_where_they_would_be_warm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
 ) -> None:
@@ -227,13 +229,13 @@ def test_why_trials_are_cold_is_told_where_they_would_be_warm(
     (tmp_path / "train.py").touch()
     script = Script((sys.executable, "train.py"), str(tmp_path), "c0de")
     known = replace(learned("json"), executable="/", folders={"/": os.stat("/").st_mtime_ns})
-    keptimports.keep(tmp_path, script, Kept(script.words, script.state, known, (0, 0), "jax"))
+    import_cache.keep(tmp_path, script, Kept(script.words, script.state, known, (0, 0), "jax"))
     told: list[str] = []
-    warm = warmth.Warmth(tmp_path, told.append, left=lambda: left, code=lambda: "c0de")
+    warm = policy.Warmth(tmp_path, told.append, left=lambda: left, code=lambda: "c0de")
     warm.begin(script.words, str(tmp_path))
-    expected = [warmth.cold_text("jax")] if left >= warmth.MANY else []
+    expected = [policy.cold_text("jax")] if left >= policy.MANY else []
     assert told == expected
-    ahead = warmth.ahead_text(tmp_path, script.words, script.cwd, "c0de", left)
+    ahead = policy.ahead_text(tmp_path, script.words, script.cwd, "c0de", left)
     assert ahead == (expected[0] if expected else None)
     start = Start(str(tmp_path / "trial"), 1, script.words, str(tmp_path))
     assert warm.way(start) == (None, start)
@@ -245,7 +247,7 @@ def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
     now = [0.0]
     told: list[str] = []
     (tmp_path / ".modeldir").mkdir()
-    warm = warmth.Warmth(
+    warm = policy.Warmth(
         tmp_path, told.append, left=lambda: 9, code=lambda: "c0de", clock=lambda: now[0]
     )
     warm.begin(("python", "train.py"), "/")
@@ -268,8 +270,8 @@ def test_an_import_ahead_that_does_not_listen_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long list fills the socket; who never reads it is ended, and trials run cold."""
-    monkeypatch.setattr(warmspawner, "_TO_LISTEN", 0.2)
-    deaf = warmspawner.WarmSpawner(("sh", "-c", "exec sleep 1000"), dict(os.environ), str(tmp_path))
+    monkeypatch.setattr(spawner, "_TO_LISTEN", 0.2)
+    deaf = spawner.WarmSpawner(("sh", "-c", "exec sleep 1000"), dict(os.environ), str(tmp_path))
     it = processes.process(deaf.pid)
     assert it is not None
     with pytest.raises(OSError, match="timed out"):

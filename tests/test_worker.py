@@ -19,13 +19,14 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, PLAIN, THREE, Project, kill, read, supervisor_of, wait_until
-from modeldir import attempts, processes
-from modeldir.experiment import status
-from modeldir.progress import Plain, quietly
-from modeldir.search import Search
-from modeldir.spawner import Spawner
-from modeldir.trials import Turn
-from modeldir.worker import Limits, Worker
+from modeldir._system import processes
+from modeldir.experiment import attempts
+from modeldir.experiment.experiment import status
+from modeldir.monitor.progress import Plain, quietly
+from modeldir.search.search import Search
+from modeldir.search.trials import Turn
+from modeldir.worker.spawner import Spawner
+from modeldir.worker.worker import Limits, Worker
 
 SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6",)
 SEARCH = ("search", "experiments/search", *SIX, "--no-pilot")

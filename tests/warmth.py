@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modeldir.warm import imports, invocations
+from modeldir.worker.preload import command_line, imports
 
 _FORKS = """\
 import json, os, sys
@@ -26,8 +26,8 @@ import json, os, sys
 given = json.loads(sys.stdin.read())
 sys.path[:0] = given["path"]
 import socket, subprocess, select, resource  # as the supervisor, which is forked too
-from modeldir import supervisor
-from modeldir.warm import child, guards, imports
+from modeldir.worker import supervisor
+from modeldir.worker.preload import child; from modeldir.worker.preload import guards; from modeldir.worker.preload import imports
 
 ahead = imports.Ahead()
 learned = imports.Learned.from_json(given["learned"])
@@ -111,7 +111,7 @@ class Bench:
 
     def learn(self, *arguments: str) -> tuple[Run, imports.Learned]:
         """Through learning.py: it must look like cold; and what was learned."""
-        invocation = invocations.parse(self.command(*arguments))
+        invocation = command_line.parse(self.command(*arguments))
         assert invocation is not None
         report = self._outside("report")
         run = self._run(invocation.through_learning(str(report)))
@@ -121,7 +121,7 @@ class Bench:
 
     def run_through_learning(self) -> Run:
         """As `learn`, where there is nothing to learn."""
-        invocation = invocations.parse(self.command())
+        invocation = command_line.parse(self.command())
         assert invocation is not None
         return self._run(invocation.through_learning(str(self._outside("report"))))
 

@@ -109,7 +109,7 @@ def make(folder: Path, domains: dict, count: int) -> None:
     """A search of which `count` trials have completed."""
     from modeldir import Search
     from modeldir.samplers import make as sampler
-    from modeldir.testing import loss
+    from modeldir.testing.samplers import loss
 
     folder.mkdir()
     (folder / "params.json").write_text(json.dumps(BASE))
@@ -180,7 +180,7 @@ def optuna_asks(name: str, count: int, folder: Path) -> dict[str, float]:
     import optuna
 
     from modeldir import Search
-    from modeldir.samplers.optunas import Axis
+    from modeldir.samplers._optuna import Axis
     from modeldir.samplers.tpe import parzen
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modeldir import params
+from modeldir.params import params
 
 DOMAIN = "learning_rate=log_uniform:1e-6,1"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-IMAGES = Path(__file__).parents[2] / "src" / "modeldir" / "templates" / "digits.npz"
+IMAGES = Path(__file__).parents[2] / "src" / "modeldir" / "commands" / "templates" / "digits.npz"
 TRAIN, VALIDATE, TEST = 300, 500, 997
 CLASSES = 10
 

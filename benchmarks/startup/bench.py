@@ -15,8 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from side_by_side import Contender, machine, race
 
-from modeldir import attempts
-from modeldir.trials import Trials
+from modeldir.experiment import attempts
+from modeldir.search.trials import Trials
 
 TRIALS = 64
 STDLIB = "import argparse, dataclasses, json, pathlib"

@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE.parents[1] / "tests"))
 from browsers import Reader, chromium
 from forest import grow
 
-from modeldir.report import write_report
+from modeldir.results.report import write_report
 
 
 def main() -> None:

@@ -15,9 +15,6 @@ TYPE_CHECKING = False  # as typing's, without the 10 ms that importing typing co
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from modeldir.checkpoints import load_checkpoint, save_checkpoint
-    from modeldir.commandline import cli
-    from modeldir.differences import diff
     from modeldir.errors import (
         CheckpointError,
         CommandError,
@@ -31,23 +28,26 @@ if TYPE_CHECKING:
         SpaceError,
         TrialPruned,
     )
-    from modeldir.experiment import Experiment
-    from modeldir.logs import Log, set_logger
-    from modeldir.loop import Trial
-    from modeldir.metrics import RunningAverage, save_metrics
-    from modeldir.overrides import ParamsWarning
-    from modeldir.params import Params, lock, unlocked
-    from modeldir.plots import plot
-    from modeldir.report import write_report
-    from modeldir.run import Run, start
-    from modeldir.schema import Schema
-    from modeldir.search import Search
-    from modeldir.synthesize import synthesize
+    from modeldir.experiment.checkpoints import load_checkpoint, save_checkpoint
+    from modeldir.experiment.experiment import Experiment
+    from modeldir.experiment.run import Run, start
+    from modeldir.logs.logger import Log, set_logger
+    from modeldir.metrics.metrics import RunningAverage, save_metrics
+    from modeldir.params.diff import diff
+    from modeldir.params.overrides import cli
+    from modeldir.params.params import Params, lock, unlocked
+    from modeldir.params.schema import Schema
+    from modeldir.params.update import ParamsWarning
+    from modeldir.results.plots import plot
+    from modeldir.results.report import write_report
+    from modeldir.results.synthesize import synthesize
+    from modeldir.search.loop import Trial
+    from modeldir.search.search import Search
 
 _HOMES = {
-    "checkpoints": ("load_checkpoint", "save_checkpoint"),
-    "commandline": ("cli",),
-    "differences": ("diff",),
+    "experiment.checkpoints": ("load_checkpoint", "save_checkpoint"),
+    "params.overrides": ("cli",),
+    "params.diff": ("diff",),
     "errors": (
         "CheckpointError",
         "CommandError",
@@ -61,18 +61,18 @@ _HOMES = {
         "SpaceError",
         "TrialPruned",
     ),
-    "experiment": ("Experiment",),
-    "logs": ("Log", "set_logger"),
-    "loop": ("Trial",),
-    "metrics": ("RunningAverage", "save_metrics"),
-    "overrides": ("ParamsWarning",),
-    "params": ("Params", "lock", "unlocked"),
-    "plots": ("plot",),
-    "report": ("write_report",),
-    "run": ("Run", "start"),
-    "schema": ("Schema",),
-    "search": ("Search",),
-    "synthesize": ("synthesize",),
+    "experiment.experiment": ("Experiment",),
+    "logs.logger": ("Log", "set_logger"),
+    "search.loop": ("Trial",),
+    "metrics.metrics": ("RunningAverage", "save_metrics"),
+    "params.update": ("ParamsWarning",),
+    "params.params": ("Params", "lock", "unlocked"),
+    "results.plots": ("plot",),
+    "results.report": ("write_report",),
+    "experiment.run": ("Run", "start"),
+    "params.schema": ("Schema",),
+    "search.search": ("Search",),
+    "results.synthesize": ("synthesize",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -140,7 +140,7 @@ def _call(name: str, words: list[str]) -> int:
     import gc  # noqa: PLC0415 - `--help` above does without it, as without all below
     from importlib import import_module  # noqa: PLC0415
 
-    from modeldir.commands.parsing import Formatter, Parser, joined  # noqa: PLC0415
+    from modeldir.commands.parser import Formatter, Parser, joined  # noqa: PLC0415
     from modeldir.errors import ModeldirError  # noqa: PLC0415
 
     command = import_module(f"modeldir.commands.{module(name)}")
@@ -198,7 +198,7 @@ def _lost_output(who: str) -> bool:
 
 def _complain(text: str) -> None:
     """Say what is wrong."""
-    from modeldir.commands import words  # noqa: PLC0415 - on the way out
+    from modeldir.commands import messages as words  # noqa: PLC0415 - on the way out
 
     words.complain(text)
 

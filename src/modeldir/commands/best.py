@@ -7,12 +7,12 @@ import os
 import sys
 from collections import Counter
 
-from modeldir import goals
-from modeldir.commands.words import complain
+from modeldir._system.shell import quoted
+from modeldir.commands.messages import complain
 from modeldir.errors import MetricsError, did_you_mean
-from modeldir.metrics import Direction, direction
-from modeldir.shellwords import quoted
-from modeldir.synthesize import Tree, nothing_in, read_tree
+from modeldir.metrics import objective
+from modeldir.metrics.metrics import Direction, direction
+from modeldir.results.synthesize import Tree, nothing_in, read_tree
 
 HELP = "The path of the best experiment, by the metric at its best weights on the development set."
 EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_rate)"
@@ -70,7 +70,7 @@ def _several(tree: Tree) -> str:
     """What to type where no experiment is best by all metrics."""
     front, folder = len(tree.front()), quoted(tree.folder)
     lines = [
-        f"{tree.folder} is ranked by {goals.said(tree.objectives)}: none is best by all of them",
+        f"{tree.folder} is ranked by {objective.said(tree.objectives)}: none is best by all of them",
         *(f"  modeldir best {folder} --{way} {name}" for name, way in tree.objectives),
         f"  modeldir synthesize {folder}   ({front} on the Pareto front)",
     ]

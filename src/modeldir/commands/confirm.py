@@ -6,15 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modeldir._system.shell import quoted
+from modeldir._system.terminal import width_of_lines
 from modeldir.commands import search
-from modeldir.commands.parsing import Parser
+from modeldir.commands.parser import Parser
 from modeldir.errors import SearchError
-from modeldir.shellwords import quoted
-from modeldir.spawner import Spawner
-from modeldir.terminal import width_of_lines
+from modeldir.worker.spawner import Spawner
 
 if TYPE_CHECKING:
-    from modeldir.finalists import Finalists
+    from modeldir.results.finalists import Finalists
 
 HELP = (
     "Run the best of a search and its base again with new seeds; say whether it is really better."
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         named = _named(arguments)
         if arguments.dry_run:
             return _look_ahead(named, arguments)
-        from modeldir.finalists import prepare  # noqa: PLC0415 - after the spawner, as all below
+        from modeldir.results.finalists import prepare  # noqa: PLC0415 - after the spawner, as all below
 
         folder = prepare(named)
         code = _run(named, folder, arguments, spawner) if not _is_whole(named) else 0
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _named(arguments: argparse.Namespace) -> Finalists:
-    from modeldir import finalists  # noqa: PLC0415
+    from modeldir.results import finalists  # noqa: PLC0415
 
     metric: Any = None
     if arguments.maximize or arguments.minimize:
@@ -78,7 +78,7 @@ def _named(arguments: argparse.Namespace) -> Finalists:
 
 
 def _look_ahead(named: Finalists, arguments: argparse.Namespace) -> int:
-    from modeldir.confirmation import plan_of  # noqa: PLC0415
+    from modeldir.results.confirmation import plan_of  # noqa: PLC0415
 
     if arguments.time_one:
         raise SearchError(
@@ -92,7 +92,7 @@ def _look_ahead(named: Finalists, arguments: argparse.Namespace) -> int:
 
 
 def _is_whole(named: Finalists) -> bool:
-    from modeldir.confirmation import measure  # noqa: PLC0415
+    from modeldir.results.confirmation import measure  # noqa: PLC0415
 
     return measure(named).is_whole
 
@@ -101,12 +101,12 @@ def _run(named: Finalists, folder: Path, arguments: argparse.Namespace, spawner:
     """Let a search do it, with the options of this command line, else those with which it was done
     before, else those of DIR's.
     """
-    from modeldir import roster  # noqa: PLC0415
-    from modeldir.confirmation import plan_of  # noqa: PLC0415
+    from modeldir.results.confirmation import plan_of  # noqa: PLC0415
+    from modeldir.search import worker_registry  # noqa: PLC0415
 
     print(plan_of(named, width_of_lines()), flush=True)
-    before = roster.options_of(folder)
-    options = roster.options_of(folder.parent) or [] if before is None else before
+    before = worker_registry.options_of(folder)
+    options = worker_registry.options_of(folder.parent) or [] if before is None else before
     return search.go_on(as_search(folder, options, arguments), spawner)
 
 
@@ -117,7 +117,7 @@ def as_search(
     about where to run. Another place takes nothing over from the one before: its options are its
     own.
     """
-    from modeldir.commands.placing import OPTIONS  # noqa: PLC0415 - after the spawner
+    from modeldir.commands.submit import OPTIONS  # noqa: PLC0415 - after the spawner
 
     whole, places = Parser(prog="modeldir search"), Parser(prog="modeldir confirm")
     search.configure(whole)
@@ -136,7 +136,7 @@ def as_search(
 
 def _tell(named: Finalists, code: int) -> int:
     """The answer, or how it goes on; the exit code is the search's."""
-    from modeldir.confirmation import answer, measure, told  # noqa: PLC0415
+    from modeldir.results.confirmation import answer, measure, told  # noqa: PLC0415
 
     found = measure(named)
     if not found.is_whole:

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from modeldir import attempts, experiment, files
+from modeldir._system import files
+from modeldir._system.shell import quoted, quoted_line
+from modeldir._system.values import dataclass
 from modeldir.commands.init import missing_packages, requirements_file
 from modeldir.errors import ModeldirError, did_you_mean, listed
-from modeldir.shellwords import quoted, quoted_line
-from modeldir.values import dataclass
+from modeldir.experiment import attempts, experiment
 
 HELP = "Train, search and compare on real handwritten digits; say it again and it goes on."
 EXAMPLE = "modeldir demo"

@@ -15,19 +15,22 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, plain, table
-from modeldir.commands.several import experiments_among, headers, number_of, read_tree
-from modeldir.differences import ABSENT, same
+from modeldir._system import files
+from modeldir._system.shell import quoted
+from modeldir._system.terminal import decimals_here, width_here
+from modeldir._system.values import dataclass, replace
+from modeldir.commands.folders import experiments_among, headers, number_of, read_tree
 from modeldir.errors import FolderError, ParamsError, listed
-from modeldir.experiment import Experiment, Scores, params_file
-from modeldir.shellwords import quoted
-from modeldir.table import Column, Kind, Table
-from modeldir.terminal import decimals_here, width_here
-from modeldir.values import dataclass, replace
+from modeldir.experiment import attempts, experiment
+from modeldir.experiment.experiment import Experiment, Scores, params_file
+from modeldir.params import plain_values
+from modeldir.params.diff import ABSENT, same
+from modeldir.results import table
+from modeldir.results.table import Column, Kind, Table
 
 if TYPE_CHECKING:
-    from modeldir.commands.several import Read
-    from modeldir.found import Found
+    from modeldir.commands.folders import Read
+    from modeldir.results.row import Found
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
@@ -185,7 +188,7 @@ def _base(search: Path) -> _Side:
 
 
 def _flat(folder: Path) -> dict[str, Any]:
-    return plain.flatten(plain.load_file(params_file(folder) or folder))
+    return plain_values.flatten(plain_values.load_file(params_file(folder) or folder))
 
 
 def _metrics(scores: Scores) -> dict[str, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from modeldir import exports
-from modeldir.commands.words import complain
-from modeldir.goals import Objectives
+from modeldir.commands.messages import complain
+from modeldir.exchange import exporting
+from modeldir.metrics.objective import Objectives
 
 HELP = "Copy experiments to where another tool opens them: said again, what has changed."
 EXAMPLE = "modeldir export experiments/learning_rate --to tensorboard -o tensorboard"
@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.usage = "modeldir export DIR --to TOOL -o OUT [--maximize METRIC | --minimize METRIC]"
     parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
     parser.add_argument(
-        "--to", choices=exports.TOOLS, required=True, help="who is to open it; tables too"
+        "--to", choices=exporting.TOOLS, required=True, help="who is to open it; tables too"
     )
     parser.add_argument(
         "-o",
@@ -36,8 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say how to open it; what could not be read goes to standard error."""
-    done = exports.export(arguments.dir, arguments.to, arguments.out, _asked(arguments))
-    print(exports.told(done), flush=True)
+    done = exporting.export(arguments.dir, arguments.to, arguments.out, _asked(arguments))
+    print(exporting.told(done), flush=True)
     for warning in done.warnings:
         complain(warning)
     return 0

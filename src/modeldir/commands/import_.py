@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from modeldir import imports
-from modeldir.commands.words import complain
+from modeldir.commands.messages import complain
+from modeldir.exchange import importing
 
 HELP = "Runs of another tool as experiment folders; what is there already is left."
 EXAMPLE = "modeldir import multirun/2026-11-25 -o experiments/from_hydra"
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="tool",
-        choices=imports.TOOLS,
+        choices=importing.TOOLS,
         help="whose runs they are (default: found out)",
     )
     parser.add_argument(
@@ -30,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import, and say what came; what could not be read goes to standard error."""
-    done = imports.import_runs(arguments.source, arguments.out, arguments.tool)
-    print(imports.told(done), flush=True)
+    done = importing.import_runs(arguments.source, arguments.out, arguments.tool)
+    print(importing.told(done), flush=True)
     for problem in done.problems:
         complain(problem)
     return 0 if done.new + done.updated + done.same else 1

@@ -7,8 +7,8 @@ import os
 import re
 from pathlib import Path
 
-from modeldir import templates
-from modeldir.shellwords import quoted, quoted_line
+from modeldir._system.shell import quoted, quoted_line
+from modeldir.commands import templates
 
 HELP = "A project to start from, with its data: train, search, compare, evaluate."
 EXAMPLE = "modeldir init my_project --template vision"

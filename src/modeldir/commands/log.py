@@ -22,12 +22,14 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from modeldir import attempts, experiment, files, hearts, processes, roster
-from modeldir.commands.several import experiments_among, headers, number_of
-from modeldir.commands.words import changed, complain, log_of
+from modeldir._system import files, heartbeat, processes
+from modeldir._system.shell import quoted
+from modeldir.commands.folders import experiments_among, headers, number_of
+from modeldir.commands.messages import changed, complain, log_of
 from modeldir.errors import FolderError
-from modeldir.rows import LONGEST, Rest, Rows
-from modeldir.shellwords import quoted
+from modeldir.experiment import attempts, experiment
+from modeldir.logs.screen import LONGEST, Rest, Rows
+from modeldir.search import worker_registry
 
 HELP = "What an experiment printed and logged: its train.log, else its console.log."
 EXAMPLE = "modeldir log experiments/base_model -f --tail 20"
@@ -120,7 +122,7 @@ def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
     Raises:
         FolderError: for those that have none; the others have been shown.
     """
-    from modeldir.table import visible  # noqa: PLC0415 - one log is printed as it is
+    from modeldir.results.table import visible  # noqa: PLC0415 - one log is printed as it is
 
     problems, begun = list[str](), False
     for folder in folders:
@@ -351,7 +353,7 @@ def follow_all(
             "--raw -f is of one experiment: the bytes of several cannot be told apart\n"
             f"  modeldir log {' '.join(map(quoted, folders))} -f"
         )
-    from modeldir.table import text_width, visible  # noqa: PLC0415 - only where several are named
+    from modeldir.results.table import text_width, visible  # noqa: PLC0415 - only where several are named
 
     names = [visible(name) for name in _called(folders)]
     width = max(map(text_width, names))
@@ -372,8 +374,8 @@ def _called(folders: Sequence[Path]) -> list[str]:
     """The folders' names; in a terminal that these would fill the numbers of the trials, which are
     then told first.
     """
-    from modeldir.table import text_width, visible  # noqa: PLC0415 - as above
-    from modeldir.terminal import width_here  # noqa: PLC0415 - as above
+    from modeldir._system.terminal import width_here  # noqa: PLC0415 - as above
+    from modeldir.results.table import text_width, visible  # noqa: PLC0415 - as above
 
     names, numbers = headers(folders), [number_of(folder) for folder in folders]
     short = [number for number in numbers if number is not None]
@@ -420,7 +422,7 @@ class _Named:
 
 def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Waits:
     """The steps of `follow`: it is gone on with after a while."""
-    observer = hearts.Observer()
+    observer = heartbeat.Observer()
     if not folder.is_dir() or experiment.is_search(folder):
         _wanted(folder, raw=raw)
     path, told = _there(folder, raw=raw), False
@@ -480,7 +482,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 
 def _next(
-    folder: Path, old: Path, observer: hearts.Observer, *, raw: bool
+    folder: Path, old: Path, observer: heartbeat.Observer, *, raw: bool
 ) -> Generator[None, None, Path | None]:
     """The log of the next attempt, when it is there; None when none comes."""
     while True:
@@ -505,17 +507,17 @@ def _wait() -> None:
 # -- How it ended ----------------------------------------------------------------------------------
 
 
-def is_alive(folder: Path, path: Path, observer: hearts.Observer | None = None) -> bool:
+def is_alive(folder: Path, path: Path, observer: heartbeat.Observer | None = None) -> bool:
     """Whether more may be written to a log: its run lives, or nobody can tell."""
     if experiment.is_search(folder):
-        return bool(roster.members(folder, observer))
+        return bool(worker_registry.members(folder, observer))
     state = experiment.status(folder, observer=observer).state
     if state == attempts.UNRECORDED:
         return _session(path) not in {"ended", "dead"}
     return state in _LIVE
 
 
-def was_cut_off(folder: Path, path: Path, observer: hearts.Observer | None = None) -> bool:
+def was_cut_off(folder: Path, path: Path, observer: heartbeat.Observer | None = None) -> bool:
     """Whether a log of ours has no end, and nothing runs any more that could write one."""
     state, session = experiment.status(folder, observer=observer).state, _session(path)
     if state == attempts.UNRECORDED:

@@ -9,14 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import commandline, files, params, provenance
+from modeldir._system import files
+from modeldir._system.shell import quoted
+from modeldir._system.values import dataclass
 from modeldir.errors import FolderError, ParamsError, did_you_mean, listed
-from modeldir.experiment import params_file
-from modeldir.nested import told as as_json
-from modeldir.overrides import misfit
-from modeldir.params import Params
-from modeldir.shellwords import quoted
-from modeldir.values import dataclass
+from modeldir.experiment import provenance
+from modeldir.experiment.experiment import params_file
+from modeldir.params import overrides, params
+from modeldir.params.nested import told as as_json
+from modeldir.params.params import Params
+from modeldir.params.update import misfit
 
 HELP = "An experiment or a search folder, derived from another; what it came from is kept."
 EXAMPLE = (
@@ -122,7 +124,7 @@ def parse_values(
         elif name in values:
             problems.append((f"{name}: given twice", "keep one of them"))
         else:
-            values[name] = commandline.read(text, (base or {}).get(name))
+            values[name] = overrides.read(text, (base or {}).get(name))
     _refuse_if(problems, folder)
     return values
 

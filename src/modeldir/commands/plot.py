@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modeldir.commands.words import complain
+from modeldir.commands.messages import complain
 
 HELP = "Figures for papers: PDF, SVG or PNG, by the ending; drawn by matplotlib (an extra)."
 EXAMPLE = "modeldir plot experiments/learning_rate --kind slice,history -o figure.pdf"
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw and write; say where."""
-    from modeldir import plots  # noqa: PLC0415 - a command's help needs none of it
+    from modeldir.results import plots  # noqa: PLC0415 - a command's help needs none of it
 
     is_all = arguments.kind == "all"
     skipped: list[str] | None = [] if is_all else None

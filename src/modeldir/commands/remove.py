@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from modeldir import attempts
+from modeldir._system.shell import quoted, quoted_line
 from modeldir.errors import FolderError, SearchError
-from modeldir.experiment import no_folder
-from modeldir.search import Search
-from modeldir.shellwords import quoted, quoted_line
+from modeldir.experiment import attempts
+from modeldir.experiment.experiment import no_folder
+from modeldir.search.search import Search
 
 HELP = "Take trials out of their search: not in the table, not made again. Nothing is deleted."
 EXAMPLE = "modeldir remove experiments/learning_rate/learning_rate_10"

@@ -6,12 +6,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, failures, metrics, plain, roster
+from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, SearchError, did_you_mean, listed
-from modeldir.experiment import no_folder
-from modeldir.search import Search
-from modeldir.shellwords import quoted
-from modeldir.trials import TrialRecord
+from modeldir.experiment import attempts, experiment, failures
+from modeldir.experiment.experiment import no_folder
+from modeldir.metrics import metrics
+from modeldir.params import plain_values
+from modeldir.search import worker_registry
+from modeldir.search.search import Search
+from modeldir.search.trials import TrialRecord
 
 HELP = (
     "Have failed trials run again: by the workers that are there, or by the next search.\n"
@@ -75,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             search.trials.want_again(record)
             print(f"{record.name} will run again")
-    print(f"next: {roster.again(search.path)}")
+    print(f"next: {worker_registry.again(search.path)}")
     return 0
 
 
@@ -134,7 +137,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         print(
             f"{made.name} will run: {after}, {how}" if is_new else f"{made.name} is {after} already"
         )
-    print(f"next: {roster.again(search.path)}")
+    print(f"next: {worker_registry.again(search.path)}")
     return 0
 
 
@@ -203,7 +206,7 @@ def _values(words: list[str]) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         if not (name and equals):
             raise SearchError(f"--set {word}: expected name=value\n  --set batch_size=16")
-        values[name] = plain.parse_value(text)
+        values[name] = plain_values.parse_value(text)
     return values
 
 

@@ -14,14 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import __version__, attempts, experiment, files, hearts, plan, provenance
-from modeldir.commands.words import complain
-from modeldir.durations import duration_text
+from modeldir import __version__
+from modeldir._system import files, heartbeat
+from modeldir._system.durations import duration_text
+from modeldir._system.shell import quoted, quoted_line
+from modeldir.commands.messages import complain
 from modeldir.errors import CommandError, FolderBusy
-from modeldir.reads import NOT_TRAINING
-from modeldir.shellwords import quoted, quoted_line
-from modeldir.spawner import Spawner
-from modeldir.supervisor import Start, console_file
+from modeldir.experiment import attempts, experiment, provenance
+from modeldir.params.usage import NOT_TRAINING
+from modeldir.search import plan
+from modeldir.worker.spawner import Spawner
+from modeldir.worker.supervisor import Start, console_file
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"
@@ -84,7 +87,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     script = place.beside
     if arguments.command is None and "--model_dir" in words[:-2]:
         words = words[:-2]  # the latest attempt's own words have it already
-    observer = hearts.Observer()
+    observer = heartbeat.Observer()
     last = _known(found.path, script, observer)
     number = attempts.refuse_if_live(found.path, script, observer)
     resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
@@ -107,7 +110,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     return start, place.told(start)
 
 
-def _known(folder: Path, script: str, observer: hearts.Observer) -> attempts.Attempt | None:
+def _known(folder: Path, script: str, observer: heartbeat.Observer) -> attempts.Attempt | None:
     """The latest attempt. Where it runs on another host, or did, this waits until it is known
     which: at most 2 minutes.
     """
@@ -118,13 +121,13 @@ def _known(folder: Path, script: str, observer: hearts.Observer) -> attempts.Att
         if not told:
             told = True
             complain(_waits(last))
-        time.sleep(hearts.every() / 15)
+        time.sleep(heartbeat.every() / 15)
         last = attempts.latest(folder, script)
     return last
 
 
 def _waits(last: attempts.Attempt) -> str:
-    silent = duration_text(hearts.silence(last.path) or 0.0)
+    silent = duration_text(heartbeat.silence(last.path) or 0.0)
     return (
         f"{last.folder} runs on {attempts.where(last)}, heard of {silent} ago: waiting to see "
         "whether it still does, for 2 minutes at most"

@@ -10,15 +10,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from modeldir.commands.settings import add_places, are_placed, is_warm, limits_of, slots_of
+from modeldir._system.shell import quoted
+from modeldir.commands.options import add_places, are_placed, is_warm, limits_of, slots_of
 from modeldir.errors import SearchError, SpaceError
-from modeldir.shellwords import quoted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from modeldir.search import Search
-    from modeldir.spawner import Spawner
+    from modeldir.search.search import Search
+    from modeldir.worker.spawner import Spawner
 
 _N = TypeVar("_N", int, float)
 
@@ -152,7 +152,7 @@ def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
 
 def run(arguments: argparse.Namespace) -> int:
     # First of all, while this process is small: what the spawner forks later stays small.
-    from modeldir.spawner import Spawner  # noqa: PLC0415 - `--help` does without
+    from modeldir.worker.spawner import Spawner  # noqa: PLC0415 - `--help` does without
 
     with Spawner(live_terminal()) as spawner:
         return go_on(arguments, spawner)
@@ -169,9 +169,9 @@ def go_on(arguments: argparse.Namespace, spawner: Spawner) -> int:
     if arguments.dry_run:
         return _look_ahead(search, command, arguments, spawner)
     if are_placed(arguments):
-        from modeldir.commands import placing  # noqa: PLC0415 - after the spawner, as all below
+        from modeldir.commands import submit  # noqa: PLC0415 - after the spawner, as all below
 
-        return placing.run(search, command, arguments)
+        return submit.run(search, command, arguments)
     for line in _placed_before(search.path):
         print(line, flush=True)
     return _work(search, command, arguments, spawner)
@@ -188,7 +188,7 @@ def live_terminal() -> str | None:
 
 
 def _search(arguments: argparse.Namespace) -> Search:
-    from modeldir.search import Search  # noqa: PLC0415 - as above
+    from modeldir.search.search import Search  # noqa: PLC0415 - as above
 
     name, is_domain, _ = arguments.dir.partition("=")
     if is_domain and os.sep not in name and not os.path.exists(arguments.dir):
@@ -212,7 +212,7 @@ def _made(
     parts: dict[str, Any],
 ) -> Search:
     from modeldir.pruners import parse_text  # noqa: PLC0415 - as in `_search`
-    from modeldir.sampling import from_text  # noqa: PLC0415
+    from modeldir.search.sampler_choice import from_text  # noqa: PLC0415
 
     return make(
         arguments.dir,
@@ -239,17 +239,17 @@ def _made(
 
 def _placed_before(search: Path) -> Iterator[str]:
     """For who works here: that the workers of this search were placed elsewhere before."""
-    from modeldir import roster  # noqa: PLC0415 - as above
+    from modeldir.search import worker_registry  # noqa: PLC0415 - as above
 
-    options = roster.options_of(search) or []
+    options = worker_registry.options_of(search) or []
     if "--on" in options and options[:2] != ["--on", "local"]:
         yield "note: the workers before were placed elsewhere; this one works here"
-        yield f"  there: {roster.again(search)}"
+        yield f"  there: {worker_registry.again(search)}"
 
 
 def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner) -> int:
-    from modeldir.progress import shown_on  # noqa: PLC0415
-    from modeldir.worker import Worker  # noqa: PLC0415
+    from modeldir.monitor.progress import shown_on  # noqa: PLC0415
+    from modeldir.worker.worker import Worker  # noqa: PLC0415
 
     pilot, limits = not arguments.no_pilot, limits_of(arguments)
     worker = Worker(
@@ -267,16 +267,16 @@ def _look_ahead(
     search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner
 ) -> int:
     """Say what would be made; with `--time-one` after one trial has shown how long it takes."""
-    from modeldir.commands import placing  # noqa: PLC0415
-    from modeldir.commands.ahead import dry_run  # noqa: PLC0415
+    from modeldir.commands import submit  # noqa: PLC0415
+    from modeldir.commands.dry_run import dry_run  # noqa: PLC0415
 
-    jobs = placing.trials_at_a_time(search, arguments)
-    placed = placing.ahead(search, arguments) if are_placed(arguments) else []
+    jobs = submit.trials_at_a_time(search, arguments)
+    placed = submit.ahead(search, arguments) if are_placed(arguments) else []
     typed, code = bool(arguments.command), 0
     if arguments.time_one:
-        from modeldir.progress import shown_on  # noqa: PLC0415
-        from modeldir.search import Search as Again  # noqa: PLC0415
-        from modeldir.worker import Limits, Worker  # noqa: PLC0415
+        from modeldir.monitor.progress import shown_on  # noqa: PLC0415
+        from modeldir.search.search import Search as Again  # noqa: PLC0415
+        from modeldir.worker.worker import Limits, Worker  # noqa: PLC0415
 
         one = Worker(search, 1, shown_on(sys.stdout), limits=Limits(trials=1))
         code = one.run(command, spawner, typed=typed).exit_code
@@ -322,7 +322,7 @@ def _parts(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any
         SearchError: for points from a file and from the line at once.
         SpaceError: for what cannot be read.
     """
-    from modeldir.space import text  # noqa: PLC0415
+    from modeldir.space import cli_syntax as text  # noqa: PLC0415
 
     if len(files) + bool(arguments.point) > 1:
         told = " and ".join([*files, *(["--point"] if arguments.point else [])])

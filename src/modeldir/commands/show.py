@@ -9,20 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir import attempts, experiment, files, plain, table
-from modeldir.careful import read_experiment
-from modeldir.commands.several import experiments_among, read_tree
-from modeldir.commands.words import log_of, with_best
-from modeldir.durations import duration_text
+from modeldir._system import files
+from modeldir._system.durations import duration_text
+from modeldir._system.shell import quoted, quoted_line
+from modeldir._system.terminal import decimals_here, width_of_lines
+from modeldir._system.timestamps import unix_time
+from modeldir.commands.folders import experiments_among, read_tree
+from modeldir.commands.messages import log_of, with_best
 from modeldir.errors import FolderError
-from modeldir.shellwords import quoted, quoted_line
-from modeldir.table import Column, Table
-from modeldir.terminal import decimals_here, width_of_lines
-from modeldir.timestamps import unix_time
+from modeldir.experiment import attempts, experiment
+from modeldir.params import plain_values
+from modeldir.results import table
+from modeldir.results.careful import read_experiment
+from modeldir.results.table import Column, Table
 
 if TYPE_CHECKING:
-    from modeldir.commands.several import Read
-    from modeldir.found import Found
+    from modeldir.commands.folders import Read
+    from modeldir.results.row import Found
 
 HELP = "How one experiment or search stands: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
@@ -124,7 +127,7 @@ def _facts(found: Found) -> Iterator[Entry]:
 
 
 def _to_run_again(found: Found) -> str | None:
-    from modeldir import trials  # noqa: PLC0415 - only of a trial
+    from modeldir.search import trials  # noqa: PLC0415 - only of a trial
 
     return to_run_again(found, trials.asked_again(found.path.parent))
 
@@ -134,9 +137,9 @@ def to_run_again(found: Found, asked: Mapping[int, int]) -> str | None:
     wanted = asked.get(-1 if found.number is None else found.number)
     if wanted is None or wanted <= found.status.attempt:
         return None
-    from modeldir import roster  # noqa: PLC0415 - only where somebody has asked
+    from modeldir.search import worker_registry  # noqa: PLC0415 - only where somebody has asked
 
-    return f"to run again as attempt {wanted}: {roster.again(found.path.parent)}"
+    return f"to run again as attempt {wanted}: {worker_registry.again(found.path.parent)}"
 
 
 def where_from(folder: Path) -> Iterator[Entry]:
@@ -193,7 +196,7 @@ def _metrics(scores: experiment.Scores) -> str:
 def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
     """Each with its value; where the latest attempt was given another: `0.1 -> 0.5`."""
     columns = (Column("hyperparameter", "name"), Column("value"))
-    flat = plain.flatten(values or {})
+    flat = plain_values.flatten(values or {})
     rows = tuple(
         (name, f"{value_text(value)} -> {value_text(given[name])}")
         if name in given
@@ -221,7 +224,7 @@ def _last_words(found: Found) -> str:
     """The end of what a failed training printed: mostly a traceback."""
     if found.status.state != attempts.FAILED:
         return ""
-    from modeldir.report.failed import last_lines  # noqa: PLC0415 - only of what has failed
+    from modeldir.results.report.failed import last_lines  # noqa: PLC0415 - only of what has failed
 
     lines = last_lines(found.path)[-LINES:]
     if len(lines) < 2:  # noqa: PLR2004 - its last line is told above

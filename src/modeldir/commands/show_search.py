@@ -7,16 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import attempts, experiment, plain, roster, table, trials
-from modeldir.census import Census
+from modeldir._system.shell import quoted
+from modeldir._system.terminal import decimals_here
 from modeldir.commands.show import Entry, entries, to_run_again, value_text, where_from
 from modeldir.errors import ParamsError
-from modeldir.plan import LIMITS
-from modeldir.sampling import in_words
-from modeldir.shellwords import quoted
-from modeldir.standing import Standing, to_come_text
-from modeldir.terminal import decimals_here
-from modeldir.trees import Found, Tree
+from modeldir.experiment import attempts, experiment
+from modeldir.monitor.status import Standing, to_come_text
+from modeldir.params import plain_values
+from modeldir.results import table
+from modeldir.results.experiment_tree import Found, Tree
+from modeldir.search import trials, worker_registry
+from modeldir.search.inventory import Census
+from modeldir.search.plan import LIMITS
+from modeldir.search.sampler_choice import in_words
 
 MOST = 10
 """How many trials of one status are named; the table has them all."""
@@ -44,7 +47,7 @@ def search_text(tree: Tree) -> str:
         *_named("pruned", [(each, each.status.reason) for each in pruned]),
         *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
-    follow = roster.again(tree.folder) if asked else _after(tree, plan, standing)
+    follow = worker_registry.again(tree.folder) if asked else _after(tree, plan, standing)
     head = f"{table.visible(str(tree.folder))}: a search\n\n{entries(told)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 
@@ -55,7 +58,7 @@ def _plan(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return plain.load_file(path)
+        return plain_values.load_file(path)
     except ParamsError:
         return {}
 
@@ -189,7 +192,7 @@ def _score(found: Found, tree: Tree) -> str:
 
 
 def _progress(found: Found) -> str:
-    from modeldir.progress import how_far  # noqa: PLC0415 - only while trials run
+    from modeldir.monitor.progress import how_far  # noqa: PLC0415 - only while trials run
 
     return how_far(found.path)
 
@@ -210,7 +213,7 @@ def _after(tree: Tree, plan: Mapping[str, Any], standing: Standing) -> str:
     if (left or (standing.to_come and not standing.goal)) and attempts.RUNNING not in states:
         domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"
         command = "" if plan.get("command") else " -- python train.py"
-        return f"{roster.again(tree.folder)}{domain}{command}"
+        return f"{worker_registry.again(tree.folder)}{domain}{command}"
     if attempts.FAILED in states and tree.best() is None:
         return f"modeldir log {quoted(states[attempts.FAILED].path)} --tail 20"
     return f"modeldir synthesize {folder}"

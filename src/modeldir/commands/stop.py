@@ -9,10 +9,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from modeldir import attempts, experiment, placement, processes, roster
+from modeldir._system import processes
+from modeldir._system.shell import quoted
 from modeldir.errors import FolderError
-from modeldir.shellwords import quoted
-from modeldir.trials import HOME
+from modeldir.experiment import attempts, experiment
+from modeldir.launchers import launched_jobs
+from modeldir.search import worker_registry
+from modeldir.search.trials import HOME
 
 HELP = (
     "Ask the workers of a search to stop: no new trials; the running ones go on to their end.\n"
@@ -42,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise FolderError(experiment.no_folder(folder))
     if not experiment.is_search(folder):
         return _stop_experiment(folder, now=arguments.now)
-    asked = roster.members(folder)
-    jobs = [job for job in placement.placed(folder, ask=True) if job.state.alive is not False]
+    asked = worker_registry.members(folder)
+    jobs = [job for job in launched_jobs.placed(folder, ask=True) if job.state.alive is not False]
     if asked or jobs:
         _ask(folder, asked, "now" if arguments.now else "wait", jobs)
     named = {job.ref.token: job.name for job in jobs if job.state.alive}
@@ -66,15 +69,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _asked_text(member: roster.Member, job: str | None) -> str:
+def _asked_text(member: worker_registry.Member, job: str | None) -> str:
     """Who was asked; of a job the name by which its engine knows it, and can tell that it runs."""
     seen = "" if member.alive else ", which cannot be seen from here"
     return f"asked: worker {member.pid} on {member.host}{f', job {job}' if job else seen}"
 
 
-def _cancelled(folder: Path, jobs: list[placement.Placed]) -> Iterator[str]:
+def _cancelled(folder: Path, jobs: list[launched_jobs.Placed]) -> Iterator[str]:
     """Have their launchers end jobs that run no worker that could be asked."""
-    problems = placement.cancel(folder, [job.ref for job in jobs])
+    problems = launched_jobs.cancel(folder, [job.ref for job in jobs])
     if jobs and not problems:
         yield f"cancelled: {', '.join(f'job {job.name}' for job in jobs)}"
     for problem in problems:
@@ -85,9 +88,9 @@ def _cancelled(folder: Path, jobs: list[placement.Placed]) -> Iterator[str]:
 
 def _ask(
     folder: Path,
-    asked: list[roster.Member],
-    urgency: roster.Urgency,
-    jobs: list[placement.Placed],
+    asked: list[worker_registry.Member],
+    urgency: worker_registry.Urgency,
+    jobs: list[launched_jobs.Placed],
 ) -> None:
     """Ask them by a file: whoever may write in the search's folder can. Workers that have not come
     up yet are asked by their jobs' tokens.
@@ -96,7 +99,7 @@ def _ask(
         FolderError: when we may not.
     """
     try:
-        roster.ask_to_stop(folder, asked, urgency, [job.ref.token for job in jobs])
+        worker_registry.ask_to_stop(folder, asked, urgency, [job.ref.token for job in jobs])
     except OSError as error:
         home = quoted(folder / HOME)
         raise FolderError(
@@ -166,7 +169,7 @@ def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
 def _idle(folder: Path) -> list[str]:
     """What is told of a search that nobody works on; whether it is complete, if it ever began."""
     if (folder / HOME).is_dir():
-        from modeldir.overview import Overview  # noqa: PLC0415 - it reads the plan and all trials
+        from modeldir.monitor.search import Overview  # noqa: PLC0415 - it reads the plan and all trials
 
         standing = Overview(folder).look()
         if standing.is_complete:
@@ -177,7 +180,7 @@ def _idle(folder: Path) -> list[str]:
 
 
 def _go_on(folder: Path) -> list[str]:
-    return [f"next: {roster.again(folder)}   goes on"]
+    return [f"next: {worker_registry.again(folder)}   goes on"]
 
 
 def _ended_here(folder: Path) -> tuple[list[str], list[str]]:

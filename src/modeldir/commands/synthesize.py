@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir import files
-from modeldir.commands.words import complain, reported, with_best
+from modeldir._system import files
+from modeldir._system.shell import quoted
+from modeldir._system.terminal import width_here
+from modeldir.commands.messages import complain, reported, with_best
 from modeldir.errors import ModeldirError
-from modeldir.shellwords import quoted
-from modeldir.table import to_text, visible, wrapped
-from modeldir.tableforms import ENDINGS, FORMS
-from modeldir.terminal import width_here
+from modeldir.results.table import to_text, visible, wrapped
+from modeldir.results.table_formats import ENDINGS, FORMS
 
 if TYPE_CHECKING:
-    from modeldir.synthesize import Results
+    from modeldir.results.synthesize import Results
 
 HELP = "One table of all experiments below a folder: the best first."
 EXAMPLE = "modeldir synthesize experiments --where 'learning_rate > 0.001' --top 10"
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table, or write it; what could not be read goes to standard error."""
     if arguments.top is not None and arguments.top < 1:
         raise ModeldirError(f"--top {arguments.top}: expected 1 or more")
-    from modeldir.synthesize import synthesize  # noqa: PLC0415 - `--help` does without
+    from modeldir.results.synthesize import synthesize  # noqa: PLC0415 - `--help` does without
 
     form = _form(arguments)
     results = synthesize(
@@ -167,13 +167,16 @@ def _written(results: Results, form: str, path: str) -> str:
 
 def after(results: Results) -> str:
     """What it shows, where it lies now, which experiment is the best, and what to type next."""
-    from modeldir import goals, looks  # noqa: PLC0415 - `--help` does without
+    from modeldir.experiment import test_evaluations  # noqa: PLC0415 - `--help` does without
+    from modeldir.metrics import objective  # noqa: PLC0415 - `--help` does without
 
     width = width_here()
     told = [f"advice: {sentence}" for sentence in results.advice()]
     lines = [line for each in told for line in wrapped(each, width)]
     lines += [""] if told else []
-    looked = looks.told(each.looks for each in results.tree.found) if results.tree else None
+    looked = (
+        test_evaluations.told(each.looks for each in results.tree.found) if results.tree else None
+    )
     lines += [f"test:    {looked}; the more often, the less it is a test"] if looked else []
     seeds = results.over_seeds()
     lines += [f"seeds:   {seeds}"] if seeds else []
@@ -183,7 +186,7 @@ def after(results: Results) -> str:
     if results.best is not None:
         lines += [f"best:    {visible(str(results.best))}", f"next:    {with_best(results.best)}"]
     elif len(results.objectives) > 1:
-        asked = goals.options(results.objectives[:1])
+        asked = objective.options(results.objectives[:1])
         lines.append(f"next:    modeldir best {quoted(results.folder)} {asked}")
     else:
         lines.append(f"next:    modeldir show {quoted(results.folder / _first(results))}")
@@ -192,7 +195,7 @@ def after(results: Results) -> str:
 
 def _report(results: Results, path: str) -> Path:
     """The report of the experiments in the table, each repeat too, from what was read for it."""
-    from modeldir.report import write_tree  # noqa: PLC0415 - only where one is wanted
+    from modeldir.results.report import write_tree  # noqa: PLC0415 - only where one is wanted
 
     assert results.chosen is not None  # `synthesize` has read it
     return write_tree(results.chosen, path, where=results.where, group=results.group)

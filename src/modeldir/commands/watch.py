@@ -15,18 +15,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from modeldir import attempts, experiment, roster
-from modeldir.commands.words import reported
+from modeldir._system.shell import quoted
+from modeldir.commands.messages import reported
 from modeldir.errors import FolderError
-from modeldir.frames import best_text, progress_text
-from modeldir.overview import Overview
-from modeldir.progress import Shown, View, shown_on
-from modeldir.shellwords import quoted
-from modeldir.solo import Solo
-from modeldir.standing import Alone, News, Standing, to_come_text, workers_text
+from modeldir.experiment import attempts, experiment
+from modeldir.monitor.experiment import Solo
+from modeldir.monitor.layout import best_text, progress_text
+from modeldir.monitor.progress import Shown, View, shown_on
+from modeldir.monitor.search import Overview
+from modeldir.monitor.status import Alone, News, Standing, to_come_text, workers_text
+from modeldir.search import worker_registry
 
 if TYPE_CHECKING:
-    from modeldir.report.kept import Kept
+    from modeldir.results.report.kept import Kept
 
 HELP = "What runs now, as it runs: trials, their metric, the best so far, how far it is."
 EXAMPLE = "modeldir watch experiments/learning_rate"
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _kept(folder: Path, path: str) -> Kept:
-    from modeldir.report.kept import Kept  # noqa: PLC0415 - most look without a report
+    from modeldir.results.report.kept import Kept  # noqa: PLC0415 - most look without a report
 
     return Kept(folder, path)
 
@@ -207,7 +208,7 @@ class Watch:
                 continue
             there = each.workers is not None and each.workers.are_there
             if not (there or any(each.states.values()) or each.problem):
-                yield f"nobody works on it yet: {roster.again(each.folder)}"
+                yield f"nobody works on it yet: {worker_registry.again(each.folder)}"
 
     def foot(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
         """How it stands at the end, and what to type next."""
@@ -225,11 +226,11 @@ class Watch:
         """What to type: go on where trials are left; where all have failed look why; compare."""
         left = [each for each in searches if each.to_run]
         if left:
-            return roster.again(left[0].folder)
+            return worker_registry.again(left[0].folder)
         failed = [each for each in searches if _has_failed(each)]
         if failed:
             folder = failed[0].folder
-            return f"modeldir retry {quoted(folder)}   then: {roster.again(folder)}"
+            return f"modeldir retry {quoted(folder)}   then: {worker_registry.again(folder)}"
         return f"modeldir synthesize {quoted(self.folder)}"
 
 

@@ -8,15 +8,15 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from modeldir._system.values import replace
+from modeldir.commands.options import add_places, is_warm, limits_of, slots_of
 from modeldir.commands.search import live_terminal
-from modeldir.commands.settings import add_places, is_warm, limits_of, slots_of
 from modeldir.errors import SearchError
-from modeldir.spawner import Spawner
-from modeldir.values import replace
+from modeldir.worker.spawner import Spawner
 
 if TYPE_CHECKING:
-    from modeldir.tenure import Job
-    from modeldir.worker import Limits
+    from modeldir.worker.job import Job
+    from modeldir.worker.worker import Limits
 
 HELP = "One more worker on a search: takes the next trial, runs it, repeats, until none is left."
 EXAMPLE = "modeldir work experiments/learning_rate -j 2"
@@ -52,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     with Spawner(
         live_terminal()
     ) as spawner:  # before what is imported below: see commands/search.py
-        from modeldir.progress import shown_on  # noqa: PLC0415
-        from modeldir.search import Search  # noqa: PLC0415
-        from modeldir.worker import Worker  # noqa: PLC0415
+        from modeldir.monitor.progress import shown_on  # noqa: PLC0415
+        from modeldir.search.search import Search  # noqa: PLC0415
+        from modeldir.worker.worker import Worker  # noqa: PLC0415
 
         search = Search(arguments.dir)
         worker = Worker(
@@ -88,7 +88,7 @@ def _job(arguments: argparse.Namespace) -> Job | None:
     Raises:
         SearchError: for a token that is no file's name, or a line that no shell would read.
     """
-    from modeldir.tenure import Job  # noqa: PLC0415 - see `run`
+    from modeldir.worker.job import Job  # noqa: PLC0415 - see `run`
 
     token, line = arguments.job, arguments.requeue
     if token is None:

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from modeldir._system.values import dataclass
 from modeldir.errors import CommandError, did_you_mean, listed
-from modeldir.values import dataclass
 
 GROUP = "modeldir.launchers"
 """The entry points by which packages offer launchers: `(search, options) -> Launcher`."""

@@ -20,7 +20,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from modeldir import files, processes
+from modeldir._system import files, processes
+from modeldir._system.shell import quoted_line
+from modeldir._system.values import dataclass
 from modeldir.errors import CommandError
 from modeldir.launchers import (
     JobRef,
@@ -32,8 +34,6 @@ from modeldir.launchers import (
     unknown_options,
     with_token,
 )
-from modeldir.shellwords import quoted_line
-from modeldir.values import dataclass
 
 PLACE = "{worker}"
 _OPTIONS = ("submit", "status", "cancel", "job_id")

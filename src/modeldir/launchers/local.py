@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import files, processes
+from modeldir._system import files, processes
 from modeldir.errors import CommandError
 from modeldir.launchers import (
     JobRef,

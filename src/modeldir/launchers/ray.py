@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modeldir import files
+from modeldir._system import files
 from modeldir.errors import CommandError
 from modeldir.launchers import (
     JobRef,
@@ -27,7 +27,7 @@ from modeldir.launchers import (
     Problem,
     jobs_folder,
     output_of,
-    rayjobs,
+    ray_api,
     refuse,
     unknown_options,
     with_token,
@@ -77,7 +77,7 @@ class RayLauncher:
         search: Path,
         options: Mapping[str, Any] | None = None,
         *,
-        patience: float = rayjobs.PATIENCE,
+        patience: float = ray_api.PATIENCE,
     ) -> None:
         options = options or {}
         self._patience = patience
@@ -96,20 +96,20 @@ class RayLauncher:
             LauncherBusy: when Ray has had no time for a minute.
             OSError: when the search's folder cannot be written.
         """
-        jobs = rayjobs.Jobs(rayjobs.found(self._address), patience=self._patience)
+        jobs = ray_api.Jobs(ray_api.found(self._address), patience=self._patience)
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
         for token in tokens:
             files.write_json(self._file(token), {"address": jobs.address})
             try:
                 jobs.submit(self._job(worker, token))
-            except rayjobs.NoAnswer as error:
+            except ray_api.NoAnswer as error:
                 if not error.may_have_come:
                     raise CommandError(str(error)) from error
                 yield JobRef(self.name, job_id(token), token)
                 raise CommandError(f"{error}\n  its job may run all the same") from error
-            except rayjobs.Busy as error:
+            except ray_api.Busy as error:
                 raise LauncherBusy(str(error)) from error
-            except rayjobs.Refused as error:
+            except ray_api.Refused as error:
                 raise CommandError(str(error)) from error
             yield JobRef(self.name, job_id(token), token)
 
@@ -133,7 +133,7 @@ class RayLauncher:
             if address is None:
                 continue  # it was never submitted
             for job in here:
-                rayjobs.Jobs(address).stop(job.job or job_id(job.token))
+                ray_api.Jobs(address).stop(job.job or job_id(job.token))
 
     def _job(self, worker: Sequence[str], token: str) -> dict[str, Any]:
         told = {"cpus": f"{self._cpus:g}", "gpus": f"{self._gpus:g}"}
@@ -179,7 +179,7 @@ def _told(address: str | None) -> dict[str, dict[str, Any]] | None:
     if address is None:
         return {}
     try:
-        return {str(told.get("submission_id")): told for told in rayjobs.Jobs(address).all()}
+        return {str(told.get("submission_id")): told for told in ray_api.Jobs(address).all()}
     except CommandError:
         return None
 
@@ -217,7 +217,7 @@ def _why(told: Mapping[str, Any]) -> str:
     if known is not None:
         return known
     code = told.get("driver_exit_code")
-    return f"exit code {code}" if code is not None else rayjobs.gist(str(told.get("message") or ""))
+    return f"exit code {code}" if code is not None else ray_api.gist(str(told.get("message") or ""))
 
 
 # -- Options ---------------------------------------------------------------------------------------

@@ -20,12 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import files
+from modeldir._system import files
+from modeldir._system.values import dataclass
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder, output_of, refuse
-from modeldir.launchers.slurmqueue import FORMAT, Queue
-from modeldir.launchers.slurmscript import job_name, output_pattern, script, wishes
-from modeldir.values import dataclass
+from modeldir.launchers.slurm_queue import FORMAT, Queue
+from modeldir.launchers.slurm_script import job_name, output_pattern, script, wishes
 
 _USUAL_ARRAY = 1001  # Slurm's own MaxArraySize, where a site says nothing
 

@@ -15,11 +15,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modeldir._system.values import dataclass, field
 from modeldir.errors import SearchError, did_you_mean, listed
-from modeldir.values import dataclass, field
 
 if TYPE_CHECKING:
-    from modeldir.metrics import Direction
+    from modeldir.metrics.metrics import Direction
 
 NAMES = ("asha", "hyperband", "median")
 GROUP = "modeldir.pruners"
@@ -82,7 +82,7 @@ class Setting:
     @property
     def key(self) -> str:
         """A name for the folder of its rungs: values that other rungs hold are not compared."""
-        from modeldir.plain import canonical_hash  # noqa: PLC0415 - once a search
+        from modeldir.params.plain_values import canonical_hash  # noqa: PLC0415 - once a search
 
         known = _defaults(maker_of(self.kind))
         whole = {"kind": self.kind, "options": {**known, **self.options}}

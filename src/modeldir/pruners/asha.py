@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modeldir.pruners.ranking import count_better, share_words, wrong_number
+from modeldir.pruners._common import count_better, share_words, wrong_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from modeldir.metrics import Direction
+    from modeldir.metrics.metrics import Direction
     from modeldir.pruners import Rungs
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from modeldir.pruners._common import wrong_number
 from modeldir.pruners.asha import Asha
-from modeldir.pruners.ranking import wrong_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from modeldir.metrics import Direction
+    from modeldir.metrics.metrics import Direction
     from modeldir.pruners import Rungs
 
 BRACKETS = 3

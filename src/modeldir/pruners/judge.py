@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from modeldir import metrics
+from modeldir._system.values import dataclass, field
 from modeldir.errors import MetricsError
+from modeldir.metrics import metrics
 from modeldir.pruners import Pruner, Setting, make
 from modeldir.pruners.rungs import RungFiles
-from modeldir.values import dataclass, field
 
 VARIABLE = "MODELDIR_PRUNER"
 """Where a training finds by what it is judged."""

@@ -13,13 +13,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from modeldir.metrics import better
-from modeldir.pruners.ranking import count_better, wrong_number
+from modeldir.metrics.metrics import better
+from modeldir.pruners._common import count_better, wrong_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from modeldir.metrics import Direction
+    from modeldir.metrics.metrics import Direction
     from modeldir.pruners import Rungs
 
 

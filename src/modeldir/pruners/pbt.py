@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modeldir.pruners.ranking import count_better, wrong_number
+from modeldir.pruners._common import count_better, wrong_number
 
 if TYPE_CHECKING:
-    from modeldir.metrics import Direction
+    from modeldir.metrics.metrics import Direction
     from modeldir.pruners import Rungs
 
 

@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from modeldir import files, processes
+from modeldir._system import files, processes
 
 _ENTRY = struct.Struct(">IHd")
 _PAIR = struct.Struct(">I2xd")

@@ -10,7 +10,7 @@ What the folders would not tell (the generation of an evolution) goes along in a
 which are kept in `trial.json` and told back.
 
 A sampler of your own is a class that is made as `Class(space, seed, objectives, **options)`, named
-as "package.module:Class" or by an entry point in the group `modeldir.samplers`. `modeldir.testing`
+as "package.module:Class" or by an entry point in the group `modeldir.samplers`. `modeldir.testing.samplers`
 has the tests that it should pass.
 """
 
@@ -23,9 +23,11 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from modeldir._system.values import NamedTuple, dataclass, field
 from modeldir.errors import SpaceError, did_you_mean, listed
-from modeldir.goals import Objectives as Objectives  # part of what a sampler of one's own is given
-from modeldir.values import NamedTuple, dataclass, field
+from modeldir.metrics.objective import (
+    Objectives as Objectives,  # part of what a sampler of one's own is given
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -155,7 +157,7 @@ def make(
     sampler = _factory(name)(space, seed, objectives, **options)
     if name in _PLACES:
         return sampler
-    from modeldir.samplers.known import Guarded  # noqa: PLC0415 - only for somebody's own
+    from modeldir.samplers.taken_points import Guarded  # noqa: PLC0415 - only for somebody's own
 
     return Guarded(sampler, space, seed, name)
 

@@ -14,8 +14,8 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal, needs, scored
-from modeldir.samplers.known import Known, seed_of
-from modeldir.samplers.optunas import in_domains, is_log, is_whole, ordered
+from modeldir.samplers._optuna import in_domains, is_log, is_whole, ordered
+from modeldir.samplers.taken_points import Known, seed_of
 from modeldir.space import Choice
 
 if TYPE_CHECKING:

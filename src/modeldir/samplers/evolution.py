@@ -12,7 +12,7 @@ from optuna.samplers import NSGAIISampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from modeldir.samplers.optunas import History, is_completed, number_of
+from modeldir.samplers._optuna import History, is_completed, number_of
 
 
 class Evolution(NSGAIISampler):

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modeldir.samplers import Objectives, Problem, Proposal
-from modeldir.samplers.optunas import ByOptuna, lacking, quietly
-from modeldir.samplers.start import Start
+from modeldir.samplers._optuna import ByOptuna, lacking, quietly
+from modeldir.samplers.startup import Start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import SpaceError, listed
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.known import TRIES, Known, chance
+from modeldir.samplers.taken_points import TRIES, Known, chance
 from modeldir.space import Choice
 
 if TYPE_CHECKING:

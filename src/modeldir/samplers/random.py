@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modeldir.samplers import Objectives, Observation, Proposal
-from modeldir.samplers.known import Known
+from modeldir.samplers.taken_points import Known
 
 if TYPE_CHECKING:
     from modeldir.space import Space

@@ -15,7 +15,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.known import Known, seed_of
+from modeldir.samplers.taken_points import Known, seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,10 @@ Start at `parse_space`. A point is a dict of hyperparameters by name, dotted whe
     names        how a point's trial is called
 """
 
+from modeldir.space.builders import choice, int, log_int, log_uniform, uniform  # noqa: A004 - the word
+from modeldir.space.cli_syntax import parse_domain_text
 from modeldir.space.constraints import Constraint
+from modeldir.space.domain_parsing import is_alone
 from modeldir.space.domains import (
     DIGITS,
     ENDLESS,
@@ -32,14 +35,11 @@ from modeldir.space.domains import (
     LogUniform,
     Uniform,
 )
-from modeldir.space.forms import is_alone
+from modeldir.space.first_points import QUEUE, Queue
 from modeldir.space.grids import draw, fill, grid, size
-from modeldir.space.names import LONGEST_NAME, names_fit, trial_name, value_text
 from modeldir.space.parsing import parse_space
-from modeldir.space.queue import QUEUE, Queue
-from modeldir.space.shape import Dim, Space
-from modeldir.space.text import parse_domain_text
-from modeldir.space.words import choice, int, log_int, log_uniform, uniform  # noqa: A004 - the word
+from modeldir.space.space import Dim, Space
+from modeldir.space.trial_names import LONGEST_NAME, names_fit, trial_name, value_text
 
 __all__ = [
     "DIGITS",

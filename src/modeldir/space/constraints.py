@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from modeldir.values import dataclass, field
+from modeldir._system.values import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,9 +13,9 @@ from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
-from modeldir.plain import canonical_hash
-from modeldir.space.names import safe, value_text
-from modeldir.values import dataclass
+from modeldir._system.values import dataclass
+from modeldir.params.plain_values import canonical_hash
+from modeldir.space.trial_names import safe, value_text
 
 if TYPE_CHECKING:
     import random

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Mapping, Sequence
 
-    from modeldir.space.shape import Dim, Space
+    from modeldir.space.space import Dim, Space
 
 TRIES = 1000
 """So many draws for a point that keeps the constraints, before all points are gone through."""

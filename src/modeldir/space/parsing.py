@@ -13,14 +13,14 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modeldir._system.values import replace
 from modeldir.errors import ParamsError, SpaceError, did_you_mean, listed
-from modeldir.plain import flatten
+from modeldir.params.plain_values import flatten
 from modeldir.space.constraints import Constraint, ConstraintError
+from modeldir.space.domain_parsing import Problem, RefusedError, check_kind, read_domain, said
 from modeldir.space.domains import Choice, Domain, LogUniform, Uniform, key, same
-from modeldir.space.forms import Problem, RefusedError, check_kind, read_domain, said
 from modeldir.space.grids import MANY_TRIES, fill, is_gone_through
-from modeldir.space.shape import Condition, CycleError, Space
-from modeldir.values import replace
+from modeldir.space.space import Condition, CycleError, Space
 
 if TYPE_CHECKING:
     import random

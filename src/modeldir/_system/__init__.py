@@ -1,0 +1,1 @@
+"""Files, processes, heartbeats, times and text: the machine, without a word of experiments."""

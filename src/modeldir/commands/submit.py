@@ -1,0 +1,369 @@
+"""`modeldir search ... --on WHERE`: have workers run elsewhere, or here in the background.
+
+It knows the options that say where workers are placed, and what is told of those that are there.
+It refuses to know how one is started (launchers/) and how many are missing (placement.py counts).
+Everything that makes no sense is told at once, before anything is started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modeldir import launchers
+from modeldir._system import files
+from modeldir._system.shell import quoted
+from modeldir.commands.messages import complain
+from modeldir.commands.options import OF_LAUNCHERS, is_warm, limits_of, number_of, slots_of
+from modeldir.errors import CommandError, SearchError
+from modeldir.launchers import JobRef, Problem, launched_jobs
+from modeldir.monitor.status import workers_text
+from modeldir.search import plan, worker_registry
+
+if TYPE_CHECKING:
+    from modeldir.launchers.launched_jobs import Outcome, Placed
+    from modeldir.search.search import Search
+
+OPTIONS = (*OF_LAUNCHERS, "on", "workers", "detach", "wait", "one_job_per_trial")
+"""All that say where workers are placed, as the command line's names are."""
+
+_TABLES = {"command": "submit"}
+"""Settings of a launcher in `modeldir.toml`, where the table is not called as it is."""
+
+_NAMED = 8
+
+
+def ahead(search: Search, arguments: argparse.Namespace) -> list[str]:
+    """How workers would be placed, for a dry run: by which script or line. No engine is asked.
+
+    Raises:
+        CommandError: naming all that makes no sense.
+    """
+    name = arguments.on or "local"
+    launcher = _checked(name, _options(name, search, arguments), search, arguments)
+    per_trial = arguments.one_job_per_trial
+    count = (search.left() or 0) if per_trial else (arguments.workers or 1)
+    preview = getattr(launcher, "preview", None)
+    if preview is None or not count:
+        return []
+    tokens = [f"TOKEN_{index}" for index in range(count)]
+    what = "a job for each trial" if per_trial else _workers(count)
+    lines = preview(_worker_words(name, search, arguments), tokens)
+    return [
+        f"{what} on {name}, less those that are there, by:",
+        *(f"  {line}".rstrip() for line in lines),
+        "",
+    ]
+
+
+def _workers(count: int, called: str = "worker") -> str:
+    return f"1 {called}" if count == 1 else f"{count} {called}s"
+
+
+def trials_at_a_time(search: Search, arguments: argparse.Namespace) -> int:
+    """How many trials would run side by side. Of another machine `auto` is not known: it is one."""
+    if (arguments.on or "local") == "local":
+        return slots_of(arguments).count * (arguments.workers or 1)
+    if arguments.one_job_per_trial:
+        return arguments.workers or search.left() or 1
+    jobs = number_of("-j", arguments.jobs, int)
+    return (jobs if isinstance(jobs, int) else 1) * (arguments.workers or 1)
+
+
+def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
+    """Place what is missing; tell what there is; leave, or watch it."""
+    name = arguments.on or "local"
+    options = _options(name, search, arguments)
+    launcher = _checked(name, options, search, arguments)
+    for news in search.prepare(command, typed=bool(arguments.command)):
+        print(news)
+    path = files.absolute(search.path)
+    worker = _worker_words(name, search, arguments)
+    before = worker_registry.options_of(path)
+    worker_registry.remember(path, again_words(name, arguments))
+    per_trial, throttles = arguments.one_job_per_trial, "at_once" in options
+    at_once = None if throttles else arguments.workers
+
+    def missing(there: Sequence[Placed]) -> int:
+        if not search.may_have_more(frozenset()):
+            return 0
+        if per_trial:
+            return missing_jobs(there, search.left() or 0, at_once)
+        by_hand = len(unplaced_here(path)) if name == "local" else 0
+        return (arguments.workers or 1) - sum(each.counts for each in there) - by_hand
+
+    outcome = launched_jobs.place(launcher, options, path, worker, missing)
+    for line in told(outcome, name, search.path, per_trial=per_trial):
+        print(line)
+    if outcome.started and throttles:
+        print(f"  each for one trial, at most {arguments.workers} at a time")
+    if outcome.problem is not None:
+        _complain(outcome, search.path, before, goes_on=arguments.wait)
+    if arguments.wait:
+        return _watch(search.path)
+    print(_next(outcome, search.path))
+    return 0
+
+
+def _complain(outcome: Outcome, search: Path, before: list[str] | None, *, goes_on: bool) -> None:
+    """Say why some workers were not started. `before` are the options of the last placing;
+    `goes_on`: that is no error where others do all that is to be done.
+
+    Raises:
+        CommandError: saying it.
+    """
+    sys.stdout.flush()
+    text = _not_placed(outcome, search)
+    if before is not None and _is_refused(outcome):  # else `next:` would name what was refused
+        worker_registry.remember(search, before)
+    if not goes_on or _is_refused(outcome) or not _works(outcome):
+        raise CommandError(text)
+    complain(text)
+
+
+def _next(outcome: Outcome, search: Path) -> str:
+    path = quoted(search)
+    if not (_works(outcome) or unplaced_here(search)):
+        return f"next: modeldir synthesize {path}"
+    return f"next: modeldir watch {path}   or, to end it: modeldir stop {path}"
+
+
+def _watch(path: Path) -> int:
+    """What `modeldir watch` shows, until all has ended or the jobs are gone; 1 if some failed."""
+    from modeldir.commands.watch import Watch, shown  # noqa: PLC0415 - only who waits
+
+    return shown(Watch(path), waits=True)
+
+
+# -- What was asked --------------------------------------------------------------------------------
+
+
+def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[str, Any]:
+    """A launcher's options: the project's, and over them what the command line says."""
+    table = plan.read_project(search.working_folder()).get(_TABLES.get(name, name), {})
+    typed = {
+        option: getattr(arguments, option, None)
+        for option, launcher in OF_LAUNCHERS.items()
+        if launcher == name and getattr(arguments, option, None) is not None
+    }
+    return {**(table if isinstance(table, dict) else {}), **typed}
+
+
+def _checked(
+    name: str, options: dict[str, Any], search: Search, arguments: argparse.Namespace
+) -> launchers.Launcher:
+    """The launcher, if all that was asked makes sense.
+
+    Raises:
+        CommandError: naming all that does not.
+    """
+    factory = launchers.factory(name)
+    problems = [*_nonsense(name, search, arguments)]
+    launcher = None
+    try:
+        launcher = factory(files.absolute(search.path), options)
+        if arguments.one_job_per_trial and arguments.workers and _throttles(launcher):
+            options["at_once"] = arguments.workers
+            launcher = factory(files.absolute(search.path), options)
+    except launchers.OptionsError as error:
+        problems += error.problems
+    if problems or launcher is None:
+        raise launchers.OptionsError(name, problems)
+    return launcher
+
+
+def _throttles(launcher: launchers.Launcher) -> bool:
+    return bool(getattr(launcher, "throttles", False))
+
+
+def _nonsense(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+    """What of the command line makes no sense, whatever the launcher's own options are."""
+    for option, launcher in OF_LAUNCHERS.items():
+        if launcher != name and getattr(arguments, option, None) is not None:
+            yield f"--{option.replace('_', '-')}: goes with --on {launcher}", None
+    if arguments.workers is not None and arguments.workers < 1:
+        yield f"--workers {arguments.workers}: expected 1 or more", None
+    if arguments.wait and arguments.detach:
+        yield "--detach --wait: the one leaves, the other stays", "give one of them"
+    yield from (_nonsense_here if name == "local" else _nonsense_there)(name, search, arguments)
+    for check in (is_warm, limits_of, slots_of if name == "local" else numbers):
+        try:
+            check(arguments)
+        except SearchError as error:
+            yield str(error).partition("\n")[0], None
+
+
+def _nonsense_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+    if arguments.one_job_per_trial:
+        yield "--one-job-per-trial: goes with a job manager, --on slurm", "here: -j N"
+    elif arguments.wait and arguments.workers is None and arguments.on is None:
+        yield "--wait: goes with --on or --workers", "without it this terminal works, and waits"
+
+
+def _nonsense_there(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+    if arguments.detach:
+        yield f"--detach: workers on {name} need no terminal anyway", "leave it out"
+    for path in (files.absolute(search.path), files.absolute(os.curdir)):
+        if any(letter in str(path) for letter in "\n\r"):
+            yield f"{str(path)!r}: a line break in a name breaks a job's script", "rename it"
+            break
+    if not arguments.one_job_per_trial:
+        return
+    if arguments.jobs != "1":
+        yield f"-j {arguments.jobs}: goes not with --one-job-per-trial", "a job runs one trial"
+    if search.left() is None:
+        yield "--one-job-per-trial: this plan has no end", "how many there will be: --trials N"
+
+
+def numbers(arguments: argparse.Namespace) -> None:
+    """Check the numbers of the slots, which are another machine's.
+
+    Raises:
+        SearchError: for what is no number.
+    """
+    number_of("-j", arguments.jobs, int)
+    number_of("--threads", arguments.threads, int)
+    number_of("--gpus-per-trial", arguments.gpus_per_trial, float)
+
+
+def _worker_words(name: str, search: Search, arguments: argparse.Namespace) -> list[str]:
+    """What a job has to run to be one more worker on a search."""
+    words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
+    words += ["-j", arguments.jobs, *_settings(arguments)]
+    if arguments.one_job_per_trial:
+        words += ["--trials", "1"]
+    return [*words, *(["--detached"] if name == "local" else [])]
+
+
+def _settings(arguments: argparse.Namespace) -> list[str]:
+    """The options of a worker, as they were typed."""
+    words = ["--no-pilot"] if arguments.no_pilot else []
+    words += ["--cold"] if arguments.cold else []
+    for option in ("gpus_per_trial", "threads", "time_limit", "max_failures"):
+        if getattr(arguments, option) is not None:
+            words += [f"--{option.replace('_', '-')}", str(getattr(arguments, option))]
+    return words
+
+
+def again_words(name: str, arguments: argparse.Namespace) -> list[str]:
+    """The options with which the same is said again."""
+    words = ["--detach"] if arguments.detach else ["--on", name]
+    for option in OF_LAUNCHERS:
+        if getattr(arguments, option, None) is not None:
+            words += [f"--{option.replace('_', '-')}", _typed(getattr(arguments, option, None))]
+    words += ["--workers", str(arguments.workers)] if arguments.workers is not None else []
+    words += ["--one-job-per-trial"] if arguments.one_job_per_trial else []
+    words += ["-j", arguments.jobs] if arguments.jobs != "1" else []
+    return [*words, *_settings(arguments)]
+
+
+def _typed(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# -- How many --------------------------------------------------------------------------------------
+
+
+def missing_jobs(there: Sequence[Placed], left: int, at_once: int | None) -> int:
+    """How many jobs of one trial each are to be started: those that wait will take one each of the
+    trials that are `left`, those that have begun have theirs. `at_once`: no more than so many.
+    """
+    counted = [each for each in there if each.counts]
+    missing = left - sum(each.member is None for each in counted)
+    return missing if at_once is None else min(missing, at_once - len(counted))
+
+
+def unplaced_here(search: Path) -> list[worker_registry.Member]:
+    """Workers of this machine that somebody started by hand."""
+    there = worker_registry.members(search)
+    return [each for each in there if each.alive and not each.is_leaving and each.job is None]
+
+
+# -- What is told ----------------------------------------------------------------------------------
+
+
+def told(outcome: Outcome, name: str, search: Path, *, per_trial: bool = False) -> Iterator[str]:
+    """What there was, and what was started; `per_trial`: a job for each trial."""
+    there = [each for each in outcome.there if each.counts]
+    alone = _only_one(there, search) if name == "local" and not outcome.missing else None
+    if alone is not None:
+        yield f"worker {alone.pid} works on it already, with -j {alone.jobs}: none was started"
+        yield f"  one more: modeldir work {quoted(search)} --detached"
+        return
+    lines = [*workers_text(launched_jobs.summary(search, outcome.there))] if outcome.there else []
+    for index, line in enumerate(lines):
+        yield f"there already: {line}" if there and index == 0 else line
+    unknown = [each.name for each in there if each.state.alive is None]
+    if unknown:
+        yield f"  they count, since they may come up: {_few(unknown)}"
+        yield f"  if they are gone: {_stop_first(search)}"
+    if outcome.started:
+        yield from started_text(outcome.started, name, search, "job" if per_trial else "worker")
+    elif not outcome.missing:
+        enough = "that is as many as --workers says, or more"
+        if per_trial:
+            enough = "that is a job for each trial to come, or as many as --workers says"
+        yield f"none was started: {enough if there else 'nothing is left to run'}"
+        if any(each.member is None and each.state.alive and not each.came_up for each in there):
+            yield f"  those that wait keep their options; for others: {_stop_first(search)}"
+
+
+def _stop_first(search: Path) -> str:
+    return f"modeldir stop {quoted(search)}, then the same again"
+
+
+def _only_one(there: Sequence[Placed], search: Path) -> worker_registry.Member | None:
+    """The worker of this machine that is there, if it is one."""
+    here = [*unplaced_here(search), *(each.member for each in there)]
+    return here[0] if len(here) == 1 else None
+
+
+def started_text(
+    jobs: Sequence[JobRef], name: str, search: Path, called: str = "worker"
+) -> Iterator[str]:
+    """The jobs that were started, by the names that their launcher knows."""
+    if name == "local":
+        yield from (f"worker {job.job} runs without this terminal" for job in jobs)
+        return
+    known = [job.job for job in jobs if job.job]
+    noun = "" if called == "job" else "job " if len(known) == 1 else "jobs "
+    ids = f"{noun}{_few(known)}" if known else "no id was found"
+    without = len(jobs) - len(known)
+    more = f", and {without} without an id" if known and without else ""
+    yield f"{_workers(len(jobs), called)} submitted: {ids}{more}"
+    printed = launchers.jobs_folder(search) / f"{jobs[0].token}.submit.out"
+    if printed.exists():
+        yield f"  by what was printed: {printed}"
+
+
+def _few(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown}, ... {names[-1]}"
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    """Whether nothing was started, and saying the same again would not help."""
+    return not outcome.started and not isinstance(outcome.problem, launchers.LauncherBusy)
+
+
+def _works(outcome: Outcome) -> bool:
+    """Whether anybody who was placed works, or may come to."""
+    return bool(outcome.started) or any(each.counts for each in outcome.there)
+
+
+def _not_placed(outcome: Outcome, search: Path) -> str:
+    """Why some workers were not started, and how things stand."""
+    problem, started = outcome.problem, len(outcome.started)
+    head = f"worker {started + 1} of {outcome.missing} was not started: {problem}"
+    again = f"the same command again starts what is missing: {worker_registry.again(search)}"
+    if isinstance(problem, launchers.LauncherBusy):
+        again = f"that passes by itself; then {again}"
+    elif not outcome.started:
+        again = "put that right, and say it again"
+    jobs = _few([job.job or "one without an id" for job in outcome.started])
+    state = f"Started before that: {jobs}" if outcome.started else "Nothing was started."
+    return f"{head}\n  {again}\n{state}"

@@ -1,0 +1,330 @@
+"""Weights on disk: `save_checkpoint`, and `load_checkpoint` that finds them again.
+
+It knows two forms: `.npz`, for a state of NumPy arrays, numbers and strings, and `.pth.tar`, for
+one that holds PyTorch's tensors (the name CS230's projects use). It refuses to know what a state
+means, and to run what a file says: nothing is unpickled that could be code.
+
+A state is a mapping, nested as deep as you like:
+
+    save_checkpoint({"epoch": 3, "weights": {"hidden": array}}, "experiments/base_model")
+
+gives `last.npz` with `epoch` and `weights/hidden`, which `numpy.load` reads as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+from modeldir._system import files
+from modeldir._system.shell import quoted
+from modeldir.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NPZ = ".npz"
+TORCH = ".pth.tar"
+SUFFIXES = (NPZ, TORCH, ".pth", ".pt")
+"""What `load_checkpoint` looks for; the newest is taken where one name has several."""
+
+_UNQUOTED = " :[](){}+,=@#!"
+"""What a key keeps in the archive besides letters and digits; `/` has a meaning there."""
+
+_NOTHING = object()
+"""Stands for the parts of a mapping that has none: it is kept as an array named `velocity/`."""
+
+
+def save_checkpoint(
+    state: Mapping[str, Any],
+    model_dir: str | os.PathLike[str],
+    is_best: bool = False,  # noqa: FBT001, FBT002 - CS230's helper, whose calls should go on working
+) -> Path:
+    """Save a state as the last weights of an experiment and, if `is_best`, as its best.
+
+    Both files are replaced as a whole: a reader meets the old weights or the new, never a part.
+    A state of NumPy arrays, numbers and strings becomes `last.npz`; None, lists of numbers and
+    strings, and integers of any size are kept as well (a tuple comes back as a list). Any other
+    state becomes `last.pth.tar`, if PyTorch was imported.
+
+    Returns:
+        The path of the last weights.
+
+    Raises:
+        CheckpointError: when the state has a part with no form on disk, or the folder cannot be
+            written; the earlier weights are then untouched.
+    """
+    folder = Path(model_dir)
+    arrays, problem = _as_arrays(state)
+    if problem is None:
+        last = folder / f"last{NPZ}"
+        with _saving(last), files.replacing(last) as temporary:
+            _write_npz(temporary, arrays)
+    elif "torch" in sys.modules:
+        last = folder / f"last{TORCH}"
+        with _saving(last), files.replacing(last) as temporary, open(temporary, "wb") as file:
+            sys.modules["torch"].save(_as_dicts(state), file)
+    else:
+        raise CheckpointError(
+            f"{problem}\n"
+            "  a state holds arrays, numbers, strings and mappings of them (or PyTorch's tensors)\n"
+            "Nothing was saved."
+        )
+    if is_best:
+        best = folder / last.name.replace("last", "best", 1)
+        with _saving(best):
+            files.same_content(last, best)
+    return last
+
+
+def load_checkpoint(
+    model_dir: str | os.PathLike[str], name: str | os.PathLike[str] = "best"
+) -> dict[str, Any]:
+    """The state that `save_checkpoint` saved, nested as it was.
+
+    Args:
+        model_dir: an experiment's folder, or the file itself.
+        name: `best`, `last`, or a file's name or path, with or without its ending.
+
+    Returns:
+        The state. PyTorch's tensors are on the CPU; an array without dimensions is a plain number.
+
+    Raises:
+        CheckpointError: when there are no such weights (the message says what there is), or they
+            cannot be read.
+    """
+    path = _find(Path(model_dir), os.fspath(name))
+    state = _read_npz(path) if path.suffix == NPZ else _read_torch(path)
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path} holds no state, but a {type(state).__name__}")
+    return state
+
+
+# -- Finding ---------------------------------------------------------------------------------------
+
+
+def _find(place: Path, name: str) -> Path:
+    if place.is_file():
+        return place
+    for base in (place / name, Path(name)):
+        found = [path for path in _with_endings(base) if path.is_file()]
+        if found:
+            return max(found, key=lambda path: path.stat().st_mtime_ns)
+    raise CheckpointError(_nothing_found(place, name))
+
+
+def _with_endings(base: Path) -> list[Path]:
+    if base.name.endswith(SUFFIXES):
+        return [base]
+    return [base.with_name(base.name + suffix) for suffix in SUFFIXES]
+
+
+def _nothing_found(place: Path, name: str) -> str:
+    if not place.is_dir():
+        return f"{place}: no such folder, and no such file"
+    names = sorted(
+        entry.name
+        for entry in place.iterdir()
+        if entry.name.endswith(SUFFIXES) and not files.is_temporary(entry.name)
+    )
+    if not names:
+        earlier = sorted(place.glob("attempts/*/*"), key=lambda path: path.stat().st_mtime_ns)
+        kept = [path for path in earlier if path.name.endswith(SUFFIXES)]
+        if kept:
+            return (
+                f"{place} holds no weights; those of an earlier attempt are in {kept[-1].parent}\n"
+                f"  to load them: --restore_file {quoted(kept[-1])}"
+            )
+        return (
+            f"{place} holds no weights yet\n"
+            f"  to make them: python train.py --model_dir {quoted(place)}"
+        )
+    shown = sorted({_without_ending(found) for found in names})
+    return (
+        f"{place} holds no weights named {name!r}, but {', '.join(names)}\n"
+        f"  to load them: --restore_file {shown[-1]}"
+    )
+
+
+def _without_ending(name: str) -> str:
+    ending = max((suffix for suffix in SUFFIXES if name.endswith(suffix)), key=len)
+    return name[: -len(ending)]
+
+
+# -- NumPy's form ----------------------------------------------------------------------------------
+
+
+def _as_arrays(state: Mapping[str, Any]) -> tuple[dict[str, np.ndarray[Any, Any]], str | None]:
+    """The state's leaves as arrays by their joined names, or which part has no such form."""
+    arrays = {}
+    for keys, leaf in _leaves(state, ()):
+        where = "".join(f"[{key!r}]" for key in keys)
+        if not all(isinstance(key, str) and key for key in keys):
+            return {}, f"state{where} cannot be saved: keys are strings, and not empty"
+        array = _array_of(None if leaf is _NOTHING else leaf)
+        if array is None:
+            return {}, f"state{where} cannot be saved: it is of type {type(leaf).__name__}"
+        name = "/".join(quote(key, safe=_UNQUOTED) for key in keys)
+        arrays[name + "/" if leaf is _NOTHING else name] = array
+    return arrays, None
+
+
+def _leaves(value: Any, keys: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if not isinstance(value, Mapping):
+        yield keys, value
+        return
+    if not value and keys:
+        yield keys, _NOTHING
+    for key, part in value.items():
+        yield from _leaves(part, (*keys, key))
+
+
+def _array_of(leaf: Any) -> np.ndarray[Any, Any] | None:
+    """A leaf as an array that needs no pickle; None where there is no such form."""
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    if isinstance(leaf, bytes):
+        return None
+    if isinstance(leaf, np.ndarray | np.generic | bool | float | complex) or _is_plain(leaf):
+        array = np.asarray(leaf)
+        return array if _is_portable(array) else None
+    try:
+        # What NumPy has no form for (None, a list, the long integers of a random generator's
+        # state) is kept as JSON, in bytes, which no other leaf is.
+        return np.asarray(json.dumps(leaf).encode())
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _is_portable(array: np.ndarray[Any, Any]) -> bool:
+    """Whether the array's type is in the file too, and is no Python object.
+
+    Kind V without fields is what NumPy makes of types it does not know (bfloat16): its meaning
+    would be lost.
+    """
+    kind = array.dtype.kind
+    known = array.dtype.names is not None or kind in "biufcUMm" or (kind == "S" and array.ndim > 0)
+    return known and not array.dtype.hasobject
+
+
+def _is_plain(leaf: Any) -> bool:
+    """Whether NumPy keeps this integer or string exactly: it drops zeros at a string's end."""
+    if isinstance(leaf, int):
+        return -(2**63) <= leaf < 2**63
+    return isinstance(leaf, str) and "\0" not in leaf
+
+
+def _write_npz(path: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """As `numpy.savez`, which has no way to save an array by the name of `file`."""
+    from zipfile import ZipFile  # noqa: PLC0415 - only with weights
+
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    with ZipFile(path, "w", allowZip64=True) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    from zipfile import BadZipFile, ZipFile  # noqa: PLC0415 - only with weights
+
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    state: dict[str, Any] = {}
+    try:
+        with ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    array = np.lib.format.read_array(member, allow_pickle=False)
+                _put(state, name.removesuffix(".npy").split("/"), array)
+    except (OSError, EOFError, ValueError, AttributeError, BadZipFile) as error:
+        raise _unreadable(path, error) from error
+    return state
+
+
+def _put(state: dict[str, Any], names: list[str], array: np.ndarray[Any, Any]) -> None:
+    for name in names[:-1]:
+        state = state.setdefault(unquote(name), {})
+    if names[-1]:
+        state[unquote(names[-1])] = _leaf_of(array)
+
+
+def _leaf_of(array: np.ndarray[Any, Any]) -> Any:
+    if array.ndim:
+        return array
+    return json.loads(array.item()) if array.dtype.kind == "S" else array.item()
+
+
+# -- PyTorch's form --------------------------------------------------------------------------------
+
+
+def _as_dicts(value: Any) -> Any:
+    """The state with other mappings (`Params`, say) as dicts: a file must name no class of ours."""
+    if not isinstance(value, Mapping):
+        return value
+    parts = {key: _as_dicts(part) for key, part in value.items()}
+    same = all(parts[key] is part for key, part in value.items())
+    # A state_dict() is left as it is, with the version numbers it carries beside its items.
+    return value if isinstance(value, dict) and same else parts
+
+
+def _read_torch(path: Path) -> Any:
+    from pickle import UnpicklingError  # noqa: PLC0415 - its name only: PyTorch raises it
+
+    try:
+        import torch  # noqa: PLC0415 - heavy
+    except ImportError as error:
+        raise CheckpointError(f"{path} needs PyTorch: pip install torch") from error
+    try:
+        with torch.serialization.safe_globals(_numpy_parts()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than weights, and loading it could run what it says.\n"
+            "  if it is your own: torch.load(path, weights_only=False), and save it again as the\n"
+            "  state_dict() of the model and of the optimizer"
+        ) from error
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _numpy_parts() -> list[Any]:
+    """What rebuilds NumPy's arrays and numbers, which often lie beside the tensors."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return []
+    core = getattr(numpy, "_core", None) or numpy.core
+    types = [getattr(numpy.dtypes, name) for name in numpy.dtypes.__all__]
+    return [
+        core.multiarray._reconstruct,  # noqa: SLF001 - what a pickled array names
+        core.multiarray.scalar,
+        numpy.ndarray,
+        numpy.dtype,
+        *types,
+    ]
+
+
+# -- Files -----------------------------------------------------------------------------------------
+
+
+def _unreadable(path: Path, error: BaseException) -> CheckpointError:
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return CheckpointError(f"{path} cannot be read as weights: {reason}")
+
+
+@contextlib.contextmanager
+def _saving(path: Path) -> Iterator[None]:
+    """Says what could not be written, and that nothing was lost."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # PyTorch says RuntimeError when the disk is full
+        raise CheckpointError(
+            f"{path} cannot be written: {error}\nThe earlier weights are untouched."
+        ) from error

@@ -1,0 +1,378 @@
+"""An experiment: a folder with hyperparameters, read as it lies there.
+
+It knows the names of the files, what a folder's status is, and which of its metrics count. It
+refuses to keep anything: each call reads the files again, so a folder never lies. Who writes them
+does not matter; trees made by CS230's own scripts are read as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modeldir._system import files, heartbeat
+from modeldir._system.shell import quoted
+from modeldir._system.values import NamedTuple, dataclass, field, replace
+from modeldir.errors import FolderError, MetricsError, closest
+from modeldir.experiment import attempts
+from modeldir.experiment.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
+from modeldir.metrics import metrics
+from modeldir.params import plain_values
+
+PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
+
+CONFIRM = "confirm.json"
+"""What marks a search that runs the best of another again: it is part of no other tree, no row in
+its table and nothing to learn from, since who is in it was chosen by results.
+"""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How an experiment stands.
+
+    `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed),
+    `last_line` the last line of its traceback, `duration` seconds of the attempt and of those from
+    which it went on (`before`: of these alone), `started` when the attempt did, ISO 8601 in UTC.
+    `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted name, that it
+    did not use as `params.json` has them, with the values that took their place (on its command
+    line, by `update`, or by an assignment before they were read). `in_doubt`: it counts as running,
+    and whoever looks on will know whether it is. `code` is the hash of the code that ran, `note`
+    what somebody wrote about the run.
+    """
+
+    state: str
+    attempt: int = 0
+    failure: str | None = None
+    reason: str | None = None
+    last_line: str | None = None
+    duration: float | None = None
+    started: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    in_doubt: bool = field(default=False, compare=False)
+    code: str | None = field(default=None, compare=False)
+    note: str | None = field(default=None, compare=False)
+    before: float = field(default=0.0, compare=False)
+
+
+_NO_METRICS: Mapping[str, float] = {}
+
+
+class Scores(NamedTuple):
+    """The metrics of an experiment, by split and weights; `problems` are unreadable files."""
+
+    best: Mapping[str, float] = _NO_METRICS
+    last: Mapping[str, float] = _NO_METRICS
+    test: Mapping[str, float] = _NO_METRICS
+    train: Mapping[str, float] = _NO_METRICS
+    problems: tuple[str, ...] = ()
+    best_is_broken: bool = False
+
+    @property
+    def development(self) -> Mapping[str, float]:
+        """What searches rank by: at the best weights, or at the last where no best was kept.
+
+        Nothing where the best weights' file is there and cannot be read: to show the last weights'
+        metrics in its place would be a wrong answer.
+        """
+        return {} if self.best_is_broken else self.best or self.last
+
+
+class Experiment:
+    """A folder that holds hyperparameters; `path` is its `model_dir`.
+
+    Raises:
+        FolderError: when the folder is not there or holds no `params.json`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise FolderError(no_folder(self.path))
+        if params_file(self.path) is None:
+            here = quoted(self.path)
+            hint = f"to make one: modeldir new {here} --from OTHER_EXPERIMENT"
+            if first_below(self.path) is not None:
+                hint = f"what lies below it: modeldir synthesize {here}"
+            raise FolderError(f"{self.path} is no experiment: it holds no params.json.\n  {hint}")
+
+    def __repr__(self) -> str:
+        return f"Experiment({str(self.path)!r})"
+
+    def params(self) -> dict[str, Any]:
+        """The hyperparameters, as a new nested dict.
+
+        Raises:
+            ParamsError: when the file cannot be read.
+        """
+        found = params_file(self.path)
+        return plain_values.load_file(found) if found else {}
+
+    def status(self) -> Status:
+        """How the experiment stands, from its files and the processes they name."""
+        return status(self.path)
+
+    def scores(self) -> Scores:
+        """The metrics in the folder."""
+        return scores(self.path)
+
+    def origin(self) -> dict[str, Any]:
+        """What it was derived from: `from`, `changes`, `message`; empty for a first one."""
+        return files.read_object(self.path / "origin.json")
+
+
+def no_folder(path: str | os.PathLike[str]) -> str:
+    """What to say of a path where a folder should be and is none: with the nearest that there is,
+    as it is typed.
+    """
+    if os.path.lexists(path):
+        return f"{path} is no folder"
+    near = _nearest(Path(os.path.normpath(path)))
+    hint = "" if near is None else f"\n  did you mean {str(near)!r}?"
+    return f"{path}: no such folder{hint}"
+
+
+def _nearest(path: Path) -> Path | None:
+    """A folder like the one that is missing, with the nearest name wherever one on the way is."""
+    found = Path(path.anchor)
+    for name in path.relative_to(path.anchor).parts:
+        if not (found / name).is_dir():
+            try:
+                beside = [entry.name for entry in os.scandir(found) if entry.is_dir()]
+            except OSError:
+                return None
+            near = closest(name, beside)
+            if near is None:
+                return None
+            found /= near
+        else:
+            found /= name
+    return found
+
+
+def params_file(folder: str | os.PathLike[str]) -> Path | None:
+    """The file that makes a folder an experiment, or None."""
+    for name in PARAMS_NAMES:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return Path(path)
+    return None
+
+
+def is_experiment(folder: Path) -> bool:
+    """Whether a folder is an experiment: it holds hyperparameters and is no search."""
+    return params_file(folder) is not None and not is_search(folder)
+
+
+def first_below(folder: Path) -> Path | None:
+    """The first experiment among a folder's own, by name; None where it has none."""
+    below = sorted(path for path in folder.glob("*/") if path.name[0] != ".")
+    return next((path for path in below if params_file(path) is not None), None)
+
+
+def is_search(folder: Path) -> bool:
+    """Whether a folder is a search: it has a plan, or only base hyperparameters and trials below.
+
+    The second is how CS230's own script leaves it: `params.json` beside the trials' folders.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            listed = list(entries)
+    except OSError:
+        return False
+    names = [entry.name for entry in listed]
+    if "search.json" in names:
+        return True
+    if is_touched(names) or not any(name in PARAMS_NAMES for name in names):
+        return False
+    return any(
+        entry.name[0] != "." and entry.name != "attempts" and entry.is_dir() and params_file(entry)
+        for entry in listed
+    )
+
+
+def is_touched(names: list[str]) -> bool:
+    """Whether the names in a folder say that something ran there: metrics, weights, a log."""
+    return any(map(attempts.is_output, names))
+
+
+def has_weights(folder: Path) -> bool:
+    """Whether saved weights lie in a folder."""
+    try:
+        return any(name.endswith(attempts.WEIGHTS) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def has_metrics(folder: Path) -> bool:
+    """Whether a first metric has been written in a folder."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    return any(name == metrics.METRICS_LINES or metrics.classify(name) for name in names)
+
+
+# -- Status ----------------------------------------------------------------------------------------
+
+
+def status(
+    folder: Path, names: list[str] | None = None, observer: heartbeat.Observer | None = None
+) -> Status:
+    """A folder's status, from its highest attempt and the process that it names.
+
+    `names` are the files in the folder, where the caller has listed it already; `observer` is who
+    looks at the hearts of what runs on other hosts, where the caller looks more than once.
+    """
+    try:
+        names = os.listdir(folder) if names is None else names
+    except OSError:
+        return Status(WAITING)
+    attempt = attempts.latest(folder, names=names)
+    if attempt is None:
+        return Status(UNRECORDED if is_touched(names) else WAITING)
+    known = ended(attempt.record, attempt.number)
+    if known is None:
+        found = _without_end(attempt, attempt.record.get("started"), observer)
+    else:
+        found = Status(*known)
+    return _with_earlier(found, attempt)
+
+
+def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
+    """A status with the time of the attempts from which the last one went on."""
+    before = attempts.seconds_before(attempt)
+    if not before:
+        return found
+    took = found.duration
+    return replace(found, before=before, duration=None if took is None else took + before)
+
+
+def ended(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | None:
+    """What `Status` is made of where a run file tells how its attempt ended; else None."""
+    end = record.get("status")
+    if end not in attempts.ENDS:
+        return None
+    return (
+        end,
+        number,
+        record.get("failure") if end == FAILED else None,
+        record.get("reason"),
+        record.get("last_line"),
+        took if isinstance(took := record.get("duration"), (int, float)) else None,
+        record.get("started"),
+        _given(record),
+        False,  # in doubt
+        _text(record, "code"),
+        _text(record, "note"),
+    )
+
+
+def _text(record: Mapping[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _given(record: Mapping[str, Any]) -> dict[str, Any]:
+    told = record.get("params")
+    changed = told.get("changed") if isinstance(told, dict) else None
+    if not isinstance(changed, dict):
+        return {}
+    return {
+        name: was["given"]
+        for name, was in changed.items()
+        if isinstance(was, dict) and "given" in was
+    }
+
+
+def _without_end(
+    attempt: attempts.Attempt, started: str | None, observer: heartbeat.Observer | None
+) -> Status:
+    code, note = _text(attempt.record, "code"), _text(attempt.record, "note")
+    told = Status(RUNNING, attempt.number, started=started, code=code, note=note)
+    here = attempts.lives(attempt)
+    life = attempts.lives(attempt, observer) if here is None else here
+    if life is False:
+        reason = "it left no end"
+        if here is None:
+            reason = f"it was not heard of any more, from {attempts.where(attempt)}"
+        return replace(told, state=INTERRUPTED, reason=reason)
+    doubt = life is None and attempts.has_heart(attempt)
+    return replace(told, reason=None if here else _unseen(attempt), in_doubt=doubt)
+
+
+def _unseen(attempt: attempts.Attempt) -> str:
+    """What can be said of an attempt whose processes cannot be seen from here."""
+    silent = heartbeat.silence(attempt.path)
+    if not attempts.has_heart(attempt) or silent is None:
+        return "on a host that cannot be seen from here"
+    from modeldir._system.durations import duration_text  # noqa: PLC0415 - a training imports us
+
+    return f"on {attempts.where(attempt)}, heard of {duration_text(silent)} ago"
+
+
+# -- Metrics ---------------------------------------------------------------------------------------
+
+
+def scores(folder: Path, names: list[str] | None = None) -> Scores:
+    """The metrics in a folder, by split and weights. A broken file is a problem, no error.
+
+    `names` are as for `status`.
+    """
+    try:
+        names = os.listdir(folder) if names is None else names
+    except OSError as error:
+        return Scores(problems=(f"{folder}: {error.strerror}",))
+    found: dict[str, dict[str, float]] = {"best": {}, "last": {}, "test": {}, "train": {}}
+    problems = []
+    best_is_broken = False
+    kinds = [kind for name in names if (kind := metrics.classify(name)) is not None]
+    for kind in sorted(kinds, key=lambda kind: kind.name):
+        place = (kind.which or "best") if kind.split == "eval" else kind.split
+        try:
+            values = metrics.read_metrics(os.path.join(folder, kind.name))
+        except MetricsError as error:
+            problems.append(str(error))
+            best_is_broken = best_is_broken or place == "best"
+            continue
+        # Of several test files (at the best, at the last weights) the best weights' count.
+        found[place] = {**values, **found[place]}
+    return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
+
+
+_LENGTHS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
+
+
+def planned_end(hyperparameters: Mapping[str, Any]) -> int | None:
+    """The last step of a training, as far as a hyperparameter tells by its name.
+
+    >>> planned_end({"num_epochs": 10, "learning_rate": 0.1}), planned_end({})
+    (10, None)
+    """
+    for name in _LENGTHS:
+        value = hyperparameters.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def last_step(folder: Path) -> dict[str, Any]:
+    """The last line of `metrics.jsonl`: how far a running training is."""
+    lines = files.tail(folder / metrics.METRICS_LINES, 8192).splitlines()
+    for line in reversed(lines):
+        value = _line(line)
+        if value:
+            return value
+    return {}
+
+
+def _line(line: bytes) -> dict[str, Any]:
+    import json  # noqa: PLC0415
+
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

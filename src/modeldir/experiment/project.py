@@ -1,0 +1,100 @@
+"""The project's settings: `modeldir.toml`, so that nobody retypes them.
+
+It knows where the file lies and which settings there are. It refuses to know what they do: a search
+reads its command there, `canonical_hash` the names that make no difference.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from modeldir._system import files
+from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.params.formats import load_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "modeldir.toml"
+TABLES = ("slurm", "ray", "submit")
+"""Settings of launchers; those of a package's own stand in a table of its name."""
+KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", *TABLES)
+_TEXTS = ("command", "maximize", "minimize", "read", "resume")
+
+
+def find(start: str | os.PathLike[str]) -> Path | None:
+    """The nearest `modeldir.toml`, in a folder or above it; None where there is none.
+
+    A folder with `.git` in it is the whole project: above it lies somebody else's.
+    """
+    folder = files.absolute(start)
+    for each in (folder, *folder.parents):
+        if (each / FILE).is_file():
+            return each / FILE
+        if (each / ".git").exists():
+            return None
+    return None
+
+
+def settings(start: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings of the project that a folder lies in; empty where none are written down.
+
+    Raises:
+        ParamsError: when the file is not TOML, or has settings that there are not: all of them.
+    """
+    path = find(start)
+    if path is None:
+        return {}
+    found = load_file(path)
+    problems = [*_unknown(found), *_wrong(found)]
+    if problems:
+        message = listed(f"{path} cannot be used:", problems, "Nothing was started.")
+        raise ParamsError(message, path=str(path), key=problems[0][0].partition(":")[0])
+    return found
+
+
+def ignored(start: str | os.PathLike[str]) -> frozenset[str]:
+    """The hyperparameters that make no difference in this project: `ignore = ["num_workers"]`.
+
+    Raises:
+        ParamsError: as `settings`.
+    """
+    return frozenset(settings(start).get("ignore", ()))
+
+
+def _unknown(found: dict[str, Any]) -> list[tuple[str, str | None]]:
+    return [
+        (f"{key}: no such setting", did_you_mean(key, KEYS) or _known(value))
+        for key, value in found.items()
+        if key not in KEYS and not (isinstance(value, dict) and _is_launcher(key))
+    ]
+
+
+def _known(value: object) -> str:
+    table = "; for a launcher's own table its package has to be installed here"
+    return "known: " + ", ".join(KEYS) + (table if isinstance(value, dict) else "")
+
+
+def _is_launcher(name: str) -> bool:
+    """Whether a package offers a launcher of this name: see launchers/."""
+    from importlib.metadata import entry_points  # noqa: PLC0415 - only for a table we do not know
+
+    return any(each.name == name for each in entry_points(group="modeldir.launchers"))
+
+
+def _wrong(found: dict[str, Any]) -> list[tuple[str, str | None]]:
+    problems: list[tuple[str, str | None]] = [
+        (f"{key}: expected a text, found {found[key]!r}", None)
+        for key in _TEXTS
+        if key in found and not isinstance(found[key], str)
+    ]
+    problems += [
+        (f"{key}: expected a table, found {found[key]!r}", f"[{key}]")
+        for key in TABLES
+        if key in found and not isinstance(found[key], dict)
+    ]
+    ignore = found.get("ignore", [])
+    if not isinstance(ignore, list) or not all(isinstance(name, str) for name in ignore):
+        problems.append((f"ignore: expected names, found {ignore!r}", 'ignore = ["num_workers"]'))
+    return problems

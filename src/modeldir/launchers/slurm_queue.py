@@ -1,0 +1,111 @@
+"""What Slurm's queue says of jobs: the lines of `squeue -h -r -t all -o FORMAT`.
+
+It knows Slurm's words for how a job is. It refuses to guess: a word that it does not know, as a
+newer Slurm may have, says neither that a job lives nor that it is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from modeldir._system.values import dataclass
+from modeldir.launchers import JobRef, JobState
+
+FORMAT = "%i|%T|%N|%r|%j"  # last what may hold anything: others' names of jobs
+
+_ENDED = frozenset({
+    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "LAUNCH_FAILED", "NODE_FAIL",
+    "OUT_OF_MEMORY", "PREEMPTED", "RECONFIG_FAIL", "REVOKED", "TIMEOUT",
+})  # fmt: skip
+_WAITS = frozenset({
+    "CONFIGURING", "PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD",
+    "SPECIAL_EXIT",
+})  # fmt: skip
+_RUNS = frozenset({
+    "COMPLETING", "EXPEDITING", "RESIZING", "RUNNING", "SIGNALING", "STAGE_OUT", "STOPPED",
+    "SUSPENDED", "UPDATE_DB",
+})  # fmt: skip
+
+
+_FOR_EVER = re.compile(
+    r"PartitionTimeLimit|DependencyNeverSatisfied|(Assoc|QOS)Max\w+PerJob(Limit)?|QOSMin\w+"
+)
+"""Reasons that do not pass while the job stays as it was asked for."""
+
+
+class Queue:
+    """What squeue said of the jobs of a user: by their number, and by our token in their name."""
+
+    def __init__(self, text: str) -> None:
+        self.by_number: dict[str, _Line] = {}
+        self.by_token: dict[str, _Line] = {}
+        self._arrays: list[_Line] = []
+        for line in filter(None, map(_line, text.splitlines())):
+            self._add(line)
+
+    def _add(self, line: _Line) -> None:
+        if "[" in line.job:  # members that are shown as one
+            self._arrays.append(line)
+            return
+        known = self.by_number.get(line.job)
+        if known is None or known.state.alive is False:
+            self.by_number[line.job] = line
+            if line.token:
+                self.by_token[line.token] = line
+
+    def state(self, job: JobRef, owner: int) -> JobState:
+        """How a job is, as far as this can tell; of those of somebody else silence says nothing.
+
+        A number alone names nobody: a cluster that was set up anew, or has counted to its end,
+        gives it to another job.
+        """
+        line = self.by_token.get(job.token)
+        if line is not None:
+            return line.state
+        array, base = job.job.partition("_")[0], job.token.partition("_")[0]
+        for shown in self._arrays:
+            if shown.job.startswith(f"{array}_[") and shown.base == base:
+                return shown.state
+        if owner != os.geteuid():
+            return JobState(None, "not in the queue that is shown to you")
+        return JobState(alive=False)
+
+
+@dataclass(frozen=True)
+class _Line:
+    job: str
+    base: str | None
+    token: str | None
+    state: JobState
+
+
+_NAME = re.compile(r"-([0-9a-f]{16})(?:\+(\d+))?$")
+
+
+def _line(text: str) -> _Line | None:
+    """A job, from one line of squeue; None for a line that tells of none."""
+    parts = text.split("|", 4)
+    if len(parts) <= 4 or not parts[0][:1].isdecimal():  # noqa: PLR2004 - the fields of FORMAT
+        return None
+    job, word, nodes, reason, name = (part.strip() for part in parts)
+    named, index = _NAME.search(name), job.partition("_")[2]
+    base, token = named[1] if named else None, None
+    if named and (index.isdecimal() or not index):
+        token = f"{named[1]}_{int(named[2] or 0) + int(index or 0)}"
+    return _Line(job, base, token, _state(word, nodes, reason))
+
+
+def _state(word: str, nodes: str, reason: str) -> JobState:
+    """How a job is, by Slurm's word for it. One that is not known to us says nothing."""
+    first = word.split(maxsplit=1)[0].rstrip("+") if word else ""
+    reasons = f" ({reason})" if reason not in ("", "None", "(null)") else ""
+    place = f" on {nodes}" if nodes else ""
+    if first in _ENDED:
+        return JobState(alive=False, words=word + place + reasons)
+    if first in _WAITS:
+        stuck = ": as it was asked for it never starts" if _FOR_EVER.fullmatch(reason) else ""
+        return JobState(alive=True, words=word + reasons + stuck, runs=False)
+    if first in _RUNS:
+        return JobState(alive=True, words=word + place + reasons, runs=True)
+    return JobState(None, word + place + reasons)

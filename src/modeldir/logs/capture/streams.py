@@ -1,0 +1,290 @@
+"""What Python prints, taken from its stream objects: where descriptors cannot be captured.
+
+In a notebook, under pytest's capture, without a console, on Windows: `sys.stdout` is an object of
+somebody's, and what it gets never reaches descriptor 1. So its `write` is listened to. It refuses
+to know what lies below Python: output of C code and of children is for `descriptors`.
+
+Start at `Streams`. Each thread has its own unfinished line; what moves the cursor belongs to rows
+that all share, as on a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import stat
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from modeldir.logs.screen import COLOUR, LONGEST, ODD, Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from modeldir.logs.logfile import LogFile
+
+
+_SETTLED = 0.3
+
+
+class Streams:
+    """`sys.stdout` and `sys.stderr` as they are now, listened to until `release`.
+
+    Args:
+        file: the log.
+        descriptor: its descriptor, to tell whether a stream leads there anyway.
+    """
+
+    def __init__(self, file: LogFile, descriptor: int) -> None:
+        self._file = _Shared(file)
+        self._streams = self._file.streams
+        for name in ("stdout", "stderr"):
+            if all(getattr(sys, name) is not other.stream for other in self._streams):
+                self._streams.append(_Stream(name, self._file, descriptor))
+        self._moved = [(handler, stream) for stream in self._streams
+                       for handler in logging.root.handlers if stream.adopt(handler)]  # fmt: skip
+
+    def tell(self, words: str) -> None:
+        """Say something in the terminal that does not go into the file."""
+        self._file.mute.on = True
+        try:
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write(f"{words}\n")  # None in a process without a console
+        finally:
+            self._file.mute.on = False
+
+    def finish(self) -> None:
+        """Write lines that never ended and progress bars that stand."""
+        for stream in self._streams:
+            stream.finish()
+
+    def start_over(self) -> None:
+        """In a forked child: nothing is unfinished here, and no thread holds the lock."""
+        self._file.lock = threading.RLock()
+        for stream in self._streams:
+            stream.start_over()
+
+    def release(self) -> None:
+        for handler, stream in self._moved:
+            stream.leave(handler)
+        for each in self._streams:
+            each.release()
+
+
+class _Mute(threading.local):
+    on = False
+
+
+class _Shared:
+    """The file, one lock, and whether the present thread says what is not for the file."""
+
+    def __init__(self, file: LogFile) -> None:
+        self.file, self.mute = file, _Mute()
+        self.lock = threading.RLock()  # held from a line's end to its write
+        self.streams: list[_Stream] = []
+        self._looked = 0.0
+
+    def write(self, lines: Sequence[str]) -> None:
+        with self.lock:
+            self.file.write(lines)
+
+    def settle(self) -> None:
+        """Write what bars have left, on whichever stream, and nothing has redrawn for a moment."""
+        now = time.monotonic()
+        if now >= self._looked + _SETTLED:
+            self._looked = now
+            for stream in self.streams:
+                self.file.write(stream.settled())
+
+
+class _Stream:
+    """`sys.stdout` or `sys.stderr`, listened to.
+
+    Its `write` and `flush` are replaced on the object itself, so that who took hold of it earlier
+    (a logging handler, loguru, tqdm) is heard too, and `isatty`, `encoding`, `fileno`, `buffer`
+    are its own. Where that cannot be done a `_StandIn` takes its place in `sys`.
+    """
+
+    def __init__(self, name: str, file: _Shared, descriptor: int) -> None:
+        self._name, self._file = name, file
+        self.beneath: TextIO | None = getattr(sys, name)
+        self.stream = _changeable(self.beneath)
+        self._write: Callable[[str], int] = self.stream.write
+        self._flush: Callable[[], None] = getattr(self.stream, "flush", lambda: None)
+        self._into_the_file = _leads_to(self.stream, descriptor)
+        self._open, self._broken = True, False
+        self.start_over()
+        if self.stream is not self.beneath:
+            setattr(sys, name, self.stream)
+        for method in (self.write, self.flush):
+            setattr(self.stream, method.__name__, method)
+
+    def adopt(self, handler: logging.Handler) -> bool:
+        """Lead a handler that holds the object beneath a stand-in to the stand-in."""
+        if self.stream is self.beneath or getattr(handler, "stream", None) is not self.beneath:
+            return False
+        handler.stream = self.stream  # type: ignore[attr-defined]
+        return True
+
+    def leave(self, handler: logging.Handler) -> None:
+        if getattr(handler, "stream", None) is self.stream:
+            handler.stream = self.beneath  # type: ignore[attr-defined]
+
+    def write(self, text: str) -> int:
+        if self._open and not self._file.mute.on:
+            try:  # noqa: SIM105 - `suppress` would cost as much as the rest
+                self._listen(text)
+            except Exception:  # noqa: BLE001
+                pass  # a surprise in our own code must not cost a training
+        if self._into_the_file and self._open:
+            return len(text)
+        try:
+            return self._write(text)
+        except (OSError, ValueError, RuntimeError) as error:
+            self._excuse(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._flush()
+        except (OSError, ValueError, RuntimeError) as error:
+            self._excuse(error)
+
+    def _excuse(self, error: Exception) -> None:
+        """Let a terminal that went away be; what the script does wrong is its own error."""
+        if self._open and "reentrant call" in str(error):
+            return  # a signal handler prints in the middle of a print: it is in the file
+        if not (self._open and (isinstance(error, OSError) or self._is_closed())):
+            raise error
+        if not self._broken:
+            self._broken = True
+            reason = getattr(error, "strerror", None) or str(error)
+            told = f"modeldir: {self._name} cannot be written ({reason}). "
+            self._file.write([f"{told}The training goes on; what it prints is in this file."])
+
+    def _is_closed(self) -> bool:
+        return bool(getattr(self.stream, "closed", False))
+
+    # -- Lines out of writes --
+
+    def start_over(self) -> None:
+        """Begin with nothing unfinished; what a forked child finds so is its parent's."""
+        self._pieces: dict[int, list[str]] = {}
+        self._rows, self._drawer, self._drawing = Rows(), 0, False
+
+    def _listen(self, text: str) -> None:
+        # Most writes are a piece of a line. Only its own thread touches a thread's pieces.
+        if not self._drawing and text.isprintable():
+            pieces = self._pieces.setdefault(threading.get_ident(), [])
+            if len(pieces) < LONGEST:
+                pieces.append(text)
+                return
+        with self._file.lock:
+            self._file.settle()
+            self._file.write(self._lines(text))
+
+    def _lines(self, text: str) -> list[str]:
+        """The lines that `text` finishes.
+
+        Each thread has its own unfinished line. What moves the cursor belongs to rows that all
+        share, as on the terminal: tqdm's monitor thread redraws the main thread's bar.
+        """
+        thread = threading.get_ident()
+        pieces = self._pieces.pop(thread, [])
+        if "\x1b" in text:
+            text = COLOUR.sub("", text)
+        goes_on = not pieces and self._drawing and (thread == self._drawer or _is_blank(text))
+        if goes_on or ODD.search(text):
+            self._drawer = thread
+            lines = self._rows.feed("".join(pieces) + text)
+            self._drawing = self._rows.busy
+            return lines
+        return self._plain(thread, pieces, text)
+
+    def _plain(self, thread: int, pieces: list[str], text: str) -> list[str]:
+        line, end, rest = text.rpartition("\n")
+        if not end and len(pieces) < LONGEST:
+            pieces.append(text)
+            self._pieces[thread] = pieces
+            return []
+        if rest:
+            self._pieces[thread] = [rest]
+        # Nothing moves the cursor back over plain lines.
+        above = [] if self._drawing else self._rows.restart()
+        return above + ("".join(pieces) + line).split("\n")
+
+    def settled(self) -> list[str]:
+        return self._rows.settle() if self._rows.waiting else []
+
+    def finish(self) -> None:
+        """Write lines that never ended and progress bars that stand."""
+        with self._file.lock:
+            lines = ["".join(pieces) for pieces in list(self._pieces.values())]
+            self._file.write([line for line in lines if line] + self._rows.drain())
+            self._pieces.clear()
+
+    def release(self) -> None:
+        self.finish()
+        self._open = False  # someone may have put their own `write` over ours, and keep it
+        for method in (self.write, self.flush):
+            if vars(self.stream).get(method.__name__) == method:
+                delattr(self.stream, method.__name__)
+        if self.stream is not self.beneath and getattr(sys, self._name) is self.stream:
+            setattr(sys, self._name, self.beneath)
+
+
+def _is_blank(text: str) -> bool:
+    return not text.strip("\n")
+
+
+def _leads_to(stream: TextIO, descriptor: int) -> bool:
+    """Whether what is printed to `stream` lands in this very file (`train.py > train.log`)."""
+    try:
+        there, here = os.fstat(stream.fileno()), os.fstat(descriptor)
+    except (OSError, ValueError, AttributeError, TypeError):
+        return False
+    return stat.S_ISREG(here.st_mode) and os.path.samestat(there, here)
+
+
+@io.TextIOBase.register
+class _StandIn:
+    """Takes the place of a stream whose methods cannot be replaced, and is like it in all else."""
+
+    def __init__(self, beneath: TextIO) -> None:
+        self._beneath = beneath
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_beneath"], name)
+
+    def write(self, text: str) -> int:
+        return self._beneath.write(text)  # looked up anew: IPython replaces it for each cell
+
+    def flush(self) -> None:
+        self._beneath.flush()
+
+
+class _Nowhere(io.TextIOBase):
+    """Takes the place of a stream that is missing or closed, as under pythonw or `>&-`."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+
+def _changeable(stream: TextIO | None) -> TextIO:
+    """An object whose `write` may be replaced, and will stay so."""
+    if stream is None or getattr(stream, "closed", False):
+        return _Nowhere()  # type: ignore[return-value] # a TextIO in all that is used
+    # Who replaced `write` already puts the old one back some time (IPython: after each cell),
+    # and ours would be gone with it.
+    if hasattr(stream, "__dict__") and "write" not in vars(stream):
+        return stream
+    return _StandIn(stream)  # type: ignore[return-value] # it passes on all that it lacks

@@ -1,0 +1,103 @@
+"""A stream of bytes, as a terminal would have shown it, as lines with times in a log file.
+
+It knows what is unfinished: half a character, half a line, a progress bar that is still being
+drawn. It refuses to know where the bytes come from: a pipe that a training prints into, or the
+`console.log` of a supervised one.
+"""
+
+from __future__ import annotations
+
+import codecs
+from itertools import groupby
+
+from modeldir.logs.logfile import LINE, LONGER, SNAPSHOT, UNFINISHED, encoded
+from modeldir.logs.screen import Rest, Rows, Unfinished
+
+TYPE_CHECKING = False  # as typing's, without the time that importing typing takes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    class Lines(Protocol):
+        """What takes a log's lines, as a `LogFile` does."""
+
+        def write(
+            self, lines: Sequence[str], now: float | None = None, kind: str = LINE
+        ) -> None: ...
+
+
+_SETTLED = 0.3
+"""Seconds after which a line that a bar drew is not waited for any more: see `Rows.settle`."""
+
+
+class Transcript:
+    """Bytes in, lines out. All times are seconds since 1970.
+
+    Args:
+        file: where the lines go.
+        every: seconds between two snapshots of what is being redrawn, or does not end.
+    """
+
+    def __init__(self, file: Lines, every: float = 30.0) -> None:
+        self.file, self._every = file, every
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._rows = Rows()
+        self._snapshot: float | None = None  # when the next is due
+        self._settle: float | None = None
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Take what was printed at the time `now`."""
+        lines = self._rows.feed(self._decoder.decode(data))
+        if lines:
+            self._write(lines, now)
+        if not self._rows.busy:
+            self._snapshot = None
+        elif self._snapshot is None:
+            self._snapshot = now + self._every
+        if self._settle is None and self._rows.waiting:
+            self._settle = now + _SETTLED
+        self.tick(now)
+
+    def tick(self, now: float) -> None:
+        """Do what is due by the clock; one that was set back is not waited for."""
+        if self._settle is not None:
+            self._settle = min(self._settle, now + _SETTLED)
+        if self._snapshot is not None:
+            self._snapshot = min(self._snapshot, now + self._every)
+        if self._settle is not None and now >= self._settle:
+            self._write(self._rows.settle(), now)
+            self._settle = now + _SETTLED if self._rows.waiting else None
+        if self._snapshot is not None and now >= self._snapshot:
+            self._snapshot = now + self._every
+            self.file.write(self._rows.standing(commit=True), now, SNAPSHOT)
+
+    @property
+    def due(self) -> float | None:
+        """When `tick` next has something to do; None while nothing is unfinished."""
+        return min((time for time in (self._snapshot, self._settle) if time), default=None)
+
+    @property
+    def standing(self) -> bytes:
+        """What is unfinished: fed to another one, that goes on where this one stands."""
+        half: bytes = self._decoder.getstate()[0]
+        return encoded(self._rows.redrawing()) + half
+
+    def finish(self, now: float) -> None:
+        """Write what never ended. More may come: of a child that outlives the training."""
+        lines = self._rows.feed(self._decoder.decode(b"", final=True))
+        self._write(lines + self._rows.drain(), now)
+        self._rows, self._snapshot, self._settle = Rows(), None, None
+
+    def _write(self, lines: list[str], now: float) -> None:
+        if all(type(line) is str for line in lines):
+            self.file.write(lines, now)
+            return
+        for kind, group in groupby(lines, _kind):
+            self.file.write(list(group), now, kind)
+
+
+def _kind(line: str) -> str:
+    if isinstance(line, Rest):
+        return LONGER
+    return UNFINISHED if isinstance(line, Unfinished) else LINE

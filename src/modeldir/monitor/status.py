@@ -1,0 +1,276 @@
+"""How a search or an experiment stands, as values; and the words and the estimate for it.
+
+It knows what is worth telling of a search that runs. It refuses to read files (overview.py and
+solo.py do) and to draw (frames.py does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from modeldir._system.durations import duration_text
+from modeldir._system.values import dataclass, field
+from modeldir.experiment import attempts, experiment
+from modeldir.metrics import metrics
+
+Ranked: TypeAlias = "tuple[str, metrics.Direction]"
+
+ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A running trial as it is shown; `values` are the hyperparameters that vary.
+
+    `age` is in seconds. `curve` are the metric's values so far; `says` is the last line that it
+    printed, where it has told no metric.
+    """
+
+    name: str
+    number: int | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    step: object = None
+    value: float | None = None
+    curve: tuple[float, ...] = ()
+    age: float | None = None
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left to wait, in seconds. Not `sure`: it will be longer."""
+
+    seconds: float
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The workers that were placed as jobs: how many run, wait, have left while their jobs may not
+    have ended, are unknown, and how many of the last placed ended without having come up; with what
+    engines say of them.
+
+    `ended` is the last line that such a one printed, `output` where the rest is.
+    """
+
+    run: int = 0
+    wait: int = 0
+    left: int = 0
+    unseen: int = 0
+    never: int = 0
+    waits: str = ""
+    unknown: str = ""
+    ended: str = ""
+    output: Path | None = None
+
+    @property
+    def are_there(self) -> bool:
+        """Whether one is, or may be, there."""
+        return bool(self.run or self.wait or self.left or self.unseen)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a search stands. `states` counts its trials by status.
+
+    `best` is the name of the best completed trial and its value; `to_come` how many trials the plan
+    lacks, None where it has no end; `again` how many that have ended `retry` asks for once more;
+    `goal` is the plan's `stop_at`, once it is reached: then what it lacks is not started; `elapsed`
+    the seconds since its workers came; `worker` whether one is alive: None if that cannot be seen;
+    `workers` are those that were placed as jobs, if any were.
+    """
+
+    folder: Path
+    running: tuple[Row, ...] = ()
+    varied: tuple[str, ...] = ()
+    metric: Ranked | None = None
+    best: tuple[str, float] | None = None
+    states: Mapping[str, int] = field(default_factory=dict)
+    to_come: int | None = None
+    again: int = 0
+    goal: float | None = None
+    left: Left | None = None
+    elapsed: float | None = None
+    worker: bool | None = False
+    workers: Workers | None = None
+    problem: str | None = None
+
+    @property
+    def ended(self) -> int:
+        """How many trials have come to their end, well or not."""
+        return sum(self.states.get(state, 0) for state in ENDED)
+
+    @property
+    def total(self) -> int | None:
+        """How many trials there will be; None where the plan has no end."""
+        return None if self.to_come is None else sum(self.states.values()) + self.to_come
+
+    @property
+    def to_run(self) -> int:
+        """How many trials its next worker would still run."""
+        left = self.states.get(attempts.INTERRUPTED, 0) + self.states.get(attempts.WAITING, 0)
+        new = 0 if self.goal is not None else self.to_come or 0
+        return left + new + self.again
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing to run any more: neither now, nor by a next worker."""
+        has_end = self.to_come is not None
+        return has_end and self.to_run == 0 and not self.states.get(attempts.RUNNING)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no trial runs, and no worker is known that might start one."""
+        return not self.states.get(attempts.RUNNING) and self.worker is False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will happen unless somebody starts a worker: trials were there, none
+        runs, and no worker lives that could start one.
+        """
+        began = any(count for state, count in self.states.items() if state != attempts.WAITING)
+        if self.workers is not None:  # of those it is known, unlike of one that is yet to come
+            began = began or not self.workers.are_there
+        if not began or self.states.get(attempts.RUNNING):
+            return False
+        if self.worker is None:  # on a host that cannot be seen: over if there is nothing to do
+            return self.to_come == 0 and self.ended == sum(self.states.values())
+        return not self.worker
+
+
+@dataclass(frozen=True)
+class Alone:
+    """How one experiment stands: its metrics, each with its curve, and what it printed last.
+    `values` are its hyperparameters.
+    """
+
+    folder: Path
+    status: experiment.Status
+    step: object = None
+    age: float | None = None
+    metrics: tuple[tuple[str, float, tuple[float, ...]], ...] = ()
+    lines: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it does not run."""
+        return self.status.state != attempts.RUNNING
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.is_idle and self.status.state != attempts.WAITING
+
+
+@dataclass(frozen=True)
+class News:
+    """A trial has started (`running`) or has ended otherwise; `words` say how it went."""
+
+    name: str
+    state: str
+    words: str = ""
+
+
+def ended_words(
+    status: experiment.Status,
+    development: Mapping[str, float],
+    metric: Ranked | None,
+    why: str | None = None,
+) -> str:
+    """How a trial ended, in a few words: why it failed, or its metric; and how long it took. `why`
+    is said in the place of the metric.
+    """
+    words: list[str] = []
+    if status.state == attempts.FAILED:
+        words.append(f"{status.failure}: {status.last_line or status.reason or 'no output'}")
+    elif status.state == attempts.INTERRUPTED:
+        words.append(status.reason or "")
+    elif why:
+        words.append(why)
+    else:
+        chosen = metric or metrics.choose(list(development))
+        value = development.get(chosen[0]) if chosen else None
+        words += [f"{chosen[0]} {value:.6g}"] if chosen and value is not None else []
+    if status.duration is not None:
+        words.append(duration_text(status.duration))
+    return "  ".join(word for word in words if word)
+
+
+def workers_text(workers: Workers) -> Iterator[str]:
+    """The workers that were placed, in a line; and one for those that never came up.
+
+    >>> [*workers_text(Workers(run=3, wait=1, waits="PENDING (Resources)"))]
+    ['4 workers: 3 run, 1 waits: PENDING (Resources)']
+    """
+    total = workers.run + workers.wait + workers.left + workers.unseen
+    kinds = (
+        (workers.run, "runs", "run", ""),
+        (workers.wait, "waits", "wait", workers.waits),
+        (workers.left, "has left, its job ends", "have left, their jobs end", ""),
+        (workers.unseen, "is unknown", "are unknown", workers.unknown),
+    )
+    told = [
+        f"{count} {one if count == 1 else many}{f': {words}' if words else ''}"
+        for count, one, many, words in kinds
+        if count
+    ]
+    if total:
+        what = "1 worker" if total == 1 else f"{total} workers"
+        all_alike = len(told) == 1
+        yield f"{what} {told[0].partition(' ')[2]}" if all_alike else f"{what}: {', '.join(told)}"
+    if workers.never:
+        what = "1 job" if workers.never == 1 else f"{workers.never} jobs"
+        words = f": {workers.ended}" if workers.ended else ""
+        yield f"{what} ended before a worker came up{words}"
+        if workers.output is not None:
+            yield f"  all it printed: {workers.output}"
+
+
+def to_come_text(standing: Standing) -> str:
+    """How many trials the plan lacks, and whether they will come.
+
+    >>> from pathlib import Path
+    >>> to_come_text(Standing(Path("s"), to_come=2)), to_come_text(Standing(Path("s"), goal=0.5))
+    ('2 to come', '0 not started: stop_at 0.5 is reached')
+    """
+    if standing.goal is None:
+        return f"{standing.to_come or 0} to come"
+    return f"{standing.to_come or 0} not started: stop_at {standing.goal:g} is reached"
+
+
+def estimate(
+    finished: Sequence[float], ages: Sequence[float], to_come: int, slots: int
+) -> Left | None:
+    """What is left to wait: the slots take the trials to come one after another.
+
+    Args:
+        finished: seconds that the latest trials took.
+        ages: seconds since each of those that run began.
+        to_come: how many have not begun.
+        slots: how many run side by side.
+
+    Returns None before a trial has finished: nobody can know. One that runs longer than all that
+    have finished makes it a lower bound; so it is at the start of a search of several slots, when
+    the shortest trials are the first to finish.
+
+    >>> estimate([60.0, 80.0], [10.0, 35.0], 2, 2)
+    Left(seconds=130.0, sure=True)
+    """
+    import heapq  # noqa: PLC0415 - where something is left alone
+
+    if not finished:
+        return None
+    each = sum(finished) / len(finished)
+    longest = max(finished)
+    free = [max(0.0, each - age) for age in ages]
+    free += [0.0] * max(0, slots - len(free))
+    heapq.heapify(free)
+    end = max(free, default=0.0)
+    for _ in range(to_come if free else 0):
+        ready = heapq.heappop(free) + each
+        heapq.heappush(free, ready)
+        end = max(end, ready)
+    return Left(end, sure=all(age <= longest for age in ages))

@@ -1,0 +1,258 @@
+"""The end of a search in words: what happened, what failed and why, what is best, what is next.
+
+It knows how to say it, from the folders. It refuses to print and to decide.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from modeldir import samplers
+from modeldir._system.durations import duration_text
+from modeldir._system.shell import quoted
+from modeldir._system.values import dataclass, field
+from modeldir.experiment import attempts, experiment, failures, repeats
+from modeldir.metrics import objective
+from modeldir.search import plan, worker_registry
+from modeldir.worker.supervisor import console_file
+
+if TYPE_CHECKING:
+    from modeldir.search.ranking import Results
+    from modeldir.search.search import Search
+    from modeldir.search.trials import TrialRecord
+
+_SHOWN = 3
+"""How many of several that failed alike are named."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a worker's stay ended: the trials that ended in it, by status, and why it stopped.
+
+    `failed` are the names of those that failed in it, `failed_in_all` counts all of the search.
+    `problem` is set when the search stopped because of a mistake that the user should mend,
+    `stopped` when it was asked to (Ctrl-C), `limited` when it came to a limit of this command and
+    goes on when that is said again; `elsewhere` counts trials that other workers still run.
+    Of a job's worker: `comes_again` where the job is about to be started again, with nothing to
+    type; `as_asked` where it left as `modeldir stop` had asked: no failure to its job manager.
+    """
+
+    ended: Mapping[str, int] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+    problem: str | None = None
+    stopped: bool = False
+    limited: bool = False
+    elsewhere: int = 0
+    failed_in_all: int = 0
+    comes_again: bool = False
+    as_asked: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 all well, 1 some trial failed or was left behind, 2 wrong use, 130 interrupted."""
+        if self.problem is not None:
+            return 2
+        if self.as_asked:
+            return 1 if self.failed_in_all else 0
+        if self.stopped:
+            return 130
+        left = (attempts.FAILED, attempts.INTERRUPTED, attempts.WAITING)
+        return 1 if self.failed_in_all or any(self.ended.get(state) for state in left) else 0
+
+
+def summary(search: Search, outcome: Outcome) -> list[str]:
+    """The last lines of a search."""
+    lines = [counted(outcome.ended) or _nothing_ran(search)]
+    lines += [*_failures(search, outcome), *_older_failures(search, outcome), *_advice(search)]
+    if outcome.elsewhere:
+        lines.append(f"{outcome.elsewhere} running in other workers")
+    lines += _used_up(search, outcome)
+    results = search.results()
+    best = search.best(results)
+    if best is not None:
+        lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{_mean_of(search)}")
+    lines += _front(search, results)
+    suspicion = _suspicion(search, outcome, results)
+    lines += suspicion or [f"advice: {sentence}" for sentence in search.advice(results)]
+    if outcome.problem or not outcome.comes_again:
+        lines.append(outcome.problem or _next(search, outcome))
+    return lines
+
+
+def _used_up(search: Search, outcome: Outcome) -> Iterator[str]:
+    """A word where fewer trials were made than were asked for: the space has no more points."""
+    asked = search.plan.trials
+    whole = not (outcome.stopped or outcome.limited or outcome.problem or outcome.elsewhere)
+    made = search.points_made()
+    if asked is not None and made < asked and whole and search.reached() is None:
+        points = "1 point" if made == 1 else f"{made} points"
+        yield f"{points} of {asked} asked for: {samplers.no_more(search.plan.sampler)}"
+
+
+def _mean_of(search: Search) -> str:
+    """What the best value is, where points have repeats."""
+    return " (the mean of its repeats)" if search.plan.repeats > 1 else ""
+
+
+def _front(search: Search, results: Results) -> Iterator[str]:
+    """Of several metrics: what no other trial beats in all of them."""
+    ranked = search.plan.objectives
+    front = search.front(results) if len(ranked) > 1 else []
+    if front:
+        names = ", ".join(path.name for path in front[:_SHOWN])
+        more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
+        yield f"Pareto front by {objective.said(ranked)}: {names}{more}"
+        yield f"  the best by one: modeldir best {quoted(search.path)} {objective.options(ranked)}"
+
+
+def _next(search: Search, outcome: Outcome) -> str:
+    """What to type next: look at why trials failed, go on with what is left, or compare."""
+    path, again = quoted(search.path), worker_registry.again(search.path)
+    if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
+        ways = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
+        if ways.isdisjoint(failures.MENDED):
+            return f"next: {_retry(search)}   then: {again}"
+        last = quoted(search.path / outcome.failed[-1])
+        return f"next: modeldir log {last}   then mend it, and: {again}"
+    left = len(search.waiting()) + (search.to_come() or 0)
+    if left and (outcome.stopped or outcome.limited):
+        return f"next: {again}   goes on: {left} to come"
+    return f"next: modeldir synthesize {path}"
+
+
+def counted(states: Mapping[str, int]) -> str:
+    """Counts in words.
+
+    >>> counted({"failed": 1, "completed": 2})
+    '2 completed, 1 failed'
+    """
+    return ", ".join(f"{states[state]} {state}" for state in sorted(states))
+
+
+def the_script(command: str | None) -> str:
+    """How to call what a command runs.
+
+    >>> the_script("python train.py --data_dir data"), the_script("./go")
+    ('train.py', 'the script')
+    """
+    words = (command or "").split()
+    return next((word for word in words if word.endswith(".py")), "the script")
+
+
+def _failures(search: Search, outcome: Outcome) -> Iterator[str]:
+    """Each failure's last words and where to read more; those that failed alike in one line."""
+    alike: dict[tuple[str, str], list[TrialRecord]] = {}
+    failed = set(outcome.failed)
+    for record in search.trials:
+        if record.name in failed:
+            alike.setdefault(how_failed(search, record), []).append(record)
+    for (failure, _), records in alike.items():
+        who = records[0].name if len(records) == 1 else f"{len(records)} trials"
+        words = [_words(search.trials.status(record)) for record in records]
+        like = "alike; the first: " if len(set(words)) > 1 else ""
+        yield f"  {who} failed ({failure}): {like}{words[0]}"
+        for record in records[:_SHOWN]:
+            yield f"    {search.trials.path(record) / console_file()}"
+        if len(records) > _SHOWN:
+            yield f"    and {len(records) - _SHOWN} more"
+
+
+def how_failed(search: Search, record: TrialRecord) -> tuple[str, str]:
+    """The class of a trial's failure, and its words without what is the trial's own."""
+    status = search.trials.status(record)
+    return str(status.failure), failures.masked(_words(status), record.name)
+
+
+def _words(status: experiment.Status) -> str:
+    return status.last_line or status.reason or "no output"
+
+
+def _older_failures(search: Search, outcome: Outcome) -> Iterator[str]:
+    """Those that failed before this worker came: they count in the exit code."""
+    older = [record for record in _failed(search) if record.name not in outcome.failed]
+    if older:
+        names = ", ".join(f"{each.name} ({how_failed(search, each)[0]})" for each in older[:_SHOWN])
+        more = f" and {len(older) - _SHOWN} more" if len(older) > _SHOWN else ""
+        yield f"  failed before: {names}{more}"
+
+
+def _advice(search: Search) -> Iterator[str]:
+    """How failed trials run again: by themselves those that other code may mend, all by `retry`."""
+    classes = {how_failed(search, record)[0] for record in _failed(search)}
+    if not classes:
+        return
+    if classes <= failures.MENDED:
+        yield "  they run again once the code, the command or the environment has changed"
+        yield f"  as they are: {_retry(search)}"
+        return
+    others = (
+        "" if classes.isdisjoint(failures.MENDED) else "   (errors also once the code has changed)"
+    )
+    yield f"  to run them again: {_retry(search)}{others}"
+    limit = search.plan.trial_time_limit
+    if failures.TIME_LIMIT in classes and limit is not None:
+        again = f"{worker_registry.again(search.path)} --trial-time-limit {2 * limit:g}s"
+        yield f"  with more time than {duration_text(limit)}: then {again}"
+
+
+def _retry(search: Search) -> str:
+    return f"modeldir retry {quoted(search.path)}"
+
+
+def _failed(search: Search) -> list[TrialRecord]:
+    return [r for r in search.trials if search.trials.status(r).state == attempts.FAILED]
+
+
+def _nothing_ran(search: Search) -> str:
+    """What stands in for the counts when nothing ran: what is there, and why it was left."""
+    states = Counter(search.trials.status(record).state for record in search.trials)
+    to_come, goal = search.to_come(), search.plan.stop_at
+    reused = search.done_elsewhere()
+    if not states and reused and not to_come:
+        return f"nothing left to run: {reused} done elsewhere (reuse)"
+    if not states:
+        return "no trials"
+    if not to_come:
+        return f"nothing left to run: {counted(states)}"
+    head = f"nothing was started: {counted(states)}"
+    if goal is None or search.reached() is None:
+        return f"{head}, {to_come} to come"
+    total = sum(states.values()) + to_come
+    return (
+        f"{head}\n  stop_at {goal:g} is reached; {to_come} of {total} not started; "
+        f"to go on: {worker_registry.again(search.path)} --stop-at {plan.NONE}"
+    )
+
+
+def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
+    """A word where the repeats of every point have the same metrics."""
+    if search.plan.repeats <= 1:
+        return []
+    if not repeats.unused([[each.scores for each in point] for point in results.by_point()]):
+        return []
+    return [f"note: the repeats of each point have the same metrics: seed is not used by {script}"]
+
+
+def _suspicion(search: Search, outcome: Outcome, results: Results) -> list[str]:
+    """What a search that ran well may have hidden: no metrics at all, or always the same."""
+    seen = [
+        tuple(sorted(each.scores.items()))
+        for each in results.counted
+        if search.trials.status(each.record).state == attempts.COMPLETED
+    ]
+    script = the_script(search.plan.command)
+    if seen and not any(seen) and (outcome.ended.get(attempts.COMPLETED) or not outcome.ended):
+        return [
+            f"note: no metrics were found, so nothing can be compared. Let {script} write",
+            '  metrics_eval_best_weights.json in its model_dir: {"accuracy": 0.97}',
+            "  or take what it prints: --read 'accuracy: {accuracy}'",
+            f"  what has completed runs again then by: modeldir retry {quoted(search.path)}/*_*",
+        ]
+    if len(seen) < 2 or not seen[0] or len(set(seen)) > 1:  # noqa: PLR2004 - two to compare
+        return _unused_seed(search, results, script)
+    names = ", ".join(search.plan.space.domains)
+    return [
+        f"note: all {len(seen)} completed trials have the same metrics: does {script} use {names}?"
+    ]

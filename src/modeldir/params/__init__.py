@@ -1,0 +1,36 @@
+"""Hyperparameters: load, check, update, save and compare them.
+
+Start reading at `params.py` (`Params`). `formats.py` reads and writes JSON, YAML and TOML, `usage.py`
+notes which hyperparameters a script read.
+"""
+
+from __future__ import annotations
+
+from modeldir._system.lazy import attributes
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from modeldir.params.params import Params, lock, report_reads, unlocked
+    from modeldir.params.schema import Schema
+    from modeldir.params.update import ParamsWarning
+
+__all__ = ["Params", "ParamsWarning", "Schema", "lock", "report_reads", "unlocked"]
+
+_HOMES = {
+    "modeldir.params.params": ("Params", "lock", "unlocked", "report_reads"),
+    "modeldir.params.schema": ("Schema",),
+    "modeldir.params.update": ("ParamsWarning",),
+}
+_public = attributes(__name__, _HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name in {"_revived", "_Tree"}:  # what Params pickled before this was a package refer to
+        import sys  # noqa: PLC0415
+
+        from modeldir.params import params, usage  # noqa: PLC0415
+
+        sys.modules.setdefault("modeldir.reads", usage)
+        return getattr(params, name)
+    return _public(name)

@@ -1,0 +1,295 @@
+"""What is wrong with a JSON text: where it is, what was expected there, what to type instead.
+
+It is asked only when the standard parser, or one of our own rules, has said no; so it may take its
+time and look for every mistake. It refuses to give values: that is `strictjson`.
+
+Start at `mistakes`. A mistake in the syntax comes alone, since what lies behind it can be anything;
+names given twice, numbers that are none and half characters are all found, and told in one error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from modeldir._system.values import dataclass
+from modeldir.errors import ParamsError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DEPTH = 100
+"""How many brackets deep a file may go: beyond anyone's hyperparameters, within every stack."""
+
+TOO_DEEP = f"more than {MAX_DEPTH} brackets inside each other"
+SMALLEST = 'the smallest example: {"learning_rate": 0.001}'
+_MOST = 20
+"""How many mistakes are told one by one: a file with more is broken in one way."""
+
+
+# -- Saying where ----------------------------------------------------------------------------------
+
+
+def broken(
+    shown: str,
+    problem: str,
+    hint: str | None = None,
+    line: int | None = None,
+    column: int | None = None,
+) -> ParamsError:
+    """The error for a mistake in the file that the user calls `shown`."""
+    place = (f", line {line}" if line else "") + (f", column {column}" if column else "")
+    message = f"{shown}{place}: {problem}" + (f"\n  {hint}" if hint else "")
+    return ParamsError(message, path=shown, line=line, column=column)
+
+
+def broken_at(
+    text: str, offset: int, shown: str, problem: str, hint: str | None = None
+) -> ParamsError:
+    """As `broken`, for the character at `offset` of a file's text."""
+    return broken(shown, problem, hint, *_position(text, offset))
+
+
+def not_an_object(value: object, shown: str) -> ParamsError:
+    """The error for a file that holds something other than names and values."""
+    kinds = {bool: "true or false", str: "a text", list: "a list", type(None): "nothing"}
+    found = kinds.get(type(value), "a number")
+    problem = f"expected an object of names and values, found {found}"
+    return broken(shown, problem, SMALLEST, 1, 1)
+
+
+def _position(text: str, offset: int) -> tuple[int, int]:
+    """Line and column, both from 1."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+
+# -- All that is wrong -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Mistake:
+    offset: int
+    key: str
+    problem: str
+    hint: str | None
+
+
+def mistakes(text: str, shown: str, *, comments: bool = False) -> ParamsError:
+    """The error for a text that was refused; `comments` says that they are allowed (and blank)."""
+    try:
+        json.loads(text, parse_constant=_any, parse_int=_any, parse_float=_any)
+    except json.JSONDecodeError as syntax:
+        return _explained(text, syntax, shown, comments=comments)
+    found = sorted(_mistakes(text), key=lambda each: (each.offset, each.key, each.problem))
+    first = found[0]
+    error = broken_at(text, first.offset, shown, first.problem, first.hint)
+    error.key = first.key
+    if len(found) > 1:
+        listing = [(_placed(text, each), each.hint) for each in found[:_MOST]]
+        if len(found) > _MOST:
+            listing.append((f"and {len(found) - _MOST} more", None))
+        error.args = (listed(f"{shown} cannot be read:", listing, ""),)
+    return error
+
+
+def _any(_: str) -> None:
+    """Stands for a number while only the syntax is asked about."""
+
+
+def _placed(text: str, mistake: _Mistake) -> str:
+    line, column = _position(text, mistake.offset)
+    return f"line {line}, column {column}: {mistake.problem}"
+
+
+def _mistakes(text: str) -> Iterator[_Mistake]:
+    """What the syntax allows and we do not, in a text whose syntax is right."""
+    seen: list[dict[str, int]] = []  # where the names stand, for each object that is open
+    for token in _tokens(text):
+        if token.text == "{":
+            seen.append({})
+        elif token.text == "}":
+            seen.pop()
+        if token.text[0] == '"':
+            yield from _half_characters(token)
+        if token.is_name:
+            name = json.loads(token.text)
+            first = seen[-1].setdefault(name, token.start)
+            if first != token.start:
+                line, column = _position(text, first)
+                hint = f"it stands at line {line}, column {column} already: keep one of them"
+                yield _Mistake(token.start, token.key, f"{name!r} is given twice", hint)
+        elif token.text[0] in "-0123456789NI":
+            yield from _bad_number(token)
+
+
+def _half_characters(token: _Token) -> Iterator[_Mistake]:
+    try:
+        json.loads(token.text).encode()
+    except UnicodeEncodeError:
+        problem = f"half a character in {token.text[:40]}"
+        hint = "\\ud83d and its kind stand only in pairs: \\ud83d\\ude00"
+        yield _Mistake(token.start, token.key, problem, hint)
+
+
+def _bad_number(token: _Token) -> Iterator[_Mistake]:
+    written = token.text
+    if written[-1] in "Ny":
+        hint = "JSON has no form for it; null can stand for 'none'"
+    elif is_whole(written):
+        digits, most = len(written.lstrip("-")), _most_digits()
+        if most and digits > most:
+            problem = f"a whole number of {digits} digits is more than Python reads"
+            yield _Mistake(token.start, token.key, problem, None)
+        return
+    elif math.isinf(float(written)):
+        hint = "the largest is about 1.8e308"
+    else:
+        return
+    problem = f"expected a finite number, found {written[:40]}"
+    yield _Mistake(token.start, token.key, problem, hint)
+
+
+def is_whole(written: str) -> bool:
+    """Whether JSON's number is a whole one by its form: 10, not 1e1."""
+    return written.lstrip("-").isdigit()
+
+
+def _most_digits() -> int:
+    return getattr(sys, "get_int_max_str_digits", int)()  # older 3.10s know no limit
+
+
+# -- Tokens ----------------------------------------------------------------------------------------
+
+STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_TOKEN = rf'(?s)({STRING})(\s*:)?|[{{}}\[\],]|[^\s"{{}}\[\]:,]+|".*'  # compiled if need be
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    start: int
+    key: str  # the dotted name of what it is or belongs to
+    is_name: bool
+
+
+class _Open:
+    """A bracket that is open: what it belongs to, and the entry that is being read."""
+
+    def __init__(self, key: str, *, is_list: bool) -> None:
+        self.key = key
+        self.entry: str | int = 0 if is_list else ""
+
+    def inner(self) -> str:
+        if isinstance(self.entry, int):
+            return f"{self.key}[{self.entry}]"
+        return f"{self.key}.{self.entry}" if self.key else self.entry
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """The brackets, texts and bare words of a text whose syntax is right, in order."""
+    opened: list[_Open] = []
+    for match in re.finditer(_TOKEN, text):
+        string, colon = match.groups()
+        word, start, is_name = string or match[0], match.start(), colon is not None
+        if is_name:
+            opened[-1].entry = json.loads(word)
+        key = opened[-1].inner() if opened else ""
+        if word in {"{", "["}:
+            opened.append(_Open(key, is_list=word == "["))
+        elif word in {"}", "]"}:
+            opened.pop()
+        elif word == "," and isinstance(opened[-1].entry, int):
+            opened[-1].entry += 1
+        yield _Token(word, start, key, is_name)
+
+
+def refuse_depth(text: str, shown: str) -> None:
+    """Raise the error for a text with too many brackets inside each other, if it has them."""
+    depth = 0
+    for token in re.finditer(_TOKEN, text):
+        depth += (token[0] in "{[") - (token[0] in "}]")
+        if depth > MAX_DEPTH:
+            raise broken_at(text, token.start(), shown, TOO_DEEP)
+
+
+# -- Syntax ----------------------------------------------------------------------------------------
+
+BLANKS = " \t\n\r"
+"""What JSON allows between its words: fewer characters than Python takes for blanks."""
+
+_EXPECTED = {  # by how the standard parser's message begins, which all its versions share
+    "Expecting value": "a value",
+    "Expecting property name": "a name in double quotes",
+    "Expecting ':'": "':' after the name",
+    "Expecting ','": "',' or the closing bracket",
+    "Extra data": "the end of the file",
+    "Unterminated": "the closing double quote of this text",
+    "Invalid control": "the closing double quote on this line",
+    "Invalid": '\\\\ (for one backslash), \\n, \\t, \\" or \\uXXXX',
+}
+_NO_COMMENTS = "JSON has no comments: remove it, or call the file"
+_HINTS = (  # by what stands there
+    (r"//|/\*", f"{_NO_COMMENTS} params.jsonc, which has them"),
+    (r"#", f"{_NO_COMMENTS} params.jsonc (// begins one) or params.yaml (# does)"),
+    (r"'", 'texts and names stand in double quotes: "adam"'),
+    (r"True\b|False\b|None\b", "JSON writes true, false and null"),
+    (r"[.+]", "a number begins with a digit or -: 0.5"),
+    (r"[A-Za-z_]", 'texts and names stand in double quotes: "adam"'),
+)
+_ALWAYS = 3  # the hints that also hold where a comma was expected
+_WITH_COMMENTS = (
+    (r"/\*", "this comment has no */ that ends it"),
+    (r"#", "a comment begins with //"),
+    *_HINTS[2:],
+)
+_WORD = r'(?s)//|/\*|"[^"\n]*"?|[\w.+-]+|.'
+_NEEDLESS_COMMA = r",[ \t\n\r]*[}\]]"
+
+
+def _explained(
+    text: str, error: json.JSONDecodeError, shown: str, *, comments: bool
+) -> ParamsError:
+    if not text.strip(BLANKS):
+        return broken(shown, "expected an object, but the file is empty", SMALLEST, 1, 1)
+    expected = next(
+        (ours for theirs, ours in _EXPECTED.items() if error.msg.startswith(theirs)), ""
+    )
+    if error.msg.startswith(("Unterminated", "Invalid")):
+        return broken_at(text, error.pos, shown, f"expected {expected}")
+    before = len(text[: error.pos].rstrip(BLANKS))
+    behind = error.pos if error.msg.startswith("Illegal") else before - 1  # Illegal: 3.13 and on
+    if comma := re.compile(_NEEDLESS_COMMA).match(text, behind):
+        problem = "expected no comma after the last entry"
+        return broken_at(text, comma.start(), shown, problem, "remove this comma")
+    offset = len(text) - len(text[error.pos :].lstrip(BLANKS))
+    if (word := re.compile(_WORD).match(text, offset)) is None:
+        problem = f"expected {expected}, but the file ends here"
+        return broken_at(text, before, shown, problem, "is it cut off?")
+    hint = _hint(text, before, offset, error.msg, _WITH_COMMENTS if comments else _HINTS)
+    return broken_at(text, offset, shown, f"expected {expected}, found {_visible(word[0])}", hint)
+
+
+def _visible(word: str) -> str:
+    """What stands there; a character that nobody sees, as U+00A0 from a web page, by its number."""
+    if len(word) == 1 and not word.isprintable():
+        return f"the character U+{ord(word):04X}"
+    return word[:40]
+
+
+def _hint(
+    text: str, before: int, offset: int, message: str, hints: tuple[tuple[str, str], ...]
+) -> str | None:
+    for pattern, hint in (
+        hints[:_ALWAYS] if message.startswith(("Expecting ','", "Extra")) else hints
+    ):
+        if re.match(pattern, text[offset : offset + 10]):
+            return hint
+    if not message.startswith("Expecting ','"):
+        return None
+    if re.match(r"\d[\w.]", text[offset - 1 : offset + 1]):
+        return "JSON writes numbers as 3, -0.5, 1.0 or 1e-3"
+    line, column = _position(text, before)
+    return f"is a comma missing at line {line}, column {column}?"

@@ -1,0 +1,232 @@
+"""Hyperparameters on a script's own command line.
+
+    args, _ = parser.parse_known_args()
+    params = modeldir.Params(os.path.join(args.model_dir, "params.json"))
+    args = parser.parse_args(modeldir.cli(params))
+
+    python train.py --model_dir experiments/base_model optimizer.lr=3e-4
+
+It knows words like `name=value`, `++name=value` and `~name`. It refuses to know options: those are
+argparse's. Start at `cli`; `changed` says what the words make of the values.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.params.nested import Plain, dotted, is_part, place, told
+from modeldir.params.params import plain_values, refuse_if_locked, shown, take_over
+from modeldir.params.strict_json import parse_value
+from modeldir.params.update import Fit, misfit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Problem = tuple[str, str | None]
+
+_NAME = re.compile(r"\+{0,2}[^\W\d][\w.\-]*=|~[^\W\d][\w.\-]*(=|$)")
+"""How a word begins that is meant for us: no option, no path, no URL."""
+
+
+def cli(params: Any, argv: Sequence[str] | None = None) -> list[str]:
+    """Take over the `name=value` of the command line; the other words are returned, for argparse.
+
+    A value is read by what it replaces: `model_version=2` is the text "2" where the file has a
+    text, `learning_rate=1e-3` a number where it has one. `++name=value` adds a hyperparameter that
+    is not there, `~name` deletes one. A wrong one ends the script as argparse would: with a message
+    and exit code 2, and nothing is changed.
+
+    Args:
+        params: the hyperparameters to change.
+        argv: the words, by default those that the script was started with.
+
+    >>> from modeldir import Params
+    >>> params = Params({"optimizer": {"lr": 0.1}})
+    >>> cli(params, ["--model_dir", "D", "optimizer.lr=3e-4"]), params.optimizer.lr
+    (['--model_dir', 'D'], 0.0003)
+    """
+    try:
+        refuse_if_locked(params)
+        data, others = changed(
+            plain_values(params), sys.argv[1:] if argv is None else argv, shown(params)
+        )
+    except ParamsError as error:
+        sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {error}\n")
+        raise SystemExit(2) from None
+    take_over(params, data)
+    return others
+
+
+def changed(data: Plain, argv: Sequence[str], where: str) -> tuple[Plain, list[str]]:
+    """Values as the words of a command line change them, and the words that change nothing.
+
+    Raises:
+        ParamsError: listing every word that cannot be followed.
+    """
+    line = _Line(data, where or "these hyperparameters")
+    others = line.take(argv)
+    if line.fit.problems:
+        head = f"{line.where} cannot be overridden:"
+        raise ParamsError(listed(head, line.fit.problems, "Nothing was changed."))
+    return line.fit.data, others
+
+
+class _Line:
+    """A command line as it is followed, on a copy of the values."""
+
+    def __init__(self, data: Plain, where: str) -> None:
+        self.where = where
+        self.fit = Fit(data, "", ())
+        self._given: set[str] = set()
+
+    def take(self, argv: Sequence[str]) -> list[str]:
+        words = list(argv)
+        end = words.index("--") if "--" in words else len(words)
+        others = []
+        for place_, word in enumerate(words[:end]):
+            behind_option = place_ > 0 and _is_option(words[place_ - 1])
+            if self._is_ours(word, behind_option=behind_option):
+                self._follow(word)
+            else:
+                others.append(word)
+        return others + words[end:]
+
+    def _is_ours(self, word: str, *, behind_option: bool) -> bool:
+        """Behind an option stands its value, unless it is a name that we know: argparse decides."""
+        name = word.partition("=")[0]
+        if "=" in word and _has(self.fit.data, name):
+            return True
+        return _NAME.match(word) is not None and not behind_option
+
+    def _follow(self, word: str) -> None:
+        name, equals, text = word.partition("=")
+        bare = name if _has(self.fit.data, name) else name.lstrip("+~")
+        if bare in self._given:
+            self._refuse(f"{bare}: given twice", "keep one of them")
+            return
+        self._given.add(bare)
+        if bare == name or name.startswith("++"):
+            self._set(bare, text, add=bare != name)
+        elif name.startswith("+"):
+            self._refuse(f"{word}: to add a hyperparameter takes two +", f"++{bare}={text}")
+        elif equals:
+            self._refuse(f"{word}: to delete takes no value", f"~{bare}   or: {bare}={text}")
+        else:
+            self._delete(bare)
+
+    def _set(self, name: str, text: str, *, add: bool) -> None:
+        if not _has(self.fit.data, name):
+            if add and (broken := _broken_json(f"++{name}", text)):
+                self._refuse(*broken)
+            elif add:
+                self._take(name, parse_value(text))
+            else:
+                self._unknown(name, f"to add it: ++{name}={text}")
+            return
+        holder, key = place(self.fit.data, name)
+        old = holder[key]
+        problem = _unreadable(name, text, old)
+        if problem:
+            self._refuse(*problem)
+        else:
+            self._take(name, read(text, old))
+
+    def _take(self, name: str, value: Any) -> None:
+        self.fit.take({name: value})
+
+    def _delete(self, name: str) -> None:
+        if _has(self.fit.data, name):
+            holder, key = place(self.fit.data, name)
+            del holder[key]
+        else:
+            self._unknown(name, None)
+
+    def _unknown(self, name: str, else_: str | None) -> None:
+        known = list(dotted(self.fit.data))
+        inside = next((each for each in known if each.endswith(f".{name}")), None)
+        hint = f"did you mean {inside!r}?" if inside else did_you_mean(name, known)
+        head, _, rest = name.rpartition(".")
+        if head and _has(self.fit.data, head):
+            holder, key = place(self.fit.data, head)
+            if not is_part(holder[key]):
+                self._refuse(f"{name}: {head} is {told(holder[key])}, it has no {rest}", hint)
+                return
+        self._refuse(f"{name}: not in {self.where}", "  ".join(filter(None, (hint, else_))))
+
+    def _refuse(self, problem: str, hint: str | None) -> None:
+        self.fit.problems.append((problem, hint))
+
+
+def _has(data: Plain, name: str) -> bool:
+    try:
+        place(data, name)
+    except KeyError:
+        return False
+    return True
+
+
+def _is_option(word: str) -> bool:
+    return len(word) > 1 and word[0] == "-" and "=" not in word
+
+
+# -- A word's value --------------------------------------------------------------------------------
+
+
+def read(text: str, old: Any) -> Any:
+    """A word's value, by what it replaces: a text needs no quotes and is never a number."""
+    if isinstance(old, str) and text != "null":
+        return parse_value(text) if re.fullmatch(r'".*"', text, re.DOTALL) else text
+    return parse_value(text)
+
+
+def _unreadable(name: str, text: str, old: Any) -> Problem | None:
+    """What is wrong with a word as such; None where its value can be tried."""
+    if text == "None":
+        hint = f"write {name}=null"
+        if old is None or isinstance(old, str):
+            hint += f", or '{name}=\"None\"' for the text"
+        return f"{name}=None: null is meant?", hint
+    if text == "" and not isinstance(old, str):
+        return f"{name}=: there is no value", f"write {name}={told(old)}, or null"
+    value = read(text, old)
+    if isinstance(value, str) and not isinstance(old, str):
+        return _not_as_text(name, text, old) or _broken_json(name, text)
+    return None
+
+
+_NUMBER = r"[+-]?(NaN|nan|Infinity|inf|[\d_]*\.?[\d_]+([eE][+-]?\d+)?)"
+
+
+def _broken_json(name: str, text: str) -> Problem | None:
+    """What would be a text where none was meant: a list without its end, a number that is none."""
+    if not isinstance(parse_value(text), str) or text[:1] == '"':
+        return None
+    if text[:1] not in {"[", "{"} and not re.fullmatch(_NUMBER, text):
+        return None
+    problem = f"{name}={text}: expected a value as JSON has it, or a text"
+    if text[:1] == "[":
+        return problem, f"write '{name}={told(_words(text))}'"
+    return problem, f"for the text: '{name}={told(text)}'"
+
+
+def _words(text: str) -> list[Any]:
+    """What stands between the brackets and the commas of a list as Python or a shell has it."""
+    words = (word.strip() for word in text.strip("[]() ").split(","))
+    return [parse_value(word.strip("'") or word) for word in words if word]
+
+
+def _not_as_text(name: str, text: str, old: Any) -> Problem | None:
+    """Words that are no JSON, for something that is no text."""
+    problem = misfit(old, text, name)
+    if problem is None:
+        return None
+    words = _words(text)
+    if isinstance(old, list | tuple):
+        return problem[0], f"write '{name}={told(words)}'"
+    if len(words) > 1 and all(misfit(old, word, name) is None for word in words):
+        return problem[0], f"to try all of them: modeldir search DIR {name}={text}"
+    return problem

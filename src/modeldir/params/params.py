@@ -1,0 +1,646 @@
+"""Hyperparameters: a params file as an object, and which of its names a script has read.
+
+    params = Params("experiments/base_model/params.json")
+    params.learning_rate, params.model.num_layers, params["model.num_layers"]
+
+It knows names, nested parts and who read what. It refuses to know how files are written down (that
+is `paramsfiles`) and what a value means.
+
+Start at `Params.__getattr__`. It is called only for a name that is not yet in the instance: it
+notes that the name was read and puts the value there, so that every later read is an ordinary
+attribute. What lies in the instance is only this cache; the data are one nested plain dict, which
+nested parts share as views. Who has the live `dict` may change it unseen, so from then on nothing
+is cached.
+
+What a script assigns is its own affair; what `update` brings must fit what is there
+(`overrides.fit`). Locked hyperparameters hand out dicts and lists that cannot be changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from modeldir._system import files
+from modeldir._system.values import NamedTuple
+from modeldir.errors import MissingParam, ParamsError, did_you_mean, listed
+from modeldir.params.formats import Loaded, held, load_file, notation, read, write
+from modeldir.params.json_errors import MAX_DEPTH
+from modeldir.params.nested import LEAVES, Plain, copied, dotted, is_part, place, way_to
+from modeldir.params.plain_values import SEED, canonical_hash, flatten
+from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, plain, readonly
+from modeldir.params.strict_json import parse_value
+from modeldir.params.update import Fit, ParamsWarning, nearest, warnings_of
+from modeldir.params.usage import Opened, Reads, reads_of, report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import TypeVar, overload
+
+    from typing_extensions import Self  # type checkers bring it; never imported when it runs
+
+    _Schema = TypeVar("_Schema")
+    _Source = str | os.PathLike[str] | Mapping[str, Any]
+
+__all__ = [
+    "SEED",
+    "Params",
+    "ParamsWarning",
+    "canonical_hash",
+    "flatten",
+    "load_file",
+    "lock",
+    "names_read",
+    "parse_value",
+    "plain_values",
+    "refuse_if_locked",
+    "report_reads",
+    "shown",
+    "source",
+    "take_over",
+    "unlocked",
+]
+
+
+_MOST_KNOWN = 1000
+"""Among how many names the one that was meant is looked for: a file may hold a vocabulary."""
+
+_Memo = dict[int, Any]  # inside the class `dict` is a property
+_Forms = dict[str, str]
+
+
+class _WithCache:
+    """Gives `Params` the instance dict that holds its cache; see `_cache`."""
+
+
+_CACHE = _WithCache.__dict__["__dict__"]
+
+
+def _cache(params: Params) -> Plain:
+    """The real instance dict, which `Params.__dict__` hides: it shows users the data instead."""
+    found: Plain = _CACHE.__get__(params)
+    return found
+
+
+class _Tree:
+    """What all views of one `Params` share."""
+
+    def __init__(self, reads: Reads, shown: str = "", path: str | None = None) -> None:
+        self.reads = reads
+        self.shown = shown  # the file, as the user named it
+        self.path = path  # the same, from the root
+        self.text = ""  # what the file said, and
+        self.forms: dict[str, str] = {}  # how it wrote its numbers
+        self.added: set[str] = set()  # dotted names that the running script added
+        self.assigned: set[str] = set()  # those of the file that it assigned
+        self.given: Plain = {}  # what came in the place of values that nobody had used
+        self.live = False  # the plain dict is in someone's hands
+        self.locked = False
+        self.opened: Opened | None = None  # keeps what the file said, for the end of the run
+        self.whole: ref[Params] | None = None  # the view that the others are parts of
+
+    def twin(self, reads: Reads) -> _Tree:
+        """The same for a copy, which is in nobody's hands yet and nobody's file."""
+        tree = _Tree(reads, self.shown, self.path)
+        tree.text, tree.forms, tree.added = self.text, {**self.forms}, {*self.added}
+        tree.assigned, tree.given = {*self.assigned}, {**self.given}
+        tree.locked = self.locked
+        return tree
+
+    def __getstate__(self) -> dict[str, Any]:
+        mine = {"reads": Reads(), "live": False, "opened": None, "whole": None}
+        return {**vars(self), **mine}  # in another process: what is read there, nobody sees
+
+
+class _View(NamedTuple):
+    data: Plain
+    prefix: str  # "" or "model."
+    tree: _Tree
+    names: set[str]  # where what is read is noted
+    parts: dict[str, Params]  # views of nested parts; each counts while its dict is in place
+
+
+class Params(_WithCache, Mapping[str, Any]):
+    """Hyperparameters by attribute, by item and by dotted name.
+
+    Args:
+        source: a .json, .jsonc, .yaml, .yml or .toml file, or a mapping (its nested dicts are
+            copied).
+        schema: a dataclass, a msgspec Struct or a pydantic model that says which names there are,
+            of what types and with what defaults.
+
+    Raises:
+        ParamsError: if the file is not there or broken: with path, line and column; or if it is
+            not what the schema says, all that is wrong at once.
+
+    >>> params = Params({"learning_rate": 0.001, "model": {"num_layers": 2}})
+    >>> params.learning_rate, params.model.num_layers, params["model.num_layers"]
+    (0.001, 2, 2)
+    >>> params.update({"model.num_layers": 3}, learning_rate=0.01)
+    >>> params
+    Params({'learning_rate': 0.01, 'model': {'num_layers': 3}})
+
+    A name that is also a method (`save`, `items`) is read by item: `params["save"]`.
+    """
+
+    __modeldir__: _View
+
+    if TYPE_CHECKING:  # to editors, what a schema describes is of the schema's type
+
+        @overload
+        def __new__(  # type: ignore[misc]
+            cls, source: _Source, /, *, schema: type[_Schema]
+        ) -> _Schema: ...
+        @overload
+        def __new__(cls, source: _Source, /, *, schema: None = None) -> Self: ...
+        def __new__(cls, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError
+
+    else:
+
+        def __init__(self, source, /, *, schema=None) -> None:  # noqa: ANN001
+            _open(self, source, schema)
+
+    # -- reading
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__modeldir__":  # not there yet: a half-made object is being looked at
+            raise AttributeError(name)
+        data, _, tree, _, _ = self.__modeldir__
+        if name not in data:
+            return self[name]  # dotted, or missing
+        value = _read(self, name)
+        if not tree.live:
+            object.__setattr__(self, name, value)
+        return value
+
+    def __getitem__(self, name: str) -> Any:
+        view = self.__modeldir__
+        if name in view.data:
+            return _read(self, name)
+        head, _, rest = str(name).partition(".")
+        if rest and is_part(view.data.get(head)):
+            return _read(self, head)[rest]
+        if not str(name).startswith("_"):  # not Python's or a notebook's own question
+            view.names.add(f"{view.prefix}{name}")
+        raise _missing(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            place(self.__modeldir__.data, name)
+        except KeyError:
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        _note_all(self)
+        return iter(self.__modeldir__.data)
+
+    def __len__(self) -> int:
+        return len(self.__modeldir__.data)
+
+    @property
+    def dict(self) -> Plain:
+        """The values as a plain nested dict. It is live: what is changed there is changed here.
+
+        Of locked hyperparameters it is a copy that cannot be changed.
+        """
+        _note_all(self)
+        tree = self.__modeldir__.tree
+        if tree.locked:
+            locked: Plain = readonly(self.__modeldir__.data)
+            return locked
+        tree.live = True
+        _forget(self)
+        return self.__modeldir__.data
+
+    __dict__ = dict  # noqa: A003 - vars(params) shows the values, never the cache
+
+    # -- changing
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "__modeldir__" or any(name in vars(kind) for kind in type(self).__mro__):
+            raise ParamsError(
+                f"{name!r} is a part of Params itself: use params[{name!r}] = ...", key=name
+            )
+        view = self.__modeldir__
+        is_new = name not in self
+        _set(self, name, value)
+        (view.tree.added if is_new else view.tree.assigned).add(view.prefix + name)
+        if not view.tree.live and name in view.data and not is_part(view.data[name]):
+            object.__setattr__(self, name, value)  # the script's own: to read it reads no file
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _set(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        del self[name]
+
+    def __delitem__(self, name: str) -> None:
+        _refuse_if_locked(self, name)
+        try:
+            holder, key = place(self.__modeldir__.data, name)
+        except KeyError:
+            raise _missing(self, name) from None
+        del holder[key]
+        self.__modeldir__.tree.added.discard(f"{self.__modeldir__.prefix}{name}")
+        _forget(self)
+
+    def update(
+        self, other: str | os.PathLike[str] | Mapping[str, Any] | None = None, /, **names: Any
+    ) -> None:
+        """Take over the values of a file or a mapping, then those given by name.
+
+        Nested parts are merged, dotted names reach into them, everything else is replaced; names
+        that are not there yet are added. What replaces a value must be of its kind: a number for a
+        number (a whole one for a whole one, but for 0 and 1), a text for a text, a part for a part;
+        null can replace anything and be replaced by anything. Scalars of NumPy and PyTorch, paths,
+        tuples and enums are converted for that. All of it happens or, after an error, nothing.
+
+        To assign (`params.learning_rate = ...`) is not checked.
+
+        Raises:
+            ParamsError: if the file is not there or broken, or values do not fit: all of them.
+        """
+        _refuse_if_locked(self, "")
+        if isinstance(other, Mapping):
+            origin, loaded = "", Loaded(_taken(other))
+        else:
+            origin = "" if other is None else _path(other)
+            loaded = read(origin) if other is not None else Loaded({})
+        view = self.__modeldir__
+        fit = Fit(view.data, view.prefix, view.tree.added)
+        fit.take(loaded.values)
+        fit.take(_taken(names))
+        if fit.problems:
+            head = f"{view.tree.shown or 'these hyperparameters'} cannot be updated"
+            head += f" from {origin}:" if origin else ":"
+            raise ParamsError(listed(head, fit.problems, "Nothing was changed."), key=fit.key)
+        _warn(warnings_of(fit.nearly, view.tree.shown), 3)
+        view.tree.given.update(_replaced(view.data, fit.data, view.prefix))
+        _put(view.data, fit.data)
+        view.tree.forms.update(loaded.forms)
+        _forget(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all values to a file, in the notation of its ending; the folder is made.
+
+        The file is replaced as a whole and is on the disk when this returns. Scalars of NumPy and
+        PyTorch, paths, tuples and enums are converted. Names that the running script has added
+        (`params.device = ...`) are left out, with a warning, where JSON has no form for them.
+
+        Raises:
+            ParamsError: for NaN and whatever else JSON has no form for, all of them at once; the
+                file is then untouched. Also if the file cannot be written.
+        """
+        path, view = _path(path, "the path of a file"), self.__modeldir__
+        kept = held(view.data, view.prefix, frozenset(view.tree.added))
+        is_whole = not view.prefix and notation(path) == notation(view.tree.shown)
+        write(path, kept, view.tree.forms, view.tree.text if is_whole else "")
+        if kept.skipped:
+            names = ", ".join(kept.skipped)
+            _warn([f"{path} was saved without {names}: JSON has no form for it"], 3)
+
+    # -- as a value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        _note_all(self)
+        return self.__modeldir__.data == {name: _own(value) for name, value in other.items()}
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.__modeldir__.data!r})"
+
+    def __dir__(self) -> list[str]:
+        return [*dir(type(self)), *self.__modeldir__.data]
+
+    def __copy__(self) -> Params:
+        return _twin(self, copied(_to_share(self)))
+
+    def __deepcopy__(self, memo: _Memo) -> Params:
+        from copy import deepcopy  # noqa: PLC0415 - slow to import, and few copy
+
+        return _twin(self, deepcopy(self.__modeldir__.data, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _note_all(self)  # whoever gets it, reads it where nobody sees
+        view = self.__modeldir__
+        return _revived, (type(self), view.data, view.prefix, view.tree)
+
+
+# -- Views -----------------------------------------------------------------------------------------
+
+
+def _open(params: Params, source: _Source, schema: type | None) -> None:
+    if isinstance(source, Mapping):
+        loaded, tree = Loaded(_taken(source)), _Tree(Reads())
+    else:
+        named = _path(source)
+        loaded, path = read(named), os.path.abspath(named)
+        tree = _Tree(reads_of(path), named, path)
+        tree.text, tree.forms = loaded.text, {**loaded.forms}
+    data = loaded.values
+    if schema is not None:
+        from modeldir.params.schema import checked  # noqa: PLC0415 - only who has a schema pays for it
+
+        data = checked(data, schema, tree.shown)
+    if tree.path is not None:
+        mine = (tree.added, tree.assigned, tree.given)
+        tree.opened = Opened(tree.reads, tree.shown, data, loaded.values, *mine)
+    _set_view(params, _View(data, "", tree, tree.reads.names, {}))
+    tree.whole = ref(params)
+
+
+def _path(source: Any, expected: str = "the path of a file, or a mapping") -> str:
+    """What is to be a file's path, if it can be one."""
+    if isinstance(source, str | bytes | os.PathLike):
+        return os.fsdecode(source)
+    problem = f"expected {expected}; found a {type(source).__name__}"
+    has_values = "mapping" in expected and isinstance(getattr(source, "__dict__", None), dict)
+    raise ParamsError(problem + ("\n  of an object its values: vars(...)" if has_values else ""))
+
+
+def _set_view(params: Params, view: _View) -> None:
+    object.__setattr__(params, "__modeldir__", view)
+
+
+def _revived(kind: type[Params], data: Plain, prefix: str, tree: _Tree) -> Params:
+    params: Params = object.__new__(kind)
+    _set_view(params, _View(data, prefix, tree, tree.reads.names, {}))
+    tree.whole = ref(params)
+    return params
+
+
+def _twin(params: Params, data: Plain) -> Params:
+    """A `Params` of its own with these data; what is read there was read from the same file."""
+    view = params.__modeldir__
+    tree = view.tree.twin(view.tree.reads)
+    tree.locked = False  # a copy is one's own
+    return _revived(type(params), data, view.prefix, tree)
+
+
+def _read(params: Params, name: str) -> Any:
+    """A value, noted as read; a nested part as its view."""
+    data, prefix, tree, names, _ = params.__modeldir__
+    key = f"{prefix}{name}"
+    if key not in tree.added:
+        names.add(key)
+    value = data[name]
+    kind = type(value)
+    if kind is dict and is_part(value):
+        return _part(params, name)
+    return readonly(value) if tree.locked and kind is list else value
+
+
+def _part(params: Params, name: str) -> Params:
+    """The one view of a nested part: one, so that there is one cache to forget."""
+    data, prefix, tree, names, parts = params.__modeldir__
+    part, key = parts.get(name), f"{prefix}{name}"
+    if part is None or part.__modeldir__.data is not data[name]:
+        names = set() if key in tree.added else names  # a vocabulary is no hyperparameter
+        part = parts[name] = object.__new__(Params)
+        _set_view(part, _View(data[name], f"{key}.", tree, names, {}))
+    return part
+
+
+def _forget(params: Params, name: str | None = None) -> None:
+    """Empty the cache of one name, or of all here and below."""
+    cache, view = _cache(params), params.__modeldir__
+    for cached in list(cache) if name is None else [name]:
+        if cached != "__modeldir__":
+            cache.pop(cached, None)
+    if name is None:
+        for part in view.parts.values():
+            _forget(part)
+
+
+def _set(params: Params, name: str, value: Any) -> None:
+    """As the script has said it, in its own line: `params.x = ...` or `params["x"] = ...`."""
+    _refuse_if_locked(params, name)
+    data, prefix, tree, names, _ = params.__modeldir__
+    holder, key, missing = way_to(data, name)
+    value = _own(value, prefix.count(".") + str(name).count("."))
+    first = missing[0] if missing else key
+    whole = f"{prefix}{name}"
+    if key in holder and whole not in names and whole not in tree.assigned:
+        tree.given.setdefault(whole, value)  # nobody has used the old one
+    if first not in holder and (near := nearest(first, holder)):
+        above = whole.removesuffix(".".join([*missing, key]))
+        _warn(warnings_of([(above + first, above + near)], tree.shown), 4)
+    for head in missing:
+        holder = holder.setdefault(head, {})
+    holder[key] = value
+    _forget(params, key if holder is data else None)
+
+
+def _put(data: Plain, new: Plain) -> None:
+    """Make a dict, and the parts in it, what another is: in place, since views share them."""
+    for name in [name for name in data if name not in new]:
+        del data[name]
+    for name, value in new.items():
+        if is_part(value) and is_part(data.get(name)):
+            _put(data[name], value)
+        else:
+            data[name] = value
+
+
+def _replaced(old: Plain, new: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The values, by dotted name, that take the place of old ones."""
+    for name, value in old.items():
+        now: Any = new.get(name, value)
+        if is_part(value) and is_part(now):
+            yield from _replaced(value, now, f"{prefix}{name}.")
+        elif now is not value:
+            yield f"{prefix}{name}", now
+
+
+def _warn(texts: Iterable[str], level: int) -> None:
+    for text in texts:
+        warnings.warn(text, ParamsWarning, stacklevel=level)
+
+
+def _note_all(params: Params) -> None:
+    view = params.__modeldir__
+    view.names.update(dotted(view.data, view.prefix, view.tree.added))
+
+
+def _missing(params: Params, name: object) -> MissingParam:
+    data, prefix, tree, _, _ = params.__modeldir__
+    where = f" in {tree.shown}" if tree.shown else ""
+    near = (f"{prefix}{each}" for each in islice(data, _MOST_KNOWN))  # and then all that is below
+    below = islice(dotted(data, prefix, tree.added), _MOST_KNOWN)
+    known = tuple(dict.fromkeys(chain(tree.added, near, below)))
+    message = _Missing(f"no hyperparameter '{prefix}{name}'{where}", f"{prefix}{name}", known)
+    # An `obj` keeps Python from setting one and adding a suggestion of its own to the traceback.
+    return MissingParam(message, obj=None)
+
+
+class _Missing(NamedTuple):
+    """A message that looks for its suggestion when it is shown: `getattr` with a default is not."""
+
+    what: str
+    name: str
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        hint = did_you_mean(self.name, self.known)
+        return f"{self.what}; {hint}" if hint else self.what
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+
+# -- Mappings --------------------------------------------------------------------------------------
+
+
+def _taken(mapping: Mapping[str, Any], depth: int = 0) -> Plain:
+    """A copy of a mapping's values, to make our own; a `Params` is thereby read."""
+    if isinstance(mapping, Params):
+        _note_all(mapping)
+        data = _to_share(mapping)
+    else:
+        data = {**mapping}
+    for name in data:
+        if not isinstance(name, str):
+            raise ParamsError(f"expected a text as the name, found {name!r}", key=str(name))
+    return {name: _own(value, depth + 1) for name, value in data.items()}
+
+
+def _to_share(params: Params) -> Plain:
+    """The values for somebody else: a copy of locked ones, whose lists could be changed there."""
+    view = params.__modeldir__
+    return plain(view.data) if view.tree.locked else view.data
+
+
+def _own(value: Any, depth: int = 0) -> Any:
+    """A value as it is kept: parts copied, whatever kind of mapping they were given as."""
+    if depth > MAX_DEPTH:
+        raise ParamsError(f"more than {MAX_DEPTH} parts inside each other")
+    if isinstance(value, Params):
+        return _taken(value, depth)
+    if type(value) is OrderedDict:
+        value = dict(value)
+    elif type(value) in {ReadOnlyDict, ReadOnlyList}:
+        value = plain(value)
+    if not is_part(value):
+        return value
+    deeper = depth + 1
+    return {
+        name: inner if type(inner) in LEAVES else _own(inner, deeper)
+        for name, inner in value.items()
+    }
+
+
+# -- Locks -----------------------------------------------------------------------------------------
+
+
+def lock(params: Any) -> None:
+    """Make hyperparameters read-only, as a whole: attributes, items, parts, lists and `dict`.
+
+    A dict that was handed out before stays live. `unlocked` is the way back, a copy one's own.
+
+    >>> params = Params({"learning_rate": 0.001})
+    >>> lock(params)
+    >>> params.learning_rate = 0.01
+    Traceback (most recent call last):
+        ...
+    modeldir.errors.ParamsError: these hyperparameters are locked: learning_rate cannot be changed
+      to change it:  with modeldir.unlocked(params): ...
+    """
+    _lock(params, locked=True)
+
+
+@contextlib.contextmanager
+def unlocked(params: Any) -> Iterator[None]:
+    """Let locked hyperparameters be changed in the body of a `with`."""
+    before = params.__modeldir__.tree.locked
+    _lock(params, locked=False)
+    try:
+        yield
+    finally:
+        _lock(params, locked=before)
+
+
+def _lock(params: Params, *, locked: bool) -> None:
+    tree = params.__modeldir__.tree
+    tree.locked = locked
+    whole = tree.whole and tree.whole()
+    _forget(whole or params)  # what was handed out is cached: a list that could be changed
+
+
+def _refuse_if_locked(params: Params, name: str) -> None:
+    _, prefix, tree, _, _ = params.__modeldir__
+    if tree.locked:
+        what = f": {prefix}{name} cannot be changed" if name else ""
+        whose = f"{tree.shown} is" if tree.shown else "these hyperparameters are"
+        it = "it" if name else "them"
+        raise ParamsError(
+            f"{whose} locked{what}\n  to change {it}:  with modeldir.unlocked(params): ...",
+            path=tree.shown or None,
+            key=f"{prefix}{name}" or None,
+        )
+
+
+# -- What others ask -------------------------------------------------------------------------------
+
+
+def take_over(params: Params, data: Plain) -> None:
+    """Make these the values, as a whole, in place: what a command line has made of them."""
+    view = params.__modeldir__
+    view.tree.given.update(_replaced(view.data, data, view.prefix))
+    _put(view.data, data)
+    _forget(params)
+
+
+def plain_values(params: Params) -> Plain:
+    """The values as they lie there, to be looked at, not changed. It is not to read them."""
+    return params.__modeldir__.data
+
+
+def shown(params: Params) -> str:
+    """The file as the user named it; empty for a mapping's."""
+    return params.__modeldir__.tree.shown
+
+
+def refuse_if_locked(params: Params) -> None:
+    """Raise the error of locked hyperparameters, if these are.
+
+    Raises:
+        ParamsError: saying how to unlock them.
+    """
+    _refuse_if_locked(params, "")
+
+
+def names_read(params: Params) -> frozenset[str]:
+    """The dotted names that were read, also those that were asked for and are not there.
+
+    A nested name counts with the parts it lies in. Iterating, `**params`, `items()`, `values()`,
+    `dict`, `==` and pickling read all names; `in`, `len`, `repr` and `save` read none. What the
+    script itself has assigned is not read from the file.
+    """
+    return frozenset(params.__modeldir__.tree.reads.names)
+
+
+def source(params: Params) -> Path | None:
+    """The absolute path of the file that the values came from, None for a mapping's."""
+    path = params.__modeldir__.tree.path
+    return None if path is None else files.absolute(path)
+
+
+def report_reads(params: Params) -> None:
+    """Tell the run, as a line of its `events.jsonl`, which names were read up to now.
+
+    Only for a file that lies in the folder of the run, and only in the process that opened it; a
+    report that has nothing new is left out. At the end of the process it is made by itself.
+    """
+    report(params.__modeldir__.tree.reads)

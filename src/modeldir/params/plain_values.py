@@ -1,0 +1,76 @@
+"""Hyperparameters as plain values: what a file says, their dotted names, what they hash to.
+
+It knows nested dicts, and that a `Params` has one within. It refuses to know what a `Params` is for
+(params.py): whoever looks at experiments, or plans them, needs none.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from modeldir.errors import ParamsError
+from modeldir.params import nested
+from modeldir.params.formats import held, load_file
+from modeldir.params.nested import Plain, is_part
+from modeldir.params.strict_json import parse_value
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = ["SEED", "as_they_lie", "canonical_hash", "flatten", "load_file", "parse_value"]
+
+SEED = "seed"
+"""The hyperparameter that differs between the repeats of a point."""
+
+
+def as_they_lie(mapping: Mapping[str, Any]) -> Plain:
+    """A mapping's values as they lie there. To look at a `Params` in this way is not to read it."""
+    view = getattr(mapping, "__modeldir__", None)
+    return {**mapping} if view is None else view.data
+
+
+def flatten(mapping: Mapping[str, Any]) -> Plain:
+    """The values by their dotted names; lists, and parts that are empty, are values.
+
+    >>> flatten({"lr": 0.1, "model": {"depth": 2, "widths": [8, 16]}})
+    {'lr': 0.1, 'model.depth': 2, 'model.widths': [8, 16]}
+    """
+    return nested.flatten(as_they_lie(mapping))
+
+
+def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> str:
+    """16 hex digits that are equal for equal hyperparameters: in any order, 1 and 1.0 alike.
+
+    Args:
+        mapping: the hyperparameters.
+        ignore: dotted names that make no difference, with all that is in them.
+
+    Raises:
+        ParamsError: for NaN, or what JSON has no form for.
+    """
+    from modeldir._system.digests import sha256  # noqa: PLC0415 - a training asks for no hash
+
+    kept = held(_without(as_they_lie(mapping), ignore) if ignore else as_they_lie(mapping))
+    for key, problem, hint in kept.problems:
+        raise ParamsError(f"{key}: {problem}" + (f"\n  {hint}" if hint else ""), key=key)
+    return sha256(_canonical_text(_canonical(kept.values)).encode()).hexdigest()[:16]
+
+
+_canonical_text = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def _without(data: Plain, ignore: Collection[str], prefix: str = "") -> Plain:
+    return {
+        name: _without(value, ignore, f"{prefix}{name}.") if is_part(value) else value
+        for name, value in data.items()
+        if f"{prefix}{name}" not in ignore
+    }
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _canonical(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_canonical(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,205 @@
+"""What became of a file's hyperparameters in a run: never read, changed, the values really used.
+
+It compares what a file said with what a script has made of it, in the form of JSON (`record`), and
+puts it in words (`lines`). It refuses to know who read what, and where it is written.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from modeldir.params.formats import held
+from modeldir.params.nested import Plain, is_part
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Container, Mapping, Sequence
+
+
+_NONE: Plain = {}
+_FEW = 10  # lines, or names in a line, of a remark
+_LARGE = 100  # values within one that a script has added: then it is data, a vocabulary perhaps
+_LONG_TEXT = 10_000
+_DEEP = 100
+_LONG = 60
+_NEAR_ASKED, _NEAR_READ = 0.8, 0.9
+"""How like a name must be to be suggested: one that was asked for in vain, one that was read."""
+
+
+def record(
+    start: Plain, now: Plain, written: Container[str] = (), given: Mapping[str, Any] = _NONE
+) -> dict[str, Any]:
+    """What was changed and the values used, as a run file has them.
+
+    `start` is what the script began with: the file's values (their dotted names are `written`) and
+    a schema's defaults. `given` are values, by dotted name, that came in their place (from a
+    command line, another file); what the script makes of one that it used (a rate that decays) is
+    none. What JSON has no form for
+    is named in `left_out`, and so is a large value that the script has added.
+    """
+    left_out: list[str] = []
+    kept = held(_of_fair_size(start, now, "", left_out))
+    left_out += [key.partition("[")[0] for key, _, _ in kept.problems]
+    told: dict[str, Any] = {
+        "changed": {name: {**was} for name, was in _changes(start, now, "", written, given)},
+        "values": kept.values,
+    }
+    return {**told, "left_out": list(dict.fromkeys(left_out))} if left_out else told
+
+
+def _changes(
+    start: Plain, now: Plain, prefix: str, written: Container[str], given: Mapping[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name, old in start.items():
+        key = f"{prefix}{name}"
+        was = {"file" if key in written else "default": _in_json(old).get("now")}
+        if name not in now:
+            found.append((key, {**was, "removed": True}))
+        elif is_part(old) and old and is_part(now[name]):
+            found += _changes(old, now[name], f"{key}.", written, given)
+        elif not _same(_in_json(old), new := _in_json(now[name])):
+            found.append((key, {**was, **new, **_given(key, old, given)}))
+    return found
+
+
+def _given(key: str, old: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"given": value}`, where another value than the old one was."""
+    value = _in_json(given[key]) if key in given else {}
+    return {"given": value["now"]} if value and not _same(_in_json(old), value) else {}
+
+
+def _in_json(value: Any) -> dict[str, Any]:
+    """`{"now": value}`; nothing where JSON has no form for it."""
+    kept = held({"now": value})
+    return {} if kept.problems else kept.values
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Whether two values in JSON's form say the same: 1 and 1.0 do, 1 and true do not."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[k], right[k]) for k in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def _of_fair_size(start: Plain, now: Plain, prefix: str, left_out: list[str]) -> Plain:
+    """The values now, without what is too large to have been a hyperparameter."""
+    fair: Plain = {}
+    for name, value in now.items():
+        old = start.get(name)
+        if old is not None and is_part(value) and is_part(old):
+            fair[name] = _of_fair_size(old, value, f"{prefix}{name}.", left_out)
+        elif _size(value) > max(_LARGE, _size(old)):
+            left_out.append(f"{prefix}{name}")
+        else:
+            fair[name] = value
+    return fair
+
+
+def _size(value: Any, depth: int = 0) -> int:
+    """About how many values there are within a value. Counts no further than it must."""
+    if isinstance(value, str):
+        return len(value) * _LARGE // _LONG_TEXT
+    if type(value) not in (dict, list, tuple) and not is_part(value):
+        return 1
+    if depth > _DEEP:  # it may contain itself
+        return _LARGE + 1
+    count = 0
+    for inner in list(value.values()) if isinstance(value, dict) else value:
+        count += 1 if count > _LARGE else _size(inner, depth + 1)
+    return count
+
+
+# -- Names -----------------------------------------------------------------------------------------
+
+
+def never_read(names: Sequence[str], read: Container[str], own: Container[str] = ()) -> list[str]:
+    """The names of a file that were not read; of a part that was not, not also what is in it.
+
+    `own` are names that the script has assigned itself, perhaps whole parts.
+    """
+    found: list[str] = []
+    skipped = ""
+    for name in names:
+        if skipped and name.startswith(f"{skipped}."):
+            continue
+        skipped = "" if name in read and name not in own else name
+        if skipped and name not in own:
+            found.append(name)
+    return found
+
+
+def meant(unread: Sequence[str], names: Collection[str], read: Collection[str]) -> dict[str, str]:
+    """For names that were not read the nearest that was asked for or read instead."""
+    asked = [name for name in read if name not in names]
+    had = [name for name in read if name in names]
+    found = {}
+    for name in unread[:_FEW]:  # who reads another hundred names otherwise has made no typo
+        near = _nearest(name, asked, _NEAR_ASKED) or _nearest(name, had, _NEAR_READ)
+        if near:
+            found[name] = near
+    return found
+
+
+def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
+    """By the last part of the name, among its neighbours; the very same elsewhere will do too."""
+    from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and at the end
+
+    part, _, last = name.rpartition(".")
+    neighbours: dict[str, str] = {}
+    for other in sorted(known):
+        where, _, end = other.rpartition(".")
+        if where == part or end == last:
+            neighbours.setdefault(end, other)
+    close = get_close_matches(last, neighbours, n=1, cutoff=cutoff)
+    return neighbours[close[0]] if close else None
+
+
+# -- In words --------------------------------------------------------------------------------------
+
+
+def lines(shown: str, told: dict[str, Any], *, all_unread: bool = True) -> list[str]:
+    """A short line for each thing that the user of a file should hear.
+
+    Without `all_unread`, of the names that were not read only those that are probably misspelt.
+    """
+    near = told.get("did_you_mean", {})
+    said = [f"{_name(name)} was never read; did you mean {_name(near[name])}?" for name in near]
+    others = [name for name in told.get("never_read", ()) if name not in near]
+    if others and all_unread:
+        verb = "was" if len(others) == 1 else "were"
+        said.append(f"{_listed(others)} {verb} never read")
+    changed = list(told["changed"].items())
+    said += [f"{_name(name)} was {_change(was)}" for name, was in changed[:_FEW]]
+    if changed[_FEW:]:
+        said.append(f"{len(changed) - _FEW} more were changed")
+    return [f"{shown}: {line}" for line in said]
+
+
+def _change(was: dict[str, Any]) -> str:
+    old = f"the file says {_value(was['file'])}" if "file" in was else "it has a default"
+    if "removed" in was:
+        return f"removed; {old}"
+    if "now" not in was:
+        return f"changed to what JSON has no form for; {old}"
+    start = _value(was["file"]) if "file" in was else f"its default {_value(was['default'])}"
+    return f"changed from {start} to {_value(was['now'])}"
+
+
+def _value(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+
+
+def _name(name: str) -> str:
+    text = name if name.isprintable() and name else json.dumps(name)
+    return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = map(_name, names[:_FEW])
+    if names[_FEW:]:
+        return f"{', '.join([*most, last])} and {len(names) - _FEW} more"
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,1 @@
+"""A tree of experiment folders as a table, a report, plots and confirmed results."""

@@ -1,0 +1,327 @@
+"""What the new runs say: whether the best of a search beats its base and the others, or not.
+
+It knows the runs of `finalists`, Student's test by pairs of a seed, and how to say the answer in
+plain words. It refuses to run anything, and to answer where the runs do not.
+
+The first of the search was named by other runs than these, so that its luck there is not counted
+here: no correction is owed for having chosen the best of many. It is owed for asking several
+questions of the same runs: all intervals together hold with 95 % (Bonferroni), so that "beats" is
+said wrongly in at most 5 % of all confirmations. Start at `measure`; `told` says it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from modeldir._system.shell import quoted
+from modeldir._system.values import dataclass
+from modeldir.experiment import attempts, repeats
+from modeldir.params import plain_values
+from modeldir.params.plain_values import SEED
+from modeldir.results import finalists
+from modeldir.results.experiment_tree import Found, read_tree
+from modeldir.results.finalists import Finalists, Point
+from modeldir.results.table import Column, Table, text_width, to_text, wrapped
+from modeldir.search import statistics
+from modeldir.search.statistics import Interval
+
+LEVEL = 0.95
+_FEW = 4
+_LEAD = "the first is better by"
+_OPEN = frozenset({attempts.RUNNING, attempts.WAITING, attempts.INTERRUPTED})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A point with the values of its new runs by seed; `failed` seeds gave none, of `open` ones
+    the run has not ended.
+    """
+
+    point: Point
+    values: Mapping[int, float]
+    failed: tuple[int, ...] = ()
+    open: tuple[int, ...] = ()
+
+    @property
+    def mean(self) -> float | None:
+        return math.fsum(self.values.values()) / len(self.values) if self.values else None
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What was measured, in the order of the search: the first is the best there.
+
+    `level` is that of each interval; that of all of them together is 95 %.
+    """
+
+    named: Finalists
+    measured: tuple[Measured, ...]
+
+    @property
+    def first(self) -> Measured:
+        return self.measured[0]
+
+    @property
+    def others(self) -> tuple[Measured, ...]:
+        return self.measured[1:]
+
+    @property
+    def level(self) -> float:
+        return 1 - (1 - LEVEL) / max(1, len(self.others))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every run has ended."""
+        return not any(each.open for each in self.measured)
+
+    @property
+    def is_seed_used(self) -> bool:
+        """Whether the seed makes a difference to any point."""
+        several = [each.values for each in self.measured if len(each.values) > 1]
+        return not several or any(len(set(values.values())) > 1 for values in several)
+
+    def lead(self, other: Measured) -> Interval | None:
+        """By how much the first is better than another, over the seeds that both have a value for;
+        None of fewer than two.
+        """
+        both = [seed for seed in self.first.values if seed in other.values]
+        ours = [self.first.values[seed] for seed in both]
+        theirs = [other.values[seed] for seed in both]
+        if self.named.metric[1] == "minimize":
+            ours, theirs = theirs, ours
+        return statistics.paired(ours, theirs, self.level)
+
+
+def measure(named: Finalists) -> Confirmation:
+    """Read the runs of some finalists as they are now.
+
+    Raises:
+        FolderError: when their folder is not there.
+    """
+    by_key: dict[str, dict[int, Found]] = {}
+    for found in read_tree(named.folder).found:
+        flat = plain_values.flatten(found.hyperparameters or {})
+        seed = flat.get(SEED)
+        if isinstance(seed, int):
+            by_key.setdefault(finalists.key_of(flat), {})[seed] = found
+    measured = (_measured(point, named, by_key.get(point.key, {})) for point in named.points)
+    return Confirmation(named, tuple(measured))
+
+
+def _measured(point: Point, named: Finalists, runs: Mapping[int, Found]) -> Measured:
+    values, failed, still = {}, [], []
+    for seed in named.seeds:
+        found = runs.get(seed)
+        value = found.value(named.metric[0]) if found else None
+        if found is None or found.status.state in _OPEN:
+            still.append(seed)
+        elif value is None or not math.isfinite(value):
+            failed.append(seed)
+        else:
+            values[seed] = value
+    return Measured(point, values, tuple(failed), tuple(still))
+
+
+# -- In words --------------------------------------------------------------------------------------
+
+
+def told(found: Confirmation, width: int | None = None) -> str:
+    """The table of what was measured, and the answer: what `modeldir confirm` prints at the end,
+    in a terminal of this width.
+    """
+    lines = [_head(found.named), "", *_measured_lines(found, width), "", *answer(found)]
+    return "\n".join(each for line in lines for each in wrapped(line, width) or [""])
+
+
+def _measured_lines(found: Confirmation, width: int | None) -> list[str]:
+    """The table; in a narrow terminal without what the answer says, or need not be known for it."""
+    table = _table(found)
+    for column in (_LEAD, "sd", "in the search"):
+        lines = to_text(table).splitlines()
+        if width is None or max(map(text_width, lines)) <= width:
+            return lines
+        table = _without(table, column)
+    return to_text(table, width=width).splitlines()
+
+
+def _without(table: Table, name: str) -> Table:
+    keep = [place for place, column in enumerate(table.columns) if column.name != name]
+    columns = tuple(table.columns[place] for place in keep)
+    return Table(columns, tuple(tuple(row[place] for place in keep) for row in table.rows))
+
+
+def plan_of(named: Finalists, width: int | None = None) -> str:
+    """What will be run, before it is; in a terminal of this width."""
+    count = len(named.points) * named.repeats
+    return "\n".join(wrapped(f"{_head(named)}: {count} trainings in {named.folder}", width))
+
+
+def _head(named: Finalists) -> str:
+    name, way = named.metric
+    high = "high" if way == "maximize" else "low"
+    seeds = f"{named.seeds[0]} to {named.seeds[-1]}"
+    return (
+        f"{len(named.points)} points of {named.search} by {name} ({high} is good), "
+        f"each with {named.repeats} new seeds ({seeds})"
+    )
+
+
+def _table(found: Confirmation) -> Table:
+    name = found.named.metric[0]
+    columns = (
+        Column("point", "name"),
+        Column("in the search", "metric"),
+        Column(f"mean {name}", "metric"),
+        Column("sd", "metric"),
+        Column("n", "text"),
+        Column(_LEAD, "text"),
+    )
+    rows = tuple(
+        (
+            each.point.title,
+            _rounded(each.point.value),
+            _rounded(each.mean),
+            _rounded(repeats.deviation([*each.values.values()])),
+            len(each.values),
+            None if each is found.first else _interval_cell(found.lead(each)),
+        )
+        for each in found.measured
+    )
+    return Table(columns, rows)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")
+
+
+def _interval_cell(lead: Interval | None) -> str | None:
+    if lead is None:
+        return None
+    if not lead.deviation:
+        return number(lead.mean)
+    return f"{number(lead.mean)} ({number(lead.low)} to {number(lead.high)})"
+
+
+def number(value: float) -> str:
+    """Three digits: no interval of a few runs is more exact.
+
+    >>> number(0.0123456), number(-0.5), number(1234567.0)
+    ('0.0123', '-0.5', '1.23e+06')
+    """
+    return f"{value:.3g}"
+
+
+def answer(found: Confirmation) -> list[str]:
+    """The answer in plain words, a line each; the test by which it was found last."""
+    if not found.is_whole:
+        left = sum(len(each.open) for each in found.measured)
+        runs = "1 training is" if left == 1 else f"{left} trainings are"
+        folder = quoted(found.named.search)
+        them = "it has" if left == 1 else "they have"
+        again = f"modeldir confirm {folder}"
+        return [f"No answer yet: {runs} to come. To go on, or once {them} ended: {again}"]
+    if not found.is_seed_used:
+        return list(_without_noise(found))
+    lines = [*_failures(found)]
+    ranked = sorted(found.others, key=lambda each: not each.point.is_base)
+    shown = [(each, lead) for each in ranked if (lead := found.lead(each)) is not None]
+    lines += [_said(found, each, lead) for each, lead in shown]
+    missing = [each.point.title for each in ranked if found.lead(each) is None]
+    if missing:
+        lines.append(f"Not compared, for want of two seeds with a value: {', '.join(missing)}.")
+    lines += _better(found, shown)
+    tested = [lead.count for _, lead in shown if lead.deviation]
+    if tested:
+        lines += _test(found, max(tested))
+    return lines
+
+
+def _without_noise(found: Confirmation) -> Iterator[str]:
+    """Where each seed gives the same there is nothing that a test could tell."""
+    name = found.named.metric[0]
+    yield (
+        f"The {found.named.repeats} seeds of each point gave the same {name}: the script does not "
+        "use the seed, or nothing in it is random."
+    )
+    yield "So there is no noise to compare with, and no test; the values are as they stand above."
+
+
+def _failures(found: Confirmation) -> Iterator[str]:
+    for each in found.measured:
+        if each.failed:
+            whole = len(each.failed) + len(each.values)
+            yield (
+                f"{each.point.title} failed with {len(each.failed)} of {whole} seeds, which are "
+                "not in its mean: it is worse than its numbers say."
+            )
+
+
+def _said(found: Confirmation, other: Measured, lead: Interval) -> str:
+    """One comparison with the first in a sentence."""
+    first, whom = _first(found), _called(found, other)
+    seeds = f"with each of {lead.count} seeds"
+    if not lead.deviation and not lead.mean:
+        return f"{first} has the same values as {whom} {seeds}."
+    side = "worse" if lead.mean < 0 else "better"
+    if not lead.deviation:
+        return (
+            f"{first} is {side} than {whom} by {number(abs(lead.mean))} {seeds} alike: no scatter."
+        )
+    span = f"{number(lead.low)} to {number(lead.high)}"
+    if lead.low > 0:
+        return f"{first} beats {whom}: better by {number(lead.mean)} (interval {span})."
+    if lead.high < 0:
+        low, high = number(-lead.high), number(-lead.low)
+        by = f"{number(-lead.mean)} (interval {low} to {high})"
+        return f"{first} is beaten by {whom}: worse by {by}."
+    words = f"{side} by {number(abs(lead.mean))} in the mean" if lead.mean else "equal in the mean"
+    enough = statistics.pairs_to_see(lead.mean, lead.deviation, found.level)
+    more = f"; if that is real, {enough} seeds show it 4 times in 5" if enough else ""
+    return f"{first} is within the noise of {whom}: {words} (interval {span}){more}."
+
+
+def _first(found: Confirmation) -> str:
+    is_base = found.first.point.is_base
+    return "The base, the best of the search," if is_base else "The best of the search"
+
+
+def _called(found: Confirmation, other: Measured) -> str:
+    if other.point.is_base:
+        return "the base"
+    is_next = other is next((each for each in found.others if not each.point.is_base), None)
+    return f"the runner-up {other.point.name}" if is_next else other.point.name
+
+
+def _better(found: Confirmation, shown: list[tuple[Measured, Interval]]) -> Iterator[str]:
+    """Which one to take, where these runs say otherwise than the search."""
+    beats = [each for each, lead in shown if lead.deviation and lead.high < 0]
+    way = -1.0 if found.named.metric[1] == "maximize" else 1.0
+    if beats:
+        best = min(beats, key=lambda each: way * (each.mean or 0.0))
+        yield f"So take {best.point.title}: it was not the best of the search, but it is better."
+
+
+def _test(found: Confirmation, count: int) -> Iterator[str]:
+    several = len(found.others) > 1
+    together = f" for all {len(found.others)} comparisons together (Bonferroni)" if several else ""
+    yield (
+        f"Test: Student's t of the differences seed by seed (both had the same seeds), n = {count},"
+        f" two-sided, 95 %{together}."
+    )
+    yield (
+        "The seeds are new, so that the luck by which the first was chosen in the search does not "
+        "count here."
+    )
+    if count < _FEW:
+        yield f"n = {count} is few: such an interval rests on the differences being normal."
+
+
+def of(search: Path) -> Confirmation:
+    """The confirmation of a search as it stands.
+
+    Raises:
+        SearchError: when nothing of it was confirmed.
+    """
+    return measure(finalists.read(search))

@@ -1,0 +1,99 @@
+"""Which rows of a table are meant: `learning_rate > 0.001 and model_version == "baseline"`.
+
+It knows how a column is named in such a condition (dots, backticks, `metric@last`) and what a row
+says that lacks a value. It refuses to compute: the one evaluator, which never runs Python, is
+`space.expressions`.
+
+Start at `Filter`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from modeldir._system.values import dataclass
+from modeldir.errors import ModeldirError, listed
+from modeldir.space.constraints import Constraint, ConstraintError
+
+_PIECE = re.compile(
+    r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+    r"|`(?P<quoted>[^`]+)`"
+    r"|(?P<at>[^\W\d][\w.]*@\w+(?:=[\w.+-]+)?)"
+)
+"""What is no plain Python: a name in backticks, a metric at a step. Texts are passed over."""
+_SHOWN = 200
+_EXAMPLE = 'learning_rate > 0.001 and model_version == "baseline"'
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition, as it was typed, over the names of columns."""
+
+    text: str
+    constraint: Constraint
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that it speaks of, as they were typed."""
+        return self.constraint.names
+
+
+def parse(text: str) -> Filter:
+    """A condition, ready to be asked.
+
+    Raises:
+        ModeldirError: for what cannot be read; with the place and what to write.
+    """
+    constraint = Constraint(_PIECE.sub(_as_python, text), lenient=True)
+    found = Filter(text, constraint)
+    try:
+        found.names  # noqa: B018 - it is parsed here
+    except ConstraintError as error:
+        raise _refused(text, error) from None
+    return found
+
+
+def _as_python(found: re.Match[str]) -> str:
+    """`val/loss` in backticks, and `loss@last`, as the evaluator writes any name: params["..."]."""
+    name = found["quoted"] or found["at"]
+    return found[0] if name is None else f"params[{json.dumps(name, ensure_ascii=False)}]"
+
+
+def matching(found: Filter, rows: Sequence[Mapping[str, object]]) -> list[bool]:
+    """For each row, whether the condition holds. A row that it cannot be asked of (a text where it
+    wants a number) is not meant.
+
+    Raises:
+        ModeldirError: where it can be asked of none.
+    """
+    answers: list[bool] = []
+    problem: ConstraintError | None = None
+    asked = 0
+    for row in rows:
+        try:
+            answers.append(found.constraint.holds(row))
+            asked += 1
+        except ConstraintError as error:
+            answers.append(False)
+            problem = problem or error
+    if problem is not None and not asked:
+        raise _refused(found.text, problem)
+    return answers
+
+
+def _refused(text: str, error: ConstraintError) -> ModeldirError:
+    problem = _as_typed(error.problem)
+    hint = _as_typed(error.hint or "") or f"as in --where '{_EXAMPLE}'"
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return ModeldirError(listed(f"--where {shown!r}:", [(problem, hint)], ""))
+
+
+def _as_typed(words: str) -> str:
+    """What the evaluator says of constraints, said of columns."""
+    words = re.sub(r"""params\[(["'])(.*?)\1\]""", r"`\2`", words)
+    words = words.replace("a constraint", "a condition").replace("hyperparameter", "column")
+    return words.replace("batch_size * accumulate <= 512", _EXAMPLE).replace(
+        "write several constraints", "write a shorter one"
+    )

@@ -1,0 +1,87 @@
+"""A metric at a moment of its training: `accuracy@best`, `loss@last`, `accuracy@epoch=10`.
+
+It knows how such a column is written and where its value lies: in the metric files of the best and
+the last weights, else in the steps that the training has recorded. It refuses to know tables.
+
+Start at `parse`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from modeldir._system import files
+from modeldir._system.values import dataclass
+from modeldir.errors import ModeldirError, listed
+from modeldir.experiment.experiment import Scores
+from modeldir.metrics import metrics
+
+_MOMENT = re.compile(r"(?P<metric>.+)@(?P<word>[A-Za-z_]+)(?:=(?P<number>-?[0-9]+))?")
+_AT = ("epoch", "step")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One metric at one moment; `number` is that of an epoch or a step."""
+
+    metric: str
+    word: str
+    number: int | None = None
+
+    @property
+    def header(self) -> str:
+        """The column's name, as it is typed."""
+        return f"{self.metric}@{self.word}" + ("" if self.number is None else f"={self.number}")
+
+    def value(self, folder: Path, scores: Scores, way: metrics.Direction | None) -> float | None:
+        """The metric there and then; None where nothing tells it. Without a `way` the best of the
+        steps is not known.
+        """
+        if self.word == "best" and self.metric in scores.best:
+            return scores.best[self.metric]
+        if self.word == "last" and self.metric in scores.last:
+            return scores.last[self.metric]
+        steps = [*_values(folder, self.metric)]
+        if self.word in _AT:
+            # A training that was resumed tells a step again: what it said last counts.
+            told = [value for at, value in steps if at.get(self.word) == self.number]
+            return told[-1] if told else None
+        values = [value for _, value in steps]
+        if self.word == "last" or not values:
+            return values[-1] if values else None
+        known = [value for value in values if not math.isnan(value)]
+        if way is None or not known:
+            return None
+        return max(known) if way == "maximize" else min(known)
+
+
+def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], float]]:
+    """The metric in each step that has it."""
+    for line in files.read_lines(folder / metrics.METRICS_LINES):
+        value = metrics.value_of(dict(metrics.numbers_in(line)), metric)
+        if value is not None:
+            yield line, value
+
+
+def parse(text: str) -> Moment | None:
+    """The moment that a column's name means; None for a name without an `@` of this kind.
+
+    >>> parse("accuracy@epoch=10"), parse("accuracy")
+    (Moment(metric='accuracy', word='epoch', number=10), None)
+
+    Raises:
+        ModeldirError: for a moment that there is not.
+    """
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        return None
+    word, number = found["word"], found["number"]
+    if word in {"best", "last"} and number is None:
+        return Moment(found["metric"], word)
+    if word in _AT and number is not None:
+        return Moment(found["metric"], word, int(number))
+    hint = f"there are: {found['metric']}@best, @last, @epoch=10, @step=500"
+    raise ModeldirError(listed("The table cannot be made:", [(f"no moment {text!r}", hint)], ""))

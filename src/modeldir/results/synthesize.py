@@ -1,0 +1,484 @@
+"""A tree of experiment folders as one table, the best first.
+
+It knows what somebody wants to see of a tree: which rows, which columns, in which order, and where
+the table is left. It refuses to read folders (`trees` does) and to make columns (`columns` does).
+
+Start at `synthesize`, which is also what calling `modeldir.results.synthesize(...)` does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from modeldir._system import files
+from modeldir._system.terminal import DECIMALS, decimals_here, width_here
+from modeldir._system.values import dataclass, field, replace
+from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.metrics import metrics
+from modeldir.metrics.objective import Objectives
+from modeldir.params.plain_values import SEED
+from modeldir.results import moments
+from modeldir.results import table_columns as parts
+from modeldir.results.experiment_tree import (
+    Found,
+    Tree,
+    best_by,
+    default_folder,
+    read_experiment,
+    read_tree,
+    read_trees,
+    uncollected,
+)
+from modeldir.results.row import Finds
+from modeldir.results.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
+from modeldir.results.table_columns import ALL_NOTED, NOTE
+from modeldir.results.table_formats import to_csv, to_markdown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+__all__ = [
+    "DECIMALS", "Found", "Results", "Tree", "best_by", "decimals_here", "default_folder",
+    "nothing_in", "read_experiment", "read_tree", "read_trees", "synthesize",
+]  # fmt: skip
+
+MARKDOWN, CSV = "results.md", "results.csv"
+MOST_ROWS = 50
+"""Of more, a terminal is shown the first: the best would have gone by."""
+
+
+# -- What is asked for -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a tree is to be seen: see `synthesize`."""
+
+    where: str | None = None
+    columns: Sequence[str] = ()
+    sort: str | None = None
+    reverse: bool = False
+    group: Sequence[str] = ()
+    top: int | None = None
+    apart: bool = False
+    all_columns: bool = False
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is a look at a part of the results, or at them from one side."""
+        return bool(self.where or self.columns or self.group or self.top is not None)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """All columns of the rows that are wanted, in order; and that order in words."""
+
+    tree: Tree
+    table: Table
+    told: Sequence[str]
+    order: str
+
+
+def _whole(tree: Tree, choice: Choice) -> _Whole:
+    wanted = [*choice.columns, *([choice.sort] if choice.sort else [])]
+    asked = None
+    if choice.where:
+        from modeldir.results import filter  # noqa: PLC0415 - only where somebody asks
+
+        asked = filter.parse(choice.where)
+        wanted += asked.names
+    at = _moments(wanted)
+    if asked is not None and tree.found:
+        tree = replace(tree, found=Finds.of(tree.found).only(_matching(tree, asked, at)))
+    found = list(parts.parts_of(tree, at))
+    table = parts.table_of(found)
+    sort = _header(choice.sort, table.headers()) if choice.sort and tree.found else None
+    table, order = parts.in_order(table, tree, sort, reverse=choice.reverse)
+    told = [header for header, part in zip(table.headers(), found, strict=True) if part.told]
+    return _Whole(tree, table, told, order)
+
+
+def matching(tree: Tree, where: str) -> Tree:
+    """The experiments of a tree for which a condition holds.
+
+    Raises:
+        ModeldirError: for a condition that cannot be read, or names no column.
+    """
+    return _whole(tree, Choice(where=where)).tree
+
+
+def _moments(names: Sequence[str]) -> list[moments.Moment]:
+    found = {each.header: each for name in names if "@" in name and (each := moments.parse(name))}
+    return [*found.values()]
+
+
+def _matching(tree: Tree, asked: Any, at: Sequence[moments.Moment]) -> Sequence[bool]:
+    """Of each row, whether a condition holds."""
+    from modeldir.results import filter  # noqa: PLC0415 - as above
+
+    table = parts.table_of(list(parts.parts_of(tree, at)))
+    headers = table.headers()
+    place = {}
+    for name in asked.names:
+        if name in parts.OF_RUNS and name not in headers:
+            continue  # none has failed: no failure is the one that was asked for
+        header = _header(name, headers, f"--where {asked.text!r}:")
+        place[name] = headers.index(header)
+    blank: dict[str, object] = dict.fromkeys(asked.names)
+    rows = [{**blank, **{name: _plain(row[i]) for name, i in place.items()}} for row in table.rows]
+    return filter.matching(asked, rows)
+
+
+def _plain(cell: object) -> object:
+    value = bare_value(cell)
+    return str(value) if isinstance(value, str) else None if value is NULL else value
+
+
+def _header(name: str, headers: Sequence[str], what: str = "The table cannot be made:") -> str:
+    """The header that a name means: as it is, or with dots for the slashes of a nested metric.
+
+    Raises:
+        ModeldirError: where there is no such column; with the nearest.
+    """
+    if name in headers:
+        return name
+    dotted = {header.replace("/", "."): header for header in headers}
+    if name in dotted:
+        return dotted[name]
+    hint = did_you_mean(name, headers) or f"there are: {', '.join(headers)}"
+    raise ModeldirError(listed(what, [(f"no column {name!r}", hint)], ""))
+
+
+# -- Results ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Results:
+    """What `synthesize` found. Print it: `print(synthesize("experiments"))`.
+
+    `table` is what is shown, `metric` the one that is ranked by and `best` the best experiment that
+    ended well, by it; `objectives` are all that the plan names: of several, none is `best` by all.
+    `warnings` tell of what could not be read or written, a line each. `written`
+    are the files that now hold the table. `tree` is all that was read, `chosen` what of it the
+    condition `where` is true of: every experiment of each such row.
+    """
+
+    folder: Path
+    table: Table
+    metric: tuple[str, metrics.Direction] | None
+    best: Path | None
+    objectives: Objectives = ()
+    warnings: tuple[str, ...] = ()
+    written: tuple[Path, ...] = ()
+    all_columns: bool = False
+    most: int | None = MOST_ROWS
+    where: str | None = None
+    group: Sequence[str] = ()
+    tree: Tree | None = field(default=None, repr=False, compare=False)
+    chosen: Tree | None = field(default=None, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.table.rows)
+
+    def __bool__(self) -> bool:
+        return True  # also without experiments: it is an answer
+
+    def __str__(self) -> str:
+        """The table, and what it could not tell; see `text`."""
+        table = self.text().rstrip("\n") if self.table.rows else self.nothing()
+        return "\n".join([table, *self.warnings])
+
+    def text(self) -> str:
+        """The table for where standard output goes.
+
+        In a terminal it is made to fit, and of very many rows the first are shown; elsewhere no
+        row, no column and no digit is lost.
+        """
+        signs = signs_in(getattr(sys.stdout, "encoding", None))
+        if decimals_here() is None:
+            return to_text(self.table, signs=signs)
+        width = None if self.all_columns else width_here()
+        table, most = self.table, self.most
+        if most is not None and len(table.rows) > most:
+            note = f"+{len(table.rows) - most:,} experiments (--top {len(table.rows)}, or {CSV})"
+            note = note if table.note is None else f"{note}\n{table.note}"
+            table = replace(table, rows=table.rows[:most], note=note)
+        return to_text(table, width=width, digits=DECIMALS, signs=signs, colour=_is_coloured())
+
+    def nothing(self) -> str:
+        """What to say where no experiment is in the table."""
+        if self.where is not None:
+            return f"no experiment in {self.folder} of which this holds: {self.where}"
+        return nothing_in(self.folder)
+
+    def advice(self) -> list[str]:
+        """Of one search: what it has shown, in at most three sentences; nothing without evidence.
+
+        Not of a part of the rows: what was left out would be evidence, too.
+        """
+        return [] if self.tree is None or self.where is not None else parts.advised(self.tree)
+
+    def over_seeds(self) -> str | None:
+        """What to say where rows differ in nothing but the seed, as somebody's own runs may."""
+        rows = self.tree.rows() if self.tree is not None else ()
+        if len(self.table.rows) != len(rows) or SEED not in self.table.headers():
+            return None
+        points = len(replace(self.tree, found=rows).grouped([SEED])) if self.tree else 0
+        if points == len(rows):
+            return None
+        return f"{len(rows)} rows, {points} but for the seed: --group {SEED} shows their means"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The table as a data frame of pandas.
+
+        Raises:
+            ModeldirError: where pandas is not installed.
+        """
+        from modeldir.results.table_formats import to_pandas  # noqa: PLC0415
+
+        return to_pandas(self.table)
+
+    def to_polars(self) -> pl.DataFrame:
+        """The table as a data frame of Polars.
+
+        Raises:
+            ModeldirError: where Polars is not installed.
+        """
+        from modeldir.results.table_formats import to_polars  # noqa: PLC0415
+
+        return to_polars(self.table)
+
+    def _repr_markdown_(self) -> str:
+        """The table where a notebook shows Markdown."""
+        return to_markdown(self.table, digits=DECIMALS)
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        from modeldir.results.table_formats import to_html_part  # noqa: PLC0415
+
+        return to_html_part(self.table)
+
+
+def _is_coloured() -> bool:
+    """Whether the terminal shows colours, and somebody wants them."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def synthesize(  # noqa: PLR0913 - each is one thing to ask for, by name
+    folder: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    where: str | None = None,
+    columns: Sequence[str] = (),
+    sort: str | None = None,
+    reverse: bool = False,
+    group: Sequence[str] = (),
+    top: int | None = None,
+    all_columns: bool = False,
+    apart: bool = False,
+    metrics_file: str | None = None,
+    write: bool = True,
+) -> Results:
+    """All experiments in and below a folder as one table, the best by the development metric first.
+
+    Columns are the hyperparameters that differ, development and test metrics, status and duration.
+
+    Args:
+        folder: one, or several as one table; by default `experiments` if it is there, else the
+            working folder.
+        where: which rows, as `learning_rate > 0.001 and model_version == "baseline"`.
+        columns: these columns instead, in this order; also metrics at a moment (`loss@last`,
+            `accuracy@epoch=10`).
+        sort: a column to sort by instead: a metric best first, all else from low to high.
+        reverse: the other way round.
+        group: hyperparameters; experiments that differ in these alone are one row (`["seed"]`).
+        top: at most so many rows.
+        all_columns: also what is the same everywhere, and metrics at the last weights.
+        apart: the repeats of a point each in a row of its own, not as one with their means.
+        metrics_file: take the development metrics from the file of this name in each experiment.
+        write: whether to leave `results.md` (this table) and `results.csv` (with all columns) in
+            the folder. A part of the results (`where`, `columns`, `group`, `top`) is not left.
+
+    Raises:
+        FolderError: when the folder is not there.
+        ModeldirError: when there is no such column, with the nearest name; or for a condition that
+            cannot be read.
+    """
+    group = [group] if isinstance(group, str) else group
+    choice = Choice(where, columns, sort, reverse, group, top, apart, all_columns)
+    with uncollected():
+        return _results(_folders(folder), choice, metrics_file, write=write)
+
+
+def _results(
+    folders: Sequence[str | os.PathLike[str]],
+    choice: Choice,
+    metrics_file: str | None,
+    *,
+    write: bool,
+) -> Results:
+    tree = read_trees(folders, metrics_file=metrics_file, keep=write)
+    rows = _rows(tree, choice)
+    whole = _whole(rows, choice)
+    shown = _shown(whole, choice, len(rows.found))
+    missing = _without_file(tree, metrics_file) if metrics_file else []
+    warnings = [*tree.warnings, *_spoils(whole, choice, metrics_file), *missing]
+    written: tuple[Path, ...] = ()
+    if write and tree.found and len(folders) == 1 and metrics_file is None and not choice.is_part:
+        # The file for programs has each repeat.
+        everything = whole if len(rows.found) == len(tree.found) else _whole(tree, Choice())
+        written = tuple(_write(tree.folder, shown, everything.table, warnings))
+    best = whole.tree.best() if choice.where else tree.best()
+    chosen = _experiments(tree, whole.tree) if choice.where else tree
+    return Results(
+        tree.folder,
+        shown,
+        tree.metric,
+        best.path if best else None,
+        tree.objectives,
+        tuple(warnings),
+        written,
+        choice.all_columns,
+        MOST_ROWS if choice.top is None else None,
+        choice.where,
+        tuple(choice.group),
+        tree,
+        chosen,
+    )
+
+
+def nothing_in(folder: Path) -> str:
+    """What to say of a folder without experiments."""
+    return (
+        f"no experiment in {folder}: an experiment is a folder that holds params.json\n"
+        "  a project to start from: modeldir init PROJECT"
+    )
+
+
+def _folders(
+    folder: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
+) -> list[str | os.PathLike[str]]:
+    if folder is None or (not isinstance(folder, (str, os.PathLike)) and not folder):
+        return [default_folder()]
+    return [folder] if isinstance(folder, (str, os.PathLike)) else [*folder]
+
+
+def _rows(tree: Tree, choice: Choice) -> Tree:
+    """The experiments, or what of them is one row.
+
+    Raises:
+        ModeldirError: for a hyperparameter to group over that no experiment has.
+    """
+    if choice.group:
+        known = dict.fromkeys(name for each in tree.found for name in each.used() or {})
+        for name in choice.group if tree.found else ():
+            _header(name, [*known], "These cannot be grouped:")
+        return replace(tree, found=tree.grouped(choice.group))
+    return tree if choice.apart else replace(tree, found=tree.rows())
+
+
+def _experiments(tree: Tree, rows: Tree) -> Tree:
+    """The experiments of a tree that are in some rows, as one or with others."""
+    if not any(Finds.of(rows.found).told("members")):
+        return rows
+    chosen = {each.path for row in rows.found for each in (row.members or (row,))}
+    return replace(tree, found=tuple(each for each in tree.found if each.path in chosen))
+
+
+def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
+    """The part of the table that is to be seen, with its title and its notes."""
+    headers = whole.table.headers()
+    told = headers if choice.all_columns else whole.told
+    if choice.columns and whole.tree.found:
+        told = [_header(name, headers) for name in choice.columns]
+    places = map(whole.table.index, told)
+    notes = [NOTE] if any(Marked in whole.table.cells[place].kinds for place in places) else []
+    notes += parts.note_of_all(whole.tree.found)
+    notes += parts.failures_in(whole.tree.found)
+    table = whole.table
+    if choice.top is not None:
+        table = replace(table, rows=table.rows[: choice.top])
+    return select(table, told, title=_title(whole, choice, count), note="\n".join(notes) or None)
+
+
+def _title(whole: _Whole, choice: Choice, count: int) -> str:
+    found = len(whole.tree.found)
+    what = f"{found:,}" if found == count else f"{found:,} of {count:,}"
+    what += " experiment" if count == 1 else " experiments"
+    over = f", over {' and '.join(choice.group)}," if choice.group else ""
+    where = f", where {choice.where}" if choice.where else ""
+    first = f"the first {choice.top} of " if choice.top is not None and choice.top < found else ""
+    return f"{whole.tree.title}: {first}{what}{over}{whole.order}{where}"
+
+
+def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator[str]:
+    """A word to whoever sorts by a test metric: it is their table, but no way to choose."""
+    kind = metrics.classify(metrics_file) if metrics_file else None
+    if choice.sort and choice.sort.startswith("test ") and whole.tree.found:
+        yield f"sorted by {choice.sort!r}: whoever chooses by test metrics has no test left"
+    elif kind is not None and kind.split == "test":
+        yield f"ranked by {metrics_file}: whoever chooses by test metrics has no test left"
+
+
+def _without_file(tree: Tree, name: str) -> Iterator[str]:
+    """A word where nobody has the file that was to have the metrics: it may be misspelt."""
+    if tree.found and not any((each.path / name).exists() for each in tree.found):
+        known = sorted({file.name for file in tree.found[0].path.glob("*.json")})
+        there = [each for each in known if metrics.classify(each) is not None]
+        hint = did_you_mean(name, there) or (there and f"there are: {', '.join(there)}")
+        yield f"no experiment has a file {name!r}" + (f"\n  {hint}" if hint else "")
+
+
+# -- Writing ---------------------------------------------------------------------------------------
+
+
+def _write(folder: Path, shown: Table, whole: Table, warnings: list[str]) -> Iterator[Path]:
+    """Leave the table in its folder; yields what was written."""
+    for name, text in ((MARKDOWN, to_markdown(shown)), (CSV, to_csv(whole))):
+        path, data = folder / name, text.encode()
+        there = files.read_bytes(path) or b""
+        if there == data:  # a folder in which nothing is written keeps its time, too
+            yield path
+            continue
+        if not _may_replace(name, there):
+            warnings.append(f"{path} was left as it is: it holds more than a table of results")
+            continue
+        try:
+            files.write_bytes(path, data)
+        except OSError as error:
+            warnings.append(f"{path} was not written: {error.strerror}")
+            return
+        yield path
+
+
+def _may_replace(name: str, there: bytes) -> bool:
+    """Whether a file holds results and nothing else: people write notes below their tables."""
+    if name == CSV:
+        return not there or there.startswith(b"experiment")
+    text = there.decode("utf-8", "replace")
+    lines = text.splitlines()
+    table = lines[1:] if text.startswith("# ") else lines
+    others = [line for line in table if line[:1] != "|"]
+    return all(not line.strip() or _is_note(line) for line in others)
+
+
+def _is_note(line: str) -> bool:
+    """Whether a line is what we say below a table."""
+    told = line.lstrip("\\") == NOTE or line.startswith(ALL_NOTED)
+    return told or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None
+
+
+class _Module(ModuleType):
+    """The module itself can be called: `modeldir.results.synthesize` is its name, and the function's."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Results:
+        return synthesize(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Module

@@ -1,0 +1,352 @@
+"""A table in the forms that other programs read: Markdown, CSV, JSON, LaTeX, HTML, data frames.
+
+It knows how each form writes what would be its own notation, so that a value is text and nothing
+else wherever the table goes. It refuses to know where the values came from and where the text goes.
+
+Start at `FORMS`. What people read (Markdown, LaTeX, HTML) shows the best in bold and deviations
+behind their means; what programs read (CSV, JSON, frames) has one value a cell, every digit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modeldir._system import files
+from modeldir._system.terminal import DECIMALS
+from modeldir.errors import ModeldirError
+from modeldir.results.table import (
+    UNICODE,
+    Block,
+    Cells,
+    Name,
+    Shown,
+    Table,
+    bare_value,
+    cell_text,
+    cut,
+    json_value,
+    shown,
+    side_by_side,
+    visible,
+    widest,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+LONGEST_CSV = 32_000
+"""Characters of a CSV cell: spreadsheets hold 32,767, and spread the rest over other cells."""
+
+
+# -- Markdown --------------------------------------------------------------------------------------
+
+
+def to_markdown(table: Table, *, digits: int | None = None) -> str:
+    """The table in GitHub's Markdown, padded so that it also reads well as it is."""
+    lines = [f"# {_markdown_cell(table.title)}", ""] if table.title else []
+    blocks = [_markdown_block(each) for each in shown(table, digits=digits, write=_markdown_cell)]
+    lines += side_by_side(blocks, " | ", "| ", " |")
+    for note in (table.note or "").splitlines():
+        lines += ["", _markdown_cell(note)]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_block(column: Shown) -> Block:
+    cells = list(column.cells)
+    for place in column.best:
+        bare = cells[place].rstrip()
+        cells[place] = f"**{bare}**{cells[place][len(bare) :]}"
+    width = max(widest(("---", column.label)), widest(cells))
+    rule = "-" * (width - 1) + (":" if column.numeric else "-")
+    return Block([column.label, rule, *cells], width, column.numeric)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9 .+/:-]*(?:(?<=[A-Za-z0-9_])_(?=[A-Za-z0-9_])[A-Za-z0-9 .+/:-]*)*")
+"""Text that no notation of Markdown's is in."""
+
+
+def _markdown_cell(text: str) -> str:
+    """Text that Markdown shows as it is: one line, and no tables, links or HTML of its own."""
+    if _PLAIN.fullmatch(text):  # nearly always, and then at no cost
+        return text
+    line = visible(re.sub(r"[\r\n\v\f\x85\u2028\u2029]+", " ", text))
+    escaped = re.sub(r"([\\|<*`\[~&$])", r"\\\1", line)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", escaped)  # within a word it is no emphasis
+
+
+# -- CSV and JSON ----------------------------------------------------------------------------------
+
+
+def to_csv(table: Table) -> str:
+    """Comma-separated, one line a row, every digit. Blanks are empty, times are in seconds.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it, and so does a
+    text that begins with one: who drops one apostrophe has the value. No number is changed.
+    """
+    head = map(_csv_cell, table.headers())
+    rows = map(",".join, zip(*map(_csv_column, table.cells), strict=True))
+    # Of one column a blank row would be no row.
+    lines = [",".join(head), *(rows if len(table.columns) > 1 else (row or '""' for row in rows))]
+    return "\n".join([*lines, ""])
+
+
+def _csv_column(cells: Cells) -> Sequence[str]:
+    bare = cells.bare
+    if bare.kinds <= _NUMBERS:
+        return bare.texts
+    if bare.kinds <= {str, Name}:
+        return _csv_texts(bare.values)
+    return [*map(_csv_cell, bare.values)]
+
+
+def _csv_texts(values: Sequence[str]) -> Sequence[str]:
+    """A column of texts: mostly all of them stand there as they are."""
+    whole = " ".join(values)
+    is_plain = whole.isprintable() and "," not in whole and '"' not in whole
+    is_short = max(map(len, values), default=0) <= LONGEST_CSV
+    if is_plain and is_short and {text[:1] for text in values}.isdisjoint(_FORMULA_SIGNS):
+        return values
+    known = {text: _csv_cell(text) for text in {*values}}
+    return [*map(known.__getitem__, values)]
+
+
+_NUMBERS = frozenset({float, int, type(None)})
+"""Nearly all of the many cells of a table, whose texts hold neither commas nor quotes."""
+_FORMULA_SIGNS = "'=+-@\uff1d\uff0b\uff0d\uff20"
+_FORMULA = re.compile(rf"[{re.escape(_FORMULA_SIGNS)}](?![0-9.]+$)")
+"""How a text begins that a spreadsheet takes for a formula (some also by its wide forms)."""
+
+
+def _csv_cell(value: object) -> str:
+    value = bare_value(value)
+    text = visible(cut(cell_text(value), LONGEST_CSV))
+    text = f"'{text}" if isinstance(value, str) and _FORMULA.match(text) else text
+    if "," not in text and '"' not in text:  # and no line ends within it: that is `visible`
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def to_json(table: Table) -> str:
+    """A list of objects by header, in order, values as they are; a blank is null.
+
+    NaN and the infinities, for which JSON has no form, are the texts "nan", "inf" and "-inf".
+    """
+    headers = table.headers()
+    rows = [dict(zip(headers, map(json_value, row), strict=True)) for row in table.rows]
+    # A lone surrogate (from a file name that is no UTF-8) cannot be encoded; as \udc80 it is JSON.
+    return files.to_json(rows).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+# -- LaTeX -----------------------------------------------------------------------------------------
+
+
+def to_latex(table: Table) -> str:
+    r"""A `tabular` to `\input` into a paper that uses the package booktabs."""
+    columns = shown(table, digits=DECIMALS, write=_latex_text)
+    heads = [_latex_signs(column.label) for column in columns]
+    cells = [list(map(_latex_number if c.numeric else str.strip, c.cells)) for c in columns]
+    for column, block in zip(columns, cells, strict=True):
+        for place in column.best:
+            block[place] = rf"\textbf{{\boldmath {block[place]}}}"
+    title = visible(table.title or "").replace("\n", " ")
+    foreign = _beyond_pdflatex("".join([*heads, *(cell for block in cells for cell in block)]))
+    lines = [
+        f"% {title}",
+        r"% needs \usepackage{booktabs}",
+        *([f"% needs xelatex or lualatex, and a font that has {foreign}"] if foreign else []),
+        rf"\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in columns)}}}",
+        r"\toprule",
+        _latex_row(heads),
+        r"\midrule",
+        *(_latex_row(row) for row in zip(*cells, strict=True)),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "^": r"\textasciicircum{}", "_": r"\_", "~": r"\textasciitilde{}", "%": r"\%",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": r"\textasciigrave{}",
+    "[": "{[}", "*": "{*}",  # behind \\ they would be its options
+    '"': r"\texttt{\char34}",  # \textquotedbl needs T1, and babel's German makes a bare one active
+    "-": "-{}", ",": ",{}", "'": "'{}",  # before another of its kind: two are one sign
+}  # fmt: skip
+_BEYOND = "[^\0-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2020-\u2022\u2026\u20ac]"
+_MOST_NAMED = 10
+_LATEX_SPECIAL = r"([-,'])(?=\1)|[\\{}$&#^_~%<>|`\[*\"]"  # compiled if need be, as all of LaTeX
+
+
+def _latex_text(text: str) -> str:
+    return re.sub(_LATEX_SPECIAL, lambda found: _LATEX[found[0]], visible(text))
+
+
+def _beyond_pdflatex(text: str) -> str:
+    """The characters that pdflatex stops at: it knows Latin letters and the marks of a text."""
+    return " ".join(sorted({*re.findall(_BEYOND, text)})[:_MOST_NAMED])
+
+
+def _latex_signs(text: str) -> str:
+    signs = {UNICODE.maximize: r"$\uparrow$", UNICODE.minimize: r"$\downarrow$"}
+    for sign, written in signs.items():
+        text = text.removesuffix(sign) + written if text.endswith(f" {sign}") else text
+    return text
+
+
+_NUMBER = r"(?P<value>-?[0-9]+(?:\.[0-9]+)?)(?:e(?P<power>[-+]?[0-9]+))?"
+
+
+def _latex_number(text: str) -> str:
+    """`0.97 ± 0.01` and `1e-05` as a paper has them."""
+    text = re.sub(_NUMBER, _latex_power, text.strip())
+    return text.replace(f" {UNICODE.plus_minus} ", r" $\pm$ ")
+
+
+def _latex_power(found: re.Match[str]) -> str:
+    value, power = found["value"], found["power"]
+    if power is None:
+        return f"${value}$" if value.startswith("-") else value
+    return rf"${value} \times 10^{{{int(power)}}}$"
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return rf"{' & '.join(cells)} \\"
+
+
+# -- HTML ------------------------------------------------------------------------------------------
+
+_STYLE = """\
+<style>
+.modeldir-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.modeldir-table caption { text-align: left; font-weight: bold; padding: 0.3em 0; }
+.modeldir-table th, .modeldir-table td { padding: 0.2em 0.7em; text-align: left; }
+.modeldir-table thead th { border-bottom: 1px solid currentColor; }
+.modeldir-table .number { text-align: right; white-space: pre; }
+</style>
+"""
+
+
+def to_html(table: Table) -> str:
+    """A page of its own: nothing is loaded, nothing runs."""
+    title = _html_text(table.title or "results")
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<body style='font-family: sans-serif'>\n{to_html_part(table)}</body>\n</html>\n"
+    )
+
+
+def to_html_part(table: Table) -> str:
+    """The table alone, as a notebook shows it."""
+    columns = shown(table, digits=DECIMALS, write=_html_text)
+    heads = "".join(_html_cell("th", each.label, each) for each in columns)
+    rows = [
+        "".join(_html_cell("td", _html_best(column, place), column) for column in columns)
+        for place in range(len(table.rows))
+    ]
+    caption = f"<caption>{_html_text(table.title)}</caption>\n" if table.title else ""
+    notes = "".join(f"<p>{_html_text(note)}</p>\n" for note in (table.note or "").splitlines())
+    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
+    return (
+        f'{_STYLE}<table class="modeldir-table">\n{caption}<thead>\n<tr>{heads}</tr>\n</thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table>\n{notes}"
+    )
+
+
+def _html_text(text: str) -> str:
+    import html  # noqa: PLC0415 - only this form needs it
+
+    # A lone surrogate cannot be encoded; `visible` writes it out.
+    return html.escape(visible(text))
+
+
+def _html_best(column: Shown, place: int) -> str:
+    text = column.cells[place]
+    return f"<strong>{text}</strong>" if place in column.best else text
+
+
+def _html_cell(tag: str, text: str, column: Shown) -> str:
+    scope = ' scope="col"' if tag == "th" else ""
+    number = ' class="number"' if column.numeric else ""
+    return f"<{tag}{scope}{number}>{text}</{tag}>"
+
+
+# -- Data frames -----------------------------------------------------------------------------------
+
+
+def to_pandas(table: Table) -> pd.DataFrame:
+    """A data frame of pandas: values as they are, a column by its header.
+
+    Raises:
+        ModeldirError: where pandas is not installed.
+    """
+    try:
+        import pandas as pd  # noqa: PLC0415 - not ours to require
+    except ImportError:
+        raise _missing("pandas") from None
+    return pd.DataFrame(_columns(table))
+
+
+def to_polars(table: Table) -> pl.DataFrame:
+    """A data frame of Polars. A column there is of one type: where values are of several (numbers
+    and texts, lists), it holds them as text.
+
+    Raises:
+        ModeldirError: where Polars is not installed.
+    """
+    try:
+        import polars as pl  # noqa: PLC0415 - not ours to require
+    except ImportError:
+        raise _missing("polars") from None
+    return pl.DataFrame({name: _of_one_type(values) for name, values in _columns(table).items()})
+
+
+def _missing(package: str) -> ModeldirError:
+    return ModeldirError(f"{package} is not installed here\n  pip install {package}")
+
+
+def _columns(table: Table) -> dict[str, list[Any]]:
+    headers = table.headers()
+    return {
+        header: [_frame_value(row[place]) for row in table.rows]
+        for place, header in enumerate(headers)
+    }
+
+
+def _frame_value(value: object) -> Any:
+    value = bare_value(value)
+    if isinstance(value, str):
+        return str(value)
+    return value if isinstance(value, (float, int)) or value is None else json_value(value)
+
+
+_INT64 = 2**63
+
+
+def _of_one_type(values: Sequence[Any]) -> list[Any]:
+    known = [value for value in values if value is not None]
+    kinds = {type(value) for value in known}
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in values]
+    fits = kinds != {int} or all(-_INT64 <= value < _INT64 for value in known)
+    if len(kinds) <= 1 and kinds <= {int, float, bool, str} and fits:
+        return list(values)
+    return [None if value is None else cell_text(value) for value in values]
+
+
+FORMS: dict[str, Callable[[Table], str]] = {
+    "markdown": to_markdown,
+    "csv": to_csv,
+    "json": to_json,
+    "latex": to_latex,
+    "html": to_html,
+}
+ENDINGS = {
+    ".md": "markdown", ".csv": "csv", ".json": "json", ".tex": "latex",
+    ".html": "html", ".htm": "html", ".txt": "table",
+}  # fmt: skip
+"""How a file's name ends, and the form that it then has."""

@@ -1,0 +1,155 @@
+"""The points at which no trial is to be made any more, and what is left beside them.
+
+Every sampler needs this: no set of hyperparameters is run twice in one search. It knows points and
+chance, and no scores. A point is known by its values: in any order, 1 and 1.0 are one value.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from modeldir._system.digests import sha256
+from modeldir.errors import SpaceError, listed
+from modeldir.samplers import Proposal
+from modeldir.space import draw, grid, size
+from modeldir.space.domains import hashable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping
+
+    from modeldir.samplers import Observation, Sampler
+    from modeldir.space import Space
+
+_T = TypeVar("_T")
+
+_FRAMES = 3
+"""So many of the last places of somebody's own traceback are told."""
+
+TRIES = 100
+"""So many draws for a point that no trial has yet, before looking for what is left."""
+
+
+class Known:
+    """The points that are taken, and draws beside them."""
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self._space, self._seed = space, seed
+        self._size = size(space)
+        self._taken: set[Hashable] = set()
+
+    def add(self, observation: Observation) -> None:
+        """A trial with this point is there, however it stands."""
+        # Others say nothing about how many are left.
+        if observation.takes_its_point and self._space.contains(observation.point):
+            self._taken.add(_values(observation.point))
+
+    def __contains__(self, point: Mapping[str, Any]) -> bool:
+        return _values(point) in self._taken
+
+    @property
+    def is_whole_space(self) -> bool:
+        """Whether each point has a trial."""
+        return self._size is not None and len(self._taken) >= self._size
+
+    def drawn(self, number: int) -> dict[str, Any] | None:
+        """A point by chance that no trial has yet; None when each point has one."""
+        if self.is_whole_space:
+            return None
+        for again in range(TRIES):
+            point = draw(self._space, chance(self._seed, number, again))
+            if point not in self:
+                return point
+        return self._one_of_the_rest(number)
+
+    def _one_of_the_rest(self, number: int) -> dict[str, Any] | None:
+        """For the last points of a finite space, which draws would hardly ever meet."""
+        if self._size is None:  # a range so narrow that its rounded values are used up
+            return None
+        rest = [point for point in grid(self._space) if point not in self]
+        place = chance(self._seed, number, TRIES).random()
+        return rest[int(place * len(rest))] if rest else None
+
+
+def _values(point: Mapping[str, Any]) -> Hashable:
+    """What is equal for equal points. Not their hash, which takes three times as long, and is for
+    what is written down.
+    """
+    return frozenset([(name, hashable(value)) for name, value in point.items()])
+
+
+class Guarded:
+    """A sampler of somebody's own, held to what a search needs: no point twice, none outside."""
+
+    def __init__(self, sampler: Sampler, space: Space, seed: int, name: str) -> None:
+        self._sampler, self._space, self._name = sampler, space, name
+        self._known = Known(space, seed)
+        self.learns = bool(getattr(sampler, "learns", True))
+        self.follows = bool(getattr(sampler, "follows", False))
+
+    def ask(self, number: int) -> Proposal | None:
+        """What it proposes; where that has a trial already, a point by chance.
+
+        Raises:
+            SpaceError: for a point outside the space, what is no proposal, or an error of its own:
+                then it is the sampler that has to be mended.
+        """
+        proposal: Any = self._done(f"in ask({number})", lambda: self._sampler.ask(number))
+        if proposal is None:
+            return None
+        if not isinstance(proposal, Proposal):
+            problem = f"{self._name}: ask({number}) returned {_described(proposal)}"
+            hint = 'return modeldir.samplers.Proposal({"learning_rate": 0.1}), or None for no more'
+            raise SpaceError(listed("The sampler made no proposal:", [(problem, hint)]))
+        if not self._space.contains(proposal.point):
+            problem = f"{self._name} proposed {proposal.point} for trial {number}"
+            hint = "a point has exactly the names that are active at it, each within its domain"
+            raise SpaceError(listed("The sampler left the space:", [(problem, hint)]))
+        if proposal.point not in self._known:
+            return proposal
+        point = self._known.drawn(number)
+        return None if point is None else Proposal(point)
+
+    def tell(self, observation: Observation) -> None:
+        """A trial, or what has changed about it."""
+        self._known.add(observation)
+        which = (
+            "another folder's row" if observation.number is None else f"trial {observation.number}"
+        )
+        self._done(f"in tell, of {which}", lambda: self._sampler.tell(observation))
+
+    def _done(self, where: str, what: Callable[[], _T]) -> _T:
+        """What a call of somebody's own code gives; its error as one that says where it broke."""
+        try:
+            return what()
+        except Exception as error:
+            import traceback  # noqa: PLC0415 - on the way to an error
+
+            # The first frame is this one; theirs begin behind the lambda.
+            frames = traceback.extract_tb(error.__traceback__)[2:][-_FRAMES:]
+            lines = [
+                f"{each.filename}:{each.lineno}, in {each.name}: {each.line}" for each in frames
+            ]
+            problem = f"{self._name} broke {where}: {type(error).__name__}: {error}"
+            hint = "\n    ".join([*lines, "mend it there, and say the same again"])
+            raise SpaceError(listed("The sampler failed:", [(problem, hint)])) from error
+
+
+def _described(found: object) -> str:
+    return f"a {type(found).__name__}: {found!r:.80}"
+
+
+def chance(seed: int, number: int, again: int = 0) -> random.Random:
+    """The chance of one trial, and of the tries for it after the first.
+
+    One seed for every restart would propose the same points over and over; by (seed, number) it
+    does not matter how many workers ask, in which order, and how often they are started again.
+    """
+    stream = f"{seed}:{number}:{again}" if again else f"{seed}:{number}"
+    return random.Random(stream)  # noqa: S311 - nobody is kept from guessing it
+
+
+def seed_of(seed: int, number: int, again: int = 0) -> int:
+    """The same as a whole number of 32 bits, for libraries that want one."""
+    digest = sha256(f"{seed}:{number}:{again}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,276 @@
+"""What a search has shown, in plain sentences: where to look next, and where not.
+
+It knows four questions and what evidence each needs: whether the best lies at the border of its
+range, whether it beats the next beyond the noise over seeds, which hyperparameters hardly matter,
+and whether more trials would help. Where there is no evidence it says nothing. It refuses to read
+folders and to decide anything.
+
+Start at `advice`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from modeldir._system.values import dataclass
+from modeldir.metrics.metrics import Direction, better
+from modeldir.search.importance import importances
+from modeldir.search.statistics import quantile
+
+MOST = 3
+"""Sentences: who is told more reads none."""
+FEWEST = 8
+"""Trials with the metric, before anything is said of ranges."""
+ENOUGH = 20
+"""The same, of what needs many: which hyperparameters matter, whether more trials would help."""
+LITTLE = 0.1
+"""A hyperparameter that surely explains less than this of the metric hardly matters."""
+_EDGE, _NEAR = 0.05, 0.2
+_TOP = 3
+
+_LOGARITHMIC = frozenset({"log_uniform", "log_int"})
+_RANGES = _LOGARITHMIC | {"uniform", "int"}
+_BY_CHANCE = frozenset({"random", "sobol"})
+"""Samplers that learn nothing: when they found their best says nothing of what comes."""
+_BOTH_SIDES_95 = 0.975
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One point that counts: its hyperparameters by dotted name, its value of the metric.
+
+    Of several repeats the value is their mean, with their standard `deviation`.
+    """
+
+    name: str
+    number: int | None
+    point: Mapping[str, Any]
+    value: float
+    deviation: float | None = None
+    repeats: int = 1
+
+
+def advice(
+    tried: Sequence[Tried], metric: tuple[str, Direction], plan: Mapping[str, Any]
+) -> list[str]:
+    """At most three sentences, each with its number; none without evidence.
+
+    Args:
+        tried: what has ended so that it counts.
+        metric: what the search ranks by, and which way is better.
+        plan: `search.json`, unchecked.
+    """
+    known = [each for each in tried if math.isfinite(each.value)]
+    ranked = sorted(known, key=lambda each: each.value, reverse=metric[1] == "maximize")
+    space = plan.get("space")
+    space = space if isinstance(space, dict) else {}
+    sampler = _sampler(plan)
+    sentences = chain(
+        _at_the_border(ranked, space),
+        _within_the_noise(ranked, metric[0]),
+        _hardly_matters(ranked, space, metric[0], sampler),
+        _more_trials(known, metric, sampler),
+    )
+    return [*islice(sentences, MOST)]
+
+
+def _sampler(plan: Mapping[str, Any]) -> str | None:
+    """The sampler's name: that which `auto` chose, without its options."""
+    chosen = plan.get("auto")
+    said = chosen.get("sampler") if isinstance(chosen, dict) else plan.get("sampler")
+    said = next(iter(said), None) if isinstance(said, dict) else said  # {"tpe": {"startup": 20}}
+    return said if isinstance(said, str) else None
+
+
+# -- The border of a range -------------------------------------------------------------------------
+
+
+def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterator[str]:
+    """The best lies at an end of its range, and those next to it lie near that end."""
+    if len(ranked) < FEWEST:
+        return
+    found = []
+    for name, domain in space.items():
+        places = [_place(each.point.get(name), domain) for each in ranked[:_TOP]]
+        edge = _EDGE if _is_range(domain) else 0.0  # of a list what lies beyond a value was tried
+        for end, side in ((1.0, "upper"), (0.0, "lower")):
+            if _crowded(places, end, edge):
+                value = ranked[0].point[name]
+                low, high = _bounds(domain)
+                found.append(f"{name} at the {side} end ({value:g} of {low:g} to {high:g})")
+    if found:
+        what = "that range" if len(found) == 1 else "these ranges"
+        yield f"the best {_TOP} have {' and '.join(found)}: widen {what}"
+
+
+def _crowded(places: Sequence[float | None], end: float, edge: float) -> bool:
+    best = places[0]
+    if best is None or abs(best - end) > edge:
+        return False
+    return all(place is not None and abs(place - end) <= _NEAR for place in places)
+
+
+def _bounds(domain: object) -> tuple[float, float]:
+    """The ends of a range, or of a list of three numbers or more; (nan, nan) for what has none."""
+    values = _numbers(domain)
+    fewest = 2 if _is_range(domain) else 3  # of two values in a list each is an end
+    return (min(values), max(values)) if len(values) >= fewest else (math.nan, math.nan)
+
+
+def _is_range(domain: object) -> bool:
+    return isinstance(domain, dict) and not _RANGES.isdisjoint(domain)
+
+
+def _numbers(domain: object) -> list[float]:
+    """The ends of a range, or the values of a list, if they are numbers."""
+    if isinstance(domain, dict):
+        word = next((word for word in domain if word in _RANGES or word == "values"), "")
+        domain = domain.get(word)
+    found = domain if isinstance(domain, list) else []
+    return found if all(type(each) in {int, float} for each in found) else []
+
+
+def _place(value: object, domain: object) -> float | None:
+    """Where a value lies in its range: from 0 to 1, by its logarithm where the range has that.
+
+    In a list it is the value's place among the others: of 0.1, 0.01 and 0.001 the second lies in
+    the middle, whatever the difference says.
+    """
+    low, high = _bounds(domain)
+    if type(value) not in {int, float} or not low < high:
+        return None
+    number = float(value)  # type: ignore[arg-type] # it is one
+    if not _is_range(domain):
+        values = sorted(set(_numbers(domain)))
+        return values.index(number) / (len(values) - 1) if number in values else None
+    if isinstance(domain, dict) and _LOGARITHMIC & domain.keys():
+        if min(low, number) <= 0:
+            return None
+        low, high, number = math.log(low), math.log(high), math.log(number)
+    return (number - low) / (high - low)
+
+
+# -- The noise over seeds --------------------------------------------------------------------------
+
+
+def _within_the_noise(ranked: Sequence[Tried], metric: str) -> Iterator[str]:
+    """Whether the best is better than the next by more than seeds make: Welch's interval."""
+    if len(ranked) < 2:  # noqa: PLR2004 - the best, and the next
+        return
+    one, other = ranked[:2]
+    interval = _reach(one, other)
+    if interval is None:
+        return
+    gap = abs(one.value - other.value)
+    seeds = f"{one.repeats} and {other.repeats} seeds, 95%"
+    told = f"the best beats the next ({other.name}) by {gap:.3g} ± {interval:.2g} in {metric}"
+    if gap <= interval:
+        yield f"{told} ({seeds}), which is within the noise: either may be the better one"
+    else:
+        yield f"{told} ({seeds}), which is more than seeds make"
+
+
+def _reach(one: Tried, other: Tried) -> float | None:
+    """Half of the 95 % interval of a difference of means; None where seeds do not tell it."""
+    if one.deviation is None or other.deviation is None:
+        return None
+    parts = [each.deviation**2 / each.repeats for each in (one, other) if each.deviation]
+    total = math.fsum(parts)
+    if total == 0:
+        return None
+    freedom = total**2 / math.fsum(
+        (each.deviation**2 / each.repeats) ** 2 / (each.repeats - 1)
+        for each in (one, other)
+        if each.deviation
+    )
+    return quantile(_BOTH_SIDES_95, freedom) * math.sqrt(total)
+
+
+# -- What matters ----------------------------------------------------------------------------------
+
+
+def _hardly_matters(
+    ranked: Sequence[Tried], space: Mapping[str, Any], metric: str, sampler: str | None
+) -> Iterator[str]:
+    """Hyperparameters of which even the upper end of the interval explains little."""
+    if len(ranked) < ENOUGH:
+        return
+    columns = {name: [each.point.get(name) for each in ranked] for name in space}
+    found = importances(columns, [each.value for each in ranked])
+    small = [each for each in found if each.share is not None and each.high < LITTLE]
+    if not small:
+        return
+    names = " and ".join(each.name for each in small[:_TOP])
+    most = max(each.high for each in small[:_TOP])
+    verb = "hardly matters: it explains" if len(small) == 1 else "hardly matter: each explains"
+    learns = sampler is not None and sampler not in _BY_CHANCE | {"grid"}
+    where = f" among what {sampler} tried" if learns else ""
+    yield (
+        f"{names} {verb} at most {most:.0%} of {metric}{where} ({len(ranked)} trials, 95% interval)"
+    )
+
+
+# -- More trials -----------------------------------------------------------------------------------
+
+
+def _more_trials(
+    known: Sequence[Tried], metric: tuple[str, Direction], sampler: str | None
+) -> Iterator[str]:
+    """Whether the best would get better with more trials. A grid has no more."""
+    ordered = sorted(known, key=lambda each: (each.number is None, each.number or 0))
+    if len(ordered) < ENOUGH or sampler in {None, "grid"}:
+        return
+    if sampler in _BY_CHANCE:
+        yield _by_chance(ordered, metric)
+    else:
+        yield from _trend(ordered, metric)
+
+
+def _by_chance(known: Sequence[Tried], metric: tuple[str, Direction]) -> str:
+    """Of trials by chance each is the best with the same probability: that of the next n to hold
+    the best of 2n is a half, less where several are equally good. What it may win shows in how
+    close the best ones are.
+    """
+    values = sorted((each.value for each in known), reverse=metric[1] == "maximize")
+    apart = abs(values[0] - values[_TOP - 1])
+    return (
+        f"another {len(known)} trials by chance would beat the best with a chance of at most 50%; "
+        f"the best {_TOP} are within {apart:.2g} of {metric[0]}"
+    )
+
+
+def _trend(ordered: Sequence[Tried], metric: tuple[str, Direction]) -> Iterator[str]:
+    """Of trials that learn from others: whether the last ones still brought something."""
+    name, way = metric
+    count = len(ordered)
+    late = count - count // 4
+    best, when = ordered[0], 1
+    before = best  # the best of the first three quarters
+    for place, each in enumerate(ordered, start=1):
+        if better(each.value, best.value, way):
+            best, when = each, place
+        if place == late:
+            before = best
+    if when > late:
+        yield (
+            f"the last {count // 4} of {count} trials still improved {name}, "
+            f"by {abs(best.value - before.value):.2g}: more trials may help"
+        )
+    elif when <= count // 2:
+        yield (
+            f"the last {count - when} of {count} trials brought no better {name} than the "
+            f"{_ordinal(when)}: more of the same are unlikely to help"
+        )
+
+
+def _ordinal(number: int) -> str:
+    """A place in a row in words.
+
+    >>> _ordinal(1), _ordinal(12), _ordinal(23)
+    ('1st', '12th', '23rd')
+    """
+    teens = number % 100 in {11, 12, 13}
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"

@@ -1,0 +1,124 @@
+"""What must hold before a search goes on: its folder is its own, its metric one that
+trials have, its base theirs.
+
+It knows what to say where something was changed between two commands. It refuses to mend it, and to
+start anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modeldir._system.shell import quoted
+from modeldir.errors import SearchError, did_you_mean, listed
+from modeldir.experiment import attempts, experiment, failures
+from modeldir.params import plain_values
+from modeldir.search import membership
+
+if TYPE_CHECKING:
+    from modeldir.search.plan import Plan
+    from modeldir.search.trials import Trials
+
+
+def check_untrained(folder: Path) -> None:
+    """A search is no experiment: the metrics of one that was trained would be in no table any more.
+
+    Raises:
+        SearchError: when something has been trained in the folder itself.
+    """
+    if attempts.latest(folder) is None and not experiment.has_metrics(folder):
+        return
+    there, apart = quoted(folder), quoted(f"{folder}_search")
+    raise SearchError(
+        f"{folder} has been trained itself; a search has a folder of its own.\n"
+        f"  modeldir new {apart} --from {there}\n  modeldir search {apart} ...\n"
+        "Nothing was started."
+    )
+
+
+def check_metric(folder: Path, named: Iterable[str], trials: Trials) -> None:
+    """A metric that was named now must be one that the trials which are there have.
+
+    Raises:
+        SearchError: where no completed trial has it.
+    """
+    named = list(named)
+    known: set[str] = set()
+    for record in trials if named else ():
+        if trials.status(record).state == attempts.COMPLETED:
+            known |= {*experiment.scores(trials.path(record)).development}
+    problems = [
+        (
+            f"{name}: no completed trial has this metric",
+            did_you_mean(name, sorted(known)) or f"they have {', '.join(sorted(known))}",
+        )
+        for name in named
+        if known and name not in known
+    ]
+    if problems:
+        raise SearchError(listed(f"{folder} cannot be ranked:", problems))
+
+
+def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
+    """A word on trials that failed for want of a metric and have the one that is named now."""
+    names = [name for name, _ in plan.objectives]
+    count = 0
+    for record in trials if names else ():
+        if trials.status(record).failure == failures.NO_METRIC:
+            found = experiment.scores(trials.path(record)).development
+            count += all(name in found for name in names)
+    if not count:
+        return []
+    those = "1 trial has" if count == 1 else f"{count} trials have"
+    named, again = " and ".join(names), f"modeldir retry {quoted(folder)}"
+    return [f"note: {those} {named}, but failed for want of another metric: {again}"]
+
+
+def check_base(
+    folder: Path, plan: Plan, now: Mapping[str, Any], trials: Trials, *, rebase: bool
+) -> list[str]:
+    """A changed base stops the search: by their names, trials of two bases look comparable. With
+    `rebase` it is only told. `now` are the base's hyperparameters by dotted name.
+
+    Raises:
+        SearchError: where it has changed.
+    """
+    made = [record for record in trials if record.retry_of is None]
+    newest = max(made, key=lambda record: record.number, default=None)
+    if newest is None:
+        return []
+    before = plain_values.flatten(newest.hyperparameters)
+    changed = [
+        (f"{name}: {before.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
+        for name in membership.differences(plan, now, before)
+        if name not in newest.point  # an earlier plan may have varied it
+    ]
+    if not changed:
+        return []
+    if rebase:
+        words = "; ".join(problem for problem, _ in changed)
+        return [f"base changed ({words}); new trials use the new one"]
+    raise SearchError(
+        listed(
+            f"{folder}: the base hyperparameters changed since its trials were made:",
+            changed,
+            state="To go on with the new base beside the old trials:\n"
+            f"  modeldir search {quoted(folder)} --rebase\n"
+            "To keep them apart, search in a folder of its own:\n"
+            f"  modeldir new {quoted(f'{folder}_2')} --from {quoted(folder)}\n"
+            "Nothing was started.",
+        )
+    )
+
+
+def code_has_changed(trials: Trials, code: Callable[[], str | None]) -> list[str]:
+    """Changed code stops nothing, but who compares trials should know."""
+    for record in reversed(list(trials)):
+        last = attempts.latest(trials.path(record))
+        then = last.record.get("code") if last is not None else None
+        if then is not None:
+            changed = then != code()
+            return ["note: the code has changed since trials were made"] if changed else []
+    return []

@@ -1,0 +1,59 @@
+"""What a trial's success depends on besides its hyperparameters: code, command and program.
+
+It knows how to look for them, and not more often than they may change. It refuses to judge what a
+change means: the search does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modeldir.experiment import provenance
+from modeldir.search import plan
+
+_K = TypeVar("_K")
+_KEPT = 1.0
+"""Seconds for which what was found holds: a hash of the code takes longer than a trial's start."""
+
+
+class Surroundings:
+    """The code and the programs as they are now, looked for at most once a second."""
+
+    def __init__(self) -> None:
+        self._codes: dict[Path, tuple[float, str | None]] = {}
+        self._digests: provenance.Digests = {}
+        self._programs: dict[str, tuple[float, str | None]] = {}
+        self._commits: dict[Path, tuple[float, str | None]] = {}
+
+    def code(self, folder: Path) -> str | None:
+        """The hash of the code in a project's folder."""
+        return _kept(self._codes, folder, lambda it: provenance.code_hash(it, self._digests))
+
+    def commit(self, folder: Path) -> str | None:
+        """The commit that a project's folder is at."""
+        return _kept(self._commits, folder, provenance.git_commit)
+
+    def program(self, command: str | None) -> str | None:
+        """What a command starts, found on PATH."""
+        return None if command is None else _kept(self._programs, command, plan.program_of)
+
+    def setting(self, wanted: plan.Plan, folder: Path) -> dict[str, Any]:
+        """All of it for a plan, as run files keep it."""
+        return {
+            "code": self.code(folder),
+            "program": self.program(wanted.command),
+            "template": wanted.command,
+            "read": wanted.read,
+        }
+
+
+def _kept(
+    known: dict[_K, tuple[float, str | None]], key: _K, look: Callable[[_K], str | None]
+) -> str | None:
+    now = time.monotonic()
+    if key not in known or now - known[key][0] > _KEPT:
+        known[key] = (now, look(key))
+    return known[key][1]

@@ -1,0 +1,213 @@
+"""Which trials a search has, and how many its plan lacks; read again only where it has changed.
+
+It knows the plan, the claims, and the folders that no claim names. It refuses to know what became
+of a trial (who counts them says so), to lock and to write.
+
+Start at `Census.look`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from modeldir import space
+from modeldir._system import files, heartbeat
+from modeldir._system.stamps import Seen, stamp
+from modeldir._system.values import dataclass, field
+from modeldir.errors import ModeldirError
+from modeldir.experiment import attempts, experiment
+from modeldir.experiment import repeats as repeated
+from modeldir.metrics import metrics
+from modeldir.monitor.status import Ranked
+from modeldir.params import plain_values
+from modeldir.search import membership, plan
+from modeldir.search.trials import HOME, TrialRecord, Trials
+
+_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A trial that is there, with its folder, and its hyperparameters by dotted name."""
+
+    record: TrialRecord
+    folder: Path
+    flat: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What of a plan matters to who looks on; `problem` if it cannot be used."""
+
+    space: space.Space = field(default_factory=lambda: space.Space({}))
+    total: int | None = None
+    metric: Ranked | None = None
+    stop_at: float | None = None
+    ignore: frozenset[str] = frozenset()
+    base: Mapping[str, Any] = field(default_factory=dict)
+    checked: plan.Plan | None = None
+    problem: str | None = None
+
+    def goal(self, best: tuple[str, float] | None) -> float | None:
+        """The plan's `stop_at`, once the best trial has reached it."""
+        if self.stop_at is None or self.metric is None or best is None:
+            return None
+        return self.stop_at if metrics.reaches(best[1], self.stop_at, self.metric[1]) else None
+
+    def best(
+        self,
+        trials: Iterable[tuple[TrialRecord, str, Mapping[str, float]]],
+        metric: Ranked | None,
+    ) -> tuple[str, float] | None:
+        """The name and the value of the best of some trials, each with its state and its
+        development metrics; None where several metrics count: none is best by all.
+        """
+        if metric is None or (self.checked is not None and len(self.checked.objectives) > 1):
+            return None
+        name, direction = metric
+        candidates = []
+        for record, state, development in trials:
+            value = development.get(name) if state in _RANKED else None
+            if value is not None:
+                part = repeated.Repeat("", record.hyperparameters, record.repeat)
+                candidates.append((part, value, record.number, record.name))
+        return repeated.best(candidates, direction)
+
+
+class Census:
+    """The trials of a search, and its plan. A folder of trials without a plan, as CS230's own
+    script leaves it, is looked at likewise.
+    """
+
+    def __init__(self, folder: Path, observer: heartbeat.Observer | None = None) -> None:
+        self.folder = folder
+        self.plan = Planned()
+        self.there: Mapping[int, Counted] = {}
+        self._observer = observer or heartbeat.Observer()
+        self._trials = Trials(self.folder, (), observer=self._observer)
+        self._within = 0
+        self._strangers: frozenset[tuple[str, bool]] = frozenset()
+        self._seen = {name: Seen() for name in ("plan", "base", "claims", "folder")}
+
+    def look(self) -> bool:
+        """Read what has changed since the last look; whether there may be other trials now."""
+        anew = self._changed("plan", plan.FILE) | self._changed("base", self._base_name())
+        if anew:
+            self.plan = self._read_plan()
+            self._begin_again()
+        claims = self._changed("claims", f"{HOME}/trials")
+        beside = self._changed("folder", ".")
+        if claims or beside:
+            self._trials.refresh(make=False)
+        if (beside or self._strangers) and self._find_strangers() != self._strangers:
+            self._begin_again()
+            anew = True
+        if anew or claims or beside:
+            self._know()
+            return True
+        return False
+
+    def to_come(self, states: Iterable[str]) -> int | None:
+        """How many trials the plan lacks, given how those that are there stand; None where it has
+        no end.
+        """
+        if self.plan.total is None:
+            return None
+        checked = self.plan.checked
+        is_over = checked is not None and plan.is_over(checked, self._within)
+        if is_over and attempts.OPEN.isdisjoint(states):
+            return 0
+        return max(0, self.plan.total - self._within)
+
+    def wanted_again(self) -> int:
+        """How many trials that have ended somebody wants to be run once more."""
+        return len(self._trials.wanted_again())
+
+    def _changed(self, what: str, name: str) -> bool:
+        return self._seen[what].changed(stamp(os.path.join(self.folder, name))) if name else False
+
+    def _base_name(self) -> str:
+        found = experiment.params_file(self.folder)
+        return found.name if found else ""
+
+    # -- The plan ----------------------------------------------------------------------------------
+
+    def _read_plan(self) -> Planned:
+        if not (self.folder / plan.FILE).exists():
+            return Planned()
+        try:
+            raw = plan.read_plan(self.folder)
+            base = plan.base_of(self.folder)
+            cwd = raw.get("cwd")
+            home = files.absolute(self.folder) / cwd if isinstance(cwd, str) else Path.cwd()
+            project = plan.read_project(Path(os.path.normpath(home)))
+            checked = plan.check(raw, base, str(self.folder / plan.FILE), project, to_run=False)
+        except (ModeldirError, OSError) as error:
+            return Planned(problem=str(error).partition("\n")[0])
+        ignore = project.get("ignore", ())
+        total = plan.total(checked)
+        flat = plain_values.flatten(base)
+        ranked = (checked.metric, checked.stop_at)
+        if checked.reuse and checked.trials is None and total is not None:
+            from modeldir.search import other_folders  # noqa: PLC0415 - wanted only where a plan reuses
+
+            total -= len(other_folders.counted(self.folder))
+        return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
+
+    def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:
+        """Whether a trial is one of those that the plan counts: of its space, and of this base."""
+        checked = self.plan.checked
+        return checked is not None and membership.is_of_plan(checked, self.plan.base, flat)
+
+    # -- Which trials there are --------------------------------------------------------------------
+
+    def _begin_again(self) -> None:
+        """The trials as they are now, also those that no claim names."""
+        repeats = self.plan.checked is not None and self.plan.checked.repeats > 1
+        names = (*self.plan.space.domains, *([plan.SEED] if repeats else []))
+        for _ in range(3):
+            before = stamp(self.folder / HOME / "trials")
+            decided = self.plan.space.decided if names else None
+            self._trials = Trials(
+                self.folder, names, self.plan.ignore, decided=decided, observer=self._observer
+            )
+            self._trials.refresh(make=False)
+            self._trials.adopt(claim=False)
+            # A trial that was claimed meanwhile may have been taken for one without a claim.
+            if stamp(self.folder / HOME / "trials") == before:
+                break
+        self._strangers = self._find_strangers()
+
+    def _find_strangers(self) -> frozenset[tuple[str, bool]]:
+        """The folders that are no trials, each with whether it holds hyperparameters."""
+        known = {record.name for record in self._trials}
+        try:
+            with os.scandir(self.folder) as entries:
+                names = [each.name for each in entries if each.name not in known and each.is_dir()]
+        except OSError:
+            return frozenset()
+        return frozenset(
+            (name, experiment.params_file(self.folder / name) is not None)
+            for name in names
+            if name[0] != "." and name != "attempts"
+        )
+
+    def _know(self) -> None:
+        self.there = {each.record.number: each for each in self._found()}
+        aside = (plain_values.flatten(record.hyperparameters) for record in self._trials.aside())
+        flats = (*(each.flat for each in self.there.values()), *aside)
+        self._within = sum(map(self._is_of_plan, flats))
+
+    def _found(self) -> Iterator[Counted]:
+        for record in list(self._trials):
+            folder = self._trials.path(record)
+            if os.path.isdir(folder) or self._trials.is_there(record):
+                known = self.there.get(record.number)
+                same = known is not None and known.record == record
+                flat = (
+                    known.flat if known and same else plain_values.flatten(record.hyperparameters)
+                )
+                yield Counted(record, folder, flat)

@@ -1,0 +1,215 @@
+"""A trial of the loop in Python: what `for trial in Search(...)` gives.
+
+It knows one trial that runs in this very process, and records it as a supervisor would. It refuses
+to know which trial comes next: the search does.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from modeldir._system import files, processes
+from modeldir.errors import SearchError, TrialPruned, did_you_mean
+from modeldir.experiment import attempts, experiment, failures, provenance
+from modeldir.experiment.run import end_of
+from modeldir.metrics import metrics
+from modeldir.metrics.recorder import Recorder
+from modeldir.params import params, usage
+from modeldir.pruners.judge import VARIABLE, Judge, Orders
+from modeldir.search.trials import Turn
+
+
+class Trial:
+    """One trial of the loop in Python: `with trial:` runs it in this process.
+
+    `params` are its hyperparameters, `model_dir` is its folder. A failure or a prune in the body is
+    recorded, told with its traceback, and the loop goes on. `status` is how it ended, `pruned` why
+    `report` has ended it early; each None before. `resumes`: it begins with the last weights of
+    another trial, which lie in its folder.
+    """
+
+    def __init__(  # noqa: PLR0913 - what the search knows of it
+        self,
+        turn: Turn,
+        model_dir: Path,
+        metric: tuple[str, metrics.Direction] | None,
+        code: str | None,
+        *,
+        judged_by: Orders | None = None,
+        inherits: Sequence[Path] = (),
+    ) -> None:
+        self.number = turn.record.number
+        self.name = turn.record.name
+        self.point = dict(turn.record.point)
+        self.model_dir = model_dir
+        file = experiment.params_file(model_dir)
+        if file is not None:
+            usage.begin(files.absolute(file))
+        self.params = params.Params(file or {})
+        self.status: str | None = None
+        self.pruned: str | None = None
+        self._recorder = Recorder(
+            model_dir, metric and (metrics.without_split(metric[0]), metric[1])
+        )
+        self._inherits, self.resumes = tuple(inherits), bool(inherits)
+        self._orders = judged_by
+        self._judge = Judge(judged_by, turn.attempt, resumes=False) if judged_by else None
+        self._turn = turn
+        self._metric = metric
+        self._code = code
+        self._attempt: attempts.Attempt | None = None
+        self._replaced: dict[str, str | None] = {}
+        self._began = time.monotonic()
+        self._told_failure: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Trial({str(self.model_dir)!r})"
+
+    def claim(self) -> bool:
+        """Get the right to run it; false if another process was faster. The search has done it."""
+        me = processes.process()
+        facts = {
+            "command": list(sys.orig_argv),
+            "cwd": str(Path.cwd()),
+            "supervisor": None,
+            "process": me.to_json() if me else None,
+            "code": self._code,
+            "resumes": self.resumes,
+            **({"parent": dict(self._turn.record.parent)} if self._turn.record.parent else {}),
+            "commit": provenance.git_commit(Path.cwd()),
+            **provenance.interpreter(),
+        }
+        self._attempt = attempts.begin(self.model_dir, self._turn.attempt, facts)
+        if self._attempt is None:
+            return False
+        attempts.set_aside(self.model_dir, self._turn.attempt)
+        for weights in self._inherits:
+            files.copy(weights, self.model_dir / weights.name)
+        return True
+
+    def report(self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any) -> bool:
+        """Record development metrics at a step, as `run.log` does; true if they are the best yet.
+
+        Raises:
+            TrialPruned: when the plan's pruner says that this trial should stop. In a `with trial:`
+                there is nothing more to do; in a loop of your own, `search.tell(trial)` records it.
+            MetricsError: when a value is not a number, or the metric of the search is missing.
+            SearchError: when the trial was told before.
+        """
+        self.refuse_if_told()
+        development = self._recorder.record(step, {**(values or {}), **more})
+        if self._judge is not None and self.pruned is None:
+            self.pruned = self._judge.hear(step, development)
+        if self.pruned is not None:
+            raise TrialPruned(self.pruned)
+        return bool(development) and self._recorder.new_best
+
+    def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
+        if self._attempt is not None:
+            token, number = str(self._attempt.record["token"]), self._attempt.number
+            told = attempts.variables(token, self.model_dir, number, resumes=self.resumes)
+            self._set({**told, VARIABLE: self._orders.to_text() if self._orders else None})
+        return self
+
+    def end(self, status: str, reason: str | None = None) -> None:
+        """Record its end without a body, or in the midst of it: see `Search.tell`."""
+        if status == attempts.FAILED:
+            self._told_failure = _failed(failures.ERROR, reason or "it was told that it failed")
+        pruned = TrialPruned(reason or "") if status == attempts.PRUNED else None
+        self.__exit__(TrialPruned if pruned else None, pruned, None)
+
+    def refuse_if_told(self) -> None:
+        """What has ended takes no more.
+
+        Raises:
+            SearchError: when how it ended was told before.
+        """
+        if self.status is not None:
+            raise SearchError(f"{self.name}: was told before: it has {self.status}")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._set(self._replaced)
+        self._replaced = {}
+        self._recorder.close()
+        if self._attempt is None:
+            return False
+        if self.status is None:  # else it was told in the body
+            self._record_end(self._attempt, error)
+        if isinstance(error, Exception) and not isinstance(error, TrialPruned):
+            traceback.print_exception(kind, error, trace)
+            return True
+        return isinstance(error, TrialPruned)
+
+    def _record_end(self, attempt: attempts.Attempt, error: BaseException | None) -> None:
+        end = self._end(attempt, error)
+        self.status = end["status"]
+        finished = {
+            **end,
+            "ended": provenance.utc_now(),
+            "duration": round(time.monotonic() - self._began, 3),
+        }
+        used = usage.account(params.source(self.params))
+        finished |= {} if used is None else {"params": used}
+        self._attempt = attempts.rewrite(attempt, finished, durable=True)
+
+    def _end(self, attempt: attempts.Attempt, error: BaseException | None) -> dict[str, Any]:
+        if self._told_failure is not None:
+            return self._told_failure
+        told = [e for e in attempts.events(self.model_dir, attempt.number) if e["event"] == "end"]
+        if error is None and told:  # `start` in the body has caught a prune itself
+            return {k: v for k, v in told[-1].items() if k not in {"attempt", "event", "time"}}
+        end = end_of(error)
+        if end["status"] == attempts.COMPLETED and self._metric is not None:
+            name, _ = self._metric
+            found = experiment.scores(self.model_dir).development
+            value = found.get(name)
+            if value is None:
+                meant = did_you_mean(name, sorted(found))
+                hint = f"; {meant}" if meant else ""
+                return _failed(failures.NO_METRIC, f"it ended well but wrote no {name!r}{hint}")
+            if math.isnan(value):
+                return _failed(failures.NAN, f"{name} is NaN")
+        return end
+
+    def _set(self, variables: Mapping[str, str | None]) -> None:
+        """Put variables into the environment, noting what they replace."""
+        replaced = {name: os.environ.get(name) for name in variables}
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._replaced = replaced
+
+
+def check_status(status: object) -> None:
+    """Refuse what is no way to end a trial.
+
+    Raises:
+        SearchError: saying which there are.
+    """
+    known = attempts.FINAL
+    if status is not None and status not in known:
+        hint = did_you_mean(str(status), known) or "known: " + ", ".join(known)
+        raise SearchError(
+            f"status {status!r}: a trial cannot end so\n  {hint}\nNothing was recorded."
+        )
+
+
+def _failed(failure: str, reason: str) -> dict[str, Any]:
+    return {
+        "status": attempts.FAILED, "failure": failure, "reason": reason, "last_line": reason,
+    }  # fmt: skip

@@ -1,0 +1,176 @@
+"""A space as it is typed: domains, conditions, what goes together, points.
+
+    learning_rate=log_uniform:1e-5,1e-1       dropout=uniform:0,0.5,step=0.1
+    --when momentum:optimizer=sgd,nesterov    --point learning_rate=0.01,batch_size=32
+
+It knows how a shell hands them over, and gives the form that `search.json` has. It refuses to know
+whether they make sense: `parse_space` says that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.params.plain_values import parse_value
+from modeldir.space.domains import WORDS, is_number
+
+_RANGE_TEXT = rf"(?s)({'|'.join(WORDS)}):(.*)"
+_UNKNOWN_RANGE = r"([A-Za-z_]\w*):([^,]*),([^,]*)"
+_NEXT_NAME = r"\s*,\s*(?=[^,=\s\[\]{}\"]+\s*=)"
+
+
+def parse_domain_text(text: str) -> Any:
+    """A domain as it is written on the command line, in its JSON form; `parse_space` checks it.
+
+    >>> parse_domain_text("0.1,0.01,1e-3"), parse_domain_text("log_uniform:1e-5,1e-1")
+    ([0.1, 0.01, 0.001], {'log_uniform': [1e-05, 0.1]})
+    >>> parse_domain_text("[64],[64,32]"), parse_domain_text("adam,sgd")
+    ([[64], [64, 32]], ['adam', 'sgd'])
+    >>> parse_domain_text("uniform:0,0.5,step=0.1")
+    {'uniform': [0, 0.5], 'step': 0.1}
+
+    Raises:
+        SpaceError: for a value missing between commas, an open bracket, or an unknown range.
+    """
+    if match := re.fullmatch(_RANGE_TEXT, text):
+        return _range(match[1], match[2], text)
+    if (match := re.fullmatch(_UNKNOWN_RANGE, text.partition(",step=")[0])) and _is_range(match):
+        known = ", ".join(WORDS)
+        hint = (
+            did_you_mean(match[1], WORDS) or f'known: {known}; a text is quoted: "{match[1]}:..."'
+        )
+        raise _unreadable(text, f'unknown word "{match[1]}"', hint)
+    values = _values(text, text)
+    if len(values) == 1 and isinstance(values[0], dict):
+        return values[0]  # the JSON form, quoted for the shell
+    return values
+
+
+def _range(word: str, text: str, whole: str) -> dict[str, Any]:
+    bounds, comma, rest = text.partition(",step")
+    if not comma and (found := re.search(r",\s*([A-Za-z_]\w*)\s*=", text)):
+        hint = did_you_mean(found[1], ["step"]) or f"after the bounds: {word}:0,1,step=0.1"
+        raise _unreadable(whole, f"unknown word {json.dumps(found[1])}", hint)
+    domain: dict[str, Any] = {word: _values(bounds, whole) if bounds.strip() else []}
+    if comma:
+        step = rest.lstrip().removeprefix("=").strip()
+        if not rest.lstrip().startswith("=") or not step:
+            raise _unreadable(whole, "a step has no value", f"for example {word}:0,1,step=0.1")
+        domain["step"] = parse_value(step)
+    return domain
+
+
+def parse_when_text(text: str) -> tuple[str, dict[str, Any] | None]:
+    """`--when NAME:PARENT=VALUE,VALUE`: the name, and its condition; None takes it out.
+
+    >>> parse_when_text("momentum:optimizer=sgd,nesterov")
+    ('momentum', {'optimizer': ['sgd', 'nesterov']})
+    >>> parse_when_text("momentum:none")
+    ('momentum', None)
+
+    Raises:
+        SpaceError: for any other text.
+    """
+    name, colon, condition = text.partition(":")
+    if colon and name.strip() and condition.strip() == "none":
+        return name.strip(), None
+    parent, equals, values = condition.partition("=")
+    if not (colon and equals and name.strip() and parent.strip()):
+        raise SpaceError(
+            listed(
+                f"--when {text}: cannot be read:",
+                [("expected NAME:PARENT=VALUE", "--when momentum:optimizer=sgd,nesterov")],
+            )
+        )
+    found = _values(values, text)
+    return name.strip(), {parent.strip(): found}
+
+
+def parse_zip_text(text: str) -> list[str]:
+    """`--zip NAME,NAME`: the names that go together.
+
+    >>> parse_zip_text("batch_size, learning_rate")
+    ['batch_size', 'learning_rate']
+    """
+    return [name.strip() for name in text.split(",")]
+
+
+def parse_point_text(text: str) -> dict[str, Any]:
+    """`--point NAME=VALUE,NAME=VALUE`: a point to try first.
+
+    >>> parse_point_text("learning_rate=0.01,optimizer=adam")
+    {'learning_rate': 0.01, 'optimizer': 'adam'}
+
+    Raises:
+        SpaceError: for what is no `name=value`, or a name given twice.
+    """
+    if text.lstrip().startswith("{"):
+        return _point_in_json(text)
+    point: dict[str, Any] = {}
+    for piece in re.split(_NEXT_NAME, text):
+        name, equals, value = piece.partition("=")
+        name = name.strip()
+        if not (equals and name):
+            raise _no_point(text, f"{piece!r} is no name=value")
+        if name in point:
+            raise _no_point(text, f"{name} is given twice")
+        values = _values(value, text)
+        if len(values) > 1:
+            raise _no_point(text, f"{name} has {len(values)} values")
+        point[name] = values[0]
+    return point
+
+
+def _point_in_json(text: str) -> dict[str, Any]:
+    try:
+        point = json.loads(text)
+    except ValueError:
+        raise _no_point(text, "is not closed, or not JSON") from None
+    assert isinstance(point, dict)
+    return point
+
+
+def _no_point(text: str, problem: str) -> SpaceError:
+    hint = "--point learning_rate=0.01,batch_size=32   (again for another point)"
+    return SpaceError(listed(f"--point {text}: cannot be read:", [(problem, hint)]))
+
+
+def _is_range(match: re.Match[str]) -> bool:
+    """Whether `word:low,high` was probably meant to be a range and not two texts."""
+    return is_number(parse_value(match[2])) and is_number(parse_value(match[3]))
+
+
+def _values(text: str, whole: str) -> list[Any]:
+    """Values between commas; JSON lists, objects and quoted texts may hold commas of their own."""
+    values = []
+    rest = text.strip()
+    while True:
+        value, rest = _first_value(rest, whole)
+        values.append(value)
+        if not rest:
+            return values
+        rest = rest[1:].lstrip()
+
+
+def _first_value(text: str, whole: str) -> tuple[Any, str]:
+    """The first value, and the rest from the comma on."""
+    if text.startswith(("[", "{", '"')):
+        try:
+            value, end = json.JSONDecoder().raw_decode(text)
+        except ValueError as error:
+            raise _unreadable(whole, f"{text} is not closed, or not JSON", None) from error
+        rest = text[end:].lstrip()
+        if rest and not rest.startswith(","):
+            raise _unreadable(whole, f"expected a comma before {rest!r}", None)
+        return value, rest
+    piece, comma, rest = text.partition(",")
+    if not piece.strip():
+        raise _unreadable(whole, "a value is missing", 'an empty text is written as ""')
+    return parse_value(piece.strip()), comma + rest
+
+
+def _unreadable(text: str, problem: str, hint: str | None) -> SpaceError:
+    return SpaceError(listed(f"{text!r} is no domain:", [(problem, hint)]))

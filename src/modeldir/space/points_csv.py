@@ -1,0 +1,138 @@
+"""A CSV file of points: a header of names, a row for each point, `@points.csv` where it is typed.
+
+    learning_rate,batch_size,optimizer
+    0.01,32,adam
+    0.001,,sgd
+
+It knows what spreadsheets write: quotes, a byte order mark, blank cells (not given) and blank
+lines. It refuses to know whether the values make sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.params.plain_values import parse_value
+from modeldir.space.domains import hashable
+
+Problem = tuple[str, "str | None"]
+
+MARK = "@"
+"""What stands before a file's name where points are expected."""
+
+
+def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The points of a CSV file; a cell that is blank is not given.
+
+    Args:
+        path: the file.
+        known: the base's hyperparameters; a column must be one of them.
+
+    Raises:
+        SpaceError: with all that is wrong, by line.
+    """
+    problems: list[Problem] = []
+    rows = _rows(_text(path), problems)
+    if not rows:
+        problems = problems or [("it is empty", "the first line names hyperparameters")]
+        raise SpaceError(listed(f"{path} cannot be read as points:", problems))
+    (line, header), *others = rows
+    names = [name.strip() for name in header]
+    problems += _wrong_header(names, line, known)
+    points = []
+    for line, cells in others:
+        if len(cells) != len(names):
+            told = f"line {line}: {_count(len(cells), 'cell')}, the header has {len(names)}"
+            hint = (
+                "a value with a comma in it stands in quotes" if len(cells) > len(names) else None
+            )
+            problems.append((told, hint))
+            continue
+        values = {n: _value(cell) for n, cell in zip(names, cells, strict=True) if cell.strip()}
+        points += [values] if values else []
+    if not points and not problems:
+        problems = [("it has a header and no rows", None)]
+    if problems:
+        raise SpaceError(listed(f"{path} cannot be read as points:", problems))
+    return points
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        told = [(str(error.strerror or error).lower(), _neighbour(path))]
+        raise SpaceError(listed(f"{path} cannot be read as points:", told)) from None
+    except UnicodeDecodeError:
+        told = [("it is not UTF-8", "save it as CSV UTF-8")]
+        raise SpaceError(listed(f"{path} cannot be read as points:", told)) from None
+
+
+def _neighbour(path: Path) -> str | None:
+    near = [str(each) for each in path.parent.glob("*.csv")]
+    return did_you_mean(str(path), near) if near else None
+
+
+def _rows(text: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the line on which it begins."""
+    import csv  # noqa: PLC0415 - only where there is such a file
+    import io  # noqa: PLC0415
+
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    begins = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return rows
+        except csv.Error as error:
+            problems.append((f"line {begins}: {error}", "is a quotation mark not closed?"))
+            return rows
+        if any(cell.strip() for cell in cells):
+            rows.append((begins, cells))
+        begins = reader.line_num + 1
+
+
+def _wrong_header(names: Sequence[str], line: int, known: Mapping[str, Any]) -> list[Problem]:
+    problems: list[Problem] = []
+    for place, name in enumerate(names):
+        if not name:
+            problems.append((f"line {line}: column {place + 1} has no name", None))
+        elif name in names[:place]:
+            problems.append((f"line {line}: column {name!r} is there twice", None))
+        elif name not in known:
+            hint = _other_separator(name) or did_you_mean(name, list(known))
+            problems.append((f"line {line}: column {name!r}: not in params.json", hint))
+    return problems
+
+
+def _other_separator(name: str) -> str | None:
+    for mark, called in ((";", "semicolons"), ("\t", "tabs")):
+        if mark in name:
+            return f"columns are separated by commas, not {called}"
+    return None
+
+
+def _value(cell: str) -> Any:
+    return parse_value(cell.strip())
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def exactly(points: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a plan that is these points and no other: each column a list, and the lists
+    together. A cell that is blank is the base's value.
+    """
+    names = [*dict.fromkeys(name for point in points for name in point)]
+    rows = [[point.get(name, base.get(name)) for name in names] for point in points]
+    distinct: dict[Hashable, list[Any]] = {}
+    for row in rows:
+        distinct.setdefault(hashable(row), row)
+    space = {n: [row[place] for row in distinct.values()] for place, n in enumerate(names)}
+    return {"space": space, "zip": [names] if len(names) > 1 else []}

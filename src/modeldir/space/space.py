@@ -1,0 +1,234 @@
+"""The space: domains that belong together, and which part of a point counts.
+
+It knows conditions (`when`), hyperparameters that go together (`zip`), constraints, and the
+dimensions in which a sampler may move. It refuses to know chance and scores.
+
+A hyperparameter whose condition is not met is inactive: it is absent in the point, and keeps the
+base's value in `params.json`. So two points that would differ only in it are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from modeldir._system.values import dataclass, field
+from modeldir.space.constraints import Constraint, ConstraintError
+from modeldir.space.domains import Choice, Domain, same
+
+Condition = Mapping[str, tuple[Any, ...]]
+"""Parents, each with the values of which it must have one."""
+
+
+class CycleError(Exception):
+    """Conditions that wait for each other; `names` are those in the circle."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(names)
+        self.names = names
+
+
+@dataclass(frozen=True)
+class Dim:
+    """What a sampler may move independently of all else: a hyperparameter, or several that go
+    together; of these `domain` is a list of tuples, with values in the order of `names`.
+
+    `when` says under which values of other names of the space it is there; it is empty if always.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    domain: Domain
+    when: Condition = field(default_factory=dict)
+
+    def spread(self, value: Any) -> dict[str, Any]:
+        """Its value as that of each name."""
+        return dict(zip(self.names, value if len(self.names) > 1 else (value,), strict=True))
+
+
+@dataclass(frozen=True)
+class Space:
+    """Each hyperparameter that the search decides, with its domain, in the order of the file.
+
+    Args:
+        domains: by name, also those with one value.
+        conditions: by name, when it counts (`{"momentum": {"optimizer": ("sgd",)}}`).
+        zips: names whose lists go together, value by value.
+        constraints: what must hold for each point.
+        points: points to try first; names that they leave out are sampled.
+        given: the base's values of what conditions and constraints name.
+    """
+
+    domains: dict[str, Domain]
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    zips: tuple[tuple[str, ...], ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    points: tuple[Mapping[str, Any], ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    # -- Its parts ---------------------------------------------------------------------------------
+
+    def order(self) -> tuple[str, ...]:
+        """All names, parents before what depends on them, else as in the file.
+
+        Raises:
+            CycleError: where conditions wait for each other.
+        """
+        return self._order
+
+    @cached_property
+    def _order(self) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for name in self.domains:
+            self._visit(name, found, ())
+        return tuple(found)
+
+    def _visit(self, name: str, found: dict[str, None], path: tuple[str, ...]) -> None:
+        if name in found or name not in self.domains:
+            return
+        if name in path:
+            raise CycleError(path[path.index(name) :])
+        together = self._zip_of.get(name, (name,))
+        for each in together:
+            for parent in self.conditions.get(each, ()):
+                self._visit(parent, found, (*path, name))
+        for each in together:
+            found.setdefault(each)
+
+    @cached_property
+    def _zip_of(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: names for names in self.zips for name in names}
+
+    @cached_property
+    def units(self) -> tuple[Dim, ...]:
+        """The dimensions, and those with one value, which are none; parents first."""
+        made: dict[str, Dim] = {}
+        for name in self._order:
+            names = self._zip_of.get(name, (name,))
+            if len(names) == 1:
+                domain = self.domains[name]
+            else:
+                lists = [self.domains[each].values() or () for each in names]
+                domain = Choice(tuple(zip(*lists, strict=True)))
+            whole = "+".join(names)
+            when = {p: v for p, v in self.conditions.get(name, {}).items() if p in self.domains}
+            made.setdefault(whole, Dim(whole, names, domain, when))
+        return tuple(made.values())
+
+    @cached_property
+    def by_name(self) -> tuple[Dim, ...]:
+        """The same in an order that is not the file's, so that chance does not depend on that."""
+        return tuple(sorted(self.units, key=lambda unit: sorted(unit.names)))
+
+    @cached_property
+    def dims(self) -> tuple[Dim, ...]:
+        """What a sampler may move: without what has only one value; parents first."""
+        return tuple(unit for unit in self.units if len(unit.domain.values() or (0, 1)) > 1)
+
+    @cached_property
+    def _fixed(self) -> Mapping[str, Any]:
+        fixed: dict[str, Any] = {}
+        for unit in self.units:
+            values = unit.domain.values()
+            if values is not None and len(values) == 1:
+                fixed.update(unit.spread(values[0]))
+        return fixed
+
+    # -- Points ------------------------------------------------------------------------------------
+
+    def is_active(self, name: str, point: Mapping[str, Any]) -> bool:
+        """Whether a hyperparameter counts at a point: all its parents do, and have such a value."""
+        return all(
+            self._has(parent, values, point)
+            for parent, values in self.conditions.get(name, {}).items()
+        )
+
+    def _has(self, parent: str, values: tuple[Any, ...], point: Mapping[str, Any]) -> bool:
+        if parent not in self.domains:  # what the search does not decide is as in the base
+            return any(same(self.given.get(parent), value) for value in values)
+        if parent not in point or not self.is_active(parent, point):
+            return False
+        return any(same(point[parent], value) for value in values)
+
+    def active_names(self, point: Mapping[str, Any]) -> tuple[str, ...]:
+        """The hyperparameters that count at a point, in the order of `domains`."""
+        if not self.conditions:
+            return tuple(self.domains)
+        return tuple(name for name in self.domains if self.is_active(name, point))
+
+    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The point of the dimensions' values: names that go together one by one, those of one
+        value added, those that are inactive left out.
+
+        Raises:
+            KeyError: where an active dimension has no value.
+        """
+        whole = dict(self._fixed)
+        for dim in self.dims:
+            if dim.name in values:
+                whole.update(dim.spread(values[dim.name]))
+        return {name: whole[name] for name in self.active_names(whole)}
+
+    def dims_of(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """The way back from `complete`: the values of the dimensions that are active."""
+        found: dict[str, Any] = {}
+        for dim in self.dims:
+            if all(name in point for name in dim.names):
+                together = tuple(point[name] for name in dim.names)
+                found[dim.name] = together if len(dim.names) > 1 else together[0]
+        return found
+
+    def decided(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The point at which flat hyperparameters lie, whether it is in the space or not; None
+        where they have not all its names.
+        """
+        names = self.active_names(flat)
+        return {name: flat[name] for name in names} if all(n in flat for n in names) else None
+
+    def allows(self, point: Mapping[str, Any]) -> bool:
+        """Whether a point keeps all constraints. They speak of what `params.json` will say: what
+        the search does not decide, and what is inactive, has the base's value.
+        """
+        return all(self.keeps(constraint, point) for constraint in self.constraints)
+
+    def keeps(self, constraint: Constraint, point: Mapping[str, Any]) -> bool:
+        """Whether a point keeps one constraint."""
+        try:
+            return constraint.holds({**self.given, **point})
+        except ConstraintError:  # kinds that do not go together; `parse_space` says so
+            return False
+
+    def contains(self, point: Mapping[str, Any]) -> bool:
+        """Whether a point has exactly the names that are active at it, each within its domain, what
+        goes together does, and all constraints are kept.
+        """
+        if point.keys() != set(self.active_names(point)):
+            return False
+        if not all(self.domains[name].contains(point[name]) for name in point):
+            return False
+        together = (unit for unit in self.units if len(unit.names) > 1 and unit.names[0] in point)
+        for unit in together:
+            if not unit.domain.contains(tuple(point[name] for name in unit.names)):
+                return False
+        return self.allows(point)
+
+    # -- As JSON -----------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """The domains with their conditions, as `search.json` has them under `space`."""
+        return dict(self._written())
+
+    def _written(self) -> Iterator[tuple[str, Any]]:
+        for name, domain in self.domains.items():
+            written, when = domain.to_json(), self.conditions.get(name)
+            if when:
+                whole = written if isinstance(written, dict) else {"values": written}
+                written = {**whole, "when": {p: _short(values) for p, values in when.items()}}
+            yield name, written
+
+
+def _short(values: tuple[Any, ...]) -> Any:
+    """One value stands alone, but a list, which would be read as several."""
+    only = len(values) == 1 and not isinstance(values[0], (list, tuple))
+    return values[0] if only else list(values)

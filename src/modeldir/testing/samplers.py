@@ -1,0 +1,353 @@
+"""For the tests of your own samplers, pruners and launchers: what each must keep, and fakes.
+
+It knows the promises of the Protocols in `modeldir.samplers`, `modeldir.pruners` and
+`modeldir.launchers`, and none of those that keep them. A sampler of your own is tested by pytest in
+a class:
+
+    from modeldir.testing import SamplerContract
+
+    class TestMine(SamplerContract):
+        def make(self, space, seed, objectives):
+            return Mine(space, seed, objectives)
+
+and a pruner's likewise, from `PrunerContract`, with `make(self, rungs, direction)`; a launcher's
+from `LauncherContract`, with `make(self, search)`. The tests are
+methods with plain `assert`s, so that they run without modeldir's own test suite.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from modeldir.metrics.objective import Objectives
+from modeldir.params.params import canonical_hash
+from modeldir.samplers import Observation, Proposal, Sampler
+from modeldir.space import Space, parse_space
+from modeldir.testing.launchers import FakeLauncher, LauncherContract
+from modeldir.testing.pruners import MemoryRungs, PrunerContract, Table
+
+__all__ = [
+    "FakeLauncher",
+    "FakeSampler",
+    "LauncherContract",
+    "MemoryRungs",
+    "PrunerContract",
+    "SamplerContract",
+    "Table",
+    "loss",
+    "search",
+    "spaces",
+]
+
+_BASE: dict[str, Any] = {
+    "learning_rate": 0.01,
+    "batch_size": 32,
+    "accumulate": 1,
+    "num_layers": 2,
+    "dropout": 0.1,
+    "momentum": 0.9,
+    "optimizer": "sgd",
+    "use_bias": True,
+    "seed": 230,
+}
+
+
+def spaces() -> dict[str, Space]:
+    """A space of each kind that a search may have, by what it is like.
+
+    numbers: ranges alone; mixed: ranges, lists and steps; conditional, zipped, constrained; small:
+    six points in all.
+    """
+    rate = {"log_uniform": [1e-5, 1e-1]}
+    return {
+        "numbers": _space({"learning_rate": rate, "dropout": {"uniform": [0, 0.5]}}),
+        "mixed": _space(
+            {
+                "learning_rate": rate,
+                "batch_size": [16, 32, 64, 128],
+                "num_layers": {"int": [1, 6]},
+                "dropout": {"uniform": [0, 0.5], "step": 0.1},
+                "optimizer": ["sgd", "adam", "rmsprop"],
+            }
+        ),
+        "conditional": _space(
+            {
+                "learning_rate": rate,
+                "optimizer": ["sgd", "adam"],
+                "momentum": {"uniform": [0.5, 0.99], "when": {"optimizer": "sgd"}},
+            }
+        ),
+        "zipped": _space(
+            {
+                "batch_size": [16, 64, 256],
+                "accumulate": [8, 2, 1],
+                "learning_rate": rate,
+                "use_bias": [True, False],
+            },
+            zips=[["batch_size", "accumulate"]],
+        ),
+        "constrained": _space(
+            {
+                "batch_size": [16, 32, 64, 128],
+                "accumulate": [1, 2, 4, 8],
+                "dropout": {"uniform": [0, 0.5]},
+            },
+            constraints=["batch_size * accumulate <= 128"],
+        ),
+        "small": _space({"num_layers": {"int": [1, 2]}, "batch_size": [16, 32, 64]}),
+    }
+
+
+def _space(domains: Mapping[str, Any], **parts: Any) -> Space:
+    return parse_space(domains, _BASE, "modeldir.testing.samplers", **parts)
+
+
+def loss(point: Mapping[str, Any]) -> float:
+    """How a made-up training at a point scores: low is good, and it depends on every value."""
+    total = 0.0
+    for name, value in sorted(point.items()):
+        if isinstance(value, str | bool):
+            total += 0.1 * (len(str(value)) % 3)
+        else:
+            total += abs(math.log10(abs(value) + 1e-6) + 1) * (1 + len(name) % 3)
+    return total
+
+
+class FakeSampler:
+    """Proposes the points that it was given, in their order, and remembers what it heard.
+
+    `asked` are the numbers that it was asked for, `told` the observations, in order.
+    """
+
+    def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
+        self._points = [dict(point) for point in points]
+        self.asked: list[int] = []
+        self.told: list[Observation] = []
+
+    def ask(self, number: int) -> Proposal | None:
+        """The first point at which no trial is."""
+        self.asked.append(number)
+        taken = {canonical_hash(each.point) for each in self.told if each.takes_its_point}
+        free = (point for point in self._points if canonical_hash(point) not in taken)
+        return next((Proposal(dict(point)) for point in free), None)
+
+    def tell(self, observation: Observation) -> None:
+        """Remember it."""
+        self.told.append(observation)
+
+
+class SamplerContract:
+    """What every sampler keeps, as tests. Derive from it, and say how yours is made.
+
+    `kinds` are the names of the `spaces` that your sampler can sample, `objectives` what it is to
+    learn, `trials` how many the tests ask it for: enough that it has begun to learn.
+    """
+
+    kinds: ClassVar[Sequence[str]] = (
+        "numbers", "mixed", "conditional", "zipped", "constrained", "small",
+    )  # fmt: skip
+    objectives: ClassVar[Objectives] = (("loss", "minimize"),)
+    trials: ClassVar[int] = 16
+
+    def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
+        """Your sampler."""
+        raise NotImplementedError("say in make(space, seed, objectives) how your sampler is made")
+
+    # -- The tests ---------------------------------------------------------------------------------
+
+    def test_each_proposal_lies_in_the_space(self) -> None:
+        """Exactly the active names, each in its domain, zips and constraints kept."""
+        for space, observations in self._searched():
+            for each in observations:
+                assert space.contains(each.point), f"outside the space: {each.point}"
+
+    def test_no_point_is_proposed_twice(self) -> None:
+        """No set of hyperparameters is run twice in a search."""
+        for _, observations in self._searched():
+            points = [each.point for each in observations]
+            hashes = [canonical_hash(point) for point in points]
+            twice = [p for p, h in zip(points, hashes, strict=True) if hashes.count(h) > 1]
+            assert not twice, f"proposed more than once, though told of them: {twice}"
+
+    def test_asking_changes_nothing(self) -> None:
+        """A worker that dies between asking and making the folder has used nothing up."""
+        for space in self._spaces():
+            sampler = self.make(space, 230, self.objectives)
+            first = sampler.ask(1)
+            assert first is not None, "ask(1) proposed nothing for an empty search"
+            expected = json.loads(json.dumps(first.point))
+            first.point["changed by the caller"] = True
+            again = sampler.ask(1)
+            assert again is not None, "asked again before it was told anything, it proposed nothing"
+            assert again.point == expected, (
+                f"asked again for trial 1 it proposed {again.point}, before {expected}"
+            )
+
+    def test_a_restart_changes_nothing(self) -> None:
+        """Made anew before each ask and told what is there, it proposes the same, to the bit."""
+        for space in self._spaces():
+            whole = self._search(space)
+            for done in range(len(whole)):
+                self._check_restart(space, whole, done)
+
+    def test_the_order_of_telling_does_not_matter(self) -> None:
+        """Folders are read in any order."""
+        for space in self._spaces():
+            whole = self._search(space)
+            backwards = self._ask(space, len(whole) + 1, reversed(whole))
+            forwards = self._ask(space, len(whole) + 1, whole)
+            assert backwards == forwards, (
+                f"told in another order it proposes {backwards}, not {forwards}"
+            )
+
+    def test_what_was_told_again_counts_once(self) -> None:
+        """A trial is told when it is made, when it runs, and when it has ended."""
+        for space in self._spaces():
+            whole = self._search(space)
+            stages = [_as(each, status) for each in whole for status in ("waiting", "running")]
+            twice = self._ask(space, len(whole) + 1, [*stages, *whole, *whole])
+            once = self._ask(space, len(whole) + 1, whole)
+            assert twice == once, f"told of trials again it proposes {twice}, not {once}"
+
+    def test_another_seed_proposes_other_points(self) -> None:
+        """Else ten searches with ten seeds would be one."""
+        for space in self._spaces(but=("small",)):
+            proposals = [self.make(space, seed, self.objectives).ask(1) for seed in range(5)]
+            points = {canonical_hash(each.point) for each in proposals if each is not None}
+            assert len(points) > 1, "five seeds propose the same first point"
+
+    def test_a_finite_space_is_searched_whole(self) -> None:
+        """Then there is nothing left to propose, which is how a search knows that it is done."""
+        for space in self._spaces(only=("small",)):
+            observations = self._search(space, trials=100)
+            assert len(observations) == 6, (  # noqa: PLR2004 - the space's size
+                f"proposed {len(observations)} of the 6 points, and then None"
+            )
+
+    def test_a_point_of_another_folder_stays_free_unless_it_is_reused(self) -> None:
+        """Rows that only teach are no trials here."""
+        for space in self._spaces(only=("small",)):
+            point = self._search(space, trials=1)[0].point
+            values = dict.fromkeys((name for name, _ in self.objectives), 0.5)
+            row = Observation(None, point, "completed", values)
+            assert len(self._search(space, [row], trials=100)) == 6  # noqa: PLR2004 - as above
+            reused = Observation(None, point, "completed", values, {"reused": "../elsewhere"})
+            assert len(self._search(space, [reused], trials=100)) == 5  # noqa: PLR2004 - one less
+
+    def test_trials_that_taught_nothing_do_no_harm(self) -> None:
+        """Failed ones, pruned ones, ones without a value, with infinity, and outside the space."""
+        for space in self._spaces(but=("small",)):
+            whole = self._search(space)
+            odd = [
+                _as(whole[0], "failed"),
+                _as(whole[1], "completed"),
+                _as(whole[2], "completed", dict.fromkeys(whole[2].values, math.inf)),
+                Observation(
+                    whole[3].number, whole[3].point, "pruned", whole[3].values, {"step": 3}
+                ),
+                Observation(whole[4].number, {"no_such_name": 1}, "completed", whole[4].values),
+            ]
+            proposal = self.make(space, 230, self.objectives)
+            for each in (*odd, *whole[5:]):
+                proposal.tell(each)
+            found = proposal.ask(len(whole) + 1)
+            assert found is not None, "proposed nothing after trials that taught nothing"
+            assert space.contains(found.point), f"outside the space: {found.point}"
+
+    def test_workers_that_ask_at_once_get_different_points(self) -> None:
+        """Each is told of the others' trials, which have not ended."""
+        for space in self._spaces(but=("small",)):
+            whole = self._search(space)
+            sampler = self.make(space, 230, self.objectives)
+            for each in whole:
+                sampler.tell(each)
+            found: set[str] = set()
+            for number in range(len(whole) + 1, len(whole) + 9):
+                proposal = sampler.ask(number)
+                assert proposal is not None, "proposed nothing while others run"
+                found.add(canonical_hash(proposal.point))
+                sampler.tell(Observation(number, proposal.point, "running", {}, proposal.notes))
+            assert len(found) == 8, (  # noqa: PLR2004 - as many as were asked for
+                f"8 workers at once got {len(found)} different points"
+            )
+
+    def test_notes_are_what_json_can_hold(self) -> None:
+        """They are kept in `trial.json`."""
+        for _, observations in self._searched():
+            for each in observations:
+                notes = dict(each.notes)
+                assert json.loads(json.dumps(notes)) == notes, f"JSON cannot hold {notes}"
+
+    # -- What they do ------------------------------------------------------------------------------
+
+    def _spaces(self, only: Sequence[str] = (), but: Sequence[str] = ()) -> list[Space]:
+        there = spaces()
+        kinds = [kind for kind in self.kinds if (not only or kind in only) and kind not in but]
+        return [there[kind] for kind in kinds]
+
+    def _searched(self) -> list[tuple[Space, list[Observation]]]:
+        return [(space, self._search(space)) for space in self._spaces()]
+
+    def _search(
+        self, space: Space, first: Iterable[Observation] = (), *, trials: int | None = None
+    ) -> list[Observation]:
+        """A whole search: ask, train, tell, until it has enough or nothing is left."""
+        return search(
+            lambda: self.make(space, 230, self.objectives),
+            self.objectives,
+            self.trials if trials is None else trials,
+            first,
+        )
+
+    def _ask(self, space: Space, number: int, told: Iterable[Observation]) -> Proposal | None:
+        sampler = self.make(space, 230, self.objectives)
+        for each in told:
+            sampler.tell(each)
+        return sampler.ask(number)
+
+    def _check_restart(self, space: Space, whole: Sequence[Observation], done: int) -> None:
+        proposal = self._ask(space, done + 1, whole[:done])
+        assert proposal is not None, f"after a restart nothing is proposed for trial {done + 1}"
+        expected = whole[done]
+        assert proposal.point == expected.point, f"trial {done + 1} differs after a restart"
+        assert dict(proposal.notes) == dict(expected.notes), (
+            f"the notes of trial {done + 1} differ after a restart"
+        )
+
+
+def search(
+    make: Callable[[], Sampler],
+    objectives: Objectives,
+    trials: int,
+    first: Iterable[Observation] = (),
+) -> list[Observation]:
+    """What a search with one worker makes of a sampler, with `loss` as every metric."""
+    sampler = make()
+    for each in first:
+        sampler.tell(each)
+    observations: list[Observation] = []
+    while len(observations) < trials:
+        number = len(observations) + 1
+        proposal = sampler.ask(number)
+        if proposal is None:
+            break
+        values = {
+            name: loss(proposal.point) * (1 if place == 0 else -1) + place
+            for place, (name, _) in enumerate(objectives)
+        }
+        notes = json.loads(json.dumps(dict(proposal.notes)))  # as they come back from the disk
+        made = Observation(number, proposal.point, "completed", values, notes)
+        sampler.tell(made)
+        observations.append(made)
+    return observations
+
+
+def _as(
+    observation: Observation, status: str, values: Mapping[str, float] | None = None
+) -> Observation:
+    return Observation(
+        observation.number, observation.point, status, values or {}, observation.notes
+    )

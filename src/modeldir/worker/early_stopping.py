@@ -1,0 +1,208 @@
+"""The steps of a command that knows nothing of us: found in what it writes, as it writes it.
+
+It knows three places, in this order: lines that are appended to `metrics.jsonl`, metric files that
+are rewritten (`metrics_val_last_weights.json`, as CS230's projects have it), and printed lines,
+where the plan says how they look. It refuses to judge, and to know why anybody wants to know.
+
+The first place that has the development metric is the one that is read from then on. A step has the
+number that it calls itself (`step`, `epoch`), else the count of those seen: a lower bound, for a
+file that is rewritten twice between two looks was seen once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from modeldir._system import files
+from modeldir._system.stamps import Stamp, stamp
+from modeldir.errors import MetricsError
+from modeldir.metrics import metrics
+from modeldir.pruners.judge import Step, step_of
+
+_ONE_WRITE = 50_000_000
+"""Nanoseconds within which the same content again is the same write, seen in two states."""
+_SOON, _SELDOM = 0.02, 0.5
+_LOOKS_PER_STEP = 8
+_PIECE = 1 << 20
+
+
+class _Place(Protocol):
+    def look(self) -> list[Step]: ...
+
+
+class Steps:
+    """What a command's folder tells. A look costs a `stat` of each file that may have changed.
+
+    Args:
+        folder: the experiment's.
+        console: the file that the command prints into, and its size when the attempt began.
+        stale: the metric files that lay there before, each with its stamp.
+        read: the pattern of printed lines, where there is one.
+        metric: the metric that matters, where that is known: places without it are not read.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        console: tuple[Path, int],
+        stale: Mapping[str, Stamp],
+        read: str | None,
+        metric: str | None = None,
+    ) -> None:
+        self._metric = metric and metrics.without_split(metric)
+        self._places: list[_Place] = [
+            _Lines(folder / metrics.METRICS_LINES),
+            _Files(folder, stale),
+        ]
+        if read is not None:
+            self._places.append(_Printed(*console, read))
+        self._wait = _SOON
+        self._came = 0.0
+
+    def look(self, now: float) -> tuple[list[Step], float]:
+        """The steps that came since the last look, and the seconds until the next: fewer than a
+        step takes, so that few are missed, however long or short it is.
+        """
+        found: list[Step] = []
+        for place in self._places:
+            found = [step for step in place.look() if self._matters(step)]
+            if found:
+                self._places = [place]
+                break
+        if found:
+            a_step = (now - self._came) / len(found)
+            self._came = now
+            self._wait = min(_SELDOM, max(_SOON, a_step / _LOOKS_PER_STEP))
+        elif now - self._came > _LOOKS_PER_STEP * self._wait:
+            self._wait = min(_SELDOM, self._wait * 1.5)
+        return found, self._wait
+
+    def _matters(self, step: Step) -> bool:
+        return self._metric is None or self._metric in step[1]
+
+
+class _Lines:
+    """Lines appended to a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._size = path, _size(path)
+        self._offset = self._size
+        self._count = 0
+
+    def look(self) -> list[Step]:
+        size = _size(self._path)
+        if size == self._size:
+            return []
+        if size < self._offset:  # moved aside, or begun anew
+            self._offset = self._count = 0
+        self._size = size
+        lines, self._offset = files.lines_from(self._path, self._offset)
+        found = []
+        for line in lines:
+            step = step_of(line, self._count + 1)
+            if step is not None:
+                self._count += 1
+                found.append(step)
+        return found
+
+
+class _Files:
+    """Metric files that are rewritten at each step."""
+
+    def __init__(self, folder: Path, stale: Mapping[str, Stamp]) -> None:
+        self._folder = folder
+        self._seen: dict[str, Stamp] = dict(stale)
+        self._listed: Stamp = None
+        self._again = True
+        self._names: list[str] = []
+        self._count = 0
+        self._last: Step | None = None
+        self._written = 0
+
+    def look(self) -> list[Step]:
+        self._list()
+        for name in self._names:
+            now = stamp(self._folder / name)
+            if now is not None and now != self._seen.get(name):
+                step = self._read(name, now)
+                if step is not None:
+                    return [step]
+        return []
+
+    def _list(self) -> None:
+        """Who is there. The folder's clock may stand still for a moment: once more than it says."""
+        now = stamp(self._folder)
+        if now == self._listed and not self._again:
+            return
+        self._again, self._listed = now != self._listed, now
+        with contextlib.suppress(OSError):
+            self._names = [name for name in os.listdir(self._folder) if _is_of_the_last(name)]
+
+    def _read(self, name: str, now: tuple[int, int, int]) -> Step | None:
+        """What it holds, if that is another step. One that is half written is looked at again."""
+        try:
+            found = step_of(metrics.read_metrics(self._folder / name), self._count + 1)
+        except MetricsError:
+            return None
+        if found is None:
+            return None
+        self._seen[name] = now
+        same = self._last is not None and found[1] == self._last[1]
+        if same and now[0] - self._written < _ONE_WRITE:
+            return None
+        self._count, self._last, self._written = self._count + 1, found, now[0]
+        return found
+
+
+class _Printed:
+    """Lines that are printed."""
+
+    def __init__(self, console: Path, printed_before: int, read: str) -> None:
+        self._console, self._offset = console, printed_before
+        self._pattern = metrics.compile_read(read)
+        self._count = 0
+        self._size = printed_before
+
+    def look(self) -> list[Step]:
+        size = _size(self._console)
+        if size == self._size:
+            return []
+        self._size = size
+        found = []
+        for line in self._new_lines():
+            step = step_of(metrics.parse_line(self._pattern, line), self._count + 1)
+            if step is not None:
+                self._count += 1
+                found.append(step)
+        return found
+
+    def _new_lines(self) -> list[str]:
+        lines: list[str] = []
+        with contextlib.suppress(OSError), open(self._console, "rb") as file:
+            file.seek(self._offset)
+            while piece := file.read(_PIECE):
+                end = piece.rfind(b"\n") + 1
+                if not end and len(piece) < _PIECE:
+                    break
+                end = end or len(piece)  # a line without an end is cut
+                self._offset += end
+                file.seek(self._offset)
+                lines += piece[:end].decode("utf-8", "replace").splitlines()
+        return lines
+
+
+def _is_of_the_last(name: str) -> bool:
+    """Whether a file holds development metrics of each step, not of the best one alone."""
+    kind = metrics.classify(name)
+    return kind is not None and kind.split == "eval" and kind.which != "best"
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,199 @@
+"""The first trial of a search flies alone: does the script read what the search varies?
+
+It knows which names have still to be proven, and how a script tells that it read them. It refuses
+to start and to stop anything: the worker asks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modeldir._system.shell import quoted
+from modeldir.errors import closest
+from modeldir.experiment import attempts, experiment
+from modeldir.metrics import metrics
+from modeldir.monitor.summary import the_script
+from modeldir.params import plain_values
+from modeldir.params.usage import SEARCHED_VARIABLE
+from modeldir.search import plan, worker_registry
+from modeldir.search.trials import TrialRecord
+
+if TYPE_CHECKING:
+    from modeldir.search.search import Search
+
+
+class Pilot:
+    """What is still unproven, and the trial that proves it. With `wanted` false there is nothing to
+    prove.
+    """
+
+    def __init__(self, search: Search, *, wanted: bool) -> None:
+        self._search = search
+        self._unproven = self._names_to_prove() if wanted else frozenset()
+        self._record: TrialRecord | None = None
+        self._scored: TrialRecord | None = None
+        self._wants_metric = wanted and self._metric_is_unproven()
+
+    @property
+    def flies(self) -> bool:
+        """Whether other trials have to wait for it."""
+        return bool(self._unproven)
+
+    def variables(self, record: TrialRecord) -> dict[str, str]:
+        """What the trial that is started now has to find in its environment."""
+        asked = self._asked_of(record)
+        return {SEARCHED_VARIABLE: json.dumps(sorted(asked))} if asked else {}
+
+    def _asked_of(self, record: TrialRecord) -> frozenset[str]:
+        """What a trial has to read: what is unproven, but for what does not count at its point."""
+        if not self._unproven:
+            return self._unproven
+        flat = plain_values.flatten(record.hyperparameters)
+        # `seed` is in no space, and counts at each point that has repeats.
+        return self._unproven.intersection({*self._search.plan.space.active_names(flat), plan.SEED})
+
+    @property
+    def why(self) -> str:
+        """What the other trials are waiting for."""
+        names = " and ".join(sorted(self._unproven))
+        return (
+            f"the others wait until the first has read {names}, or has a metric; "
+            "with --no-pilot they do not"
+        )
+
+    def take(self, record: TrialRecord) -> None:
+        """Let this trial be the one, if none is yet. One at which nothing unproven counts proves
+        nothing, and keeps nobody waiting.
+        """
+        if self._wants_metric and self._scored is None and not self._has_old_files(record):
+            self._scored = record
+        if self._unproven and self._record is None:
+            self._unproven = self._asked_of(record)
+            self._record = record
+
+    def look(self) -> str | None:
+        """Judge it while it flies; what stops the search, or None."""
+        if (problem := self._misnamed()) is not None:
+            return problem
+        if not self._unproven or self._record is None:
+            return None
+        return self._judge(self._record, ended=False)
+
+    def landed(self, record: TrialRecord) -> str | None:
+        """Judge a trial that has ended; what stops the search, or None."""
+        if (problem := self._misnamed()) is not None:
+            return problem
+        return self._judge(record, ended=True) if self._unproven else None
+
+    def _names_to_prove(self) -> frozenset[str]:
+        """The searched names that no completed trial has shown to read."""
+        placed = plan.placeholders(self._search.plan.command or "")
+        names = {
+            name
+            for name, domain in self._search.plan.space.domains.items()
+            if name not in placed and len(domain.values() or (0, 1)) > 1
+        }
+        if self._search.plan.repeats > 1 and plan.SEED not in placed:
+            names.add(plan.SEED)
+        for record in self._search.trials:
+            if names and self._search.trials.status(record).state == attempts.COMPLETED:
+                read = names_read(self._search.trials.path(record))
+                names = set() if read is None else names - read
+        return frozenset(names)
+
+    def _metric_is_unproven(self) -> bool:
+        """Whether the plan names metrics that no trial has had yet."""
+        names = {name for name, _ in self._search.plan.objectives}
+        for record in self._search.trials:
+            if names:
+                names -= {*_metrics_in(self._search.trials.path(record))}
+        return bool(names)
+
+    def _has_old_files(self, record: TrialRecord) -> bool:
+        """Whether metrics in a trial's folder may be an earlier attempt's."""
+        return experiment.has_metrics(self._search.trials.path(record))
+
+    def _misnamed(self) -> str | None:
+        """What is to be said where the first trial has metrics, and not the one that is named but
+        one that is called nearly so. Where none is, the named one may still come, at the end.
+        """
+        if self._scored is None:
+            return None
+        folder = self._search.trials.path(self._scored)
+        found = sorted(_metrics_in(folder))
+        lacks = [name for name, _ in self._search.plan.objectives if name not in found]
+        if found and not lacks:
+            self._scored = None
+        for name in lacks:
+            meant = closest(name, found)
+            if meant is not None:
+                script = the_script(self._search.plan.command)
+                return _no_such_metric(self._search, name, found, meant, script)
+        return None
+
+    def _judge(self, record: TrialRecord, *, ended: bool) -> str | None:
+        """Open the doors when the pilot has read all that varies, stop the search if it never did.
+
+        A script that does not use `Params` cannot tell: then the doors open at its first metric.
+        One that does tells what it reads as it reads it; but only who has told all that it read,
+        at its end or as it logged its first metric, is known not to have read the rest.
+        """
+        folder = self._search.trials.path(record)
+        events = attempts.read_events(folder)
+        told, reading = _names_in(events, "params_read"), _names_in(events, "reading")
+        first_metric = experiment.has_metrics(folder)
+        if told is None and reading is None:
+            if ended or first_metric:
+                self._unproven = frozenset()
+            return None
+        unread = self._asked_of(record).difference(told or (), reading or ())
+        if not unread:
+            self._unproven = frozenset()
+        elif ended or (told is not None and first_metric):
+            failed = ended and self._search.trials.status(record).state != attempts.COMPLETED
+            if failed:  # it broke before it could read them: that is what the user should hear
+                self._record = None
+                return None
+            return _never_read(sorted(unread), told, the_script(self._search.plan.command))
+        return None
+
+
+def names_read(folder: Path) -> frozenset[str] | None:
+    """The hyperparameters that a trial's script read, or None if it does not tell."""
+    return _names_in(attempts.read_events(folder), "params_read")
+
+
+def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] | None:
+    told = [event for event in events if event.get("event") == kind]
+    return frozenset(name for event in told for name in event.get("names", ())) if told else None
+
+
+def _metrics_in(folder: Path) -> set[str]:
+    """The development metrics that lie in a trial's folder, of its steps and its files."""
+    steps = metrics.development(dict(metrics.numbers_in(experiment.last_step(folder))))
+    return {*steps, *experiment.scores(folder).development} - {"step", "time", "epoch"}
+
+
+def _no_such_metric(search: Search, name: str, found: list[str], meant: str, script: str) -> str:
+    way = next(way for each, way in search.plan.objectives if each == name)
+    return (
+        f"{script} writes no {name!r}: did you mean {meant!r}? (it writes {', '.join(found)})\n"
+        f"  {worker_registry.again(search.path)} --{way} {quoted(meant)}\n"
+        f"  if {name} comes later than the others: say the same again with --no-pilot"
+    )
+
+
+def _never_read(unread: list[str], read: frozenset[str] | None, script: str) -> str:
+    names = " and ".join(unread)
+    verb = "varies" if len(unread) == 1 else "vary"
+    it = "it" if len(unread) == 1 else "them"
+    known = "" if read is None else f" (it read {', '.join(sorted(read)) or 'nothing'})"
+    return (
+        f"{names} {verb} in this search, but {script} never read {it}{known}.\n"
+        f"  mend the name in {script}, or search another one\n"
+        f"  if {script} reads {it} only for some values: give {it} a `when`, "
+        "or say it again with --no-pilot"
+    )

@@ -1,0 +1,335 @@
+"""Modules that were imported ahead, kept back until the script itself imports them.
+
+A script finds `sys.modules` as it would be, and what an import does besides is done when it would
+be: variables that a library sets, filters it puts before those of others, warnings and lines that
+it prints. It knows modules by what one import brought with it. It refuses to hand over what was
+imported under another environment than the script has made by then: libraries read thread counts
+and devices when they are loaded, never again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+from modeldir._system.values import dataclass
+
+Changes = Mapping[str, "str | None"]
+"""Variables that were set in an environment; None for one that was removed."""
+
+
+_OURS = "MODELDIR_"
+"""What variables begin with that `modeldir.start` sets for a trial's children: one has the trial's
+folder in it, so that it is another in each, and no library but ours reads it when it is loaded.
+"""
+
+Told = tuple[int, bytes] | dict[str, Any]
+"""What was written to 1 or 2; or a warning, as `warnings.warn_explicit` takes it."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one import brought: modules, and all that it changed outside of them. `under`: how the
+    script had changed the environment before, where that can matter. `draws`: random numbers.
+    """
+
+    name: str
+    modules: Mapping[str, ModuleType]
+    under: Changes | None
+    environment: Changes
+    filters: tuple[Any, ...]
+    told: tuple[Told, ...]
+    draws: bool
+
+
+class Shelf:
+    """All batches of a process, in order."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.filters = list(warnings.filters)
+
+    @contextlib.contextmanager
+    def filling(self, name: str, under: Changes | None) -> Iterator[None]:
+        """Put on the shelf what is imported within."""
+        known, filters = set(sys.modules), list(warnings.filters)
+        before, drawn = dict(os.environ), _random_states()
+        with _heard() as told:
+            yield
+        new = {name: module for name, module in sys.modules.items() if name not in known}
+        if new:
+            front = warnings.filters[: max(0, len(warnings.filters) - len(filters))]
+            self.batches.append(
+                Batch(
+                    name,
+                    new,
+                    under,
+                    changes(before, os.environ),
+                    tuple(front),
+                    tuple(told),
+                    {**_random_states(), **drawn} != _random_states(),
+                )
+            )
+        for variable, value in changes(os.environ, before).items():
+            _set(variable, value)
+
+    def modules(self) -> Iterator[ModuleType]:
+        for batch in self.batches:
+            yield from batch.modules.values()
+
+    def close_up(self, on_difference: Callable[[str, str], None]) -> None:
+        """Take all modules away, until they are asked for. `on_difference` is called with a module
+        and what the script has done before that the import here knows nothing of.
+        """
+        warnings.filters[:] = self.filters  # type: ignore[index]
+        _filters_have_changed()
+        for batch in self.batches:
+            for name in batch.modules:
+                sys.modules.pop(name, None)
+        if self.batches:
+            sys.meta_path.insert(0, _Counter(self.batches, dict(os.environ), on_difference))
+
+
+class _Counter:
+    """Hands over modules: a finder, as `sys.meta_path` has them."""
+
+    def __init__(
+        self,
+        batches: list[Batch],
+        environment: Mapping[str, str],
+        on_difference: Callable[[str, str], None],
+    ) -> None:
+        self._batches = {name: batch for batch in batches for name in batch.modules}
+        self._environment = environment
+        self._on_difference = on_difference
+        self._handed: set[str] = set()
+        self._random = _random_states()
+        self._path = frozenset(sys.path)  # without what the script puts there
+        self._main = sys.modules.get("__main__")
+        self._by_libraries = {each for batch in batches for each in batch.environment.items()}
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002 - the protocol's
+        batch = self._batches.get(name)
+        known = None if batch is None else getattr(batch.modules[name], "__spec__", None)
+        if batch is None or known is None:
+            return None
+        spec = ModuleSpec(name, _Loader(self, batch, known), origin=known.origin)  # type: ignore[arg-type]
+        spec.submodule_search_locations = known.submodule_search_locations
+        spec.has_location = known.has_location
+        spec.cached = known.cached
+        return spec
+
+    def hand_over(self, batch: Batch) -> None:
+        """The modules of a batch, with what its import did besides. Once: what a script takes away
+        again and imports anew is new.
+        """
+        if batch.name in self._handed:
+            return
+        self._handed.add(batch.name)
+        what = self._difference(batch)
+        if what:
+            self._on_difference(batch.name, what)
+        for name, module in batch.modules.items():
+            self._batches.pop(name, None)
+            # `multiprocessing` gives the main module a second name: that of the script, not ours.
+            is_main = module is self._main
+            sys.modules.setdefault(name, sys.modules["__main__"] if is_main else module)
+        _do_again(batch)
+
+    def _difference(self, batch: Batch) -> str:
+        """What the script has done otherwise than when this was learned. What a library sets it
+        sets at its import, whenever that is; and the standard library reads no variables.
+        """
+        if hidden := self._hidden(batch):
+            return f"another {hidden} lay on the path"
+        if batch.draws and {**_random_states(), **self._random} != _random_states():
+            return "random numbers were seeded"
+        if batch.under is None:
+            return ""
+        then, now = batch.under.items(), changes(self._environment, os.environ).items()
+        different = (set(then) ^ set(now)) - self._by_libraries
+        names = (variable for variable, _ in different if not variable.startswith(_OURS))
+        return min((f"{variable} was changed" for variable in names), default="")
+
+    def _hidden(self, batch: Batch) -> str | None:
+        """A module in whose place the script would find another one by now: a file may have come
+        into its folder since.
+        """
+        path = [each for each in sys.path if isinstance(each, str)]  # as an import has it
+        for name, module in batch.modules.items():
+            spec = getattr(module, "__spec__", None)
+            if "." in name or not isinstance(spec, ModuleSpec) or not spec.has_location:
+                continue  # a part of another one, or one that is found before any path
+            places = [at for at, each in enumerate(path) if _is_below(spec.origin or "", each)]
+            own = [each for each in path[: min(places, default=0)] if each not in self._path]
+            found = PathFinder.find_spec(name, own) if own else None
+            if found is not None and found.loader is not None:
+                return name
+        return None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(os.path.join(folder or os.getcwd(), ""))
+
+
+class _Loader:
+    """Gives back a module that is there; else it is the loader that it had."""
+
+    def __init__(self, counter: _Counter, batch: Batch, known: ModuleSpec) -> None:
+        self._counter, self._batch, self._known = counter, batch, known
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        self._counter.hand_over(self._batch)
+        return self._batch.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._known
+        module.__loader__ = self._known.loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._known.loader, name)
+
+
+def _do_again(batch: Batch) -> None:
+    for variable, value in batch.environment.items():
+        _set(variable, value)
+    if batch.filters:
+        warnings.filters[:0] = batch.filters  # type: ignore[index]
+        _filters_have_changed()
+    for told in batch.told:
+        if isinstance(told, dict):
+            warnings.warn_explicit(**told)
+        else:
+            stream = (sys.stdout, sys.stderr)[told[0] - 1]
+            if stream is not None:
+                stream.write(told[1].decode(errors="replace"))
+
+
+def _random_states() -> dict[str, Any]:
+    """The state of each shared generator that is loaded, as something that can be compared."""
+    states: dict[str, Any] = {}
+    if "random" in sys.modules:
+        states["random"] = sys.modules["random"].getstate()
+    if "numpy.random" in sys.modules:
+        name, keys, *rest = sys.modules["numpy.random"].get_state()
+        states["numpy"] = (name, keys.tobytes(), *rest)
+    return states
+
+
+def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str | None]:
+    """How one environment was made another.
+
+    >>> changes({"A": "1", "B": "2"}, {"B": "3", "C": "4"})
+    {'B': '3', 'C': '4', 'A': None}
+    """
+    changed: dict[str, str | None] = {
+        name: value for name, value in after.items() if before.get(name) != value
+    }
+    changed.update((name, None) for name in before if name not in after)
+    return changed
+
+
+def _set(variable: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(variable, None)
+    else:
+        os.environ[variable] = value
+
+
+@contextlib.contextmanager
+def changed_environment(under: Changes) -> Iterator[None]:
+    """The environment as a script had made it, for as long as a module is imported."""
+    before = dict(os.environ)
+    for variable, value in under.items():
+        _set(variable, value)
+    try:
+        yield
+    finally:
+        for variable, value in changes(os.environ, before).items():
+            _set(variable, value)
+
+
+def _filters_have_changed() -> None:
+    """As all functions of `warnings` say it to each other; what was shown may be shown again."""
+    told: Any = warnings
+    for name in ("_filters_mutated", "_filters_mutated_lock_held"):
+        if hasattr(told, name):
+            getattr(told, name)()
+            return
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[list[Told]]:
+    """What is written to 1 and 2 within, and the warnings that are shown, in order."""
+    told: list[Told] = []
+
+    # As it is called.
+    def note(  # noqa: PLR0913, PLR0917 - as above
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: Any = None,  # noqa: ARG001 - as above
+        line: str | None = None,  # noqa: ARG001 - as above
+    ) -> None:
+        told.extend(written.take())
+        place = {"filename": filename, "lineno": lineno, **_place(filename)}
+        told.append({"message": message, "category": category, **place})
+
+    shown = warnings.showwarning
+    warnings.showwarning = note
+    with _Written() as written:
+        try:
+            yield told
+        finally:
+            told.extend(written.take())
+            if warnings.showwarning is note:
+                warnings.showwarning = shown
+
+
+def _place(filename: str) -> dict[str, Any]:
+    """The module that a warning was given for, as filters know it."""
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) == filename:
+            return {"module": name}
+    return {}
+
+
+class _Written:
+    """What is written to 1 and 2, in files without names instead of where it went before."""
+
+    def __enter__(self) -> _Written:  # noqa: PYI034 - Self needs Python 3.11
+        _flush()
+        self._files = [os.memfd_create("written") for _ in (1, 2)]
+        self._before = [os.dup(descriptor) for descriptor in (1, 2)]
+        self._taken = [0, 0]
+        for descriptor, file in enumerate(self._files, start=1):
+            os.dup2(file, descriptor)
+        return self
+
+    def take(self) -> Iterator[tuple[int, bytes]]:
+        """What has been written since."""
+        _flush()
+        for place, file in enumerate(self._files):
+            size = os.fstat(file).st_size
+            if size > self._taken[place]:
+                yield place + 1, os.pread(file, size - self._taken[place], self._taken[place])
+                self._taken[place] = size
+
+    def __exit__(self, *_: object) -> None:
+        for place, (file, before) in enumerate(zip(self._files, self._before, strict=True)):
+            os.dup2(before, place + 1)
+            os.close(file)
+            os.close(before)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()

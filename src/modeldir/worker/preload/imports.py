@@ -1,0 +1,325 @@
+"""What a script was seen to import, and a process that imports it ahead.
+
+It knows the report that learning.py writes, and makes of it a list that can be kept: modules of the
+interpreter and of its environment, in order, with what the script had changed in the environment
+before each. The script's own modules are never on it. It refuses to import what it does not find
+where the script found it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+from modeldir._system.values import dataclass, field
+from modeldir.worker.preload.deferred_modules import Changes, Shelf, changed_environment
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module, the file it came from, and how the environment had been changed by then."""
+
+    name: str
+    origin: str
+    changes: Changes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one run of a script imported. `folders` are those where libraries lie, with their times
+    (ns); `own` are the names of the script's own modules; `words` is the script with its arguments;
+    `has_ended`: the list is complete.
+    """
+
+    modules: tuple[Module, ...]
+    own: tuple[str, ...]
+    executable: str
+    version: str
+    flags: str
+    prefix: str
+    path: tuple[str, ...]
+    loaded: tuple[str, ...]
+    folders: Mapping[str, int]
+    has_ended: bool
+    words: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(module.name for module in self.modules)
+
+    def is_third_party(self, module: Module) -> bool:
+        """Whether it lies elsewhere than the interpreter's own."""
+        standard = [os.path.join(folder, "") for folder in list(self.folders)[1:]]
+        if module.origin in _WITHOUT_A_FILE or not standard:
+            return False
+        return not module.origin.startswith(standard[0]) or any(
+            module.origin.startswith(folder) for folder in standard[1:]
+        )
+
+    def is_current(self) -> bool:
+        """Whether the environment is as it was: nothing installed, removed or upgraded."""
+        return self.folders == _times([self.executable, *self.folders])
+
+    def stamp(self) -> int:
+        """Another number where a file has been written since that a module came from."""
+        return hash(tuple(_times(module.origin for module in self.modules).values()))
+
+    def is_of(self, facts: Mapping[str, Any]) -> bool:
+        """Whether it was learned in the interpreter that these `learning.facts` are of.
+
+        Another environment may have been activated since, or another PYTHONPATH set. And what
+        somebody else sent with a search names folders of another machine, or knows not their times.
+        """
+        alike = ("executable", "version", "flags", "prefix")
+        return (
+            all(getattr(self, name) == facts[name] for name in alike)
+            and self.path == tuple(facts["path"])
+            and self.folders == {**_times([self.executable]), **facts["folders"]}
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        modules = [
+            [module.name, module.origin, *([dict(module.changes)] if module.changes else [])]
+            for module in self.modules
+        ]
+        return {**vars(self), "modules": modules, "folders": dict(self.folders)}
+
+    @classmethod
+    def from_json(cls, value: object) -> Learned | None:
+        """What `to_json` gave; None for anything else."""
+        try:
+            given = dict(value)  # type: ignore[call-overload]
+            given["modules"] = tuple(Module(*each) for each in given["modules"])
+            for name in ("own", "path", "loaded", "words"):
+                given[name] = _texts(given[name])
+            learned = cls(**given)
+            _texts([learned.executable, learned.version, learned.flags, learned.prefix])
+            _texts([text for each in learned.modules for text in (each.name, each.origin)])
+            changes = [each.changes for each in learned.modules]
+            _texts([text for each in changes for item in each.items() for text in item if text])
+            _texts(dict(learned.folders))
+        except (TypeError, ValueError, KeyError, AttributeError):
+            return None
+        return learned
+
+
+class Report:
+    """What learning.py writes, read on as it grows: each line once."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._read = 0
+        self._facts: dict[str, Any] = {}
+        self._modules: list[Module] = []
+        self._own: list[str] = []
+        self._has_ended = False
+
+    def learned(self) -> Learned | None:
+        """What it tells by now; None where nothing is new, or it cannot be read."""
+        try:
+            lines = self._new_lines()
+            if not lines:
+                return None
+            from ast import literal_eval  # noqa: PLC0415 - slow, and a script may never tell anything
+
+            new = [literal_eval(line.decode()) for line in lines]
+        except (OSError, ValueError, SyntaxError):
+            return None
+        self._facts = self._facts or new.pop(0)
+        # Its disk was full as it began, or somebody has removed it since.
+        if "folders" not in self._facts:
+            return None
+        for noted in new:
+            self._take(noted)
+        return self._as_learned(self._facts)
+
+    def _new_lines(self) -> list[bytes]:
+        with open(self.path, "rb") as file:
+            file.seek(self._read)
+            whole, end, _ = file.read().rpartition(b"\n")  # the last one may be half written
+        self._read += len(whole) + len(end)
+        return whole.split(b"\n") if end else []
+
+    def _take(self, noted: Mapping[str, Any]) -> None:
+        folders = self._facts["folders"]
+        if "end" in noted:
+            self._has_ended = True
+        elif _is_of_a_library(noted, folders):
+            module = Module(noted["name"], noted["origin"], noted.get("changes", {}))
+            self._modules.append(module)
+        elif _is_the_scripts(noted, folders):
+            self._own.append(noted["name"])
+
+    def _as_learned(self, facts: Mapping[str, Any]) -> Learned:
+        return Learned(
+            modules=tuple(self._modules),
+            own=tuple(self._own),
+            executable=facts["executable"],
+            version=facts["version"],
+            flags=facts["flags"],
+            prefix=facts["prefix"],
+            path=tuple(facts["path"]),
+            loaded=tuple(facts["loaded"]),
+            folders={**_times([facts["executable"]]), **facts["folders"]},
+            has_ended=self._has_ended,
+            words=tuple(facts["words"]),
+        )
+
+
+_WITHOUT_A_FILE = ("built-in", "frozen")
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    """All of them, which must be texts: a file may have been written by anybody."""
+    texts = tuple(values)
+    if not all(isinstance(each, str) for each in texts):
+        raise TypeError(texts)
+    return texts  # type: ignore[return-value]
+
+
+def _is_of_a_library(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
+    """Ours counts as one wherever it lies: a project does not change it between two trials."""
+    origin = noted["origin"]
+    if _is_ours(noted["name"]):
+        return origin is not None
+    return origin is not None and (origin in _WITHOUT_A_FILE or _is_below(origin, folders))
+
+
+def _is_the_scripts(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
+    """Of what is no library's: a file of its own, or a folder without `__init__.py`; not what a
+    library has made up.
+    """
+    places = [noted["origin"]] if noted["origin"] else noted.get("places", [])
+    return any(not _is_below(place, folders) for place in places)
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(path.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _times(paths: Iterable[str]) -> dict[str, int]:
+    """When each was last changed; 0 for one that is not there."""
+    times = {}
+    for path in paths:
+        times[path] = 0
+        with contextlib.suppress(OSError):
+            times[path] = os.stat(path).st_mtime_ns
+    return times
+
+
+# -- In the process that imports ahead -------------------------------------------------------------
+
+
+class Ahead:
+    """What this process has imported ahead. `add` may be called again with a longer list.
+
+    `objection`: why what it did import must not be used.
+    """
+
+    def __init__(self) -> None:
+        self.learned: Learned | None = None
+        self.left_out: dict[str, str] = {}
+        self.objection: str | None = None
+        self.shelf = Shelf()
+        self._done: set[str] = set()
+        self._fresh: dict[str, ModuleType] = {}
+
+    def add(self, learned: Learned) -> None:
+        """Import what is on the list and not yet here. What fails to be imported is left out."""
+        import gc  # noqa: PLC0415 - only in a process for warm trials
+        import importlib.util  # noqa: PLC0415 - before anything is on the shelf
+        import random  # noqa: F401, PLC0415 - its state is looked at
+
+        self.learned = learned
+        handlers = _signal_handlers()
+        gc.disable()
+        try:
+            for name in learned.loaded:
+                with contextlib.suppress(Exception):  # those of an interpreter's own start
+                    importlib.import_module(name)
+            # The standard library first: what a script imports of it must not bring what happens
+            # to need it too.
+            for module in sorted(learned.modules, key=learned.is_third_party):
+                if module.name not in self._done:
+                    self._done.add(module.name)
+                    self._take(module)
+        finally:
+            gc.enable()
+        if _signal_handlers() != handlers:
+            self.objection = "an import changed how signals are handled"
+        self._look_for_the_scripts_own(learned)
+        _leave_finalizers_out()
+        gc.collect()
+        gc.freeze()  # children look at none of it: a page that is looked at is copied
+
+    def _take(self, module: Module) -> None:
+        if module.name in sys.modules and not _is_ours(module.name):
+            return
+        assert self.learned is not None
+        under = module.changes if self.learned.is_third_party(module) else None
+        with (
+            changed_environment(module.changes),
+            self._without_us(module.name),
+            self.shelf.filling(module.name, under),
+        ):
+            self._import(module)
+
+    def _import(self, module: Module) -> None:
+        import importlib.util  # noqa: PLC0415 - only in a process for warm trials
+
+        if module.name in sys.modules:
+            return
+        try:
+            spec = importlib.util.find_spec(module.name)
+            if spec is None or spec.origin != module.origin:
+                self.left_out[module.name] = "it is found elsewhere"
+                return
+            importlib.import_module(module.name)
+        except BaseException as error:  # noqa: BLE001 - some do not even raise an Exception
+            self.left_out[module.name] = f"{type(error).__name__}: {error}"
+
+    @contextlib.contextmanager
+    def _without_us(self, name: str) -> Iterator[None]:
+        """Modules of modeldir are imported a second time: ours, which run, are not the script's."""
+        if not _is_ours(name):
+            yield
+            return
+        ours = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)}
+        sys.modules.update(self._fresh)
+        try:
+            yield
+        finally:
+            self._fresh = {
+                name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)
+            }
+            sys.modules.update(ours)
+
+    def _look_for_the_scripts_own(self, learned: Learned) -> None:
+        hidden = sorted(set(learned.own).intersection(sys.modules))
+        if hidden:
+            self.objection = f"the script's own {hidden[0]} has the name of a library's module"
+
+
+def _leave_finalizers_out() -> None:
+    """No child destroys at its end what an import has made here, which they all share.
+
+    PyTorch would take down its 170 libraries of operators, which copies 30 MB in each trial; the
+    first child would take away a folder that a library has made for as long as it is loaded.
+    """
+    weakref: Any = sys.modules.get("weakref")
+    for finalizer in [] if weakref is None else list(weakref.finalize._registry):  # noqa: SLF001
+        finalizer.atexit = False
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] == "modeldir"
+
+
+def _signal_handlers() -> list[Any]:
+    import signal  # noqa: PLC0415 - only in a process for warm trials
+
+    return [signal.getsignal(number) for number in sorted(signal.valid_signals())]

@@ -1,0 +1,356 @@
+"""The process that forks supervisors: small, single-threaded, and nothing else.
+
+It knows how to fork. A worker makes it first thing, before any thread, lock or heavy import, since
+a child forked from a threaded process can hang for ever on a lock that nobody holds any more
+(forked from a threaded parent, 200 of 200 children hung). It refuses to know what runs: it passes a
+`Start` on to a new supervisor, and gives the worker that one's pid and a socket to it. What a free
+supervisor is to run next the worker tells it itself.
+
+When the worker is gone the supervisors go on without it, and the spawner leaves with the last. If
+it was killed, there is one thing to do in its place: put its terminal in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from modeldir._system import processes
+from modeldir._system.values import dataclass
+from modeldir.errors import CommandError
+from modeldir.worker.supervisor import (
+    REQUESTS,
+    Order,
+    Start,
+    receive_order,
+    rehearse,
+    send_order,
+    supervise,
+)
+
+if TYPE_CHECKING:
+    from modeldir.worker.preload.imports import Ahead
+
+_PID = struct.Struct("!I")
+_NEW, BYE = b"!", b"."
+_IN_ORDER = b"\x1b[J\x1b[?25h\x1b[?7h"
+"""What a killed live view (canvas.py) leaves is undone by this, whatever a shell has written there
+since: all below the cursor is cleared, which is shown again, and long lines wrap.
+"""
+_PATIENCE = 1.0
+_KILLED = """\
+The process that starts commands was killed; what runs goes on and is recorded.
+  say the same command again"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to a supervisor: `started` (told a moment later, or with the end), `taken`
+    (somebody else has the attempt), `lost` (somebody has taken it over: it was not heard of for too
+    long), `ended` (the end is recorded), `free` (it can run another), `gone` (its process is no
+    more).
+    """
+
+    what: str
+    pid: int
+
+
+class Spawner:
+    """A worker's side of its spawner. `reports` is a descriptor to select on for reading.
+
+    `terminal` is the device in which the worker is going to change lines in place, if it is.
+    """
+
+    def __init__(self, terminal: str | None = None) -> None:
+        ours, theirs = socket.socketpair()
+        self.reports, reports_end = os.pipe()
+        lifeline, self._life = os.pipe()
+        ends = (theirs.fileno(), reports_end, lifeline)
+        self._pid = self._make(ends, (ours.fileno(), self.reports, self._life), terminal)
+        theirs.close()
+        os.close(reports_end)
+        os.close(lifeline)
+        os.set_blocking(self.reports, False)
+        self._socket = ours
+        self._pending = b""
+        self._supervisors: dict[int, socket.socket] = {}
+        self._free: set[int] = set()
+        self.is_over = False
+
+    def _make(self, ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
+        """Begin the process, which has the `ends` and not `ours`; its pid."""
+        make = _executed if _has_threads() else _forked
+        return make(ends, ours, terminal)
+
+    @property
+    def line(self) -> int:
+        """A descriptor that becomes readable when the spawner was killed. Its supervisors go on,
+        and report; but of one that dies nobody tells any more: the worker has to look itself.
+        """
+        return self._socket.fileno()
+
+    def start(self, start: Start, leases: tuple[int, ...] = ()) -> int:
+        """Have a supervisor run an attempt, one that is free or a new one; returns its pid.
+
+        `leases` are descriptors of locked files, which it holds while the attempt lives. When this
+        returns it has its own; the caller closes his.
+
+        Raises:
+            CommandError: when somebody killed the spawner.
+        """
+        order = Order(start, leases)
+        while self._free:
+            pid = self._free.pop()
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                send_order(self._supervisors[pid], order)
+                return pid
+        try:
+            self._socket.sendall(_NEW)
+            send_order(self._socket, order)
+            answer, descriptors, _, _ = socket.recv_fds(self._socket, _PID.size, 1)
+        except ConnectionError:
+            answer = b""
+        if len(answer) < _PID.size:
+            raise CommandError(_KILLED)
+        pid = int(_PID.unpack(answer)[0])
+        for (
+            descriptor
+        ) in descriptors:  # none, where we may open no more files: then it is used once
+            self._supervisors[pid] = socket.socket(fileno=descriptor)
+        return pid
+
+    def read(self) -> list[Report]:
+        """The reports that have come in; never waits."""
+        with contextlib.suppress(BlockingIOError):
+            piece = os.read(self.reports, 65536)  # what does not fit into it wakes us again
+            self._pending += piece
+            if not piece:  # somebody killed the spawner, and its supervisors have gone too
+                self.is_over = True
+        *lines, self._pending = self._pending.split(b"\n")
+        reports = [_report(line) for line in lines]
+        for report in reports:
+            if report.what == "free" and report.pid in self._supervisors:
+                self._free.add(report.pid)
+            elif report.what == "gone":
+                self._free.discard(report.pid)
+                if (channel := self._supervisors.pop(report.pid, None)) is not None:
+                    channel.close()
+        return reports
+
+    def retire(self) -> None:
+        """Start nothing more with the supervisors there are: each leaves when it is free."""
+        for channel in self._supervisors.values():
+            _shut(channel)
+        self._supervisors.clear()
+        self._free.clear()
+
+    def close(self) -> None:
+        """Let the spawner leave. Supervisors that still run go on (unless they are bound)."""
+        with contextlib.suppress(OSError):
+            self._socket.sendall(BYE)
+        self.retire()
+        _shut(self._socket)
+        os.close(self._life)
+        all_left = self._wait_for_the_last()
+        os.close(self.reports)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0 if all_left else os.WNOHANG)
+
+    def _wait_for_the_last(self) -> bool:
+        """Until the spawner and all that are free have left; false where some still run."""
+        deadline = time.monotonic() + _PATIENCE
+        os.set_blocking(self.reports, True)
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([self.reports], [], [], left)
+            if ready and not os.read(self.reports, 65536):
+                return True
+        return False
+
+    def __enter__(self) -> Spawner:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _shut(channel: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # a process that was forked meanwhile may have it too
+        channel.shutdown(socket.SHUT_RDWR)
+    channel.close()
+
+
+def _forked(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
+    """The spawner as a fork of this process: nothing has to be imported again."""
+    rehearse()
+    gc.freeze()  # the children touch fewer pages of what is shared
+    pid = os.fork()
+    if pid == 0:
+        for descriptor in ours:
+            os.close(descriptor)
+        _serve(*ends, terminal)
+    gc.unfreeze()
+    return pid
+
+
+def _executed(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:  # noqa: ARG001 - as _forked
+    """The spawner as a new interpreter, for a user's process that has threads: no fork is safe."""
+    import subprocess  # noqa: PLC0415 - only for the loop in a user's own process
+    import sys  # noqa: PLC0415
+
+    code = f"from modeldir.worker.spawner import serve; serve{(*ends, terminal)}"
+    child = subprocess.Popen([sys.executable, "-c", code], pass_fds=ends)
+    child.returncode = 0  # `close` waits for it by its pid; this object has nothing to warn of
+    return child.pid
+
+
+def _has_threads() -> bool:
+    if not processes.LINUX:
+        import threading  # noqa: PLC0415
+
+        return threading.active_count() > 1
+    return len(os.listdir("/proc/self/task")) > 1
+
+
+def _report(line: bytes) -> Report:
+    what, _, pid = line.decode("ascii").partition(" ")
+    return Report(what, int(pid))
+
+
+# -- The spawner's own side ------------------------------------------------------------------------
+
+
+def serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> NoReturn:
+    """Be the spawner in an interpreter of its own, with inherited descriptors."""
+    for descriptor in (channel, reports, lifeline):
+        os.set_inheritable(descriptor, False)  # they came to us so, and go no further
+    rehearse()
+    gc.freeze()
+    _serve(channel, reports, lifeline, terminal)
+
+
+class Warm(Protocol):
+    """What a spawner has besides, which has imported what trials import (warmspawner.py)."""
+
+    ahead: Ahead
+
+    def answer(self, channel: socket.socket, wanted: bytes) -> bool:
+        """Do what is asked for; false where it is nothing of its own."""
+
+
+def serve_warm(channel: int, reports: int, lifeline: int, warm: Warm) -> NoReturn:
+    """As `serve`, for trials that begin as forks."""
+    for descriptor in (channel, reports, lifeline):
+        os.set_inheritable(descriptor, False)
+    rehearse()
+    _serve(channel, reports, lifeline, None, warm)
+
+
+def _serve(
+    channel: int,
+    reports: int,
+    lifeline: int,
+    terminal: str | None,
+    warm: Warm | None = None,
+) -> NoReturn:
+    """Fork a supervisor for each request until the worker is gone. Never returns."""
+    try:
+        os.setsid()  # a terminal's Ctrl-C is the worker's business
+        processes.adopt_orphans()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):  # a pipe from the worker must end when the worker does
+            os.dup2(nowhere, descriptor)
+        processes.close_others((channel, reports, lifeline))  # and so must another spawner of it
+        # Not ignored: one that comes for a supervisor before it listens must not be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
+        _loop(socket.socket(fileno=channel), reports, lifeline, terminal, warm)
+    finally:
+        os._exit(0)
+
+
+def _loop(
+    channel: socket.socket,
+    reports: int,
+    lifeline: int,
+    terminal: str | None,
+    warm: Warm | None,
+) -> None:
+    wake, wake_end = os.pipe()
+    for descriptor in (wake, wake_end):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    supervisors: set[int] = set()
+    while True:
+        ready, _, _ = select.select([channel.fileno(), wake], [], [])
+        if wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 512)
+            _reap(reports, supervisors)
+        if channel.fileno() in ready:
+            wanted = channel.recv(len(_NEW))
+            if warm is not None and warm.answer(channel, wanted):
+                continue
+            order = receive_order(channel) if wanted == _NEW else None
+            if order is None:
+                if wanted != BYE and terminal is not None:
+                    _put_in_order(terminal)
+                break
+            pid, supervisor = _new_supervisor(order, reports, lifeline, warm)
+            supervisors.add(pid)
+            for descriptor in order.leases:
+                os.close(descriptor)
+            with supervisor:
+                socket.send_fds(channel, [_PID.pack(pid)], [supervisor.fileno()])
+    _reap(reports, supervisors, 0)  # they end with what they run; some systems' init forgets them
+
+
+def _put_in_order(terminal: str) -> None:
+    """Not kept open while the worker lives: a terminal that is open somewhere keeps a login."""
+    with contextlib.suppress(OSError):  # its window was closed
+        descriptor = os.open(terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        with contextlib.closing(os.fdopen(descriptor, "wb", buffering=0)) as device:
+            device.write(_IN_ORDER)
+
+
+def _new_supervisor(
+    order: Order, reports: int, lifeline: int, warm: Warm | None
+) -> tuple[int, socket.socket]:
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        supervise(order, reports, lifeline, theirs, None if warm is None else warm.ahead)
+    theirs.close()
+    return pid, ours
+
+
+def _reap(reports: int, supervisors: set[int], how: int = os.WNOHANG) -> None:
+    """Collect supervisors that have left, and end what a killed one leaves to us.
+
+    Waits for all there are, if `how` does not say otherwise.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while pid := os.waitpid(-1, how)[0]:
+            was_ours = pid in supervisors
+            supervisors.discard(pid)
+            _end_orphans(supervisors)
+            if was_ours:
+                with contextlib.suppress(OSError):
+                    os.write(reports, f"gone {pid}\n".encode())
+
+
+def _end_orphans(supervisors: set[int]) -> None:
+    """What is tethered to a dead supervisor is dead already; not what has left its group, nor a
+    command that it had just begun to start. Each one that dies brings us here again.
+    """
+    for orphan in set(processes.children(os.getpid())).difference(supervisors):
+        for pid in (orphan, *processes.descendants(orphan)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
