@@ -34,7 +34,7 @@ KEEPERS = """
                     except OSError:
                         continue
                     mark = os.environ["MARK"].encode()
-                    if b"modeldir.logs.capture.sidecar" in words and mark in around and state != "Z":
+                    if b"logs.capture.sidecar" in words and mark in around and state != "Z":
                         found.append(int(name))
             return found
         def keeper():

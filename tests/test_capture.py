@@ -989,7 +989,7 @@ def test_with_no_descriptor_at_all_the_training_goes_on(tmp_path: Path) -> None:
     text = """
         import ctypes, fcntl, json, resource, socket, subprocess
         from modeldir import set_logger
-        from modeldir.logs.capture import choice as place; from modeldir.logs.capture import handler as records; from modeldir.logs.capture import streams; from modeldir.logs.capture import methods as ways
+        from modeldir.logs.capture import choice, handler, methods, streams
         resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
         set_logger("train.log")
         print("line")

@@ -194,26 +194,67 @@ def test_help_loads_nothing_of_what_the_command_does() -> None:
 
 
 _HEAVY = {
-    "modeldir.space", "modeldir.samplers", "modeldir.search.plan", "modeldir.search.search", "modeldir.search.advice",
-    "modeldir.search.importance", "modeldir.monitor.status", "modeldir.monitor.layout", "modeldir.params.params", "weakref",
-    "dataclasses", "inspect", "ast", "shutil", "textwrap", "socket", "hashlib", "platform",
-    "subprocess", "logging", "random", "numpy", "optuna", "rich",
-}  # fmt: skip
+    "modeldir.space",
+    "modeldir.samplers",
+    "modeldir.search.plan",
+    "modeldir.search.search",
+    "modeldir.search.advice",
+    "modeldir.search.importance",
+    "modeldir.monitor.status",
+    "modeldir.monitor.layout",
+    "modeldir.params.params",
+    "weakref",
+    "dataclasses",
+    "inspect",
+    "ast",
+    "shutil",
+    "textwrap",
+    "socket",
+    "hashlib",
+    "platform",
+    "subprocess",
+    "logging",
+    "random",
+    "numpy",
+    "optuna",
+    "rich",
+}
 
 
 @pytest.mark.parametrize(
     ("words", "also"),
     [
-        (["show", "experiment"], {"modeldir.launchers.launched_jobs", "modeldir.launchers", "modeldir.monitor.search",
-                                  "modeldir.results.table_columns", "modeldir.results.table_formats", "datetime", "signal",
-                                  "modeldir.results.experiment_tree", "modeldir.results.folders", "modeldir.results.sheets", "zlib",
-                                  "modeldir.commands.diff", "modeldir.params.diff",
-                                  "modeldir.search.trials", "modeldir.search.worker_registry"}),
-        (["stop", "search"], {"modeldir.results.table", "modeldir.results.experiment_tree", "datetime"}),
+        (
+            ["show", "experiment"],
+            {
+                "modeldir.launchers.launched_jobs",
+                "modeldir.launchers",
+                "modeldir.monitor.search",
+                "modeldir.results.table_columns",
+                "modeldir.results.table_formats",
+                "datetime",
+                "signal",
+                "modeldir.results.experiment_tree",
+                "modeldir.results.folders",
+                "modeldir.results.sheets",
+                "zlib",
+                "modeldir.commands.diff",
+                "modeldir.params.diff",
+                "modeldir.search.trials",
+                "modeldir.search.worker_registry",
+            },
+        ),
+        (
+            ["stop", "search"],
+            {"modeldir.results.table", "modeldir.results.experiment_tree", "datetime"},
+        ),
         (["log", "experiment"], {"modeldir.results.table", "modeldir.results.experiment_tree"}),
-        (["synthesize", "experiment"], {"modeldir.launchers.launched_jobs", "modeldir.search.trials", "datetime"}),
+        (
+            ["synthesize", "experiment"],
+            {"modeldir.launchers.launched_jobs", "modeldir.search.trials", "datetime"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_look_imports_only_what_it_looks_with(
     words: list[str], also: set[str], tmp_path: Path
 ) -> None:
@@ -237,12 +278,30 @@ def test_a_look_at_a_search_is_none_at_who_works_on_it(tmp_path: Path) -> None:
     out, imported = said_and_imported(["show", "."], tmp_path)
     assert "none yet, 2 to come" in out
     assert not imported & {
-        "modeldir.monitor.search", "modeldir.monitor.training", "modeldir.experiment.failures", "modeldir.launchers.launched_jobs",
-        "modeldir.launchers", "modeldir.search.other_folders", "modeldir.monitor.layout", "modeldir.monitor.progress",
-        "modeldir.commands.diff", "modeldir.params.diff", "modeldir.search.search", "modeldir.worker.worker",
-        "modeldir.params.params", "modeldir.params.usage", "weakref", "ast", "signal", "dataclasses", "inspect",
-        "subprocess", "threading", "hashlib", "datetime",
-    }  # fmt: skip
+        "modeldir.monitor.search",
+        "modeldir.monitor.training",
+        "modeldir.experiment.failures",
+        "modeldir.launchers.launched_jobs",
+        "modeldir.launchers",
+        "modeldir.search.other_folders",
+        "modeldir.monitor.layout",
+        "modeldir.monitor.progress",
+        "modeldir.commands.diff",
+        "modeldir.params.diff",
+        "modeldir.search.search",
+        "modeldir.worker.worker",
+        "modeldir.params.params",
+        "modeldir.params.usage",
+        "weakref",
+        "ast",
+        "signal",
+        "dataclasses",
+        "inspect",
+        "subprocess",
+        "threading",
+        "hashlib",
+        "datetime",
+    }
 
 
 def test_show_of_a_search_reads_each_of_its_trials_once(project: Project) -> None:
@@ -281,10 +340,23 @@ def test_a_search_imports_what_it_runs_trials_with(tmp_path: Path) -> None:
     out, imported = said_and_imported(words, tmp_path)
     assert "2 completed" in out
     needless = {
-        "dataclasses", "inspect", "shutil", "random", "datetime", "copy", "textwrap", "hashlib",
-        "subprocess", "threading", "tempfile", "logging", "modeldir.launchers",
-        "modeldir.launchers.launched_jobs", "modeldir.logs.capture.methods", "modeldir.results.table_formats",
-    }  # fmt: skip
+        "dataclasses",
+        "inspect",
+        "shutil",
+        "random",
+        "datetime",
+        "copy",
+        "textwrap",
+        "hashlib",
+        "subprocess",
+        "threading",
+        "tempfile",
+        "logging",
+        "modeldir.launchers",
+        "modeldir.launchers.launched_jobs",
+        "modeldir.logs.capture.methods",
+        "modeldir.results.table_formats",
+    }
     assert not needless & imported
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.errors import ModeldirError
-from modeldir.results import filter
+from modeldir.results import filters
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -35,7 +35,7 @@ ROW: dict[str, Any] = {
 
 def holds(text: str, row: dict[str, Any] | None = None) -> bool:
     """What one row answers."""
-    return filter.matching(filter.parse(text), [ROW if row is None else row])[0]
+    return filters.matching(filters.parse(text), [ROW if row is None else row])[0]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_is_refused(
 def test_a_row_of_another_kind_is_not_meant() -> None:
     """One text among numbers ends nothing: that row does not answer, and so is left out."""
     rows: list[dict[str, Any]] = [{"x": 1}, {"x": "auto"}, {"x": 3}]
-    assert filter.matching(filter.parse("x > 2"), rows) == [False, False, True]
+    assert filters.matching(filters.parse("x > 2"), rows) == [False, False, True]
 
 
 NUMBERS = st.integers(-20, 20) | st.floats(-20, 20).map(lambda value: round(value, 3))

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
+from modeldir._system.text import text_width, visible
 from modeldir.experiment.experiment import Status
+from modeldir.launchers.launched_jobs import Workers
 from modeldir.monitor.layout import (  # fmt: skip
     Layout,
     Line,
@@ -26,8 +28,7 @@ from modeldir.monitor.layout import (  # fmt: skip
     search_lines,
     step_text,
 )
-from modeldir.monitor.status import Alone, Left, Row, Standing, Workers, estimate
-from modeldir.results.table import text_width, visible
+from modeldir.monitor.status import Alone, Left, Row, Standing, estimate
 
 CURVE = tuple(1 - 0.8**step for step in range(1, 15))
 

@@ -165,7 +165,7 @@ def test_a_package_offers_its_own_launcher(
     (installed / "mine-1.0.dist-info").mkdir(parents=True)
     (installed / "mine-1.0.dist-info/METADATA").write_text("Name: mine\nVersion: 1.0\n")
     (installed / "mine-1.0.dist-info/entry_points.txt").write_text(
-        "[modeldir.launchers]\nmine = modeldir.testing.samplers:FakeLauncher\nbroken = no_such_module:X\n"
+        "[modeldir.launchers]\nmine = modeldir.testing:FakeLauncher\nbroken = no_such_module:X\n"
     )
     monkeypatch.syspath_prepend(str(installed))
     assert isinstance(launchers.make("mine", search, {"room": 3}), FakeLauncher)

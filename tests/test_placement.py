@@ -18,8 +18,7 @@ from laboratory import Project, wait_until
 from modeldir._system import files, processes
 from modeldir.launchers import JobState, jobs_folder, launched_jobs, output_of
 from modeldir.launchers.command import CommandLauncher
-from modeldir.launchers.launched_jobs import Outcome, Placed
-from modeldir.monitor.status import Workers, workers_text
+from modeldir.launchers.launched_jobs import Outcome, Placed, Workers, workers_text
 from modeldir.search import worker_registry
 from modeldir.testing.samplers import FakeLauncher
 
@@ -124,7 +123,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (installed / "fake-1.0.dist-info").mkdir(parents=True)
     (installed / "fake-1.0.dist-info/METADATA").write_text("Name: fake\nVersion: 1.0\n")
     (installed / "fake-1.0.dist-info/entry_points.txt").write_text(
-        "[modeldir.launchers]\nfake = modeldir.testing.samplers:FakeLauncher\n"
+        "[modeldir.launchers]\nfake = modeldir.testing:FakeLauncher\n"
     )
     monkeypatch.syspath_prepend(str(installed))
     return installed

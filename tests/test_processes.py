@@ -173,7 +173,10 @@ def test_a_name_may_hold_anything(tmp_path: Path) -> None:
 def test_age_counts_from_our_own_start() -> None:
     """Never more than the time since it was started, so that no older file is taken for its own."""
     began = time.monotonic()
-    code = "from modeldir._system.processes import age; print(age(), flush=True); input(); print(age())"
+    code = (
+        "from modeldir._system.processes import age; "
+        "print(age(), flush=True); input(); print(age())"
+    )
     child = python(code, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout
     young = float(child.stdout.readline())

@@ -520,7 +520,9 @@ if __name__ == "__main__":
 
 def test_each_remark_is_made_once(run: Path) -> None:
     """A script may end one log and begin another."""
-    first = "import modeldir.params.usage\nparams.lr = 1\nprint(modeldir.params.usage.remarks())\nparams.seed = 3"
+    first = (
+        "from modeldir.params import usage\nparams.lr = 1\nprint(usage.remarks())\nparams.seed = 3"
+    )
     assert remarked(run, first) == [
         "['params.json: lr was changed from 0.1 to 1']",
         "params.json: seed was changed from 1 to 3",

@@ -516,7 +516,7 @@ def test_no_sampler_loads_what_it_does_not_need(tmp_path: Path) -> None:
     import subprocess
 
     code = (
-        "import sys; from modeldir.samplers import make; from modeldir.testing.samplers import spaces\n"
+        "import sys; from modeldir.samplers import make; from modeldir.testing import spaces\n"
         "for name in ('random', 'sobol'): make(name, spaces()['mixed'], 0).ask(1)\n"
         "print([m for m in ('optuna', 'numpy', 'torch', 'cmaes', 'scipy') if m in sys.modules])"
     )

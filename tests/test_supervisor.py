@@ -26,9 +26,10 @@ from laboratory import LIMIT, kill, read, supervisor_of, wait_until
 from modeldir._system import processes
 from modeldir.errors import CommandError
 from modeldir.experiment import attempts, experiment
+from modeldir.experiment.attempts import console_file
 from modeldir.worker import supervisor
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.supervisor import Start, console_file
+from modeldir.worker.supervisor import Start
 
 pytestmark = pytest.mark.skipif(not processes.LINUX, reason="looks into /proc")
 

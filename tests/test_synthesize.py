@@ -609,17 +609,6 @@ def test_where_the_code_changed(snapshot: SnapshotAssertion) -> None:
     assert str(synthesize("x")) == snapshot
 
 
-def test_the_module_is_the_function() -> None:
-    """`modeldir.results.synthesize(...)`, whoever has imported the module before, gives what prints."""
-    cs230_tree(Path("x"))
-    for script in ("import modeldir", "import modeldir, modeldir.results.synthesize"):
-        code = f"{script}; print(len(modeldir.results.synthesize('x').to_pandas()))"
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        assert done.stdout == "3\n"
-
-
 # -- What is written -------------------------------------------------------------------------------
 
 

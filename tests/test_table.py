@@ -13,27 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir._system.durations import duration_text
-from modeldir._system.values import replace
-from modeldir.errors import ModeldirError
-from modeldir.results.table import (
+from modeldir._system.text import (
     Best,
-    BestOf,
-    Cells,
-    Column,
-    Named,
-    Rows,
-    Table,
     bare_value,
     cell_text,
     is_same,
-    select,
-    sort,
     text_width,
-    to_text,
     value_cell,
     visible,
     wrapped,
 )
+from modeldir._system.values import replace
+from modeldir.errors import ModeldirError
+from modeldir.results.table import BestOf, Cells, Column, Named, Rows, Table, select, sort, to_text
 from modeldir.results.table_formats import to_csv, to_json, to_markdown
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engines
-from modeldir.results.table import NULL, Best, Column, Marked, Table, select, sort, to_text, visible
+from modeldir._system.text import NULL, Best, Marked, visible
+from modeldir.results.table import Column, Table, select, sort, to_text
 from modeldir.results.table_formats import (
     FORMS,
     LONGEST_CSV,

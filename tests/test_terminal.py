@@ -26,7 +26,8 @@ def test_the_width_is_what_the_standard_library_says(
 def test_a_terminal_is_asked(tmp_path: Path) -> None:
     """Where the environment says nothing."""
     code = (
-        "import os; os.environ.pop('COLUMNS', None); from modeldir._system.terminal import width_here; "
+        "import os; os.environ.pop('COLUMNS', None); "
+        "from modeldir._system.terminal import width_here; "
         "print('columns:', width_here())"
     )
     terminal = Terminal(tmp_path, "", command=[sys.executable, "-c", code])
@@ -44,7 +45,10 @@ def test_messages_have_a_width_where_somebody_reads_them(
         assert width_of_messages() is None
     monkeypatch.setattr(sys, "stderr", None)
     assert width_of_messages() is None
-    code = "from modeldir._system.terminal import width_of_messages as asked; print('columns:', asked())"
+    code = (
+        "from modeldir._system.terminal import width_of_messages as asked; "
+        "print('columns:', asked())"
+    )
     terminal = Terminal(tmp_path, "", command=[sys.executable, "-c", code])
     terminal.end()
     assert b"columns: 60" in terminal.shown

@@ -17,9 +17,9 @@ from libraries import environment_with_libraries, site_of
 from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.monitor.progress import quietly
-from modeldir.search.search import Search
 from modeldir.worker.preload import import_cache
 from modeldir.worker.preload import policy as warmth
+from modeldir.worker.search import Search
 from modeldir.worker.worker import Worker
 
 HEAVY = f"import heavy\n{PLAIN}"

@@ -23,8 +23,8 @@ from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import status
 from modeldir.monitor.progress import Plain, quietly
-from modeldir.search.search import Search
 from modeldir.search.trials import Turn
+from modeldir.worker.search import Search
 from modeldir.worker.spawner import Spawner
 from modeldir.worker.worker import Limits, Worker
 

@@ -27,7 +27,7 @@ given = json.loads(sys.stdin.read())
 sys.path[:0] = given["path"]
 import socket, subprocess, select, resource  # as the supervisor, which is forked too
 from modeldir.worker import supervisor
-from modeldir.worker.preload import child; from modeldir.worker.preload import guards; from modeldir.worker.preload import imports
+from modeldir.worker.preload import child, guards, imports
 
 ahead = imports.Ahead()
 learned = imports.Learned.from_json(given["learned"])

@@ -10,9 +10,9 @@ Names are imported when they are first used, so that `import modeldir` costs nex
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as typing's, without the 10 ms that importing typing costs
+from modeldir._system.version import __version__ as __version__
 
-__version__ = "0.1.0"
+TYPE_CHECKING = False  # as typing's, without the 10 ms that importing typing costs
 
 if TYPE_CHECKING:
     from modeldir.errors import (
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from modeldir.results.report import write_report
     from modeldir.results.synthesize import synthesize
     from modeldir.search.loop import Trial
-    from modeldir.search.search import Search
+    from modeldir.worker.search import Search
 
 _HOMES = {
     "experiment.checkpoints": ("load_checkpoint", "save_checkpoint"),
@@ -71,7 +71,7 @@ _HOMES = {
     "results.report": ("write_report",),
     "experiment.run": ("Run", "start"),
     "params.schema": ("Schema",),
-    "search.search": ("Search",),
+    "worker.search": ("Search",),
     "results.synthesize": ("synthesize",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,7 +1,7 @@
 """Attributes of a package that are imported when they are first used.
 
-A package's `__init__` names its public objects this way, so that importing the package costs next to
-nothing and a forked process holds only what it needs.
+A package's `__init__` names its public objects this way, so that importing the package costs next
+to nothing and a forked process holds only what it needs.
 """
 
 from __future__ import annotations

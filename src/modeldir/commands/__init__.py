@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 from os import devnull
 
-from modeldir import __version__
+from modeldir._system.version import __version__
 
 GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (

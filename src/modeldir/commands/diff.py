@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here, width_here
+from modeldir._system.text import cell_text, text_width, value_cell
 from modeldir._system.values import dataclass, replace
 from modeldir.commands.folders import experiments_among, headers, number_of, read_tree
 from modeldir.errors import FolderError, ParamsError, listed
@@ -268,7 +269,7 @@ def _within(whole: Table, digits: int | None, width: int | None) -> str:
 
 
 def _width(text: str) -> int:
-    return max(map(table.text_width, text.splitlines()))
+    return max(map(text_width, text.splitlines()))
 
 
 def _part(whole: Table, begin: int, stop: int) -> Table:
@@ -285,7 +286,7 @@ def _told(values: Sequence[object]) -> Iterator[object]:
     """The cells of a row; as JSON where two that differ would look the same."""
     there = [value for value in values if value is not ABSENT]
     alike = any(
-        table.cell_text(one) == table.cell_text(other) and not same(one, other)
+        cell_text(one) == cell_text(other) and not same(one, other)
         for one, other in combinations(there, 2)
     )
     for value in values:
@@ -300,7 +301,7 @@ def _told(values: Sequence[object]) -> Iterator[object]:
 def _with_before(before: object, cell: object) -> object:
     if before is ABSENT:
         return cell
-    return f"{table.cell_text(table.value_cell(before))} -> {table.cell_text(cell)}"
+    return f"{cell_text(value_cell(before))} -> {cell_text(cell)}"
 
 
 def _change(values: Sequence[object]) -> tuple[str | None, ...]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted_line
 from modeldir._system.terminal import width_of_lines
+from modeldir._system.text import value_cell, wrapped
 from modeldir.experiment import attempts
-from modeldir.results.table import Column, Table, to_text, value_cell, wrapped
+from modeldir.results.table import Column, Table, to_text
 from modeldir.search import plan
 from modeldir.worker.preload import policy
 

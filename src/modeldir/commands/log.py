@@ -122,7 +122,7 @@ def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
     Raises:
         FolderError: for those that have none; the others have been shown.
     """
-    from modeldir.results.table import visible  # noqa: PLC0415 - one log is printed as it is
+    from modeldir._system.text import visible  # noqa: PLC0415 - one log is printed as it is
 
     problems, begun = list[str](), False
     for folder in folders:
@@ -353,7 +353,7 @@ def follow_all(
             "--raw -f is of one experiment: the bytes of several cannot be told apart\n"
             f"  modeldir log {' '.join(map(quoted, folders))} -f"
         )
-    from modeldir.results.table import text_width, visible  # noqa: PLC0415 - only where several are named
+    from modeldir._system.text import text_width, visible  # noqa: PLC0415 - only where several are named
 
     names = [visible(name) for name in _called(folders)]
     width = max(map(text_width, names))
@@ -375,7 +375,7 @@ def _called(folders: Sequence[Path]) -> list[str]:
     then told first.
     """
     from modeldir._system.terminal import width_here  # noqa: PLC0415 - as above
-    from modeldir.results.table import text_width, visible  # noqa: PLC0415 - as above
+    from modeldir._system.text import text_width, visible  # noqa: PLC0415 - as above
 
     names, numbers = headers(folders), [number_of(folder) for folder in folders]
     short = [number for number in numbers if number is not None]

@@ -24,7 +24,7 @@ def complain(text: str) -> None:
     """Say on standard error what is wrong: with what a name in it would have the terminal do
     written out, and in a terminal in lines that end between words.
     """
-    from modeldir.results.table import folded  # noqa: PLC0415 - on the way out
+    from modeldir._system.text import folded  # noqa: PLC0415 - on the way out
 
     say(folded(text, width_of_messages()))
 

@@ -55,8 +55,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and what to type; exit with 2."""
+        from modeldir._system.text import wrapped  # noqa: PLC0415
         from modeldir.commands.messages import complain, say  # noqa: PLC0415 - help does without
-        from modeldir.results.table import wrapped  # noqa: PLC0415
 
         say(wrapped(self.format_usage().rstrip("\n"), width_of_messages()))
         hints = self._hints(message)

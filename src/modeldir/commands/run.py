@@ -14,17 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir import __version__
 from modeldir._system import files, heartbeat
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
+from modeldir._system.version import __version__
 from modeldir.commands.messages import complain
 from modeldir.errors import CommandError, FolderBusy
 from modeldir.experiment import attempts, experiment, provenance
+from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import plan
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.supervisor import Start, console_file
+from modeldir.worker.supervisor import Start
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import files
+from modeldir._system import files, text
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.terminal import decimals_here, width_of_lines
@@ -97,7 +97,7 @@ def _files_in(folder: Path) -> list[str]:
 def experiment_text(found: Found, warnings: Sequence[str] = (), read: Read = read_tree) -> str:
     """One experiment: how it stands, its metrics, its hyperparameters, and what to type next."""
     blocks = [
-        f"{table.visible(str(found.path))}\n\n{entries(_facts(found))}",
+        f"{text.visible(str(found.path))}\n\n{entries(_facts(found))}",
         _metrics(found.scores),
         _hyperparameters(found.hyperparameters, found.status.given),
         _against(found, read),
@@ -200,7 +200,7 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
     rows = tuple(
         (name, f"{value_text(value)} -> {value_text(given[name])}")
         if name in given
-        else (name, table.value_cell(value))
+        else (name, text.value_cell(value))
         for name, value in flat.items()
     )
     return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
@@ -229,12 +229,12 @@ def _last_words(found: Found) -> str:
     lines = last_lines(found.path)[-LINES:]
     if len(lines) < 2:  # noqa: PLR2004 - its last line is told above
         return ""
-    told = [f"  {table.visible(line)}".rstrip() for line in lines]
+    told = [f"  {text.visible(line)}".rstrip() for line in lines]
     return "\n".join(["the last lines that it printed:", *told])
 
 
 def value_text(value: object) -> str:
-    return table.cell_text(table.value_cell(value))
+    return text.cell_text(text.value_cell(value))
 
 
 def _next(found: Found) -> str:
@@ -258,8 +258,8 @@ def entries(entries: Iterator[Entry] | Sequence[Entry]) -> str:
     room = width_of_lines()
     lines: list[str] = []
     for label, value in told:
-        line = f"{label:<{width}}  {table.visible(value)}"
-        lines += [line] if label == "command" else table.wrapped(line, room, width + 2)
+        line = f"{label:<{width}}  {text.visible(value)}"
+        lines += [line] if label == "command" else text.wrapped(line, room, width + 2)
     return "\n".join(lines)
 
 

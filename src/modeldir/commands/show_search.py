@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modeldir._system import text
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here
 from modeldir.commands.show import Entry, entries, to_run_again, value_text, where_from
@@ -41,14 +42,14 @@ def search_text(tree: Tree) -> str:
         ("metric", _ranked(tree)),
         ("trials", _counts(standing)),
         ("best", _score(best, tree) if best else None),
-        ("front", ", ".join(sorted(tree.front(), key=table.order_of)) or None),
+        ("front", ", ".join(sorted(tree.front(), key=text.order_of)) or None),
         *_named("running", [(each, _progress(each)) for each in running]),
         *_named("failed", [(each, each.status.last_line or each.status.reason) for each in failed]),
         *_named("pruned", [(each, each.status.reason) for each in pruned]),
         *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
     follow = worker_registry.again(tree.folder) if asked else _after(tree, plan, standing)
-    head = f"{table.visible(str(tree.folder))}: a search\n\n{entries(told)}"
+    head = f"{text.visible(str(tree.folder))}: a search\n\n{entries(told)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 
 
@@ -121,9 +122,9 @@ def _domain(domain: object) -> str:
         step, when = whole.pop("step", None), whole.pop("when", None)
         words = _range(whole) if len(whole) == 1 else None
         if words is not None:
-            by = "" if step is None else f" by {table.cell_text(step)}"
+            by = "" if step is None else f" by {text.cell_text(step)}"
             return f"{words}{by}{_when(when)}"
-    return table.cell_text(domain)
+    return text.cell_text(domain)
 
 
 def _range(domain: Mapping[str, Any]) -> str | None:
@@ -134,7 +135,7 @@ def _range(domain: Mapping[str, Any]) -> str | None:
         return ", ".join(map(value_text, values))
     if len(values) != 2:  # noqa: PLR2004 - low and high
         return None
-    return f"{word} from {' to '.join(map(table.cell_text, values))}"
+    return f"{word} from {' to '.join(map(text.cell_text, values))}"
 
 
 def _when(when: object) -> str:
@@ -154,8 +155,8 @@ def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
     for index, names in enumerate(zips if isinstance(zips, list) else ()):
         told = ", ".join(map(value_text, names)) if isinstance(names, list) else value_text(names)
         yield "" if index else "together", told
-    for index, text in enumerate(constraints if isinstance(constraints, list) else ()):
-        yield "" if index else "constraints", value_text(text)
+    for index, each in enumerate(constraints if isinstance(constraints, list) else ()):
+        yield "" if index else "constraints", value_text(each)
     several = points if isinstance(points, list) else []
     for index, point in enumerate(several[:MOST]):
         told = (

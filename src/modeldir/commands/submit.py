@@ -21,7 +21,7 @@ from modeldir.commands.messages import complain
 from modeldir.commands.options import OF_LAUNCHERS, is_warm, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
 from modeldir.launchers import JobRef, Problem, launched_jobs
-from modeldir.monitor.status import workers_text
+from modeldir.launchers.launched_jobs import workers_text
 from modeldir.search import plan, worker_registry
 
 if TYPE_CHECKING:

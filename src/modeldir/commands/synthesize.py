@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_here
+from modeldir._system.text import visible, wrapped
 from modeldir.commands.messages import complain, reported, with_best
 from modeldir.errors import ModeldirError
-from modeldir.results.table import to_text, visible, wrapped
+from modeldir.results.table import to_text
 from modeldir.results.table_formats import ENDINGS, FORMS
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from modeldir._system.text import value_cell
 from modeldir._system.timestamps import stamp
 from modeldir.exchange.target import Place
 from modeldir.exchange.trials import Gathered, Row
-from modeldir.results.table import Column, Table, value_cell
+from modeldir.results.table import Column, Table
 from modeldir.results.table_formats import to_csv
 from modeldir.space import value_text
 

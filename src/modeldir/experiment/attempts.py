@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -327,8 +328,6 @@ def command_of(attempt: Attempt) -> processes.Process | None:
 
 def end_left_running(attempt: Attempt) -> None:
     """Kill what a dead attempt left running: nobody would stop it any more."""
-    import signal  # noqa: PLC0415 - slow to import, and who only looks kills nothing
-
     for pid in left_running(attempt):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
@@ -530,3 +529,12 @@ def tell(folder: Path, number: int, event: str, **facts: object) -> None:
     line = {"attempt": number, "event": event, **facts, "time": provenance.utc_now()}
     with contextlib.suppress(OSError):
         files.append_line(folder / EVENTS, line)
+
+
+def console_file(script: str = "") -> str:
+    """The name of the file that holds a command's output; `script` is empty for the training.
+
+    >>> console_file(), console_file("evaluate")
+    ('console.log', 'evaluate.console.log')
+    """
+    return f"{script}.console.log" if script else "console.log"

@@ -24,7 +24,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modeldir import launchers
 from modeldir._system import files, heartbeat, processes
@@ -35,9 +35,6 @@ from modeldir.errors import CommandError
 from modeldir.experiment import attempts, provenance
 from modeldir.launchers import JobRef, JobState, jobs_folder
 from modeldir.search import worker_registry
-
-if TYPE_CHECKING:
-    from modeldir.monitor.status import Workers
 
 _FORMAT = 1
 _ROUND = re.compile(r"round\.(\d+)\.json")
@@ -347,8 +344,6 @@ def last_words(search: Path, ref: JobRef) -> list[str]:
 
 def summary(search: Path, jobs: Sequence[Placed]) -> Workers:
     """Jobs, counted; and what the last ones said whose worker never came up."""
-    from modeldir.monitor.status import Workers  # noqa: PLC0415 - for those who show it
-
     alive = [each for each in jobs if each.state.alive]
     runs = [each for each in alive if each.member is not None or each.state.runs]
     idle = [each for each in alive if each.member is None and not each.state.runs]
@@ -604,3 +599,58 @@ def cancel(search: Path, jobs: Sequence[JobRef]) -> list[str]:
 
 def _ids(refs: Sequence[JobRef]) -> str:
     return ", ".join(ref.job or ref.token for ref in refs)
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The workers that were placed as jobs: how many run, wait, have left while their jobs may not
+    have ended, are unknown, and how many of the last placed ended without having come up; with what
+    engines say of them.
+
+    `ended` is the last line that such a one printed, `output` where the rest is.
+    """
+
+    run: int = 0
+    wait: int = 0
+    left: int = 0
+    unseen: int = 0
+    never: int = 0
+    waits: str = ""
+    unknown: str = ""
+    ended: str = ""
+    output: Path | None = None
+
+    @property
+    def are_there(self) -> bool:
+        """Whether one is, or may be, there."""
+        return bool(self.run or self.wait or self.left or self.unseen)
+
+
+def workers_text(workers: Workers) -> Iterator[str]:
+    """The workers that were placed, in a line; and one for those that never came up.
+
+    >>> [*workers_text(Workers(run=3, wait=1, waits="PENDING (Resources)"))]
+    ['4 workers: 3 run, 1 waits: PENDING (Resources)']
+    """
+    total = workers.run + workers.wait + workers.left + workers.unseen
+    kinds = (
+        (workers.run, "runs", "run", ""),
+        (workers.wait, "waits", "wait", workers.waits),
+        (workers.left, "has left, its job ends", "have left, their jobs end", ""),
+        (workers.unseen, "is unknown", "are unknown", workers.unknown),
+    )
+    told = [
+        f"{count} {one if count == 1 else many}{f': {words}' if words else ''}"
+        for count, one, many, words in kinds
+        if count
+    ]
+    if total:
+        what = "1 worker" if total == 1 else f"{total} workers"
+        all_alike = len(told) == 1
+        yield f"{what} {told[0].partition(' ')[2]}" if all_alike else f"{what}: {', '.join(told)}"
+    if workers.never:
+        what = "1 job" if workers.never == 1 else f"{workers.never} jobs"
+        words = f": {workers.ended}" if workers.ended else ""
+        yield f"{what} ended before a worker came up{words}"
+        if workers.output is not None:
+            yield f"  all it printed: {workers.output}"

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from modeldir.metrics import metrics
 from modeldir.metrics.metrics import Direction
 
 _T = TypeVar("_T")
@@ -81,3 +82,6 @@ def front(scored: Iterable[tuple[Sequence[float | None], _T]], found: Objectives
 
 def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+
+Ranked: TypeAlias = "tuple[str, metrics.Direction]"

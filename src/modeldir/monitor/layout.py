@@ -16,11 +16,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
+from modeldir._system.text import cell_text, text_width, value_cell, visible
 from modeldir._system.values import dataclass, replace
 from modeldir.experiment import attempts
+from modeldir.launchers.launched_jobs import workers_text
 from modeldir.metrics import metrics
-from modeldir.monitor.status import Alone, Left, Ranked, Row, Standing, workers_text
-from modeldir.results.table import cell_text, text_width, value_cell, visible
+from modeldir.metrics.objective import Ranked
+from modeldir.monitor.status import Alone, Left, Row, Standing
 
 CURVE = 12
 """How wide a metric's curve is."""

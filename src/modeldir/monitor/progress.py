@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from modeldir._system import files
+from modeldir._system.text import folded, text_width, visible
 from modeldir._system.values import dataclass, replace
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment, failures
-from modeldir.results.table import folded, text_width, visible
 
 if TYPE_CHECKING:
     from modeldir.monitor.layout import Layout

@@ -23,16 +23,8 @@ from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, experiment
 from modeldir.launchers import launched_jobs
 from modeldir.metrics import metrics
-from modeldir.monitor.status import (  # fmt: skip
-    ENDED,
-    Left,
-    News,
-    Ranked,
-    Row,
-    Standing,
-    ended_words,
-    estimate,
-)
+from modeldir.metrics.objective import Ranked
+from modeldir.monitor.status import ENDED, Left, News, Row, Standing, ended_words, estimate
 from modeldir.monitor.training import MetricFiles, Training
 from modeldir.search import worker_registry
 from modeldir.search.inventory import Census, Counted

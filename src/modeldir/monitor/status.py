@@ -6,16 +6,16 @@ solo.py do) and to draw (frames.py does).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from modeldir._system.durations import duration_text
 from modeldir._system.values import dataclass, field
 from modeldir.experiment import attempts, experiment
+from modeldir.launchers.launched_jobs import Workers
 from modeldir.metrics import metrics
-
-Ranked: TypeAlias = "tuple[str, metrics.Direction]"
+from modeldir.metrics.objective import Ranked
 
 ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
 
@@ -44,31 +44,6 @@ class Left:
 
     seconds: float
     sure: bool
-
-
-@dataclass(frozen=True)
-class Workers:
-    """The workers that were placed as jobs: how many run, wait, have left while their jobs may not
-    have ended, are unknown, and how many of the last placed ended without having come up; with what
-    engines say of them.
-
-    `ended` is the last line that such a one printed, `output` where the rest is.
-    """
-
-    run: int = 0
-    wait: int = 0
-    left: int = 0
-    unseen: int = 0
-    never: int = 0
-    waits: str = ""
-    unknown: str = ""
-    ended: str = ""
-    output: Path | None = None
-
-    @property
-    def are_there(self) -> bool:
-        """Whether one is, or may be, there."""
-        return bool(self.run or self.wait or self.left or self.unseen)
 
 
 @dataclass(frozen=True)
@@ -197,36 +172,6 @@ def ended_words(
     if status.duration is not None:
         words.append(duration_text(status.duration))
     return "  ".join(word for word in words if word)
-
-
-def workers_text(workers: Workers) -> Iterator[str]:
-    """The workers that were placed, in a line; and one for those that never came up.
-
-    >>> [*workers_text(Workers(run=3, wait=1, waits="PENDING (Resources)"))]
-    ['4 workers: 3 run, 1 waits: PENDING (Resources)']
-    """
-    total = workers.run + workers.wait + workers.left + workers.unseen
-    kinds = (
-        (workers.run, "runs", "run", ""),
-        (workers.wait, "waits", "wait", workers.waits),
-        (workers.left, "has left, its job ends", "have left, their jobs end", ""),
-        (workers.unseen, "is unknown", "are unknown", workers.unknown),
-    )
-    told = [
-        f"{count} {one if count == 1 else many}{f': {words}' if words else ''}"
-        for count, one, many, words in kinds
-        if count
-    ]
-    if total:
-        what = "1 worker" if total == 1 else f"{total} workers"
-        all_alike = len(told) == 1
-        yield f"{what} {told[0].partition(' ')[2]}" if all_alike else f"{what}: {', '.join(told)}"
-    if workers.never:
-        what = "1 job" if workers.never == 1 else f"{workers.never} jobs"
-        words = f": {workers.ended}" if workers.ended else ""
-        yield f"{what} ended before a worker came up{words}"
-        if workers.output is not None:
-            yield f"  all it printed: {workers.output}"
 
 
 def to_come_text(standing: Standing) -> str:

@@ -14,9 +14,9 @@ from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
 from modeldir._system.values import dataclass, field
 from modeldir.experiment import attempts, experiment, failures, repeats
+from modeldir.experiment.attempts import console_file
 from modeldir.metrics import objective
 from modeldir.search import plan, worker_registry
-from modeldir.worker.supervisor import console_file
 
 if TYPE_CHECKING:
     from modeldir.search.ranking import Results

@@ -1,7 +1,7 @@
 """Hyperparameters: load, check, update, save and compare them.
 
-Start reading at `params.py` (`Params`). `formats.py` reads and writes JSON, YAML and TOML, `usage.py`
-notes which hyperparameters a script read.
+Start reading at `params.py` (`Params`). `formats.py` reads and writes JSON, YAML and TOML;
+`usage.py` notes which hyperparameters a script read.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from modeldir._system.shell import quoted
+from modeldir._system.text import text_width, wrapped
 from modeldir._system.values import dataclass
 from modeldir.experiment import attempts, repeats
 from modeldir.params import plain_values
@@ -23,7 +24,7 @@ from modeldir.params.plain_values import SEED
 from modeldir.results import finalists
 from modeldir.results.experiment_tree import Found, read_tree
 from modeldir.results.finalists import Finalists, Point
-from modeldir.results.table import Column, Table, text_width, to_text, wrapped
+from modeldir.results.table import Column, Table, to_text
 from modeldir.search import statistics
 from modeldir.search.statistics import Interval
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
+from modeldir._system.text import is_same, key_of
 from modeldir._system.values import dataclass, fields
 from modeldir.errors import FolderError, ModeldirError, ParamsError
 from modeldir.experiment import attempts, experiment, repeats
@@ -36,7 +37,6 @@ from modeldir.results.row import RANKED as RANKED  # noqa: PLC0414 - as others i
 from modeldir.results.row import Finds, Made, Read
 from modeldir.results.row import Found as Found  # noqa: PLC0414 - as above
 from modeldir.results.sheets import Gathering
-from modeldir.results.table import is_same, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -23,9 +23,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from modeldir import __version__
 from modeldir._system import files, user_cache
 from modeldir._system.readers import in_parts
+from modeldir._system.version import __version__
 from modeldir.results.folders import Contents, stamp
 from modeldir.results.sheets import Kind, Sheet
 

@@ -16,11 +16,11 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from modeldir._system.text import Marked, order_of, value_cell
 from modeldir._system.values import NamedTuple
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import metrics
 from modeldir.params import plain_values
-from modeldir.results.table import Marked, order_of, value_cell
 
 if TYPE_CHECKING:
     from typing import Protocol, TypeAlias

@@ -13,11 +13,11 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
 from modeldir._system.terminal import DECIMALS, decimals_here, width_here
+from modeldir._system.text import NULL, Marked, bare_value
 from modeldir._system.values import dataclass, field, replace
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.metrics import metrics
@@ -36,7 +36,7 @@ from modeldir.results.experiment_tree import (
     uncollected,
 )
 from modeldir.results.row import Finds
-from modeldir.results.table import NULL, Marked, Table, bare_value, select, signs_in, to_text
+from modeldir.results.table import Table, select, signs_in, to_text
 from modeldir.results.table_columns import ALL_NOTED, NOTE
 from modeldir.results.table_formats import to_csv, to_markdown
 
@@ -90,9 +90,9 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
     wanted = [*choice.columns, *([choice.sort] if choice.sort else [])]
     asked = None
     if choice.where:
-        from modeldir.results import filter  # noqa: PLC0415 - only where somebody asks
+        from modeldir.results import filters  # noqa: PLC0415 - only where somebody asks
 
-        asked = filter.parse(choice.where)
+        asked = filters.parse(choice.where)
         wanted += asked.names
     at = _moments(wanted)
     if asked is not None and tree.found:
@@ -121,7 +121,7 @@ def _moments(names: Sequence[str]) -> list[moments.Moment]:
 
 def _matching(tree: Tree, asked: Any, at: Sequence[moments.Moment]) -> Sequence[bool]:
     """Of each row, whether a condition holds."""
-    from modeldir.results import filter  # noqa: PLC0415 - as above
+    from modeldir.results import filters  # noqa: PLC0415 - as above
 
     table = parts.table_of(list(parts.parts_of(tree, at)))
     headers = table.headers()
@@ -133,7 +133,7 @@ def _matching(tree: Tree, asked: Any, at: Sequence[moments.Moment]) -> Sequence[
         place[name] = headers.index(header)
     blank: dict[str, object] = dict.fromkeys(asked.names)
     rows = [{**blank, **{name: _plain(row[i]) for name, i in place.items()}} for row in table.rows]
-    return filter.matching(asked, rows)
+    return filters.matching(asked, rows)
 
 
 def _plain(cell: object) -> object:
@@ -472,13 +472,3 @@ def _is_note(line: str) -> bool:
     """Whether a line is what we say below a table."""
     told = line.lstrip("\\") == NOTE or line.startswith(ALL_NOTED)
     return told or re.match(r"[0-9]+ failed \([a-z-]+\)", line) is not None
-
-
-class _Module(ModuleType):
-    """The module itself can be called: `modeldir.results.synthesize` is its name, and the function's."""
-
-    def __call__(self, *arguments: Any, **options: Any) -> Results:
-        return synthesize(*arguments, **options)
-
-
-sys.modules[__name__].__class__ = _Module

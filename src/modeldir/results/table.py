@@ -10,18 +10,32 @@ blank. Every function makes a new table or a string and changes nothing.
 
 from __future__ import annotations
 
-import json
-import math
-import re
-import unicodedata
 from collections.abc import Sequence
-from enum import Enum
 from functools import cached_property
 from itertools import repeat
 from operator import add, sub
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, overload
 
 from modeldir._system.durations import duration_text
+from modeldir._system.text import (
+    LONGEST,
+    MARK,
+    NULL,
+    Best,
+    Block,
+    Marked,
+    _is_blank,
+    bare_value,
+    cell_text,
+    cut,
+    order_of,
+    padded,
+    side_by_side,
+    text_width,
+    visible,
+    widest,
+    wrapped,
+)
 from modeldir._system.values import dataclass, replace
 from modeldir.errors import ModeldirError, did_you_mean, listed
 
@@ -33,12 +47,6 @@ Way: TypeAlias = Literal["maximize", "minimize"]
 
 NARROWED = 40
 """How wide a text may be where the whole width is limited."""
-
-LONGEST = 1000
-"""Characters of a value that people are shown."""
-
-MARK = "*"
-"""What stands behind a cell that is `Marked`."""
 
 
 @dataclass(frozen=True)
@@ -56,37 +64,6 @@ class Column:
     label: str | None = None
     way: Way | None = None
     of: str | None = None
-
-
-class Null(Enum):
-    """The type of `NULL`."""
-
-    NULL = "null"
-
-
-NULL = Null.NULL
-"""A hyperparameter that is null: a blank says that there is none of that name."""
-
-
-def value_cell(value: object) -> object:
-    """A hyperparameter's value as a cell."""
-    return NULL if value is None else value
-
-
-@dataclass(frozen=True)
-class Marked:
-    """A cell that people see with a `*` behind it; to programs, and in order, it is its value."""
-
-    value: object
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best value of its column: people see that it is; to programs, and in order, it is its
-    value.
-    """
-
-    value: object
 
 
 class Name(str):
@@ -403,51 +380,6 @@ def select(
     return Table(columns, rows, title or table.title, note or table.note)
 
 
-def is_same(values: Sequence[object]) -> bool:
-    """Whether all values mean the same, as `key_of` has it; looking no further than the first other
-    one.
-    """
-    if len({*map(type, values)}) == 1 and values.count(values[0]) == len(values):
-        return True  # as it nearly always is found
-    keys = map(key_of, map(bare_value, values))
-    first = next(keys, None)
-    return all(key == first for key in keys)
-
-
-def key_of(value: object) -> str:
-    """A text that is equal for values that mean the same: 1 and 1.0, but not 1 and true."""
-    if type(value) is str:
-        return f"'{value}"  # as no JSON begins
-    if value is NULL:
-        return "NULL"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if type(value) is int:
-        return str(value)
-    if type(value) is float and math.isfinite(value):
-        return float.__repr__(value)  # as JSON has it
-    return json.dumps(json_value(value), sort_keys=True)
-
-
-def bare_value(value: object) -> object:
-    """A cell's value, without its mark."""
-    kind = type(value)
-    return value.value if kind is Best or kind is Marked else value  # type: ignore[attr-defined] # it has
-
-
-def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def order_of(value: object) -> tuple[int, tuple[tuple[int, float, str], ...]]:
-    """What sorts values as `sort` does."""
-    if isinstance(value, (int, float)):
-        return 0, ((0, value, ""),)
-    pieces = re.split(r"([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?)", cell_text(value).casefold())
-    # Every second piece is a number. A float, since 1e-05 in a name should go before 0.001.
-    return 1, tuple((1, 0.0, p) if i % 2 == 0 else (0, float(p), p) for i, p in enumerate(pieces))
-
-
 # -- Text for people -------------------------------------------------------------------------------
 
 _GAP = "  "
@@ -503,48 +435,6 @@ def to_text(
     for note in table.notes(signs):
         lines += ["", *wrapped(note, width)]
     return "\n".join(lines) + "\n"
-
-
-def wrapped(text: str, width: int | None, indent: int | None = None) -> list[str]:
-    """Lines of a text that end between words; what a terminal would obey is written out. What goes
-    on stands two columns behind the line's begin, or `indent`.
-    """
-    lines = [visible(line) for line in text.splitlines()]
-    if width is None:
-        return lines
-    found: list[str] = []
-    for line in lines:
-        begins = len(line) - len(line.lstrip(" "))
-        behind = begins + 2 if indent is None else indent
-        found += [line] if text_width(line) <= width else _broken(line, width, behind)
-    return found
-
-
-def _broken(line: str, width: int, behind: int) -> Iterator[str]:
-    """The parts of a line that is too wide: `textwrap` takes each character for one column."""
-    part = ""
-    for word in re.findall(" *[^ ]+", line):
-        if part and text_width(part + word) > width:
-            yield part
-            part = " " * behind + word.lstrip(" ")
-        else:
-            part += word
-    if part:
-        yield part
-
-
-_TYPED = r"(?:^|[\s(:`])(?:modeldir (?!\w+: )|(?:python3?|pip|chmod|export) )"
-"""How a command begins that somebody is to type."""
-
-
-def folded(text: str, width: int | None) -> list[str]:
-    """A message as `wrapped`, but a line with a command that is to be typed stays one: it can be
-    copied then, wherever the terminal breaks it.
-    """
-    found: list[str] = []
-    for line in map(visible, text.split("\n")):
-        found += [line] if re.search(_TYPED, line) else wrapped(line, width) or [""]
-    return found
 
 
 @dataclass(frozen=True)
@@ -731,14 +621,6 @@ _WRITERS: Mapping[type, Callable[[Any], str]] = {
 """Of columns with one kind of values, as nearly all are."""
 
 
-def cut(text: str, longest: int = LONGEST) -> str:
-    """What is too long to be read, or to be held, with a word on how long it was."""
-    if len(text) <= longest:
-        return text
-    word = f"… (cut: {len(text):,} characters)"
-    return text[: longest - len(word)] + word
-
-
 def metric_text(number: float, digits: int | None) -> str:
     """A metric as it stands in a table: with so many decimals, or every digit."""
     return cell_text(number) if digits is None else _rounded(number, digits)
@@ -837,123 +719,3 @@ def _left_out(texts: Sequence[_Text], count: int) -> str:
 
 
 # -- One value -------------------------------------------------------------------------------------
-
-
-def cell_text(value: object) -> str:
-    """A value as text, every digit: true, false and null as JSON has them, a list as JSON, a blank
-    as "".
-    """
-    if value is None:
-        return ""
-    kind = type(value)
-    if kind is float:  # these are nearly all of the many cells of a table
-        return float.__repr__(value)
-    if kind is str or kind is int or isinstance(value, str):
-        return str(value)
-    if isinstance(value, Marked):
-        return cell_text(value_cell(value.value)) + MARK
-    if isinstance(value, Best):
-        return cell_text(value.value)
-    if isinstance(value, Null):
-        return value.value
-    if isinstance(value, float):
-        return float.__repr__(value)
-    if isinstance(value, (bool, int, dict, list, tuple)):
-        return json.dumps(json_value(value), ensure_ascii=False)
-    return str(value)
-
-
-def json_value(value: Any) -> Any:
-    """A cell as JSON has it: no mark, no NaN."""
-    value = bare_value(value)
-    if value is NULL:
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {str(key): json_value(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [json_value(part) for part in value]
-    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
-
-
-def visible(text: str) -> str:
-    r"""The text with what a terminal would obey instead of show written out (`\x1b`, `\n`).
-
-    That is control characters, line separators, marks that reorder what is read, half characters.
-    """
-    if text.isprintable():  # nearly always, and then at no cost
-        return text
-    return "".join(char if _is_harmless(char) else _written_out(char) for char in text)
-
-
-def padded(text: str, width: int, *, right: bool) -> str:
-    """A text with blanks around it, so that it takes so many places in a terminal."""
-    if text.isascii():
-        return text.rjust(width) if right else text.ljust(width)
-    space = " " * (width - text_width(text))
-    return space + text if right else text + space
-
-
-@dataclass(frozen=True)
-class Block:
-    """One column as it stands in a text: its lines, how wide it is, and whether it is set right."""
-
-    lines: Sequence[str]
-    width: int
-    right: bool
-
-
-def side_by_side(
-    blocks: Sequence[Block], gap: str, before: str = "", behind: str = ""
-) -> Iterator[str]:
-    """Lines of columns, each `padded`: the many of ASCII by one form for the whole line."""
-    forms, columns = [], []
-    for block in blocks:
-        width, right = block.width, block.right
-        if "".join(block.lines).isascii():
-            forms.append(f"%{width}s" if right else f"%-{width}s")
-            columns.append(block.lines)
-        else:
-            forms.append("%s")
-            pad = str.rjust if right else str.ljust
-            columns.append(
-                [
-                    pad(line, width) if line.isascii() else padded(line, width, right=right)
-                    for line in block.lines
-                ]
-            )
-    form = f"{before}{gap.join(forms)}{behind}"
-    return map(form.__mod__, zip(*columns, strict=True))
-
-
-def widest(cells: Sequence[str]) -> int:
-    """How many places the widest of some cells takes."""
-    if "".join(cells).isascii():
-        return max(map(len, cells), default=0)
-    return max(len(cell) if cell.isascii() else text_width(cell) for cell in cells)
-
-
-def text_width(text: str) -> int:
-    """How many places a terminal gives a text: two to wide characters, none to combining ones."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_char_width, text))
-
-
-def _is_harmless(char: str) -> bool:
-    return char in _JOINERS or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
-
-
-def _written_out(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
-
-
-def _char_width(char: str) -> int:
-    if char in _JOINERS or unicodedata.category(char) in {"Mn", "Me"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
-
-
-_JOINERS = frozenset("\u200c\u200d")
-"""Without a width, but part of how Persian, Hindi and some emoji are written."""

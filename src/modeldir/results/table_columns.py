@@ -16,27 +16,14 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from modeldir._system import files
+from modeldir._system.text import MARK, bare_value, cell_text, is_same, value_cell
 from modeldir._system.values import dataclass
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.results.experiment_tree import Tree
 from modeldir.results.row import RANKED, Finds, Found
-from modeldir.results.table import (
-    MARK,
-    BestOf,
-    Cells,
-    Column,
-    Kind,
-    Named,
-    Rows,
-    Table,
-    bare_value,
-    cell_text,
-    is_same,
-    sort,
-    value_cell,
-)
+from modeldir.results.table import BestOf, Cells, Column, Kind, Named, Rows, Table, sort
 
 if TYPE_CHECKING:
     from modeldir.results.moments import Moment

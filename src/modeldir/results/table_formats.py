@@ -15,23 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
 from modeldir._system.terminal import DECIMALS
-from modeldir.errors import ModeldirError
-from modeldir.results.table import (
-    UNICODE,
+from modeldir._system.text import (
     Block,
-    Cells,
-    Name,
-    Shown,
-    Table,
     bare_value,
     cell_text,
     cut,
     json_value,
-    shown,
     side_by_side,
     visible,
     widest,
 )
+from modeldir.errors import ModeldirError
+from modeldir.results.table import UNICODE, Cells, Name, Shown, Table, shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ What the folders would not tell (the generation of an evolution) goes along in a
 which are kept in `trial.json` and told back.
 
 A sampler of your own is a class that is made as `Class(space, seed, objectives, **options)`, named
-as "package.module:Class" or by an entry point in the group `modeldir.samplers`. `modeldir.testing.samplers`
+as "package.module:Class" or by an entry point in the group `modeldir.samplers`. `modeldir.testing`
 has the tests that it should pass.
 """
 

@@ -1,6 +1,6 @@
 """A search: its `search.json`, its trials, and the choice of the next one.
 
-Start reading at `search.py` (`Search`).
+Start reading at `search.py` (`Search`). `modeldir.Search` adds `run` to it, in `worker/search.py`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from modeldir.search.loop import Trial
-    from modeldir.search.search import Search
 
-__all__ = ["Search", "Trial"]
+__all__ = ["Trial"]
 
 _HOMES = {
-    "modeldir.search.search": ("Search",),
     "modeldir.search.loop": ("Trial",),
 }
 __getattr__ = attributes(__name__, _HOMES)

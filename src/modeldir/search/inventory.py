@@ -21,7 +21,7 @@ from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment import repeats as repeated
 from modeldir.metrics import metrics
-from modeldir.monitor.status import Ranked
+from modeldir.metrics.objective import Ranked
 from modeldir.params import plain_values
 from modeldir.search import membership, plan
 from modeldir.search.trials import HOME, TrialRecord, Trials

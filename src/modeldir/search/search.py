@@ -14,7 +14,6 @@ import contextlib
 import functools
 import os
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -44,7 +43,6 @@ from modeldir.search.ranking import RANKED, Best, Results
 from modeldir.search.trials import HOME, TrialRecord, Trials, Turn, check_names
 
 if TYPE_CHECKING:
-    from modeldir.monitor.summary import Outcome
     from modeldir.search.loop import Trial
 
 
@@ -875,23 +873,6 @@ class Search:
         return elsewhere.counted_by(self.plan, self._flat_base, self.path)
 
     # -- From Python -------------------------------------------------------------------------------
-
-    def run(
-        self, command: str | Sequence[str] | None = None, *, jobs: int = 1, quiet: bool = False
-    ) -> Outcome:
-        """Run all trials by a command, `jobs` at a time; prints as `modeldir search` does.
-
-        Raises:
-            CommandError: when the command cannot run a trial.
-            SearchError: when the search cannot start.
-        """
-        from modeldir.monitor.progress import quietly, shown_on  # noqa: PLC0415
-        from modeldir.worker.worker import Worker  # noqa: PLC0415 - it stands above
-
-        line = command if command is None or isinstance(command, str) else _line(command)
-        typed = line or self._given["command"]
-        worker = Worker(self, jobs, quietly() if quiet else shown_on(sys.stdout))
-        return worker.run(line or self.plan.command, typed=typed is not None)
 
     def ask(self) -> Trial | None:
         """The next trial of the loop in Python, ours to run; None when the search is over."""

@@ -1,7 +1,7 @@
 """What every launcher has to keep, as tests that a launcher of one's own can inherit; and a fake.
 
 It knows jobs that write down how they were called and wait to be let go. It refuses to know any
-launcher. `modeldir.testing.samplers` is where users find it.
+launcher. `modeldir.testing` is where users find it.
 """
 
 from __future__ import annotations

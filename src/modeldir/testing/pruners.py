@@ -1,7 +1,7 @@
 """What every pruner has to keep, as tests that a pruner of one's own can inherit.
 
 It knows rungs in memory and trials that are a list of numbers. It refuses to know any pruner.
-`modeldir.testing.samplers` is where users find it.
+`modeldir.testing` is where users find it.
 """
 
 from __future__ import annotations

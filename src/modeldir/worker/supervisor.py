@@ -42,6 +42,7 @@ from modeldir._system import files, heartbeat, processes
 from modeldir._system.programs import executed
 from modeldir._system.values import dataclass, field
 from modeldir.experiment import attempts, provenance
+from modeldir.experiment.attempts import console_file
 from modeldir.logs.logfile import CONSOLE_VARIABLE, ended
 from modeldir.logs.supervised import Rendering
 from modeldir.metrics.metrics import METRICS_LINES
@@ -50,15 +51,6 @@ from modeldir.worker import leases, outcome
 if TYPE_CHECKING:
     from modeldir.pruners.judge import Judge
     from modeldir.worker.preload.imports import Ahead
-
-
-def console_file(script: str = "") -> str:
-    """The name of the file that holds a command's output; `script` is empty for the training.
-
-    >>> console_file(), console_file("evaluate")
-    ('console.log', 'evaluate.console.log')
-    """
-    return f"{script}.console.log" if script else "console.log"
 
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)

@@ -19,10 +19,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir import __version__
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.durations import duration_text
 from modeldir._system.values import dataclass, replace
+from modeldir._system.version import __version__
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment, failures, provenance
 from modeldir.metrics import metrics

@@ -48,7 +48,10 @@ _LIVES = 3
 _DEAF = "trap '' HUP INT QUIT TERM;"
 """What is meant for the training (scancel, a supervisor's end) may come while the keeper starts."""
 _NO_KEEPER = "the process that would keep it does not start"
-_START = "import sys; sys.path.append(sys.argv[1]); from modeldir.logs.capture.sidecar import main; main({})"
+_START = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from modeldir.logs.capture.sidecar import main; main({})"
+)
 
 
 class Unavailable(Exception):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
+from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
 from modeldir._system.values import dataclass, field
 from modeldir.errors import ModeldirError, did_you_mean, listed
@@ -21,7 +22,6 @@ from modeldir.metrics import metrics
 from modeldir.params.plain_values import SEED
 from modeldir.results.report import cells, scales
 from modeldir.results.report.payload import adaptive
-from modeldir.results.table import cell_text
 from modeldir.search import importance as importances
 
 if TYPE_CHECKING:

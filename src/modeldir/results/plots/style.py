@@ -20,8 +20,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
+from modeldir._system.text import visible
 from modeldir._system.values import dataclass
-from modeldir.results.table import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

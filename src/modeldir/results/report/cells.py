@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from modeldir.results.table import Marked, Null, cell_text, visible
+from modeldir._system.text import Marked, Null, cell_text, visible
 
 Json: TypeAlias = Any
 

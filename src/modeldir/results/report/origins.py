@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import files
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
+from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
 from modeldir._system.values import dataclass, field
 from modeldir.experiment import attempts, test_evaluations
 from modeldir.results.report import cells
-from modeldir.results.table import cell_text
 from modeldir.search import sampler_choice
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir._system import files
+from modeldir._system.text import Marked, visible
 from modeldir._system.timestamps import unix_time
 from modeldir._system.values import dataclass
 from modeldir.errors import ModeldirError
@@ -23,7 +24,6 @@ from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
 from modeldir.results import confirmation, finalists
 from modeldir.results.report import cells, curves, failed, origins, scales
-from modeldir.results.table import Marked, visible
 from modeldir.results.table_columns import advised, way_of
 from modeldir.search import importance
 
