@@ -73,11 +73,11 @@ test-quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 test-vision: $(VENV)/.dev $(VENV)/.vision
-	$(BIN)/python -m pytest tests/test_templates.py tests/test_warm_libraries.py $(ARGS)
+	$(BIN)/python -m pytest tests/commands/test_templates.py tests/worker/test_preload_libraries.py $(ARGS)
 
 test-exchange: $(VENV)/.exchange
 	MODELDIR_ENGINES=exchange $(BIN)/python -m pytest -m exchange \
-	  tests/test_exports.py tests/test_imports.py tests/test_tableforms.py $(ARGS)
+	  tests/exchange tests/results/test_table_formats.py $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -69,9 +69,9 @@ def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Directio
 def _several(tree: Tree) -> str:
     """What to type where no experiment is best by all metrics."""
     front, folder = len(tree.front()), quoted(tree.folder)
+    ranked = objective.said(tree.objectives)
     lines = [
-        f"{tree.folder} is ranked by {objective.said(tree.objectives)}: "
-        "none is best by all of them",
+        f"{tree.folder} is ranked by {ranked}: none is best by all of them",
         *(f"  modeldir best {folder} --{way} {name}" for name, way in tree.objectives),
         f"  modeldir synthesize {folder}   ({front} on the Pareto front)",
     ]

@@ -364,7 +364,7 @@ def test_it_imports_next_to_nothing() -> None:
         "import screen;"
         "print(sorted(set(sys.modules) - before))"
     )
-    folder = str(Path(__file__).parent.parent / "src" / "modeldir" / "logs")
+    folder = str(Path(__file__).parents[2] / "src" / "modeldir" / "logs")
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script, folder],
         capture_output=True,

@@ -32,7 +32,7 @@ from modeldir.results.synthesize import Found, read_tree
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-FOREIGN = Path(__file__).parent / "foreign"
+FOREIGN = Path(__file__).parents[1] / "foreign"
 SOURCES = {
     "hydra": "hydra", "optuna": "optuna/study.db", "optuna journal": "optuna/journal.log",
     "ray": "ray", "guild": "guild", "mlflow": "mlflow/mlflow.db", "mlflow folders": "mlflow/mlruns",

@@ -247,7 +247,7 @@ def test_a_script_without_us_is_stopped(project: Project, write: str, read: str 
 
 def test_a_cs230_project_is_stopped_early(tmp_path: Path) -> None:
     """Its own train.py, as it was written before there was a modeldir."""
-    home = Path(__file__).parent / "projects" / "cs230_untouched"
+    home = Path(__file__).parents[1] / "projects" / "cs230_untouched"
     shutil.copytree(home, tmp_path / "project")
     project = Project(tmp_path / "project")
     shutil.copy(home / "train.py", project.path / "train.py")

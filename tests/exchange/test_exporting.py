@@ -50,7 +50,7 @@ POINTS: list[dict[str, object]] = [
     {"learning_rate": 0.5, "batch_size": 32, "widths": [4]},
     {"learning_rate": 0.9, "batch_size": 16, "widths": [8, 16]},
 ]
-LOOKS = Path(__file__).parent / "foreign"
+LOOKS = Path(__file__).parents[1] / "foreign"
 START = "2026-11-23T10:00:00.000+00:00"
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
+from test_search_command import points, said
 
 from laboratory import Project, read, wait_until
 from modeldir import Search, space
 from modeldir.experiment import experiment
 from modeldir.monitor.search import Overview
-from test_cli_search import points, said
 
 BASE = {
     "optimizer": "adam",
@@ -406,7 +406,7 @@ def test_it_is_typed_without_quotes_but_for_constraints(project: Project, shell:
 
 def test_the_page_on_spaces_says_one_space_three_times(project: Project, tmp_path: Path) -> None:
     """docs/spaces.md: the file, the command line and Python give the same plan and trials."""
-    page = (Path(__file__).parents[1] / "docs/spaces.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/spaces.md").read_text()
     base = {**BASE, "num_epochs": 1, "model": {"num_layers": 2}}
     plans, names = {}, {}
     for language, text in blocks_of(page).items():
