@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,6 @@ from modeldir._system.text import (
     visible,
     wrapped,
 )
-from modeldir._system.values import replace
 from modeldir.errors import ModeldirError
 from modeldir.results.table import BestOf, Cells, Column, Named, Rows, Table, select, sort, to_text
 from modeldir.results.table_formats import to_csv, to_json, to_markdown

@@ -15,9 +15,8 @@ import functools
 import os
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
-
-from modeldir._system.values import dataclass
 
 LINUX = sys.platform.startswith("linux")
 

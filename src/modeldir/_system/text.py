@@ -11,10 +11,9 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
-
-from modeldir._system.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

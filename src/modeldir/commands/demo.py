@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir._system import files
 from modeldir._system.shell import quoted, quoted_line
-from modeldir._system.values import dataclass
 from modeldir.commands.init import missing_packages, requirements_file
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.experiment import attempts, experiment

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,6 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here, width_here
 from modeldir._system.text import cell_text, text_width, value_cell
-from modeldir._system.values import dataclass, replace
 from modeldir.commands.folders import experiments_among, headers, number_of, read_tree
 from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import attempts, experiment

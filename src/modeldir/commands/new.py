@@ -6,12 +6,12 @@ import argparse
 import contextlib
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir._system.values import dataclass
 from modeldir.errors import FolderError, ParamsError, did_you_mean, listed
 from modeldir.experiment import provenance
 from modeldir.experiment.experiment import params_file

@@ -6,9 +6,9 @@ import argparse
 import re
 import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modeldir._system.values import replace
 from modeldir.commands.options import add_places, is_warm, limits_of, slots_of
 from modeldir.commands.search import live_terminal
 from modeldir.errors import SearchError

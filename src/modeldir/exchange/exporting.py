@@ -13,12 +13,12 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir._system.values import dataclass
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.exchange import sqlite
 from modeldir.exchange.target import Place, Written

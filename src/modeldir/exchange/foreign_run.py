@@ -11,10 +11,10 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modeldir._system.values import dataclass, field
 from modeldir.errors import ParamsError
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Objectives

@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,6 @@ from typing import Protocol
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir._system.values import dataclass
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exchange.foreign_files import Problems
 from modeldir.exchange.foreign_run import Foreign, Group

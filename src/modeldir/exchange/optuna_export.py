@@ -16,13 +16,13 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir import space
 from modeldir._system import files
-from modeldir._system.values import dataclass, field, replace
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exchange import optuna_storage, sqlite
 from modeldir.exchange.optuna_storage import MARK

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modeldir import space
 from modeldir._system import files
 from modeldir._system.timestamps import unix_time
-from modeldir._system.values import NamedTuple, dataclass, field
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metrics, objective

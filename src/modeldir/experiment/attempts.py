@@ -14,12 +14,12 @@ import os
 import re
 import signal
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.shell import quoted
-from modeldir._system.values import dataclass
 from modeldir.errors import FolderBusy
 from modeldir.experiment import provenance
 from modeldir.metrics import metrics

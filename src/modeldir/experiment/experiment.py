@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modeldir._system import files, heartbeat
 from modeldir._system.shell import quoted
-from modeldir._system.values import NamedTuple, dataclass, field, replace
 from modeldir.errors import FolderError, MetricsError, closest
 from modeldir.experiment import attempts
 from modeldir.experiment.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from modeldir._system.values import dataclass, replace
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import Scores, Status
 from modeldir.metrics import metrics

@@ -15,10 +15,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from modeldir._system.values import dataclass
 from modeldir.errors import CommandError, did_you_mean, listed
 
 GROUP = "modeldir.launchers"

@@ -17,12 +17,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from modeldir._system import files, processes
 from modeldir._system.shell import quoted_line
-from modeldir._system.values import dataclass
 from modeldir.errors import CommandError
 from modeldir.launchers import (
     JobRef,

@@ -23,6 +23,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,6 @@ from modeldir import launchers
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.stamps import Seen, stamp
 from modeldir._system.timestamps import unix_time
-from modeldir._system.values import dataclass, replace
 from modeldir.errors import CommandError
 from modeldir.experiment import attempts, provenance
 from modeldir.launchers import JobRef, JobState, jobs_folder

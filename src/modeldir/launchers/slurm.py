@@ -17,11 +17,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
-from modeldir._system.values import dataclass
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder, output_of, refuse
 from modeldir.launchers.slurm_queue import FORMAT, Queue

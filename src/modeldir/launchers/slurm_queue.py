@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 
-from modeldir._system.values import dataclass
 from modeldir.launchers import JobRef, JobState
 
 FORMAT = "%i|%T|%N|%r|%j"  # last what may hold anything: others' names of jobs

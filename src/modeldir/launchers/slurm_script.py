@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modeldir._system.shell import quoted
-from modeldir._system.values import dataclass, field
 from modeldir.launchers import Problem, jobs_folder, with_token
 
 _OURS = {

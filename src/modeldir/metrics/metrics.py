@@ -16,10 +16,10 @@ import numbers
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from modeldir._system import files
-from modeldir._system.values import dataclass
 from modeldir.errors import MetricsError, listed
 
 if TYPE_CHECKING:

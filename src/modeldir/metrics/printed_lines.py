@@ -17,10 +17,10 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from modeldir._system import files, timestamps
-from modeldir._system.values import dataclass
 from modeldir.metrics import metrics
 
 _MOST_FORMS = 256

@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
 from modeldir._system.text import cell_text, text_width, value_cell, visible
-from modeldir._system.values import dataclass, replace
 from modeldir.experiment import attempts
 from modeldir.launchers.launched_jobs import workers_text
 from modeldir.metrics import metrics

@@ -12,12 +12,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
 from modeldir._system import files
 from modeldir._system.text import folded, text_width, visible
-from modeldir._system.values import dataclass, replace
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment, failures
 

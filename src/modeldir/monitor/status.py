@@ -7,11 +7,11 @@ solo.py do) and to draw (frames.py does).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modeldir._system.durations import duration_text
-from modeldir._system.values import dataclass, field
 from modeldir.experiment import attempts, experiment
 from modeldir.launchers.launched_jobs import Workers
 from modeldir.metrics import metrics

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from modeldir import samplers
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
-from modeldir._system.values import dataclass, field
 from modeldir.experiment import attempts, experiment, failures, repeats
 from modeldir.experiment.attempts import console_file
 from modeldir.metrics import objective

@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modeldir._system.values import NamedTuple
 from modeldir.errors import ParamsError
 from modeldir.params.formats import converted
 from modeldir.params.nested import Plain, is_part, told

@@ -16,10 +16,9 @@ import re
 import sys
 import warnings
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir._system import files
-from modeldir._system.values import NamedTuple
 from modeldir.errors import ParamsError, did_you_mean, listed
 from modeldir.params import strict_json
 from modeldir.params.json_errors import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object

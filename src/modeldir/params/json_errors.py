@@ -13,9 +13,9 @@ import json
 import math
 import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modeldir._system.values import dataclass
 from modeldir.errors import ParamsError, listed
 
 if TYPE_CHECKING:

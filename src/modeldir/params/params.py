@@ -24,11 +24,10 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 from modeldir._system import files
-from modeldir._system.values import NamedTuple
 from modeldir.errors import MissingParam, ParamsError, did_you_mean, listed
 from modeldir.params.formats import Loaded, held, load_file, notation, read, write
 from modeldir.params.json_errors import MAX_DEPTH

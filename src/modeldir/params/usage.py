@@ -16,10 +16,9 @@ import contextlib
 import os
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir._system import files
-from modeldir._system.values import NamedTuple
 
 # Not where it is needed: the garbage collector may end a `Params` in the middle of that import.
 from modeldir.params import usage_report

@@ -13,9 +13,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modeldir._system.values import dataclass, field
 from modeldir.errors import SearchError, did_you_mean, listed
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modeldir._system.values import dataclass, field
 from modeldir.errors import MetricsError
 from modeldir.metrics import metrics
 from modeldir.pruners import Pruner, Setting, make

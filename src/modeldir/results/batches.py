@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain, compress, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
-from modeldir._system.values import NamedTuple
 from modeldir.experiment import experiment
 from modeldir.results import folders
 from modeldir.results.discovery import Folder

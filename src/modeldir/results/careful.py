@@ -8,11 +8,11 @@ are.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
-from modeldir._system.values import replace
 from modeldir.errors import MetricsError, ParamsError
 from modeldir.experiment import attempts, experiment, test_evaluations
 from modeldir.metrics import metrics

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir._system.shell import quoted
 from modeldir._system.text import text_width, wrapped
-from modeldir._system.values import dataclass
 from modeldir.experiment import attempts, repeats
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED

@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from modeldir._system.values import NamedTuple
 from modeldir.experiment import experiment
 from modeldir.results.recall import Recall
 

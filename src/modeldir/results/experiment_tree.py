@@ -14,13 +14,13 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
 from modeldir._system.text import is_same, key_of
-from modeldir._system.values import dataclass, fields
 from modeldir.errors import FolderError, ModeldirError, ParamsError
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import metrics, objective

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from modeldir._system.values import dataclass
 from modeldir.errors import ModeldirError, listed
 from modeldir.space.constraints import Constraint, ConstraintError
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir._system.values import dataclass
 from modeldir.errors import SearchError, did_you_mean, listed
 from modeldir.experiment import provenance
 from modeldir.experiment.experiment import CONFIRM, is_search, params_file

@@ -16,9 +16,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from modeldir._system.values import NamedTuple
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metrics
 from modeldir.params.json_errors import MAX_DEPTH

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir._system import files
-from modeldir._system.values import dataclass
 from modeldir.errors import ModeldirError, listed
 from modeldir.experiment.experiment import Scores
 from modeldir.metrics import metrics

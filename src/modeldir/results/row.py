@@ -14,10 +14,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, compress, filterfalse
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from modeldir._system.text import Marked, order_of, value_cell
-from modeldir._system.values import NamedTuple
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import metrics
 from modeldir.params import plain_values

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
-from modeldir._system.values import NamedTuple
 from modeldir.experiment.experiment import Status
 from modeldir.results.folders import Facts
 

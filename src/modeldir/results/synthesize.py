@@ -12,13 +12,13 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
 from modeldir._system.terminal import DECIMALS, decimals_here, width_here
 from modeldir._system.text import NULL, Marked, bare_value
-from modeldir._system.values import dataclass, field, replace
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Objectives

@@ -11,6 +11,7 @@ blank. Every function makes a new table or a string and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 from operator import add, sub
@@ -36,7 +37,6 @@ from modeldir._system.text import (
     widest,
     wrapped,
 )
-from modeldir._system.values import dataclass, replace
 from modeldir.errors import ModeldirError, did_you_mean, listed
 
 if TYPE_CHECKING:

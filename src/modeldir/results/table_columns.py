@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING
 
 from modeldir._system import files
 from modeldir._system.text import MARK, bare_value, cell_text, is_same, value_cell
-from modeldir._system.values import dataclass
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values

@@ -20,10 +20,10 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from modeldir._system.values import NamedTuple, dataclass, field
 from modeldir.errors import SpaceError, did_you_mean, listed
 from modeldir.metrics.objective import (
     Objectives as Objectives,  # part of what a sampler of one's own is given

@@ -7,9 +7,9 @@ chance, and no scores. A point is known by its values: in any order, 1 and 1.0 a
 from __future__ import annotations
 
 import random
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from modeldir._system.digests import sha256
 from modeldir.errors import SpaceError, listed
 from modeldir.samplers import Proposal
 from modeldir.space import draw, grid, size

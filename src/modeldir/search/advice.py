@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from modeldir._system.values import dataclass
 from modeldir.metrics.metrics import Direction, better
 from modeldir.search.importance import importances
 from modeldir.search.statistics import quantile

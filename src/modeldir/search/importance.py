@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from modeldir._system.values import dataclass
 from modeldir.search.statistics import quantile
 
 METHOD = (

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modeldir import space
 from modeldir._system import files, heartbeat
 from modeldir._system.stamps import Seen, stamp
-from modeldir._system.values import dataclass, field
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment import repeats as repeated

@@ -7,10 +7,10 @@ proposes. It refuses to claim a number and to make a folder.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modeldir import space
-from modeldir._system.values import dataclass, replace
 from modeldir.params.plain_values import SEED
 from modeldir.search.observations import Telling
 from modeldir.search.plan import Plan

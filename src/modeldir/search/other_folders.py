@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system.values import dataclass
 from modeldir.errors import FolderError, ParamsError
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics.objective import Objectives

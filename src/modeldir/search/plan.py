@@ -14,6 +14,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from modeldir import pruners, samplers, space
 from modeldir._system import files, programs
 from modeldir._system.durations import parse_duration
 from modeldir._system.shell import quoted, quoted_line
-from modeldir._system.values import dataclass
 from modeldir.errors import (
     CommandError,
     MetricsError,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modeldir._system.values import dataclass, replace
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import objective
 from modeldir.metrics.metrics import Direction

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from modeldir import samplers, space
-from modeldir._system.values import dataclass, field
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED, parse_value
 

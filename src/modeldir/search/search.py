@@ -15,6 +15,7 @@ import functools
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -22,7 +23,6 @@ from modeldir import pruners, samplers, space
 from modeldir._system import files, heartbeat
 from modeldir._system.shell import quoted
 from modeldir._system.stamps import stamp
-from modeldir._system.values import replace
 from modeldir.errors import (
     MetricsError,
     SearchError,

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-
-from modeldir._system.values import dataclass
+from dataclasses import dataclass
 
 _STEPS = 10_000
 _TINY = 1e-300

@@ -18,12 +18,12 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modeldir._system import files, heartbeat
 from modeldir._system.shell import quoted
-from modeldir._system.values import dataclass, field, replace
 from modeldir.errors import ParamsError, SearchError
 from modeldir.experiment import attempts, experiment, provenance
 from modeldir.params import plain_values

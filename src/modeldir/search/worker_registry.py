@@ -15,12 +15,12 @@ import json
 import os
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.shell import quoted_line
-from modeldir._system.values import dataclass
 from modeldir.experiment import attempts, provenance
 from modeldir.experiment.attempts import HOME
 

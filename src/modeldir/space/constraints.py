@@ -7,10 +7,9 @@ parser of itself takes two milliseconds to import.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from modeldir._system.values import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
-from modeldir._system.values import dataclass
 from modeldir.params.plain_values import canonical_hash
 from modeldir.space.trial_names import safe, value_text
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system.values import replace
 from modeldir.errors import ParamsError, SpaceError, did_you_mean, listed
 from modeldir.params.plain_values import flatten
 from modeldir.space.constraints import Constraint, ConstraintError

@@ -10,10 +10,10 @@ base's value in `params.json`. So two points that would differ only in it are on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from modeldir._system.values import dataclass, field
 from modeldir.space.constraints import Constraint, ConstraintError
 from modeldir.space.domains import Choice, Domain, same
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from modeldir._system.values import dataclass
 from modeldir.errors import SearchError
 from modeldir.worker.leases import safe_name
 

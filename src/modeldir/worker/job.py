@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system.shell import quoted_line
-from modeldir._system.values import dataclass
 from modeldir.experiment import attempts
 from modeldir.search import worker_registry
 

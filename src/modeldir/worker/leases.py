@@ -22,9 +22,9 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from modeldir._system.values import dataclass
 from modeldir.errors import SearchError
 
 FOLDER_VARIABLE = "MODELDIR_RUNTIME_DIR"

@@ -12,11 +12,11 @@ import math
 import os
 import signal
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
-from modeldir._system.values import dataclass
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.experiment import attempts, failures
 from modeldir.metrics import metrics

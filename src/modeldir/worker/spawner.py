@@ -20,10 +20,10 @@ import signal
 import socket
 import struct
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from modeldir._system import processes
-from modeldir._system.values import dataclass
 from modeldir.errors import CommandError
 from modeldir.worker.supervisor import (
     REQUESTS,

@@ -35,12 +35,12 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.programs import executed
-from modeldir._system.values import dataclass, field
 from modeldir.experiment import attempts, provenance
 from modeldir.experiment.attempts import console_file
 from modeldir.logs.logfile import CONSOLE_VARIABLE, ended

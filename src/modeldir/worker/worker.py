@@ -16,12 +16,12 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.durations import duration_text
-from modeldir._system.values import dataclass, replace
 from modeldir._system.version import __version__
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment, failures, provenance

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator
 
-from modeldir._system.values import dataclass
 from modeldir.errors import ModeldirError, listed
 from modeldir.experiment import repeats
 from modeldir.results.plots import style

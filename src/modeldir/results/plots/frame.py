@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
-from modeldir._system.values import dataclass, field
 from modeldir.errors import ModeldirError, did_you_mean, listed
 from modeldir.experiment import attempts, repeats
 from modeldir.metrics import metrics

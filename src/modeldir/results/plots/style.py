@@ -14,6 +14,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -21,7 +22,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from modeldir._system.text import visible
-from modeldir._system.values import dataclass
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

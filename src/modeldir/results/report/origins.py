@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted
 from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
-from modeldir._system.values import dataclass, field
 from modeldir.experiment import attempts, test_evaluations
 from modeldir.results.report import cells
 from modeldir.search import sampler_choice

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir._system import files
 from modeldir._system.text import Marked, visible
 from modeldir._system.timestamps import unix_time
-from modeldir._system.values import dataclass
 from modeldir.errors import ModeldirError
 from modeldir.experiment import experiment, provenance
 from modeldir.metrics import objective

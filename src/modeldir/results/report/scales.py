@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system.values import dataclass
 from modeldir.errors import ParamsError
 from modeldir.params import plain_values
 from modeldir.results.report.cells import is_number

@@ -15,10 +15,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from modeldir._system.cpus import THREAD_VARIABLES
-from modeldir._system.values import dataclass
 from modeldir.worker.preload import command_line, run_script
 from modeldir.worker.preload.imports import Ahead, Learned
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-
-from modeldir._system.values import dataclass
+from dataclasses import dataclass
 
 LEARNING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "import_recorder.py")
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?t?")

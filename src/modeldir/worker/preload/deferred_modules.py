@@ -14,11 +14,10 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
-
-from modeldir._system.values import dataclass
 
 Changes = Mapping[str, "str | None"]
 """Variables that were set in an environment; None for one that was removed."""

@@ -13,11 +13,11 @@ import contextlib
 import json
 import os
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir._system import files, programs, user_cache
-from modeldir._system.values import dataclass
 from modeldir.search.trials import HOME
 from modeldir.worker.preload import imports
 

@@ -12,10 +12,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from modeldir._system.values import dataclass, field
 from modeldir.worker.preload.deferred_modules import Changes, Shelf, changed_environment
 
 

@@ -17,11 +17,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeldir._system import cpus, files, processes
-from modeldir._system.values import replace
 from modeldir.experiment import attempts, failures
 from modeldir.search.trials import HOME
 from modeldir.worker.preload import guards, import_cache, imports

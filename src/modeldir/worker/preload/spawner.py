@@ -16,9 +16,9 @@ import socket
 import struct
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NoReturn
 
-from modeldir._system.values import dataclass
 from modeldir.worker import spawner
 from modeldir.worker.preload import guards, import_recorder
 from modeldir.worker.preload.imports import Ahead, Learned
