@@ -28,7 +28,7 @@ from side_by_side import facts
 
 HERE = Path(__file__).parent
 
-FIRST = ("orchestration", "warm", "synthesize", "startup", "metrics", "next_trial", "logging")
+FIRST = ("orchestration", "preload", "synthesize", "startup", "metrics", "next_trial", "logging")
 """The order of docs/performance.md; all others come behind."""
 
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import family
+import process_tree
 
 
 @dataclass
@@ -76,7 +76,7 @@ def _timed(contender: Contender) -> tuple[float, float, int]:
         contender.prepare()
     # As on a user's machine: what was imported once is kept compiled.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    family.adopt_orphans()
+    process_tree.adopt_orphans()
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -87,9 +87,9 @@ def _timed(contender: Contender) -> tuple[float, float, int]:
             stdout=subprocess.DEVNULL,
             stderr=said,
         )
-        ended = family.waited(process.pid, contender.limit)
+        ended = process_tree.waited(process.pid, contender.limit)
         wall = time.perf_counter() - began
-        outlived = family.bury(family.PATIENCE if ended else 0.0)
+        outlived = process_tree.bury(process_tree.PATIENCE if ended else 0.0)
         process.returncode = ended[0] if ended else -signal.SIGKILL
         said.seek(0)
         words = said.read().decode(errors="replace").split("\n")

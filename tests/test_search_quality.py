@@ -142,7 +142,7 @@ def test_a_result_that_is_there_is_not_made_again(tmp_path: Path) -> None:
     line = json.dumps(part("measure").made(run, {}))
     place = tmp_path / "final.jsonl"
     place.write_text(f'{line}\n{{"question": "fi', encoding="utf-8")
-    (result,) = part("results").read(place).values()
+    (result,) = part("result_files").read(place).values()
     assert result.run == run
     assert result.at(5) == result.found.curve[-1][1]
     assert math.isnan(result.at(0))

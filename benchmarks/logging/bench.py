@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import family
 import peers
+import process_tree
 from side_by_side import Contender, machine, race
 
 HERE = Path(__file__).parent
@@ -74,7 +74,7 @@ def main() -> None:
     print(f"{peers.told(versions, left_out)}\n")
     with tempfile.TemporaryDirectory() as place:
         starts = time_starts(names, Path(place), arguments.rounds)
-        family.adopt_orphans()
+        process_tree.adopt_orphans()
         lab = Laboratory(Path(place))
         samples = time_lines(lab, names, arguments.rounds, arguments.lines)
         for terminal, words in TERMINALS.items():
@@ -203,21 +203,23 @@ class Laboratory:
                     self._note(event, facts, training, ours, shell)
             finally:
                 screen.let_go()
-                family.bury()
+                process_tree.bury()
 
     def _note(
         self, event: str, facts: dict[str, Any], training: Training, ours: socket.socket, shell: int
     ) -> None:
         training.facts.update(facts)
         if event == "begin":
-            self._before = {pid: family.cpu_of(pid) for pid in helpers(training, shell)}
+            self._before = {pid: process_tree.cpu_of(pid) for pid in helpers(training, shell)}
             ours.send(b"\n")
         elif event == "written":
             if facts["last"]:
                 wait_until_in_file(Path(training.facts["file"]), facts["last"])
             time.sleep(0.1)
             there = helpers(training, shell)
-            self._spent = sum(family.cpu_of(pid) - self._before.get(pid, 0.0) for pid in there)
+            self._spent = sum(
+                process_tree.cpu_of(pid) - self._before.get(pid, 0.0) for pid in there
+            )
             training.helpers = len(there)
             training.resident = sum(memory_of(pid, "Rss") for pid in there)
             training.proportional = sum(memory_of(pid, "Pss") for pid in there)
@@ -306,7 +308,7 @@ class Terminal:
 
 
 def helpers(training: Training, shell: int) -> set[int]:
-    return family.members() - {shell, training.facts["pid"]}
+    return process_tree.members() - {shell, training.facts["pid"]}
 
 
 def memory_of(pid: int, what: str) -> int:

@@ -29,7 +29,7 @@ PLACE = peers.HOME / "peers-metrics"
 
 @dataclass
 class Row:
-    """A way of `points.py`, and how it is called in the table."""
+    """A way of `time_logger.py`, and how it is called in the table."""
 
     name: str
     title: str
@@ -95,7 +95,7 @@ def timed(row: Row) -> None:
     if row.points == 0:
         return
     python = PLACE / "bin" / "python" if row.package else sys.executable
-    script = str(Path(__file__).with_name("points.py"))
+    script = str(Path(__file__).with_name("time_logger.py"))
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = subprocess.run(

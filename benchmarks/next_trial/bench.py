@@ -28,7 +28,7 @@ from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from eight import BASE, DOMAINS
+from image_classifier_space import BASE, DOMAINS
 from side_by_side import machine, ratio
 
 ASKS = 20

@@ -23,8 +23,8 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import grown
-import others
+import finished_search
+import peer_runners
 from side_by_side import Contender, machine, race, report
 
 TRAIN = """\
@@ -77,7 +77,7 @@ def main() -> None:
             as_it_grows(root, at, min(arguments.rounds, LONG))
         if arguments.peers:
             ours = (by_xargs, by_modeldir_cold, by_modeldir)
-            others.beside(root, ours, 64, min(arguments.rounds, LONG))
+            peer_runners.beside(root, ours, 64, min(arguments.rounds, LONG))
 
 
 def _arguments() -> argparse.Namespace:
@@ -196,11 +196,19 @@ def _grown(root: Path, ended: int, more: int) -> Contender:
 
     def prepare() -> None:
         if folder.exists():
-            grown.cut(folder, ended)
+            finished_search.cut(folder, ended)
         else:
-            grown.make(folder, ended)
+            finished_search.make(folder, ended)
 
-    modeldir = [sys.executable, "-m", "modeldir", "search", str(folder), grown.DOMAIN, "--no-pilot"]
+    modeldir = [
+        sys.executable,
+        "-m",
+        "modeldir",
+        "search",
+        str(folder),
+        finished_search.DOMAIN,
+        "--no-pilot",
+    ]
     options = ["--sampler", "random", "--trials", str(ended + more), "--", "/bin/true"]
 
     def check() -> None:

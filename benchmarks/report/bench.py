@@ -105,7 +105,7 @@ def made(name: str, folder: Path) -> Page:
     path = folder / f"{name}.html"
     python = sys.executable if name == "modeldir" else str(peers.PYTHON)
     before = os.times()
-    subprocess.run([python, HERE / "make.py", name, folder / "search", path], check=True)
+    subprocess.run([python, HERE / "make_page.py", name, folder / "search", path], check=True)
     after = os.times()
     used = after.children_user + after.children_system
     return Page(name, path, used - before.children_user - before.children_system)

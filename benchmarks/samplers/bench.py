@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from eight import BASE, DOMAINS, NUMBERS
+from image_classifier_space import BASE, DOMAINS, NUMBERS
 from side_by_side import machine
 
 SAMPLERS = ("random", "sobol", "tpe", "cmaes", "nsga2", "gp")

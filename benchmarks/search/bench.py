@@ -23,7 +23,7 @@ import contenders
 import peers
 import protocol
 import report
-import results
+import result_files
 from side_by_side import machine
 
 HERE = Path(__file__).parent
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="METHODS", help="only these, with commas: tpe,optuna")
     arguments = parser.parse_args()
     if arguments.report:
-        print(report.every(arguments.afresh or results.PLACE))
+        print(report.every(arguments.afresh or result_files.PLACE))
         return
     if arguments.write:
         report.write()
@@ -56,7 +56,7 @@ def main() -> None:
             _make(Path(place), ["quick"], LIGHT, only)
             print(report.quick(Path(place)))
         return
-    place = arguments.afresh or results.PLACE
+    place = arguments.afresh or result_files.PLACE
     _make(place, ["final", "stopping", "few"], (*LIGHT, *HEAVY), only)
     print(report.every(place))
 

@@ -26,7 +26,7 @@ for name in ("OMP", "OPENBLAS", "MKL"):
 sys.path.insert(0, str(Path(__file__).parent))
 import contenders  # noqa: E402 - after the threads are set
 import protocol  # noqa: E402 - after the threads are set
-import results  # noqa: E402 - after the threads are set
+import result_files  # noqa: E402 - after the threads are set
 import simulate  # noqa: E402 - after the threads are set
 import tasks  # noqa: E402 - after the threads are set
 
@@ -37,7 +37,7 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(1)
-    there = results.read(Path(place))
+    there = result_files.read(Path(place))
     wanted = [run for run in protocol.runs(question, tuple(methods) or None) if run not in there]
     began = time.perf_counter()
     for done, run in enumerate(wanted):
@@ -45,7 +45,7 @@ def main() -> None:
         line = made(run, there)
         with open(place, "a", encoding="utf-8") as file:
             file.write(json.dumps(line, separators=(",", ":")) + "\n")
-        there[run] = results.of(line)
+        there[run] = result_files.of(line)
     _note(f"{len(wanted)} runs", began)
     print(file=sys.stderr)
 
@@ -55,7 +55,7 @@ def _note(text: str, began: float) -> None:
     print(f"\r\x1b[K{seconds:4.0f} s  {text}", end="", file=sys.stderr, flush=True)
 
 
-def made(run: protocol.Run, there: Mapping[protocol.Run, results.Result]) -> dict[str, Any]:
+def made(run: protocol.Run, there: Mapping[protocol.Run, result_files.Result]) -> dict[str, Any]:
     """The run's line: itself, what it found, and by which version.
 
     `auto` is another sampler from the first trial to the last, with the same seed: where that one's

@@ -9,20 +9,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import curves_svg
 import protocol
-import results
+import result_files
 import stats
-from results import Result
+from result_files import Result, mean_regret
 from stats import Interval
 
 FLOOR = 1e-4
 """Regret below this is as good as none: a logarithm needs an end."""
 
 
-def every(place: Path = results.PLACE) -> str:
+def every(place: Path = result_files.PLACE) -> str:
     """All tables that there are results for."""
     read = {
-        question: list(results.read(place / f"{question}.jsonl").values())
+        question: list(result_files.read(place / f"{question}.jsonl").values())
         for question in ("final", "few", "stopping")
     }
     parts = [versions(row for rows in read.values() for row in rows)]
@@ -60,18 +61,16 @@ BEGIN, END = "<!-- tables: bench.py --write -->", "<!-- end of tables -->"
 
 def write() -> None:
     """The tables into the page, between its marks, and the picture beside it."""
-    import picture
-
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text(f"{before}{BEGIN}\n\n{every()}\n\n{END}{after}", encoding="utf-8")
-    rows = results.read(results.PLACE / "stopping.jsonl").values()
-    PICTURE.write_text(picture.picture(list(rows)), encoding="utf-8")
+    rows = result_files.read(result_files.PLACE / "stopping.jsonl").values()
+    PICTURE.write_text(curves_svg.draw(list(rows)), encoding="utf-8")
 
 
 def quick(place: Path) -> str:
     """The table of `--quick`: two tasks, three seeds, no more than a sign of life."""
-    rows = list(results.read(place / "quick.jsonl").values())
+    rows = list(result_files.read(place / "quick.jsonl").values())
     return compared(rows, [10, protocol.FEW_TRIALS])
 
 
@@ -210,8 +209,8 @@ def stopping(rows: Sequence[Result]) -> str:
         cells = [
             f"{stats.mean([row.found.trials for row in mine]):.0f}",
             f"{stats.mean([row.found.stopped for row in mine]):.0f}",
-            _said(stats.interval([held(seed, quarter) for seed in seeds], samples), 3),
-            _said(stats.interval([held(seed, whole) for seed in seeds], samples), 3)
+            _said(stats.interval([mean_regret(seed, quarter) for seed in seeds], samples), 3),
+            _said(stats.interval([mean_regret(seed, whole) for seed in seeds], samples), 3)
             if far
             else "-",
             _reached(seeds, base, whole),
@@ -231,25 +230,16 @@ def _by_seed(rows: Sequence[Result]) -> list[list[Result]]:
     return [seeds[seed] for seed in sorted(seeds) if len(seeds[seed]) == len(tasks)]
 
 
-def held(rows: Sequence[Result], spent: int) -> float:
-    """The mean regret of what was in hand after so many epochs of each task."""
-    regrets = []
-    for row in rows:
-        low, high = row.scale
-        regrets.append((row.at(spent) - low) / (high - low))
-    return stats.mean(regrets)
-
-
 def _reached(
     seeds: Sequence[Sequence[Result]], base: Sequence[Sequence[Result]], whole: int
 ) -> str:
     """When the mean curve meets the mean end of `base`; seeds of both are resampled together."""
-    ends = [held(rows, whole) for rows in base]
+    ends = [mean_regret(rows, whole) for rows in base]
     budget = min(row.run.budget for rows in seeds for row in rows)
     grid = sorted(
         {when for rows in seeds for row in rows for when, _ in row.found.curve if when <= budget}
     )
-    table = [[held(rows, when) for rows in seeds] for when in grid]
+    table = [[mean_regret(rows, when) for rows in seeds] for when in grid]
 
     def first(mine: Sequence[int], its: Sequence[int]) -> float:
         goal = stats.mean([ends[seed] for seed in its])

@@ -111,7 +111,7 @@ def all_of(
 
 
 def other(name: str, way: str, tree: Path) -> Contender:
-    return Contender(name, [PYTHON, str(HERE / "ways.py"), way, str(tree)])
+    return Contender(name, [PYTHON, str(HERE / "alternatives.py"), way, str(tree)])
 
 
 def ours(tree: Path, scratch: Path) -> list[Contender]:
@@ -236,10 +236,10 @@ def mlflow(tree: Path, count: int, version: str) -> Contender:
     if not done.exists():
         shutil.rmtree(store, ignore_errors=True)
         print(f"logging {count:,} runs to MLflow ...", file=sys.stderr)
-        words = [python, str(HERE / "ways.py"), "log-mlflow", str(tree), str(store)]
+        words = [python, str(HERE / "alternatives.py"), "log-mlflow", str(tree), str(store)]
         subprocess.run(words, check=True, capture_output=True)
         done.touch()
-    words = [python, str(HERE / "ways.py"), "mlflow", str(tree), str(store)]
+    words = [python, str(HERE / "alternatives.py"), "mlflow", str(tree), str(store)]
     return Contender("MLflow, `search_runs`, its file store", words, guest=True)
 
 

@@ -1,6 +1,6 @@
 """Warm trials beside cold ones: `--cold`, the first search ever of a script, and a later one.
 
-    python benchmarks/warm/bench.py [--trials 6] [--rounds 3] [--quick] [--only torch]
+    python benchmarks/preload/bench.py [--trials 6] [--rounds 3] [--quick] [--only torch]
 
 The first search of a script has its first trial cold and imports ahead beside it; a later one (of
 another folder) knows what the script imports, and imports it before its first trial. What a further

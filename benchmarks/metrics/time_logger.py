@@ -1,4 +1,4 @@
-"""One way to record points, timed: `points.py NAME COUNT FOLDER` prints seconds and bytes as JSON.
+"""Time one logger: `time_logger.py NAME COUNT FOLDER` prints seconds and bytes as JSON.
 
 Each way is a function that gets a folder and returns what records one point and what ends it. The
 clock runs from the first point until all are where that way keeps them; start-up is not counted.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import family
+import process_tree
 
 Way = Callable[[Path], "tuple[Callable[[int, float], object], Callable[[], object]]"]
 
@@ -154,12 +154,12 @@ def used() -> float:
     """CPU seconds of this process and of all that it has started: some loggers have a service."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     ended = sum(each.ru_utime + each.ru_stime for each in both)
-    return ended + sum(map(family.cpu_of, family.members()))
+    return ended + sum(map(process_tree.cpu_of, process_tree.members()))
 
 
 def main() -> None:
     name, count, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-    family.adopt_orphans()
+    process_tree.adopt_orphans()
     record, end = WAYS[name](folder)
     record(0, 0.5)
     began, before = time.perf_counter(), used()

@@ -1,6 +1,7 @@
 """What a search has found against what it has spent, as one SVG: docs/pictures/search_quality.svg.
 
-It knows results and how two axes are drawn; nothing is measured here. Both axes are logarithmic.
+`report.py` calls `draw` for `bench.py --write`. Nothing is measured here: the input is the results
+that `result_files.py` reads. Both axes are logarithmic.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import protocol
-import report
-from results import Result
+from result_files import Result, mean_regret
 
 WIDTH, HEIGHT, LEFT, TOP, BELOW, GAP = 400, 300, 56, 34, 44, 44
 LINES = (
@@ -27,7 +27,7 @@ FONT = 'font-family="system-ui, sans-serif" font-size="12"'
 LOWEST, HIGHEST = 0.005, 1.0
 
 
-def picture(rows: Sequence[Result]) -> str:
+def draw(rows: Sequence[Result]) -> str:
     """One panel a task, the mean over seeds."""
     panels = [
         _panel(task, [row for row in rows if row.run.task == task], place)
@@ -84,7 +84,7 @@ def _path(rows: Sequence[Result]) -> str:
     spent = sorted({when for row in rows for when, _ in row.found.curve if when >= 4} | {4, last})
     words = []
     for when in spent:
-        mean = report.held(rows, when)
+        mean = mean_regret(rows, when)
         words.append(f"{'H' if words else 'M'}{_x(when):.1f}")
         words.append(f"{'V' if len(words) > 1 else ' '}{_y(mean):.1f}")
     return "".join(words)

@@ -1,4 +1,4 @@
-"""One page of a search's trials by one tool: `make.py modeldir|hiplot|plotly SEARCH FILE`."""
+"""One page of a search's trials by one tool: `make_page.py modeldir|hiplot|plotly SEARCH FILE`."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,3 +67,12 @@ def of(row: dict[str, Any]) -> Result:
         row["version"],
         row.get("chosen"),
     )
+
+
+def mean_regret(rows: Sequence[Result], spent: int) -> float:
+    """Return the mean regret of the best trial found within `spent` epochs, over all tasks."""
+    regrets = []
+    for row in rows:
+        low, high = row.scale
+        regrets.append((row.at(spent) - low) / (high - low))
+    return sum(regrets) / len(regrets)

@@ -1,4 +1,4 @@
-"""Other ways to one table of a tree, a function each: `python ways.py WAY TREE [STORE]`."""
+"""Other ways to one table of a tree, a function each: `python alternatives.py WAY TREE [STORE]`."""
 
 from __future__ import annotations
 
