@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modeldir._system.durations import duration_text
 from modeldir.experiment import attempts, experiment
-from modeldir.launchers.launched_jobs import Workers
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
+
+if TYPE_CHECKING:
+    from modeldir.launchers.launched_jobs import Workers
 
 ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
 
