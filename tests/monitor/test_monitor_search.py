@@ -21,7 +21,8 @@ from modeldir.monitor.experiment import Solo
 from modeldir.monitor.search import Overview
 from modeldir.monitor.status import Left, News
 from modeldir.search import worker_registry
-from modeldir.search.trials import TrialRecord, Trials
+from modeldir.search.trial_record import TrialRecord
+from modeldir.search.trials import Trials
 
 BASE = {"learning_rate": 0.5, "batch_size": 16, "num_epochs": 3}
 PLAN = {"space": {"learning_rate": [0.1, 0.01, 0.001]}, "maximize": "accuracy"}

@@ -18,7 +18,8 @@ from laboratory import read, wait_until
 from modeldir.errors import SearchError
 from modeldir.experiment import attempts
 from modeldir.params.params import canonical_hash
-from modeldir.search.trials import TrialRecord, Trials, check_names
+from modeldir.search.trial_record import TrialRecord
+from modeldir.search.trials import Trials, check_names
 
 NAMES = ("lr",)
 

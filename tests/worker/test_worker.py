@@ -23,7 +23,7 @@ from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import status
 from modeldir.monitor.progress import Plain, quietly
-from modeldir.search.trials import Turn
+from modeldir.search.trial_record import Turn
 from modeldir.worker.search import Search
 from modeldir.worker.spawner import Spawner
 from modeldir.worker.worker import Limits, Worker

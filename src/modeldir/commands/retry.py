@@ -14,7 +14,7 @@ from modeldir.metrics import metrics
 from modeldir.params import plain_values
 from modeldir.search import worker_registry
 from modeldir.search.search import Search
-from modeldir.search.trials import TrialRecord
+from modeldir.search.trial_record import TrialRecord
 
 HELP = (
     "Have failed trials run again: by the workers that are there, or by the next search.\n"

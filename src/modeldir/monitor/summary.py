@@ -21,7 +21,7 @@ from modeldir.search import plan, worker_registry
 if TYPE_CHECKING:
     from modeldir.search.ranking import Results
     from modeldir.search.search import Search
-    from modeldir.search.trials import TrialRecord
+    from modeldir.search.trial_record import TrialRecord
 
 _SHOWN = 3
 """How many of several that failed alike are named."""

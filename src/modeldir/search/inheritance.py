@@ -14,7 +14,8 @@ from typing import Any
 from modeldir.errors import SearchError
 from modeldir.experiment import attempts, experiment
 from modeldir.search.plan import Plan
-from modeldir.search.trials import TrialRecord, Trials
+from modeldir.search.trial_record import TrialRecord
+from modeldir.search.trials import Trials
 
 
 def parent_of(trials: Trials, trial: TrialRecord) -> Path | None:

@@ -24,7 +24,8 @@ from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
 from modeldir.params import plain_values
 from modeldir.search import membership, plan
-from modeldir.search.trials import HOME, TrialRecord, Trials
+from modeldir.search.trial_record import TrialRecord
+from modeldir.search.trials import HOME, Trials
 
 _RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
 

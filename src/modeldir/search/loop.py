@@ -24,7 +24,7 @@ from modeldir.metrics import metrics
 from modeldir.metrics.recorder import Recorder
 from modeldir.params import params, usage
 from modeldir.pruners.judge import VARIABLE, Judge, Orders
-from modeldir.search.trials import Turn
+from modeldir.search.trial_record import Turn
 
 
 class Trial:

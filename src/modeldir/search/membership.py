@@ -14,7 +14,7 @@ from modeldir.params import plain_values
 from modeldir.search.plan import SEED, Plan
 
 if TYPE_CHECKING:
-    from modeldir.search.trials import TrialRecord
+    from modeldir.search.trial_record import TrialRecord
 
 
 def differences(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) -> list[str]:

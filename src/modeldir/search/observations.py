@@ -22,7 +22,8 @@ from modeldir.samplers import Observation, Sampler
 from modeldir.search.membership import point_of
 from modeldir.search.other_folders import Row
 from modeldir.search.plan import Plan
-from modeldir.search.trials import TrialRecord, Trials
+from modeldir.search.trial_record import TrialRecord
+from modeldir.search.trials import Trials
 from modeldir.space import Queue
 
 _AS_TOLD = {attempts.INTERRUPTED: attempts.WAITING, attempts.UNRECORDED: attempts.COMPLETED}

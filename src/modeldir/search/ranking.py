@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import objective
 from modeldir.metrics.metrics import Direction
-from modeldir.search.trials import TrialRecord, Trials
+from modeldir.search.trial_record import TrialRecord
+from modeldir.search.trials import Trials
 
 if TYPE_CHECKING:
     from modeldir.search.advice import Tried

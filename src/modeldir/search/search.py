@@ -40,7 +40,8 @@ from modeldir.search import other_folders as elsewhere
 from modeldir.search.observation_sources import teach
 from modeldir.search.observations import Telling
 from modeldir.search.ranking import RANKED, Best, Results
-from modeldir.search.trials import HOME, TrialRecord, Trials, Turn, check_names
+from modeldir.search.trial_record import TrialRecord, Turn
+from modeldir.search.trials import HOME, Trials, check_names
 
 if TYPE_CHECKING:
     from modeldir.search.loop import Trial

@@ -18,7 +18,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from modeldir._system.shell import quoted
 from modeldir.errors import ParamsError, SearchError
 from modeldir.experiment import attempts, experiment, provenance
 from modeldir.params import plain_values
+from modeldir.search.trial_record import TrialRecord
 
 HOME = attempts.HOME
 _CLAIM = re.compile(r"(\d{6,})\.json")
@@ -54,36 +55,6 @@ _Write = Callable[[str, bytes], object]
 
 Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
 """The point at which flat hyperparameters lie (`Space.decided`)."""
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """A trial: its number, its folder's name, the searched point, all values and their hash.
-
-    `retry_of` is the number of the trial that it was made after, with some values set by hand;
-    `parent` is the one whose last weights it begins with: its number, name and step.
-    `repeat` says which repeat of its point it is, from 1; `notes` are its sampler's.
-    """
-
-    number: int
-    name: str
-    point: Mapping[str, Any]
-    hyperparameters: Mapping[str, Any]
-    hash: str
-    retry_of: int | None = None
-    parent: Mapping[str, Any] | None = None
-    repeat: int | None = None
-    notes: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A trial that may run now, as `attempt`: of several who are given the same turn, the one who
-    gets that attempt's run file published runs it.
-    """
-
-    record: TrialRecord
-    attempt: int
 
 
 def _claim_file(number: int) -> str:

@@ -19,7 +19,7 @@ from modeldir.monitor.summary import the_script
 from modeldir.params import plain_values
 from modeldir.params.usage import SEARCHED_VARIABLE
 from modeldir.search import plan, worker_registry
-from modeldir.search.trials import TrialRecord
+from modeldir.search.trial_record import TrialRecord
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search

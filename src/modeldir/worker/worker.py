@@ -31,7 +31,8 @@ from modeldir.monitor.status import ended_words
 from modeldir.monitor.summary import Outcome, summary
 from modeldir.pruners import judge
 from modeldir.search import plan, worker_registry
-from modeldir.search.trials import HOME, TrialRecord, Turn
+from modeldir.search.trial_record import TrialRecord, Turn
+from modeldir.search.trials import HOME
 from modeldir.worker.job import Job, Tenure
 from modeldir.worker.pilot import Pilot
 from modeldir.worker.preload.policy import Warmth
