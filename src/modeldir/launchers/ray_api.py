@@ -3,7 +3,7 @@
 It knows where a cluster answers, which token opens it, and how an answer that was lost is made up
 for. It refuses to know workers and searches. Ray itself is imported only to find a cluster that no
 address names, by a process that ends at once: the API is documented and small, and Ray's own client
-costs a second and 90 MB wherever somebody asks how jobs are (docs/decisions.md).
+costs a second and 90 MB wherever somebody asks how jobs are (docs/contributing/decisions/).
 
 Start at `Jobs`. https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html
 """
