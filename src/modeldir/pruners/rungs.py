@@ -13,7 +13,7 @@ of a network file system may not. So a decision reads a file or two, and walks o
 The last word is for quick reading: the trial in 4 bytes, the attempt in 2, and the value in the 8
 that IEEE 754 gives it, in hex with the letters A to P, which stand nowhere else in a line: so those
 of all lines are told from all else at once. To read the decimals of 10,000 siblings takes longer
-than all the rest of a decision (figures in docs/contributing/decisions/). A line that a killed process or a
+than all the rest of a decision (figures: decisions/pruning.md). A line that a killed process or a
 full disk left torn lacks some of these digits, and is passed over.
 """
 

@@ -842,7 +842,7 @@ def _started(start: Start, token: str, kept: tuple[int, ...], ahead: Ahead | Non
             from modeldir.worker.preload.forks import forked  # noqa: PLC0415 - of warm trials alone
 
             return forked(Trial(start.command, start.cwd, variables, output, kept), ahead)
-        # Without a fork in Python, whose every page would have to be copied: see docs/contributing/decisions/running.md.
+        # A fork in Python would copy pages: see docs/contributing/decisions/running.md.
         return executed(start.by or start.command, start.cwd, variables, output)
     finally:
         os.close(output)
