@@ -14,7 +14,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +114,7 @@ def test_what_is_said_of_an_export(search: Path, snapshot: SnapshotAssertion) ->
     assert said == snapshot
 
 
-WHERE = (("csv", "tables"), ("tensorboard", "events"), ("optuna", "lr.log"), ("optuna", "lr.db"))
+WHERE = (("csv", "tables"), ("tensorboard", "events"), ("optuna", "lr.log"))
 
 
 def test_nothing_to_export_is_said(search: Path) -> None:
@@ -165,7 +164,7 @@ def test_what_is_there_is_not_overwritten(search: Path, to: str) -> None:
         export(search / "good", to, "out")
 
 
-@pytest.mark.parametrize(("to", "out"), [("csv", "out"), ("optuna", "lr.log"), ("optuna", "lr.db")])
+@pytest.mark.parametrize(("to", "out"), [("csv", "out"), ("optuna", "lr.log")])
 def test_an_export_moves_with_its_project(search: Path, to: str, out: str) -> None:
     """Moved or copied together with the experiments it is still their export."""
     export(search, to, out)
@@ -262,29 +261,12 @@ def test_an_export_to_a_full_disk_goes_on_when_there_is_room(
     assert "3 files written, 2 as they were" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["study.db", "study.log"])
-def test_a_study_stays_as_it_was_where_the_disk_is_full(
-    search: Path, small_disk: Path, name: str
-) -> None:
-    """It is put in place as a whole, or not at all; beside it nothing is left."""
+def test_a_study_stays_as_it_was_where_the_disk_is_full(search: Path, small_disk: Path) -> None:
+    """The file is put in place as a whole, or not at all, and nothing is left beside it."""
     pytest.importorskip("optuna")
     left_free(small_disk, 0)
-    study = small_disk / name
-    with pytest.raises(ModeldirError, match=rf"{name}: No space left .*\n.*\nNothing was written"):
-        export(search, "optuna", str(study))
-    assert os.listdir(small_disk) == ["filler"]
-
-
-def test_a_database_finds_no_room_where_it_is_made_first(
-    search: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not where it goes, but among the temporary files: that is what is said."""
-    pytest.importorskip("optuna")
-    left_free(small_disk, 1)
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
-    with pytest.raises(ModeldirError, match=f"^{small_disk}: no space left there.*\n.*TMPDIR"):
-        export(search, "optuna", "study.db")
-    assert not Path("study.db").exists()
+    with pytest.raises(ModeldirError, match=r"lr\.log: No space left .*\n.*\nNothing was written"):
+        export(search, "optuna", str(small_disk / "lr.log"))
     assert os.listdir(small_disk) == ["filler"]
 
 
@@ -406,22 +388,17 @@ def study_in(path: str) -> Any:
     """The study in a file, as Optuna's users open it."""
     import optuna
 
-    if path.endswith(".db"):
-        storage: Any = f"sqlite:///{path}"
-    else:
-        backend = optuna.storages.journal.JournalFileBackend(path)
-        storage = optuna.storages.JournalStorage(backend)
-    return optuna.load_study(study_name=None, storage=storage)
+    backend = optuna.storages.journal.JournalFileBackend(path)
+    return optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(backend))
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("out", ["lr.log", "lr.db"])
-def test_optuna_loads_it(search: Path, out: str) -> None:
+def test_optuna_loads_it(search: Path) -> None:
     """States, values, the plan's distributions, intermediate values; why one counts as failed."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    export(search, "optuna", out)
-    study = study_in(out)
+    export(search, "optuna", "lr.log")
+    study = study_in("lr.log")
     assert study.direction.name == "MAXIMIZE"
     assert study.metric_names == ["accuracy"]
     trials = {trial.user_attrs["modeldir"]["experiment"]: trial for trial in study.trials}
@@ -443,33 +420,22 @@ def test_optuna_loads_it(search: Path, out: str) -> None:
     assert study.best_trial.number == good.number
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_database_of_another_release_is_filled_by_optuna(
-    search: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where its tables are not those that are known, Optuna adds each trial itself: the same."""
-    export(search, "optuna", "quick.db")
-    with monkeypatch.context() as patched:
-        patched.setattr("modeldir.exchange.optuna_storage.TABLES", {"trials": ("trial_id", "moon")})
-        export(search, "optuna", "slow.db")
-    slow, quick = study_in("slow.db").trials, study_in("quick.db").trials
-
-    def told(trial: Any) -> str:
-        parts = (trial.number, trial.state, trial.values, trial.params, trial.distributions)
-        times = (trial.datetime_start, trial.datetime_complete)
-        return repr((*parts, *times, trial.intermediate_values, trial.user_attrs))
-
-    assert list(map(told, slow)) == list(map(told, quick))
+@pytest.mark.parametrize("name", ["lr.db", "lr.sqlite", "lr.sqlite3"])
+def test_a_study_is_no_database(search: Path, name: str) -> None:
+    """The name of a database is refused before anything is written, with the journal to name."""
+    pytest.importorskip("optuna")
+    with pytest.raises(ModeldirError, match=r"not as a database\.\n.*: -o lr\.log\nNothing"):
+        export(search, "optuna", name)
+    assert not Path(name).exists()
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("out", ["lr.log", "lr.db"])
-def test_optuna_goes_on_with_it(search: Path, out: str) -> None:
+def test_optuna_goes_on_with_it(search: Path) -> None:
     """Its samplers learn from the trials, and what they add stays in the next export, as do notes;
     a trial that has changed since is changed in its place.
     """
-    export(search, "optuna", out)
-    study = study_in(out)
+    export(search, "optuna", "lr.log")
+    study = study_in("lr.log")
     study.set_user_attr("mine", "a note")
     distributions = dict(study.best_trial.distributions)
     asked = study.ask(distributions)
@@ -477,10 +443,10 @@ def test_optuna_goes_on_with_it(search: Path, out: str) -> None:
     (search / "good/metrics_eval_best_weights.json").write_text('{"accuracy": 0.875}')
     (search / "waits/metrics_eval_best_weights.json").write_text('{"accuracy": 0.5}')
     make("outside", {"learning_rate": 7.0, "batch_size": 48}, 0.5)
-    done = export(search, "optuna", out)
+    done = export(search, "optuna", "lr.log")
     assert done.counts == {"new": 2, "changed": 1, "as they were": 3}
     assert done.notes == ("1 others in it stay as they are",)
-    again = study_in(out)
+    again = study_in("lr.log")
     assert again.user_attrs["mine"] == "a note"
     assert again.trials[asked.number].value == 0.125
     assert again.best_value == 0.875
@@ -494,13 +460,14 @@ def test_another_s_study_is_not_overwritten(search: Path) -> None:
     """A study that somebody made, a file that is none, the study of another folder."""
     import optuna
 
-    optuna.create_study(storage="sqlite:///mine.db", study_name="mine")
-    before = Path("mine.db").read_bytes()
-    with pytest.raises(FolderError, match=r"mine\.db holds what is no export: 'mine'"):
-        export(search, "optuna", "mine.db")
-    assert Path("mine.db").read_bytes() == before
+    backend = optuna.storages.journal.JournalFileBackend("mine.log")
+    optuna.create_study(storage=optuna.storages.JournalStorage(backend), study_name="mine")
+    before = Path("mine.log").read_bytes()
+    with pytest.raises(FolderError, match=r"mine\.log holds what is no export: 'mine'"):
+        export(search, "optuna", "mine.log")
+    assert Path("mine.log").read_bytes() == before
     Path("notes.txt").write_text("my notes\n")
-    with pytest.raises(FolderError, match="no storage of Optuna's"):
+    with pytest.raises(FolderError, match="no journal of Optuna's"):
         export(search, "optuna", "notes.txt")
     assert Path("notes.txt").read_text() == "my notes\n"
     export(search, "optuna", "lr.log")
@@ -521,11 +488,10 @@ def test_a_study_needs_a_metric(search: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.exchange
-@pytest.mark.parametrize("out", ["lr.log", "lr.db"])
-def test_optuna_dashboard_opens_it(search: Path, out: str) -> None:
+def test_optuna_dashboard_opens_it(search: Path) -> None:
     """Its API answers with the trials, their states and parameters."""
-    export(search, "optuna", out)
-    seen = look("dashboard", out, needs="optuna_dashboard")["lr"]
+    export(search, "optuna", "lr.log")
+    seen = look("dashboard", "lr.log", needs="optuna_dashboard")["lr"]
     assert seen["directions"] == ["maximize"]
     states = sorted(trial["state"] for trial in seen["trials"])
     assert states == ["Complete", "Fail", "Fail", "Pruned"]

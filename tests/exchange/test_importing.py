@@ -475,7 +475,7 @@ def test_why_a_run_failed_is_its_exception(tool: str) -> None:
 # -- There and back --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("to", "out"), [("tensorboard", "events"), ("optuna", "s.db")])
+@pytest.mark.parametrize(("to", "out"), [("tensorboard", "events"), ("optuna", "s.log")])
 def test_what_was_exported_comes_back(to: str, out: str) -> None:
     """Names, hyperparameters, curves and results are what they were."""
     base = {"learning_rate": 0.1, "model": {"widths": [8, 16]}, "name": "a b"}

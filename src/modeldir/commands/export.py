@@ -24,8 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--out",
         metavar="OUT",
         required=True,
-        help="a folder; for Optuna a file (.db: a database, else a journal); for MLflow a .db "
-        "file or a server's address",
+        help="a folder; for Optuna a journal file, e.g. study.log; for MLflow a .db file or a "
+        "server's address",
     )
     ranked = parser.add_mutually_exclusive_group()
     ranked.add_argument(

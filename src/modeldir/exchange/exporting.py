@@ -20,7 +20,6 @@ from pathlib import Path
 from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.errors import ModeldirError, did_you_mean, listed
-from modeldir.exchange import sqlite
 from modeldir.exchange.target import Place, Written
 from modeldir.exchange.trials import Gathered, gather
 from modeldir.metrics.objective import Objectives
@@ -203,8 +202,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _opening(exported: Exported) -> str:
     out = exported.out
     if exported.to == "optuna":
-        is_database = Path(out).suffix in sqlite.SUFFIXES
-        return f"optuna-dashboard {quoted(f'sqlite:///{out}' if is_database else out)}"
+        return f"optuna-dashboard {quoted(out)}"
     if exported.to == "tensorboard":
         return f"tensorboard --logdir {quoted(out)}"
     if exported.to == "mlflow":

@@ -1,12 +1,9 @@
-"""Experiments as an Optuna study in one file, which optuna-dashboard and `optuna.load_study` open.
+"""Export experiments as an Optuna study in a journal file.
 
-It knows how a trial of ours becomes one of Optuna's: its state, values, distributions. It refuses
-to know samplers. A file that ends in `.db`, `.sqlite` or `.sqlite3` becomes a database, any other
-a journal (`JournalFileBackend`), which is text.
-
-Said again the file is made anew, with what others have added to it: trials that are not ours and
-trials whose folder has gone keep their place, and so do notes of the dashboard, which are kept by
-the trial's place.
+`exporting.export` calls `write`. optuna-dashboard and `optuna.load_study` open the file
+(`JournalFileBackend`). A second export writes the whole file again and keeps what others have added
+to it. A trial never changes its position in the study, because the dashboard stores notes by
+position. Which experiments are exported: `trials`. Reading studies: `optuna_import`.
 """
 
 from __future__ import annotations
@@ -23,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir import space
 from modeldir._system import files
+from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ModeldirError
-from modeldir.exchange import optuna_storage, sqlite
-from modeldir.exchange.optuna_storage import MARK
+from modeldir.exchange.optuna_storage import MARK, journal_in_memory, read_journal
 from modeldir.exchange.target import Written, is_of, made_from
 from modeldir.exchange.trials import Gathered, Row
 from modeldir.experiment import attempts
@@ -34,12 +31,12 @@ from modeldir.space.domains import hashable
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
-    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
 DECADES = 100.0
 """Where no plan says: positive numbers that span two decades or more are on a logarithmic axis."""
 
+_DATABASE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 _STATE = "Nothing was written."
 
 
@@ -48,16 +45,21 @@ def write(gathered: Gathered, path: Path, source: Path) -> Written:
 
     Raises:
         FolderError: when the file is there and holds something else.
-        ModeldirError: when there is no metric to rank by.
+        ModeldirError: when there is no metric to rank by, or the name is that of a database.
         OSError: when it cannot be written.
     """
+    if path.suffix in _DATABASE_SUFFIXES:
+        raise ModeldirError(
+            f"{path}: an Optuna study is exported as a journal, not as a database.\n"
+            f"  name a journal: -o {quoted(path.with_suffix('.log'))}\n{_STATE}"
+        )
     if not gathered.objectives:
         raise ModeldirError(
             f"{gathered.folder}: an Optuna study needs a metric, and none can be ranked by here.\n"
             f"  name one: --maximize NAME, or --minimize NAME\n{_STATE}"
         )
     with _quiet():
-        there = _there(path, source) or _Study(gathered.folder.resolve().name)
+        there = _existing(path, source) or _Study(gathered.folder.resolve().name)
         names = {row.name for row in gathered.rows}
         others = [trial for trial in there.trials if _name_of(trial) not in names]
         axes = _axes(gathered, others)
@@ -106,74 +108,50 @@ class _Study:
     system_attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _there(path: Path, source: Path) -> _Study | None:
-    """The study that is in a file, checked to be ours; None where no file is."""
+def _existing(path: Path, source: Path) -> _Study | None:
+    """Return the study in the file, or None if there is no file.
+
+    Raises:
+        FolderError: if the file is not an export of `source`.
+    """
     if not os.path.lexists(path):
         return None
     another = f"  name another file: -o {path.with_name('modeldir_' + path.name)}\n{_STATE}"
     try:
-        studies = list(_studies(path))
-    except Exception as error:  # whatever a file that is no storage makes of it
-        raise FolderError(f"{path} is there, and is no storage of Optuna's.\n{another}") from error
-    if len(studies) != 1 or MARK not in studies[0].user_attributes:
-        names = ", ".join(repr(study.name) for study in studies) or "nothing"
+        storage = journal_in_memory(read_journal(path))
+        studies = storage.get_all_studies()
+    except Exception as error:  # Optuna raises many types for a file that is no journal
+        raise FolderError(f"{path} is there, and is no journal of Optuna's.\n{another}") from error
+    if len(studies) != 1 or MARK not in studies[0].user_attrs:
+        names = ", ".join(repr(study.study_name) for study in studies) or "nothing"
         raise FolderError(f"{path} holds what is no export: {names}.\n{another}")
-    mark = studies[0].user_attributes[MARK]
+    (study,) = studies
+    mark = study.user_attrs[MARK]
     if not is_of(mark, source, path.parent):
         raise FolderError(f"{path} holds the study of {mark.get('from')}.\n{another}")
-    return studies[0]
-
-
-def _studies(path: Path) -> Iterator[_Study]:
-    """All studies in a file, of which nothing is changed."""
-    with optuna_storage.opened(path) as storage:
-        for each in storage.get_all_studies():
-            trials = storage.get_all_trials(each._study_id)  # noqa: SLF001 - the storage's own key
-            yield _Study(each.study_name, trials, each.user_attrs, each.system_attrs)
+    trials = storage.get_all_trials(storage.get_study_id_from_name(study.study_name))
+    return _Study(study.study_name, trials, study.user_attrs, study.system_attrs)
 
 
 def _store(path: Path, study: _Study, gathered: Gathered, source: Path) -> None:
-    from optuna.storages import JournalStorage, RDBStorage  # noqa: PLC0415 - heavy, an extra
-
-    if path.suffix in sqlite.SUFFIXES:
-        with sqlite.replacing(path) as made:
-            storage = RDBStorage(f"sqlite:///{made}")
-            _begin(storage, study, gathered, made_from(source, path.parent))
-            in_rows = optuna_storage.insert(made, study.trials)
-            if not in_rows:  # a release that keeps trials in other tables: slowly, as it does
-                _add(storage, study.trials)
-            optuna_storage.close(storage)
-        return
-    lines = optuna_storage.Lines([])
-    journal = JournalStorage(lines.as_backend())
-    _begin(journal, study, gathered, made_from(source, path.parent))
-    _add(journal, study.trials)
-    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines.lines)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_bytes(path, text.encode())
-
-
-def _begin(
-    storage: BaseStorage, study: _Study, gathered: Gathered, whose: Mapping[str, str]
-) -> None:
-    """The study without its trials."""
+    """Make the journal in memory, then replace the file with it as a whole."""
     from optuna.study import StudyDirection  # noqa: PLC0415 - heavy, and an extra
 
-    ways = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
-    made = storage.create_new_study([ways[way] for _, way in gathered.objectives], study.name)
-    user = {**study.user_attributes, MARK: {"format": 1, **whose}}
+    lines: list[dict[str, Any]] = []
+    storage = journal_in_memory(lines)
+    directions = [StudyDirection[direction.upper()] for _, direction in gathered.objectives]
+    key = storage.create_new_study(directions, study.name)
+    mark = {"format": 1, **made_from(source, path.parent)}
+    for name, value in {**study.user_attributes, MARK: mark}.items():
+        storage.set_study_user_attr(key, name, value)
     names = [name for name, _ in gathered.objectives]
-    system = {**study.system_attributes, "study:metric_names": names}
-    for key, value in user.items():
-        storage.set_study_user_attr(made, key, value)
-    for key, value in system.items():
-        storage.set_study_system_attr(made, key, value)
-
-
-def _add(storage: BaseStorage, trials: Sequence[FrozenTrial]) -> None:
-    (study,) = storage.get_all_studies()
-    for trial in trials:
-        storage.create_new_trial(study._study_id, template_trial=trial)  # noqa: SLF001 - its key
+    for name, value in {**study.system_attributes, "study:metric_names": names}.items():
+        storage.set_study_system_attr(key, name, value)
+    for trial in study.trials:
+        storage.create_new_trial(key, template_trial=trial)
+    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_bytes(path, text.encode())
 
 
 def _quiet() -> Any:

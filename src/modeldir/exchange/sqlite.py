@@ -1,26 +1,22 @@
-"""SQLite files of other tools: read from a copy, and made out of sight.
+"""Read other tools' SQLite databases from a copy.
 
-It knows that a database may have its newest pages in a file beside it, and that whoever opens one
-may change it. It refuses to know what is in them.
+The importers of Optuna and MLflow call `copied`. A database may keep its newest pages in a file
+beside it, and opening it may change it, so it is always copied with SQLite's backup before anything
+reads it. What the tables mean: `mlflow_import`, `optuna_storage`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modeldir._system import files
-from modeldir.errors import ModeldirError
-
 HEAD = b"SQLite format 3\0"
-SUFFIXES = (".db", ".sqlite", ".sqlite3")
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file begins as SQLite's do."""
+    """Return whether a file begins with the header of SQLite."""
     try:
         with open(path, "rb") as file:
             return file.read(len(HEAD)) == HEAD
@@ -29,7 +25,7 @@ def is_database(path: Path) -> bool:
 
 
 def tables(path: Path) -> set[str]:
-    """The names of a database's tables; none where it cannot be read."""
+    """Return the names of a database's tables, an empty set if it cannot be read."""
     import sqlite3  # noqa: PLC0415 - only some commands read databases
 
     query = "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -42,10 +38,10 @@ def tables(path: Path) -> set[str]:
 
 @contextlib.contextmanager
 def copied(path: Path) -> Iterator[Path]:
-    """A copy of a database as it is now, for as long as the block lasts.
+    """Copy a database as it is now. The copy is deleted at the end of the block.
 
     Raises:
-        sqlite3.Error: when it is none that can be read.
+        sqlite3.Error: if the database cannot be read.
     """
     import sqlite3  # noqa: PLC0415 - only some commands read databases
 
@@ -59,36 +55,3 @@ def copied(path: Path) -> Iterator[Path]:
             source.close()
             target.close()
         yield copy
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Where to make a database that is then put in place as a whole; nothing if the block fails.
-
-    It is made among the system's temporary files, and under a plain name: on a network file system
-    a database that is written to costs a round trip a page, and not every name can be in a URL.
-
-    Raises:
-        OSError: when it cannot be put there.
-        ModeldirError: when the temporary files have no room for it.
-    """
-    with TemporaryDirectory(prefix="modeldir-") as folder:
-        made = Path(folder) / "made.db"
-        try:
-            yield made
-        except Exception as error:  # whatever its maker makes of SQLite's
-            if _found_no_room(error):
-                raise ModeldirError(
-                    f"{Path(folder).parent}: no space left there, where {path} is made first\n"
-                    "  another place for temporary files: TMPDIR=FOLDER\nNothing was written."
-                ) from error
-            raise
-        os.makedirs(path.parent, exist_ok=True)
-        files.copy(made, path)
-
-
-def _found_no_room(error: BaseException | None) -> bool:
-    """Whether SQLite, anywhere below an error, had no room on its disk."""
-    while error is not None and "database or disk is full" not in str(error):
-        error = error.__cause__ or error.__context__
-    return error is not None
