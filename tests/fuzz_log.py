@@ -19,27 +19,28 @@ import pyte
 from modeldir._system import files
 from modeldir.commands import log as command
 from modeldir.logs.logfile import LogFile
-from modeldir.logs.screen import ODD, Rows
+from modeldir.logs.screen import CONTROL, Screen
 from modeldir.logs.transcript import Transcript
 
 # -- Output ----------------------------------------------------------------------------------------
 
 PIECES = [
-    "a", "bc", " ", "  ", "12%|#", "\r", "\r", "\b", "\x1b[K", "\x1b[1K", "\x1b[2K", "\x1b[C",
-    "\x1b[2D", "\x1b[3G", "\x1b[2P", "\x1b[X", "\x1b[31m", "\r\n", "\r\n", "\n\r", "\x07",
-    "\x1b[2@", "\x1b[?25l", "\x1b[?25h", "\x1b]0;title\x07",
+    "a", "bc", " ", "  ", "12%|#", "\r", "\r", "\b", "\x1b[K", "\x1b[0K", "\x1b[2K", "\x1b[G",
+    "\x1b[3G", "\x1b[31m", "\r\n", "\r\n", "\n\r", "\x07", "\x1b[?25l", "\x1b[?25h",
+    "\x1b]0;title\x07",
 ]  # fmt: skip
 UP = ["\x1b[A\r", "\x1b[2A\r"]
 _DRAWN = re.compile(f"(?:{'|'.join(map(re.escape, [*PIECES, *UP]))})*")
 HOSTILE = [
-    *PIECES, *UP, "\n", "\x1b", "[", "]", "?", ";", "2", "A", "H", "J", "h", "\x1b[H", "\x1b[2J",
+    *PIECES, *UP, "\x1b[1K", "\x1b[C", "\x1b[2D", "\x1b[2P", "\x1b[X", "\x1b[2@",
+    "\n", "\x1b", "[", "]", "?", ";", "2", "A", "H", "J", "h", "\x1b[H", "\x1b[2J",
     "\x1b7", "\x1b8", "\x1b[s", "\x1b[u", "\x1bM", "\x1bE", "\x1bc", "\x1b[?1049h", "\x1b[?1049l",
     "\x1bP", "\x1b[F", "\x1b[9999C", "\x1b[40;3H", "\x1b[J", "\x1b[1J", "\v", "\f", "\x00", "\x9b",
     "\x85", "\x7f", "ü", "😀", "\udcff", "\t", "1" * 70, "w" * 400, "\u2028", "\x1b[B", "\x1b\\",
     "\x9c", "\x1b[38;5;1m", "\x1b[;H", "\x1b[?7l", "\x18", "plain line\n", "\x1b[0;0;0;0A",
 ]  # fmt: skip
 LONG = [
-    "\x1b_" + "g" * 5_000, "x" * 65_530, "\r" * 3_000, "\x1b[" * 2_000, "y\b" * 2_000, "\n" * 100,
+    "\x1b_" + "g" * 9_000, "x" * 65_530, "\r" * 3_000, "\x1b[" * 2_000, "y\b" * 2_000, "\n" * 100,
 ]  # fmt: skip
 
 
@@ -69,24 +70,25 @@ def _cuts(text: str, rng: random.Random) -> Iterator[str]:
 def check_rows(text: str) -> str:
     """In pieces or whole the same lines of the same kinds, none with a control character."""
     rng = random.Random(repr(text))
-    whole, pieces = Rows(), Rows()
+    whole, pieces = Screen(), Screen()
     want = whole.feed(text) + whole.drain()
     got = [line for piece in _cuts(text, rng) for line in pieces.feed(piece)] + pieces.drain()
     assert [(type(line), line) for line in got] == [(type(line), line) for line in want]
-    assert not any(ODD.search(line) or "\n" in line for line in got)
+    assert not any(CONTROL.search(line) or "\n" in line for line in got)
     return "cut"
 
 
 def check_rows_at_any_time(text: str) -> str:
     """Asked in between for what stands or waits, nothing is raised, and what follows is whole."""
-    rng, rows = random.Random(repr(text)), Rows()
+    rng, rows = random.Random(repr(text)), Screen()
     for piece in _cuts(text, rng):
         rows.feed(piece)
-        getattr(rows, rng.choice(["settle", "standing", "drain", "restart"]))()
-    rows.feed("\x18\x07\x1b[?1049l\x1b[?25h\n")
+        getattr(rows, rng.choice(["flush_idle", "visible", "drain", "restart"]))()
+    rows.feed("\x18\x07\x1b[?25h\n")
     rows.restart()
     assert rows.drain() == []
-    assert rows.feed("plain 1\nplain 2\n") + rows.settle() + rows.settle() == ["plain 1", "plain 2"]
+    lines = rows.feed("plain 1\nplain 2\n") + rows.flush_idle() + rows.flush_idle()
+    assert lines == ["plain 1", "plain 2"]
     return "asked"
 
 
@@ -105,7 +107,7 @@ def check_terminal(text: str) -> str:
     """
     if not _DRAWN.fullmatch(text):
         raise ValueError("half a piece, as only making it smaller leaves it")
-    rows = Rows()
+    rows = Screen()
     lines = [line.rstrip() for line in rows.feed(text) + rows.drain()]
     lines = [line for line in lines if line]
     shown = on_terminal(text)
@@ -165,7 +167,7 @@ def _drawn(session: str) -> tuple[str, list[str]]:
 def check_session(session: str) -> str:
     """Each line once, each bar as its last state, in order, in whatever pieces it comes."""
     text, want = _drawn(session)
-    rng, rows = random.Random(session), Rows()
+    rng, rows = random.Random(session), Screen()
     got = [line for piece in _cuts(text, rng) for line in rows.feed(piece)] + rows.drain()
     got = [line.rstrip() for line in got]
     want = [line.rstrip() for line in want]
@@ -178,9 +180,9 @@ def check_resumed(session: str) -> str:
     text, want = _drawn(session)
     rng = random.Random(session)
     place = rng.randrange(len(text) + 1)
-    rows, next_rows = Rows(), Rows()
+    rows, next_rows = Screen(), Screen()
     got = rows.feed(text[:place])
-    got += next_rows.feed(rows.redrawing()) + next_rows.feed(text[place:]) + next_rows.drain()
+    got += next_rows.feed(rows.replay()) + next_rows.feed(text[place:]) + next_rows.drain()
     left = iter(line.rstrip() for line in got)
     missing = [line for line in want if line.rstrip() not in left]
     assert not missing, f"{missing!r} is not in {got!r}, cut at {place}"
@@ -231,7 +233,7 @@ def check_transcript(text: str) -> str:
     assert all(_STAMPED.match(line) for line in lines)
     _kept(pieces, [_NOON + rng.uniform(-1e5, 1e5) for _ in pieces], "jumps.log")
     path = Path(_FOLDER.name, "whole.log")
-    if ODD.search(whole.decode("utf-8", "surrogateescape")):
+    if CONTROL.search(whole.decode("utf-8", "surrogateescape")):
         return "kept, two bytes that were apart now one character"
     shown = "".join(command.lines_of(path)).encode("utf-8", "surrogateescape")
     assert shown == whole, f"{shown[-300:]!r} is not {whole[-300:]!r}"
@@ -251,7 +253,7 @@ def check_shown(text: str) -> str:
             lines += reader.feed(piece.encode("latin-1"))
         shown.append("".join([*lines, *reader.end()]))
     assert shown[0] == shown[1]
-    assert not ODD.search(shown[0])
+    assert not CONTROL.search(shown[0])
     assert not shown[0] or shown[0].endswith("\n")
     return "shown"
 

@@ -1013,8 +1013,8 @@ def test_following_several_at_once(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their names stand before the lines, as they come, also before the pieces of a long one."""
-    monkeypatch.setattr(log, "LONGEST", 8)
-    monkeypatch.setattr("modeldir.logs.screen.LONGEST", 8)
+    monkeypatch.setattr(log, "MAX_LINE", 8)
+    monkeypatch.setattr("modeldir.logs.screen.MAX_LINE", 8)
     one, two = make("a"), make("wide")
     for each in (one, two):
         running(each)

@@ -109,11 +109,11 @@ def test_bytes_come_out_as_they_went_in(steps: list[tuple[int, int]]) -> None:
 @given(st.text("ab \r\n\x1b[AKG1\b2é", max_size=80), st.integers(0, 80))
 def test_rows_go_on_where_others_stood(text: str, cut: int) -> None:
     """Redrawn from what they are told, they stand the same."""
-    from modeldir.logs.screen import Rows
+    from modeldir.logs.screen import Screen
 
-    rows, again = Rows(), Rows()
+    rows, again = Screen(), Screen()
     rows.feed(text[:cut])
-    let_go = again.feed(rows.redrawing())  # what nothing redraws any more
+    let_go = again.feed(rows.replay())  # what nothing redraws any more
     shown = [row.text.rstrip() for row in rows._rows]
     if rows.busy:
         found = [*let_go, *(row.text for row in again._rows)]

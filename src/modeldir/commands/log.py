@@ -28,7 +28,7 @@ from modeldir.commands.folders import experiments_among, headers, number_of
 from modeldir.commands.messages import changed, complain, log_of
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
-from modeldir.logs.screen import LONGEST, Rest, Rows
+from modeldir.logs.screen import MAX_LINE, Continuation, Screen
 from modeldir.search import worker_registry
 
 HELP = "What an experiment printed and logged: its train.log, else its console.log."
@@ -193,29 +193,29 @@ class Reader:
     """Bytes of a log in, lines out: each as redrawing leaves it, none with a control character."""
 
     def __init__(self) -> None:
-        self._rows = Rows()
+        self._screen = Screen()
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._open = False
 
     def feed(self, data: bytes) -> Iterator[str]:
         """The lines that these bytes finish, with their ends; a very long one comes in pieces."""
-        return self._with_ends(self._rows.feed(self._decoder.decode(data)))
+        return self._with_ends(self._screen.feed(self._decoder.decode(data)))
 
     def settle(self) -> Iterator[str]:
         """The lines that waited long enough for something to redraw them."""
-        return self._with_ends(self._rows.settle())
+        return self._with_ends(self._screen.flush_idle())
 
     def end(self) -> Iterator[str]:
         """All that is left."""
-        lines = self._rows.feed(self._decoder.decode(b"", final=True)) + self._rows.drain()
+        lines = self._screen.feed(self._decoder.decode(b"", final=True)) + self._screen.drain()
         yield from self._with_ends(lines)
         if self._open:
             yield "\n"
 
     def _with_ends(self, lines: list[str]) -> Iterator[str]:
         for line in lines:
-            start = "\n" if self._open and not isinstance(line, Rest) else ""
-            self._open = len(line) >= LONGEST
+            start = "\n" if self._open and not isinstance(line, Continuation) else ""
+            self._open = len(line) >= MAX_LINE
             yield f"{start}{line}" if self._open else f"{start}{line}\n"
 
 

@@ -1,14 +1,16 @@
-"""What redrawing leaves: text with carriage returns and cursor moves, as a terminal would show it.
+"""A small terminal emulation: turn what a training run prints into the lines of its log.
 
-It knows rows and a cursor, so that a progress bar of ten thousand states becomes the one line that
-is left of it. It refuses to know files, streams, clocks, and how wide anybody's terminal is.
+A progress bar of ten thousand states becomes one line, its last state. `Transcript` and the
+readers of logs (`modeldir log`) call it. Start reading at `Screen.feed`. Text is never lost: an
+escape sequence that is not listed in `_PIECE` is dropped, but every character printed as text
+reaches the log. Files and times are in `logfile`; the live table of a search is `monitor/screen`.
 
-A plain line is given out when it ends. A line that a carriage return drew may be one of several
-bars, which move the cursor up again; so it waits until what follows says (`feed`), until somebody
-with a clock lets it go (`settle`), or until all that stands is asked for (`standing`, `drain`).
+A plain line is given out as soon as it ends. A line drawn after a carriage return may be one of
+several bars, and the cursor may come back up to it. It waits until later output decides (`feed`),
+until it has been idle for a while (`flush_idle`), or until the caller wants everything (`drain`).
 
-It runs on everything that a training prints, in a process of its own that has to start at once:
-hence no imports but `re` and what that has loaded. What it keeps is bounded whatever comes.
+This code runs on all output, in a process that has to start at once. It therefore imports only
+`re` and what `re` has loaded already. Its memory is bounded, whatever is printed.
 """
 
 from __future__ import annotations
@@ -16,88 +18,83 @@ from __future__ import annotations
 import re
 from collections import deque  # loaded by `re`
 
-LONGEST = 65_536
-"""Characters after which a line is cut, and goes on as a `Rest`: it must not fill memory."""
+MAX_LINE = 65_536
+"""Longest line in characters. A longer one is cut and goes on as a `Continuation`."""
 
-WINDOW = 64
-"""Rows up to which nested progress bars may move the cursor back."""
+MAX_ROWS = 64
+"""Number of rows up to which nested progress bars may move the cursor back."""
 
-HIDDEN = 16
-"""Lines that wait while the cursor is hidden; whoever prints more than that draws nothing."""
+_MAX_HIDDEN = 16
+"""Number of rows held back while the cursor is hidden. More than that is plain output."""
 
-WIDEST = 1_000
-"""Columns to which the cursor may be moved where nothing stands. "999 to the right" is a habit."""
+_MAX_COLUMN = 1_000
+"""Rightmost column that a cursor movement reaches, and most rows that it moves up or down."""
 
-ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Anything that is not text, a tab or the end of a line."""
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""A character that is neither text nor a tab nor the end of a line."""
 
-COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+COLOR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
 
-_COLOUR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
-"""The same, no longer than what is taken for one escape sequence anywhere here."""
+_CONTROL_BUT_RETURN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
-_ODDER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-"""The same without the carriage return."""
-
-# A title or a link is waited for up to 4,096 characters; what is longer is a picture.
+# What tqdm, rich, Keras and pip use; any other escape sequence is dropped. A title, a link or a
+# picture may have 8,192 characters, which is what one piece of a picture in kitty's protocol needs.
 _PIECE = (
     r"(?P<text>[^\x00-\x08\x0b-\x1f\x7f-\x9f]+)"
-    r"|\x1b\[(?P<given>[0-?]{0,64})(?P<between>[ -/]{0,4})(?P<final>[@-~])"
-    r"|\x1b[]PX^_][^\x07\x1b\x9c]{0,4096}(?:[\x07\x9c]|\x1b\\)"  # window titles, links
-    r"|(?P<picture>\x1b[]PX^_][^\x07\x1b\x9c]{4097})"
-    r"|\x1b(?P<escape>[ -/]{0,4}[0-~])"
+    r"|\x1b\[(?P<number>[0-9]{0,64})(?P<move>[ABGK])"  # up, down, to a column; erase in the row
+    r"|\x1b\[\?25(?P<cursor>[hl])"  # show or hide the cursor
+    r"|\x1b\[[0-?]{0,64}[ -/]{0,4}[@-~]"
+    r"|\x1b[]PX^_][^\x07\x1b\x9c]{0,8192}(?:[\x07\x9c]|\x1b\\)"
+    r"|\x1b[ -/]{0,4}[0-~]"
     r"|(?P<control>\x08+|.)"
 )
 # The beginning of an escape sequence whose end comes with the next write.
-_CUT = r"\x1b(?:[ -/]{0,4}|\[[0-?]{0,64}[ -/]{0,4}|[]PX^_][^\x07\x1b\x9c\n]{0,4096}\x1b?)\Z"
-_PICTURE_END = r"[\x07\x1b\x9c]"
-
-_OTHER_SCREEN = frozenset({"47", "1047", "1049"})
-_CURSOR = "25"
-_PRIVATE = frozenset("<=>?")
+_CUT = r"\x1b(?:[ -/]{0,4}|\[[0-?]{0,64}[ -/]{0,4}|[]PX^_][^\x07\x1b\x9c\n]{0,8192}\x1b?)\Z"
 
 
-class Rest(str):
-    """A line that goes on with the line before, which had become too long."""
+class Continuation(str):
+    """The next piece of a line that was too long for one."""
 
     __slots__ = ()
 
 
 class Unfinished(str):
-    """The line on which the cursor stands: its end has not come."""
+    """The line that the cursor is on: its end has not been printed yet."""
 
     __slots__ = ()
 
 
-class _Row:
-    """One row. `left` is the age in which the cursor went on below it, None while it is drawn."""
+class _ScreenRow:
+    """One row of the screen, and what the file already has of it."""
 
-    __slots__ = ("_more", "_text", "drawn", "in_file", "left", "length", "live", "redrawn", "rest")
+    __slots__ = (
+        "_pieces", "_text", "continues", "drawn", "in_file", "left_at", "length", "live", "redrawn",
+    )  # fmt: skip
 
     def __init__(self, text: str = "", in_file: str | None = None) -> None:
         self._text, self.length, self.in_file = text, len(text), in_file
-        self._more: list[str] = []
-        self.left: int | None = None
-        self.drawn = False  # behind a carriage return, as progress bars are
+        self._pieces: list[str] = []
+        self.left_at: int | None = None  # the tick at which a newline left it; None: being drawn
+        self.drawn = False  # after a carriage return, as progress bars are
         self.live = False  # the cursor came back to it from below
-        self.redrawn = False  # over something: blanks at its end are no text
-        self.rest = False
+        self.redrawn = False  # over earlier text: blanks at its end are not text
+        self.continues = False  # the row before was cut at `MAX_LINE`
 
     @property
     def text(self) -> str:
-        if self._more:
-            self._text += "".join(self._more)
-            self._more.clear()
+        if self._pieces:
+            self._text += "".join(self._pieces)
+            self._pieces.clear()
         return self._text
 
     @text.setter
     def text(self, text: str) -> None:
-        self._more.clear()
+        self._pieces.clear()
         self._text, self.length = text, len(text)
 
     def put(self, column: int, text: str) -> None:
         if column == self.length:
-            self._more.append(text)
+            self._pieces.append(text)
             self.length += len(text)
             return
         old = self.text
@@ -110,49 +107,49 @@ class _Row:
 
     @property
     def kept(self) -> str:
-        """The text without what redrawing left of blanks."""
+        """The text without the blanks that redrawing left at its end."""
         return self.text.rstrip() if self.redrawn or self.drawn else self.text
 
     @property
-    def line(self) -> str | None:
-        """What should be in the file and is not; None for nothing (as for a bar wiped away)."""
+    def missing(self) -> str | None:
+        """The line that the file still needs; None for none, as for a bar that was erased."""
         text = self.kept
-        if text == self.in_file or (not text and (self.redrawn or self.drawn or self.left is None)):
+        erased = not text and (self.redrawn or self.drawn or self.left_at is None)
+        if text == self.in_file or erased:
             return None
-        return Rest(text) if self.rest else text
+        return Continuation(text) if self.continues else text
 
 
-class Rows:
-    """The last rows of a small terminal: text, carriage returns, backspaces, cursor moves.
+class Screen:
+    """The last rows of a terminal.
 
-    How its input is cut into writes makes no difference.
+    It makes no difference how the output is cut into calls of `feed`. The class is large because
+    its 14 fields are one state: whether a row may still change depends on nearly all of them.
     """
 
     def __init__(self) -> None:
-        self._rows = [_Row()]
-        self._line = self._column = 0
-        self._past: deque[str] = deque(maxlen=WINDOW)  # lines above the rows, all in the file
-        self._above = 0  # how many there have been
-        self._age = 0
-        self._cut = ""
+        self._rows = [_ScreenRow()]
+        self._row = self._column = 0  # where the cursor is
+        self._past: deque[str] = deque(maxlen=MAX_ROWS)  # lines above the rows, all in the file
+        self._above = 0  # how many lines there have been above the rows
+        self._tick = 0  # counts calls of `flush_idle`
+        self._cut = ""  # the beginning of an escape sequence
         self._out: list[str] = []
-        self._saved = (0, 0)
-        self._drew = -WINDOW  # the row that was last drawn behind a carriage return
-        self._top: int | None = None  # the row that a program took for the screen's first
-        self._arrived = False  # the cursor came to this row by the end of the one above
-        self._returned = False  # a carriage return came, and nothing yet
-        self._landed = False  # the cursor went up, and nothing was put there yet
-        self._shown = False  # something was put into this row since the cursor came
-        self._hidden = self._elsewhere = self._in_picture = False
+        self._last_drawn = -MAX_ROWS  # the row that was last drawn after a carriage return
+        self._arrived = False  # the cursor came to this row by the newline above
+        self._returned = False  # a carriage return came, and no text since
+        self._landed = False  # the cursor moved up, and no text came since
+        self._shown = False  # text was put into this row since the cursor came
+        self._hidden = False  # the cursor is hidden, as rich and pip do while they draw
 
-    # -- What goes in and comes out ----------------------------------------------------------------
+    # -- Input and output --------------------------------------------------------------------------
 
     def feed(self, text: str) -> list[str]:
-        """Take text as a terminal would; the lines that it finished, each once."""
+        """Take printed text; return the lines that it completed, each once."""
         if self._cut:
             text, self._cut = self._cut + text, ""
         if "\x1b" in text:
-            text = self._whole(text)
+            text = self._without_cut(text)
         out, past = self._out, self._past
         lines = text.split("\n")
         last = lines.pop()
@@ -161,66 +158,64 @@ class Rows:
             plain = line.isprintable() or _is_plain(line)
             if not plain and line[-1] == "\r" and _is_plain(line[:-1]):
                 line, plain = line[:-1], True  # noqa: PLW2901 - as Windows ends a line
-            if fresh and plain and len(line) <= LONGEST and (line or not self._is_among_bars()):
+            if fresh and plain and len(line) <= MAX_LINE and (line or not self._is_among_bars()):
                 out.append(line)
                 past.append(line)
                 self._above += 1
                 continue
             if line:
-                self._take(line, plain=plain)
-            self._in_picture = False
-            self._down()
+                self._put_line(line, plain=plain)
+            self._newline()
             fresh = self._is_fresh()
         if last:
-            self._take(last, plain=last.isprintable())
+            self._put_line(last, plain=last.isprintable())
         self._out = []
         return out
 
-    def standing(self, *, commit: bool = False) -> list[str]:
-        """The rows that the file lacks as they stand: bars, and a line without its end.
+    def visible(self, *, commit: bool = False) -> list[str]:
+        """Return the rows that the file lacks as they are now: bars, and an unfinished line.
 
-        With `commit` they count as written: only what changes after that is given out again.
+        With `commit` they count as written: they are given out again only if they change.
         """
         lines = []
         for place, row in enumerate(self._rows):
-            line = row.line
+            line = row.missing
             if line is None:
                 continue
             if commit:
                 row.in_file = str(line)
-            lines.append(Unfinished(line) if place == self._line and not row.rest else line)
+            lines.append(Unfinished(line) if place == self._row and not row.continues else line)
         return lines
 
     def drain(self) -> list[str]:
-        """The lines of all rows that are not in the file as they stand."""
-        return self.standing(commit=True)
+        """Return all rows that the file lacks, and count them as written."""
+        return self.visible(commit=True)
 
-    def redrawing(self) -> str:
-        """What to feed another one, so that it goes on where this one stands.
+    def replay(self) -> str:
+        """Return text that brings another screen into this one's state.
 
-        Lines that were in the file already as they stand may be given out by it once more.
+        That screen may give out lines again that are in the file already.
         """
-        if not self.busy and all(row.line is None for row in self._rows):
+        if not self.busy and all(row.missing is None for row in self._rows):
             return ""
         rows = [f"\r{row.text}" if row.drawn else row.text for row in self._rows]
-        below = len(rows) - 1 - self._line
-        back = f"\x1b[{below}A" if below else ""
-        text = "\n".join(rows) + back
-        if below or self._column != self._rows[self._line].length:
+        below = len(rows) - 1 - self._row
+        text = "\n".join(rows) + (f"\x1b[{below}A" if below else "")
+        if below or self._column != self._rows[self._row].length:
             text += f"\x1b[{self._column + 1}G"
-        return f"{text}\x1b[?1049h{self._cut}" if self._elsewhere else text + self._cut
+        return text + self._cut
 
-    def settle(self) -> list[str]:
-        """Let go of lines that waited since before the last call for what comes next.
+    def flush_idle(self) -> list[str]:
+        """Return the finished bars that have waited since before the last call.
 
-        To be called a few times a second while `waiting`.
+        Call this a few times a second while `waiting`.
         """
         places = [
             place
-            for place, row in enumerate(self._rows[: self._line])
-            if row.left is not None and row.left < self._age and not row.live
+            for place, row in enumerate(self._rows[: self._row])
+            if row.left_at is not None and row.left_at < self._tick and not row.live
         ]
-        self._age += 1
+        self._tick += 1
         if places:
             self._commit(places[-1] + 1)
         out, self._out = self._out, []
@@ -228,41 +223,39 @@ class Rows:
 
     @property
     def waiting(self) -> bool:
-        """Whether `settle` has something to let go of, now or the next time."""
-        above = self._rows[: self._line]
-        return any(row.left is not None and not row.live for row in above)
+        """Whether `flush_idle` has something to return, now or the next time."""
+        above = self._rows[: self._row]
+        return any(row.left_at is not None and not row.live for row in above)
 
     def restart(self) -> list[str]:
-        """Begin below all rows, which nothing redraws any more; those that the file lacks."""
-        if len(self._rows) == 1 and not self._elsewhere:
+        """Begin below all rows, which stay as they are; return those that the file lacks."""
+        if len(self._rows) == 1:
             return []
         self._clear()
-        self._elsewhere = False
         out, self._out = self._out, []
         return out
 
     @property
     def busy(self) -> bool:
-        """Whether more text would go on with what stands there."""
-        there = self._rows[self._line].length or self._cut or self._column or self._elsewhere
-        return bool(there) or self._line < len(self._rows) - 1
+        """Whether the next text would continue a row that is on the screen."""
+        here = self._rows[self._row].length or self._cut or self._column
+        return bool(here) or self._row < len(self._rows) - 1
 
     # -- Text --------------------------------------------------------------------------------------
 
     def _is_fresh(self) -> bool:
-        """Whether a line that comes now, and ends, concerns nothing that stands there."""
-        if len(self._rows) > 1 or self._column or self._hidden or self._elsewhere:
+        """Whether a complete line that comes now touches nothing on the screen."""
+        if len(self._rows) > 1 or self._column or self._hidden:
             return False
         row = self._rows[0]
-        return not (row.length or row.redrawn or row.live or row.rest or self._returned) and (
-            row.in_file is None and not self._in_picture
-        )
+        touched = row.length or row.redrawn or row.live or row.continues or self._returned
+        return not touched and row.in_file is None
 
     def _is_among_bars(self) -> bool:
-        return self._above + self._line - self._drew < WINDOW
+        return self._above + self._row - self._last_drawn < MAX_ROWS
 
-    def _whole(self, text: str) -> str:
-        """The text without a beginning of an escape sequence at its end; that is kept."""
+    def _without_cut(self, text: str) -> str:
+        """Return the text without an escape sequence that is cut off at its end; keep that."""
         last = text.rfind("\x1b")
         before = text.rfind("\x1b", 0, last) if last == len(text) - 1 else -1
         for place in (before, last):
@@ -271,340 +264,193 @@ class Rows:
                 return text[:place]
         return text
 
-    def _take(self, text: str, *, plain: bool) -> None:
-        """Text without an end of line."""
-        if self._elsewhere or self._in_picture:
-            self._tokens(text)
-            return
+    def _put_line(self, text: str, *, plain: bool) -> None:
+        """Take text that has no newline."""
         if "\x1b" in text:
-            bare = _COLOUR.sub("", text)
+            bare = COLOR.sub("", text)
             if "\x1b" in bare:
-                self._tokens(text)
+                self._put_tokens(text)
                 return
             text = bare
-        if plain or not ODD.search(text):
+        if plain or not CONTROL.search(text):
             if text:
                 self._put(text)
-        elif "\r" in text and len(text) <= LONGEST and not _ODDER.search(text):
-            self._states(text.split("\r"))
+        elif "\r" in text and len(text) <= MAX_LINE and not _CONTROL_BUT_RETURN.search(text):
+            self._put_states(text.split("\r"))
         else:
-            self._tokens(text)
+            self._put_tokens(text)
 
-    def _states(self, states: list[str]) -> None:
-        """Many states of one bar, a carriage return before each."""
+    def _put_states(self, states: list[str]) -> None:
+        """Take several states of one bar, with a carriage return before each."""
         first, last = states[0], states[-1]
         middle = states[1:-1]
-        # What is blank or empty means something (a bar wiped away), and so is looked at singly.
+        # An empty or blank state may erase the bar, so such states are taken one by one.
         if middle[2:] and all(middle) and not any(map(str.isspace, middle)):
-            middle = [middle[0], middle[1], _over(middle[2:])]
+            middle = [middle[0], middle[1], _overwritten(middle[2:])]
         if first:
             self._put(first)
         for state in (*middle, last):
-            self._return()
+            self._carriage_return()
             if state:
                 self._put(state)
 
     def _put(self, text: str) -> None:
         if self._landed:
             self._landed = False
-            self._commit_left()  # what is drawn again begins here
+            self._commit_left()  # the part of the display that is drawn again begins here
         if self._arrived:
             self._arrived = False
-            if self._rows[self._line].drawn and not self._rows[self._line].blank:
-                self._clear()  # a plain line comes where bars were left: they stay, it is below
-        row = self._rows[self._line]
+            if self._rows[self._row].drawn and not self._rows[self._row].blank:
+                self._clear()  # a plain line where bars stayed: it belongs below all of them
+        row = self._rows[self._row]
         shown = not text.isspace()
         if self._returned:
-            row.drawn, self._drew = True, self._above + self._line
+            row.drawn, self._last_drawn = True, self._above + self._row
             if shown and self._shown:
-                self._commit_left()  # two states of a bar here, and the cursor did not go up
-        room = LONGEST - self._column
+                self._commit_left()  # two states of one bar, and the cursor did not move up
+        room = MAX_LINE - self._column
         while len(text) > room:
             row.put(self._column, text[:room])
-            text, room = text[room:], LONGEST
-            row = self._cut_row()
+            text, room = text[room:], MAX_LINE
+            row = self._start_continuation()
         row.put(self._column, text)
         self._column += len(text)
         if shown:
             self._shown, self._returned = True, False
 
-    def _cut_row(self) -> _Row:
-        """The row is full: it is written, and its line goes on in a new one."""
-        row = _Row()
-        row.rest = True
-        row.drawn = self._rows[self._line].drawn
-        self._commit(self._line + 1)
+    def _start_continuation(self) -> _ScreenRow:
+        """Commit the full row; its line goes on in a new one."""
+        row = _ScreenRow()
+        row.continues = True
+        row.drawn = self._rows[self._row].drawn
+        self._commit(self._row + 1)
         self._rows.insert(0, row)
-        self._line = self._column = 0
+        self._row = self._column = 0
         return row
 
-    def _return(self) -> None:
-        row = self._rows[self._line]
-        # Blanks from end to end and a return: a bar was wiped away; what comes next is none.
-        wiped = self._column > 0 and row.blank
-        if wiped:
+    def _carriage_return(self) -> None:
+        row = self._rows[self._row]
+        # Blanks over the whole row and a return erase a bar; what comes next is plain text.
+        erased = self._column > 0 and row.blank
+        if erased:
             row.text, row.drawn = "", False
-        self._returned = not wiped
+        self._returned = not erased
         self._column, self._arrived = 0, False
 
-    def _down(self) -> None:
-        """The end of a line."""
-        if self._elsewhere:
-            return
-        rows, left = self._rows, self._rows[self._line]
+    def _newline(self) -> None:
+        rows, left = self._rows, self._rows[self._row]
         shown, self._shown = self._shown, False
-        left.left = self._age
-        self._line, self._column = self._line + 1, 0
+        left.left_at = self._tick
+        self._row, self._column = self._row + 1, 0
         self._arrived, self._returned, self._landed = True, False, False
-        if self._line < len(rows):
-            if not all(row.blank for row in rows[self._line :]):
+        if self._row < len(rows):
+            if not all(row.blank for row in rows[self._row :]):
                 return
-            del rows[self._line :]
-        rows.append(_Row())
-        # An empty row among bars may be one that the cursor only passes on its way down.
-        passed = not left.length and self._is_among_bars()
-        if not (left.drawn or left.live or passed or self._hidden):
-            self._commit(self._line)
-        elif (shown and not self._hidden) or len(rows) > HIDDEN:
-            self._commit_left(self._line - 1)
-        if len(rows) > WINDOW:
-            self._commit(len(rows) - WINDOW)
+            del rows[self._row :]
+        rows.append(_ScreenRow())
+        # An empty row among bars may be one that the cursor only crosses on its way down.
+        crossed = not left.length and self._is_among_bars()
+        if not (left.drawn or left.live or crossed or self._hidden):
+            self._commit(self._row)
+        elif (shown and not self._hidden) or len(rows) > _MAX_HIDDEN:
+            self._commit_left(self._row - 1)
+        if len(rows) > MAX_ROWS:
+            self._commit(len(rows) - MAX_ROWS)
+
+    # -- Commit: give rows out for the file --------------------------------------------------------
 
     def _commit(self, count: int) -> None:
-        """The first rows are as they will stay: into the file with what it lacks of them."""
+        """Give out what the file lacks of the first rows, which will not change any more."""
         for row in self._rows[:count]:
-            line = row.line
+            line = row.missing
             if line is not None:
                 self._out.append(line)
             self._past.append(row.kept)
         del self._rows[:count]
         self._above += count
-        self._line -= count
+        self._row -= count
 
     def _commit_left(self, below: int | None = None) -> None:
-        """The same for the rows that the cursor left by the end of their line."""
-        for place in range((self._line if below is None else below) - 1, -1, -1):
-            if self._rows[place].left is not None:
+        """Commit the rows that a newline has left."""
+        for place in range((self._row if below is None else below) - 1, -1, -1):
+            if self._rows[place].left_at is not None:
                 self._commit(place + 1)
                 return
 
     def _clear(self) -> None:
-        """All rows are as they will stay; begin below them."""
+        """Commit all rows and begin below them."""
         self._commit(len(self._rows))
-        self._rows, self._line, self._column = [_Row()], 0, 0
+        self._rows, self._row, self._column = [_ScreenRow()], 0, 0
         self._arrived = self._returned = self._shown = self._landed = False
 
-    # -- Control -----------------------------------------------------------------------------------
+    # -- Control characters and escape sequences ---------------------------------------------------
 
-    def _tokens(self, text: str) -> None:
-        token, place = re.compile(_PIECE).match, 0  # compiled when first met, then `re` knows it
-        while place < len(text):
-            if self._in_picture:
-                found = re.compile(_PICTURE_END).search(text, place)
-                if not found:
-                    return
-                self._in_picture = False
-                place = found.start() + (found[0] != "\x1b")
-                continue
-            match = token(text, place)
-            if match is None:  # an end of line: never, since the text was split at them
-                return
-            place = match.end()
-            self._token(match, match.lastgroup)
-
-    def _token(self, match: re.Match[str], kind: str | None) -> None:
-        if self._elsewhere and not (kind == "final" and match["final"] == "l"):
-            self._in_picture = kind == "picture"
-        elif kind == "text":
-            self._put(match[0])
-        elif kind == "final":
-            if not match["between"] and match["final"] != "m":
-                self._sequence(match["final"], match["given"])
-        elif kind == "control":
-            self._control(match[0])
-        elif kind == "escape":
-            self._escape(match["escape"])
-        else:
-            self._in_picture = kind == "picture"
-
-    def _control(self, character: str) -> None:
-        if character == "\r":
-            self._return()
-        elif character[0] == "\b":
-            self._column, self._arrived = max(0, self._column - len(character)), False
-        elif character in "\v\f":
-            self._down()
-
-    def _escape(self, kind: str) -> None:
-        if kind == "7":
-            self._save()
-        elif kind == "8":
-            self._restore()
-        elif kind == "M":
-            self._up(1)
-        elif kind == "E":
-            self._down()
-        elif kind == "c":
-            self._clear()
-
-    def _sequence(self, final: str, given: str) -> None:
-        if given and given[0] in _PRIVATE:
-            self._mode(final, given)
-            return
-        numbers = []
-        if given:
-            parts = given.split(";")
-            numbers = [min(int(part or 0), WIDEST) for part in parts if _is_number(part)]
-        move = self._MOVES.get(final)
-        if move is not None:
-            move(self, (numbers or [0])[0] or 1)
-        elif final in "Hf":
-            self._go_to(*[number or 1 for number in (*numbers, 1, 1)[:2]])
-        elif final == "J":
-            self._erase_rows((numbers or [0])[0])
-        elif final == "K":
-            self._erase((numbers or [0])[0])
-
-    def _mode(self, final: str, given: str) -> None:
-        if final not in "hl" or given[0] != "?":
-            return
-        for mode in given[1:].split(";"):
-            if mode in _OTHER_SCREEN:
-                self._elsewhere = final == "h"
-            elif mode == _CURSOR and not self._elsewhere:
-                self._hidden = final == "l"
+    def _put_tokens(self, text: str) -> None:
+        for token in re.compile(_PIECE).finditer(text):  # compiled once: `re` keeps it
+            kind = token.lastgroup
+            if kind == "text":
+                self._put(token[0])
+            elif kind == "move":
+                self._move(token["move"], min(int(token["number"] or 0), _MAX_COLUMN))
+            elif kind == "cursor":
+                self._hidden = token["cursor"] == "l"
                 if not self._hidden:
-                    self._commit(self._line)
+                    self._commit(self._row)
+            elif token[0] == "\r":
+                self._carriage_return()
+            elif token[0][0] == "\b":
+                self._go_to_column(self._column - len(token[0]))
+
+    def _move(self, kind: str, number: int) -> None:
+        if kind == "K":
+            self._erase(number)
+        elif kind == "G":
+            self._go_to_column(max(1, number) - 1)
+        elif kind == "A":
+            self._up(max(1, number))
+        else:
+            self._land(self._row + max(1, number))
+
+    def _go_to_column(self, column: int) -> None:
+        self._column, self._arrived = max(0, column), False
 
     def _up(self, count: int) -> None:
-        if count > self._line:
-            self._recall(count - self._line)
-        self._land(max(0, self._line - count))
-
-    def _recall(self, count: int) -> None:
-        """Lines that are in the file already become rows again."""
-        count = min(count, len(self._past), WINDOW - len(self._rows))
-        if count > 0:
-            lines = [self._past.pop() for _ in range(count)]
-            self._rows[:0] = [_Row(line, line) for line in reversed(lines)]
-            self._line += count
-            self._above -= count
+        missing = min(count - self._row, len(self._past), MAX_ROWS - len(self._rows))
+        if missing > 0:  # lines that are in the file already become rows again
+            lines = [self._past.pop() for _ in range(missing)]
+            self._rows[:0] = [_ScreenRow(line, line) for line in reversed(lines)]
+            self._row += missing
+            self._above -= missing
+        self._land(max(0, self._row - count))
 
     def _land(self, place: int) -> None:
-        """The cursor goes to a row: those it goes up through are drawn again, as one display."""
-        if place < self._line:
+        """Put the cursor into a row. All rows from there down are one display, drawn again."""
+        if place < self._row:
             for row in self._rows[place:]:
-                row.left, row.live = None, True
-            self._line, self._landed = place, True
+                row.left_at, row.live = None, True
+            self._row, self._landed = place, True
         else:
-            self._line = min(place, len(self._rows) - 1)
+            self._row = min(place, len(self._rows) - 1)
         self._arrived = self._shown = False
 
-    def _lower(self, count: int) -> None:
-        self._land(self._line + count)
-
-    def _next(self, count: int) -> None:
-        self._lower(count)
-        self._column = 0
-
-    def _previous(self, count: int) -> None:
-        self._up(count)
-        self._column = 0
-
-    def _right(self, count: int) -> None:
-        self._to_column(max(self._column, min(self._column + count, WIDEST)) + 1)
-
-    def _left(self, count: int) -> None:
-        self._to_column(self._column - count + 1)
-
-    def _to_column(self, number: int) -> None:
-        self._column, self._arrived = max(0, number - 1), False
-
-    def _go_to(self, line: int, column: int) -> None:
-        """A place on the screen, whose first row is where a program first went home."""
-        if self._top is None or self._above - self._top >= WINDOW:
-            self._clear()
-            self._top = self._above
-        place = self._top + min(line, WINDOW) - 1 - self._above
-        if place < 0:
-            self._up(self._line - place)
-        else:
-            while len(self._rows) <= min(place, WINDOW - 1):
-                self._rows.append(_Row())
-                self._rows[-1].redrawn = True
-            self._land(place)
-        self._column = column - 1
-
-    def _save(self, _: int = 1) -> None:
-        self._saved = (self._above + self._line, self._column)
-
-    def _restore(self, _: int = 1) -> None:
-        line, column = self._saved
-        place = line - self._above
-        if place < self._line:
-            self._up(self._line - place)
-        else:
-            self._land(place)
-        self._column = column
-
     def _erase(self, part: int) -> None:
-        row = self._rows[self._line]
-        text, column = row.text, self._column
-        if part == 0:
-            row.text = text[:column]
-        elif part == 1:
-            row.text = " " * min(len(text), column + 1) + text[column + 1 :]
-        else:
-            row.text = ""
+        """Erase the row (2) or the rest of it (0)."""
+        row = self._rows[self._row]
+        if part not in {0, 2}:
+            return
+        row.text = row.text[: self._column] if part == 0 else ""
         row.redrawn = True
         if row.blank:
             row.drawn = False
 
-    def _erase_rows(self, part: int) -> None:
-        if part > 1:
-            self._clear()
-            self._top = self._above
-            return
-        self._erase(part)
-        if part == 0:
-            del self._rows[self._line + 1 :]
-        else:
-            for row in self._rows[: self._line]:
-                row.text, row.redrawn = "", True
-
-    def _insert(self, count: int) -> None:
-        self._change(" " * count, 0)
-
-    def _delete(self, count: int) -> None:
-        self._change("", count)
-
-    def _overwrite(self, count: int) -> None:
-        self._change(" " * count, count)
-
-    def _change(self, new: str, old: int) -> None:
-        row, column = self._rows[self._line], self._column
-        if column < row.length:
-            row.redrawn = True
-            row.text = (row.text[:column] + new + row.text[column + old :])[:LONGEST]
-
-    _MOVES = {  # noqa: RUF012 - to import `typing` takes longer than all the rest
-        "A": _up, "B": _lower, "C": _right, "D": _left, "E": _next, "F": _previous,
-        "G": _to_column, "`": _to_column, "@": _insert, "P": _delete, "X": _overwrite,
-        "s": _save, "u": _restore,
-    }  # fmt: skip
-
 
 def _is_plain(text: str) -> bool:
-    """Whether a line has nothing odd in it, and something that can be seen."""
-    return not (ODD.search(text) or text.isspace() or not text)
+    """Whether a line has visible text and no control character."""
+    return not (CONTROL.search(text) or text.isspace() or not text)
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and (text.isdigit() or not text)
-
-
-def _over(states: list[str]) -> str:
-    """What is left of texts each put over the one before."""
+def _overwritten(states: list[str]) -> str:
+    """What remains of texts that were each put over the one before."""
     shown = states[-1]
     longest = max(map(len, states))
     for state in reversed(states):
@@ -615,8 +461,8 @@ def _over(states: list[str]) -> str:
 
 
 def rendered(text: str) -> list[str]:
-    """The lines of a whole text as a terminal would leave them."""
-    if not ODD.search(text):
+    """Return the lines of a whole text as a terminal would leave them."""
+    if not CONTROL.search(text):
         return text.split("\n")
-    rows = Rows()
-    return rows.feed(text + "\n") + rows.drain()
+    screen = Screen()
+    return screen.feed(text + "\n") + screen.drain()

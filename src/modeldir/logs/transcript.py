@@ -11,7 +11,7 @@ import codecs
 from itertools import groupby
 
 from modeldir.logs.logfile import LINE, LONGER, SNAPSHOT, UNFINISHED, encoded
-from modeldir.logs.screen import Rest, Rows, Unfinished
+from modeldir.logs.screen import Continuation, Screen, Unfinished
 
 TYPE_CHECKING = False  # as typing's, without the time that importing typing takes
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _SETTLED = 0.3
-"""Seconds after which a line that a bar drew is not waited for any more: see `Rows.settle`."""
+"""Seconds after which a finished bar is written: see `Screen.flush_idle`."""
 
 
 class Transcript:
@@ -42,20 +42,20 @@ class Transcript:
     def __init__(self, file: Lines, every: float = 30.0) -> None:
         self.file, self._every = file, every
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._rows = Rows()
+        self._screen = Screen()
         self._snapshot: float | None = None  # when the next is due
         self._settle: float | None = None
 
     def feed(self, data: bytes, now: float) -> None:
         """Take what was printed at the time `now`."""
-        lines = self._rows.feed(self._decoder.decode(data))
+        lines = self._screen.feed(self._decoder.decode(data))
         if lines:
             self._write(lines, now)
-        if not self._rows.busy:
+        if not self._screen.busy:
             self._snapshot = None
         elif self._snapshot is None:
             self._snapshot = now + self._every
-        if self._settle is None and self._rows.waiting:
+        if self._settle is None and self._screen.waiting:
             self._settle = now + _SETTLED
         self.tick(now)
 
@@ -66,11 +66,11 @@ class Transcript:
         if self._snapshot is not None:
             self._snapshot = min(self._snapshot, now + self._every)
         if self._settle is not None and now >= self._settle:
-            self._write(self._rows.settle(), now)
-            self._settle = now + _SETTLED if self._rows.waiting else None
+            self._write(self._screen.flush_idle(), now)
+            self._settle = now + _SETTLED if self._screen.waiting else None
         if self._snapshot is not None and now >= self._snapshot:
             self._snapshot = now + self._every
-            self.file.write(self._rows.standing(commit=True), now, SNAPSHOT)
+            self.file.write(self._screen.visible(commit=True), now, SNAPSHOT)
 
     @property
     def due(self) -> float | None:
@@ -81,13 +81,13 @@ class Transcript:
     def standing(self) -> bytes:
         """What is unfinished: fed to another one, that goes on where this one stands."""
         half: bytes = self._decoder.getstate()[0]
-        return encoded(self._rows.redrawing()) + half
+        return encoded(self._screen.replay()) + half
 
     def finish(self, now: float) -> None:
         """Write what never ended. More may come: of a child that outlives the training."""
-        lines = self._rows.feed(self._decoder.decode(b"", final=True))
-        self._write(lines + self._rows.drain(), now)
-        self._rows, self._snapshot, self._settle = Rows(), None, None
+        lines = self._screen.feed(self._decoder.decode(b"", final=True))
+        self._write(lines + self._screen.drain(), now)
+        self._screen, self._snapshot, self._settle = Screen(), None, None
 
     def _write(self, lines: list[str], now: float) -> None:
         if all(type(line) is str for line in lines):
@@ -98,6 +98,6 @@ class Transcript:
 
 
 def _kind(line: str) -> str:
-    if isinstance(line, Rest):
+    if isinstance(line, Continuation):
         return LONGER
     return UNFINISHED if isinstance(line, Unfinished) else LINE

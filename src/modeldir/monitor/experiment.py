@@ -16,7 +16,7 @@ from modeldir._system.stamps import Seen, Stamp, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment
-from modeldir.logs.screen import COLOUR, rendered
+from modeldir.logs.screen import COLOR, rendered
 from modeldir.monitor.status import Alone, News, ended_words
 from modeldir.monitor.training import Training
 from modeldir.params import plain_values
@@ -121,5 +121,5 @@ def _values(folder: Path) -> dict[str, Any]:
 def _printed(data: bytes, most: int) -> tuple[str, ...]:
     """The last lines of an output as a terminal would have left them, without colours."""
     text = data.decode("utf-8", "replace")
-    lines = [COLOUR.sub("", line).rstrip("\r\n") for line in rendered(text)]
+    lines = [COLOR.sub("", line).rstrip("\r\n") for line in rendered(text)]
     return tuple([line for line in lines if line.strip()][-most:])

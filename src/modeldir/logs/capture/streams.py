@@ -20,7 +20,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from modeldir.logs.screen import COLOUR, LONGEST, ODD, Rows
+from modeldir.logs.screen import COLOR, CONTROL, MAX_LINE, Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -174,13 +174,13 @@ class _Stream:
     def start_over(self) -> None:
         """Begin with nothing unfinished; what a forked child finds so is its parent's."""
         self._pieces: dict[int, list[str]] = {}
-        self._rows, self._drawer, self._drawing = Rows(), 0, False
+        self._screen, self._drawer, self._drawing = Screen(), 0, False
 
     def _listen(self, text: str) -> None:
         # Most writes are a piece of a line. Only its own thread touches a thread's pieces.
         if not self._drawing and text.isprintable():
             pieces = self._pieces.setdefault(threading.get_ident(), [])
-            if len(pieces) < LONGEST:
+            if len(pieces) < MAX_LINE:
                 pieces.append(text)
                 return
         with self._file.lock:
@@ -196,35 +196,35 @@ class _Stream:
         thread = threading.get_ident()
         pieces = self._pieces.pop(thread, [])
         if "\x1b" in text:
-            text = COLOUR.sub("", text)
+            text = COLOR.sub("", text)
         goes_on = not pieces and self._drawing and (thread == self._drawer or _is_blank(text))
-        if goes_on or ODD.search(text):
+        if goes_on or CONTROL.search(text):
             self._drawer = thread
-            lines = self._rows.feed("".join(pieces) + text)
-            self._drawing = self._rows.busy
+            lines = self._screen.feed("".join(pieces) + text)
+            self._drawing = self._screen.busy
             return lines
         return self._plain(thread, pieces, text)
 
     def _plain(self, thread: int, pieces: list[str], text: str) -> list[str]:
         line, end, rest = text.rpartition("\n")
-        if not end and len(pieces) < LONGEST:
+        if not end and len(pieces) < MAX_LINE:
             pieces.append(text)
             self._pieces[thread] = pieces
             return []
         if rest:
             self._pieces[thread] = [rest]
         # Nothing moves the cursor back over plain lines.
-        above = [] if self._drawing else self._rows.restart()
+        above = [] if self._drawing else self._screen.restart()
         return above + ("".join(pieces) + line).split("\n")
 
     def settled(self) -> list[str]:
-        return self._rows.settle() if self._rows.waiting else []
+        return self._screen.flush_idle() if self._screen.waiting else []
 
     def finish(self) -> None:
         """Write lines that never ended and progress bars that stand."""
         with self._file.lock:
             lines = ["".join(pieces) for pieces in list(self._pieces.values())]
-            self._file.write([line for line in lines if line] + self._rows.drain())
+            self._file.write([line for line in lines if line] + self._screen.drain())
             self._pieces.clear()
 
     def release(self) -> None:
