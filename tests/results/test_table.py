@@ -18,13 +18,13 @@ from modeldir._system.text import (
     Best,
     bare_value,
     cell_text,
-    is_same,
     text_width,
     value_cell,
     visible,
     wrapped,
 )
 from modeldir.errors import ModeldirError
+from modeldir.params.equality import all_same
 from modeldir.results.table import BestOf, Cells, Column, Named, Rows, Table, select, sort, to_text
 from modeldir.results.table_formats import to_csv, to_json, to_markdown
 
@@ -288,7 +288,7 @@ def test_null_is_no_blank() -> None:
     ]  # fmt: skip
     assert to_csv(table) == "x,n\nnull,0\n,1\n3,2\n"
     assert [row["x"] for row in json.loads(to_json(table))] == [None, None, 3]
-    assert not is_same([value_cell(None), None])
+    assert not all_same([value_cell(None), None])
     assert [row[1] for row in sort(table, "x").rows] == [2, 0, 1]
 
 

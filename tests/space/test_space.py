@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.errors import ParamsError, SpaceError
-from modeldir.params.params import canonical_hash
+from modeldir.errors import SpaceError
 from modeldir.space import (
     LONGEST_NAME,
     Choice,
@@ -33,7 +32,6 @@ from modeldir.space import (
     trial_name,
     value_text,
 )
-from modeldir.space.domains import key
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -414,22 +412,3 @@ def test_long_names_do_not_fit() -> None:
 def test_a_range_below_the_smallest_normal_number_has_a_length() -> None:
     """Its largest power of ten lies below that of zero's stand-in."""
     assert Uniform(0.0, 2.2250738585e-313).longest() >= len("2.2250738585e-313")
-
-
-ANY = st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=3), st.none())
-
-
-@given(ANY, ANY)
-@example(1, 1.0)
-@example(True, 1)
-@example(0.0, -0.0)
-@example(10**18, 1e18)
-@example(10**18 - 1, float(10**18 - 1))
-@example("1", 1)
-def test_values_have_one_key_if_a_hash_would_say_so(left: object, right: object) -> None:
-    """Numbers need none; whether two mean the same is decided as it is for hyperparameters."""
-    try:
-        hashes = [canonical_hash({"value": value}) for value in (left, right)]
-    except ParamsError:  # NaN, infinity
-        return
-    assert (key(left) == key(right)) == (hashes[0] == hashes[1])

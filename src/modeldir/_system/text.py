@@ -12,8 +12,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from modeldir._system.marker import Marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ MARK = "*"
 """What stands behind a cell that is `Marked`."""
 
 
-class Null(Enum):
+class Null(Marker):
     """The type of `NULL`."""
 
     NULL = "null"
@@ -40,32 +41,6 @@ NULL = Null.NULL
 def value_cell(value: object) -> object:
     """A hyperparameter's value as a cell."""
     return NULL if value is None else value
-
-
-def is_same(values: Sequence[object]) -> bool:
-    """Whether all values mean the same, as `key_of` has it; looking no further than the first other
-    one.
-    """
-    if len({*map(type, values)}) == 1 and values.count(values[0]) == len(values):
-        return True  # as it nearly always is found
-    keys = map(key_of, map(bare_value, values))
-    first = next(keys, None)
-    return all(key == first for key in keys)
-
-
-def key_of(value: object) -> str:
-    """A text that is equal for values that mean the same: 1 and 1.0, but not 1 and true."""
-    if type(value) is str:
-        return f"'{value}"  # as no JSON begins
-    if value is NULL:
-        return "NULL"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if type(value) is int:
-        return str(value)
-    if type(value) is float and math.isfinite(value):
-        return float.__repr__(value)  # as JSON has it
-    return json.dumps(json_value(value), sort_keys=True)
 
 
 def bare_value(value: object) -> object:

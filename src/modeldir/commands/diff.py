@@ -25,7 +25,7 @@ from modeldir.errors import FolderError, ParamsError, listed
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.experiment import Experiment, Scores, params_file
 from modeldir.params import plain_values
-from modeldir.params.diff import ABSENT, same
+from modeldir.params.equality import ABSENT, same
 from modeldir.results import table
 from modeldir.results.table import Column, Kind, Table
 

@@ -26,8 +26,8 @@ from modeldir.exchange.optuna_storage import MARK, journal_in_memory, read_journ
 from modeldir.exchange.target import Written, is_of, made_from
 from modeldir.exchange.trials import Gathered, Row
 from modeldir.experiment import attempts
+from modeldir.params import equality
 from modeldir.space import value_text
-from modeldir.space.domains import hashable
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -256,7 +256,7 @@ class Axis:
         bare = isinstance(domain, space.Choice) or not all(map(_is_number, values))
         if bare or not (values or domain):
             options = [*domain.options, *values] if isinstance(domain, space.Choice) else values
-            different = {hashable(option): option for option in options}
+            different = {equality.key(option): option for option in options}
             self._places: dict[Any, Any] | None = {
                 place: _plain(option) for place, option in different.items()
             }
@@ -276,7 +276,7 @@ class Axis:
     def to_model(self, value: Any) -> Any:
         """A value as the distribution has it."""
         if self._places is not None:
-            return self._places[hashable(value)]
+            return self._places[equality.key(value)]
         return value if self._whole else float(value)
 
 

@@ -21,10 +21,10 @@ from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
+from modeldir.params.equality import same
 from modeldir.results.synthesize import Found, read_tree
 from modeldir.search import plan
 from modeldir.space.domain_parsing import RefusedError, read_domain
-from modeldir.space.domains import same
 
 LEFT_OUT = frozenset({attempts.WAITING, attempts.RUNNING})
 """Who has nothing to tell yet, or may tell something else in a moment."""

@@ -8,31 +8,15 @@ know experiments and tables. Start at `diff`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modeldir.errors import ParamsError
-from modeldir.params.formats import converted
+from modeldir.params.equality import ABSENT, same
 from modeldir.params.nested import Plain, is_part, told
 from modeldir.params.params import Params, load_file, plain_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class Absent(Enum):
-    """The type of `ABSENT`."""
-
-    ABSENT = "absent"
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-
-ABSENT = Absent.ABSENT
-"""In place of a value that is not there: something else than null."""
 
 
 class Difference(NamedTuple):
@@ -99,37 +83,3 @@ def _differences(left: Plain, right: Plain, prefix: str) -> Iterator[Difference]
             yield from _differences(a, {}, f"{key}.")
         elif not same(a, b):
             yield Difference(key, a, b)
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two values mean the same, as `canonical_hash` has it; NaN means NaN.
-
-    >>> same(1, 1.0), same(1, True), same(1, "1"), same([1, float("nan")], (1.0, float("nan")))
-    (True, False, False, True)
-    """
-    a, b = _as_json(a), _as_json(b)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)
-    if _is_number(a) and _is_number(b):
-        return bool(a == b) or (math.isnan(a) and math.isnan(b))
-    if isinstance(a, str) and isinstance(b, str):
-        return a == b
-    return a is b  # true, false, null, ABSENT, and a script's own objects
-
-
-def _as_json(value: Any) -> Any:
-    """The value as JSON has it, or itself: NaN and a script's own objects are compared too."""
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, list | dict | str | float | Absent):
-        return value.value if isinstance(value, Enum) and value is not ABSENT else value
-    try:
-        return converted(value, "")
-    except ParamsError:
-        return value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from modeldir.params.equality import same
 from modeldir.params.formats import held
 from modeldir.params.nested import Plain, is_part
 
@@ -58,7 +59,7 @@ def _changes(
             found.append((key, {**was, "removed": True}))
         elif is_part(old) and old and is_part(now[name]):
             found += _changes(old, now[name], f"{key}.", written, given)
-        elif not _same(_in_json(old), new := _in_json(now[name])):
+        elif not same(_in_json(old), new := _in_json(now[name])):
             found.append((key, {**was, **new, **_given(key, old, given)}))
     return found
 
@@ -66,22 +67,13 @@ def _changes(
 def _given(key: str, old: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """`{"given": value}`, where another value than the old one was."""
     value = _in_json(given[key]) if key in given else {}
-    return {"given": value["now"]} if value and not _same(_in_json(old), value) else {}
+    return {"given": value["now"]} if value and not same(_in_json(old), value) else {}
 
 
 def _in_json(value: Any) -> dict[str, Any]:
     """`{"now": value}`; nothing where JSON has no form for it."""
     kept = held({"now": value})
     return {} if kept.problems else kept.values
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Whether two values in JSON's form say the same: 1 and 1.0 do, 1 and true do not."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_same(left[k], right[k]) for k in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_same, left, right))
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
 def _of_fair_size(start: Plain, now: Plain, prefix: str, left_out: list[str]) -> Plain:

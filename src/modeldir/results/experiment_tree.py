@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
-from modeldir._system.text import is_same, key_of
 from modeldir.errors import FolderError, ModeldirError, ParamsError
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import metrics, objective
 from modeldir.metrics.objective import Objectives
-from modeldir.params import plain_values
+from modeldir.params import equality, plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.results import batches
 from modeldir.results.careful import one_line
@@ -111,7 +110,7 @@ class Tree:
         used = Finds.of(self.found).named("used")
         blank = [None] * len(self.found)  # so that there is something of each
         keys = (
-            [None if cell is None else key_of(cell) for cell in cells]
+            [None if cell is None else equality.key(cell) for cell in cells]
             for name, cells in used.items()
             if name not in over
         )
@@ -146,7 +145,7 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
     flat = [plain_values.flatten(each.hyperparameters or {}) for each in members]
     told = [name for name in over if any(name in each for each in flat)]  # else it is blank
     several = {name: [each.get(name) for each in flat] for name in told}
-    differing = {n: v[0] if len(v) > 1 and is_same(v) else v for n, v in several.items()}
+    differing = {n: v[0] if len(v) > 1 and equality.all_same(v) else v for n, v in several.items()}
     hyperparameters = {**plain_values.flatten(first.hyperparameters or {}), **differing}
     return Found(
         first.folder,

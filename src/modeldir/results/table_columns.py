@@ -17,10 +17,11 @@ from itertools import compress
 from typing import TYPE_CHECKING
 
 from modeldir._system import files
-from modeldir._system.text import MARK, bare_value, cell_text, is_same, value_cell
+from modeldir._system.text import MARK, bare_value, cell_text, value_cell
 from modeldir.experiment import attempts, experiment, repeats
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
+from modeldir.params.equality import all_same
 from modeldir.results.experiment_tree import Tree
 from modeldir.results.row import RANKED, Finds, Found
 from modeldir.results.table import BestOf, Cells, Column, Kind, Named, Rows, Table, sort
@@ -140,7 +141,7 @@ def _hyperparameters(finds: Finds) -> Iterator[Part]:
     """
     are_read = finds.are_read()
     for name, cells in finds.named("used").items():
-        differ = not is_same(cells if all(are_read) else [*compress(cells, are_read)])
+        differ = not all_same(cells if all(are_read) else [*compress(cells, are_read)])
         told = differ or len(finds) == 1
         yield Part(Column(name, "hyperparameter", 8 if told else 1), cells, told=told)
 

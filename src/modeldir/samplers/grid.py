@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modeldir.params import equality
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
 from modeldir.space import grid
-from modeldir.space.domains import hashable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
@@ -63,4 +63,4 @@ class Grid:
 
 def _key(point: Mapping[str, Any]) -> Hashable:
     """Equal for points that are; a hash of their text would take ten times as long."""
-    return frozenset([(name, hashable(value)) for name, value in point.items()])
+    return frozenset([(name, equality.key(value)) for name, value in point.items()])

@@ -11,9 +11,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modeldir.errors import SpaceError, listed
+from modeldir.params import equality
 from modeldir.samplers import Proposal
 from modeldir.space import draw, grid, size
-from modeldir.space.domains import hashable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -75,7 +75,7 @@ def _values(point: Mapping[str, Any]) -> Hashable:
     """What is equal for equal points. Not their hash, which takes three times as long, and is for
     what is written down.
     """
-    return frozenset([(name, hashable(value)) for name, value in point.items()])
+    return frozenset([(name, equality.key(value)) for name, value in point.items()])
 
 
 class Guarded:

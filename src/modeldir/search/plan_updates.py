@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modeldir import space
-from modeldir.errors import ParamsError
 from modeldir.metrics import objective
-from modeldir.params import plain_values
+from modeldir.params import equality
 from modeldir.search import sampler_choice
 
 LIMITS = ("trial_time_limit", "retries", "stop_at", "pruner")
@@ -99,8 +98,8 @@ def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:
     if not isinstance(value, (list, tuple)) or not isinstance(before or [], list):
         plan[key] = before or value  # `check` says what is wrong with it
         return []
-    known = {_key(each) for each in before or []}
-    added = [_plain(each) for each in value if _key(_plain(each)) not in known]
+    known = {equality.key(each) for each in before or []}
+    added = [_plain(each) for each in value if equality.key(_plain(each)) not in known]
     if before or added:
         plan[key] = [*(before or []), *added]
     if not added or not plan.get("space"):
@@ -141,8 +140,8 @@ def _joined_spaces(
         domain, before = _as_list(value), old.get(name)
         there, values = _values_of(before), _values_of(domain)
         if there is not None and values is not None:
-            known = {_key(value) for value in there}
-            added = [value for value in values if _key(value) not in known]
+            known = {equality.key(value) for value in there}
+            added = [value for value in values if equality.key(value) not in known]
             if added or not isinstance(before, list):
                 space[name] = _like(before, domain, there + added)
             if added:
@@ -171,8 +170,8 @@ def _joined_rows(
     rows: Sequence[list[Any]],
     given: Sequence[list[Any]],
 ) -> list[str]:
-    known = {_key(row) for row in rows}
-    added = [row for row in given if _key(row) not in known]
+    known = {equality.key(row) for row in rows}
+    added = [row for row in given if equality.key(row) not in known]
     if not added:
         return []
     for place, name in enumerate(names):
@@ -246,14 +245,6 @@ def _alone(values: Any) -> Any:
     """A single value as it stands in a file, but a list, which would be read as several."""
     single = isinstance(values, list) and len(values) == 1 and not isinstance(values[0], list)
     return values[0] if single else values
-
-
-def _key(value: object) -> str:
-    """Equal for values that mean the same: 1 and 1.0 are one value, 1 and true are two."""
-    try:
-        return plain_values.canonical_hash({"value": value})
-    except ParamsError:  # NaN: `check` says so
-        return repr(value)
 
 
 def _said(domain: object) -> str:

@@ -13,11 +13,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir.errors import ParamsError, SpaceError, did_you_mean
+from modeldir.params.equality import key
+from modeldir.params.formats import converted
 from modeldir.space.cli_syntax import parse_domain_text
-from modeldir.space.domains import RANGES, WORDS, Choice, Domain, is_number, key, steps_in
+from modeldir.space.domains import RANGES, WORDS, Choice, Domain, is_number, steps_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
 Problem: TypeAlias = "tuple[str, str | None]"
 MOST_STEPS = 10**15
@@ -102,18 +104,18 @@ _FORMS = 'write [0.1, 0.01] or {"uniform": [0, 0.5]}'
 def _choice(values: Sequence[object], *, may_repeat: bool) -> Choice:
     raw = [value.item() if hasattr(value, "item") else value for value in values]
     problems: list[Problem] = [] if raw else [("the list of values is empty", _FORMS)]
-    seen: set[str] = set()
+    seen: set[Hashable] = set()
     for value in raw:
         if isinstance(value, Mapping):
             problem = f"a value is the object {said(value)}"
             problems.append((problem, "vary its parts by dotted names"))
             continue
         try:
-            one = key(value)
+            converted(value, "value")
         except ParamsError as error:  # what params.json could not hold either
-            reason = str(error).removeprefix("value: ")
-            problems.append((f"{said(value)}: {reason}", None))
+            problems.append((f"{said(value)}: {error}", None))
             continue
+        one = key(value)
         if one in seen and not may_repeat:
             problems.append((f"{said(value)} is in the list twice", None))
         seen.add(one)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeGuard
 
-from modeldir.params.plain_values import canonical_hash
+from modeldir.params.equality import key
 from modeldir.space.trial_names import safe, value_text
 
 if TYPE_CHECKING:
@@ -66,21 +66,21 @@ class Choice:
         Raises:
             ValueError: where it does not.
         """
-        place = self._places.get(hashable(value))
+        place = self._places.get(key(value))
         if place is None:
             raise ValueError(f"{value!r} is none of {self.options!r}")
         return place
 
     def contains(self, value: object) -> bool:
         """Whether the value is an option; 1 and 1.0 are one value, 1 and true are two."""
-        return hashable(value) in self._places
+        return key(value) in self._places
 
     @cached_property
     def _places(self) -> Mapping[Hashable, int]:
         """Where each option stands: a file of points has thousands, and all are looked up."""
         found: dict[Hashable, int] = {}
         for place, option in enumerate(self.options):
-            found.setdefault(hashable(option), place)
+            found.setdefault(key(option), place)
         return found
 
     def to_json(self) -> Any:
@@ -311,32 +311,6 @@ def is_number(value: object) -> TypeGuard[float]:
         and not isinstance(value, bool)
         and abs(value) <= sys.float_info.max
     )
-
-
-def same(left: object, right: object) -> bool:
-    """Whether two values mean the same: 1 and 1.0, but not 1 and true."""
-    if isinstance(left, (list, tuple)):
-        return key(left) == key(right)
-    return left == right and isinstance(left, bool) == isinstance(right, bool)
-
-
-def hashable(value: Any) -> Hashable:
-    """What is equal for values that mean the same, and only for those; to be looked up by."""
-    if isinstance(value, (list, tuple)):
-        return ("list", *map(hashable, value))
-    if not isinstance(value, Hashable):
-        return ("object", repr(value))
-    return isinstance(value, bool), value
-
-
-def key(value: object) -> str:
-    """Equal for values that mean the same: 1 and 1.0, but not 1 and true."""
-    if (type(value) is int or type(value) is float) and abs(value) < _SHORT:
-        return repr(int(value) if value == int(value) else value)  # most need no hash
-    return f"#{canonical_hash({'value': value})}"
-
-
-_SHORT = 10**18
 
 
 def _longest_float(low: float, high: float) -> int:

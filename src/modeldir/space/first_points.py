@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from modeldir.params import equality
 from modeldir.params.plain_values import canonical_hash
-from modeldir.space.domains import hashable
 from modeldir.space.grids import fill
 
 if TYPE_CHECKING:
@@ -56,4 +56,4 @@ class Queue:
 
 
 def _values(point: Mapping[str, Any], names: tuple[str, ...]) -> Hashable:
-    return hashable([point[name] for name in names])
+    return equality.key([point[name] for name in names])

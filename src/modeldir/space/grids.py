@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir.errors import SpaceError, listed
-from modeldir.space.domains import same
+from modeldir.params.equality import same
 
 if TYPE_CHECKING:
     import random

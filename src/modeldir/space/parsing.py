@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modeldir.errors import ParamsError, SpaceError, did_you_mean, listed
+from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.params.equality import all_same, key, same
 from modeldir.params.plain_values import flatten
 from modeldir.space.constraints import Constraint, ConstraintError
 from modeldir.space.domain_parsing import Problem, RefusedError, check_kind, read_domain, said
-from modeldir.space.domains import Choice, Domain, LogUniform, Uniform, key, same
+from modeldir.space.domains import Choice, Domain, LogUniform, Uniform
 from modeldir.space.grids import MANY_TRIES, fill, is_gone_through
 from modeldir.space.space import Condition, CycleError, Space
 
@@ -169,7 +170,7 @@ class _Parsing:
                 values = [values[rows.index(twice)] for values in lists.values()]
                 self.problems.append((f"{head}: {said(values)} is there twice", None))
             whens = [conditions.get(name, {}) for name in names]
-            if any(when != whens[0] for when in whens):
+            if not all_same(whens):
                 hint = "give all of them the same condition"
                 self.problems.append((f"{head}: their conditions differ", hint))
 
@@ -216,7 +217,7 @@ class _Parsing:
         elif parent not in self.known:
             hint = did_you_mean(parent, list(self.known)) or _there(self.known)
             yield f"{head}: {parent} is not in params.json", hint
-        elif not any(_is_same(self.known[parent], value) for value in values):
+        elif not any(same(self.known[parent], value) for value in values):
             told = f"{parent} does not vary, and is {said(self.known[parent])} in params.json"
             yield f"{head}: {told}", f"then it never counts: vary {parent} too, or leave when out"
 
@@ -415,24 +416,10 @@ def _never(head: str, parent: str, values: list[Any], domain: Domain) -> Iterato
         yield f"{head}: {parent} is a range, and hardly ever one value of it", hint
         return
     for value in values:
-        if not _contains(domain, value):
+        if not domain.contains(value):
             options = [each for each in domain.values() or () if isinstance(each, str)]
             hint = did_you_mean(str(value), options) or f"it is {said(domain.to_json())}"
             yield f"{head}: {parent} is never {said(value)}", hint
-
-
-def _contains(domain: Domain, value: Any) -> bool:
-    try:
-        return domain.contains(value)
-    except ParamsError:  # NaN in a list
-        return False
-
-
-def _is_same(left: Any, right: Any) -> bool:
-    try:
-        return same(left, right)
-    except ParamsError:
-        return False
 
 
 def _no_zip(names: Any) -> Problem | None:

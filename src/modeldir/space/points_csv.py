@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.params import equality
 from modeldir.params.plain_values import parse_value
-from modeldir.space.domains import hashable
 
 Problem = tuple[str, "str | None"]
 
@@ -133,6 +133,6 @@ def exactly(points: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> dic
     rows = [[point.get(name, base.get(name)) for name in names] for point in points]
     distinct: dict[Hashable, list[Any]] = {}
     for row in rows:
-        distinct.setdefault(hashable(row), row)
+        distinct.setdefault(equality.key(row), row)
     space = {n: [row[place] for row in distinct.values()] for place, n in enumerate(names)}
     return {"space": space, "zip": [names] if len(names) > 1 else []}

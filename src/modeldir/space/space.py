@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from modeldir.params.equality import same
 from modeldir.space.constraints import Constraint, ConstraintError
-from modeldir.space.domains import Choice, Domain, same
+from modeldir.space.domains import Choice, Domain
 
 Condition = Mapping[str, tuple[Any, ...]]
 """Parents, each with the values of which it must have one."""
