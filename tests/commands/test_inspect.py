@@ -322,28 +322,6 @@ def test_a_name_with_escapes_reaches_no_terminal() -> None:
         assert "\x07" not in shown
 
 
-# What a shell reads that is none of the user's: a job manager's line, a script, the plan's command.
-FOR_OTHER_SHELLS = {
-    "launchers/command.py",
-    "launchers/ray.py",
-    "launchers/slurmscript.py",
-    "commands/run.py",
-    "commands/search.py",
-    "search.py",
-}
-
-
-def test_what_a_person_is_to_type_is_quoted_in_one_way() -> None:
-    """`shlex` leaves escapes as they are: it is only for what we give to a shell ourselves."""
-    package = Path(commands.__file__).parent.parent
-    found = {
-        str(path.relative_to(package))
-        for path in package.rglob("*.py")
-        if re.search(r"shlex\.(quote|join)\(", path.read_text())
-    }
-    assert found == {"shellwords.py", *FOR_OTHER_SHELLS}
-
-
 @pytest.mark.parametrize("words", ["stop", "best", "search", "retry", "remove", "diff", "new"])
 def test_what_to_type_next_has_no_escapes(words: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Of a folder with a name that a terminal would obey, whichever command tells of it."""

@@ -1255,29 +1255,3 @@ def test_a_search_without_metrics_says_so(tmp_path: Path) -> None:
     trials = [str(path) for path in project.search.glob("*_*")]
     assert project.modeldir("retry", *trials).code == 0
     assert project.searches().out.count("accuracy 3") == 3  # two trials, and the best
-
-
-def test_a_search_loads_nothing_that_its_trials_load_themselves(project: Project) -> None:
-    """Its start is a part of what each of few trials costs: no OpenSSL, no loop in Python."""
-    code = (
-        "import sys; from modeldir.commands import main; "
-        "code = main(['search', 'experiments/search', 'learning_rate=0.1,0.2', '--', 'true']); "
-        "print(*sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project.path,
-        env=project.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    loaded = set(done.stderr.split())
-    assert "modeldir.worker.worker" in loaded
-    assert not loaded & {
-        "hashlib",
-        "modeldir.search.loop",
-        "modeldir.experiment.run",
-        "numpy",
-        "optuna",
-    }

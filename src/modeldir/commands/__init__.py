@@ -200,7 +200,7 @@ def _complain(text: str) -> None:
     """Say what is wrong."""
     from modeldir.commands import messages as words  # noqa: PLC0415 - on the way out
 
-    words.complain(text)
+    words.print_stderr(text)
 
 
 def _said(error: OSError) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 
 from modeldir._system.shell import quoted
-from modeldir.commands.messages import complain
+from modeldir.commands.messages import print_stderr
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.metrics import objective
 from modeldir.metrics.metrics import Direction, direction
@@ -34,16 +34,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the path, alone on its line; without one say why and answer 1."""
     tree = read_tree(arguments.dir)
     if tree.found and arguments.metric and arguments.metric not in _known(tree):
-        complain(_nothing(tree, (arguments.metric, "maximize")))
+        print_stderr(_nothing(tree, (arguments.metric, "maximize")))
         return 1  # before its direction is asked for: a misspelt name has none
     asked = _asked_for(arguments, tree)
     metric = asked or tree.metric
     best = tree.best(asked)
     if best is None and asked is None and len(tree.objectives) > 1:
-        complain(_several(tree))
+        print_stderr(_several(tree))
         return 1
     if best is None:
-        complain(_nothing(tree, metric))
+        print_stderr(_nothing(tree, metric))
         return 1
     # As bytes: the shell needs the very path, also where it is no text in the terminal's encoding.
     sys.stdout.flush()

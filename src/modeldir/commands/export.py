@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modeldir.commands.messages import complain
+from modeldir.commands.messages import print_stderr
 from modeldir.exchange import exporting
 from modeldir.metrics.objective import Objectives
 
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     done = exporting.export(arguments.dir, arguments.to, arguments.out, _asked(arguments))
     print(exporting.told(done), flush=True)
     for warning in done.warnings:
-        complain(warning)
+        print_stderr(warning)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modeldir.commands.messages import complain
+from modeldir.commands.messages import print_stderr
 from modeldir.exchange import importing
 
 HELP = "Runs of another tool as experiment folders; what is there already is left."
@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
     done = importing.import_runs(arguments.source, arguments.out, arguments.tool)
     print(importing.told(done), flush=True)
     for problem in done.problems:
-        complain(problem)
+        print_stderr(problem)
     return 0 if done.new + done.updated + done.same else 1

@@ -25,7 +25,7 @@ from typing import BinaryIO
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.shell import quoted
 from modeldir.commands.folders import experiments_among, headers, number_of
-from modeldir.commands.messages import changed, complain, log_of
+from modeldir.commands.messages import main_log, modified, print_stderr
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
 from modeldir.logs.screen import MAX_LINE, Continuation, Screen
@@ -113,7 +113,7 @@ def _print(folder: Path, path: Path, arguments: argparse.Namespace) -> None:
     else:
         _show(lines_of(path) if arguments.tail is None else last_lines(path, arguments.tail))
     if not arguments.raw and was_cut_off(folder, path):
-        complain(_cut_off(path))
+        print_stderr(_cut_off(path))
 
 
 def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
@@ -152,12 +152,12 @@ def _wanted(folder: Path, *, raw: bool) -> Path:
         raise FolderError(_choice(folder))
     if experiment.params_file(folder) is None and (below := _below(folder)):
         raise FolderError(below)
-    what = "console.log: modeldir did not run it" if raw and log_of(folder) else "log yet"
+    what = "console.log: modeldir did not run it" if raw and main_log(folder) else "log yet"
     raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {quoted(folder)}")
 
 
 def _there(folder: Path, *, raw: bool) -> Path | None:
-    path = folder / _CONSOLE if raw else log_of(folder)
+    path = folder / _CONSOLE if raw else main_log(folder)
     return path if path is not None and path.is_file() else None
 
 
@@ -165,8 +165,8 @@ def _choice(folder: Path) -> str:
     """What to say of a search without a log of its own: its trials, the newest log first."""
     with os.scandir(folder) as entries:
         below = [Path(folder, entry.name) for entry in entries if entry.is_dir()]
-    logs = {trial: path for trial in below if (path := log_of(trial)) is not None}
-    trials = sorted(logs, key=lambda trial: (-changed(logs[trial]), trial.name))
+    logs = {trial: path for trial in below if (path := main_log(trial)) is not None}
+    trials = sorted(logs, key=lambda trial: (-modified(logs[trial]), trial.name))
     lines = [f"{folder} is a search without a log of its own; its trials have theirs:"]
     lines += [f"  modeldir log {quoted(trial)}" for trial in trials[:MOST]]
     if len(trials) > MOST:
@@ -432,7 +432,7 @@ def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Wait
         else:
             if not told:
                 told = True
-                complain(f"waiting for {folder} to begin; Ctrl-C ends this")
+                print_stderr(f"waiting for {folder} to begin; Ctrl-C ends this")
             yield
             path = _there(folder, raw=raw)
     ended = False
@@ -443,7 +443,7 @@ def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Wait
         path = None if ended else (yield from _next(folder, path, observer, raw=raw))
     last = _there(folder, raw=raw)
     if not raw and last is not None and was_cut_off(folder, last, observer):
-        complain(_cut_off(last))
+        print_stderr(_cut_off(last))
 
 
 def _follow_file(  # noqa: PLR0913 - of what, and how it is shown
@@ -468,7 +468,7 @@ def _follow_file(  # noqa: PLR0913 - of what, and how it is shown
 
 def _is_outdone(folder: Path, path: Path, *, raw: bool) -> bool:
     """Whether the script has begun a log of its own since `console.log` was chosen."""
-    return not raw and path.name == _CONSOLE and log_of(folder) not in {None, path}
+    return not raw and path.name == _CONSOLE and main_log(folder) not in {None, path}
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:

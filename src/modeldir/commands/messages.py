@@ -1,6 +1,8 @@
-"""What several commands say: paths as they are typed, what to type next, which log to read.
+"""Texts that several commands print: errors, labeled entries, paths, what to type next.
 
-Light to import: `modeldir show` of one experiment needs nothing that reads trees.
+The commands call these functions; `submit.py` has the texts about jobs. Start with `print_stderr`
+and `entries_text`. Keep imports light: `modeldir show` of one experiment reads no tree of
+experiments. How a search is doing is worded in `monitor/layout.py` and `monitor/summary.py`.
 """
 
 from __future__ import annotations
@@ -8,58 +10,150 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from modeldir._system import files, text
 from modeldir._system.shell import quoted
-from modeldir._system.terminal import width_of_messages
+from modeldir._system.terminal import width_of_lines, width_of_messages
+from modeldir._system.timestamps import unix_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from modeldir.results.row import Found
 
 _LOGS = ("train.log", "console.log", "search.log")
 
+Entry = tuple[str, object]
+"""A label and its value; `entries_text` prints several."""
 
-def complain(text: str) -> None:
-    """Say on standard error what is wrong: with what a name in it would have the terminal do
-    written out, and in a terminal in lines that end between words.
+
+def print_stderr(message: str) -> None:
+    """Print a message on standard error, wrapped between words in a terminal.
+
+    Control characters, which a name may contain, are printed as escapes.
     """
-    from modeldir._system.text import folded  # noqa: PLC0415 - on the way out
-
-    say(folded(text, width_of_messages()))
+    print_lines(text.folded(message, width_of_messages()))
 
 
-def say(lines: Iterable[str]) -> None:
-    """Lines on standard error. Where they cannot be written the exit code stays what it is."""
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines on standard error. If that fails, the command's exit code does not change."""
     try:
         print("\n".join(lines), file=sys.stderr, flush=True)
-    except OSError:  # a full disk, `2>&1 | head`: the interpreter would try again as it leaves
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
+    except OSError:  # full disk or closed pipe: the interpreter would try to flush again at exit
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until exit
 
 
-def with_best(best: Path) -> str:
-    """What one does with the best experiment: evaluate it, where there is a script for that."""
+def after_best(best: Path) -> str:
+    """Return the command to type next with the best experiment: evaluate it if a script can."""
     if os.path.isfile("evaluate.py"):
         return f"python evaluate.py --model_dir {quoted(best)}"
     return f"modeldir show {quoted(best)}"
 
 
-def reported(path: Path) -> str:
-    """Where the report lies, and what one does with it."""
+def report_text(path: Path) -> str:
+    """Return the line that says where a report was written, and its size."""
     return f"report:  {path} ({os.stat(path).st_size / 1e6:.1f} MB): open it in a browser"
 
 
-def log_of(folder: Path) -> Path | None:
-    """The log to read first in a folder: ours, else the newest that its own script wrote."""
+def main_log(folder: Path) -> Path | None:
+    """Return the log to read first: modeldir's, else the newest one the script has written."""
     for name in _LOGS:
         if (folder / name).is_file():
             return folder / name
     logs = [path for path in folder.glob("*.log") if path.is_file()]
-    return max(logs, key=changed, default=None)
+    return max(logs, key=modified, default=None)
 
 
-def changed(path: Path) -> float:
-    """When a file was last written to; 0 where that cannot be told."""
+def modified(path: Path) -> float:
+    """Return when a file was last written, in seconds since 1970; 0 if that is unknown."""
     with contextlib.suppress(OSError):
         return os.stat(path).st_mtime
     return 0.0
+
+
+def path_as_typed(path: Path) -> str:
+    """Return a path relative to the current folder if it lies below it, else unchanged."""
+    try:
+        return str(files.absolute(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def time_text(stamp: object) -> str | None:
+    """Return a recorded time in UTC, for people.
+
+    >>> time_text("2026-11-23T10:00:00.123+00:00")
+    '2026-11-23 10:00:00 UTC'
+    """
+    moment = unix_time(stamp)
+    if moment is None:
+        return None
+    from datetime import datetime, timezone  # noqa: PLC0415 - only when a time is shown
+
+    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def value_text(value: object) -> str:
+    """Return a hyperparameter's value as a table shows it."""
+    return text.cell_text(text.value_cell(value))
+
+
+# -- Entries ---------------------------------------------------------------------------------------
+
+
+def entries_text(entries: Iterable[Entry]) -> str:
+    """Return labels and values in two aligned columns, without empty values.
+
+    In a terminal, a long list is wrapped between its values. A command stays one line, so that it
+    can be copied.
+    """
+    shown = [(label, str(value)) for label, value in entries if value not in (None, "", 0)]
+    label_width = max((len(label) for label, _ in shown), default=0)
+    width = width_of_lines()
+    lines: list[str] = []
+    for label, value in shown:
+        line = f"{label:<{label_width}}  {text.visible(value)}"
+        lines += [line] if label == "command" else text.wrapped(line, width, label_width + 2)
+    return "\n".join(lines)
+
+
+def retry_text(found: Found, attempts_asked: Mapping[int, int]) -> str | None:
+    """Return that an ended trial will run again, if `modeldir retry` has asked for it.
+
+    Args:
+        found: the trial.
+        attempts_asked: by trial number, the attempt that `retry` has asked for.
+    """
+    attempt = attempts_asked.get(-1 if found.number is None else found.number)
+    if attempt is None or attempt <= found.status.attempt:
+        return None
+    from modeldir.search import worker_registry  # noqa: PLC0415 - only after `modeldir retry`
+
+    return f"to run again as attempt {attempt}: {worker_registry.again(found.path.parent)}"
+
+
+def origin_entries(folder: Path) -> Iterator[Entry]:
+    """Yield which trial an experiment is, or which experiment it was derived from, and why."""
+    trial = files.read_object(folder / "trial.json")
+    if isinstance(trial.get("number"), int) and isinstance(trial.get("point"), dict):
+        yield "trial", f"{trial['number']}: {_assignments(trial['point'])}"
+    origin = files.read_object(folder / "origin.json")
+    if isinstance(origin.get("from"), str):
+        source = os.path.normpath(files.absolute(folder) / origin["from"])
+        yield "from", path_as_typed(Path(source))
+    changes = origin.get("changes")
+    yield from (("", change) for change in _changes(changes if isinstance(changes, dict) else {}))
+    yield "why", origin.get("message")
+
+
+def _changes(changes: Mapping[str, Any]) -> Iterator[str]:
+    for name, change in changes.items():
+        if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004 - old value, new value
+            old, new = change
+            before = "" if old is None else f"{value_text(old)} -> "
+            yield f"{name}: {before}{value_text(new)}"
+
+
+def _assignments(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())

@@ -56,14 +56,14 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and what to type; exit with 2."""
         from modeldir._system.text import wrapped  # noqa: PLC0415
-        from modeldir.commands.messages import complain, say  # noqa: PLC0415 - help does without
+        from modeldir.commands.messages import print_lines, print_stderr  # noqa: PLC0415 - help does without
 
-        say(wrapped(self.format_usage().rstrip("\n"), width_of_messages()))
+        print_lines(wrapped(self.format_usage().rstrip("\n"), width_of_messages()))
         hints = self._hints(message)
         if message.startswith(_MISSING):
             message = f"{message.removeprefix(_MISSING).partition(',')[0]} is missing"
         lines = [f"{self.prog}: error: {message}", *(f"  {hint}" for hint in hints)]
-        complain("\n".join(lines))
+        print_stderr("\n".join(lines))
         self.exit(2)
 
     def _hints(self, message: str) -> list[str]:

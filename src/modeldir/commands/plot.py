@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from modeldir.commands.messages import complain
+from modeldir.commands.messages import print_stderr
 
 HELP = "Figures for papers: PDF, SVG or PNG, by the ending; drawn by matplotlib (an extra)."
 EXAMPLE = "modeldir plot experiments/learning_rate --kind slice,history -o figure.pdf"
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         skipped=skipped,
     )
     for reason in skipped or ():
-        complain(reason)
+        print_stderr(reason)
     for path in written:
         print(path)
     return 0 if written else 1

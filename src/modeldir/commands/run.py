@@ -18,7 +18,7 @@ from modeldir._system import files, heartbeat
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
 from modeldir._system.version import __version__
-from modeldir.commands.messages import complain
+from modeldir.commands.messages import print_stderr
 from modeldir.errors import CommandError, FolderBusy
 from modeldir.experiment import attempts, experiment, provenance
 from modeldir.experiment.attempts import console_file
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Spawner() as spawner:
         start, note = _start(arguments)
         if note:
-            complain(note)
+            print_stderr(note)
         return _follow(spawner, start, show=not arguments.quiet)
 
 
@@ -121,7 +121,7 @@ def _known(folder: Path, script: str, observer: heartbeat.Observer) -> attempts.
             break
         if not told:
             told = True
-            complain(_waits(last))
+            print_stderr(_waits(last))
         time.sleep(heartbeat.every() / 15)
         last = attempts.latest(folder, script)
     return last
@@ -256,13 +256,13 @@ def _result(start: Start) -> int:
     attempt = attempts.read(Path(start.folder), start.number, start.script)
     record: Any = attempt.record
     if attempt.end is None:
-        complain(f"interrupted: its supervisor was killed; see {attempt.path}")
+        print_stderr(f"interrupted: its supervisor was killed; see {attempt.path}")
         return 130
     if record.get("intent"):
-        complain(f"interrupted: {record.get('reason')}")
+        print_stderr(f"interrupted: {record.get('reason')}")
         return 130
     if record.get("signal"):
-        complain(f"{record['signal']} ended it; see {attempt.path}")
+        print_stderr(f"{record['signal']} ended it; see {attempt.path}")
         return 128 + _number_of(record["signal"])
     return int(record["exit_code"])
 

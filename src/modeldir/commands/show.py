@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import files, text
 from modeldir._system.durations import duration_text
 from modeldir._system.shell import quoted, quoted_line
-from modeldir._system.terminal import decimals_here, width_of_lines
-from modeldir._system.timestamps import unix_time
+from modeldir._system.terminal import decimals_here
 from modeldir.commands.folders import experiments_among, read_tree
-from modeldir.commands.messages import log_of, with_best
+from modeldir.commands.messages import (
+    Entry,
+    after_best,
+    entries_text,
+    main_log,
+    origin_entries,
+    retry_text,
+    time_text,
+    value_text,
+)
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
 from modeldir.params import plain_values
@@ -32,8 +40,6 @@ EXAMPLE = "modeldir show experiments/base_model"
 
 LINES = 10
 """Of a failed training so many lines are shown; `modeldir log` has them all."""
-
-Entry = tuple[str, object]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +103,7 @@ def _files_in(folder: Path) -> list[str]:
 def experiment_text(found: Found, warnings: Sequence[str] = (), read: Read = read_tree) -> str:
     """One experiment: how it stands, its metrics, its hyperparameters, and what to type next."""
     blocks = [
-        f"{text.visible(str(found.path))}\n\n{entries(_facts(found))}",
+        f"{text.visible(str(found.path))}\n\n{entries_text(_facts(found))}",
         _metrics(found.scores),
         _hyperparameters(found.hyperparameters, found.status.given),
         _against(found, read),
@@ -115,12 +121,12 @@ def _facts(found: Found) -> Iterator[Entry]:
     yield "", None if found.number is None else _to_run_again(found)
     yield "note", status.note
     yield "attempts", status.attempt
-    yield "started", when(status.started)
+    yield "started", time_text(status.started)
     yield "duration", None if status.duration is None else duration_text(status.duration)
-    yield from where_from(folder)
+    yield from origin_entries(folder)
     yield "command", _command(folder)
     yield "", _warm(folder)
-    log = log_of(folder)
+    log = main_log(folder)
     yield "log", log
     console = folder / "console.log"
     yield "", console if log != console and console.is_file() else None
@@ -129,43 +135,7 @@ def _facts(found: Found) -> Iterator[Entry]:
 def _to_run_again(found: Found) -> str | None:
     from modeldir.search import trials  # noqa: PLC0415 - only of a trial
 
-    return to_run_again(found, trials.asked_again(found.path.parent))
-
-
-def to_run_again(found: Found, asked: Mapping[int, int]) -> str | None:
-    """Of a trial that has ended, and that `modeldir retry` has `asked` for once more: as what."""
-    wanted = asked.get(-1 if found.number is None else found.number)
-    if wanted is None or wanted <= found.status.attempt:
-        return None
-    from modeldir.search import worker_registry  # noqa: PLC0415 - only where somebody has asked
-
-    return f"to run again as attempt {wanted}: {worker_registry.again(found.path.parent)}"
-
-
-def where_from(folder: Path) -> Iterator[Entry]:
-    """The trial that it is, or the experiment that it was derived from, and why."""
-    trial = files.read_object(folder / "trial.json")
-    if isinstance(trial.get("number"), int) and isinstance(trial.get("point"), dict):
-        yield "trial", f"{trial['number']}: {_assignments(trial['point'])}"
-    origin = files.read_object(folder / "origin.json")
-    if isinstance(origin.get("from"), str):
-        source = os.path.normpath(files.absolute(folder) / origin["from"])
-        yield "from", typed(Path(source))
-    changes = origin.get("changes")
-    yield from (("", change) for change in _changes(changes if isinstance(changes, dict) else {}))
-    yield "why", origin.get("message")
-
-
-def _changes(changes: Mapping[str, Any]) -> Iterator[str]:
-    for name, change in changes.items():
-        if isinstance(change, list) and len(change) == 2:  # noqa: PLR2004 - the old, the new
-            old, new = change
-            before = "" if old is None else f"{value_text(old)} -> "
-            yield f"{name}: {before}{value_text(new)}"
-
-
-def _assignments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
+    return retry_text(found, trials.asked_again(found.path.parent))
 
 
 def _command(folder: Path) -> str | None:
@@ -233,53 +203,13 @@ def _last_words(found: Found) -> str:
     return "\n".join(["the last lines that it printed:", *told])
 
 
-def value_text(value: object) -> str:
-    return text.cell_text(text.value_cell(value))
-
-
 def _next(found: Found) -> str:
     folder = quoted(found.path)
     if found.status.state in {attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED}:
-        return with_best(found.path) if os.path.isfile("evaluate.py") else f"modeldir log {folder}"
+        return after_best(found.path) if os.path.isfile("evaluate.py") else f"modeldir log {folder}"
     if found.status.state == attempts.WAITING:
         return f"modeldir run {folder} -- python train.py"
     return f"modeldir log {folder} --tail 20"
 
 
 # -- Both ------------------------------------------------------------------------------------------
-
-
-def entries(entries: Iterator[Entry] | Sequence[Entry]) -> str:
-    """Labels and what they say, aligned; what says nothing is left out. In a terminal a long list
-    is broken between its values; a command stays one line, to be copied.
-    """
-    told = [(label, str(value)) for label, value in entries if value not in (None, "", 0)]
-    width = max((len(label) for label, _ in told), default=0)
-    room = width_of_lines()
-    lines: list[str] = []
-    for label, value in told:
-        line = f"{label:<{width}}  {text.visible(value)}"
-        lines += [line] if label == "command" else text.wrapped(line, room, width + 2)
-    return "\n".join(lines)
-
-
-def when(stamp: object) -> str | None:
-    """A recorded time as people write it, in UTC.
-
-    >>> when("2026-11-23T10:00:00.123+00:00")
-    '2026-11-23 10:00:00 UTC'
-    """
-    moment = unix_time(stamp)
-    if moment is None:
-        return None
-    from datetime import datetime, timezone  # noqa: PLC0415 - only where a time is shown
-
-    return f"{datetime.fromtimestamp(moment, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def typed(path: Path) -> str:
-    """A path as it is typed from here: relative where it lies below."""
-    try:
-        return str(files.absolute(path).relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -10,7 +10,7 @@ from typing import Any
 from modeldir._system import text
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here
-from modeldir.commands.show import Entry, entries, to_run_again, value_text, where_from
+from modeldir.commands.messages import Entry, entries_text, origin_entries, retry_text, value_text
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment
 from modeldir.monitor.status import Standing, to_come_text
@@ -34,10 +34,10 @@ def search_text(tree: Tree) -> str:
     failed = [each for each in tree.found if each.status.state == attempts.FAILED]
     pruned = [each for each in tree.found if each.status.state == attempts.PRUNED]
     wanted = trials.asked_again(tree.folder)
-    asked = [each for each in tree.found if to_run_again(each, wanted)]
+    asked = [each for each in tree.found if retry_text(each, wanted)]
     running = [each for each in tree.found if each.status.state == attempts.RUNNING]
     told = [
-        *where_from(tree.folder),
+        *origin_entries(tree.folder),
         *_planned(plan),
         ("metric", _ranked(tree)),
         ("trials", _counts(standing)),
@@ -49,7 +49,7 @@ def search_text(tree: Tree) -> str:
         *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
     follow = worker_registry.again(tree.folder) if asked else _after(tree, plan, standing)
-    head = f"{text.visible(str(tree.folder))}: a search\n\n{entries(told)}"
+    head = f"{text.visible(str(tree.folder))}: a search\n\n{entries_text(told)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 
 
@@ -119,11 +119,11 @@ def _domain(domain: object) -> str:
         return ", ".join(map(value_text, domain))
     if isinstance(domain, dict):
         whole = dict(domain)
-        step, when = whole.pop("step", None), whole.pop("when", None)
+        step, condition = whole.pop("step", None), whole.pop("when", None)
         words = _range(whole) if len(whole) == 1 else None
         if words is not None:
             by = "" if step is None else f" by {text.cell_text(step)}"
-            return f"{words}{by}{_when(when)}"
+            return f"{words}{by}{_when(condition)}"
     return text.cell_text(domain)
 
 
@@ -138,12 +138,12 @@ def _range(domain: Mapping[str, Any]) -> str | None:
     return f"{word} from {' to '.join(map(text.cell_text, values))}"
 
 
-def _when(when: object) -> str:
-    if not isinstance(when, dict):
+def _when(condition: object) -> str:
+    if not isinstance(condition, dict):
         return ""
     told = (
         f"{name} is {' or '.join(map(value_text, several))}"
-        for name, values in when.items()
+        for name, values in condition.items()
         for several in [values if isinstance(values, list) else [values]]
     )
     return f", when {' and '.join(told)}"

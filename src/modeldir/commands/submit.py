@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir import launchers
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir.commands.messages import complain
+from modeldir.commands.messages import print_stderr
 from modeldir.commands.options import OF_LAUNCHERS, is_warm, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
 from modeldir.launchers import JobRef, Problem, launched_jobs
@@ -122,7 +122,7 @@ def _complain(outcome: Outcome, search: Path, before: list[str] | None, *, goes_
         worker_registry.remember(search, before)
     if not goes_on or _is_refused(outcome) or not _works(outcome):
         raise CommandError(text)
-    complain(text)
+    print_stderr(text)
 
 
 def _next(outcome: Outcome, search: Path) -> str:

@@ -12,7 +12,7 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_here
 from modeldir._system.text import visible, wrapped
-from modeldir.commands.messages import complain, reported, with_best
+from modeldir.commands.messages import after_best, print_stderr, report_text
 from modeldir.errors import ModeldirError
 from modeldir.results.table import to_text
 from modeldir.results.table_formats import ENDINGS, FORMS
@@ -110,17 +110,17 @@ def run(arguments: argparse.Namespace) -> int:
     )
     found = len(results) > 0
     if not found and form not in {"csv", "json"}:  # to a program, nothing is a table too
-        complain(results.nothing())
+        print_stderr(results.nothing())
     elif arguments.output is None:
         print(_as_text(results, form), end="", flush=True)
     else:
         print(_written(results, form, arguments.output))
     for warning in results.warnings:
-        complain(warning)
+        print_stderr(warning)
     if found and form == "table" and arguments.output is None and sys.stdout.isatty():
         print(f"\n{after(results)}")
     if found and arguments.html:
-        print(reported(_report(results, arguments.html)), file=sys.stderr)
+        print(report_text(_report(results, arguments.html)), file=sys.stderr)
     return 0 if found else 1
 
 
@@ -185,7 +185,7 @@ def after(results: Results) -> str:
         names = " and ".join(path.name for path in results.written)
         lines.append(f"written: {names} in {results.folder}")
     if results.best is not None:
-        lines += [f"best:    {visible(str(results.best))}", f"next:    {with_best(results.best)}"]
+        lines += [f"best:    {visible(str(results.best))}", f"next:    {after_best(results.best)}"]
     elif len(results.objectives) > 1:
         asked = objective.options(results.objectives[:1])
         lines.append(f"next:    modeldir best {quoted(results.folder)} {asked}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from modeldir._system.shell import quoted
-from modeldir.commands.messages import reported
+from modeldir.commands.messages import report_text
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
 from modeldir.launchers.launched_jobs import workers_text
@@ -87,7 +87,7 @@ def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int
     finally:
         show.close()
     if kept is not None:
-        print(kept.problem or reported(kept.path), file=sys.stderr)
+        print(kept.problem or report_text(kept.path), file=sys.stderr)
     return _code(watch.look()) if waits else 0
 
 
