@@ -76,6 +76,25 @@ def test_a_missing_param_prints_its_message_and_not_the_repr_of_a_key() -> None:
     assert str(MissingParam(message)) == message
 
 
+def test_an_error_carries_its_problems_as_data() -> None:
+    """Callers read the problems and the state; they do not take the message apart."""
+    error = SpaceError("The space has mistakes:", [("lr: no values", "use [0.1]"), ("two", None)])
+    assert str(error) == (
+        "The space has mistakes:\n  lr: no values\n    use [0.1]\n  two\nNothing was started."
+    )
+    assert error.causes == error.problems == (("lr: no values", "use [0.1]"), ("two", None))
+    assert error.summary == "The space has mistakes:"
+    assert error.without_state().endswith("\n  two")
+    assert pickle.loads(pickle.dumps(error)).problems == error.problems
+
+
+def test_a_message_without_a_list_is_its_own_cause() -> None:
+    """The first line says what is wrong, the rest is the hint."""
+    error = FolderError("a: no such folder\n  did you mean b?", state="Nothing was written.")
+    assert error.causes == (("a: no such folder", "did you mean b?"),)
+    assert error.without_state() == "a: no such folder\n  did you mean b?"
+
+
 def test_a_params_error_says_where() -> None:
     """The place is there for programs too, not only in the text."""
     error = ParamsError("expected a value", path="params.json", line=3, column=7, key="model.width")

@@ -1,58 +1,110 @@
-"""Every way modeldir can say no.
+"""All errors of modeldir, and the form of their messages.
 
-All of modeldir's own errors are one tree, so that a caller can catch as much or as little as it
-wants:
+Every package raises these; `commands` prints them. Start at `ModeldirError`. The rule: an error
+carries its problems as data (`problems`, `state`), and nobody takes its text apart. Text of other
+programs is made harmless for a terminal in `_system/text.py`.
 
     ModeldirError
      ├── ParamsError            a params file, or a value in it, cannot be used  (also a ValueError)
      ├── MetricsError           a metric or a metrics file cannot be used        (also a ValueError)
-     ├── SpaceError             a domain or a whole search space makes no sense  (also a ValueError)
+     ├── SpaceError             a search space makes no sense                    (also a ValueError)
      ├── FolderError            a folder is not what the command needs
      │    └── FolderBusy        another live run holds the folder
-     ├── SearchError            a plan cannot be searched, or must not go on
-     ├── CommandError           a command line cannot be started as a trial
-     └── CheckpointError        weights are missing or cannot be read or written
+     ├── SearchError            a search cannot start, or must stop
+     ├── CommandError           a command cannot be started as a trial
+     └── CheckpointError        weights are missing, or cannot be read or written
 
     MissingParam                no such hyperparameter          (an AttributeError and a KeyError)
-    TrialPruned                 not an error: the signal by which a trial ends early
+    TrialPruned                 not an error: ends a trial early
 
-A message says where, what was found, what was expected and what to type. A user never sees our
-traceback for a mistake of theirs: the command line prints the message alone and exits with 2.
+A message says what happened, where, what was expected and what to type. If you can fix the cause,
+the command line prints the message without a traceback and exits with 2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+NOTHING_STARTED = "Nothing was started."
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong, and a hint: what to type instead."""
+
+    what: str
+    hint: str | None = None
+
 
 class ModeldirError(Exception):
-    """Base of all errors that modeldir raises on purpose. `str(error)` is fit to print."""
+    """Base of all errors that modeldir raises on purpose. `str(error)` is fit to print.
+
+    Args:
+        message: what happened, or the line above a list of problems.
+        problems: everything that is wrong, at once.
+        state: the last line: what was done in spite of the error. Below a list of problems it is
+            "Nothing was started.", unless given.
+    """
+
+    problems: tuple[Problem, ...] = ()
+    state = ""
+
+    def __init__(
+        self,
+        message: str = "",
+        problems: Iterable[tuple[str, str | None]] = (),
+        state: str | None = None,
+    ) -> None:
+        self.problems = tuple(Problem(*problem) for problem in problems)
+        self.state = (NOTHING_STARTED if self.problems else "") if state is None else state
+        super().__init__(listed(message, self.problems, self.state))
+
+    @property
+    def summary(self) -> str:
+        """The first line of the message."""
+        return str(self).partition("\n")[0]
+
+    @property
+    def causes(self) -> tuple[Problem, ...]:
+        """The listed problems. Without a list, the message itself is the only one."""
+        if self.problems:
+            return self.problems
+        what, _, hint = str(self).removesuffix(self.state).partition("\n")
+        return (Problem(what, hint.strip() or None),)
+
+    def without_state(self) -> str:
+        """Return the message for a caller that goes on: without "Nothing was started."."""
+        return str(self).removesuffix(self.state.rpartition("\n")[2]).rstrip()
 
 
 class ParamsError(ModeldirError, ValueError):
-    """A params file cannot be read or written, or holds a value that it must not.
+    """A params file cannot be read or written, or holds a value that is not allowed.
 
     `path`, `line`, `column` (both from 1) and `key` are set where they are known.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a message and its place
         self,
-        message: str,
+        message: str = "",
+        problems: Iterable[tuple[str, str | None]] = (),
+        state: str | None = None,
         *,
         path: str | None = None,
         line: int | None = None,
         column: int | None = None,
         key: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, problems, state)
         self.path, self.line, self.column, self.key = path, line, column, key
 
 
 class MissingParam(ModeldirError, AttributeError, KeyError):
-    """A hyperparameter was asked for that is not there; the message names the nearest one."""
+    """There is no hyperparameter of this name. The message names the closest one."""
+
+    def __init__(self, message: object, *, obj: object = None) -> None:
+        AttributeError.__init__(self, message, obj=obj)
 
     def __str__(self) -> str:
         return str(self.args[0])  # KeyError would print the repr
@@ -63,11 +115,11 @@ class MetricsError(ModeldirError, ValueError):
 
 
 class SpaceError(ModeldirError, ValueError):
-    """A domain or a search space makes no sense."""
+    """A search space, or the range of one hyperparameter, makes no sense."""
 
 
 class FolderError(ModeldirError):
-    """A folder is not there, or is not what the command needs."""
+    """A folder does not exist, or is not what the command needs."""
 
 
 class FolderBusy(FolderError):
@@ -75,7 +127,7 @@ class FolderBusy(FolderError):
 
 
 class SearchError(ModeldirError):
-    """A search cannot start, or must not go on as it is."""
+    """A search cannot start, or must not continue as it is."""
 
 
 class CommandError(ModeldirError):
@@ -83,7 +135,7 @@ class CommandError(ModeldirError):
 
 
 class CheckpointError(ModeldirError):
-    """Weights are not there, or cannot be read or written."""
+    """Weights do not exist, or cannot be read or written."""
 
 
 class TrialPruned(Exception):
@@ -91,9 +143,9 @@ class TrialPruned(Exception):
 
 
 def listed(
-    head: str, problems: Iterable[tuple[str, str | None]], state: str = "Nothing was started."
+    head: str, problems: Iterable[tuple[str, str | None]], state: str = NOTHING_STARTED
 ) -> str:
-    """One message for many problems: a head line, each problem with its hint, how things stand.
+    """Render a list of problems: a first line, each problem with its hint, and the state.
 
     >>> print(listed("search.json cannot be searched:", [("lr: no domain", "use [0.1, 0.01]")]))
     search.json cannot be searched:

@@ -135,6 +135,18 @@ def test_a_wrong_plan_is_refused(raw: dict[str, Any], words: str) -> None:
     assert str(refused.value).endswith("\nNothing was started.")
 
 
+def test_a_problem_keeps_its_hint_whatever_the_name_looks_like() -> None:
+    """A line break in a name does not turn half of it into a hint."""
+    name = "rate\n    of learning"
+    with pytest.raises(SearchError) as refused:
+        checked({"space": {name: {"unifrom": [0, 1]}}})
+    assert [problem.what.removeprefix(name) for problem in refused.value.problems] == [
+        ": not in params.json",
+        ': unknown word "unifrom"',
+    ]
+    assert refused.value.problems[1].hint == "did you mean 'uniform'?"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: (

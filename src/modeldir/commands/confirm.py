@@ -82,7 +82,7 @@ def _look_ahead(named: Finalists, arguments: argparse.Namespace) -> int:
 
     if arguments.time_one:
         raise SearchError(
-            "--time-one: how long a training takes, the search tells\nNothing was started."
+            "--time-one: how long a training takes, the search tells", state="Nothing was started."
         )
     print(plan_of(named, width_of_lines()))
     for point in named.points:

@@ -13,7 +13,7 @@ from pathlib import Path
 from modeldir._system import files
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.commands.init import missing_packages, requirements_file
-from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.experiment import attempts, experiment
 
 HELP = "Train, search and compare on real handwritten digits; say it again and it goes on."
@@ -75,11 +75,11 @@ def _refuse_if_it_cannot(template: str) -> None:
     """Say what is missing before anything is made."""
     if template not in _DOMAINS:
         hint = did_you_mean(template, list(_DOMAINS)) or "known: " + ", ".join(_DOMAINS)
-        raise ModeldirError(listed(f"no demo of {template!r}", [(hint, None)]))
+        raise ModeldirError(f"no demo of {template!r}", [(hint, None)])
     missing = missing_packages(template)
     if missing:
         install = quoted_line([sys.executable, "-m", "pip", "install", *missing])
-        raise ModeldirError(listed(f"The demo needs {', '.join(missing)}:", [(install, None)]))
+        raise ModeldirError(f"The demo needs {', '.join(missing)}:", [(install, None)])
 
 
 # -- The steps -------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here, width_here
 from modeldir._system.text import cell_text, text_width, value_cell
 from modeldir.commands.folders import experiments_among, headers, number_of, read_tree
-from modeldir.errors import FolderError, ParamsError, listed
+from modeldir.errors import FolderError, ParamsError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.experiment import Experiment, Scores, params_file
 from modeldir.params import plain_values
@@ -139,7 +139,7 @@ def _refuse_searches(folders: Sequence[Path]) -> None:
             trial = f"its best trial: {quoted(best.path)}" if best else None
             problems.append((f"{folder} is a search, not an experiment", trial))
     if problems:
-        raise FolderError(listed("These cannot be compared:", problems, ""))
+        raise FolderError("These cannot be compared:", problems, "")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir.errors import FolderError, ParamsError, did_you_mean, listed
+from modeldir.errors import FolderError, ParamsError, did_you_mean
 from modeldir.experiment import provenance
 from modeldir.experiment.experiment import params_file
 from modeldir.params import overrides, params
@@ -131,7 +131,7 @@ def parse_values(
 
 def _refuse_if(problems: Sequence[tuple[str, str | None]], folder: Path) -> None:
     if problems:
-        raise ParamsError(listed(f"{folder} cannot be made:", problems, _NOTHING))
+        raise ParamsError(f"{folder} cannot be made:", problems, _NOTHING)
 
 
 # -- Making ----------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ def _params_of(source: Path, folder: Path) -> Path:
         hint = f"a first experiment:  modeldir new {quoted(folder)} learning_rate=0.01"
     else:
         problem, hint = "no such folder", _neighbour(source)
-    raise FolderError(listed(f"{source}: {problem}", [(hint, None)] if hint else [], _NOTHING))
+    raise FolderError(f"{source}: {problem}", [(hint, None)] if hint else [], _NOTHING)
 
 
 def _neighbour(missing: Path) -> str:
@@ -222,10 +222,11 @@ def _refuse_if_there(folder: Path) -> None:
     if there is not None:
         raise FolderError(
             f"{folder} is there already: it holds {there.name}\n"
-            f"  its hyperparameters:  modeldir show {quoted(folder)}\n{_NOTHING}"
+            f"  its hyperparameters:  modeldir show {quoted(folder)}",
+            state=_NOTHING,
         )
     if os.path.lexists(folder) and not folder.is_dir():
-        raise FolderError(f"{folder} is a file, not a folder\n{_NOTHING}")
+        raise FolderError(f"{folder} is a file, not a folder", state=_NOTHING)
 
 
 def _unfit(
@@ -316,7 +317,9 @@ def _publish(
             with contextlib.suppress(OSError):
                 parent.rmdir()
         if isinstance(error, OSError):
-            raise FolderError(f"{folder} cannot be made: {error.strerror}\n{_NOTHING}") from error
+            raise FolderError(
+                f"{folder} cannot be made: {error.strerror}", state=_NOTHING
+            ) from error
         if isinstance(error, ParamsError):  # the user shall not read of a folder that is gone
             raise ParamsError(str(error).replace(str(staged), str(folder))) from error
         raise
@@ -330,7 +333,7 @@ def _move_in(staged: Path, folder: Path, name: str) -> None:
     for each in ("origin.json", name):
         data = files.read_bytes(staged / each)
         if data is not None and not files.publish(folder / each, data):
-            raise FolderError(f"{folder} has {each} already\n{_NOTHING}")
+            raise FolderError(f"{folder} has {each} already", state=_NOTHING)
     _remove(staged)
 
 

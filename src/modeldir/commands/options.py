@@ -43,7 +43,7 @@ def is_warm(arguments: argparse.Namespace) -> bool:
         SearchError: when both are said.
     """
     if arguments.cold and arguments.warm:
-        raise SearchError("--warm --cold: say one of them\nNothing was started.")
+        raise SearchError("--warm --cold: say one of them", state="Nothing was started.")
     return not arguments.cold
 
 
@@ -82,7 +82,7 @@ def number_of(option: str, text: str | None, kind: type[_N]) -> _N | Literal["au
         return kind(text)
     except ValueError:
         raise SearchError(
-            f"{option} {text}: expected a number, or auto\nNothing was started."
+            f"{option} {text}: expected a number, or auto", state="Nothing was started."
         ) from None
 
 
@@ -97,8 +97,10 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
 
     given, failures = arguments.time_limit, arguments.max_failures
     if failures is not None and failures < 1:
-        raise SearchError(f"--max-failures {failures}: expected 1 or more\nNothing was started.")
+        raise SearchError(
+            f"--max-failures {failures}: expected 1 or more", state="Nothing was started."
+        )
     try:
         return Limits(None if given is None else parse_duration(given), failures)
     except ValueError as error:
-        raise SearchError(f"--time-limit {error}\nNothing was started.") from None
+        raise SearchError(f"--time-limit {error}", state="Nothing was started.") from None

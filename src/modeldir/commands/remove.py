@@ -31,7 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not (folder / "trial.json").exists():
             raise FolderError(
                 f"{folder} is no trial of a search, and only trials are taken out of one\n"
-                f"  what it is: modeldir show {quoted(folder)}\nNothing was removed."
+                f"  what it is: modeldir show {quoted(folder)}",
+                state="Nothing was removed.",
             )
         search = Search(folder.parent if folder.name else folder.resolve().parent)
         search.trials.refresh(make=False)
@@ -39,11 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
         known = (*search.trials, *search.trials.aside())  # of these one may still lie there
         record = next((record for record in known if record.name == name), None)
         if record is None:
-            raise SearchError(f"{folder}: its search does not know it\nNothing was removed.")
+            raise SearchError(
+                f"{folder}: its search does not know it", state="Nothing was removed."
+            )
         if search.trials.status(record).state == attempts.RUNNING:
             raise SearchError(
-                f"{folder} is running: modeldir stop {quoted(search.path)} --now\n"
-                "Nothing was removed."
+                f"{folder} is running: modeldir stop {quoted(search.path)} --now",
+                state="Nothing was removed.",
             )
         found.append((search, record))
     for search, record in found:

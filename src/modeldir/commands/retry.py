@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system.shell import quoted
-from modeldir.errors import FolderError, SearchError, did_you_mean, listed
+from modeldir.errors import FolderError, SearchError, did_you_mean
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.experiment.experiment import no_folder
 from modeldir.metrics import metrics
@@ -84,11 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_pruned(arguments: argparse.Namespace) -> None:
     if arguments.pruned and arguments.only is not None:
-        raise SearchError("--only is for failures, and --pruned means none\nNothing was marked.")
+        raise SearchError(
+            "--only is for failures, and --pruned means none", state="Nothing was marked."
+        )
     if arguments.top is not None and not arguments.pruned:
         raise SearchError("--top is for --pruned\n  modeldir retry DIR --pruned --top 3")
     if arguments.top is not None and arguments.top < 1:
-        raise SearchError(f"--top {arguments.top}: expected 1 or more\nNothing was marked.")
+        raise SearchError(f"--top {arguments.top}: expected 1 or more", state="Nothing was marked.")
 
 
 def _best(search: Search, records: list[TrialRecord], count: int | None) -> list[TrialRecord]:
@@ -98,7 +100,8 @@ def _best(search: Search, records: list[TrialRecord], count: int | None) -> list
     metric = search.metric()
     if metric is None:
         raise SearchError(
-            f"{search.path}: --top needs a metric, and no trial has one\nNothing was marked."
+            f"{search.path}: --top needs a metric, and no trial has one",
+            state="Nothing was marked.",
         )
     name, direction = metric
     left, chosen = list(records), set[int]()
@@ -161,13 +164,13 @@ def _wanted(
     searches = {folder.parent if folder in trials else folder for folder in folders}
     if len(searches) > 1:
         told = [(f"{folder}", None) for folder in sorted(searches)]
-        raise SearchError(listed("one search at a time:", told, "Nothing was marked."))
+        raise SearchError("one search at a time:", told, "Nothing was marked.")
     folder = searches.pop()
     if not (folder / "search.json").exists() and (folder / "params.json").exists():
         raise SearchError(
             f"{folder}: is no search, but an experiment of its own\n"
-            f"  modeldir run {quoted(folder)} -- python train.py   runs it again\n"
-            "Nothing was marked."
+            f"  modeldir run {quoted(folder)} -- python train.py   runs it again",
+            state="Nothing was marked.",
         )
     search = Search(folder)
     search.trials.refresh(make=False)
@@ -183,7 +186,9 @@ def _wanted(
 def _was_pruned(search: Search, record: TrialRecord, *, named: bool) -> bool:
     state = search.trials.status(record).state
     if named and state != attempts.PRUNED:
-        raise SearchError(f"{record.name} was not pruned: it is {state}\nNothing was marked.")
+        raise SearchError(
+            f"{record.name} was not pruned: it is {state}", state="Nothing was marked."
+        )
     return state == attempts.PRUNED
 
 

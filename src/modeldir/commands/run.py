@@ -227,7 +227,9 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
             if report.what == "started":
                 console.begin()
             elif report.what == "taken":
-                raise FolderBusy(f"{start.folder}: another run began there just now.\n{_NOTHING}")
+                raise FolderBusy(
+                    f"{start.folder}: another run began there just now.", state=_NOTHING
+                )
             elif report.what == "lost":
                 raise FolderBusy(_lost(start))
             ended = ended or report.what in {"ended", "gone"}

@@ -165,7 +165,7 @@ def go_on(arguments: argparse.Namespace, spawner: Spawner) -> int:
     if command is None:
         raise SearchError(_no_command(arguments.dir))
     if arguments.time_one and not arguments.dry_run:
-        raise SearchError("--time-one: goes with --dry-run\nNothing was started.")
+        raise SearchError("--time-one: goes with --dry-run", state="Nothing was started.")
     if arguments.dry_run:
         return _look_ahead(search, command, arguments, spawner)
     if are_placed(arguments):
@@ -194,7 +194,8 @@ def _search(arguments: argparse.Namespace) -> Search:
     if is_domain and os.sep not in name and not os.path.exists(arguments.dir):
         raise SearchError(
             f"DIR is missing: {arguments.dir!r} is no folder\n"
-            f"  modeldir search experiments/NAME {quoted(arguments.dir)} ...\nNothing was started."
+            f"  modeldir search experiments/NAME {quoted(arguments.dir)} ...",
+            state="Nothing was started.",
         )
     files = [word for word in arguments.domains if word.startswith("@")]
     domains = _domains([word for word in arguments.domains if word not in files])
@@ -304,10 +305,13 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
         if not (equals and name):
             raise SearchError(
                 f"{word!r} is no name=domain\n  learning_rate=0.1,0.01,0.001\n"
-                "  (the command comes after --)\nNothing was started."
+                "  (the command comes after --)",
+                state="Nothing was started.",
             )
         if name in found:
-            raise SearchError(f"{name} is given twice\n  {name}=VALUE,VALUE\nNothing was started.")
+            raise SearchError(
+                f"{name} is given twice\n  {name}=VALUE,VALUE", state="Nothing was started."
+            )
         try:
             found[name] = space.parse_domain_text(text)
         except SpaceError as error:
@@ -326,7 +330,7 @@ def _parts(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any
 
     if len(files) + bool(arguments.point) > 1:
         told = " and ".join([*files, *(["--point"] if arguments.point else [])])
-        raise SearchError(f"points from {told}: give one of them\nNothing was started.")
+        raise SearchError(f"points from {told}: give one of them", state="Nothing was started.")
     when: dict[str, Any] = {}
     for word in arguments.when or ():
         name, condition = text.parse_when_text(word)

@@ -105,8 +105,8 @@ def _ask(
         raise FolderError(
             f"{folder}: its workers are asked by a file in {HOME}, and none can be written there: "
             f"{error.strerror}\n"
-            f"  whose folder it is may let the group write there: chmod -R g+w {home}\n"
-            "Nothing was stopped."
+            f"  whose folder it is may let the group write there: chmod -R g+w {home}",
+            state="Nothing was stopped.",
         ) from None
 
 
@@ -122,8 +122,8 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
     last, path = attempts.latest(folder), quoted(folder)
     if last is None and experiment.params_file(folder) is None:
         raise FolderError(
-            f"{folder} is no search and no experiment\n"
-            f"  what runs below it: modeldir watch {path}\nNothing was stopped."
+            f"{folder} is no search and no experiment\n  what runs below it: modeldir watch {path}",
+            state="Nothing was stopped.",
         )
     if last is None or last.end is not None or (life := attempts.lives(last)) is False:
         print(f"{folder} does not run: {experiment.status(folder).state}")
@@ -136,13 +136,14 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
         host = keeper.host if keeper else "a host that it does not name"
         raise FolderError(
             f"{folder} runs on {host}, where it cannot be reached from here\n"
-            f"  there: modeldir stop {path}\nNothing was stopped."
+            f"  there: modeldir stop {path}",
+            state="Nothing was stopped.",
         )
     try:
         os.kill(keeper.pid, signal.SIGTERM if now else signal.SIGINT)
     except PermissionError:
         raise FolderError(
-            f"{folder} runs as another user: process {keeper.pid}\nNothing was stopped."
+            f"{folder} runs as another user: process {keeper.pid}", state="Nothing was stopped."
         ) from None
     except ProcessLookupError:
         pass  # it has ended just now
@@ -159,7 +160,8 @@ def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
         search = quoted(folder.resolve().parent if not folder.name else folder.parent)
         raise FolderError(
             f"{folder} is a trial of a search, whose worker would run it again\n"
-            f"  modeldir stop {search} --now\nNothing was stopped."
+            f"  modeldir stop {search} --now",
+            state="Nothing was stopped.",
         )
 
 

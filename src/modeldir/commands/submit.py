@@ -194,7 +194,7 @@ def _nonsense(name: str, search: Search, arguments: argparse.Namespace) -> Itera
         try:
             check(arguments)
         except SearchError as error:
-            yield str(error).partition("\n")[0], None
+            yield error.summary, None
 
 
 def _nonsense_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterator[Problem]:

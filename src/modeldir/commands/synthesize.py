@@ -136,8 +136,8 @@ def _form(arguments: argparse.Namespace) -> str:
         others = ", ".join(each for each in ENDINGS if each not in {".csv", ".htm"})
         raise ModeldirError(
             f"{visible(arguments.output)}: no form of a table ends in {visible(ending)!r}\n"
-            f"  {quoted(stem)}.csv, or {others}   (--format FORM: whatever the file is called)\n"
-            "Nothing was written."
+            f"  {quoted(stem)}.csv, or {others}   (--format FORM: whatever the file is called)",
+            state="Nothing was written.",
         )
     return str(form)
 

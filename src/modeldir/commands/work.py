@@ -78,7 +78,7 @@ def _limits(arguments: argparse.Namespace) -> Limits:
     """
     trials = arguments.trials
     if trials is not None and trials < 1:
-        raise SearchError(f"--trials {trials}: expected 1 or more\nNothing was started.")
+        raise SearchError(f"--trials {trials}: expected 1 or more", state="Nothing was started.")
     return replace(limits_of(arguments), trials=trials)
 
 
@@ -94,14 +94,15 @@ def _job(arguments: argparse.Namespace) -> Job | None:
     if token is None:
         if line is not None:
             raise SearchError(
-                "--requeue: only a job is started again: --job TOKEN\nNothing was started."
+                "--requeue: only a job is started again: --job TOKEN", state="Nothing was started."
             )
         return None
     if re.fullmatch(r"[\w.-]+", token) is None or token.startswith("."):
         raise SearchError(
-            f"--job {token!r}: a token has letters, digits, _, - and . alone\nNothing was started."
+            f"--job {token!r}: a token has letters, digits, _, - and . alone",
+            state="Nothing was started.",
         )
     try:
         return Job(token, tuple(shlex.split(line or "")))
     except ValueError as error:
-        raise SearchError(f"--requeue {line!r}: {error}\nNothing was started.") from None
+        raise SearchError(f"--requeue {line!r}: {error}", state="Nothing was started.") from None

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.exchange.target import Place, Written
 from modeldir.exchange.trials import Gathered, gather
 from modeldir.metrics.objective import Objectives
@@ -85,8 +85,8 @@ def check_installed(to: str) -> None:
     if missing:
         extra = "'modeldir[optuna]'" if to == "optuna" else " ".join(missing)
         raise ModeldirError(
-            f"--to {to} needs {' and '.join(missing)}, not installed here.\n"
-            f"  pip install {extra}\n{_STATE}"
+            f"--to {to} needs {' and '.join(missing)}, not installed here.\n  pip install {extra}",
+            state=_STATE,
         )
 
 
@@ -102,7 +102,7 @@ def _check_metrics(gathered: Gathered, asked: Objectives) -> None:
         if known and name not in known
     ]
     if problems:
-        raise ModeldirError(listed(f"{gathered.folder} cannot be exported so:", problems, _STATE))
+        raise ModeldirError(f"{gathered.folder} cannot be exported so:", problems, _STATE)
 
 
 def _nothing(gathered: Gathered) -> str:

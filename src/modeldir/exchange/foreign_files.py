@@ -64,7 +64,7 @@ def values_in(path: Path, problems: Problems) -> dict[str, object] | None:
     try:
         return plain_values.load_file(path)
     except ParamsError as error:
-        problems.append(str(error).partition("\n")[0])
+        problems.append(error.summary)
         return None
 
 

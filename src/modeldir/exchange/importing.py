@@ -81,7 +81,7 @@ def import_runs(
     """
     place = files.absolute(source)
     if not place.exists():
-        raise FolderError(f"{experiment.no_folder(source)}\n{_STATE}")
+        raise FolderError(f"{experiment.no_folder(source)}", state=_STATE)
     _refuse_inside(Path(source), Path(folder))
     name = tool or _recognized(Path(source))
     reader = _reader(name)
@@ -131,8 +131,8 @@ def _alone(place: Path, folder: str | os.PathLike[str]) -> Iterator[None]:
     try:
         if not files.hold(descriptor):
             raise FolderError(
-                f"another import into {folder} is under way.\n"
-                f"  say it again when that has ended\n{_STATE}"
+                f"another import into {folder} is under way.\n  say it again when that has ended",
+                state=_STATE,
             )
         yield
     finally:
@@ -149,7 +149,8 @@ def _refuse_inside(source: Path, folder: Path) -> None:
         beside = f"{source if source.name not in {'', '..'} else top}_imported"
         raise FolderError(
             f"{folder} lies in {source}, which is only to be read.\n"
-            f"  name a folder beside it: -o {quoted(beside)}\n{_STATE}"
+            f"  name a folder beside it: -o {quoted(beside)}",
+            state=_STATE,
         )
 
 
@@ -171,7 +172,8 @@ def _recognized(source: Path) -> str:
     raise ModeldirError(
         f"{source}: no run of {', '.join(TOOLS[:-1])} or {TOOLS[-1]} was found there.\n"
         "  folders with params.json need no import: modeldir synthesize "
-        f"{quoted(source)}\n{_STATE}"
+        f"{quoted(source)}",
+        state=_STATE,
     )
 
 
@@ -193,8 +195,8 @@ def _cut_short(folder: str | os.PathLike[str], writing: Writing, error: OSError)
 def _check_installed(name: str) -> None:
     if name == "optuna" and find_spec("optuna") is None:
         raise ModeldirError(
-            "--from optuna needs optuna, not installed here.\n"
-            f"  pip install 'modeldir[optuna]'\n{_STATE}"
+            "--from optuna needs optuna, not installed here.\n  pip install 'modeldir[optuna]'",
+            state=_STATE,
         )
 
 

@@ -54,10 +54,11 @@ def uri_of(out: str) -> str:
     if path.is_dir():
         raise FolderError(
             f"{out} is a folder, and MLflow keeps its runs in a database.\n"
-            f"  name a file: -o {os.path.join(out, 'mlflow.db')}\nNothing was written."
+            f"  name a file: -o {os.path.join(out, 'mlflow.db')}",
+            state="Nothing was written.",
         )
     if path.exists() and path.stat().st_size and not sqlite.is_database(path):
-        raise FolderError(f"{out} is there, and is no database.\nNothing was written.")
+        raise FolderError(f"{out} is there, and is no database.", state="Nothing was written.")
     path.parent.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{path}"
 
@@ -99,7 +100,8 @@ def _experiment(client: Any, gathered: Gathered, source: Path) -> tuple[str, dic
         what = found.tags.get(SOURCE) or "something else"
         raise FolderError(
             f"MLflow has an experiment {name!r} already, of {what}.\n"
-            "  name another database: -o mlflow_2.db\nNothing was written."
+            "  name another database: -o mlflow_2.db",
+            state="Nothing was written.",
         )
     runs, token = {}, None
     while True:

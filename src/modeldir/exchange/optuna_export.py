@@ -51,12 +51,14 @@ def write(gathered: Gathered, path: Path, source: Path) -> Written:
     if path.suffix in _DATABASE_SUFFIXES:
         raise ModeldirError(
             f"{path}: an Optuna study is exported as a journal, not as a database.\n"
-            f"  name a journal: -o {quoted(path.with_suffix('.log'))}\n{_STATE}"
+            f"  name a journal: -o {quoted(path.with_suffix('.log'))}",
+            state=_STATE,
         )
     if not gathered.objectives:
         raise ModeldirError(
             f"{gathered.folder}: an Optuna study needs a metric, and none can be ranked by here.\n"
-            f"  name one: --maximize NAME, or --minimize NAME\n{_STATE}"
+            f"  name one: --maximize NAME, or --minimize NAME",
+            state=_STATE,
         )
     with _quiet():
         there = _existing(path, source) or _Study(gathered.folder.resolve().name)

@@ -64,19 +64,23 @@ class Place:
         if not os.path.lexists(self.folder):
             return {}
         if not self.folder.is_dir():
-            raise FolderError(f"{self.folder} is a file, and a folder is wanted there.\n{_STATE}")
+            raise FolderError(
+                f"{self.folder} is a file, and a folder is wanted there.", state=_STATE
+            )
         told = files.read_object(self.folder / RECORD)
         if not told:
             if os.listdir(self.folder):
                 raise FolderError(
                     f"{self.folder} holds other things than an export, which might be replaced.\n"
-                    f"  name a new folder: -o {self.folder / self.to}\n{_STATE}"
+                    f"  name a new folder: -o {self.folder / self.to}",
+                    state=_STATE,
                 )
             return {}
         if told.get("to") != self.to or not is_of(told, self.source, self.folder):
             raise FolderError(
                 f"{self.folder} holds the export of {told.get('from')} to {told.get('to')}.\n"
-                f"  name another folder: -o {self.folder}_{self.to}\n{_STATE}"
+                f"  name another folder: -o {self.folder}_{self.to}",
+                state=_STATE,
             )
         known = told.get("files")
         return {name: {each} for name, each in known.items()} if isinstance(known, Mapping) else {}

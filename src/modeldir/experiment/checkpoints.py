@@ -73,8 +73,8 @@ def save_checkpoint(
     else:
         raise CheckpointError(
             f"{problem}\n"
-            "  a state holds arrays, numbers, strings and mappings of them (or PyTorch's tensors)\n"
-            "Nothing was saved."
+            "  a state holds arrays, numbers, strings and mappings of them (or PyTorch's tensors)",
+            state="Nothing was saved.",
         )
     if is_best:
         best = folder / last.name.replace("last", "best", 1)

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system import files
-from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.errors import ParamsError, did_you_mean
 from modeldir.params.formats import load_file
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def settings(start: str | os.PathLike[str]) -> dict[str, Any]:
     found = load_file(path)
     problems = [*_unknown(found), *_wrong(found)]
     if problems:
-        message = listed(f"{path} cannot be used:", problems, "Nothing was started.")
-        raise ParamsError(message, path=str(path), key=problems[0][0].partition(":")[0])
+        key = problems[0][0].partition(":")[0]
+        raise ParamsError(f"{path} cannot be used:", problems, path=str(path), key=key)
     return found
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from modeldir.errors import CommandError, did_you_mean, listed
+from modeldir.errors import CommandError, did_you_mean
 
 GROUP = "modeldir.launchers"
 """The entry points by which packages offer launchers: `(search, options) -> Launcher`."""
@@ -65,8 +65,7 @@ class OptionsError(CommandError):
     """A launcher's options make no sense; `problems` are all of them."""
 
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
-        super().__init__(listed(f"--on {name} cannot be used:", problems))
-        self.problems = tuple(problems)
+        super().__init__(f"--on {name} cannot be used:", problems)
 
 
 class LauncherBusy(CommandError):
@@ -187,13 +186,13 @@ def _from_a_package(name: str) -> Factory:
     if name not in others:
         known = [*NAMES, *sorted(others)]
         hint = did_you_mean(name, known) or "known: " + ", ".join(known)
-        raise CommandError(f"--on {name}: no such launcher\n  {hint}\nNothing was started.")
+        raise CommandError(f"--on {name}: no such launcher\n  {hint}", state="Nothing was started.")
     try:
         made: Factory = others[name].load()
     except Exception as error:
         raise CommandError(
-            f"--on {name}: {others[name].value} cannot be used: {type(error).__name__}: {error}\n"
-            "Nothing was started."
+            f"--on {name}: {others[name].value} cannot be used: {type(error).__name__}: {error}",
+            state="Nothing was started.",
         ) from error
     return made
 

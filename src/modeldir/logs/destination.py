@@ -10,7 +10,7 @@ import os
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir.errors import FolderError, did_you_mean, listed
+from modeldir.errors import FolderError, did_you_mean
 
 
 def of_rank(path: str, rank: int) -> str:
@@ -28,27 +28,27 @@ def open_log(path: str) -> int:
         while (descriptor := files.open_append(path)) <= 2:  # noqa: PLR2004 - standard error
             low.append(descriptor)
     except OSError as error:
-        raise FolderError(_cannot_open(path, error)) from None
+        raise _cannot_open(path, error) from None
     finally:
         for each in low:
             os.close(each)
     return descriptor
 
 
-def _cannot_open(path: str, error: OSError) -> str:
+def _cannot_open(path: str, error: OSError) -> FolderError:
     """Why a log cannot be written at `path`, and what to type."""
     folder = os.path.dirname(path) or "."
     first = f"{path or 'an empty path'} cannot be the log:"
     if os.path.isdir(path):
         inside = os.path.join(path, "train.log")
         problem, hint = f"{path} is a folder", f"name a file in it: set_logger({inside!r})"
-        return listed(first, [(problem, hint)], state="")
+        return FolderError(first, [(problem, hint)], state="")
     if os.path.exists(folder):
         reason = error.strerror or str(error)
         if not os.path.isdir(folder):
             reason = f"{folder} is a file, not a folder"
-        return listed(first, [(reason, None)], state="")
-    return listed(
+        return FolderError(first, [(reason, None)], state="")
+    return FolderError(
         first,
         [(f"there is no folder {folder}", _near(folder))],
         state=f"If it is meant, make it first: mkdir -p {quoted(folder)}",

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from modeldir._system import files
-from modeldir.errors import MetricsError, listed
+from modeldir.errors import MetricsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -147,7 +147,7 @@ def plain(metrics: Mapping[str, object]) -> dict[str, Any]:
     values = _plain(metrics, "", problems)
     if problems:
         head = "A metric must be one number:"
-        raise MetricsError(listed(head, [(problem, None) for problem in problems], state=""))
+        raise MetricsError(head, [(problem, None) for problem in problems], state="")
     return values
 
 
@@ -444,7 +444,7 @@ def _literal(text: str) -> str:
 
 def _refused(pattern: str, reason: str) -> MetricsError:
     hint = "write it as the line is printed: --read 'val acc: {accuracy}'"
-    return MetricsError(listed(f"--read {pattern!r}:", [(reason, hint)], state=""))
+    return MetricsError(f"--read {pattern!r}:", [(reason, hint)], state="")
 
 
 # -- Averages --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir._system import files
-from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.errors import ParamsError, did_you_mean
 from modeldir.params import strict_json
 from modeldir.params.json_errors import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object
 from modeldir.params.nested import Plain, is_part, is_path
@@ -253,7 +253,14 @@ def _as_json_has_it(values: object, shown: str, find: Callable[[], _Places]) -> 
         error = broken(shown, f"{key}: {problem}", hint, *places.get(key, ()))
         if len(kept.problems) > 1:
             listing = [(_placed(places, *each[:2]), each[2]) for each in kept.problems]
-            error.args = (listed(f"{shown} cannot be read:", listing, ""),)
+            error = ParamsError(
+                f"{shown} cannot be read:",
+                listing,
+                state="",
+                path=shown,
+                line=error.line,
+                column=error.column,
+            )
         error.key = key
         raise error
     return kept.values
@@ -456,8 +463,13 @@ def write(
     problems = [*kept.problems, *(_nulls(kept.values) if _ending(shown) == ".toml" else ())]
     if problems:
         listing = [(f"{key}: {problem}", hint) for key, problem, hint in problems]
-        message = listed(f"{shown} cannot be saved:", listing, "Nothing was written.")
-        raise ParamsError(message, path=shown, key=problems[0][0])
+        raise ParamsError(
+            f"{shown} cannot be saved:",
+            listing,
+            "Nothing was written.",
+            path=shown,
+            key=problems[0][0],
+        )
     data = _text(shown, kept.values, forms, text).encode()
     try:
         os.makedirs(os.path.dirname(shown) or ".", exist_ok=True)

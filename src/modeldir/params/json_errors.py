@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modeldir.errors import ParamsError, listed
+from modeldir.errors import ParamsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,12 +86,19 @@ def mistakes(text: str, shown: str, *, comments: bool = False) -> ParamsError:
     found = sorted(_mistakes(text), key=lambda each: (each.offset, each.key, each.problem))
     first = found[0]
     error = broken_at(text, first.offset, shown, first.problem, first.hint)
-    error.key = first.key
     if len(found) > 1:
         listing = [(_placed(text, each), each.hint) for each in found[:_MOST]]
         if len(found) > _MOST:
             listing.append((f"and {len(found) - _MOST} more", None))
-        error.args = (listed(f"{shown} cannot be read:", listing, ""),)
+        error = ParamsError(
+            f"{shown} cannot be read:",
+            listing,
+            state="",
+            path=shown,
+            line=error.line,
+            column=error.column,
+        )
+    error.key = first.key
     return error
 
 

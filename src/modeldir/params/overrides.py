@@ -17,7 +17,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.errors import ParamsError, did_you_mean
 from modeldir.params.nested import Plain, dotted, is_part, place, told
 from modeldir.params.params import plain_values, refuse_if_locked, shown, take_over
 from modeldir.params.strict_json import parse_value
@@ -71,7 +71,7 @@ def changed(data: Plain, argv: Sequence[str], where: str) -> tuple[Plain, list[s
     others = line.take(argv)
     if line.fit.problems:
         head = f"{line.where} cannot be overridden:"
-        raise ParamsError(listed(head, line.fit.problems, "Nothing was changed."))
+        raise ParamsError(head, line.fit.problems, "Nothing was changed.")
     return line.fit.data, others
 
 

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import ref
 
 from modeldir._system import files
-from modeldir.errors import MissingParam, ParamsError, did_you_mean, listed
+from modeldir.errors import MissingParam, ParamsError, did_you_mean
 from modeldir.params.formats import Loaded, held, load_file, notation, read, write
 from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.nested import LEAVES, Plain, copied, dotted, is_part, place, way_to
@@ -281,7 +281,7 @@ class Params(_WithCache, Mapping[str, Any]):
         if fit.problems:
             head = f"{view.tree.shown or 'these hyperparameters'} cannot be updated"
             head += f" from {origin}:" if origin else ":"
-            raise ParamsError(listed(head, fit.problems, "Nothing was changed."), key=fit.key)
+            raise ParamsError(head, fit.problems, "Nothing was changed.", key=fit.key)
         _warn(warnings_of(fit.nearly, view.tree.shown), 3)
         view.tree.given.update(_replaced(view.data, fit.data, view.prefix))
         _put(view.data, fit.data)

@@ -30,7 +30,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-from modeldir.errors import ParamsError, did_you_mean, listed
+from modeldir.errors import ParamsError, did_you_mean
 from modeldir.params import pydantic_models
 from modeldir.params.nested import Plain
 from modeldir.params.schema_values import (
@@ -94,12 +94,13 @@ def checked(values: Plain, schema: type, shown: str = "") -> Plain:
     if not found.problems:
         return {**filled}
     subject = f"{shown} does" if shown else "The hyperparameters do"
-    message = listed(
+    raise ParamsError(
         f"{subject} not fit {called(schema)}:",
         [(f"{key}: {problem}", hint) for key, problem, hint in found.problems],
         state="",
+        path=shown or None,
+        key=found.problems[0][0],
     )
-    raise ParamsError(message, path=shown or None, key=found.problems[0][0])
 
 
 @dataclass

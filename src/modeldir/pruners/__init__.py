@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modeldir.errors import SearchError, did_you_mean, listed
+from modeldir.errors import SearchError, did_you_mean
 
 if TYPE_CHECKING:
     from modeldir.metrics.metrics import Direction
@@ -113,7 +113,7 @@ def parse_text(text: str) -> str | dict[str, Any]:
         else:
             found[name] = _value(value)
     if problems:
-        raise SearchError(listed(f"--pruner {text}:", problems))
+        raise SearchError(f"--pruner {text}:", problems)
     return {kind: found}
 
 
@@ -195,7 +195,7 @@ def make(setting: Setting, rungs: Rungs, direction: Direction) -> Pruner:
     """
     problems = check(setting)
     if problems:
-        raise SearchError(listed("The trials cannot be pruned:", problems, state=""))
+        raise SearchError("The trials cannot be pruned:", problems, state="")
     return maker_of(setting.kind)(rungs, direction, **setting.options)
 
 

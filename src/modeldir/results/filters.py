@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from modeldir.errors import ModeldirError, listed
+from modeldir.errors import ModeldirError
 from modeldir.space.constraints import Constraint, ConstraintError
 
 _PIECE = re.compile(
@@ -87,7 +87,7 @@ def _refused(text: str, error: ConstraintError) -> ModeldirError:
     problem = _as_typed(error.problem)
     hint = _as_typed(error.hint or "") or f"as in --where '{_EXAMPLE}'"
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return ModeldirError(listed(f"--where {shown!r}:", [(problem, hint)], ""))
+    return ModeldirError(f"--where {shown!r}:", [(problem, hint)], "")
 
 
 def _as_typed(words: str) -> str:

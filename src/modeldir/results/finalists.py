@@ -20,7 +20,7 @@ from typing import Any
 
 from modeldir._system import files
 from modeldir._system.shell import quoted
-from modeldir.errors import SearchError, did_you_mean, listed
+from modeldir.errors import SearchError, did_you_mean
 from modeldir.experiment import provenance
 from modeldir.experiment.experiment import CONFIRM, is_search, params_file
 from modeldir.metrics import metrics, objective
@@ -127,7 +127,7 @@ def _refuse_numbers(search: Path, top: int | None, repeats: int | None) -> None:
     if repeats is not None and repeats < 2:  # noqa: PLR2004 - of one nothing scatters
         problems.append((f"--repeats {repeats}", "the noise shows between two seeds or more"))
     if problems:
-        raise SearchError(listed(f"{search} cannot be confirmed:", problems))
+        raise SearchError(f"{search} cannot be confirmed:", problems)
 
 
 def _refuse_trees(tree: Tree) -> None:
@@ -139,7 +139,7 @@ def _refuse_trees(tree: Tree) -> None:
     if searches:
         hint = "\n    ".join(f"modeldir confirm {quoted(each)}" for each in searches[:3])
         problem = "it is no search, but has searches below it"
-        raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
+        raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
 
 
 def _number(before: Mapping[str, Any], key: str) -> int | None:
@@ -154,7 +154,7 @@ def _metric(
     if asked is not None and asked[0] not in known:
         hint = did_you_mean(asked[0], known) or f"there are {', '.join(known) or 'none'}"
         problem = f"no experiment has the metric {asked[0]!r}"
-        raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
+        raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     if asked is not None:
         return asked
     kept = objective.objectives(before)
@@ -171,7 +171,7 @@ def _metric(
         hint = "\n    ".join(ways)
     else:
         problem, hint = "there is no metric to rank by", f"modeldir synthesize {folder}"
-    raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
+    raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
 
 
 def _points(
@@ -195,14 +195,14 @@ def _points(
         if not is_search(tree.folder):
             problem = "it is no search: it has no trials"
             hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001 -- python train.py"
-        raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
+        raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     first = list(best.values())[:top]
     if not any(point.is_base for point in first):
         first.append(next((p for p in best.values() if p.is_base), Point(BASE, base, is_base=True)))
     if len(first) == 1:
         problem = "the best is the base itself: there is nothing to compare it with"
         hint = "--top 3 compares it with those that come next"
-        raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
+        raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     return tuple(first)
 
 
@@ -228,7 +228,7 @@ def _refuse_heirs(tree: Tree, points: Sequence[Point]) -> None:
             hint = "such a training cannot be had again by its hyperparameters alone"
             problems.append((f"{each.name} began with the weights of another trial", hint))
     if problems:
-        raise SearchError(listed(f"{tree.folder} cannot be confirmed:", problems))
+        raise SearchError(f"{tree.folder} cannot be confirmed:", problems)
 
 
 def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[int, ...]:
@@ -239,7 +239,7 @@ def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[in
             "params.json has no seed that could differ between runs"
         )  # fmt: skip
         hint = 'put "seed": 230 into params.json, and let the script use it'
-        raise SearchError(listed(f"{tree.folder} cannot be confirmed:", [(problem, hint)]))
+        raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     folder = tree.folder / FOLDER
     if (folder / CONFIRM).exists():
         there = plan.base_of(folder).get(SEED)
@@ -347,7 +347,8 @@ def _made(
             raise SearchError(
                 f"{folder} is there, and is none that `modeldir confirm` made\n"
                 f"  give it another name: mv {quoted(folder)} "
-                f"{quoted(folder)}_of_mine\nNothing was started."
+                f"{quoted(folder)}_of_mine",
+                state="Nothing was started.",
             ) from None
         return False
     return True
@@ -365,7 +366,7 @@ def _refuse_other_base(found: Finalists, base: Mapping[str, Any]) -> None:
         folder = quoted(found.folder)
         head = f"{found.search}: params.json changed since {found.folder} was made:"
         state = f"To begin anew with the new base:\n  mv {folder} {folder}_before\n"
-        raise SearchError(listed(head, changed, f"{state}Nothing was started."))
+        raise SearchError(head, changed, f"{state}Nothing was started.")
 
 
 def read(search: Path) -> Finalists:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modeldir._system import files
-from modeldir.errors import ModeldirError, listed
+from modeldir.errors import ModeldirError
 from modeldir.experiment.experiment import Scores
 from modeldir.metrics import metrics
 
@@ -84,4 +84,4 @@ def parse(text: str) -> Moment | None:
     if word in _AT and number is not None:
         return Moment(found["metric"], word, int(number))
     hint = f"there are: {found['metric']}@best, @last, @epoch=10, @step=500"
-    raise ModeldirError(listed("The table cannot be made:", [(f"no moment {text!r}", hint)], ""))
+    raise ModeldirError("The table cannot be made:", [(f"no moment {text!r}", hint)], "")

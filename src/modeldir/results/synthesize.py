@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system import files
 from modeldir._system.terminal import DECIMALS, decimals_here, width_here
 from modeldir._system.text import NULL, Marked, bare_value
-from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Objectives
 from modeldir.params.plain_values import SEED
@@ -153,7 +153,7 @@ def _header(name: str, headers: Sequence[str], what: str = "The table cannot be 
     if name in dotted:
         return dotted[name]
     hint = did_you_mean(name, headers) or f"there are: {', '.join(headers)}"
-    raise ModeldirError(listed(what, [(f"no column {name!r}", hint)], ""))
+    raise ModeldirError(what, [(f"no column {name!r}", hint)], "")
 
 
 # -- Results ---------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ from modeldir._system.text import (
     widest,
     wrapped,
 )
-from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.errors import ModeldirError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -314,9 +314,7 @@ class Table:
         if header in headers:
             return headers.index(header)
         hint = did_you_mean(header, headers) or f"there are: {', '.join(headers)}"
-        raise ModeldirError(
-            listed("The table cannot be made:", [(f"no column {header!r}", hint)], "")
-        )
+        raise ModeldirError("The table cannot be made:", [(f"no column {header!r}", hint)], "")
 
 
 def _unique(columns: tuple[Column, ...]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.errors import SpaceError, did_you_mean
 from modeldir.metrics.objective import (
     Objectives as Objectives,  # part of what a sampler of one's own is given
 )
@@ -153,7 +153,7 @@ def make(
         name, _ = auto.choose(space, trials, objectives, auto.installed())
     problems = [*refusals(name, space, objectives, options)]
     if problems:
-        raise SpaceError(listed("The space cannot be sampled:", problems))
+        raise SpaceError("The space cannot be sampled:", problems)
     sampler = _factory(name)(space, seed, objectives, **options)
     if name in _PLACES:
         return sampler

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from modeldir.errors import SpaceError, listed
+from modeldir.errors import SpaceError
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
 from modeldir.samplers.taken_points import TRIES, Known, chance
 from modeldir.space import Choice
@@ -68,7 +68,7 @@ class PBT:
         problems = [*_wrong(population, interval, quantile, resample)]
         problems = problems or [*_too_few(population, quantile)]
         if problems:
-            raise SpaceError(listed("The population makes no sense:", problems))
+            raise SpaceError("The population makes no sense:", problems)
         self._space, self._seed, self._objectives = space, seed, objectives
         self._population, self._quantile, self._resample = population, quantile, resample
         self._known = Known(space, seed)

@@ -10,7 +10,7 @@ import random
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from modeldir.errors import SpaceError, listed
+from modeldir.errors import SpaceError
 from modeldir.params import equality
 from modeldir.samplers import Proposal
 from modeldir.space import draw, grid, size
@@ -100,11 +100,11 @@ class Guarded:
         if not isinstance(proposal, Proposal):
             problem = f"{self._name}: ask({number}) returned {_described(proposal)}"
             hint = 'return modeldir.samplers.Proposal({"learning_rate": 0.1}), or None for no more'
-            raise SpaceError(listed("The sampler made no proposal:", [(problem, hint)]))
+            raise SpaceError("The sampler made no proposal:", [(problem, hint)])
         if not self._space.contains(proposal.point):
             problem = f"{self._name} proposed {proposal.point} for trial {number}"
             hint = "a point has exactly the names that are active at it, each within its domain"
-            raise SpaceError(listed("The sampler left the space:", [(problem, hint)]))
+            raise SpaceError("The sampler left the space:", [(problem, hint)])
         if proposal.point not in self._known:
             return proposal
         point = self._known.drawn(number)
@@ -132,7 +132,7 @@ class Guarded:
             ]
             problem = f"{self._name} broke {where}: {type(error).__name__}: {error}"
             hint = "\n    ".join([*lines, "mend it there, and say the same again"])
-            raise SpaceError(listed("The sampler failed:", [(problem, hint)])) from error
+            raise SpaceError("The sampler failed:", [(problem, hint)]) from error
 
 
 def _described(found: object) -> str:

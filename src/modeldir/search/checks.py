@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir._system.shell import quoted
-from modeldir.errors import SearchError, did_you_mean, listed
+from modeldir.errors import SearchError, did_you_mean
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.params import plain_values
 from modeldir.search import membership
@@ -33,8 +33,8 @@ def check_untrained(folder: Path) -> None:
     there, apart = quoted(folder), quoted(f"{folder}_search")
     raise SearchError(
         f"{folder} has been trained itself; a search has a folder of its own.\n"
-        f"  modeldir new {apart} --from {there}\n  modeldir search {apart} ...\n"
-        "Nothing was started."
+        f"  modeldir new {apart} --from {there}\n  modeldir search {apart} ...",
+        state="Nothing was started.",
     )
 
 
@@ -58,7 +58,7 @@ def check_metric(folder: Path, named: Iterable[str], trials: Trials) -> None:
         if known and name not in known
     ]
     if problems:
-        raise SearchError(listed(f"{folder} cannot be ranked:", problems))
+        raise SearchError(f"{folder} cannot be ranked:", problems)
 
 
 def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
@@ -101,15 +101,13 @@ def check_base(
         words = "; ".join(problem for problem, _ in changed)
         return [f"base changed ({words}); new trials use the new one"]
     raise SearchError(
-        listed(
-            f"{folder}: the base hyperparameters changed since its trials were made:",
-            changed,
-            state="To go on with the new base beside the old trials:\n"
-            f"  modeldir search {quoted(folder)} --rebase\n"
-            "To keep them apart, search in a folder of its own:\n"
-            f"  modeldir new {quoted(f'{folder}_2')} --from {quoted(folder)}\n"
-            "Nothing was started.",
-        )
+        f"{folder}: the base hyperparameters changed since its trials were made:",
+        changed,
+        state="To go on with the new base beside the old trials:\n"
+        f"  modeldir search {quoted(folder)} --rebase\n"
+        "To keep them apart, search in a folder of its own:\n"
+        f"  modeldir new {quoted(f'{folder}_2')} --from {quoted(folder)}\n"
+        "Nothing was started.",
     )
 
 

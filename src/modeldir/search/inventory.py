@@ -147,7 +147,9 @@ class Census:
             project = plan.read_project(Path(os.path.normpath(home)))
             checked = plan.check(raw, base, str(self.folder / plan.FILE), project, to_run=False)
         except (ModeldirError, OSError) as error:
-            return Planned(problem=str(error).partition("\n")[0])
+            return Planned(
+                problem=error.summary if isinstance(error, ModeldirError) else str(error)
+            )
         ignore = project.get("ignore", ())
         total = plan.total(checked)
         flat = plain_values.flatten(base)

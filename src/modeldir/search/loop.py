@@ -205,7 +205,7 @@ def check_status(status: object) -> None:
     if status is not None and status not in known:
         hint = did_you_mean(str(status), known) or "known: " + ", ".join(known)
         raise SearchError(
-            f"status {status!r}: a trial cannot end so\n  {hint}\nNothing was recorded."
+            f"status {status!r}: a trial cannot end so\n  {hint}", state="Nothing was recorded."
         )
 
 

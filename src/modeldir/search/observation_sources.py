@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modeldir import samplers
-from modeldir.errors import FolderError, SearchError, listed
+from modeldir.errors import FolderError, SearchError
 from modeldir.search import other_folders
 from modeldir.search.observations import Telling
 from modeldir.search.plan import Plan
@@ -27,7 +27,7 @@ def teach(plan: Plan, search: Path, telling: Telling) -> list[str]:
     problems: _Problems = []
     news = [*_taught(plan, search, telling, problems), *_done(plan, search, telling, problems)]
     if problems:
-        raise SearchError(listed(f"{search} cannot be searched:", problems))
+        raise SearchError(f"{search} cannot be searched:", problems)
     return news
 
 
@@ -61,8 +61,7 @@ def _rows(key: str, written: str, search: Path, problems: _Problems) -> Sequence
     try:
         return other_folders.rows(other_folders.found(written, search), search)
     except FolderError as error:
-        words, _, hint = str(error).partition("\n")
-        problems.append((f"{key}: {words}", hint.strip() or None))
+        problems += [(f"{key}: {what}", hint) for what, hint in error.causes]
         return []
 
 

@@ -28,7 +28,6 @@ from modeldir.errors import (
     SearchError,
     SpaceError,
     did_you_mean,
-    listed,
 )
 from modeldir.experiment import project as projects
 from modeldir.experiment.experiment import first_below, params_file
@@ -227,7 +226,7 @@ def check(  # noqa: PLR0913 - what a message has to name
                 constraints=parts["constraints"],
             )
         except SpaceError as error:
-            problems += _problems_of(error)
+            problems += error.causes
     if not domains:
         folder = quoted(os.path.dirname(where) or ".")
         hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001"
@@ -237,7 +236,7 @@ def check(  # noqa: PLR0913 - what a message has to name
     problems += [*sampler_choice.elsewhere_problems(whole)]
     pruner = _pruner(whole, choice, problems)
     if problems:
-        raise SearchError(listed(head or f"{where} cannot be searched:", problems))
+        raise SearchError(head or f"{where} cannot be searched:", problems)
     repeats = whole.get("repeats") or 1
     return Plan(
         space=parsed,
@@ -320,19 +319,6 @@ def is_over(plan: Plan, made: int) -> bool:
     return made >= int(plan.options.get("population", POPULATION))
 
 
-def _problems_of(error: SpaceError | MetricsError) -> list[tuple[str, str | None]]:
-    """The problems that an error lists, without its head and its last line."""
-    lines = str(error).splitlines()
-    inner = [line for line in lines[1:] if line.startswith("  ")] or lines
-    found: list[tuple[str, str | None]] = []
-    for line in inner:
-        if line.startswith("    ") and found and found[-1][1] is None:
-            found[-1] = (found[-1][0], line.strip())
-        else:
-            found.append((line.strip(), None))
-    return found
-
-
 def _wrong_keys(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     return [
         (f"{key}: no such key", did_you_mean(key, list(_KEYS)) or "known: " + ", ".join(_KEYS))
@@ -356,7 +342,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         try:
             metrics.compile_read(raw["read"])
         except MetricsError as error:
-            problems += [(f"read: {words}", hint) for words, hint in _problems_of(error)]
+            problems += [(f"read: {words}", hint) for words, hint in error.causes]
     for key in ("command", "resume"):
         if isinstance(raw.get(key), str):
             try:
@@ -450,7 +436,7 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
     problems = [*_wrong_program(words, cwd), *_wrong_script(words, cwd)]
     problems += _wrong_placeholders(words, hyperparameters)
     if problems:
-        raise CommandError(listed("The command cannot start:", problems))
+        raise CommandError("The command cannot start:", problems)
 
 
 @functools.lru_cache(maxsize=8)  # a search asks for the same one at each trial
@@ -464,7 +450,7 @@ def words_of(command: str) -> tuple[str, ...]:
         words = shlex.split(command)
     except ValueError as error:
         raise CommandError(
-            listed(f"The command {command!r} cannot be read:", [(str(error).lower(), None)])
+            f"The command {command!r} cannot be read:", [(str(error).lower(), None)]
         ) from error
     if not words:
         raise CommandError("The command is empty\n  modeldir search DIR -- python train.py")
@@ -604,7 +590,8 @@ def base_of(folder: Path) -> dict[str, Any]:
     if found is None:
         raise SearchError(
             f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
-            f"{_how_to_begin(folder)}\nNothing was started."
+            f"{_how_to_begin(folder)}",
+            state="Nothing was started.",
         )
     return plain_values.load_file(found)
 

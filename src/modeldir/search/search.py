@@ -28,7 +28,6 @@ from modeldir.errors import (
     SearchError,
     SpaceError,
     did_you_mean,
-    listed,
 )
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.metrics import metrics, objective
@@ -421,7 +420,8 @@ class Search:
         if self.plan.command is None:
             raise SearchError(
                 f"{self.path}: no command says how to train.\n"
-                f"  modeldir search {quoted(self.path)} -- python train.py\nNothing was started."
+                f"  modeldir search {quoted(self.path)} -- python train.py",
+                state="Nothing was started.",
             )
         model_dir = _as_typed(self._whole(trial.name), self.working_folder())
         return plan.trial_command(self.plan.command, trial.hyperparameters, model_dir)
@@ -677,7 +677,7 @@ class Search:
             problems = [
                 (f"{name}: not in params.json", did_you_mean(name, known)) for name in unknown
             ]
-            raise SearchError(listed(f"{record.name} cannot be made anew:", problems))
+            raise SearchError(f"{record.name} cannot be made anew:", problems)
         overridden.update(values)
         with self._alone():
             numbered = check_names(self.path, self.trials, fits=space.names_fit(self.plan.space))

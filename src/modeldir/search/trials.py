@@ -713,8 +713,8 @@ def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
             raise SearchError(
                 f"{folder}: with the new values some trial's name would be longer than 120 bytes,\n"
                 "and the trials that are there are named by their values.\n"
-                f"  modeldir new {other} --from {here}   and search there\n"
-                "Nothing was started."
+                f"  modeldir new {other} --from {here}   and search there",
+                state="Nothing was started.",
             )
         return not fits
     return forms == {True}

@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any
 
-from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.errors import SpaceError, did_you_mean
 from modeldir.params.plain_values import parse_value
 from modeldir.space.domains import WORDS, is_number
 
@@ -80,10 +80,8 @@ def parse_when_text(text: str) -> tuple[str, dict[str, Any] | None]:
     parent, equals, values = condition.partition("=")
     if not (colon and equals and name.strip() and parent.strip()):
         raise SpaceError(
-            listed(
-                f"--when {text}: cannot be read:",
-                [("expected NAME:PARENT=VALUE", "--when momentum:optimizer=sgd,nesterov")],
-            )
+            f"--when {text}: cannot be read:",
+            [("expected NAME:PARENT=VALUE", "--when momentum:optimizer=sgd,nesterov")],
         )
     found = _values(values, text)
     return name.strip(), {parent.strip(): found}
@@ -135,7 +133,7 @@ def _point_in_json(text: str) -> dict[str, Any]:
 
 def _no_point(text: str, problem: str) -> SpaceError:
     hint = "--point learning_rate=0.01,batch_size=32   (again for another point)"
-    return SpaceError(listed(f"--point {text}: cannot be read:", [(problem, hint)]))
+    return SpaceError(f"--point {text}: cannot be read:", [(problem, hint)])
 
 
 def _is_range(match: re.Match[str]) -> bool:
@@ -173,4 +171,4 @@ def _first_value(text: str, whole: str) -> tuple[Any, str]:
 
 
 def _unreadable(text: str, problem: str, hint: str | None) -> SpaceError:
-    return SpaceError(listed(f"{text!r} is no domain:", [(problem, hint)]))
+    return SpaceError(f"{text!r} is no domain:", [(problem, hint)])

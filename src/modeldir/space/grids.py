@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from modeldir.errors import SpaceError, listed
+from modeldir.errors import SpaceError
 from modeldir.params.equality import same
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def grid(space: Space) -> Iterator[dict[str, Any]]:
     if endless:
         hint = "list its values, give it a step, or sample at random"
         problems = [(f"{unit.name}: {_said(unit)}", hint) for unit in endless]
-        raise SpaceError(listed("A grid needs a list of values for each hyperparameter:", problems))
+        raise SpaceError("A grid needs a list of values for each hyperparameter:", problems)
     walk = _Walk(space, space.units, begun=_begun(space))
     return ({name: whole[name] for name in space.domains if name in whole} for whole in walk)
 
@@ -175,7 +175,7 @@ def draw(space: Space, rng: random.Random) -> dict[str, Any]:
     if point is None:
         tries = "no point" if is_gone_through(space) else f"none of {MANY_TRIES} points"
         told = [(constraint.text, None) for constraint in space.constraints]
-        raise SpaceError(listed(f"The space has {tries} that keeps its constraints:", told))
+        raise SpaceError(f"The space has {tries} that keeps its constraints:", told)
     return point
 
 

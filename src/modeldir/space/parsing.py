@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.errors import SpaceError, did_you_mean
 from modeldir.params.equality import all_same, key, same
 from modeldir.params.plain_values import flatten
 from modeldir.space.constraints import Constraint, ConstraintError
@@ -55,7 +55,7 @@ def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
     parsing = _Parsing(flatten(base))
     space = parsing.parsed(domains, zips, points, constraints)
     if parsing.problems:
-        raise SpaceError(listed(f"{where} cannot be searched:", parsing.problems))
+        raise SpaceError(f"{where} cannot be searched:", parsing.problems)
     return space
 
 

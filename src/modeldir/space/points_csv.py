@@ -14,7 +14,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modeldir.errors import SpaceError, did_you_mean, listed
+from modeldir.errors import SpaceError, did_you_mean
 from modeldir.params import equality
 from modeldir.params.plain_values import parse_value
 
@@ -38,7 +38,7 @@ def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = _rows(_text(path), problems)
     if not rows:
         problems = problems or [("it is empty", "the first line names hyperparameters")]
-        raise SpaceError(listed(f"{path} cannot be read as points:", problems))
+        raise SpaceError(f"{path} cannot be read as points:", problems)
     (line, header), *others = rows
     names = [name.strip() for name in header]
     problems += _wrong_header(names, line, known)
@@ -56,7 +56,7 @@ def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not points and not problems:
         problems = [("it has a header and no rows", None)]
     if problems:
-        raise SpaceError(listed(f"{path} cannot be read as points:", problems))
+        raise SpaceError(f"{path} cannot be read as points:", problems)
     return points
 
 
@@ -65,10 +65,10 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         told = [(str(error.strerror or error).lower(), _neighbour(path))]
-        raise SpaceError(listed(f"{path} cannot be read as points:", told)) from None
+        raise SpaceError(f"{path} cannot be read as points:", told) from None
     except UnicodeDecodeError:
         told = [("it is not UTF-8", "save it as CSV UTF-8")]
-        raise SpaceError(listed(f"{path} cannot be read as points:", told)) from None
+        raise SpaceError(f"{path} cannot be read as points:", told) from None
 
 
 def _neighbour(path: Path) -> str | None:

@@ -381,6 +381,6 @@ def safe_name(words: str) -> str:
 def _refused(folder: str, why: str) -> SearchError:
     return SearchError(
         f"{folder}: leases of GPUs and ports cannot be kept here: {why}\n"
-        f"  {FOLDER_VARIABLE}=/another/folder names another one, of this machine alone\n"
-        "Nothing was started."
+        f"  {FOLDER_VARIABLE}=/another/folder names another one, of this machine alone",
+        state="Nothing was started.",
     )

@@ -260,16 +260,20 @@ def _as_typed(
 
 def _check(jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto | None) -> None:
     if jobs != "auto" and jobs < 1:
-        raise SearchError(f"-j {jobs}: there must be at least one slot\nNothing was started.")
+        raise SearchError(
+            f"-j {jobs}: there must be at least one slot", state="Nothing was started."
+        )
     if threads is not None and threads != "auto" and threads < 1:
-        raise SearchError(f"--threads {threads}: a trial needs at least one\nNothing was started.")
+        raise SearchError(
+            f"--threads {threads}: a trial needs at least one", state="Nothing was started."
+        )
     share = gpus_per_trial or 0.0
     whole = share == int(share) if math.isfinite(share) else False
     if share < 0 or not math.isfinite(share) or (share > 1 and not whole) or 0 < share < 1 / WHOLE:
         raise SearchError(
             f"--gpus-per-trial {share:g}: this is no number of GPUs\n"
-            "  0.25 lets four trials share one, 4 gives each trial four, 0 none\n"
-            "Nothing was started."
+            "  0.25 lets four trials share one, 4 gives each trial four, 0 none",
+            state="Nothing was started.",
         )
 
 

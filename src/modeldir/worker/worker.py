@@ -309,13 +309,13 @@ class Worker:
 
     def _stop_for(self, error: ModeldirError | OSError) -> None:
         """No new trials: something is wrong that the user should mend. Running ones go on."""
-        words = str(error)
         if isinstance(error, OSError):
-            words = (
+            self._problem = (
                 f"{self.search.path}: {error.strerror}: no more trials are made\n"
                 "  nothing that has ended is lost; once it can be written, say the same again"
             )
-        self._problem = words.removesuffix("Nothing was started.").rstrip()
+        else:
+            self._problem = error.without_state()
 
     def _heed(self, problem: str | None) -> None:
         """The pilot has found that the search makes no sense: end what runs."""

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.results.experiment_tree import default_folder, read_tree
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def save(  # noqa: PLR0913 - as `plot`, which it is for several kinds
         except ModeldirError as error:
             if skipped is None:
                 raise
-            skipped.append(str(error).rpartition("\n")[0])
+            skipped.append(error.without_state())
     for figure, target in drawn:
         try:
             figure.savefig(target)
@@ -138,7 +138,7 @@ def _targets(
     if target.suffix.lower() not in ENDINGS:
         problem = f"no figure ends in {target.suffix!r}" if target.suffix else "it has no ending"
         hint = f"{target.with_suffix('.pdf')}, or .svg, .png"
-        raise ModeldirError(listed(f"{target} cannot be drawn:", [(problem, hint)], _NOTHING))
+        raise ModeldirError(f"{target} cannot be drawn:", [(problem, hint)], _NOTHING)
     if len(kinds) == 1:
         return [target]
     return [target.with_name(f"{target.stem}_{kind}{target.suffix}") for kind in kinds]
@@ -153,15 +153,15 @@ def _drawers(kinds: Sequence[str]) -> list[Draw]:
     for kind in kinds:
         if kind not in KINDS:
             hint = did_you_mean(kind, list(KINDS)) or f"there are {', '.join(KINDS)}"
-            raise ModeldirError(listed("No such plot:", [(f"kind {kind!r}", hint)], _NOTHING))
+            raise ModeldirError("No such plot:", [(f"kind {kind!r}", hint)], _NOTHING)
     try:
         import matplotlib  # noqa: F401, ICN001, PLC0415 - an extra
     except ImportError as error:
         raise ModeldirError(
             "Plots are drawn by matplotlib, which is not installed here:\n"
             "  pip install 'modeldir[plots]'\n"
-            "  without it: modeldir synthesize DIR --html report.html\n"
-            f"{_NOTHING}"
+            "  without it: modeldir synthesize DIR --html report.html",
+            state=_NOTHING,
         ) from error
     return [import_module(f"modeldir.results.plots.{KINDS[kind]}").draw for kind in kinds]
 
@@ -183,4 +183,4 @@ def inches(width: float | str) -> float:
     if _LEAST <= size <= _MOST:
         return size
     hint = "3.3 (inches, one column), 7in, 85mm, 17.8cm, 246pt; at least 1.5in"
-    raise ModeldirError(listed("No such width:", [(f"{width!r}", hint)], _NOTHING))
+    raise ModeldirError("No such width:", [(f"{width!r}", hint)], _NOTHING)

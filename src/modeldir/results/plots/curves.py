@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator
 
-from modeldir.errors import ModeldirError, listed
+from modeldir.errors import ModeldirError
 from modeldir.experiment import repeats
 from modeldir.results.plots import style
 from modeldir.results.report import curves as read
@@ -72,9 +72,7 @@ def draw(frame: Frame, width: float, names: Sequence[str]) -> Figure:
 
 
 def _refuse(frame: Frame, problem: str) -> None:
-    raise ModeldirError(
-        listed(f"{frame.title} cannot be drawn:", [(problem, None)], "Nothing was drawn.")
-    )
+    raise ModeldirError(f"{frame.title} cannot be drawn:", [(problem, None)], "Nothing was drawn.")
 
 
 def _line(axes: Axes, curve: Curve, frame: Frame, order: int) -> None:

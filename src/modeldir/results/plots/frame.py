@@ -16,7 +16,7 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.text import cell_text
 from modeldir._system.timestamps import unix_time
-from modeldir.errors import ModeldirError, did_you_mean, listed
+from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.experiment import attempts, repeats
 from modeldir.metrics import metrics
 from modeldir.params.plain_values import SEED
@@ -128,7 +128,7 @@ class Frame:
                 )
                 for name in missing
             ]
-            raise ModeldirError(listed(f"{self.title} cannot be drawn:", problems, _NOTHING))
+            raise ModeldirError(f"{self.title} cannot be drawn:", problems, _NOTHING)
         return [by_name[name] for name in names] if names else list(self.axes[:most])
 
 
@@ -181,7 +181,7 @@ def _metric(tree: Tree, asked: str | None, title: str) -> tuple[str, metrics.Dir
         problem, hint = "which metric?", f"--metric, one of {', '.join(known)}"
     else:
         problem, hint = "no experiment has a metric yet", f"modeldir show {quoted(tree.folder)}"
-    raise ModeldirError(listed(f"{title} cannot be drawn:", [(problem, hint)], _NOTHING))
+    raise ModeldirError(f"{title} cannot be drawn:", [(problem, hint)], _NOTHING)
 
 
 def _row(found: Found, metric: str) -> Row:

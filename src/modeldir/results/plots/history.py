@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modeldir.errors import ModeldirError, listed
+from modeldir.errors import ModeldirError
 from modeldir.results.plots import style
 from modeldir.results.report.scales import looks_logarithmic
 
@@ -75,13 +75,11 @@ def draw(frame: Frame, width: float, names: Sequence[str]) -> Figure:
 def _refuse(frame: Frame, names: Sequence[str]) -> None:
     if list(names) not in ([], ["trial"], ["time"]):
         problems = [(f"the x of a history is trial or time, not {', '.join(names)}", None)]
-        raise ModeldirError(
-            listed(f"{frame.title} cannot be drawn:", problems, "Nothing was drawn.")
-        )
+        raise ModeldirError(f"{frame.title} cannot be drawn:", problems, "Nothing was drawn.")
     if not frame.values:
         problem = f"no experiment that ended well has {frame.metric!r}"
         raise ModeldirError(
-            listed(f"{frame.title} cannot be drawn:", [(problem, None)], "Nothing was drawn.")
+            f"{frame.title} cannot be drawn:", [(problem, None)], "Nothing was drawn."
         )
 
 
@@ -97,7 +95,7 @@ def _over_time(frame: Frame) -> tuple[list[Row], list[float], str]:
     known = [(row.started, row) for row in frame.rows if row.started is not None]
     if not known:
         raise ModeldirError(
-            f"{frame.title}: no run file says when anything began\nNothing was drawn."
+            f"{frame.title}: no run file says when anything began", state="Nothing was drawn."
         )
     known.sort(key=lambda each: each[0])
     first = known[0][0]

@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modeldir.errors import ModeldirError, listed
+from modeldir.errors import ModeldirError
 from modeldir.results.plots import style
 from modeldir.results.plots.slices import refuse
 
@@ -29,9 +29,7 @@ def draw(frame: Frame, width: float, names: Sequence[str]) -> Figure:
     refuse(frame, axes)
     if len(axes) < 2:  # noqa: PLR2004 - a pair
         problems = [(f"a pair is of two; here varies {axes[0].name!r} alone", "--kind slice")]
-        raise ModeldirError(
-            listed(f"{frame.title} cannot be drawn:", problems, "Nothing was drawn.")
-        )
+        raise ModeldirError(f"{frame.title} cannot be drawn:", problems, "Nothing was drawn.")
     count = len(axes) - 1
     with style.settings():
         figure = style.figure(width, min(0.78 * width, 3.8) if count == 1 else 0.9 * width)

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modeldir.errors import ModeldirError, listed
+from modeldir.errors import ModeldirError
 from modeldir.results.plots import style
 from modeldir.results.report.scales import looks_logarithmic
 
@@ -64,7 +64,7 @@ def refuse(frame: Frame, axes: Sequence[Axis]) -> None:
         problem = "no hyperparameter varies"
     if problem:
         raise ModeldirError(
-            listed(f"{frame.title} cannot be drawn:", [(problem, None)], "Nothing was drawn.")
+            f"{frame.title} cannot be drawn:", [(problem, None)], "Nothing was drawn."
         )
 
 

@@ -148,7 +148,7 @@ def _confirmed(searches: Iterable[Path]) -> Iterator[list[str]]:
         try:
             told = confirmation.told(confirmation.of(folder))
         except ModeldirError as error:
-            told = str(error).partition("\n")[0]
+            told = error.summary
         yield [cells.short(line, _WIDEST) for line in told.splitlines()]
 
 
