@@ -7,18 +7,17 @@ has ended, or on Ctrl-C.
 from __future__ import annotations
 
 import argparse
-import os
 import select
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from modeldir._system.shell import quoted
 from modeldir.commands.messages import report_text
 from modeldir.errors import FolderError
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.launched_jobs import workers_text
 from modeldir.monitor.experiment import Solo
 from modeldir.monitor.layout import best_text, progress_text
@@ -36,7 +35,6 @@ EXAMPLE = "modeldir watch experiments/learning_rate"
 EVERY = 1.0
 """Seconds between two looks."""
 
-_PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
 _SEARCHING = 0.02
 """The share of the time that may go into looking for searches that are new below a folder."""
 
@@ -149,7 +147,7 @@ class Watch:
             raise FolderError(experiment.no_folder(folder))
         self.folder = folder
         self._clock = clock
-        self._several = not _is_search(folder) and experiment.params_file(folder) is None
+        self._several = not experiment.is_search(folder) and experiment.params_file(folder) is None
         self._watched: dict[Path, Watched] = {}
         self._search_again = 0.0
         self._find()
@@ -179,8 +177,8 @@ class Watch:
     def _find(self) -> None:
         """Searches and experiments that are new. Those that are known are not gone into."""
         began = self._clock()
-        for folder, is_search in _below(self.folder, self._watched):
-            self._watched[folder] = Overview(folder) if is_search else Solo(folder)
+        for folder, kind in _searches_and_experiments(self.folder, self._watched):
+            self._watched[folder] = Overview(folder) if kind == "search" else Solo(folder)
         now = self._clock()
         self._search_again = now + max(5.0, (now - began) / _SEARCHING)
 
@@ -253,38 +251,19 @@ def _nothing_in(folder: Path) -> str:
     )
 
 
-def _below(top: Path, known: Mapping[Path, object]) -> Iterator[tuple[Path, bool]]:
-    """Searches and experiments in and below a folder, each with whether it is a search."""
-    folders = [top]
-    while folders:
-        folder = folders.pop()
-        if folder in known:
-            continue
-        if _is_search(folder):
-            yield folder, True
-        elif experiment.params_file(folder) is not None:
-            yield folder, False
-        else:
-            folders += sorted(_folders_in(folder), reverse=True)
-
-
-def _is_search(folder: Path) -> bool:
-    return (folder / "search.json").exists() or experiment.is_search(folder)
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return [
-                folder / entry.name
-                for entry in entries
-                if entry.name[0] != "."
-                and entry.name not in _PASSED_OVER
-                # Not through links: one in a circle would never end.
-                and entry.is_dir(follow_symlinks=False)
-            ]
-    except OSError:
-        return []
+def _searches_and_experiments(
+    top: Path, known: Mapping[Path, object]
+) -> Iterator[tuple[Path, Literal["experiment", "search"]]]:
+    """The searches and experiments in and below a folder that are not known yet."""
+    for folder in discovery.walk(top):
+        path = Path(folder.path)
+        is_new = path not in known
+        kind = experiment.kind_of(folder) if is_new else None
+        if kind is not None:
+            yield path, kind
+        if kind is not None or not is_new:  # what lies below it is part of it
+            folder.folders.clear()
+            folder.links.clear()
 
 
 def _wait(seconds: float) -> None:

@@ -11,22 +11,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from modeldir._system import files, heartbeat
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
-from modeldir.experiment import attempts
+from modeldir.experiment import attempts, discovery
 from modeldir.experiment.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.metrics import metrics
 from modeldir.params import plain_values
 
 PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "params.toml")
-
-CONFIRM = "confirm.json"
-"""What marks a search that runs the best of another again: it is part of no other tree, no row in
-its table and nothing to learn from, since who is in it was chosen by results.
-"""
 
 
 @dataclass(frozen=True)
@@ -161,36 +156,43 @@ def params_file(folder: str | os.PathLike[str]) -> Path | None:
     return None
 
 
-def is_experiment(folder: Path) -> bool:
-    """Whether a folder is an experiment: it holds hyperparameters and is no search."""
-    return params_file(folder) is not None and not is_search(folder)
-
-
 def first_below(folder: Path) -> Path | None:
     """The first experiment among a folder's own, by name; None where it has none."""
     below = sorted(path for path in folder.glob("*/") if path.name[0] != ".")
     return next((path for path in below if params_file(path) is not None), None)
 
 
-def is_search(folder: Path) -> bool:
-    """Whether a folder is a search: it has a plan, or only base hyperparameters and trials below.
+def kind_of(folder: discovery.Folder) -> Literal["experiment", "search"] | None:
+    """What a folder is; None if it is neither an experiment nor a search.
 
-    The second is how CS230's own script leaves it: `params.json` beside the trials' folders.
+    A search has a plan. The script of CS230 leaves none: there a search is a folder with
+    `params.json` in which nothing ran, beside trials that have a `params.json` each.
     """
+    if "search.json" in folder.files:
+        return "search"
+    if not any(name in PARAMS_NAMES for name in folder.files):
+        return None
+    if not is_touched([*folder.files]):
+        for name in (*folder.folders, *folder.links):
+            if params_file(os.path.join(folder.path, name)) is not None:
+                return "search"
+    return "experiment"
+
+
+def is_search(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a search; see `kind_of`."""
     try:
-        with os.scandir(folder) as entries:
-            listed = list(entries)
+        return kind_of(discovery.list_folder(os.fspath(folder))) == "search"
     except OSError:
         return False
-    names = [entry.name for entry in listed]
-    if "search.json" in names:
-        return True
-    if is_touched(names) or not any(name in PARAMS_NAMES for name in names):
+
+
+def is_experiment(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is an experiment: it holds hyperparameters and is no search."""
+    try:
+        return kind_of(discovery.list_folder(os.fspath(folder))) == "experiment"
+    except OSError:
         return False
-    return any(
-        entry.name[0] != "." and entry.name != "attempts" and entry.is_dir() and params_file(entry)
-        for entry in listed
-    )
 
 
 def is_touched(names: list[str]) -> bool:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
+from modeldir.experiment import discovery
 
-_PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages", "data", "experiments"})
+_SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
 _NAME_DASH = "[-_.]+"  # as PEP 503 has it: one name, whoever made the folder
 _MOST_FILES = 2000
 """Beyond this a tree is a home folder or a monorepo, not a project: its hash would cost seconds."""
@@ -78,7 +79,7 @@ def _python_files(folder: str) -> Iterator[str]:
         return
     yield from (each.path for each in there if each.name.endswith(".py") and not each.is_dir())
     for each in there:
-        is_passed_over = each.name[0] in "._" or each.name in _PASSED_OVER
+        is_passed_over = each.name[0] in "._" or each.name in _SKIPPED
         if each.is_dir(follow_symlinks=False) and not is_passed_over and not _is_other(each.path):
             yield from _python_files(each.path)
 

@@ -14,13 +14,13 @@ from _thread import allocate_lock  # what `threading` has, without what it impor
 from collections.abc import Sequence
 
 from modeldir._system.readers import in_parts
-from modeldir.experiment import experiment
+from modeldir.experiment import discovery
 from modeldir.results import batches
 from modeldir.results.discovery import Folder, look
 from modeldir.results.folders import Contents, bytes_in
 from modeldir.results.sheets import Gathering, Sheet
 
-_OTHERS = frozenset({"search.json", "pyvenv.cfg", experiment.CONFIRM})
+_OTHERS = frozenset({"search.json", "pyvenv.cfg", discovery.CONFIRM})
 """What makes a folder more than an experiment, or less."""
 SLOW = 0.0005
 """Seconds to read a folder; in memory it takes a tenth of that, also on a busy machine."""

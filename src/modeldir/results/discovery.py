@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from modeldir.experiment import experiment
+from modeldir.experiment import discovery
 from modeldir.results.recall import Recall
 
 _PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
@@ -63,7 +63,7 @@ def walk(
         if seen is None:
             walked.append(name)
         names = found.names
-        if "pyvenv.cfg" in names or (experiment.CONFIRM in names and name):
+        if name and ("pyvenv.cfg" in names or "conda-meta" in below or discovery.CONFIRM in names):
             continue
         if below or linked:
             below, linked = ([*map(_below(name), sorted(each)[::-1])] for each in (below, linked))

@@ -22,7 +22,8 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.errors import SearchError, did_you_mean
 from modeldir.experiment import provenance
-from modeldir.experiment.experiment import CONFIRM, is_search, params_file
+from modeldir.experiment.discovery import CONFIRM
+from modeldir.experiment.experiment import is_search, params_file
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED

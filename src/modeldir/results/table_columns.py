@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from modeldir._system import files
 from modeldir._system.text import MARK, bare_value, cell_text, value_cell
-from modeldir.experiment import attempts, experiment, repeats
+from modeldir.experiment import attempts, discovery, repeats
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.params.equality import all_same
@@ -295,7 +295,7 @@ def advised(tree: Tree) -> list[str]:
     several metrics count, and nothing of a confirmation, whose own answer is by a sharper test.
     """
     plan = files.read_object(tree.folder / "search.json")
-    if not plan or len(tree.objectives) != 1 or (tree.folder / experiment.CONFIRM).exists():
+    if not plan or len(tree.objectives) != 1 or (tree.folder / discovery.CONFIRM).exists():
         return []
     from modeldir.search.advice import advice  # noqa: PLC0415 - where somebody looks
 

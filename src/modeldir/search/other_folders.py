@@ -7,19 +7,18 @@ that was named. It refuses to look at folders that nobody named, and to write in
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modeldir.errors import FolderError, ParamsError
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, discovery, experiment
 from modeldir.metrics.objective import Objectives
 from modeldir.params import plain_values
 from modeldir.search import membership, plan
 
 _RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-_PASSED_OVER = frozenset({"attempts", "__pycache__", "node_modules", "site-packages"})
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,19 @@ def rows(folder: Path, search: Path) -> list[Row]:
     if not folder.is_dir():
         raise FolderError(experiment.no_folder(folder))
     own = os.path.realpath(search)
-    others = (path for path in _experiments(folder) if os.path.realpath(path.parent) != own)
-    found = [row for path in others if (row := _read(path)) is not None]
+    experiments = (
+        Path(each.path)
+        for each in discovery.walk(folder)
+        if experiment.kind_of(each) == "experiment" and not _lies_in(own, each.path)
+    )
+    found = [row for path in experiments if (row := _read(path)) is not None]
     return sorted(found, key=lambda row: str(row.path))
 
 
-def _experiments(folder: Path) -> Iterator[Path]:
-    for path, names, found in os.walk(folder):
-        if experiment.CONFIRM in found and Path(path) != folder:
-            names.clear()
-            continue
-        names[:] = [name for name in names if name[0] != "." and name not in _PASSED_OVER]
-        if experiment.is_experiment(Path(path)):
-            yield Path(path)
+def _lies_in(search: str, path: str) -> bool:
+    """Whether a folder lies directly in a search, or is a link to a folder that does."""
+    parent, target = os.path.realpath(os.path.dirname(path)), os.path.realpath(path)
+    return search in {parent, os.path.dirname(target)}
 
 
 def _read(path: Path) -> Row | None:

@@ -29,7 +29,7 @@ from modeldir.errors import (
     SpaceError,
     did_you_mean,
 )
-from modeldir.experiment import attempts, experiment, failures
+from modeldir.experiment import attempts, discovery, experiment, failures
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.pruners import rungs
@@ -858,7 +858,7 @@ class Search:
         from modeldir.search.advice import advice  # noqa: PLC0415 - at the end alone
 
         chosen = self.plan.objectives
-        if len(chosen) != 1 or (self.path / experiment.CONFIRM).exists():
+        if len(chosen) != 1 or (self.path / discovery.CONFIRM).exists():
             return []
         found, written = results or self.results(), files.read_object(self.path / plan.FILE)
         return advice(found.tried(chosen[0][0]), chosen[0], written)

@@ -19,7 +19,7 @@ from modeldir._system import files
 from modeldir._system.text import Marked, visible
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ModeldirError
-from modeldir.experiment import experiment, provenance
+from modeldir.experiment import discovery, experiment, provenance
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
 from modeldir.results import confirmation, finalists
@@ -143,7 +143,7 @@ def _paths(tree: Tree, found: Sequence[Found]) -> dict[str, str]:
 def _confirmed(searches: Iterable[Path]) -> Iterator[list[str]]:
     """What `modeldir confirm` says of each search of which something was run again, by lines."""
     for folder in searches:
-        if not (folder / finalists.FOLDER / experiment.CONFIRM).is_file():
+        if not (folder / finalists.FOLDER / discovery.CONFIRM).is_file():
             continue
         try:
             told = confirmation.told(confirmation.of(folder))
