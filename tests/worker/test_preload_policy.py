@@ -16,10 +16,10 @@ from laboratory import wait_until
 from modeldir._system import processes
 from modeldir.experiment import attempts, failures
 from modeldir.experiment.experiment import Status
+from modeldir.worker.messages import Start
 from modeldir.worker.preload import import_cache, policy, spawner
 from modeldir.worker.preload.import_cache import Kept, Script
 from modeldir.worker.preload.imports import Learned, Module, Report
-from modeldir.worker.supervisor import Start
 
 
 def learned(*names: str) -> Learned:

@@ -24,8 +24,8 @@ from modeldir.experiment import attempts, experiment, provenance
 from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
 from modeldir.search import plan
+from modeldir.worker.messages import Start
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.supervisor import Start
 
 HELP = "Run one experiment's script; its output, exit code and end are kept in the folder."
 EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir data"

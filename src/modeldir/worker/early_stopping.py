@@ -20,14 +20,78 @@ from typing import Protocol
 from modeldir._system import files
 from modeldir._system.stamps import Stamp, stamp
 from modeldir.errors import MetricsError
+from modeldir.experiment import attempts
 from modeldir.metrics import metrics
-from modeldir.pruners.judge import Step, step_of
+from modeldir.metrics.metrics import METRICS_LINES
+from modeldir.pruners.judge import Judge, Orders, Step, step_of
+from modeldir.worker import outcome
+from modeldir.worker.messages import Start, console_path
 
 _ONE_WRITE = 50_000_000
 """Nanoseconds within which the same content again is the same write, seen in two states."""
 _SOON, _SELDOM = 0.02, 0.5
 _LOOKS_PER_STEP = 8
 _PIECE = 1 << 20
+
+
+class EarlyStopping:
+    """The early stopping of a command that does not do it itself: a script without us, or one of
+    several ranks, none of which may leave alone.
+    """
+
+    def __init__(
+        self, start: Start, pruner: str, stale: Mapping[str, outcome.FileState], printed: int
+    ) -> None:
+        self._start, self._pruner = start, pruner
+        self._folder = Path(start.folder)
+        console = Path(console_path(start)), printed
+        metric = Orders.from_text(pruner).metric
+        self._steps = Steps(self._folder, console, stale, start.read, metric and metric[0])
+        self._before = files.read_lines(self._folder / METRICS_LINES) if start.resumes else []
+        self._judge: Judge | None = None
+        self._heard = 0
+
+    def look(self, now: float) -> tuple[float | None, str | None]:
+        """The seconds until the next look, None for never; and why the command should end."""
+        steps, wait = self._steps.look(now)
+        if not steps:
+            return wait, None
+        if self._script_judges():
+            return None, None
+        try:
+            for step, development in steps:
+                reason = self._judged_by().hear(step, development)
+                if reason is not None:
+                    return None, reason
+        except Exception as error:  # noqa: BLE001 - nothing here may end a trial
+            self._complain(f"this trial is not stopped early: {type(error).__name__}: {error}")
+            return None, None
+        return (None if self._judged_by().is_broken else wait), None
+
+    def _complain(self, words: str) -> None:
+        with contextlib.suppress(OSError), open(console_path(self._start), "ab") as console:
+            console.write(f"modeldir: {words}\n".encode(errors="replace"))
+
+    def _script_judges(self) -> bool:
+        size = _size(os.path.join(self._folder, attempts.EVENTS))
+        if size == self._heard:
+            return False
+        self._heard = size
+        told = attempts.events(self._folder, self._start.number)
+        return any(event.get("event") == attempts.JUDGES for event in told)
+
+    def _judged_by(self) -> Judge:
+        """Made with the first step: until then it may be that nobody needs it."""
+        if self._judge is None:
+            orders = Orders.from_text(self._pruner)
+            self._judge = Judge(
+                orders,
+                self._start.number,
+                resumes=self._start.resumes,
+                complain=self._complain,
+            )
+            self._judge.hear_again(self._before)
+        return self._judge
 
 
 class _Place(Protocol):
@@ -201,7 +265,7 @@ def _is_of_the_last(name: str) -> bool:
     return kind is not None and kind.split == "eval" and kind.which != "best"
 
 
-def _size(path: Path) -> int:
+def _size(path: Path | str) -> int:
     try:
         return os.stat(path).st_size
     except OSError:

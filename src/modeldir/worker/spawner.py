@@ -25,15 +25,8 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from modeldir._system import processes
 from modeldir.errors import CommandError
-from modeldir.worker.supervisor import (
-    REQUESTS,
-    Order,
-    Start,
-    receive_order,
-    rehearse,
-    send_order,
-    supervise,
-)
+from modeldir.worker.messages import Order, Start, receive_order, send_order
+from modeldir.worker.supervisor import REQUESTS, rehearse, supervise
 
 if TYPE_CHECKING:
     from modeldir.worker.preload.imports import Ahead

@@ -26,30 +26,26 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import json
 import os
 import resource
 import select
 import signal
 import socket
-import struct
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.programs import executed
 from modeldir.experiment import attempts, provenance
-from modeldir.experiment.attempts import console_file
 from modeldir.logs.logfile import CONSOLE_VARIABLE, ended
 from modeldir.logs.supervised import Rendering
-from modeldir.metrics.metrics import METRICS_LINES
 from modeldir.worker import leases, outcome
+from modeldir.worker.messages import Order, Start, console_path, receive_order
 
 if TYPE_CHECKING:
-    from modeldir.pruners.judge import Judge
+    from modeldir.worker.early_stopping import EarlyStopping
     from modeldir.worker.preload.imports import Ahead
 
 
@@ -59,8 +55,6 @@ says that the time is nearly over, to some to all processes of a job: that is th
 """
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
 _GRACE_OF_DESCENDANTS = 2.0
-_HEAD = struct.Struct("!II")  # how many bytes, how many descriptors
-_MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
 _LATE = 5.0
 """Seconds by which a busy machine may wake us late; what is longer, we slept through."""
 _FRESHEN_EVERY = 3600.0
@@ -72,64 +66,6 @@ _SOON = 0.01
 """Seconds within which a worker that has a next trial asks for it: then the disk can wait."""
 _SLOW_DISK = 0.05
 """Seconds to put an end on a disk, above which no command should run meanwhile."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a worker asks a supervisor to run: one attempt of one command in one folder.
-
-    `inherits` are another trial's weights, with which it begins and from which it resumes;
-    `variables` are added to the environment; `metric` is (name, direction) where the attempt needs
-    one to count as completed; `read` is a pattern that finds metrics in printed lines; `pruner`
-    says by what it is judged (pruners/judge.py), where it is; `time_limit` is in seconds awake;
-    `bound` ends the attempt when the worker is gone; `grace` is the seconds between TERM and KILL:
-    a training may want to save its weights. `doubt`: only the heart of the attempt before told that
-    it is dead, and this was the last seen of it (hearts.py). `by` is what is executed in place of
-    the command: the same, through what notes its imports; `forked`: the command begins as a fork of
-    its supervisor, which has its imports (warmspawner.py); `is_unproven`: the first that does.
-    `is_shown`: somebody shows what it prints as it comes, and hears at once that it begins.
-    """
-
-    folder: str
-    number: int
-    command: tuple[str, ...]
-    cwd: str
-    script: str = ""
-    resumes: bool = False
-    inherits: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    metric: tuple[str, str] | None = None
-    read: str | None = None
-    pruner: str | None = None
-    time_limit: float | None = None
-    bound: bool = False
-    grace: float = 10.0
-    doubt: str | None = None
-    by: tuple[str, ...] = ()
-    forked: bool = False
-    is_unproven: bool = False
-    is_shown: bool = False
-
-    def to_json(self) -> bytes:
-        return json.dumps(vars(self)).encode()  # all its values are JSON's already
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Start:
-        value = json.loads(data)
-        value["command"] = tuple(value["command"])
-        value["inherits"] = tuple(value["inherits"])
-        value["by"] = tuple(value["by"])
-        value["metric"] = tuple(value["metric"]) if value["metric"] else None
-        return cls(**value)
-
-
-@dataclass(frozen=True)
-class Order:
-    """A start, and the descriptors of what was taken for it: they are ours now."""
-
-    start: Start
-    leases: tuple[int, ...] = ()
 
 
 def rehearse() -> None:
@@ -249,56 +185,6 @@ def _next_order(more: socket.socket, post: _Post) -> tuple[Order | None, bytes]:
         asked = b""
 
 
-def receive_order(channel: socket.socket) -> Order | None:
-    """What was sent with `send_order`; None when the other side is gone.
-
-    Raises:
-        OSError: when descriptors were lost on the way (this process has no room for more): what
-            they hold would be free while the command runs.
-    """
-    flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-    try:
-        head, descriptors, _, _ = socket.recv_fds(channel, _HEAD.size, _MOST_DESCRIPTORS, flags)
-    except ConnectionError:
-        return None
-    rest = _receive(channel, _HEAD.size - len(head)) if head else None
-    if rest is None:
-        return None
-    size, count = _HEAD.unpack(head + rest)
-    data = _receive(channel, size)
-    if data is None:
-        return None
-    if len(descriptors) != count:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)  # where the flag is not known
-    return Order(Start.from_json(data), tuple(descriptors))
-
-
-def send_order(channel: socket.socket, order: Order) -> None:
-    """Send a start through a socket, and the leases it needs: from here on both sides hold them."""
-    data = order.start.to_json()
-    head = _HEAD.pack(len(data), len(order.leases))
-    if order.leases:
-        sent = socket.send_fds(channel, [head], order.leases)
-        channel.sendall(head[sent:] + data)
-    else:
-        channel.sendall(head + data)
-
-
-def _receive(channel: socket.socket, size: int) -> bytes | None:
-    data = b""
-    while len(data) < size:
-        try:
-            piece = channel.recv(size - len(data))
-        except ConnectionError:
-            return None
-        if not piece:
-            return None
-        data += piece
-    return data
-
-
 def _heard(wake: int) -> bytes:
     with contextlib.suppress(BlockingIOError):
         return os.read(wake, 512)
@@ -329,7 +215,7 @@ class _Attempt:
     def __init__(self, order: Order, post: _Post, asked: bytes = b"") -> None:
         self.start, self.leases = order.start, order.leases
         self.folder = Path(self.start.folder)
-        self.console = _console(self.start)
+        self.console = console_path(self.start)
         self.post, self.wake = post, post.wake
         self.asked = asked  # signals that came before it began
         self.token = os.urandom(8).hex()
@@ -339,7 +225,7 @@ class _Attempt:
         self.awake = _Awake()
         self.freshened = 0.0
         self.kill_at: float | None = None
-        self.watch: _Watch | None = None
+        self.watch: EarlyStopping | None = None
         self.child = 0
         self.who: dict[str, Any] | None = None  # the child, as far as that was needed
         self.heart: heartbeat.Heart
@@ -373,7 +259,13 @@ class _Attempt:
         events = os.path.join(self.start.folder, attempts.EVENTS)
         self.rendering = Rendering(events, self.token, self.console, self.printed_before)
         if self.start.pruner is not None and not self.start.script:
-            self.watch = _Watch(self.start, self.start.pruner, self.stale, self.printed_before)
+            from modeldir.worker.early_stopping import (  # noqa: PLC0415 - only where a trial is judged
+                EarlyStopping,
+            )
+
+            self.watch = EarlyStopping(
+                self.start, self.start.pruner, self.stale, self.printed_before
+            )
         self.untold = ("started",)
         if self.start.is_shown:
             self._report()
@@ -690,71 +582,6 @@ class _Attempt:
             os.write(self.post.reports, lines.encode())
 
 
-class _Watch:
-    """The early stopping of a command that does not do it itself: a script without us, or one of
-    several ranks, none of which may leave alone.
-    """
-
-    def __init__(
-        self, start: Start, pruner: str, stale: Mapping[str, outcome.FileState], printed: int
-    ) -> None:
-        from modeldir.pruners.judge import Orders  # noqa: PLC0415 - only where a trial is judged
-        from modeldir.worker.early_stopping import Steps  # noqa: PLC0415 - as above
-
-        self._start, self._pruner = start, pruner
-        self._folder = Path(start.folder)
-        console = Path(_console(start)), printed
-        metric = Orders.from_text(pruner).metric
-        self._steps = Steps(self._folder, console, stale, start.read, metric and metric[0])
-        self._before = files.read_lines(self._folder / METRICS_LINES) if start.resumes else []
-        self._judge: Judge | None = None
-        self._heard = 0
-
-    def look(self, now: float) -> tuple[float | None, str | None]:
-        """The seconds until the next look, None for never; and why the command should end."""
-        steps, wait = self._steps.look(now)
-        if not steps:
-            return wait, None
-        if self._script_judges():
-            return None, None
-        try:
-            for step, development in steps:
-                reason = self._judged_by().hear(step, development)
-                if reason is not None:
-                    return None, reason
-        except Exception as error:  # noqa: BLE001 - nothing here may end a trial
-            self._complain(f"this trial is not stopped early: {type(error).__name__}: {error}")
-            return None, None
-        return (None if self._judged_by().is_broken else wait), None
-
-    def _complain(self, words: str) -> None:
-        with contextlib.suppress(OSError), open(_console(self._start), "ab") as console:
-            console.write(f"modeldir: {words}\n".encode(errors="replace"))
-
-    def _script_judges(self) -> bool:
-        size = _size(os.path.join(self._folder, attempts.EVENTS))
-        if size == self._heard:
-            return False
-        self._heard = size
-        told = attempts.events(self._folder, self._start.number)
-        return any(event.get("event") == attempts.JUDGES for event in told)
-
-    def _judged_by(self) -> Judge:
-        """Made with the first step: until then it may be that nobody needs it."""
-        if self._judge is None:
-            from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - as above
-
-            orders = Orders.from_text(self._pruner)
-            self._judge = Judge(
-                orders,
-                self._start.number,
-                resumes=self._start.resumes,
-                complain=self._complain,
-            )
-            self._judge.hear_again(self._before)
-        return self._judge
-
-
 def _has_ended(child: int) -> bool:
     """Whether a child is dead; it stays to be waited for."""
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -785,17 +612,13 @@ def _size(path: str) -> int:
         return 0
 
 
-def _console(start: Start) -> str:
-    return os.path.join(start.folder, console_file(start.script))
-
-
 def _own_console(start: Start) -> str:
     """The file that a command's output goes to; nowhere if a later attempt has the folder."""
     with contextlib.suppress(OSError):
         later = attempts.numbers(os.listdir(start.folder), start.script)
         if later and later[-1] > start.number:
             return os.devnull
-    return _console(start)
+    return console_path(start)
 
 
 def _script(command: tuple[str, ...]) -> str | None:
@@ -825,7 +648,7 @@ def _started(start: Start, token: str, kept: tuple[int, ...], ahead: Ahead | Non
         ValueError: a word holds a zero byte.
     """
     told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
-    console = _console(start)
+    console = console_path(start)
     variables = {
         **_environment(),
         "PYTHONUNBUFFERED": "1",

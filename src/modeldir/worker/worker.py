@@ -34,11 +34,11 @@ from modeldir.search import plan, worker_registry
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.search.trials import HOME
 from modeldir.worker.job import Job, Tenure
+from modeldir.worker.messages import Start
 from modeldir.worker.pilot import Pilot
 from modeldir.worker.preload.policy import Warmth
 from modeldir.worker.slots import ASK_AGAIN, Seat, Slots
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.supervisor import Start
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search

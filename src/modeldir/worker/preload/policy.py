@@ -31,10 +31,10 @@ from modeldir.worker.preload.probation import Unproven
 
 if TYPE_CHECKING:
     from modeldir.experiment.experiment import Status
+    from modeldir.worker.messages import Start
     from modeldir.worker.preload.imports import Learned, Report
     from modeldir.worker.preload.spawner import WarmSpawner
     from modeldir.worker.spawner import Spawner
-    from modeldir.worker.supervisor import Start
 
 WORTH = 60
 """Installed modules that a script has to import. NumPy has 84 (0.1 s), PyTorch 800 (1.6 s); what

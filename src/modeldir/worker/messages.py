@@ -1,0 +1,135 @@
+"""What a worker sends to a supervisor: which attempt to run, and the file locks that it holds.
+
+The worker makes a `Start`. `spawner.py` sends it through a socket with `send_order`, and a
+supervisor reads it with `receive_order`. The locks (GPU leases) travel as open descriptors: after
+`send_order` both sides hold them, so nothing is free in between. How an attempt runs:
+`supervisor.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modeldir.experiment.attempts import console_file
+
+_HEAD = struct.Struct("!II")  # how many bytes, how many descriptors
+_MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a worker asks a supervisor to run: one attempt of one command in one folder.
+
+    `inherits` are another trial's weights, with which it begins and from which it resumes;
+    `variables` are added to the environment; `metric` is (name, direction) where the attempt needs
+    one to count as completed; `read` is a pattern that finds metrics in printed lines; `pruner`
+    says by what it is judged (pruners/judge.py), where it is; `time_limit` is in seconds awake;
+    `bound` ends the attempt when the worker is gone; `grace` is the seconds between TERM and KILL:
+    a training may want to save its weights. `doubt`: only the heart of the attempt before told that
+    it is dead, and this was the last seen of it (hearts.py). `by` is what is executed in place of
+    the command: the same, through what notes its imports; `forked`: the command begins as a fork of
+    its supervisor, which has its imports (warmspawner.py); `is_unproven`: the first that does.
+    `is_shown`: somebody shows what it prints as it comes, and hears at once that it begins.
+    """
+
+    folder: str
+    number: int
+    command: tuple[str, ...]
+    cwd: str
+    script: str = ""
+    resumes: bool = False
+    inherits: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    metric: tuple[str, str] | None = None
+    read: str | None = None
+    pruner: str | None = None
+    time_limit: float | None = None
+    bound: bool = False
+    grace: float = 10.0
+    doubt: str | None = None
+    by: tuple[str, ...] = ()
+    forked: bool = False
+    is_unproven: bool = False
+    is_shown: bool = False
+
+    def to_json(self) -> bytes:
+        return json.dumps(vars(self)).encode()  # all its values are JSON's already
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Start:
+        value = json.loads(data)
+        value["command"] = tuple(value["command"])
+        value["inherits"] = tuple(value["inherits"])
+        value["by"] = tuple(value["by"])
+        value["metric"] = tuple(value["metric"]) if value["metric"] else None
+        return cls(**value)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A start, and the descriptors of what was taken for it: they are ours now."""
+
+    start: Start
+    leases: tuple[int, ...] = ()
+
+
+def receive_order(channel: socket.socket) -> Order | None:
+    """What was sent with `send_order`; None when the other side is gone.
+
+    Raises:
+        OSError: when descriptors were lost on the way (this process has no room for more): what
+            they hold would be free while the command runs.
+    """
+    flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+    try:
+        head, descriptors, _, _ = socket.recv_fds(channel, _HEAD.size, _MOST_DESCRIPTORS, flags)
+    except ConnectionError:
+        return None
+    rest = _receive(channel, _HEAD.size - len(head)) if head else None
+    if rest is None:
+        return None
+    size, count = _HEAD.unpack(head + rest)
+    data = _receive(channel, size)
+    if data is None:
+        return None
+    if len(descriptors) != count:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)  # where the flag is not known
+    return Order(Start.from_json(data), tuple(descriptors))
+
+
+def send_order(channel: socket.socket, order: Order) -> None:
+    """Send a start through a socket, and the leases it needs: from here on both sides hold them."""
+    data = order.start.to_json()
+    head = _HEAD.pack(len(data), len(order.leases))
+    if order.leases:
+        sent = socket.send_fds(channel, [head], order.leases)
+        channel.sendall(head[sent:] + data)
+    else:
+        channel.sendall(head + data)
+
+
+def _receive(channel: socket.socket, size: int) -> bytes | None:
+    data = b""
+    while len(data) < size:
+        try:
+            piece = channel.recv(size - len(data))
+        except ConnectionError:
+            return None
+        if not piece:
+            return None
+        data += piece
+    return data
+
+
+def console_path(start: Start) -> str:
+    return os.path.join(start.folder, console_file(start.script))
