@@ -146,9 +146,9 @@ def our_turns(name: str, count: int, folder: Path) -> dict[str, float]:
 
     search = Search(folder, sampler=name, trials=count + ASKS + 1)
     search.prepare()
-    turn = search.next_trial()
+    turn = search.scheduler.next_trial()
     fresh = time.process_time() - began
-    sampler = search._telling.sampler  # noqa: SLF001 - what of it is the sampler's
+    sampler = search.scheduler.observations.sampler
     ask, spent, taken = sampler.ask, [0.0], []
 
     def timed(number: int):
@@ -163,7 +163,7 @@ def our_turns(name: str, count: int, folder: Path) -> dict[str, float]:
         finish(folder / turn.record.name, 0.5)
         time.sleep(0.025)
         spent[0], began = 0.0, time.process_time()
-        turn = search.next_trial()
+        turn = search.scheduler.next_trial()
         taken.append(time.process_time() - began)
         asks.append(spent[0])
         made.append(turn.record)

@@ -119,12 +119,12 @@ def through_folders(name: str, count: int) -> list[float]:
         search = Search(folder, sampler=name, trials=count + 20)
         began = time.process_time()
         search.prepare()
-        turn = search.next_trial()
+        turn = search.scheduler.next_trial()
         first = time.process_time() - began
         began = time.process_time()
         for _ in range(5):
             finished(folder / turn.record.name, loss(turn.record.point))
-            turn = search.next_trial()
+            turn = search.scheduler.next_trial()
         return [first, (time.process_time() - began) / 5]
 
 

@@ -103,7 +103,7 @@ def test_the_sampler_hears_how_each_trial_stands(project: Project) -> None:
     """First that it is there, then its end with the plan's metric, once each."""
     search = Search("experiments/search", RANGE, sampler=OWN, trials=2, maximize="accuracy")
     run(search)
-    search.next_trial()
+    search.scheduler.next_trial()
     heard = [(o.number, o.status, sorted(o.values)) for o in Recorder.last.told]
     assert heard == [
         (1, "waiting", []), (1, "completed", ["accuracy"]),
@@ -124,7 +124,7 @@ def test_failed_and_pruned_trials_are_told_as_such(project: Project) -> None:
                 save_metrics({"accuracy": math.nan}, trial.model_dir / BEST)
             if number == 3:
                 raise ValueError("it broke")
-    search.next_trial()
+    search.scheduler.next_trial()
     last = {o.number: o for o in Recorder.last.told}
     assert (last[1].status, dict(last[1].values), last[1].notes["step"]) == (
         "pruned", {"accuracy": 0.25}, 4,
@@ -138,7 +138,7 @@ def test_notes_come_back(project: Project) -> None:
     run(Search("experiments/search", RANGE, sampler=OWN, trials=2, maximize="accuracy"))
     told = read(project.search / "learning_rate_0.1" / "trial.json")
     assert told["notes"] == {"asked": 1}
-    Search("experiments/search").next_trial()
+    Search("experiments/search").scheduler.next_trial()
     assert [dict(o.notes) for o in Recorder.last.told] == [{"asked": 1}, {"asked": 2}]
 
 
@@ -174,7 +174,7 @@ def test_running_trials_of_other_workers_are_told(project: Project) -> None:
     with trial:
         second = Search("experiments/search")
         second.prepare()
-        second.next_trial(frozenset({trial.number}))
+        second.scheduler.next_trial(frozenset({trial.number}))
         assert ("running", 1) in [(o.status, o.number) for o in Recorder.last.told]
 
 
@@ -182,7 +182,7 @@ def test_a_metric_that_is_chosen_later_is_learned(project: Project) -> None:
     """The first trial shows which there are; from then on values are told."""
     search = Search("experiments/search", RANGE, sampler=OWN, trials=3)
     run(search)
-    search.next_trial()
+    search.scheduler.next_trial()
     assert dict(Recorder.last.told[-1].values)["accuracy"] > 0
     assert project.plan()["maximize"] == "accuracy"
 
@@ -244,7 +244,7 @@ def test_repeats_differ_in_their_seed(project: Project) -> None:
     assert read(project.search / names[1] / "params.json")["seed"] == 231
     done = Search("experiments/search")
     done.prepare()
-    assert done.to_come() == 0
+    assert done.scheduler.to_come() == 0
 
 
 def test_a_search_gets_its_repeats_later(project: Project) -> None:
@@ -252,7 +252,7 @@ def test_a_search_gets_its_repeats_later(project: Project) -> None:
     run(Search("experiments/search", RANGE, sampler="random", trials=2, maximize="accuracy"))
     again = Search("experiments/search", repeats=3)
     again.prepare()
-    assert again.to_come() == 4
+    assert again.scheduler.to_come() == 4
     run(again)
     seeds = sorted(read(path / "params.json")["seed"] for path in trials(project))
     assert seeds == [230, 230, 231, 231, 232, 232]
@@ -276,7 +276,7 @@ def test_what_waits_for_its_repeats_is_not_read_again(
 
     monkeypatch.setattr(experiment, "scores", counted)
     for _ in range(3):
-        assert search.next_trial(frozenset(range(1, 100))) is not None
+        assert search.scheduler.next_trial(frozenset(range(1, 100))) is not None
     assert len(read) < 12  # the points of the three; all eight, twice for each, would be 48
 
 
@@ -284,7 +284,7 @@ def test_the_sampler_learns_the_mean_of_the_repeats(project: Project) -> None:
     """One observation a point; it has not ended before all of them have."""
     search = Search("experiments/search", RANGE, sampler=OWN, trials=2, repeats=2, minimize="loss")
     run(search)
-    search.next_trial()
+    search.scheduler.next_trial()
     told = [(o.number, o.status, dict(o.values)) for o in Recorder.last.told if o.number == 1]
     each = [
         read(project.search / f"learning_rate_0.1__seed_{s}" / BEST)["loss"] for s in (230, 231)
@@ -396,7 +396,7 @@ def test_what_was_completed_elsewhere_is_not_run_again(project: Project) -> None
         "reuse ../first: 2 experiments count as done; 1 outside this space or of another base"
         in news
     )
-    assert search.to_come() == 1
+    assert search.scheduler.to_come() == 1
     assert run(search) == ["learning_rate_0.001"]
     assert project.plan()["reuse"] == ["../first"]
     results = synthesize("experiments/search")
@@ -457,7 +457,7 @@ def test_a_folder_above_the_search_names_the_others_in_it_alone(project: Project
     run(Search("experiments/repeated", RATES, repeats=2, reuse="experiments", maximize="accuracy"))
     grown = Search("experiments/repeated", {"learning_rate": [1.0]})
     grown.prepare()
-    assert grown.to_come() == len(run(grown)) == 2
+    assert grown.scheduler.to_come() == len(run(grown)) == 2
 
 
 def test_an_experiment_of_its_own_is_not_retried_as_a_search(project: Project) -> None:
@@ -555,7 +555,7 @@ def test_all_metrics_are_told(project: Project) -> None:
         minimize=["loss", "size"],
     )  # fmt: skip
     run(search)
-    search.next_trial()
+    search.scheduler.next_trial()
     assert sorted(Recorder.last.told[-1].values) == ["accuracy", "loss", "size"]
 
 
@@ -638,7 +638,7 @@ def test_a_trial_that_hangs_on_others_is_not_made_ahead(
     """How those that run will end may say that it is another one, or that it is none."""
     search = Search("experiments/search", RATES, maximize="accuracy", trials=3, **options)
     search.prepare()
-    search.make_ahead(frozenset())
+    search.scheduler.make_ahead(frozenset())
     assert not [*project.search.glob("l*")]
 
 

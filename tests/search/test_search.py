@@ -391,7 +391,7 @@ def test_two_who_add_values_at_the_same_time_both_get_them(project: Project) -> 
     two.prepare()
     assert project.plan()["space"] == {"learning_rate": [0.1, 0.2]}
     numbers: list[int] = []
-    while (turn := two.next_trial(frozenset(numbers))) is not None:
+    while (turn := two.scheduler.next_trial(frozenset(numbers))) is not None:
         numbers.append(turn.record.number)
     assert points(two) == [{"learning_rate": 0.1}, {"learning_rate": 0.2}]
 
@@ -405,7 +405,7 @@ def test_a_chosen_metric_does_not_undo_what_others_wrote_into_the_plan(project: 
     project.write("experiments/search/search.json", json.dumps(plan))
     with trial:
         train(trial)
-    assert search.settle_metric(search.trials[1]) == ("accuracy", "maximize")
+    assert search.scheduler.settle_metric(search.trials[1]) == ("accuracy", "maximize")
     assert project.plan() == {**plan, "maximize": "accuracy"}
     grown = search.ask()
     assert grown is not None
@@ -419,10 +419,10 @@ def test_a_plan_that_is_written_just_now_is_waited_for(project: Project) -> None
     path = project.search / "search.json"
     text = path.read_text()
     path.write_text("")
-    first = search.next_trial()
+    first = search.scheduler.next_trial()
     assert first is not None
     path.write_text(text.replace("0.1", "0.1, 0.2"))
-    second = search.next_trial(frozenset({first.record.number}))
+    second = search.scheduler.next_trial(frozenset({first.record.number}))
     assert second is not None
     assert second.record.point == {"learning_rate": 0.2}
 
@@ -431,21 +431,21 @@ def test_asking_for_the_next_trial_changes_nothing_until_it_runs(project: Projec
     """A worker that dies between asking and starting has used nothing up."""
     search = Search("experiments/search", RATES)
     search.prepare()
-    first = search.next_trial()
+    first = search.scheduler.next_trial()
     other = Search("experiments/search")
     other.prepare()
-    assert other.next_trial() == first
+    assert other.scheduler.next_trial() == first
 
 
 def test_a_trial_made_ahead_is_the_next_one(project: Project) -> None:
     """Nothing else is made for it, and nobody has to wait for it to be made."""
     search = Search("experiments/search", RATES)
     search.prepare()
-    search.make_ahead(frozenset())
+    search.scheduler.make_ahead(frozenset())
     assert [path.name for path in project.search.glob("l*")] == ["learning_rate_0.1"]
-    search.make_ahead(frozenset())
+    search.scheduler.make_ahead(frozenset())
     assert len(search.trials) == 1
-    turn = search.next_trial()
+    turn = search.scheduler.next_trial()
     assert turn is not None
     assert (turn.record.number, turn.attempt) == (1, 1)
     assert len(search.trials) == 1
@@ -456,7 +456,7 @@ def test_a_trial_made_ahead_is_looked_at_before_it_runs(project: Project, what: 
     """Much may happen while a slot is busy: then the next trial is chosen anew."""
     search = Search("experiments/search", RATES)
     search.prepare()
-    search.make_ahead(frozenset())
+    search.scheduler.make_ahead(frozenset())
     folder = project.search / "learning_rate_0.1"
     if what == "begun elsewhere":
         assert attempts.begin(folder, 1, {"process": None}) is not None
@@ -464,7 +464,7 @@ def test_a_trial_made_ahead_is_looked_at_before_it_runs(project: Project, what: 
         shutil.rmtree(folder)
     else:
         Search("experiments/search", {"learning_rate": [0.5]}).prepare()
-    turn = search.next_trial()
+    turn = search.scheduler.next_trial()
     assert turn is not None
     found = {
         "begun elsewhere": ("learning_rate_0.1", 2),
@@ -478,14 +478,14 @@ def test_who_makes_a_trial_ahead_keeps_no_trouble_of_the_plan_to_himself(project
     """The base was changed, and the plan at the same time: whoever starts a trial is told."""
     search = Search("experiments/search", RATES)
     search.prepare()
-    assert search.next_trial() is not None
+    assert search.scheduler.next_trial() is not None
     base = read(project.search / "params.json")
     (project.search / "params.json").write_text(json.dumps({**base, "batch_size": 99}))
     os.utime(project.search / "search.json", ns=(1, 1))
-    search.make_ahead(frozenset({1}))
+    search.scheduler.make_ahead(frozenset({1}))
     assert len(search.trials) == 1
     with pytest.raises(SearchError, match="base hyperparameters changed"):
-        search.next_trial(frozenset({1}))
+        search.scheduler.next_trial(frozenset({1}))
 
 
 def test_interrupted_trials_go_first(project: Project) -> None:
@@ -497,7 +497,7 @@ def test_interrupted_trials_go_first(project: Project) -> None:
         if trial.number == 2:
             break
     (project.search / "learning_rate_0.01/run.json").write_text('{"status": "interrupted"}')
-    turn = Search("experiments/search").next_trial()
+    turn = Search("experiments/search").scheduler.next_trial()
     assert turn is not None
     assert (turn.record.name, turn.attempt) == ("learning_rate_0.01", 2)
 
@@ -506,14 +506,14 @@ def test_a_trial_that_takes_all_down_with_it_goes_last(project: Project) -> None
     """Three times nobody was left to record its end: it must not end each worker in turn."""
     search = Search("experiments/search", RATES)
     search.prepare()
-    turn = search.next_trial()
+    turn = search.scheduler.next_trial()
     assert turn is not None
     folder = search.trials.path(turn.record)
     for number, following in ((1, 1), (2, 1), (3, 2)):
         assert attempts.begin(folder, number, {"process": None}) is not None
         again = Search("experiments/search")
         again.prepare()
-        after = again.next_trial()
+        after = again.scheduler.next_trial()
         assert after is not None
         assert after.record.number == following
     for trial in Search("experiments/search"):
@@ -596,30 +596,30 @@ def test_what_is_left_counts_what_another_worker_has_made(project: Project) -> N
     """Two that are interrupted together would else tell of more trials than the plan has."""
     here = Search("experiments/search", RATES)
     here.prepare("true")
-    assert (here.to_come(), here.left()) == (3, 3)
-    assert Search("experiments/search").next_trial() is not None
-    assert here.left() == 3
-    assert (len(here.waiting()), here.to_come()) == (1, 2)
+    assert (here.scheduler.to_come(), here.scheduler.left()) == (3, 3)
+    assert Search("experiments/search").scheduler.next_trial() is not None
+    assert here.scheduler.left() == 3
+    assert (len(here.scheduler.waiting()), here.scheduler.to_come()) == (1, 2)
 
 
 def test_a_trial_that_takes_its_host_down_each_time_waits_for_all_others(project: Project) -> None:
     """After three attempts without an end: else it would end each worker that comes."""
     search = Search("experiments/search", RATES)
     search.prepare("true")
-    deadly = search.next_trial()
+    deadly = search.scheduler.next_trial()
     assert deadly is not None
     folder = search.trials.path(deadly.record)
     for number in (1, 2, 3):
-        again = search.next_trial()
+        again = search.scheduler.next_trial()
         assert again is not None
         assert (again.record.number, again.attempt) == (1, number)
         assert attempts.begin(folder, number, {}) is not None
     others: list[int] = []
     for _ in range(2):
-        turn = search.next_trial(frozenset(others))
+        turn = search.scheduler.next_trial(frozenset(others))
         assert turn is not None
         others.append(turn.record.number)
     assert others == [2, 3]
-    last = search.next_trial(frozenset(others))
+    last = search.scheduler.next_trial(frozenset(others))
     assert last is not None
     assert (last.record.number, last.attempt) == (1, 4)

@@ -396,7 +396,7 @@ def test_of_two_who_have_the_same_turn_one_runs_it(
     searches = [Search(project.search), Search(project.search)]
     for search in searches:
         search.prepare()
-    turns = [search.next_trial() for search in searches]
+    turns = [search.scheduler.next_trial() for search in searches]
     assert turns[0] == turns[1]
     turn = turns[1]
     assert turn is not None
@@ -419,15 +419,18 @@ def test_a_trial_that_another_was_faster_to_take_does_not_count(
     monkeypatch.chdir(project.path)
     first = Search(project.search, {"learning_rate": [0.1, 0.2]})
     first.prepare("python train.py")
-    stale = [first.next_trial()]
+    stale = [first.scheduler.next_trial()]
     assert project.modeldir("work", "experiments/search", "--trials", "1").code == 0
     assert project.started == ["learning_rate_0.1"]
 
-    class Late(Search):
-        def next_trial(self, busy: frozenset[int] = frozenset()) -> Turn | None:
-            return stale.pop() if stale else super().next_trial(busy)
+    late = Search(project.search)
+    next_trial = late.scheduler.next_trial
 
-    worker = Worker(Late(project.search), 1, quietly(), pilot=False, limits=Limits(trials=1))
+    def next_or_stale(busy: frozenset[int] = frozenset()) -> Turn | None:
+        return stale.pop() if stale else next_trial(busy)
+
+    monkeypatch.setattr(late.scheduler, "next_trial", next_or_stale)
+    worker = Worker(late, 1, quietly(), pilot=False, limits=Limits(trials=1))
     worker.run(None, typed=False)
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
 

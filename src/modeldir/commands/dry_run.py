@@ -35,9 +35,10 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     `warm`: trials may begin with their imports.
     """
     found = search.look_ahead(command, typed=typed, most=MOST)
-    to_come = search.to_come() if len(found) == MOST else len(found)  # what was found included
-    again = search.waiting()
-    lines = [*search.by_auto(), *search.taught()]
+    # The trials found are included.
+    to_come = search.scheduler.to_come() if len(found) == MOST else len(found)
+    again = search.scheduler.waiting()
+    lines = [*search.plan_file.chosen_by_auto(), *search.scheduler.earlier()]
     lines += [f"there, and would run: {', '.join(again)}"] if again else []
     if found:
         names = list(search.plan.space.domains)

@@ -12,7 +12,7 @@ from modeldir.experiment import attempts, experiment, failures
 from modeldir.experiment.experiment import no_folder
 from modeldir.metrics import metrics
 from modeldir.params import plain_values
-from modeldir.search import worker_registry
+from modeldir.search import inheritance, worker_registry
 from modeldir.search.search import Search
 from modeldir.search.trial_record import TrialRecord
 
@@ -106,7 +106,8 @@ def _best(search: Search, records: list[TrialRecord], count: int | None) -> list
     name, direction = metric
     left, chosen = list(records), set[int]()
     while left and len(chosen) < count:
-        values = [search.score(record, name) for record in left]
+        scores = [experiment.scores(search.trials.path(record)) for record in left]
+        values = [each.development.get(name) for each in scores]
         best = metrics.best_of(
             [(v, r.number, r) for v, r in zip(values, left, strict=True)], direction
         )
@@ -124,7 +125,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         return 0
     for record in records:
         folder = search.trials.path(record)
-        goes_on = search.way_to_go_on(folder) is not None
+        goes_on = inheritance.continue_arguments(search.plan, folder) is not None
         if not values:
             search.trials.spare(record.number)
             search.trials.want_again(record)

@@ -46,7 +46,7 @@ def ahead(search: Search, arguments: argparse.Namespace) -> list[str]:
     name = arguments.on or "local"
     launcher = _checked(name, _options(name, search, arguments), search, arguments)
     per_trial = arguments.one_job_per_trial
-    count = (search.left() or 0) if per_trial else (arguments.workers or 1)
+    count = (search.scheduler.left() or 0) if per_trial else (arguments.workers or 1)
     preview = getattr(launcher, "preview", None)
     if preview is None or not count:
         return []
@@ -69,7 +69,7 @@ def trials_at_a_time(search: Search, arguments: argparse.Namespace) -> int:
     if (arguments.on or "local") == "local":
         return slots_of(arguments).count * (arguments.workers or 1)
     if arguments.one_job_per_trial:
-        return arguments.workers or search.left() or 1
+        return arguments.workers or search.scheduler.left() or 1
     jobs = number_of("-j", arguments.jobs, int)
     return (jobs if isinstance(jobs, int) else 1) * (arguments.workers or 1)
 
@@ -89,10 +89,10 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
     at_once = None if throttles else arguments.workers
 
     def missing(there: Sequence[Placed]) -> int:
-        if not search.may_have_more(frozenset()):
+        if not search.scheduler.may_have_more(frozenset()):
             return 0
         if per_trial:
-            return missing_jobs(there, search.left() or 0, at_once)
+            return missing_jobs(there, search.scheduler.left() or 0, at_once)
         by_hand = len(unplaced_here(path)) if name == "local" else 0
         return (arguments.workers or 1) - sum(each.counts for each in there) - by_hand
 
@@ -215,7 +215,7 @@ def _nonsense_there(name: str, search: Search, arguments: argparse.Namespace) ->
         return
     if arguments.jobs != "1":
         yield f"-j {arguments.jobs}: goes not with --one-job-per-trial", "a job runs one trial"
-    if search.left() is None:
+    if search.scheduler.left() is None:
         yield "--one-job-per-trial: this plan has no end", "how many there will be: --trials N"
 
 

@@ -39,6 +39,8 @@ WELL = (COMPLETED, PRUNED)
 FINAL = (*WELL, FAILED)
 """What is not run again by itself."""
 ENDS = (*FINAL, INTERRUPTED)
+RANKED = frozenset({COMPLETED, UNRECORDED})
+"""The statuses of experiments that are compared by their metrics."""
 OPEN = frozenset({WAITING, RUNNING, INTERRUPTED})
 """Who runs, or is to run."""
 

@@ -20,8 +20,6 @@ from modeldir.params.plain_values import SEED
 
 _T = TypeVar("_T")
 
-_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-
 
 @dataclass(frozen=True)
 class Repeat:
@@ -135,4 +133,4 @@ def _same(values: Sequence[Mapping[str, float]]) -> bool:
 
 def is_ranked(status: Status) -> bool:
     """Whether an experiment has ended so that its metrics count."""
-    return status.state in _RANKED
+    return status.state in attempts.RANKED

@@ -70,12 +70,12 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
         lines.append(f"{outcome.elsewhere} running in other workers")
     lines += _used_up(search, outcome)
     results = search.results()
-    best = search.best(results)
+    best = results.best()
     if best is not None:
         lines.append(f"best: {best.path}  {best.metric} {best.value:.6g}{_mean_of(search)}")
     lines += _front(search, results)
     suspicion = _suspicion(search, outcome, results)
-    lines += suspicion or [f"advice: {sentence}" for sentence in search.advice(results)]
+    lines += suspicion or [f"advice: {sentence}" for sentence in results.advice()]
     if outcome.problem or not outcome.comes_again:
         lines.append(outcome.problem or _next(search, outcome))
     return lines
@@ -85,8 +85,8 @@ def _used_up(search: Search, outcome: Outcome) -> Iterator[str]:
     """A word where fewer trials were made than were asked for: the space has no more points."""
     asked = search.plan.trials
     whole = not (outcome.stopped or outcome.limited or outcome.problem or outcome.elsewhere)
-    made = search.points_made()
-    if asked is not None and made < asked and whole and search.reached() is None:
+    made = search.scheduler.observations.count()
+    if asked is not None and made < asked and whole and search.scheduler.reached() is None:
         points = "1 point" if made == 1 else f"{made} points"
         yield f"{points} of {asked} asked for: {samplers.no_more(search.plan.sampler)}"
 
@@ -99,7 +99,7 @@ def _mean_of(search: Search) -> str:
 def _front(search: Search, results: Results) -> Iterator[str]:
     """Of several metrics: what no other trial beats in all of them."""
     ranked = search.plan.objectives
-    front = search.front(results) if len(ranked) > 1 else []
+    front = results.front() if len(ranked) > 1 else []
     if front:
         names = ", ".join(path.name for path in front[:_SHOWN])
         more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
@@ -116,7 +116,7 @@ def _next(search: Search, outcome: Outcome) -> str:
             return f"next: {_retry(search)}   then: {again}"
         last = quoted(search.path / outcome.failed[-1])
         return f"next: modeldir log {last}   then mend it, and: {again}"
-    left = len(search.waiting()) + (search.to_come() or 0)
+    left = len(search.scheduler.waiting()) + (search.scheduler.to_come() or 0)
     if left and (outcome.stopped or outcome.limited):
         return f"next: {again}   goes on: {left} to come"
     return f"next: modeldir synthesize {path}"
@@ -208,8 +208,8 @@ def _failed(search: Search) -> list[TrialRecord]:
 def _nothing_ran(search: Search) -> str:
     """What stands in for the counts when nothing ran: what is there, and why it was left."""
     states = Counter(search.trials.status(record).state for record in search.trials)
-    to_come, goal = search.to_come(), search.plan.stop_at
-    reused = search.done_elsewhere()
+    to_come, goal = search.scheduler.to_come(), search.plan.stop_at
+    reused = search.scheduler.observations.done_elsewhere()
     if not states and reused and not to_come:
         return f"nothing left to run: {reused} done elsewhere (reuse)"
     if not states:
@@ -217,7 +217,7 @@ def _nothing_ran(search: Search) -> str:
     if not to_come:
         return f"nothing left to run: {counted(states)}"
     head = f"nothing was started: {counted(states)}"
-    if goal is None or search.reached() is None:
+    if goal is None or search.scheduler.reached() is None:
         return f"{head}, {to_come} to come"
     total = sum(states.values()) + to_come
     return (
@@ -230,7 +230,8 @@ def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
     """A word where the repeats of every point have the same metrics."""
     if search.plan.repeats <= 1:
         return []
-    if not repeats.unused([[each.scores for each in point] for point in results.by_point()]):
+    groups = results.by_configuration()
+    if not repeats.unused([[each.scores for each in group] for group in groups]):
         return []
     return [f"note: the repeats of each point have the same metrics: seed is not used by {script}"]
 

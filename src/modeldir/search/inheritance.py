@@ -56,7 +56,7 @@ def as_parent(trials: Trials, record: TrialRecord) -> dict[str, Any]:
     return {"number": record.number, "name": record.name, "step": step}
 
 
-def way_to_resume(plan: Plan, folder: Path) -> tuple[str, ...] | None:
+def resume_arguments(plan: Plan, folder: Path) -> tuple[str, ...] | None:
     """The arguments with which a trial goes on from what lies in its folder; None where it can only
     begin afresh, as far as is known.
     """
@@ -66,9 +66,9 @@ def way_to_resume(plan: Plan, folder: Path) -> tuple[str, ...] | None:
     return () if any(event.get("event") == "can_resume" for event in told) else None
 
 
-def way_to_go_on(plan: Plan, folder: Path) -> tuple[str, ...] | None:
-    """As `way_to_resume`, for a trial that has ended: without weights it begins afresh."""
-    way = way_to_resume(plan, folder)
+def continue_arguments(plan: Plan, folder: Path) -> tuple[str, ...] | None:
+    """As `resume_arguments`, for a trial that has ended: without weights it begins afresh."""
+    way = resume_arguments(plan, folder)
     return way if way or attempts.last_weights(folder) else None
 
 
@@ -87,7 +87,7 @@ def parent_in(
         return None, True
     record = trials[told["number"]]
     folder = trials.path(record)
-    if attempts.last_weights(folder) and (in_loop or way_to_resume(plan, folder) is not None):
+    if attempts.last_weights(folder) and (in_loop or resume_arguments(plan, folder) is not None):
         if told.get("ended") or trials.status(record).state == attempts.COMPLETED:
             return None, False  # its copy would find no step left to train
         return {"number": record.number, "name": record.name, "step": told.get("step")}, True

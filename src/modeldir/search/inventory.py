@@ -27,8 +27,6 @@ from modeldir.search import membership, plan
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import HOME, Trials
 
-_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-
 
 @dataclass(frozen=True)
 class Counted:
@@ -71,7 +69,7 @@ class Planned:
         name, direction = metric
         candidates = []
         for record, state, development in trials:
-            value = development.get(name) if state in _RANKED else None
+            value = development.get(name) if state in attempts.RANKED else None
             if value is not None:
                 part = repeated.Repeat("", record.hyperparameters, record.repeat)
                 candidates.append((part, value, record.number, record.name))

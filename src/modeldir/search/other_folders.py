@@ -18,8 +18,6 @@ from modeldir.metrics.objective import Objectives
 from modeldir.params import plain_values
 from modeldir.search import membership, plan
 
-_RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-
 
 @dataclass(frozen=True)
 class Row:
@@ -61,7 +59,7 @@ def _lies_in(search: str, path: str) -> bool:
 
 
 def _read(path: Path) -> Row | None:
-    if experiment.status(path).state not in _RANKED:
+    if experiment.status(path).state not in attempts.RANKED:
         return None
     values = {k: v for k, v in experiment.scores(path).development.items() if v == v}  # noqa: PLR0124 - NaN
     try:

@@ -1,7 +1,8 @@
-"""The trials of a search by what they scored: the best, and with several metrics the Pareto front.
+"""The results of a search: the best trial, the Pareto front, and advice.
 
-It knows which trials count (those that have completed, and what nobody recorded), and that of a
-point with repeats the mean does. It refuses to know what is searched.
+`Search.results` reads the trials once; ask the `Results` for `best`, `front` and `advice`. The
+trials that count are those that completed and those that ran without modeldir; a configuration with
+repeats counts by its mean. The evidence behind each sentence of advice: `advice.py`.
 """
 
 from __future__ import annotations
@@ -10,31 +11,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from modeldir.experiment import attempts, experiment, repeats
-from modeldir.metrics import objective
-from modeldir.metrics.metrics import Direction
+from modeldir._system import files
+from modeldir.experiment import attempts, discovery, experiment, repeats
+from modeldir.metrics import metrics, objective
+from modeldir.search import plan as plans
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
 
 if TYPE_CHECKING:
     from modeldir.search.advice import Tried
-
-RANKED = frozenset({attempts.COMPLETED, attempts.UNRECORDED})
-
-
-class Row(Protocol):
-    """An experiment of another folder that counts as done here."""
-
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def hyperparameters(self) -> Mapping[str, Any]: ...
-
-    @property
-    def values(self) -> Mapping[str, float]: ...
+    from modeldir.search.other_folders import Row
 
 
 @dataclass(frozen=True)
@@ -48,34 +36,54 @@ class Best:
 
 @dataclass(frozen=True)
 class Counted:
-    """A trial that counts, with its development metrics."""
+    """A trial that counts, with its validation metrics."""
 
     part: repeats.Repeat
     record: TrialRecord
     scores: Mapping[str, float]
 
 
+def metric_of(
+    plan: plans.Plan, trials: Trials, reused: Sequence[Row]
+) -> tuple[str, metrics.Direction] | None:
+    """Return the metric to rank by: the plan's, else one that the first trial with metrics has."""
+    if plan.metric is not None:
+        return plan.metric
+    for record in trials:
+        found = experiment.scores(trials.path(record)).development
+        if found:
+            return metrics.choose(list(found))
+    return metrics.choose(list(reused[0].values)) if reused else None
+
+
 @dataclass(frozen=True)
 class Results:
-    """The trials of a search that count, each read once, for who asks several things of them.
+    """The trials of a search that count, each read once.
 
-    `others` are the experiments of other folders that count as done.
+    `reused` are the experiments of other folders that count as done.
     """
 
+    plan: plans.Plan
     trials: Trials
     counted: Sequence[Counted]
-    others: Sequence[Row] = ()
+    reused: Sequence[Row]
 
     @classmethod
-    def read(cls, trials: Trials, others: Sequence[Row] = ()) -> Results:
-        """What the trials' folders hold now."""
-        return cls(trials, [*_counted(trials)], others)
+    def read(cls, plan: plans.Plan, trials: Trials, reused: Sequence[Row]) -> Results:
+        """Read what the trials' folders hold now."""
+        return cls(plan, trials, [*_counted(trials)], reused)
 
-    def best(self, metric: tuple[str, Direction]) -> Best | None:
-        """The best trial by a metric: of repeats the best one, with their mean as its value."""
+    def best(self) -> Best | None:
+        """Return the best trial; of repeats the best one, with their mean as its value.
+
+        None where no trial counts, and where the plan ranks by several metrics: see `front`.
+        """
+        metric = metric_of(self.plan, self.trials, self.reused)
+        if metric is None or len(self.plan.objectives) > 1:
+            return None
         name, direction = metric
         found: list[tuple[repeats.Repeat, float, int | None, Best]] = []
-        for row in self.others:
+        for row in self.reused:
             if name in row.values:
                 part = repeats.Repeat(str(row.path.parent), row.hyperparameters, None)
                 found.append((part, row.values[name], None, Best(row.path, name, row.values[name])))
@@ -86,17 +94,50 @@ class Results:
         first = repeats.best(found, direction)
         return None if first is None else replace(first[0], value=first[1])
 
-    def by_point(self) -> list[list[Counted]]:
-        """The trials that count, a point's repeats together."""
+    def front(self) -> list[Path]:
+        """Return the trials that no other beats in all metrics of the plan (the Pareto front).
+
+        They are ordered by number; the first repeat stands for its configuration. Reused
+        experiments come last.
+        """
+        objectives = self.plan.objectives
+        scored: list[tuple[list[float | None], tuple[float, Path]]] = [
+            (
+                [_mean(name, several) for name, _ in objectives],
+                (several[0].record.number, self.trials.path(several[0].record)),
+            )
+            for several in self.by_configuration()
+        ]
+        scored += [
+            ([row.values.get(name) for name, _ in objectives], (math.inf, row.path))
+            for row in self.reused
+        ]
+        return [path for _, path in sorted(objective.front(scored, tuple(objectives)))]
+
+    def advice(self) -> list[str]:
+        """Return at most three sentences on what the search has shown; none without evidence.
+
+        There is none for a confirmation, which has a sharper test of its own.
+        """
+        from modeldir.search.advice import advice  # noqa: PLC0415 - only at the end of a search
+
+        ranked, folder = self.plan.objectives, self.trials.folder
+        if len(ranked) != 1 or (folder / discovery.CONFIRM).exists():
+            return []
+        written = files.read_object(folder / plans.FILE)
+        return advice(self._tried(ranked[0][0]), ranked[0], written)
+
+    def by_configuration(self) -> list[list[Counted]]:
+        """Return the trials that count, the repeats of each configuration together."""
         groups = repeats.groups([each.part for each in self.counted])
         return [[self.counted[place] for place in places] for places in groups]
 
-    def tried(self, name: str) -> list[Tried]:
-        """The points that count and have a metric, each with its mean over repeats."""
-        from modeldir.search.advice import Tried  # noqa: PLC0415 - at the end alone
+    def _tried(self, name: str) -> list[Tried]:
+        """The configurations that have a metric, each with its mean over repeats."""
+        from modeldir.search.advice import Tried  # noqa: PLC0415 - only at the end of a search
 
         found = []
-        for several in self.by_point():
+        for several in self.by_configuration():
             mean, record = _mean(name, several), several[0].record
             if mean is not None:
                 spread = repeats.deviation([each.scores[name] for each in several])
@@ -104,33 +145,16 @@ class Results:
                 found.append(Tried(called, record.number, record.point, mean, spread, len(several)))
         return found
 
-    def front(self, objectives: Sequence[tuple[str, Direction]]) -> list[Path]:
-        """The trials that no other beats in all metrics, by number; of repeats the first. After
-        them those of the `others`.
-        """
-        scored: list[tuple[list[float | None], tuple[float, Path]]] = [
-            (
-                [_mean(name, several) for name, _ in objectives],
-                (several[0].record.number, self.trials.path(several[0].record)),
-            )
-            for several in self.by_point()
-        ]
-        scored += [
-            ([row.values.get(name) for name, _ in objectives], (math.inf, row.path))
-            for row in self.others
-        ]
-        return [path for _, path in sorted(objective.front(scored, tuple(objectives)))]
-
 
 def _counted(trials: Trials) -> Iterator[Counted]:
     for record in trials:
-        if trials.status(record).state in RANKED:
+        if trials.status(record).state in attempts.RANKED:
             found = experiment.scores(trials.path(record)).development
             yield Counted(repeats.Repeat("", record.hyperparameters, record.repeat), record, found)
 
 
 def _mean(name: str, several: Sequence[Counted]) -> float | None:
-    """The mean of a metric; None where one of them lacks it."""
+    """The mean of a metric; None where one of the trials lacks it."""
     values = [each.scores.get(name) for each in several]
     numbers = [value for value in values if value is not None]
     return sum(numbers) / len(numbers) if len(numbers) == len(values) else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir._system.shell import quoted_line
 from modeldir.experiment import attempts
-from modeldir.search import worker_registry
+from modeldir.search import inheritance, worker_registry
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search
@@ -82,7 +82,7 @@ class Tenure:
         if state != attempts.INTERRUPTED:
             self._gets_on = True
         elif not self._gets_on and _saved(folder) != saved_before:
-            self._gets_on = self._search.way_to_resume(folder) is not None
+            self._gets_on = inheritance.resume_arguments(self._search.plan, folder) is not None
 
     def comes_again(self) -> bool:
         """Whether `end` will have the job started again, if its job manager does as it is told."""
@@ -114,7 +114,7 @@ class Tenure:
 
     def _why_not(self) -> str:
         """Why the job should not be started again; nothing where it should."""
-        if not self._search.may_have_more(frozenset()):
+        if not self._search.scheduler.may_have_more(frozenset()):
             return "its time was over, and nothing was left to start"
         if not self._begun:
             return "its time was over before it could begin a trial"

@@ -32,6 +32,6 @@ class Search(search.Search):
             if command is None or isinstance(command, str)
             else shlex.join(map(str, command))
         )
-        typed = line or self._given["command"]
+        typed = line or self.plan_file.given["command"]
         worker = Worker(self, jobs, quietly() if quiet else shown_on(sys.stdout))
         return worker.run(line or self.plan.command, typed=typed is not None)

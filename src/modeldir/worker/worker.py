@@ -30,7 +30,7 @@ from modeldir.monitor import progress
 from modeldir.monitor.status import ended_words
 from modeldir.monitor.summary import Outcome, summary
 from modeldir.pruners import judge
-from modeldir.search import plan, worker_registry
+from modeldir.search import inheritance, plan, worker_registry
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.search.trials import HOME
 from modeldir.worker.job import Job, Tenure
@@ -119,7 +119,7 @@ class Worker:
         self._warmth = Warmth(
             search.path,
             self._tell,
-            left=search.left,
+            left=search.scheduler.left,
             code=search.code,
             variables=self.slots.variables,
             wanted=warm,
@@ -186,7 +186,7 @@ class Worker:
         self._pilot = Pilot(self.search, wanted=self._wants_pilot)
         self._notice_goal()
         # Stopped by the first failures before, and said again: so they are wanted all the same.
-        self._insists = len(self.search.failed_as_it_is()) >= _ENOUGH_FAILURES
+        self._insists = len(self.search.scheduler.retries.failed_unchanged()) >= _ENOUGH_FAILURES
         words = plan.words_of(self.search.plan.command or "-")
         self._warmth.begin(tuple(words), str(self.search.working_folder()))
         while True:
@@ -204,7 +204,7 @@ class Worker:
         """Start trials while there are places for them: first the place, then the trial."""
         self._waits_for_place = self._waits_for_imports = False
         while self._may_start():
-            if self._warmth.holds_back() and self.search.may_have_more(self._busy()):
+            if self._warmth.holds_back() and self.search.scheduler.may_have_more(self._busy()):
                 self._waits_for_imports = True
                 return
             try:
@@ -232,14 +232,14 @@ class Worker:
         if attempts.COMPLETED in self._ended.values():
             self._is_ahead = True
             with contextlib.suppress(ModeldirError, OSError):  # told when there is a place for it
-                self.search.make_ahead(self._busy())
+                self.search.scheduler.make_ahead(self._busy())
 
     def _waits_to_begin(self) -> bool:
         return self._waits_for_place or self._waits_for_imports
 
     def _wait_for_place(self) -> None:
         """GPUs are all in use, by us or by others: say so once, and ask again."""
-        if not self.search.may_have_more(self._busy()):
+        if not self.search.scheduler.may_have_more(self._busy()):
             self._exhausted = True
             return
         self._waits_for_place = True
@@ -251,7 +251,7 @@ class Worker:
         """Whose turn it is; None when there is nothing left to start, or something is wrong."""
         try:
             self._notice_goal()  # a trial of another worker may have it
-            turn = None if self._enough else self.search.next_trial(self._busy())
+            turn = None if self._enough else self.search.scheduler.next_trial(self._busy())
         except (
             ModeldirError,
             OSError,
@@ -286,7 +286,7 @@ class Worker:
         if self._explained or self.jobs == 1 or not self._pilot.flies:
             return
         self._explained = True
-        if self.search.may_have_more(self._busy()):
+        if self.search.scheduler.may_have_more(self._busy()):
             self._tell(self._pilot.why)
 
     def _busy(self) -> frozenset[int]:
@@ -397,7 +397,7 @@ class Worker:
                 **self.search.setting(),
                 "commit": self.search.commit(),
                 "modeldir": __version__,
-                **self.search.lineage(turn.record),
+                **inheritance.lineage(self.search.trials, turn.record),
                 **seat.facts,
                 **self._tenure.facts(),
             },
@@ -425,12 +425,12 @@ class Worker:
         if last.end not in (None, attempts.INTERRUPTED) and not spared:
             return None
         if spared:
-            return self.search.way_to_go_on(folder)
-        return self.search.way_to_resume(folder)
+            return inheritance.continue_arguments(self.search.plan, folder)
+        return inheritance.resume_arguments(self.search.plan, folder)
 
     def _inherited(self, record: TrialRecord) -> tuple[str, ...]:
         """The weights with which a trial begins where it is another's child: that one's last."""
-        parent = self.search.parent_of(record)
+        parent = inheritance.parent_of(self.search.trials, record)
         found = attempts.last_weights(parent) if parent is not None else []
         if record.parent is not None and not found:
             name = record.parent.get("name")
@@ -616,7 +616,7 @@ class Worker:
 
     def _notice_goal(self) -> None:
         """Start no more once a trial has what the search looks for, also one of another worker."""
-        reached, plan = self.search.reached(), self.search.plan
+        reached, plan = self.search.scheduler.reached(), self.search.plan
         if reached is not None and plan.metric is not None:
             self._stop_starting(
                 f"{plan.metric[0]} {reached:.6g} has reached {plan.stop_at:g}: "
@@ -692,7 +692,7 @@ class Worker:
 
     def _settle_metric(self, record: TrialRecord) -> None:
         try:
-            chosen = self.search.settle_metric(record)
+            chosen = self.search.scheduler.settle_metric(record)
         except (ModeldirError, OSError) as error:
             self._stop_for(error)
             return
@@ -736,7 +736,7 @@ class Worker:
 
     def _heed_wishes(self) -> None:
         """Look for a trial once more where somebody has wished for one since: a slot is free."""
-        if self._exhausted and (wishes := self.search.wishes()) != self._wishes:
+        if self._exhausted and (wishes := self.search.scheduler.wishes()) != self._wishes:
             self._wishes = wishes
             self._exhausted = False
 

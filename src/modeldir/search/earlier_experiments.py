@@ -1,0 +1,80 @@
+"""Earlier experiments that the plan names: a warm start for the sampler, and trials done elsewhere.
+
+The scheduler calls `tell_of_all` once, before its sampler proposes anything. The folders in the
+plan's `learn_from` only teach the sampler; experiments of those in `reuse` also count as done. How
+such folders are read: `other_folders.py`. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from modeldir import samplers
+from modeldir.errors import FolderError, SearchError
+from modeldir.search import other_folders
+from modeldir.search.observations import Observations
+from modeldir.search.plan import Plan
+
+_Problems = list[tuple[str, "str | None"]]
+
+
+def tell_of_all(plan: Plan, search: Path, observations: Observations) -> list[str]:
+    """Tell the sampler of the folders that its plan names, and say what came of it.
+
+    Raises:
+        SearchError: for folders that are not there, or have other metrics; all of them.
+    """
+    problems: _Problems = []
+    news = [
+        *_warm_start(plan, search, observations, problems),
+        *_reuse(plan, search, observations, problems),
+    ]
+    if problems:
+        raise SearchError(f"{search} cannot be searched:", problems)
+    return news
+
+
+def _warm_start(
+    plan: Plan, search: Path, observations: Observations, problems: _Problems
+) -> Iterator[str]:
+    ranked = plan.objectives
+    if plan.learn_from and not ranked:
+        hint = "say which metric: --maximize accuracy, or --minimize loss"
+        problems.append(("learn_from: no metric is named that could be learned", hint))
+        return
+    for written in plan.learn_from:
+        rows = _rows("learn_from", written, search, problems)
+        wrong = other_folders.missing(rows, ranked)
+        if wrong is not None:
+            problems.append((f"learn_from {written}: {wrong}", "name a metric that it has"))
+            continue
+        used = sum(observations.warm_start(row) for row in rows)
+        nothing = "" if samplers.learns(observations.sampler) else (
+            f" (but {plan.sampler} learns nothing: --sampler tpe)"
+        )  # fmt: skip
+        yield f"learn_from {written}: {_counted(used, len(rows), 'teach')}{nothing}"
+
+
+def _reuse(
+    plan: Plan, search: Path, observations: Observations, problems: _Problems
+) -> Iterator[str]:
+    for written in plan.reuse:
+        rows = _rows("reuse", written, search, problems)
+        done = sum(observations.reuse(row) for row in rows)
+        yield f"reuse {written}: {_counted(done, len(rows), 'count as done')}"
+
+
+def _rows(key: str, written: str, search: Path, problems: _Problems) -> Sequence[other_folders.Row]:
+    try:
+        return other_folders.rows(other_folders.found(written, search), search)
+    except FolderError as error:
+        problems += [(f"{key}: {what}", hint) for what, hint in error.causes]
+        return []
+
+
+def _counted(count: int, total: int, verb: str) -> str:
+    """Say how many of some experiments count."""
+    others = total - count
+    left = f"; {others} outside this space or of another base" if others else ""
+    return f"{count} experiment{'' if count == 1 else 's'} {verb}{left}"

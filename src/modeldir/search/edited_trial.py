@@ -1,0 +1,67 @@
+"""A trial made after another one, with some values set by hand: `modeldir retry --set`.
+
+`Search.make_retry` calls `make` with the search's lock held. How a trial runs again as it is:
+`retries.py`. Values under one trial name never change, so other values make another trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modeldir import space
+from modeldir.errors import SearchError, did_you_mean
+from modeldir.params import plain_values
+from modeldir.params.params import Params
+from modeldir.search import inheritance, proposals
+from modeldir.search.plan import Plan
+from modeldir.search.plan_file import with_values
+from modeldir.search.trial_record import TrialRecord
+from modeldir.search.trials import Trials, check_names
+
+
+def make(
+    plan: Plan,
+    trials: Trials,
+    record: TrialRecord,
+    values: Mapping[str, Any],
+    *,
+    continues: bool,
+) -> tuple[TrialRecord, bool]:
+    """Make a trial after another, and say whether it is new; see `Search.make_retry`."""
+    edited = Params(with_values(record.hyperparameters, {}))
+    unknown = [name for name in values if name not in edited]
+    if unknown:
+        known = list(plain_values.flatten(record.hyperparameters))
+        problems = [(f"{name}: not in params.json", did_you_mean(name, known)) for name in unknown]
+        raise SearchError(f"{record.name} cannot be made anew:", problems)
+    edited.update(values)
+    numbered = check_names(trials.folder, trials, fits=space.names_fit(plan.space))
+    while True:
+        trials.refresh()
+        for other in trials:
+            if trials.is_same(other, edited.dict):
+                return other, False
+        made = trials.claim(
+            _configuration(plan, edited.dict, record, values),
+            edited.dict,
+            told=proposals.remarks(plan, {}),
+            numbered=numbered,
+            retry_of=record.number,
+            parent=inheritance.as_parent(trials, record) if continues else None,
+        )
+        if made is not None:
+            if continues:
+                trials.spare(made.number)
+            return made, True
+
+
+def _configuration(
+    plan: Plan, hyperparameters: Mapping[str, Any], record: TrialRecord, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The configuration of the new trial: what is active in it now, and what was set."""
+    decided = plan.space.decided(plain_values.flatten(hyperparameters))
+    if decided is None:
+        return {**record.point, **values}
+    others = {n: v for n, v in record.point.items() if n not in plan.space.domains}
+    return {**others, **decided, **values}

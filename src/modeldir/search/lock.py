@@ -1,0 +1,39 @@
+"""The lock of a search, for what two workers must not do at the same time.
+
+`Search` makes one, and the scheduler holds it while it chooses and makes a trial. Nothing depends
+on the lock for safety: a number is claimed by publishing its claim (`claims.py`). The lock only
+spares workers useless work, so a worker that cannot get it goes on without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from modeldir._system import files
+from modeldir.experiment.attempts import HOME
+
+_PATIENCE, _SHORT_PATIENCE = 10.0, 0.25
+"""Seconds to wait for the lock: at first, and after a wait that was in vain."""
+
+
+class SearchLock:
+    """The lock of the search in a folder."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._home = os.path.join(folder, HOME)
+        self._patience = _PATIENCE
+        self._has_home = False
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock: workers take turns at what would otherwise be done twice."""
+        if not self._has_home:
+            Path(self._home).mkdir(exist_ok=True)
+            self._has_home = True
+        with files.locked(os.path.join(self._home, "lock"), patience=self._patience) as got:
+            # A host that died with the lock may hold it for ever: wait the full time only once.
+            self._patience = _PATIENCE if got else _SHORT_PATIENCE
+            yield

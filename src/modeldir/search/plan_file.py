@@ -1,0 +1,206 @@
+"""The plan of one search, as its `search.json` and the base config in `params.json` say now.
+
+`Search` makes a `PlanFile` of what it was given, the scheduler asks it whether the file has changed
+(`has_changed`) and reads it again (`load`). What a plan may say, and how it is checked: `plan.py`;
+how values that are given again join those of the file: `plan_updates.py`. A plan is written only
+by a worker that holds the search's lock.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modeldir._system import files
+from modeldir._system.shell import quoted
+from modeldir._system.stamps import stamp
+from modeldir.errors import SearchError
+from modeldir.params import plain_values
+from modeldir.search import checks, plan
+from modeldir.search.trials import Trials
+
+
+class PlanFile:
+    """The plan of the search in a folder, and the base config that it varies.
+
+    Args:
+        folder: the search's folder.
+        given: what the command line or Python say; it is joined with what the file says.
+        rebase: continue although the base config changed since trials were made.
+
+    Raises:
+        SearchError: when the plan or the folder cannot be searched; every problem at once.
+        ParamsError: when the base config or the plan cannot be read.
+    """
+
+    def __init__(self, folder: Path, given: Mapping[str, Any], *, rebase: bool) -> None:
+        self.folder = folder
+        self._absolute = os.path.abspath(folder)
+        self.file = os.path.join(folder, plan.FILE)
+        self.given = dict(given)
+        if plan.is_file(given.get("points")):
+            there, base = plan.read_plan(folder), plan.base_of(folder)
+            self.given = plan.with_points(given, there, base, Path())
+        self._rebase = rebase
+        # Without a change the plan may be shown where its sampler is not installed.
+        self._is_given = any(self.given.values())
+        self.changes: list[str] = []
+        self.load(self.given)
+
+    def load(self, given: Mapping[str, Any]) -> None:
+        """Read the base config and the plan, join the plan with what was given, and check it."""
+        self.base = plan.base_of(self.folder)
+        self.flat_base = plain_values.flatten(self.base)
+        written = plan.read_plan(self.folder)
+        if not written:
+            checks.check_untrained(self.folder)
+        raw, changes = plan.joined(written, given)
+        self.plan = self._checked(raw, written)
+        self.changes += changes
+        self._read_from = stamp(self.file)
+        if written.get("auto") != self.plan.written.get("auto"):
+            self.changes += self.chosen_by_auto()
+
+    def _checked(
+        self, raw: Mapping[str, Any], written: Mapping[str, Any] | None = None
+    ) -> plan.Plan:
+        """Check a raw plan, with the settings of the project that its command belongs to.
+
+        Where the plan that is `written` is correct, the error says that what was given is not.
+        """
+        project = plan.read_project(self._project_folder(raw.get("cwd")))
+        self.ignored = frozenset(project.get("ignore", ()))
+        where = str(self.folder / plan.FILE)
+        try:
+            return plan.check(raw, self.base, where, project, to_run=self._is_given)
+        except SearchError:
+            if written is None or written == raw:
+                raise
+        if written:
+            plan.check(written, self.base, where, project)
+        return plan.check(
+            raw, self.base, where, project, f"{self.folder} cannot be searched as asked:"
+        )
+
+    def has_changed(self) -> bool:
+        """Whether the file was changed since this object read or wrote it."""
+        state = stamp(self.file)
+        if state is not None and state[1] == 0:
+            return (
+                False  # an editor is writing it just now; its content will be a change of its own
+            )
+        return state != self._read_from
+
+    def amend(self, changes: Mapping[str, Any]) -> None:
+        """Join the plan with further changes; nothing is written."""
+        raw, _ = plan.joined(self.plan.written, changes)
+        self.plan = self._checked(raw)
+
+    def write(self) -> None:
+        """Write the plan, where the file says something else."""
+        if self.plan.written != plan.read_plan(self.folder):
+            files.write_json(self.folder / plan.FILE, self.plan.written, durable=True)
+        self._read_from = stamp(self.file)
+
+    def use_command(self, command: str, *, typed: bool) -> list[str]:
+        """Make a command the plan's, and check it. Return what is new about it.
+
+        A command that was `typed` just now runs from here, one that the plan had where it ran.
+
+        Raises:
+            CommandError: when the command cannot run a trial.
+        """
+        before = self.plan.written
+        if typed or "cwd" not in before or before.get("command") != command:
+            self.amend({"command": command, "cwd": os.path.relpath(Path.cwd(), self.folder)})
+        example = self.hyperparameters(dict.fromkeys(self.plan.space.domains))
+        plan.check_command(command, example, self.working_folder())
+        now = self.plan.written
+        news = [
+            f"plan: {key}: {before[key]} -> {now[key]}"
+            for key in ("command", "cwd")
+            if key in before and before[key] != now[key]
+        ]
+        return [*news, *filter(None, [plan.other_python(command, self.working_folder())])]
+
+    def chosen_by_auto(self) -> list[str]:
+        """Say which sampler `auto` has chosen and why; nothing where the user named a sampler."""
+        auto = self.plan.auto
+        return [] if auto is None else [f"sampler {self.plan.sampler}, by auto: {auto}"]
+
+    def check_base(self, trials: Trials) -> list[str]:
+        """Check that the base config is the one that the newest trial was made with.
+
+        Returns:
+            With `rebase`, a line that says what has changed.
+
+        Raises:
+            SearchError: when it has changed.
+        """
+        return checks.check_base(
+            self.folder, self.plan, self.flat_base, trials, rebase=self._rebase
+        )
+
+    def hyperparameters(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """All hyperparameters of a trial: the base config with a configuration's values in it."""
+        return with_values(self.base, configuration)
+
+    def configuration_of(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The configuration of a trial folder that names none; None where it lacks a value."""
+        point = self.plan.space.decided(flat)
+        if point is None or self.plan.repeats <= 1 or plan.SEED not in flat:
+            return point
+        return {**point, plan.SEED: flat[plan.SEED]}
+
+    def working_folder(self) -> Path:
+        """The folder in which trials' commands run: the one from which the search was started."""
+        return self._project_folder(self.plan.cwd)
+
+    def _project_folder(self, cwd: object) -> Path:
+        if not isinstance(cwd, str):
+            return Path.cwd()
+        return _folder_at(self._absolute, cwd)
+
+    def command_for(self, name: str, hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """The words of the command for the trial with this name.
+
+        Raises:
+            SearchError: when the plan has no command.
+        """
+        if self.plan.command is None:
+            raise SearchError(
+                f"{self.folder}: no command says how to train.\n"
+                f"  modeldir search {quoted(self.folder)} -- python train.py",
+                state="Nothing was started.",
+            )
+        absolute = os.path.join(self._absolute, name)
+        typed = absolute.removeprefix(os.path.join(self.working_folder(), ""))
+        return plan.trial_command(self.plan.command, hyperparameters, typed)
+
+
+def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of hyperparameters with some values set; a dotted name reaches into a section."""
+    merged: dict[str, Any] = _copied(base)
+    for name, value in values.items():
+        section = merged
+        *outer, last = [name] if name in merged else name.split(".")
+        for key in outer:
+            section = section.setdefault(key, {})
+        section[last] = value
+    return merged
+
+
+def _copied(value: Any) -> Any:
+    """A deep copy of a JSON value; `copy` is slow to import."""
+    if isinstance(value, Mapping):
+        return {name: _copied(part) for name, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list) else value
+
+
+@functools.lru_cache(maxsize=8)
+def _folder_at(start: str, relative: str) -> Path:
+    """Join two paths; the result is kept, since each trial asks several times for the same one."""
+    return Path(os.path.normpath(os.path.join(start, relative)))

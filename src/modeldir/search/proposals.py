@@ -1,0 +1,69 @@
+"""What the next new trial is to be, in this order: a repeat that a configuration lacks, the
+configurations that the plan tries first, then what the sampler proposes.
+
+The scheduler calls `propose`, and claims a number for the result. What the sampler has seen so far:
+`observations.py`. Nothing here writes, so `preview.py` can ask, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modeldir import space
+from modeldir.params.plain_values import SEED
+from modeldir.search.observations import Observations
+from modeldir.search.plan import Plan
+
+
+@dataclass(frozen=True)
+class NewTrial:
+    """What the next trial is to be: its configuration, who made it for `trial.json` (the sampler,
+    its seed, which repeat), and its sampler's notes.
+    """
+
+    point: dict[str, Any]
+    origin: Mapping[str, Any]
+    notes: Mapping[str, Any]
+
+
+def propose(plan: Plan, observations: Observations, number: int) -> NewTrial | None:
+    """Return what the trial of this number is to be; None where nothing is left to propose."""
+    origin: dict[str, Any] = {"sampler": plan.sampler, "seed": plan.seed}
+    missing = observations.missing_repeat()
+    if missing is not None:
+        return _repeat(plan, *missing, origin)
+    first = observations.queue.ask()
+    if first is not None:
+        return _first_repeat(plan, first, {**origin, "sampler": space.QUEUE}, {})
+    proposal = observations.sampler.ask(number)
+    if proposal is None:
+        return None
+    return _first_repeat(plan, proposal.point, origin, proposal.notes)
+
+
+def is_enough(plan: Plan, observations: Observations) -> bool:
+    """Whether the plan has all its configurations, each with all its repeats."""
+    if plan.trials is None or observations.missing_repeat() is not None:
+        return False
+    return observations.count() >= plan.trials
+
+
+def remarks(plan: Plan, notes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else `trial.json` says: the notes of the sampler and of the user."""
+    found = {"notes": notes, "note": plan.note}
+    return {name: value for name, value in found.items() if value}
+
+
+def _first_repeat(
+    plan: Plan, point: Mapping[str, Any], origin: Mapping[str, Any], notes: Mapping[str, Any]
+) -> NewTrial:
+    if plan.repeats <= 1:
+        return NewTrial(dict(point), origin, notes)
+    return replace(_repeat(plan, point, plan.seeds[0], origin), notes=notes)
+
+
+def _repeat(plan: Plan, point: Mapping[str, Any], seed: int, origin: Mapping[str, Any]) -> NewTrial:
+    number = plan.seeds.index(seed) + 1
+    return NewTrial({**point, SEED: seed}, {**origin, "repeat": number}, {})

@@ -1,0 +1,79 @@
+"""What pruning needs from a search: a trial's orders, and the values of trials at the rungs.
+
+`Search` gives each trial its `Orders` (`orders_for`), by which the pruner judges it in the trial's
+own process (`modeldir.pruners.judge`). The scheduler keeps the rungs true: `note_removed` takes out
+trials that were removed, `fill_rungs` adds the values of trials that ran before the pruner came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+from modeldir import pruners
+from modeldir._system import files
+from modeldir.errors import MetricsError
+from modeldir.experiment.attempts import HOME
+from modeldir.metrics import metrics
+from modeldir.pruners import rungs
+from modeldir.pruners.judge import Judge, Orders
+from modeldir.search import inheritance, membership
+from modeldir.search.plan_file import PlanFile
+from modeldir.search.trial_record import TrialRecord
+from modeldir.search.trials import Trials
+
+
+def orders_for(plan_file: PlanFile, trials: Trials, trial: TrialRecord) -> Orders | None:
+    """Return by what a trial may be ended early; None where the plan has no pruner."""
+    setting = plan_file.plan.pruner
+    if setting is None:
+        return None
+    return Orders(
+        kind=setting.kind,
+        options=setting.options,
+        rungs=str(files.absolute(_rungs(plan_file.folder))),
+        trial=trial.number,
+        metric=plan_file.plan.metric,
+        judges=not trials.is_spared(trial),
+        begun=int((trial.parent or {}).get("step") or 0),
+        ends=inheritance.ends(trials, trial) if pruners.replaces(setting) else (),
+    )
+
+
+def note_removed(plan_file: PlanFile, trials: Trials) -> None:
+    """Compare no trial with one that was removed, or that has another base config.
+
+    A trial that has come back counts again.
+    """
+    if plan_file.plan.pruner is not None:
+        foreign = membership.foreign(plan_file.plan, plan_file.flat_base, trials)
+        rungs.note_removed(_rungs(plan_file.folder), trials.gone() | foreign)
+
+
+def fill_rungs(plan_file: PlanFile, trials: Trials) -> None:
+    """Give a pruner that is new in this search the values of earlier trials.
+
+    They are read from `metrics.jsonl`, also of trials that ran without a pruner or with another.
+    """
+    setting = plan_file.plan.pruner
+    if setting is None or pruners.replaces(setting):  # it compares only trials that still run
+        return
+    done = _rungs(plan_file.folder) / rungs.FILLED / setting.key
+    if done.exists():  # the rungs themselves do not show it: they may have been filled half
+        return
+    for record in trials:
+        orders = orders_for(plan_file, trials, record)
+        lines = files.read_lines(trials.path(record) / metrics.METRICS_LINES)
+        attempt = trials.status(record).attempt
+        if orders is not None and lines:
+            # `plan.check` reports a metric without a direction.
+            with contextlib.suppress(MetricsError):
+                Judge(replace(orders, judges=False), attempt, resumes=False).hear_again(lines)
+    with contextlib.suppress(OSError):  # on a full disk the next worker fills them once more
+        done.parent.mkdir(parents=True, exist_ok=True)
+        done.touch()
+
+
+def _rungs(folder: Path) -> Path:
+    return folder / HOME / "rungs"

@@ -1,0 +1,88 @@
+"""Which trials that have ended run once more, and which ones must wait until the others have run.
+
+The scheduler asks `due` and `once_more` when it chooses the next trial. A trial runs again when the
+user wants it (`modeldir retry`), when the plan's `retries` allow it, or when it failed by an error
+and the code, the command or the environment has changed since. How a trial is made anew with other
+values: `edited_trial.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modeldir.experiment import attempts, experiment, failures
+from modeldir.search.plan import Plan
+from modeldir.search.trial_record import TrialRecord, Turn
+from modeldir.search.trials import Trials
+
+_DEADLY = 3
+"""After so many attempts in a row without an end, a trial waits until all others have run."""
+
+
+class Retries:
+    """The trials of a plan that have ended and run again.
+
+    `setting` gives what a trial's success depends on besides its hyperparameters, as it is now.
+    """
+
+    def __init__(
+        self, plan: Plan, trials: Trials, setting: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self._plan, self._trials, self._setting = plan, trials, setting
+        self._settings: dict[int, tuple[int, dict[str, Any]]] = {}  # of failed attempts
+
+    def due(self) -> list[TrialRecord]:
+        """The trials that should run once more, first those that the user wants."""
+        failed = (record for record in self._trials.failed() if self.deserves_another(record))
+        return [*self._trials.wanted_again(), *failed]
+
+    def deserves_another(self, record: TrialRecord) -> bool:
+        """Whether a trial that failed may do better now."""
+        return self._may_retry(record) or self._code_changed(record)
+
+    def once_more(self, record: TrialRecord) -> Turn | None:
+        """A further attempt of a trial that has ended, unless another worker makes it already."""
+        known = self._trials.status(record)
+        self._trials.forget(record)
+        # It may run elsewhere by now.
+        status = experiment.status(self._trials.path(record), observer=self._trials.observer)
+        live = status.state in {attempts.RUNNING, attempts.WAITING}
+        return None if live or status.attempt != known.attempt else Turn(record, known.attempt + 1)
+
+    def is_deadly(self, record: TrialRecord, last: int) -> bool:
+        """Whether a trial's last attempts all have no end: their supervisors were killed, too.
+
+        A trial that brings down its host each time must not do so to every worker before the
+        others have run.
+        """
+        if last < _DEADLY:
+            return False
+        folder, latest = self._trials.path(record), range(last - _DEADLY + 1, last + 1)
+        return all(attempts.read(folder, number).end is None for number in latest)
+
+    def failed_unchanged(self) -> list[TrialRecord]:
+        """The trials that have failed, and for which nothing has changed since."""
+        failed = [r for r in self._trials if self._trials.status(r).state == attempts.FAILED]
+        return [record for record in failed if not self._code_changed(record)]
+
+    def _may_retry(self, record: TrialRecord) -> bool:
+        """Whether a trial has failed less often than the plan retries."""
+        if not self._plan.retries:
+            return False
+        folder, last = self._trials.path(record), self._trials.status(record).attempt
+        ends = [attempts.read(folder, number).end for number in range(1, last + 1)]
+        return ends.count(attempts.FAILED) <= self._plan.retries
+
+    def _code_changed(self, record: TrialRecord) -> bool:
+        """Whether a trial failed with code, a command or an environment that are not today's."""
+        status = self._trials.status(record)
+        if status.state != attempts.FAILED or status.failure not in failures.MENDED:
+            return False
+        now = self._setting()
+        attempt, then = self._settings.get(record.number, (0, {}))
+        if attempt != status.attempt:  # read once: each choice of a trial asks for all that failed
+            run = attempts.read(self._trials.path(record), status.attempt).record
+            then = {name: run[name] for name in now if name in run}
+            self._settings[record.number] = status.attempt, then
+        return any(then[name] != now[name] for name in then)

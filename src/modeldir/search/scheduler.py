@@ -1,0 +1,339 @@
+"""The scheduler: which trial runs next. Any worker may ask at any time, there is no master.
+
+Workers and `Search.ask` call `next_trial`; start reading there, and at `_choose`. The scheduler
+*has* the trials (`trials.py`), the plan (`plan_file.py`) and the observations that its sampler
+learns from (`observations.py`). What a new trial is to be: `proposals.py`; which ended trials run
+again: `retries.py`. The one rule: a trial is made only by claiming its number (`Trials.claim`), so
+two workers never make the same one, with or without the lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from modeldir import samplers, space
+from modeldir._system import heartbeat
+from modeldir._system.stamps import stamp
+from modeldir.errors import SearchError, SpaceError
+from modeldir.experiment import attempts, experiment
+from modeldir.experiment.attempts import HOME
+from modeldir.metrics import metrics
+from modeldir.search import earlier_experiments, inheritance, plan, proposals, pruning
+from modeldir.search.lock import SearchLock
+from modeldir.search.observations import Observations
+from modeldir.search.plan_file import PlanFile
+from modeldir.search.retries import Retries
+from modeldir.search.trial_record import TrialRecord, Turn
+from modeldir.search.trials import Trials, check_names
+
+_STARTS = frozenset({attempts.WAITING, attempts.INTERRUPTED})
+"""The statuses of a trial that is there and would run."""
+
+
+class Scheduler:
+    """Chooses and makes the next trial of one search.
+
+    Args:
+        plan_file: the search's plan; it is read again when another command has changed it.
+        lock: workers hold it while they choose, so that they do not do the same work twice.
+        setting: what a trial's success depends on besides its hyperparameters, as it is now.
+        observer: looks at the heartbeats of trials on other hosts.
+    """
+
+    def __init__(
+        self,
+        plan_file: PlanFile,
+        lock: SearchLock,
+        setting: Callable[[], Mapping[str, Any]],
+        observer: heartbeat.Observer,
+    ) -> None:
+        self._plan_file, self._lock = plan_file, lock
+        self._setting, self._observer = setting, observer
+        self.in_loop = False
+        """Whether the trials run in a Python loop, whose body knows how to continue another's."""
+        self._numbered = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Start from the plan as it is now: with new trials, a new sampler and nothing chosen."""
+        found = self._plan_file.plan
+        names = (*found.space.domains, *([plan.SEED] if found.repeats > 1 else []))
+        self.trials = Trials(
+            self._plan_file.folder,
+            names,
+            self._plan_file.ignored,
+            decided=self._plan_file.configuration_of,
+            observer=self._observer,
+        )
+        self.retries = Retries(found, self.trials, self._setting)
+        self._observe()
+        self._ends_checked = 0  # by `reached`
+        self._reached: float | None = None
+        self._ahead: Turn | None = None
+
+    def _observe(self, known: Iterable[TrialRecord] = ()) -> None:
+        """Make a sampler for the plan as it is now, and note all trials for it.
+
+        Trials that were `known` and whose folders are gone are noted, too: this worker does not
+        make them again.
+        """
+        self.observations = Observations(
+            self._plan_file.plan, self._plan_file.flat_base, self.trials, self._make_sampler
+        )
+        self._earlier: list[str] | None = None
+        there = (*known, *self.trials, *self.trials.aside())
+        for record in {record.number: record for record in there}.values():
+            self.observations.add(record)
+
+    def _make_sampler(self) -> samplers.Sampler:
+        found = self._plan_file.plan
+        try:
+            return samplers.make(
+                found.sampler, found.space, found.seed, found.objectives, **found.options
+            )
+        except SpaceError as error:
+            raise SearchError(f"{self._plan_file.folder}: {error}") from None
+
+    # -- The next trial ----------------------------------------------------------------------------
+
+    def next_trial(self, busy: frozenset[int] = frozenset()) -> Turn | None:
+        """Return the trial that should run next, its folder made; None when nothing is left.
+
+        Args:
+            busy: the numbers of trials to leave out.
+        """
+        if (ready := self._made_ahead()) is not None:
+            return ready
+        with self._lock.held():
+            self.reload_if_changed()
+            saw_all = self.trials.catch_up()
+            turn = self._choose(busy)
+            if turn is None and not saw_all:
+                self.trials.refresh()
+                turn = self._choose(busy)
+            return turn
+
+    def _choose(self, busy: frozenset[int]) -> Turn | None:
+        """Choose, in this order: interrupted trials, ended ones that run again, new ones, and last
+        the trials that took all down with them whenever they ran.
+        """
+        self.tell_sampler()
+        turn = (
+            self._interrupted(busy)
+            or self._ended(busy)
+            or self._new()
+            or self._interrupted(busy, deadly=True)
+            or self._ended(busy)
+        )
+        if turn is not None:
+            self.trials.mend(turn.record)
+        return turn
+
+    def _interrupted(self, busy: frozenset[int], *, deadly: bool = False) -> Turn | None:
+        """A trial that was interrupted, or has not run yet."""
+        for record in self.trials.unfinished():
+            if record.number not in busy:
+                status = self.trials.status(record)
+                starts = status.state in _STARTS
+                is_last = not deadly and self.retries.is_deadly(record, status.attempt)
+                if starts and not is_last and self.trials.is_there(record):
+                    return Turn(record, status.attempt + 1)
+        return None
+
+    def _ended(self, busy: frozenset[int]) -> Turn | None:
+        """A trial that has ended and should run once more."""
+        for record in self.retries.due():
+            if record.number not in busy and (turn := self.retries.once_more(record)) is not None:
+                return turn
+        return None
+
+    def _new(self) -> Turn | None:
+        """A new trial, its number claimed and its folder made."""
+        while not proposals.is_enough(self._plan, self.observations):
+            number = self.trials.next_number()
+            new = proposals.propose(self._plan, self.observations, number)
+            if new is None:
+                return None
+            parent, is_there = inheritance.parent_in(
+                self._plan, self.trials, new.notes, in_loop=self.in_loop
+            )
+            if not is_there:
+                return None
+            record = self.trials.claim(
+                new.point,
+                self._plan_file.hyperparameters(new.point),
+                told={**new.origin, **proposals.remarks(self._plan, new.notes)},
+                numbered=self._numbered,
+                parent=parent,
+            )
+            if record is not None:
+                self.tell_sampler()
+                return Turn(record, 1)
+            self.trials.refresh()
+            self.tell_sampler()
+        return None
+
+    def make_ahead(self, busy: frozenset[int]) -> None:
+        """Make the next trial before there is a place for it, unless one waits already.
+
+        This happens only where the next trial is the same however the running ones end: else it is
+        better chosen late.
+        """
+        found = self._plan
+        if self.observations.learns or found.stop_at is not None or found.retries:
+            return
+        with self._lock.held():
+            if self._plan_file.has_changed():  # `next_trial` reports what is wrong with it, once
+                return
+            self.trials.catch_up()
+            self.tell_sampler()
+            if self._interrupted(busy) is None:
+                self._ahead = self._new()
+
+    def _made_ahead(self) -> Turn | None:
+        """The trial that `make_ahead` has made, if nothing has happened to it since.
+
+        Another worker may have run it, and a user may have removed it or want other trials by now.
+        """
+        turn, self._ahead = self._ahead, None
+        if turn is None or self._plan_file.has_changed():
+            return None
+        return turn if self.trials.is_as_made(turn.record) else None
+
+    # -- The plan and the sampler ------------------------------------------------------------------
+
+    @property
+    def _plan(self) -> plan.Plan:
+        return self._plan_file.plan
+
+    def reload_if_changed(self) -> None:
+        """Read the plan again if another command has changed it, which may happen at any time.
+
+        Raises:
+            SearchError: when it cannot be searched any more, or the base config changed too.
+            ParamsError: when it cannot be read.
+        """
+        if self._plan_file.has_changed():
+            self._plan_file.load({})
+            self.begin()
+            self.take_in_all()
+            self._plan_file.check_base(self.trials)
+            pruning.fill_rungs(self._plan_file, self.trials)
+
+    def take_in_all(self) -> None:
+        """Take in all trials that are there, and tell the sampler of them."""
+        self.trials.refresh()
+        self.trials.adopt()
+        self.tell_sampler()
+        pruning.note_removed(self._plan_file, self.trials)
+
+    def tell_sampler(self) -> None:
+        """Tell the sampler what has changed: first earlier experiments, then each trial."""
+        if self._earlier is None:
+            self._earlier = earlier_experiments.tell_of_all(
+                self._plan, self._plan_file.folder, self.observations
+            )
+        self.observations.tell()
+
+    def earlier(self) -> list[str]:
+        """Say what the folders of earlier experiments have given so far."""
+        return list(self._earlier or ())
+
+    def choose_names(self) -> None:
+        """Decide whether new trials are named by their number: one search has one form of names.
+
+        Raises:
+            SearchError: when trials are named by their values and a new value is too long for that.
+        """
+        fits = space.names_fit(self._plan.space)
+        self._numbered = check_names(self._plan_file.folder, self.trials, fits=fits)
+
+    def settle_metric(self, record: TrialRecord) -> tuple[str, metrics.Direction] | None:
+        """Choose the metric by what a trial wrote, if none is chosen yet, and write it to the plan.
+
+        Returns:
+            A new choice.
+        """
+        if self._has_metric():
+            return None
+        chosen = metrics.choose(list(experiment.scores(self.trials.path(record)).development))
+        if chosen is None:
+            return None
+        name, direction = chosen
+        with self._lock.held():
+            self.reload_if_changed()  # else what others wrote into the plan would be lost
+            if self._has_metric():
+                return None
+            self._plan_file.amend({direction: name})
+            self._observe(self.observations.records())  # trials that are there have values now
+            self._plan_file.write()
+        return chosen
+
+    def _has_metric(self) -> bool:
+        return self._plan.metric is not None
+
+    # -- What is left ------------------------------------------------------------------------------
+
+    def to_come(self) -> int | None:
+        """How many trials the plan still lacks; None where it has no end."""
+        total = plan.total(self._plan)
+        if total is None:
+            return None
+        self.observations.add_new()  # others may have made some
+        made = self.observations.counted - self.observations.imagined
+        if plan.is_over(self._plan, len(made)) and not self._has_open():
+            return 0
+        elsewhere = self.observations.done_elsewhere() if self._plan.trials is None else 0
+        return max(0, total - len(made) - elsewhere)
+
+    def _has_open(self) -> bool:
+        """Whether a trial runs, or is to run."""
+        left = map(self.trials.status, self.trials.unfinished())
+        return any(status.state in attempts.OPEN for status in left)
+
+    def waiting(self) -> list[str]:
+        """The names of trials that are there and would run: interrupted, or never started."""
+        return [r.name for r in self.trials if self.trials.status(r).state in _STARTS]
+
+    def left(self) -> int | None:
+        """How many trials wait to be started, made or not; None where the plan has no end."""
+        self.trials.refresh(make=False)
+        to_come = self.to_come()
+        again = {record.number for record in self.retries.due()}
+        return None if to_come is None else to_come + len(self.waiting()) + len(again)
+
+    def may_have_more(self, busy: frozenset[int]) -> bool:
+        """Whether `next_trial` could have something, as far as is known without making it."""
+        self.trials.refresh(make=False)
+        if self.to_come() != 0 or self.retries.due():
+            return True
+        left = [record for record in self.trials.unfinished() if record.number not in busy]
+        return any(self.trials.status(record).state in _STARTS for record in left)
+
+    def wishes(self) -> tuple[object, object]:
+        """What changes when a user wants another trial, or one again: the plan and the claims."""
+        claims = os.path.join(self._plan_file.folder, HOME, "trials")
+        return stamp(self._plan_file.file), stamp(claims)
+
+    def reached(self) -> float | None:
+        """The value by which some trial has reached the plan's `stop_at`; None where none has.
+
+        The trials of all workers count. A trial that has ended is looked at only once.
+        """
+        goal, metric = self._plan.stop_at, self._plan.metric
+        if goal is None or metric is None:
+            return None
+        self.trials.refresh(make=False)
+        left = [
+            r for r in self.trials.unfinished() if self.trials.status(r).state in attempts.RANKED
+        ]
+        ended, self._ends_checked = self.trials.ended_since(self._ends_checked)
+        for record in [*left, *ended]:
+            if self.trials.status(record).state not in attempts.RANKED:
+                continue
+            value = experiment.scores(self.trials.path(record)).development.get(metric[0])
+            if value is not None and metrics.reaches(value, goal, metric[1]):
+                self._reached = value
+        return self._reached
