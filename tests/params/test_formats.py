@@ -406,7 +406,7 @@ def test_reading_needs_no_library_for_json() -> None:
     script = (
         "import sys; there = {*sys.modules}\n"
         "from modeldir.params.params import Params; Params('p.json')\n"
-        "heavy = {'ruamel', 'tomlkit', 'tomllib', 'numpy', 'pathlib', 'dataclasses', 'socket'}\n"
+        "heavy = {'ruamel', 'tomlkit', 'tomllib', 'numpy', 'pathlib', 'pydantic', 'socket'}\n"
         "print(sorted(heavy & {*sys.modules} - there))"
     )
     result = subprocess.run(
