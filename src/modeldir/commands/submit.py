@@ -184,39 +184,47 @@ def _nonsense(name: str, search: Search, arguments: argparse.Namespace) -> Itera
     """What of the command line makes no sense, whatever the launcher's own options are."""
     for option, launcher in OF_LAUNCHERS.items():
         if launcher != name and getattr(arguments, option, None) is not None:
-            yield f"--{option.replace('_', '-')}: goes with --on {launcher}", None
+            yield Problem(f"--{option.replace('_', '-')}: goes with --on {launcher}", None)
     if arguments.workers is not None and arguments.workers < 1:
-        yield f"--workers {arguments.workers}: expected 1 or more", None
+        yield Problem(f"--workers {arguments.workers}: expected 1 or more", None)
     if arguments.wait and arguments.detach:
-        yield "--detach --wait: the one leaves, the other stays", "give one of them"
+        yield Problem("--detach --wait: the one leaves, the other stays", "give one of them")
     yield from (_nonsense_here if name == "local" else _nonsense_there)(name, search, arguments)
     for check in (is_warm, limits_of, slots_of if name == "local" else numbers):
         try:
             check(arguments)
         except SearchError as error:
-            yield error.summary, None
+            yield Problem(error.summary, None)
 
 
 def _nonsense_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     if arguments.one_job_per_trial:
-        yield "--one-job-per-trial: goes with a job manager, --on slurm", "here: -j N"
+        yield Problem("--one-job-per-trial: goes with a job manager, --on slurm", "here: -j N")
     elif arguments.wait and arguments.workers is None and arguments.on is None:
-        yield "--wait: goes with --on or --workers", "without it this terminal works, and waits"
+        yield Problem(
+            "--wait: goes with --on or --workers", "without it this terminal works, and waits"
+        )
 
 
 def _nonsense_there(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     if arguments.detach:
-        yield f"--detach: workers on {name} need no terminal anyway", "leave it out"
+        yield Problem(f"--detach: workers on {name} need no terminal anyway", "leave it out")
     for path in (files.absolute(search.path), files.absolute(os.curdir)):
         if any(letter in str(path) for letter in "\n\r"):
-            yield f"{str(path)!r}: a line break in a name breaks a job's script", "rename it"
+            yield Problem(
+                f"{str(path)!r}: a line break in a name breaks a job's script", "rename it"
+            )
             break
     if not arguments.one_job_per_trial:
         return
     if arguments.jobs != "1":
-        yield f"-j {arguments.jobs}: goes not with --one-job-per-trial", "a job runs one trial"
+        yield Problem(
+            f"-j {arguments.jobs}: goes not with --one-job-per-trial", "a job runs one trial"
+        )
     if search.scheduler.left() is None:
-        yield "--one-job-per-trial: this plan has no end", "how many there will be: --trials N"
+        yield Problem(
+            "--one-job-per-trial: this plan has no end", "how many there will be: --trials N"
+        )
 
 
 def numbers(arguments: argparse.Namespace) -> None:

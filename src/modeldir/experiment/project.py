@@ -78,9 +78,9 @@ def _known(value: object) -> str:
 
 def _is_launcher(name: str) -> bool:
     """Whether a package offers a launcher of this name: see launchers/."""
-    from importlib.metadata import entry_points  # noqa: PLC0415 - only for a table we do not know
+    from modeldir._system import plugins  # noqa: PLC0415 - only for a table we do not know
 
-    return any(each.name == name for each in entry_points(group="modeldir.launchers"))
+    return name in plugins.offered("modeldir.launchers")
 
 
 def _wrong(found: dict[str, Any]) -> list[tuple[str, str | None]]:

@@ -19,15 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from modeldir.errors import CommandError, did_you_mean
+from modeldir._system import plugins
+from modeldir.errors import NOTHING_STARTED, CommandError
+from modeldir.errors import Problem as Problem
 
 GROUP = "modeldir.launchers"
-"""The entry points by which packages offer launchers: `(search, options) -> Launcher`."""
+"""The group of entry points in which other packages offer launchers."""
 
-NAMES = ("local", "slurm", "ray", "command")
-
-Problem = tuple[str, str | None]
-"""What is wrong, and what to type instead."""
+_BUILT_IN = {
+    "local": "modeldir.launchers.local:LocalLauncher",
+    "slurm": "modeldir.launchers.slurm:SlurmLauncher",
+    "ray": "modeldir.launchers.ray:RayLauncher",
+    "command": "modeldir.launchers.command:CommandLauncher",
+}
+_KIND = plugins.PluginKind(GROUP, _BUILT_IN, (*_BUILT_IN,), takes_class=False)
 
 
 @dataclass(frozen=True)
@@ -170,30 +175,14 @@ def factory(name: str) -> Factory:
     Raises:
         CommandError: for an unknown name, or one whose package cannot be imported.
     """
-    from importlib import import_module  # noqa: PLC0415 - only the one that is wanted
-
-    if name in NAMES:
-        module = import_module(f"modeldir.launchers.{name}")
-        made: Factory = getattr(module, f"{name.capitalize()}Launcher")
-        return made
-    return _from_a_package(name)
-
-
-def _from_a_package(name: str) -> Factory:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - as above
-
-    others = {each.name: each for each in entry_points(group=GROUP)}
-    if name not in others:
-        known = [*NAMES, *sorted(others)]
-        hint = did_you_mean(name, known) or "known: " + ", ".join(known)
-        raise CommandError(f"--on {name}: no such launcher\n  {hint}", state="Nothing was started.")
     try:
-        made: Factory = others[name].load()
-    except Exception as error:
-        raise CommandError(
-            f"--on {name}: {others[name].value} cannot be used: {type(error).__name__}: {error}",
-            state="Nothing was started.",
-        ) from error
+        made: Factory = _KIND.load(name)
+    except plugins.UnknownPlugin as error:
+        what = f"--on {name}: no such launcher\n  {error.problem.hint}"
+        raise CommandError(what, state=NOTHING_STARTED) from error
+    except plugins.PluginError as error:
+        what, hint = error.problem
+        raise CommandError(f"--on {name}: {what}\n  {hint}", state=NOTHING_STARTED) from error
     return made
 
 
@@ -202,10 +191,8 @@ def _from_a_package(name: str) -> Factory:
 
 def unknown_options(options: Mapping[str, Any], known: Sequence[str]) -> Iterator[Problem]:
     """A problem for each option that this launcher has not."""
-    for key in options:
-        if key not in known:
-            hint = did_you_mean(key, known)
-            yield f"{key}: no such option", hint or "known: " + (", ".join(known) or "none")
+    for name, hint in plugins.unknown_options(options, known):
+        yield Problem(f"{name}: no such option", hint)
 
 
 def refuse(name: str, problems: Sequence[Problem]) -> None:

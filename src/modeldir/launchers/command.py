@@ -272,7 +272,7 @@ def _problems(options: Mapping[str, Any]) -> list[Problem]:
     """All that is wrong with the options."""
     problems = [*unknown_options(options, _OPTIONS)]
     problems += [
-        (f"{key}: expected a text, found {options[key]!r}", None)
+        Problem(f"{key}: expected a text, found {options[key]!r}")
         for key in _OPTIONS
         if options.get(key) is not None and not isinstance(options[key], str)
     ]
@@ -283,19 +283,19 @@ def _problems(options: Mapping[str, Any]) -> list[Problem]:
         problems += _wrong_line(key, options[key]) if options.get(key) is not None else []
     cancel = options.get("cancel")
     if cancel is not None and "{job}" not in cancel and "{token}" not in cancel:
-        problems.append((f"--cancel {cancel!r} names no job", "--cancel 'COMMAND {job}'"))
+        problems.append(Problem(f"--cancel {cancel!r} names no job", "--cancel 'COMMAND {job}'"))
     return [*problems, *_wrong_pattern(options.get("job_id"))]
 
 
 def _wrong_submit(template: str | None) -> list[Problem]:
     if not template:
-        return [("it needs to know how a job is submitted", _EXAMPLE)]
+        return [Problem("it needs to know how a job is submitted", _EXAMPLE)]
     problems = _wrong_line("submit", template)
     if PLACE not in template:
         problem = f"--submit {template!r} has no place for the worker's command"
-        problems.append((problem, f"write {PLACE} there: {_EXAMPLE}"))
+        problems.append(Problem(problem, f"write {PLACE} there: {_EXAMPLE}"))
     if "{job}" in template:
-        problems.append((f"--submit {template!r}: {{job}} is not known yet", "{token} is"))
+        problems.append(Problem(f"--submit {template!r}: {{job}} is not known yet", "{token} is"))
     return problems
 
 
@@ -304,15 +304,15 @@ def _wrong_line(key: str, template: str) -> list[Problem]:
     try:
         words = shlex.split(template)
     except ValueError as error:
-        return [(f"--{key} {template!r}: {error}", "close the quotation")]
+        return [Problem(f"--{key} {template!r}: {error}", "close the quotation")]
     if not words:
-        return [(f"--{key} is empty", None)]
+        return [Problem(f"--{key} is empty")]
     needs_shell = [word for word in words if word in _SHELL_WORDS]
     if needs_shell:
         problem = (
             f"--{key} {template!r}: {needs_shell[0]!r} is a shell's word, and no shell runs it"
         )
-        return [(problem, 'let one: sh -c "..."')]
+        return [Problem(problem, 'let one: sh -c "..."')]
     return []
 
 
@@ -321,7 +321,7 @@ def _wrong_pattern(job_id: str | None) -> list[Problem]:
         re.compile(job_id or "")
     except re.error as error:
         hint = r"a regular expression: 'Your job (\d+)'"
-        return [(f"--job-id {job_id!r} finds no job id: {error}", hint)]
+        return [Problem(f"--job-id {job_id!r} finds no job id: {error}", hint)]
     return []
 
 

@@ -230,7 +230,7 @@ def _problems(options: Mapping[str, Any]) -> Iterator[Problem]:
             yield from _problem_of(name, options[name])
     address = options.get("address")
     if address is not None and (not isinstance(address, str) or not address.strip()):
-        yield f"address: expected a text, found {address!r}", "http://HEAD:8265, or auto"
+        yield Problem(f"address: expected a text, found {address!r}", "http://HEAD:8265, or auto")
 
 
 def _problem_of(name: str, value: object) -> Iterator[Problem]:
@@ -238,6 +238,8 @@ def _problem_of(name: str, value: object) -> Iterator[Problem]:
     with suppress(ValueError, TypeError):
         number = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
     if not (math.isfinite(number) and number >= 0):
-        yield f"{name}: expected a number, 0 or more, found {value!r}", None
+        yield Problem(f"{name}: expected a number, 0 or more, found {value!r}")
     elif name == "gpus" and number > 1 and number % 1:
-        yield f"gpus: Ray shares one GPU, or gives whole ones; found {value!r}", "0.5, 1, 2"
+        yield Problem(
+            f"gpus: Ray shares one GPU, or gives whole ones; found {value!r}", "0.5, 1, 2"
+        )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
-from modeldir.errors import CommandError
+from modeldir.errors import CommandError, Problem
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder, output_of, refuse
 from modeldir.launchers.slurm_queue import FORMAT, Queue
 from modeldir.launchers.slurm_script import job_name, output_pattern, script, wishes
@@ -104,11 +104,11 @@ class SlurmLauncher:
         self._wishes, problems = wishes(options or {})
         if "\\" in str(self._search):
             problem = "Slurm cannot write output below a folder with such a name: rename it"
-            problems.append((f"{str(self._search)!r}: {problem}", None))
+            problems.append(Problem(f"{str(self._search)!r}: {problem}"))
         for place in dict.fromkeys([str(self._search), folder or os.getcwd()]):
             if "\n" in place:  # what comes after it would be a line of the script, and be run
                 problem = "a batch script cannot name a folder of two lines: rename it"
-                problems.append((f"{place!r}: {problem}", None))
+                problems.append(Problem(f"{place!r}: {problem}"))
         refuse(self.name, problems)
         self._limit = limit
 

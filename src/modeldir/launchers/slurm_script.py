@@ -83,10 +83,12 @@ def wishes(options: Mapping[str, Any]) -> tuple[Wishes, list[Problem]]:
     try:
         problems += _read(found, shlex.split(line))
     except (ValueError, AttributeError):
-        problems.append((f"sbatch: cannot be read: {line!r}", '--sbatch "--gres=gpu:1 --time=60"'))
+        problems.append(
+            Problem(f"sbatch: cannot be read: {line!r}", '--sbatch "--gres=gpu:1 --time=60"')
+        )
     setup = _lines(options.get("setup", ()))
     if setup is None:
-        problems.append(("setup: expected lines", 'setup = ["module load cuda"]'))
+        problems.append(Problem("setup: expected lines", 'setup = ["module load cuda"]'))
     problems += [_refused(name) for name in found if _ours(name)]
     return Wishes(found, setup or (), options.get("at_once")), problems
 
@@ -98,9 +100,9 @@ def _take(found: dict[str, str | None], name: str, value: Any) -> Iterator[Probl
     if value is False:
         return
     if value is not True and not isinstance(value, (str, int, float)):
-        yield f"{name}: expected a text or a number, found {value!r}", None
+        yield Problem(f"{name}: expected a text or a number, found {value!r}")
     elif "\n" in str(value):
-        yield f"{name}: {value!r} is more than one line", None
+        yield Problem(f"{name}: {value!r} is more than one line")
     else:
         found[name] = None if value is True else str(value)
 
@@ -111,7 +113,9 @@ def _read(found: dict[str, str | None], words: Sequence[str]) -> Iterator[Proble
     while rest:
         word = rest.pop(0)
         if not re.match(r"--?\w", word):
-            yield f"sbatch: {word!r} is no option of sbatch", '--sbatch "--gres=gpu:1 --time=60"'
+            yield Problem(
+                f"sbatch: {word!r} is no option of sbatch", '--sbatch "--gres=gpu:1 --time=60"'
+            )
             continue
         name, value = _split(word)
         takes_more = value is None and not (word[1] != "-" and word[1] in _FLAGS)
@@ -138,7 +142,7 @@ def _ours(name: str) -> str | None:
 def _refused(name: str) -> Problem:
     ours = _ours(name)
     assert ours is not None
-    return f"{ours}: cannot be said here", _OURS[ours]
+    return Problem(f"{ours}: cannot be said here", _OURS[ours])
 
 
 def _lines(value: Any) -> tuple[str, ...] | None:

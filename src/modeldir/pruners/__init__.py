@@ -11,23 +11,30 @@ Start at `Pruner` and `Rungs`; `rungs.py` has the files in which siblings find e
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modeldir.errors import SearchError, did_you_mean
+from modeldir._system import plugins
+from modeldir.errors import Problem, SearchError
 
 if TYPE_CHECKING:
     from modeldir.metrics.metrics import Direction
 
-NAMES = ("asha", "hyperband", "median")
 GROUP = "modeldir.pruners"
-"""The entry points under which packages offer pruners of their own."""
+"""The group of entry points in which other packages offer pruners."""
 
-_OURS = (*NAMES, "pbt")  # pbt comes with the sampler of this name
+NAMES = ("asha", "hyperband", "median")
 
-Problems = list[tuple[str, "str | None"]]
+_BUILT_IN = {
+    "asha": "modeldir.pruners.asha:Asha",
+    "hyperband": "modeldir.pruners.hyperband:Hyperband",
+    "median": "modeldir.pruners.median:Median",
+    "pbt": "modeldir.pruners.pbt:BottomQuantile",  # comes with the sampler of this name
+}
+_KIND = plugins.PluginKind(GROUP, _BUILT_IN, NAMES)
+
+Problems = list[Problem]
 
 
 class Rungs(Protocol):
@@ -107,9 +114,9 @@ def parse_text(text: str) -> str | dict[str, Any]:
         name, equals, value = word.partition("=")
         if not (name and equals and value):
             hint = f"{kind}:min_step=1,reduction_factor=3"
-            problems.append((f"{word!r} is no option=value", hint))
+            problems.append(Problem(f"{word!r} is no option=value", hint))
         elif name in found:
-            problems.append((f"{name} is given twice", None))
+            problems.append(Problem(f"{name} is given twice"))
         else:
             found[name] = _value(value)
     if problems:
@@ -122,7 +129,7 @@ def _cut(text: str) -> tuple[str, str | None]:
     class in `package.module:Class`.
     """
     head, colon, tail = text.rpartition(":")
-    has_options = colon and (head in _OURS or not {"=", ","}.isdisjoint(tail))
+    has_options = colon and (head in _BUILT_IN or not {"=", ","}.isdisjoint(tail))
     return (head, tail) if has_options else (text, None)
 
 
@@ -138,37 +145,32 @@ def setting_of(raw: object) -> tuple[Setting | None, Problems]:
     if isinstance(raw, str):
         raw = {raw: {}}
     if not isinstance(raw, Mapping) or len(raw) != 1:
-        return None, [(f"pruner: got {raw!r}", 'expected "asha", or {"asha": {"min_step": 1}}')]
+        hint = 'expected "asha", or {"asha": {"min_step": 1}}'
+        return None, [Problem(f"pruner: got {raw!r}", hint)]
     ((kind, options),) = raw.items()
     if not isinstance(options, Mapping):
         hint = f'{{"{kind}": {{"min_step": 1}}}}'
-        return None, [(f"pruner: {kind}: got {options!r}, expected options", hint)]
+        return None, [Problem(f"pruner: {kind}: got {options!r}, expected options", hint)]
     setting = Setting(str(kind), dict(options))
     return setting, check(setting)
 
 
-def check(setting: Setting) -> Problems:
-    """What is wrong with a pruner and its options; each with a hint."""
+def check(setting: Setting, key: str = "pruner") -> Problems:
+    """List what is wrong with a pruner and its options. `key` is what the user wrote them under."""
     try:
-        maker = maker_of(setting.kind)
-    except SearchError as error:
-        problem, _, hint = str(error).partition("\n")
-        return [(f"pruner: {problem}", hint.strip() or None)]
-    known = list(_defaults(maker))
-    problems: Problems = [
-        (
-            f"pruner: {setting.kind} has no option {name!r}",
-            did_you_mean(name, known) or "known: " + ", ".join(known),
-        )
-        for name in setting.options
-        if name not in known
+        maker: Maker = _KIND.load(setting.kind)
+    except plugins.PluginError as error:
+        return [Problem(f"{key}: {error.problem.what}", error.problem.hint)]
+    problems = [
+        Problem(f"{key}: {setting.kind} has no option {name!r}", hint)
+        for name, hint in plugins.unknown_options(setting.options, [*_defaults(maker)])
     ]
     if problems:
         return problems
     try:
         maker(_Nowhere(), "maximize", **setting.options)
     except (TypeError, ValueError) as error:
-        return [(f"pruner: {setting.kind}: {line}", None) for line in str(error).splitlines()]
+        return [Problem(f"{key}: {setting.kind}: {line}") for line in str(error).splitlines()]
     return []
 
 
@@ -205,23 +207,12 @@ def maker_of(kind: str) -> Maker:
     Raises:
         SearchError: if there is none.
     """
-    if kind == "asha":
-        from modeldir.pruners.asha import Asha  # noqa: PLC0415 - only the pruner that is used
-
-        return Asha
-    if kind == "hyperband":
-        from modeldir.pruners.hyperband import Hyperband  # noqa: PLC0415 - as above
-
-        return Hyperband
-    if kind == "median":
-        from modeldir.pruners.median import Median  # noqa: PLC0415 - as above
-
-        return Median
-    if kind == "pbt":
-        from modeldir.pruners.pbt import BottomQuantile  # noqa: PLC0415 - as above
-
-        return BottomQuantile
-    return _imported(kind) if ":" in kind else _of_a_package(kind)
+    try:
+        maker: Maker = _KIND.load(kind)
+    except plugins.PluginError as error:
+        what, hint = error.problem
+        raise SearchError(f"{what}\n{hint}") from error
+    return maker
 
 
 def replaces(setting: Setting) -> bool:
@@ -229,37 +220,6 @@ def replaces(setting: Setting) -> bool:
     compares those that are still there, and stops nobody at the end of a training.
     """
     return bool(getattr(maker_of(setting.kind), "replaces", False))
-
-
-def _of_a_package(kind: str) -> Maker:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - reads all packages' metadata
-
-    found = {point.name: point for point in entry_points(group=GROUP)}
-    if kind not in found:
-        known = [*NAMES, *sorted(found)]
-        hint = did_you_mean(kind, known) or "known: " + ", ".join(known)
-        raise SearchError(f"no {kind!r}\n{hint}")
-    maker: Maker = found[kind].load()
-    return maker
-
-
-def _imported(kind: str) -> Maker:
-    """`package.module:Class`; the project's own modules lie in the folder that it runs in."""
-    from importlib import import_module  # noqa: PLC0415 - only for a pruner of one's own
-
-    module, _, name = kind.partition(":")
-    added = "" not in sys.path
-    if added:
-        sys.path.insert(0, "")
-    try:
-        maker: Maker = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        hint = "is it installed, or its folder on PYTHONPATH?"
-        raise SearchError(f"{kind!r} cannot be imported: {error}\n{hint}") from error
-    finally:
-        if added:
-            sys.path.remove("")
-    return maker
 
 
 def _defaults(maker: Maker) -> dict[str, Any]:

@@ -18,20 +18,18 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from modeldir.errors import SpaceError, did_you_mean
+from modeldir._system import plugins
+from modeldir.errors import Problem as Problem
+from modeldir.errors import SpaceError
 from modeldir.metrics.objective import (
     Objectives as Objectives,  # part of what a sampler of one's own is given
 )
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from modeldir.space import Space
 
 GROUP = "modeldir.samplers"
@@ -40,7 +38,7 @@ GROUP = "modeldir.samplers"
 AUTO = "auto"
 """Not a sampler, but the wish that one be chosen: see `samplers.auto`."""
 
-_PLACES = {
+_BUILT_IN = {
     "grid": "modeldir.samplers.grid:Grid",
     "random": "modeldir.samplers.random:Random",
     "sobol": "modeldir.samplers.sobol:Sobol",
@@ -50,15 +48,14 @@ _PLACES = {
     "nsga2": "modeldir.samplers.nsga2:NSGA2",
     "pbt": "modeldir.samplers.pbt:PBT",
 }
-NAMES = (AUTO, *_PLACES)
+NAMES = (AUTO, *_BUILT_IN)
 
-_MEANT = {
+_SYNONYMS = {
     "bayes": "tpe", "bayesian": "tpe", "bo": "gp", "optuna": "tpe", "hyperopt": "tpe",
     "qmc": "sobol", "halton": "sobol", "quasirandom": "sobol", "nsga": "nsga2", "nsgaii": "nsga2",
 }  # fmt: skip
-"""Other names under which people look for them."""
 
-Problem: TypeAlias = tuple[str, "str | None"]
+_KIND = plugins.PluginKind(GROUP, _BUILT_IN, NAMES, _SYNONYMS)
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,7 @@ def make(
     if problems:
         raise SpaceError("The space cannot be sampled:", problems)
     sampler = _factory(name)(space, seed, objectives, **options)
-    if name in _PLACES:
+    if name in _BUILT_IN:
         return sampler
     from modeldir.samplers.taken_points import Guarded  # noqa: PLC0415 - only for somebody's own
 
@@ -166,8 +163,8 @@ def unknown(name: str) -> list[Problem]:
     """What is wrong with a sampler's name; nothing where there is one of that name."""
     try:
         _ = name if name == AUTO else _factory(name)
-    except _UnknownError as error:
-        return [error.args]
+    except plugins.PluginError as error:
+        return [Problem(f"sampler: {error.problem.what}", error.problem.hint)]
     return []
 
 
@@ -200,11 +197,8 @@ def follows(sampler: Sampler) -> bool:
     return bool(getattr(sampler, "follows", False))
 
 
-class Missing(NamedTuple):
-    """The problem that a package is not installed, which is none for who only looks at a search."""
-
-    problem: str
-    hint: str | None
+class Missing(Problem):
+    """A package is not installed. This is no problem for commands that only show a search."""
 
 
 def no_more(name: str) -> str:
@@ -228,74 +222,22 @@ def needs(name: str, *packages: str) -> Iterator[Problem]:
 # -- By name ---------------------------------------------------------------------------------------
 
 
-class _UnknownError(Exception):
-    """No such sampler: the problem and the hint."""
-
-    args: tuple[str, str]
+_METHODS = ("ask", "tell")
 
 
 def _factory(name: str) -> Factory:
     """What makes the sampler of this name.
 
     Raises:
-        _UnknownError: if there is none.
+        PluginError: if there is none, or it has not the methods that a search calls.
     """
-    place = _PLACES.get(name) or (name if ":" in name else None) or _entry_point(name)
-    if place is None:
-        meant = _MEANT.get(name.lower())
-        hint = f"did you mean {meant!r}?" if meant else did_you_mean(name, NAMES)
-        hint = hint or f"known: {', '.join(NAMES)}, or package.module:Class"
-        raise _UnknownError(f"sampler: no {name!r}", hint)
-    module, _, attribute = place.partition(":")
-    try:
-        found = imported(module)
-    except ImportError as error:
-        hint = "is it installed, or its folder on PYTHONPATH?"
-        raise _UnknownError(f"sampler: {name} cannot be imported: {error}", hint) from error
-    factory = getattr(found, attribute, None)
-    if not callable(factory):
-        import inspect  # noqa: PLC0415 - on the way to an error
-
-        public = [each for each in vars(found) if inspect.isclass(getattr(found, each))]
-        hint = did_you_mean(attribute, public) or f"write package.module:Class ({module} has none)"
-        raise _UnknownError(f"sampler: {module} has no class {attribute!r}", hint)
-    return _checked(name, factory)
-
-
-def imported(module: str) -> ModuleType:
-    """A module by its name; the project's own lie in the folder that it runs in.
-
-    Raises:
-        ImportError: when there is none.
-    """
-    added = "" not in sys.path
-    if added:
-        sys.path.insert(0, "")
-    try:
-        return import_module(module)
-    finally:
-        if added:
-            sys.path.remove("")
-
-
-def _checked(name: str, factory: Any) -> Factory:
-    """A class that has what a search will call."""
-    names = ("ask", "tell") if isinstance(factory, type) else ()
-    lacks = [each for each in names if not callable(getattr(factory, each, None))]
-    if lacks:
-        hint = "a sampler has ask(number) and tell(observation): see modeldir.samplers"
-        raise _UnknownError(f"sampler: {name} has no {' and no '.join(lacks)}", hint)
-    made: Factory = factory
-    return made
-
-
-def _entry_point(name: str) -> str | None:
-    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and rarely wanted
-
-    for each in entry_points(group=GROUP):
-        if each.name == name:
-            return each.value
-    return None
+    factory: Factory = _KIND.load(name)
+    if isinstance(factory, type):
+        lacks = [each for each in _METHODS if not callable(getattr(factory, each, None))]
+        if lacks:
+            hint = "a sampler has ask(number) and tell(observation): see modeldir.samplers"
+            raise plugins.PluginError(f"{name} has no {' and no '.join(lacks)}", hint)
+    return factory
 
 
 def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> Iterator[Problem]:
@@ -303,8 +245,10 @@ def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> I
         value = options.get(option, least)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             expected = f"expected a whole number, {least} or more"
-            yield f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
-    if not options and name in _PLACES:
+            yield Problem(
+                f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
+            )
+    if not options and name in _BUILT_IN:
         return
     import inspect  # noqa: PLC0415 - slow to import
 
@@ -313,7 +257,7 @@ def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> I
         signature.bind("space", "seed", "objectives")
     except (TypeError, ValueError):  # of one of C's nothing is known
         hint = "let it be made as Class(space, seed, objectives), with options by keyword"
-        yield f"sampler: {name} cannot be made with a space, a seed and objectives", hint
+        yield Problem(f"sampler: {name} cannot be made with a space, a seed and objectives", hint)
         return
     parameters = [*signature.parameters.values()]
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
@@ -322,10 +266,8 @@ def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> I
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     known = [each.name for each in parameters[:3] if each.kind is inspect.Parameter.KEYWORD_ONLY]
     known += [each.name for each in parameters[3:] if each.kind in named]
-    for option in options:
-        if option not in known:
-            there = f"it takes {', '.join(known)}" if known else "it takes none"
-            yield f"sampler: {name} has no option {option!r}", did_you_mean(option, known) or there
+    for option, hint in plugins.unknown_options(options, known):
+        yield Problem(f"sampler: {name} has no option {option!r}", hint)
 
 
 def scored(observation: Observation, objectives: Objectives) -> tuple[float, ...] | None:

@@ -64,13 +64,15 @@ class CMAES:
         yield from needs("cmaes", "cmaes")
         for dim in space.dims:
             if dim.when:
-                yield f"{dim.name}: cmaes needs it always, and it has a condition", _INSTEAD
+                yield Problem(
+                    f"{dim.name}: cmaes needs it always, and it has a condition", _INSTEAD
+                )
             elif isinstance(dim.domain, Choice) and not ordered(dim.domain):
-                yield f"{dim.name}: cmaes needs a range, or a list of numbers", _INSTEAD
+                yield Problem(f"{dim.name}: cmaes needs a range, or a list of numbers", _INSTEAD)
         if len(space.dims) < 2:  # noqa: PLR2004 - a covariance is between two
-            yield "cmaes needs two hyperparameters that vary, or more", _INSTEAD
+            yield Problem("cmaes needs two hyperparameters that vary, or more", _INSTEAD)
         if len(objectives) > 1:
-            yield "cmaes learns one metric, and there are several", "use --sampler nsga2"
+            yield Problem("cmaes learns one metric, and there are several", "use --sampler nsga2")
 
     def ask(self, number: int) -> Proposal | None:
         """A point of the present generation that no trial has yet."""

@@ -39,7 +39,7 @@ class Grid:
         del objectives
         for name, domain in space.domains.items():
             if domain.values() is None:
-                yield (
+                yield Problem(
                     f"{name}: a grid needs a list of values",
                     "give values, or use --sampler random",
                 )

@@ -78,10 +78,10 @@ class PBT:
     def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:  # noqa: ARG004 - any will do
         """What keeps it from this search."""
         if len(objectives) > 1:
-            yield "pbt ranks by one metric, and there are several", "use --sampler nsga2"
+            yield Problem("pbt ranks by one metric, and there are several", "use --sampler nsga2")
         elif not objectives:
             hint = "say which: --maximize accuracy, or --minimize loss"
-            yield "pbt: no metric is named by which members are compared", hint
+            yield Problem("pbt: no metric is named by which members are compared", hint)
 
     def ask(self, number: int) -> Proposal | None:
         """A member of the first population, else the replacement of one that was stopped; None
@@ -192,19 +192,19 @@ def _wrong(
 ) -> Iterator[Problem]:
     for name, value, least in (("population", population, 2), ("interval", interval, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            yield f"{name}: got {value!r}", f"expected a whole number, {least} or more"
+            yield Problem(f"{name}: got {value!r}", f"expected a whole number, {least} or more")
     for name, value, high in (("quantile", quantile, 0.5), ("resample", resample, 1)):
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= high:
-            yield f"{name}: got {value!r}", f"expected a number from 0 to {high}"
+            yield Problem(f"{name}: got {value!r}", f"expected a number from 0 to {high}")
     if quantile == 0:
-        yield "quantile: got 0", "nobody would ever be replaced"
+        yield Problem("quantile: got 0", "nobody would ever be replaced")
 
 
 def _too_few(population: int, quantile: float) -> Iterator[Problem]:
     """As pruners/pbt.py counts: the whole members in the quantile."""
     if int(population * quantile) < 1:
         least = math.ceil(100 / population) / 100
-        yield (
+        yield Problem(
             f"population: {population}, of which the worst {quantile:g} is less than one",
             f"nobody would ever be replaced; for so few, say quantile={least:g}",
         )

@@ -62,7 +62,7 @@ class Sobol:
         """More dimensions than there are direction numbers for."""
         del objectives
         if len(space.dims) > most():
-            yield (
+            yield Problem(
                 f"sampler: sobol has {most()} dimensions, and here {len(space.dims)} vary",
                 "use --sampler random",
             )

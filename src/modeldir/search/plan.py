@@ -25,6 +25,7 @@ from modeldir._system.shell import quoted, quoted_line
 from modeldir.errors import (
     CommandError,
     MetricsError,
+    Problem,
     SearchError,
     SpaceError,
     did_you_mean,
@@ -404,17 +405,17 @@ def _pruner(
     if choice.name == "pbt":
         if setting is not None or wrong:
             hint = "take the other out: --pruner none"
-            wrong = [("pruner: pbt stops the worst itself", hint)]
+            wrong = [Problem("pruner: pbt stops the worst itself", hint)]
         else:
             options = {k: v for k, v in choice.options.items() if k in {"interval", "quantile"}}
             setting = pruners.Setting("pbt", options)
-            wrong = [(f"sampler: {words[8:]}", hint) for words, hint in pruners.check(setting)]
+            wrong = pruners.check(setting, "sampler")
     elif setting is not None and setting.kind == "pbt":
         hint = "it replaces those that it stops: --sampler pbt"
-        wrong = [("pruner: pbt comes with the sampler of this name", hint)]
+        wrong = [Problem("pruner: pbt comes with the sampler of this name", hint)]
     if setting is not None and len(objective.objectives(raw)) > 1:
         hint = "rank by one metric, or take the pruner out: --pruner none"
-        wrong = [*wrong, ("pruner: of several metrics none says which trial is worse", hint)]
+        wrong = [*wrong, Problem("pruner: of several metrics none says which trial is worse", hint)]
     problems += wrong
     return setting
 
