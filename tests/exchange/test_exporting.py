@@ -25,8 +25,8 @@ from modeldir import commands
 from modeldir._system import files, processes
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exchange import sqlite, tfevents
-from modeldir.exchange.exporting import Exported, check_installed, export, told
-from modeldir.exchange.target import Place
+from modeldir.exchange.export_folder import ExportFolder
+from modeldir.exchange.exporting import check_installed, export
 from modeldir.experiment import attempts
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_is_said_of_an_export(search: Path, snapshot: SnapshotAssertion) -> None:
     """How many, what is left out and why, and the command that opens it; then only what is new."""
-    said = [told(export(search, to, out)) for to, out in WHERE for _ in range(2)]
+    said = [str(export(search, to, out)) for to, out in WHERE for _ in range(2)]
     assert said == snapshot
 
 
@@ -137,7 +137,9 @@ def test_nothing_to_export_is_said(search: Path) -> None:
 
 def test_a_tool_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to type. The table of what is needed is the only thing that is changed here."""
-    monkeypatch.setattr("modeldir.exchange.exporting.NEEDED", {"mlflow": ("no_such_package",)})
+    monkeypatch.setattr(
+        "modeldir.exchange.exporting.REQUIRED_PACKAGES", {"mlflow": ("no_such_package",)}
+    )
     with pytest.raises(ModeldirError) as caught:
         check_installed("mlflow")
     assert str(caught.value) == (
@@ -172,7 +174,7 @@ def test_an_export_moves_with_its_project(search: Path, to: str, out: str) -> No
     moved.mkdir()
     for name in (str(search), out):
         Path(name).rename(moved / name)
-    assert export(moved / search, to, str(moved / out)).trials == 4
+    assert export(moved / search, to, str(moved / out)).experiments == 4
 
 
 def test_said_again_only_what_differs_is_written(search: Path) -> None:
@@ -201,10 +203,10 @@ def test_an_export_that_was_cut_short_knows_its_own_files(search: Path, to: str)
     somebody put there meanwhile stays.
     """
     place, source = Path("out"), files.absolute(search)
-    Place(place, to, source).write("trials.csv", b"killed after this one")
+    ExportFolder(place, to, source).write("trials.csv", b"killed after this one")
     (place / "mine").write_text("mine")
     assert export(search, to, "out").notes == ()
-    Place(place, to, source).write("trials.csv", b"killed again")
+    ExportFolder(place, to, source).write("trials.csv", b"killed again")
     done = export(search, to, "out")
     assert done.notes == ()
     assert b"killed" not in (files.read_bytes(place / "trials.csv") or b"")
@@ -250,12 +252,12 @@ def test_an_export_to_a_full_disk_goes_on_when_there_is_room(
         assert said.out == ""
         assert said.err == (
             f"{out}: No space left on device: the export was cut short.\n"
-            f"  say it again once there is room\n{state}\n"
+            f"  run it again once there is room\n{state}\n"
         )
         assert out.exists() == (blocks > 1)
         there = [path.name for path in out.rglob("*") if path.is_file()]
         assert [name for name in there if files.is_temporary(name)] == []
-        assert len([name for name in there if name == tfevents.OURS]) == blocks // 2
+        assert len([name for name in there if name == tfevents.FILE_NAME]) == blocks // 2
         filler.unlink()
     assert commands.main(words) == 0
     assert "3 files written, 2 as they were" in capsys.readouterr().out
@@ -538,15 +540,15 @@ def test_mlflow_opens_it(search: Path) -> None:
 
 def test_mlflow_is_given_a_database(tmp_path: Path) -> None:
     """A folder, or a file that is none, is refused; a server's address is taken as it is."""
-    from modeldir.exchange.mlflow_export import uri_of
+    from modeldir.exchange.mlflow_export import tracking_uri
 
     with pytest.raises(FolderError, match=r"name a file: -o .*mlflow\.db"):
-        uri_of(str(tmp_path))
+        tracking_uri(str(tmp_path))
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(FolderError, match="is no database"):
-        uri_of(str(tmp_path / "notes"))
-    assert uri_of("http://localhost:5000") == "http://localhost:5000"
-    assert uri_of(str(tmp_path / "m.db")) == f"sqlite:///{tmp_path / 'm.db'}"
+        tracking_uri(str(tmp_path / "notes"))
+    assert tracking_uri("http://localhost:5000") == "http://localhost:5000"
+    assert tracking_uri(str(tmp_path / "m.db")) == f"sqlite:///{tmp_path / 'm.db'}"
 
 
 def test_a_database_is_known_by_its_first_bytes(tmp_path: Path) -> None:
@@ -554,9 +556,3 @@ def test_a_database_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     assert not sqlite.is_database(tmp_path)
     (tmp_path / "a.db").write_bytes(b"SQLite format 3\0 and more")
     assert sqlite.is_database(tmp_path / "a.db")
-
-
-def test_exports_say_themselves() -> None:
-    """Printed in Python it reads as the command prints it."""
-    done = Exported("csv", "out", 1, {"files written": 2}, {})
-    assert str(done) == told(done)

@@ -25,7 +25,7 @@ from modeldir._system import files
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exchange import tfevents
 from modeldir.exchange.exporting import export
-from modeldir.exchange.importing import TOOLS, Imported, import_runs, told
+from modeldir.exchange.importing import TOOLS, ImportResult, import_runs
 from modeldir.experiment import attempts
 from modeldir.results.synthesize import Found, read_tree
 
@@ -112,8 +112,8 @@ def test_the_table_shows_them(name: str, snapshot: SnapshotAssertion) -> None:
 
 def test_what_is_said_of_an_import(snapshot: SnapshotAssertion) -> None:
     """How many, of which tool, and what to type next."""
-    done = Imported("runs", "hydra", Path("out"), 2, 1, 3, ("lr_0.1",), ("x: is no YAML",))
-    assert [str(done), told(Imported("runs", "ray", Path("a b"), 0, 0, 0))] == snapshot
+    done = ImportResult("runs", "hydra", Path("out"), 2, 1, 3, ("lr_0.1",), ("x: is no YAML",))
+    assert [str(done), str(ImportResult("runs", "ray", Path("a b"), 0, 0, 0))] == snapshot
 
 
 def test_each_tool_is_asked_for_by_name() -> None:
@@ -289,7 +289,7 @@ def test_what_the_tool_knows_more_of_is_brought_up_to_date() -> None:
     connection.commit()
     connection.close()
     done = import_runs("m.db", "out")
-    assert (done.new, done.updated, done.same, done.spared) == (0, 3, 0, ("run_1",))
+    assert (done.new, done.updated, done.same, done.run_again_here) == (0, 3, 0, ("run_1",))
     found = found_in("out")
     assert states(found)["mine"] == "completed"
     assert found["mine"].scores.development["acc"] == 0.875
@@ -412,8 +412,8 @@ def test_a_trial_without_an_end_is_named_before_a_search_runs_it(
 
     study = optuna.create_study(study_name="s", storage="sqlite:///s.db")
     study.ask().suggest_float("lr", 0.1, 0.1)
-    assert told(import_runs("s.db", "out")) == snapshot
-    assert import_runs("s.db", "out").open == ()
+    assert str(import_runs("s.db", "out")) == snapshot
+    assert import_runs("s.db", "out").unfinished == ()
 
 
 def test_an_older_storage_is_read_from_a_copy() -> None:
@@ -537,7 +537,7 @@ def test_a_full_disk_is_told_and_the_import_goes_on() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "out: File too large: the import was cut short.\n"
-        "  say it again to go on with it\nImported so far, each as a whole: 1.\n"
+        "  run it again to continue\nImported so far, each as a whole: 1.\n"
     )
     again = import_runs("runs", "out")
     assert (again.new, again.same) == (2, 1)

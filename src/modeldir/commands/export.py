@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say how to open it; what could not be read goes to standard error."""
     done = exporting.export(arguments.dir, arguments.to, arguments.out, _asked(arguments))
-    print(exporting.told(done), flush=True)
+    print(done, flush=True)
     for warning in done.warnings:
         print_stderr(warning)
     return 0

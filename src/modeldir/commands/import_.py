@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Import, and say what came; what could not be read goes to standard error."""
     done = importing.import_runs(arguments.source, arguments.out, arguments.tool)
-    print(importing.told(done), flush=True)
+    print(done, flush=True)
     for problem in done.problems:
         print_stderr(problem)
     return 0 if done.new + done.updated + done.same else 1

@@ -1,10 +1,8 @@
-"""Experiments for other tools: TensorBoard, Optuna, MLflow, and tables as Parquet or CSV.
+"""Export experiments to TensorBoard, Optuna, MLflow, Parquet or CSV.
 
-It knows which tools there are, what each needs installed, and what to say of an export. It refuses
-to know their formats: each has a module. The folders stay the record; an export is a copy of them,
-which may be made again at any time, and only what has changed is written then.
-
-Start at `export`.
+`modeldir export` and `modeldir.exchange.export` call `export`. The experiment folders stay the
+record: an export is a copy, and a second export writes only what has changed. Each tool has a
+module, `mlflow_export` and so on. The opposite direction: `importing`.
 """
 
 from __future__ import annotations
@@ -20,192 +18,202 @@ from pathlib import Path
 from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.errors import ModeldirError, did_you_mean
-from modeldir.exchange.target import Place, Written
-from modeldir.exchange.trials import Gathered, gather
+from modeldir.exchange.export_data import ExportData, collect
+from modeldir.exchange.export_folder import ExportFolder, TrialCounts
 from modeldir.metrics.objective import Objectives
 
 TOOLS = ("tensorboard", "optuna", "mlflow", "parquet", "csv")
 
-NEEDED = {"optuna": ("optuna",), "mlflow": ("mlflow",), "parquet": ("pyarrow",)}
-"""What has to be installed, by tool; as the package is called, and imported."""
+REQUIRED_PACKAGES = {"optuna": ("optuna",), "mlflow": ("mlflow",), "parquet": ("pyarrow",)}
 
 _STATE = "Nothing was written."
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What became of an export: so many of each, in words; how to open it; what to know."""
+class ExportResult:
+    """The result of an export. As a string it is what `modeldir export` prints.
 
-    to: str
+    Args:
+        tool: one of `TOOLS`.
+        out: the folder, file or server that it went to.
+        experiments: how many there are in the export.
+        counts: how many files or trials are new, changed and so on.
+        left_out: how many have not ended yet, by status.
+    """
+
+    tool: str
     out: str
-    trials: int
+    experiments: int
     counts: Mapping[str, int]
     left_out: Mapping[str, int]
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return told(self)
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts.items() if count)
+        noun = "experiment" if self.experiments == 1 else "experiments"
+        changes = counts or "nothing new"
+        lines = [f"{self.out}: {self.experiments} {noun} for {self.tool} ({changes})"]
+        if self.left_out:
+            lines.append(
+                f"left out: {_listed(self.left_out)}; run the command again when they have ended"
+            )
+        lines += self.notes
+        lines.append(f"open:     {_open_command(self)}")
+        return "\n".join(lines)
 
 
-def export(folder: str | os.PathLike[str], to: str, out: str, asked: Objectives = ()) -> Exported:
-    """All experiments below a folder that have ended, for another tool.
+def export(
+    folder: str | os.PathLike[str], to: str, out: str, objectives: Objectives = ()
+) -> ExportResult:
+    """Export all experiments below a folder that have ended.
 
     Args:
         folder: a search, or any tree of experiments.
         to: one of `TOOLS`.
         out: a folder (TensorBoard, Parquet, CSV), a file (Optuna, MLflow) or an MLflow server.
-        asked: the metrics to rank by; by default those of the plan.
+        objectives: the metrics to rank by; by default those of the search config.
 
     Raises:
-        FolderError: when the folder is not there, or `out` holds what is no export of it.
-        ModeldirError: when the tool is not installed, or there is nothing to export.
-        OSError: when it cannot be written.
+        FolderError: if the folder does not exist, or `out` holds something that is no export of it.
+        ModeldirError: if the tool is not installed, or there is nothing to export.
+        OSError: if it cannot be written.
     """
     check_installed(to)
-    gathered = gather(Path(folder), asked)
-    if not gathered.rows:
-        raise ModeldirError(_nothing(gathered))
-    _check_metrics(gathered, asked)
+    data = collect(Path(folder), objectives)
+    if not data.experiments:
+        raise _nothing_to_export(data)
+    _check_metrics(data, objectives)
     source = files.absolute(folder)
     if to == "optuna":
-        return _to_optuna(gathered, Path(out), source)
+        return _to_optuna(data, Path(out), source)
     if to == "mlflow":
-        return _to_mlflow(gathered, out, source)
-    return _to_folder(gathered, to, Path(out), source)
+        return _to_mlflow(data, out, source)
+    return _to_folder(data, to, Path(out), source)
 
 
 def check_installed(to: str) -> None:
-    """Whether what a tool needs is there.
+    """Check that the packages which an export needs are installed.
 
     Raises:
-        ModeldirError: with what to type.
+        ModeldirError: if one is missing, with the command that installs it.
     """
-    missing = [name for name in NEEDED.get(to, ()) if find_spec(name) is None]
+    missing = [name for name in REQUIRED_PACKAGES.get(to, ()) if find_spec(name) is None]
     if missing:
-        extra = "'modeldir[optuna]'" if to == "optuna" else " ".join(missing)
+        packages = "'modeldir[optuna]'" if to == "optuna" else " ".join(missing)
         raise ModeldirError(
-            f"--to {to} needs {' and '.join(missing)}, not installed here.\n  pip install {extra}",
+            f"--to {to} needs {' and '.join(missing)}, not installed here.\n"
+            f"  pip install {packages}",
             state=_STATE,
         )
 
 
-def _check_metrics(gathered: Gathered, asked: Objectives) -> None:
-    """What is to be ranked by must be a metric of somebody, where anybody has one."""
-    known = sorted({name for row in gathered.rows for name in row.found.scores.development})
+def _check_metrics(data: ExportData, objectives: Objectives) -> None:
+    """Check that at least one experiment has each metric to rank by."""
+    known = sorted({name for each in data.experiments for name in each.found.scores.development})
     problems: list[tuple[str, str | None]] = [
         (
             f"no experiment has the metric {name!r}",
             did_you_mean(name, known) or f"there are {', '.join(known)}",
         )
-        for name, _ in asked
+        for name, _ in objectives
         if known and name not in known
     ]
     if problems:
-        raise ModeldirError(f"{gathered.folder} cannot be exported so:", problems, _STATE)
+        raise ModeldirError(f"{data.folder} cannot be exported so:", problems, _STATE)
 
 
-def _nothing(gathered: Gathered) -> str:
-    if gathered.left_out:
-        return f"{gathered.folder}: none has ended yet: {_listed(gathered.left_out)}.\n{_STATE}"
-    return f"no experiment in {gathered.folder}: nothing to export.\n{_STATE}"
+def _nothing_to_export(data: ExportData) -> ModeldirError:
+    if data.left_out:
+        message = f"{data.folder}: none has ended yet: {_listed(data.left_out)}."
+    else:
+        message = f"no experiment in {data.folder}: nothing to export."
+    return ModeldirError(message, state=_STATE)
 
 
-def _to_folder(gathered: Gathered, to: str, out: Path, source: Path) -> Exported:
-    from modeldir.exchange import tables, tensorboard_export  # noqa: PLC0415 - one of them is wanted
+def _to_folder(data: ExportData, to: str, out: Path, source: Path) -> ExportResult:
+    from modeldir.exchange import table_export, tensorboard_export  # noqa: PLC0415 - one is needed
 
     write = {
         "tensorboard": tensorboard_export.write,
-        "parquet": tables.write_parquet,
-        "csv": tables.write_csv,
+        "parquet": table_export.write_parquet,
+        "csv": table_export.write_csv,
     }[to]
-    place = Place(out, to, source)
-    with _told_if_full(out, place):
-        write(gathered, place)
-        place.close()
+    target = ExportFolder(out, to, source)
+    with _disk_full_as_error(out, target):
+        write(data, target)
+        target.close()
     counts = {
-        "files written": len(place.written),
-        "as they were": place.same,
-        "removed": len(place.removed),
+        "files written": len(target.written),
+        "as they were": target.same,
+        "removed": len(target.removed),
     }
-    notes = tuple(f"{out / name} was left as somebody else has changed it" for name in place.spared)
-    return _exported(gathered, to, str(out), counts, notes)
+    notes = tuple(
+        f"{out / name} was left as somebody else has changed it" for name in target.left_alone
+    )
+    return _result(data, to, str(out), counts, notes)
 
 
-def _to_optuna(gathered: Gathered, out: Path, source: Path) -> Exported:
-    from modeldir.exchange import optuna_export  # noqa: PLC0415 - wanted here alone
+def _to_optuna(data: ExportData, out: Path, source: Path) -> ExportResult:
+    from modeldir.exchange import optuna_export  # noqa: PLC0415 - only this export needs it
 
-    with _told_if_full(out):
-        made = optuna_export.write(gathered, out, source)
-    return _counted(gathered, "optuna", str(out), made, "others in it stay as they are")
+    with _disk_full_as_error(out):
+        trials = optuna_export.write(data, out, source)
+    return _trials_result(data, "optuna", str(out), trials, "others in it stay as they are")
 
 
-def _to_mlflow(gathered: Gathered, out: str, source: Path) -> Exported:
-    from modeldir.exchange import mlflow_export  # noqa: PLC0415 - wanted here alone
+def _to_mlflow(data: ExportData, out: str, source: Path) -> ExportResult:
+    from modeldir.exchange import mlflow_export  # noqa: PLC0415 - only this export needs it
 
-    made = mlflow_export.write(gathered, mlflow_export.uri_of(out), source)
-    return _counted(gathered, "mlflow", out, made, "other runs in it stay as they are")
+    trials = mlflow_export.write(data, mlflow_export.tracking_uri(out), source)
+    return _trials_result(data, "mlflow", out, trials, "other runs in it stay as they are")
 
 
 @contextlib.contextmanager
-def _told_if_full(out: Path, place: Place | None = None) -> Iterator[None]:
-    """A full disk as a message: each file is there as a whole, or not."""
+def _disk_full_as_error(out: Path, target: ExportFolder | None = None) -> Iterator[None]:
+    """Raise a ModeldirError if the disk is full. No file is written partially."""
     try:
         yield
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
-        done = len(place.written) if place else 0
-        if place is not None:
-            place.leave()
+        written = len(target.written) if target else 0
+        if target is not None:
+            target.discard_if_empty()
         raise ModeldirError(
             f"{out}: {error.strerror}: the export was cut short.\n"
-            "  say it again once there is room\n"
-            f"{f'Written so far, each as a whole: {done}.' if done else _STATE}"
+            "  run it again once there is room",
+            state=f"Written so far, each as a whole: {written}." if written else _STATE,
         ) from error
 
 
-def _counted(gathered: Gathered, to: str, out: str, made: Written, others: str) -> Exported:
-    counts = {"new": made.new, "changed": made.changed, "as they were": made.same}
-    notes = (f"{made.others} {others}",) if made.others else ()
-    return _exported(gathered, to, out, counts, notes)
+def _trials_result(
+    data: ExportData, to: str, out: str, trials: TrialCounts, others: str
+) -> ExportResult:
+    counts = {"new": trials.new, "changed": trials.changed, "as they were": trials.same}
+    notes = (f"{trials.others} {others}",) if trials.others else ()
+    return _result(data, to, out, counts, notes)
 
 
-def _exported(
-    gathered: Gathered, to: str, out: str, counts: Mapping[str, int], notes: tuple[str, ...]
-) -> Exported:
-    trials = len(gathered.rows)
-    return Exported(to, out, trials, counts, gathered.left_out, notes, gathered.warnings)
-
-
-# -- Words -----------------------------------------------------------------------------------------
-
-
-def told(exported: Exported) -> str:
-    """What `modeldir export` prints."""
-    counts = ", ".join(f"{count} {name}" for name, count in exported.counts.items() if count)
-    one = "experiment" if exported.trials == 1 else "experiments"
-    lines = [
-        f"{exported.out}: {exported.trials} {one} for {exported.to} ({counts or 'nothing new'})"
-    ]
-    if exported.left_out:
-        lines.append(f"left out: {_listed(exported.left_out)}; say it again when they have ended")
-    lines += exported.notes
-    lines.append(f"open:     {_opening(exported)}")
-    return "\n".join(lines)
+def _result(
+    data: ExportData, to: str, out: str, counts: Mapping[str, int], notes: tuple[str, ...]
+) -> ExportResult:
+    experiments = len(data.experiments)
+    return ExportResult(to, out, experiments, counts, data.left_out, notes, data.warnings)
 
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _opening(exported: Exported) -> str:
-    out = exported.out
-    if exported.to == "optuna":
+def _open_command(result: ExportResult) -> str:
+    """Return the command that opens an export, or the names of its files."""
+    out = result.out
+    if result.tool == "optuna":
         return f"optuna-dashboard {quoted(out)}"
-    if exported.to == "tensorboard":
+    if result.tool == "tensorboard":
         return f"tensorboard --logdir {quoted(out)}"
-    if exported.to == "mlflow":
+    if result.tool == "mlflow":
         uri = out if "://" in out else f"sqlite:///{out}"
         return f"mlflow ui --backend-store-uri {quoted(uri)}"
-    return " and ".join(str(Path(out) / f"{name}.{exported.to}") for name in ("trials", "curves"))
+    return " and ".join(str(Path(out) / f"{name}.{result.tool}") for name in ("trials", "curves"))

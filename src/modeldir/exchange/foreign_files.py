@@ -1,8 +1,9 @@
-"""What lies in a folder of any tool: its trees, its metric files, its logs.
+"""Read the files that a run of another tool left in its folder.
 
-It knows how folders are walked without following links, and the metric files that scripts write
-themselves: JSON named as ours, `metrics.jsonl`, `metrics.csv` as Lightning has it, TensorBoard's
-event files. It refuses to know which tool made the folder, and to load a pickle.
+The importers call these functions for files that scripts write themselves, whatever tool started
+them: metric files, `metrics.jsonl`, Lightning's `metrics.csv`, TensorBoard's event files. A file
+that cannot be read becomes a line in `problems` and never ends an import. No pickle is ever loaded.
+The run that results from them: `foreign_run`.
 """
 
 from __future__ import annotations
@@ -16,32 +17,35 @@ from modeldir._system import files
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ParamsError
 from modeldir.exchange import tfevents
-from modeldir.exchange.foreign_run import Foreign, metric_name, together
+from modeldir.exchange.foreign_run import ForeignRun, lines_by_step, metric_name
 from modeldir.experiment import experiment
 from modeldir.metrics import metrics
 from modeldir.params import plain_values
 
 Problems = list[str]
-"""What could not be read: a line each."""
+"""One line for each file that could not be read."""
 
-_MOST = 1_000_000_000
-"""Bytes: a larger event file holds pictures, and is passed over."""
+_LARGEST_EVENT_FILE = 1_000_000_000
+"""Bytes. A larger event file holds images, and is skipped."""
 
 
 def walk(top: Path, problems: Problems) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Each folder of a tree with the names of its folders and files, in order; no links."""
+    """Walk a tree in alphabetical order without following links, as `os.walk` does."""
 
-    def tell(error: OSError) -> None:
+    def report(error: OSError) -> None:
         problems.append(f"{error.filename}: {error.strerror}")
 
-    for path, folders, names in os.walk(top, onerror=tell):
+    for path, folders, names in os.walk(top, onerror=report):
         folders.sort()
         yield Path(path), folders, sorted(names)
 
 
-def tolerant(problems: Problems, path: Path, read: Callable[[], Foreign | None]) -> list[Foreign]:
-    """The run that `read` makes of a folder; none, and a problem, where what lies there has another
-    form than its tool gives it: one odd run is no reason to leave the others behind.
+def read_or_report(
+    problems: Problems, path: Path, read: Callable[[], ForeignRun | None]
+) -> list[ForeignRun]:
+    """Return the run that `read` returns, if any. An error in its files becomes a problem.
+
+    One malformed run does not end the import of the others.
     """
     try:
         run = read()
@@ -52,15 +56,15 @@ def tolerant(problems: Problems, path: Path, read: Callable[[], Foreign | None])
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; of one that is not there, or leads nowhere, 0."""
+    """Return the size of a file in bytes, 0 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
         return 0
 
 
-def values_in(path: Path, problems: Problems) -> dict[str, object] | None:
-    """What a JSON or YAML file holds; None, and a problem, where it cannot be read."""
+def load_values(path: Path, problems: Problems) -> dict[str, object] | None:
+    """Return the content of a JSON or YAML file, None if it cannot be read."""
     try:
         return plain_values.load_file(path)
     except ParamsError as error:
@@ -68,79 +72,81 @@ def values_in(path: Path, problems: Problems) -> dict[str, object] | None:
         return None
 
 
-def results_in(folder: Path, problems: Problems) -> dict[str, Mapping[str, float]]:
-    """The metrics of the files that are named as ours, by split."""
+def read_metric_files(folder: Path, problems: Problems) -> dict[str, Mapping[str, float]]:
+    """Return the metrics by split from files with modeldir's names."""
     scores = experiment.scores(folder)
     problems += scores.problems
-    found = {"best": scores.best, "last": scores.last, "test": scores.test, "train": scores.train}
-    return {split: values for split, values in found.items() if values}
+    by_split = {
+        "best": scores.best, "last": scores.last, "test": scores.test, "train": scores.train,
+    }  # fmt: skip
+    return {split: values for split, values in by_split.items() if values}
 
 
-def lines_in(folder: Path, names: list[str], problems: Problems) -> list[dict[str, float]]:
-    """The steps that a script has written down in its folder: the first kind that there is."""
+def read_lines(folder: Path, names: list[str], problems: Problems) -> list[dict[str, float]]:
+    """Return the steps that a script logged, from the first file format found."""
     if metrics.METRICS_LINES in names:
         return list(_json_lines(folder / metrics.METRICS_LINES))
     tables = [folder / name for name in names if name == "metrics.csv"]
     for path in tables or sorted(folder.glob("*/*/metrics.csv"))[-1:]:  # Lightning: logs/version_0
-        return table_lines(path, problems)
+        return _csv_lines(path, problems)
     events = event_files(folder, problems)
     return event_lines(events, problems) if events else []
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, float]]:
     for count, line in enumerate(files.read_lines(path)):
-        numbers = dict(metrics.numbers_in({k: v for k, v in line.items() if k != "time"}))
-        told = metrics.take_step(numbers)
-        step = float(count) if told is None else told
+        values = dict(metrics.numbers_in({k: v for k, v in line.items() if k != "time"}))
+        logged = metrics.take_step(values)
+        step = float(count) if logged is None else logged
         time = unix_time(line.get("time"))
-        named = {metric_name(name): value for name, value in numbers.items()}
+        named = {metric_name(name): value for name, value in values.items()}
         yield {"step": step, **({} if time is None else {"time": time}), **named}
 
 
-def table_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
-    """The rows of a CSV file as steps; cells that are no numbers are passed over."""
-    points = []
+def _csv_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
+    """Return the rows of a CSV file as steps, without the cells that hold no number."""
+    values = []
     try:
         with open(path, newline="", encoding="utf-8", errors="replace") as file:
             for count, row in enumerate(csv.DictReader(file)):
                 numbers = dict(metrics.numbers_in({k: v for k, v in row.items() if k}))
-                told = metrics.take_step(numbers)
-                step = float(count) if told is None else told
-                points += [(name, step, None, value) for name, value in numbers.items()]
+                logged = metrics.take_step(numbers)
+                step = float(count) if logged is None else logged
+                values += [(name, step, None, value) for name, value in numbers.items()]
     except (OSError, csv.Error) as error:
         problems.append(f"{path}: {error}")
-    return together(points)
+    return lines_by_step(values)
 
 
 # -- Event files -----------------------------------------------------------------------------------
 
 
 def is_event_file(name: str) -> bool:
-    """Whether TensorBoard would read a file of this name."""
+    """Return whether TensorBoard reads a file of this name."""
     return "tfevents" in name
 
 
 def event_files(folder: Path, problems: Problems) -> list[Path]:
-    """The event files in and below a folder."""
+    """Return the event files in and below a folder."""
     return [
         p / name for p, _, names in walk(folder, problems) for name in names if is_event_file(name)
     ]
 
 
-def events_in(path: Path, problems: Problems) -> Iterator[tfevents.Event]:
-    """The events of a file."""
+def read_events(path: Path, problems: Problems) -> Iterator[tfevents.Event]:
+    """Yield the events of a file."""
     size = size_of(path)
-    if size > _MOST:
+    if size > _LARGEST_EVENT_FILE:
         problems.append(f"{path}: {size / 1e9:.1f} GB are more than scalars, and were passed over")
         return
     yield from tfevents.events(files.read_bytes(path) or b"")
 
 
 def event_lines(paths: list[Path], problems: Problems) -> list[dict[str, float]]:
-    """The scalars of some event files as steps."""
-    return together(
+    """Return the scalars of event files as steps."""
+    return lines_by_step(
         (tag, float(event.step), event.time or None, value)
         for path in paths
-        for event in events_in(path, problems)
+        for event in read_events(path, problems)
         for tag, value in event.scalars.items()
     )

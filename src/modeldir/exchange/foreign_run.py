@@ -1,7 +1,8 @@
-"""One run of another tool, in our words, before any folder is made of it.
+"""One run of another tool, before an experiment folder is made from it.
 
-It knows which part of a metric's name is its split, and how values that a tool keeps as text become
-values again. It refuses to know any tool, and to write.
+Each importer yields `ForeignRun` objects, and `import_folder` writes them. The functions below
+translate what tools store differently: the split in a metric's name, values stored as text, flat
+names. Reading the files of a run's folder: `foreign_files`.
 """
 
 from __future__ import annotations
@@ -13,40 +14,45 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from modeldir.errors import ParamsError
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Objectives
 from modeldir.params import nested
 
-LONGEST_LITERAL = 10_000
-"""Characters of a text that may be a list: a longer one stays a text."""
+_LONGEST_LITERAL = 10_000
+"""Characters: a longer string is not parsed as a list or a dict."""
 
 _SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val",
     "valid": "val", "validation": "val", "dev": "val", "eval": "val", "evaluation": "val",
 }  # fmt: skip
-_WORDS = re.compile(r"[/._\- ]")
-_WORTHS = {"True": True, "False": False, "None": None}
+_WORD_SEPARATORS = re.compile(r"[/._\- ]")
+_PYTHON_CONSTANTS = {"True": True, "False": False, "None": None}
+
+LoggedValue: TypeAlias = "tuple[str, float, float | None, float]"
+"""Metric name, step, Unix time if known, value."""
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """A run as its tool tells of it.
+class ForeignRun:
+    """A run of another tool.
 
     Args:
-        key: what it is known by, and found again: as good as unique among all that are imported.
-        name: what its folder would be called.
-        source: where it lies: a folder, or a file.
-        group: the subfolder that it goes into, where a source has several studies.
-        hyperparameters: nested, as far as the tool has them so.
-        lines: its steps: `step`, `time` (Unix), and numbers by name.
-        results: the metrics that count, by `best`, `last`, `test`, `train`, where the tool says so;
-            what it does not say is taken from the lines.
-        status: completed, pruned, failed, interrupted; None where the tool keeps none.
-        open: it has begun, and the tool knows of no end.
-        log: a file of what it printed.
+        key: identifies the run in all later imports.
+        name: the name that its folder should have.
+        source: the folder or file that it was read from.
+        hyperparameters: nested, if the tool stores them nested.
+        group: the subfolder for it, if a source has several studies.
+        lines: its logged steps: `step`, `time` (Unix), and metric values by name.
+        results: final metrics by `best`, `last`, `test`, `train`, if the tool has them. The other
+            ones are computed from the lines.
+        configuration: the values that a search chose for it.
+        status: completed, pruned, failed or interrupted; None if the tool stores none.
+        unfinished: it has started, and the tool has recorded no end.
+        log: the file with its output.
+        facts: what else `origin.json` records.
     """
 
     key: str
@@ -57,9 +63,9 @@ class Foreign:
     lines: Sequence[Mapping[str, float]] = ()
     results: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     number: int | None = None
-    point: Mapping[str, Any] | None = None
+    configuration: Mapping[str, Any] | None = None
     status: str | None = None
-    open: bool = False
+    unfinished: bool = False
     reason: str | None = None
     last_line: str | None = None
     started: float | None = None
@@ -70,14 +76,14 @@ class Foreign:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether the tool says anything of its end, or that it began."""
-        return self.status is not None or self.open
+    def has_status(self) -> bool:
+        """Whether the tool recorded the run's end, or at least its start."""
+        return self.status is not None or self.unfinished
 
 
 @dataclass(frozen=True)
-class Group:
-    """What the runs of one group have in common: the plan that they were made by."""
+class ForeignStudy:
+    """A study that becomes a search. `plan` is the content of its `search.json`."""
 
     name: str
     plan: Mapping[str, Any]
@@ -87,40 +93,44 @@ class Group:
 
 
 def metric_name(name: str) -> str:
-    """A metric's name with its split before it: `train/`, `val/`, `test/`, or none.
+    """Return a metric's name with its split as prefix: `train/`, `val/`, `test/`, or none.
 
     >>> [metric_name(n) for n in ("val_acc", "Loss/train", "eval/f1", "test.auc", "accuracy")]
     ['val/acc', 'train/Loss', 'val/f1', 'test/auc', 'accuracy']
     """
-    words = _WORDS.split(name)
+    words = _WORD_SEPARATORS.split(name)
     if len(words) > 1:
         split = _SPLITS.get(words[0].lower())
         if split is not None:
             return f"{split}/{name[len(words[0]) + 1 :]}"
-        last = name.rpartition("/")
-        split = _SPLITS.get(last[2].lower())
-        if split is not None and last[0]:
-            return f"{split}/{last[0]}"
+        prefix, _, last_word = name.rpartition("/")
+        split = _SPLITS.get(last_word.lower())
+        if split is not None and prefix:
+            return f"{split}/{prefix}"
     return name
 
 
-def by_split(numbers: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Numbers by `test`, `train` and `last` (the development split's), without their splits."""
-    named = {metric_name(name): value for name, value in numbers.items()}
-    found = {"last": metrics.development(named)}
+def by_split(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Sort metrics into `test`, `train` and `last` (validation), named without their split."""
+    named = {metric_name(name): value for name, value in values.items()}
+    sorted_values = {"last": metrics.development(named)}
     for split in ("test", "train"):
-        start = f"{split}/"
-        found[split] = {n[len(start) :]: v for n, v in named.items() if n.startswith(start)}
-    return {split: values for split, values in found.items() if values}
+        prefix = f"{split}/"
+        sorted_values[split] = {
+            name[len(prefix) :]: value for name, value in named.items() if name.startswith(prefix)
+        }
+    return {split: values for split, values in sorted_values.items() if values}
 
 
-def together(points: Iterable[tuple[str, float, float | None, float]]) -> list[dict[str, float]]:
-    """Points (name, step, time, value) as lines, one a step, in the order of the steps.
+def lines_by_step(
+    values: Iterable[LoggedValue],
+) -> list[dict[str, float]]:
+    """Group values into one line per step, sorted by step.
 
-    Of two values of a metric at a step the later stands.
+    If a metric has two values at one step, the later one is kept.
     """
     lines: dict[float, dict[str, float]] = {}
-    for name, step, time, value in points:
+    for name, step, time, value in values:
         line = lines.setdefault(step, {"step": step})
         if time is not None:
             line["time"] = max(time, line.get("time", time))
@@ -131,57 +141,57 @@ def together(points: Iterable[tuple[str, float, float | None, float]]) -> list[d
 # -- Values ----------------------------------------------------------------------------------------
 
 
-def value_of(text: str) -> Any:
-    """A value that a tool has kept as text: by what JSON or Python would read, else the text.
+def parse_value(text: str) -> Any:
+    """Parse a value stored as text, as JSON or as a Python literal. Else return the text.
 
-    >>> [value_of(text) for text in ("0.1", "1e-5", "True", "[8, 'a']", "adam", "nan")]
+    >>> [parse_value(text) for text in ("0.1", "1e-5", "True", "[8, 'a']", "adam", "nan")]
     [0.1, 1e-05, True, [8, 'a'], 'adam', 'nan']
     """
-    if text in _WORTHS:
-        return _WORTHS[text]
-    if len(text) > LONGEST_LITERAL:
+    if text in _PYTHON_CONSTANTS:
+        return _PYTHON_CONSTANTS[text]
+    if len(text) > _LONGEST_LITERAL:
         return text
     try:
         value = json.loads(text, parse_constant=str)
     except (ValueError, RecursionError):
-        value = _literal(text)
+        value = _python_literal(text)
     return text if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _literal(text: str) -> Any:
+def _python_literal(text: str) -> Any:
     if text[:1] not in {"[", "(", "{"}:
         try:
             return float(text)
         except ValueError:
             return text
     try:
-        return ast.literal_eval(text)  # literals alone: it calls nothing
+        return ast.literal_eval(text)  # accepts literals only and calls nothing
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return text
 
 
-def parts(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Flat hyperparameters with dots in their names as nested ones, where the parts allow it.
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Nest flat hyperparameters by the dots in their names, unless two names contradict.
 
-    >>> parts({"lr": 0.1, "model.layers": 2})
+    >>> nest({"lr": 0.1, "model.layers": 2})
     {'lr': 0.1, 'model': {'layers': 2}}
     """
     made: dict[str, Any] = {}
     for name, value in flat.items():
         try:
-            holder, key = nested.place_for(made, name)
-        except ParamsError:  # `model` is a value, and `model.layers` too
-            holder, key = made, name
-        holder[key] = value
+            section, key = nested.place_for(made, name)
+        except ParamsError:  # both `model` and `model.layers` are values
+            section, key = made, name
+        section[key] = value
     return made
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON can have it: what it has no form for becomes text."""
+def to_json_value(value: Any) -> Any:
+    """Return a value that JSON can hold: anything else becomes a string."""
     if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
+        return {str(name): to_json_value(item) for name, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(part) for part in value]
+        return [to_json_value(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,7 +1,8 @@
-"""Hydra's runs: each folder with a `.hydra/config.yaml`, of a multirun or alone.
+"""Import Hydra runs: folders with a `.hydra/config.yaml`, from a multirun or a single run.
 
-Hydra keeps the configuration and what was overridden, and neither metrics nor how a job ended: the
-metrics are those that the script wrote into its folder, and the status stays unknown.
+`importing` calls `recognizes` and `read`. Hydra records the configuration and the overrides, but no
+metrics and no status. The metrics are read from files that the script wrote into its folder
+(`foreign_files`), and the status remains unknown.
 """
 
 from __future__ import annotations
@@ -14,125 +15,125 @@ from typing import Any
 
 from modeldir.exchange.foreign_files import (
     Problems,
-    lines_in,
-    results_in,
+    load_values,
+    read_lines,
+    read_metric_files,
+    read_or_report,
     size_of,
-    tolerant,
-    values_in,
     walk,
 )
-from modeldir.exchange.foreign_run import Foreign, value_of
+from modeldir.exchange.foreign_run import ForeignRun, parse_value
 from modeldir.params import plain_values
 
 TOOL = "hydra"
 _CONFIG = ".hydra/config.yaml"
 _REFERENCE = re.compile(r"\$\{([\w-]+(?:\.[\w-]+)*)\}")
-_DEEPEST = 20
-"""So many references behind each other: more are a circle."""
+_LONGEST_CHAIN = 20
+"""References that lead to references. A longer chain is a circle."""
 
 
 def recognizes(source: Path) -> bool:
-    """Whether a run of Hydra's lies in or below a folder."""
+    """Return whether a folder or one below it is a run of Hydra."""
     return any((path / _CONFIG).is_file() for path, _, _ in walk(source, []))
 
 
-def read(source: Path, problems: Problems) -> Iterator[Foreign]:
-    """Its runs, in the order of the folders."""
+def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
+    """Yield the runs in the order of their folders."""
     for path, folders, names in walk(source, problems):
         if ".hydra" in folders and (path / _CONFIG).is_file():
             make = partial(_run, source, path, names, problems)
-            yield from tolerant(problems, path, make)
+            yield from read_or_report(problems, path, make)
 
 
-def _run(source: Path, path: Path, names: list[str], problems: Problems) -> Foreign | None:
-    config = values_in(path / _CONFIG, problems)
+def _run(source: Path, path: Path, names: list[str], problems: Problems) -> ForeignRun | None:
+    config = load_values(path / _CONFIG, problems)
     if config is None:
         return None
     hyperparameters = _resolved(config, config)
-    told = _job(path, problems)
-    point = dict(_overridden(path, hyperparameters))
+    job = _job(path, problems)
+    overridden = dict(_overridden(path, hyperparameters))
     logs = [path / name for name in names if name.endswith(".log")]
-    inner = path.relative_to(source).as_posix()
-    number = told.get("num")
-    return Foreign(
+    folder = path.relative_to(source).as_posix()
+    number = job.get("num")
+    return ForeignRun(
         key=f"{TOOL}:{path}",
-        name="__".join(f"{n}_{v}" for n, v in point.items()) or path.name,
+        name="__".join(f"{n}_{v}" for n, v in overridden.items()) or path.name,
         source=path,
         hyperparameters=hyperparameters,
-        lines=lines_in(path, names, problems),
-        results=results_in(path, problems),
+        lines=read_lines(path, names, problems),
+        results=read_metric_files(path, problems),
         number=number if isinstance(number, int) else None,
-        point=point,
+        configuration=overridden,
         log=max(logs, key=size_of, default=None),
-        facts={"folder": inner, "job": told.get("name"), "cwd": told.get("cwd")},
+        facts={"folder": folder, "job": job.get("name"), "cwd": job.get("cwd")},
     )
 
 
-def _resolved(value: Any, whole: Mapping[str, Any], depth: int = 0) -> Any:
-    """A part of a configuration with its references (`${model.depth}`) as what they stand for.
+def _resolved(value: Any, config: Mapping[str, Any], depth: int = 0) -> Any:
+    """Replace the references in a configuration (`${model.depth}`) by their values.
 
-    What would have to be computed (`${oc.env:HOME}`), is relative, leads nowhere or in a circle
-    stays as it is written: Hydra keeps it so, and its value of then is lost.
+    Resolvers (`${oc.env:HOME}`), relative references and those that lead nowhere or in a circle
+    stay as they are written. Hydra did not record their values.
     """
     if isinstance(value, Mapping):
-        return {name: _resolved(part, whole, depth) for name, part in value.items()}
+        return {name: _resolved(item, config, depth) for name, item in value.items()}
     if isinstance(value, list):
-        return [_resolved(part, whole, depth) for part in value]
-    if not isinstance(value, str) or depth > _DEEPEST:
+        return [_resolved(item, config, depth) for item in value]
+    if not isinstance(value, str) or depth > _LONGEST_CHAIN:
         return value
-    alone = _REFERENCE.fullmatch(value)
-    if alone:
-        found = _at(whole, alone[1])
-        return value if found is None else _resolved(found, whole, depth + 1)
+    reference = _REFERENCE.fullmatch(value)
+    if reference:
+        found = _at(config, reference[1])
+        return value if found is None else _resolved(found, config, depth + 1)
 
     def text(match: re.Match[str]) -> str:
-        found = _at(whole, match[1])
-        return match[0] if found is None else str(_resolved(found, whole, depth + 1))
+        found = _at(config, match[1])
+        return match[0] if found is None else str(_resolved(found, config, depth + 1))
 
     return _REFERENCE.sub(text, value)
 
 
-def _at(whole: Any, name: str) -> Any:
-    """What a dotted name leads to, through lists by their places; None where it leads nowhere."""
+def _at(config: Any, name: str) -> Any:
+    """Return the value of a dotted name, with list indices as keys; None if there is none."""
     for key in name.split("."):
-        if isinstance(whole, Mapping):
-            whole = whole.get(key)
-        elif isinstance(whole, list) and key.isdigit() and int(key) < len(whole):
-            whole = whole[int(key)]
+        if isinstance(config, Mapping):
+            config = config.get(key)
+        elif isinstance(config, list) and key.isdigit() and int(key) < len(config):
+            config = config[int(key)]
         else:
             return None
-    return whole
+    return config
 
 
 def _job(path: Path, problems: Problems) -> dict[str, Any]:
-    """What Hydra says of the job: name, number in the sweep, the folder that it was started in."""
+    """Return the job's name, its number in the sweep, and the folder it was started in."""
     if not (path / ".hydra/hydra.yaml").is_file():
         return {}
-    told: Any = values_in(path / ".hydra/hydra.yaml", problems) or {}
-    hydra = told.get("hydra", {}) if isinstance(told, Mapping) else {}
+    content: Any = load_values(path / ".hydra/hydra.yaml", problems) or {}
+    hydra = content.get("hydra", {}) if isinstance(content, Mapping) else {}
     job, runtime = hydra.get("job") or {}, hydra.get("runtime") or {}
     return {"name": job.get("name"), "num": job.get("num"), "cwd": runtime.get("cwd")}
 
 
 def _overridden(path: Path, hyperparameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What was overridden, with the values that it came to; `optimizer=adam` may name a group."""
+    """Yield the overridden names with their values; `optimizer=adam` may select a config group."""
     flat = plain_values.flatten(hyperparameters)
-    for word in _words(path / ".hydra/overrides.yaml"):
-        name, is_there, text = word.partition("=")
+    for override in _strings(path / ".hydra/overrides.yaml"):
+        name, has_value, text = override.partition("=")
         name = name.lstrip("+~")
-        if is_there:
-            yield name, flat.get(name, value_of(text))
+        if has_value:
+            yield name, flat.get(name, parse_value(text))
 
 
-def _words(path: Path) -> list[str]:
-    """The items of a YAML list of texts, which is all that Hydra writes there."""
+def _strings(path: Path) -> list[str]:
+    """Return the items of a YAML list of strings, the only form that Hydra writes."""
     try:
         text = path.read_text("utf-8", "replace")
     except OSError:
         return []
-    found = []
+    items = []
     for line in text.splitlines():
         if line.startswith("- "):
             item = line[2:].strip()
-            found.append(item[1:-1].replace("''", "'") if item[:1] == item[-1:] == "'" else item)
-    return found
+            items.append(item[1:-1].replace("''", "'") if item[:1] == item[-1:] == "'" else item)
+    return items

@@ -1,10 +1,9 @@
-"""Runs of other tools as experiment folders, so that people can come over.
+"""Import runs of other tools as experiment folders.
 
-It knows which tools can be read, how a folder is recognized as one's, and what to say of an import.
-It refuses to know their formats: each has a module with `recognizes` and `read`. The source is only
-read, no pickle is ever loaded, and what cannot be read is a line in the answer, never an end.
-
-Start at `import_runs`.
+`modeldir import` and `modeldir.exchange.import_runs` call `import_runs`. Each tool has a module
+with `recognizes` and `read`, such as `mlflow_import`. The source is only read and no pickle is ever
+loaded. A run that cannot be read becomes a line in `problems`, and the others are imported. Writing
+the folders: `import_folder`. The opposite direction: `exporting`.
 """
 
 from __future__ import annotations
@@ -23,29 +22,35 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ModeldirError
 from modeldir.exchange.foreign_files import Problems
-from modeldir.exchange.foreign_run import Foreign, Group
-from modeldir.exchange.writer import Writing
+from modeldir.exchange.foreign_run import ForeignRun, ForeignStudy
+from modeldir.exchange.import_folder import ImportFolder
 from modeldir.experiment import experiment
 
 TOOLS = ("hydra", "optuna", "ray", "guild", "mlflow", "sacred", "tensorboard")
-"""In the order in which a folder is looked at: some of them hold event files as well."""
+"""In the order of detection: runs of the others may hold TensorBoard's event files as well."""
 
 _STATE = "Nothing was imported."
 
 
-class Reader(Protocol):
-    """What the module of a tool has."""
+class Importer(Protocol):
+    """The module of a tool."""
 
     def recognizes(self, source: Path) -> bool:
-        """Whether runs of the tool are there."""
+        """Return whether the source holds runs of the tool."""
 
-    def read(self, source: Path, problems: Problems) -> Iterator[Foreign | Group]:
-        """Its runs; what cannot be read is told in `problems`."""
+    def read(self, source: Path, problems: Problems) -> Iterator[ForeignRun | ForeignStudy]:
+        """Yield the runs, and append a line to `problems` for each that cannot be read."""
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What became of an import: from which tool, and how many runs of which kind."""
+class ImportResult:
+    """The result of an import. As a string it is what `modeldir import` prints.
+
+    Args:
+        source: as it was typed.
+        run_again_here: experiments that were run again and therefore not updated.
+        unfinished: new trials of a search that have not ended.
+    """
 
     source: str
     tool: str
@@ -53,99 +58,111 @@ class Imported:
     new: int
     updated: int
     same: int
-    spared: tuple[str, ...] = ()
+    run_again_here: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
-    open: tuple[str, ...] = ()
-    """New trials of a search that have no end there."""
+    unfinished: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return told(self)
+        counts = {
+            "new": self.new, "brought up to date": self.updated, "there already": self.same,
+        }  # fmt: skip
+        changes = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+        lines = [f"{self.folder}: {changes or 'no runs'}, from {self.tool}: {self.source}"]
+        if self.run_again_here:
+            names = ", ".join(self.run_again_here)
+            lines.append(f"left as they are, for they were run again here: {names}")
+        if self.unfinished:
+            lines.append(
+                f"without an end: {', '.join(self.unfinished)}; a search that is continued runs "
+                "them first, with only the hyperparameters in their own params.json"
+            )
+        lines.append(f"next:    modeldir synthesize {quoted(self.folder)}")
+        return "\n".join(lines)
 
 
 def import_runs(
     source: str | os.PathLike[str], folder: str | os.PathLike[str], tool: str | None = None
-) -> Imported:
-    """Every run of another tool in a folder or a file, as an experiment in `folder`.
+) -> ImportResult:
+    """Import every run of another tool as an experiment.
 
     Args:
-        source: where the tool keeps its runs. It is never written to.
-        folder: where the experiments go; said again, only what is new is added.
-        tool: one of `TOOLS`; by default found out.
+        source: the folder or file with the tool's runs. It is never written to.
+        folder: where the experiments go. A second import adds only what is new.
+        tool: one of `TOOLS`; by default it is detected.
 
     Raises:
-        FolderError: when the source is not there, is not the tool's, or the two are one place; when
-            another import into `folder` is under way.
-        ModeldirError: when nobody knows what it is, what reads it is not installed, or it cannot be
-            written.
-        OSError: when `folder` cannot be made.
+        FolderError: if the source does not exist, holds no run of the tool, or contains `folder`;
+            if another import into `folder` is running.
+        ModeldirError: if no tool is detected, a package is missing, or a run cannot be written.
+        OSError: if `folder` cannot be made.
     """
-    place = files.absolute(source)
-    if not place.exists():
+    path = files.absolute(source)
+    if not path.exists():
         raise FolderError(f"{experiment.no_folder(source)}", state=_STATE)
-    _refuse_inside(Path(source), Path(folder))
-    name = tool or _recognized(Path(source))
-    reader = _reader(name)
-    if tool is not None and not reader.recognizes(place):
-        raise FolderError(_not_its(os.fspath(source), place, tool))
+    _check_not_inside(Path(source), Path(folder))
+    name = tool or _detect_tool(Path(source))
+    importer = _importer(name)
+    if tool is not None and not importer.recognizes(path):
+        raise _wrong_tool(os.fspath(source), path, tool)
     _check_installed(name)
-    writing = Writing(files.absolute(folder), name)
+    target = ImportFolder(files.absolute(folder), name)
     problems: Problems = []
-    with _alone(writing.folder, folder):
+    with _locked(target.folder, folder):
         try:
-            for found in reader.read(place, problems):
-                _write(writing, found, problems)
+            for item in importer.read(path, problems):
+                _write(target, item, problems)
         except FolderError as error:
-            raise FolderError(_typed(str(error), source)) from error
-        except OSError as error:  # a full disk
-            raise ModeldirError(_cut_short(folder, writing, error)) from error
-    problems = [_typed(problem, source) for problem in problems]
-    return Imported(
-        os.fspath(source), name, Path(folder), writing.new, writing.updated, writing.same,
-        tuple(writing.spared), tuple(problems), tuple(writing.open),
+            raise FolderError(_with_typed_source(str(error), source)) from error
+        except OSError as error:  # for example a full disk
+            raise _cut_short(folder, target, error) from error
+    problems = [_with_typed_source(problem, source) for problem in problems]
+    return ImportResult(
+        os.fspath(source), name, Path(folder), target.new, target.updated, target.same,
+        tuple(target.run_again_here), tuple(problems), tuple(target.unfinished),
     )  # fmt: skip
 
 
-def _write(writing: Writing, found: Foreign | Group, problems: Problems) -> None:
-    if isinstance(found, Group):
-        writing.plan(found)
+def _write(target: ImportFolder, item: ForeignRun | ForeignStudy, problems: Problems) -> None:
+    if isinstance(item, ForeignStudy):
+        target.write_plan(item)
         return
     try:
-        writing.write(found)
-    except (ValueError, TypeError, RecursionError) as error:  # what no file of ours can hold
-        problems.append(f"{found.source}: cannot be imported: {error}")
+        target.write(item)
+    except (ValueError, TypeError, RecursionError) as error:  # values that no JSON file can hold
+        problems.append(f"{item.source}: cannot be imported: {error}")
 
 
 @contextlib.contextmanager
-def _alone(place: Path, folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Two imports into a folder at once would each make every run: the second is refused.
+def _locked(path: Path, folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Refuse a second import into a folder, which would make every run twice.
 
-    The folder itself is locked: no file of a lock is left behind, also by one that is killed.
+    The folder itself is locked, so a process that is killed leaves no lock file behind.
     """
-    is_new = not place.exists()
-    place.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
     try:
-        descriptor = os.open(place, os.O_RDONLY)
-    except OSError:  # Windows opens no folder
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows cannot open a folder
         yield
         return
     try:
         if not files.hold(descriptor):
             raise FolderError(
-                f"another import into {folder} is under way.\n  say it again when that has ended",
+                f"another import into {folder} is under way.\n  run it again when that has ended",
                 state=_STATE,
             )
         yield
     finally:
         os.close(descriptor)
         if is_new:
-            with contextlib.suppress(OSError):  # it holds something
-                place.rmdir()
+            with contextlib.suppress(OSError):  # it is not empty
+                path.rmdir()
 
 
-def _refuse_inside(source: Path, folder: Path) -> None:
-    """A folder in the source would change it, and be found there by the next import."""
-    place, top = files.absolute(folder), files.absolute(source)
-    if place == top or top in place.parents:
+def _check_not_inside(source: Path, folder: Path) -> None:
+    """Check that the folder is not in the source, where the next import would find it."""
+    target, top = files.absolute(folder), files.absolute(source)
+    if target == top or top in target.parents:
         beside = f"{source if source.name not in {'', '..'} else top}_imported"
         raise FolderError(
             f"{folder} lies in {source}, which is only to be read.\n"
@@ -154,20 +171,20 @@ def _refuse_inside(source: Path, folder: Path) -> None:
         )
 
 
-def _typed(text: str, source: str | os.PathLike[str]) -> str:
-    """A message of a reader, which has whole paths as keys, with the source as it was typed."""
-    whole = re.escape(str(files.absolute(source)))
+def _with_typed_source(text: str, source: str | os.PathLike[str]) -> str:
+    """Replace the absolute path of the source in a message by the path as it was typed."""
+    absolute = re.escape(str(files.absolute(source)))
     typed = str(Path(source))
-    return re.sub(rf"(?<![\w/]){whole}(?![\w.-])", lambda _: typed, text)
+    return re.sub(rf"(?<![\w/]){absolute}(?![\w.-])", lambda _: typed, text)
 
 
-def _reader(name: str) -> Reader:
+def _importer(name: str) -> Importer:
     return import_module(f"modeldir.exchange.{name}_import")
 
 
-def _recognized(source: Path) -> str:
+def _detect_tool(source: Path) -> str:
     for name in TOOLS:
-        if _reader(name).recognizes(files.absolute(source)):
+        if _importer(name).recognizes(files.absolute(source)):
             return name
     raise ModeldirError(
         f"{source}: no run of {', '.join(TOOLS[:-1])} or {TOOLS[-1]} was found there.\n"
@@ -177,18 +194,20 @@ def _recognized(source: Path) -> str:
     )
 
 
-def _not_its(source: str, place: Path, tool: str) -> str:
-    others = [name for name in TOOLS if _reader(name).recognizes(place)]
+def _wrong_tool(source: str, path: Path, tool: str) -> FolderError:
+    others = [name for name in TOOLS if _importer(name).recognizes(path)]
     hint = f"\n  it looks like: --from {others[0]}" if others else ""
-    return f"{source}: no run of {tool} was found there.{hint}\n{_STATE}"
+    return FolderError(f"{source}: no run of {tool} was found there.{hint}", state=_STATE)
 
 
-def _cut_short(folder: str | os.PathLike[str], writing: Writing, error: OSError) -> str:
-    done = writing.new + writing.updated
-    return (
+def _cut_short(
+    folder: str | os.PathLike[str], target: ImportFolder, error: OSError
+) -> ModeldirError:
+    done = target.new + target.updated
+    return ModeldirError(
         f"{folder}: {error.strerror or error}: the import was cut short.\n"
-        "  say it again to go on with it\n"
-        f"{f'Imported so far, each as a whole: {done}.' if done else _STATE}"
+        "  run it again to continue",
+        state=f"Imported so far, each as a whole: {done}." if done else _STATE,
     )
 
 
@@ -198,27 +217,3 @@ def _check_installed(name: str) -> None:
             "--from optuna needs optuna, not installed here.\n  pip install 'modeldir[optuna]'",
             state=_STATE,
         )
-
-
-# -- Words -----------------------------------------------------------------------------------------
-
-
-def told(imported: Imported) -> str:
-    """What `modeldir import` prints."""
-    counts = {
-        "new": imported.new,
-        "brought up to date": imported.updated,
-        "there already": imported.same,
-    }
-    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    lines = [f"{imported.folder}: {said or 'no runs'}, from {imported.tool}: {imported.source}"]
-    if imported.spared:
-        names = ", ".join(imported.spared)
-        lines.append(f"left as they are, for they were run again here: {names}")
-    if imported.open:
-        lines.append(
-            f"without an end: {', '.join(imported.open)}; a search that goes on runs them first, "
-            "with what their own params.json says and no more"
-        )
-    lines.append(f"next:    modeldir synthesize {quoted(imported.folder)}")
-    return "\n".join(lines)

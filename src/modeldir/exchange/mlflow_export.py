@@ -1,11 +1,8 @@
-"""Experiments as runs of MLflow, in a database that `mlflow ui` opens, or on a tracking server.
+"""Export experiments as MLflow runs, to a database or to a tracking server.
 
-It knows what MLflow's names and values may be, and how a run is told how it ended. It refuses to
-write MLflow's database itself: MLflow does, so it has to be installed. (Its folders, `mlruns`, the
-current release does not open any more.)
-
-A run that stands for a trial is never changed: where the trial has changed it is deleted, as MLflow
-deletes (`mlflow gc` makes that final), and made anew.
+`exporting.export` calls `tracking_uri` and `write`. MLflow itself writes the runs, so it has to be
+installed. A run is never changed: if its trial changed, the run is deleted (`mlflow gc` makes that
+final) and created again. Reading MLflow's runs, which needs no MLflow: `mlflow_import`.
 """
 
 from __future__ import annotations
@@ -20,20 +17,18 @@ from typing import Any
 
 from modeldir.errors import FolderError
 from modeldir.exchange import sqlite
-from modeldir.exchange.target import Written
-from modeldir.exchange.trials import Gathered, Row
+from modeldir.exchange.export_data import ExportData, ExportedExperiment
+from modeldir.exchange.export_folder import TrialCounts
 from modeldir.experiment import attempts
 from modeldir.space import value_text
 
-NAME, DIGEST, SOURCE = "modeldir.experiment", "modeldir.digest", "modeldir.from"
-LONGEST = 6000
-"""Characters of a parameter's value."""
-LONGEST_NAME = 250
-_BATCH, _PARAMS = 1000, 100
-_TAG = 5000
-_PAGE = 1000
-_UNSAFE = re.compile(r"[^\w\-./ :]")
-_ENDS = {
+_NAME_TAG, _DIGEST_TAG, _SOURCE_TAG = "modeldir.experiment", "modeldir.digest", "modeldir.from"
+
+# MLflow's limits: characters of a parameter, of a name and of a tag; items of one request.
+_LONGEST_PARAM, _LONGEST_NAME, _LONGEST_TAG = 6000, 250, 5000
+_METRICS_AT_ONCE, _PARAMS_AT_ONCE, _RUNS_AT_ONCE = 1000, 100, 1000
+_FORBIDDEN_IN_NAME = re.compile(r"[^\w\-./ :]")
+_STATUSES = {
     attempts.COMPLETED: "FINISHED",
     attempts.UNRECORDED: "FINISHED",
     attempts.PRUNED: "FINISHED",
@@ -42,11 +37,11 @@ _ENDS = {
 }
 
 
-def uri_of(out: str) -> str:
-    """The tracking URI that is meant: a server's is one, a path is a database.
+def tracking_uri(out: str) -> str:
+    """Return the tracking URI for `out`: a server's address, or the path of a database.
 
     Raises:
-        FolderError: when there is a file that is no database.
+        FolderError: if there is a folder, or a file that is no database.
     """
     if "://" in out:
         return out
@@ -63,131 +58,142 @@ def uri_of(out: str) -> str:
     return f"sqlite:///{path}"
 
 
-def write(gathered: Gathered, uri: str, source: Path) -> Written:
-    """A run for each trial, in an experiment of MLflow's that is called as the folder.
+def write(data: ExportData, uri: str, source: Path) -> TrialCounts:
+    """Create a run for each trial, in an MLflow experiment that has the folder's name.
 
     Raises:
-        FolderError: when an experiment of that name is there that is no export of this folder.
-        mlflow.exceptions.MlflowException: what MLflow refuses.
+        FolderError: if MLflow has an experiment of that name from another source.
+        mlflow.exceptions.MlflowException: if MLflow cannot store a run.
     """
-    # Before the import: it would report to its makers that it was used.
+    # Before the import, because MLflow sends usage data to its makers otherwise.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow  # noqa: PLC0415 - heavy (4 s), and nobody else needs it
+    import mlflow  # noqa: PLC0415 - heavy (4 s), and only this export needs it
 
     client = mlflow.MlflowClient(tracking_uri=uri)
-    home, there = _experiment(client, gathered, source)
+    experiment_id, existing = _mlflow_experiment(client, data, source)
     new = changed = same = 0
-    for row in gathered.rows:
-        digest = _digest(row)
-        run = there.pop(row.name, None)
-        if run is not None and run.data.tags.get(DIGEST) == digest:
+    for each in data.experiments:
+        digest = _digest(each)
+        run = existing.pop(each.name, None)
+        if run is not None and run.data.tags.get(_DIGEST_TAG) == digest:
             same += 1
             continue
-        _write_run(client, home, row, digest)
+        _create_run(client, experiment_id, each, digest)
         if run is not None:
             client.delete_run(run.info.run_id)
         new, changed = new + (run is None), changed + (run is not None)
-    return Written(new, changed, same, len(there))
+    return TrialCounts(new, changed, same, len(existing))
 
 
-def _experiment(client: Any, gathered: Gathered, source: Path) -> tuple[str, dict[str, Any]]:
-    """MLflow's experiment for a folder, and the runs in it by the names of ours."""
-    name = gathered.folder.resolve().name
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        return client.create_experiment(name, tags={SOURCE: str(source)}), {}
-    if found.tags.get(SOURCE) != str(source) or found.lifecycle_stage != "active":
-        what = found.tags.get(SOURCE) or "something else"
+def _mlflow_experiment(client: Any, data: ExportData, source: Path) -> tuple[str, dict[str, Any]]:
+    """Return the id of MLflow's experiment for a folder, and its runs by our experiments' names."""
+    name = data.folder.resolve().name
+    existing = client.get_experiment_by_name(name)
+    if existing is None:
+        return client.create_experiment(name, tags={_SOURCE_TAG: str(source)}), {}
+    if existing.tags.get(_SOURCE_TAG) != str(source) or existing.lifecycle_stage != "active":
+        owner = existing.tags.get(_SOURCE_TAG) or "something else"
         raise FolderError(
-            f"MLflow has an experiment {name!r} already, of {what}.\n"
+            f"MLflow has an experiment {name!r} already, of {owner}.\n"
             "  name another database: -o mlflow_2.db",
             state="Nothing was written.",
         )
     runs, token = {}, None
     while True:
-        page = client.search_runs([found.experiment_id], max_results=_PAGE, page_token=token)
-        runs.update({run.data.tags.get(NAME, run.info.run_id): run for run in page})
+        page = client.search_runs(
+            [existing.experiment_id], max_results=_RUNS_AT_ONCE, page_token=token
+        )
+        runs.update({run.data.tags.get(_NAME_TAG, run.info.run_id): run for run in page})
         token = page.token
         if not token:
-            return found.experiment_id, runs
+            return existing.experiment_id, runs
 
 
-def _digest(row: Row) -> str:
-    """Equal as long as a trial says the same."""
-    told = (row.hyperparameters, row.state, row.begun, row.ended, row.numbers(), row.series())
-    return sha256(repr(told).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+def _digest(experiment: ExportedExperiment) -> str:
+    """Return a hash that changes when anything changes that a run shows."""
+    shown = (
+        experiment.hyperparameters, experiment.status, experiment.started, experiment.ended,
+        experiment.final_metrics(), experiment.curve(),
+    )  # fmt: skip
+    return sha256(repr(shown).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
-def _write_run(client: Any, home: str, row: Row, digest: str) -> None:
-    """One run, its mark last: one that was cut short is made anew by the next export."""
+def _create_run(
+    client: Any, experiment_id: str, experiment: ExportedExperiment, digest: str
+) -> None:
+    """Create one run. Its digest is set last, so the next export repeats an incomplete run."""
     from mlflow.entities import Param, RunTag  # noqa: PLC0415 - heavy
 
     run = client.create_run(
-        home, start_time=_ms(row.begun), run_name=row.name, tags={NAME: row.name}
+        experiment_id,
+        start_time=_milliseconds(experiment.started),
+        run_name=experiment.name,
+        tags={_NAME_TAG: experiment.name},
     )
-    key = run.info.run_id
-    values = _named(row.hyperparameters)
-    pairs = [Param(name, _text(value)) for name, value in values.items()]
-    for some in _pieces(pairs, _PARAMS):
-        client.log_batch(key, params=some)
-    for batch in _pieces(list(_metrics(row)), _BATCH):
-        client.log_batch(key, metrics=batch)
-    client.log_batch(key, tags=[RunTag(name, text) for name, text in _tags(row, digest).items()])
-    client.set_terminated(key, _ENDS.get(row.state, "KILLED"), end_time=_ms(row.ended))
+    run_id = run.info.run_id
+    allowed = _allowed_names(experiment.hyperparameters)
+    params = [Param(name, _param_text(value)) for name, value in allowed.items()]
+    for batch in _batches(params, _PARAMS_AT_ONCE):
+        client.log_batch(run_id, params=batch)
+    for batch in _batches(list(_metrics(experiment)), _METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics=batch)
+    tags = [RunTag(name, text) for name, text in _tags(experiment, digest).items()]
+    client.log_batch(run_id, tags=tags)
+    status = _STATUSES.get(experiment.status, "KILLED")
+    client.set_terminated(run_id, status, end_time=_milliseconds(experiment.ended))
 
 
-def _metrics(row: Row) -> Iterator[Any]:
-    """Each step of each metric, then those that count. Of two values at a step the later stands."""
+def _metrics(experiment: ExportedExperiment) -> Iterator[Any]:
+    """Yield each logged step of each metric, then the final metrics."""
     from mlflow.entities import Metric  # noqa: PLC0415 - heavy
 
     last = 0
-    for point in row.series():
-        last = max(last, int(point.step))
-        time = _ms(row.begun if point.time is None else point.time)
-        for name, value in _named(point.values).items():
-            yield Metric(name, float(value), time, int(point.step))
-    final = {n if "/" in n else f"best/{n}": v for n, v in row.numbers().items()}
-    for name, value in _named(final).items():
-        yield Metric(name, float(value), _ms(row.ended), last)
+    for logged in experiment.curve():
+        step = int(logged.step)
+        last = max(last, step)
+        time = _milliseconds(experiment.started if logged.time is None else logged.time)
+        for name, value in _allowed_names(logged.values).items():
+            yield Metric(name, float(value), time, step)
+    final = {n if "/" in n else f"best/{n}": v for n, v in experiment.final_metrics().items()}
+    for name, value in _allowed_names(final).items():
+        yield Metric(name, float(value), _milliseconds(experiment.ended), last)
 
 
-def _tags(row: Row, digest: str) -> dict[str, str]:
-    status = row.found.status
-    told = {
-        "modeldir.status": row.state,
-        "modeldir.path": str(row.found.path.absolute()),
+def _tags(experiment: ExportedExperiment, digest: str) -> dict[str, str]:
+    status = experiment.found.status
+    tags = {
+        "modeldir.status": experiment.status,
+        "modeldir.path": str(experiment.found.path.absolute()),
         "modeldir.failure": status.failure,
         "modeldir.reason": status.reason,
         "modeldir.last_line": status.last_line,
-        "modeldir.repeats": row.group if row.group != row.name else None,
-        DIGEST: digest,
+        "modeldir.repeats": experiment.group if experiment.group != experiment.name else None,
+        _DIGEST_TAG: digest,
     }
-    return {name: value[:_TAG] for name, value in told.items() if value}
+    return {name: text[:_LONGEST_TAG] for name, text in tags.items() if text}
 
 
-def _named(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Under names that MLflow allows: what it does not is `_`, and a name that is then taken is
-    told apart by a number.
-    """
-    found: dict[str, Any] = {}
+def _allowed_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values under names that MLflow allows, with a number where two names collide."""
+    renamed: dict[str, Any] = {}
     for name, value in values.items():
-        safe = _UNSAFE.sub("_", name)[:LONGEST_NAME].strip("/ ") or "_"
+        safe = _FORBIDDEN_IN_NAME.sub("_", name)[:_LONGEST_NAME].strip("/ ") or "_"
         safe = re.sub(r"/+", "/", re.sub(r"(^|/)\.+(?=/|$)", r"\1_", safe))
         free, count = safe, 2
-        while free in found:
+        while free in renamed:
             free, count = f"{safe}_{count}", count + 1
-        found[free] = value
-    return found
+        renamed[free] = value
+    return renamed
 
 
-def _text(value: Any) -> str:
+def _param_text(value: Any) -> str:
     text = value_text(value)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= _LONGEST_PARAM else text[: _LONGEST_PARAM - 1] + "…"
 
 
-def _ms(time: float) -> int:
+def _milliseconds(time: float) -> int:
     return int(time * 1000) if math.isfinite(time) else 0
 
 
-def _pieces(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (items[place : place + size] for place in range(0, len(items), size))
+def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

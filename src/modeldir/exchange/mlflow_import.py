@@ -1,7 +1,8 @@
-"""MLflow's runs: from its database, or from the folders (`mlruns`) of older releases, which the
-current one does not open any more.
+"""Import MLflow runs from its database or from the `mlruns` folders of older releases.
 
-It knows both layouts, and needs no MLflow. Runs that were deleted stay where they are.
+`importing` calls `recognizes` and `read`. MLflow does not have to be installed; its current release
+cannot open `mlruns` folders anyway. Deleted runs are not imported. Copying the database: `sqlite`.
+Writing runs, which does need MLflow: `mlflow_export`.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from typing import Any
 
 from modeldir._system import files
 from modeldir.exchange import sqlite
-from modeldir.exchange.foreign_files import Problems, tolerant, values_in, walk
-from modeldir.exchange.foreign_run import Foreign, parts, together, value_of
+from modeldir.exchange.foreign_files import Problems, load_values, read_or_report, walk
+from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, nest, parse_value
 from modeldir.experiment import attempts
 
 TOOL = "mlflow"
 DATABASE = "mlflow.db"
-_NUMBERS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
-_ENDS = {
+_STATUS_BY_NUMBER = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
+_STATUSES = {
     "FINISHED": attempts.COMPLETED,
     "FAILED": attempts.FAILED,
     "KILLED": attempts.INTERRUPTED,
@@ -32,22 +33,22 @@ _ENDS = {
 
 @dataclass
 class _Run:
-    """A run as either layout has it; times in milliseconds."""
+    """A run from the database or from a folder; times are in milliseconds."""
 
     key: str
     name: str
     experiment: str
     source: Path
     status: str
-    begun: Any
+    started: Any
     ended: Any
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    points: list[tuple[str, float, float | None, float]] = field(default_factory=list)
+    values: list[LoggedValue] = field(default_factory=list)
 
 
 def recognizes(source: Path) -> bool:
-    """Whether it is a database of MLflow's, holds one, or holds runs in folders."""
+    """Return whether the source is or holds MLflow's database, or holds runs in folders."""
     path = _database(source)
     if path is not None:
         return {"experiments", "runs", "latest_metrics"} <= sqlite.tables(path)
@@ -59,31 +60,31 @@ def _database(source: Path) -> Path | None:
     return path if sqlite.is_database(path) else None
 
 
-def read(source: Path, problems: Problems) -> Iterator[Foreign]:
-    """Its runs, experiment by experiment."""
+def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
+    """Yield the runs, one experiment after the other."""
     path = _database(source)
-    runs = list(_of_database(path, problems) if path else _of_folders(source, problems))
+    runs = list(_runs_in_database(path, problems) if path else _runs_in_folders(source, problems))
     several = len({run.experiment for run in runs}) > 1
     for run in runs:
         group = run.experiment if several else ""
-        yield from tolerant(problems, run.source, partial(_foreign, run, group))
+        yield from read_or_report(problems, run.source, partial(_foreign, run, group))
 
 
-def _foreign(run: _Run, group: str) -> Foreign:
-    ours = run.tags.get("modeldir.status")  # of an export: MLflow has no pruned runs
-    status = _ENDS.get(run.status)
-    begun, ended = (t / 1000 if isinstance(t, int) else None for t in (run.begun, run.ended))
-    return Foreign(
+def _foreign(run: _Run, group: str) -> ForeignRun:
+    exported = run.tags.get("modeldir.status")  # MLflow has no status for a pruned run
+    status = _STATUSES.get(run.status)
+    started, ended = (t / 1000 if isinstance(t, int) else None for t in (run.started, run.ended))
+    return ForeignRun(
         key=f"{TOOL}:{run.key}",
         name=run.name or run.key,
         source=run.source,
         group=group,
-        hyperparameters=parts({name: value_of(text) for name, text in run.params.items()}),
-        lines=together(run.points),
-        status=ours if ours in {attempts.PRUNED, attempts.INTERRUPTED} else status,
-        open=run.status == "RUNNING",
-        started=begun,
-        duration=ended - begun if begun is not None and ended is not None else None,
+        hyperparameters=nest({name: parse_value(text) for name, text in run.params.items()}),
+        lines=lines_by_step(run.values),
+        status=exported if exported in {attempts.PRUNED, attempts.INTERRUPTED} else status,
+        unfinished=run.status == "RUNNING",
+        started=started,
+        duration=ended - started if started is not None and ended is not None else None,
         facts={
             "experiment": run.experiment,
             "run_id": run.key,
@@ -97,39 +98,39 @@ def _foreign(run: _Run, group: str) -> Foreign:
 # -- The database ----------------------------------------------------------------------------------
 
 
-def _of_database(path: Path, problems: Problems) -> list[_Run]:
+def _runs_in_database(path: Path, problems: Problems) -> list[_Run]:
     try:
         with sqlite.copied(path) as copy, contextlib.closing(sqlite3.connect(copy)) as opened:
-            return _rows(opened, path)
+            return _query(opened, path)
     except sqlite3.Error as error:
         problems.append(f"{path}: {error}")
         return []
 
 
-def _rows(opened: sqlite3.Connection, path: Path) -> list[_Run]:
+def _query(opened: sqlite3.Connection, path: Path) -> list[_Run]:
     names = dict(opened.execute("SELECT experiment_id, name FROM experiments"))
     columns = "run_uuid, name, experiment_id, status, start_time, end_time"
-    alive = (
+    active = (
         "FROM runs WHERE lifecycle_stage = 'active' ORDER BY experiment_id, start_time, run_uuid"
     )
-    found = {
-        key: _Run(key, name or "", names.get(home) or str(home), path, status, begun, ended)
-        for key, name, home, status, begun, ended in opened.execute(f"SELECT {columns} {alive}")
+    runs = {
+        key: _Run(key, name or "", names.get(home) or str(home), path, status, started, ended)
+        for key, name, home, status, started, ended in opened.execute(f"SELECT {columns} {active}")
     }
     for key, name, value in opened.execute("SELECT run_uuid, key, value FROM params"):
-        if key in found:
-            found[key].params[name] = value or ""
+        if key in runs:
+            runs[key].params[name] = value or ""
     for key, name, value in opened.execute("SELECT run_uuid, key, value FROM tags"):
-        if key in found:
-            found[key].tags[name] = value or ""
+        if key in runs:
+            runs[key].tags[name] = value or ""
     metrics = "SELECT run_uuid, key, value, timestamp, step, is_nan FROM metrics ORDER BY timestamp"
     for key, name, value, time, step, is_nan in opened.execute(metrics):
-        if key in found:
+        if key in runs:
             number = float("nan") if is_nan else float(value)
-            found[key].points.append((name, float(step), time / 1000, number))
-    for run in found.values():
+            runs[key].values.append((name, float(step), time / 1000, number))
+    for run in runs.values():
         run.name = run.name or run.tags.get("mlflow.runName", "")
-    return list(found.values())
+    return list(runs.values())
 
 
 # -- The folders -----------------------------------------------------------------------------------
@@ -139,42 +140,42 @@ def _is_run(path: Path, names: list[str]) -> bool:
     return "meta.yaml" in names and (path / "params").is_dir() and (path / "metrics").is_dir()
 
 
-def _of_folders(source: Path, problems: Problems) -> Iterator[_Run]:
+def _runs_in_folders(source: Path, problems: Problems) -> Iterator[_Run]:
     for path, _, names in walk(source, problems):
         if not _is_run(path, names):
             continue
-        told: Any = values_in(path / "meta.yaml", problems)
-        if told is None or told.get("lifecycle_stage") == "deleted":
+        meta: Any = load_values(path / "meta.yaml", problems)
+        if meta is None or meta.get("lifecycle_stage") == "deleted":
             continue
-        home: Mapping[str, Any] = {}
+        experiment: Mapping[str, Any] = {}
         if (path.parent / "meta.yaml").is_file():
-            home = values_in(path.parent / "meta.yaml", problems) or {}
+            experiment = load_values(path.parent / "meta.yaml", problems) or {}
         tags = dict(_texts(path / "tags"))
-        status = told.get("status")
+        status = meta.get("status")
         yield _Run(
-            key=str(told.get("run_id") or path.name),
-            name=str(told.get("run_name") or tags.get("mlflow.runName") or ""),
-            experiment=str(home.get("name") or path.parent.name),
+            key=str(meta.get("run_id") or path.name),
+            name=str(meta.get("run_name") or tags.get("mlflow.runName") or ""),
+            experiment=str(experiment.get("name") or path.parent.name),
             source=path,
-            status=_NUMBERS.get(status, str(status)) if isinstance(status, int) else str(status),
-            begun=told.get("start_time"),
-            ended=told.get("end_time"),
+            status=str(_STATUS_BY_NUMBER.get(status, status)),
+            started=meta.get("start_time"),
+            ended=meta.get("end_time"),
             params=dict(_texts(path / "params")),
             tags=tags,
-            points=list(_points(path / "metrics", problems)),
+            values=list(_logged_values(path / "metrics", problems)),
         )
 
 
 def _texts(folder: Path) -> Iterator[tuple[str, str]]:
-    """One file a value, its name with slashes as folders."""
+    """Yield the content of each file by its relative path, which is the name of the value."""
     for path, _, names in walk(folder, []):
         for name in names:
             text = (files.read_bytes(path / name) or b"").decode("utf-8", "replace")
             yield (path / name).relative_to(folder).as_posix(), text
 
 
-def _points(folder: Path, problems: Problems) -> Iterator[tuple[str, float, float | None, float]]:
-    """Lines of time, value, step; in the oldest releases without a step."""
+def _logged_values(folder: Path, problems: Problems) -> Iterator[LoggedValue]:
+    """Parse lines of time, value and step. The oldest releases wrote no step."""
     for name, text in _texts(folder):
         for count, line in enumerate(text.splitlines()):
             words = line.split()

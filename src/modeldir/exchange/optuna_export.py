@@ -3,7 +3,7 @@
 `exporting.export` calls `write`. optuna-dashboard and `optuna.load_study` open the file
 (`JournalFileBackend`). A second export writes the whole file again and keeps what others have added
 to it. A trial never changes its position in the study, because the dashboard stores notes by
-position. Which experiments are exported: `trials`. Reading studies: `optuna_import`.
+position. Which experiments are exported: `export_data`. Reading studies: `optuna_import`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from modeldir import space
 from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ModeldirError
+from modeldir.exchange.export_data import ExportData, ExportedExperiment
+from modeldir.exchange.export_folder import TrialCounts, is_export_of, source_fields
 from modeldir.exchange.optuna_storage import MARK, journal_in_memory, read_journal
-from modeldir.exchange.target import Written, is_of, made_from
-from modeldir.exchange.trials import Gathered, Row
 from modeldir.experiment import attempts
 from modeldir.params import equality
 from modeldir.space import value_text
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-DECADES = 100.0
-"""Where no plan says: positive numbers that span two decades or more are on a logarithmic axis."""
+_LOG_SCALE_RATIO = 100.0
+"""Without a search config, positive numbers that span this ratio get a logarithmic range."""
 
 _DATABASE_SUFFIXES = frozenset({".db", ".sqlite", ".sqlite3"})
 _STATE = "Nothing was written."
 
 
-def write(gathered: Gathered, path: Path, source: Path) -> Written:
-    """The study of what was gathered, in a file.
+def write(data: ExportData, path: Path, source: Path) -> TrialCounts:
+    """Write the experiments as a study.
 
     Raises:
-        FolderError: when the file is there and holds something else.
-        ModeldirError: when there is no metric to rank by, or the name is that of a database.
-        OSError: when it cannot be written.
+        FolderError: if the file exists and holds something else.
+        ModeldirError: if there is no metric to rank by, or the name is that of a database.
+        OSError: if it cannot be written.
     """
     if path.suffix in _DATABASE_SUFFIXES:
         raise ModeldirError(
@@ -54,45 +54,48 @@ def write(gathered: Gathered, path: Path, source: Path) -> Written:
             f"  name a journal: -o {quoted(path.with_suffix('.log'))}",
             state=_STATE,
         )
-    if not gathered.objectives:
+    if not data.objectives:
         raise ModeldirError(
-            f"{gathered.folder}: an Optuna study needs a metric, and none can be ranked by here.\n"
+            f"{data.folder}: an Optuna study needs a metric, and none can be ranked by here.\n"
             f"  name one: --maximize NAME, or --minimize NAME",
             state=_STATE,
         )
-    with _quiet():
-        there = _existing(path, source) or _Study(gathered.folder.resolve().name)
-        names = {row.name for row in gathered.rows}
-        others = [trial for trial in there.trials if _name_of(trial) not in names]
-        axes = _axes(gathered, others)
-        made = {row.name: trial for row, trial in _trials(gathered, axes)}
+    from modeldir.samplers._optuna import quietly  # noqa: PLC0415 - imports Optuna
+
+    with quietly():
+        study = _existing_study(path, source) or _Study(data.folder.resolve().name)
+        names = {each.name for each in data.experiments}
+        others = [trial for trial in study.trials if _experiment_of(trial) not in names]
+        params = _study_params(data, others)
+        made = dict(_trials(data, params))
         kept = [
-            made.pop(name) if (name := _name_of(old)) in made else _again(old, axes)
-            for old in there.trials
+            made.pop(name)
+            if (name := _experiment_of(old)) in made
+            else _with_distributions(old, params)
+            for old in study.trials
         ]
-        study = replace(there, trials=[*kept, *made.values()])
-        _store(path, study, gathered, source)
-    pairs = zip(there.trials, kept, strict=True)
-    same = sum(_says(one) == _says(other) for one, other in pairs) - len(others)
-    return Written(len(made), len(kept) - len(others) - same, same, len(others))
+        _store(path, replace(study, trials=[*kept, *made.values()]), data, source)
+    pairs = zip(study.trials, kept, strict=True)
+    same = sum(_shown(before) == _shown(now) for before, now in pairs) - len(others)
+    return TrialCounts(len(made), len(kept) - len(others) - same, same, len(others))
 
 
-def _says(trial: FrozenTrial) -> str:
-    """What a trial says, as text: in it NaN equals NaN."""
-    parts = (trial.state.name, trial.values, trial.params, trial.intermediate_values)
-    return repr((*parts, trial.user_attrs.get(MARK)))
+def _shown(trial: FrozenTrial) -> str:
+    """Return the content of a trial as text, in which NaN equals NaN."""
+    content = (trial.state.name, trial.values, trial.params, trial.intermediate_values)
+    return repr((*content, trial.user_attrs.get(MARK)))
 
 
-def _again(trial: FrozenTrial, axes: Mapping[str, Axis]) -> FrozenTrial:
-    """A trial of others, with the distributions as they are now: a study has one a name."""
+def _with_distributions(trial: FrozenTrial, params: Mapping[str, StudyParam]) -> FrozenTrial:
+    """Copy somebody's trial with the new distributions: a study has one for each name."""
     trial = deepcopy(trial)
-    now = {name: axes[name].distribution for name in trial.params if name in axes}
-    trial.distributions = {**trial.distributions, **now}
+    current = {name: params[name].distribution for name in trial.params if name in params}
+    trial.distributions = {**trial.distributions, **current}
     return trial
 
 
-def _name_of(trial: FrozenTrial) -> str:
-    """The experiment that a trial of a study was made from; empty where it is none of ours."""
+def _experiment_of(trial: FrozenTrial) -> str:
+    """Return the name of the experiment that a trial was exported from, or an empty string."""
     mark = trial.user_attrs.get(MARK)
     return str(mark.get("experiment", "")) if isinstance(mark, dict) else ""
 
@@ -102,7 +105,7 @@ def _name_of(trial: FrozenTrial) -> str:
 
 @dataclass(frozen=True)
 class _Study:
-    """A study as it lies in a file: what an export keeps of it."""
+    """The content of a study in a file."""
 
     name: str
     trials: list[FrozenTrial] = field(default_factory=list)
@@ -110,7 +113,7 @@ class _Study:
     system_attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _existing(path: Path, source: Path) -> _Study | None:
+def _existing_study(path: Path, source: Path) -> _Study | None:
     """Return the study in the file, or None if there is no file.
 
     Raises:
@@ -118,35 +121,37 @@ def _existing(path: Path, source: Path) -> _Study | None:
     """
     if not os.path.lexists(path):
         return None
-    another = f"  name another file: -o {path.with_name('modeldir_' + path.name)}\n{_STATE}"
+    another = f"  name another file: -o {path.with_name('modeldir_' + path.name)}"
     try:
         storage = journal_in_memory(read_journal(path))
         studies = storage.get_all_studies()
     except Exception as error:  # Optuna raises many types for a file that is no journal
-        raise FolderError(f"{path} is there, and is no journal of Optuna's.\n{another}") from error
+        raise FolderError(
+            f"{path} is there, and is no journal of Optuna's.\n{another}", state=_STATE
+        ) from error
     if len(studies) != 1 or MARK not in studies[0].user_attrs:
         names = ", ".join(repr(study.study_name) for study in studies) or "nothing"
-        raise FolderError(f"{path} holds what is no export: {names}.\n{another}")
+        raise FolderError(f"{path} holds what is no export: {names}.\n{another}", state=_STATE)
     (study,) = studies
     mark = study.user_attrs[MARK]
-    if not is_of(mark, source, path.parent):
-        raise FolderError(f"{path} holds the study of {mark.get('from')}.\n{another}")
+    if not is_export_of(mark, source, path.parent):
+        raise FolderError(f"{path} holds the study of {mark.get('from')}.\n{another}", state=_STATE)
     trials = storage.get_all_trials(storage.get_study_id_from_name(study.study_name))
     return _Study(study.study_name, trials, study.user_attrs, study.system_attrs)
 
 
-def _store(path: Path, study: _Study, gathered: Gathered, source: Path) -> None:
+def _store(path: Path, study: _Study, data: ExportData, source: Path) -> None:
     """Make the journal in memory, then replace the file with it as a whole."""
     from optuna.study import StudyDirection  # noqa: PLC0415 - heavy, and an extra
 
     lines: list[dict[str, Any]] = []
     storage = journal_in_memory(lines)
-    directions = [StudyDirection[direction.upper()] for _, direction in gathered.objectives]
+    directions = [StudyDirection[direction.upper()] for _, direction in data.objectives]
     key = storage.create_new_study(directions, study.name)
-    mark = {"format": 1, **made_from(source, path.parent)}
+    mark = {"format": 1, **source_fields(source, path.parent)}
     for name, value in {**study.user_attributes, MARK: mark}.items():
         storage.set_study_user_attr(key, name, value)
-    names = [name for name, _ in gathered.objectives]
+    names = [name for name, _ in data.objectives]
     for name, value in {**study.system_attributes, "study:metric_names": names}.items():
         storage.set_study_system_attr(key, name, value)
     for trial in study.trials:
@@ -156,130 +161,129 @@ def _store(path: Path, study: _Study, gathered: Gathered, source: Path) -> None:
     files.write_bytes(path, text.encode())
 
 
-def _quiet() -> Any:
-    from modeldir.samplers._optuna import quietly  # noqa: PLC0415 - it is for samplers first
-
-    return quietly()
-
-
 # -- Trials ----------------------------------------------------------------------------------------
 
 
-def _trials(gathered: Gathered, axes: Mapping[str, Axis]) -> Iterator[tuple[Row, FrozenTrial]]:
-    for number, row in enumerate(sorted(gathered.rows, key=_order)):
-        yield row, _frozen(number, row, gathered, axes)
+def _trials(
+    data: ExportData, params: Mapping[str, StudyParam]
+) -> Iterator[tuple[str, FrozenTrial]]:
+    """Yield the trial of each experiment with the experiment's name, in the order of the starts."""
+    ordered = sorted(data.experiments, key=lambda each: (each.started, each.found.number or 0))
+    for number, each in enumerate(ordered):
+        yield each.name, _trial(number, each, data, params)
 
 
-def _order(row: Row) -> tuple[float, int]:
-    number = row.found.number
-    return (row.begun, 0) if number is None else (row.begun, number)
-
-
-def _frozen(number: int, row: Row, gathered: Gathered, axes: Mapping[str, Axis]) -> FrozenTrial:
+def _trial(
+    number: int,
+    experiment: ExportedExperiment,
+    data: ExportData,
+    params: Mapping[str, StudyParam],
+) -> FrozenTrial:
     from optuna.trial import FrozenTrial, TrialState  # noqa: PLC0415 - heavy, and an extra
 
-    known = {n: v for n, v in row.hyperparameters.items() if n in axes}
-    series = _intermediate(row, gathered.objectives[0][0])
-    lacking = _lacking(row, gathered)
+    searched = {name: v for name, v in experiment.hyperparameters.items() if name in params}
+    reported = _intermediate_values(experiment, data.objectives[0][0])
+    missing = _missing_objective(experiment, data)
     values: list[float] | None = None
-    state, why = TrialState.FAIL, row.found.status.reason
-    if row.state in {attempts.COMPLETED, attempts.UNRECORDED} and lacking is None:
-        state, values = TrialState.COMPLETE, _values(row, gathered)
-    elif row.state in {attempts.COMPLETED, attempts.UNRECORDED}:
-        why = f"{row.state}, without a finite {lacking}"
-    elif row.state == attempts.PRUNED:
-        state, values = TrialState.PRUNED, _pruned(series, gathered)
+    state, reason = TrialState.FAIL, experiment.found.status.reason
+    if experiment.status in {attempts.COMPLETED, attempts.UNRECORDED}:
+        if missing is None:
+            scores = experiment.found.scores.development
+            state, values = TrialState.COMPLETE, [float(scores[n]) for n, _ in data.objectives]
+        else:
+            reason = f"{experiment.status}, without a finite {missing}"
+    elif experiment.status == attempts.PRUNED:
+        state, values = TrialState.PRUNED, _pruned_value(reported, data)
     return FrozenTrial(
         number=number,
         trial_id=number,
         state=state,
         value=None,
         values=values,
-        datetime_start=datetime.fromtimestamp(row.begun),  # noqa: DTZ006 - as Optuna has it: local
-        datetime_complete=datetime.fromtimestamp(row.ended),  # noqa: DTZ006 - likewise
-        params={name: axes[name].to_model(value) for name, value in known.items()},
-        distributions={name: axes[name].distribution for name in known},
-        user_attrs=_attributes(row, axes, why),
+        datetime_start=datetime.fromtimestamp(experiment.started),  # noqa: DTZ006 - Optuna's are local
+        datetime_complete=datetime.fromtimestamp(experiment.ended),  # noqa: DTZ006 - likewise
+        params={name: params[name].to_optuna(value) for name, value in searched.items()},
+        distributions={name: params[name].distribution for name in searched},
+        user_attrs=_user_attributes(experiment, params, reason),
         system_attrs={},
-        intermediate_values=series,
+        intermediate_values=reported,
     )
 
 
-def _values(row: Row, gathered: Gathered) -> list[float]:
-    return [float(row.found.scores.development[name]) for name, _ in gathered.objectives]
-
-
-def _lacking(row: Row, gathered: Gathered) -> str | None:
-    """The first objective without a finite value: Optuna takes no trial with NaN for complete."""
-    scores = row.found.scores.development
-    names = (name for name, _ in gathered.objectives)
+def _missing_objective(experiment: ExportedExperiment, data: ExportData) -> str | None:
+    """Return the first objective without a finite value: Optuna refuses NaN in complete trials."""
+    scores = experiment.found.scores.development
+    names = (name for name, _ in data.objectives)
     return next((n for n in names if not math.isfinite(scores.get(n, math.nan))), None)
 
 
-def _pruned(series: Mapping[int, float], gathered: Gathered) -> list[float] | None:
-    """What Optuna itself takes for the value of a pruned trial: the last one that it reported."""
-    last = series[max(series)] if series and len(gathered.objectives) == 1 else math.nan
+def _pruned_value(reported: Mapping[int, float], data: ExportData) -> list[float] | None:
+    """Return the last reported value, which Optuna itself uses for a pruned trial."""
+    last = reported[max(reported)] if reported and len(data.objectives) == 1 else math.nan
     return [last] if math.isfinite(last) else None
 
 
-def _intermediate(row: Row, metric: str) -> dict[int, float]:
-    """The ranked metric by step."""
-    found = {}
-    for point in row.development():
-        if metric in point.values:
-            found[int(point.step)] = float(point.values[metric])
-    return found
+def _intermediate_values(experiment: ExportedExperiment, metric: str) -> dict[int, float]:
+    """Return the values of the ranked metric by step."""
+    return {
+        int(logged.step): float(logged.values[metric])
+        for logged in experiment.validation_curve()
+        if metric in logged.values
+    }
 
 
-def _attributes(row: Row, axes: Mapping[str, Axis], why: str | None) -> dict[str, Any]:
-    status = row.found.status
-    kept = {"experiment": row.name, "status": row.state, "path": str(row.found.path.absolute())}
-    told = {"reason": why, "failure": status.failure, "last_line": status.last_line}
-    kept.update({key: value for key, value in told.items() if value})
-    numbers = {n: v for n, v in row.numbers().items() if math.isfinite(v)}
-    constant = {n: _plain(v) for n, v in row.hyperparameters.items() if n not in axes}
-    return {MARK: kept, "metrics": numbers, "hyperparameters": constant}
+def _user_attributes(
+    experiment: ExportedExperiment, params: Mapping[str, StudyParam], reason: str | None
+) -> dict[str, Any]:
+    status = experiment.found.status
+    path = str(experiment.found.path.absolute())
+    mark = {"experiment": experiment.name, "status": experiment.status, "path": path}
+    optional = {"reason": reason, "failure": status.failure, "last_line": status.last_line}
+    mark.update({key: value for key, value in optional.items() if value})
+    final = {n: v for n, v in experiment.final_metrics().items() if math.isfinite(v)}
+    constant = {n: _category(v) for n, v in experiment.hyperparameters.items() if n not in params}
+    return {MARK: mark, "metrics": final, "hyperparameters": constant}
 
 
 # -- Distributions ---------------------------------------------------------------------------------
 
 
-class Axis:
-    """A hyperparameter as Optuna has it, over all values that the trials have.
+class StudyParam:
+    """A hyperparameter as a parameter of an Optuna study, for the values of all trials.
 
-    A study has one distribution a name: the plan's range, widened where trials lie outside it (the
-    plan may have changed since); categories where values are no numbers, or the plan lists some.
+    A study has one distribution for each name. It is the range of the search config, widened to
+    include every trial, because the config may have changed since. Values that are not all numbers
+    become categories, and so does a list of options.
     """
 
     def __init__(self, domain: space.Domain | None, values: Sequence[Any]) -> None:
         from optuna import distributions  # noqa: PLC0415 - heavy, and an extra
 
         self.distribution: BaseDistribution
-        bare = isinstance(domain, space.Choice) or not all(map(_is_number, values))
-        if bare or not (values or domain):
+        categorical = isinstance(domain, space.Choice) or not all(map(_is_number, values))
+        if categorical or not (values or domain):
             options = [*domain.options, *values] if isinstance(domain, space.Choice) else values
-            different = {equality.key(option): option for option in options}
-            self._places: dict[Any, Any] | None = {
-                place: _plain(option) for place, option in different.items()
+            self._categories: dict[Any, Any] | None = {
+                equality.key(option): _category(option) for option in options
             }
-            choices = tuple(dict.fromkeys(self._places.values()))
+            choices = tuple(dict.fromkeys(self._categories.values()))
             self.distribution = distributions.CategoricalDistribution(choices)
             return
-        self._places = None
-        edges = [domain.low, domain.high] if domain is not None else []  # type: ignore[union-attr]
-        low, high = min([*edges, *values]), max([*edges, *values])
-        self._whole = all(isinstance(value, int) for value in (*edges, *values))
+        self._categories = None
+        bounds = [domain.low, domain.high] if domain is not None else []  # type: ignore[union-attr]
+        low, high = min([*bounds, *values]), max([*bounds, *values])
+        self._is_integer = all(isinstance(value, int) for value in (*bounds, *values))
         log = _is_log(domain, low, high)
-        if self._whole:
+        if self._is_integer:
             self.distribution = distributions.IntDistribution(low, high, log=log)
         else:
             self.distribution = distributions.FloatDistribution(float(low), float(high), log=log)
 
-    def to_model(self, value: Any) -> Any:
-        """A value as the distribution has it."""
-        if self._places is not None:
-            return self._places[equality.key(value)]
-        return value if self._whole else float(value)
+    def to_optuna(self, value: Any) -> Any:
+        """Return the value of this parameter that stands for a hyperparameter's value."""
+        if self._categories is not None:
+            return self._categories[equality.key(value)]
+        return value if self._is_integer else float(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -291,23 +295,22 @@ def _is_log(domain: space.Domain | None, low: float, high: float) -> bool:
     if low <= 0:
         return False
     word = getattr(domain, "word", None)
-    return high / low >= DECADES if word is None else word.startswith("log_")
+    return high / low >= _LOG_SCALE_RATIO if word is None else word.startswith("log_")
 
 
-def _plain(value: Any) -> Any:
-    """A value as a category or an attribute can be: lists and the like are text."""
+def _category(value: Any) -> Any:
+    """Return a value that Optuna accepts as a category: lists and dicts become strings."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return (
-        value if value is None or isinstance(value, (bool, int, float, str)) else value_text(value)
-    )
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return value_text(value)
 
 
-def _axes(gathered: Gathered, others: Sequence[FrozenTrial]) -> dict[str, Axis]:
-    domains = gathered.domains()
-    found = {}
-    for name in gathered.varied():
-        values = [r.hyperparameters[name] for r in gathered.rows if name in r.hyperparameters]
-        values += [trial.params[name] for trial in others if name in trial.params]
-        found[name] = Axis(domains.get(name), values)
-    return found
+def _study_params(data: ExportData, others: Sequence[FrozenTrial]) -> dict[str, StudyParam]:
+    params = {}
+    for name in data.varying():
+        used = [e.hyperparameters[name] for e in data.experiments if name in e.hyperparameters]
+        used += [trial.params[name] for trial in others if name in trial.params]
+        params[name] = StudyParam(data.domains.get(name), used)
+    return params

@@ -1,10 +1,10 @@
-"""Experiments as TensorBoard's event files, with the table of its HParams plugin.
+"""Export experiments as TensorBoard event files, with the table of the HParams plugin.
 
-It knows which tags TensorBoard shows where. It refuses to know how event files are written
-(`tfevents` does), and needs no TensorBoard.
+`exporting.export` calls `write`. TensorBoard does not have to be installed: `tfevents` writes the
+files. Reading TensorBoard's runs: `tensorboard_import`.
 
     OUT/events...              the columns of HParams
-    OUT/TRIAL/events...        hyperparameters, how it ended, each metric by step
+    OUT/TRIAL/events...        hyperparameters, status, each metric by step
 """
 
 from __future__ import annotations
@@ -13,49 +13,45 @@ from collections.abc import Iterator
 from typing import Any
 
 from modeldir.exchange import tfevents
-from modeldir.exchange.target import Place
-from modeldir.exchange.trials import Gathered, Row
+from modeldir.exchange.export_data import ExportData, ExportedExperiment
+from modeldir.exchange.export_folder import ExportFolder
 from modeldir.experiment import attempts
 from modeldir.space import value_text
 
-LONGEST = 1000
-"""Characters of a text among hyperparameters: HParams shows each in a cell."""
+_LONGEST_STRING = 1000
+"""Characters of a hyperparameter: HParams shows each in a table cell."""
 
-_ENDS = {attempts.COMPLETED: tfevents.SUCCESS, attempts.FAILED: tfevents.FAILURE}
+_STATUSES = {attempts.COMPLETED: tfevents.SUCCESS, attempts.FAILED: tfevents.FAILURE}
 
 
-def write(gathered: Gathered, place: Place) -> None:
-    """All of it. What lies there as it should is left alone.
+def write(data: ExportData, out: ExportFolder) -> None:
+    """Write the event files that are missing or have changed.
 
     Raises:
-        OSError: when it cannot be written.
+        OSError: if one cannot be written.
     """
-    time = min((row.begun for row in gathered.rows), default=0.0)
-    columns = tfevents.plugin(time, tfevents.EXPERIMENT, _columns(gathered))
-    place.write(tfevents.OURS, tfevents.header(time) + columns)
-    for row in gathered.rows:
-        place.write(f"{row.name}/{tfevents.OURS}", b"".join(_records(row)))
+    time = min((each.started for each in data.experiments), default=0.0)
+    columns = tfevents.plugin(time, tfevents.EXPERIMENT, _columns(data))
+    out.write(tfevents.FILE_NAME, tfevents.header(time) + columns)
+    for each in data.experiments:
+        out.write(f"{each.name}/{tfevents.FILE_NAME}", b"".join(_records(each)))
 
 
-def _columns(gathered: Gathered) -> bytes:
-    """The hyperparameters that vary, and the metrics that count."""
-    names = gathered.varied() or list(
-        dict.fromkeys(name for row in gathered.rows for name in row.hyperparameters)
-    )
-    kinds = {
-        name: _kind([row.hyperparameters.get(name) for row in gathered.rows]) for name in names
-    }
-    tags = {_tag(name): name for name in gathered.metric_names()}
-    return tfevents.experiment(gathered.folder.resolve().name, kinds, tags)
+def _columns(data: ExportData) -> bytes:
+    """Return the columns of HParams: the varying hyperparameters and the final metrics."""
+    experiments = data.experiments
+    names = data.varying() or dict.fromkeys(n for each in experiments for n in each.hyperparameters)
+    types = {n: _type([each.hyperparameters.get(n) for each in experiments]) for n in names}
+    tags = {_tag(name): name for name in data.metric_names()}
+    return tfevents.experiment(data.folder.resolve().name, types, tags)
 
 
-def _kind(values: list[Any]) -> type:
-    kinds = {type(_plain(value)) for value in values if value is not None}
-    return kinds.pop() if len(kinds) == 1 else str
+def _type(values: list[Any]) -> type:
+    types = {type(_hparam(value)) for value in values if value is not None}
+    return types.pop() if len(types) == 1 else str
 
 
-def _plain(value: Any) -> bool | float | str:
-    """A hyperparameter as HParams can have it: true or false, a number, a text."""
+def _hparam(value: Any) -> tfevents.HParam:
     if isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):
@@ -64,26 +60,28 @@ def _plain(value: Any) -> bool | float | str:
         except OverflowError:
             return str(value)
     text = value_text(value)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return text if len(text) <= _LONGEST_STRING else text[: _LONGEST_STRING - 1] + "…"
 
 
 def _tag(name: str) -> str:
-    """`accuracy` is a series, `best/accuracy` the value that counts; `test/accuracy` is one."""
+    """Return the tag of a final metric; the curve of `accuracy` has the tag `accuracy` already."""
     return name if name.startswith(("test/", "train/", "last/")) else f"{tfevents.BEST}/{name}"
 
 
-def _records(row: Row) -> Iterator[bytes]:
-    yield tfevents.header(row.begun)
-    values = {key: _plain(value) for key, value in row.hyperparameters.items()}
-    start = tfevents.session_start(values, row.group, row.begun, str(row.found.path.absolute()))
-    yield tfevents.plugin(row.begun, tfevents.SESSION_START, start)
+def _records(experiment: ExportedExperiment) -> Iterator[bytes]:
+    started, ended = experiment.started, experiment.ended
+    path = str(experiment.found.path.absolute())
+    yield tfevents.header(started)
+    values = {name: _hparam(value) for name, value in experiment.hyperparameters.items()}
+    start = tfevents.session_start(values, experiment.group, started, path)
+    yield tfevents.plugin(started, tfevents.SESSION_START, start)
     last = 0.0
-    for point in row.series():
-        last = max(last, point.step)
-        time = row.begun if point.time is None else point.time
-        yield tfevents.scalars(time, int(point.step), point.values)
-    final = {_tag(name): value for name, value in row.numbers().items()}
+    for logged in experiment.curve():
+        last = max(last, logged.step)
+        time = started if logged.time is None else logged.time
+        yield tfevents.scalars(time, int(logged.step), logged.values)
+    final = {_tag(name): value for name, value in experiment.final_metrics().items()}
     if final:
-        yield tfevents.scalars(row.ended, int(last), final)
-    end = tfevents.session_end(_ENDS.get(row.state, tfevents.UNKNOWN), row.ended)
-    yield tfevents.plugin(row.ended, tfevents.SESSION_END, end)
+        yield tfevents.scalars(ended, int(last), final)
+    end = tfevents.session_end(_STATUSES.get(experiment.status, tfevents.UNKNOWN), ended)
+    yield tfevents.plugin(ended, tfevents.SESSION_END, end)

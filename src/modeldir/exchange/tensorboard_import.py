@@ -1,8 +1,8 @@
-"""TensorBoard's runs: each folder with event files; hyperparameters where HParams kept some.
+"""Import TensorBoard runs: folders with event files, and hyperparameters if HParams has them.
 
-It knows how runs of one training lie in several folders: Keras' `train` and `validation`, and the
-folder below a run that PyTorch's `add_hparams` writes into. The checksums of scalars are not looked
-at; pictures and text are passed over.
+`importing` calls `recognizes` and `read`. One training run may have several folders: Keras writes
+into `train` and `validation`, and PyTorch's `add_hparams` into a folder below the run. Images and
+text are ignored. The file format: `tfevents`. Writing event files: `tensorboard_export`.
 """
 
 from __future__ import annotations
@@ -14,39 +14,40 @@ from typing import Any
 
 from modeldir._system import files
 from modeldir.exchange import tfevents
-from modeldir.exchange.foreign_files import Problems, events_in, is_event_file, walk
-from modeldir.exchange.foreign_run import Foreign, parts, together, value_of
+from modeldir.exchange.foreign_files import Problems, is_event_file, read_events, walk
+from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, nest, parse_value
 from modeldir.experiment import attempts
 
 TOOL = "tensorboard"
-_PARTS = {"train": "train/", "validation": "val/", "val": "val/", "eval": "val/", "test": "test/"}
-_ENDS = {
+_SPLIT_FOLDERS = {
+    "train": "train/", "validation": "val/", "val": "val/", "eval": "val/", "test": "test/",
+}  # fmt: skip
+_STATUSES = {
     tfevents.SUCCESS: attempts.COMPLETED,
     tfevents.FAILURE: attempts.FAILED,
 }
-_RESULTS = {tfevents.BEST, tfevents.LAST}
-_NUMBER_PLACES = 12
+_FINAL_PREFIXES = {tfevents.BEST, tfevents.LAST}
+_LARGEST_INTEGER = 10**12
 
 
 @dataclass
-class _Told:
-    """What the event files of one run say."""
+class _Events:
+    """The run of the event files of one run."""
 
-    points: list[tuple[str, float, float | None, float]] = field(default_factory=list)
+    values: list[LoggedValue] = field(default_factory=list)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     results: dict[str, dict[str, float]] = field(default_factory=dict)
-    end: int | None = None
-    began: bool = False
+    status: int | None = None
 
 
 def recognizes(source: Path) -> bool:
-    """Whether event files lie in or below a folder."""
+    """Return whether there are event files in or below a folder."""
     return any(is_event_file(name) for _, _, names in walk(source, []) for name in names)
 
 
-def read(source: Path, problems: Problems) -> Iterator[Foreign]:
-    """Its runs, in the order of the folders."""
+def read(source: Path, problems: Problems) -> Iterator[ForeignRun]:
+    """Yield the runs in the order of their folders."""
     runs: dict[Path, list[tuple[str, Path]]] = {}
     folders = {
         path: [path / name for name in names if is_event_file(name)]
@@ -55,22 +56,22 @@ def read(source: Path, problems: Problems) -> Iterator[Foreign]:
     has_events = {path for path, found in folders.items() if found}
     for path, found in folders.items():
         for file in found:
-            home, prefix = _home(path, source, has_events, problems)
+            home, prefix = _run_folder(path, source, has_events, problems)
             runs.setdefault(home, []).append((prefix, file))
     for path, of_run in runs.items():
-        told = _Told()
+        run = _Events()
         for prefix, file in of_run:
-            _take(told, prefix, file, problems)
-        if told.points or told.results or told.hyperparameters:
-            yield _run(source, path, told)
+            _read_file(run, prefix, file, problems)
+        if run.values or run.results or run.hyperparameters:
+            yield _run(source, path, run)
 
 
-def _home(path: Path, source: Path, known: set[Path], problems: Problems) -> tuple[Path, str]:
-    """The run that event files belong to, and the split that their folder stands for."""
+def _run_folder(path: Path, source: Path, known: set[Path], problems: Problems) -> tuple[Path, str]:
+    """Return the run's folder for a folder of event files, and the prefix of its metrics."""
     if path == source:
         return path, ""
-    if path.name in _PARTS:
-        return path.parent, _PARTS[path.name]
+    if path.name in _SPLIT_FOLDERS:
+        return path.parent, _SPLIT_FOLDERS[path.name]
     if path.parent in known and path.parent != source and _has_hyperparameters(path, problems):
         return path.parent, ""
     return path, ""
@@ -81,49 +82,49 @@ def _has_hyperparameters(path: Path, problems: Problems) -> bool:
         tfevents.SESSION_START in event.plugins
         for file in path.iterdir()
         if is_event_file(file.name)
-        for event in events_in(file, problems)
+        for event in read_events(file, problems)
     )
 
 
-def _take(told: _Told, prefix: str, file: Path, problems: Problems) -> None:
-    for event in events_in(file, problems):
-        for tag, content in event.plugins.items():
+def _read_file(run: _Events, prefix: str, file: Path, problems: Problems) -> None:
+    for event in read_events(file, problems):
+        for tag, message in event.plugins.items():
             if tag == tfevents.SESSION_START:
-                told.began = True
-                told.hyperparameters.update(tfevents.read_session_start(content))
+                run.hyperparameters.update(tfevents.read_session_start(message))
             elif tag == tfevents.SESSION_END:
-                told.end = tfevents.read_session_end(content)
+                run.status = tfevents.read_session_end(message)
         if event.time:
-            told.times.append(event.time)
+            run.times.append(event.time)
         for tag, value in event.scalars.items():
             split, _, name = tag.partition("/")
-            if file.name == tfevents.OURS and split in _RESULTS:  # beside the series of that name
-                told.results.setdefault(split, {})[name] = value
+            if file.name == tfevents.FILE_NAME and split in _FINAL_PREFIXES:
+                run.results.setdefault(split, {})[name] = value
             else:
-                told.points.append((f"{prefix}{tag}", float(event.step), event.time or None, value))
+                time = event.time or None
+                run.values.append((f"{prefix}{tag}", float(event.step), time, value))
 
 
-def _run(source: Path, path: Path, told: _Told) -> Foreign:
-    inner = path.relative_to(source).as_posix()
-    name = inner if inner != "." else files.absolute(path).name
-    times = told.times or [0.0]
-    return Foreign(
+def _run(source: Path, path: Path, run: _Events) -> ForeignRun:
+    folder = path.relative_to(source).as_posix()
+    name = folder if folder != "." else files.absolute(path).name
+    times = run.times or [0.0]
+    return ForeignRun(
         key=f"{TOOL}:{path}",
         name=name.replace("/", "__"),
         source=path,
-        hyperparameters=parts({n: _value(v) for n, v in told.hyperparameters.items()}),
-        lines=together(told.points),
-        results=told.results,
-        status=_ENDS.get(told.end) if told.end is not None else None,
-        open=told.end == tfevents.RUNNING,
+        hyperparameters=nest({n: _value(v) for n, v in run.hyperparameters.items()}),
+        lines=lines_by_step(run.values),
+        results=run.results,
+        status=_STATUSES.get(run.status) if run.status is not None else None,
+        unfinished=run.status == tfevents.RUNNING,
         started=min(times),
         duration=max(times) - min(times),
     )
 
 
-def _value(value: tfevents.Simple) -> Any:
-    """HParams has whole numbers as floats, and lists as text."""
+def _value(value: tfevents.HParam) -> Any:
+    """Convert a value of HParams, which stores integers as floats and lists as strings."""
     if isinstance(value, str):
-        return value_of(value)
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 10**_NUMBER_PLACES
-    return int(value) if whole else value
+        return parse_value(value)
+    is_integer = isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_INTEGER
+    return int(value) if is_integer else value

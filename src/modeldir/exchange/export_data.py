@@ -1,0 +1,207 @@
+"""Collect the experiments of a tree that an export writes, with their curves.
+
+`exporting.export` calls `collect`, and each exporter reads the `ExportData` that it returns.
+Pending and running experiments are left out, because they may change at any moment. A curve is read
+from the disk each time an exporter asks for it. The opposite direction, runs of other tools:
+`foreign_run`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modeldir import space
+from modeldir._system import files
+from modeldir._system.timestamps import unix_time
+from modeldir.errors import ModeldirError
+from modeldir.experiment import attempts, experiment
+from modeldir.metrics import metrics, objective
+from modeldir.params import plain_values
+from modeldir.params.equality import same
+from modeldir.results.synthesize import Found, read_tree
+from modeldir.search import plan
+from modeldir.space.domain_parsing import RefusedError, read_domain
+
+_NOT_EXPORTED = frozenset({attempts.WAITING, attempts.RUNNING})
+
+
+class LoggedStep(NamedTuple):
+    """One line of `metrics.jsonl`: step, Unix time if known, metric values by name."""
+
+    step: float
+    time: float | None
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ExportedExperiment:
+    """One experiment of an export. Repeats of one configuration have the same `group`."""
+
+    found: Found
+    group: str
+
+    @property
+    def name(self) -> str:
+        """The path below the exported folder."""
+        return self.found.name
+
+    @property
+    def status(self) -> str:
+        """The status, one of `attempts`."""
+        return self.found.status.state
+
+    @cached_property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The hyperparameters as used, by dotted name."""
+        flat = plain_values.flatten(self.found.hyperparameters or {})
+        return {**flat, **self.found.status.given}
+
+    @cached_property
+    def started(self) -> float:
+        """Unix time of the start; without a run file, when the hyperparameters were written."""
+        recorded = unix_time(self.found.status.started)
+        if recorded is not None:
+            return recorded
+        return _newest_change(self.found.path, experiment.PARAMS_NAMES)
+
+    @cached_property
+    def ended(self) -> float:
+        """Unix time of the end; without a run file, when the newest metric file was written."""
+        duration = self.found.status.duration
+        if duration is not None and self.found.status.started:
+            return self.started + duration - self.found.status.before
+        try:
+            names = os.listdir(self.found.path)
+        except OSError:
+            names = []
+        kept = [n for n in names if n == metrics.METRICS_LINES or metrics.classify(n) is not None]
+        return max(self.started, _newest_change(self.found.path, kept))
+
+    def curve(self) -> list[LoggedStep]:
+        """Read the logged steps from `metrics.jsonl`."""
+        steps = []
+        for count, line in enumerate(files.read_lines(self.found.path / metrics.METRICS_LINES)):
+            time = unix_time(line.get("time"))
+            values = dict(metrics.numbers_in({k: v for k, v in line.items() if k != "time"}))
+            logged = metrics.take_step(values)
+            step = float(count) if logged is None else logged
+            if values and abs(step) < 2**53:
+                steps.append(LoggedStep(step, time, values))
+        return steps
+
+    def validation_curve(self) -> list[LoggedStep]:
+        """Read the validation metrics of each logged step, named without `val/`."""
+        return [
+            step._replace(values=values)
+            for step in self.curve()
+            if (values := metrics.development(step.values))
+        ]
+
+    def final_metrics(self) -> dict[str, float]:
+        """Return the metrics of the metric files: `accuracy`, `test/accuracy`, `last/accuracy`."""
+        scores = self.found.scores
+        last = {} if scores.last is scores.development else scores.last
+        prefixes = {
+            "": scores.development, "test/": scores.test, "train/": scores.train, "last/": last,
+        }  # fmt: skip
+        return {
+            f"{prefix}{name}": value
+            for prefix, values in prefixes.items()
+            for name, value in values.items()
+        }
+
+
+@dataclass(frozen=True)
+class ExportData:
+    """All that an export writes. `left_out` counts the experiments left out, by status."""
+
+    folder: Path
+    experiments: tuple[ExportedExperiment, ...]
+    objectives: objective.Objectives
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def domains(self) -> dict[str, space.Domain]:
+        """The domain of each searched hyperparameter, from the first search that has one."""
+        folders = dict.fromkeys(each.found.path.parent for each in self.experiments)
+        found: dict[str, space.Domain] = {}
+        for folder in folders:
+            for name, domain in _domains(_plan_of(folder)):
+                found.setdefault(name, domain)
+        return found
+
+    def varying(self) -> list[str]:
+        """Return the hyperparameters that are searched or differ, in the order of the files."""
+        names = dict.fromkeys(name for each in self.experiments for name in each.hyperparameters)
+        return [name for name in names if name in self.domains or self._differs(name)]
+
+    def _differs(self, name: str) -> bool:
+        missing = object()
+        known = [each for each in self.experiments if each.found.hyperparameters is not None]
+        values = [each.hyperparameters.get(name, missing) for each in known]
+        return any(
+            (value is missing) != (values[0] is missing) or not same(value, values[0])
+            for value in values
+        )
+
+    def metric_names(self) -> list[str]:
+        """Return the names of all final metrics, the ranked ones first."""
+        ranked = [name for name, _ in self.objectives]
+        names = dict.fromkeys(name for each in self.experiments for name in each.final_metrics())
+        return [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]
+
+
+def collect(folder: Path, objectives: objective.Objectives = ()) -> ExportData:
+    """Collect every finished experiment below a folder.
+
+    Args:
+        folder: a search, or any tree of experiments.
+        objectives: the metrics to rank by; by default those of the search config.
+
+    Raises:
+        FolderError: if the folder does not exist.
+    """
+    tree = read_tree(folder)
+    groups = {member.path: row.name for row in tree.rows() for member in row.members}
+    experiments = tuple(
+        ExportedExperiment(found, groups.get(found.path, found.name))
+        for found in tree.found
+        if found.status.state not in _NOT_EXPORTED
+    )
+    statuses = Counter(found.status.state for found in tree.found)
+    left_out = {name: count for name, count in statuses.items() if name in _NOT_EXPORTED}
+    return ExportData(folder, experiments, objectives or tree.objectives, left_out, tree.warnings)
+
+
+def _newest_change(folder: Path, names: Sequence[str]) -> float:
+    changes = []
+    for name in names:
+        try:
+            changes.append(os.stat(folder / name).st_mtime)
+        except OSError:
+            continue
+    return max(changes, default=0.0)
+
+
+def _plan_of(folder: Path) -> Mapping[str, Any]:
+    try:
+        return plan.read_plan(folder)
+    except ModeldirError:  # `read_tree` has already warned
+        return {}
+
+
+def _domains(raw: Mapping[str, Any]) -> Iterator[tuple[str, space.Domain]]:
+    """Parse each domain of a search config on its own and skip the invalid ones."""
+    written = raw.get("space")
+    for name, value in written.items() if isinstance(written, dict) else ():
+        try:
+            yield name, read_domain(value, may_repeat=True)
+        except RefusedError:
+            continue
