@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import wait_until
 from modeldir._system import processes
-from modeldir.experiment import attempts, failures
+from modeldir.experiment import attempts
 from modeldir.experiment.experiment import Status
 from modeldir.worker.messages import Start
 from modeldir.worker.preload import import_cache, policy, spawner
@@ -58,7 +59,9 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
         policy.anew_text("has changed"),
         policy.anew_text("is another than it was"),
         policy.cold_text("jax must not be forked"),
-        policy.cold_text(f"width_64 died by SIGSEGV {failures.OF_A_FORK}"),
+        policy.cold_text(
+            "width_64 died by SIGSEGV as the first that was forked: it runs again, cold"
+        ),
         policy.ahead_text(tmp_path, train, "/", None, 2),
     ] == snapshot
     assert policy.ahead_text(tmp_path, train, "/", None, 1) is None
@@ -156,6 +159,19 @@ def begins_warm(warm: policy.Warmth, folder: Path, *took: float) -> bool:
         return False
     wait_until(lambda: not warm.look(0) and warm.way(start)[0] is not None, "the imports")
     return True
+
+
+def test_words_of_a_script_do_not_end_preloading(tmp_path: Path) -> None:
+    """Only the record's `fork_failed` does, whatever the reason of an interruption says."""
+    told: list[str] = []
+    preload = brief(tmp_path, 9, told)
+    reason = "stopped as the first that was forked: it runs again, cold"
+    for number, facts in ((1, {}), (2, {"fork_failed": True})):
+        told.clear()
+        record = {"status": "interrupted", "reason": reason, **facts}
+        (tmp_path / attempts.run_file(number)).write_text(json.dumps(record))
+        preload.landed(tmp_path, Status(attempts.INTERRUPTED, number, reason=reason))
+        assert bool(told) == bool(facts)
 
 
 SHORT, LONG = policy.BRIEF, policy.BRIEF + 0.1

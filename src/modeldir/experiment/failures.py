@@ -19,8 +19,8 @@ KILLED = "killed"
 MENDED = frozenset({ERROR, NO_METRIC})
 """The classes that other code may mend: such trials run again once it has changed."""
 
-OF_A_FORK = "as the first that was forked: it runs again, cold"
-"""What the reason of an interruption ends with, where the fork itself may be what it died of."""
+FORK_FAILED = "fork_failed"
+"""Key in the run file of an interrupted attempt that may have died because it began as a fork."""
 _OF_CUDA = "in forked subprocess"  # PyTorch's words
 
 _OUT_OF_MEMORY = (

@@ -126,8 +126,13 @@ def _hyperparameters(evidence: Evidence, all_events: _Events) -> dict[str, Any]:
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:
     line = failures.last_line(_printed(evidence))
     if evidence.is_unproven and (-evidence.code in _CRASHES or failures.is_of_a_fork(line)):
-        reason = f"{_died(evidence.code)} {failures.OF_A_FORK}"
-        return {"status": attempts.INTERRUPTED, "reason": reason, "last_line": line or reason}
+        reason = f"{_died(evidence.code)} as the first that was forked: it runs again, cold"
+        return {
+            "status": attempts.INTERRUPTED,
+            "reason": reason,
+            "last_line": line or reason,
+            failures.FORK_FAILED: True,
+        }
     killed = evidence.code == -signal.SIGKILL
     failure = failures.KILLED if killed else failures.failure_class(line)
     return _failed(failure, _died(evidence.code), line)

@@ -87,6 +87,11 @@ def anew_text(what: str) -> str:
     return f"warm: the environment {what}: the next trial shows what is imported now"
 
 
+def _fork_failed(folder: Path, attempt: int) -> bool:
+    """Whether the record of an attempt says that it may have died because it was forked."""
+    return attempts.read(folder, attempt).record.get(failures.FORK_FAILED) is True
+
+
 def cold_text(why: str) -> str:
     """What is told where they are not, or no more."""
     return f"cold: each trial imports for itself: {why}"
@@ -267,7 +272,7 @@ class Warmth:
         if self._little is not None and status.state in attempts.WELL:
             self._notice_a_brief_one(self._little, status.duration)
         was_unproven = self._unproven.forget(path)
-        if (status.reason or "").endswith(failures.OF_A_FORK):
+        if status.state == attempts.INTERRUPTED and _fork_failed(folder, status.attempt):
             says = status.last_line if failures.is_of_a_fork(status.last_line) else None
             self._cool(
                 f"{folder.name} {status.reason}" if says is None else f"{folder.name} says: {says}"
