@@ -322,14 +322,14 @@ def test_a_recorded_end_is_final_until_it_is_forgotten(folder: Path) -> None:
     trials = looked(folder)
     record = made(trials, 0.1)
     assert trials.status(record).state == "waiting"
-    assert trials.unfinished() == [record]
+    assert trials.statuses.unfinished() == [record]
     run = folder / "lr_0.1/run.json"
     run.write_text('{"status": "failed", "failure": "error"}')
     assert trials.status(record).state == "failed"
-    assert (trials.unfinished(), trials.failed()) == ([], [record])
+    assert (trials.statuses.unfinished(), trials.statuses.failed()) == ([], [record])
     run.write_text('{"status": "completed"}')
     assert trials.status(record).state == "failed"
-    trials.forget(record)
+    trials.statuses.forget(record)
     assert trials.status(record).state == "completed"
 
 
@@ -339,11 +339,11 @@ def test_the_end_before_is_not_taken_for_that_of_the_attempt_to_come(folder: Pat
     record = made(trials, 0.1)
     (folder / "lr_0.1/run.json").write_text('{"status": "failed", "failure": "error"}')
     assert trials.status(record).state == "failed"
-    trials.forget(record)
+    trials.statuses.forget(record)
     assert trials.status(record).state == "failed"
     (folder / "lr_0.1/run.2.json").write_text('{"status": "completed"}')
     assert trials.status(record).state == "completed"
-    assert trials.unfinished() == []
+    assert trials.statuses.unfinished() == []
 
 
 def test_an_end_that_was_forgotten_for_nothing_is_final_again(folder: Path) -> None:
@@ -352,12 +352,12 @@ def test_an_end_that_was_forgotten_for_nothing_is_final_again(folder: Path) -> N
     record = made(trials, 0.1)
     (folder / "lr_0.1/run.json").write_text('{"status": "failed", "failure": "error"}')
     assert trials.status(record).state == "failed"
-    trials.forget(record)
+    trials.statuses.forget(record)
     assert trials.status(record).state == "failed"
-    assert trials.failed() == []
-    trials.recall(record)
+    assert trials.statuses.failed() == []
+    trials.statuses.recall(record)
     assert trials.status(record).state == "failed"
-    assert trials.failed() == [record]
+    assert trials.statuses.failed() == [record]
 
 
 def test_news_are_told_once(folder: Path) -> None:
@@ -424,13 +424,13 @@ def test_what_is_missed_is_seen_a_second_later(
     assert mine.claim({"lr": 0.1}, {"lr": 0.1}) is not None
     mine.refresh()
     others.refresh()
-    known = mine._make_folder
+    known = mine.folders.make
 
     def meanwhile(record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
         others.want_again(others[1])
         known(record, claim)
 
-    monkeypatch.setattr(mine, "_make_folder", meanwhile)
+    monkeypatch.setattr(mine.folders, "make", meanwhile)
     assert mine.claim({"lr": 0.2}, {"lr": 0.2}) is not None
 
     def is_seen() -> bool:
@@ -445,21 +445,21 @@ def test_ends_are_known_by_number(folder: Path) -> None:
     trials = Trials(folder, NAMES)
     records = [trials.claim({"lr": n / 10}, {"lr": n / 10}) for n in (1, 2, 3)]
     first, second, third = (record for record in records if record is not None)
-    assert trials.unfinished() == [first, second, third]
+    assert trials.statuses.unfinished() == [first, second, third]
     for record, status in ((first, attempts.FAILED), (second, attempts.COMPLETED)):
         attempt = attempts.begin(trials.path(record), 1, {})
         assert attempt is not None
         attempts.rewrite(attempt, {"status": status})
         trials.status(record)
-    assert trials.unfinished() == [third]
-    assert trials.failed() == [first]
-    trials.forget(first)
-    assert trials.failed() == []
-    assert trials.unfinished() == [first, third]
+    assert trials.statuses.unfinished() == [third]
+    assert trials.statuses.failed() == [first]
+    trials.statuses.forget(first)
+    assert trials.statuses.failed() == []
+    assert trials.statuses.unfinished() == [first, third]
     trials.put_aside(third)
-    assert trials.unfinished() == [first]
-    trials.recall(first)
+    assert trials.statuses.unfinished() == [first]
+    trials.statuses.recall(first)
     trials.status(first)
-    assert trials.failed() == [first]
+    assert trials.statuses.failed() == [first]
     trials.put_aside(first)
-    assert trials.failed() == []
+    assert trials.statuses.failed() == []

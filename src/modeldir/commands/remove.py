@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         found.append((search, record))
     for search, record in found:
-        folder, mark = search.trials.path(record), search.trials.aside_mark(record)
+        folder, mark = search.trials.path(record), search.trials.claims.aside_mark(record)
         aside = search.trials.put_aside(record)
         pruning.note_removed(search.plan_file, search.trials)
         move, unmark = quoted_line(["mv", str(aside), str(folder)]), quoted_line(["rm", str(mark)])

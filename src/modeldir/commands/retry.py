@@ -127,7 +127,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         folder = search.trials.path(record)
         goes_on = inheritance.continue_arguments(search.plan, folder) is not None
         if not values:
-            search.trials.spare(record.number)
+            search.trials.claims.spare(record.number)
             search.trials.want_again(record)
             how = "from its last weights" if goes_on else f"afresh: {_no_way(folder)}"
             print(f"{record.name} will run on, {how}")
@@ -135,7 +135,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         inherits = goes_on and bool(attempts.last_weights(folder))
         made, is_new = search.make_retry(record, values, continues=inherits)
         if is_new:
-            search.trials.spare(made.number)
+            search.trials.claims.spare(made.number)
         after = f"{record.name} with {_said(values)}"
         how = "from its last weights" if inherits else f"afresh: {_no_way(folder)}"
         print(

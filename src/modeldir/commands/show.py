@@ -133,9 +133,9 @@ def _facts(found: Found) -> Iterator[Entry]:
 
 
 def _to_run_again(found: Found) -> str | None:
-    from modeldir.search import trials  # noqa: PLC0415 - only of a trial
+    from modeldir.search import claims  # noqa: PLC0415 - only of a trial
 
-    return retry_text(found, trials.asked_again(found.path.parent))
+    return retry_text(found, claims.asked_again(found.path.parent))
 
 
 def _command(folder: Path) -> str | None:

@@ -17,7 +17,7 @@ from modeldir.monitor.status import Standing, to_come_text
 from modeldir.params import plain_values
 from modeldir.results import table
 from modeldir.results.experiment_tree import Found, Tree
-from modeldir.search import trials, worker_registry
+from modeldir.search import claims, worker_registry
 from modeldir.search.inventory import Census
 from modeldir.search.plan import LIMITS
 from modeldir.search.sampler_choice import in_words
@@ -33,7 +33,7 @@ def search_text(tree: Tree) -> str:
     best = tree.best()
     failed = [each for each in tree.found if each.status.state == attempts.FAILED]
     pruned = [each for each in tree.found if each.status.state == attempts.PRUNED]
-    wanted = trials.asked_again(tree.folder)
+    wanted = claims.asked_again(tree.folder)
     asked = [each for each in tree.found if retry_text(each, wanted)]
     running = [each for each in tree.found if each.status.state == attempts.RUNNING]
     told = [

@@ -13,9 +13,9 @@ from modeldir._system import processes
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
+from modeldir.experiment.attempts import HOME
 from modeldir.launchers import launched_jobs
 from modeldir.search import worker_registry
-from modeldir.search.trials import HOME
 
 HELP = (
     "Ask the workers of a search to stop: no new trials; the running ones go on to their end.\n"

@@ -21,6 +21,7 @@ from modeldir._system import heartbeat, processes
 from modeldir._system.stamps import Seen, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, experiment
+from modeldir.experiment.attempts import HOME
 from modeldir.launchers import launched_jobs
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
@@ -28,7 +29,6 @@ from modeldir.monitor.status import ENDED, Left, News, Row, Standing, ended_word
 from modeldir.monitor.training import MetricFiles, Training
 from modeldir.search import worker_registry
 from modeldir.search.inventory import Census, Counted
-from modeldir.search.trials import HOME
 
 _AT_A_TURN = 50
 """Finished trials that are looked at again at one look: somebody may have run one once more."""

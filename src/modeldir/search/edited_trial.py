@@ -52,7 +52,7 @@ def make(
         )
         if made is not None:
             if continues:
-                trials.spare(made.number)
+                trials.claims.spare(made.number)
             return made, True
 
 

@@ -20,12 +20,13 @@ from modeldir._system.stamps import Seen, stamp
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment import repeats as repeated
+from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
 from modeldir.params import plain_values
 from modeldir.search import membership, plan
 from modeldir.search.trial_record import TrialRecord
-from modeldir.search.trials import HOME, Trials
+from modeldir.search.trials import Trials
 
 
 @dataclass(frozen=True)

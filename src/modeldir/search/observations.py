@@ -201,7 +201,7 @@ class Observations:
         self.add_new()
         due, self._open = self._open, set()
         if self.learns:
-            numbers = (record.number for record in self._trials.unfinished())
+            numbers = (record.number for record in self._trials.statuses.unfinished())
             due |= {self._key_of[n] for n in numbers if n in self._key_of}
         for key in sorted(due, key=lambda key: min(self._configurations[key].members)):
             configuration = self._configurations[key]

@@ -35,7 +35,7 @@ def orders_for(plan_file: PlanFile, trials: Trials, trial: TrialRecord) -> Order
         rungs=str(files.absolute(_rungs(plan_file.folder))),
         trial=trial.number,
         metric=plan_file.plan.metric,
-        judges=not trials.is_spared(trial),
+        judges=not trials.claims.is_spared(trial),
         begun=int((trial.parent or {}).get("step") or 0),
         ends=inheritance.ends(trials, trial) if pruners.replaces(setting) else (),
     )

@@ -34,8 +34,9 @@ class Retries:
 
     def due(self) -> list[TrialRecord]:
         """The trials that should run once more, first those that the user wants."""
-        failed = (record for record in self._trials.failed() if self.deserves_another(record))
-        return [*self._trials.wanted_again(), *failed]
+        failed = self._trials.statuses.failed()
+        again = (record for record in failed if self.deserves_another(record))
+        return [*self._trials.wanted_again(), *again]
 
     def deserves_another(self, record: TrialRecord) -> bool:
         """Whether a trial that failed may do better now."""
@@ -44,9 +45,10 @@ class Retries:
     def once_more(self, record: TrialRecord) -> Turn | None:
         """A further attempt of a trial that has ended, unless another worker makes it already."""
         known = self._trials.status(record)
-        self._trials.forget(record)
+        self._trials.statuses.forget(record)
         # It may run elsewhere by now.
-        status = experiment.status(self._trials.path(record), observer=self._trials.observer)
+        observer = self._trials.statuses.observer
+        status = experiment.status(self._trials.path(record), observer=observer)
         live = status.state in {attempts.RUNNING, attempts.WAITING}
         return None if live or status.attempt != known.attempt else Turn(record, known.attempt + 1)
 

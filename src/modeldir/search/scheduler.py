@@ -128,12 +128,12 @@ class Scheduler:
             or self._ended(busy)
         )
         if turn is not None:
-            self.trials.mend(turn.record)
+            self.trials.folders.mend(turn.record)
         return turn
 
     def _interrupted(self, busy: frozenset[int], *, deadly: bool = False) -> Turn | None:
         """A trial that was interrupted, or has not run yet."""
-        for record in self.trials.unfinished():
+        for record in self.trials.statuses.unfinished():
             if record.number not in busy:
                 status = self.trials.status(record)
                 starts = status.state in _STARTS
@@ -200,7 +200,7 @@ class Scheduler:
         turn, self._ahead = self._ahead, None
         if turn is None or self._plan_file.has_changed():
             return None
-        return turn if self.trials.is_as_made(turn.record) else None
+        return turn if self.trials.folders.is_as_made(turn.record) else None
 
     # -- The plan and the sampler ------------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class Scheduler:
 
     def _has_open(self) -> bool:
         """Whether a trial runs, or is to run."""
-        left = map(self.trials.status, self.trials.unfinished())
+        left = map(self.trials.status, self.trials.statuses.unfinished())
         return any(status.state in attempts.OPEN for status in left)
 
     def waiting(self) -> list[str]:
@@ -309,7 +309,7 @@ class Scheduler:
         self.trials.refresh(make=False)
         if self.to_come() != 0 or self.retries.due():
             return True
-        left = [record for record in self.trials.unfinished() if record.number not in busy]
+        left = [record for record in self.trials.statuses.unfinished() if record.number not in busy]
         return any(self.trials.status(record).state in _STARTS for record in left)
 
     def wishes(self) -> tuple[object, object]:
@@ -326,12 +326,11 @@ class Scheduler:
         if goal is None or metric is None:
             return None
         self.trials.refresh(make=False)
-        left = [
-            r for r in self.trials.unfinished() if self.trials.status(r).state in attempts.RANKED
-        ]
-        ended, self._ends_checked = self.trials.ended_since(self._ends_checked)
+        statuses = self.trials.statuses
+        left = [r for r in statuses.unfinished() if statuses.status(r).state in attempts.RANKED]
+        ended, self._ends_checked = statuses.ended_since(self._ends_checked)
         for record in [*left, *ended]:
-            if self.trials.status(record).state not in attempts.RANKED:
+            if statuses.status(record).state not in attempts.RANKED:
                 continue
             value = experiment.scores(self.trials.path(record)).development.get(metric[0])
             if value is not None and metrics.reaches(value, goal, metric[1]):

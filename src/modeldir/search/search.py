@@ -178,7 +178,7 @@ class Search:
                     self.plan_file.use_command(command, typed=typed)
             self.scheduler.choose_names()
             for record in self.trials:
-                self.trials.mend(record)
+                self.trials.folders.mend(record)
             pruning.fill_rungs(self.plan_file, self.trials)
             self.plan_file.write()
         return news

@@ -25,6 +25,7 @@ from modeldir._system.durations import duration_text
 from modeldir._system.version import __version__
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment, failures, provenance
+from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metrics
 from modeldir.monitor import progress
 from modeldir.monitor.status import ended_words
@@ -32,7 +33,6 @@ from modeldir.monitor.summary import Outcome, summary
 from modeldir.pruners import judge
 from modeldir.search import inheritance, plan, worker_registry
 from modeldir.search.trial_record import TrialRecord, Turn
-from modeldir.search.trials import HOME
 from modeldir.worker.job import Job, Tenure
 from modeldir.worker.messages import Start
 from modeldir.worker.pilot import Pilot
@@ -421,7 +421,7 @@ class Worker:
         last = attempts.began(last)
         if last is None:
             return None
-        spared = last.end == attempts.PRUNED and self.search.trials.is_spared(record)
+        spared = last.end == attempts.PRUNED and self.search.trials.claims.is_spared(record)
         if last.end not in (None, attempts.INTERRUPTED) and not spared:
             return None
         if spared:
@@ -439,7 +439,7 @@ class Worker:
 
     def _find_running(self) -> None:
         """Trials of a worker that is gone: they are left be, take a slot, and are waited for."""
-        for record in self.search.trials.unfinished():
+        for record in self.search.trials.statuses.unfinished():
             folder = self.search.trials.path(record)
             last = attempts.latest(folder)
             if last is None or last.end is not None:
@@ -476,7 +476,7 @@ class Worker:
         ours = {running.record.number for running in self._running.values()}
         before, doubted = (self._elsewhere, self._doubted), set()
         self._elsewhere, before_own, self._own = set(), self._own, set()
-        for record in self.search.trials.unfinished():
+        for record in self.search.trials.statuses.unfinished():
             if record.number in ours:
                 continue
             status = self.search.trials.status(record)
@@ -594,7 +594,7 @@ class Worker:
         self._exhausted = False  # it may be its turn again, or the plan may have grown
         self._heed(self._pilot.landed(record))
         if status.attempt < running.attempt:  # it could not begin: what is recorded is another's
-            self.search.trials.recall(record)
+            self.search.trials.statuses.recall(record)
             status = experiment.Status(attempts.WAITING)
         if status.state == attempts.RUNNING:  # another worker has it
             attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))
@@ -805,7 +805,7 @@ class Worker:
             self._problem,
             stopped=self._interrupts > 0,
             limited=self._limited,
-            elsewhere=self._count(attempts.RUNNING, self.search.trials.unfinished()),
+            elsewhere=self._count(attempts.RUNNING, self.search.trials.statuses.unfinished()),
             failed_in_all=self._count(attempts.FAILED, self.search.trials),
             comes_again=self._tenure.comes_again(),
             as_asked=self._tenure.token is not None and self._tenure.was_asked,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files, programs, user_cache
-from modeldir.search.trials import HOME
+from modeldir.experiment.attempts import HOME
 from modeldir.worker.preload import imports
 
 FILE = "warm.json"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from modeldir._system import cpus, files, processes
 from modeldir.experiment import attempts, failures
-from modeldir.search.trials import HOME
+from modeldir.experiment.attempts import HOME
 from modeldir.worker.preload import guards, import_cache, imports
 from modeldir.worker.preload.command_line import parse
 from modeldir.worker.preload.import_cache import Kept, Script

@@ -1,0 +1,156 @@
+"""The folders of a search's trials: made from their claims, repaired after a power cut.
+
+`Trials` calls `TrialFolders.make` for each claim without a folder. Claims and marks: `claims.py`.
+The one rule: a folder appears under its name with all its files (`_put_there`), or file by file,
+each whole (`_fill`). The order of the statements is what makes this safe when a process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from modeldir._system import files
+from modeldir.experiment import experiment
+from modeldir.search.claims import Claims
+from modeldir.search.trial_record import TrialRecord
+
+_LAST_LINE = b"\n}\n"
+"""With which a JSON file of ours ends, and nothing in it: all else is indented."""
+
+_MADE_WITH = frozenset({"trial.json", *experiment.PARAMS_NAMES})
+"""The files of a trial that has not run."""
+
+_Write = Callable[[str, bytes], object]
+
+
+class TrialFolders:
+    """The trials' folders in the folder of a search."""
+
+    def __init__(self, folder: Path, claims: Claims) -> None:
+        self.folder, self._claims = folder, claims
+        self._paths: dict[str, Path] = {}
+        self._written: set[int] = set()  # by this process, which lives: so they are whole
+        self._whole: set[int] = set()  # of which `trial.json` was read, all of it
+
+    def path(self, record: TrialRecord) -> Path:
+        """A trial's folder."""
+        path = self._paths.get(record.name)
+        if path is None:
+            path = self._paths[record.name] = self.folder / record.name
+        return path
+
+    def make(self, record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
+        """The folder of a claimed trial, whole: `params.json`, `trial.json`; made again if not."""
+        if claim is None and self._claims.was_made(record.number):
+            return
+        folder = self.path(record)
+        claim = claim or files.read_object(self._claims.path(record.number))
+        if not self._put_there(folder, record, claim):
+            folder.mkdir(exist_ok=True)
+            self._fill(folder, record, claim)
+        self._claims.mark_made(record.number)
+
+    def _put_there(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> bool:
+        """Make a whole folder out of sight and give it its name; false where one is there."""
+        if os.path.lexists(folder):
+            return False
+        made = files.temporary_beside(self._claims.home)
+        os.mkdir(made)
+        try:
+            self._write_params(made, record, files.create)
+            self._write_trial(made, claim, files.create)
+            os.rename(made, folder)
+            self._written.add(record.number)
+        except OSError:  # a full disk, or somebody else was faster: then step by step
+            for name in os.listdir(made):
+                os.unlink(os.path.join(made, name))
+            os.rmdir(made)
+            return False
+        return True
+
+    def _fill(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> None:
+        """Write what the folder lacks of `params.json` and `trial.json`."""
+        if experiment.params_file(folder) is None:
+            self._write_params(str(folder), record, files.publish)
+        if not (folder / "trial.json").exists():
+            self._write_trial(str(folder), claim, files.publish)
+
+    def _write_params(self, folder: str, record: TrialRecord, write: _Write) -> None:
+        base = experiment.params_file(self.folder)
+        path = os.path.join(folder, base.name if base else "params.json")
+        if path.endswith(".json"):  # not waiting for the disk: the claim can make it again
+            write(path, files.to_json(record.hyperparameters).encode())
+        else:
+            from modeldir.params.params import Params  # noqa: PLC0415 - for other notations alone
+
+            Params(record.hyperparameters).save(path)
+
+    def _write_trial(self, folder: str, claim: Mapping[str, Any], write: _Write) -> None:
+        path = os.path.join(folder, "trial.json")
+        write(path, files.to_json(_kept(claim)).encode())
+
+    def mend(self, record: TrialRecord) -> None:
+        """Write again what a power cut left empty or half of what we wrote into a trial's folder.
+
+        What is no part of our own text is somebody's, and left alone.
+        """
+        if record.number in self._written:
+            return
+        path = experiment.params_file(self.path(record))
+        if path is not None and path.suffix == ".json" and _may_be_half(path):
+            _mend(path, record.hyperparameters)
+        path = self.path(record) / "trial.json"
+        if record.number not in self._whole and _may_be_half(path):
+            _mend(path, _kept(files.read_object(self._claims.path(record.number))))
+
+    def is_as_made(self, record: TrialRecord) -> bool:
+        """Whether a trial's folder holds nothing but what it was made with: it never ran."""
+        try:
+            names = os.listdir(self.path(record))
+        except OSError:
+            return False
+        return "trial.json" in names and _MADE_WITH.issuperset(names)
+
+    def was_removed(self, record: TrialRecord) -> bool:
+        """Whether a trial's folder was there and is not: none has its name, or another trial's."""
+        if not self._claims.was_made(record.number):
+            return False
+        folder = self.path(record)
+        if not os.path.isdir(folder):
+            with contextlib.suppress(OSError):
+                os.listdir(self.folder)  # a network file system may remember that it was not there
+        return not os.path.isdir(folder) or self._holds_another(folder, record)
+
+    def _holds_another(self, folder: Path, record: TrialRecord) -> bool:
+        told = files.read_object(os.path.join(folder, "trial.json"))
+        number = told.get("number")
+        if number == record.number:
+            self._whole.add(record.number)
+            return False
+        if not isinstance(number, int):
+            return False
+        other = self._claims.read(number)  # none, or another: a guest from another search
+        return other is not None and other.hash == told.get("hash")
+
+
+def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a claim its trial's folder says too."""
+    return {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
+
+
+def _may_be_half(path: Path) -> bool:
+    data = files.read_bytes(path)
+    return data is not None and not data.endswith(_LAST_LINE)
+
+
+def _mend(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a file again that holds only the beginning of this value's text."""
+    whole = files.to_json(value).encode()
+    written = (files.read_bytes(path) or b"").rstrip(b"\0")  # some file systems leave zeros
+    if len(written) < len(whole) and whole.startswith(written):
+        with contextlib.suppress(OSError):  # a full disk: the next look may do it
+            files.write_json(path, value)

@@ -1,0 +1,78 @@
+"""The statuses of a search's trials, read from their folders; a recorded end is read only once.
+
+The scheduler and the worker ask `Trials.status` for one trial, and `Trials.statuses` for those that
+have failed or not ended. How a status is read from a folder: `modeldir.experiment.experiment`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modeldir._system import heartbeat
+from modeldir.experiment import attempts, experiment
+from modeldir.search.trial_folders import TrialFolders
+from modeldir.search.trial_record import TrialRecord
+
+
+class TrialStatuses:
+    """The statuses of the trials that are `known`, a mapping by number that `Trials` changes."""
+
+    def __init__(
+        self,
+        known: Mapping[int, TrialRecord],
+        folders: TrialFolders,
+        observer: heartbeat.Observer,
+    ) -> None:
+        self._known, self._folders, self.observer = known, folders, observer
+        self.final: dict[int, experiment.Status] = {}
+        self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
+        self.open: set[int] = set()  # of the known: to look at all for it takes long
+        self.failed_numbers: set[int] = set()
+        self._ends: list[int] = []  # in the order in which they came to be known
+
+    def status(self, record: TrialRecord) -> experiment.Status:
+        """A trial's status; a recorded end is final while this object lives (see `forget`)."""
+        known = self.final.get(record.number)
+        if known is not None:
+            return known
+        status = experiment.status(self._folders.path(record), observer=self.observer)
+        ended = status.state in {attempts.COMPLETED, attempts.PRUNED, attempts.FAILED}
+        if ended and status.attempt > self._outdated.get(record.number, -1):
+            self.final[record.number] = status
+            if record.number in self._known:
+                self.know_end(record.number, status)
+        return status
+
+    def know_end(self, number: int, end: experiment.Status) -> None:
+        self.open.discard(number)
+        self._ends.append(number)
+        if end.state == attempts.FAILED:
+            self.failed_numbers.add(number)
+
+    def unfinished(self) -> list[TrialRecord]:
+        """The trials without a known final end, by number."""
+        return [self._known[number] for number in sorted(self.open)]
+
+    def ended_since(self, count: int) -> tuple[list[TrialRecord], int]:
+        """The trials whose ends came to be known after so many, and how many are known now."""
+        numbers = self._ends[count:]
+        return [self._known[n] for n in numbers if n in self._known], len(self._ends)
+
+    def failed(self) -> list[TrialRecord]:
+        """The trials known to have failed, by number."""
+        return [self._known[number] for number in sorted(self.failed_numbers)]
+
+    def forget(self, record: TrialRecord) -> None:
+        """A trial is about to run again: its recorded end is not final any more, and does not
+        become so though it is read once more before the next attempt has begun.
+        """
+        known = self.final.pop(record.number, None)
+        if known is not None:
+            self._outdated[record.number] = known.attempt
+        self.failed_numbers.discard(record.number)
+        if record.number in self._known:
+            self.open.add(record.number)
+
+    def recall(self, record: TrialRecord) -> None:
+        """The attempt for which an end was forgotten never began: that end is final still."""
+        self._outdated.pop(record.number, None)
