@@ -268,7 +268,7 @@ def test_what_was_refused_is_not_named_as_the_way_to_go_on(queue: Queue) -> None
     (queue.path / "refuse").write_text("1")
     _, err, code = queue.search("--workers", "4", "-j", "3")
     assert code == 2
-    assert "put that right, and say it again" in err
+    assert "fix that, and run the command again" in err
     assert worker_registry.options_of(queue.project.search) == before
 
 

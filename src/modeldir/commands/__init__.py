@@ -1,12 +1,13 @@
-"""The command `modeldir`: one file a command, and the only place that prints or exits.
+"""The command `modeldir`: one module for each command, and the only package that prints or exits.
 
-It knows how a command line becomes a call, and an error becomes a message and an exit code (0 all
-well, 1 some trial failed, 2 wrong use, 130 interrupted). It refuses to decide anything else.
+`entry` is the console script, `main` runs one command line: start there. A command's module has
+`HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and `run(arguments)`, which
+returns the exit code: 0 all is well, 1 a trial failed, 2 wrong use, 130 interrupted. It may have
+`meant(words)` (see `parser.py`), `TAKES_LINES` (options whose value may begin with a dash) and
+`COLLECTS = False` if the command ends before garbage collection could pay off.
 
-A command's module has `HELP` (one line), `EXAMPLE` (a line to copy), `configure(parser)` and
-`run(arguments) -> exit code`, perhaps `meant` (see parsing.py), and `COLLECTS = False` where it
-ends before garbage could matter. It is imported only when it is called, so `modeldir --help` costs
-as little as it can.
+A command is imported only when it is called: `modeldir --help` must stay as quick as Python itself.
+Helpers of several commands: `parser`, `options`, `messages`, `folders`, `submit`, `dry_run`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "run",
         (
             ("run", "one experiment: its output, exit code and end are kept"),
-            ("search", "make trials and run them; say it again to go on"),
+            ("search", "make trials and run them; run it again to resume"),
             ("work", "one more worker on a search (what job managers start)"),
         ),
     ),
@@ -64,36 +65,36 @@ _ALIASES = {"results": "synthesize"}
 
 
 def entry() -> None:
-    """The console script: run the command line, exit with its code.
+    """Run the command line and exit with its code: the console script.
 
-    What is imported is no garbage, and what is left at the end is not worth a search for circles:
-    the collector has the command itself alone. That is a seventh of what `modeldir show` takes.
+    The garbage collector looks at nothing that was imported, and not at what is left at the end.
+    This saves a seventh of the time of `modeldir show`.
     """
-    import gc  # noqa: PLC0415 - who only calls `main` keeps the collector as it is
+    import gc  # noqa: PLC0415 - only here: callers of `main` keep their garbage collection
 
     gc.disable()
-    for name in ("stdout", "stderr"):  # closed (`>&-`): the next file that is opened would be it
+    for name in ("stdout", "stderr"):  # if closed (`>&-`), the next opened file would get its place
         if getattr(sys, name) is None:
-            setattr(sys, name, open(devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end
+            setattr(sys, name, open(devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until exit
     try:
         code = main(sys.argv[1:])
-    except KeyboardInterrupt:  # while what a command needs is imported
+    except KeyboardInterrupt:  # while a command was being imported
         code = 130
     gc.freeze()
     sys.exit(code)
 
 
 def main(words: list[str]) -> int:
-    """Run one command line; returns the exit code. What was printed has got out then."""
+    """Run one command line and flush the output; returns the exit code."""
     try:
         code = _run(words)
-    except SystemExit:  # help, or a mistake that argparse has found
-        if _lost_output("modeldir"):
+    except SystemExit:  # help, or an error that argparse has found
+        if _output_is_lost("modeldir"):
             return 2
         raise
     except OSError as error:
         return _failed("modeldir", error)
-    return 2 if _lost_output("modeldir") else code
+    return 2 if _output_is_lost("modeldir") else code
 
 
 def _run(words: list[str]) -> int:
@@ -107,17 +108,17 @@ def _run(words: list[str]) -> int:
         return 0
     name = _ALIASES.get(words[0], words[0])
     if name not in _commands():
-        from modeldir.errors import did_you_mean  # noqa: PLC0415 - on the way to an error
+        from modeldir.errors import did_you_mean  # noqa: PLC0415 - only for an error
 
         known = [*_commands(), *_ALIASES, "--help", "--version"]
         hint = did_you_mean(name, known) or "modeldir --help lists the commands"
-        _complain(f"modeldir: no command {words[0]!r}\n  {hint}")
+        _print_stderr(f"modeldir: no command {words[0]!r}\n  {hint}")
         return 2
     return _call(name, words[1:])
 
 
 def overview() -> str:
-    """What `modeldir --help` prints: one screen, grouped by the reader's questions."""
+    """Return what `modeldir --help` prints: one screen, grouped by what the reader wants to do."""
     lines = ["modeldir: one folder is one experiment.", "usage: modeldir COMMAND ...", ""]
     for group, commands in GROUPS:
         for index, (name, words) in enumerate(commands):
@@ -128,7 +129,7 @@ def overview() -> str:
 
 
 def module(name: str) -> str:
-    """The module of a command; `import` is a word of Python's."""
+    """Return the module of a command; `import` is a keyword of Python."""
     return "import_" if name == "import" else name
 
 
@@ -137,7 +138,7 @@ def _commands() -> list[str]:
 
 
 def _call(name: str, words: list[str]) -> int:
-    import gc  # noqa: PLC0415 - `--help` above does without it, as without all below
+    import gc  # noqa: PLC0415 - `--help` above works without all these
     from importlib import import_module  # noqa: PLC0415
 
     from modeldir.commands.parser import Formatter, Parser, joined  # noqa: PLC0415
@@ -164,7 +165,7 @@ def _call(name: str, words: list[str]) -> int:
     try:
         return int(command.run(arguments))
     except ModeldirError as error:
-        _complain(str(error))
+        _print_stderr(str(error))
         return 2
     except KeyboardInterrupt:
         return 130
@@ -172,45 +173,47 @@ def _call(name: str, words: list[str]) -> int:
         return _failed(f"modeldir {name}", error)
 
 
-def _failed(who: str, error: OSError) -> int:
-    """Say what the system refused: a folder that may not be written, a full disk."""
+def _failed(program: str, error: OSError) -> int:
+    """Print an error of the system, e.g. a full disk; returns the exit code."""
     if isinstance(error, BrokenPipeError):  # `| head` has read enough
-        sys.stdout = None  # or the interpreter complains as it leaves
+        sys.stdout = None  # or the interpreter prints an error at exit
         return 0
-    if error.filename or not _lost_output(who):
-        _complain(f"{who}: {_said(error)}")
+    if error.filename or not _output_is_lost(program):
+        _print_stderr(f"{program}: {_error_text(error)}")
     return 2
 
 
-def _lost_output(who: str) -> bool:
-    """Whether what was printed cannot get out, and not because nobody reads on; that is told."""
+def _output_is_lost(program: str) -> bool:
+    """Flush the output; print an error and return True if it cannot be written.
+
+    A reader that has closed the pipe is no error.
+    """
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        sys.stdout = None  # as above
+        sys.stdout = None  # see above
         if isinstance(error, BrokenPipeError):
             return False
-        _complain(f"{who}: standard output: {_said(error)}")
+        _print_stderr(f"{program}: standard output: {_error_text(error)}")
         return True
     return False
 
 
-def _complain(text: str) -> None:
-    """Say what is wrong."""
-    from modeldir.commands import messages as words  # noqa: PLC0415 - on the way out
+def _print_stderr(message: str) -> None:
+    from modeldir.commands.messages import print_stderr  # noqa: PLC0415 - only for an error
 
-    words.print_stderr(text)
+    print_stderr(message)
 
 
-def _said(error: OSError) -> str:
-    """What the system refused, and for which file."""
+def _error_text(error: OSError) -> str:
+    """Return what went wrong, and with which file."""
     words = error.strerror or str(error)
     return f"{error.filename}: {words}" if error.filename else words
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str] | None]:
-    """The words before and after `--`: what is ours, and the user's command (None if not given)."""
+    """Return the words before and after `--`: modeldir's, and the user's command or None."""
     if "--" not in words:
         return words, None
     place = words.index("--")

@@ -1,4 +1,9 @@
-"""`modeldir confirm DIR --top 3 --repeats 5`: is the best of a search really better?"""
+"""`modeldir confirm`: run the best configurations again with new seeds and test the difference.
+
+Start with `run`. The new training runs are a search of their own in `DIR/confirm`, run by
+`search.run_search`. Which configurations are compared is in `results/finalists.py`, the test in
+`results/confirmation.py`. The spawner must be forked before anything heavy is imported.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_of_lines
 from modeldir.commands import search
+from modeldir.commands.options import live_terminal
 from modeldir.commands.parser import Parser
 from modeldir.errors import SearchError
 from modeldir.worker.spawner import Spawner
@@ -23,21 +29,21 @@ EXAMPLE = "modeldir confirm experiments/learning_rate --top 3 --repeats 5 -j 2"
 TAKES_LINES = ("--sbatch",)
 
 _MORE = """\
-The runs are a search of their own in DIR/confirm, by the command and on the machines of DIR's. Said
-again it goes on, or says the answer again. Nothing of it is a row of DIR's table or taught to a
-sampler. DIR/params.json needs a "seed" that the script uses.
+The runs are a search of their own in DIR/confirm, with DIR's command and machines. Run the command
+again to resume, or to print the answer again. Its trials are not in DIR's table, and no sampler
+learns from them. DIR/params.json needs a "seed" that the script uses.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir confirm DIR [--top N] [--repeats N] [options] [-- COMMAND ...]"
     parser.description = f"{HELP}\n\n{_MORE}"
     parser.add_argument("dir", metavar="DIR", help="the search")
     what = parser.add_argument_group("what to compare")
-    what.add_argument("--top", type=int, metavar="N", help="so many of the best (default: 3)")
+    what.add_argument("--top", type=int, metavar="N", help="compare the N best (default: 3)")
     what.add_argument(
-        "--repeats", type=int, metavar="N", help="each with so many new seeds (default: 5)"
+        "--repeats", type=int, metavar="N", help="train each with N new seeds (default: 5)"
     )
     by = what.add_mutually_exclusive_group()
     by.add_argument("--maximize", metavar="METRIC", help="by this metric (default: as the plan)")
@@ -46,23 +52,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_where(parser: argparse.ArgumentParser) -> None:
-    """As a search has them; what was not typed is as the search's last worker had it."""
+    """Add a search's options; those that are not typed are as the search's last worker had them."""
     search.add_where(parser)
     parser.set_defaults(jobs=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Name the finalists, run what is missing, say the answer."""
-    # First of all, while this process is small: see commands/search.py.
-    with Spawner(search.live_terminal()) as spawner:
+    """Choose the finalists, run the missing trials, print the answer."""
+    # The spawner comes first, while this process is small: see commands/search.py.
+    with Spawner(live_terminal()) as spawner:
         named = _named(arguments)
         if arguments.dry_run:
-            return _look_ahead(named, arguments)
-        from modeldir.results.finalists import prepare  # noqa: PLC0415 - after the spawner, as all below
+            return _dry_run(named, arguments)
+        from modeldir.results.finalists import prepare  # noqa: PLC0415 - after the spawner, like all below
 
         folder = prepare(named)
-        code = _run(named, folder, arguments, spawner) if not _is_whole(named) else 0
-    return _tell(named, code)
+        code = _run(named, folder, arguments, spawner) if not _is_complete(named) else 0
+    return _print_answer(named, code)
 
 
 def _named(arguments: argparse.Namespace) -> Finalists:
@@ -70,19 +76,20 @@ def _named(arguments: argparse.Namespace) -> Finalists:
 
     metric: Any = None
     if arguments.maximize or arguments.minimize:
-        way = "maximize" if arguments.maximize else "minimize"
-        metric = (arguments.maximize or arguments.minimize, way)
+        direction = "maximize" if arguments.maximize else "minimize"
+        metric = (arguments.maximize or arguments.minimize, direction)
     return finalists.named(
         Path(arguments.dir), top=arguments.top, repeats=arguments.repeats, metric=metric
     )
 
 
-def _look_ahead(named: Finalists, arguments: argparse.Namespace) -> int:
+def _dry_run(named: Finalists, arguments: argparse.Namespace) -> int:
     from modeldir.results.confirmation import plan_of  # noqa: PLC0415
 
     if arguments.time_one:
         raise SearchError(
-            "--time-one: how long a training takes, the search tells", state="Nothing was started."
+            "--time-one: the search shows how long a training run takes",
+            state="Nothing was started.",
         )
     print(plan_of(named, width_of_lines()))
     for point in named.points:
@@ -91,15 +98,17 @@ def _look_ahead(named: Finalists, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _is_whole(named: Finalists) -> bool:
+def _is_complete(named: Finalists) -> bool:
     from modeldir.results.confirmation import measure  # noqa: PLC0415
 
     return measure(named).is_whole
 
 
 def _run(named: Finalists, folder: Path, arguments: argparse.Namespace, spawner: Spawner) -> int:
-    """Let a search do it, with the options of this command line, else those with which it was done
-    before, else those of DIR's.
+    """Run the confirming search; returns its exit code.
+
+    Its options are those of this command line, else those of the confirming search so far, else
+    those of the search in DIR.
     """
     from modeldir.results.confirmation import plan_of  # noqa: PLC0415
     from modeldir.search import worker_registry  # noqa: PLC0415
@@ -107,22 +116,22 @@ def _run(named: Finalists, folder: Path, arguments: argparse.Namespace, spawner:
     print(plan_of(named, width_of_lines()), flush=True)
     before = worker_registry.options_of(folder)
     options = worker_registry.options_of(folder.parent) or [] if before is None else before
-    return search.go_on(as_search(folder, options, arguments), spawner)
+    return search.run_search(as_search(folder, options, arguments), spawner)
 
 
 def as_search(
     folder: Path, options: list[str], arguments: argparse.Namespace
 ) -> argparse.Namespace:
-    """The command line of a search as `modeldir search FOLDER OPTIONS`, with what was typed here
-    about where to run. Another place takes nothing over from the one before: its options are its
-    own.
+    """Return the command line `modeldir search FOLDER OPTIONS`, with the options typed here.
+
+    If another launcher is chosen here, none of the earlier launcher's options are taken over.
     """
     from modeldir.commands.submit import OPTIONS  # noqa: PLC0415 - after the spawner
 
-    whole, places = Parser(prog="modeldir search"), Parser(prog="modeldir confirm")
-    search.configure(whole)
+    full, places = Parser(prog="modeldir search"), Parser(prog="modeldir confirm")
+    search.configure(full)
     _add_where(places)
-    made = whole.parse_intermixed_args([str(folder), *options])
+    made = full.parse_intermixed_args([str(folder), *options])
     defaults = vars(places.parse_args([]))
     if arguments.on or arguments.detach:
         for name in OPTIONS:
@@ -134,16 +143,16 @@ def as_search(
     return made
 
 
-def _tell(named: Finalists, code: int) -> int:
-    """The answer, or how it goes on; the exit code is the search's."""
+def _print_answer(named: Finalists, code: int) -> int:
+    """Print the answer, or how to resume; returns the exit code."""
     from modeldir.results.confirmation import answer, measure, told  # noqa: PLC0415
 
-    found = measure(named)
-    if not found.is_whole:
-        print("\n".join(answer(found)))
+    measured = measure(named)
+    if not measured.is_whole:
+        print("\n".join(answer(measured)))
         return code
     print()
-    print(told(found, width_of_lines()))
+    print(told(measured, width_of_lines()))
     first = quoted(named.folder)
     print(f"next: modeldir synthesize {first} --apart   (each of the new runs)")
-    return 1 if any(each.failed for each in found.measured) else code
+    return 1 if any(each.failed for each in measured.measured) else code

@@ -1,4 +1,8 @@
-"""`modeldir search DIR --dry-run`: what would be made and started, and how long it would take."""
+"""Text of `modeldir search DIR --dry-run`: which trials it would run, and how long they would take.
+
+`commands/search.py` calls `dry_run`. Nothing is written or started here. The script that a job
+manager would get is previewed in `submit.py`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from modeldir.search.search import Search
 
 MOST = 20
-"""So many trials are shown one by one: more would scroll away what is told about all."""
+"""Trials that are listed one by one. A longer list would scroll the summary off the screen."""
 
 
 def dry_run(  # noqa: PLR0913 - as the command line has it
@@ -29,40 +33,48 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     *,
     typed: bool = True,
     timed: bool = False,
-    warm: bool = True,
+    preload: bool = True,
 ) -> str:
-    """What a search would make and start; nothing is made. `timed`: one trial was, to time it;
-    `warm`: trials may begin with their imports.
+    """Return what a search would make and start.
+
+    Args:
+        search: the search.
+        command: the training command.
+        jobs: how many trials run in parallel.
+        typed: whether the command was typed now, instead of read from `search.json`.
+        timed: whether one trial has been run to time it.
+        preload: whether trials may be forked from a process that has imported their modules.
     """
-    found = search.look_ahead(command, typed=typed, most=MOST)
-    # The trials found are included.
-    to_come = search.scheduler.to_come() if len(found) == MOST else len(found)
-    again = search.scheduler.waiting()
+    new = search.look_ahead(command, typed=typed, most=MOST)
+    remaining = search.scheduler.to_come() if len(new) == MOST else len(new)
+    waiting = search.scheduler.waiting()
     lines = [*search.plan_file.chosen_by_auto(), *search.scheduler.earlier()]
-    lines += [f"there, and would run: {', '.join(again)}"] if again else []
-    if found:
+    lines += [f"there, and would run: {', '.join(waiting)}"] if waiting else []
+    if new:
         names = list(search.plan.space.domains)
         columns = [Column("trial", "name", 0), *(Column(n, "hyperparameter", 1) for n in names)]
         rows = tuple(
             (name, *(value_cell(point[n]) if n in point else None for n in names))
-            for name, point, _ in found
+            for name, point, _ in new
         )
         lines += [
-            f"{_trials(to_come)} would be made in {search.path}:",
+            f"{_trials(remaining)} would be made in {search.path}:",
             "",
             *to_text(Table(tuple(columns), rows)).splitlines(),
         ]
-        if to_come is None or to_come > len(found):
-            lines.append("and more" if to_come is None else f"and {to_come - len(found)} more")
-        lines += ["", f"each by, {jobs} at a time:", f"  {quoted_line(found[0][2])}"]
-    elif not again:
+        if remaining is None or remaining > len(new):
+            lines.append("and more" if remaining is None else f"and {remaining - len(new)} more")
+        lines += ["", f"each by, {jobs} at a time:", f"  {quoted_line(new[0][2])}"]
+    elif not waiting:
         lines.append(f"Nothing is left to run in {search.path}.")
-    if found or again:
+    if new or waiting:
         words, cwd = tuple(plan.words_of(command)), str(search.working_folder())
-        left = None if to_come is None else to_come + len(again)
-        told = policy.ahead_text(search.path, words, cwd, search.code(), left) if warm else None
+        left = None if remaining is None else remaining + len(waiting)
+        preloading = (
+            policy.ahead_text(search.path, words, cwd, search.code(), left) if preload else None
+        )
         for line in [
-            *([] if told is None else [told]),
+            *([] if preloading is None else [preloading]),
             *_how_long(search, left, jobs, timed=timed),
         ]:
             lines += wrapped(line, width_of_lines())
@@ -77,23 +89,23 @@ def _trials(count: int | None) -> str:
 
 
 def _how_long(search: Search, left: int | None, jobs: int, *, timed: bool) -> list[str]:
-    """The time that the trials which are left would take, by those that have finished."""
-    took = durations(search)
-    if not took:
+    """Return how long the remaining trials would take, judged by those that have finished."""
+    seconds = durations(search)
+    if not seconds:
         why = "it did not finish" if timed else "no trial has finished"
         offer = "" if timed else "; --dry-run --time-one runs one to time it, and keeps it"
         return [f"time: not known, {why}{offer}"]
-    each = statistics.median(took)
-    by = "the one that has" if len(took) == 1 else f"the median of {len(took)} that have"
-    told = f"{duration_text(each)} each ({by} finished)"
+    each = statistics.median(seconds)
+    by = "the one that has" if len(seconds) == 1 else f"the median of {len(seconds)} that have"
+    per_trial = f"{duration_text(each)} each ({by} finished)"
     if left is None:
-        return [f"time: {told}"]
+        return [f"time: {per_trial}"]
     whole = duration_text(each * math.ceil(left / jobs))
-    return [f"time: about {whole}, for {_trials(left)}, {jobs} at a time, {told}"]
+    return [f"time: about {whole}, for {_trials(left)}, {jobs} at a time, {per_trial}"]
 
 
 def durations(search: Search) -> list[float]:
-    """Seconds that the trials of a search took which went to their end."""
+    """Return how many seconds each completed or pruned trial took."""
     statuses = map(search.trials.status, search.trials)
     ended = [each for each in statuses if each.state in {attempts.COMPLETED, attempts.PRUNED}]
     return [each.duration for each in ended if each.duration is not None]

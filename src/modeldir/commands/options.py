@@ -1,8 +1,15 @@
-"""Options that commands share: where on a machine trials run, and when a worker stops."""
+"""Options that several commands share: where trials run, and when a worker stops.
+
+`search`, `work` and `confirm` add these options and read them; `submit.py` reads the options of
+launchers. Start with `add_slot_options`. This module is imported before the spawner is forked, so
+it imports nothing heavy at the top. How a command line becomes a call: `commands/__init__.py`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from modeldir.errors import SearchError
@@ -13,7 +20,7 @@ if TYPE_CHECKING:
 
 _N = TypeVar("_N", int, float)
 
-OF_LAUNCHERS = {
+LAUNCHER_OPTIONS = {
     "sbatch": "slurm",
     "address": "ray",
     "cpus": "ray",
@@ -23,45 +30,78 @@ OF_LAUNCHERS = {
     "cancel": "command",
     "job_id": "command",
 }
-"""Options of the command line, and the launcher that each goes with."""
+"""Each option of a launcher, and the launcher that it belongs to."""
 
 
-def add_places(group: argparse._ArgumentGroup) -> None:
-    """The options that say where on a machine trials run."""
+class NamesIn:
+    """The `NAMES` of a package, looked up only when a help page is printed.
+
+    The package is slow to import, and the spawner has to be forked before it is imported.
+    """
+
+    def __init__(self, package: str, *, without: str = "") -> None:
+        self._package, self._without = package, without
+
+    def __str__(self) -> str:
+        from importlib import import_module  # noqa: PLC0415 - see above
+
+        names = import_module(self._package).NAMES
+        return ", ".join(name for name in names if name != self._without)
+
+    def fill(self, action: argparse.Action) -> None:
+        """Print the names where the option's help has `%(names)s`."""
+        vars(action)["names"] = self
+
+
+def add_slot_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options that say how trials share a machine."""
     many = "trials at a time, or auto (--cold: imports by each)"
     group.add_argument("-j", "--jobs", default="1", metavar="N", help=many)
     group.add_argument("--gpus-per-trial", metavar="X", help="0.25: four share one; 4: four each")
     group.add_argument("--threads", metavar="N", help="for each trial, or auto (may change bits)")
-    group.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)  # told above
+    group.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)  # in the line of -j
     group.add_argument("--warm", choices=("auto",), help=argparse.SUPPRESS)
 
 
-def is_warm(arguments: argparse.Namespace) -> bool:
-    """Whether trials may begin with their imports.
+def has_preload(arguments: argparse.Namespace) -> bool:
+    """Return whether trials may be forked from a process that has imported their modules.
 
     Raises:
-        SearchError: when both are said.
+        SearchError: if both `--warm` and `--cold` are given.
     """
     if arguments.cold and arguments.warm:
         raise SearchError("--warm --cold: say one of them", state="Nothing was started.")
     return not arguments.cold
 
 
-def are_placed(arguments: argparse.Namespace) -> bool:
-    """Whether workers are to be placed, and not to run here before the user's eyes."""
+def is_submitted(arguments: argparse.Namespace) -> bool:
+    """Return whether a launcher starts the workers, instead of one worker in this terminal."""
     asked = (arguments.on, arguments.workers, arguments.wait, arguments.one_job_per_trial)
-    given = (getattr(arguments, option, None) for option in OF_LAUNCHERS)
+    given = (getattr(arguments, option, None) for option in LAUNCHER_OPTIONS)
     return arguments.detach or any(asked) or any(given)
 
 
+def live_terminal() -> str | None:
+    """Return the device of the terminal that shows the live view; None if there is no terminal."""
+    if sys.stdout is None or os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    try:
+        return os.ttyname(sys.stdout.fileno())
+    except OSError:  # a pipe, a file
+        return None
+
+
 def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:
-    """The places for trials, as the command line says; `own` is the token of the job whose GPUs
-    they are.
+    """Return the slots for trials that the command line asks for.
+
+    Args:
+        arguments: the parsed command line.
+        own: the token of the job that owns the GPUs, inside a job.
 
     Raises:
-        SearchError: for what is no number, or more than there is.
+        SearchError: if an option is no number, or more than the machine has.
     """
-    from modeldir.worker.slots import Slots  # noqa: PLC0415 - it may ask for the GPUs
+    from modeldir.worker.slots import Slots  # noqa: PLC0415 - it may look for GPUs
 
     jobs = number_of("-j", arguments.jobs, int)
     threads = number_of("--threads", arguments.threads, int)
@@ -70,27 +110,27 @@ def slots_of(arguments: argparse.Namespace, *, own: str | None = None) -> Slots:
     return Slots("auto" if jobs is None else jobs, share, threads, own=own)
 
 
-def number_of(option: str, text: str | None, kind: type[_N]) -> _N | Literal["auto"] | None:
-    """A number of the command line, or `auto`.
+def number_of(option: str, word: str | None, kind: type[_N]) -> _N | Literal["auto"] | None:
+    """Return an option's number, or `auto`; None if the option was not given.
 
     Raises:
-        SearchError: for what is neither.
+        SearchError: if the word is neither.
     """
-    if text is None or text == "auto":
-        return None if text is None else "auto"
+    if word is None or word == "auto":
+        return None if word is None else "auto"
     try:
-        return kind(text)
+        return kind(word)
     except ValueError:
         raise SearchError(
-            f"{option} {text}: expected a number, or auto", state="Nothing was started."
+            f"{option} {word}: expected a number, or auto", state="Nothing was started."
         ) from None
 
 
 def limits_of(arguments: argparse.Namespace) -> Limits:
-    """When this worker stops, as the command line says.
+    """Return when this worker stops, as the command line says.
 
     Raises:
-        SearchError: for a time that is none, or a number below 1.
+        SearchError: if the time cannot be read, or a number is below 1.
     """
     from modeldir._system.durations import parse_duration  # noqa: PLC0415
     from modeldir.worker.worker import Limits  # noqa: PLC0415

@@ -1,7 +1,8 @@
-"""Command lines as argparse reads them; a mistake is answered with what was probably meant.
+"""The argument parser of all commands: argparse, whose errors suggest what was probably meant.
 
-It knows options and examples. It refuses to know what a command does: a command's module may have
-`meant(words)`, which knows better what the words that nobody understood were meant to be.
+`commands/__init__.py` makes one `Parser` for each command line. A command's module may have
+`meant(words)`, which returns a better hint about words that argparse does not understand. Options
+that several commands share: `options.py`.
 """
 
 from __future__ import annotations
@@ -25,38 +26,44 @@ _UNKNOWN = "unrecognized arguments: "
 _MISSING = "the following arguments are required: "
 _CHOICE = r"argument (\S+): invalid choice: '(.*?)' \("
 _MOST = 5
-_ALIKE = 0.7
-"""How much of two options without their dashes must be the same, of 1, to take them for one."""
+_SIMILAR = 0.7
+"""How similar two options must be, from 0 to 1 and without dashes, to suggest one for the other."""
 _OTHER_WORDS = {
     "slot": "jobs", "slots": "jobs", "parallel": "jobs", "processes": "jobs",
     "gpu": "gpus-per-trial", "timeout": "time-limit", "limit": "time-limit",
     "metric": "maximize", "objective": "maximize", "budget": "trials", "algorithm": "sampler",
 }  # fmt: skip
-"""What people type for options that are called otherwise, where a command has those."""
+"""Names of options in other tools, and the option of the same meaning, if the command has it."""
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Help as wide as the terminal. Argparse makes one for each argument, and asks `shutil`."""
+    """Help as wide as the terminal; argparse itself would import `shutil` for that."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=width_here() - 2)
 
 
 class Parser(argparse.ArgumentParser):
-    """A command's parser. `example` is a line to copy, `meant` the command's own guess."""
+    """A command's parser.
+
+    Attributes:
+        example: a command line to copy.
+        meant: the command's own function that returns a hint about misunderstood words.
+        words: the command line.
+    """
 
     example = ""
     meant: Meant | None = None
     words: Sequence[str] = ()
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
-        """The page of help. Argparse would not say that it cannot be written."""
+        """Print the help page. Argparse itself would hide that it cannot be written."""
         print(self.format_help(), end="", file=file)
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and what to type; exit with 2."""
+        """Print what is wrong and what to type; exit with 2."""
         from modeldir._system.text import wrapped  # noqa: PLC0415
-        from modeldir.commands.messages import print_lines, print_stderr  # noqa: PLC0415 - help does without
+        from modeldir.commands.messages import print_lines, print_stderr  # noqa: PLC0415 - not for help
 
         print_lines(wrapped(self.format_usage().rstrip("\n"), width_of_messages()))
         hints = self._hints(message)
@@ -70,15 +77,15 @@ class Parser(argparse.ArgumentParser):
         own = self.meant(self.words) if self.meant is not None else None
         if own is not None:
             return [own]
-        if message.startswith(_MISSING):  # perhaps of a misspelled option
-            return self._near(self.words) or [f"for example: {self.example}", *_there()]
+        if message.startswith(_MISSING):  # perhaps an option is misspelled
+            return self._near(self.words) or [f"for example: {self.example}", *_existing_folders()]
         if message.startswith(_UNKNOWN):
             return self._near(message.removeprefix(_UNKNOWN).split())
         wrong = re.match(_CHOICE, message)
         return self._choice(*wrong.groups()) if wrong else []
 
     def _near(self, words: Sequence[str]) -> list[str]:
-        """For each option that there is not the one that was probably meant."""
+        """Return a hint for each unknown option that resembles a known one."""
         known = [option for option in self._option_string_actions if option.startswith("--")]
         ours = takewhile(lambda word: word != "--", words)
         names = [found[0] for word in ours if (found := re.match(r"--[\w-]+", word))]
@@ -86,27 +93,29 @@ class Parser(argparse.ArgumentParser):
         return [f"did you mean {option!r}?" for option in near if option]
 
     def _choice(self, names: str, value: str) -> list[str]:
-        """The choice that was probably meant; `names` are an option's, as `-f/--format`."""
+        """Return a hint to the choice that was probably meant; `names` is e.g. `-f/--format`."""
         action = self._option_string_actions.get(names.rpartition("/")[2])
         hint = did_you_mean(value, [*map(str, action.choices)]) if action and action.choices else ""
         return [hint] if hint else []
 
 
 def _option_like(name: str, known: Sequence[str]) -> str | None:
-    """The option that was probably meant. All begin with two dashes: that makes none alike."""
+    """Return the option that was probably meant, compared without its dashes."""
     options = {option[2:]: option for option in known}
     wanted = name[2:].replace("_", "-").lower()
     meant = _OTHER_WORDS.get(wanted)
     if meant in options:
         return options[meant]
-    begun = [option for option in options if option.startswith(wanted)]  # as argparse may have it
-    swapped = next((each for each in options if sorted(each) == sorted(wanted)), None)  # tpo, top
-    near = begun[0] if len(begun) == 1 else closest(wanted, [*options], _ALIKE) or swapped
+    begun = [option for option in options if option.startswith(wanted)]  # an abbreviation
+    swapped = next(
+        (each for each in options if sorted(each) == sorted(wanted)), None
+    )  # tpo for top
+    near = begun[0] if len(begun) == 1 else closest(wanted, [*options], _SIMILAR) or swapped
     return None if near is None else options[near]
 
 
 def joined(words: Sequence[str], takes_lines: Sequence[str]) -> list[str]:
-    """Words in which an option that takes a whole line has it, also one that begins with a dash.
+    """Join each option that takes a line with that line, which may begin with a dash.
 
     >>> joined(["--sbatch", "--time=60", "--workers", "2"], ["--sbatch"])
     ['--sbatch=--time=60', '--workers', '2']
@@ -120,9 +129,9 @@ def joined(words: Sequence[str], takes_lines: Sequence[str]) -> list[str]:
     return found
 
 
-def _there() -> list[str]:
-    """The experiments and searches that lie where they usually do."""
-    from modeldir.experiment.experiment import params_file  # noqa: PLC0415 - on the way to an error
+def _existing_folders() -> list[str]:
+    """Return a hint that lists what lies in `experiments/`, the usual folder."""
+    from modeldir.experiment.experiment import params_file  # noqa: PLC0415 - only for an error
 
     found = [path for path in sorted(Path("experiments").glob("*")) if params_file(path)]
     names = [str(path) for path in found[:_MOST]] + (["..."] if len(found) > _MOST else [])

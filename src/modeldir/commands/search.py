@@ -1,4 +1,10 @@
-"""`modeldir search DIR name=domain ... -- COMMAND`: make trials and run them."""
+"""`modeldir search DIR name=domain ... -- COMMAND`: make trials and run them.
+
+Start with `run_search`: it makes a `Search` from the command line, then runs a worker here, submits
+workers to a launcher (`submit.py`), or only prints what it would do (`dry_run.py`). `confirm` calls
+it too. The spawner must be forked before anything heavy is imported, hence the imports inside
+functions. Which trial comes next is decided in `search/`, and trials run in `worker/`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from modeldir._system.shell import quoted
-from modeldir.commands.options import add_places, are_placed, is_warm, limits_of, slots_of
+from modeldir.commands.options import (
+    NamesIn,
+    add_slot_options,
+    has_preload,
+    is_submitted,
+    limits_of,
+    live_terminal,
+    slots_of,
+)
 from modeldir.errors import SearchError, SpaceError
 
 if TYPE_CHECKING:
@@ -38,26 +52,30 @@ domains:  learning_rate=0.1,0.01,0.001         a list
           --point learning_rate=0.01           tried first, the other names sampled
           --constraint 'batch_size * accumulate <= 512'
 
-DIR/params.json is the base. Said again it goes on by DIR/search.json: what is finished is left
-alone, what was interrupted runs again, new values add trials. Each trial it makes keeps -m NOTE.
+DIR/params.json is the base config. Run the command again to resume by DIR/search.json: finished
+trials are kept, interrupted ones run again, new values add trials. Each new trial keeps -m NOTE.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.usage = "modeldir search DIR [name=domain ...] [options] [-- COMMAND ...]"
     parser.description = f"{HELP}\n\n{_DOMAINS}"
-    parser.add_argument("dir", metavar="DIR", help=argparse.SUPPRESS)  # told above, as all these
+    parser.add_argument("dir", metavar="DIR", help=argparse.SUPPRESS)  # in _DOMAINS, like the next
     parser.add_argument("domains", nargs="*", metavar="name=domain", help=argparse.SUPPRESS)
     for option in ("--when", "--zip", "--point", "--constraint"):
         parser.add_argument(option, action="append", help=argparse.SUPPRESS)
     what = parser.add_argument_group("what to try")
-    what.add_argument(
-        "--sampler", metavar="NAME", help="auto, grid, random, sobol, tpe, gp, cmaes, nsga2, pbt"
+    NamesIn("modeldir.samplers").fill(
+        what.add_argument("--sampler", metavar="NAME", help="%(names)s")
     )
     what.add_argument("--trials", type=int, metavar="N", help="how many trials in all")
     what.add_argument("--seed", type=int, metavar="N", help="of the sampler")
     what.add_argument(
-        "--repeats", type=int, metavar="N", help="each point so often, with a seed each"
+        "--repeats",
+        type=int,
+        metavar="N",
+        help="train each configuration N times, with a seed each",
     )
     what.add_argument(
         "--learn-from", action="append", metavar="DIR", help="its trials teach the sampler"
@@ -80,19 +98,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--resume", metavar="ARGS", help="for interrupted trials: '--restore_file last'"
     )
-    what.add_argument("-m", "--message", metavar="NOTE", help=argparse.SUPPRESS)  # told above
-    # Each is named by the message after which somebody needs it; the page has little room.
-    for told_when_needed in ("--rebase", "--no-pilot"):
-        what.add_argument(told_when_needed, action="store_true", help=argparse.SUPPRESS)
+    what.add_argument("-m", "--message", metavar="NOTE", help=argparse.SUPPRESS)  # in _DOMAINS
+    for named_by_a_message in ("--rebase", "--no-pilot"):
+        what.add_argument(named_by_a_message, action="store_true", help=argparse.SUPPRESS)
     when = parser.add_argument_group("when to stop (those marked * are kept; none takes them out)")
     when.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
-    when.add_argument("--max-failures", type=int, metavar="N", help="after so many failed trials")
-    when.add_argument(
-        "--pruner", metavar="NAME", help="* end poor trials early: asha, hyperband, median"
+    when.add_argument("--max-failures", type=int, metavar="N", help="after N failed trials")
+    NamesIn("modeldir.pruners").fill(
+        when.add_argument("--pruner", metavar="NAME", help="* end poor trials early: %(names)s")
     )
     when.add_argument("--trial-time-limit", metavar="T", help="* a trial that takes longer: 30m")
     when.add_argument(
-        "--retries", type=_or_none(int), metavar="N", help="* run a failed trial again, so often"
+        "--retries",
+        type=_or_none(int),
+        metavar="N",
+        help="* run a failed trial again, up to N times",
     )
     when.add_argument(
         "--stop-at", type=_or_none(float), metavar="X", help="* once the metric has reached it"
@@ -101,17 +121,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:
-    """The options that say where trials run, and who runs them; `confirm` has them too."""
+    """Add the options that say where trials run and what starts them; `confirm` has them too."""
     where = parser.add_argument_group("where to run")
-    add_places(where)
-    where.add_argument(
-        "--on", metavar="WHERE", help="slurm, ray, command, or a package's own: docs/launchers.md"
+    add_slot_options(where)
+    NamesIn("modeldir.launchers", without="local").fill(
+        where.add_argument(
+            "--on", metavar="WHERE", help="%(names)s, or a package's own: docs/launchers.md"
+        )
     )
     where.add_argument(
         "--workers",
         type=int,
         metavar="N",
-        help="so many; again: those missing (--one-job-per-trial)",
+        help="keep N running; run again to replace missing ones (--one-job-per-trial)",
     )
     where.add_argument(
         "--submit",
@@ -123,12 +145,12 @@ def add_where(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="work on without this terminal (--wait: watch what was placed)",
     )
-    for told_in_docs in ("--sbatch", "--address", "--status", "--cancel", "--job-id"):
-        where.add_argument(told_in_docs, metavar="LINE", help=argparse.SUPPRESS)
-    for told_in_docs in ("--cpus", "--gpus"):
-        where.add_argument(told_in_docs, type=float, metavar="X", help=argparse.SUPPRESS)
-    for told_above in ("--wait", "--one-job-per-trial"):
-        where.add_argument(told_above, action="store_true", help=argparse.SUPPRESS)
+    for documented in ("--sbatch", "--address", "--status", "--cancel", "--job-id"):
+        where.add_argument(documented, metavar="LINE", help=argparse.SUPPRESS)
+    for documented in ("--cpus", "--gpus"):
+        where.add_argument(documented, type=float, metavar="X", help=argparse.SUPPRESS)
+    for in_other_lines in ("--wait", "--one-job-per-trial"):
+        where.add_argument(in_other_lines, action="store_true", help=argparse.SUPPRESS)
     where.add_argument(
         "--dry-run",
         action="store_true",
@@ -138,28 +160,29 @@ def add_where(parser: argparse.ArgumentParser) -> None:
 
 
 def _or_none(kind: type[_N]) -> Callable[[str], _N | Literal["none"]]:
-    """How an option is read that takes a number, or `none`."""
+    """Return a function that reads an option's value: a number, or `none`."""
 
     def read(text: str) -> _N | Literal["none"]:
         try:
             return "none" if text == "none" else kind(text)
         except ValueError:
-            what = "a whole number" if kind is int else "a number"
+            what = "an integer" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"expected {what} or none, got {text!r}") from None
 
     return read
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # First of all, while this process is small: what the spawner forks later stays small.
-    from modeldir.worker.spawner import Spawner  # noqa: PLC0415 - `--help` does without
+    """Run the command; returns the exit code."""
+    # The spawner comes first, while this process is small: every trial is a fork of the spawner.
+    from modeldir.worker.spawner import Spawner  # noqa: PLC0415 - `--help` works without it
 
     with Spawner(live_terminal()) as spawner:
-        return go_on(arguments, spawner)
+        return run_search(arguments, spawner)
 
 
-def go_on(arguments: argparse.Namespace, spawner: Spawner) -> int:
-    """What the command does once there is a spawner."""
+def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
+    """Make the search and do what the options say; returns the exit code."""
     search = _search(arguments)
     command = shlex.join(arguments.command) if arguments.command else search.plan.command
     if command is None:
@@ -167,28 +190,20 @@ def go_on(arguments: argparse.Namespace, spawner: Spawner) -> int:
     if arguments.time_one and not arguments.dry_run:
         raise SearchError("--time-one: goes with --dry-run", state="Nothing was started.")
     if arguments.dry_run:
-        return _look_ahead(search, command, arguments, spawner)
-    if are_placed(arguments):
-        from modeldir.commands import submit  # noqa: PLC0415 - after the spawner, as all below
+        return _dry_run(search, command, arguments, spawner)
+    if is_submitted(arguments):
+        from modeldir.commands import submit  # noqa: PLC0415 - after the spawner, like all below
 
         return submit.run(search, command, arguments)
-    for line in _placed_before(search.path):
+    for line in _note_of_launched(search.path):
         print(line, flush=True)
     return _work(search, command, arguments, spawner)
 
 
-def live_terminal() -> str | None:
-    """The device of the terminal in which the view is going to change in place, if there is one."""
-    if sys.stdout is None or os.environ.get("TERM", "dumb") == "dumb":
-        return None
-    try:
-        return os.ttyname(sys.stdout.fileno())
-    except OSError:  # a pipe, a file
-        return None
-
-
 def _search(arguments: argparse.Namespace) -> Search:
-    from modeldir.search.search import Search  # noqa: PLC0415 - as above
+    from modeldir.pruners import parse_text  # noqa: PLC0415
+    from modeldir.search.sampler_choice import from_text  # noqa: PLC0415
+    from modeldir.search.search import Search  # noqa: PLC0415 - after the spawner
 
     name, is_domain, _ = arguments.dir.partition("=")
     if is_domain and os.sep not in name and not os.path.exists(arguments.dir):
@@ -199,34 +214,16 @@ def _search(arguments: argparse.Namespace) -> Search:
         )
     files = [word for word in arguments.domains if word.startswith("@")]
     domains = _domains([word for word in arguments.domains if word not in files])
-    parts = _parts(arguments, files)
-    try:
-        return _made(Search, arguments, domains, parts)
-    except SearchError as error:
-        raise SearchError(as_typed(str(error), domains)) from None
-
-
-def _made(
-    make: type[Search],
-    arguments: argparse.Namespace,
-    domains: dict[str, Any],
-    parts: dict[str, Any],
-) -> Search:
-    from modeldir.pruners import parse_text  # noqa: PLC0415 - as in `_search`
-    from modeldir.search.sampler_choice import from_text  # noqa: PLC0415
-
-    return make(
-        arguments.dir,
-        domains,
-        **parts,
+    options = dict(
+        **_space_options(arguments, files),
         maximize=arguments.maximize,
         minimize=arguments.minimize,
         sampler=None if arguments.sampler is None else from_text(arguments.sampler),
         trials=arguments.trials,
         seed=arguments.seed,
         repeats=arguments.repeats,
-        learn_from=_gathered(arguments.learn_from, str),
-        reuse=_gathered(arguments.reuse, str),
+        learn_from=_values_of(arguments.learn_from, str),
+        reuse=_values_of(arguments.reuse, str),
         read=arguments.read,
         resume=arguments.resume,
         pruner=None if arguments.pruner is None else parse_text(arguments.pruner),
@@ -236,11 +233,15 @@ def _made(
         note=arguments.message,
         rebase=arguments.rebase,
     )
+    try:
+        return Search(arguments.dir, domains, **options)
+    except SearchError as error:
+        raise SearchError(with_typed_hints(str(error), domains)) from None
 
 
-def _placed_before(search: Path) -> Iterator[str]:
-    """For who works here: that the workers of this search were placed elsewhere before."""
-    from modeldir.search import worker_registry  # noqa: PLC0415 - as above
+def _note_of_launched(search: Path) -> Iterator[str]:
+    """Yield a note if a launcher started the earlier workers of this search."""
+    from modeldir.search import worker_registry  # noqa: PLC0415
 
     options = worker_registry.options_of(search) or []
     if "--on" in options and options[:2] != ["--on", "local"]:
@@ -259,43 +260,41 @@ def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: 
         shown_on(sys.stdout),
         pilot=pilot,
         limits=limits,
-        warm=is_warm(arguments),
+        warm=has_preload(arguments),
     )
     return worker.run(command, spawner, typed=bool(arguments.command)).exit_code
 
 
-def _look_ahead(
-    search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner
-) -> int:
-    """Say what would be made; with `--time-one` after one trial has shown how long it takes."""
+def _dry_run(search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner) -> int:
+    """Print what the search would do; with `--time-one`, run one trial first to time it."""
     from modeldir.commands import submit  # noqa: PLC0415
     from modeldir.commands.dry_run import dry_run  # noqa: PLC0415
 
     jobs = submit.trials_at_a_time(search, arguments)
-    placed = submit.ahead(search, arguments) if are_placed(arguments) else []
+    preview = submit.preview(search, arguments) if is_submitted(arguments) else []
     typed, code = bool(arguments.command), 0
     if arguments.time_one:
         from modeldir.monitor.progress import shown_on  # noqa: PLC0415
-        from modeldir.search.search import Search as Again  # noqa: PLC0415
+        from modeldir.search.search import Search as Reloaded  # noqa: PLC0415
         from modeldir.worker.worker import Limits, Worker  # noqa: PLC0415
 
         one = Worker(search, 1, shown_on(sys.stdout), limits=Limits(trials=1))
         code = one.run(command, spawner, typed=typed).exit_code
-        search = Again(arguments.dir)
+        search = Reloaded(arguments.dir)
         print()
-    for line in placed:
+    for line in preview:
         print(line)
-    timed, warm = arguments.time_one, is_warm(arguments)
-    print(dry_run(search, command, jobs, typed=typed, timed=timed, warm=warm))
+    timed, preload = arguments.time_one, has_preload(arguments)
+    print(dry_run(search, command, jobs, typed=typed, timed=timed, preload=preload))
     return code
 
 
 def _domains(words: Sequence[str]) -> dict[str, Any]:
-    """The domains of a command line.
+    """Return what the hyperparameters of a command line may be, by name.
 
     Raises:
-        SearchError: for a word without `=`, or a name given twice.
-        SpaceError: for a domain that makes no sense.
+        SearchError: if a word has no `=`, or a name is given twice.
+        SpaceError: if a domain makes no sense.
     """
     from modeldir import space  # noqa: PLC0415
 
@@ -319,33 +318,33 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _parts(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any]:
-    """Conditions, what goes together, points and constraints, as `Search` takes them.
+def _space_options(arguments: argparse.Namespace, files: Sequence[str]) -> dict[str, Any]:
+    """Return conditions, zipped names, configurations to try first and constraints for `Search`.
 
     Raises:
-        SearchError: for points from a file and from the line at once.
-        SpaceError: for what cannot be read.
+        SearchError: if configurations come both from a file and from `--point`.
+        SpaceError: if an option cannot be read.
     """
     from modeldir.space import cli_syntax as text  # noqa: PLC0415
 
     if len(files) + bool(arguments.point) > 1:
-        told = " and ".join([*files, *(["--point"] if arguments.point else [])])
-        raise SearchError(f"points from {told}: give one of them", state="Nothing was started.")
+        sources = " and ".join([*files, *(["--point"] if arguments.point else [])])
+        raise SearchError(f"points from {sources}: give one of them", state="Nothing was started.")
     when: dict[str, Any] = {}
     for word in arguments.when or ():
         name, condition = text.parse_when_text(word)
         when[name] = None if condition is None else {**(when.get(name) or {}), **condition}
-    points: Any = files[0] if files else _gathered(arguments.point, text.parse_point_text)
+    points: Any = files[0] if files else _values_of(arguments.point, text.parse_point_text)
     return {
         "when": when,
-        "zip": _gathered(arguments.zip, text.parse_zip_text),
+        "zip": _values_of(arguments.zip, text.parse_zip_text),
         "points": points,
-        "constraints": _gathered(arguments.constraint, str),
+        "constraints": _values_of(arguments.constraint, str),
     }
 
 
-def _gathered(words: Sequence[str] | None, read: Callable[[str], Any]) -> Any:
-    """An option that was given again and again, or the one word that takes all out."""
+def _values_of(words: Sequence[str] | None, read: Callable[[str], Any]) -> Any:
+    """Return the values of an option that may be repeated, or `none`, which removes all."""
     if words is None or list(words) == ["none"]:
         return None if words is None else "none"
     return [read(word) for word in words]
@@ -354,8 +353,8 @@ def _gathered(words: Sequence[str] | None, read: Callable[[str], Any]) -> Any:
 _DOMAIN = re.compile(r'\{"(\w+)": (?:\.\.\.|\[([^]]*)\])(?:, "step": ([^}]+))?\}')
 
 
-def as_typed(message: str, domains: Mapping[str, Any]) -> str:
-    """A message whose hints say how to type the domains that were typed, not how JSON has them."""
+def with_typed_hints(message: str, domains: Mapping[str, Any]) -> str:
+    """Return an error message whose hints show domains as they are typed, not as JSON."""
     lines: list[str] = []
     name = ""
     for line in message.splitlines():
@@ -367,15 +366,15 @@ def as_typed(message: str, domains: Mapping[str, Any]) -> str:
 
 
 def _typed(hint: str, name: str, domain: Mapping[str, Any]) -> str:
-    """`use {"uniform": ...}` as `use lr=uniform:0,1`, with the bounds that were typed."""
+    """Turn `use {"uniform": ...}` into `use lr=uniform:0,1`, with the bounds that were typed."""
     typed = next(iter(domain.values()))
 
-    def written(found: re.Match[str]) -> str:
+    def as_typed(found: re.Match[str]) -> str:
         bounds = found[2].replace(" ", "") if found[2] else ",".join(map(str, typed))
         step = f",step={found[3]}" if found[3] else ""
         return f"{name}={found[1]}:{bounds}{step}"
 
-    return _DOMAIN.sub(written, hint)
+    return _DOMAIN.sub(as_typed, hint)
 
 
 def _no_command(folder: str) -> str:

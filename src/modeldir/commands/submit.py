@@ -1,8 +1,8 @@
-"""`modeldir search ... --on WHERE`: have workers run elsewhere, or here in the background.
+"""`modeldir search ... --on WHERE`: submit workers to a launcher, or start them in the background.
 
-It knows the options that say where workers are placed, and what is told of those that are there.
-It refuses to know how one is started (launchers/) and how many are missing (placement.py counts).
-Everything that makes no sense is told at once, before anything is started.
+`commands/search.py` calls `run`, and `preview` for a dry run; start with `run`. All problems of the
+command line are reported at once, before anything is started. How a worker is started is in
+`launchers/`; how many are missing is counted with `launchers/launched_jobs.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from modeldir import launchers
 from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir.commands.messages import print_stderr
-from modeldir.commands.options import OF_LAUNCHERS, is_warm, limits_of, number_of, slots_of
+from modeldir.commands.options import LAUNCHER_OPTIONS, has_preload, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
 from modeldir.launchers import JobRef, Problem, launched_jobs
 from modeldir.launchers.launched_jobs import workers_text
@@ -28,31 +28,31 @@ if TYPE_CHECKING:
     from modeldir.launchers.launched_jobs import Outcome, Placed
     from modeldir.search.search import Search
 
-OPTIONS = (*OF_LAUNCHERS, "on", "workers", "detach", "wait", "one_job_per_trial")
-"""All that say where workers are placed, as the command line's names are."""
+OPTIONS = (*LAUNCHER_OPTIONS, "on", "workers", "detach", "wait", "one_job_per_trial")
+"""Every option that says where workers run, by its attribute's name."""
 
 _TABLES = {"command": "submit"}
-"""Settings of a launcher in `modeldir.toml`, where the table is not called as it is."""
+"""The table of a launcher in `modeldir.toml`, if it is not named like the launcher."""
 
 _NAMED = 8
 
 
-def ahead(search: Search, arguments: argparse.Namespace) -> list[str]:
-    """How workers would be placed, for a dry run: by which script or line. No engine is asked.
+def preview(search: Search, arguments: argparse.Namespace) -> list[str]:
+    """Return which script or line would start the workers, without asking a job manager.
 
     Raises:
-        CommandError: naming all that makes no sense.
+        CommandError: naming every problem of the command line.
     """
     name = arguments.on or "local"
     launcher = _checked(name, _options(name, search, arguments), search, arguments)
     per_trial = arguments.one_job_per_trial
     count = (search.scheduler.left() or 0) if per_trial else (arguments.workers or 1)
-    preview = getattr(launcher, "preview", None)
-    if preview is None or not count:
+    lines_of = getattr(launcher, "preview", None)
+    if lines_of is None or not count:
         return []
     tokens = [f"TOKEN_{index}" for index in range(count)]
     what = "a job for each trial" if per_trial else _workers(count)
-    lines = preview(_worker_words(name, search, arguments), tokens)
+    lines = lines_of(_worker_words(name, search, arguments), tokens)
     return [
         f"{what} on {name}, less those that are there, by:",
         *(f"  {line}".rstrip() for line in lines),
@@ -65,7 +65,7 @@ def _workers(count: int, called: str = "worker") -> str:
 
 
 def trials_at_a_time(search: Search, arguments: argparse.Namespace) -> int:
-    """How many trials would run side by side. Of another machine `auto` is not known: it is one."""
+    """Return how many trials would run in parallel; `auto` on another machine counts as one."""
     if (arguments.on or "local") == "local":
         return slots_of(arguments).count * (arguments.workers or 1)
     if arguments.one_job_per_trial:
@@ -75,16 +75,16 @@ def trials_at_a_time(search: Search, arguments: argparse.Namespace) -> int:
 
 
 def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
-    """Place what is missing; tell what there is; leave, or watch it."""
+    """Start the missing workers, print all workers, then return or watch; returns the exit code."""
     name = arguments.on or "local"
     options = _options(name, search, arguments)
     launcher = _checked(name, options, search, arguments)
-    for news in search.prepare(command, typed=bool(arguments.command)):
-        print(news)
+    for line in search.prepare(command, typed=bool(arguments.command)):
+        print(line)
     path = files.absolute(search.path)
     worker = _worker_words(name, search, arguments)
     before = worker_registry.options_of(path)
-    worker_registry.remember(path, again_words(name, arguments))
+    worker_registry.remember(path, remembered_options(name, arguments))
     per_trial, throttles = arguments.one_job_per_trial, "at_once" in options
     at_once = None if throttles else arguments.workers
 
@@ -93,61 +93,70 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
             return 0
         if per_trial:
             return missing_jobs(there, search.scheduler.left() or 0, at_once)
-        by_hand = len(unplaced_here(path)) if name == "local" else 0
+        by_hand = len(manual_workers_here(path)) if name == "local" else 0
         return (arguments.workers or 1) - sum(each.counts for each in there) - by_hand
 
     outcome = launched_jobs.place(launcher, options, path, worker, missing)
-    for line in told(outcome, name, search.path, per_trial=per_trial):
+    for line in outcome_lines(outcome, name, search.path, per_trial=per_trial):
         print(line)
     if outcome.started and throttles:
         print(f"  each for one trial, at most {arguments.workers} at a time")
     if outcome.problem is not None:
-        _complain(outcome, search.path, before, goes_on=arguments.wait)
+        _report_problem(outcome, search.path, before, waits=arguments.wait)
     if arguments.wait:
         return _watch(search.path)
     print(_next(outcome, search.path))
     return 0
 
 
-def _complain(outcome: Outcome, search: Path, before: list[str] | None, *, goes_on: bool) -> None:
-    """Say why some workers were not started. `before` are the options of the last placing;
-    `goes_on`: that is no error where others do all that is to be done.
+def _report_problem(
+    outcome: Outcome, search: Path, before: list[str] | None, *, waits: bool
+) -> None:
+    """Report why some workers were not started.
+
+    Args:
+        outcome: what was started.
+        search: the search's folder.
+        before: the options with which workers were started the last time.
+        waits: whether the command will watch the workers; if some run, this is only a warning.
 
     Raises:
-        CommandError: saying it.
+        CommandError: unless it is only a warning.
     """
     sys.stdout.flush()
-    text = _not_placed(outcome, search)
-    if before is not None and _is_refused(outcome):  # else `next:` would name what was refused
+    text = _problem_text(outcome, search)
+    if before is not None and _is_refused(
+        outcome
+    ):  # or `next:` would name options that were refused
         worker_registry.remember(search, before)
-    if not goes_on or _is_refused(outcome) or not _works(outcome):
+    if not waits or _is_refused(outcome) or not _has_workers(outcome):
         raise CommandError(text)
     print_stderr(text)
 
 
 def _next(outcome: Outcome, search: Path) -> str:
     path = quoted(search)
-    if not (_works(outcome) or unplaced_here(search)):
+    if not (_has_workers(outcome) or manual_workers_here(search)):
         return f"next: modeldir synthesize {path}"
     return f"next: modeldir watch {path}   or, to end it: modeldir stop {path}"
 
 
 def _watch(path: Path) -> int:
-    """What `modeldir watch` shows, until all has ended or the jobs are gone; 1 if some failed."""
-    from modeldir.commands.watch import Watch, shown  # noqa: PLC0415 - only who waits
+    """Watch until the search ends or its jobs are gone; returns 1 if a trial failed."""
+    from modeldir.commands.watch import Watch, show  # noqa: PLC0415 - only with --wait
 
-    return shown(Watch(path), waits=True)
+    return show(Watch(path), waits=True)
 
 
 # -- What was asked --------------------------------------------------------------------------------
 
 
 def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[str, Any]:
-    """A launcher's options: the project's, and over them what the command line says."""
+    """Return a launcher's options: those of `modeldir.toml`, overridden by the command line."""
     table = plan.read_project(search.working_folder()).get(_TABLES.get(name, name), {})
     typed = {
         option: getattr(arguments, option, None)
-        for option, launcher in OF_LAUNCHERS.items()
+        for option, launcher in LAUNCHER_OPTIONS.items()
         if launcher == name and getattr(arguments, option, None) is not None
     }
     return {**(table if isinstance(table, dict) else {}), **typed}
@@ -156,13 +165,13 @@ def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[s
 def _checked(
     name: str, options: dict[str, Any], search: Search, arguments: argparse.Namespace
 ) -> launchers.Launcher:
-    """The launcher, if all that was asked makes sense.
+    """Return the launcher.
 
     Raises:
-        CommandError: naming all that does not.
+        CommandError: naming every problem of the command line.
     """
     factory = launchers.factory(name)
-    problems = [*_nonsense(name, search, arguments)]
+    problems = [*_problems(name, search, arguments)]
     launcher = None
     try:
         launcher = factory(files.absolute(search.path), options)
@@ -180,24 +189,24 @@ def _throttles(launcher: launchers.Launcher) -> bool:
     return bool(getattr(launcher, "throttles", False))
 
 
-def _nonsense(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
-    """What of the command line makes no sense, whatever the launcher's own options are."""
-    for option, launcher in OF_LAUNCHERS.items():
+def _problems(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+    """Yield problems of the command line, except those of the launcher's own options."""
+    for option, launcher in LAUNCHER_OPTIONS.items():
         if launcher != name and getattr(arguments, option, None) is not None:
             yield Problem(f"--{option.replace('_', '-')}: goes with --on {launcher}", None)
     if arguments.workers is not None and arguments.workers < 1:
         yield Problem(f"--workers {arguments.workers}: expected 1 or more", None)
     if arguments.wait and arguments.detach:
         yield Problem("--detach --wait: the one leaves, the other stays", "give one of them")
-    yield from (_nonsense_here if name == "local" else _nonsense_there)(name, search, arguments)
-    for check in (is_warm, limits_of, slots_of if name == "local" else numbers):
+    yield from (_problems_here if name == "local" else _problems_there)(name, search, arguments)
+    for check in (has_preload, limits_of, slots_of if name == "local" else check_numbers):
         try:
             check(arguments)
         except SearchError as error:
             yield Problem(error.summary, None)
 
 
-def _nonsense_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+def _problems_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     if arguments.one_job_per_trial:
         yield Problem("--one-job-per-trial: goes with a job manager, --on slurm", "here: -j N")
     elif arguments.wait and arguments.workers is None and arguments.on is None:
@@ -206,7 +215,7 @@ def _nonsense_here(_: str, __: Search, arguments: argparse.Namespace) -> Iterato
         )
 
 
-def _nonsense_there(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
+def _problems_there(name: str, search: Search, arguments: argparse.Namespace) -> Iterator[Problem]:
     if arguments.detach:
         yield Problem(f"--detach: workers on {name} need no terminal anyway", "leave it out")
     for path in (files.absolute(search.path), files.absolute(os.curdir)):
@@ -219,7 +228,8 @@ def _nonsense_there(name: str, search: Search, arguments: argparse.Namespace) ->
         return
     if arguments.jobs != "1":
         yield Problem(
-            f"-j {arguments.jobs}: goes not with --one-job-per-trial", "a job runs one trial"
+            f"-j {arguments.jobs}: cannot be combined with --one-job-per-trial",
+            "a job runs one trial",
         )
     if search.scheduler.left() is None:
         yield Problem(
@@ -227,11 +237,11 @@ def _nonsense_there(name: str, search: Search, arguments: argparse.Namespace) ->
         )
 
 
-def numbers(arguments: argparse.Namespace) -> None:
-    """Check the numbers of the slots, which are another machine's.
+def check_numbers(arguments: argparse.Namespace) -> None:
+    """Check the numbers in the options of slots; another machine will count its own slots.
 
     Raises:
-        SearchError: for what is no number.
+        SearchError: if an option is no number.
     """
     number_of("-j", arguments.jobs, int)
     number_of("--threads", arguments.threads, int)
@@ -239,16 +249,16 @@ def numbers(arguments: argparse.Namespace) -> None:
 
 
 def _worker_words(name: str, search: Search, arguments: argparse.Namespace) -> list[str]:
-    """What a job has to run to be one more worker on a search."""
+    """Return the command of a job that is one more worker of the search."""
     words = [sys.executable, "-m", "modeldir", "work", os.path.abspath(search.path)]
-    words += ["-j", arguments.jobs, *_settings(arguments)]
+    words += ["-j", arguments.jobs, *_worker_options(arguments)]
     if arguments.one_job_per_trial:
         words += ["--trials", "1"]
     return [*words, *(["--detached"] if name == "local" else [])]
 
 
-def _settings(arguments: argparse.Namespace) -> list[str]:
-    """The options of a worker, as they were typed."""
+def _worker_options(arguments: argparse.Namespace) -> list[str]:
+    """Return the options of a worker, as they were typed."""
     words = ["--no-pilot"] if arguments.no_pilot else []
     words += ["--cold"] if arguments.cold else []
     for option in ("gpus_per_trial", "threads", "time_limit", "max_failures"):
@@ -257,16 +267,16 @@ def _settings(arguments: argparse.Namespace) -> list[str]:
     return words
 
 
-def again_words(name: str, arguments: argparse.Namespace) -> list[str]:
-    """The options with which the same is said again."""
+def remembered_options(name: str, arguments: argparse.Namespace) -> list[str]:
+    """Return the options with which the search is resumed on the same machines."""
     words = ["--detach"] if arguments.detach else ["--on", name]
-    for option in OF_LAUNCHERS:
+    for option in LAUNCHER_OPTIONS:
         if getattr(arguments, option, None) is not None:
             words += [f"--{option.replace('_', '-')}", _typed(getattr(arguments, option, None))]
     words += ["--workers", str(arguments.workers)] if arguments.workers is not None else []
     words += ["--one-job-per-trial"] if arguments.one_job_per_trial else []
     words += ["-j", arguments.jobs] if arguments.jobs != "1" else []
-    return [*words, *_settings(arguments)]
+    return [*words, *_worker_options(arguments)]
 
 
 def _typed(value: object) -> str:
@@ -277,27 +287,41 @@ def _typed(value: object) -> str:
 
 
 def missing_jobs(there: Sequence[Placed], left: int, at_once: int | None) -> int:
-    """How many jobs of one trial each are to be started: those that wait will take one each of the
-    trials that are `left`, those that have begun have theirs. `at_once`: no more than so many.
+    """Return how many jobs of one trial each are missing.
+
+    Args:
+        there: the jobs that were started before. A waiting job will take one of the trials that
+            are left; a job that has begun has its trial.
+        left: how many trials are left.
+        at_once: the most jobs that may wait or run.
     """
     counted = [each for each in there if each.counts]
     missing = left - sum(each.member is None for each in counted)
     return missing if at_once is None else min(missing, at_once - len(counted))
 
 
-def unplaced_here(search: Path) -> list[worker_registry.Member]:
-    """Workers of this machine that somebody started by hand."""
+def manual_workers_here(search: Path) -> list[worker_registry.Member]:
+    """Return the workers on this machine that somebody started by hand."""
     there = worker_registry.members(search)
     return [each for each in there if each.alive and not each.is_leaving and each.job is None]
 
 
-# -- What is told ----------------------------------------------------------------------------------
+# -- What is printed -----------------------------------------------------------------------------
 
 
-def told(outcome: Outcome, name: str, search: Path, *, per_trial: bool = False) -> Iterator[str]:
-    """What there was, and what was started; `per_trial`: a job for each trial."""
+def outcome_lines(
+    outcome: Outcome, name: str, search: Path, *, per_trial: bool = False
+) -> Iterator[str]:
+    """Yield lines about the workers that were there and those that were started.
+
+    Args:
+        outcome: what was there and what was started.
+        name: the launcher's name.
+        search: the search's folder.
+        per_trial: whether each job runs one trial.
+    """
     there = [each for each in outcome.there if each.counts]
-    alone = _only_one(there, search) if name == "local" and not outcome.missing else None
+    alone = _single_worker(there, search) if name == "local" and not outcome.missing else None
     if alone is not None:
         yield f"worker {alone.pid} works on it already, with -j {alone.jobs}: none was started"
         yield f"  one more: modeldir work {quoted(search)} --detached"
@@ -307,7 +331,7 @@ def told(outcome: Outcome, name: str, search: Path, *, per_trial: bool = False) 
         yield f"there already: {line}" if there and index == 0 else line
     unknown = [each.name for each in there if each.state.alive is None]
     if unknown:
-        yield f"  they count, since they may come up: {_few(unknown)}"
+        yield f"  they count, since they may come up: {_shortened(unknown)}"
         yield f"  if they are gone: {_stop_first(search)}"
     if outcome.started:
         yield from started_text(outcome.started, name, search, "job" if per_trial else "worker")
@@ -324,22 +348,22 @@ def _stop_first(search: Path) -> str:
     return f"modeldir stop {quoted(search)}, then the same again"
 
 
-def _only_one(there: Sequence[Placed], search: Path) -> worker_registry.Member | None:
-    """The worker of this machine that is there, if it is one."""
-    here = [*unplaced_here(search), *(each.member for each in there)]
+def _single_worker(there: Sequence[Placed], search: Path) -> worker_registry.Member | None:
+    """Return the worker on this machine, if there is exactly one."""
+    here = [*manual_workers_here(search), *(each.member for each in there)]
     return here[0] if len(here) == 1 else None
 
 
 def started_text(
     jobs: Sequence[JobRef], name: str, search: Path, called: str = "worker"
 ) -> Iterator[str]:
-    """The jobs that were started, by the names that their launcher knows."""
+    """Yield the jobs that were started, by the ids that their launcher gave them."""
     if name == "local":
         yield from (f"worker {job.job} runs without this terminal" for job in jobs)
         return
     known = [job.job for job in jobs if job.job]
     noun = "" if called == "job" else "job " if len(known) == 1 else "jobs "
-    ids = f"{noun}{_few(known)}" if known else "no id was found"
+    ids = f"{noun}{_shortened(known)}" if known else "no id was found"
     without = len(jobs) - len(known)
     more = f", and {without} without an id" if known and without else ""
     yield f"{_workers(len(jobs), called)} submitted: {ids}{more}"
@@ -348,30 +372,30 @@ def started_text(
         yield f"  by what was printed: {printed}"
 
 
-def _few(names: Sequence[str]) -> str:
+def _shortened(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown}, ... {names[-1]}"
 
 
 def _is_refused(outcome: Outcome) -> bool:
-    """Whether nothing was started, and saying the same again would not help."""
+    """Return whether nothing was started and running the command again would not help."""
     return not outcome.started and not isinstance(outcome.problem, launchers.LauncherBusy)
 
 
-def _works(outcome: Outcome) -> bool:
-    """Whether anybody who was placed works, or may come to."""
+def _has_workers(outcome: Outcome) -> bool:
+    """Return whether a worker that a launcher started runs, or may still come up."""
     return bool(outcome.started) or any(each.counts for each in outcome.there)
 
 
-def _not_placed(outcome: Outcome, search: Path) -> str:
-    """Why some workers were not started, and how things stand."""
+def _problem_text(outcome: Outcome, search: Path) -> str:
+    """Return why some workers were not started, which ones were, and what to do."""
     problem, started = outcome.problem, len(outcome.started)
     head = f"worker {started + 1} of {outcome.missing} was not started: {problem}"
     again = f"the same command again starts what is missing: {worker_registry.again(search)}"
     if isinstance(problem, launchers.LauncherBusy):
         again = f"that passes by itself; then {again}"
     elif not outcome.started:
-        again = "put that right, and say it again"
-    jobs = _few([job.job or "one without an id" for job in outcome.started])
+        again = "fix that, and run the command again"
+    jobs = _shortened([job.job or "one without an id" for job in outcome.started])
     state = f"Started before that: {jobs}" if outcome.started else "Nothing was started."
     return f"{head}\n  {again}\n{state}"

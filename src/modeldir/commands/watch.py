@@ -1,7 +1,8 @@
-"""`modeldir watch`: what runs now, as it runs, from any terminal that sees the folder.
+"""`modeldir watch`: the live view of what runs, from any terminal that sees the folder.
 
-It reads files alone: who watches changes nothing, and any number may. It ends when what it watches
-has ended, or on Ctrl-C.
+Start with `show` and `follow`. `Watch` finds the searches and experiments below a folder; the
+monitors in `monitor/` read them, `monitor/progress.py` prints them. Watching only reads files, so
+any number of people may watch. It ends when what it watches has ended, or on Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ from modeldir.search import worker_registry
 if TYPE_CHECKING:
     from modeldir.results.report.kept import Kept
 
-HELP = "What runs now, as it runs: trials, their metric, the best so far, how far it is."
+HELP = "Watch a search or experiment live: trials, their metric, the best so far, how far it is."
 EXAMPLE = "modeldir watch experiments/learning_rate"
 
 EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between two updates."""
 
 _SEARCHING = 0.02
-"""The share of the time that may go into looking for searches that are new below a folder."""
+"""The most time that may go into finding new searches below a folder, as a share of 1."""
 
 Watched: TypeAlias = "Overview | Solo"
 Wait = Callable[[float], None]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir watch DIR [--html FILE]"
     parser.add_argument(
         "dir", metavar="DIR", help="a search, an experiment, or a folder with several of them"
@@ -54,92 +55,96 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show how it stands until it has ended."""
+    """Show the folder until all in it has ended; returns the exit code."""
     watch = Watch(Path(arguments.dir))
-    return shown(watch, kept=_kept(watch.folder, arguments.html) if arguments.html else None)
+    return show(watch, kept=_report(watch.folder, arguments.html) if arguments.html else None)
 
 
-def _kept(folder: Path, path: str) -> Kept:
-    from modeldir.results.report.kept import Kept  # noqa: PLC0415 - most look without a report
+def _report(folder: Path, path: str) -> Kept:
+    from modeldir.results.report.kept import Kept  # noqa: PLC0415 - only with --html
 
     return Kept(folder, path)
 
 
-def shown(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int:
-    """Show what a watch sees until it has ended; returns the exit code. Who only looks may leave,
-    and nothing is wrong then; who `waits` wants to know how it ended. `kept` is a report that is
-    written again as trials end.
+def show(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int:
+    """Show what is watched until it has ended; returns the exit code.
+
+    Args:
+        watch: the searches and experiments to show.
+        waits: whether the caller waits for the result. Then Ctrl-C is exit code 130, and failed or
+            remaining trials are exit code 1.
+        kept: a report that is written again each time trials have ended.
     """
     sys.stdout.flush()
-    show = shown_on(sys.stdout)
+    view = shown_on(sys.stdout)
     try:
-        follow(watch, show, kept=kept)
-    except KeyboardInterrupt:  # how one stops looking: nothing went wrong
-        show.close()
-        if show.interval is not None:  # the view is gone, and nothing else was left
+        follow(watch, view, kept=kept)
+    except KeyboardInterrupt:  # the usual way to stop watching: no error
+        view.close()
+        if view.interval is not None:  # the live view is cleared: leave a line
             for line in watch.now(watch.look()):
-                show.message(line)
+                view.message(line)
         if waits:
-            show.message("the workers go on")
+            view.message("the workers continue")
         return 130 if waits else 0
     finally:
-        show.close()
+        view.close()
     if kept is not None:
         print(kept.problem or report_text(kept.path), file=sys.stderr)
     return _code(watch.look()) if waits else 0
 
 
 def _code(stands: Sequence[Standing | Alone]) -> int:
-    """1 where a trial of a search failed, or is left."""
+    """Return 1 if a trial of a search failed or remains."""
     searches = [each for each in stands if isinstance(each, Standing)]
     return int(any(each.states.get(attempts.FAILED) or each.to_run for each in searches))
 
 
-def follow(watch: Watch, show: View, wait: Wait | None = None, *, kept: Kept | None = None) -> None:
-    """Show what a watch sees, and tell what happens, until nothing more will."""
+def follow(watch: Watch, view: View, wait: Wait | None = None, *, kept: Kept | None = None) -> None:
+    """Show what is watched and print its events, until nothing more will happen."""
     wait = wait or _wait
     stands = watch.look()
-    # Where lines are read, else the view tells how it stands, or the end does.
-    is_told = show.interval is None and not watch.is_over(stands)
-    for line in (*(watch.head(stands) if is_told else ()), *watch.nobody(stands)):
-        show.message(line)
+    # Lines at the start are for a pipe: in a terminal the live view shows the same.
+    is_described = view.interval is None and not watch.is_over(stands)
+    for line in (*(watch.head(stands) if is_described else ()), *watch.without_workers(stands)):
+        view.message(line)
     while True:
         for name, folder, news in watch.take_news():
-            _tell(show, name, folder, news)
+            _print_event(view, name, folder, news)
             if kept is not None and news.state not in {attempts.RUNNING, "step"}:
                 kept.ended()
         if watch.is_over(stands):
             break
-        show.view(stands)
+        view.view(stands)
         if kept is not None:
             kept.look()
         wait(EVERY)
         stands = watch.look()
     if kept is not None:
         kept.look(last=True)
-    show.close()
+    view.close()
     for line in watch.foot(stands):
-        show.message(line)
+        view.message(line)
 
 
-def _tell(show: View, name: str, folder: Path, news: News) -> None:
+def _print_event(view: View, name: str, folder: Path, news: News) -> None:
     trial = Shown(name, folder, 0.0)
     if news.state == attempts.RUNNING:
-        show.started(trial)
+        view.started(trial)
     elif news.state == "step":
-        show.stepped(trial, news.words)
+        view.stepped(trial, news.words)
     else:
-        show.ended(trial, news.state, news.words)
+        view.ended(trial, news.state, news.words)
 
 
 # -- What is watched -------------------------------------------------------------------------------
 
 
 class Watch:
-    """All that is watched below a folder.
+    """The searches and experiments below a folder.
 
     Raises:
-        FolderError: when the folder is not there, or holds nothing that could be watched.
+        FolderError: if the folder does not exist, or contains nothing that can be watched.
     """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -147,70 +152,75 @@ class Watch:
             raise FolderError(experiment.no_folder(folder))
         self.folder = folder
         self._clock = clock
-        self._several = not experiment.is_search(folder) and experiment.params_file(folder) is None
+        self._has_several = (
+            not experiment.is_search(folder) and experiment.params_file(folder) is None
+        )
         self._watched: dict[Path, Watched] = {}
-        self._search_again = 0.0
+        self._find_next = 0.0
         self._find()
         if not self._watched:
             raise FolderError(_nothing_in(folder))
 
     def look(self) -> list[Standing | Alone]:
-        """How all that is watched stands now."""
-        if self._several and self._clock() >= self._search_again:
+        """Return how each search and experiment stands now."""
+        if self._has_several and self._clock() >= self._find_next:
             self._find()
         return [each.look() for each in self._watched.values()]
 
     def is_over(self, stands: Sequence[Standing | Alone]) -> bool:
-        """Whether nothing more will happen. Alone, what has not begun is waited for."""
-        return all(each.is_over or (self._several and each.is_idle) for each in stands)
+        """Return whether nothing more will happen.
+
+        A single experiment that has not begun is waited for.
+        """
+        return all(each.is_over or (self._has_several and each.is_idle) for each in stands)
 
     def take_news(self) -> Iterator[tuple[str, Path, News]]:
-        """What happened since this was last asked: a trial's name, its folder, and what."""
+        """Yield the events since the last call: a trial's name, its folder, and the event."""
         for folder, each in self._watched.items():
             for news in each.take_news():
                 path = folder / news.name if isinstance(each, Overview) else folder
                 yield self._name(path, news), path, news
 
     def _name(self, path: Path, news: News) -> str:
-        return path.relative_to(self.folder).as_posix() if self._several else news.name
+        return path.relative_to(self.folder).as_posix() if self._has_several else news.name
 
     def _find(self) -> None:
-        """Searches and experiments that are new. Those that are known are not gone into."""
+        """Find new searches and experiments, without looking into those that are known."""
         began = self._clock()
         for folder, kind in _searches_and_experiments(self.folder, self._watched):
             self._watched[folder] = Overview(folder) if kind == "search" else Solo(folder)
         now = self._clock()
-        self._search_again = now + max(5.0, (now - began) / _SEARCHING)
+        self._find_next = now + max(5.0, (now - began) / _SEARCHING)
 
     # -- In words ----------------------------------------------------------------------------------
 
     def head(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
-        """How it stands at first, for who reads lines: searches, and what runs in them."""
+        """Yield the first lines in a pipe: how each search stands, and its running trials."""
         for each in stands:
             yield from self.now([each])
             if isinstance(each, Standing):
                 yield from (f"running      {row.name}" for row in each.running)
 
     def now(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
-        """How it stands, in a line for each."""
+        """Yield how each stands, in one line."""
         for each in stands:
             if isinstance(each, Standing):
                 yield f"{each.folder}: {progress_text(each)}"
                 yield from workers_text(each.workers) if each.workers else ()
-            elif each.status.state == attempts.RUNNING or not self._several:
+            elif each.status.state == attempts.RUNNING or not self._has_several:
                 yield f"{each.folder}: {each.status.state}"
 
-    def nobody(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
-        """Why one looks at a search in which nothing happens: nobody is there who would begin."""
+    def without_workers(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+        """Yield why nothing happens in a search that no worker has begun, and what to type."""
         for each in stands:
-            if self._several or not isinstance(each, Standing) or not each.is_idle:
+            if self._has_several or not isinstance(each, Standing) or not each.is_idle:
                 continue
             there = each.workers is not None and each.workers.are_there
             if not (there or any(each.states.values()) or each.problem):
                 yield f"nobody works on it yet: {worker_registry.again(each.folder)}"
 
     def foot(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
-        """How it stands at the end, and what to type next."""
+        """Yield how each stands at the end, and what to type next."""
         searches = [each for each in stands if isinstance(each, Standing)]
         for each in searches:
             yield ": ".join([str(each.folder), _end_text(each)])
@@ -222,7 +232,7 @@ class Watch:
             yield f"next: modeldir show {quoted(self.folder)}"
 
     def _next(self, searches: Sequence[Standing]) -> str:
-        """What to type: go on where trials are left; where all have failed look why; compare."""
+        """Return the next command: resume what remains, else retry what failed, else compare."""
         left = [each for each in searches if each.to_run]
         if left:
             return worker_registry.again(left[0].folder)
@@ -254,7 +264,7 @@ def _nothing_in(folder: Path) -> str:
 def _searches_and_experiments(
     top: Path, known: Mapping[Path, object]
 ) -> Iterator[tuple[Path, Literal["experiment", "search"]]]:
-    """The searches and experiments in and below a folder that are not known yet."""
+    """Yield the searches and experiments in and below a folder that are not known yet."""
     for folder in discovery.walk(top):
         path = Path(folder.path)
         is_new = path not in known
@@ -267,12 +277,12 @@ def _searches_and_experiments(
 
 
 def _wait(seconds: float) -> None:
-    """Wait; a reader of our output that went away (`| head`) ends the watching."""
+    """Wait. If the reader of the output has left (`| head`), raise BrokenPipeError."""
     if not hasattr(select, "poll"):  # Windows
         time.sleep(seconds)
         return
     poll = select.poll()
-    out = sys.__stdout__ or sys.stdout  # a view whose line could not be written leaves sys.stdout
+    out = sys.__stdout__ or sys.stdout  # a view that could not write has replaced sys.stdout
     poll.register(out.fileno(), 0)
     if poll.poll(seconds * 1000):
         raise BrokenPipeError

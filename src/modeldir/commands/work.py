@@ -1,4 +1,8 @@
-"""`modeldir work DIR`: one more worker on a search, as a job manager starts it."""
+"""`modeldir work DIR`: one more worker on a search, as a job manager starts it.
+
+Start with `run`; the loop that runs trials is `worker/worker.py`. The spawner must be forked before
+anything heavy is imported. How such workers are submitted: `submit.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,13 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modeldir.commands.options import add_places, is_warm, limits_of, slots_of
-from modeldir.commands.search import live_terminal
+from modeldir.commands.options import (
+    add_slot_options,
+    has_preload,
+    limits_of,
+    live_terminal,
+    slots_of,
+)
 from modeldir.errors import SearchError
 from modeldir.worker.spawner import Spawner
 
@@ -23,15 +32,16 @@ EXAMPLE = "modeldir work experiments/learning_rate -j 2"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.usage = "modeldir work DIR [options]"
     parser.add_argument("dir", metavar="DIR", help="the search's folder, with search.json")
-    add_places(parser.add_argument_group("where to run"))
+    add_slot_options(parser.add_argument_group("where to run"))
     parser.add_argument(
         "--no-pilot", action="store_true", help="do not let the first trial go alone"
     )
     parser.add_argument("--time-limit", metavar="TIME", help="start no more trials after it: 8h")
-    parser.add_argument("--max-failures", type=int, metavar="N", help="or after so many failures")
-    parser.add_argument("--trials", type=int, metavar="N", help="start at most so many")
+    parser.add_argument("--max-failures", type=int, metavar="N", help="or after N failed trials")
+    parser.add_argument("--trials", type=int, metavar="N", help="start at most N trials")
     parser.add_argument(
         "--detached",
         action="store_true",
@@ -49,9 +59,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    with Spawner(
-        live_terminal()
-    ) as spawner:  # before what is imported below: see commands/search.py
+    """Work on the search; returns the exit code."""
+    # The spawner comes first, while this process is small: see commands/search.py.
+    with Spawner(live_terminal()) as spawner:
         from modeldir.monitor.progress import shown_on  # noqa: PLC0415
         from modeldir.search.search import Search  # noqa: PLC0415
         from modeldir.worker.worker import Worker  # noqa: PLC0415
@@ -65,16 +75,16 @@ def run(arguments: argparse.Namespace) -> int:
             pilot=not arguments.no_pilot,
             limits=_limits(arguments),
             job=_job(arguments),
-            warm=is_warm(arguments),
+            warm=has_preload(arguments),
         )
         return worker.run(search.plan.command, spawner, typed=False).exit_code
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:
-    """When this worker stops.
+    """Return when this worker stops.
 
     Raises:
-        SearchError: for what makes no sense.
+        SearchError: if a limit makes no sense.
     """
     trials = arguments.trials
     if trials is not None and trials < 1:
@@ -83,10 +93,10 @@ def _limits(arguments: argparse.Namespace) -> Limits:
 
 
 def _job(arguments: argparse.Namespace) -> Job | None:
-    """The job that this worker is.
+    """Return the job that this worker is, or None if it is not in a job.
 
     Raises:
-        SearchError: for a token that is no file's name, or a line that no shell would read.
+        SearchError: if the token cannot be a file's name, or no shell could read the line.
     """
     from modeldir.worker.job import Job  # noqa: PLC0415 - see `run`
 
