@@ -32,7 +32,8 @@ _BUILT_IN = {
     "ray": "modeldir.launchers.ray:RayLauncher",
     "command": "modeldir.launchers.command:CommandLauncher",
 }
-_KIND = plugins.PluginKind(GROUP, _BUILT_IN, (*_BUILT_IN,), takes_class=False)
+NAMES = (*_BUILT_IN,)
+_KIND = plugins.PluginKind(GROUP, _BUILT_IN, NAMES, takes_class=False)
 
 
 @dataclass(frozen=True)
