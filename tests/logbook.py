@@ -22,8 +22,8 @@ import logging, os, sys, threading, time, warnings
 from modeldir import set_logger
 """
 
-KEEPERS = """
-        def keepers():
+LOG_WRITERS = """
+        def log_writers():
             found = []
             for name in os.listdir("/proc"):
                 if name.isdigit():
@@ -37,9 +37,9 @@ KEEPERS = """
                     if b"logs.capture.sidecar" in words and mark in around and state != "Z":
                         found.append(int(name))
             return found
-        def keeper():
+        def log_writer():
             # One that was executed a moment ago has no environment in /proc yet.
-            while not (found := keepers()): time.sleep(0.001)
+            while not (found := log_writers()): time.sleep(0.001)
             assert len(found) == 1, found
             return found[0]
 """
@@ -88,7 +88,7 @@ def train(
     return done
 
 
-def keepers_of(mark: bytes) -> Iterator[str]:
+def log_writers_of(mark: bytes) -> Iterator[str]:
     """The pids of the processes that keep the logs of scripts with this in their environment."""
     for name in os.listdir("/proc"):
         if name.isdigit():

@@ -1,4 +1,4 @@
-"""What a keeper has read outlives it: at every moment at which it may be killed."""
+"""What a log writer has read outlives it: at every moment at which it may be killed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from modeldir._system import files
 from modeldir.logs.capture import buffer
-from modeldir.logs.capture.buffer import Ring
-from modeldir.logs.capture.passthrough import Mirror
-from modeldir.logs.capture.recovery import Written, resumed
+from modeldir.logs.capture.buffer import RingBuffer, Written, resumed
+from modeldir.logs.capture.passthrough import Passthrough
 from modeldir.logs.logfile import LogFile
 from modeldir.logs.transcript import Transcript
 
@@ -42,31 +41,31 @@ def pipe_with(data: bytes) -> int:
 
 def test_another_one_finds_what_was_read(memory: int) -> None:
     """Places, bytes, and what of the lines was unfinished."""
-    first = Ring(os.dup(memory))
+    first = RingBuffer(os.dup(memory))
     assert first.read_from(pipe_with(b"one\ntw")) == 6
     first.feed_done(b"tw", 100)
     first.take(4)
     first.read_from(pipe_with(b"o\n"))
-    second = Ring(memory, left=True)
-    assert (second.standing, second.noted, second.unfed()) == (b"tw", 100, b"o\n")
+    second = RingBuffer(memory, left=True)
+    assert (second.unfinished, second.noted, second.unfed()) == (b"tw", 100, b"o\n")
     assert bytes(second.next()) == b"two\n"
 
 
 def test_what_was_read_and_not_noted_is_found(memory: int) -> None:
     """Killed between the read and the note of it."""
-    first = Ring(os.dup(memory))
+    first = RingBuffer(os.dup(memory))
     first.read_from(pipe_with(b"abc"))
     first._set_head(0)
-    assert Ring(memory, left=True).unfed() == b"abc"
+    assert RingBuffer(memory, left=True).unfed() == b"abc"
 
 
 def test_what_may_have_been_given_is_not_given_twice(memory: int) -> None:
     """Killed between a write to the terminal and the note of it."""
-    first = Ring(os.dup(memory))
+    first = RingBuffer(os.dup(memory))
     first.read_from(pipe_with(b"abcdef"))
     first.feed_done(b"abcdef", 0)
     first.intend(4)
-    second = Ring(memory, left=True)
+    second = RingBuffer(memory, left=True)
     assert bytes(second.next()) == b"ef"
     second.take_all()
     assert (second.behind, second.room) == (False, buffer.SIZE)
@@ -83,7 +82,7 @@ def test_bytes_come_out_as_they_went_in(steps: list[tuple[int, int]]) -> None:
     os.set_blocking(writing, False)
     os.set_blocking(reading, False)
     for size, taken in steps:
-        each = Ring(os.dup(descriptor), left=True)
+        each = RingBuffer(os.dup(descriptor), left=True)
         if each.room:
             data = chance.randbytes(size).replace(b"\0", b"x")
             put += data[: os.write(writing, data)]
@@ -95,7 +94,7 @@ def test_bytes_come_out_as_they_went_in(steps: list[tuple[int, int]]) -> None:
             each.take(len(piece))
             got += piece
             taken -= len(piece)  # noqa: PLW2901 - so much is still to be taken
-    last = Ring(descriptor, left=True)
+    last = RingBuffer(descriptor, left=True)
     while last.behind:
         got += last.next()
         last.take(len(last.next()))
@@ -125,27 +124,27 @@ def test_lines_that_are_there_are_not_written_again(tmp_path: Path, memory: int)
     """Killed between the write of some lines and the note of it; another writer's are between."""
     path = tmp_path / "train.log"
     file = LogFile(files.open_append(path), str(path), print)
-    first = Ring(os.dup(memory))
+    first = RingBuffer(os.dup(memory))
     first.feed_done(b"half of ", file.size)
     first.read_from(pipe_with(b"one\ntwo\nthree\nfour"))
     Transcript(file).feed(b"half of one\nanother's\ntwo\n", time.time())
-    second = Ring(memory, left=True)
+    second = RingBuffer(memory, left=True)
     transcript = resumed(second, file, Written(str(path), second.noted, stamp=True), 30.0)
     transcript.feed(b"\n", time.time())
     texts = [line[24:] for line in path.read_text().splitlines()]
     assert texts == ["half of one", "another's", "two", "three", "four"]
 
 
-def keep(memory: int, source: int, mirror: int, path: Path) -> None:
-    """What a keeper does with one channel, over and over."""
+def keep(memory: int, source: int, passthrough: int, path: Path) -> None:
+    """What a log writer does with one channel, over and over."""
     left = path.exists()
-    kept = Ring(os.dup(memory), left=left)
-    reflected = Mirror(os.dup(mirror), kept)
+    kept = RingBuffer(os.dup(memory), left=left)
+    reflected = Passthrough(os.dup(passthrough), kept)
     written = Written(str(path), kept.noted, stamp=True)
     file = LogFile(files.open_append(path), str(path), print, torn=written.torn)
     transcript = resumed(kept, file, written, 30.0)
     while True:
-        kept.feed_done(transcript.standing, file.size)
+        kept.feed_done(transcript.unfinished, file.size)
         reflected.push()
         if not kept.read_from(source):
             os._exit(0)
@@ -170,10 +169,10 @@ def killed_after(seconds: float, work: Callable[[], None]) -> bool:
 def test_killed_at_any_moment_nothing_is_lost_and_nothing_twice(
     tmp_path: Path, memory: int
 ) -> None:
-    """A hundred keepers, each killed within some milliseconds, each going on where one fell."""
+    """A hundred log writers, each killed within some milliseconds, each going on where one fell."""
     path, shown = tmp_path / "train.log", tmp_path / "shown"
     reading, writing = os.pipe()
-    mirror = os.open(shown, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    passthrough = os.open(shown, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     chance = random.Random(230)
     printer = os.fork()
     if printer == 0:
@@ -185,7 +184,9 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_twice(
         os._exit(0)
     os.close(writing)
     kills = 0
-    while not killed_after(chance.random() * 0.02, lambda: keep(memory, reading, mirror, path)):
+    while not killed_after(
+        chance.random() * 0.02, lambda: keep(memory, reading, passthrough, path)
+    ):
         kills += 1
     os.waitpid(printer, 0)
     expected = [f"line {n}" for n in range(3000)]

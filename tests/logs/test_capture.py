@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from laboratory import wait_until
-from logbook import HEAD, KEEPERS, ends, keepers_of, texts, train
+from logbook import HEAD, LOG_WRITERS, ends, log_writers_of, texts, train
 from modeldir.logs.capture import descriptors
 from terminals import Terminal
 
@@ -412,15 +412,15 @@ def test_a_kill_loses_nothing(tmp_path: Path, terminal: bool) -> None:  # noqa: 
 
 @linux
 @pytest.mark.parametrize("terminal", [False, True])
-def test_the_keeper_s_death_is_survived(tmp_path: Path, terminal: bool) -> None:  # noqa: FBT001
+def test_the_log_writer_s_death_is_survived(tmp_path: Path, terminal: bool) -> None:  # noqa: FBT001
     """Killed again and again at 500 lines a second: no line is lost, no print fails."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
         for n in range(500):
             print("line", n)
             if n in (100, 300):
-                os.kill(keeper(), 9)
+                os.kill(log_writer(), 9)
             time.sleep(0.002)
     """
     )
@@ -438,14 +438,14 @@ def test_the_keeper_s_death_is_survived(tmp_path: Path, terminal: bool) -> None:
 
 @linux
 def test_after_the_third_death_the_file_takes_the_output(tmp_path: Path) -> None:
-    """Somebody kills every keeper: the training goes on, into the file, without a terminal."""
+    """Somebody kills every log writer: the training goes on, into the file, without a terminal."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
         for n in range(400):
             print("line", n)
             if n % 50 == 25:
-                for found in keepers(): os.kill(found, 9)
+                for found in log_writers(): os.kill(found, 9)
             time.sleep(0.002)
         os.system("echo child")
     """
@@ -463,12 +463,12 @@ def test_after_the_third_death_the_file_takes_the_output(tmp_path: Path) -> None
 
 
 @linux
-def test_a_keeper_that_dies_while_the_script_is_blocked_is_replaced(tmp_path: Path) -> None:
+def test_a_log_writer_that_dies_while_the_script_is_blocked_is_replaced(tmp_path: Path) -> None:
     """The pipe is full and nobody reads: the signal interrupts the very print that waits."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
-        found = keeper()
+        found = log_writer()
         os.kill(found, 19)  # it stands still, the pipe fills
         import threading
         threading.Timer(0.5, os.kill, (found, 9)).start()
@@ -481,16 +481,16 @@ def test_a_keeper_that_dies_while_the_script_is_blocked_is_replaced(tmp_path: Pa
 
 
 @linux
-def test_a_log_set_by_a_thread_survives_its_keeper_too(tmp_path: Path) -> None:
+def test_a_log_set_by_a_thread_survives_its_log_writer_too(tmp_path: Path) -> None:
     """Signals are the main thread's; elsewhere a thread watches."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
         thread = threading.Thread(target=set_logger, args=("other.log",))
         thread.start(); thread.join()
         print("before")
         time.sleep(0.3)
-        os.kill(keeper(), 9)
+        os.kill(log_writer(), 9)
         time.sleep(0.3)
         print("after")
     """
@@ -509,12 +509,12 @@ def test_a_log_set_by_a_thread_survives_its_keeper_too(tmp_path: Path) -> None:
 
 @linux
 def test_nothing_is_left_over(tmp_path: Path) -> None:
-    """No keeper, no zombie, no descriptor of ours in children, and no child to wait for."""
+    """No log writer, no zombie, no descriptor of ours in children, and no child to wait for."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
         import subprocess
-        assert keeper()
+        assert log_writer()
         listed = subprocess.run(["ls", "/proc/self/fd"], capture_output=True, text=True).stdout
         assert set(listed.split()) <= {"0", "1", "2", "3"}, listed
         try: os.waitpid(-1, os.WNOHANG)
@@ -525,7 +525,7 @@ def test_nothing_is_left_over(tmp_path: Path) -> None:
     done = train(tmp_path, source)
     assert (done.returncode, done.stdout) == (0, "no child\n")
     mark = f"mark:{tmp_path}".encode()
-    wait_until(lambda: not list(keepers_of(mark)))
+    wait_until(lambda: not list(log_writers_of(mark)))
 
 
 # -- Places in which it cannot be done -------------------------------------------------------------
@@ -540,7 +540,7 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if line.isdigit()] == [*map(str, range(100))]
     told = f"modeldir: {tmp_path}/train.log cannot be written (No space left on device)."
-    assert notices == [f"{told} The training goes on; lines are missing there until it can."]
+    assert notices == [f"{told} The training run continues; lines are missing there until it can."]
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
@@ -699,17 +699,17 @@ def test_a_fork_among_printing_threads_does_not_hang(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_captured_changes_nothing(tmp_path: Path) -> None:
-    """If no keeper can be started, descriptors are as they were and none is left open."""
+    """If no log writer can be started, descriptors are as they were and none is left open."""
     source = f"""
         import sys
         sys.path.insert(0, {str(Path(descriptors.__file__).parent.parent.parent)!r})
         from modeldir._system import files
         from modeldir.logs.capture import descriptors
-        from modeldir.logs.logfile import Settings
+        from modeldir.logs.logfile import LogSettings
         sys.executable = ""
         file = files.open_append("x.log")
         before = sorted(os.listdir("/dev/fd"))
-        settings = Settings("x.log", "", 30.0, stamp=True, torn=False)
+        settings = LogSettings("x.log", "", 30.0, stamp=True, torn=False)
         try: descriptors.Capture(file, settings, print)
         except descriptors.Unavailable as error: print(error)
         assert sorted(os.listdir("/dev/fd")) == before
@@ -732,7 +732,7 @@ def test_the_module_is_light_to_import() -> None:
 
 @pytest.mark.parametrize("argv", ["sys.argv", "['x' * 3_000_000]"], ids=["short", "3 MB"])
 @pytest.mark.parametrize("program", ["/bin/false", "/nowhere/python"])
-def test_where_no_keeper_starts_the_terminal_keeps_its_output(
+def test_where_no_log_writer_starts_the_terminal_keeps_its_output(
     tmp_path: Path, program: str, argv: str
 ) -> None:
     """`sys.executable` is no Python: a notice, nothing waits, both places have every line."""
@@ -839,17 +839,17 @@ def test_a_pipe_whose_reader_is_slow_gets_everything(tmp_path: Path) -> None:
 
 
 @linux
-def test_a_keeper_that_stood_still_goes_on(tmp_path: Path) -> None:
+def test_a_log_writer_that_stood_still_goes_on(tmp_path: Path) -> None:
     """Stopped for a while (a debugger, a frozen group), then let go: no line is lost or doubled."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
         import signal
         print("before")
         while b"before" not in open("train.log", "rb").read(): time.sleep(0.01)
-        for found in keepers(): os.kill(found, signal.SIGSTOP)
+        for found in log_writers(): os.kill(found, signal.SIGSTOP)
         for n in range(200): print("line", n)
-        for found in keepers(): os.kill(found, signal.SIGCONT)
+        for found in log_writers(): os.kill(found, signal.SIGCONT)
     """
     )
     done = train(tmp_path, source)
@@ -859,17 +859,17 @@ def test_a_keeper_that_stood_still_goes_on(tmp_path: Path) -> None:
 
 
 @linux
-def test_a_keeper_whose_training_closed_its_outputs_is_idle(tmp_path: Path) -> None:
+def test_a_log_writer_whose_training_closed_its_outputs_is_idle(tmp_path: Path) -> None:
     """Nobody can print any more: it waits for the end without asking the processor."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
         print("before", flush=True)
         while b"before" not in open("train.log", "rb").read(): time.sleep(0.01)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1); os.dup2(null, 2)
         def ticks():
-            with open(f"/proc/{keeper()}/stat") as file:
+            with open(f"/proc/{log_writer()}/stat") as file:
                 return sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
         time.sleep(0.2)
         before = ticks()
@@ -904,7 +904,7 @@ def test_threads_may_print_and_close_at_once(tmp_path: Path) -> None:
 def test_a_hundred_logs_opened_and_closed_leave_nothing(tmp_path: Path) -> None:
     """No descriptor, no process is left of them."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
         from modeldir.logs import Log
         Log.current.close()
@@ -913,9 +913,9 @@ def test_a_hundred_logs_opened_and_closed_leave_nothing(tmp_path: Path) -> None:
             with set_logger("other.log"): print(n)
         assert sorted(os.listdir("/dev/fd")) == before
         for _ in range(200):
-            if not keepers(): break
+            if not log_writers(): break
             time.sleep(0.02)
-        assert not keepers(), keepers()
+        assert not log_writers(), log_writers()
     """
     )
     done = train(tmp_path, source)
@@ -924,10 +924,10 @@ def test_a_hundred_logs_opened_and_closed_leave_nothing(tmp_path: Path) -> None:
 
 
 @linux
-def test_an_event_loop_outlives_the_keeper(tmp_path: Path) -> None:
-    """Asyncio has a wakeup descriptor for signals; the keeper's death disturbs no task."""
+def test_an_event_loop_outlives_the_log_writer(tmp_path: Path) -> None:
+    """Asyncio has a wakeup descriptor for signals; the log writer's death disturbs no task."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
         import asyncio
         async def tell(name):
@@ -937,7 +937,7 @@ def test_an_event_loop_outlives_the_keeper(tmp_path: Path) -> None:
         async def main():
             tasks = [asyncio.create_task(tell(name)) for name in "ab"]
             await asyncio.sleep(0.1)
-            for found in keepers(): os.kill(found, 9)
+            for found in log_writers(): os.kill(found, 9)
             child = await asyncio.create_subprocess_exec("echo", "child")
             await asyncio.gather(child.wait(), *tasks)
         asyncio.run(main())
@@ -989,7 +989,7 @@ def test_with_no_descriptor_at_all_the_training_goes_on(tmp_path: Path) -> None:
     text = """
         import ctypes, fcntl, json, resource, socket, subprocess
         from modeldir import set_logger
-        from modeldir.logs.capture import choice, handler, methods, streams
+        from modeldir.logs.capture import choose_method, logging_setup, methods, streams
         resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
         set_logger("train.log")
         print("line")

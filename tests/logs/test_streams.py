@@ -221,5 +221,5 @@ def test_what_is_typed_to_ipython_is_no_log(
     monkeypatch.setitem(sys.modules, "IPython", shell)
     with capsys.disabled():
         log = set_logger(tmp_path / "train.log")
-        assert type(log._way).__name__ == "ByStreams"
+        assert type(log._method).__name__ == "StreamCapture"
         log.close()

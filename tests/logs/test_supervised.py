@@ -13,7 +13,7 @@ import pytest
 from laboratory import Project
 from logbook import ends, texts
 from modeldir._system import files
-from modeldir.logs.supervised import Rendering
+from modeldir.logs.supervised import SupervisedLogs
 
 SCRIPT = """
 import argparse, logging, os, subprocess, sys, time
@@ -169,7 +169,7 @@ def test_two_scripts_of_one_command_have_a_log_each(project: Project) -> None:
     assert over == ["ended", "ended", "ended", "vanished", "clean"]
 
 
-def test_a_keeper_that_only_just_starts_outlives_the_training_s_end(project: Project) -> None:
+def test_a_log_writer_that_only_just_starts_outlives_the_training_s_end(project: Project) -> None:
     """The supervisor ends what is left of a training: what a child printed last is kept."""
     source = """
         set_logger(os.path.join(folder, "train.log"))
@@ -235,14 +235,14 @@ def test_what_is_printed_as_a_log_moves_is_in_the_right_one(tmp_path: Path) -> N
     """Events that come between two looks are about bytes that nobody has copied yet."""
     console = tmp_path / "console.log"
     console.write_text("")
-    rendering = Rendering(tmp_path / "events.jsonl", "mine", console, 0)
+    rendering = SupervisedLogs(tmp_path / "events.jsonl", "mine", console, 0)
     ask(tmp_path, 0, "a.log")
     for number in range(50):
         with console.open("a") as file:
             file.write(f"{'ab'[number % 2]} {number}\n")
         ask(tmp_path, console.stat().st_size, f"{'ba'[number % 2]}.log")
         if number % 3 == 0:
-            rendering.look()
+            rendering.poll()
     rendering.finish("clean")
     for name in "ab":
         assert texts(tmp_path / f"{name}.log") == [
@@ -255,19 +255,19 @@ def test_others_events_and_earlier_output_are_passed_over(tmp_path: Path) -> Non
     console = tmp_path / "console.log"
     console.write_text("an earlier attempt\n")
     ask(tmp_path, 0, "earlier.log")
-    rendering = Rendering(tmp_path / "events.jsonl", "mine", console, console.stat().st_size)
+    rendering = SupervisedLogs(tmp_path / "events.jsonl", "mine", console, console.stat().st_size)
     with console.open("a") as file:
         file.write("ours\n")
     ask(tmp_path, 0, "other.log", token="another")
-    rendering.look()
+    rendering.poll()
     assert [path.name for path in tmp_path.glob("*.log")] == ["console.log"]
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('{"event": "log", "token": "mi')
-    rendering.look()
+    rendering.poll()
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('xed up"}\n')
     ask(tmp_path, 24, "ours.log")
-    rendering.look()
+    rendering.poll()
     rendering.finish("clean")
     assert texts(tmp_path / "ours.log") == ["ours"]
     assert ends(tmp_path / "ours.log") == ["clean"]
@@ -277,16 +277,16 @@ def test_looks_become_rare_while_nothing_comes(tmp_path: Path) -> None:
     """Soon after a line, then less and less often: an idle supervisor costs nothing."""
     console = tmp_path / "console.log"
     console.touch()
-    rendering = Rendering(tmp_path / "events.jsonl", "mine", console, 0)
-    waits = [rendering.look() for _ in range(20)]
+    rendering = SupervisedLogs(tmp_path / "events.jsonl", "mine", console, 0)
+    waits = [rendering.poll() for _ in range(20)]
     assert waits == sorted(waits)
     assert waits[-1] == 1.0
     ask(tmp_path, 0, "train.log")
     with console.open("a") as file:
         file.write("line\n")
-    soon = rendering.look()
+    soon = rendering.poll()
     assert soon < 0.1
-    assert max(rendering.look() for _ in range(20)) == 0.5
+    assert max(rendering.poll() for _ in range(20)) == 0.5
 
 
 def test_a_folder_that_was_removed_ends_nothing(tmp_path: Path) -> None:
@@ -295,11 +295,11 @@ def test_a_folder_that_was_removed_ends_nothing(tmp_path: Path) -> None:
     folder.mkdir()
     console = folder / "console.log"
     console.write_text("line\n")
-    rendering = Rendering(folder / "events.jsonl", "mine", console, 0)
+    rendering = SupervisedLogs(folder / "events.jsonl", "mine", console, 0)
     ask(folder, 0, "nowhere/train.log")
-    rendering.look()
+    rendering.poll()
     for path in folder.iterdir():
         os.unlink(path)
     folder.rmdir()
-    rendering.look()
+    rendering.poll()
     rendering.finish("clean")

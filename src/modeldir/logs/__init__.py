@@ -1,6 +1,8 @@
-"""The log of everything printed: `set_logger` and what it captures.
+"""The log of everything printed: `set_logger` and the capture of output.
 
-Start reading at `logger.py`. `capture` holds the ways in which output reaches the file.
+Start reading at `logger`, which opens a log. `capture` holds the methods by which output reaches
+it. `screen` and `transcript` turn that output into lines, and `logfile` writes them. `supervised`
+makes the log of a script that runs under a supervisor.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""The log: all that reaches the terminal also reaches a file, with the time of each line.
+"""`set_logger`: all that reaches the terminal also reaches a file, with the time of each line.
 
     set_logger("experiments/base_model/train.log")
     logging.info("in the terminal and in the file")
     print("this too"); os.system("echo and this")
 
-It knows when a log begins and ends, what its first and last lines say, and that it goes on
-elsewhere when another path is given. It refuses to know how what is printed is heard: that is
-`capture`.
+Scripts call `set_logger`, and `start` calls it for them; start reading there. `Log` begins and ends
+a log and moves it to another path. How output is captured is in `capture`, and what a line looks
+like is in `logfile`.
 
-Nothing here ever ends a training: a full disk, a closed terminal or a reader that went away
-(`| head -1`) is told once, where it still can be told.
+Nothing here may end a training run. A full disk, a closed terminal or a reader that went away
+(`| head -1`) is reported once, where that is still possible.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import atexit
 import contextlib
 import os
 import sys
-from _thread import RLock  # as threading's, which most scripts need not load yet
+from _thread import RLock  # like threading's, without loading it
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from modeldir._system import distributed, files
-from modeldir.logs.destination import of_rank, open_log
-from modeldir.logs.logfile import CLOSED, LogFile, Settings
+from modeldir._system.shell import quoted
+from modeldir.errors import FolderError, did_you_mean
+from modeldir.logs.logfile import CLOSED, LogFile, LogSettings
 from modeldir.logs.screen import rendered
 from modeldir.params import usage
 
@@ -32,15 +33,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from modeldir.logs.capture.handler import Records
-    from modeldir.logs.capture.methods import Way
+    from modeldir.logs.capture.methods import CaptureMethod
 
 How = Literal["auto", "fd", "sys", "file", "off"]
 _HOWS = ("auto", "fd", "sys", "file", "off")
 _LONGEST_ARGV = 4096
 
 
-def set_logger(  # noqa: PLR0913 - each is something that a script may want to say
+def set_logger(  # noqa: PLR0913 - each is an option that a script may need
     path: str | os.PathLike[str],
     level: str | int = "INFO",
     *,
@@ -49,37 +49,36 @@ def set_logger(  # noqa: PLR0913 - each is something that a script may want to s
     progress_every: float = 30.0,
     rank: int | Literal["auto"] = "auto",
 ) -> Log:
-    """From now on, all that this process and its children print and log is in the file `path` too.
+    """Write all that this process and its children print and log to the file `path` as well.
 
-    Lines are added; what the file holds already stays. Called again with the same file (however
-    its path is written) it gives back the same log, at the level now asked for; with another
-    path the first file is finished and the log goes on in the second. The result may be closed, or
-    used as a context manager; nothing needs to be done at the end of a script.
+    Lines are appended. A second call with the same file returns the same log, at the new level. A
+    call with another path finishes the first file and continues in the second. You may close the
+    returned log or use it as a context manager, but you do not have to.
 
     Args:
-        path: the file, in a folder that exists. A folder is never made here, since a mistyped
+        path: the file, in a folder that exists. A folder is never created, because a mistyped
             `--model_dir` should be an error and not a new experiment.
-        level: records below it are left out, as a name ("DEBUG", "INFO", ...) or a number.
-        capture: how to listen. "fd": to the process's descriptors, so that C code and children are
-            heard. "sys": to Python's streams only. "file": descriptors lead straight into the file,
-            raw, and nowhere else. "off": log records are shown, nothing is kept. "auto": "fd" where
-            that is possible.
+        level: the lowest level of log records, as a name ("DEBUG", "INFO", ...) or a number.
+        capture: how to capture output. "fd": the process's descriptors, with the output of C code
+            and children. "sys": only Python's streams. "file": descriptors lead straight into the
+            file, raw, and nowhere else. "off": log records are printed and nothing is kept.
+            "auto": "fd" where that is possible.
         stamp: whether each line in the file begins with its time.
-        progress_every: seconds between two snapshots of a progress bar that is being drawn.
-        rank: of this process among those of one training. From 1 on the file is
-            `train.rank1.log` and so on. "auto" asks the environment (torchrun, Slurm, MPI).
+        progress_every: seconds between two snapshots of a progress bar.
+        rank: this process's rank in a distributed training run. From rank 1 on the file is
+            `train.rank1.log` and so on. "auto" reads the environment (torchrun, Slurm, MPI).
 
     Raises:
-        FolderError: the file cannot be opened for writing; an earlier log then goes on unchanged.
-        ValueError: there is no such level or way to capture.
+        FolderError: the file cannot be opened for writing. An earlier log then continues unchanged.
+        ValueError: there is no such level or capture method.
     """
-    from modeldir.logs.capture.handler import level_number  # noqa: PLC0415 - with it comes `logging`
+    from modeldir.logs.capture.logging_setup import level_number  # noqa: PLC0415 - it imports `logging`
 
     if capture not in _HOWS:
         raise ValueError(f"capture is one of {', '.join(_HOWS)}, not {capture!r}")
     number = level_number(level)
     own = distributed.rank() if rank == "auto" else rank
-    path = of_rank(os.fspath(path), own)
+    path = _of_rank(os.fspath(path), own)
     with Log.lock:
         current = Log.current
         if current is not None and current.is_at(path):
@@ -93,15 +92,16 @@ def set_logger(  # noqa: PLR0913 - each is something that a script may want to s
 
 
 class Log:
-    """The open log of this process: made by `set_logger`, which see.
+    """The open log of this process, made by `set_logger`.
 
-    `path` is the file's absolute path, `level` the lowest level of the records it takes (a number).
+    `path` is the file's absolute path. `level` is the lowest level of the records it takes, a
+    number.
     """
 
-    # Not looked up from sys.stdout or the root logger's handlers: pytest, Jupyter and
+    # Not derived from sys.stdout or the root logger's handlers, because pytest, Jupyter and
     # `basicConfig(force=True)` replace those while a log is open.
     current: ClassVar[Log | None] = None
-    # Two threads that set a log at once would each find none, and capture what the other captured.
+    # Without it, two threads that call `set_logger` at once would capture each other's capture.
     lock: ClassVar[RLock] = RLock()
 
     def __init__(
@@ -117,64 +117,66 @@ class Log:
         self.level = 0
         self._pid = os.getpid()
         self._capture = capture
-        torn = files.tail(path, 1) not in {b"", b"\n"}  # by a writer that was killed
-        self._descriptor = open_log(os.fspath(path))
+        torn = files.tail(path, 1) not in {b"", b"\n"}  # its writer was killed
+        self._descriptor = _open_log(os.fspath(path))
         self._was: os.stat_result | None = os.fstat(self._descriptor)
         alone = files.hold(self._descriptor)
-        self._settings = Settings(
+        self._settings = LogSettings(
             str(self.path), _facts(rank, alone=alone), progress_every, stamp=stamp, torn=torn
         )
         self._rank = rank
-        self._way: Way | None = None
-        self._records: Records | None = None
+        self._method: CaptureMethod | None = None
+
         self._failed = False
         self._undo = contextlib.ExitStack()
 
     def attach(self, level: int) -> None:
-        """Listen, at this level, to what `sys.stdout`, `sys.stderr` and `logging` are now."""
-        from modeldir.logs.capture.handler import Records  # noqa: PLC0415 - with it comes `logging`
+        """Capture the present streams and log records, at this level."""
+        from modeldir.logs.capture.logging_setup import LoggingSetup  # noqa: PLC0415 - as above
 
         self._undo.close()
         self.level, Log.current = level, self
-        if self._way is None:
-            from modeldir.logs.capture.choice import way  # noqa: PLC0415 - what it takes is not little
+        if self._method is None:
+            from modeldir.logs.capture.choose_method import choose_method  # noqa: PLC0415 - slow
 
-            self._way = way(self._capture, self._descriptor, self._settings, self._rank)
-        self._way.attach()
-        # By "off" nothing of what is shown is kept: there the script's own handler is all there is.
-        records = Records(level, None if self._capture == "off" else self._descriptor)
-        self._undo.callback(records.release)
-        self._undo.callback(self._way.detach)
-        self._undo.callback(_hear_of_exceptions(self._note))
+            self._method = choose_method(
+                self._capture, self._descriptor, self._settings, self._rank
+            )
+        self._method.attach()
+        # With "off" the file gets nothing from us, so a handler of the script that writes it stays.
+        logging_setup = LoggingSetup(level, None if self._capture == "off" else self._descriptor)
+        self._undo.callback(logging_setup.release)
+        self._undo.callback(self._method.detach)
+        self._undo.callback(_watch_exceptions(self._note))
         self._undo.callback(atexit.unregister, atexit.register(self._finish))
 
     def _note(self, how: str) -> None:
         self._failed = True
-        if self._way is not None:
-            self._way.note(how)
+        if self._method is not None:
+            self._method.note(how)
 
     def take_over(self, earlier: Log) -> None:
-        """Go on where another log was; its file is finished."""
-        way, moved = earlier._way, False
-        if way is not None and self._capture == earlier._capture:
-            moved = way.move(self._descriptor, self._settings)
+        """Continue where another log was, and finish its file."""
+        method, moved = earlier._method, False
+        if method is not None and self._capture == earlier._capture:
+            moved = method.move(self._descriptor, self._settings)
         if moved:
-            self._way, earlier._way = way, None
+            self._method, earlier._method = method, None
         if earlier._descriptor == self._descriptor:
-            earlier._was = None  # a daemon had closed everything; this number is ours now
+            earlier._was = None  # a daemon had closed everything, and we got the same number
         earlier.close()
 
     def is_at(self, path: str | os.PathLike[str]) -> bool:
-        """Whether `path` leads to this log's file; not, if that was moved away or removed."""
+        """Return whether `path` is this log's file; false if that was moved or removed."""
         try:
             return os.path.samestat(os.stat(path), os.fstat(self._descriptor))
         except OSError:
             return False
 
     def close(self, how: str = CLOSED) -> None:
-        """Write what is unfinished, close the file, put everything back. Again does nothing.
+        """Write what is unfinished, close the file and put everything back.
 
-        `how` is what the last line says of the end.
+        A second call does nothing. `how` is what the last line says about the end.
         """
         with Log.lock:
             self._close(how)
@@ -182,12 +184,12 @@ class Log:
     def _close(self, how: str) -> None:
         if self._descriptor < 0:
             return
-        if self._way is not None:
-            self._remark()
+        if self._method is not None:
+            self._report_unread()
         self._undo.close()
-        if self._way is not None:
-            self._way.close(how)
-            self._way = None
+        if self._method is not None:
+            self._method.close(how)
+            self._method = None
         with contextlib.suppress(OSError):  # the script may have closed it, and opened another
             if self._was and os.path.samestat(os.fstat(self._descriptor), self._was):
                 os.close(self._descriptor)
@@ -195,7 +197,7 @@ class Log:
         if Log.current is self:
             Log.current = None
 
-    def __enter__(self) -> Log:  # noqa: PYI034 - no subclass is meant
+    def __enter__(self) -> Log:  # noqa: PYI034 - it has no subclasses
         return self
 
     def __exit__(
@@ -204,17 +206,17 @@ class Log:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None or self._way is None or _is_plain_exit(error):
+        if error is None or self._method is None or _is_plain_exit(error):
             self.close()
             return
-        from traceback import format_exception  # noqa: PLC0415 - only on the way to an error
+        from traceback import format_exception  # noqa: PLC0415 - only after an error
 
         self._failed = True
-        # Python prints the traceback when the file is closed already.
-        self._way.drain()
+        # Python prints the traceback only after the file is closed.
+        self._method.drain()
         with contextlib.suppress(OSError):
             descriptor, name = os.dup(self._descriptor), str(self.path)
-            file = LogFile(descriptor, name, _unheard, stamp=self._settings.stamp)
+            file = LogFile(descriptor, name, _ignore, stamp=self._settings.stamp)
             file.write(rendered("".join(format_exception(error)).rstrip("\n")))
             file.close()
         self.close(f"exception {type(error).__name__}")
@@ -223,29 +225,27 @@ class Log:
         return f"<Log {str(self.path)!r}>"
 
     def _finish(self) -> None:
-        """End with the script, and go on: others' exit handlers print too."""
-        if self._way is not None and os.getpid() == self._pid:
-            self._remark()
-            self._way.finish()
+        """Write the end at the script's end, and continue: exit handlers of others print too."""
+        if self._method is not None and os.getpid() == self._pid:
+            self._report_unread()
+            self._method.finish()
 
-    def _remark(self) -> None:
-        """Say what only the end shows: hyperparameters that nobody read. After an error that is no
-        wonder.
-        """
+    def _report_unread(self) -> None:
+        """Log the hyperparameters that nothing read, but not after an error."""
         if os.getpid() == self._pid and self._rank == 0 and not self._failed:
-            import logging  # noqa: PLC0415 - it is there by now
+            import logging  # noqa: PLC0415 - it is loaded by now
 
             for remark in usage.remarks(self.path.parent):
                 logging.getLogger("modeldir").info(remark)
 
     def start_over(self) -> None:
-        """In a forked child: it prints, and the log is its parent's."""
-        if self._way is not None:
-            self._way.forget()
+        """Clean up in a forked child: its parent has the log."""
+        if self._method is not None:
+            self._method.forget()
 
 
 def _start_over_in_child() -> None:
-    Log.lock = RLock()  # the thread that held it is not here
+    Log.lock = RLock()  # the thread that held it is not in the child
     if Log.current is not None:
         Log.current.start_over()
 
@@ -254,12 +254,65 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_start_over_in_child)
 
 
+def _of_rank(path: str, rank: int) -> str:
+    """Return `train.log` for rank 0 and `train.rank1.log` for rank 1."""
+    stem, ending = os.path.splitext(path)
+    return f"{stem}.rank{rank}{ending}" if rank > 0 else path
+
+
+def _open_log(path: str) -> int:
+    """Open `path` for appending, with a descriptor above 2.
+
+    If standard output is closed, C code would take the lowest free descriptor for it.
+    """
+    low: list[int] = []
+    try:
+        while (descriptor := files.open_append(path)) <= 2:  # noqa: PLR2004 - standard error
+            low.append(descriptor)
+    except OSError as error:
+        raise _cannot_open(path, error) from None
+    finally:
+        for each in low:
+            os.close(each)
+    return descriptor
+
+
+def _cannot_open(path: str, error: OSError) -> FolderError:
+    """Return the error that says why `path` cannot be the log, and what to type."""
+    folder = os.path.dirname(path) or "."
+    first = f"{path or 'an empty path'} cannot be the log:"
+    if os.path.isdir(path):
+        inside = os.path.join(path, "train.log")
+        problem, hint = f"{path} is a folder", f"name a file in it: set_logger({inside!r})"
+        return FolderError(first, [(problem, hint)], state="")
+    if os.path.exists(folder):
+        reason = error.strerror or str(error)
+        if not os.path.isdir(folder):
+            reason = f"{folder} is a file, not a folder"
+        return FolderError(first, [(reason, None)], state="")
+    return FolderError(
+        first,
+        [(f"there is no folder {folder}", _near(folder))],
+        state=f"If it is meant, make it first: mkdir -p {quoted(folder)}",
+    )
+
+
+def _near(folder: str) -> str | None:
+    """Return a hint at an existing folder with a similar name."""
+    parent, name = os.path.split(folder)
+    with contextlib.suppress(OSError):
+        return did_you_mean(
+            name, [entry.name for entry in os.scandir(parent or ".") if entry.is_dir()]
+        )
+    return None
+
+
 def _facts(rank: int, *, alone: bool) -> str:
-    """What a log's first line says of who writes it."""
-    import json  # noqa: PLC0415 - as above
+    """Return what a log's first line says about its writer."""
+    import json  # noqa: PLC0415 - scripts that set no log do not need it
     import socket  # noqa: PLC0415 - as above
 
-    # `sys.argv` is the script's own: it may be missing, and hold anything.
+    # A script may change `sys.argv`: it may be missing and hold anything.
     argv = json.dumps(getattr(sys, "argv", []), default=str)
     if len(argv) > _LONGEST_ARGV:
         argv = f"{argv[:_LONGEST_ARGV]}..."
@@ -276,17 +329,17 @@ def _here() -> str:
     return here.replace("\n", "\\n").replace("\r", "\\r")  # the first line is one line
 
 
-def _unheard(words: str) -> None:
-    """The disk is full, and the log has said so before."""
+def _ignore(words: str) -> None:
+    """Ignore a full disk, which the log has reported before."""
 
 
 def _is_plain_exit(error: BaseException) -> bool:
-    """`sys.exit()` or `sys.exit(3)`, of which Python prints nothing."""
+    """Return whether the error is `sys.exit()` or `sys.exit(3)`: Python prints nothing for it."""
     return isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int))
 
 
-def _hear_of_exceptions(note: Callable[[str], None]) -> Callable[[], None]:
-    """Have the log told of the exception that ends the script; gives what undoes it."""
+def _watch_exceptions(note: Callable[[str], None]) -> Callable[[], None]:
+    """Call `note` with the exception that ends the script; return a function that undoes this."""
     before = sys.excepthook
 
     def noting(

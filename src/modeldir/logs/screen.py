@@ -19,7 +19,7 @@ import re
 from collections import deque  # loaded by `re`
 
 MAX_LINE = 65_536
-"""Longest line in characters. A longer one is cut and goes on as a `Continuation`."""
+"""Longest line in characters. A longer one is cut and continues as a `Continuation`."""
 
 MAX_ROWS = 64
 """Number of rows up to which nested progress bars may move the cursor back."""
@@ -37,8 +37,8 @@ COLOR = re.compile(r"\x1b\[[0-9;:]{0,64}m")
 
 _CONTROL_BUT_RETURN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
-# What tqdm, rich, Keras and pip use; any other escape sequence is dropped. A title, a link or a
-# picture may have 8,192 characters, which is what one piece of a picture in kitty's protocol needs.
+# The sequences that tqdm, rich, Keras and pip use; any other escape sequence is dropped. A title, a
+# link or a picture may have 8,192 characters, as one piece of a picture in kitty's protocol has.
 _PIECE = (
     r"(?P<text>[^\x00-\x08\x0b-\x1f\x7f-\x9f]+)"
     r"|\x1b\[(?P<number>[0-9]{0,64})(?P<move>[ABGK])"  # up, down, to a column; erase in the row
@@ -319,7 +319,7 @@ class Screen:
             self._shown, self._returned = True, False
 
     def _start_continuation(self) -> _ScreenRow:
-        """Commit the full row; its line goes on in a new one."""
+        """Commit the full row and continue its line in a new one."""
         row = _ScreenRow()
         row.continues = True
         row.drawn = self._rows[self._row].drawn
@@ -450,7 +450,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _overwritten(states: list[str]) -> str:
-    """What remains of texts that were each put over the one before."""
+    """Return what remains of texts that were each put over the one before."""
     shown = states[-1]
     longest = max(map(len, states))
     for state in reversed(states):

@@ -1,8 +1,9 @@
-"""A stream of bytes, as a terminal would have shown it, as lines with times in a log file.
+"""Turn a stream of bytes into lines with times in a log file, as a terminal would show them.
 
-It knows what is unfinished: half a character, half a line, a progress bar that is still being
-drawn. It refuses to know where the bytes come from: a pipe that a training prints into, or the
-`console.log` of a supervised one.
+The log writer (`capture/sidecar`) feeds it from a pipe, and the supervisor (`supervised`) from
+`console.log`. Start reading at `Transcript.feed`. It keeps what is unfinished: half a character,
+half a line, a progress bar that is still drawn. No byte may be lost when the feeding process dies:
+`unfinished` is what the next one needs. Which lines a bar leaves is decided in `screen`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from itertools import groupby
 from modeldir.logs.logfile import LINE, LONGER, SNAPSHOT, UNFINISHED, encoded
 from modeldir.logs.screen import Continuation, Screen, Unfinished
 
-TYPE_CHECKING = False  # as typing's, without the time that importing typing takes
+TYPE_CHECKING = False  # like typing's; importing typing takes too long here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Protocol
 
     class Lines(Protocol):
-        """What takes a log's lines, as a `LogFile` does."""
+        """An object that takes a log's lines, such as a `LogFile`."""
 
         def write(
             self, lines: Sequence[str], now: float | None = None, kind: str = LINE
@@ -32,19 +33,19 @@ _SETTLED = 0.3
 
 
 class Transcript:
-    """Bytes in, lines out. All times are seconds since 1970.
+    """Takes bytes and writes lines. All times are in seconds since 1970.
 
     Args:
         file: where the lines go.
-        every: seconds between two snapshots of what is being redrawn, or does not end.
+        every: seconds between two snapshots of a progress bar or an unfinished line.
     """
 
     def __init__(self, file: Lines, every: float = 30.0) -> None:
         self.file, self._every = file, every
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._screen = Screen()
-        self._snapshot: float | None = None  # when the next is due
-        self._settle: float | None = None
+        self._snapshot: float | None = None  # when the next snapshot is due
+        self._settle: float | None = None  # when finished bars are due
 
     def feed(self, data: bytes, now: float) -> None:
         """Take what was printed at the time `now`."""
@@ -60,7 +61,7 @@ class Transcript:
         self.tick(now)
 
     def tick(self, now: float) -> None:
-        """Do what is due by the clock; one that was set back is not waited for."""
+        """Write what is due at this time. If the clock was set back, do not wait for it."""
         if self._settle is not None:
             self._settle = min(self._settle, now + _SETTLED)
         if self._snapshot is not None:
@@ -74,17 +75,17 @@ class Transcript:
 
     @property
     def due(self) -> float | None:
-        """When `tick` next has something to do; None while nothing is unfinished."""
+        """When `tick` has something to do next; None while nothing is unfinished."""
         return min((time for time in (self._snapshot, self._settle) if time), default=None)
 
     @property
-    def standing(self) -> bytes:
-        """What is unfinished: fed to another one, that goes on where this one stands."""
+    def unfinished(self) -> bytes:
+        """Bytes that bring another transcript into this one's state."""
         half: bytes = self._decoder.getstate()[0]
         return encoded(self._screen.replay()) + half
 
     def finish(self, now: float) -> None:
-        """Write what never ended. More may come: of a child that outlives the training."""
+        """Write unfinished lines. More may come, from a child that outlives the training run."""
         lines = self._screen.feed(self._decoder.decode(b"", final=True))
         self._write(lines + self._screen.drain(), now)
         self._screen, self._snapshot, self._settle = Screen(), None, None

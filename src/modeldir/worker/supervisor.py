@@ -40,7 +40,7 @@ from modeldir._system import files, heartbeat, processes
 from modeldir._system.programs import executed
 from modeldir.experiment import attempts, provenance
 from modeldir.logs.logfile import CONSOLE_VARIABLE, ended
-from modeldir.logs.supervised import Rendering
+from modeldir.logs.supervised import SupervisedLogs
 from modeldir.worker import leases, outcome
 from modeldir.worker.messages import Order, Start, console_path, receive_order
 
@@ -257,7 +257,7 @@ class _Attempt:
         self.stale = outcome.metric_files(self.folder)
         self.printed_before = _size(self.console)
         events = os.path.join(self.start.folder, attempts.EVENTS)
-        self.rendering = Rendering(events, self.token, self.console, self.printed_before)
+        self.rendering = SupervisedLogs(events, self.token, self.console, self.printed_before)
         if self.start.pruner is not None and not self.start.script:
             from modeldir.worker.early_stopping import (  # noqa: PLC0415 - only where a trial is judged
                 EarlyStopping,
@@ -420,7 +420,7 @@ class _Attempt:
         """Seconds until the next thing to do by the clock."""
         if not self._is_ours():
             return 1.0
-        waits = [self.rendering.look(), *self._watched(), self.heart.wait()]
+        waits = [self.rendering.poll(), *self._watched(), self.heart.wait()]
         waits += [] if self.kill_at is None else [self.kill_at - self.awake.now]
         if self.start.time_limit is not None and self.intent is None:
             waits.append(self.start.time_limit - self.awake.now)

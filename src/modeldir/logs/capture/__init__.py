@@ -1,7 +1,9 @@
-"""Ways to hear what a process prints, for its log.
+"""Capture what a process prints, for its log.
 
-`place` chooses one of the `ways`; start there. Below them: `descriptors` (with `keeper`, a process
-of its own, its `mirror`, the `ring` of what it has read, `recovery`, and the training's
-`departure`), `streams` for where Python's objects are all there is; beside them `records` for what
-is logged. Nothing is imported here: the keeper has to start at once.
+Start reading at `choose_method`, which picks one of the `methods`. The usual one replaces
+descriptors 1 and 2 (`descriptors`, `channels`) and starts the log writer, a separate process
+(`sidecar`, with `buffer`, `passthrough` and `exit_status`). `streams` and `notebook` are for places
+where only Python's stream objects can be captured. `logging_setup` makes log records print.
+
+This file imports nothing, because the log writer has to start at once.
 """

@@ -1,41 +1,57 @@
-"""What a keeper has read and not finished with, in memory that outlives it.
+"""Shared memory for what the log writer has read and not written yet; it outlives the log writer.
 
-A pipe forgets what was read from it. A keeper that is killed between reading a line and writing it
-would take the line with it; so it reads into memory that the training holds too, and the next
-keeper finds there what this one had not finished with. It knows one channel's bytes, how far they
-are, and what the transcript was left with. It refuses to know lines and files.
+Bytes that were read from a pipe are gone from the pipe. If the log writer were killed between
+reading a line and writing it, the line would be lost. So it reads into memory that the training
+process holds too, and the next log writer continues from there (`resumed`). Start reading at
+`RingBuffer`; `sidecar` and, as a last resort, `descriptors` call it.
 
-    taken      where they would have gone (the mirror) has everything before this place
-    fed        the log has everything before it, but for what `standing` says
+Three positions count the bytes of one channel:
+
+    taken      the passthrough has everything before this position
+    fed        the log has everything before it, except what `unfinished` holds
     head       the end of what was read
 
-Places only grow. Whatever lies outside `taken` to `head` is zero, so that bytes are found also when
-the keeper dies before it can note how many it read (but for zeros at their very end). Each place is
-one store of eight bytes; what belongs together is written into the idle one of two slots, and
-one byte then says which slot counts.
+The order of stores is the safety argument. Positions only grow. All memory outside `taken` to
+`head` is zero, so that a new log writer finds bytes whose number was not noted any more (except
+zeros at their very end). Each position is one store of eight bytes. Values that belong together are
+written into the idle one of two slots, and then one byte says which slot is valid.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import struct
+import time
+
+from modeldir.logs.logfile import LINE, LogFile, encoded
+from modeldir.logs.transcript import Transcript
+
+TYPE_CHECKING = False  # like typing's; importing typing takes too long here
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SIZE = 1 << 19
-"""Bytes that may wait for a mirror before the training has to, as it would without us."""
+"""Bytes that may wait for the passthrough. Then printing waits, as it would without a log."""
 
-_STANDING = 1 << 17
+_UNFINISHED = 1 << 17
 _HEAD, _TAKEN, _INTENT, _SLOT = 0, 8, 16, 24
 _SLOTS = 64
 _PLACE, _NOTE = struct.Struct("Q"), struct.Struct("QQQ")
-_SLOT_SIZE = _NOTE.size + _STANDING
+_SLOT_SIZE = _NOTE.size + _UNFINISHED
 _START = _SLOTS + 2 * _SLOT_SIZE
 _ALL = _START + SIZE
 _MOST_AT_ONCE = 1 << 16
+_STAMP = 24
+"""Length in bytes of the time before a line's text."""
+_MOST_WRITTEN = 1 << 21
+"""Bytes read from the end of the log file. A log writer reads less than that at once."""
 
 
 def create() -> int | None:
-    """A descriptor of memory for one ring; None where there is none to be had (not on Linux)."""
+    """Return a descriptor of memory for one buffer; None where the system has none (not Linux)."""
     try:
         descriptor = os.memfd_create("modeldir-log", os.MFD_CLOEXEC)
     except (AttributeError, OSError):
@@ -48,13 +64,13 @@ def create() -> int | None:
     return descriptor
 
 
-class Ring:
+class RingBuffer:
     """The bytes of one channel.
 
     Args:
-        descriptor: of `create`; closed here. With None it is memory of our own: all is as
-            described, and nothing outlives us.
-        left: whether another keeper had it, and died.
+        descriptor: the memory from `create`, closed here. With None the buffer is private memory,
+            which no other log writer can take over.
+        left: whether another log writer used this buffer and died.
     """
 
     def __init__(self, descriptor: int | None, *, left: bool = False) -> None:
@@ -64,30 +80,30 @@ class Ring:
             self._memory = mmap.mmap(descriptor, _ALL)
             os.close(descriptor)
         self._bytes = memoryview(self._memory)[_START:_ALL]
-        self.head, self.taken = self._place(_HEAD), self._place(_TAKEN)
+        self.head, self.taken = self._load(_HEAD), self._load(_TAKEN)
         if left:
             self._recover()
         self.fed, self.noted, size = _NOTE.unpack_from(self._memory, self._slot())
         text = self._slot() + _NOTE.size
-        self.standing = bytes(self._memory[text : text + size])
+        self.unfinished = bytes(self._memory[text : text + size])
 
     def _recover(self) -> None:
-        """Take up what a keeper left that died between doing and noting."""
+        """Find what the dead log writer did without noting it."""
         free = b"".join(bytes(piece) for piece in self._room())
         self._set_head(self.head + len(free.rstrip(b"\0")))
-        # Said, and perhaps not done: rather a piece that a terminal lacks than one that it has
-        # twice, and it lies between two instructions.
-        self.take(max(0, self._place(_INTENT) - self.taken))
+        # The writer may have died between announcing this chunk and writing it. Losing it on the
+        # terminal is better than printing it twice.
+        self.take(max(0, self._load(_INTENT) - self.taken))
 
     # -- Reading in --------------------------------------------------------------------------------
 
     @property
     def room(self) -> int:
-        """Bytes that can be read in now."""
+        """How many bytes can be read now."""
         return SIZE - (self.head - self.taken)
 
     def read_from(self, source: int) -> int:
-        """Read what is there; how many bytes that was, 0 at the end. There must be room.
+        """Read from a descriptor; return the number of bytes, 0 at the end. There must be room.
 
         Raises:
             OSError: as `os.read` does.
@@ -97,39 +113,44 @@ class Ring:
         return size
 
     def unfed(self) -> bytes:
-        """What the transcript has not had."""
+        """Return the bytes that the transcript has not received."""
         return b"".join(bytes(piece) for piece in self._pieces(self.fed, self.head))
 
-    def feed_done(self, standing: bytes, noted: int) -> None:
-        """The transcript has had everything: what of it is unfinished, and the log file's size."""
-        standing = standing[-_STANDING:]
+    def feed_done(self, unfinished: bytes, noted: int) -> None:
+        """Note that the transcript has received everything.
+
+        Args:
+            unfinished: what replays the transcript's unfinished lines.
+            noted: the log file's size in bytes.
+        """
+        unfinished = unfinished[-_UNFINISHED:]
         idle = 1 - self._memory[_SLOT]
         start = _SLOTS + idle * _SLOT_SIZE
-        _NOTE.pack_into(self._memory, start, self.head, noted, len(standing))
-        if standing:
+        _NOTE.pack_into(self._memory, start, self.head, noted, len(unfinished))
+        if unfinished:
             text = start + _NOTE.size
-            self._memory[text : text + len(standing)] = standing
+            self._memory[text : text + len(unfinished)] = unfinished
         self._memory[_SLOT] = idle
-        self.fed, self.noted, self.standing = self.head, noted, standing
+        self.fed, self.noted, self.unfinished = self.head, noted, unfinished
 
     # -- Giving out --------------------------------------------------------------------------------
 
     @property
     def behind(self) -> bool:
-        """Whether there is anything that the mirror has not taken."""
+        """Whether the passthrough lacks anything."""
         return self.head > self.taken
 
     def next(self) -> memoryview:
-        """What the mirror should take next, or the beginning of it."""
+        """Return the next bytes for the passthrough."""
         start = self.taken % SIZE
         return self._bytes[start : start + min(self.head - self.taken, _MOST_AT_ONCE)]
 
     def intend(self, size: int) -> None:
-        """So many bytes are about to be given to the mirror."""
+        """Announce that this many bytes are about to be written to the passthrough."""
         _PLACE.pack_into(self._memory, _INTENT, self.taken + size)
 
     def take(self, size: int) -> None:
-        """The mirror has taken so many bytes, or does not want them."""
+        """Drop bytes that the passthrough has written or does not need."""
         self.intend(size)
         for piece in self._pieces(self.taken, self.taken + size):
             piece[:] = bytes(len(piece))
@@ -139,9 +160,9 @@ class Ring:
     def take_all(self) -> None:
         self.take(self.head - self.taken)
 
-    # -- Places ------------------------------------------------------------------------------------
+    # -- Positions ---------------------------------------------------------------------------------
 
-    def _place(self, where: int) -> int:
+    def _load(self, where: int) -> int:
         return int(_PLACE.unpack_from(self._memory, where)[0])
 
     def _set_head(self, place: int) -> None:
@@ -155,8 +176,57 @@ class Ring:
         return self._pieces(self.head, self.taken + SIZE)
 
     def _pieces(self, start: int, end: int) -> list[memoryview]:
-        """The memory between two places: in two pieces where it goes round the ring's end."""
+        """Return the memory between two positions, in two pieces if it wraps around the end."""
         first, size = start % SIZE, end - start
         ahead = min(size, SIZE - first)
         pieces = [self._bytes[first : first + ahead]] if ahead else []
         return [*pieces, self._bytes[: size - ahead]] if size > ahead else pieces
+
+
+# -- A log writer that takes over ------------------------------------------------------------------
+
+
+class Written:
+    """The end of a log file: lines that the dead log writer wrote and did not note.
+
+    Args:
+        name: the file's path.
+        since: its size in bytes when the log writer last noted it.
+        stamp: whether each line begins with its time.
+    """
+
+    def __init__(self, name: str, since: int, *, stamp: bool) -> None:
+        end = b""
+        with contextlib.suppress(OSError), open(name, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(since, size - _MOST_WRITTEN))
+            end = file.read(_MOST_WRITTEN)
+        self.torn = bool(end) and not end.endswith(b"\n")
+        lines = end.split(b"\n")[:-1]
+        self._lines = [line[_STAMP if stamp else 0 :] for line in lines if line[:1] != b"#"]
+
+    def has(self, line: str) -> bool:
+        """Return whether the file has this line, after those that were looked up before."""
+        with contextlib.suppress(ValueError):
+            del self._lines[: self._lines.index(encoded(line)) + 1]
+            return True
+        return False
+
+
+class _MissingLines:
+    """A log file that takes only the lines that it does not have yet."""
+
+    def __init__(self, file: LogFile, written: Written) -> None:
+        self._file, self._written = file, written
+
+    def write(self, lines: Sequence[str], now: float | None = None, kind: str = LINE) -> None:
+        self._file.write([line for line in lines if not self._written.has(line)], now, kind)
+
+
+def resumed(ring: RingBuffer, file: LogFile, written: Written, every: float) -> Transcript:
+    """Return a transcript that continues that of a dead log writer, in the same file."""
+    transcript = Transcript(file, every)
+    transcript.file = _MissingLines(file, written)
+    transcript.feed(ring.unfinished + ring.unfed(), time.time())
+    transcript.file = file
+    return transcript

@@ -1,20 +1,20 @@
-"""Everything that this process and its children print, by descriptor, also into a log file.
+"""Capture descriptors 1 and 2: all that this process and its children print.
 
-It knows descriptors 1 and 2: under each it puts a pseudo-terminal where there was a terminal, else
-a pipe, and starts the process that reads them (`keeper`). So C code, children and `faulthandler`
-are heard as well as `print`, and `isatty`, colours and the width stay what they were. It refuses to
-know Python's stream objects (`streams`) and logging (`records`).
+Each descriptor is replaced by a pseudo-terminal if it was a terminal, else by a pipe (`channels`).
+A separate process, the log writer (`sidecar`), reads them. So the log gets the output of C code,
+of children and of `faulthandler` as well as that of `print`, while `isatty`, colors and the width
+stay as they were. `methods` calls it; start reading at `Capture`. Python's stream objects are
+captured in `streams`.
 
-Start at `Capture`. What it takes care of, beyond starting and ending:
+The rules that must not break:
 
-- The keeper may be killed. This process holds a second copy of each read end, so that nothing that
-  is printed meanwhile is lost or ends the training, and starts another; it learns of the death by a
-  signal that means nothing to anybody (SIGURG), since a thread that waits would make every later
-  `fork` one of a threaded process. At the third death the file itself takes the pipe's place; if
-  none ever came to life, everything is put back and the caller is told.
-- The script may close every descriptor that it finds, and open its own in their place: what is not
-  ours any more is neither written to nor closed (`Held`).
-- A forked child has nothing to do with any of this but to print.
+- The log writer may be killed. This process holds a second copy of each read end, so nothing
+  printed meanwhile is lost, and it starts another log writer. A signal that is otherwise unused
+  (SIGURG) reports the death. A waiting thread would make every later `fork` a fork of a
+  multi-threaded process. After the third death the file takes the place of the pipes. If no log
+  writer ever ran, everything is put back and the caller is informed.
+- The script may close any descriptor and open its own under the same number (`OwnedDescriptor`).
+- A forked child only prints. It must not write to the socket or put anything back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import contextlib
 import errno
 import json
 import os
-import select
 import signal
 import socket
 import stat
@@ -32,22 +31,21 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from modeldir.logs.capture import buffer
-from modeldir.logs.capture.held import Held
+from modeldir.logs.capture.channels import Channel, OwnedDescriptor, is_readable, moved_up
 from modeldir.logs.logfile import LogFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modeldir.logs.logfile import Settings
+    from modeldir.logs.logfile import LogSettings
 
 _OUTPUT = (1, 2)
-_ABOVE = 10
-"""Where our descriptors begin: C code and shells take low numbers to be what they put there."""
 _ANSWER_WITHIN = 5.0
-_LIVES = 3
-_DEAF = "trap '' HUP INT QUIT TERM;"
-"""What is meant for the training (scancel, a supervisor's end) may come while the keeper starts."""
-_NO_KEEPER = "the process that would keep it does not start"
+"""Seconds to wait for an answer of the log writer."""
+_MOST_STARTS = 3
+_IGNORE_SIGNALS = "trap '' HUP INT QUIT TERM;"
+"""While the log writer starts, a signal for the training process may come (e.g. from scancel)."""
+_NO_LOG_WRITER = "the process that would keep it does not start"
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from modeldir.logs.capture.sidecar import main; main({})"
@@ -55,33 +53,36 @@ _START = (
 
 
 class Unavailable(Exception):
-    """Descriptors cannot be captured here; the argument says why."""
+    """Raised if descriptors cannot be captured here; the argument says why."""
 
 
 class Capture:
     """Descriptors 1 and 2, captured into an open file.
 
+    The class is large because all of it must be able to run inside one signal handler: each method
+    depends on how far the others got with the same socket and channels.
+
     Args:
         file: the log, open for appending. It stays the caller's.
         settings: how it is written.
-        lost: called if no keeper could be started after all, with what was printed meanwhile.
-            Descriptors are what they were then.
+        lost: called with what was printed meanwhile if no log writer could be started. The
+            descriptors are then as they were before.
 
     Raises:
-        Unavailable: if no pipe, no process or no descriptor is to be had. Nothing has changed then.
+        Unavailable: if there is no pipe, process or descriptor left. Nothing has changed then.
     """
 
-    def __init__(self, file: int, settings: Settings, lost: Callable[[bytes], None]) -> None:
+    def __init__(self, file: int, settings: LogSettings, lost: Callable[[bytes], None]) -> None:
         self._pid = os.getpid()
-        self._file, self._settings, self._lost = Held(file), settings, lost
+        self._file, self._settings, self._lost = OwnedDescriptor(file), settings, lost
         self._noted = ""
         self._deaths, self._lived = 0, False
         self._told, self._made, self._gave_up = False, False, False
         self._asked, self._answered = 0, 0
         self._control: socket.socket | None = None
-        self._mine: Held | None = None  # what `_control` is, as long as it is ours
-        self._saved: dict[int, Held] = {}
-        self._channels: list[_Channel] = []
+        self._mine: OwnedDescriptor | None = None  # the descriptor of `_control`
+        self._saved: dict[int, OwnedDescriptor] = {}
+        self._channels: list[Channel] = []
         self._old_handler: Any = None
         self._flush()
         try:
@@ -94,7 +95,7 @@ class Capture:
     def _make(self) -> None:
         for descriptor in _OUTPUT:
             with contextlib.suppress(OSError):  # closed, as by `>&-`
-                self._saved[descriptor] = Held(_high(os.dup(descriptor)))
+                self._saved[descriptor] = OwnedDescriptor(moved_up(os.dup(descriptor)))
         for descriptor in _OUTPUT:
             self._join(descriptor)
         self._start()
@@ -103,59 +104,64 @@ class Capture:
                 os.dup2(channel.entrance.number, descriptor)
             channel.entrance.close()
         if not all(channel.terminal for channel in self._channels):
-            line_by_line()  # on a terminal it is so anyway
+            line_by_line()  # a terminal is line-buffered anyway
         self._made = True
         if self._control is None and not self._gave_up:
-            raise Unavailable(_NO_KEEPER)
+            raise Unavailable(_NO_LOG_WRITER)
 
     def _join(self, descriptor: int) -> None:
-        """Into the channel of what is the same file (one keeps the order), else into a new one."""
+        """Use one channel for both descriptors if they are the same file, to keep the order."""
         held = self._saved.get(descriptor)
         original = None if held is None else held.number
         for channel in self._channels:
-            if _same(channel.mirror, original):
+            if _same(channel.passthrough, original):
                 channel.descriptors.append(descriptor)
                 return
         self._channels.append(
-            _Channel(descriptor, original, into_file=_same(original, self._file.number))
+            Channel(descriptor, original, into_file=_same(original, self._file.number))
         )
 
     def _start(self) -> None:
-        """Start a keeper and tell it everything; also in the place of one that was killed."""
+        """Start a log writer and tell it everything, also in place of one that was killed."""
         sources = [channel.source for channel in self._channels]
-        if not all(held.is_there() for held in (self._file, *sources)):
+        if not all(held.is_ours() for held in (self._file, *sources)):
             raise Unavailable("the script has closed our descriptors")
         ours, theirs = map(_high_socket, socket.socketpair())
-        with theirs:  # closed before anything is said: else we would wait for a keeper that fell
+        with theirs:  # closed before anything is sent: else we would wait for a dead log writer
             try:
                 _spawn(theirs.fileno())
             except BaseException:
                 ours.close()
                 raise
-        descriptors, mirrors, rings = [self._file.number], [], []
+        descriptors, passthroughs, rings = [self._file.number], [], []
         for channel in self._channels:
-            mirror = None if channel.into_file else channel.mirror
-            kept = channel.ring.number if channel.ring and channel.ring.is_there() else None
-            mirrors.append(mirror is not None)
+            passthrough = None if channel.into_file else channel.passthrough
+            kept = channel.ring.number if channel.ring and channel.ring.is_ours() else None
+            passthroughs.append(passthrough is not None)
             rings.append(kept is not None)
-            passed = (channel.source.number, mirror, kept)
+            passed = (channel.source.number, passthrough, kept)
             descriptors += [descriptor for descriptor in passed if descriptor is not None]
-        again = "# the process that keeps this log was killed; another one goes on"
+        again = "# the process that keeps this log was killed; another one continues"
         head = self._settings.head if self._deaths == 0 else ""
-        message = {"do": "begin", **vars(self._settings), "mirrors": mirrors, "pid": self._pid}
+        message = {
+            "do": "begin",
+            **vars(self._settings),
+            "passthroughs": passthroughs,
+            "pid": self._pid,
+        }
         message |= {"rings": rings, "head": head, "again": again, "noted": self._noted}
-        self._control, self._mine = ours, Held(ours.fileno())
-        self._mind()
-        self._told = self._say(message, descriptors)
-        self._hear()  # it may have fallen before a signal could have told
+        self._control, self._mine = ours, OwnedDescriptor(ours.fileno())
+        self._watch_log_writer()
+        self._told = self._send(message, descriptors)
+        self._receive()  # it may have died before a signal could report it
 
-    # -- The keeper's death --
+    # -- The log writer's death --
 
-    def _mind(self) -> None:
-        """Have a signal sent to this process when the keeper's side of the socket closes."""
+    def _watch_log_writer(self) -> None:
+        """Have a signal sent to this process when the log writer's side of the socket closes."""
         assert self._control is not None
         try:
-            import fcntl  # noqa: PLC0415 - not on Windows, where nothing of this is
+            import fcntl  # noqa: PLC0415 - not on Windows, where this is not used
 
             before = signal.getsignal(signal.SIGURG)
             if before != self._on_signal:
@@ -167,8 +173,8 @@ class Capture:
             flags = fcntl.fcntl(self._control, fcntl.F_GETFL)
             fcntl.fcntl(self._control, fcntl.F_SETFL, flags | os.O_ASYNC)
         except (ValueError, OSError, AttributeError):
-            # Signals are the main thread's. Elsewhere a thread has to wait.
-            import threading  # noqa: PLC0415 - in this odd case only
+            # Only the main thread may set signal handlers. Elsewhere a thread has to wait.
+            import threading  # noqa: PLC0415 - in this rare case only
 
             threading.Thread(target=self._wait_for_death, daemon=True).start()
 
@@ -176,25 +182,25 @@ class Capture:
         if callable(self._old_handler):
             self._old_handler(number, frame)
         if os.getpid() == self._pid:
-            self._hear()
+            self._receive()
 
     def _wait_for_death(self) -> None:
         control = self._control
         while control is not None and control is self._control:
             with contextlib.suppress(OSError, ValueError):
-                _readable(control, 1.0)
-            self._hear()
+                is_readable(control.fileno(), 1.0)
+            self._receive()
             time.sleep(0.1)
 
-    def _hear(self) -> None:
-        """Take what the keeper has answered; replace it if it is dead."""
+    def _receive(self) -> None:
+        """Read the log writer's answers; replace it if it is dead."""
         control = self._our_control()
         while control is not None and control is self._control:
             try:
                 answers = control.recv(256, socket.MSG_DONTWAIT)
             except (BlockingIOError, ValueError):
                 return
-            except OSError as error:  # ECONNRESET: it has not even read what it was told
+            except OSError as error:  # ECONNRESET: it has not even read the message
                 answers, self._told = b"", self._told and error.errno != errno.ECONNRESET
             if answers:
                 self._answered = answers[-1]
@@ -203,9 +209,9 @@ class Capture:
                 return
 
     def _our_control(self) -> socket.socket | None:
-        """The socket to the keeper, unless the script has closed it."""
+        """Return the socket to the log writer, unless the script has closed it."""
         control, mine = self._control, self._mine
-        if control is not None and mine is not None and not mine.is_there():
+        if control is not None and mine is not None and not mine.is_ours():
             self._control = None
             control.detach()
             return None
@@ -214,13 +220,13 @@ class Capture:
     def _replace(self) -> None:
         control, self._control = self._control, None
         if control is None:
-            return  # a signal, or another thread, was quicker
+            return  # a signal handler or another thread was faster
         control.close()
         self._deaths += 1
         self._lived = self._lived or self._told
         if not self._made:
-            return  # whoever makes it will see
-        if self._deaths < _LIVES:
+            return  # `_make` will see it
+        if self._deaths < _MOST_STARTS:
             with contextlib.suppress(OSError, Unavailable):
                 self._start()
                 return
@@ -230,8 +236,8 @@ class Capture:
             self._give_up()
 
     def _write_directly(self) -> None:
-        """The last resort: no terminal any more, but a log, and a training that goes on."""
-        if not self._file.is_there():
+        """Let the descriptors lead into the file, as a last resort; the terminal gets nothing."""
+        if not self._file.is_ours():
             return
         for channel in self._channels:
             for descriptor in channel.descriptors:
@@ -239,67 +245,65 @@ class Capture:
             self._write_remainder(channel)
             _write_all(self._file.number, channel.rest())
 
-    def _write_remainder(self, channel: _Channel) -> None:
-        """What the last keeper had read and not written."""
-        from modeldir.logs.capture import recovery  # noqa: PLC0415 - a keeper's work, done here once
-
-        if channel.ring is None or not channel.ring.is_there():
+    def _write_remainder(self, channel: Channel) -> None:
+        """Write what the last log writer had read and not written."""
+        if channel.ring is None or not channel.ring.is_ours():
             return
         name, stamp = self._settings.name, self._settings.stamp
-        left = buffer.Ring(os.dup(channel.ring.number), left=True)
-        written = recovery.Written(name, left.noted, stamp=stamp)
-        file = LogFile(os.dup(self._file.number), name, _unheard, stamp=stamp, torn=written.torn)
-        transcript = recovery.resumed(left, file, written, self._settings.every)
+        left = buffer.RingBuffer(os.dup(channel.ring.number), left=True)
+        written = buffer.Written(name, left.noted, stamp=stamp)
+        file = LogFile(os.dup(self._file.number), name, _ignore, stamp=stamp, torn=written.torn)
+        transcript = buffer.resumed(left, file, written, self._settings.every)
         transcript.finish(time.time())
         file.close()
 
     def _give_up(self) -> None:
-        """No keeper has ever lived: `sys.executable` is no Python, or one that does not start."""
+        """Put everything back: `sys.executable` is not Python, or does not start."""
         self._gave_up = True
         printed = self._take_back()
         self._put_back()
         self._lost(printed)
 
     def _take_back(self) -> bytes:
-        """Put descriptors back, and what was printed and not read where it would have gone."""
+        """Restore the descriptors and print what the log writer did not read."""
         self._restore()
         printed = b""
         for channel in self._channels:
             rest = channel.rest()
             printed += rest
-            if channel.mirror is not None and not channel.into_file:
-                _write_all(channel.mirror, rest)
+            if channel.passthrough is not None and not channel.into_file:
+                _write_all(channel.passthrough, rest)
         return printed
 
-    # -- What is said to it --
+    # -- Messages to it --
 
     def note(self, how: str) -> None:
-        """Tell how the process will probably end: `exception ValueError`."""
+        """Tell how the process will probably end, e.g. `exception ValueError`."""
         self._noted = how
-        self._say({"do": "note", "how": how})
+        self._send({"do": "note", "how": how})
 
     def drain(self) -> None:
-        """Wait until all that was printed is in the file, and where it would have gone."""
+        """Wait until all that was printed is in the file and on the terminal."""
         if os.getpid() == self._pid:
             self._flush()
             self._ask({"do": "drain"})
 
     def note_end(self) -> None:
-        """Tell that the process ends as Python ends, not by a kill or a crash."""
+        """Tell that Python ends normally, not by a kill or a crash."""
         if not self._noted:
             self.note("ended")
 
-    def switch(self, file: int, settings: Settings, how: str) -> bool:
-        """Go on in another file; the first is finished. False if this is a forked child's."""
+    def switch(self, file: int, settings: LogSettings, how: str) -> bool:
+        """Finish this file and continue in another. False if this is a forked child."""
         if os.getpid() != self._pid:
             return False
         self._flush()
-        self._file, self._settings = Held(file), settings
+        self._file, self._settings = OwnedDescriptor(file), settings
         self._ask({"do": "log", **vars(settings), "how": how, "again": ""}, [file])
         return True
 
     def close(self, how: str) -> None:
-        """Put descriptors 1 and 2 back as they were. In a forked child there is nothing to do."""
+        """Put descriptors 1 and 2 back as they were. In a forked child do nothing."""
         if os.getpid() != self._pid:
             return
         self._flush()
@@ -311,24 +315,24 @@ class Capture:
         for channel in self._channels:
             for descriptor in channel.descriptors:
                 saved = self._saved.get(descriptor)
-                if saved is not None and saved.is_there():
+                if saved is not None and saved.is_ours():
                     os.dup2(saved.number, descriptor)
                 elif saved is None:
                     _close(descriptor)
 
     def _ask(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-        """Say it, and wait until it is done; if the keeper turns out to be dead, to the next."""
-        for _ in range(_LIVES):
+        """Send a request and wait until it is done; if the log writer is dead, ask the next one."""
+        for _ in range(_MOST_STARTS):
             self._asked = self._asked % 255 + 1
-            if self._say({**message, "number": self._asked}, descriptors):
+            if self._send({**message, "number": self._asked}, descriptors):
                 if self._wait_for_answer(self._asked):
                     return
             elif self._our_control() is not None:
                 self._replace()
             if message["do"] == "log":
-                return  # a new keeper begins in that file
+                return  # a new log writer begins in that file
 
-    def _say(self, message: dict[str, Any], descriptors: list[int] | None = None) -> bool:
+    def _send(self, message: dict[str, Any], descriptors: list[int] | None = None) -> bool:
         control = self._our_control()
         if control is None or os.getpid() != self._pid:
             return False
@@ -341,7 +345,7 @@ class Capture:
         return True
 
     def _wait_for_answer(self, number: int) -> bool:
-        """Not for ever: a log must not keep a training from its end. False if the keeper died."""
+        """Wait for an answer for a few seconds; false if the log writer died meanwhile."""
         control = self._control
         deadline = time.monotonic() + _ANSWER_WITHIN
         while control is self._control and control is not None:
@@ -350,8 +354,8 @@ class Capture:
             if time.monotonic() > deadline:
                 return True
             with contextlib.suppress(OSError, ValueError):
-                _readable(control, 0.5)
-            self._hear()
+                is_readable(control.fileno(), 0.5)
+            self._receive()
         return self._control is None
 
     @staticmethod
@@ -363,15 +367,15 @@ class Capture:
     # -- Ending --
 
     def _put_back(self) -> None:
-        """Close all that is ours, descriptors 1 and 2 being what they were."""
-        self._hang_up()
+        """Close all that is ours. Descriptors 1 and 2 are restored already."""
+        self._close_socket()
         with contextlib.suppress(ValueError, TypeError):
             if signal.getsignal(signal.SIGURG) == self._on_signal:
                 signal.signal(signal.SIGURG, self._old_handler or signal.SIG_DFL)
         self.forget()
 
     def forget(self) -> None:
-        """In a forked child, and at the end: close what only the one that captured needs."""
+        """Close what only the capturing process needs, in a forked child and at the end."""
         held = list(self._saved.values())
         for channel in self._channels:
             held += [channel.source, channel.entrance]
@@ -379,9 +383,9 @@ class Capture:
         for each in held:
             each.close()
         self._saved, self._channels = {}, []
-        self._hang_up()
+        self._close_socket()
 
-    def _hang_up(self) -> None:
+    def _close_socket(self) -> None:
         control = self._our_control()
         self._control = None
         if control is not None:
@@ -389,7 +393,7 @@ class Capture:
 
 
 def marks() -> list[str]:
-    """What descriptors 1 and 2 are now (device and inode), for `is_marked` in a child."""
+    """Return the device and inode of descriptors 1 and 2, for `is_marked` in a child."""
     return [_mark(descriptor) for descriptor in _OUTPUT]
 
 
@@ -399,49 +403,12 @@ def _mark(descriptor: int) -> str:
 
 
 def is_marked(marks: list[str]) -> bool:
-    """Whether descriptor 1 or 2 is what a parent's capture put there, so that it is heard."""
+    """Return whether a parent's capture put descriptor 1 or 2 there, so that it is captured."""
     for descriptor in _OUTPUT:
         with contextlib.suppress(OSError):
             if _mark(descriptor) in marks:
                 return True
     return False
-
-
-# -- Channels --------------------------------------------------------------------------------------
-
-
-class _Channel:
-    """A pipe or a pseudo-terminal: `entrance` is printed into, `source` is read by the keeper."""
-
-    def __init__(self, descriptor: int, mirror: int | None, *, into_file: bool) -> None:
-        self.descriptors = [descriptor]
-        self.mirror, self.into_file = mirror, into_file
-        self.terminal = mirror is not None and os.isatty(mirror)
-        source, entrance = _pseudo_terminal(mirror) if self.terminal else os.pipe()  # type: ignore[arg-type] # a terminal is one
-        try:
-            self.source = Held(_high(source))
-        except OSError:
-            os.close(entrance)
-            raise
-        try:
-            self.entrance = Held(_high(entrance))
-        except OSError:
-            self.source.close()
-            raise
-        if not self.terminal:
-            _widen(self.source.number)
-        memory = buffer.create()
-        self.ring = None if memory is None else Held(_high(memory))
-
-    def rest(self) -> bytes:
-        """What was printed and nobody has read."""
-        pieces: list[bytes] = []
-        if self.source.is_there():
-            os.set_blocking(self.source.number, False)
-            with contextlib.suppress(OSError):
-                while data := os.read(self.source.number, 65536):
-                    pieces.append(data)
-        return b"".join(pieces)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -450,32 +417,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
             data = data[os.write(descriptor, data) :]
 
 
-def _unheard(words: str) -> None:
-    """The disk is full: whoever prints is told so by the file itself now."""
-
-
-def _widen(pipe: int) -> None:
-    """Room for what is printed while the keeper looks elsewhere."""
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    with contextlib.suppress(AttributeError, OSError):  # Linux has it; each user has so much
-        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
-
-
-def _pseudo_terminal(original: int) -> tuple[int, int]:
-    """A terminal like the original, which adds nothing to what passes: the original does."""
-    import fcntl  # noqa: PLC0415 - not on Windows
-    import termios  # noqa: PLC0415 - as above
-
-    source, entrance = os.openpty()
-    with contextlib.suppress(termios.error, OSError):
-        attributes = termios.tcgetattr(original)
-        attributes[1] &= ~termios.OPOST
-        attributes[3] &= ~(termios.ECHO | termios.ECHONL)
-        termios.tcsetattr(entrance, termios.TCSANOW, attributes)
-        size = fcntl.ioctl(original, termios.TIOCGWINSZ, bytes(8))
-        fcntl.ioctl(entrance, termios.TIOCSWINSZ, size)
-    return source, entrance
+def _ignore(words: str) -> None:
+    """Ignore a full disk: a script that prints into the file itself gets the error anyway."""
 
 
 def _same(left: int | None, right: int | None) -> bool:
@@ -487,18 +430,8 @@ def _same(left: int | None, right: int | None) -> bool:
     return os.path.samestat(here, there)
 
 
-def _high(descriptor: int) -> int:
-    """The same out of the way, and closed in programs that are started."""
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
-    finally:
-        os.close(descriptor)
-
-
 def _high_socket(low: socket.socket) -> socket.socket:
-    return socket.socket(fileno=_high(low.detach()))
+    return socket.socket(fileno=moved_up(low.detach()))
 
 
 def _close(descriptor: int) -> None:
@@ -507,23 +440,17 @@ def _close(descriptor: int) -> None:
             os.close(descriptor)
 
 
-def _readable(control: socket.socket, within: float) -> bool:
-    poller = select.poll()
-    poller.register(control, select.POLLIN)
-    return bool(poller.poll(within * 1000))
-
-
 def _spawn(control: int) -> None:
-    """Start a keeper that is nobody's child: no zombie, and no `waitpid(-1)` meets it."""
-    import subprocess  # noqa: PLC0415 - most scripts have it loaded, those that have not pay here
+    """Start a log writer that is not our child: no zombie, and `waitpid(-1)` never returns it."""
+    import subprocess  # noqa: PLC0415 - most scripts have loaded it; the others pay here
 
     if not sys.executable or getattr(sys, "frozen", False):
         raise Unavailable("there is no Python interpreter to start")
     package = os.path.abspath(__file__).rsplit(os.sep, 4)[0]
-    keeper = [sys.executable, "-I", "-S", "-c", _START.format(control), package]
+    command = [sys.executable, "-I", "-S", "-c", _START.format(control), package]
     try:
         subprocess.run(
-            ["/bin/sh", "-c", f'{_DEAF} "$@" &', "sh", *keeper],
+            ["/bin/sh", "-c", f'{_IGNORE_SIGNALS} "$@" &', "sh", *command],
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -537,12 +464,12 @@ def _spawn(control: int) -> None:
 
 
 def line_by_line() -> None:
-    """Have Python and C write each line when it ends: a kill then loses none."""
+    """Make Python and C write each line when it ends, so that a kill loses none."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with contextlib.suppress(Exception):  # no C library by that name, or one without it
-        import ctypes  # noqa: PLC0415 - where output is a terminal it is not needed
+    with contextlib.suppress(Exception):  # there may be no such C library or symbol
+        import ctypes  # noqa: PLC0415 - not needed on a terminal
 
         library = ctypes.CDLL(None)
         name = "__stdoutp" if sys.platform == "darwin" else "stdout"

@@ -1,25 +1,30 @@
-"""How a process ended that is nobody's child here.
+"""Find out when a process that is not our child has ended, and how.
 
-It knows what the kernel tells others than the parent: that a process is gone (by a handle, or by
-its pid), and how, as long as it is a zombie, or from Linux 6.15 on afterwards. It refuses to guess.
+The log writer (`sidecar`) writes the result as the log's last line. The kernel tells other
+processes that a process is gone, by a handle (pidfd) or by its pid. It tells how it ended only
+while the process is a zombie, and from Linux 6.15 on also later. Start reading at `WatchedProcess`.
+It never guesses: what the kernel does not tell is written as `ended` or `vanished`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
 import struct
 import time
 
+from modeldir.logs.capture.channels import is_readable
 from modeldir.logs.logfile import VANISHED, ended
 
 _REAPED_WITHIN = 1.0
-"""Seconds for a training's parent to ask how it ended; only then the kernel tells others."""
+"""Seconds in which the parent usually calls `wait`. Only then does the kernel tell others."""
 
 
-class Training:
-    """The process whose log this is: whether it is gone, and how it went."""
+class WatchedProcess:
+    """The process whose log this is.
+
+    `noted` is how it said that it would end, e.g. `exception ValueError`; it may be empty.
+    """
 
     def __init__(self, pid: int, noted: str) -> None:
         self.pid, self.noted = pid, noted
@@ -29,8 +34,9 @@ class Training:
                 self.handle = os.pidfd_open(pid)
 
     def is_gone(self) -> bool:
+        """Return whether the process has ended."""
         if self.handle is not None:
-            return _readable(self.handle)
+            return is_readable(self.handle)
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
@@ -39,7 +45,8 @@ class Training:
             return False
         return (self._stat() or " ").startswith("Z")
 
-    def how_it_ended(self) -> str:
+    def exit_status(self) -> str:
+        """Return how it ended, as the log's last line says it: `clean`, `exit 3`, ..."""
         status = self._wait_status()
         if status != 0 and self.noted.startswith("exception"):
             return self.noted
@@ -48,33 +55,33 @@ class Training:
         return ended(status)
 
     def _wait_status(self) -> int | None:
-        """What its parent is told by `wait`, if the kernel lets us know too."""
+        """Return the status that its parent gets from `wait`; None if the kernel does not tell."""
         deadline = time.monotonic() + _REAPED_WITHIN
         while time.monotonic() < deadline:
             state = self._stat()
             if state is not None and state.startswith("Z"):
                 return int(state.rsplit(None, 1)[1])  # proc(5): exit_code, the last field
             if state is None:
-                return self._told_by_handle()
+                return self._status_by_handle()
             time.sleep(0.002)
         return None
 
     def _stat(self) -> str | None:
-        """`/proc/PID/stat` from its state on; None once it is reaped, or where there is none."""
+        """Read `/proc/PID/stat` from the state on; None once it is reaped or without `/proc`."""
         try:
             with open(f"/proc/{self.pid}/stat", "rb") as file:
                 return file.read().rpartition(b") ")[2].decode("ascii", "replace").strip()
         except OSError:
             return None
 
-    def _told_by_handle(self) -> int | None:
-        """Linux 6.15 and newer tell how a process ended to whoever has a handle of it.
+    def _status_by_handle(self) -> int | None:
+        """Ask the kernel with PIDFD_GET_INFO, which needs Linux 6.15.
 
-        See PIDFD_GET_INFO in linux/pidfd.h: a mask of what is asked for, first; the status, last.
+        See linux/pidfd.h: the first field is a mask of what we ask for, the last is the status.
         """
         if self.handle is None:
             return None
-        import fcntl  # noqa: PLC0415 - only where there are handles
+        import fcntl  # noqa: PLC0415 - not everywhere available
 
         size, wanted = 64, 1 << 3  # PIDFD_INFO_EXIT
         request = (3 << 30) | (size << 16) | (0xFF << 8) | 11
@@ -85,9 +92,3 @@ class Training:
             return None
         mask, status = struct.unpack_from("Q", answer)[0], struct.unpack_from("i", answer, 60)[0]
         return status if mask & wanted else None
-
-
-def _readable(descriptor: int) -> bool:
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    return bool(poller.poll(0))

@@ -1,15 +1,13 @@
-"""The ways in which a log hears what is printed.
+"""The methods by which output reaches a log, behind one small class, `CaptureMethod`.
 
-They are four, behind one small class:
+    DescriptorCapture    descriptors 1 and 2, by a separate process        a plain `python train.py`
+    StreamCapture        `sys.stdout` and `sys.stderr`, in Python          pytest, Windows
+    SupervisedCapture    nothing: the supervisor copies `console.log`      `modeldir run`, `search`
+    InheritedCapture     nothing: the parent's log has the output          workers of a DataLoader
+    FileCapture          descriptors 1 and 2 lead straight into the file   `capture="file"` only
 
-    ByDescriptors  descriptors 1 and 2, by a process beside this one      a plain `python train.py`
-    ByStreams      `sys.stdout` and `sys.stderr`, in Python               pytest, Windows
-    Supervised     nothing: the supervisor makes it from `console.log`    `modeldir run`, `search`
-    Inherited      nothing: the parent's log has it                       workers of a DataLoader
-
-Besides, `InNotebook` (a room of its own) is the first two together, and `Straight` only who asks
-for it gets. It refuses to know which of them fits the place (`place`), log records, and when a log
-begins and ends (`logs`).
+`notebook` combines the first two. `choose_method` decides which one fits, and `logger` calls it.
+Start reading at `CaptureMethod`. No method may raise into the script after it has started.
 """
 
 from __future__ import annotations
@@ -21,112 +19,112 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from modeldir._system import files
 from modeldir.logs.capture import descriptors
-from modeldir.logs.logfile import CLOSED, LogFile, Settings, end, head
+from modeldir.logs.logfile import CLOSED, LogFile, LogSettings, end, head
 from modeldir.logs.screen import rendered
 
 if TYPE_CHECKING:
     from modeldir.logs.capture.streams import Streams
 
 _CAPTURED_VARIABLE = "MODELDIR_CAPTURED"
-"""For children: the log, and what descriptors 1 and 2 are if they lead into it."""
+"""Tells children which log is open, and which files descriptors 1 and 2 are if it captures them."""
 
 
-class Way:
+class CaptureMethod:
     """How a log gets its lines. This one does nothing."""
 
     def attach(self) -> None:
-        """Listen to what the streams are now."""
+        """Capture the present streams."""
 
     def detach(self) -> None:
-        """Stop that, for now: `attach` or `close` come next."""
+        """Stop capturing for now; `attach` or `close` come next."""
 
     def note(self, how: str) -> None:
-        """Hear how the process will probably end."""
+        """Take note of how the process will probably end."""
 
     def drain(self) -> None:
-        """Have all that was printed up to now written."""
+        """Write all that was printed up to now."""
 
     def finish(self) -> None:
-        """Do the same at the end of Python, after which others may still print."""
+        """Write all at the end of Python, after which others may still print."""
         self.drain()
 
-    def move(self, descriptor: int, settings: Settings) -> bool:  # noqa: ARG002
-        """Go on in another file; false if this way cannot."""
+    def move(self, descriptor: int, settings: LogSettings) -> bool:  # noqa: ARG002
+        """Continue in another file; false if this method cannot."""
         return False
 
     def close(self, how: str) -> None:
         """Write the last line and put everything back."""
 
     def forget(self) -> None:
-        """Do what a forked child has to."""
+        """Clean up in a forked child."""
 
 
-class Inherited(Way):
-    """The parent's log has what is printed here."""
+class InheritedCapture(CaptureMethod):
+    """Captures nothing, because the parent's log has what is printed here."""
 
     def __init__(self) -> None:
         descriptors.line_by_line()
 
 
-class ByDescriptors(Way):
-    """By `Capture`; by `ByStreams`, if that is lost.
+class DescriptorCapture(CaptureMethod):
+    """Captures descriptors by `Capture`, or by `StreamCapture` if no log writer could be started.
 
-    `alone`: nobody else listens to the streams.
+    `alone`: nothing else captures the streams.
     """
 
-    def __init__(self, descriptor: int, settings: Settings, *, alone: bool = True) -> None:
+    def __init__(self, descriptor: int, settings: LogSettings, *, alone: bool = True) -> None:
         self._descriptor, self._settings, self._alone = descriptor, settings, alone
         self._noted = ""
-        self._instead: ByStreams | None = None
+        self._fallback: StreamCapture | None = None
         self._opened: list[str] = []
-        self._capture = descriptors.Capture(descriptor, settings, self._go_on)
+        self._capture = descriptors.Capture(descriptor, settings, self._fall_back)
         for name, number in (("stdout", 1), ("stderr", 2)):
-            if getattr(sys, name) is None:  # it was closed, as by `>&-`; now there is a pipe
+            if getattr(sys, name) is None:  # closed, as by `>&-`, and now a pipe
                 setattr(sys, name, _text(number))
                 self._opened.append(name)
-        if self._instead is None:
+        if self._fallback is None:
             tell_children(settings.name, descriptors.marks())
 
-    def _go_on(self, printed: bytes) -> None:
-        """Listen to the streams: no keeper could be started. Called in the midst of anything."""
+    def _fall_back(self, printed: bytes) -> None:
+        """Capture the streams: no log writer could be started. It may be called at any moment."""
         self._close_streams()
-        self._instead = ByStreams(self._descriptor, self._settings)
-        self._instead.note(self._noted)
-        self._instead.write(printed.decode("utf-8", "surrogateescape"))
+        self._fallback = StreamCapture(self._descriptor, self._settings)
+        self._fallback.note(self._noted)
+        self._fallback.write(printed.decode("utf-8", "surrogateescape"))
         if self._alone:
-            self._instead.attach()
+            self._fallback.attach()
         warn(
             f"modeldir: {self._settings.name} has only what Python prints "
             "(the process that would keep it does not start)"
         )
 
     def detach(self) -> None:
-        if self._instead is not None:
-            self._instead.detach()
+        if self._fallback is not None:
+            self._fallback.detach()
 
     def attach(self) -> None:
-        if self._instead is not None and self._alone:
-            self._instead.attach()
+        if self._fallback is not None and self._alone:
+            self._fallback.attach()
 
     def note(self, how: str) -> None:
         self._noted = how
         self._capture.note(how)
-        if self._instead is not None:
-            self._instead.note(how)
+        if self._fallback is not None:
+            self._fallback.note(how)
 
     def drain(self) -> None:
         self._capture.drain()
-        if self._instead is not None:
-            self._instead.drain()
+        if self._fallback is not None:
+            self._fallback.drain()
 
     def finish(self) -> None:
         self._capture.note_end()
         self._capture.drain()
-        if self._instead is not None:
-            self._instead.finish()
+        if self._fallback is not None:
+            self._fallback.finish()
 
-    def move(self, descriptor: int, settings: Settings) -> bool:
-        if self._instead is not None or not self._capture.switch(descriptor, settings, CLOSED):
+    def move(self, descriptor: int, settings: LogSettings) -> bool:
+        if self._fallback is not None or not self._capture.switch(descriptor, settings, CLOSED):
             return False
         self._descriptor, self._settings = descriptor, settings
         tell_children(settings.name)
@@ -135,8 +133,8 @@ class ByDescriptors(Way):
     def close(self, how: str) -> None:
         self._capture.close(how)
         self._close_streams()
-        if self._instead is not None:
-            self._instead.close(how)
+        if self._fallback is not None:
+            self._fallback.close(how)
 
     def _close_streams(self) -> None:
         for name in self._opened:
@@ -146,17 +144,17 @@ class ByDescriptors(Way):
 
     def forget(self) -> None:
         self._capture.forget()
-        if self._instead is not None:
-            self._instead.forget()
+        if self._fallback is not None:
+            self._fallback.forget()
 
 
-class ByStreams(Way):
-    """By `Streams`, and by this process's own writing.
+class StreamCapture(CaptureMethod):
+    """Captures Python's streams by `Streams`; this process writes the file.
 
-    `whole`: the log's first and last line are its own affair too.
+    `whole`: this method also writes the log's first and last line.
     """
 
-    def __init__(self, descriptor: int, settings: Settings, *, whole: bool = True) -> None:
+    def __init__(self, descriptor: int, settings: LogSettings, *, whole: bool = True) -> None:
         self._descriptor = descriptor
         self._streams: Streams | None = None
         self._pid, self._noted, self._ended = os.getpid(), "", False
@@ -168,7 +166,7 @@ class ByStreams(Way):
             self._file.write_own(head(settings.head))
 
     def attach(self) -> None:
-        from modeldir.logs.capture.streams import Streams  # noqa: PLC0415 - the other ways do without
+        from modeldir.logs.capture.streams import Streams  # noqa: PLC0415 - not every method needs it
 
         self._streams = Streams(self._file, self._descriptor)
 
@@ -197,7 +195,7 @@ class ByStreams(Way):
         self._file.close()
 
     def write(self, text: str) -> None:
-        """Add what is shown in another way than by being printed."""
+        """Add text to the file that was shown without being printed."""
         if text:
             self._file.write(rendered(text.rstrip("\n")))
 
@@ -211,38 +209,38 @@ class ByStreams(Way):
             self._streams.start_over()
 
 
-class Supervised(Way):
-    """The supervisor makes the log out of `console.log`; it only has to hear of it."""
+class SupervisedCapture(CaptureMethod):
+    """Captures nothing: it tells the supervisor, which makes the log out of `console.log`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: LogSettings) -> None:
         self._pid, self._noted = os.getpid(), ""
-        if not self._tell("log", settings):
+        if not self._tell_supervisor("log", settings):
             raise descriptors.Unavailable("the run's events cannot be written")
         tell_children(settings.name, descriptors.marks())
 
-    def move(self, descriptor: int, settings: Settings) -> bool:  # noqa: ARG002
-        if os.getpid() != self._pid:  # a forked child's own log does not end its parent's
+    def move(self, descriptor: int, settings: LogSettings) -> bool:  # noqa: ARG002
+        if os.getpid() != self._pid:  # a forked child's log does not end its parent's
             return False
         _flush()
         tell_children(settings.name)
-        return self._tell("log", settings)
+        return self._tell_supervisor("log", settings)
 
     def note(self, how: str) -> None:
         self._noted = how
 
     def finish(self) -> None:
         _flush()
-        self._tell("log_over", None, how=self._noted or "ended")  # another script may follow
+        self._tell_supervisor("log_over", None, how=self._noted or "ended")  # others may follow
 
     def close(self, how: str) -> None:
         if os.getpid() != self._pid:
             return
         _flush()
-        self._tell("log", None, how=how)
+        self._tell_supervisor("log", None, how=how)
         _tell_no_children()
 
     @staticmethod
-    def _tell(name: str, settings: Settings | None, how: str = "") -> bool:
+    def _tell_supervisor(name: str, settings: LogSettings | None, how: str = "") -> bool:
         token, _, folder = os.environ.get("MODELDIR_RUN", "").partition(":")
         wanted = None if settings is None else vars(settings)
         attempt = int(os.environ.get("MODELDIR_ATTEMPT") or 1)
@@ -256,8 +254,8 @@ class Supervised(Way):
         return True
 
 
-class Straight(Way):
-    """Descriptors 1 and 2 lead into the file, as by `> train.log`."""
+class FileCapture(CaptureMethod):
+    """Lets descriptors 1 and 2 lead into the file, like `> train.log`."""
 
     def __init__(self, descriptor: int) -> None:
         _flush()
@@ -265,7 +263,7 @@ class Straight(Way):
         for number in self._saved:
             os.dup2(descriptor, number)
 
-    def close(self, how: str) -> None:  # noqa: ARG002 - raw, so without a last line
+    def close(self, how: str) -> None:  # noqa: ARG002 - a raw file has no last line
         _flush()
         for number, saved in self._saved.items():
             os.dup2(saved, number)
@@ -283,19 +281,19 @@ def warn(words: str) -> None:
         sys.stderr.write(f"{words}\n")
 
 
-def is_heard() -> bool:
-    """Whether a parent has any log open that hears what is printed here."""
+def is_captured() -> bool:
+    """Return whether a parent has any log open that captures what is printed here."""
     marks = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[2]
     return bool(marks) and descriptors.is_marked(marks.split(","))
 
 
-def heard_log() -> str:
-    """The log that a parent has open and that hears what is printed here; empty if none does."""
-    return os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[0] if is_heard() else ""
+def inherited_log() -> str:
+    """Return the log that a parent has open and that captures what is printed here, else ""."""
+    return os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[0] if is_captured() else ""
 
 
 def tell_children(path: str | os.PathLike[str], marks: list[str] | None = None) -> None:
-    """Let processes that are started from here know the log: see `heard_log`."""
+    """Let processes that are started from here know the log; see `inherited_log`."""
     if marks is None:
         _, _, old = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")
         marks = old.split(",")

@@ -1,8 +1,8 @@
-"""The log of a notebook: what cells print, what C code and children print, and tracebacks.
+"""Capture a notebook: what cells print, what C code and children print, and tracebacks.
 
-It knows IPython's kernel: there `print` goes by messages to the browser and never reaches
-descriptor 1, output of C code and of children does, and a cell's traceback is neither. So all three
-are listened to. It refuses to know how the first two are.
+`choose_method` picks it in IPython's kernel. There `print` sends messages to the browser and never
+reaches descriptor 1. The output of C code and of children does reach it, and a cell's traceback is
+neither. So `NotebookCapture` combines two methods from `methods` and adds the tracebacks.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import contextlib
 import sys
 from typing import Any
 
-from modeldir.logs.capture.methods import ByDescriptors, ByStreams, Way
-from modeldir.logs.logfile import Settings
+from modeldir.logs.capture.methods import CaptureMethod, DescriptorCapture, StreamCapture
+from modeldir.logs.logfile import LogSettings
 
 
-class InNotebook(Way):
-    """Streams and descriptors, into one file: the two hear nothing of each other."""
+class NotebookCapture(CaptureMethod):
+    """Captures streams and descriptors into one file; neither sees the other's output."""
 
-    def __init__(self, descriptor: int, settings: Settings) -> None:
-        self._below = ByDescriptors(descriptor, settings, alone=False)
-        self._below.drain()  # the first line is its own
-        self._above = ByStreams(descriptor, settings, whole=False)
+    def __init__(self, descriptor: int, settings: LogSettings) -> None:
+        self._below = DescriptorCapture(descriptor, settings, alone=False)
+        self._below.drain()  # it writes the log's first line
+        self._above = StreamCapture(descriptor, settings, whole=False)
         self._shell = _shell()
 
     def attach(self) -> None:
@@ -32,16 +32,16 @@ class InNotebook(Way):
     def detach(self) -> None:
         self._above.detach()
         if self._shell is not None:
-            with contextlib.suppress(ValueError):  # it is told to others for a change
+            with contextlib.suppress(ValueError):  # something else has removed it
                 self._shell.events.unregister("post_run_cell", self._after_cell)
 
     def _after_cell(self, result: Any) -> None:
-        self._below.drain()  # before the kernel looks for the cell's last output
+        self._below.drain()  # before the kernel collects the cell's last output
         error = getattr(result, "error_in_exec", None) or getattr(result, "error_before_exec", None)
         if error is not None:
             from traceback import format_exception  # noqa: PLC0415 - only after an error
 
-            within = error.__traceback__ and error.__traceback__.tb_next  # without the shell's own
+            within = error.__traceback__ and error.__traceback__.tb_next  # without IPython's frame
             self._above.write("".join(format_exception(type(error), error, within)))
 
     def drain(self) -> None:
@@ -62,7 +62,7 @@ class InNotebook(Way):
 
 
 def _shell() -> Any:
-    """IPython's shell, None in a kernel of another kind."""
+    """Return IPython's shell, or None in another type of kernel."""
     with contextlib.suppress(Exception):
         return sys.modules["IPython"].get_ipython()
     return None

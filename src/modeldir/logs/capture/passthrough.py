@@ -1,8 +1,10 @@
-"""Where a training's output would have gone, had nobody listened: terminal, pipe or file.
+"""Pass output on to where it went before the capture: a terminal, a pipe or a file.
 
-It knows what the other side has not taken yet, and never waits for it. It refuses to know what
-passes. A terminal that stands still (Ctrl-S, a dead ssh) is not waited for either; a slow pipe is,
-as it always was: nothing is kept from `| gzip`.
+The log writer (`sidecar`) calls `push` after it has written to the log. The bytes wait in the
+`RingBuffer` of the channel. The one rule is that writing here never blocks the log writer.
+If the buffer is full, the training process has to wait for a slow pipe, as it would without a log:
+nothing may be missing in `| gzip`. It does not have to wait for a terminal that has stopped
+(Ctrl-S, a dead ssh connection).
 """
 
 from __future__ import annotations
@@ -12,22 +14,22 @@ import select
 import stat
 import time
 
-from modeldir.logs.capture.buffer import Ring
+from modeldir.logs.capture.buffer import RingBuffer
 
-STANDS = 10.0
-"""Seconds without taking a byte after which a terminal is no longer waited for."""
+STOPPED_AFTER = 10.0
+"""Seconds without taking a byte after which a terminal counts as stopped."""
 _SAFE = 512
-"""Bytes that do not block where `poll` says that there is room, on pipes and terminals alike."""
+"""Bytes that a pipe or terminal takes without blocking if `select` calls it writable."""
 
 
-class Mirror:
-    """Where output would have gone. What it has not taken yet waits in the ring."""
+class Passthrough:
+    """The original destination of one channel."""
 
-    def __init__(self, descriptor: int, ring: Ring) -> None:
+    def __init__(self, descriptor: int, ring: RingBuffer) -> None:
         mode = os.fstat(descriptor).st_mode
         self._regular = stat.S_ISREG(mode)
         self._terminal = os.isatty(descriptor)
-        self._own = False
+        self._nonblocking = False
         self.descriptor = descriptor if self._regular else self._reopened(descriptor)
         self._ring, self._words = ring, b""
         self._moved = time.monotonic()
@@ -35,8 +37,9 @@ class Mirror:
         self.broken = False
 
     def _reopened(self, descriptor: int) -> int:
-        """The same terminal or pipe in a description of our own: not to wait must be our affair
-        alone. It is shared with the shell otherwise.
+        """Open the same terminal or pipe again, non-blocking.
+
+        To make the original descriptor non-blocking would do the same to the shell's.
         """
         try:
             opened = os.open(
@@ -45,38 +48,39 @@ class Mirror:
         except OSError:  # a socket, another user's terminal, no /proc
             return descriptor
         os.close(descriptor)
-        self._own = True
+        self._nonblocking = True
         return opened
 
     @property
     def behind(self) -> bool:
+        """Whether it lacks anything."""
         return not self.broken and (self._ring.behind or bool(self._words))
 
     @property
     def full(self) -> bool:
-        """Whether the training has to wait for it."""
-        return not self._ring.room and not self.stands
+        """Whether the training process has to wait for it."""
+        return not self._ring.room and not self.stopped
 
     @property
-    def stands(self) -> bool:
-        """Whether it is a terminal that has taken nothing for long."""
-        return self._terminal and time.monotonic() - self._moved > STANDS
+    def stopped(self) -> bool:
+        """Whether it is a terminal that has taken nothing for a long time."""
+        return self._terminal and time.monotonic() - self._moved > STOPPED_AFTER
 
-    def expect(self) -> None:
-        """Bytes are about to be read; if it stands and there is no room, what waits is dropped."""
+    def make_room(self) -> None:
+        """Before bytes are read: drop the waiting ones if the terminal has stopped."""
         if not self.behind:
-            self._moved = time.monotonic()  # it could not have taken anything
-        elif not self._ring.room and self.stands:
+            self._moved = time.monotonic()  # there was nothing to take
+        elif not self._ring.room and self.stopped:
             self._dropped += self._ring.head - self._ring.taken
             self._ring.take_all()
 
     def say(self, words: bytes) -> None:
-        """Write words of our own."""
+        """Write a message of modeldir's."""
         self._words += words
         self.push()
 
     def push(self) -> None:
-        """Write what it takes without waiting."""
+        """Write as much as possible without blocking."""
         try:
             while self.behind:
                 self._write_some()
@@ -86,29 +90,30 @@ class Mirror:
                         f"\n[modeldir: {self._dropped} bytes are only in the log]\n".encode()
                     )
                     self._dropped = 0
-                if not (self._own or self._regular) and not _writable(self.descriptor):
+                if self._may_block and not _writable(self.descriptor):
                     return
         except BlockingIOError:
             self._ring.intend(0)
-        except OSError:  # closed, hung up, `| head -1`: the log goes on
+        except OSError:  # closed, hung up, `| head -1`: the log continues
             self.broken = True
         if self.broken:
             self._ring.take_all()
 
     def _write_some(self) -> None:
-        if not (self._own or self._regular) and not _writable(self.descriptor):
+        if self._may_block and not _writable(self.descriptor):
             raise BlockingIOError
+        most = _SAFE if self._may_block else None
         if self._words:
-            written = os.write(self.descriptor, self._words[: self._at_once])
+            written = os.write(self.descriptor, self._words[:most])
             self._words = self._words[written:]
             return
-        piece = self._ring.next()[: self._at_once]
+        piece = self._ring.next()[:most]
         self._ring.intend(len(piece))
         self._ring.take(os.write(self.descriptor, piece))
 
     @property
-    def _at_once(self) -> int | None:
-        return None if self._own or self._regular else _SAFE
+    def _may_block(self) -> bool:
+        return not (self._nonblocking or self._regular)
 
 
 def _writable(descriptor: int) -> bool:

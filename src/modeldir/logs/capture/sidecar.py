@@ -1,29 +1,29 @@
-"""The small process beside a training that keeps its log.
+"""The log writer: a small process beside the training process that writes its log.
 
-It reads what the training prints from the pipe or pseudo-terminal that `descriptors` has put under
-1 and 2, writes it to the log file first and then, byte for byte, to where it would have gone (the
-mirror). It knows neither Python objects nor logging; it is started bare (`python -I -S`), so it
-imports nothing that it can do without.
+It reads the pipes or pseudo-terminals that `descriptors` has put in place of descriptors 1 and 2.
+It writes to the log file first, and then passes the same bytes on to the original destination
+(`passthrough`). Start reading at `_LogWriter.run`. `descriptors` starts it bare
+(`python -I -S`), so it imports as little as it can.
 
-Why a process: a thread that reads hangs for ever when C code prints while it holds the
-interpreter's lock, and dies with the training it should report of. Why not `tee`: its death ends
-the training.
+The one rule is that it must not hurt the training run. It ignores signals that are meant for the
+training process, waits for no terminal that has stopped (Ctrl-S, a dead ssh connection), and stays
+as long as any process can still print, such as a child that outlives the training process.
 
-It is sent lines of JSON, some with descriptors, by a socket; `descriptors` has the other side:
+Why a process? A reading thread hangs forever if C code prints while it holds the interpreter's
+lock, and it dies together with the process on whose end it should report. Why not `tee`? If `tee`
+dies, the training process dies of it.
 
-    begin    the channels (read ends), their mirrors, the log file, how to write it
-    log      another file: the first one is finished
-    note     how the training thinks it will end
-    drain    write all that was printed up to now, then answer: a shell's prompt comes after it
+The training process sends lines of JSON over a socket, some with descriptors:
+
+    begin    the channels (read ends), their passthroughs, the log file, how to write it
+    log      another log file; finish the first one
+    note     how the training process will probably end
+    drain    write all that was printed up to now, then answer; a shell's prompt comes after it
     close    drain, write the last line, answer
 
-An answer is one byte, the number of what was asked. Nothing else is ever said: each byte comes to
-the training as a signal, and one amid a `print` that waits costs half a line under
-PYTHONUNBUFFERED, where Python forgets what a `write` has not taken.
-
-Nothing it does may hurt the training. It outlives signals meant for the training, waits for no
-terminal that stands still (Ctrl-S, a dead ssh), and stays as long as anybody (a child that outlives
-the training) can still print.
+An answer is one byte, the number of the request. The log writer sends nothing else, because each
+byte reaches the training process as a signal. A signal during a `print` that waits costs half a
+line under PYTHONUNBUFFERED, where Python drops what one `write` did not take.
 """
 
 from __future__ import annotations
@@ -36,65 +36,64 @@ import signal
 import socket
 import time
 
-from modeldir.logs.capture.buffer import Ring
-from modeldir.logs.capture.exit_status import Training
-from modeldir.logs.capture.passthrough import STANDS, Mirror
-from modeldir.logs.capture.recovery import Written, resumed
+from modeldir.logs.capture.buffer import RingBuffer, Written, resumed
+from modeldir.logs.capture.channels import is_readable
+from modeldir.logs.capture.exit_status import WatchedProcess
+from modeldir.logs.capture.passthrough import STOPPED_AFTER, Passthrough
 from modeldir.logs.logfile import LogFile, end, head
 from modeldir.logs.transcript import Transcript
 
-TYPE_CHECKING = False  # as typing's, without the time that importing typing takes
+TYPE_CHECKING = False  # like typing's; importing typing takes too long here
 
 if TYPE_CHECKING:
     from typing import Any
 
-_PIECE = 1 << 18
 _DRAINED_WITHIN = 2.0
 _MOST_UNREAD = 1 << 20
-"""Bytes that a pipe can hold, as `descriptors` makes them."""
+"""Bytes that a pipe can hold, as `channels` opens them."""
 _WINDOW_EVERY = 0.25
 _QUICK, _GATHER, _GATHER_TERMINAL = 0.001, 0.002, 0.0005
-"""Seconds; a terminal holds some 20 KiB only, and would be full before 2 ms are over."""
+"""Seconds. A terminal holds only about 20 KiB and would be full within 2 ms."""
 
 
 def main(descriptor: int) -> None:
-    """Keep logs for the process at the other end of this socket until nobody can print any more."""
+    """Write the log of the process at the other end of this socket until nothing can print."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGTTOU", "SIGPIPE"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
-    _Keeper(socket.socket(fileno=descriptor)).run()
+    _LogWriter(socket.socket(fileno=descriptor)).run()
 
 
-class _Channel:
-    """What the training prints into: its read end, its mirror, its lines."""
+class _ChannelReader:
+    """The log writer's side of a `Channel`: its read end, its passthrough, its transcript."""
 
-    def __init__(self, source: int, ring: Ring, mirror: Mirror | None) -> None:
+    def __init__(self, source: int, ring: RingBuffer, passthrough: Passthrough | None) -> None:
         os.set_blocking(source, False)
-        self.source, self.ring, self.mirror = source, ring, mirror
+        self.source, self.ring, self.passthrough = source, ring, passthrough
         self.transcript: Transcript
         self.file: LogFile
         self.terminal = os.isatty(source)
-        self.window = self.terminal and mirror is not None
+        self.window = self.terminal and passthrough is not None
         self._size, self._looked = b"", 0.0
-        self.over = False  # nobody can print there any more; its mirror has yet to take the rest
+        self.ended = False  # no process can print there any more; the passthrough may lack the rest
 
     def use(self, transcript: Transcript, file: LogFile) -> None:
-        """The lines go there from now on."""
+        """Write lines to this file from now on."""
         self.transcript, self.file = transcript, file
         self.note()
 
     def read(self) -> bool:
-        """Take what is there; false at the end, when nobody holds the other side any more."""
-        if self.mirror is not None:
-            self.mirror.expect()
-        goes_on = self._take_in()
+        """Read and write what is there; false when no process holds the other side any more."""
+        if self.passthrough is not None:
+            self.passthrough.make_room()
+        is_open = self._read_into_buffer()
         if self.ring.head > self.ring.fed:
             self.transcript.feed(self.ring.unfed(), time.time())
             self.note()
-            self.reflect()
-        return goes_on
+            self.pass_on()
+        return is_open
 
-    def _take_in(self) -> bool:
-        """A terminal gives 4 KiB at a time, however much it has: ask again until it is empty."""
+    def _read_into_buffer(self) -> bool:
+        """Read once, but a terminal until it is empty: it gives only 4 KiB at a time."""
         while self.ring.room:
             try:
                 size = self.ring.read_from(self.source)
@@ -109,49 +108,49 @@ class _Channel:
         return True
 
     def note(self) -> None:
-        """Say how far the log is, for the case that we are killed."""
-        self.ring.feed_done(self.transcript.standing, self.file.size)
+        """Note how far the log is, in case this process is killed."""
+        self.ring.feed_done(self.transcript.unfinished, self.file.size)
 
-    def reflect(self) -> None:
-        """Pass on what was read: the file has it."""
-        if self.mirror is None:
+    def pass_on(self) -> None:
+        """Pass on what was read, which the file has by now."""
+        if self.passthrough is None:
             self.ring.take_all()
         else:
-            self.mirror.push()
+            self.passthrough.push()
 
     def tick(self, now: float) -> None:
-        """Do what is due by the clock."""
+        """Write what is due at this time."""
         due = self.transcript.due
         if due is not None and due <= now:
             self.transcript.tick(now)
             self.note()
 
     def finish(self) -> None:
-        """Write lines that have no end."""
+        """Write unfinished lines."""
         self.transcript.finish(time.time())
         self.note()
 
     def end(self) -> None:
-        """Nobody can print here any more."""
+        """Close the read end: no process can print here any more."""
         self.finish()
         os.close(self.source)
-        self.over = True
+        self.ended = True
 
     @property
     def is_done(self) -> bool:
-        """Whether the mirror has everything too, or will not take it."""
-        mirror = self.mirror
-        return self.over and (mirror is None or not mirror.behind or mirror.stands)
+        """Whether the passthrough has everything too, or does not take it."""
+        passthrough = self.passthrough
+        return self.ended and (passthrough is None or not passthrough.behind or passthrough.stopped)
 
     def close(self) -> None:
-        """Let go of the mirror: who reads what the training prints is to see its end."""
-        if self.mirror is not None:
-            os.close(self.mirror.descriptor)
+        """Close the passthrough, so that whatever reads the output sees its end."""
+        if self.passthrough is not None:
+            os.close(self.passthrough.descriptor)
 
     def drain(self) -> None:
-        """Take what had been printed when we began; a child may print for ever."""
+        """Read what was printed before this call, but no more: a child may print forever."""
         left, deadline = _MOST_UNREAD, time.monotonic() + _DRAINED_WITHIN
-        while not self.over and left > 0 and _readable(self.source):
+        while not self.ended and left > 0 and is_readable(self.source):
             before = self.ring.head
             if not self.read():
                 self.end()
@@ -160,15 +159,15 @@ class _Channel:
                 break
 
     def follow_window(self) -> None:
-        """Give the pseudo-terminal the real one's size: nobody tells us when it changes."""
+        """Give the pseudo-terminal the size of the real one. No signal reports its changes here."""
         now = time.monotonic()
-        if self.window and self.mirror is not None and now - self._looked > _WINDOW_EVERY:
+        if self.window and self.passthrough is not None and now - self._looked > _WINDOW_EVERY:
             self._looked = now
             import fcntl  # noqa: PLC0415 - only where there is a terminal
             import termios  # noqa: PLC0415 - as above
 
             try:
-                size = fcntl.ioctl(self.mirror.descriptor, termios.TIOCGWINSZ, bytes(8))
+                size = fcntl.ioctl(self.passthrough.descriptor, termios.TIOCGWINSZ, bytes(8))
                 if size != self._size:
                     fcntl.ioctl(self.source, termios.TIOCSWINSZ, size)
                     self._size = size
@@ -176,21 +175,15 @@ class _Channel:
                 self.window = False
 
 
-def _readable(descriptor: int) -> bool:
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    return bool(poller.poll(0))
-
-
-class _Keeper:
-    """The loop: channels, their mirrors, the socket, the training's own end."""
+class _LogWriter:
+    """The loop over channels, passthroughs, the socket and the end of the training process."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control: socket.socket | None = control
-        self._words, self._descriptors = b"", list[int]()
-        self._channels: list[_Channel] = []
+        self._received, self._descriptors = b"", list[int]()
+        self._channels: list[_ChannelReader] = []
         self._file: LogFile | None = None
-        self._training: Training | None = None
+        self._training: WatchedProcess | None = None
         self._every, self._woken = 30.0, 0.0
 
     def run(self) -> None:
@@ -203,15 +196,17 @@ class _Keeper:
                 channel.tick(now)
                 channel.follow_window()
             if self._training is not None and self._control is None:
-                self._perhaps_ended(self._training)
+                self._write_end_if_gone(self._training)
             for channel in [channel for channel in self._channels if channel.is_done]:
                 self._channels.remove(channel)
                 channel.close()
         self._finish_lines()
 
     def _gather(self) -> None:
-        """While lines come in quick succession let some gather: each time that we are woken costs
-        the training more than the line itself. A line by itself is passed on at once.
+        """Let lines gather for a moment while they come in quick succession.
+
+        To wake this process costs the training process more than the line does. A single line is
+        passed on at once.
         """
         now = time.monotonic()
         if now - self._woken < _QUICK:
@@ -220,107 +215,111 @@ class _Keeper:
         self._woken = time.monotonic()
 
     def _ready(self) -> list[int]:
-        """The descriptors that have something for us, or can take something, now or soon."""
+        """Wait; return the descriptors that can be read or written."""
         poller = select.poll()
         if self._control is not None:
             poller.register(self._control, select.POLLIN)
         for channel in self._channels:
-            mirror = channel.mirror
-            if not channel.over and (mirror is None or not mirror.full):
+            passthrough = channel.passthrough
+            if not channel.ended and (passthrough is None or not passthrough.full):
                 poller.register(channel.source, select.POLLIN)
-            if mirror is not None and mirror.behind:
-                poller.register(mirror.descriptor, select.POLLOUT)
+            if passthrough is not None and passthrough.behind:
+                poller.register(passthrough.descriptor, select.POLLOUT)
         if self._training is not None and self._training.handle is not None:
             poller.register(self._training.handle, select.POLLIN)
-        return [descriptor for descriptor, _ in poller.poll(self._patience() * 1000)]
+        return [descriptor for descriptor, _ in poller.poll(self._timeout() * 1000)]
 
-    def _patience(self) -> float:
-        """Seconds until something is to be done by the clock."""
+    def _timeout(self) -> float:
+        """Return the seconds until something is due."""
         now = time.time()
         waits = [60.0]
         for channel in self._channels:
             due = channel.transcript.due
             waits += [] if due is None else [due - now]
             waits += [_WINDOW_EVERY] if channel.window else []
-            waits += [STANDS / 4] if channel.mirror and channel.mirror.behind else []
+            waits += (
+                [STOPPED_AFTER / 4] if channel.passthrough and channel.passthrough.behind else []
+            )
         if self._training is not None and self._control is None and self._training.handle is None:
             waits.append(0.05)
         return max(0.0, min(waits))
 
     def _attend(self, descriptor: int) -> None:
         if self._control is not None and descriptor == self._control.fileno():
-            self._listen()
+            self._receive()
             return
         if self._training is not None and descriptor == self._training.handle:
-            self._perhaps_ended(self._training)
+            self._write_end_if_gone(self._training)
             return
         for channel in list(self._channels):
-            if channel.mirror is not None and descriptor == channel.mirror.descriptor:
-                channel.mirror.push()
-            elif descriptor == channel.source and not channel.over and not channel.read():
+            if channel.passthrough is not None and descriptor == channel.passthrough.descriptor:
+                channel.passthrough.push()
+            elif descriptor == channel.source and not channel.ended and not channel.read():
                 channel.end()
 
-    # -- What the training says --
+    # -- Messages from the training process --
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         assert self._control is not None
         try:
-            words, descriptors, _, _ = socket.recv_fds(self._control, 65536, 16)
+            data, descriptors, _, _ = socket.recv_fds(self._control, 65536, 16)
         except OSError:
-            words, descriptors = b"", []
+            data, descriptors = b"", []
         self._descriptors += descriptors
-        self._words += words
-        if not words:
+        self._received += data
+        if not data:
             self._control.close()  # it ended, or became another program
             self._control = None
-        while b"\n" in self._words:
-            line, _, self._words = self._words.partition(b"\n")
-            self._obey(json.loads(line))
+        while b"\n" in self._received:
+            line, _, self._received = self._received.partition(b"\n")
+            self._handle(json.loads(line))
 
-    def _obey(self, message: dict[str, Any]) -> None:
-        what = message["do"]
-        if what == "begin":
+    def _handle(self, message: dict[str, Any]) -> None:
+        request = message["do"]
+        if request == "begin":
             self._begin(message)
-        elif what == "log":
+        elif request == "log":
             self._switch(message)
-        elif what == "note" and self._training is not None:
+        elif request == "note" and self._training is not None:
             self._training.noted = message["how"]
-        elif what == "drain":
+        elif request == "drain":
             self._drain()
             self._answer(message["number"])
-        elif what == "close":
+        elif request == "close":
             self._drain()
             self._finish_lines()
             if self._file is not None and self._training is not None:
                 self._file.write_own(end(self._training.pid, message["how"]))
             self._answer(message["number"])
-            self._training = None  # children that it leaves may print on
+            self._training = None  # its children may still print
 
     def _begin(self, message: dict[str, Any]) -> None:
         self._every = message["every"]
-        self._training = Training(message["pid"], message["noted"])
+        self._training = WatchedProcess(message["pid"], message["noted"])
         again = not message["head"]
         file = self._descriptors.pop(0)
-        for has_mirror, has_ring in zip(message["mirrors"], message["rings"], strict=True):
+        for has_passthrough, has_ring in zip(
+            message["passthroughs"], message["rings"], strict=True
+        ):
             source = self._descriptors.pop(0)
-            mirror = self._descriptors.pop(0) if has_mirror else None
-            ring = Ring(self._descriptors.pop(0) if has_ring else None, left=again)
-            reflected = None if mirror is None else Mirror(mirror, ring)
-            self._channels.append(_Channel(source, ring, reflected))
+            passthrough = self._descriptors.pop(0) if has_passthrough else None
+            ring = RingBuffer(self._descriptors.pop(0) if has_ring else None, left=again)
+            onward = None if passthrough is None else Passthrough(passthrough, ring)
+            self._channels.append(_ChannelReader(source, ring, onward))
         if again:
-            self._go_on(file, message)
+            self._take_over(file, message)
         else:
             self._use(self._opened(file, message))
 
-    def _go_on(self, descriptor: int, message: dict[str, Any]) -> None:
-        """In the place of one that was killed."""
+    def _take_over(self, descriptor: int, message: dict[str, Any]) -> None:
+        """Continue where another log writer was killed."""
         name, stamp = message["name"], message["stamp"]
         written = [Written(name, channel.ring.noted, stamp=stamp) for channel in self._channels]
         torn = any(lines.torn for lines in written)
         self._file = file = self._opened(descriptor, {**message, "torn": torn})
         for channel, lines in zip(self._channels, written, strict=True):
             channel.use(resumed(channel.ring, file, lines, self._every), file)
-            channel.reflect()
+            channel.pass_on()
 
     def _switch(self, message: dict[str, Any]) -> None:
         self._drain()
@@ -336,7 +335,7 @@ class _Keeper:
         file = LogFile(
             descriptor,
             message["name"],
-            self._tell,
+            self._warn,
             stamp=message["stamp"],
             torn=message["torn"],
         )
@@ -348,14 +347,16 @@ class _Keeper:
         for channel in self._channels:
             channel.use(Transcript(file, self._every), file)
 
-    def _tell(self, words: str) -> None:
-        mirrors = [channel.mirror for channel in self._channels if channel.mirror is not None]
-        if mirrors:
-            mirrors[-1].say(f"{words}\n".encode())  # standard error's, where they differ
+    def _warn(self, words: str) -> None:
+        passthroughs = [
+            channel.passthrough for channel in self._channels if channel.passthrough is not None
+        ]
+        if passthroughs:
+            passthroughs[-1].say(f"{words}\n".encode())  # standard error, if there are two
 
     def _answer(self, number: int) -> None:
         if self._control is not None:
-            with contextlib.suppress(OSError):  # it did not wait for the answer
+            with contextlib.suppress(OSError):  # nothing waits for the answer any more
                 self._control.sendall(bytes([number]))
 
     # -- Endings --
@@ -366,20 +367,20 @@ class _Keeper:
         for channel in self._channels:
             self._push_out(channel)
 
-    def _push_out(self, channel: _Channel) -> None:
-        """Let a mirror have what it has not taken; not for longer than one would wait for it."""
-        mirror = channel.mirror
-        deadline = time.monotonic() + STANDS / 4
-        while mirror is not None and mirror.behind and time.monotonic() < deadline:
-            select.select([], [mirror.descriptor], [], 0.1)
-            mirror.push()
+    def _push_out(self, channel: _ChannelReader) -> None:
+        """Write to a passthrough what it lacks, but wait only a few seconds for it."""
+        passthrough = channel.passthrough
+        deadline = time.monotonic() + STOPPED_AFTER / 4
+        while passthrough is not None and passthrough.behind and time.monotonic() < deadline:
+            select.select([], [passthrough.descriptor], [], 0.1)
+            passthrough.push()
 
     def _finish_lines(self) -> None:
         for channel in self._channels:
             channel.finish()
 
-    def _perhaps_ended(self, training: Training) -> None:
-        """Write the log's last line once the training is gone; others may print on."""
+    def _write_end_if_gone(self, training: WatchedProcess) -> None:
+        """Write the log's last line if the training process has ended. Others may still print."""
         if not training.is_gone():
             return
         self._training = None
@@ -387,4 +388,4 @@ class _Keeper:
             channel.drain()
         self._finish_lines()
         if self._file is not None:
-            self._file.write_own(end(training.pid, training.how_it_ended()))
+            self._file.write_own(end(training.pid, training.exit_status()))

@@ -1,11 +1,11 @@
-"""What Python prints, taken from its stream objects: where descriptors cannot be captured.
+"""Capture Python's stream objects, where descriptors cannot be captured.
 
-In a notebook, under pytest's capture, without a console, on Windows: `sys.stdout` is an object of
-somebody's, and what it gets never reaches descriptor 1. So its `write` is listened to. It refuses
-to know what lies below Python: output of C code and of children is for `descriptors`.
+In a notebook, under pytest, without a console and on Windows, `sys.stdout` is a custom object, and
+what is written to it never reaches descriptor 1. So its `write` is replaced. `methods` calls
+`Streams`; start reading there. Output of C code and of children needs `descriptors`.
 
-Start at `Streams`. Each thread has its own unfinished line; what moves the cursor belongs to rows
-that all share, as on a terminal.
+Each thread has its own unfinished line. Text that moves the cursor goes to a `Screen` that all
+threads share, as on a terminal. An error in this module must never reach the script.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ if TYPE_CHECKING:
     from modeldir.logs.logfile import LogFile
 
 
-_SETTLED = 0.3
+_IDLE = 0.3
+"""Seconds after which a finished bar is written."""
 
 
 class Streams:
-    """`sys.stdout` and `sys.stderr` as they are now, listened to until `release`.
+    """The present `sys.stdout` and `sys.stderr`, captured until `release`.
 
     Args:
         file: the log.
-        descriptor: its descriptor, to tell whether a stream leads there anyway.
+        descriptor: the log's descriptor, to find out whether a stream leads there anyway.
     """
 
     def __init__(self, file: LogFile, descriptor: int) -> None:
@@ -49,26 +50,27 @@ class Streams:
                        for handler in logging.root.handlers if stream.adopt(handler)]  # fmt: skip
 
     def tell(self, words: str) -> None:
-        """Say something in the terminal that does not go into the file."""
+        """Print a message that does not go into the file."""
         self._file.mute.on = True
         try:
             with contextlib.suppress(OSError, ValueError, AttributeError):
-                sys.stderr.write(f"{words}\n")  # None in a process without a console
+                sys.stderr.write(f"{words}\n")  # it is None without a console
         finally:
             self._file.mute.on = False
 
     def finish(self) -> None:
-        """Write lines that never ended and progress bars that stand."""
+        """Write unfinished lines and progress bars."""
         for stream in self._streams:
             stream.finish()
 
     def start_over(self) -> None:
-        """In a forked child: nothing is unfinished here, and no thread holds the lock."""
+        """Forget unfinished lines in a forked child, where no thread holds the lock."""
         self._file.lock = threading.RLock()
         for stream in self._streams:
             stream.start_over()
 
     def release(self) -> None:
+        """Put everything back."""
         for handler, stream in self._moved:
             stream.leave(handler)
         for each in self._streams:
@@ -80,33 +82,33 @@ class _Mute(threading.local):
 
 
 class _Shared:
-    """The file, one lock, and whether the present thread says what is not for the file."""
+    """The file, one lock, and whether this thread prints what the file should not have."""
 
     def __init__(self, file: LogFile) -> None:
         self.file, self.mute = file, _Mute()
-        self.lock = threading.RLock()  # held from a line's end to its write
+        self.lock = threading.RLock()  # held while lines are completed and written
         self.streams: list[_Stream] = []
-        self._looked = 0.0
+        self._flushed = 0.0
 
     def write(self, lines: Sequence[str]) -> None:
         with self.lock:
             self.file.write(lines)
 
-    def settle(self) -> None:
-        """Write what bars have left, on whichever stream, and nothing has redrawn for a moment."""
+    def flush_idle(self) -> None:
+        """Write finished bars of all streams that nothing has redrawn for a moment."""
         now = time.monotonic()
-        if now >= self._looked + _SETTLED:
-            self._looked = now
+        if now >= self._flushed + _IDLE:
+            self._flushed = now
             for stream in self.streams:
-                self.file.write(stream.settled())
+                self.file.write(stream.idle_lines())
 
 
 class _Stream:
-    """`sys.stdout` or `sys.stderr`, listened to.
+    """A captured `sys.stdout` or `sys.stderr`.
 
-    Its `write` and `flush` are replaced on the object itself, so that who took hold of it earlier
-    (a logging handler, loguru, tqdm) is heard too, and `isatty`, `encoding`, `fileno`, `buffer`
-    are its own. Where that cannot be done a `_StandIn` takes its place in `sys`.
+    Its `write` and `flush` are replaced on the object itself. So a logging handler, loguru or tqdm
+    that got the object earlier is captured too, and `isatty`, `encoding`, `fileno` and `buffer`
+    stay. If the object does not allow that, a `_StandIn` takes its place in `sys`.
     """
 
     def __init__(self, name: str, file: _Shared, descriptor: int) -> None:
@@ -124,7 +126,7 @@ class _Stream:
             setattr(self.stream, method.__name__, method)
 
     def adopt(self, handler: logging.Handler) -> bool:
-        """Lead a handler that holds the object beneath a stand-in to the stand-in."""
+        """Give the stand-in to a handler that holds the object beneath it."""
         if self.stream is self.beneath or getattr(handler, "stream", None) is not self.beneath:
             return False
         handler.stream = self.stream  # type: ignore[attr-defined]
@@ -137,9 +139,9 @@ class _Stream:
     def write(self, text: str) -> int:
         if self._open and not self._file.mute.on:
             try:  # noqa: SIM105 - `suppress` would cost as much as the rest
-                self._listen(text)
+                self._capture(text)
             except Exception:  # noqa: BLE001
-                pass  # a surprise in our own code must not cost a training
+                pass  # an error in our code must not end the training run
         if self._into_the_file and self._open:
             return len(text)
         try:
@@ -155,16 +157,16 @@ class _Stream:
             self._excuse(error)
 
     def _excuse(self, error: Exception) -> None:
-        """Let a terminal that went away be; what the script does wrong is its own error."""
+        """Ignore that a terminal is gone, but raise the script's own errors."""
         if self._open and "reentrant call" in str(error):
-            return  # a signal handler prints in the middle of a print: it is in the file
+            return  # a signal handler printed during a print; the file has the text
         if not (self._open and (isinstance(error, OSError) or self._is_closed())):
             raise error
         if not self._broken:
             self._broken = True
             reason = getattr(error, "strerror", None) or str(error)
-            told = f"modeldir: {self._name} cannot be written ({reason}). "
-            self._file.write([f"{told}The training goes on; what it prints is in this file."])
+            problem = f"modeldir: {self._name} cannot be written ({reason}). "
+            self._file.write([f"{problem}The training run continues; this file has its output."])
 
     def _is_closed(self) -> bool:
         return bool(getattr(self.stream, "closed", False))
@@ -172,33 +174,33 @@ class _Stream:
     # -- Lines out of writes --
 
     def start_over(self) -> None:
-        """Begin with nothing unfinished; what a forked child finds so is its parent's."""
+        """Begin with nothing unfinished. In a forked child, unfinished lines are the parent's."""
         self._pieces: dict[int, list[str]] = {}
         self._screen, self._drawer, self._drawing = Screen(), 0, False
 
-    def _listen(self, text: str) -> None:
-        # Most writes are a piece of a line. Only its own thread touches a thread's pieces.
+    def _capture(self, text: str) -> None:
+        # Most writes are a piece of a line. Only the thread itself changes its pieces.
         if not self._drawing and text.isprintable():
             pieces = self._pieces.setdefault(threading.get_ident(), [])
             if len(pieces) < MAX_LINE:
                 pieces.append(text)
                 return
         with self._file.lock:
-            self._file.settle()
+            self._file.flush_idle()
             self._file.write(self._lines(text))
 
     def _lines(self, text: str) -> list[str]:
-        """The lines that `text` finishes.
+        """Return the lines that `text` completes.
 
-        Each thread has its own unfinished line. What moves the cursor belongs to rows that all
-        share, as on the terminal: tqdm's monitor thread redraws the main thread's bar.
+        Each thread has its own unfinished line. Text that moves the cursor belongs to rows that all
+        threads share, as on a terminal: tqdm's monitor thread redraws the main thread's bar.
         """
         thread = threading.get_ident()
         pieces = self._pieces.pop(thread, [])
         if "\x1b" in text:
             text = COLOR.sub("", text)
-        goes_on = not pieces and self._drawing and (thread == self._drawer or _is_blank(text))
-        if goes_on or CONTROL.search(text):
+        continues = not pieces and self._drawing and (thread == self._drawer or _is_blank(text))
+        if continues or CONTROL.search(text):
             self._drawer = thread
             lines = self._screen.feed("".join(pieces) + text)
             self._drawing = self._screen.busy
@@ -213,15 +215,15 @@ class _Stream:
             return []
         if rest:
             self._pieces[thread] = [rest]
-        # Nothing moves the cursor back over plain lines.
+        # The cursor never moves back over plain lines.
         above = [] if self._drawing else self._screen.restart()
         return above + ("".join(pieces) + line).split("\n")
 
-    def settled(self) -> list[str]:
+    def idle_lines(self) -> list[str]:
         return self._screen.flush_idle() if self._screen.waiting else []
 
     def finish(self) -> None:
-        """Write lines that never ended and progress bars that stand."""
+        """Write unfinished lines and progress bars."""
         with self._file.lock:
             lines = ["".join(pieces) for pieces in list(self._pieces.values())]
             self._file.write([line for line in lines if line] + self._screen.drain())
@@ -229,7 +231,7 @@ class _Stream:
 
     def release(self) -> None:
         self.finish()
-        self._open = False  # someone may have put their own `write` over ours, and keep it
+        self._open = False  # another library may have wrapped our `write`, and keep it
         for method in (self.write, self.flush):
             if vars(self.stream).get(method.__name__) == method:
                 delattr(self.stream, method.__name__)
@@ -242,7 +244,7 @@ def _is_blank(text: str) -> bool:
 
 
 def _leads_to(stream: TextIO, descriptor: int) -> bool:
-    """Whether what is printed to `stream` lands in this very file (`train.py > train.log`)."""
+    """Return whether what is printed to `stream` lands in this file (`train.py > train.log`)."""
     try:
         there, here = os.fstat(stream.fileno()), os.fstat(descriptor)
     except (OSError, ValueError, AttributeError, TypeError):
@@ -252,7 +254,7 @@ def _leads_to(stream: TextIO, descriptor: int) -> bool:
 
 @io.TextIOBase.register
 class _StandIn:
-    """Takes the place of a stream whose methods cannot be replaced, and is like it in all else."""
+    """Takes the place of a stream whose methods cannot be replaced, and otherwise acts like it."""
 
     def __init__(self, beneath: TextIO) -> None:
         self._beneath = beneath
@@ -261,7 +263,7 @@ class _StandIn:
         return getattr(self.__dict__["_beneath"], name)
 
     def write(self, text: str) -> int:
-        return self._beneath.write(text)  # looked up anew: IPython replaces it for each cell
+        return self._beneath.write(text)  # looked up each time: IPython replaces it for each cell
 
     def flush(self) -> None:
         self._beneath.flush()
@@ -280,11 +282,11 @@ class _Nowhere(io.TextIOBase):
 
 
 def _changeable(stream: TextIO | None) -> TextIO:
-    """An object whose `write` may be replaced, and will stay so."""
+    """Return an object whose `write` can be replaced for good."""
     if stream is None or getattr(stream, "closed", False):
-        return _Nowhere()  # type: ignore[return-value] # a TextIO in all that is used
-    # Who replaced `write` already puts the old one back some time (IPython: after each cell),
-    # and ours would be gone with it.
+        return _Nowhere()  # type: ignore[return-value] # like a TextIO where it is used
+    # If a library has replaced `write`, it puts the old one back later (IPython: after each cell),
+    # and ours would be gone.
     if hasattr(stream, "__dict__") and "write" not in vars(stream):
         return stream
-    return _StandIn(stream)  # type: ignore[return-value] # it passes on all that it lacks
+    return _StandIn(stream)  # type: ignore[return-value] # it delegates all other attributes

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from laboratory import wait_until, without_rights
-from logbook import HEAD, KEEPERS, ends, texts, train
+from logbook import HEAD, LOG_WRITERS, ends, texts, train
 from terminals import Terminal
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="descriptors of POSIX")
@@ -269,12 +269,12 @@ def test_torchrun_s_ranks_have_a_file_each(tmp_path: Path) -> None:
 
 
 @linux
-def test_who_is_killed_with_its_keeper_loses_the_last_moment(tmp_path: Path) -> None:
+def test_who_is_killed_with_its_log_writer_loses_the_last_moment(tmp_path: Path) -> None:
     """In one blow, at 500 lines a second: whole lines up to then; `modeldir log` says so."""
     source = (
-        KEEPERS
+        LOG_WRITERS
         + """
-        found = keeper()
+        found = log_writer()
         for n in range(300):
             print("line", n)
             time.sleep(0.002)

@@ -1,7 +1,7 @@
-"""Which way of hearing what is printed fits the place: terminal, notebook, pytest, supervisor.
+"""Choose the capture method that fits: in a terminal, a notebook, under pytest or a supervisor.
 
-It looks at the streams, at descriptors 1 and 2 and at the environment, and at nothing else. It
-refuses to know how each way works (`ways`). Start at `way`.
+`logger` calls `choose_method`, which is also where to start reading. It looks only at Python's
+streams, at descriptors 1 and 2 and at the environment. How each method works is in `methods`.
 """
 
 from __future__ import annotations
@@ -12,49 +12,49 @@ import sys
 from modeldir._system import distributed, files
 from modeldir.logs.capture import descriptors
 from modeldir.logs.capture.methods import (
-    ByDescriptors,
-    ByStreams,
-    Inherited,
-    Straight,
-    Supervised,
-    Way,
-    heard_log,
-    is_heard,
+    CaptureMethod,
+    DescriptorCapture,
+    FileCapture,
+    InheritedCapture,
+    StreamCapture,
+    SupervisedCapture,
+    inherited_log,
+    is_captured,
     warn,
 )
-from modeldir.logs.logfile import CONSOLE_VARIABLE, Settings
+from modeldir.logs.logfile import CONSOLE_VARIABLE, LogSettings
 
 
-def way(how: str, descriptor: int, settings: Settings, rank: int) -> Way:
-    """The way that fits the place, or the one that was asked for."""
+def choose_method(how: str, descriptor: int, settings: LogSettings, rank: int) -> CaptureMethod:
+    """Return the method that fits, or the one that `capture=` names."""
     if how == "off":
-        return Way()
+        return CaptureMethod()
     if how != "sys" and _is_inherited(settings.name):
-        return Inherited()
+        return InheritedCapture()
     if how == "file":
-        return Straight(descriptor)
-    elsewhere = _are_somebody_s() or _is_ipython()
+        return FileCapture(descriptor)
+    elsewhere = _are_streams_replaced() or _is_ipython()
     in_notebook = how == "auto" and elsewhere and "ipykernel" in sys.modules
     if os.name == "posix" and (how == "fd" or (how == "auto" and (in_notebook or not elsewhere))):
         try:
             if in_notebook:
-                from modeldir.logs.capture.notebook import InNotebook  # noqa: PLC0415 - nowhere else
+                from modeldir.logs.capture.notebook import NotebookCapture  # noqa: PLC0415 - rarely used
 
-                return InNotebook(descriptor, settings)
+                return NotebookCapture(descriptor, settings)
             if how == "auto" and _is_supervised(rank):
-                return Supervised(settings)
-            return ByDescriptors(descriptor, settings)
+                return SupervisedCapture(settings)
+            return DescriptorCapture(descriptor, settings)
         except descriptors.Unavailable as error:
             warn(f"modeldir: {settings.name} has only what Python prints ({error})")
     try:
-        return ByStreams(descriptor, settings)
-    except OSError as error:  # not one descriptor more
+        return StreamCapture(descriptor, settings)
+    except OSError as error:  # no descriptor is left
         warn(f"modeldir: {settings.name} cannot be kept ({error.strerror})")
-        return Way()
+        return CaptureMethod()
 
 
-def _are_somebody_s() -> bool:
-    """Whether what Python prints goes elsewhere than to descriptors 1 and 2."""
+def _are_streams_replaced() -> bool:
+    """Return whether what Python prints goes elsewhere than to descriptors 1 and 2."""
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
         try:
             if stream is not None and stream.fileno() not in {1, 2}:
@@ -70,7 +70,7 @@ def _are_somebody_s() -> bool:
 
 
 def _is_ipython() -> bool:
-    """Whether somebody types to IPython: it draws each key, which is nobody's log."""
+    """Return whether this is IPython's prompt. It draws each key, which no log should have."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", None)
     return shell is not None and shell() is not None
 
@@ -84,13 +84,13 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _is_supervised(rank: int) -> bool:
-    """Whether descriptors 1 and 2 are the `console.log` of a supervisor that makes our log.
+    """Return whether descriptors 1 and 2 are `console.log`, and the supervisor makes our log.
 
-    It makes one at a time: not of a child's (`evaluate.py`, started by `train.py`), whose parent's
-    goes on.
+    It makes one log at a time. So a child (`evaluate.py`, started by `train.py`) whose parent has
+    a log needs another method.
     """
     console = os.environ.get(CONSOLE_VARIABLE, "")
-    if not console or rank > 0 or distributed.ranks() > 1 or is_heard():
+    if not console or rank > 0 or distributed.ranks() > 1 or is_captured():
         return False
     try:
         kept = os.stat(console)
@@ -100,6 +100,6 @@ def _is_supervised(rank: int) -> bool:
 
 
 def _is_inherited(path: str) -> bool:
-    """Whether a parent has this very log open, and hears what is printed here."""
-    log = heard_log()
+    """Return whether a parent has this very log open, and captures what is printed here."""
+    log = inherited_log()
     return bool(log) and files.same_file(log, path)

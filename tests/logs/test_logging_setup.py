@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from logbook import texts, train
-from modeldir.logs.capture.handler import Records
+from modeldir.logs.capture.logging_setup import LoggingSetup
 
 SETUPS = {
     "nobody": "",
@@ -218,11 +218,11 @@ def test_a_record_that_its_own_logger_has_shown_is_not_shown_again(tmp_path: Pat
 def test_closing_gives_logging_back(tmp_path: Path) -> None:
     """Handlers and the level are as before; a level that somebody set since stays."""
     before = (list(logging.root.handlers), logging.root.level)
-    records = Records(logging.DEBUG)
+    records = LoggingSetup(logging.DEBUG)
     assert (list(logging.root.handlers), logging.root.level) != before
     records.release()
     assert (list(logging.root.handlers), logging.root.level) == before
-    records = Records(logging.DEBUG)
+    records = LoggingSetup(logging.DEBUG)
     logging.root.setLevel(logging.ERROR)
     records.release()
     assert logging.root.level == logging.ERROR
@@ -232,7 +232,7 @@ def test_closing_gives_logging_back(tmp_path: Path) -> None:
 def test_a_process_without_a_console_logs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where `sys.stderr` is None (pythonw) a record raises nothing."""
     monkeypatch.setattr(sys, "stderr", None)
-    records = Records(logging.INFO)
+    records = LoggingSetup(logging.INFO)
     logging.getLogger("net").info("hello")
     records.release()
 

@@ -1,11 +1,9 @@
-"""Log records, shown in the terminal once, from where every capture takes them.
+"""Set up Python's `logging` for a log: print each record once, from where the capture takes it.
 
-It knows the root logger, its handlers, and which of them print. It refuses to know files: a record
-is in the log since it is printed.
-
-CS230's projects show a message bare (`- Train metrics: ...`), so it is shown so; at other levels
-than INFO the level stands before it. Who has set up logging in another way (basicConfig, absl,
-rich, Hydra, Lightning) sees what that prints, and no second line.
+`logger` calls `LoggingSetup`. A record is in the file because it is printed; nothing here writes
+files. An INFO record is printed as its bare message, as CS230's projects do; other levels put their
+name before it. The one rule is that no record is printed twice: if basicConfig, absl, rich, Hydra
+or Lightning has set up logging, only their handlers print.
 """
 
 from __future__ import annotations
@@ -21,12 +19,12 @@ _PRINT_NOTHING = {
     "FileHandler", "NullHandler", "BufferingHandler", "DatagramHandler", "HTTPHandler",
     "SMTPHandler", "SocketHandler", "SysLogHandler",
 }  # fmt: skip
-"""Handlers of the standard library, by name: `logging.handlers` is slow to import."""
+"""Handlers of the standard library by name, since `logging.handlers` is slow to import."""
 _OWN_MODULES = {"logging", "logging.handlers"}
 
 
 def level_number(level: str | int) -> int:
-    """A level's number.
+    """Return a level's number.
 
     Raises:
         ValueError: there is no such level.
@@ -38,46 +36,48 @@ def level_number(level: str | int) -> int:
     raise ValueError(f"there is no log level {level!r}" + (f"; {hint}" if hint else ""))
 
 
-class Records:
-    """The root logger, set to a level and seen to print, until `release`.
+class LoggingSetup:
+    """The root logger, set to a level and with a handler that prints, until `release`.
 
     Args:
-        level: the lowest level that is shown.
-        log: the open log. It has what is shown: a handler of the root that writes to the same file
-            (Hydra's, CS230's own `set_logger`) rests, or each record would be there twice.
+        level: the lowest level that is printed.
+        log: the descriptor of the open log. Handlers of the root logger that write to the same file
+            (Hydra's, or that of CS230's `set_logger`) are removed until `release`, since each
+            record would be there twice.
     """
 
     def __init__(self, level: int, log: int | None = None) -> None:
         self._level, self._root_level = level, logging.root.level
-        self._handler = _Shown(level)
-        self._resting = [each for each in logging.root.handlers if _writes_to(each, log)]
-        for each in self._resting:
+        self._handler = _PrintingHandler(level)
+        self._removed = [each for each in logging.root.handlers if _writes_to(each, log)]
+        for each in self._removed:
             logging.root.removeHandler(each)
         logging.root.addHandler(self._handler)
         logging.root.setLevel(level)
 
     def release(self) -> None:
+        """Put everything back."""
         logging.root.removeHandler(self._handler)
-        for each in self._resting:
+        for each in self._removed:
             logging.root.addHandler(each)
         if logging.root.level == self._level:
             logging.root.setLevel(self._root_level)
 
 
-class _Shown(logging.Handler):
-    """Prints records to `sys.stderr`, whatever that is at the time, unless another handler does."""
+class _PrintingHandler(logging.Handler):
+    """Prints records to the present `sys.stderr`, unless another handler prints them."""
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
         self._others: list[logging.Handler] = []
-        self._lowest: int | None = None  # that others print
+        self._lowest: int | None = None  # the lowest level that other handlers print
 
     def emit(self, record: logging.LogRecord) -> None:
         if logging.root.handlers != self._others:
-            self._look_around()
+            self._find_others()
         if self._lowest is not None and record.levelno >= self._lowest:
             return
-        if _was_shown(record):
+        if _was_printed(record):
             return
         try:
             text = record.getMessage()
@@ -88,24 +88,24 @@ class _Shown(logging.Handler):
             _print(f"{text}\n")
         except RecursionError:
             raise
-        except Exception:  # noqa: BLE001 - as every handler: of the script's own `__str__`
+        except Exception:  # noqa: BLE001 - a script's `__str__` may raise, as in every handler
             self.handleError(record)
 
-    def _look_around(self) -> None:
+    def _find_others(self) -> None:
         self._others = list(logging.root.handlers)
         levels = [other.level for other in self._others if other is not self and _prints(other)]
         self._lowest = min(levels, default=None)
 
 
-def _was_shown(record: logging.LogRecord) -> bool:
-    """Whether a handler of the record's own logger, or of one above it, has printed it.
+def _was_printed(record: logging.LogRecord) -> bool:
+    """Return whether a handler of the record's logger, or of a logger above it, has printed it.
 
-    Lightning gives its logger a handler, and lets its records come to the root's all the same.
-    A handler of any other kind may send them elsewhere: shown twice is better than not at all.
+    Lightning's logger has a handler, and its records reach the root logger as well. Other types of
+    handlers may send records elsewhere; printed twice is better than not at all.
     """
     logger: Any = logging.root.manager.loggerDict.get(record.name)
     while logger is not None and logger is not logging.root:
-        for handler in getattr(logger, "handlers", ()):  # none, where a name only stands between
+        for handler in getattr(logger, "handlers", ()):  # a placeholder has none
             prints = isinstance(handler, logging.StreamHandler) and _prints(handler)
             if prints and record.levelno >= handler.level and not handler.filters:
                 return True
@@ -114,11 +114,11 @@ def _was_shown(record: logging.LogRecord) -> bool:
 
 
 def _print(text: str) -> None:
-    if sys.stderr is None:  # as in a process without a console
+    if sys.stderr is None:  # in a process without a console
         return
     try:
         sys.stderr.write(text)
-    except RuntimeError:  # a signal's handler logs in the middle of a print
+    except RuntimeError:  # a signal handler logs in the middle of a print
         os.write(2, text.encode("utf-8", "backslashreplace"))
 
 
@@ -132,7 +132,7 @@ def _writes_to(handler: logging.Handler, log: int | None) -> bool:
 
 
 def _prints(handler: logging.Handler) -> bool:
-    """Whether what a handler is given reaches the terminal, or what stands in its place."""
+    """Return whether a handler's records reach the terminal, or its replacement."""
     kinds = {kind.__name__ for kind in type(handler).__mro__ if kind.__module__ in _OWN_MODULES}
     if not kinds.isdisjoint(_PRINT_NOTHING):
         return False
@@ -140,7 +140,7 @@ def _prints(handler: logging.Handler) -> bool:
 
 
 def _is_terminal(stream: Any) -> bool:
-    """Whether a stream is one of Python's two, or leads to the same place."""
+    """Return whether a stream is one of Python's two, or leads to the same place."""
     if stream is None or stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         return stream is not None
     try:
