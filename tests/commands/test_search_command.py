@@ -16,6 +16,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import LIMIT, THREE, WITH_PARAMS, Project, read
 from modeldir import Search
+from modeldir.commands.search import with_typed_hints
+from modeldir.errors import SearchError
 
 ALL = ("learning_rate_0.001", "learning_rate_0.01", "learning_rate_0.1")
 
@@ -1083,7 +1085,21 @@ def test_the_projects_settings_hold_wherever_the_command_is_said(
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
 
 
-def test_a_command_typed_again_runs_from_where_it_was_typed(
+def test_a_hint_says_how_to_type_a_domain_whose_name_has_a_space() -> None:
+    """Each problem keeps its own hyperparameter, whatever the name looks like."""
+    problems = [
+        ("lr: no", 'use {"log_uniform": [1, 2]}'),
+        ("drop out: no", 'use {"uniform": ...}'),
+    ]
+    domains = {"lr": {"uniform": [1, 2]}, "drop out": {"log_uniform": [3, 4]}}
+    error = with_typed_hints(SearchError("search.json cannot be searched:", problems), domains)
+    assert [hint for _, hint in error.problems] == [
+        "use lr=log_uniform:1,2",
+        "use drop out=uniform:3,4",
+    ]
+
+
+def test_a_command_typed_again_runs_from_where_it_wwith_typed_hints(
     project: Project, tmp_path: Path
 ) -> None:
     """A second copy of the project searches with its own code, and that is said."""

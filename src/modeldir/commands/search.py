@@ -236,7 +236,7 @@ def _search(arguments: argparse.Namespace) -> Search:
     try:
         return Search(arguments.dir, domains, **options)
     except SearchError as error:
-        raise SearchError(with_typed_hints(str(error), domains)) from None
+        raise with_typed_hints(error, domains) from None
 
 
 def _note_of_launched(search: Path) -> Iterator[str]:
@@ -314,7 +314,7 @@ def _domains(words: Sequence[str]) -> dict[str, Any]:
         try:
             found[name] = space.parse_domain_text(text)
         except SpaceError as error:
-            raise SpaceError(str(error).replace(repr(text), repr(word), 1)) from None
+            raise SpaceError(f"{word!r} is no domain:", error.problems) from None
     return found
 
 
@@ -353,16 +353,15 @@ def _values_of(words: Sequence[str] | None, read: Callable[[str], Any]) -> Any:
 _DOMAIN = re.compile(r'\{"(\w+)": (?:\.\.\.|\[([^]]*)\])(?:, "step": ([^}]+))?\}')
 
 
-def with_typed_hints(message: str, domains: Mapping[str, Any]) -> str:
-    """Return an error message whose hints show domains as they are typed, not as JSON."""
-    lines: list[str] = []
-    name = ""
-    for line in message.splitlines():
-        head = re.match(r"  (\S+?): ", line)
-        name = head[1] if head else name
-        is_hint = line.startswith("    ") and isinstance(domains.get(name), dict)
-        lines.append(_typed(line, name, domains[name]) if is_hint else line)
-    return "\n".join(lines)
+def with_typed_hints(error: SearchError, domains: Mapping[str, Any]) -> SearchError:
+    """Return the error with hints that show domains as they are typed, not as JSON."""
+    problems = []
+    for what, hint in error.problems:
+        name = next((each for each in domains if what.startswith(f"{each}: ")), "")
+        if hint and isinstance(domains.get(name), dict):
+            hint = _typed(hint, name, domains[name])  # noqa: PLW2901 - the same, as it is typed
+        problems.append((what, hint))
+    return SearchError(error.summary, problems, error.state) if problems else error
 
 
 def _typed(hint: str, name: str, domain: Mapping[str, Any]) -> str:
