@@ -16,7 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 from modeldir._system.text import text_width, visible
 from modeldir.experiment.experiment import Status
 from modeldir.launchers.launched_jobs import Workers
-from modeldir.monitor.layout import (  # fmt: skip
+from modeldir.monitor.layout import (
     Layout,
     Line,
     Shape,
@@ -24,11 +24,10 @@ from modeldir.monitor.layout import (  # fmt: skip
     ended_text,
     experiment_lines,
     lines_of,
-    progress_text,
     search_lines,
     step_text,
 )
-from modeldir.monitor.status import Alone, Left, Row, Standing, estimate
+from modeldir.monitor.status import Alone, Left, Row, Standing, estimate, progress_text
 
 CURVE = tuple(1 - 0.8**step for step in range(1, 15))
 

@@ -19,7 +19,8 @@ from syrupy.assertion import SnapshotAssertion
 from laboratory import LIMIT, THREE, Project
 from modeldir._system import processes
 from modeldir.experiment import attempts
-from modeldir.monitor.progress import Live, Plain, Progress, Quiet, Shown, how_far, shown_on
+from modeldir.monitor.experiment import how_far
+from modeldir.monitor.progress import Live, Plain, Progress, Quiet, Shown, shown_on
 from modeldir.search.trials import Trials
 
 TRIAL = Shown("learning_rate_0.1", Path("experiments/search/learning_rate_0.1"), 0.0)

@@ -193,7 +193,7 @@ def _score(found: Found, tree: Tree) -> str:
 
 
 def _progress(found: Found) -> str:
-    from modeldir.monitor.progress import how_far  # noqa: PLC0415 - only while trials run
+    from modeldir.monitor.experiment import how_far  # noqa: PLC0415 - only while trials run
 
     return how_far(found.path)
 

@@ -21,10 +21,9 @@ from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.launched_jobs import workers_text
 from modeldir.monitor.experiment import Solo
-from modeldir.monitor.layout import best_text, progress_text
 from modeldir.monitor.progress import Shown, View, shown_on
 from modeldir.monitor.search import Overview
-from modeldir.monitor.status import Alone, News, Standing, to_come_text
+from modeldir.monitor.status import Alone, News, Standing, best_text, progress_text, to_come_text
 from modeldir.search import worker_registry
 
 if TYPE_CHECKING:

@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
-from modeldir._system import files
 from modeldir._system.text import folded, text_width, visible
 from modeldir.errors import ModeldirError
-from modeldir.experiment import attempts, experiment, failures
+from modeldir.experiment import attempts
 
 if TYPE_CHECKING:
     from modeldir.monitor.layout import Layout
@@ -264,19 +263,3 @@ class Live:
         between words; a command stays one line, to be copied.
         """
         return _writable("\n".join(folded(text, self._canvas.shape().columns)), self._stream)
-
-
-def how_far(folder: Path) -> str:
-    """Where a running training is: its latest step and metrics, else the last line it printed."""
-    line = experiment.last_step(folder)
-    if line:
-        numbers = {
-            name: value
-            for name, value in line.items()
-            if name not in {"step", "time"} and isinstance(value, (int, float))
-        }
-        # What is ranked by is the development split's; training's own numbers come after it.
-        names = sorted(numbers, key=lambda name: name.startswith("train"))
-        shown = [f"{name} {numbers[name]:.4g}" for name in names[:3]]
-        return "  ".join([f"step {line.get('step', '?')}", *shown])
-    return (failures.last_printed(files.tail(folder / "console.log", 4096)) or "")[:60]

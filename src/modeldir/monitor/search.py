@@ -25,8 +25,8 @@ from modeldir.experiment.attempts import HOME
 from modeldir.launchers import launched_jobs
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
+from modeldir.monitor.experiment import MetricFiles, Training
 from modeldir.monitor.status import ENDED, Left, News, Row, Standing, ended_words, estimate
-from modeldir.monitor.training import MetricFiles, Training
 from modeldir.search import worker_registry
 from modeldir.search.inventory import Census, Counted
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system.durations import duration_text
+from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
@@ -221,3 +221,73 @@ def estimate(
         heapq.heappush(free, ready)
         end = max(end, ready)
     return Left(end, sure=all(age <= longest for age in ages))
+
+
+_FEW_MINUTES = 10
+
+
+_SOON = 45
+
+
+def best_text(standing: Standing) -> str:
+    """The best trial so far, or nothing."""
+    if standing.best is None or standing.metric is None:
+        return ""
+    name, value = standing.best
+    return f"best: {name}  {standing.metric[0]} {value:.6g}"
+
+
+def progress_text(standing: Standing, elsewhere: int = 0) -> str:
+    """How far a search is, and how long it will take if that can be told.
+
+    >>> from pathlib import Path
+    >>> states = {"completed": 11, "failed": 1, "running": 2}
+    >>> progress_text(Standing(Path("s"), states=states, to_come=46, left=Left(4100, sure=True)))
+    '12 of 60 (1 failed), 2 running, about 1 h 10 min left'
+    """
+    ended, running = standing.ended, standing.states.get(attempts.RUNNING, 0)
+    if not sum(standing.states.values()):
+        words = "" if standing.to_come is None else f" of {standing.to_come}"
+        return f"nothing{words} has started yet"
+    failed = standing.states.get(attempts.FAILED, 0)
+    count = f"{ended}" if standing.total is None else f"{ended} of {standing.total}"
+    parts = [f"{count} ended" if standing.total is None else count]
+    if failed:
+        parts[0] += f" ({failed} failed)"
+    if running:
+        parts.append(f"{running} running" + (f" ({elsewhere} elsewhere)" if elsewhere else ""))
+    # While somebody works on it, one that waits was made ahead: it comes as do all that lack.
+    left = (attempts.INTERRUPTED, *((attempts.WAITING,) if standing.is_idle else ()))
+    parts += [f"{standing.states[each]} {each}" for each in left if standing.states.get(each)]
+    return ", ".join([*parts, *filter(None, [left_text(standing.left)])])
+
+
+def left_text(left: Left | None) -> str:
+    """What is left to wait, no more exact than it is known; nothing where it is not."""
+    if left is None or (left.seconds < MINUTE and not left.sure):
+        return ""
+    if left.seconds < _SOON:
+        return "less than a minute left"
+    return f"{'about' if left.sure else 'at least'} {rough_text(left.seconds)} left"
+
+
+def rough_text(seconds: float) -> str:
+    """A time that is not known well.
+
+    >>> rough_text(50), rough_text(400), rough_text(2500), rough_text(4100), rough_text(200000)
+    ('a minute', '7 min', '40 min', '1 h 10 min', '2 d 8 h')
+    """
+    minutes = max(1, round(seconds / MINUTE))
+    if minutes >= _FEW_MINUTES:
+        step = 5 if minutes < HOUR // MINUTE else 10
+        minutes = round(minutes / step) * step
+    if minutes == 1:
+        return "a minute"
+    if minutes < HOUR // MINUTE:
+        return f"{minutes} min"
+    if minutes * MINUTE < DAY:
+        hours, rest = divmod(minutes, HOUR // MINUTE)
+        return f"{hours} h" + (f" {rest} min" if rest else "")
+    hours = round(seconds / HOUR)
+    days, rest = divmod(hours, DAY // HOUR)
+    return f"{days} d" + (f" {rest} h" if rest else "")
