@@ -60,7 +60,7 @@ def write(data: ExportData, path: Path, source: Path) -> TrialCounts:
             f"  name one: --maximize NAME, or --minimize NAME",
             state=_STATE,
         )
-    from modeldir.samplers._optuna import quietly  # noqa: PLC0415 - imports Optuna
+    from modeldir.samplers.quiet_optuna import quietly  # noqa: PLC0415 - imports Optuna
 
     with quietly():
         study = _existing_study(path, source) or _Study(data.folder.resolve().name)

@@ -61,7 +61,7 @@ def read(source: Path, problems: Problems) -> Iterator[ForeignRun | ForeignStudy
     Raises:
         FolderError: if Optuna cannot open the file.
     """
-    from modeldir.samplers._optuna import quietly  # noqa: PLC0415 - imports Optuna
+    from modeldir.samplers.quiet_optuna import quietly  # noqa: PLC0415 - imports Optuna
 
     path = _file(source) or source
     try:

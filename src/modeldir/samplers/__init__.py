@@ -154,9 +154,9 @@ def make(
     sampler = _factory(name)(space, seed, objectives, **options)
     if name in _BUILT_IN:
         return sampler
-    from modeldir.samplers.taken_points import Guarded  # noqa: PLC0415 - only for somebody's own
+    from modeldir.samplers.custom import CheckedSampler  # noqa: PLC0415 - only for somebody's own
 
-    return Guarded(sampler, space, seed, name)
+    return CheckedSampler(sampler, space, seed, name)
 
 
 def unknown(name: str) -> list[Problem]:

@@ -10,14 +10,14 @@ telling, and each ask gets a new sampler with a seed of its own. So a restart ch
 
 from __future__ import annotations
 
-import contextlib
 import math
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modeldir.samplers import Objectives, Observation, Proposal, needs, scored
-from modeldir.samplers.taken_points import Known, seed_of
+from modeldir.samplers.dims import fixed, in_domains, is_log, is_whole, ordered, step_of
+from modeldir.samplers.quiet_optuna import quietly
+from modeldir.samplers.taken import Taken, seed_of
 from modeldir.space import Choice
 
 if TYPE_CHECKING:
@@ -47,21 +47,6 @@ MakeSampler = Callable[[int], "BaseSampler"]
 def lacking(name: str, *more: str) -> Iterator[Problem]:
     """What is not installed for a sampler of Optuna's."""
     yield from needs(name, "optuna", *more)
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Without Optuna's own log lines and warnings: they speak to somebody who calls it."""
-    import optuna  # noqa: PLC0415 - heavy, and an extra
-
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            optuna.logging.set_verbosity(before)
 
 
 # -- Dims as distributions -------------------------------------------------------------------------
@@ -143,28 +128,6 @@ class Axis:
         if self._first:
             return self._domain.nearest(self._first + int(value))
         return self._domain.nearest(float(value))  # NumPy's number as Python's
-
-
-def ordered(domain: Choice) -> tuple[Any, ...] | None:
-    """The options from small to large, if they are three numbers or more; else None."""
-    options = domain.options
-    numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in options)
-    return tuple(sorted(options)) if numbers and len(options) > 2 else None  # noqa: PLR2004 - as said
-
-
-def is_log(dim: Dim) -> bool:
-    """Whether a dim is a range whose factors count."""
-    return getattr(dim.domain, "word", "").startswith("log_")
-
-
-def is_whole(dim: Dim) -> bool:
-    """Whether a dim is a range of whole numbers."""
-    return getattr(dim.domain, "word", "").endswith("int")
-
-
-def step_of(dim: Dim) -> Any:
-    """The step of a range, or None."""
-    return getattr(dim.domain, "step", None)
 
 
 def _key(value: Any) -> str:
@@ -346,24 +309,12 @@ def _study(rows: list[FrozenTrial], objectives: Objectives, attrs: Mapping[str, 
     import optuna  # noqa: PLC0415 - heavy, and an extra
     from optuna.study import StudyDirection  # noqa: PLC0415
 
-    from modeldir.samplers._storage import View  # noqa: PLC0415 - it imports Optuna
+    from modeldir.samplers._optuna_storage import View  # noqa: PLC0415 - it imports Optuna
 
     ways = {"maximize": StudyDirection.MAXIMIZE, "minimize": StudyDirection.MINIMIZE}
     directions = [ways[direction] for _, direction in objectives] or [StudyDirection.MINIMIZE]
     storage = View(rows, directions, attrs)
     return optuna.load_study(study_name="modeldir", storage=storage)
-
-
-def in_domains(space: Space, point: Mapping[str, Any]) -> bool:
-    """Whether a point has its active names and no other, each within its domain. Not more: a row
-    that breaks a constraint, which may be newer than it, teaches as well as any.
-    """
-    if point.keys() != set(space.active_names(point)):
-        return False
-    if not all(space.domains[name].contains(point[name]) for name in point):
-        return False
-    together = (dim for dim in space.dims if len(dim.names) > 1 and dim.names[0] in point)
-    return all(dim.domain.contains(tuple(point[name] for name in dim.names)) for dim in together)
 
 
 def number_of(row: FrozenTrial) -> int:
@@ -376,16 +327,6 @@ def is_completed(row: FrozenTrial) -> bool:
     from optuna.trial import TrialState  # noqa: PLC0415 - heavy, and an extra
 
     return row.state is TrialState.COMPLETE
-
-
-def fixed(space: Space) -> dict[str, Any]:
-    """What has one value, whether it counts or not."""
-    return {
-        name: value
-        for unit in space.units
-        if len(options := unit.domain.values() or ()) == 1
-        for name, value in unit.spread(options[0]).items()
-    }
 
 
 # -- What all of them do ---------------------------------------------------------------------------
@@ -402,25 +343,25 @@ class ByOptuna:
         self, space: Space, seed: int, objectives: Objectives, *, whole: bool = False
     ) -> None:
         self._space, self._seed = space, seed
-        self._known = Known(space, seed)
+        self._taken = Taken(space, seed)
         self._history = History(space, objectives, whole=whole)
 
     def ask(self, number: int) -> Proposal | None:
         """A point that no trial has yet; None when each point has one."""
-        if self._known.is_whole_space:
+        if self._taken.is_whole_space:
             return None
         for again in range(TRIES):
             proposal = self._proposed(number, seed_of(self._seed, number, again))
             if proposal is None:
                 break
-            if proposal.point not in self._known and self._space.allows(proposal.point):
+            if proposal.point not in self._taken and self._space.allows(proposal.point):
                 return proposal
-        other = self._known.drawn(number)
+        other = self._taken.drawn(number)
         return None if other is None else Proposal(other, self._notes_of_other(number))
 
     def tell(self, observation: Observation) -> None:
         """A trial, or what has changed about it."""
-        self._known.add(observation)
+        self._taken.add(observation)
         self._history.tell(observation)
 
     def _proposed(self, number: int, seed: int) -> Proposal | None:

@@ -14,8 +14,8 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal, needs, scored
-from modeldir.samplers._optuna import in_domains, is_log, is_whole, ordered
-from modeldir.samplers.taken_points import Known, seed_of
+from modeldir.samplers.dims import in_domains, is_log, is_whole, ordered
+from modeldir.samplers.taken import Taken, seed_of
 from modeldir.space import Choice
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class CMAES:
         self._space, self._seed, self._objectives = space, seed, objectives
         self._axes = [_Axis(dim) for dim in space.dims]
         self._population = population or 4 + int(3 * math.log(max(1, len(self._axes))))
-        self._known = Known(space, seed)
+        self._taken = Taken(space, seed)
         self._trials: dict[int, Observation] = {}
         self._learned: dict[int, tuple[tuple[float, ...], float]] = {}
         self._foreign: list[Observation] = []
@@ -76,7 +76,7 @@ class CMAES:
 
     def ask(self, number: int) -> Proposal | None:
         """A point of the present generation that no trial has yet."""
-        if self._known.is_whole_space:
+        if self._taken.is_whole_space:
             return None
         generation, parents = self._generation()
         notes = {"generation": generation, "from": parents}
@@ -84,14 +84,14 @@ class CMAES:
         for again in range(TRIES):
             state.reseed_rng(seed_of(self._seed, number, again))
             point = self._point(state.ask())
-            if point not in self._known and self._space.allows(point):
+            if point not in self._taken and self._space.allows(point):
                 return Proposal(point, notes)
-        other = self._known.drawn(number)
+        other = self._taken.drawn(number)
         return None if other is None else Proposal(other, notes)
 
     def tell(self, observation: Observation) -> None:
         """A trial, or what has changed about it."""
-        self._known.add(observation)
+        self._taken.add(observation)
         if observation.number is None:
             self._foreign.append(observation)
         else:

@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modeldir.samplers import Objectives, Problem, Proposal
-from modeldir.samplers._optuna import STARTUP, ByOptuna, lacking, quietly
+from modeldir.samplers._optuna import STARTUP, ByOptuna, lacking
+from modeldir.samplers.quiet_optuna import quietly
 from modeldir.samplers.startup import Start
 from modeldir.samplers.tpe import parzen
 

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modeldir.samplers import Objectives, Problem, Proposal
-from modeldir.samplers._optuna import ByOptuna, lacking, quietly
+from modeldir.samplers._optuna import ByOptuna, lacking
+from modeldir.samplers.quiet_optuna import quietly
 from modeldir.samplers.startup import Start
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class NSGA2(ByOptuna):
         if generation == 0:
             first = self._start.ask(number)
             return None if first is None else Proposal(first.point, {"generation": 0})
-        from modeldir.samplers.evolution import Evolution  # noqa: PLC0415 - it imports Optuna
+        from modeldir.samplers._optuna_nsga2 import Evolution  # noqa: PLC0415 - it imports Optuna
 
         with quietly():
             sampler = Evolution(self._history, generation, self._population, seed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import SpaceError
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.taken_points import TRIES, Known, chance
+from modeldir.samplers.taken import TRIES, Taken, chance
 from modeldir.space import Choice
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class PBT:
             raise SpaceError("The population makes no sense:", problems)
         self._space, self._seed, self._objectives = space, seed, objectives
         self._population, self._quantile, self._resample = population, quantile, resample
-        self._known = Known(space, seed)
+        self._taken = Taken(space, seed)
         self._members: dict[int, Observation] = {}
 
     @staticmethod
@@ -89,14 +89,14 @@ class PBT:
         """
         founders = [each for each in self._members.values() if "replaces" not in each.notes]
         if len(founders) < self._population:
-            point = self._known.drawn(number)
+            point = self._taken.drawn(number)
             return None if point is None else Proposal(point)
         stopped = self._to_replace()
         return None if stopped is None else self._replacement(number, stopped)
 
     def tell(self, observation: Observation) -> None:
         """A member, and how it stands now."""
-        self._known.add(observation)
+        self._taken.add(observation)
         if observation.number is not None:
             self._members[observation.number] = observation
 
@@ -162,9 +162,9 @@ class PBT:
                 dim.name: self._moved(dim, values.get(dim.name), rng) for dim in self._space.dims
             }
             found = self._space.complete(moved)
-            if self._space.contains(found) and found not in self._known:
+            if self._space.contains(found) and found not in self._taken:
                 return found
-        drawn = self._known.drawn(number)
+        drawn = self._taken.drawn(number)
         return dict(point) if drawn is None else drawn
 
     def _moved(self, dim: Dim, value: Any, rng: random.Random) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modeldir.samplers import Objectives, Observation, Proposal
-from modeldir.samplers.taken_points import Known
+from modeldir.samplers.taken import Taken
 
 if TYPE_CHECKING:
     from modeldir.space import Space
@@ -24,13 +24,13 @@ class Random:
 
     def __init__(self, space: Space, seed: int, objectives: Objectives = ()) -> None:
         del objectives  # taken because every sampler is made in one way
-        self._known = Known(space, seed)
+        self._taken = Taken(space, seed)
 
     def ask(self, number: int) -> Proposal | None:
         """A point that no trial has yet; None when each point has one."""
-        point = self._known.drawn(number)
+        point = self._taken.drawn(number)
         return None if point is None else Proposal(point)
 
     def tell(self, observation: Observation) -> None:
         """A trial with this point is there, however it stands."""
-        self._known.add(observation)
+        self._taken.add(observation)

@@ -15,7 +15,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from modeldir.samplers import Objectives, Observation, Problem, Proposal
-from modeldir.samplers.taken_points import Known, seed_of
+from modeldir.samplers.taken import Taken, seed_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Sobol:
     def __init__(self, space: Space, seed: int, objectives: Objectives = ()) -> None:
         del objectives  # taken because every sampler is made in one way
         self._space, self._seed = space, seed
-        self._known = Known(space, seed)
+        self._taken = Taken(space, seed)
 
     @staticmethod
     def refuses(space: Space, objectives: Objectives) -> Iterator[Problem]:
@@ -69,12 +69,12 @@ class Sobol:
 
     def ask(self, number: int) -> Proposal | None:
         """The trial's own point; where that is taken or not allowed, one by chance."""
-        if self._known.is_whole_space:
+        if self._taken.is_whole_space:
             return None
         point = self.at(number)
-        if point not in self._known and self._space.allows(point):
+        if point not in self._taken and self._space.allows(point):
             return Proposal(point)
-        other = self._known.drawn(number)
+        other = self._taken.drawn(number)
         return None if other is None else Proposal(other)
 
     def at(self, number: int) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Sobol:
 
     def tell(self, observation: Observation) -> None:
         """A trial with this point is there, however it stands."""
-        self._known.add(observation)
+        self._taken.add(observation)
 
 
 def sobol(index: int, dims: int, seed: int) -> list[float]:

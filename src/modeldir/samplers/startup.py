@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from modeldir.samplers import Proposal
 from modeldir.samplers.sobol import Sobol, most
-from modeldir.samplers.taken_points import chance
+from modeldir.samplers.taken import chance
 from modeldir.space import draw
 
 if TYPE_CHECKING:

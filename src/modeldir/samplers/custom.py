@@ -1,0 +1,85 @@
+"""A custom sampler, checked for what a search needs: nothing twice, nothing outside the space.
+
+`samplers.make` wraps each sampler that is not built in. An exception in the sampler becomes an
+error that names the line. How such a class is found by its name: `modeldir.samplers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from modeldir.errors import SpaceError
+from modeldir.samplers import Proposal
+from modeldir.samplers.taken import Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modeldir.samplers import Observation, Sampler
+    from modeldir.space import Space
+
+_T = TypeVar("_T")
+
+_FRAMES = 3
+"""How many of the last lines of the sampler's traceback an error shows."""
+
+
+class CheckedSampler:
+    """A custom sampler that proposes no configuration twice, and none outside the space."""
+
+    def __init__(self, sampler: Sampler, space: Space, seed: int, name: str) -> None:
+        self._sampler, self._space, self._name = sampler, space, name
+        self._taken = Taken(space, seed)
+        self.learns = bool(getattr(sampler, "learns", True))
+        self.follows = bool(getattr(sampler, "follows", False))
+
+    def ask(self, number: int) -> Proposal | None:
+        """What it proposes; where that has a trial already, a point by chance.
+
+        Raises:
+            SpaceError: for a point outside the space, what is no proposal, or an error of its own:
+                then it is the sampler that has to be mended.
+        """
+        proposal: Any = self._done(f"in ask({number})", lambda: self._sampler.ask(number))
+        if proposal is None:
+            return None
+        if not isinstance(proposal, Proposal):
+            problem = f"{self._name}: ask({number}) returned {_described(proposal)}"
+            hint = 'return modeldir.samplers.Proposal({"learning_rate": 0.1}), or None for no more'
+            raise SpaceError("The sampler made no proposal:", [(problem, hint)])
+        if not self._space.contains(proposal.point):
+            problem = f"{self._name} proposed {proposal.point} for trial {number}"
+            hint = "a point has exactly the names that are active at it, each within its domain"
+            raise SpaceError("The sampler left the space:", [(problem, hint)])
+        if proposal.point not in self._taken:
+            return proposal
+        point = self._taken.drawn(number)
+        return None if point is None else Proposal(point)
+
+    def tell(self, observation: Observation) -> None:
+        """A trial, or what has changed about it."""
+        self._taken.add(observation)
+        which = (
+            "another folder's row" if observation.number is None else f"trial {observation.number}"
+        )
+        self._done(f"in tell, of {which}", lambda: self._sampler.tell(observation))
+
+    def _done(self, where: str, what: Callable[[], _T]) -> _T:
+        """What a call of somebody's own code gives; its error as one that says where it broke."""
+        try:
+            return what()
+        except Exception as error:
+            import traceback  # noqa: PLC0415 - on the way to an error
+
+            # The first frame is this one; theirs begin behind the lambda.
+            frames = traceback.extract_tb(error.__traceback__)[2:][-_FRAMES:]
+            lines = [
+                f"{each.filename}:{each.lineno}, in {each.name}: {each.line}" for each in frames
+            ]
+            problem = f"{self._name} broke {where}: {type(error).__name__}: {error}"
+            hint = "\n    ".join([*lines, "mend it there, and say the same again"])
+            raise SpaceError("The sampler failed:", [(problem, hint)]) from error
+
+
+def _described(found: object) -> str:
+    return f"a {type(found).__name__}: {found!r:.80}"

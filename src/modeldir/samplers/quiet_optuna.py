@@ -1,0 +1,25 @@
+"""Silence Optuna: its log lines and warnings are meant for people who call it themselves.
+
+The samplers made of Optuna use it, and so do its import and export in `modeldir.exchange`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without Optuna's own log lines and warnings: they speak to somebody who calls it."""
+    import optuna  # noqa: PLC0415 - heavy, and an extra
+
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            optuna.logging.set_verbosity(before)
