@@ -15,7 +15,7 @@ from test_search_command import points, said
 from laboratory import Project, read, wait_until
 from modeldir import Search, space
 from modeldir.experiment import experiment
-from modeldir.monitor.search import Overview
+from modeldir.monitor.search import SearchMonitor
 
 BASE = {
     "optimizer": "adam",
@@ -244,7 +244,7 @@ def test_a_running_trial_shows_only_what_counts_at_it(project: Project) -> None:
     words = ("optimizer=adam,sgd", "momentum=0.5,0.9", "--when", "momentum:optimizer=sgd",
              "--no-pilot", "-j", "2", "--", "python", "train.py")  # fmt: skip
     with project.started_as("search", "experiments/search", *words) as worker:
-        watched = Overview(project.search)
+        watched = SearchMonitor(project.search)
         wait_until(lambda: len(watched.look().running) == 2, "two that run")
         rows = {row.name: row.values for row in watched.look().running}
         project.release()

@@ -27,7 +27,7 @@ from syrupy.assertion import SnapshotAssertion
 from laboratory import LIMIT, THREE, Project, wait_until
 from modeldir._system import processes
 from modeldir.commands.watch import Watch, follow
-from modeldir.monitor.progress import Plain
+from modeldir.monitor.progress import PlainProgress
 from modeldir.search import worker_registry
 
 SEARCH = "experiments/search"
@@ -222,7 +222,7 @@ def test_a_folder_of_several(project: Project) -> None:
         clock[0] += seconds
         raise AssertionError("nothing runs: there is nothing to wait for")
 
-    follow(watch, Plain(stream), wait)
+    follow(watch, PlainProgress(stream), wait)
     assert "waiting" not in stream.getvalue()
     project.params("experiments/late", learning_rate=0.5)
     command = ["python", "train.py"]
@@ -231,7 +231,7 @@ def test_a_folder_of_several(project: Project) -> None:
     watch.look()
     project.modeldir("search", "experiments/late", "learning_rate=0.2", "--", *command)
     watch.look()
-    assert [(name, news.state) for name, _, news in watch.take_news()] == [
+    assert [(name, news.state) for name, _, news in watch.take_events()] == [
         ("late/learning_rate_0.2", "running"), ("late/learning_rate_0.2", "completed")
     ]  # fmt: skip
 

@@ -21,27 +21,34 @@ from modeldir.monitor.layout import (
     Line,
     Shape,
     curve_text,
-    ended_text,
     experiment_lines,
+    fitted_end_line,
     lines_of,
     search_lines,
     step_text,
 )
-from modeldir.monitor.status import Alone, Left, Row, Standing, estimate, progress_text
+from modeldir.monitor.status import (
+    ExperimentSnapshot,
+    RunningTrial,
+    SearchSnapshot,
+    TimeLeft,
+    estimate,
+    progress_text,
+)
 
 CURVE = tuple(1 - 0.8**step for step in range(1, 15))
 
 
-def row(nth: int, **changes: Any) -> Row:
+def row(nth: int, **changes: Any) -> RunningTrial:
     values = {"learning_rate": 0.1**nth, "batch_size": 16 * nth, "dropout": 0.5}
-    known = Row(
+    known = RunningTrial(
         f"learning_rate_{nth}", nth, values, step=nth + 3, value=CURVE[nth],
         curve=CURVE[: nth * 4], age=40.0 * nth,
     )  # fmt: skip
     return replace(known, **changes)
 
 
-SEARCH = Standing(
+SEARCH = SearchSnapshot(
     Path("experiments/search"),
     running=(row(1), row(2), row(3)),
     varied=("learning_rate", "batch_size", "dropout"),
@@ -49,10 +56,10 @@ SEARCH = Standing(
     best=("learning_rate_0.01__batch_size_32__dropout_0.5", 0.97123),
     states={"completed": 8, "failed": 1, "running": 3},
     to_come=48,
-    left=Left(4100.0, sure=True),
+    left=TimeLeft(4100.0, sure=True),
     worker=True,
 )
-ALONE = Alone(
+ALONE = ExperimentSnapshot(
     Path("experiments/base_model"),
     Status("running", 2),
     step=7,
@@ -134,7 +141,7 @@ def test_what_stays_of_a_trial_fits_its_line(columns: int, snapshot: SnapshotAss
         ("learning_rate_0.0001__batch_size_32", "failed", "error: ValueError: it diverged " * 3),
         ("lr_日本", "interrupted", "asked to stop"),
     ]
-    lines = [ended_text(*each, Shape(columns, 24), 35) for each in told]
+    lines = [fitted_end_line(*each, Shape(columns, 24), 35) for each in told]
     assert max(map(text_width, lines)) <= columns
     assert "\n".join(lines) == snapshot
 
@@ -209,7 +216,9 @@ def test_no_line_is_ever_too_wide(  # noqa: PLR0913, PLR0917 - all that a frame 
 ) -> None:
     """Whatever is in it, and however small the terminal: it would wrap, and the view crawl."""
     running = tuple(
-        Row(name, None, {name: name for name in names}, said, value, (value or 0.0,), 1e6, said)
+        RunningTrial(
+            name, None, {name: name for name in names}, said, value, (value or 0.0,), 1e6, said
+        )
         for name in names
     )
     best = (said, value) if value is not None else None
@@ -250,10 +259,11 @@ def test_several_searches(snapshot: SnapshotAssertion) -> None:
     ("changes", "words"),
     [
         ({}, "9 of 60 (1 failed), 3 running, about 1 h 10 min left"),
-        ({"left": Left(4100, sure=False)},
+        ({"left": TimeLeft(4100, sure=False)},
          "9 of 60 (1 failed), 3 running, at least 1 h 10 min left"),
-        ({"left": Left(20, sure=False)}, "9 of 60 (1 failed), 3 running"),
-        ({"left": Left(20, sure=True)}, "9 of 60 (1 failed), 3 running, less than a minute left"),
+        ({"left": TimeLeft(20, sure=False)}, "9 of 60 (1 failed), 3 running"),
+        ({"left": TimeLeft(20, sure=True)},
+         "9 of 60 (1 failed), 3 running, less than a minute left"),
         ({"left": None, "to_come": None}, "9 ended (1 failed), 3 running"),
         ({"left": None, "states": {}, "to_come": 60}, "nothing of 60 has started yet"),
         ({"left": None, "states": {}, "to_come": None}, "nothing has started yet"),
@@ -298,17 +308,17 @@ def test_curves(values: list[float], curve: str) -> None:
     ("finished", "ages", "to_come", "slots", "left"),
     [
         ([], [100.0], 10, 2, None),
-        ([60.0], [0.0], 0, 1, Left(60.0, sure=True)),
-        ([60.0], [20.0, 50.0], 0, 2, Left(40.0, sure=True)),
-        ([60.0], [0.0, 0.0], 2, 2, Left(120.0, sure=True)),
-        ([60.0], [0.0, 0.0], 3, 2, Left(180.0, sure=True)),
-        ([40.0, 80.0], [0.0], 1, 2, Left(60.0, sure=True)),
-        ([40.0, 80.0], [81.0], 1, 1, Left(60.0, sure=False)),
-        ([60.0], [], 4, 0, Left(0.0, sure=True)),
+        ([60.0], [0.0], 0, 1, TimeLeft(60.0, sure=True)),
+        ([60.0], [20.0, 50.0], 0, 2, TimeLeft(40.0, sure=True)),
+        ([60.0], [0.0, 0.0], 2, 2, TimeLeft(120.0, sure=True)),
+        ([60.0], [0.0, 0.0], 3, 2, TimeLeft(180.0, sure=True)),
+        ([40.0, 80.0], [0.0], 1, 2, TimeLeft(60.0, sure=True)),
+        ([40.0, 80.0], [81.0], 1, 1, TimeLeft(60.0, sure=False)),
+        ([60.0], [], 4, 0, TimeLeft(0.0, sure=True)),
     ],
 )
 def test_what_is_left_to_wait(
-    finished: list[float], ages: list[float], to_come: int, slots: int, left: Left | None
+    finished: list[float], ages: list[float], to_come: int, slots: int, left: TimeLeft | None
 ) -> None:
     """As slots take trials; not known before one has ended, a bound where one runs longest."""
     assert estimate(finished, ages, to_come, slots) == left

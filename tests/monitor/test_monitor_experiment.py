@@ -12,7 +12,7 @@ from modeldir._system.stamps import Seen, stamp
 from modeldir.experiment import experiment
 from modeldir.experiment.experiment import Scores
 from modeldir.metrics.metrics import value_of
-from modeldir.monitor.experiment import MOST_KEPT, Training
+from modeldir.monitor.experiment import MOST_KEPT, LiveTraining
 
 
 def add(folder: Path, *lines: object) -> None:
@@ -25,7 +25,7 @@ def add(folder: Path, *lines: object) -> None:
 
 def test_steps_come_as_they_are_written(tmp_path: Path) -> None:
     """Each look tells of the latest step, and of all there were."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     seen.look()
     assert (seen.step, seen.value("accuracy"), seen.curve("accuracy")) == (None, None, ())
     add(tmp_path, {"step": 0, "accuracy": 0.5})
@@ -38,7 +38,7 @@ def test_steps_come_as_they_are_written(tmp_path: Path) -> None:
 
 def test_only_new_lines_are_read(tmp_path: Path) -> None:
     """Lines that were read before are not read again, whatever becomes of them."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     add(tmp_path, {"step": 0, "accuracy": 0.5})
     seen.look()
     with open(tmp_path / "metrics.jsonl", "r+") as file:
@@ -52,7 +52,7 @@ def test_only_new_lines_are_read(tmp_path: Path) -> None:
 
 def test_half_a_line_is_waited_for(tmp_path: Path) -> None:
     """What a writer has not finished is no step, and is read whole once it is."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 0, "loss": 1}\n{"step": 1, "lo')
     seen.look()
@@ -70,7 +70,7 @@ def test_half_a_line_is_waited_for(tmp_path: Path) -> None:
 def test_lines_that_are_no_metrics_are_passed_over(tmp_path: Path, line: str) -> None:
     """Whatever a script writes there, the metrics before it and after it count."""
     add(tmp_path, {"step": 1, "loss": 0.5}, line, {"step": 2, "loss": 0.25})
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     seen.look()
     assert seen.curve("loss") == (0.5, 0.25)
     assert seen.step == 2
@@ -78,7 +78,7 @@ def test_lines_that_are_no_metrics_are_passed_over(tmp_path: Path, line: str) ->
 
 def test_a_new_attempt_begins_anew(tmp_path: Path) -> None:
     """Its file is another; nothing of the old one's curve is told, also while there is none."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     add(tmp_path, *({"step": step, "loss": 9} for step in range(5)))
     seen.look()
     os.rename(tmp_path / "metrics.jsonl", tmp_path / "old")
@@ -91,7 +91,7 @@ def test_a_new_attempt_begins_anew(tmp_path: Path) -> None:
 
 def test_a_file_that_was_emptied_begins_anew(tmp_path: Path) -> None:
     """A script that opens it for writing a second time."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     add(tmp_path, *({"step": step, "loss": 9} for step in range(5)))
     seen.look()
     (tmp_path / "metrics.jsonl").write_text('{"step": 0, "loss": 1}\n')
@@ -101,7 +101,7 @@ def test_a_file_that_was_emptied_begins_anew(tmp_path: Path) -> None:
 
 def test_a_long_training_is_kept_short(tmp_path: Path) -> None:
     """Its curve keeps its ends and its shape, not its every step."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     for begin in range(0, 10_000, 100):
         add(tmp_path, *({"step": n, "loss": n} for n in range(begin, begin + 100)))
         seen.look()
@@ -115,7 +115,7 @@ def test_a_long_training_is_kept_short(tmp_path: Path) -> None:
 def test_of_very_much_only_the_end_is_read(tmp_path: Path) -> None:
     """A watcher that comes late to a file of many megabytes, or to one that grows too fast."""
     add(tmp_path, *({"step": n, "loss": n, "note": "x" * 500} for n in range(20_000)))
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     seen.look()
     assert seen.step == 19_999
     assert seen.curve("loss")[0] == 0  # but for the line with which it began
@@ -127,7 +127,7 @@ def test_of_very_much_only_the_end_is_read(tmp_path: Path) -> None:
 
 def test_metric_files_alone_make_a_curve(tmp_path: Path) -> None:
     """CS230's own scripts replace one file an epoch, and write no lines."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     for value in (0.5, 0.75):
         (tmp_path / "new").write_text(json.dumps({"accuracy": value}))
         os.replace(tmp_path / "new", tmp_path / "metrics_val_last_weights.json")
@@ -138,7 +138,7 @@ def test_metric_files_alone_make_a_curve(tmp_path: Path) -> None:
 
 def test_metric_files_that_are_written_in_place_make_a_curve(tmp_path: Path) -> None:
     """CS230's `save_dict_to_json` opens the file for writing: the folder itself does not change."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     path = tmp_path / "metrics_val_best_weights.json"
     for value in ("0.5", "0.75", "0.625"):
         for text in ("", '{"accu', f'{{"accuracy": {value}}}'):  # as a reader may find it
@@ -160,7 +160,7 @@ def test_metric_files_are_read_when_they_are_written(
         return Scores()
 
     monkeypatch.setattr(experiment, "scores", scores)
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     for _ in range(9):
         seen.look()
     assert len(read) == 2  # the second for a clock that stands still
@@ -168,7 +168,7 @@ def test_metric_files_are_read_when_they_are_written(
 
 def test_without_metrics_the_last_printed_line_is_told(tmp_path: Path) -> None:
     """As a terminal would show it; once there are metrics it is not read any more."""
-    seen = Training(tmp_path)
+    seen = LiveTraining(tmp_path)
     (tmp_path / "console.log").write_text("loading\nepoch 1: 10%\repoch 1: 20%", newline="")
     seen.look()
     assert seen.says == "epoch 1: 20%"
@@ -205,7 +205,7 @@ def test_a_folder_that_goes_away_is_no_error(tmp_path: Path) -> None:
     folder = tmp_path / "trial"
     folder.mkdir()
     add(folder, {"step": 0, "loss": 1})
-    seen = Training(folder)
+    seen = LiveTraining(folder)
     seen.look()
     (folder / "metrics.jsonl").unlink()
     folder.rmdir()

@@ -17,9 +17,9 @@ from laboratory import wait_until
 from modeldir._system import heartbeat, processes
 from modeldir.commands import main
 from modeldir.experiment import attempts, experiment
-from modeldir.monitor.experiment import Solo
-from modeldir.monitor.search import Overview
-from modeldir.monitor.status import Left, News
+from modeldir.monitor.experiment import ExperimentMonitor
+from modeldir.monitor.search import SearchMonitor
+from modeldir.monitor.status import Event, TimeLeft
 from modeldir.search import worker_registry
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
@@ -95,14 +95,14 @@ def test_a_search_that_runs(made: Made) -> None:
     made.begin(two)
     made.log(two, 0, accuracy=0.5)
     made.log(two, 1, accuracy=0.625)
-    standing = Overview(made.folder, now=lambda: BEGAN_S + 45).look()
+    standing = SearchMonitor(made.folder, now=lambda: BEGAN_S + 45).look()
     (row,) = standing.running
     assert (row.name, row.number, row.step, row.value) == ("learning_rate_0.01", 2, 1, 0.625)
     assert (row.curve, row.age, row.values["learning_rate"]) == ((0.5, 0.625), 45.0, 0.01)
     assert standing.varied == ("learning_rate",)
     assert standing.best == ("learning_rate_0.1", 0.75)
     assert (standing.ended, standing.total, standing.to_come) == (1, 3, 1)
-    assert standing.left == Left(75.0, sure=True)
+    assert standing.left == TimeLeft(75.0, sure=True)
     assert not standing.is_over
 
 
@@ -112,15 +112,15 @@ def test_slots_of_all_workers_count(made: Made) -> None:
     made.begin(one)
     made.end(one, accuracy=0.75)
     made.begin(made.trial(0.01))
-    overview = Overview(made.folder, now=lambda: BEGAN_S)
-    assert overview.look().left == Left(120.0, sure=True)
+    overview = SearchMonitor(made.folder, now=lambda: BEGAN_S)
+    assert overview.look().left == TimeLeft(120.0, sure=True)
     worker_registry.join(made.folder, 2)
-    assert overview.look().left == Left(60.0, sure=True)
+    assert overview.look().left == TimeLeft(60.0, sure=True)
 
 
 def test_a_search_that_has_not_begun_is_not_over(made: Made) -> None:
     """Its worker may wait in a job manager's queue."""
-    standing = Overview(made.folder).look()
+    standing = SearchMonitor(made.folder).look()
     assert (standing.is_over, standing.total, dict(standing.states)) == (False, 3, {})
 
 
@@ -132,7 +132,7 @@ def test_a_search_without_a_plan_is_told_by_its_folders(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "params.json").write_text(json.dumps({**BASE, "learning_rate": value}))
         (folder / EVAL).write_text(json.dumps({"accuracy": value}))
-    standing = Overview(made.folder).look()
+    standing = SearchMonitor(made.folder).look()
     assert (standing.varied, standing.total) == (("learning_rate",), None)
     assert standing.best == ("learning_rate_0.2", 0.2)
     assert standing.is_over
@@ -144,7 +144,7 @@ def test_trials_that_nobody_records_are_read_as_they_are_written(tmp_path: Path)
     path = made.folder / "a" / EVAL
     path.parent.mkdir()
     (path.parent / "params.json").write_text(json.dumps(BASE))
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     for value in (0.5, 0.75):
         path.write_text(json.dumps({"accuracy": value}))
         assert overview.look().best == ("a", value)
@@ -155,7 +155,7 @@ def test_a_plan_that_cannot_be_read_is_told(made: Made, text: str) -> None:
     """The trials are there all the same, and nothing is made up of how many will come."""
     made.begin(made.trial(0.1))
     (made.folder / "search.json").write_text(text)
-    standing = Overview(made.folder).look()
+    standing = SearchMonitor(made.folder).look()
     assert standing.problem
     assert len(standing.running) == 1
     assert (standing.total, standing.left) == (None, None)
@@ -166,7 +166,7 @@ def test_without_a_metric_in_the_plan_it_is_chosen(tmp_path: Path) -> None:
     made = Made(tmp_path / "search", {"space": {"learning_rate": [0.1, 0.01]}})
     one = made.trial(0.1)
     made.begin(one)
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     assert overview.look().metric is None
     made.log(one, 0, **{"val/loss": 2.0, "train/loss": 1.0})
     standing = overview.look()
@@ -176,7 +176,7 @@ def test_without_a_metric_in_the_plan_it_is_chosen(tmp_path: Path) -> None:
 
 def test_a_growing_plan_grows_the_count(made: Made) -> None:
     """`search.json` is read again when it changes."""
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     assert overview.look().total == 3
     space = {"learning_rate": [0.1, 0.01, 0.001, 1.0]}
     (made.folder / "search.json").write_text(json.dumps({**PLAN, "space": space}))
@@ -190,26 +190,26 @@ def test_news_between_looks(made: Made) -> None:
     """Starts and ends, each once, with the words of the worker; nothing of how it stood first."""
     one, two = made.trial(0.1), made.trial(0.01)
     made.begin(one)
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     overview.look()
-    assert overview.take_news() == []
+    assert overview.take_events() == []
     made.end(one, accuracy=0.75)
     made.begin(two)
     overview.look()
     overview.look()
-    assert overview.take_news() == [
-        News("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s"),
-        News("learning_rate_0.01", "running"),
+    assert overview.take_events() == [
+        Event("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s"),
+        Event("learning_rate_0.01", "running"),
     ]
     made.end(two, "failed", failure="error", last_line="ValueError: nan")
     three = made.trial(0.001)
     made.begin(three)
     made.end(three, "interrupted", reason="asked to stop")
     overview.look()
-    assert overview.take_news() == [
-        News("learning_rate_0.01", "failed", "error: ValueError: nan  1m 00s"),
-        News("learning_rate_0.001", "running"),
-        News("learning_rate_0.001", "interrupted", "asked to stop  1m 00s"),
+    assert overview.take_events() == [
+        Event("learning_rate_0.01", "failed", "error: ValueError: nan  1m 00s"),
+        Event("learning_rate_0.001", "running"),
+        Event("learning_rate_0.001", "interrupted", "asked to stop  1m 00s"),
     ]
 
 
@@ -218,11 +218,11 @@ def test_a_failed_trial_that_runs_again_is_seen(made: Made) -> None:
     one = made.trial(0.1)
     made.begin(one)
     made.end(one, "failed", failure="error")
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     overview.look()
     made.begin(one, 2)
     assert len(overview.look().running) == 1
-    assert overview.take_news() == [News("learning_rate_0.1", "running")]
+    assert overview.take_events() == [Event("learning_rate_0.1", "running")]
 
 
 def test_a_trial_that_died_without_a_word_is_interrupted(made: Made) -> None:
@@ -232,12 +232,12 @@ def test_a_trial_that_died_without_a_word_is_interrupted(made: Made) -> None:
         keeper = processes.process(process.pid)
         assert keeper is not None
         made.begin(one, keeper=keeper.to_json())
-        overview = Overview(made.folder)
+        overview = SearchMonitor(made.folder)
         assert len(overview.look().running) == 1
         process.communicate(b"\n")
     standings = [overview.look() for _ in range(7)]
     assert dict(standings[-1].states) == {"interrupted": 1}
-    assert [news.state for news in overview.take_news()] == ["interrupted"]
+    assert [news.state for news in overview.take_events()] == ["interrupted"]
 
 
 def test_a_trial_that_was_removed_never_happened(made: Made) -> None:
@@ -246,7 +246,7 @@ def test_a_trial_that_was_removed_never_happened(made: Made) -> None:
     for record in (one, two):
         made.begin(record)
         made.end(record, accuracy=0.5)
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     assert overview.look().ended == 2
     shutil.rmtree(made.trials.path(two))
     assert overview.look().ended == 1
@@ -256,7 +256,7 @@ def test_a_folder_without_a_claim_is_a_trial_once_it_has_hyperparameters(made: M
     """Copied in, or made by another script: also if it was empty when it was first seen."""
     folder = made.folder / "by_hand"
     folder.mkdir()
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     assert sum(overview.look().states.values()) == 0
     (folder / "params.json").write_text(json.dumps({**BASE, "learning_rate": 0.1}))
     assert sum(overview.look().states.values()) == 1
@@ -271,7 +271,7 @@ def test_between_two_trials_a_search_is_not_over(made: Made) -> None:
     made.begin(one)
     made.end(one, accuracy=0.5)
     member = worker_registry.join(made.folder, 1)
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     standing = overview.look()
     assert (standing.worker, standing.is_over) == (True, False)
     member.leave()
@@ -287,7 +287,7 @@ def test_a_worker_that_was_killed_is_no_worker(made: Made) -> None:
     member = worker_registry.join(made.folder, 1)
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": dead()}))
-    assert Overview(made.folder).look().is_over
+    assert SearchMonitor(made.folder).look().is_over
 
 
 def test_a_worker_on_another_host_may_live(made: Made) -> None:
@@ -300,7 +300,7 @@ def test_a_worker_on_another_host_may_live(made: Made) -> None:
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     far = {**dead(), "host": "far", "boot": "another", "machine": "another"}
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": far}))
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     standing = overview.look()
     assert (standing.worker, standing.is_over) == (None, False)
     made.begin(records[2])
@@ -322,7 +322,7 @@ def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": far}))
     attempt = attempts.begin(made.folder / two.name, 1, {"supervisor": far, "process": far})
     assert attempt is not None
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     first = overview.look()
     assert (first.states["running"], first.is_over) == (1, False)
 
@@ -360,7 +360,7 @@ def test_show_counts_trials_as_who_watches_does(
     other.begin(other.trial(0.9))
     (made.folder / "copied").mkdir()
     (made.folder / "copied" / "params.json").write_text(json.dumps({**BASE, "learning_rate": 7.0}))
-    states = Overview(made.folder).look().states
+    states = SearchMonitor(made.folder).look().states
     assert states == {
         "completed": 1, "failed": 1, "pruned": 1, "running": 1, "interrupted": 1, "unrecorded": 1,
         "waiting": 2,
@@ -378,7 +378,7 @@ def test_show_says_that_the_goal_is_reached(made: Made, capsys: pytest.CaptureFi
     one = made.trial(0.1)
     made.begin(one)
     made.end(one, accuracy=0.75)
-    assert Overview(made.folder).look().goal == 0.75
+    assert SearchMonitor(made.folder).look().goal == 0.75
     main(["show", str(made.folder)])
     assert "1 completed, 2 not started: stop_at 0.75 is reached" in capsys.readouterr().out
 
@@ -393,7 +393,7 @@ def test_finished_trials_are_read_once(made: Made, monkeypatch: pytest.MonkeyPat
         made.begin(record)
         made.end(record, accuracy=0.5)
     made.begin(made.trial(0.1))
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     for _ in range(4):  # what has just changed is read twice, finished ones in turn
         overview.look()
     read: list[str] = []
@@ -420,7 +420,7 @@ def test_looking_writes_nothing(made: Made) -> None:
         return {str(p): p.stat().st_mtime_ns for p in sorted(made.folder.rglob("*"))}
 
     before = tree()
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     for _ in range(3):
         overview.look()
     assert tree() == before
@@ -429,7 +429,7 @@ def test_looking_writes_nothing(made: Made) -> None:
 def test_a_folder_that_is_gone_is_no_error(made: Made) -> None:
     """Removed, or on a file system that was unmounted."""
     made.begin(made.trial(0.1))
-    overview = Overview(made.folder)
+    overview = SearchMonitor(made.folder)
     overview.look()
     shutil.rmtree(made.folder)
     assert overview.look().running == ()
@@ -444,7 +444,7 @@ def test_one_experiment_that_runs(made: Made) -> None:
     folder = made.trials.path(one)
     made.begin(one)
     (folder / "console.log").write_text("a\n\x1b[31mb\x1b[0m\n 10%\r 20%\r 30%\nlast", newline="")
-    solo = Solo(folder, lines=3, now=lambda: BEGAN_S + 5)
+    solo = ExperimentMonitor(folder, lines=3, now=lambda: BEGAN_S + 5)
     solo.look()
     made.log(one, 4, **{"train/loss": 1.0, "accuracy": 0.5})
     alone = solo.look()
@@ -453,16 +453,16 @@ def test_one_experiment_that_runs(made: Made) -> None:
     assert alone.lines == ("b", " 30%", "last")
     made.end(one, accuracy=0.75)
     assert solo.look().is_over
-    assert solo.take_news() == [
-        News("learning_rate_0.1", "step", "4  accuracy 0.5  train/loss 1"),
-        News("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s"),
+    assert solo.take_events() == [
+        Event("learning_rate_0.1", "step", "4  accuracy 0.5  train/loss 1"),
+        Event("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s"),
     ]
 
 
 def test_an_experiment_that_begins_while_it_is_watched(made: Made) -> None:
     """And one that runs again: each attempt is told."""
     one = made.trial(0.1)
-    solo = Solo(made.trials.path(one))
+    solo = ExperimentMonitor(made.trials.path(one))
     assert not solo.look().is_over
     made.begin(one)
     solo.look()
@@ -470,7 +470,7 @@ def test_an_experiment_that_begins_while_it_is_watched(made: Made) -> None:
     solo.look()
     made.begin(one, 2)
     assert not solo.look().is_over
-    states = [news.state for news in solo.take_news()]
+    states = [news.state for news in solo.take_events()]
     assert states == ["running", "failed", "running"]
 
 
@@ -479,6 +479,6 @@ def test_an_experiment_that_nobody_recorded(tmp_path: Path) -> None:
     (tmp_path / "params.json").write_text("{}")
     (tmp_path / "train.log").write_bytes(b"epoch 1\nepoch 2 \xff\n")
     os.utime(tmp_path / "train.log")
-    alone = Solo(tmp_path).look()
+    alone = ExperimentMonitor(tmp_path).look()
     assert alone.is_over
     assert alone.lines == ("epoch 1", "epoch 2 \ufffd")

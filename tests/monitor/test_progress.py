@@ -19,11 +19,18 @@ from syrupy.assertion import SnapshotAssertion
 from laboratory import LIMIT, THREE, Project
 from modeldir._system import processes
 from modeldir.experiment import attempts
-from modeldir.monitor.experiment import how_far
-from modeldir.monitor.progress import Live, Plain, Progress, Quiet, Shown, shown_on
+from modeldir.monitor.experiment import progress_of
+from modeldir.monitor.progress import (
+    LiveProgress,
+    NoProgress,
+    PlainProgress,
+    Progress,
+    ShownTrial,
+    shown_on,
+)
 from modeldir.search.trials import Trials
 
-TRIAL = Shown("learning_rate_0.1", Path("experiments/search/learning_rate_0.1"), 0.0)
+TRIAL = ShownTrial("learning_rate_0.1", Path("experiments/search/learning_rate_0.1"), 0.0)
 
 
 def tell(show: Progress) -> None:
@@ -39,20 +46,20 @@ def tell(show: Progress) -> None:
 def test_in_a_pipe_each_event_is_a_line(snapshot: SnapshotAssertion) -> None:
     """The same in a file and in a job's output; each is there at once, not at the end."""
     stream = io.StringIO()
-    tell(Plain(stream))
+    tell(PlainProgress(stream))
     assert stream.getvalue() == snapshot
 
 
 def test_quiet_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     """Nothing on any stream."""
-    tell(Quiet())
+    tell(NoProgress())
     assert capfd.readouterr() == ("", "")
 
 
 def test_what_an_encoding_has_no_form_for_is_spelled_out() -> None:
     """A name in another script must not silence the rest of the search."""
     raw = io.BytesIO()
-    show = Plain(io.TextIOWrapper(raw, encoding="ascii"))
+    show = PlainProgress(io.TextIOWrapper(raw, encoding="ascii"))
     show.message("größe_\udcff")
     show.message("and on")
     assert raw.getvalue() == b"gr\\xf6\\xdfe_\\udcff\nand on\n"
@@ -63,7 +70,7 @@ def test_a_reader_that_went_away_is_no_error(monkeypatch: pytest.MonkeyPatch) ->
     reading, writing = os.pipe()
     stream = open(writing, "w", buffering=1)  # noqa: SIM115 - closed below, its reader being gone
     monkeypatch.setattr(sys, "stdout", stream)
-    show = Plain(stream)
+    show = PlainProgress(stream)
     show.message("one")
     os.close(reading)
     tell(show)
@@ -75,7 +82,12 @@ def test_a_reader_that_went_away_is_no_error(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("terminal", "term", "kind"),
-    [(True, "xterm", Live), (True, "dumb", Plain), (True, None, Plain), (False, "xterm", Plain)],
+    [
+        (True, "xterm", LiveProgress),
+        (True, "dumb", PlainProgress),
+        (True, None, PlainProgress),
+        (False, "xterm", PlainProgress),
+    ],
 )
 def test_only_a_terminal_that_can_move_gets_the_live_view(
     terminal: bool,  # noqa: FBT001 - a parameter of the test
@@ -95,7 +107,7 @@ def test_only_a_terminal_that_can_move_gets_the_live_view(
 
 def test_without_a_stream_nothing_is_told() -> None:
     """A process without a standard output (a daemon, pythonw)."""
-    assert type(shown_on(None)) is Quiet
+    assert type(shown_on(None)) is NoProgress
 
 
 # -- How far a training is -------------------------------------------------------------------------
@@ -120,7 +132,7 @@ def test_how_far_a_training_is(tmp_path: Path, files: dict[str, str], words: str
     """Its latest step and metrics, else what it printed last, as a terminal would show it."""
     for name, text in files.items():
         (tmp_path / name).write_text(text, newline="")
-    assert how_far(tmp_path) == words
+    assert progress_of(tmp_path) == words
 
 
 # -- In a terminal ---------------------------------------------------------------------------------
@@ -148,12 +160,12 @@ class Screen(io.StringIO):
         return "\n".join(row.rstrip() for row in self.screen.display).strip("\n")
 
 
-def live(screen: Screen, now: list[float]) -> Live:
+def live(screen: Screen, now: list[float]) -> LiveProgress:
     """A live view with a clock that stands still until it is moved on."""
-    return Live(screen, clock=lambda: now[0], size=screen.size)
+    return LiveProgress(screen, clock=lambda: now[0], size=screen.size)
 
 
-def trials_of(folder: Path, count: int) -> list[Shown]:
+def trials_of(folder: Path, count: int) -> list[ShownTrial]:
     """Trials of a search that run, each with two steps logged."""
     values = [0.1**number for number in range(1, count + 1)]
     folder.mkdir(parents=True)
@@ -171,7 +183,7 @@ def trials_of(folder: Path, count: int) -> list[Shown]:
         lines = [{"step": step, "accuracy": 0.5 + step / 4} for step in (0, 1)]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (trials.path(record) / "metrics.jsonl").write_text(text)
-        shown.append(Shown(record.name, trials.path(record), 0.0))
+        shown.append(ShownTrial(record.name, trials.path(record), 0.0))
     return shown
 
 
@@ -275,7 +287,7 @@ def test_a_trial_that_the_folder_does_not_tell_of_is_shown_by_its_name(tmp_path:
     """Its folder was removed, or cannot be read: a worker's view is no reason to end a search."""
     screen, now = Screen(), [65.0]
     show = live(screen, now)
-    show.tick([Shown("gone", tmp_path / "nowhere" / "gone", 0.0)])
+    show.tick([ShownTrial("gone", tmp_path / "nowhere" / "gone", 0.0)])
     assert [line.split() for line in screen.shown.splitlines()[:2]] == [
         ["experiment", "time"], ["gone", "1m", "05s"]
     ]  # fmt: skip
@@ -283,7 +295,7 @@ def test_a_trial_that_the_folder_does_not_tell_of_is_shown_by_its_name(tmp_path:
 
 def test_names_cannot_play_with_the_terminal(tmp_path: Path) -> None:
     """In a table, in a line above it and in a pipe: one line each, nothing obeyed."""
-    evil = Shown("a\x1b[2J\nfailed       b", tmp_path / "a", 0.0)
+    evil = ShownTrial("a\x1b[2J\nfailed       b", tmp_path / "a", 0.0)
     screen = Screen()
     show = live(screen, [0.0])
     show.message("kept")
@@ -292,7 +304,7 @@ def test_names_cannot_play_with_the_terminal(tmp_path: Path) -> None:
     said = "completed    a\\x1b[2J\\nfailed       b  x\\x1b[1A"
     assert screen.shown.splitlines()[:2] == ["kept", said]
     stream = io.StringIO()
-    plain = Plain(stream)
+    plain = PlainProgress(stream)
     plain.started(evil)
     plain.ended(evil, "completed", "x\x1b[1A")
     assert stream.getvalue().splitlines() == ["started      a\\x1b[2J\\nfailed       b", said]
@@ -402,4 +414,4 @@ def test_metrics_json_lines_are_what_run_log_writes(tmp_path: Path) -> None:
     (tmp_path / "params.json").write_text(json.dumps({"lr": 1}))
     with modeldir.start(tmp_path) as run:
         run.log(7, {"val/accuracy": 0.5, "train/loss": 2.0})
-        assert how_far(tmp_path) == "step 7  val/accuracy 0.5  train/loss 2"
+        assert progress_of(tmp_path) == "step 7  val/accuracy 0.5  train/loss 2"

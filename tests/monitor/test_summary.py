@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from laboratory import Project
 from modeldir import Search, save_metrics
-from modeldir.monitor.summary import Outcome, counted, summary, the_script
+from modeldir.monitor.summary import WorkerOutcome, counted, summary, the_script
 
 
 @pytest.fixture
@@ -37,16 +37,16 @@ FAILED = ("learning_rate_0.01",)
 @pytest.mark.parametrize(
     "outcome",
     [
-        Outcome(ended=ENDED, failed=FAILED),
-        Outcome(),
-        Outcome(ended={"completed": 1}, stopped=True),
-        Outcome(ended={"completed": 1}, problem="batch_size varies, but nobody read it"),
-        Outcome(ended={"completed": 1}, elsewhere=3),
+        WorkerOutcome(ended=ENDED, failed=FAILED),
+        WorkerOutcome(),
+        WorkerOutcome(ended={"completed": 1}, stopped=True),
+        WorkerOutcome(ended={"completed": 1}, problem="batch_size varies, but nobody read it"),
+        WorkerOutcome(ended={"completed": 1}, elsewhere=3),
     ],
     ids=["some failed", "nothing ran", "stopped", "a mistake", "others go on"],
 )
 def test_the_end_says_what_happened_and_what_is_next(
-    search: Search, outcome: Outcome, snapshot: SnapshotAssertion
+    search: Search, outcome: WorkerOutcome, snapshot: SnapshotAssertion
 ) -> None:
     """Counts, each failure with its last words and its log, the best, and what to type."""
     search.prepare()
@@ -58,7 +58,7 @@ def test_a_search_without_trials_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     Project(tmp_path)
     monkeypatch.chdir(tmp_path)
     search = Search("experiments/search", {"learning_rate": [0.1]})
-    assert summary(search, Outcome()) == [
+    assert summary(search, WorkerOutcome()) == [
         "no trials",
         "next: modeldir synthesize experiments/search",
     ]
@@ -79,7 +79,7 @@ def test_a_search_without_trials_says_so(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_the_exit_code_says_how_it_went(settings: dict[str, Any], code: int) -> None:
     """0 all well, 1 some trial failed or was left behind, 2 wrong use, 130 interrupted."""
-    assert Outcome(**settings).exit_code == code
+    assert WorkerOutcome(**settings).exit_code == code
 
 
 def test_counts_in_words() -> None:

@@ -22,7 +22,7 @@ from modeldir import Search, Trial, TrialPruned, save_metrics
 from modeldir.commands import main
 from modeldir.errors import SearchError
 from modeldir.experiment import experiment
-from modeldir.monitor.summary import Outcome, summary
+from modeldir.monitor.summary import WorkerOutcome, summary
 from modeldir.results.synthesize import synthesize
 from modeldir.samplers import Observation, Proposal
 from modeldir.testing.samplers import FakeSampler
@@ -417,7 +417,7 @@ def test_the_search_names_a_reused_experiment_as_its_best(project: Project) -> N
     assert best is not None
     assert best.path == there
     assert search.front() == [there]
-    assert f"best: {there}  accuracy" in "\n".join(summary(search, Outcome({"completed": 1})))
+    assert f"best: {there}  accuracy" in "\n".join(summary(search, WorkerOutcome({"completed": 1})))
     assert project.modeldir("best", "experiments/search").out.strip() == str(there)
 
 

@@ -16,7 +16,7 @@ from laboratory import PLAIN, SAVING, Project, kill, read, supervisor_of, wait_u
 from libraries import environment_with_libraries, site_of
 from modeldir._system import processes
 from modeldir.experiment import attempts
-from modeldir.monitor.progress import quietly
+from modeldir.monitor.progress import NoProgress
 from modeldir.worker.preload import import_cache
 from modeldir.worker.preload import policy as warmth
 from modeldir.worker.search import Search
@@ -232,7 +232,7 @@ if __import__("sys").argv[2].endswith("0.2"):
 """
     project.write("train.py", HEAVY + script)
     search = Search("experiments/search", {"learning_rate": [0.1, 0.2, 0.3, 0.4, 0.5]})
-    assert Worker(search, 1, quietly()).run("python train.py").problem is None
+    assert Worker(search, 1, NoProgress()).run("python train.py").problem is None
     told = [(project.search / name / "console.log").read_text() for name in project.trials()]
     assert [text.splitlines()[-1] for text in told] == ["part7"] * 2 + ["edited"] * 3
     assert warm(project) == names(0.2, 0.4, 0.5)
@@ -314,7 +314,7 @@ def test_a_warm_trial_that_hangs_is_ended_and_runs_again_cold(
     monkeypatch.setattr(warmth, "_SILENCE", 1.0)
     monkeypatch.chdir(project.path)
     search = Search("experiments/search", {"learning_rate": [0.1, 0.2, 0.3]})
-    outcome = Worker(search, 1, quietly()).run("python train.py")
+    outcome = Worker(search, 1, NoProgress()).run("python train.py")
     assert outcome.problem is None
     assert list(project.trials().values()) == ["completed"] * 3
     assert warm(project) == []

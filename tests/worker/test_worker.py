@@ -22,7 +22,7 @@ from laboratory import LIMIT, PLAIN, THREE, Project, kill, read, supervisor_of, 
 from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import status
-from modeldir.monitor.progress import Plain, quietly
+from modeldir.monitor.progress import NoProgress, PlainProgress
 from modeldir.search.trial_record import Turn
 from modeldir.worker.search import Search
 from modeldir.worker.spawner import Spawner
@@ -401,7 +401,7 @@ def test_of_two_who_have_the_same_turn_one_runs_it(
     turn = turns[1]
     assert turn is not None
     assert project.modeldir("search", "experiments/search").code == 0
-    late = Worker(searches[1], 1, quietly())
+    late = Worker(searches[1], 1, NoProgress())
     seat = late.slots.take()
     assert seat is not None
     with Spawner() as spawner:
@@ -430,7 +430,7 @@ def test_a_trial_that_another_was_faster_to_take_does_not_count(
         return stale.pop() if stale else next_trial(busy)
 
     monkeypatch.setattr(late.scheduler, "next_trial", next_or_stale)
-    worker = Worker(late, 1, quietly(), pilot=False, limits=Limits(trials=1))
+    worker = Worker(late, 1, NoProgress(), pilot=False, limits=Limits(trials=1))
     worker.run(None, typed=False)
     assert project.started == ["learning_rate_0.1", "learning_rate_0.2"]
 
@@ -541,7 +541,7 @@ def test_that_an_interruption_would_cost_a_long_trial_is_said_once(
     search = Search(project.search)
     search.trials.refresh()
     (record,) = search.trials
-    worker = Worker(search, 1, Plain(sys.stdout))
+    worker = Worker(search, 1, PlainProgress(sys.stdout))
     for _ in range(2):
         worker._warn_of_long_trials(record, replace(search.trials.status(record), duration=seconds))
     told = capsys.readouterr().out

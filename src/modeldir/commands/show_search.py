@@ -13,7 +13,7 @@ from modeldir._system.terminal import decimals_here
 from modeldir.commands.messages import Entry, entries_text, origin_entries, retry_text, value_text
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment
-from modeldir.monitor.status import Standing, to_come_text
+from modeldir.monitor.status import SearchSnapshot, remaining_text
 from modeldir.params import plain_values
 from modeldir.results import table
 from modeldir.results.experiment_tree import Found, Tree
@@ -64,7 +64,7 @@ def _plan(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _standing(tree: Tree) -> Standing:
+def _standing(tree: Tree) -> SearchSnapshot:
     """How many of its trials stand how, and what its plan lacks, by what was read of them already;
     nobody is asked for who works on it.
     """
@@ -80,7 +80,7 @@ def _standing(tree: Tree) -> Standing:
     planned = census.plan
     best = planned.best(told, planned.metric) if planned.stop_at is not None else None
     to_come, goal = census.to_come(how), planned.goal(best)
-    return Standing(tree.folder, states=how, to_come=to_come, goal=goal)
+    return SearchSnapshot(tree.folder, states=how, to_come=to_come, goal=goal)
 
 
 def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
@@ -175,11 +175,11 @@ def _ranked(tree: Tree) -> str | None:
     return "; ".join(told) or None
 
 
-def _counts(standing: Standing) -> str:
+def _counts(standing: SearchSnapshot) -> str:
     order = [*attempts.ENDS, attempts.RUNNING, attempts.WAITING, attempts.UNRECORDED]
     states = standing.states
     counts = [f"{states[state]} {state}" for state in order if states.get(state)]
-    left = [to_come_text(standing)] if standing.to_come else []
+    left = [remaining_text(standing)] if standing.to_come else []
     return ", ".join([*(counts or ["none yet"]), *left])
 
 
@@ -193,9 +193,9 @@ def _score(found: Found, tree: Tree) -> str:
 
 
 def _progress(found: Found) -> str:
-    from modeldir.monitor.experiment import how_far  # noqa: PLC0415 - only while trials run
+    from modeldir.monitor.experiment import progress_of  # noqa: PLC0415 - only while trials run
 
-    return how_far(found.path)
+    return progress_of(found.path)
 
 
 def _named(label: str, told: Sequence[tuple[Found, str | None]]) -> Iterator[Entry]:
@@ -206,7 +206,7 @@ def _named(label: str, told: Sequence[tuple[Found, str | None]]) -> Iterator[Ent
         yield "", f"and {len(told) - MOST} more"
 
 
-def _after(tree: Tree, plan: Mapping[str, Any], standing: Standing) -> str:
+def _after(tree: Tree, plan: Mapping[str, Any], standing: SearchSnapshot) -> str:
     """What to type next: the search itself while trials are left, else what tells of them."""
     folder = quoted(tree.folder)
     states = {each.status.state: each for each in reversed(tree.found)}

@@ -171,9 +171,9 @@ def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
 def _idle(folder: Path) -> list[str]:
     """What is told of a search that nobody works on; whether it is complete, if it ever began."""
     if (folder / HOME).is_dir():
-        from modeldir.monitor.search import Overview  # noqa: PLC0415 - it reads the plan and all trials
+        from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - it reads the plan and all trials
 
-        standing = Overview(folder).look()
+        standing = SearchMonitor(folder).look()
         if standing.is_complete:
             counts = ", ".join(f"{count} {state}" for state, count in standing.states.items())
             what = f"nobody works on {folder}: it is complete ({counts})"

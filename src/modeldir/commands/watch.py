@@ -20,10 +20,17 @@ from modeldir.commands.messages import report_text
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.launched_jobs import workers_text
-from modeldir.monitor.experiment import Solo
-from modeldir.monitor.progress import Shown, View, shown_on
-from modeldir.monitor.search import Overview
-from modeldir.monitor.status import Alone, News, Standing, best_text, progress_text, to_come_text
+from modeldir.monitor.experiment import ExperimentMonitor
+from modeldir.monitor.progress import ShownTrial, View, shown_on
+from modeldir.monitor.search import SearchMonitor
+from modeldir.monitor.status import (
+    Event,
+    ExperimentSnapshot,
+    SearchSnapshot,
+    best_text,
+    progress_text,
+    remaining_text,
+)
 from modeldir.search import worker_registry
 
 if TYPE_CHECKING:
@@ -38,7 +45,7 @@ EVERY = 1.0
 _SEARCHING = 0.02
 """The most time that may go into finding new searches below a folder, as a share of 1."""
 
-Watched: TypeAlias = "Overview | Solo"
+Watched: TypeAlias = "SearchMonitor | ExperimentMonitor"
 Wait = Callable[[float], None]
 
 
@@ -93,9 +100,9 @@ def show(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int:
     return _code(watch.look()) if waits else 0
 
 
-def _code(stands: Sequence[Standing | Alone]) -> int:
+def _code(stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> int:
     """Return 1 if a trial of a search failed or remains."""
-    searches = [each for each in stands if isinstance(each, Standing)]
+    searches = [each for each in stands if isinstance(each, SearchSnapshot)]
     return int(any(each.states.get(attempts.FAILED) or each.to_run for each in searches))
 
 
@@ -108,7 +115,7 @@ def follow(watch: Watch, view: View, wait: Wait | None = None, *, kept: Kept | N
     for line in (*(watch.head(stands) if is_described else ()), *watch.without_workers(stands)):
         view.message(line)
     while True:
-        for name, folder, news in watch.take_news():
+        for name, folder, news in watch.take_events():
             _print_event(view, name, folder, news)
             if kept is not None and news.state not in {attempts.RUNNING, "step"}:
                 kept.ended()
@@ -126,8 +133,8 @@ def follow(watch: Watch, view: View, wait: Wait | None = None, *, kept: Kept | N
         view.message(line)
 
 
-def _print_event(view: View, name: str, folder: Path, news: News) -> None:
-    trial = Shown(name, folder, 0.0)
+def _print_event(view: View, name: str, folder: Path, news: Event) -> None:
+    trial = ShownTrial(name, folder, 0.0)
     if news.state == attempts.RUNNING:
         view.started(trial)
     elif news.state == "step":
@@ -160,67 +167,71 @@ class Watch:
         if not self._watched:
             raise FolderError(_nothing_in(folder))
 
-    def look(self) -> list[Standing | Alone]:
+    def look(self) -> list[SearchSnapshot | ExperimentSnapshot]:
         """Return how each search and experiment stands now."""
         if self._has_several and self._clock() >= self._find_next:
             self._find()
         return [each.look() for each in self._watched.values()]
 
-    def is_over(self, stands: Sequence[Standing | Alone]) -> bool:
+    def is_over(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> bool:
         """Return whether nothing more will happen.
 
         A single experiment that has not begun is waited for.
         """
         return all(each.is_over or (self._has_several and each.is_idle) for each in stands)
 
-    def take_news(self) -> Iterator[tuple[str, Path, News]]:
+    def take_events(self) -> Iterator[tuple[str, Path, Event]]:
         """Yield the events since the last call: a trial's name, its folder, and the event."""
         for folder, each in self._watched.items():
-            for news in each.take_news():
-                path = folder / news.name if isinstance(each, Overview) else folder
+            for news in each.take_events():
+                path = folder / news.name if isinstance(each, SearchMonitor) else folder
                 yield self._name(path, news), path, news
 
-    def _name(self, path: Path, news: News) -> str:
+    def _name(self, path: Path, news: Event) -> str:
         return path.relative_to(self.folder).as_posix() if self._has_several else news.name
 
     def _find(self) -> None:
         """Find new searches and experiments, without looking into those that are known."""
         began = self._clock()
         for folder, kind in _searches_and_experiments(self.folder, self._watched):
-            self._watched[folder] = Overview(folder) if kind == "search" else Solo(folder)
+            self._watched[folder] = (
+                SearchMonitor(folder) if kind == "search" else ExperimentMonitor(folder)
+            )
         now = self._clock()
         self._find_next = now + max(5.0, (now - began) / _SEARCHING)
 
     # -- In words ----------------------------------------------------------------------------------
 
-    def head(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+    def head(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> Iterator[str]:
         """Yield the first lines in a pipe: how each search stands, and its running trials."""
         for each in stands:
             yield from self.now([each])
-            if isinstance(each, Standing):
+            if isinstance(each, SearchSnapshot):
                 yield from (f"running      {row.name}" for row in each.running)
 
-    def now(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+    def now(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> Iterator[str]:
         """Yield how each stands, in one line."""
         for each in stands:
-            if isinstance(each, Standing):
+            if isinstance(each, SearchSnapshot):
                 yield f"{each.folder}: {progress_text(each)}"
                 yield from workers_text(each.workers) if each.workers else ()
             elif each.status.state == attempts.RUNNING or not self._has_several:
                 yield f"{each.folder}: {each.status.state}"
 
-    def without_workers(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+    def without_workers(
+        self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]
+    ) -> Iterator[str]:
         """Yield why nothing happens in a search that no worker has begun, and what to type."""
         for each in stands:
-            if self._has_several or not isinstance(each, Standing) or not each.is_idle:
+            if self._has_several or not isinstance(each, SearchSnapshot) or not each.is_idle:
                 continue
             there = each.workers is not None and each.workers.are_there
             if not (there or any(each.states.values()) or each.problem):
                 yield f"nobody works on it yet: {worker_registry.again(each.folder)}"
 
-    def foot(self, stands: Sequence[Standing | Alone]) -> Iterator[str]:
+    def foot(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> Iterator[str]:
         """Yield how each stands at the end, and what to type next."""
-        searches = [each for each in stands if isinstance(each, Standing)]
+        searches = [each for each in stands if isinstance(each, SearchSnapshot)]
         for each in searches:
             yield ": ".join([str(each.folder), _end_text(each)])
             yield from workers_text(each.workers) if each.workers and each.to_run else ()
@@ -230,7 +241,7 @@ class Watch:
         else:
             yield f"next: modeldir show {quoted(self.folder)}"
 
-    def _next(self, searches: Sequence[Standing]) -> str:
+    def _next(self, searches: Sequence[SearchSnapshot]) -> str:
         """Return the next command: resume what remains, else retry what failed, else compare."""
         left = [each for each in searches if each.to_run]
         if left:
@@ -242,15 +253,15 @@ class Watch:
         return f"modeldir synthesize {quoted(self.folder)}"
 
 
-def _has_failed(standing: Standing) -> bool:
+def _has_failed(standing: SearchSnapshot) -> bool:
     return {state for state, count in standing.states.items() if count} == {attempts.FAILED}
 
 
-def _end_text(standing: Standing) -> str:
+def _end_text(standing: SearchSnapshot) -> str:
     text, left = progress_text(standing), standing.to_run
     if left:
         return f"{text}; nobody works on it, {left} to come"
-    return f"{text}; {to_come_text(standing)}" if standing.to_come else text
+    return f"{text}; {remaining_text(standing)}" if standing.to_come else text
 
 
 def _nothing_in(folder: Path) -> str:

@@ -21,11 +21,11 @@ from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.logs.screen import COLOR, rendered
 from modeldir.metrics import metrics
-from modeldir.monitor.status import Alone, News, ended_words
+from modeldir.monitor.status import Event, ExperimentSnapshot, result_text
 from modeldir.params import plain_values
 
 
-class Solo:
+class ExperimentMonitor:
     """One experiment, looked at again and again."""
 
     def __init__(
@@ -34,35 +34,35 @@ class Solo:
         self.folder = folder
         self._lines = lines
         self._now = now
-        self._training = Training(folder)
+        self._training = LiveTraining(folder)
         self._values = _values(folder)
         self._status = experiment.Status(attempts.WAITING)
         self._observer = heartbeat.Observer()
         self._printed: tuple[tuple[Path, Stamp] | None, tuple[str, ...]] = (None, ())
-        self._news: list[News] = []
+        self._news: list[Event] = []
         self._first = True
         self._seen = Seen()
-        self._alone: Alone | None = None
+        self._alone: ExperimentSnapshot | None = None
 
-    def look(self) -> Alone:
+    def look(self) -> ExperimentSnapshot:
         """Read what has changed since the last look."""
         changed = self._seen.changed(stamp(self.folder))
         if self._alone is None or changed or not self._alone.is_over:
             self._alone = self._read()
         return self._alone
 
-    def _read(self) -> Alone:
+    def _read(self) -> ExperimentSnapshot:
         before = self._status
         self._status = experiment.status(self.folder, observer=self._observer)
         if before.attempt != self._status.attempt:
-            self._training, self._values = Training(self.folder), _values(self.folder)
+            self._training, self._values = LiveTraining(self.folder), _values(self.folder)
         step = self._training.step
         self._training.look()
         self._tell(before, step)
         began = unix_time(self._status.started)
         since = None if began is None else max(0.0, self._now() - began) + self._status.before
         running = self._status.state == attempts.RUNNING and since is not None
-        return Alone(
+        return ExperimentSnapshot(
             self.folder,
             self._status,
             step=self._training.step,
@@ -76,7 +76,7 @@ class Solo:
             values=self._values,
         )
 
-    def take_news(self) -> list[News]:
+    def take_events(self) -> list[Event]:
         """As `Overview.take_news`; a step that it has reached is news too."""
         news, self._news = self._news, []
         return news
@@ -87,12 +87,12 @@ class Solo:
         if first:
             return
         if now.attempt != before.attempt:
-            self._news.append(News(name, attempts.RUNNING))
+            self._news.append(Event(name, attempts.RUNNING))
         if self._training.step not in (None, step):
-            self._news.append(News(name, "step", self._step_words()))
+            self._news.append(Event(name, "step", self._step_words()))
         if now.state != before.state and now.state not in {attempts.RUNNING, attempts.WAITING}:
             scores = experiment.scores(self.folder).development
-            self._news.append(News(name, now.state, ended_words(now, scores, None)))
+            self._news.append(Event(name, now.state, result_text(now, scores, None)))
 
     def _step_words(self) -> str:
         values = ((name, self._training.value(name)) for name in self._training.names())
@@ -165,7 +165,7 @@ class MetricFiles:
         return self._written.changed([stamp(self._folder / name) for name in self._names])
 
 
-class Training:
+class LiveTraining:
     """What a running training tells: its steps in `metrics.jsonl`, else its metric files, else the
     last line that it printed. Each call of `look` reads what is new.
     """
@@ -287,7 +287,7 @@ def _spread(lines: Sequence[bytes], most: int) -> Iterable[bytes]:
     return (lines[index * (len(lines) - 1) // (most - 1)] for index in range(most))
 
 
-def how_far(folder: Path) -> str:
+def progress_of(folder: Path) -> str:
     """Where a running training is: its latest step and metrics, else the last line it printed."""
     line = experiment.last_step(folder)
     if line:

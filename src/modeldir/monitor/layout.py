@@ -21,7 +21,13 @@ from modeldir._system.text import cell_text, text_width, value_cell, visible
 from modeldir.launchers.launched_jobs import workers_text
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
-from modeldir.monitor.status import Alone, Row, Standing, best_text, progress_text
+from modeldir.monitor.status import (
+    ExperimentSnapshot,
+    RunningTrial,
+    SearchSnapshot,
+    best_text,
+    progress_text,
+)
 
 CURVE = 12
 """How wide a metric's curve is."""
@@ -128,7 +134,7 @@ class Layout:
 
 
 def search_lines(
-    standing: Standing,
+    standing: SearchSnapshot,
     shape: Shape,
     layout: Layout | None = None,
     *,
@@ -158,7 +164,7 @@ def search_lines(
     return [*head, *_table(standing, shape, layout, room), *below][-max(shape.rows, 1) :]
 
 
-def _table(standing: Standing, shape: Shape, layout: Layout, room: int) -> list[Line]:
+def _table(standing: SearchSnapshot, shape: Shape, layout: Layout, room: int) -> list[Line]:
     rows = standing.running
     if not rows or room < 2:  # noqa: PLR2004 - its head and a row
         return []
@@ -198,7 +204,7 @@ _CURVE_ORDER, _SAID_ORDER, _VALUES_ORDER, _STEP_ORDER, _TIME_ORDER = 1, 2, 1_000
 _METRIC_ORDER = 4_000
 
 
-def _columns(standing: Standing, rows: Sequence[Row], shape: Shape) -> list[_Column]:
+def _columns(standing: SearchSnapshot, rows: Sequence[RunningTrial], shape: Shape) -> list[_Column]:
     """All columns, in the order in which they stand."""
     named = [str(row.number) if row.number is not None else row.name for row in rows]
     found = [
@@ -233,7 +239,7 @@ def _value_text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else cell_text(value)
 
 
-def _metric_columns(name: str, rows: Sequence[Row], shape: Shape) -> list[_Column]:
+def _metric_columns(name: str, rows: Sequence[RunningTrial], shape: Shape) -> list[_Column]:
     values = tuple("" if row.value is None else number_text(row.value) for row in rows)
     header = shape.fitted(name, min(WIDEST, max(6, shape.columns // 3)))
     found = [_Column("metric", header, values, _METRIC_ORDER, right=True, least=6)]
@@ -282,7 +288,7 @@ def _cut(text: str, width: int) -> str:
     return text if text_width(text) <= width else _start(text, width)
 
 
-def _best(standing: Standing, shape: Shape) -> str:
+def _best(standing: SearchSnapshot, shape: Shape) -> str:
     """The best so far; where there is little room its name is cut, then left out; not its value."""
     text = shape.written(best_text(standing))
     if standing.best is None or text_width(text) <= shape.columns:
@@ -296,11 +302,11 @@ def _best(standing: Standing, shape: Shape) -> str:
     )
 
 
-def _workers(standing: Standing) -> Iterable[str]:
+def _workers(standing: SearchSnapshot) -> Iterable[str]:
     return workers_text(standing.workers) if standing.workers else ()
 
 
-def _progress(standing: Standing, shape: Shape, elsewhere: int) -> str:
+def _progress(standing: SearchSnapshot, shape: Shape, elsewhere: int) -> str:
     """How far it is; where there is little room less of it, from the end on."""
     text = progress_text(standing, elsewhere)
     if standing.elapsed is not None:
@@ -313,7 +319,7 @@ def _progress(standing: Standing, shape: Shape, elsewhere: int) -> str:
 # -- In words --------------------------------------------------------------------------------------
 
 
-def ended_text(name: str, status: str, words: str, shape: Shape, widest: int = 0) -> str:
+def fitted_end_line(name: str, status: str, words: str, shape: Shape, widest: int = 0) -> str:
     """The line that stays of a trial that has ended: its status, its name in so many columns, how
     it went. Where there is little room the name is cut in the middle, what it said at its end.
 
@@ -397,7 +403,7 @@ def _picked(values: Sequence[float], most: int) -> Sequence[float]:
 # -- One experiment --------------------------------------------------------------------------------
 
 
-def experiment_lines(alone: Alone, shape: Shape) -> list[Line]:
+def experiment_lines(alone: ExperimentSnapshot, shape: Shape) -> list[Line]:
     """One experiment that runs: its step, its metrics with their curves, what it printed last."""
     status = alone.status
     told = [status.state]
@@ -425,7 +431,9 @@ def experiment_lines(alone: Alone, shape: Shape) -> list[Line]:
 
 
 def lines_of(
-    stands: Sequence[Standing | Alone], shape: Shape, layouts: dict[Path, Layout] | None = None
+    stands: Sequence[SearchSnapshot | ExperimentSnapshot],
+    shape: Shape,
+    layouts: dict[Path, Layout] | None = None,
 ) -> list[Line]:
     """All that is watched. Of several searches those that run are drawn whole, one below the other;
     of each of the others one line tells. `layouts` are those of the frames before, by folder.
@@ -433,11 +441,11 @@ def lines_of(
     layouts = {} if layouts is None else layouts
     if len(stands) == 1:
         (one,) = stands
-        if isinstance(one, Alone):
+        if isinstance(one, ExperimentSnapshot):
             return experiment_lines(one, shape)
         return search_lines(one, shape, layouts.setdefault(one.folder, Layout()))
-    searches = [each for each in stands if isinstance(each, Standing)]
-    searches += _experiments([each for each in stands if isinstance(each, Alone)])
+    searches = [each for each in stands if isinstance(each, SearchSnapshot)]
+    searches += _experiments([each for each in stands if isinstance(each, ExperimentSnapshot)])
     active = [each for each in searches if each.running]
     quiet = [Line(_one_line(each, shape)) for each in searches if not each.running]
     most_quiet = max(1, shape.rows // 3) if active else shape.rows
@@ -454,7 +462,7 @@ def lines_of(
     return [*blocks, *quiet][: shape.rows]
 
 
-def _experiments(alone: Sequence[Alone]) -> list[Standing]:
+def _experiments(alone: Sequence[ExperimentSnapshot]) -> list[SearchSnapshot]:
     """The experiments that belong to no search, as one table of those that run."""
     if not alone:
         return []
@@ -467,7 +475,7 @@ def _experiments(alone: Sequence[Alone]) -> list[Standing]:
         value, curve = found.get(name, (None, ()))
         said = each.lines[-1] if each.lines else ""
         rows.append(
-            Row(
+            RunningTrial(
                 each.folder.name,
                 values=each.values,
                 step=each.step,
@@ -480,10 +488,10 @@ def _experiments(alone: Sequence[Alone]) -> list[Standing]:
     above = alone[0].folder.parent
     states = Counter(each.status.state for each in alone)
     metric: Ranked | None = (name, metrics.direction(name) or "maximize") if name else None
-    return [Standing(above, tuple(rows), metric=metric, states=states)]
+    return [SearchSnapshot(above, tuple(rows), metric=metric, states=states)]
 
 
-def _one_line(standing: Standing, shape: Shape) -> str:
+def _one_line(standing: SearchSnapshot, shape: Shape) -> str:
     told = progress_text(standing).split(", ")
     head = shape.written(f"{standing.folder}: {', '.join(told)}, ")
     room = shape.columns - text_width(head)

@@ -23,8 +23,8 @@ from modeldir.experiment import attempts
 if TYPE_CHECKING:
     from modeldir.monitor.layout import Layout
     from modeldir.monitor.screen import Canvas, Size
-    from modeldir.monitor.search import Overview
-    from modeldir.monitor.status import Alone, Row, Standing
+    from modeldir.monitor.search import SearchMonitor
+    from modeldir.monitor.status import ExperimentSnapshot, RunningTrial, SearchSnapshot
 
 _GREEN, _YELLOW, _RED = "32", "33", "31"
 _COLOURS = {"completed": _GREEN, "pruned": _YELLOW, "failed": _RED, "interrupted": _YELLOW}
@@ -33,7 +33,7 @@ _LOOK = 0.5
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownTrial:
     """A trial as it is shown: its name, its folder, and when it began (monotonic seconds)."""
 
     name: str
@@ -49,13 +49,13 @@ class Progress(Protocol):
     def message(self, text: str) -> None:
         """Something that the user should read."""
 
-    def started(self, trial: Shown) -> None:
+    def started(self, trial: ShownTrial) -> None:
         """A trial's command is running."""
 
-    def ended(self, trial: Shown, status: str, words: str) -> None:
+    def ended(self, trial: ShownTrial, status: str, words: str) -> None:
         """A trial has ended; `words` say how it went."""
 
-    def tick(self, running: Sequence[Shown]) -> None:
+    def tick(self, running: Sequence[ShownTrial]) -> None:
         """Time has passed."""
 
     def close(self) -> None:
@@ -65,41 +65,36 @@ class Progress(Protocol):
 class View(Progress, Protocol):
     """What also shows how searches and experiments stand that others run."""
 
-    def stepped(self, trial: Shown, words: str) -> None:
+    def stepped(self, trial: ShownTrial, words: str) -> None:
         """A lone experiment has come to another step; `words` are its number and metrics."""
 
-    def view(self, stands: Sequence[Standing | Alone]) -> None:
+    def view(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> None:
         """This is how they stand now."""
 
 
 def shown_on(stream: IO[str] | None) -> View:
     """The right way to tell on a stream: live in a terminal, else plain lines."""
     if stream is None:
-        return Quiet()
+        return NoProgress()
     live = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    return Live(stream) if live else Plain(stream)
+    return LiveProgress(stream) if live else PlainProgress(stream)
 
 
-def quietly() -> Progress:
-    """A progress that tells nothing."""
-    return Quiet()
-
-
-class Quiet:
+class NoProgress:
     """Tells nothing."""
 
     interval: float | None = None
 
     def message(self, text: str) -> None: ...
-    def started(self, trial: Shown) -> None: ...
-    def ended(self, trial: Shown, status: str, words: str) -> None: ...
-    def tick(self, running: Sequence[Shown]) -> None: ...
-    def stepped(self, trial: Shown, words: str) -> None: ...
-    def view(self, stands: Sequence[Standing | Alone]) -> None: ...
+    def started(self, trial: ShownTrial) -> None: ...
+    def ended(self, trial: ShownTrial, status: str, words: str) -> None: ...
+    def tick(self, running: Sequence[ShownTrial]) -> None: ...
+    def stepped(self, trial: ShownTrial, words: str) -> None: ...
+    def view(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> None: ...
     def close(self) -> None: ...
 
 
-class Plain:
+class PlainProgress:
     """One line an event, the same in a pipe, a file and a job's output."""
 
     interval: float | None = None
@@ -110,18 +105,18 @@ class Plain:
     def message(self, text: str) -> None:
         self._write("\n".join(map(visible, text.split("\n"))))
 
-    def started(self, trial: Shown) -> None:
+    def started(self, trial: ShownTrial) -> None:
         self._write(visible(f"started      {trial.name}"))
 
-    def ended(self, trial: Shown, status: str, words: str) -> None:
-        self._write(visible(ended_line(trial.name, status, words)))
+    def ended(self, trial: ShownTrial, status: str, words: str) -> None:
+        self._write(visible(end_line(trial.name, status, words)))
 
-    def tick(self, running: Sequence[Shown]) -> None: ...
+    def tick(self, running: Sequence[ShownTrial]) -> None: ...
 
-    def stepped(self, trial: Shown, words: str) -> None:
-        self._write(visible(ended_line(trial.name, "step", words)))
+    def stepped(self, trial: ShownTrial, words: str) -> None:
+        self._write(visible(end_line(trial.name, "step", words)))
 
-    def view(self, stands: Sequence[Standing | Alone]) -> None: ...
+    def view(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -144,7 +139,7 @@ def _writable(text: str, stream: IO[str]) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def ended_line(name: str, status: str, words: str) -> str:
+def end_line(name: str, status: str, words: str) -> str:
     """The line that tells of a trial's end: its status, its name, how it went.
 
     >>> ended_line("learning_rate_0.1", "completed", "accuracy 0.97  1m 02s")
@@ -153,7 +148,7 @@ def ended_line(name: str, status: str, words: str) -> str:
     return f"{status:<12} {name}  {words}".rstrip()
 
 
-class Live:
+class LiveProgress:
     """A table of the running trials that changes in place; ended ones scroll up above it."""
 
     interval: float | None = 1.0
@@ -170,9 +165,9 @@ class Live:
         self._stream = stream
         self._canvas: Canvas = Canvas(stream, size=size)
         self._clock = clock
-        self._overview: Overview | None = None
+        self._overview: SearchMonitor | None = None
         self._looked: float | None = None
-        self._standing: Standing | None = None
+        self._standing: SearchSnapshot | None = None
         self._counted: frozenset[str] = frozenset()  # names that it counts as running
         self._elsewhere = 0
         self._layouts: dict[Path, Layout] = {}
@@ -181,13 +176,13 @@ class Live:
     def message(self, text: str) -> None:
         self._canvas.above(self._written(text))
 
-    def started(self, trial: Shown) -> None: ...  # the next tick shows it
+    def started(self, trial: ShownTrial) -> None: ...  # the next tick shows it
 
-    def ended(self, trial: Shown, status: str, words: str) -> None:
-        from modeldir.monitor.layout import ended_text  # noqa: PLC0415 - only in a terminal
+    def ended(self, trial: ShownTrial, status: str, words: str) -> None:
+        from modeldir.monitor.layout import fitted_end_line  # noqa: PLC0415 - only in a terminal
 
         self._note_widths([trial.name])
-        line = ended_text(trial.name, status, words, self._canvas.shape(), self._widest)
+        line = fitted_end_line(trial.name, status, words, self._canvas.shape(), self._widest)
         self._canvas.above(line, colour=_COLOURS.get(status, ""), coloured=len(status))
         if self._standing is not None:
             rows = [row for row in self._standing.running if row.name != trial.name]
@@ -198,7 +193,7 @@ class Live:
             self._standing = replace(self._standing, running=tuple(rows), states=states)
             self._draw()
 
-    def tick(self, running: Sequence[Shown]) -> None:
+    def tick(self, running: Sequence[ShownTrial]) -> None:
         now = self._clock()
         if not running or (self._looked is not None and now - self._looked < _LOOK):
             return
@@ -211,9 +206,9 @@ class Live:
         self._note_widths(row.name for row in standing.running)
         self._draw()
 
-    def stepped(self, trial: Shown, words: str) -> None: ...  # the next view shows it
+    def stepped(self, trial: ShownTrial, words: str) -> None: ...  # the next view shows it
 
-    def view(self, stands: Sequence[Standing | Alone]) -> None:
+    def view(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> None:
         from modeldir.monitor.layout import lines_of  # noqa: PLC0415 - only in a terminal
 
         self._note_widths(row.name for each in stands for row in getattr(each, "running", ()))
@@ -222,27 +217,27 @@ class Live:
     def close(self) -> None:
         self._canvas.close()
 
-    def _look(self, folder: Path) -> Standing:
+    def _look(self, folder: Path) -> SearchSnapshot:
         """How the search stands. That its folder cannot be read must not end a worker."""
-        from modeldir.monitor.search import Overview  # noqa: PLC0415 - only in a terminal
-        from modeldir.monitor.status import Standing  # noqa: PLC0415
+        from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - only in a terminal
+        from modeldir.monitor.status import SearchSnapshot  # noqa: PLC0415
 
         if self._overview is None or self._overview.folder != folder:
-            self._overview = Overview(folder)
+            self._overview = SearchMonitor(folder)
         try:
             return self._overview.look()
         except (OSError, ModeldirError):
-            return self._standing or Standing(folder)
+            return self._standing or SearchSnapshot(folder)
 
-    def _row(self, rows: dict[str, Row], trial: Shown, now: float) -> Row:
-        from modeldir.monitor.status import Row  # noqa: PLC0415
+    def _row(self, rows: dict[str, RunningTrial], trial: ShownTrial, now: float) -> RunningTrial:
+        from modeldir.monitor.status import RunningTrial  # noqa: PLC0415
 
         age = max(0.0, now - trial.began)
         known = rows.get(trial.name)
         if known is None and self._overview is not None:
             known = self._overview.made(trial.name)
         if known is None:
-            return Row(trial.name, age=age)
+            return RunningTrial(trial.name, age=age)
         return known if known.age is not None else replace(known, age=age)
 
     def _draw(self) -> None:

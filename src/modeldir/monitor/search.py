@@ -25,8 +25,16 @@ from modeldir.experiment.attempts import HOME
 from modeldir.launchers import launched_jobs
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
-from modeldir.monitor.experiment import MetricFiles, Training
-from modeldir.monitor.status import ENDED, Left, News, Row, Standing, ended_words, estimate
+from modeldir.monitor.experiment import LiveTraining, MetricFiles
+from modeldir.monitor.status import (
+    ENDED,
+    Event,
+    RunningTrial,
+    SearchSnapshot,
+    TimeLeft,
+    estimate,
+    result_text,
+)
 from modeldir.search import worker_registry
 from modeldir.search.inventory import Census, Counted
 
@@ -49,7 +57,7 @@ class _Watched:
         self.status = experiment.Status(attempts.WAITING)
         self.development: Mapping[str, float] = {}
         self.loop: processes.Process | None = None
-        self.training: Training | None = None
+        self.training: LiveTraining | None = None
         self._seen, self._files = Seen(), MetricFiles(self.folder)
         self._attempt: attempts.Attempt | None = None
         self._run_file = Seen()
@@ -72,7 +80,7 @@ class _Watched:
         self.status = experiment.status(self.folder, names=names, observer=self._observer)
         if self.status.state == attempts.RUNNING:
             if self.training is None or self.status.attempt != before.attempt:
-                self.training = Training(self.folder)
+                self.training = LiveTraining(self.folder)
             self.training.look()
             self._attempt = attempts.latest(self.folder)
         else:
@@ -115,7 +123,7 @@ def _loop_of(folder: Path, names: list[str] | None) -> processes.Process | None:
     return processes.from_json(last.record.get("process"))
 
 
-class Overview:
+class SearchMonitor:
     """A search, looked at again and again; `now` gives the time as seconds since 1970.
 
     A folder of trials without a plan, as CS230's own script leaves it, is looked at likewise.
@@ -139,10 +147,10 @@ class Overview:
         self._placed = launched_jobs.Jobs(self.folder, self._observer)
         self._jobs: list[launched_jobs.Placed] = []
         self._turn = 0
-        self._news: list[News] = []
+        self._news: list[Event] = []
         self._first = True
 
-    def look(self) -> Standing:
+    def look(self) -> SearchSnapshot:
         """Read what has changed since the last look."""
         if self._census.look():
             self._know()
@@ -158,7 +166,7 @@ class Overview:
     def _runs(self) -> bool:
         return any(each.training is not None for each in self._watched.values())
 
-    def take_news(self) -> list[News]:
+    def take_events(self) -> list[Event]:
         """What happened since this was last asked; nothing at first: that is how it stood."""
         news, self._news = self._news, []
         return news
@@ -173,11 +181,11 @@ class Overview:
         self._counted = None
         self._varied = self._find_varied()
 
-    def made(self, name: str) -> Row | None:
+    def made(self, name: str) -> RunningTrial | None:
         """The row of a trial that has just been started: nothing but its values is known yet."""
         for each in self._watched.values():
             if each.record.name == name:
-                return Row(name, each.record.number, self._that_count(each.flat))
+                return RunningTrial(name, each.record.number, self._that_count(each.flat))
         return None
 
     # -- What became of them -----------------------------------------------------------------------
@@ -201,10 +209,10 @@ class Overview:
         if now.state == attempts.WAITING:
             return
         if now.attempt != before.attempt and now.state != attempts.UNRECORDED:
-            self._news.append(News(name, attempts.RUNNING))  # also one that was over in between
+            self._news.append(Event(name, attempts.RUNNING))  # also one that was over in between
         if now.state != attempts.RUNNING:
-            words = ended_words(now, each.development, self.metric())
-            self._news.append(News(name, now.state, words))
+            words = result_text(now, each.development, self.metric())
+            self._news.append(Event(name, now.state, words))
 
     def metric(self) -> Ranked | None:
         """The metric to rank by: the plan's, else what the first trial with metrics suggests."""
@@ -219,7 +227,7 @@ class Overview:
                 return (metrics.without_split(chosen[0]), chosen[1]) if chosen else None
         return None
 
-    def _standing(self) -> Standing:
+    def _standing(self) -> SearchSnapshot:
         metric = self.metric()
         watched = self._watched.values()
         running = [each for each in watched if each.training is not None]
@@ -227,7 +235,7 @@ class Overview:
         states = Counter(each.status.state for each in watched)
         to_come = self._census.to_come(states)
         best, took = self._count(metric)
-        return Standing(
+        return SearchSnapshot(
             folder=self.folder,
             running=rows,
             varied=self._varied,
@@ -244,11 +252,11 @@ class Overview:
             problem=self._census.plan.problem,
         )
 
-    def _row(self, each: _Watched, metric: Ranked | None) -> Row:
+    def _row(self, each: _Watched, metric: Ranked | None) -> RunningTrial:
         training = each.training
         assert training is not None
         began = unix_time(each.status.started)
-        return Row(
+        return RunningTrial(
             name=each.record.name,
             number=each.record.number,
             values=self._that_count(each.flat),
@@ -293,11 +301,11 @@ class Overview:
 
     def _left(
         self,
-        rows: Sequence[Row],
+        rows: Sequence[RunningTrial],
         states: Mapping[str, int],
         to_come: int | None,
         took: Sequence[float],
-    ) -> Left | None:
+    ) -> TimeLeft | None:
         waiting = states.get(attempts.WAITING, 0) + states.get(attempts.INTERRUPTED, 0)
         if to_come is None or not rows:
             return None

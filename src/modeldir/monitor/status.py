@@ -23,7 +23,7 @@ ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
 
 
 @dataclass(frozen=True)
-class Row:
+class RunningTrial:
     """A running trial as it is shown; `values` are the hyperparameters that vary.
 
     `age` is in seconds. `curve` are the metric's values so far; `says` is the last line that it
@@ -41,7 +41,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Left:
+class TimeLeft:
     """What is left to wait, in seconds. Not `sure`: it will be longer."""
 
     seconds: float
@@ -49,7 +49,7 @@ class Left:
 
 
 @dataclass(frozen=True)
-class Standing:
+class SearchSnapshot:
     """How a search stands. `states` counts its trials by status.
 
     `best` is the name of the best completed trial and its value; `to_come` how many trials the plan
@@ -60,7 +60,7 @@ class Standing:
     """
 
     folder: Path
-    running: tuple[Row, ...] = ()
+    running: tuple[RunningTrial, ...] = ()
     varied: tuple[str, ...] = ()
     metric: Ranked | None = None
     best: tuple[str, float] | None = None
@@ -68,7 +68,7 @@ class Standing:
     to_come: int | None = None
     again: int = 0
     goal: float | None = None
-    left: Left | None = None
+    left: TimeLeft | None = None
     elapsed: float | None = None
     worker: bool | None = False
     workers: Workers | None = None
@@ -118,7 +118,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Alone:
+class ExperimentSnapshot:
     """How one experiment stands: its metrics, each with its curve, and what it printed last.
     `values` are its hyperparameters.
     """
@@ -143,7 +143,7 @@ class Alone:
 
 
 @dataclass(frozen=True)
-class News:
+class Event:
     """A trial has started (`running`) or has ended otherwise; `words` say how it went."""
 
     name: str
@@ -151,7 +151,7 @@ class News:
     words: str = ""
 
 
-def ended_words(
+def result_text(
     status: experiment.Status,
     development: Mapping[str, float],
     metric: Ranked | None,
@@ -176,7 +176,7 @@ def ended_words(
     return "  ".join(word for word in words if word)
 
 
-def to_come_text(standing: Standing) -> str:
+def remaining_text(standing: SearchSnapshot) -> str:
     """How many trials the plan lacks, and whether they will come.
 
     >>> from pathlib import Path
@@ -190,7 +190,7 @@ def to_come_text(standing: Standing) -> str:
 
 def estimate(
     finished: Sequence[float], ages: Sequence[float], to_come: int, slots: int
-) -> Left | None:
+) -> TimeLeft | None:
     """What is left to wait: the slots take the trials to come one after another.
 
     Args:
@@ -220,7 +220,7 @@ def estimate(
         ready = heapq.heappop(free) + each
         heapq.heappush(free, ready)
         end = max(end, ready)
-    return Left(end, sure=all(age <= longest for age in ages))
+    return TimeLeft(end, sure=all(age <= longest for age in ages))
 
 
 _FEW_MINUTES = 10
@@ -229,7 +229,7 @@ _FEW_MINUTES = 10
 _SOON = 45
 
 
-def best_text(standing: Standing) -> str:
+def best_text(standing: SearchSnapshot) -> str:
     """The best trial so far, or nothing."""
     if standing.best is None or standing.metric is None:
         return ""
@@ -237,7 +237,7 @@ def best_text(standing: Standing) -> str:
     return f"best: {name}  {standing.metric[0]} {value:.6g}"
 
 
-def progress_text(standing: Standing, elsewhere: int = 0) -> str:
+def progress_text(standing: SearchSnapshot, elsewhere: int = 0) -> str:
     """How far a search is, and how long it will take if that can be told.
 
     >>> from pathlib import Path
@@ -262,7 +262,7 @@ def progress_text(standing: Standing, elsewhere: int = 0) -> str:
     return ", ".join([*parts, *filter(None, [left_text(standing.left)])])
 
 
-def left_text(left: Left | None) -> str:
+def left_text(left: TimeLeft | None) -> str:
     """What is left to wait, no more exact than it is known; nothing where it is not."""
     if left is None or (left.seconds < MINUTE and not left.sure):
         return ""

@@ -28,7 +28,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WorkerOutcome:
     """How a worker's stay ended: the trials that ended in it, by status, and why it stopped.
 
     `failed` are the names of those that failed in it, `failed_in_all` counts all of the search.
@@ -62,7 +62,7 @@ class Outcome:
         return 1 if self.failed_in_all or any(self.ended.get(state) for state in left) else 0
 
 
-def summary(search: Search, outcome: Outcome) -> list[str]:
+def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
     """The last lines of a search."""
     lines = [counted(outcome.ended) or _nothing_ran(search)]
     lines += [*_failures(search, outcome), *_older_failures(search, outcome), *_advice(search)]
@@ -81,7 +81,7 @@ def summary(search: Search, outcome: Outcome) -> list[str]:
     return lines
 
 
-def _used_up(search: Search, outcome: Outcome) -> Iterator[str]:
+def _used_up(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
     """A word where fewer trials were made than were asked for: the space has no more points."""
     asked = search.plan.trials
     whole = not (outcome.stopped or outcome.limited or outcome.problem or outcome.elsewhere)
@@ -107,7 +107,7 @@ def _front(search: Search, results: Results) -> Iterator[str]:
         yield f"  the best by one: modeldir best {quoted(search.path)} {objective.options(ranked)}"
 
 
-def _next(search: Search, outcome: Outcome) -> str:
+def _next(search: Search, outcome: WorkerOutcome) -> str:
     """What to type next: look at why trials failed, go on with what is left, or compare."""
     path, again = quoted(search.path), worker_registry.again(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
@@ -141,7 +141,7 @@ def the_script(command: str | None) -> str:
     return next((word for word in words if word.endswith(".py")), "the script")
 
 
-def _failures(search: Search, outcome: Outcome) -> Iterator[str]:
+def _failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
     """Each failure's last words and where to read more; those that failed alike in one line."""
     alike: dict[tuple[str, str], list[TrialRecord]] = {}
     failed = set(outcome.failed)
@@ -169,7 +169,7 @@ def _words(status: experiment.Status) -> str:
     return status.last_line or status.reason or "no output"
 
 
-def _older_failures(search: Search, outcome: Outcome) -> Iterator[str]:
+def _older_failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
     """Those that failed before this worker came: they count in the exit code."""
     older = [record for record in _failed(search) if record.name not in outcome.failed]
     if older:
@@ -236,7 +236,7 @@ def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
     return [f"note: the repeats of each point have the same metrics: seed is not used by {script}"]
 
 
-def _suspicion(search: Search, outcome: Outcome, results: Results) -> list[str]:
+def _suspicion(search: Search, outcome: WorkerOutcome, results: Results) -> list[str]:
     """What a search that ran well may have hidden: no metrics at all, or always the same."""
     seen = [
         tuple(sorted(each.scores.items()))

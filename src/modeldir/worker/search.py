@@ -9,8 +9,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from modeldir.monitor.progress import quietly, shown_on
-from modeldir.monitor.summary import Outcome
+from modeldir.monitor.progress import NoProgress, shown_on
+from modeldir.monitor.summary import WorkerOutcome
 from modeldir.search import search
 from modeldir.worker.worker import Worker
 
@@ -20,7 +20,7 @@ class Search(search.Search):
 
     def run(
         self, command: str | Sequence[str] | None = None, *, jobs: int = 1, quiet: bool = False
-    ) -> Outcome:
+    ) -> WorkerOutcome:
         """Run all trials by a command, `jobs` at a time; prints as `modeldir search` does.
 
         Raises:
@@ -33,5 +33,5 @@ class Search(search.Search):
             else shlex.join(map(str, command))
         )
         typed = line or self.plan_file.given["command"]
-        worker = Worker(self, jobs, quietly() if quiet else shown_on(sys.stdout))
+        worker = Worker(self, jobs, NoProgress() if quiet else shown_on(sys.stdout))
         return worker.run(line or self.plan.command, typed=typed is not None)

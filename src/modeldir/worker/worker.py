@@ -28,8 +28,8 @@ from modeldir.experiment import attempts, experiment, failures, provenance
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metrics
 from modeldir.monitor import progress
-from modeldir.monitor.status import ended_words
-from modeldir.monitor.summary import Outcome, summary
+from modeldir.monitor.status import result_text
+from modeldir.monitor.summary import WorkerOutcome, summary
 from modeldir.pruners import judge
 from modeldir.search import inheritance, plan, worker_registry
 from modeldir.search.trial_record import TrialRecord, Turn
@@ -60,7 +60,7 @@ class _Running:
     record: TrialRecord
     attempt: int
     pid: int
-    shown: progress.Shown
+    shown: progress.ShownTrial
     spawner: Spawner | None = None
     descriptor: int | None = None
 
@@ -146,7 +146,7 @@ class Worker:
 
     def run(
         self, command: str | None, spawner: Spawner | None = None, *, typed: bool = True
-    ) -> Outcome:
+    ) -> WorkerOutcome:
         """Run trials until none is left to start and all of ours have ended.
 
         `spawner` is one that was made while this process was still small; by default one is made.
@@ -179,7 +179,7 @@ class Worker:
                         os.close(self._log)
             return outcome
 
-    def _work(self, spawner: Spawner, wake: int) -> Outcome:
+    def _work(self, spawner: Spawner, wake: int) -> WorkerOutcome:
         self._heed_requests()  # a job that was asked to stop while it waited does not begin
         killed = self._tell_of_the_unseen()
         self._find_running()
@@ -336,7 +336,7 @@ class Worker:
         self._starts[record.number] = self._starts.get(record.number, 0) + 1
         self._begun += 1
         self._is_ahead = False
-        shown = progress.Shown(record.name, folder, time.monotonic())
+        shown = progress.ShownTrial(record.name, folder, time.monotonic())
         self._running[pid] = _Running(record, turn.attempt, pid, shown, keeper, descriptor=watched)
         self._tenure.begin(folder)
         self._pilot.take(record)
@@ -453,7 +453,7 @@ class Worker:
             keeper = processes.from_json(last.record.get("supervisor"))
             if keeper is None or (worker is not None and processes.alive(worker) is not False):
                 continue
-            shown = progress.Shown(record.name, folder, time.monotonic())
+            shown = progress.ShownTrial(record.name, folder, time.monotonic())
             self._running[keeper.pid] = _Running(
                 record, last.number, keeper.pid, shown, descriptor=_watch(keeper.pid)
             )
@@ -688,7 +688,7 @@ class Worker:
         if status.state == attempts.WAITING:
             why = "nothing was recorded: its folder was removed, or cannot be written"
         scores = experiment.scores(self.search.trials.path(record)).development
-        return ended_words(status, scores, self.search.plan.metric, why)
+        return result_text(status, scores, self.search.plan.metric, why)
 
     def _settle_metric(self, record: TrialRecord) -> None:
         try:
@@ -785,21 +785,21 @@ class Worker:
             if last is None or last.end is None or _worker_of(last) not in killed:
                 continue
             if told.get(record.name, "") < str(last.record.get("ended")):
-                self._tell_end(record, status, progress.Shown(record.name, folder, 0.0))
+                self._tell_end(record, status, progress.ShownTrial(record.name, folder, 0.0))
                 if status.state == attempts.COMPLETED and self.search.plan.metric is None:
                     self._settle_metric(record)
         return killed
 
     def _tell_end(
-        self, record: TrialRecord, status: experiment.Status, shown: progress.Shown
+        self, record: TrialRecord, status: experiment.Status, shown: progress.ShownTrial
     ) -> None:
         words = self._words(record, status)
         self.show.ended(shown, status.state, words)
         self._note(f"{status.state} {record.name}  {words}")
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> WorkerOutcome:
         self._tenure.was_asked = self._membership.asked_to_stop() is not None
-        outcome = Outcome(
+        outcome = WorkerOutcome(
             Counter(self._ended.values()),
             tuple(name for name, state in self._ended.items() if state == attempts.FAILED),
             self._problem,
