@@ -20,6 +20,7 @@ from typing import Any
 from modeldir.errors import ParamsError
 from modeldir.params import formats
 from modeldir.params.json_errors import MAX_DEPTH
+from modeldir.params.json_values import to_json_values
 from modeldir.params.strict_json import dumps, loads, parse_value, says
 
 # -- The second parser -----------------------------------------------------------------------------
@@ -390,7 +391,7 @@ def _check_other(ending: str) -> Callable[[str], str]:
         values = _read(_bytes(text), ending)
         if values is None:
             return "refused"
-        kept = formats.held(values)
+        kept = to_json_values(values)
         assert not kept.problems, kept.problems
         for other in (".json", ".yaml", ".toml"):
             path = os.path.join(_FOLDER.name, f"again{other}")

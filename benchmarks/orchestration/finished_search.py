@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modeldir.params import params
+from modeldir.params import plain_values
 
 DOMAIN = "learning_rate=log_uniform:1e-6,1"
 
@@ -32,7 +32,7 @@ def make(folder: Path, ended: int) -> None:
     for number in range(2, ended + 1):
         point = {"learning_rate": 1 / (1 + number)}
         name = f"learning_rate_{number:06d}"
-        told = {"number": number, "point": point, "hash": params.canonical_hash(point)}
+        told = {"number": number, "point": point, "hash": plain_values.canonical_hash(point)}
         path = folder / name
         path.mkdir()
         _write(path / "params.json", point)

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from side_by_side import machine
 
 from modeldir import Experiment
-from modeldir.params.params import canonical_hash
+from modeldir.params.plain_values import canonical_hash
 
 BASE = "experiments/base_model"
 SPACE = [

@@ -16,7 +16,8 @@ from modeldir import Params, diff
 from modeldir.errors import ParamsError
 from modeldir.params.diff import Difference
 from modeldir.params.equality import ABSENT
-from modeldir.params.params import canonical_hash, names_read
+from modeldir.params.params import names_read
+from modeldir.params.plain_values import canonical_hash
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

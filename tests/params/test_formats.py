@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from laboratory import without_rights
 from modeldir.errors import ParamsError
-from modeldir.params import formats
-from modeldir.params.formats import Held, held, load_file, read, write
+from modeldir.params.formats import load_file, read, write
+from modeldir.params.json_values import JsonValues, to_json_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def message(call: Callable[[], object]) -> str:
 
 
 def saved(values: dict[str, Any], path: str) -> dict[str, Any]:
-    write(path, held(values), {})
+    write(path, to_json_values(values), {})
     return load_file(path)
 
 
@@ -279,7 +279,7 @@ def test_a_byte_that_is_not_utf8_is_placed() -> None:
 )
 def test_values_are_converted_to_what_json_has(value: object, kept: object) -> None:
     """The plain type itself, not a subclass whose text would be another."""
-    found = held({"x": value})
+    found = to_json_values({"x": value})
     assert json.dumps(found.values) == json.dumps({"x": kept})
     assert type(found.values["x"]) is type(kept)
     assert found.problems == []
@@ -288,7 +288,7 @@ def test_values_are_converted_to_what_json_has(value: object, kept: object) -> N
 def test_torch_scalars_are_converted() -> None:
     """A loss is one, and its own type is no JSON."""
     torch = pytest.importorskip("torch")
-    assert held({"x": torch.tensor(0.5)}).values == {"x": 0.5}
+    assert to_json_values({"x": torch.tensor(0.5)}).values == {"x": 0.5}
 
 
 def test_all_that_has_no_form_is_found(snapshot: SnapshotAssertion) -> None:
@@ -308,26 +308,26 @@ def test_all_that_has_no_form_is_found(snapshot: SnapshotAssertion) -> None:
         "big": 10**5000,
         "endless": endless,
     }
-    found = held(values)
+    found = to_json_values(values)
     assert found.values == {"model": {"depth": 3}}
     assert found.problems == snapshot
 
 
 def test_a_scalar_with_more_digits_than_a_float_has_no_form() -> None:
     """NumPy's longdouble is not cut short; the message names it."""
-    (problem,) = held({"x": np.longdouble("0.1")}).problems
+    (problem,) = to_json_values({"x": np.longdouble("0.1")}).problems
     assert problem == ("x", "JSON has no form for numpy.longdouble", "save float(...) of it")
 
 
 def test_what_may_be_skipped_is_skipped_with_all_it_contains() -> None:
     """And only where there is no form for it."""
     values = {"net": object(), "cuda": True, "model": {"a": object(), "b": object(), "c": 1}}
-    found = held(values, "", frozenset({"net", "cuda", "model.a"}))
+    found = to_json_values(values, "", frozenset({"net", "cuda", "model.a"}))
     assert found.values == {"cuda": True, "model": {"c": 1}}
     assert found.skipped == ["net", "model.a"]
     assert [problem[0] for problem in found.problems] == ["model.b"]
-    assert held(values, "", frozenset({"net", "model"})).problems == []
-    assert held({"model_b": object()}, "", frozenset({"model"})).skipped == []
+    assert to_json_values(values, "", frozenset({"net", "model"})).problems == []
+    assert to_json_values({"model_b": object()}, "", frozenset({"model"})).skipped == []
 
 
 # -- Writing ---------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_files_are_written_for_people(snapshot: SnapshotAssertion) -> None:
 def test_a_problem_leaves_the_old_file(snapshot: SnapshotAssertion) -> None:
     """All problems at once, and not a byte is touched."""
     Path("p.json").write_text("old")
-    kept = held({"lr": 0.1, "clip": float("nan"), "model": {"w": np.zeros(2)}})
+    kept = to_json_values({"lr": 0.1, "clip": float("nan"), "model": {"w": np.zeros(2)}})
     assert message(lambda: write("p.json", kept, {})) == snapshot
     assert Path("p.json").read_text() == "old"
     assert os.listdir() == ["p.json"]
@@ -373,7 +373,7 @@ def test_a_problem_leaves_the_old_file(snapshot: SnapshotAssertion) -> None:
 
 def test_toml_has_no_null() -> None:
     """It is said which names, lists included, before the file is touched."""
-    kept = held({"a": 1, "model": {"b": None, "c": [1, None], "d": "null"}})
+    kept = to_json_values({"a": 1, "model": {"b": None, "c": [1, None], "d": "null"}})
     text = message(lambda: write("p.toml", kept, {}))
     assert "model.b: TOML has no null" in text
     assert "model.c[1]: TOML has no null" in text
@@ -383,7 +383,7 @@ def test_toml_has_no_null() -> None:
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
     """An experiment is a folder with params.json; saving one makes it."""
-    write(tmp_path / "experiments" / "new" / "params.json", held({"lr": 0.1}), {})
+    write(tmp_path / "experiments" / "new" / "params.json", to_json_values({"lr": 0.1}), {})
     assert load_file("experiments/new/params.json") == {"lr": 0.1}
 
 
@@ -391,7 +391,7 @@ def test_what_cannot_be_written_is_explained() -> None:
     """A file in the place of the folder, a folder in the place of the file."""
     Path("file").write_text("")
     Path("folder").mkdir()
-    kept = Held({"lr": 0.1}, [], [])
+    kept = JsonValues({"lr": 0.1}, [], [])
     assert message(lambda: write("file/params.json", kept, {})).startswith(
         "file/params.json: cannot be"
     )
@@ -413,13 +413,6 @@ def test_reading_needs_no_library_for_json() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert result.stdout == "[]\n"
-
-
-def test_the_public_names_are_where_params_has_them() -> None:
-    """`params.load_file` is this one."""
-    from modeldir.params import params
-
-    assert params.load_file is formats.load_file
 
 
 @pytest.mark.parametrize("name", ["nowhere/params.json", ".", "a\0b"])

@@ -16,7 +16,7 @@ import modeldir
 from modeldir import Params
 from modeldir.errors import ParamsError
 from modeldir.params.overrides import changed, cli
-from modeldir.params.params import flatten
+from modeldir.params.plain_values import flatten
 from modeldir.params.update import misfit
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ import modeldir
 from modeldir import Params
 from modeldir.errors import MissingParam, ModeldirError, ParamsError
 from modeldir.params import params
-from modeldir.params.params import canonical_hash, flatten, names_read, report_reads, source
+from modeldir.params.params import names_read, report_reads, source
+from modeldir.params.plain_values import canonical_hash, flatten
 from modeldir.params.update import Fit
 
 if TYPE_CHECKING:
@@ -328,7 +329,7 @@ def test_update_takes_a_file_a_mapping_and_names() -> None:
     [
         ({"batch_size": 1, "betas.x": 2}, {}, "'betas' is .*: it cannot hold 'x'"),
         ({"batch_size": 1}, {"betas.x": 2}, "it cannot hold"),
-        ({"batch_size": 1, 3: 4}, {}, "expected a text as the name, found 3"),
+        ({"batch_size": 1, 3: 4}, {}, "expected a string as the key, found 3"),
         ("parms.json", {"batch_size": 1}, "parms.json: no such file"),
     ],
 )
@@ -459,9 +460,9 @@ def test_what_goes_too_deep_is_an_error() -> None:
             lambda values=values: setattr(p, "x", values),
             lambda values=values: p.__setitem__("model.x", values),
         ):
-            with pytest.raises(ParamsError, match="more than 100 parts inside each other"):
+            with pytest.raises(ParamsError, match="more than 100 sections inside each other"):
                 change()
-    with pytest.raises(ParamsError, match="more than 100 parts inside each other"):
+    with pytest.raises(ParamsError, match="more than 100 sections inside each other"):
         p["a." * 100_000 + "a"] = 1
     assert "a." * 100_000 + "a" not in p
     with pytest.raises(MissingParam):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from modeldir.errors import ParamsError
-from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, plain, readonly
+from modeldir.params.nested import deep_copy
+from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, readonly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,7 @@ def test_it_is_read_as_what_it_is() -> None:
 def test_copies_are_plain() -> None:
     """And whoever has one may change it."""
     locked = readonly(VALUES)
-    for mine in (copy.deepcopy(locked), pickle.loads(pickle.dumps(locked)), plain(locked)):
+    for mine in (copy.deepcopy(locked), pickle.loads(pickle.dumps(locked)), deep_copy(locked)):
         assert mine == VALUES
         kinds = {type(mine), type(mine["b"]), type(mine["b"][1]), type(mine["d"]["e"])}
         assert kinds == {dict, list}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.params.nested import copied, merge
+from modeldir.params.nested import copy_sections, is_section, locate_or_create
 from modeldir.params.update import Fit, misfit, nearest
 
 if TYPE_CHECKING:
@@ -52,6 +52,16 @@ def tried(new: dict[str, Any], data: dict[str, Any] | None = None, *free: str) -
     return fit
 
 
+def merge(data: dict[str, Any], new: dict[str, Any]) -> None:
+    """Set new values in place: what `update` should do if everything fits."""
+    for name, value in new.items():
+        holder, key = locate_or_create(data, name)
+        if is_section(value) and is_section(holder.get(key)):
+            merge(holder[key], value)
+        else:
+            holder[key] = copy_sections(value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -82,7 +92,7 @@ def tried(new: dict[str, Any], data: dict[str, Any] | None = None, *free: str) -
 def test_what_fits_is_taken(name: str, value: Any) -> None:
     """Also into nested parts, and over null and what is no hyperparameter at all."""
     fit = tried({name: value})
-    expected = copied(BASE)
+    expected = copy_sections(BASE)
     merge(expected, {name: value})
     assert fit.problems == []
     assert fit.data == expected
@@ -173,7 +183,7 @@ def test_a_fit_is_a_merge_or_changes_nothing(data: dict[str, Any], new: dict[str
     before, fit = copy.deepcopy(data), tried(new, data)
     assert data == before
     if not fit.problems:
-        expected = copied(data)
+        expected = copy_sections(data)
         merge(expected, new)
         assert repr(fit.data) == repr(expected)
 

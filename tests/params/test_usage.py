@@ -46,13 +46,13 @@ def started(folder: Path, script: str, **variables: str) -> str:
     return done.stdout
 
 
-def told(folder: Path, event: str) -> list[dict[str, Any]]:
+def preview(folder: Path, event: str) -> list[dict[str, Any]]:
     lines = files.read_lines(folder / "events.jsonl")
     return [line for line in lines if line["event"] == event]
 
 
 def names_told(folder: Path) -> list[list[str]]:
-    return [line["names"] for line in told(folder, "params_read")]
+    return [line["names"] for line in preview(folder, "params_read")]
 
 
 def remarked(folder: Path, script: str) -> list[str]:
@@ -72,7 +72,7 @@ params = Params("params.json")
 params.lr, params.model.depth
 """
     assert reported(run, script, MODELDIR_ATTEMPT="3") == [["lr", "model", "model.depth"]]
-    (line,) = told(run, "params_read")
+    (line,) = preview(run, "params_read")
     assert (line["attempt"], line["event"]) == (3, "params_read")
     assert line["time"].endswith("+00:00")
 
@@ -186,7 +186,7 @@ params.device = object()
 params.get("sed")
 """
     started(run, script, MODELDIR_ATTEMPT="3")
-    (line,) = told(run, "params")
+    (line,) = preview(run, "params")
     del line["time"]
     assert line == {
         "attempt": 3,
@@ -204,7 +204,7 @@ def test_a_script_that_fails_tells_its_account_too(run: Path) -> None:
     """What it used up to then is what it used."""
     with pytest.raises(subprocess.CalledProcessError):
         started(run, "import modeldir; modeldir.Params('params.json').lr / 0")
-    (line,) = told(run, "params")
+    (line,) = preview(run, "params")
     assert line["never_read"] == ["seed", "model"]
 
 
@@ -222,7 +222,7 @@ os._exit(1)
 """
     with pytest.raises(subprocess.CalledProcessError):
         started(run, script)
-    (line,) = told(run, "params")
+    (line,) = preview(run, "params")
     assert line["values"]["lr"] == 0.5
     assert "never_read" not in line
 
@@ -239,7 +239,7 @@ main()
 Params("params.json").seed
 """
     started(run, script)
-    (line,) = told(run, "params")
+    (line,) = preview(run, "params")
     assert line["changed"] == {"lr": {"file": 0.1, "now": 0.2}}
     assert line["values"]["lr"] == 0.2
     assert line["never_read"] == ["model"]
@@ -265,7 +265,7 @@ sys.settrace(collect)
 Params("params.json").seed
 """
     started(run, script)
-    (line,) = told(run, "params")
+    (line,) = preview(run, "params")
     assert line["changed"] == {"lr": {"file": 0.1, "now": 0.2}}
 
 
@@ -287,7 +287,7 @@ if __name__ == "__main__":
     child.join()
 """)
     started(run, "import os, sys; os.execl(sys.executable, sys.executable, 'train.py')")
-    accounts = told(run, "params")
+    accounts = preview(run, "params")
     assert [line["changed"] for line in accounts] == [
         {"lr": {"file": 0.1, "now": 0.5, "given": 0.5}}
     ]
@@ -298,7 +298,7 @@ def test_other_ranks_tell_no_account(run: Path) -> None:
     """Rank 0 speaks for the training."""
     script = "import modeldir; modeldir.Params('params.json').lr"
     assert reported(run, script, RANK="1", WORLD_SIZE="2") == [["lr"]]
-    assert told(run, "params") == []
+    assert preview(run, "params") == []
 
 
 def test_a_pickle_tells_nothing_of_itself(run: Path) -> None:
@@ -312,7 +312,7 @@ for other in pickle.loads(pickle.dumps(params)), copy.copy(params), copy.deepcop
     del other
 """
     started(run, script)
-    (line,) = told(run, "params")
+    (line,) = preview(run, "params")
     assert (line["never_read"], line["changed"]) == ([], {})
 
 

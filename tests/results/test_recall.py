@@ -471,13 +471,13 @@ def test_what_is_read_quickly_is_read_right(tmp_path: Path, text: str) -> None:
     """Params and metrics that a quick parser would let pass are refused, or read, as ever."""
     from modeldir.errors import MetricsError, ParamsError
     from modeldir.metrics import metrics
-    from modeldir.params import params
+    from modeldir.params import plain_values
 
     file = tmp_path / "params.json"
     file.write_text(text)
     quick = folders.hyperparameters_in(file.read_bytes())
     try:
-        assert quick is None or quick == params.load_file(file)
+        assert quick is None or quick == plain_values.load_file(file)
     except ParamsError:
         assert quick is None
     numbers = folders.numbers_in(file.read_bytes())

@@ -17,7 +17,7 @@ import pytest
 from laboratory import read, wait_until
 from modeldir.errors import SearchError
 from modeldir.experiment import attempts
-from modeldir.params.params import canonical_hash
+from modeldir.params.plain_values import canonical_hash
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials, check_names
 

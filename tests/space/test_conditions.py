@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from modeldir import space as words
 from modeldir.errors import SpaceError
-from modeldir.params.params import canonical_hash
+from modeldir.params.plain_values import canonical_hash
 from modeldir.samplers import Observation, make
 from modeldir.space import (
     Choice,

@@ -15,8 +15,8 @@ from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ParamsError, did_you_mean
 from modeldir.experiment import provenance
 from modeldir.experiment.experiment import params_file
-from modeldir.params import overrides, params
-from modeldir.params.nested import told as as_json
+from modeldir.params import overrides, plain_values
+from modeldir.params.nested import preview as as_json
 from modeldir.params.params import Params
 from modeldir.params.update import misfit
 
@@ -103,7 +103,7 @@ def _flat_base(source: str | None) -> dict[str, Any]:
     """The values that the typed ones replace; none where `derive` will say why."""
     with contextlib.suppress(ParamsError):
         found = params_file(Path(source)) if source is not None else None
-        return params.flatten(params.load_file(found)) if found else {}
+        return plain_values.flatten(plain_values.load_file(found)) if found else {}
     return {}
 
 
@@ -181,7 +181,7 @@ def derive(
     found = _params_of(source, folder)
     _refuse_if_there(folder)
     hyperparameters = Params(found)
-    before = Params(params.load_file(found))  # of no file: looking at it is not the run's reading
+    before = Params(plain_values.load_file(found))  # not from a file: this is no read
     added = frozenset(name for name in given if name not in before)
     _refuse_if(_unfit(given, before, folder, () if add else added), folder)
     _assign(hyperparameters, given, folder)
@@ -192,7 +192,7 @@ def derive(
     }
     origin = _origin(_relative(source, folder), changes, message)
     _publish(folder, found.name, hyperparameters, origin)
-    return Made(folder, source, changes, {**params.flatten(before.dict), **given}, added)
+    return Made(folder, source, changes, {**plain_values.flatten(before.dict), **given}, added)
 
 
 def _params_of(source: Path, folder: Path) -> Path:
@@ -233,7 +233,7 @@ def _unfit(
     given: Mapping[str, Any], before: Params, folder: Path, unknown: Collection[str]
 ) -> list[tuple[str, str | None]]:
     """What the source says against the changes. `unknown` are names that it should have."""
-    known = [*before, *params.flatten(before.dict)]
+    known = [*before, *plain_values.flatten(before.dict)]
     problems: list[tuple[str, str | None]] = []
     for name, value in given.items():
         old = before.get(name)

@@ -179,7 +179,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for name, value in flat.items():
         try:
-            section, key = nested.place_for(made, name)
+            section, key = nested.locate_or_create(made, name)
         except ParamsError:  # both `model` and `model.layers` are values
             section, key = made, name
         section[key] = value

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir.params.equality import ABSENT, same
-from modeldir.params.nested import Plain, is_part, told
-from modeldir.params.params import Params, load_file, plain_values
+from modeldir.params.nested import Plain, is_section, preview
+from modeldir.params.params import Params
+from modeldir.params.plain_values import load_file, peek
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +35,10 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         if self.left is ABSENT:
-            return f"{self.name}: added, {told(self.right)}"
+            return f"{self.name}: added, {preview(self.right)}"
         if self.right is ABSENT:
-            return f"{self.name}: removed, {told(self.left)}"
-        return f"{self.name}: {told(self.left)} -> {told(self.right)}"
+            return f"{self.name}: removed, {preview(self.left)}"
+        return f"{self.name}: {preview(self.left)} -> {preview(self.right)}"
 
 
 class Differences(list[Difference]):
@@ -65,9 +66,9 @@ def diff(left: Any, right: Any) -> Differences:
 
 def _values(source: Any) -> Plain:
     if isinstance(source, Params):
-        return plain_values(source)
+        return peek(source)
     if isinstance(source, Mapping):
-        return plain_values(Params(source))
+        return peek(Params(source))
     return load_file(source)
 
 
@@ -75,11 +76,11 @@ def _differences(left: Plain, right: Plain, prefix: str) -> Iterator[Difference]
     for name in {**left, **right}:
         key = f"{prefix}{name}"
         a, b = left.get(name, ABSENT), right.get(name, ABSENT)
-        if is_part(a) and is_part(b):
+        if is_section(a) and is_section(b):
             yield from _differences(a, b, f"{key}.")
-        elif a is ABSENT and is_part(b) and b:
+        elif a is ABSENT and is_section(b) and b:
             yield from _differences({}, b, f"{key}.")
-        elif b is ABSENT and is_part(a) and a:
+        elif b is ABSENT and is_section(a) and a:
             yield from _differences(a, {}, f"{key}.")
         elif not same(a, b):
             yield Difference(key, a, b)

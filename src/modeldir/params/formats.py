@@ -10,19 +10,18 @@ Start at `read` and `write`; `held` says what can be saved.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
 import warnings
-from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir._system import files
 from modeldir.errors import ParamsError, did_you_mean
 from modeldir.params import strict_json
-from modeldir.params.json_errors import MAX_DEPTH, TOO_DEEP, broken, broken_at, not_an_object
-from modeldir.params.nested import Plain, is_part, is_path
+from modeldir.params.json_errors import TOO_DEEP, broken, broken_at, not_an_object
+from modeldir.params.json_values import JsonValues, to_json_values
+from modeldir.params.nested import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -138,7 +137,7 @@ def _from_yaml(text: str, shown: str) -> object:
     except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
         raise broken(shown, f"a value that cannot be: {error}") from None
     except TypeError:  # a list of parts in the place of a name
-        raise broken(shown, "expected texts as the names") from None
+        raise broken(shown, "expected strings as the keys") from None
     except AssertionError:  # how the library has it
         raise broken(shown, "expected a version of YAML that there is", "write %YAML 1.2") from None
 
@@ -244,7 +243,7 @@ def _as_json_has_it(values: object, shown: str, find: Callable[[], _Places]) -> 
     if not isinstance(values, dict):
         raise not_an_object(values, shown)
     try:
-        kept = held(_dates_as_text(values))
+        kept = to_json_values(_dates_as_text(values))
     except RecursionError:  # YAML can make a list that contains itself
         raise broken(shown, TOO_DEEP) from None
     if kept.problems:
@@ -279,172 +278,11 @@ def _dates_as_text(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-# -- What a file can hold --------------------------------------------------------------------------
-
-
-_SHORT = 10**18
-"""Below it a whole number has surely no more digits than Python writes."""
-
-
-class Held(NamedTuple):
-    """What a file can hold of some values, and what it cannot."""
-
-    values: Plain
-    problems: list[tuple[str, str, str | None]]  # dotted name, problem, hint
-    skipped: list[str]  # dotted names that may be left out, and were
-
-
-class _NoFormError(Exception):
-    """A value that JSON has no form for: its dotted name, the problem, a hint or None."""
-
-    def __init__(self, key: str, problem: str, hint: str | None = None) -> None:
-        super().__init__(problem)
-        self.found = (key, problem, hint)
-
-
-def held(values: Plain, prefix: str = "", may_skip: frozenset[str] = frozenset()) -> Held:
-    """The values as JSON has them: scalars of NumPy and PyTorch, paths, tuples, enums converted.
-
-    `may_skip` are the dotted names that may be left out, with all they contain, where JSON has no
-    form for them. All problems are found, not only the first.
-    """
-    found = Held({}, [], [])
-    _hold_part(values, found.values, prefix, found, may_skip)
-    return found
-
-
-def converted(value: Any, key: str) -> Any:
-    """One value as JSON has it; what it has no form for stays itself where it stands in a part.
-
-    Raises:
-        ParamsError: saying what JSON has no form for.
-    """
-    if is_part(value):
-        return value
-    try:
-        return _hold(value, key)
-    except _NoFormError as error:
-        raise ParamsError(error.found[1], key=key) from None
-
-
-def _hold_part(
-    values: Plain, into: Plain, prefix: str, found: Held, may_skip: frozenset[str]
-) -> None:
-    for name, value in values.items():
-        if type(name) is str and name.isascii() and _is_as_json_has_it(value):
-            into[name] = value
-            continue
-        key = f"{prefix}{name}"
-        try:
-            _hold_name(name, key)
-            if is_part(value) and prefix.count(".") < MAX_DEPTH:
-                into[name] = {}
-                _hold_part(value, into[name], f"{key}.", found, may_skip)
-            else:
-                into[name] = _hold(value, key)
-        except _NoFormError as error:
-            if any(f"{key}.".startswith(f"{skippable}.") for skippable in may_skip):
-                found.skipped.append(key)
-            else:
-                found.problems.append(error.found)
-
-
-def _is_as_json_has_it(value: Any) -> bool:
-    """Whether a value is one of the common ones, which `_hold` would give back after many looks."""
-    kind = type(value)
-    if kind is float:
-        return math.isfinite(value)
-    if kind is str:
-        return bool(value.isascii())
-    return value is None or kind is bool or (kind is int and -_SHORT < value < _SHORT)
-
-
-def _hold(value: Any, key: str, depth: int = 0) -> Any:
-    kind = type(value)
-    if value is None or kind is bool:
-        return value
-    if kind is str:  # the common ones first: a file may hold a vocabulary
-        return value if value.isascii() else _hold_text(value, key)
-    if isinstance(value, Enum):  # before text and numbers: it may be one of them too
-        return _hold(value.value, key, depth)
-    if isinstance(value, str) or is_path(value):
-        return _hold_text(str(value), key)
-    if isinstance(value, int | float):
-        return _hold_number(value, key)
-    if depth > MAX_DEPTH:
-        raise _NoFormError(key.partition("[")[0], "contains itself, or goes too deep")
-    if isinstance(value, list | tuple):
-        return [_hold(part, f"{key}[{place}]", depth + 1) for place, part in enumerate(value)]
-    if isinstance(value, dict):
-        return _hold_dict(value, key, depth)
-    plain = _scalar(value)
-    if plain is not value:
-        return _hold(plain, key, depth + 1)
-    raise _NoFormError(key, f"JSON has no form for {_kind(value)}", _way_out(value))
-
-
-def _scalar(value: Any) -> Any:
-    """A scalar of NumPy or PyTorch as Python's own; everything else as it is."""
-    if getattr(value, "shape", None) != () or not hasattr(value, "item"):
-        return value
-    plain = value.item()
-    return value if type(plain) is type(value) else plain  # a longdouble holds more than a float
-
-
-def _hold_dict(value: dict[Any, Any], key: str, depth: int) -> Plain:
-    for name in value:
-        _hold_name(name, key)
-    return {name: _hold(part, f"{key}.{name}", depth + 1) for name, part in value.items()}
-
-
-def _hold_name(name: object, key: str) -> None:
-    if not isinstance(name, str):
-        raise _NoFormError(key, f"expected a text as the name, found {name!r}", f'write "{name}"')
-    _hold_text(name, key)
-
-
-def _hold_text(text: str, key: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _NoFormError(key, "half a surrogate pair is no text") from None
-    return text
-
-
-def _hold_number(value: Any, key: str) -> float:
-    """The number itself, without NumPy's or anyone's class around it."""
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return float(value)
-        raise _NoFormError(key, f"expected a finite number, found {float(value)}")
-    try:
-        str(int(value))
-    except ValueError:
-        raise _NoFormError(key, "a whole number with more digits than Python writes") from None
-    return int(value)
-
-
-def _kind(value: object) -> str:
-    kind = type(value)
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
-
-
-def _way_out(value: object) -> str | None:
-    if hasattr(value, "tolist"):
-        is_scalar = getattr(value, "shape", None) == ()
-        return "save float(...) of it" if is_scalar else "save its .tolist()"
-    return "save sorted(...) of it" if isinstance(value, set | frozenset) else None
-
-
 # -- Values to bytes -------------------------------------------------------------------------------
 
 
 def write(
-    path: str | os.PathLike[str], kept: Held, forms: Mapping[str, str], text: str = ""
+    path: str | os.PathLike[str], kept: JsonValues, forms: Mapping[str, str], text: str = ""
 ) -> None:
     """Replace a params file as a whole, in the notation of its ending; its folder is made.
 

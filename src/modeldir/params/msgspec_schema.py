@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from modeldir.errors import ParamsError
-from modeldir.params.formats import held
+from modeldir.params.json_values import to_json_values
 from modeldir.params.nested import Plain
 from modeldir.params.schema_messages import (
     BOOLEAN,
@@ -47,7 +47,7 @@ def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
     """
     import msgspec  # noqa: PLC0415 - an extra
 
-    kept = held(values)
+    kept = to_json_values(values)
     values = values if kept.problems else kept.values
     try:
         info = msgspec.inspect.type_info(schema)

@@ -1,6 +1,8 @@
-"""Plain nested dicts: what counts as a nested part, dotted names into it, merging.
+"""Nested sections: plain dicts inside dicts, and the dotted names of the values in them.
 
-It knows dicts and names. It refuses to know files, views and who reads what.
+`Params`, `update`, `overrides` and `diff` use these functions. Start at `is_section` and `locate`.
+A section is a plain dict whose keys are strings; every other value, lists included, is a leaf. For
+files see `formats`, for hashes `plain_values`.
 """
 
 from __future__ import annotations
@@ -12,20 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
 from modeldir.params.json_errors import MAX_DEPTH
-from modeldir.params.read_only import ReadOnlyDict
+from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterator
 
 Plain = dict[str, Any]
-LEAVES = frozenset({str, int, float, bool, type(None)})
-"""What has nothing within it: most values of a large part, which so cost no call each."""
+SCALAR_TYPES = frozenset({str, int, float, bool, type(None)})
+"""Most values of a large section have one of these types. Checking it here saves a call each."""
+
+_LONGEST = 60
 
 
-def is_part(value: object) -> bool:
-    """Whether a value is a nested part: a plain dict whose keys are names.
+def is_section(value: object) -> bool:
+    """Return whether a value is a nested section: a plain dict whose keys are strings.
 
-    Only the first key is looked at, since a script may add a vocabulary of a million words.
+    Only the first key is checked, because a script may add a vocabulary of a million words.
     """
     if type(value) is not dict and type(value) is not ReadOnlyDict:
         return False
@@ -33,18 +37,18 @@ def is_part(value: object) -> bool:
 
 
 def is_path(value: object) -> bool:
-    """Whether a value is a `pathlib` path: it is none where nobody has imported that."""
+    """Return whether a value is a `pathlib` path. It is none if nobody has imported `pathlib`."""
     pathlib = sys.modules.get("pathlib")
     return pathlib is not None and isinstance(value, pathlib.PurePath)
 
 
-def told(value: Any) -> str:
-    """A value as JSON has it, short enough for a message; of what JSON lacks, what it is."""
+def preview(value: Any) -> str:
+    """Return a value as JSON, cut to fit into a message. If JSON lacks it, return its type."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=_as_text)
-    except (TypeError, ValueError, RecursionError):  # names that are no texts; it contains itself
+    except (TypeError, ValueError, RecursionError):  # keys that are no strings; it contains itself
         return f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - a line has its end
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _as_text(value: Any) -> Any:
@@ -54,30 +58,33 @@ def _as_text(value: Any) -> Any:
 
 
 def dotted(data: Plain, prefix: str = "", without: Container[str] = ()) -> Iterator[str]:
-    """The dotted names of all values and parts, but for those of `without` and what is in them."""
+    """Yield the dotted names of all values and sections.
+
+    The names in `without` are left out, with everything inside them.
+    """
     for name, value in data.items():
         key = f"{prefix}{name}"
         if key not in without:
             yield key
-            if type(value) not in LEAVES and is_part(value):
+            if type(value) not in SCALAR_TYPES and is_section(value):
                 yield from dotted(value, f"{key}.", without)
 
 
 def flatten(data: Plain) -> Plain:
-    """The values by their dotted names; lists, and parts that are empty, are values."""
+    """Return the values by their dotted names. A list or an empty section is a value."""
     flat: Plain = {}
     for name, value in data.items():
-        if is_part(value) and value:
+        if is_section(value) and value:
             flat.update({f"{name}.{inner}": leaf for inner, leaf in flatten(value).items()})
         else:
             flat[name] = value
     return flat
 
 
-def place(data: Plain, name: object) -> tuple[Plain, str]:
-    """The dict that holds a dotted name, and its key there.
+def locate(data: Plain, name: object) -> tuple[Plain, str]:
+    """Return the dict that holds a dotted name, and the key there.
 
-    A name that has a dot in the file itself is found before the same name by parts.
+    A key that contains a dot itself is found before a nested one with the same dotted name.
 
     Raises:
         KeyError: if there is no such name.
@@ -85,33 +92,33 @@ def place(data: Plain, name: object) -> tuple[Plain, str]:
     rest = name
     while rest not in data:
         head, _, rest = str(rest).partition(".")
-        if not rest or not is_part(data.get(head)):
+        if not rest or not is_section(data.get(head)):
             raise KeyError(name)
         data = data[head]
     return data, str(rest)
 
 
-def place_for(data: Plain, name: object) -> tuple[Plain, str]:
-    """As `place`, for a name that need not be there: the parts on the way to it are made.
+def locate_or_create(data: Plain, name: object) -> tuple[Plain, str]:
+    """Return the same as `locate`, also for a new name: missing sections are created.
 
     Raises:
-        ParamsError: if the name is no text or goes too deep, or a value on the way is no part;
-            nothing is made then.
+        ParamsError: if the name is no string or too deep, or if a value on the way is no section.
+            Nothing is created then.
     """
-    holder, key, missing = way_to(data, name)
+    holder, key, missing = path_to(data, name)
     for head in missing:
         holder = holder.setdefault(head, {})
     return holder, key
 
 
-def way_to(data: Plain, name: object) -> tuple[Plain, str, list[str]]:
-    """How to get to a dotted name: the last dict that is there, the key, the parts to make between.
+def path_to(data: Plain, name: object) -> tuple[Plain, str, list[str]]:
+    """Return the last existing dict on the way to a name, the key, the missing sections between.
 
     Raises:
-        ParamsError: as `place_for`.
+        ParamsError: as `locate_or_create`.
     """
     if not isinstance(name, str):
-        raise ParamsError(f"expected a text as the name, found {name!r}", key=str(name))
+        raise ParamsError(f"expected a string as the key, found {name!r}", key=str(name))
     rest = name
     while rest not in data:
         head, _, behind = rest.partition(".")
@@ -120,27 +127,40 @@ def way_to(data: Plain, name: object) -> tuple[Plain, str, list[str]]:
         if head not in data:
             *missing, key = rest.split(".")
             if len(missing) >= MAX_DEPTH:
-                raise ParamsError(f"more than {MAX_DEPTH} parts inside each other", key=name[:80])
+                raise ParamsError(too_deep(), key=name[:80])
             return data, key, missing
-        if not is_part(data[head]):
-            message = f"{head!r} is {told(data[head])}: it cannot hold {behind!r}"
+        if not is_section(data[head]):
+            message = f"{head!r} is {preview(data[head])}: it cannot hold {behind!r}"
             raise ParamsError(message, key=name)
         data, rest = data[head], behind
     return data, rest, []
 
 
-def merge(data: Plain, new: Mapping[str, Any]) -> None:
-    """Take over new values in place: parts are merged, dotted names followed, the rest replaced."""
-    for name, value in new.items():
-        holder, key = place_for(data, name)
-        if is_part(value) and is_part(holder.get(key)):
-            merge(holder[key], value)
-        else:
-            holder[key] = copied(value)
+def too_deep() -> str:
+    """Return what is wrong with a name that has too many levels."""
+    return f"more than {MAX_DEPTH} sections inside each other"
 
 
-def copied(value: Any) -> Any:
-    """Nested parts copied, everything else itself: it may be a tensor."""
-    if not is_part(value):
+def copy_sections(value: Any) -> Any:
+    """Copy nested sections, and keep every other value as it is: it may be a tensor."""
+    if not is_section(value):
         return value
-    return {name: part if type(part) in LEAVES else copied(part) for name, part in value.items()}
+    return {
+        name: inner if type(inner) in SCALAR_TYPES else copy_sections(inner)
+        for name, inner in value.items()
+    }
+
+
+def deep_copy(value: Any) -> Any:
+    """Copy a JSON value at every depth. A read-only dict or list becomes a plain one.
+
+    `copy.deepcopy` does the same, but it takes longer to import than most params files to read.
+    """
+    if type(value) is dict or type(value) is ReadOnlyDict:
+        return {
+            name: inner if type(inner) in SCALAR_TYPES else deep_copy(inner)
+            for name, inner in value.items()
+        }
+    if type(value) is list or type(value) is ReadOnlyList:
+        return [deep_copy(inner) for inner in value]
+    return value

@@ -18,8 +18,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError, did_you_mean
-from modeldir.params.nested import Plain, dotted, is_part, place, told
-from modeldir.params.params import plain_values, refuse_if_locked, shown, take_over
+from modeldir.params.nested import Plain, dotted, is_section, locate, preview
+from modeldir.params.params import refuse_if_locked, replace_values, shown
+from modeldir.params.plain_values import peek
 from modeldir.params.strict_json import parse_value
 from modeldir.params.update import Fit, misfit
 
@@ -51,13 +52,11 @@ def cli(params: Any, argv: Sequence[str] | None = None) -> list[str]:
     """
     try:
         refuse_if_locked(params)
-        data, others = changed(
-            plain_values(params), sys.argv[1:] if argv is None else argv, shown(params)
-        )
+        data, others = changed(peek(params), sys.argv[1:] if argv is None else argv, shown(params))
     except ParamsError as error:
         sys.stderr.write(f"{os.path.basename(sys.argv[0])}: {error}\n")
         raise SystemExit(2) from None
-    take_over(params, data)
+    replace_values(params, data)
     return others
 
 
@@ -127,7 +126,7 @@ class _Line:
             else:
                 self._unknown(name, f"to add it: ++{name}={text}")
             return
-        holder, key = place(self.fit.data, name)
+        holder, key = locate(self.fit.data, name)
         old = holder[key]
         problem = _unreadable(name, text, old)
         if problem:
@@ -140,7 +139,7 @@ class _Line:
 
     def _delete(self, name: str) -> None:
         if _has(self.fit.data, name):
-            holder, key = place(self.fit.data, name)
+            holder, key = locate(self.fit.data, name)
             del holder[key]
         else:
             self._unknown(name, None)
@@ -151,9 +150,9 @@ class _Line:
         hint = f"did you mean {inside!r}?" if inside else did_you_mean(name, known)
         head, _, rest = name.rpartition(".")
         if head and _has(self.fit.data, head):
-            holder, key = place(self.fit.data, head)
-            if not is_part(holder[key]):
-                self._refuse(f"{name}: {head} is {told(holder[key])}, it has no {rest}", hint)
+            holder, key = locate(self.fit.data, head)
+            if not is_section(holder[key]):
+                self._refuse(f"{name}: {head} is {preview(holder[key])}, it has no {rest}", hint)
                 return
         self._refuse(f"{name}: not in {self.where}", "  ".join(filter(None, (hint, else_))))
 
@@ -163,7 +162,7 @@ class _Line:
 
 def _has(data: Plain, name: str) -> bool:
     try:
-        place(data, name)
+        locate(data, name)
     except KeyError:
         return False
     return True
@@ -191,7 +190,7 @@ def _unreadable(name: str, text: str, old: Any) -> Problem | None:
             hint += f", or '{name}=\"None\"' for the text"
         return f"{name}=None: null is meant?", hint
     if text == "" and not isinstance(old, str):
-        return f"{name}=: there is no value", f"write {name}={told(old)}, or null"
+        return f"{name}=: there is no value", f"write {name}={preview(old)}, or null"
     value = read(text, old)
     if isinstance(value, str) and not isinstance(old, str):
         return _not_as_text(name, text, old) or _broken_json(name, text)
@@ -209,8 +208,8 @@ def _broken_json(name: str, text: str) -> Problem | None:
         return None
     problem = f"{name}={text}: expected a value as JSON has it, or a text"
     if text[:1] == "[":
-        return problem, f"write '{name}={told(_words(text))}'"
-    return problem, f"for the text: '{name}={told(text)}'"
+        return problem, f"write '{name}={preview(_words(text))}'"
+    return problem, f"for the text: '{name}={preview(text)}'"
 
 
 def _words(text: str) -> list[Any]:
@@ -226,7 +225,7 @@ def _not_as_text(name: str, text: str, old: Any) -> Problem | None:
         return None
     words = _words(text)
     if isinstance(old, list | tuple):
-        return problem[0], f"write '{name}={told(words)}'"
+        return problem[0], f"write '{name}={preview(words)}'"
     if len(words) > 1 and all(misfit(old, word, name) is None for word in words):
         return problem[0], f"to try all of them: modeldir search DIR {name}={text}"
     return problem

@@ -29,12 +29,20 @@ from weakref import ref
 
 from modeldir._system import files
 from modeldir.errors import MissingParam, ParamsError, did_you_mean
-from modeldir.params.formats import Loaded, held, load_file, notation, read, write
+from modeldir.params.formats import Loaded, notation, read, write
 from modeldir.params.json_errors import MAX_DEPTH
-from modeldir.params.nested import LEAVES, Plain, copied, dotted, is_part, place, way_to
-from modeldir.params.plain_values import SEED, canonical_hash, flatten
-from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, plain, readonly
-from modeldir.params.strict_json import parse_value
+from modeldir.params.json_values import to_json_values
+from modeldir.params.nested import (
+    SCALAR_TYPES,
+    Plain,
+    copy_sections,
+    deep_copy,
+    dotted,
+    is_section,
+    locate,
+    path_to,
+)
+from modeldir.params.read_only import ReadOnlyDict, ReadOnlyList, readonly
 from modeldir.params.update import Fit, ParamsWarning, nearest, warnings_of
 from modeldir.params.usage import Opened, Reads, reads_of, report
 
@@ -49,21 +57,15 @@ if TYPE_CHECKING:
     _Source = str | os.PathLike[str] | Mapping[str, Any]
 
 __all__ = [
-    "SEED",
     "Params",
     "ParamsWarning",
-    "canonical_hash",
-    "flatten",
-    "load_file",
     "lock",
     "names_read",
-    "parse_value",
-    "plain_values",
     "refuse_if_locked",
+    "replace_values",
     "report_reads",
     "shown",
     "source",
-    "take_over",
     "unlocked",
 ]
 
@@ -185,7 +187,7 @@ class Params(_WithCache, Mapping[str, Any]):
         if name in view.data:
             return _read(self, name)
         head, _, rest = str(name).partition(".")
-        if rest and is_part(view.data.get(head)):
+        if rest and is_section(view.data.get(head)):
             return _read(self, head)[rest]
         if not str(name).startswith("_"):  # not Python's or a notebook's own question
             view.names.add(f"{view.prefix}{name}")
@@ -193,7 +195,7 @@ class Params(_WithCache, Mapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         try:
-            place(self.__modeldir__.data, name)
+            locate(self.__modeldir__.data, name)
         except KeyError:
             return False
         return True
@@ -233,7 +235,7 @@ class Params(_WithCache, Mapping[str, Any]):
         is_new = name not in self
         _set(self, name, value)
         (view.tree.added if is_new else view.tree.assigned).add(view.prefix + name)
-        if not view.tree.live and name in view.data and not is_part(view.data[name]):
+        if not view.tree.live and name in view.data and not is_section(view.data[name]):
             object.__setattr__(self, name, value)  # the script's own: to read it reads no file
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -245,7 +247,7 @@ class Params(_WithCache, Mapping[str, Any]):
     def __delitem__(self, name: str) -> None:
         _refuse_if_locked(self, name)
         try:
-            holder, key = place(self.__modeldir__.data, name)
+            holder, key = locate(self.__modeldir__.data, name)
         except KeyError:
             raise _missing(self, name) from None
         del holder[key]
@@ -300,7 +302,7 @@ class Params(_WithCache, Mapping[str, Any]):
                 file is then untouched. Also if the file cannot be written.
         """
         path, view = _path(path, "the path of a file"), self.__modeldir__
-        kept = held(view.data, view.prefix, frozenset(view.tree.added))
+        kept = to_json_values(view.data, view.prefix, frozenset(view.tree.added))
         is_whole = not view.prefix and notation(path) == notation(view.tree.shown)
         write(path, kept, view.tree.forms, view.tree.text if is_whole else "")
         if kept.skipped:
@@ -324,7 +326,7 @@ class Params(_WithCache, Mapping[str, Any]):
         return [*dir(type(self)), *self.__modeldir__.data]
 
     def __copy__(self) -> Params:
-        return _twin(self, copied(_to_share(self)))
+        return _twin(self, copy_sections(_to_share(self)))
 
     def __deepcopy__(self, memo: _Memo) -> Params:
         from copy import deepcopy  # noqa: PLC0415 - slow to import, and few copy
@@ -396,7 +398,7 @@ def _read(params: Params, name: str) -> Any:
         names.add(key)
     value = data[name]
     kind = type(value)
-    if kind is dict and is_part(value):
+    if kind is dict and is_section(value):
         return _part(params, name)
     return readonly(value) if tree.locked and kind is list else value
 
@@ -427,7 +429,7 @@ def _set(params: Params, name: str, value: Any) -> None:
     """As the script has said it, in its own line: `params.x = ...` or `params["x"] = ...`."""
     _refuse_if_locked(params, name)
     data, prefix, tree, names, _ = params.__modeldir__
-    holder, key, missing = way_to(data, name)
+    holder, key, missing = path_to(data, name)
     value = _own(value, prefix.count(".") + str(name).count("."))
     first = missing[0] if missing else key
     whole = f"{prefix}{name}"
@@ -447,7 +449,7 @@ def _put(data: Plain, new: Plain) -> None:
     for name in [name for name in data if name not in new]:
         del data[name]
     for name, value in new.items():
-        if is_part(value) and is_part(data.get(name)):
+        if is_section(value) and is_section(data.get(name)):
             _put(data[name], value)
         else:
             data[name] = value
@@ -457,7 +459,7 @@ def _replaced(old: Plain, new: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
     """The values, by dotted name, that take the place of old ones."""
     for name, value in old.items():
         now: Any = new.get(name, value)
-        if is_part(value) and is_part(now):
+        if is_section(value) and is_section(now):
             yield from _replaced(value, now, f"{prefix}{name}.")
         elif now is not value:
             yield f"{prefix}{name}", now
@@ -511,31 +513,31 @@ def _taken(mapping: Mapping[str, Any], depth: int = 0) -> Plain:
         data = {**mapping}
     for name in data:
         if not isinstance(name, str):
-            raise ParamsError(f"expected a text as the name, found {name!r}", key=str(name))
+            raise ParamsError(f"expected a string as the key, found {name!r}", key=str(name))
     return {name: _own(value, depth + 1) for name, value in data.items()}
 
 
 def _to_share(params: Params) -> Plain:
     """The values for somebody else: a copy of locked ones, whose lists could be changed there."""
     view = params.__modeldir__
-    return plain(view.data) if view.tree.locked else view.data
+    return deep_copy(view.data) if view.tree.locked else view.data
 
 
 def _own(value: Any, depth: int = 0) -> Any:
     """A value as it is kept: parts copied, whatever kind of mapping they were given as."""
     if depth > MAX_DEPTH:
-        raise ParamsError(f"more than {MAX_DEPTH} parts inside each other")
+        raise ParamsError(f"more than {MAX_DEPTH} sections inside each other")
     if isinstance(value, Params):
         return _taken(value, depth)
     if type(value) is OrderedDict:
         value = dict(value)
     elif type(value) in {ReadOnlyDict, ReadOnlyList}:
-        value = plain(value)
-    if not is_part(value):
+        value = deep_copy(value)
+    if not is_section(value):
         return value
     deeper = depth + 1
     return {
-        name: inner if type(inner) in LEAVES else _own(inner, deeper)
+        name: inner if type(inner) in SCALAR_TYPES else _own(inner, deeper)
         for name, inner in value.items()
     }
 
@@ -593,17 +595,12 @@ def _refuse_if_locked(params: Params, name: str) -> None:
 # -- What others ask -------------------------------------------------------------------------------
 
 
-def take_over(params: Params, data: Plain) -> None:
+def replace_values(params: Params, data: Plain) -> None:
     """Make these the values, as a whole, in place: what a command line has made of them."""
     view = params.__modeldir__
     view.tree.given.update(_replaced(view.data, data, view.prefix))
     _put(view.data, data)
     _forget(params)
-
-
-def plain_values(params: Params) -> Plain:
-    """The values as they lie there, to be looked at, not changed. It is not to read them."""
-    return params.__modeldir__.data
 
 
 def shown(params: Params) -> str:

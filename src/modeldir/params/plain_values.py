@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
 from modeldir.params import nested
-from modeldir.params.formats import held, load_file
-from modeldir.params.nested import Plain, is_part
+from modeldir.params.formats import load_file
+from modeldir.params.json_values import to_json_values
+from modeldir.params.nested import Plain, is_section
 from modeldir.params.strict_json import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["SEED", "as_they_lie", "canonical_hash", "flatten", "load_file", "parse_value"]
+__all__ = ["SEED", "canonical_hash", "flatten", "load_file", "parse_value", "peek"]
 
 SEED = "seed"
 """The hyperparameter that differs between the repeats of a point."""
 
 
-def as_they_lie(mapping: Mapping[str, Any]) -> Plain:
+def peek(mapping: Mapping[str, Any]) -> Plain:
     """A mapping's values as they lie there. To look at a `Params` in this way is not to read it."""
     view = getattr(mapping, "__modeldir__", None)
     return {**mapping} if view is None else view.data
@@ -36,7 +37,7 @@ def flatten(mapping: Mapping[str, Any]) -> Plain:
     >>> flatten({"lr": 0.1, "model": {"depth": 2, "widths": [8, 16]}})
     {'lr': 0.1, 'model.depth': 2, 'model.widths': [8, 16]}
     """
-    return nested.flatten(as_they_lie(mapping))
+    return nested.flatten(peek(mapping))
 
 
 def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> str:
@@ -51,7 +52,7 @@ def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> 
     """
     from hashlib import sha256  # noqa: PLC0415 - a training asks for no hash
 
-    kept = held(_without(as_they_lie(mapping), ignore) if ignore else as_they_lie(mapping))
+    kept = to_json_values(_without(peek(mapping), ignore) if ignore else peek(mapping))
     for key, problem, hint in kept.problems:
         raise ParamsError(f"{key}: {problem}" + (f"\n  {hint}" if hint else ""), key=key)
     return sha256(_canonical_text(_canonical(kept.values)).encode()).hexdigest()[:16]
@@ -62,7 +63,7 @@ _canonical_text = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 def _without(data: Plain, ignore: Collection[str], prefix: str = "") -> Plain:
     return {
-        name: _without(value, ignore, f"{prefix}{name}.") if is_part(value) else value
+        name: _without(value, ignore, f"{prefix}{name}.") if is_section(value) else value
         for name, value in data.items()
         if f"{prefix}{name}" not in ignore
     }

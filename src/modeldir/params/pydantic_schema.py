@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from modeldir.errors import ParamsError
-from modeldir.params.formats import converted
+from modeldir.params.json_values import to_json_value
 from modeldir.params.nested import Plain
 from modeldir.params.schema_messages import (
     BOOLEAN,
@@ -50,7 +50,7 @@ def validated(schema: type, values: Plain) -> tuple[Any, list[SchemaProblem]]:
         message = f"schema={called(schema)} needs pydantic\n  {_INSTALL}"
         raise ParamsError(message) from None
     # A script's mapping may hold paths and members of an Enum: JSON makes them what a file has.
-    text = json.dumps(values, default=lambda value: converted(value, ""))
+    text = json.dumps(values, default=lambda value: to_json_value(value, ""))
     try:
         adapter: Any = pydantic.TypeAdapter(schema)
         try:

@@ -1,7 +1,9 @@
 """Dicts and lists that can only be read: what a locked `Params` hands out.
 
-They are dicts and lists to whoever reads them (`json.dumps`, `**values`, `torch.tensor(values)`);
-copies and pickles of them are plain ones, the reader's own. They refuse to know who locked them.
+`params.py` calls `readonly`. Code that reads them sees ordinary dicts and lists (`json.dumps`,
+`**values`, `torch.tensor(values)`). Every method that changes them raises; copies and pickles are
+plain and can be changed. `nested.deep_copy` turns them back. For the lock itself, see
+`params.lock`.
 """
 
 from __future__ import annotations
@@ -29,10 +31,10 @@ class ReadOnlyDict(dict[str, Any]):
     clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return plain, (dict(self),)
+        return dict, (dict(self),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        from copy import deepcopy  # noqa: PLC0415 - slow to import, and few copy
+        from copy import deepcopy  # noqa: PLC0415 - slow to import, and rarely needed
 
         return deepcopy(dict(self), memo)
 
@@ -44,7 +46,7 @@ class ReadOnlyList(list[Any]):
     append = extend = insert = pop = remove = clear = sort = reverse = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return plain, (list(self),)
+        return list, (list(self),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
         from copy import deepcopy  # noqa: PLC0415 - as above
@@ -53,18 +55,9 @@ class ReadOnlyList(list[Any]):
 
 
 def readonly(value: Any) -> Any:
-    """Plain dicts and lists, at every depth, as those that cannot be changed."""
+    """Return plain dicts and lists, at every depth, as those that cannot be changed."""
     if type(value) is dict:
         return ReadOnlyDict((name, readonly(inner)) for name, inner in value.items())
     if type(value) is list:
         return ReadOnlyList(map(readonly, value))
-    return value
-
-
-def plain(value: Any) -> Any:
-    """The way back: dicts and lists that can be changed, at every depth."""
-    if type(value) is dict or type(value) is ReadOnlyDict:
-        return {name: plain(inner) for name, inner in value.items()}
-    if type(value) is list or type(value) is ReadOnlyList:
-        return [plain(inner) for inner in value]
     return value

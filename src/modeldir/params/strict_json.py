@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from modeldir.params.json_errors import MAX_DEPTH, STRING, mistakes, not_an_object, refuse_depth
@@ -170,25 +169,12 @@ def alike(left: Any, right: Any) -> bool:
 # -- Writing ---------------------------------------------------------------------------------------
 
 
-def dumps(value: Any, forms: Mapping[str, str], line: str = "\n") -> str:
-    """As `files.to_json`, without the last line end; a number whose form is given keeps it."""
-    inner = line + "    "
-    if isinstance(value, dict) and value:
-        entries = (
-            f"{encode_basestring(name)}: {dumps(part, forms, inner)}"
-            for name, part in value.items()
-        )
-        return "{" + inner + f",{inner}".join(entries) + line + "}"
-    if isinstance(value, list) and value:
-        parts = (dumps(part, forms, inner) for part in value)
-        return "[" + inner + f",{inner}".join(parts) + line + "]"
-    kind = type(value)
-    if kind is str:
-        return encode_basestring(value)
-    if kind is float and math.isfinite(value):
-        return forms.get(repr(value), repr(value))
-    return int.__repr__(value) if kind is int else _quoted(value)
+def dumps(values: Any, forms: Mapping[str, str]) -> str:
+    """Return values as JSON with an indent of four spaces; a number with a form keeps it.
 
-
-def _quoted(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    `forms` are those that `loads` returns: with `{"0.001": "1e-3"}`, 0.001 is written as `1e-3`.
+    """
+    text = json.dumps(values, indent=4, ensure_ascii=False, allow_nan=False)
+    if all(own == written for own, written in forms.items()):
+        return text
+    return re.sub(rf"(?s){STRING}|-?[0-9][0-9.eE+-]*", lambda it: forms.get(it[0], it[0]), text)

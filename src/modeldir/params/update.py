@@ -13,8 +13,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError
-from modeldir.params.formats import converted
-from modeldir.params.nested import Plain, copied, is_part, is_path, told, way_to
+from modeldir.params.json_values import to_json_value
+from modeldir.params.nested import Plain, copy_sections, is_path, is_section, path_to, preview
 from modeldir.params.strict_json import parse_value
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Fit:
     """New values as they were tried on old ones: what is wrong, and what is probably misspelt."""
 
     def __init__(self, data: Plain, prefix: str, free: Collection[str]) -> None:
-        self.data: Plain = copied(data)
+        self.data: Plain = copy_sections(data)
         self.problems: list[Problem] = []
         self.nearly: list[tuple[str, str]] = []  # new name, the old one that it nearly is
         self.key = ""  # the dotted name of the first problem
@@ -48,7 +48,7 @@ class Fit:
     def _take(self, data: Plain, new: Mapping[str, Any], prefix: str) -> None:
         for name, value in new.items():
             try:
-                holder, key, missing = way_to(data, name)
+                holder, key, missing = path_to(data, name)
             except ParamsError as error:
                 self._refuse(f"{prefix}{name}", str(error), None)
                 continue
@@ -60,19 +60,19 @@ class Fit:
                 self.nearly += [(above + first, above + near)] if near else []
             for head in missing:
                 holder = holder.setdefault(head, {})
-            if is_part(value) and is_part(holder.get(key)):
+            if is_section(value) and is_section(holder.get(key)):
                 self._take(holder[key], value, f"{whole}.")
             elif key in holder and whole not in self._free:
                 self._replace(holder, key, value, whole)
             else:
-                holder[key] = copied(value)
+                holder[key] = copy_sections(value)
 
     def _replace(self, holder: Plain, key: str, value: Any, whole: str) -> None:
         try:
-            value = converted(value, whole)
+            value = to_json_value(value, whole)
         except ParamsError as error:
             if _kind(holder[key]) is not None:
-                self._refuse(whole, f"{whole} is {told(holder[key])}: {error}", None)
+                self._refuse(whole, f"{whole} is {preview(holder[key])}: {error}", None)
                 return
         problem = misfit(holder[key], value, whole)
         try:
@@ -97,10 +97,10 @@ def misfit(old: Any, new: Any, name: str) -> Problem | None:
     if kind is None or new is None or _is_a(new, kind):
         return None
     expected = "values by name" if kind == _PART else kind
-    shown = told(old)
+    shown = preview(old)
     if kind == _PART:
         shown = "a part with values of its own" if old else "an empty part"
-    return f"{name} is {shown}: expected {expected}, found {told(new)}", _way_out(old, new, name)
+    return f"{name} is {shown}: expected {expected}, found {preview(new)}", _way_out(old, new, name)
 
 
 def _in_the_form_of(old: Any, new: Any) -> Any:
@@ -109,7 +109,7 @@ def _in_the_form_of(old: Any, new: Any) -> Any:
         return None
     if is_path(old) or isinstance(old, Enum):
         return type(old)(new)
-    return tuple(new) if isinstance(old, tuple) else copied(new)
+    return tuple(new) if isinstance(old, tuple) else copy_sections(new)
 
 
 _TRUTH, _WHOLE, _NUMBER, _TEXT = "true or false", "a whole number", "a number", "a text"
@@ -132,7 +132,7 @@ def _kind(value: Any) -> str | None:
         return _TEXT
     if isinstance(value, list | tuple):
         return _LIST
-    return _PART if is_part(value) else None
+    return _PART if is_section(value) else None
 
 
 def _is_a(new: Any, kind: str) -> bool:
@@ -145,25 +145,25 @@ def _is_a(new: Any, kind: str) -> bool:
 
 
 def _way_out(old: Any, new: Any, name: str) -> str | None:
-    if is_part(old):
+    if is_section(old):
         inside = ", ".join(f"{name}.{key}" for key in list(old)[:3])
         return f"change one of its values: {inside}" if inside else None
     if isinstance(new, list) and len(new) == 1 and misfit(old, new[0], name) is None:
-        return f"write {told(new[0])}, without brackets"
+        return f"write {preview(new[0])}, without brackets"
     if isinstance(old, bool):
         return "write true or false"
     if isinstance(old, str):
-        return f"write {told(told(new))}" if isinstance(new, bool | int | float) else None
+        return f"write {preview(preview(new))}" if isinstance(new, bool | int | float) else None
     if isinstance(old, list | tuple):
-        return f"write {told([new])}" if not is_part(new) else None
+        return f"write {preview([new])}" if not is_section(new) else None
     if isinstance(new, str):
         number = parse_value(new)
         fits = not isinstance(number, str) and misfit(old, number, name) is None
-        return f"write {told(number)}, without quotes" if fits else None
+        return f"write {preview(number)}, without quotes" if fits else None
     if isinstance(new, float):
         if new.is_integer():
             return f"write {int(new)}"
-        return f"if it may be any number, let the file say {told(float(old))}"
+        return f"if it may be any number, let the file say {preview(float(old))}"
     return None
 
 

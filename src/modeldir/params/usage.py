@@ -22,7 +22,7 @@ from modeldir._system import files
 
 # Not where it is needed: the garbage collector may end a `Params` in the middle of that import.
 from modeldir.params import usage_report
-from modeldir.params.nested import LEAVES, dotted
+from modeldir.params.nested import deep_copy, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -214,7 +214,7 @@ class Opened:
         self.added, self.assigned, self.given = added, assigned, given
         self.pid = os.getpid()
         if reads.watched:
-            self.start = _copied(data)
+            self.start = deep_copy(data)
             reads.shown, reads.file = shown, list(dotted(file))
             reads.living.append(weakref.ref(self, reads.living.remove))
 
@@ -236,15 +236,6 @@ class Opened:
         with contextlib.suppress(Exception):  # nobody could catch it
             if self.reads.watched and self.pid == os.getpid():
                 self.reads.leave(self)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: inner if type(inner) in LEAVES else _copied(inner)
-            for name, inner in value.items()
-        }
-    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 _WATCHED: dict[str, Reads] = {}

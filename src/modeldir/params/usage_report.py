@@ -10,8 +10,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from modeldir.params.equality import same
-from modeldir.params.formats import held
-from modeldir.params.nested import Plain, is_part
+from modeldir.params.json_values import to_json_values
+from modeldir.params.nested import Plain, is_section
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping, Sequence
@@ -39,7 +39,7 @@ def record(
     is named in `left_out`, and so is a large value that the script has added.
     """
     left_out: list[str] = []
-    kept = held(_of_fair_size(start, now, "", left_out))
+    kept = to_json_values(_of_fair_size(start, now, "", left_out))
     left_out += [key.partition("[")[0] for key, _, _ in kept.problems]
     told: dict[str, Any] = {
         "changed": {name: {**was} for name, was in _changes(start, now, "", written, given)},
@@ -57,7 +57,7 @@ def _changes(
         was = {"file" if key in written else "default": _in_json(old).get("now")}
         if name not in now:
             found.append((key, {**was, "removed": True}))
-        elif is_part(old) and old and is_part(now[name]):
+        elif is_section(old) and old and is_section(now[name]):
             found += _changes(old, now[name], f"{key}.", written, given)
         elif not same(_in_json(old), new := _in_json(now[name])):
             found.append((key, {**was, **new, **_given(key, old, given)}))
@@ -72,7 +72,7 @@ def _given(key: str, old: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _in_json(value: Any) -> dict[str, Any]:
     """`{"now": value}`; nothing where JSON has no form for it."""
-    kept = held({"now": value})
+    kept = to_json_values({"now": value})
     return {} if kept.problems else kept.values
 
 
@@ -81,7 +81,7 @@ def _of_fair_size(start: Plain, now: Plain, prefix: str, left_out: list[str]) ->
     fair: Plain = {}
     for name, value in now.items():
         old = start.get(name)
-        if old is not None and is_part(value) and is_part(old):
+        if old is not None and is_section(value) and is_section(old):
             fair[name] = _of_fair_size(old, value, f"{prefix}{name}.", left_out)
         elif _size(value) > max(_LARGE, _size(old)):
             left_out.append(f"{prefix}{name}")
@@ -94,7 +94,7 @@ def _size(value: Any, depth: int = 0) -> int:
     """About how many values there are within a value. Counts no further than it must."""
     if isinstance(value, str):
         return len(value) * _LARGE // _LONG_TEXT
-    if type(value) not in (dict, list, tuple) and not is_part(value):
+    if type(value) not in (dict, list, tuple) and not is_section(value):
         return 1
     if depth > _DEEP:  # it may contain itself
         return _LARGE + 1

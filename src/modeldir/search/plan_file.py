@@ -18,7 +18,7 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.stamps import stamp
 from modeldir.errors import SearchError
-from modeldir.params import plain_values
+from modeldir.params import nested, plain_values
 from modeldir.search import checks, plan
 from modeldir.search.trials import Trials
 
@@ -183,7 +183,7 @@ class PlanFile:
 
 def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of hyperparameters with some values set; a dotted name reaches into a section."""
-    merged: dict[str, Any] = _copied(base)
+    merged: dict[str, Any] = nested.deep_copy(plain_values.peek(base))
     for name, value in values.items():
         section = merged
         *outer, last = [name] if name in merged else name.split(".")
@@ -191,13 +191,6 @@ def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str,
             section = section.setdefault(key, {})
         section[last] = value
     return merged
-
-
-def _copied(value: Any) -> Any:
-    """A deep copy of a JSON value; `copy` is slow to import."""
-    if isinstance(value, Mapping):
-        return {name: _copied(part) for name, part in value.items()}
-    return [_copied(part) for part in value] if isinstance(value, list) else value
 
 
 @functools.lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir.errors import ParamsError, SpaceError, did_you_mean
 from modeldir.params.equality import key
-from modeldir.params.formats import converted
+from modeldir.params.json_values import to_json_value
 from modeldir.space.cli_syntax import parse_domain_text
 from modeldir.space.domains import RANGES, WORDS, Choice, Domain, is_number, steps_in
 
@@ -111,7 +111,7 @@ def _choice(values: Sequence[object], *, may_repeat: bool) -> Choice:
             problems.append((problem, "vary its parts by dotted names"))
             continue
         try:
-            converted(value, "value")
+            to_json_value(value, "value")
         except ParamsError as error:  # what params.json could not hold either
             problems.append((f"{said(value)}: {error}", None))
             continue

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from modeldir.metrics.objective import Objectives
-from modeldir.params.params import canonical_hash
+from modeldir.params.plain_values import canonical_hash
 from modeldir.samplers import Observation, Proposal, Sampler
 from modeldir.space import Space, parse_space
 from modeldir.testing.launchers import FakeLauncher, LauncherContract
