@@ -1099,7 +1099,7 @@ def test_a_hint_says_how_to_type_a_domain_whose_name_has_a_space() -> None:
     ]
 
 
-def test_a_command_typed_again_runs_from_where_it_wwith_typed_hints(
+def test_a_command_typed_again_runs_from_where_it_was_typed(
     project: Project, tmp_path: Path
 ) -> None:
     """A second copy of the project searches with its own code, and that is said."""

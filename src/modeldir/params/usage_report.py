@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from modeldir.errors import closest
 from modeldir.params.equality import same
 from modeldir.params.json_values import to_json_values
 from modeldir.params.nested import Plain, is_section
@@ -137,16 +138,13 @@ def meant(unread: Sequence[str], names: Collection[str], read: Collection[str]) 
 
 def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
     """By the last part of the name, among its neighbours; the very same elsewhere will do too."""
-    from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and at the end
-
     part, _, last = name.rpartition(".")
     neighbours: dict[str, str] = {}
     for other in sorted(known):
         where, _, end = other.rpartition(".")
         if where == part or end == last:
             neighbours.setdefault(end, other)
-    close = get_close_matches(last, neighbours, n=1, cutoff=cutoff)
-    return neighbours[close[0]] if close else None
+    return neighbours.get(last) or neighbours.get(closest(last, [*neighbours], cutoff) or "")
 
 
 # -- In words --------------------------------------------------------------------------------------
