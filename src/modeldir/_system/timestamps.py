@@ -1,16 +1,21 @@
-"""Points in time as files have them, and as Unix time.
+"""Moments in time: ISO 8601 in UTC, as modeldir's files have them, and Unix time.
 
-It knows ISO 8601 and seconds since 1970. It refuses to know what happened then.
+Everything that records when something happened calls `utc_now`; readers call `unix_time`. The rule:
+no `datetime` at the top, because it is slow to import and small processes record times, too.
+
+For how long something took, or may take, see `durations`. Whether a file changed: `stamps`.
 """
 
 from __future__ import annotations
 
-_LATEST = 253402300799.0
-"""The last second of the year 9999: later is no time, but milliseconds taken for seconds."""
+import time
+
+_EARLIEST, _LATEST = -62135596800.0, 253402300799.0
+"""The years 1 to 9999. A larger number is no time: probably milliseconds taken for seconds."""
 
 
 def unix_time(stamp: object) -> float | None:
-    """Unix time of a text in ISO 8601 or of a number of seconds; None for anything else.
+    """Return the Unix time of an ISO 8601 text or of a number of seconds; None for anything else.
 
     >>> unix_time("1970-01-01T00:01:00Z"), unix_time(60), unix_time("soon")
     (60.0, 60.0, None)
@@ -28,12 +33,22 @@ def unix_time(stamp: object) -> float | None:
         return None
 
 
-def stamp(unix: float) -> str:
-    """Unix time as ISO 8601 in UTC, to the millisecond, as all files of modeldir have it.
+def utc_text(unix: float) -> str:
+    """Return a Unix time as ISO 8601 in UTC, to the millisecond.
 
-    >>> stamp(60)
+    >>> utc_text(60)
     '1970-01-01T00:01:00.000+00:00'
-    """
-    from datetime import datetime, timezone  # noqa: PLC0415 - as above
 
-    return datetime.fromtimestamp(unix, timezone.utc).isoformat(timespec="milliseconds")
+    Raises:
+        ValueError: outside of the years 1 to 9999.
+    """
+    if not _EARLIEST <= unix <= _LATEST + 1:
+        raise ValueError(f"{unix} is no time in the years 1 to 9999")
+    seconds, microseconds = divmod(round(unix * 1_000_000), 1_000_000)
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{text:0>19}.{microseconds // 1000:03d}+00:00"
+
+
+def utc_now() -> str:
+    """Return the present time as ISO 8601 in UTC, to the millisecond."""
+    return utc_text(time.time())

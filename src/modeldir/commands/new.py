@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import files, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ParamsError, did_you_mean
-from modeldir.experiment import provenance
 from modeldir.experiment.experiment import params_file
 from modeldir.params import overrides, plain_values
 from modeldir.params.nested import preview as as_json
@@ -287,7 +286,7 @@ def _origin(
         "from": source,
         "changes": {name: list(change) for name, change in changes.items()},
         "message": message,
-        "created": provenance.utc_now(),
+        "created": timestamps.utc_now(),
     }
 
 

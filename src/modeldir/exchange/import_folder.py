@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system import files
-from modeldir._system.timestamps import stamp
+from modeldir._system.timestamps import utc_text
 from modeldir.exchange.foreign_files import size_of
 from modeldir.exchange.foreign_run import ForeignRun, ForeignStudy, by_split, to_json_value
 from modeldir.experiment import attempts, failures
@@ -160,7 +160,7 @@ def _metrics_line(line: Mapping[str, float]) -> dict[str, Any]:
     step = line["step"]
     fields: dict[str, Any] = {"step": int(step) if step == int(step) else step}
     if "time" in line:
-        fields["time"] = stamp(line["time"])
+        fields["time"] = utc_text(line["time"])
     return {**fields, **metrics.plain(_values(line))}
 
 
@@ -249,7 +249,7 @@ def _run_file(folder: Path, run: ForeignRun) -> dict[str, Any]:
         "process": None,
         "supervisor": None,
         "folder": attempts.identity_of(folder),
-        "started": None if run.started is None else stamp(run.started),
+        "started": None if run.started is None else utc_text(run.started),
         "duration": run.duration,
         "intent": None,
         "status": run.status,

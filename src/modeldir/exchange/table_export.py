@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from modeldir._system.text import value_cell
-from modeldir._system.timestamps import stamp
+from modeldir._system.timestamps import utc_text
 from modeldir.exchange.export_data import ExportData, ExportedExperiment
 from modeldir.exchange.export_folder import ExportFolder
 from modeldir.results.table import Column, Table
@@ -80,7 +80,7 @@ def _facts(experiment: ExportedExperiment) -> dict[str, Any]:
         "status": experiment.status,
         "failure": status.failure,
         "reason": status.reason,
-        "started": stamp(experiment.started) if status.started else None,
+        "started": utc_text(experiment.started) if status.started else None,
         "duration": status.duration,
     }
 

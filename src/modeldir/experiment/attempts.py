@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat, processes
+from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderBusy
-from modeldir.experiment import provenance
 from modeldir.metrics import metrics
 
 FORMAT = 1
@@ -185,7 +184,7 @@ def begin(
         "folder": identity_of(folder),
         **({} if facts.get("supervisor") is None else {heartbeat.KEY: heartbeat.every()}),
         "found": found,
-        "started": provenance.utc_now(),
+        "started": timestamps.utc_now(),
         "intent": None,
         "status": None,
     }
@@ -528,7 +527,7 @@ def events(folder: Path, number: int) -> list[dict[str, Any]]:
 
 def tell(folder: Path, number: int, event: str, **facts: object) -> None:
     """Add to what the script tells. A full disk must not end a training: then it is not told."""
-    line = {"attempt": number, "event": event, **facts, "time": provenance.utc_now()}
+    line = {"attempt": number, "event": event, **facts, "time": timestamps.utc_now()}
     with contextlib.suppress(OSError):
         files.append_line(folder / EVENTS, line)
 

@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,6 @@ _SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
 _NAME_DASH = "[-_.]+"  # as PEP 503 has it: one name, whoever made the folder
 _MOST_FILES = 2000
 """Beyond this a tree is a home folder or a monorepo, not a project: its hash would cost seconds."""
-
-
-def utc_now() -> str:
-    """The time as ISO 8601 in UTC, to the millisecond."""
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    there = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))  # `datetime` is slow to import
-    return f"{there}.{rest // 1_000_000:03d}+00:00"
 
 
 def interpreter() -> dict[str, str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from modeldir._system import distributed, files, processes
+from modeldir._system import distributed, files, processes, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import attempts, failures, provenance
@@ -266,7 +266,7 @@ class Run:
         attempts.tell(self.model_dir, self.attempt, "end", **end)
         if self._owned is not None:
             duration = round(time.monotonic() - self._began, 3)
-            finished = {**end, "ended": provenance.utc_now(), "duration": duration}
+            finished = {**end, "ended": timestamps.utc_now(), "duration": duration}
             finished.update({} if used is None else {"params": used})
             self._owned = attempts.rewrite(self._owned, finished, durable=True)
 

@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Any
 
 from modeldir import launchers
-from modeldir._system import files, heartbeat, processes
+from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.stamps import Seen, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import CommandError
-from modeldir.experiment import attempts, provenance
+from modeldir.experiment import attempts
 from modeldir.launchers import JobRef, JobState, jobs_folder
 from modeldir.search import worker_registry
 
@@ -136,7 +136,7 @@ def place(
             [JobRef(launcher.name, "", token) for token in tokens],
             {"options": dict(options), "worker": list(worker), "round": number + 1},
         )
-        base = {"base": tokens[0].rpartition("_")[0], "time": provenance.utc_now()}
+        base = {"base": tokens[0].rpartition("_")[0], "time": timestamps.utc_now()}
         path = jobs_folder(search) / f"round.{number + 1}.json"
         if files.publish(path, files.to_json(base).encode()):
             break
@@ -155,7 +155,7 @@ def place(
 def _write_records(search: Path, jobs: Iterable[JobRef], facts: Mapping[str, Any]) -> None:
     me = processes.process()
     who = {
-        "asked": provenance.utc_now(),
+        "asked": timestamps.utc_now(),
         "by": me.to_json() if me else None,
         "folder": attempts.identity_of(search),
     }
@@ -168,7 +168,7 @@ def _fill_in(search: Path, ref: JobRef) -> None:
     """The job was started: by which id it is known."""
     path = _record_of(search, ref.token)
     found = files.read_object(path)
-    files.write_json(path, {**found, **ref.to_json(), "started": provenance.utc_now()})
+    files.write_json(path, {**found, **ref.to_json(), "started": timestamps.utc_now()})
 
 
 def _forget(search: Path, tokens: Iterable[str]) -> None:

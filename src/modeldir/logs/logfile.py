@@ -20,6 +20,8 @@ import contextlib
 import os
 import time
 
+from modeldir._system.timestamps import utc_now
+
 TYPE_CHECKING = False  # like typing's; importing typing takes too long here
 
 if TYPE_CHECKING:
@@ -151,12 +153,12 @@ def encoded(text: str) -> bytes:
 
 def head(facts: str) -> str:
     """Return the line with which a session begins; `logger` words the facts."""
-    return f"{_HEAD}{_now()} {facts}"
+    return f"{_HEAD}{utc_now()} {facts}"
 
 
 def end(pid: int, how: str) -> str:
     """Return the line with which a session ends."""
-    return f"{_END}{_now()} pid={pid} {how}"
+    return f"{_END}{utc_now()} pid={pid} {how}"
 
 
 def ended(status: int) -> str:
@@ -169,10 +171,3 @@ def ended(status: int) -> str:
         return f"signal {signal.Signals(number).name if known else number}"
     code = os.WEXITSTATUS(status)
     return f"exit {code}" if code else "clean"
-
-
-def _now() -> str:
-    """Return the present time in UTC, without `datetime`, which is slow to import."""
-    now = time.time()
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    return f"{whole}.{int(now % 1 * 1000):03d}+00:00"

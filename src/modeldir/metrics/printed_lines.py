@@ -62,7 +62,7 @@ class MetricLines:
             return None
         if (now := time.time()) >= self._until:
             self._until = (int(now * 1000) + 1) / 1000
-            self._time = timestamps.stamp(now).encode()
+            self._time = timestamps.utc_text(now).encode()
         if len(values) != 1:  # one loss is what is logged most often: it is spared all loops
             return self._add_several(step, values)
         ((name, number),) = values.items()
@@ -94,7 +94,7 @@ class MetricLines:
             OSError: when the line cannot be written whole.
         """
         step = step.item() if hasattr(step, "item") else step  # of `numpy.arange`, or a tensor
-        line = {"step": step, "time": timestamps.stamp(time.time()), **values}
+        line = {"step": step, "time": timestamps.utc_text(time.time()), **values}
         if self._descriptor is None:  # what an earlier attempt may have left torn is closed first
             files.append_line(self._path, line)
             self._descriptor = files.open_append(self._path)

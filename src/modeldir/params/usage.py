@@ -18,7 +18,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modeldir._system import files
+from modeldir._system import files, timestamps
 
 # Not where it is needed: the garbage collector may end a `Params` in the middle of that import.
 from modeldir.params import usage_report
@@ -406,14 +406,12 @@ def _is_helper() -> bool:
 
 
 def _tell(folder: str, event: str, **facts: Any) -> None:
-    from datetime import datetime, timezone  # noqa: PLC0415 - only a run's scripts tell anything
-
     line = {
         "attempt": int(os.environ.get("MODELDIR_ATTEMPT") or 1),
         "token": os.environ.get("MODELDIR_RUN", "").partition(":")[0],
         "event": event,
         **facts,
-        "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "time": timestamps.utc_now(),
     }
     with contextlib.suppress(OSError):  # a full disk must not end a training
         files.append_line(os.path.join(folder, "events.jsonl"), line)

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files
+from modeldir._system import files, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import SearchError, did_you_mean
-from modeldir.experiment import provenance
 from modeldir.experiment.discovery import CONFIRM
 from modeldir.experiment.experiment import is_search, params_file
 from modeldir.metrics import metrics, objective
@@ -283,7 +282,7 @@ def prepare(found: Finalists, cwd: Path | None = None) -> Path:
         way: name,
         "top": sum(not each.is_base or each.name != BASE for each in found.points),
         "named": [_told(point) for point in found.points],
-        "created": provenance.utc_now(),
+        "created": timestamps.utc_now(),
     }
     base = {**plan.base_of(found.search), SEED: found.seeds[0]}
     if not (found.folder / CONFIRM).exists() and _made(found.folder, base, raw, told):

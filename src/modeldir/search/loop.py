@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from modeldir._system import files, processes
+from modeldir._system import files, processes, timestamps
 from modeldir.errors import SearchError, TrialPruned, did_you_mean
 from modeldir.experiment import attempts, experiment, failures, provenance
 from modeldir.experiment.run import end_of
@@ -158,7 +158,7 @@ class Trial:
         self.status = end["status"]
         finished = {
             **end,
-            "ended": provenance.utc_now(),
+            "ended": timestamps.utc_now(),
             "duration": round(time.monotonic() - self._began, 3),
         }
         used = usage.account(params.source(self.params))

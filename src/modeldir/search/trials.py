@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from modeldir._system import files, heartbeat
+from modeldir._system import files, heartbeat, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import ParamsError, SearchError
-from modeldir.experiment import experiment, provenance
+from modeldir.experiment import experiment
 from modeldir.experiment.attempts import HOME
 from modeldir.params import plain_values
 from modeldir.search.claims import AGAIN, ASIDE, CLAIM, UNPRUNED, Claims, as_object, claim_file
@@ -311,7 +311,7 @@ class Trials:
             **(told or {}),
             **({} if retry_of is None else {"retry_of": retry_of}),
             **({} if parent is None else {"parent": dict(parent)}),
-            "created": provenance.utc_now(),
+            "created": timestamps.utc_now(),
             "token": os.urandom(8).hex(),
         }
         before = self.claims.state()

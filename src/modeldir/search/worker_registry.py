@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from modeldir._system import files, heartbeat, processes
+from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.shell import quoted_line
-from modeldir.experiment import attempts, provenance
+from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
 
 Urgency = Literal["wait", "now"]
@@ -129,7 +129,7 @@ def join(
         "pid": os.getpid(),
         "jobs": jobs,
         "folder": attempts.identity_of(folder),
-        "started": provenance.utc_now(),
+        "started": timestamps.utc_now(),
         heartbeat.KEY: heartbeat.every(),
         **({} if job is None else {"job": job}),
     }
@@ -240,7 +240,7 @@ def ask_to_stop(
         "jobs": sorted(jobs),
         "now": urgency == "now",
         "by": {"user": _user(), "host": processes.host(), "pid": os.getpid()},
-        "time": provenance.utc_now(),
+        "time": timestamps.utc_now(),
         "token": os.urandom(8).hex(),
     }
     stops = folder / HOME / "stops"
@@ -293,7 +293,7 @@ def end_job(folder: Path, token: str, why: str) -> None:
     with contextlib.suppress(OSError):
         path = _end_file(folder, token)
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_json(path, {"ended": provenance.utc_now(), "why": why})
+        files.write_json(path, {"ended": timestamps.utc_now(), "why": why})
 
 
 def job_end(folder: Path, token: str) -> dict[str, Any] | None:

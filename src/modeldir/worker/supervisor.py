@@ -36,9 +36,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from modeldir._system import files, heartbeat, processes
+from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.programs import executed
-from modeldir.experiment import attempts, provenance
+from modeldir.experiment import attempts
 from modeldir.logs.logfile import CONSOLE_VARIABLE, ended
 from modeldir.logs.supervised import SupervisedLogs
 from modeldir.worker import leases, outcome
@@ -75,7 +75,7 @@ def rehearse() -> None:
     """
     processes.prepare()
     processes.process()
-    provenance.utc_now()
+    timestamps.utc_now()
     files.to_json({"rehearsed": True})
 
 
@@ -496,7 +496,7 @@ class _Attempt:
     def _stop(self, intent: str, reason: str, number: int = signal.SIGTERM) -> None:
         """Write down why, then signal: whatever exit code follows, the intent decides."""
         if self.intent is None:
-            self.intent = {"intent": intent, "reason": reason, "at": provenance.utc_now()}
+            self.intent = {"intent": intent, "reason": reason, "at": timestamps.utc_now()}
             with contextlib.suppress(OSError):  # a full disk must not keep a trial alive
                 self.record = attempts.rewrite(self.record, {"intent": self.intent})
             self.kill_at = self.awake.now + self.start.grace
@@ -554,7 +554,7 @@ class _Attempt:
             "process": self.who,
             **end,
             **({} if self.is_fork or not self.start.forked else {"warm": None}),
-            "ended": provenance.utc_now(),
+            "ended": timestamps.utc_now(),
             "duration": round(time.monotonic() - self.began, 3),
             "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 3),
             "max_rss_kib": usage.ru_maxrss // (1 if processes.LINUX else 1024),

@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir._system import files, heartbeat, processes
+from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.durations import duration_text
 from modeldir._system.version import __version__
 from modeldir.errors import ModeldirError
-from modeldir.experiment import attempts, experiment, failures, provenance
+from modeldir.experiment import attempts, experiment, failures
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metrics
 from modeldir.monitor import progress
@@ -847,7 +847,7 @@ class Worker:
     def _note(self, text: str) -> None:
         if self._log is not None:
             with contextlib.suppress(OSError):  # a full disk must not end a search
-                os.write(self._log, f"{provenance.utc_now()} {text}\n".encode(errors="replace"))
+                os.write(self._log, f"{timestamps.utc_now()} {text}\n".encode(errors="replace"))
 
 
 def _worker_of(attempt: attempts.Attempt) -> processes.Process | None:

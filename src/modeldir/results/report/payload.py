@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from modeldir._system import files
+from modeldir._system import files, timestamps
 from modeldir._system.text import Marked, visible
 from modeldir._system.timestamps import unix_time
 from modeldir.errors import ModeldirError
-from modeldir.experiment import discovery, experiment, provenance
+from modeldir.experiment import discovery, experiment
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED
 from modeldir.results import confirmation, finalists
@@ -68,7 +68,7 @@ def payload(
     return {
         "format": FORMAT,
         "title": cells.short(tree.title + (f", where {where}" if where else "")),
-        "made": provenance.utc_now()[:16].replace("T", " ") + " UTC",
+        "made": timestamps.utc_now()[:16].replace("T", " ") + " UTC",
         "folder": _link(tree.folder, target),
         "n": len(found),
         "names": [cells.short(each.name) for each in found],
