@@ -12,7 +12,7 @@ from laboratory import Project
 from modeldir.commands.synthesize import after
 from modeldir.experiment import test_evaluations
 from modeldir.results.experiment_tree import read_tree
-from modeldir.results.report import origins
+from modeldir.results.report import provenance
 from modeldir.results.synthesize import synthesize
 
 EVALUATE = """\
@@ -83,5 +83,5 @@ def test_it_is_told_where_results_are_shown(project: Project) -> None:
     told = after(synthesize("experiments/search"))
     assert "test:    looked at 2 times; the more often, the less it is a test" in told
     tree = read_tree("experiments/search")
-    lines = origins.provenance(tree.found, [], [], [])
+    lines = provenance.provenance(tree.found, [], [], [])
     assert ["test metrics", ["looked at 2 times"]] in lines

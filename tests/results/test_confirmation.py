@@ -20,7 +20,7 @@ from modeldir.experiment import experiment
 from modeldir.results import confirmation, finalists
 from modeldir.results.confirmation import Confirmation, Measured
 from modeldir.results.finalists import Finalists, Point
-from modeldir.results.report.payload import payload
+from modeldir.results.report.page_data import page_data
 from modeldir.results.synthesize import read_tree
 from modeldir.results.table_columns import advised
 
@@ -83,13 +83,13 @@ def test_the_report_has_the_answer(project: Project) -> None:
     """In the same words; of what cannot be read a line that says so."""
     project.searches(RATES)
     target = project.search / "report.html"
-    assert payload(read_tree(project.search), target)["confirmed"] == []
+    assert page_data(read_tree(project.search), target)["confirmed"] == []
     confirm(project, "--top", "1", "--repeats", "2")
     told = confirmation.told(confirmation.of(Path(SEARCH)))
-    found = payload(read_tree(SEARCH), target)["confirmed"]
+    found = page_data(read_tree(SEARCH), target)["confirmed"]
     assert ["\n".join(lines) for lines in found] == [told]
     (project.search / "confirm/confirm.json").write_text('{"named": 1')
-    assert "nothing of it was confirmed" in payload(read_tree(SEARCH), target)["confirmed"][0][0]
+    assert "nothing of it was confirmed" in page_data(read_tree(SEARCH), target)["confirmed"][0][0]
 
 
 def test_the_machine_s_options_are_those_of_the_search(project: Project) -> None:

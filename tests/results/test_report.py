@@ -20,7 +20,15 @@ from forest import SPACE, grow
 from laboratory import THREE, Project
 from modeldir.errors import FolderError
 from modeldir.results.experiment_tree import read_tree, read_trees
-from modeldir.results.report import cells, curves, failed, kept, page, payload, scales
+from modeldir.results.report import (
+    axis_scales,
+    curves,
+    encoding,
+    failures,
+    live_report,
+    page,
+    page_data,
+)
 from modeldir.search.importance import importance, importances, omega_squared
 
 if TYPE_CHECKING:
@@ -44,7 +52,7 @@ def trial(folder: Path, params: object, run: object = None, **metrics: object) -
 
 def told(folder: Path) -> dict[str, Any]:
     """What a page about a folder shows."""
-    return payload.payload(read_tree(folder), folder / "report.html")
+    return page_data.page_data(read_tree(folder), folder / "report.html")
 
 
 def column(found: dict[str, Any], name: str) -> dict[str, Any]:
@@ -99,7 +107,7 @@ def test_two_columns_never_have_one_name(tmp_path: Path) -> None:
         ("loss", "metric"), ("loss #2", "hyper"),
     ]  # fmt: skip
     assert found["importance"]["of"]["loss"][0][0] == "loss #2"
-    assert cells.labels(["a", "a #2", "a"]) == ["a", "a #2", "a #3"]
+    assert encoding.labels(["a", "a #2", "a"]) == ["a", "a #2", "a #3"]
 
 
 def test_long_texts_are_cut_with_a_word_and_stay_apart(tmp_path: Path) -> None:
@@ -113,7 +121,7 @@ def test_long_texts_are_cut_with_a_word_and_stay_apart(tmp_path: Path) -> None:
 
 def test_the_order_of_a_declared_list_is_kept() -> None:
     """What the plan lists comes in its order, the rest behind it."""
-    coded = cells.coded(["large", "small", None, "other"], ["small", "large", "unused"])
+    coded = encoding.categories(["large", "small", None, "other"], ["small", "large", "unused"])
     assert coded == {"dict": ["small", "large", "other"], "i": [1, 0, -1, 2]}
 
 
@@ -142,19 +150,19 @@ def test_the_declared_domain_decides_the_axis(tmp_path: Path) -> None:
 )
 def test_without_one_the_values_decide(values: list[float], log: bool) -> None:  # noqa: FBT001
     """Logarithmic where that spreads them more evenly; a wide range alone is not enough."""
-    assert scales.looks_logarithmic(values) is log
+    assert axis_scales.looks_logarithmic(values) is log
 
 
 def test_several_plans_give_the_widest_domain() -> None:
     """Two searches in one tree, one of them wider."""
-    found = scales.declared(
+    found = axis_scales.declared_ranges(
         [
             {"space": {"x": {"log_uniform": [0.01, 0.1]}, "k": ["a"]}},
             {"space": {"x": {"log_uniform": [0.001, 0.05]}, "k": ["b", "a"]}},
             {"space": "broken"},
         ]
     )
-    assert found["x"] == scales.Domain(log=True, low=0.001, high=0.1)
+    assert found["x"] == axis_scales.DeclaredRange(log=True, low=0.001, high=0.1)
     assert found["k"].options == ("a", "b")
 
 
@@ -283,7 +291,7 @@ def test_a_curve_is_read_as_the_folders_have_it(tmp_path: Path) -> None:
     ]
     text = "\n".join(map(json.dumps, lines)) + '\n{"step": 2, "val/accu'
     (tmp_path / "metrics.jsonl").write_text(text)
-    found = curves.series(tmp_path)
+    found = curves.read_curves(tmp_path)
     assert found["accuracy"] == {0.0: 0.1, 1.0: 0.25}
     assert str(found["train/loss"][1.0]) == "nan"
     (tmp_path / "metrics.jsonl").write_text(json.dumps(lines[0]))
@@ -294,7 +302,7 @@ def test_a_very_long_log_is_read_in_part(tmp_path: Path) -> None:
     """Of 40,000 steps every some, from the first to the end."""
     lines = (f'{{"step": {step:06}, "loss": 0.5}}'.replace(" 0", " 1") for step in range(40_000))
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    found = curves.series(tmp_path)["loss"]
+    found = curves.read_curves(tmp_path)["loss"]
     assert 1000 < len(found) < 6000
 
 
@@ -311,7 +319,7 @@ def test_what_failed_alike_is_one_line(tmp_path: Path) -> None:
             f"\x1b[31mepoch {number}\x1b[0m\nends\n"
         )
     trial(tmp_path / "m", {"x": 9}, {"attempt": 1, "status": "failed", "failure": "killed"})
-    groups = failed.failed(read_tree(tmp_path).found)
+    groups = failures.failed(read_tree(tmp_path).found)
     assert [(each["class"], len(each["of"])) for each in groups] == [("error", 5), ("killed", 1)]
     assert list(groups[0]["tails"].values()) == [[f"epoch {n}", "ends"] for n in range(3)]
     assert groups[1]["words"] == "it left no words"
@@ -352,8 +360,8 @@ def test_links_lead_from_the_page_to_the_folders(tmp_path: Path) -> None:
     """Wherever the page lies."""
     trial(tmp_path / "s/a", {"x": 1}, accuracy=0.5)
     tree = read_tree(tmp_path / "s")
-    assert payload.payload(tree, tmp_path / "s/report.html")["folder"] == "."
-    assert payload.payload(tree, tmp_path / "pages/of/it.html")["folder"] == "../../s"
+    assert page_data.page_data(tree, tmp_path / "s/report.html")["folder"] == "."
+    assert page_data.page_data(tree, tmp_path / "pages/of/it.html")["folder"] == "../../s"
 
 
 # -- The page --------------------------------------------------------------------------------------
@@ -389,7 +397,7 @@ def test_the_same_folders_give_the_same_page(tmp_path: Path) -> None:
     one, two = told(tmp_path / "s"), told(tmp_path / "s")
     one["made"] = two["made"]
     assert page.page(one) == page.page(two)
-    assert len(page.packed(one)) < page.PLAIN
+    assert len(page.packed(one)) < page.LONGEST_PLAIN
     assert data_in(page.page(one)) == one
 
 
@@ -508,7 +516,7 @@ def test_a_report_of_several_folders_is_called_as_the_table_is(tmp_path: Path) -
     for name in "ab":
         trial(tmp_path / name / "e", {"x": name}, accuracy=0.5)
     tree = read_trees([tmp_path / "a", tmp_path / "b"])
-    assert payload.payload(tree, tmp_path / "r.html")["title"] == "a and b"
+    assert page_data.page_data(tree, tmp_path / "r.html")["title"] == "a and b"
 
 
 def test_a_note_is_in_the_report_as_in_the_table(tmp_path: Path) -> None:
@@ -564,20 +572,20 @@ def test_a_kept_report_is_written_seldom(tmp_path: Path, watched: Callable[[str]
     """Not before something has ended, nor within five seconds; the last look writes in any case."""
     clock = Clock()
     watched("a")
-    one = kept.Kept(tmp_path / "s", tmp_path / "r.html", clock=clock)
+    one = live_report.LiveReport(tmp_path / "s", tmp_path / "r.html", clock=clock)
     watched("b")
     clock.now += 60
-    one.look()
+    one.refresh()
     assert watched("") == 1
-    one.ended()
-    one.look()
+    one.trial_ended()
+    one.refresh()
     assert watched("") == 2
     watched("c")
-    one.ended()
-    clock.now += kept.LEAST / 2
-    one.look()
+    one.trial_ended()
+    clock.now += live_report.SHORTEST_INTERVAL / 2
+    one.refresh()
     assert watched("") == 2
-    one.look(last=True)
+    one.refresh(last=True)
     assert watched("") == 3
 
 
@@ -587,11 +595,11 @@ def test_a_page_whose_folder_has_gone_ends_no_watching(
     """What is wrong is kept to be told; when the folder is back, so is the page."""
     watched("a")
     (tmp_path / "p").mkdir()
-    one = kept.Kept(tmp_path / "s", tmp_path / "p/r.html", clock=Clock())
+    one = live_report.LiveReport(tmp_path / "s", tmp_path / "p/r.html", clock=Clock())
     os.rename(tmp_path / "p", tmp_path / "q")
-    one.look(last=True)
+    one.refresh(last=True)
     assert one.problem is not None
     assert "cannot be written" in one.problem
     os.rename(tmp_path / "q", tmp_path / "p")
-    one.look(last=True)
+    one.refresh(last=True)
     assert one.problem is None

@@ -194,7 +194,7 @@ def _last_words(found: Found) -> str:
     """The end of what a failed training printed: mostly a traceback."""
     if found.status.state != attempts.FAILED:
         return ""
-    from modeldir.results.report.failed import last_lines  # noqa: PLC0415 - only of what has failed
+    from modeldir.results.report.failures import last_lines  # noqa: PLC0415 - only of what has failed
 
     lines = last_lines(found.path)[-LINES:]
     if len(lines) < 2:  # noqa: PLR2004 - its last line is told above

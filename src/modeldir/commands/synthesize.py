@@ -196,10 +196,10 @@ def after(results: Results) -> str:
 
 def _report(results: Results, path: str) -> Path:
     """The report of the experiments in the table, each repeat too, from what was read for it."""
-    from modeldir.results.report import write_tree  # noqa: PLC0415 - only where one is wanted
+    from modeldir.results.report import write_tree_report  # noqa: PLC0415 - only where one is wanted
 
     assert results.chosen is not None  # `synthesize` has read it
-    return write_tree(results.chosen, path, where=results.where, group=results.group)
+    return write_tree_report(results.chosen, path, where=results.where, group=results.group)
 
 
 def _first(results: Results) -> str:

@@ -34,7 +34,7 @@ from modeldir.monitor.status import (
 from modeldir.search import worker_registry
 
 if TYPE_CHECKING:
-    from modeldir.results.report.kept import Kept
+    from modeldir.results.report.live_report import LiveReport
 
 HELP = "Watch a search or experiment live: trials, their metric, the best so far, how far it is."
 EXAMPLE = "modeldir watch experiments/learning_rate"
@@ -66,13 +66,13 @@ def run(arguments: argparse.Namespace) -> int:
     return show(watch, kept=_report(watch.folder, arguments.html) if arguments.html else None)
 
 
-def _report(folder: Path, path: str) -> Kept:
-    from modeldir.results.report.kept import Kept  # noqa: PLC0415 - only with --html
+def _report(folder: Path, path: str) -> LiveReport:
+    from modeldir.results.report.live_report import LiveReport  # noqa: PLC0415 - only with --html
 
-    return Kept(folder, path)
+    return LiveReport(folder, path)
 
 
-def show(watch: Watch, *, waits: bool = False, kept: Kept | None = None) -> int:
+def show(watch: Watch, *, waits: bool = False, kept: LiveReport | None = None) -> int:
     """Show what is watched until it has ended; returns the exit code.
 
     Args:
@@ -106,7 +106,9 @@ def _code(stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> int:
     return int(any(each.states.get(attempts.FAILED) or each.to_run for each in searches))
 
 
-def follow(watch: Watch, view: View, wait: Wait | None = None, *, kept: Kept | None = None) -> None:
+def follow(
+    watch: Watch, view: View, wait: Wait | None = None, *, kept: LiveReport | None = None
+) -> None:
     """Show what is watched and print its events, until nothing more will happen."""
     wait = wait or _wait
     stands = watch.look()
@@ -118,16 +120,16 @@ def follow(watch: Watch, view: View, wait: Wait | None = None, *, kept: Kept | N
         for name, folder, news in watch.take_events():
             _print_event(view, name, folder, news)
             if kept is not None and news.state not in {attempts.RUNNING, "step"}:
-                kept.ended()
+                kept.trial_ended()
         if watch.is_over(stands):
             break
         view.view(stands)
         if kept is not None:
-            kept.look()
+            kept.refresh()
         wait(EVERY)
         stands = watch.look()
     if kept is not None:
-        kept.look(last=True)
+        kept.refresh(last=True)
     view.close()
     for line in watch.foot(stands):
         view.message(line)

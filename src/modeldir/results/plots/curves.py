@@ -17,7 +17,7 @@ from modeldir.errors import ModeldirError
 from modeldir.experiment import repeats
 from modeldir.results.plots import style
 from modeldir.results.report import curves as read
-from modeldir.results.report.scales import looks_logarithmic
+from modeldir.results.report.axis_scales import looks_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,7 +101,7 @@ def _curves(frame: Frame) -> list[Curve]:
 
 
 def _curve(row: Row, place: int, metric: str) -> Curve | None:
-    told = [read.series(folder).get(metric, {}) for folder in row.folders]
+    told = [read.read_curves(folder).get(metric, {}) for folder in row.folders]
     several = [each for each in told if each]
     steps = _steps(several)
     if len(steps) < 2:  # noqa: PLR2004 - a line has two ends

@@ -20,13 +20,13 @@ from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.experiment import attempts, repeats
 from modeldir.metrics import metrics
 from modeldir.params.plain_values import SEED
-from modeldir.results.report import cells, scales
-from modeldir.results.report.payload import adaptive
+from modeldir.results.report import axis_scales, encoding
+from modeldir.results.report.axis_scales import DeclaredRange
+from modeldir.results.report.provenance import adaptive_samplers
 from modeldir.search import importance as importances
 
 if TYPE_CHECKING:
     from modeldir.results.experiment_tree import Found, Tree
-    from modeldir.results.report.scales import Domain
     from modeldir.search.importance import Importance
 
 _NOTHING = "Nothing was drawn."
@@ -142,14 +142,16 @@ def read(tree: Tree, metric: str | None = None) -> Frame:
     name, way = _metric(tree, metric, title)
     found = tree.rows()
     rows = tuple(_row(each, name) for each in found)
-    domains = scales.declared(scales.plans(dict.fromkeys(each.path.parent for each in tree.found)))
+    domains = axis_scales.declared_ranges(
+        axis_scales.read_plans(dict.fromkeys(each.path.parent for each in tree.found))
+    )
     axes = tuple(_axes(found, domains))
     scores = [row.value for row in rows]
     shares = importances.importances(
         {axis.name: _plain(axis.values) for axis in axes}, scores
     )  # the most important first
     by_name = {axis.name: axis for axis in axes}
-    made = adaptive(_sampler(each) for each in found)
+    made = adaptive_samplers(_sampler(each) for each in found)
     ordered = tuple(by_name[share.name] for share in shares)
     return Frame(
         title, name, way, rows, ordered, tuple(shares), tuple(made), tuple(_labels(ordered))
@@ -200,23 +202,28 @@ def _row(found: Found, metric: str) -> Row:
     )
 
 
-def _axes(found: Sequence[Found], domains: Mapping[str, Domain]) -> Iterator[Axis]:
+def _axes(found: Sequence[Found], domains: Mapping[str, DeclaredRange]) -> Iterator[Axis]:
     """Each hyperparameter that varies; the seed tells nothing that is to be seen."""
     used = [each.used() or {} for each in found]
     for name in dict.fromkeys(name for values in used for name in values if name != SEED):
-        values = [cells.bare(each.get(name)) for each in used]
+        values = [encoding.unmarked(each.get(name)) for each in used]
         if len({_text(value) for value in values}) > 1:
-            yield _axis(name, values, domains.get(name, scales.Domain()))
+            yield _axis(name, values, domains.get(name, DeclaredRange()))
 
 
-def _axis(name: str, values: Sequence[object], domain: Domain) -> Axis:
+def _axis(name: str, values: Sequence[object], domain: DeclaredRange) -> Axis:
     there = [value for value in values if value is not None]
-    numbers = [float(v) for v in there if cells.is_number(v) and _fits(v)]  # type: ignore[arg-type]
+    numbers = [float(v) for v in there if encoding.is_number(v) and _fits(v)]  # type: ignore[arg-type]
     texts = {_text(value) for value in there}
     if len(numbers) == len(there) or (numbers and len(texts) > _FEW):
-        log = scales.looks_logarithmic(numbers) if domain.log is None else domain.log
-        kept = tuple(v if cells.is_number(v) and _fits(v) else None for v in values)
-        return Axis(name, kept, log and min(numbers) > 0, domain.low, domain.high)
+        kept = tuple(v if encoding.is_number(v) and _fits(v) else None for v in values)
+        return Axis(
+            name,
+            kept,
+            axis_scales.is_log_hyperparameter(numbers, domain),
+            domain.low,
+            domain.high,
+        )
     order = [text for value in domain.options if (text := _text(value)) in texts]
     options = (*dict.fromkeys(order), *sorted(texts - {*order}))
     return Axis(name, tuple(None if v is None else _text(v) for v in values), options=options)
@@ -241,4 +248,4 @@ def _labels(axes: Sequence[Axis]) -> Iterator[str]:
 
 
 def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else cells.short(_text(value), 20)
+    return f"{value:.3g}" if isinstance(value, float) else encoding.short(_text(value), 20)

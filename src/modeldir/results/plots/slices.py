@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from modeldir.errors import ModeldirError
 from modeldir.results.plots import style
-from modeldir.results.report.scales import looks_logarithmic
+from modeldir.results.report.axis_scales import looks_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,7 +1,8 @@
-"""Which trials' learning curves go into the page, and as how many points.
+"""Choose the learning curves that go into the page, and thin them out.
 
-The page cannot read files beside it, so what it shows must be in it: of few trials all curves, of
-many those of the best and of some spread over the rest. It refuses to draw.
+`page_data` calls `chosen` and `curves`; `plots.curves` calls `chosen` and `read_curves`. The page
+cannot read files beside it, so it must contain what it shows: all curves of a few trials,
+and of many trials those of the best ones and of some spread over the rest.
 """
 
 from __future__ import annotations
@@ -15,87 +16,95 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir.metrics import metrics
-from modeldir.results.report import cells
+from modeldir.results.report import encoding
 
 if TYPE_CHECKING:
-    from modeldir.results.report.cells import Json
+    from modeldir.results.report.encoding import Json
 
-ALL = 200
-"""Up to so many trials have their curves in the page; of more the best and the spread."""
-BEST, SPREAD = 60, 60
-POINTS = 160
-"""Of one curve at most: pairs of the least and the greatest of some neighbouring steps."""
-SERIES = 6
-PARSED = 4000
-"""Lines of one file that are read; of a longer one every second, third, ... line."""
+_SHOW_ALL = 200
+"""Up to this many trials have their curves in the page. More: the best, and some of the rest."""
+_BEST, _OTHERS = 60, 60
+_MOST_POINTS, _MOST_METRICS = 160, 6
+_MOST_LINES = 4000
+"""Lines of one file that are parsed. From a longer file, every second, third, ... line."""
 
 
 def chosen(ranked: Sequence[int], others: Sequence[int]) -> list[int]:
-    """The places of the trials whose curves are shown: `ranked` are those with a value, the best
-    first; `others` have none, and come in as far as there is room.
+    """Return the indices of the trials whose curves are shown.
+
+    Args:
+        ranked: trials with a value, the best first.
+        others: trials without one. They are shown only if all trials are.
     """
-    if len(ranked) + len(others) <= ALL:
+    if len(ranked) + len(others) <= _SHOW_ALL:
         return sorted([*ranked, *others])
-    rest = ranked[BEST:]
-    step = max(1.0, len(rest) / SPREAD)
-    spread = [rest[int(place * step)] for place in range(min(SPREAD, len(rest)))]
-    return sorted([*ranked[:BEST], *spread])
+    rest = ranked[_BEST:]
+    step = max(1.0, len(rest) / _OTHERS)
+    spread = [rest[int(index * step)] for index in range(min(_OTHERS, len(rest)))]
+    return sorted([*ranked[:_BEST], *spread])
 
 
 def has_curve(folder: Path) -> bool:
-    """Whether there is something to draw."""
+    """Return whether an experiment has a `metrics.jsonl`."""
     return os.path.exists(os.path.join(folder, metrics.METRICS_LINES))
 
 
-def curves(folders: Mapping[int, Path], first: Sequence[str]) -> dict[str, Json]:
-    """The curves of some experiments, by their places: `names` of the series, and for each
-    experiment the points of each, or null. `first` are the series that matter most.
+def curves(folders: Mapping[int, Path], objectives: Sequence[str]) -> dict[str, Json]:
+    """Encode the curves of some experiments.
+
+    Args:
+        folders: of the experiments, by index.
+        objectives: the metrics that matter most. They come first, then their training metrics.
+
+    Returns:
+        `names` of the metrics, and `of` each experiment the points for each name, or null.
     """
-    read = {place: series(folder) for place, folder in folders.items()}
-    known = dict.fromkeys(name for found in read.values() for name in found)
-    # The twin of a ranked metric is of more use than some other metric.
-    twins = [f"train/{name}" for name in first]
-    names = [name for name in dict.fromkeys([*first, *twins, *known]) if name in known][:SERIES]
-    rows = {
-        str(place): [_points(found[name]) if name in found else None for name in names]
-        for place, found in read.items()
-        if any(name in found for name in names)
+    read = {index: read_curves(folder) for index, folder in folders.items()}
+    known = dict.fromkeys(name for by_name in read.values() for name in by_name)
+    training = [f"train/{name}" for name in objectives]
+    order = dict.fromkeys([*objectives, *training, *known])
+    names = [name for name in order if name in known][:_MOST_METRICS]
+    encoded = {
+        str(index): [_encode(by_name[name]) if name in by_name else None for name in names]
+        for index, by_name in read.items()
+        if any(name in by_name for name in names)
     }
-    return {"names": [cells.short(name) for name in names], "of": rows}
+    return {"names": [encoding.short(name) for name in names], "of": encoded}
 
 
-def series(folder: Path) -> dict[str, dict[float, float]]:
-    """What `metrics.jsonl` tells over the steps: of a metric, its value by step. What was said of a
-    step again, after a restart, takes the place of what was said before.
+def read_curves(folder: Path) -> dict[str, dict[float, float]]:
+    """Read `metrics.jsonl`: by metric, the value at each step. Validation and training only.
+
+    If a step was logged twice, after a restart, the later value is kept.
     """
-    found: dict[str, dict[float, float]] = {}
-    for count, line in enumerate(_lines(folder / metrics.METRICS_LINES)):
+    by_name: dict[str, dict[float, float]] = {}
+    for count, line in enumerate(_parsed_lines(folder / metrics.METRICS_LINES)):
         line.pop("time", None)
         values = dict(metrics.numbers_in(line))
-        told = metrics.take_step(values)
-        step = float(count) if told is None else told
+        logged = metrics.take_step(values)
+        step = float(count) if logged is None else logged
         train = {name: value for name, value in values.items() if name.startswith("train/")}
         for name, value in {**metrics.development(values), **train}.items():
-            found.setdefault(name, {})[step] = value
-    return {name: values for name, values in found.items() if len(values) > 1}
+            by_name.setdefault(name, {})[step] = value
+    return {name: values for name, values in by_name.items() if len(values) > 1}
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _parsed_lines(path: Path) -> Iterator[dict[str, Any]]:
     for raw in _raw_lines(path):
         try:
             value = json.loads(raw)
-        except (ValueError, RecursionError):  # torn, or somebody else's
+        except (ValueError, RecursionError):  # torn, or not written by modeldir
             continue
         if isinstance(value, dict):
             yield value
 
 
 def _raw_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, evenly thinned out where they are very many."""
+    """Yield the lines of a file, evenly thinned out if there are too many."""
     try:
         with open(path, "rb") as file:
             size, first = os.fstat(file.fileno()).st_size, file.readline(1 << 20)
-            stride = max(1, round(size / max(1, len(first)) / PARSED))
+            stride = max(1, round(size / max(1, len(first)) / _MOST_LINES))
             yield first
             for count, line in enumerate(file, 1):
                 if count % stride == 0:
@@ -104,31 +113,28 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
         return
 
 
-def _points(values: Mapping[float, float]) -> list[Json]:
-    """`[steps, values]` in the order of the steps; evenly spaced steps as `[first, by]`."""
-    pairs = thinned(sorted(values.items()), POINTS)
-    steps = [step for step, _ in pairs]
-    by = steps[1] - steps[0] if len(steps) > 1 else 1.0
-    even = all(b - a == by for a, b in pairwise(steps))
-    told = [cells.number(steps[0]), cells.number(by)] if even else cells.numbers(steps)
-    return [even, told, cells.numbers(value for _, value in pairs)]
+def _encode(values: Mapping[float, float]) -> list[Json]:
+    """Return `[is_even, steps, values]`; evenly spaced steps are `[first, distance]`."""
+    points = thinned(sorted(values.items()), _MOST_POINTS)
+    steps = [step for step, _ in points]
+    distance = steps[1] - steps[0] if len(steps) > 1 else 1.0
+    is_even = all(b - a == distance for a, b in pairwise(steps))
+    encoded = [steps[0], distance] if is_even else steps
+    return [is_even, encoding.numbers(encoded), encoding.numbers(value for _, value in points)]
 
 
-def thinned(pairs: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
-    """At most so many points; of some neighbours the least and the greatest, so that no spike is
-    lost.
-    """
-    if len(pairs) <= most:
-        return list(pairs)
+def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
+    """Thin out a curve. The least and greatest of neighboring values stay, so no spike is lost."""
+    if len(points) <= most:
+        return list(points)
     buckets = most // 2
     kept: list[tuple[float, float]] = []
-    for place in range(buckets):
-        part = pairs[place * len(pairs) // buckets : (place + 1) * len(pairs) // buckets]
-        kept += _ends(part)
+    for index in range(buckets):
+        start, end = index * len(points) // buckets, (index + 1) * len(points) // buckets
+        kept += _extremes(points[start:end])
     return kept
 
 
-def _ends(part: Sequence[tuple[float, float]]) -> Iterable[tuple[float, float]]:
-    finite = [pair for pair in part if math.isfinite(pair[1])] or part
-    ends = {min(finite, key=lambda pair: pair[1]), max(finite, key=lambda pair: pair[1])}
-    return sorted(ends)
+def _extremes(points: Sequence[tuple[float, float]]) -> Iterable[tuple[float, float]]:
+    finite = [point for point in points if math.isfinite(point[1])] or points
+    return sorted({min(finite, key=lambda p: p[1]), max(finite, key=lambda p: p[1])})

@@ -1,8 +1,8 @@
-"""One HTML file of the payload, the styles and the scripts.
+"""Put the data, the styles and the scripts into one HTML file.
 
-It knows how data lies in a page so that nothing in it can be taken for markup, which scripts and
-styles the page may use (its own, by their hashes; no network), and the table that is there without
-scripts. It refuses to know what the data mean.
+`report_file` calls `page`. Nothing in the data can be taken for markup: `packed` escapes or
+compresses it. The page may run only its own scripts and styles, identified by their hashes, and may
+not use the network. Without scripts it shows a table. What the data are: `page_data`.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from typing import TYPE_CHECKING, Any
 from modeldir.results.experiment_tree import RANKED
 
 if TYPE_CHECKING:
-    from modeldir.results.report.cells import Json
+    from modeldir.results.report.encoding import Json
 
 SCRIPTS = (
     "data.js", "scales.js", "filter.js", "draw.js", "leaderboard.js", "details.js", "parallel.js",
     "slices.js", "history.js", "curves.js", "panels.js", "page.js",
 )  # fmt: skip
-"""In the order in which they stand in the page: one scope, so what is below uses what is above."""
-PLAIN = 100_000
-"""Characters up to which the data are left readable; more are packed."""
-TOP = 20
-_COLUMNS = 10
+"""In the order of the page. They share one scope, so a later script uses the earlier ones."""
+LONGEST_PLAIN = 100_000
+"""Characters: longer data are compressed."""
+_MOST_ROWS, _MOST_COLUMNS = 20, 10
 
 
-def page(payload: Mapping[str, Json]) -> str:
-    """The whole page."""
+def page(data: Mapping[str, Json]) -> str:
+    """Return the whole page."""
     style, script = _asset("report.css"), _script()
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
@@ -42,10 +41,10 @@ def page(payload: Mapping[str, Json]) -> str:
     )
     parts = {
         "POLICY": policy,
-        "TITLE": html.escape(payload["title"]),
+        "TITLE": html.escape(data["title"]),
         "STYLE": style,
-        "STILL": _still(payload),
-        "DATA": packed(payload),
+        "STILL": _table(data),
+        "DATA": packed(data),
         "SCRIPT": script,
     }
     pieces = _asset("report.html").split("%%")
@@ -59,7 +58,7 @@ def _asset(name: str) -> str:
 
 @cache
 def _script() -> str:
-    """The scripts in one function, so that none of their names is the page's."""
+    """Return all scripts in one function, so that they define no global name."""
     body = "\n".join(_asset(name) for name in SCRIPTS)
     return f'(async () => {{\n"use strict";\n{body}\n}})();\n'
 
@@ -68,10 +67,10 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def packed(payload: Mapping[str, Json]) -> str:
-    """The data as the page's script reads them: JSON without a "<", or if that is long, packed."""
-    text = json.dumps(payload, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    if len(text) <= PLAIN:
+def packed(data: Mapping[str, Json]) -> str:
+    """Return the data as JSON without a "<", or compressed if that is long."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    if len(text) <= LONGEST_PLAIN:
         return text.replace("<", "\\u003c")
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
@@ -79,54 +78,51 @@ def packed(payload: Mapping[str, Json]) -> str:
 # -- Without scripts -------------------------------------------------------------------------------
 
 
-def _still(payload: Mapping[str, Json]) -> str:
-    """What is there without scripts: in a preview, a mail, an old browser."""
-    columns = [each for each in payload["columns"] if each["varies"] and each["kind"] != "fact"]
-    shown = columns[:_COLUMNS]
+def _table(data: Mapping[str, Json]) -> str:
+    """Return the table that a mail, a preview or an old browser shows instead of the scripts."""
+    columns = [each for each in data["columns"] if each["varies"] and each["kind"] != "fact"]
+    shown = columns[:_MOST_COLUMNS]
     head = ["experiment", *(each["name"] for each in shown), "status"]
     rows = [
-        [payload["names"][place], *(_value(each, place) for each in shown), _status(payload, place)]
-        for place in _first(payload)
+        [data["names"][index], *(_value(each, index) for each in shown), _status(data, index)]
+        for index in _best(data)
     ]
-    more = (
-        f" Of {payload['n']:,} experiments the first {len(rows)}."
-        if len(rows) < payload["n"]
-        else ""
-    )
+    count = data["n"]
+    more = f" Of {count:,} experiments the first {len(rows)}." if len(rows) < count else ""
     lines = "".join(_row("td", row) for row in rows)
     return (
-        f"<p>{html.escape(payload['title'])}, {html.escape(payload['made'])}: without scripts this "
+        f"<p>{html.escape(data['title'])}, {html.escape(data['made'])}: without scripts this "
         f"page is a table.{more}</p>\n<table><thead>{_row('th', head)}</thead>"
         f"<tbody>{lines}</tbody></table>"
     )
 
 
-def _first(payload: Mapping[str, Json]) -> list[int]:
-    """The best that ended well; where nothing is ranked by, the first."""
-    everything = range(payload["n"])
-    if not payload["objectives"]:
-        return list(everything[:TOP])
-    name, way = payload["objectives"][0]
-    column = next(each for each in payload["columns"] if each["name"] == name)
-    sign = -1 if way == "max" else 1
+def _best(data: Mapping[str, Json]) -> list[int]:
+    """Return the indices of the best experiments, or of the first ones without a ranked metric."""
+    everything = range(data["n"])
+    if not data["objectives"]:
+        return list(everything[:_MOST_ROWS])
+    name, direction = data["objectives"][0]
+    column = next(each for each in data["columns"] if each["name"] == name)
+    sign = -1 if direction == "max" else 1
 
-    def rank(place: int) -> tuple[bool, float]:
-        value = column["v"][place]
-        fit = isinstance(value, (int, float)) and _status(payload, place) in RANKED
-        return (False, sign * value) if fit else (True, 0.0)
+    def key(index: int) -> tuple[bool, float]:
+        value = column["v"][index]
+        is_ranked = isinstance(value, (int, float)) and _status(data, index) in RANKED
+        return (False, sign * value) if is_ranked else (True, 0.0)
 
-    return sorted(everything, key=rank)[:TOP]
-
-
-def _status(payload: Mapping[str, Json], place: int) -> str:
-    return str(payload["status"]["dict"][payload["status"]["i"][place]])
+    return sorted(everything, key=key)[:_MOST_ROWS]
 
 
-def _value(column: Mapping[str, Json], place: int) -> Any:
+def _status(data: Mapping[str, Json], index: int) -> str:
+    return str(data["status"]["dict"][data["status"]["i"][index]])
+
+
+def _value(column: Mapping[str, Json], index: int) -> Any:
     if "dict" in column:
-        index = column["i"][place]
-        return "" if index < 0 else column["dict"][index]
-    value = column["v"][place]
+        code = column["i"][index]
+        return "" if code < 0 else column["dict"][code]
+    value = column["v"][index]
     return "" if value is None else value
 
 

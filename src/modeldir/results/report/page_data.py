@@ -1,0 +1,223 @@
+"""Collect everything that the page shows, as one object that JSON can hold.
+
+`report_file` calls `page_data`. Each part has a module: `columns`, `curves`, `failures`,
+`provenance`, and `search.importance`. The page itself sorts, filters and draws (`assets/*.js`), so
+no order here matters but that of the experiments. How the object gets into the file: `page`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modeldir._system import files
+from modeldir._system.text import visible
+from modeldir._system.timestamps import unix_time, utc_now
+from modeldir.errors import ModeldirError
+from modeldir.experiment import discovery
+from modeldir.metrics import objective
+from modeldir.params.plain_values import SEED
+from modeldir.results import confirmation, finalists
+from modeldir.results.report import axis_scales, columns, curves, encoding, failures, provenance
+from modeldir.results.table_columns import advised
+from modeldir.search import importance
+
+if TYPE_CHECKING:
+    from modeldir.results.experiment_tree import Found, Tree
+    from modeldir.results.report.columns import Labels
+    from modeldir.results.report.encoding import Json
+
+FORMAT = 1
+_MOST_WARNINGS, _LONGEST_LINE = 50, 400
+
+
+def page_data(
+    tree: Tree, target: Path, where: str | None = None, group: Sequence[str] = ()
+) -> dict[str, Json]:
+    """Return the data of the page about a tree.
+
+    Args:
+        tree: the experiments.
+        target: the path of the page, to which links are relative.
+        where: the condition by which the experiments were selected.
+        group: hyperparameters. Experiments that differ only in these count as repeats.
+    """
+    found = tree.found
+    rows = tree.grouped(group) if group else tree.rows()
+    origins = [provenance.origin(each) for each in found]
+    searches = _searches(tree)
+    plans = axis_scales.read_plans(searches)
+    ranges = axis_scales.declared_ranges(plans)
+    used = [each.used() or {} for each in found]
+    encoded, labels = columns.columns(tree, origins, ranges, used)
+    row_values = used if len(rows) == len(found) else [each.used() or {} for each in rows]
+    return {
+        "format": FORMAT,
+        "title": encoding.short(tree.title + (f", where {where}" if where else "")),
+        "made": utc_now()[:16].replace("T", " ") + " UTC",
+        "folder": _link(tree.folder, target),
+        "n": len(found),
+        "names": [encoding.short(each.name) for each in found],
+        "paths": _paths(tree),
+        "numbers": [each.number for each in found],
+        "status": encoding.categories([each.status.state for each in found]),
+        "why": failures.reasons(found),
+        "started": [_seconds(each.status.started) for each in found],
+        "objectives": [
+            [labels["metric", name], columns.DIRECTIONS[direction]]
+            for name, direction in tree.objectives
+            if ("metric", name) in labels
+        ],
+        "columns": encoded,
+        "groups": _groups(found, rows),
+        "importance": _importances(tree, rows, row_values, labels, {SEED, *group}),
+        "adaptive": provenance.adaptive_samplers(each.sampler for each in origins),
+        "curves": _curves(tree),
+        "failed": failures.failed(found),
+        "advice": [] if where else [encoding.short(each, _LONGEST_LINE) for each in advised(tree)],
+        "confirmed": [*_confirmations(searches)],
+        "provenance": provenance.provenance(found, origins, plans, searches),
+        "warnings": _warnings(tree),
+    }
+
+
+def _searches(tree: Tree) -> list[Path]:
+    parents = dict.fromkeys(each.path.parent for each in tree.found)
+    return [folder for folder in parents if (folder / "search.json").is_file()]
+
+
+def _seconds(started: str | None) -> int | None:
+    time = unix_time(started)
+    return None if time is None else round(time)
+
+
+def _link(folder: Path, target: Path) -> str | None:
+    """Return the relative path from the page to the experiments, None on another drive."""
+    try:
+        path = os.path.relpath(files.absolute(folder), files.absolute(target.parent))
+    except ValueError:
+        return None
+    return path.replace(os.sep, "/")
+
+
+def _paths(tree: Tree) -> dict[str, str]:
+    """Return the path of each experiment whose name on the page is not its path."""
+    base = os.path.join(tree.folder, "")
+    paths = {}
+    for index, each in enumerate(tree.found):
+        if os.fspath(each.path) != base + each.name or len(each.name) > encoding.LONGEST:
+            path = os.path.relpath(each.path, tree.folder).replace(os.sep, "/")
+            paths[str(index)] = visible(path)
+    return paths
+
+
+def _confirmations(searches: Iterable[Path]) -> Iterator[list[str]]:
+    """Yield the lines of `modeldir confirm` for each search that has been confirmed."""
+    for folder in searches:
+        if not (folder / finalists.FOLDER / discovery.CONFIRM).is_file():
+            continue
+        try:
+            text = confirmation.told(confirmation.of(folder))
+        except ModeldirError as error:
+            text = error.summary
+        yield [encoding.short(line, _LONGEST_LINE) for line in text.splitlines()]
+
+
+def _warnings(tree: Tree) -> list[str]:
+    shown = [encoding.short(each, _LONGEST_LINE) for each in tree.warnings[:_MOST_WARNINGS]]
+    more = len(tree.warnings) - len(shown)
+    return [*shown, f"and {more:,} more"] if more else shown
+
+
+def _groups(found: Sequence[Found], rows: Sequence[Found]) -> list[int] | None:
+    """Return for each experiment the index of its group of repeats; None without repeats."""
+    if len(rows) == len(found):
+        return None
+    index = {member.path: i for i, row in enumerate(rows) for member in (row.members or (row,))}
+    return [index[each.path] for each in found]
+
+
+# -- Computed parts --------------------------------------------------------------------------------
+
+
+def _importances(
+    tree: Tree,
+    rows: Sequence[Found],
+    used: Sequence[Mapping[str, object]],
+    labels: Labels,
+    ignored: Collection[str],
+) -> dict[str, Json]:
+    """Return the importance of each varying hyperparameter for each ranked metric.
+
+    Repeats are no independent evidence about other hyperparameters, so `rows` holds their means.
+    """
+    names = dict.fromkeys(name for values in used for name in values if name not in ignored)
+    values_of = {
+        name: [_hashable(encoding.unmarked(values.get(name))) for values in used] for name in names
+    }
+    varying = {name: values for name, values in values_of.items() if len(set(values)) > 1}
+    by_metric = {}
+    for metric, _ in tree.objectives:
+        if ("metric", metric) not in labels:
+            continue
+        scores = [each.value(metric) for each in rows]
+        by_metric[labels["metric", metric]] = [
+            [labels["hyper", each.name],
+             *map(_rounded, (each.share, each.low, each.high)), each.count]
+            for each in importance.importances(varying, scores)
+        ]  # fmt: skip
+    return {
+        "method": importance.METHOD,
+        "fewest": importance.FEWEST,
+        "of": by_metric,
+        "each": importance.PER_GROUP,
+        "parts": importance.FEWEST_PARTS,
+    }
+
+
+def _hashable(value: object) -> object:
+    return str(value) if isinstance(value, (list, dict, tuple)) else value
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _curves(tree: Tree) -> dict[str, Json]:
+    ranked = ranked_indices(tree)
+    ended = set(ranked)
+    others = [index for index in range(len(tree.found)) if index not in ended]
+    logged = {index for index, each in enumerate(tree.found) if curves.has_curve(each.path)}
+    chosen = curves.chosen([i for i in ranked if i in logged], [i for i in others if i in logged])
+    objectives = [name for name, _ in tree.objectives]
+    content = curves.curves({index: tree.found[index].path for index in chosen}, objectives)
+    return {**content, "all": len(chosen) == len(logged)}
+
+
+def ranked_indices(tree: Tree) -> list[int]:
+    """Return the indices of the experiments with a ranked value, the best first.
+
+    With several metrics, the experiments of the Pareto front come first.
+    """
+    if tree.metric is None:
+        return []
+    name, direction = tree.metric
+    sign = -1.0 if direction == "maximize" else 1.0
+    values = [(each.value(name), index) for index, each in enumerate(tree.found)]
+    front = _front(tree)
+    keys = [
+        (index not in front, sign * value, index) for value, index in values if value is not None
+    ]
+    return [index for _, _, index in sorted(keys)]
+
+
+def _front(tree: Tree) -> set[int]:
+    if len(tree.objectives) < 2:  # noqa: PLR2004 - one metric has a best experiment and no front
+        return set()
+    scored = [
+        ([each.value(name) for name, _ in tree.objectives], index)
+        for index, each in enumerate(tree.found)
+    ]
+    return set(objective.front(scored, tree.objectives))
