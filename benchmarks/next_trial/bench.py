@@ -109,7 +109,7 @@ def make(folder: Path, domains: dict, count: int) -> None:
     """A search of which `count` trials have completed."""
     from modeldir import Search
     from modeldir.samplers import make as sampler
-    from modeldir.testing.samplers import loss
+    from modeldir.testing import loss
 
     folder.mkdir()
     (folder / "params.json").write_text(json.dumps(BASE))

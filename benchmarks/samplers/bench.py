@@ -75,7 +75,7 @@ def one(name: str, count: int, *, folders: bool) -> list[float]:
 def in_process(name: str, count: int) -> list[float]:
     from modeldir.samplers import Observation, make
     from modeldir.space import parse_space
-    from modeldir.testing.samplers import loss
+    from modeldir.testing import loss
 
     space = parse_space(NUMBERS if name == "cmaes" else DOMAINS, BASE, "bench")
     objectives = (("loss", "minimize"),)
@@ -102,7 +102,7 @@ def in_process(name: str, count: int) -> list[float]:
 
 def through_folders(name: str, count: int) -> list[float]:
     from modeldir import Search
-    from modeldir.testing.samplers import loss
+    from modeldir.testing import loss
 
     with tempfile.TemporaryDirectory() as place:
         os.chdir(place)

@@ -22,7 +22,7 @@ from laboratory import Project, wait_until
 from modeldir._system import files
 from modeldir.launchers import Launcher, launched_jobs
 from modeldir.launchers.command import CommandLauncher
-from modeldir.testing.samplers import LauncherContract
+from modeldir.testing import LauncherContract
 from test_docs import recipe
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,7 @@ from modeldir.launchers import JobState, jobs_folder, launched_jobs, output_of
 from modeldir.launchers.command import CommandLauncher
 from modeldir.launchers.launched_jobs import Outcome, Placed, Workers, workers_text
 from modeldir.search import worker_registry
-from modeldir.testing.samplers import FakeLauncher
+from modeldir.testing import FakeLauncher
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

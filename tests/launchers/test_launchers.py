@@ -26,7 +26,7 @@ from modeldir.launchers import (
 )
 from modeldir.launchers.command import CommandLauncher, expanded, last_word
 from modeldir.launchers.local import LocalLauncher
-from modeldir.testing.samplers import FakeLauncher, LauncherContract
+from modeldir.testing import FakeLauncher, LauncherContract
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

@@ -17,7 +17,7 @@ from laboratory import Project, Said, let_it_be_held, read, wait_until
 from modeldir.experiment import attempts
 from modeldir.launchers import JobRef, Launcher, new_tokens, output_of
 from modeldir.launchers.ray import RayLauncher
-from modeldir.testing.samplers import LauncherContract
+from modeldir.testing import LauncherContract
 from rays import Cluster, need_ray
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray"), pytest.mark.timeout(1200)]

@@ -21,7 +21,7 @@ from modeldir.pruners.hyperband import Hyperband, brackets, order
 from modeldir.pruners.judge import Judge, Orders
 from modeldir.pruners.median import Median
 from modeldir.pruners.pbt import BottomQuantile
-from modeldir.testing.samplers import PrunerContract, Table
+from modeldir.testing import PrunerContract, SharedRungs
 
 Make = Callable[[Rungs], Pruner]
 
@@ -71,10 +71,10 @@ def curves(count: int, steps: int, seed: int) -> list[list[float]]:
 
 def simulate(make: Make, table: list[list[float]]) -> list[int]:
     """How many steps each trial gets, of several that run one after the other."""
-    rungs = Table()
+    rungs = SharedRungs()
     found = []
     for number, curve in enumerate(table, start=1):
-        pruner = make(rungs.seen_by(number))
+        pruner = make(rungs.of_trial(number))
         ran = 0
         for ran, value in enumerate(curve, start=1):
             if pruner.should_prune(ran, value) is not None:
@@ -146,9 +146,9 @@ def test_hyperband_is_asha_in_each_of_its_brackets(seed: int) -> None:
     turns = order(4, 3)
     for bracket in range(4):
         members = [place for place in range(300) if turns[place % len(turns)] == bracket]
-        late = Table()
+        late = SharedRungs()
         for number, place in enumerate(members, start=1):
-            asha = Asha(late.seen_by(number), "maximize", min_step=3**bracket, max_step=27)
+            asha = Asha(late.of_trial(number), "maximize", min_step=3**bracket, max_step=27)
             ends = (t for t, v in enumerate(table[place], start=1) if asha.should_prune(t, v))
             assert ran[place] == next(ends, 27)
 
@@ -184,9 +184,9 @@ def test_what_is_saved_costs_little(make: Make, most: float) -> None:
 
 def judged(make: Make, values: list[float], step: int = 1) -> list[str | None]:
     """What is said of trials that come to one step after the other."""
-    table = Table()
+    table = SharedRungs()
     return [
-        make(table.seen_by(number)).should_prune(step, value)
+        make(table.of_trial(number)).should_prune(step, value)
         for number, value in enumerate(values, start=1)
     ]
 
@@ -202,7 +202,7 @@ def test_asha_says_among_how_many() -> None:
 
 def test_a_rung_that_is_skipped_is_judged_at_the_next_step() -> None:
     """At steps 1, 4, 7, 10 the rungs 1, 3 and 9: each once."""
-    rungs = Table().seen_by(1)
+    rungs = SharedRungs().of_trial(1)
     asha = Asha(rungs, "maximize")
     recorded = []
     for step in (1, 4, 7, 10):
@@ -214,14 +214,14 @@ def test_a_rung_that_is_skipped_is_judged_at_the_next_step() -> None:
 
 def test_of_several_rungs_at_once_the_highest_counts() -> None:
     """A first value at step 1000 is compared with those at rung 729, not with those at rung 1."""
-    rungs = Table().seen_by(1)
+    rungs = SharedRungs().of_trial(1)
     Asha(rungs, "maximize").should_prune(1000, 0.5)
     assert rungs.recorded == [729]
 
 
 def test_from_max_step_on_nobody_is_stopped() -> None:
     """There a training ends anyway."""
-    rungs = Table().seen_by(1)
+    rungs = SharedRungs().of_trial(1)
     asha = Asha(rungs, "maximize", min_step=2, max_step=18)
     for step in range(40):
         asha.should_prune(step, 0.5)
@@ -238,7 +238,7 @@ def test_hyperbands_brackets_have_the_papers_shares_from_the_start() -> None:
 def test_the_last_bracket_runs_to_the_end() -> None:
     """Its first rung would be the last step."""
     number = order(4, 3).index(3) + 1
-    rungs = Table().seen_by(number)
+    rungs = SharedRungs().of_trial(number)
     pruner = Hyperband(rungs, "maximize", max_step=27)
     for step in range(1, 28):
         pruner.should_prune(step, 0.0)
@@ -261,23 +261,23 @@ def test_a_population_loses_its_worst_quarter() -> None:
 
 def test_a_member_that_was_stopped_and_goes_on_counts_again() -> None:
     """It was killed in the moment in which it was stopped, or is continued by hand."""
-    table = Table()
+    table = SharedRungs()
     for number, value in enumerate((0.8, 0.7, 0.6), start=1):
-        BottomQuantile(table.seen_by(number), "maximize").should_prune(1, value)
-    assert BottomQuantile(table.seen_by(4), "maximize").should_prune(1, 0.5) is not None
-    again = BottomQuantile(table.seen_by(4, passed=[1]), "maximize")
+        BottomQuantile(table.of_trial(number), "maximize").should_prune(1, value)
+    assert BottomQuantile(table.of_trial(4), "maximize").should_prune(1, 0.5) is not None
+    again = BottomQuantile(table.of_trial(4, passed=[1]), "maximize")
     assert again.should_prune(1, 0.5) is None
-    assert BottomQuantile(table.seen_by(5), "maximize").should_prune(1, 0.55) is None
+    assert BottomQuantile(table.of_trial(5), "maximize").should_prune(1, 0.55) is None
 
 
 def test_a_member_is_compared_with_those_behind_it() -> None:
     """Else who is first at a step, and has begun first, would never be stopped."""
-    table = Table()
+    table = SharedRungs()
     for number, value in enumerate((0.5, 0.6, 0.7), start=1):
-        BottomQuantile(table.seen_by(number), "maximize").should_prune(1, value)
-    ahead = BottomQuantile(table.seen_by(4), "maximize")
+        BottomQuantile(table.of_trial(number), "maximize").should_prune(1, value)
+    ahead = BottomQuantile(table.of_trial(4), "maximize")
     assert ahead.should_prune(4, 0.4) == "among the worst 1 of 4 in the population"
-    far_ahead = BottomQuantile(table.seen_by(5), "maximize")
+    far_ahead = BottomQuantile(table.of_trial(5), "maximize")
     assert far_ahead.should_prune(40, 0.1) is None
 
 
@@ -341,7 +341,7 @@ def test_a_pruner_of_ones_own_is_found_by_its_name(
     sys.modules.pop("own_pruners", None)
     assert problems == []
     assert setting is not None
-    made = pruners.make(setting, Table().seen_by(1), "maximize")
+    made = pruners.make(setting, SharedRungs().of_trial(1), "maximize")
     assert [made.should_prune(step, 0.0) for step in (1, 2, 3)] == [None, None, "enough"]
     assert pruners.parse_text("own_pruners:Never") == "own_pruners:Never"
     assert pruners.parse_text("own_pruners:Never:patience=2") == {

@@ -23,7 +23,7 @@ from modeldir.samplers import Observation, Proposal, Sampler, auto, make
 from modeldir.samplers.auto import choose
 from modeldir.samplers.sobol import most, sobol
 from modeldir.space import Choice, Int, LogUniform, Space, Uniform, draw, parse_space
-from modeldir.testing.samplers import FakeSampler, SamplerContract, loss, search, spaces
+from modeldir.testing import FakeSampler, SamplerContract, loss, simulate_search, spaces
 
 SMALL = Space({"learning_rate": Choice((0.1, 0.01, 0.001)), "num_layers": Int(1, 2)})
 WIDE = Space({"learning_rate": LogUniform(1e-5, 0.1), "dropout": Uniform(0, 0.5)})
@@ -122,7 +122,7 @@ def told(name: str, space: Space, observations: list[Observation], **options: An
 
 
 def trials(space: Space, count: int, name: str = "random") -> list[Observation]:
-    return search(lambda: make(name, space, 230, LOSS), LOSS, count)
+    return simulate_search(lambda: make(name, space, 230, LOSS), LOSS, count)
 
 
 def point_of(sampler: Sampler, number: int) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def test_a_sampler_that_learns_beats_chance(name: str) -> None:
 
 
 def best_loss(name: str, space: Space, seed: int) -> float:
-    found = search(lambda: make(name, space, seed, LOSS), LOSS, 40)
+    found = simulate_search(lambda: make(name, space, seed, LOSS), LOSS, 40)
     return min(loss(each.point) for each in found)
 
 
@@ -202,7 +202,7 @@ def test_a_hundred_workers_get_a_hundred_points() -> None:
 def test_an_evolution_survives_trials_that_end_late() -> None:
     """The parents of a generation are chosen once, whatever ends afterwards."""
     space = spaces()["numbers"]
-    done = search(lambda: make("nsga2", space, 1, BOTH, population=4), BOTH, 9)
+    done = simulate_search(lambda: make("nsga2", space, 1, BOTH, population=4), BOTH, 9)
     assert [o.notes["generation"] for o in done] == [0, 0, 0, 0, 1, 1, 1, 1, 2]
     assert done[4].notes["parents"] == done[5].notes["parents"]
     late = Observation(10, point_of(make("random", space, 1), 1), "completed", done[0].values,
@@ -219,7 +219,7 @@ def test_optuna_is_not_heard(capfd: pytest.CaptureFixture[str]) -> None:
     """Neither its log nor its warnings, which speak to somebody who calls it."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        search(lambda: make("tpe", spaces()["mixed"], 1, BOTH, startup=2), BOTH, 5)
+        simulate_search(lambda: make("tpe", spaces()["mixed"], 1, BOTH, startup=2), BOTH, 5)
     assert capfd.readouterr() == ("", "")
 
 
@@ -230,7 +230,7 @@ def test_optuna_is_not_heard(capfd: pytest.CaptureFixture[str]) -> None:
 @given(st.integers(0, 6))
 def test_a_restart_at_any_point_changes_nothing(name: str, done: int) -> None:
     """A sampler made anew and told what is there goes on as the old one would have."""
-    whole = search(lambda: make(name, SMALL, 230), LOSS, 6)
+    whole = simulate_search(lambda: make(name, SMALL, 230), LOSS, 6)
     again = told(name, SMALL, whole[:done]).ask(done + 1)
     assert (again and again.point) == (whole[done].point if done < len(whole) else None)
 
@@ -242,14 +242,14 @@ def test_a_point_known_from_elsewhere_is_not_proposed(name: str) -> None:
         Observation(1, {"num_layers": 1.0, "learning_rate": 0.1}, "waiting"),
         Observation(2, {"num_layers": 2, "learning_rate": 0.01}, "waiting"),
     ]
-    found = search(lambda: make(name, SMALL, 1), LOSS, 100, known)
+    found = simulate_search(lambda: make(name, SMALL, 1), LOSS, 100, known)
     assert len(found) == 4
     assert {"learning_rate": 0.1, "num_layers": 1} not in [each.point for each in found]
 
 
 def test_a_grid_goes_in_order_and_gets_only_new_points_when_it_grows() -> None:
     """The last hyperparameter changes fastest; a value added later adds its trials alone."""
-    found = search(lambda: make("grid", SMALL, 0), LOSS, 100)
+    found = simulate_search(lambda: make("grid", SMALL, 0), LOSS, 100)
     first = [tuple(each.point.values()) for each in found[:3]]
     assert first == [(0.1, 1), (0.1, 2), (0.01, 1)]
     grown = Space({**SMALL.domains, "num_layers": Int(1, 3)})
@@ -266,7 +266,7 @@ def test_a_grid_goes_in_order_and_gets_only_new_points_when_it_grows() -> None:
 
 def test_chance_depends_on_seed_and_number_alone() -> None:
     """However many workers ask, in whichever order, trial 3 is the same trial."""
-    found = [each.point for each in search(lambda: make("random", WIDE, 230), LOSS, 20)]
+    found = [each.point for each in simulate_search(lambda: make("random", WIDE, 230), LOSS, 20)]
     for number in (20, 3, 11):
         assert point_of(make("random", WIDE, 230), number) == found[number - 1]
     assert point_of(make("random", WIDE, 231), 3) != found[2]
@@ -275,13 +275,13 @@ def test_chance_depends_on_seed_and_number_alone() -> None:
 def test_random_points_are_the_same_in_every_version(snapshot: SnapshotAssertion) -> None:
     """The same seed gives the same trials, also years later, also after a redraw."""
     for space, count, name in ((WIDE, 3, "wide"), (SMALL, 6, "small")):
-        found = search(lambda space=space: make("random", space, 230), LOSS, count)  # type: ignore[misc]
+        found = simulate_search(lambda space=space: make("random", space, 230), LOSS, count)  # type: ignore[misc]
         assert [each.point for each in found] == snapshot(name=name)
 
 
 def test_quasi_random_points_are_the_same_in_every_version(snapshot: SnapshotAssertion) -> None:
     """As random ones."""
-    found = search(lambda: make("sobol", WIDE, 230), LOSS, 4)
+    found = simulate_search(lambda: make("sobol", WIDE, 230), LOSS, 4)
     assert [each.point for each in found] == snapshot
 
 
@@ -291,7 +291,7 @@ def test_the_last_points_of_a_large_space_are_found() -> None:
     missing = [{"a": 17, "b": 4}, {"a": 99, "b": 100}]
     others = [{"a": a, "b": b} for a in range(1, 101) for b in range(1, 101)]
     known = [Observation(n, p, "waiting") for n, p in enumerate(others, 1) if p not in missing]
-    found = search(lambda: make("random", space, 0), LOSS, 100, known)
+    found = simulate_search(lambda: make("random", space, 0), LOSS, 100, known)
     assert sorted((each.point for each in found), key=lambda point: point["a"]) == missing
 
 
@@ -299,7 +299,7 @@ def test_a_range_too_narrow_for_more_points_ends() -> None:
     """Six digits leave three values here; the search must not ask for ever."""
     space = Space({"x": Uniform(1.0, 1.00002)})
     for name in (*FREE, "tpe"):
-        found = search(lambda name=name: make(name, space, 0), LOSS, 100)  # type: ignore[misc]
+        found = simulate_search(lambda name=name: make(name, space, 0), LOSS, 100)  # type: ignore[misc]
         assert {each.point["x"] for each in found} == {1.0, 1.00001, 1.00002}
 
 
@@ -362,7 +362,9 @@ def test_a_sampler_of_ones_own_is_found_by_its_dotted_name(
         "    def tell(self, observation): pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    found = search(lambda: make("mine_of_the_test:Mine", SMALL, 0, LOSS, rate=0.01), LOSS, 3)
+    found = simulate_search(
+        lambda: make("mine_of_the_test:Mine", SMALL, 0, LOSS, rate=0.01), LOSS, 3
+    )
     assert found[0].point == {"learning_rate": 0.01, "num_layers": 1}
     assert len({repr(each.point) for each in found}) == 3
     outside = make("mine_of_the_test:Mine", SMALL, 0, LOSS, rate=7.0)
@@ -472,7 +474,7 @@ def test_a_sampler_of_ones_own_may_follow_the_trials_that_run(
 def test_every_sampler_bears_the_widest_ranges(name: str, domains: dict[str, Any]) -> None:
     """And such as are far from 0, where a float does not tell whole numbers apart."""
     space = parse_space(domains, {"a": 0, "b": 0}, "search.json")
-    found = search(lambda: make(name, space, 0, LOSS), LOSS, 16)
+    found = simulate_search(lambda: make(name, space, 0, LOSS), LOSS, 16)
     assert len(found) == 16 or name == "pbt"
     assert all(space.contains(each.point) for each in found)
 

@@ -25,7 +25,7 @@ from modeldir.experiment import experiment
 from modeldir.monitor.summary import WorkerOutcome, summary
 from modeldir.results.synthesize import synthesize
 from modeldir.samplers import Observation, Proposal
-from modeldir.testing.samplers import FakeSampler
+from modeldir.testing import FakeSampler
 
 RATES: dict[str, Any] = {"learning_rate": [0.1, 0.01, 0.001]}
 RANGE: dict[str, Any] = {"learning_rate": {"log_uniform": [1e-5, 1e-1]}}

@@ -1,25 +1,32 @@
 """Contract tests and fakes for custom samplers, pruners and launchers.
 
-from modeldir.testing import SamplerContract
+Inherit a contract class in your own tests and say how your class is made; pytest then runs all
+tests of the contract:
 
-class TestMine(SamplerContract):
-    def make(self, space, seed, objectives):
-        return Mine(space, seed, objectives)
+    from modeldir.testing import SamplerContract
+
+    class TestMine(SamplerContract):
+        def make(self, space, seed, objectives):
+            return Mine(space, seed, objectives)
+
+`PrunerContract` needs `make(self, rungs, direction)`, `LauncherContract` needs
+`make(self, search)`. Each module here holds the contract and the fake of one kind. The protocols
+that they test are in `modeldir.samplers`, `modeldir.pruners` and `modeldir.launchers`.
 """
 
 from modeldir.testing.launchers import FakeLauncher, LauncherContract
-from modeldir.testing.pruners import MemoryRungs, PrunerContract, Table
-from modeldir.testing.samplers import FakeSampler, SamplerContract, loss, search, spaces
+from modeldir.testing.pruners import FakeRungs, PrunerContract, SharedRungs
+from modeldir.testing.samplers import FakeSampler, SamplerContract, loss, simulate_search, spaces
 
 __all__ = [
     "FakeLauncher",
+    "FakeRungs",
     "FakeSampler",
     "LauncherContract",
-    "MemoryRungs",
     "PrunerContract",
     "SamplerContract",
-    "Table",
+    "SharedRungs",
     "loss",
-    "search",
+    "simulate_search",
     "spaces",
 ]

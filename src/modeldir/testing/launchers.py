@@ -1,7 +1,8 @@
-"""What every launcher has to keep, as tests that a launcher of one's own can inherit; and a fake.
+"""Contract tests for launchers, and a fake launcher.
 
-It knows jobs that write down how they were called and wait to be let go. It refuses to know any
-launcher. `modeldir.testing` is where users find it.
+Users inherit `LauncherContract` in their tests; start there. Its jobs are small Python scripts that
+write down how they were called, and wait for a file before they end. The protocol:
+`modeldir.launchers.Launcher`.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ _EVERY = 0.1
 
 
 class FakeLauncher:
-    """A queue in a folder, for tests: jobs wait until `run_next` runs one, here and to its end.
+    """A job queue in a folder: jobs wait until a test calls `run_next`, which runs one to its end.
 
-    Any process that sees the folder sees the same queue. `options` may have `room`: how many jobs
-    fit into the queue; a start beyond that is refused as busy.
+    Every process that sees the folder sees the same queue. The option `room` limits how many jobs
+    may wait; starting more raises `LauncherBusy`.
     """
 
     name = "fake"
@@ -59,7 +60,7 @@ class FakeLauncher:
         self._queue = search / ".modeldir" / "fake_queue"
 
     def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
-        """Put a job into the queue for each token."""
+        """Add a job to the queue for each token."""
         self._queue.mkdir(parents=True, exist_ok=True)
         for token in tokens:
             waiting = self.waiting()
@@ -71,17 +72,17 @@ class FakeLauncher:
             yield JobRef(self.name, str(number), token)
 
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
-        """How each is: `waits`, `runs`, `ended`."""
+        """Return the state of each job: `waits`, `runs` or `ended`."""
         return {job: self._state(job.token) for job in jobs}
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Take jobs that wait out of the queue."""
+        """Remove waiting jobs from the queue."""
         for job in jobs:
             if self._state(job.token).alive:
                 self._set(job.token, "ended")
 
     def waiting(self) -> list[str]:
-        """The tokens of jobs that wait, in the order of their start."""
+        """Return the tokens of the waiting jobs, in the order of their start."""
         found = [
             (int(job["job"]), path.stem)
             for path in self._queue.glob("*.json")
@@ -90,7 +91,7 @@ class FakeLauncher:
         return [token for _, token in sorted(found)]
 
     def run_next(self) -> int | None:
-        """Run the next job to its end; returns its exit code, None where none waits."""
+        """Run the next job to its end; returns its exit code, or None if no job waits."""
         token = next(iter(self.waiting()), None)
         if token is None:
             return None
@@ -112,35 +113,40 @@ class FakeLauncher:
 
 
 class LauncherContract:
-    """Tests for a launcher of your own, to be inherited where your tests are:
+    """Tests that every launcher must pass. Inherit from it and say how yours is made.
 
         class TestMine(LauncherContract):
             def make(self, search):
                 return MyLauncher(search, {"queue": "short"})
 
-    They start real jobs, small ones, for a search in a folder whose name has spaces and quotes. The
-    folder is made below `tmp_path`: have pytest's `--basetemp` on the file system that all machines
-    share. `tells`: whether `states` can see that a job has ended; `stops`: whether `stop` can end
-    one; `patience`: seconds within which the engine does what it is asked.
+    The tests start small real jobs, for a search in a folder whose name has spaces and quotes. The
+    folder is made below `tmp_path`: set pytest's `--basetemp` to a file system that all machines
+    share.
+
+    Attributes:
+        tells: whether `states` can tell that a job has ended.
+        stops: whether `stop` can end a job.
+        stops_waiting: whether `stop` can also end a job that has not begun.
+        patience: how many seconds the job manager may take for anything.
     """
 
     tells = True
     stops = True
     patience = 60.0
     stops_waiting = True
-    """Whether a job can be stopped that has not begun, too."""
 
     def make(self, search: Path) -> Launcher:
-        """The launcher to test, for the search in a folder."""
+        """Return the launcher to test, for the search in a folder."""
         raise NotImplementedError
 
     def advance(self, launcher: Launcher) -> None:
-        """Called again and again while a test waits for an engine; one that does nothing by itself
-        is helped along here.
+        """Do the job manager's next step, if it does nothing by itself.
+
+        It is called repeatedly while a test waits.
         """
 
     def test_the_words_arrive_as_they_are(self, tmp_path: Path) -> None:
-        """Spaces, quotes and dollars too; and the worker is told its token."""
+        """The worker gets its words unchanged, with spaces, quotes and dollars, and its token."""
         launcher, [job] = self._started(tmp_path, 1)
         self._let_go(tmp_path)
         self._wait(launcher, lambda: _began(tmp_path, job), "the job to begin")
@@ -148,7 +154,7 @@ class LauncherContract:
         assert words == [*_ODD, "--job", job.token], f"the worker was called with {words}"
 
     def test_each_token_is_one_job(self, tmp_path: Path) -> None:
-        """Yielded in their order, under the launcher's name, each with an id of its own."""
+        """Jobs come in the order of their tokens, with the launcher's name and an id."""
         launcher, jobs = self._started(tmp_path, 3)
         self._let_go(tmp_path)
         assert {job.launcher for job in jobs} == {launcher.name}, "they bear the launcher's name"
@@ -158,12 +164,12 @@ class LauncherContract:
         self._wait(launcher, lambda: all(_ended(tmp_path, job) for job in jobs), "all to end")
 
     def test_a_job_is_alive_until_it_ends(self, tmp_path: Path) -> None:
-        """Whoever asks, also a launcher that was made later."""
+        """A job is alive until it ends, also for a launcher object that is made later."""
         launcher, [job] = self._started(tmp_path, 1)
         for each in (launcher, self.make(_search(tmp_path))):
             found = each.states([job])
             assert list(found) == [job], f"asked after one job it tells of {list(found)}"
-            assert found[job].alive is not False, f"it waits or runs, and is said to be {found}"
+            assert found[job].alive is not False, f"it waits or runs, but its state is {found}"
         self._let_go(tmp_path)
         self._wait(launcher, lambda: _ended(tmp_path, job), "the job to end")
         if self.tells:
@@ -171,23 +177,23 @@ class LauncherContract:
             self._wait(launcher, over, "states to say that the job has ended")
 
     def test_a_job_whose_id_was_lost_is_not_taken_for_dead(self, tmp_path: Path) -> None:
-        """Who started it was killed before its id was written down: its token is all there is."""
+        """A job is found by its token if its starter was killed before it wrote down the id."""
         launcher, [job] = self._started(tmp_path, 1)
         nameless = JobRef(job.launcher, "", job.token)
         found = self.make(_search(tmp_path)).states([nameless])
-        assert found[nameless].alive is not False, f"without its id it is said to be {found}"
+        assert found[nameless].alive is not False, f"without its id its state is {found}"
         self._let_go(tmp_path)
         self._wait(launcher, lambda: _ended(tmp_path, job), "the job to end")
 
     def test_a_job_that_never_was_is_not_alive(self, tmp_path: Path) -> None:
-        """A token that no job has; and nothing is said of what nobody asked after."""
+        """A token that no job has is not alive; without a question there is no answer."""
         launcher = self.make(_search(tmp_path))
         never = JobRef(launcher.name, "", new_tokens(1)[0])
         assert launcher.states([never])[never].alive is not True, "there is no such job"
         assert launcher.states([]) == {}, "asked after nothing"
 
     def test_a_job_that_is_stopped_ends(self, tmp_path: Path) -> None:
-        """It does not come to its own end; and it may be stopped again. To stop none is nothing."""
+        """A stopped job does not finish. It may be stopped again; stopping none is allowed."""
         launcher, [job, other] = self._started(tmp_path, 2)
         launcher.stop([])
         if not self.stops_waiting:
@@ -197,14 +203,14 @@ class LauncherContract:
         if self.stops and self.tells:
             over = lambda: launcher.states([job])[job].alive is False  # noqa: E731
             self._wait(launcher, over, "the job to end", advance=False)
-            assert launcher.states([other])[other].alive is not False, "the other goes on"
+            assert launcher.states([other])[other].alive is not False, "the other continues"
             launcher.stop([job])
         self._let_go(tmp_path)
         self._wait(launcher, lambda: _ended(tmp_path, other), "the other job to end")
         if self.stops and self.tells:
             assert not _ended(tmp_path, job), "it came to its end though it was stopped"
 
-    # -- What they do ------------------------------------------------------------------------------
+    # -- Helpers -----------------------------------------------------------------------------------
 
     def _started(self, folder: Path, count: int) -> tuple[Launcher, list[JobRef]]:
         launcher = self.make(_search(folder))
@@ -237,7 +243,7 @@ class LauncherContract:
 
 def _search(folder: Path) -> Path:
     search = folder / "my 'own' \"search\""
-    jobs_folder(search).mkdir(parents=True, exist_ok=True)  # as whoever places workers has made it
+    jobs_folder(search).mkdir(parents=True, exist_ok=True)  # a caller of `start` has made it
     return search
 
 

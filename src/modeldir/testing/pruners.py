@@ -1,7 +1,8 @@
-"""What every pruner has to keep, as tests that a pruner of one's own can inherit.
+"""Contract tests for pruners, and rungs in memory.
 
-It knows rungs in memory and trials that are a list of numbers. It refuses to know any pruner.
-`modeldir.testing` is where users find it.
+Users inherit `PrunerContract` in their tests; start there. A simulated trial is a list of values,
+one for each step, and `SharedRungs` holds what all trials recorded. The protocols are
+`modeldir.pruners.Pruner` and `modeldir.pruners.Rungs`.
 """
 
 from __future__ import annotations
@@ -18,123 +19,126 @@ TRIALS = 24
 STEPS = 30
 
 
-class Table:
-    """What all trials of a simulated search leave at their rungs: in memory."""
+class SharedRungs:
+    """The values that all trials of a simulated search have recorded, by rung and trial number."""
 
     def __init__(self) -> None:
         self.rungs: dict[int, dict[int, float]] = {}
 
-    def seen_by(self, number: int, *, passed: Iterable[int] = ()) -> MemoryRungs:
-        """The rungs as one trial sees them; at those `passed` it was before an interruption."""
-        return MemoryRungs(self, number, frozenset(passed))
+    def of_trial(self, number: int, *, passed: Iterable[int] = ()) -> FakeRungs:
+        """Return the rungs of one trial, which had `passed` some of them before an interruption."""
+        return FakeRungs(self, number, frozenset(passed))
 
 
-class MemoryRungs:
-    """The rungs of a simulated search, for one trial: what a pruner is made with."""
+class FakeRungs:
+    """The rungs of one simulated trial: a pruner is made with them."""
 
-    def __init__(self, table: Table, number: int, passed: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, shared: SharedRungs, number: int, passed: frozenset[int] = frozenset()
+    ) -> None:
         self.number = number
         self.recorded: list[int] = []
-        self._table, self._passed = table, passed
+        self._shared, self._passed = shared, passed
 
     def record(self, rung: int, value: float) -> Mapping[int, float]:
-        """Leave a value; all that were left there."""
+        """Record this trial's value at a rung; returns the values of all trials there."""
         self.recorded.append(rung)
-        values = self._table.rungs.setdefault(rung, {})
+        values = self._shared.rungs.setdefault(rung, {})
         values[self.number] = value
         return dict(values)
 
     def values(self, rung: int) -> Mapping[int, float]:
-        """All that were left at a rung."""
-        return dict(self._table.rungs.get(rung, {}))
+        """Return the values of all trials at a rung."""
+        return dict(self._shared.rungs.get(rung, {}))
 
     def passed(self, rung: int) -> bool:
-        """Whether this trial was there before it was interrupted."""
+        """Return whether this trial had reached a rung before it was interrupted."""
         return rung in self._passed
 
 
 class PrunerContract:
-    """Tests for a pruner of your own, to be inherited where your tests are:
+    """Tests that every pruner must pass. Inherit from it and say how yours is made.
 
         class TestMine(PrunerContract):
             def make(self, rungs, direction):
                 return Mine(rungs, direction, patience=3)
 
-    Each trial is a list of values, one a step; they run one after the other, and then interleaved.
+    Each trial is a list of values, one for each step. Trials run one after another, and then in
+    parallel.
     """
 
     def make(self, rungs: Rungs, direction: Direction) -> Pruner:
-        """The pruner to test, for the trial that these rungs are of."""
+        """Return the pruner to test, for the trial that has these rungs."""
         raise NotImplementedError
 
-    def test_a_lone_trial_goes_on(self) -> None:
-        """There is nothing that it could be worse than."""
+    def test_a_single_trial_continues(self) -> None:
+        """A single trial is never stopped: there is nothing to compare it with."""
         for value in (0.5, -math.inf, math.nan):
             assert self._ends([[value] * STEPS]) == [None]
 
-    def test_equals_go_on_together(self) -> None:
-        """Nobody is worse than the others."""
+    def test_equal_trials_continue(self) -> None:
+        """Trials with equal values are never stopped: none is worse than the others."""
         assert self._ends([[0.5] * STEPS] * TRIALS) == [None] * TRIALS
 
-    def test_the_best_goes_on(self) -> None:
-        """Wherever it comes, whichever way is better: at each step it is ahead of all others."""
+    def test_the_best_trial_continues(self) -> None:
+        """A trial that is ahead at every step is never stopped, in either direction."""
         for place in (0, 1, TRIALS // 2, TRIALS - 1):
             for direction in _DIRECTIONS:
                 assert self._ends(_curves(place, direction), direction)[place] is None
                 assert self._ends_together(_curves(place, direction), direction)[place] is None
 
-    def test_small_is_good_as_large_is(self) -> None:
-        """The same trials upside down end at the same steps."""
+    def test_minimize_mirrors_maximize(self) -> None:
+        """Trials with negated values end at the same steps when the direction is minimize."""
         curves = _curves(5, "maximize")
         upside_down = [[-value for value in curve] for curve in curves]
         assert self._ends(curves, "maximize") == self._ends(upside_down, "minimize")
 
     def test_nan_is_the_worst(self) -> None:
-        """A trial whose values are no numbers ends wherever the worst of all would."""
+        """A trial whose values are NaN ends where the worst trial would."""
         curves = _curves(0, "maximize")
         worst = self._ends([*curves, [-1e9] * STEPS])[-1]
         nan = self._ends([*curves, [math.nan] * STEPS])[-1]
         assert nan == worst
 
     def test_it_says_why(self) -> None:
-        """In words that complete `accuracy 0.71 at step 3: `."""
+        """The reason is one line that completes `accuracy 0.71 at step 3: `."""
         for words in self._words(_curves(0, "maximize")):
             assert words is None or (words == words.strip() and words and "\n" not in words)
 
-    def test_the_same_values_are_judged_alike(self) -> None:
-        """It keeps nothing but what it was told: made again, it says the same."""
+    def test_the_same_values_give_the_same_decisions(self) -> None:
+        """A new pruner that sees the same values decides the same: it has no hidden state."""
         curves = _curves(3, "maximize")
         assert self._words(curves) == self._words(curves)
 
     def test_steps_may_skip_and_begin_anywhere(self) -> None:
-        """Steps 1, 4, 7, or 1000, 2000, or those from 0 on; and one that is said twice."""
+        """Steps may have gaps, begin at 0 or at 1000, and may be reported twice."""
         for steps in (range(1, 90, 3), range(1000, 31000, 1000), range(STEPS), [0, 0, 1, 1, 5]):
-            pruner = self.make(Table().seen_by(1), "maximize")
+            pruner = self.make(SharedRungs().of_trial(1), "maximize")
             assert [pruner.should_prune(step, 0.5) for step in steps] == [None] * len(list(steps))
 
     def test_a_trial_that_was_interrupted_leaves_no_later_value_at_a_rung(self) -> None:
-        """It goes on behind the rungs at which it was: there its first value counts."""
-        table = Table()
-        before = table.seen_by(1)
+        """After an interruption, a trial records nothing at the rungs that it had passed."""
+        shared = SharedRungs()
+        before = shared.of_trial(1)
         first = self.make(before, "maximize")
         for step in range(1, 11):
             first.should_prune(step, step / 100)
-        left = {rung: dict(values) for rung, values in table.rungs.items()}
-        after = table.seen_by(1, passed=before.recorded)
+        left = {rung: dict(values) for rung, values in shared.rungs.items()}
+        after = shared.of_trial(1, passed=before.recorded)
         again = self.make(after, "maximize")
         for step in range(11, STEPS):
             again.should_prune(step, step / 100)
         assert not set(after.recorded) & set(before.recorded)
-        assert {rung: table.rungs[rung] for rung in left} == left
+        assert {rung: shared.rungs[rung] for rung in left} == left
 
     def _words(
         self, curves: list[list[float]], direction: Direction = "maximize"
     ) -> list[str | None]:
-        """Why each trial ends, of several that run one after the other."""
-        table = Table()
+        """Return why each trial ends, if they run one after another."""
+        shared = SharedRungs()
         found = []
         for number, curve in enumerate(curves, start=1):
-            pruner = self.make(table.seen_by(number), direction)
+            pruner = self.make(shared.of_trial(number), direction)
             words = (pruner.should_prune(step, value) for step, value in enumerate(curve, start=1))
             found.append(next((each for each in words if each is not None), None))
         return found
@@ -142,11 +146,11 @@ class PrunerContract:
     def _ends(
         self, curves: list[list[float]], direction: Direction = "maximize"
     ) -> list[int | None]:
-        """The step at which each ends early, of several that run one after the other."""
-        table = Table()
+        """Return the step at which each trial is stopped, if they run one after another."""
+        shared = SharedRungs()
         found = []
         for number, curve in enumerate(curves, start=1):
-            pruner = self.make(table.seen_by(number), direction)
+            pruner = self.make(shared.of_trial(number), direction)
             ends = (
                 step
                 for step, value in enumerate(curve, start=1)
@@ -156,10 +160,10 @@ class PrunerContract:
         return found
 
     def _ends_together(self, curves: list[list[float]], direction: Direction) -> list[int | None]:
-        """As `_ends`, of several that run side by side, a step each in turn."""
-        table = Table()
+        """Return the same as `_ends` for trials that run in parallel, one step each in turn."""
+        shared = SharedRungs()
         pruners = [
-            self.make(table.seen_by(number), direction) for number in range(1, len(curves) + 1)
+            self.make(shared.of_trial(number), direction) for number in range(1, len(curves) + 1)
         ]
         found: list[int | None] = [None] * len(curves)
         for step in range(1, STEPS + 1):
@@ -173,8 +177,8 @@ _DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize")
 
 
 def _curves(best: int, direction: Direction) -> list[list[float]]:
-    """Learning curves that never cross, the one at a place ahead of all others."""
-    ranks = [(7 * place) % (TRIALS - 1) for place in range(TRIALS)]  # mixed, and of all sizes
+    """Return learning curves that never cross; the one with index `best` is ahead of all."""
+    ranks = [(7 * place) % (TRIALS - 1) for place in range(TRIALS)]  # in mixed order
     ranks[best] = TRIALS
     sign = 1 if direction == "maximize" else -1
     return [

@@ -1,18 +1,8 @@
-"""For the tests of your own samplers, pruners and launchers: what each must keep, and fakes.
+"""Contract tests for samplers, and a fake sampler.
 
-It knows the promises of the Protocols in `modeldir.samplers`, `modeldir.pruners` and
-`modeldir.launchers`, and none of those that keep them. A sampler of your own is tested by pytest in
-a class:
-
-    from modeldir.testing import SamplerContract
-
-    class TestMine(SamplerContract):
-        def make(self, space, seed, objectives):
-            return Mine(space, seed, objectives)
-
-and a pruner's likewise, from `PrunerContract`, with `make(self, rungs, direction)`; a launcher's
-from `LauncherContract`, with `make(self, search)`. The tests are
-methods with plain `assert`s, so that they run without modeldir's own test suite.
+Users inherit `SamplerContract` in their tests; start there. `simulate_search` runs a search in
+memory, `spaces` are the search spaces it runs in. The tests are methods with plain `assert`s, so
+that they run without modeldir's own test suite. The protocol: `modeldir.samplers.Sampler`.
 """
 
 from __future__ import annotations
@@ -26,21 +16,6 @@ from modeldir.metrics.objective import Objectives
 from modeldir.params.plain_values import canonical_hash
 from modeldir.samplers import Observation, Proposal, Sampler
 from modeldir.space import Space, parse_space
-from modeldir.testing.launchers import FakeLauncher, LauncherContract
-from modeldir.testing.pruners import MemoryRungs, PrunerContract, Table
-
-__all__ = [
-    "FakeLauncher",
-    "FakeSampler",
-    "LauncherContract",
-    "MemoryRungs",
-    "PrunerContract",
-    "SamplerContract",
-    "Table",
-    "loss",
-    "search",
-    "spaces",
-]
 
 _BASE: dict[str, Any] = {
     "learning_rate": 0.01,
@@ -56,10 +31,10 @@ _BASE: dict[str, Any] = {
 
 
 def spaces() -> dict[str, Space]:
-    """A space of each kind that a search may have, by what it is like.
+    """Return a search space of each kind, by name.
 
-    numbers: ranges alone; mixed: ranges, lists and steps; conditional, zipped, constrained; small:
-    six points in all.
+    `numbers` has only ranges; `mixed` has ranges, lists and steps; `small` has six configurations.
+    The others are `conditional`, `zipped` and `constrained`.
     """
     rate = {"log_uniform": [1e-5, 1e-1]}
     return {
@@ -106,7 +81,7 @@ def _space(domains: Mapping[str, Any], **parts: Any) -> Space:
 
 
 def loss(point: Mapping[str, Any]) -> float:
-    """How a made-up training at a point scores: low is good, and it depends on every value."""
+    """Return the loss of a simulated training run. Every hyperparameter changes it."""
     total = 0.0
     for name, value in sorted(point.items()):
         if isinstance(value, str | bool):
@@ -117,9 +92,11 @@ def loss(point: Mapping[str, Any]) -> float:
 
 
 class FakeSampler:
-    """Proposes the points that it was given, in their order, and remembers what it heard.
+    """A sampler that proposes given configurations in their order, and records its calls.
 
-    `asked` are the numbers that it was asked for, `told` the observations, in order.
+    Attributes:
+        asked: the trial numbers that it was asked for, in order.
+        told: the observations that it received, in order.
     """
 
     def __init__(self, points: Iterable[Mapping[str, Any]]) -> None:
@@ -128,22 +105,24 @@ class FakeSampler:
         self.told: list[Observation] = []
 
     def ask(self, number: int) -> Proposal | None:
-        """The first point at which no trial is."""
+        """Return the first configuration that no trial has taken."""
         self.asked.append(number)
         taken = {canonical_hash(each.point) for each in self.told if each.takes_its_point}
         free = (point for point in self._points if canonical_hash(point) not in taken)
         return next((Proposal(dict(point)) for point in free), None)
 
     def tell(self, observation: Observation) -> None:
-        """Remember it."""
+        """Record an observation."""
         self.told.append(observation)
 
 
 class SamplerContract:
-    """What every sampler keeps, as tests. Derive from it, and say how yours is made.
+    """Tests that every sampler must pass. Inherit from it and say how yours is made.
 
-    `kinds` are the names of the `spaces` that your sampler can sample, `objectives` what it is to
-    learn, `trials` how many the tests ask it for: enough that it has begun to learn.
+    Attributes:
+        kinds: names of the `spaces` that your sampler can sample.
+        objectives: the metrics that it optimizes, each with its direction.
+        trials: how many trials the tests ask for: enough for the sampler to use their values.
     """
 
     kinds: ClassVar[Sequence[str]] = (
@@ -153,19 +132,19 @@ class SamplerContract:
     trials: ClassVar[int] = 16
 
     def make(self, space: Space, seed: int, objectives: Objectives) -> Sampler:
-        """Your sampler."""
+        """Return your sampler."""
         raise NotImplementedError("say in make(space, seed, objectives) how your sampler is made")
 
     # -- The tests ---------------------------------------------------------------------------------
 
     def test_each_proposal_lies_in_the_space(self) -> None:
-        """Exactly the active names, each in its domain, zips and constraints kept."""
+        """A proposal has exactly the active names, and keeps ranges, zips and constraints."""
         for space, observations in self._searched():
             for each in observations:
                 assert space.contains(each.point), f"outside the space: {each.point}"
 
     def test_no_point_is_proposed_twice(self) -> None:
-        """No set of hyperparameters is run twice in a search."""
+        """A search never runs the same hyperparameters twice."""
         for _, observations in self._searched():
             points = [each.point for each in observations]
             hashes = [canonical_hash(point) for point in points]
@@ -173,7 +152,7 @@ class SamplerContract:
             assert not twice, f"proposed more than once, though told of them: {twice}"
 
     def test_asking_changes_nothing(self) -> None:
-        """A worker that dies between asking and making the folder has used nothing up."""
+        """A worker may die between asking and making the folder: nothing is used up."""
         for space in self._spaces():
             sampler = self.make(space, 230, self.objectives)
             first = sampler.ask(1)
@@ -181,46 +160,46 @@ class SamplerContract:
             expected = json.loads(json.dumps(first.point))
             first.point["changed by the caller"] = True
             again = sampler.ask(1)
-            assert again is not None, "asked again before it was told anything, it proposed nothing"
+            assert again is not None, "asked again without any observation, it proposed nothing"
             assert again.point == expected, (
                 f"asked again for trial 1 it proposed {again.point}, before {expected}"
             )
 
     def test_a_restart_changes_nothing(self) -> None:
-        """Made anew before each ask and told what is there, it proposes the same, to the bit."""
+        """A new sampler with the same observations proposes exactly the same."""
         for space in self._spaces():
-            whole = self._search(space)
-            for done in range(len(whole)):
-                self._check_restart(space, whole, done)
+            full = self._search(space)
+            for done in range(len(full)):
+                self._check_restart(space, full, done)
 
     def test_the_order_of_telling_does_not_matter(self) -> None:
-        """Folders are read in any order."""
+        """Observations may come in any order: folders are read in any order."""
         for space in self._spaces():
-            whole = self._search(space)
-            backwards = self._ask(space, len(whole) + 1, reversed(whole))
-            forwards = self._ask(space, len(whole) + 1, whole)
+            full = self._search(space)
+            backwards = self._ask(space, len(full) + 1, reversed(full))
+            forwards = self._ask(space, len(full) + 1, full)
             assert backwards == forwards, (
                 f"told in another order it proposes {backwards}, not {forwards}"
             )
 
     def test_what_was_told_again_counts_once(self) -> None:
-        """A trial is told when it is made, when it runs, and when it has ended."""
+        """An observation may come several times: when the trial is made, runs, and has ended."""
         for space in self._spaces():
-            whole = self._search(space)
-            stages = [_as(each, status) for each in whole for status in ("waiting", "running")]
-            twice = self._ask(space, len(whole) + 1, [*stages, *whole, *whole])
-            once = self._ask(space, len(whole) + 1, whole)
+            full = self._search(space)
+            stages = [_as(each, status) for each in full for status in ("waiting", "running")]
+            twice = self._ask(space, len(full) + 1, [*stages, *full, *full])
+            once = self._ask(space, len(full) + 1, full)
             assert twice == once, f"told of trials again it proposes {twice}, not {once}"
 
     def test_another_seed_proposes_other_points(self) -> None:
-        """Else ten searches with ten seeds would be one."""
+        """Different seeds give different searches."""
         for space in self._spaces(but=("small",)):
             proposals = [self.make(space, seed, self.objectives).ask(1) for seed in range(5)]
             points = {canonical_hash(each.point) for each in proposals if each is not None}
             assert len(points) > 1, "five seeds propose the same first point"
 
     def test_a_finite_space_is_searched_whole(self) -> None:
-        """Then there is nothing left to propose, which is how a search knows that it is done."""
+        """Once every configuration was proposed, the sampler proposes None: the search is done."""
         for space in self._spaces(only=("small",)):
             observations = self._search(space, trials=100)
             assert len(observations) == 6, (  # noqa: PLR2004 - the space's size
@@ -228,7 +207,7 @@ class SamplerContract:
             )
 
     def test_a_point_of_another_folder_stays_free_unless_it_is_reused(self) -> None:
-        """Rows that only teach are no trials here."""
+        """Trials of another search are only information: their configurations stay free."""
         for space in self._spaces(only=("small",)):
             point = self._search(space, trials=1)[0].point
             values = dict.fromkeys((name for name, _ in self.objectives), 0.5)
@@ -238,34 +217,32 @@ class SamplerContract:
             assert len(self._search(space, [reused], trials=100)) == 5  # noqa: PLR2004 - one less
 
     def test_trials_that_taught_nothing_do_no_harm(self) -> None:
-        """Failed ones, pruned ones, ones without a value, with infinity, and outside the space."""
+        """Trials that failed, were pruned, or have odd values do not break a sampler."""
         for space in self._spaces(but=("small",)):
-            whole = self._search(space)
+            full = self._search(space)
             odd = [
-                _as(whole[0], "failed"),
-                _as(whole[1], "completed"),
-                _as(whole[2], "completed", dict.fromkeys(whole[2].values, math.inf)),
-                Observation(
-                    whole[3].number, whole[3].point, "pruned", whole[3].values, {"step": 3}
-                ),
-                Observation(whole[4].number, {"no_such_name": 1}, "completed", whole[4].values),
+                _as(full[0], "failed"),
+                _as(full[1], "completed"),
+                _as(full[2], "completed", dict.fromkeys(full[2].values, math.inf)),
+                Observation(full[3].number, full[3].point, "pruned", full[3].values, {"step": 3}),
+                Observation(full[4].number, {"no_such_name": 1}, "completed", full[4].values),
             ]
             proposal = self.make(space, 230, self.objectives)
-            for each in (*odd, *whole[5:]):
+            for each in (*odd, *full[5:]):
                 proposal.tell(each)
-            found = proposal.ask(len(whole) + 1)
+            found = proposal.ask(len(full) + 1)
             assert found is not None, "proposed nothing after trials that taught nothing"
             assert space.contains(found.point), f"outside the space: {found.point}"
 
     def test_workers_that_ask_at_once_get_different_points(self) -> None:
-        """Each is told of the others' trials, which have not ended."""
+        """Workers that ask at the same time know each other's running trials."""
         for space in self._spaces(but=("small",)):
-            whole = self._search(space)
+            full = self._search(space)
             sampler = self.make(space, 230, self.objectives)
-            for each in whole:
+            for each in full:
                 sampler.tell(each)
             found: set[str] = set()
-            for number in range(len(whole) + 1, len(whole) + 9):
+            for number in range(len(full) + 1, len(full) + 9):
                 proposal = sampler.ask(number)
                 assert proposal is not None, "proposed nothing while others run"
                 found.add(canonical_hash(proposal.point))
@@ -275,13 +252,13 @@ class SamplerContract:
             )
 
     def test_notes_are_what_json_can_hold(self) -> None:
-        """They are kept in `trial.json`."""
+        """Notes are written to `trial.json`, so JSON must be able to hold them."""
         for _, observations in self._searched():
             for each in observations:
                 notes = dict(each.notes)
                 assert json.loads(json.dumps(notes)) == notes, f"JSON cannot hold {notes}"
 
-    # -- What they do ------------------------------------------------------------------------------
+    # -- Helpers -----------------------------------------------------------------------------------
 
     def _spaces(self, only: Sequence[str] = (), but: Sequence[str] = ()) -> list[Space]:
         there = spaces()
@@ -294,8 +271,8 @@ class SamplerContract:
     def _search(
         self, space: Space, first: Iterable[Observation] = (), *, trials: int | None = None
     ) -> list[Observation]:
-        """A whole search: ask, train, tell, until it has enough or nothing is left."""
-        return search(
+        """Simulate a search until it has enough trials or nothing is left to propose."""
+        return simulate_search(
             lambda: self.make(space, 230, self.objectives),
             self.objectives,
             self.trials if trials is None else trials,
@@ -308,23 +285,30 @@ class SamplerContract:
             sampler.tell(each)
         return sampler.ask(number)
 
-    def _check_restart(self, space: Space, whole: Sequence[Observation], done: int) -> None:
-        proposal = self._ask(space, done + 1, whole[:done])
+    def _check_restart(self, space: Space, full: Sequence[Observation], done: int) -> None:
+        proposal = self._ask(space, done + 1, full[:done])
         assert proposal is not None, f"after a restart nothing is proposed for trial {done + 1}"
-        expected = whole[done]
+        expected = full[done]
         assert proposal.point == expected.point, f"trial {done + 1} differs after a restart"
         assert dict(proposal.notes) == dict(expected.notes), (
             f"the notes of trial {done + 1} differ after a restart"
         )
 
 
-def search(
+def simulate_search(
     make: Callable[[], Sampler],
     objectives: Objectives,
     trials: int,
     first: Iterable[Observation] = (),
 ) -> list[Observation]:
-    """What a search with one worker makes of a sampler, with `loss` as every metric."""
+    """Run a search in memory with one worker: ask, compute `loss`, tell; return the observations.
+
+    Args:
+        make: makes the sampler.
+        objectives: the metrics, each with its direction.
+        trials: the most trials to run.
+        first: observations to tell the sampler before the first trial.
+    """
     sampler = make()
     for each in first:
         sampler.tell(each)
@@ -338,7 +322,7 @@ def search(
             name: loss(proposal.point) * (1 if place == 0 else -1) + place
             for place, (name, _) in enumerate(objectives)
         }
-        notes = json.loads(json.dumps(dict(proposal.notes)))  # as they come back from the disk
+        notes = json.loads(json.dumps(dict(proposal.notes)))  # as they would come back from disk
         made = Observation(number, proposal.point, "completed", values, notes)
         sampler.tell(made)
         observations.append(made)
