@@ -207,11 +207,18 @@ def widest(cells: Sequence[str]) -> int:
     return max(len(cell) if cell.isascii() else text_width(cell) for cell in cells)
 
 
+_NARROW = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u2010-\u2027]*")
+"""Latin, Greek, Cyrillic and punctuation: one column each, known without `wcwidth`."""
+
+
 def text_width(text: str) -> int:
-    """How many places a terminal gives a text: two to wide characters, none to combining ones."""
-    if text.isascii():
+    """Return how many columns a terminal gives a text."""
+    if text.isascii() or _NARROW.fullmatch(text):
         return len(text)
-    return sum(map(_char_width, text))
+    from wcwidth import wcswidth  # noqa: PLC0415 - slow to import, and rarely needed
+
+    width = wcswidth(text)
+    return width if width >= 0 else wcswidth(visible(text))  # -1: it has a control character
 
 
 def _is_harmless(char: str) -> bool:
@@ -220,12 +227,6 @@ def _is_harmless(char: str) -> bool:
 
 def _written_out(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
-
-
-def _char_width(char: str) -> int:
-    if char in _JOINERS or unicodedata.category(char) in {"Mn", "Me"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 
 
 _JOINERS = frozenset("\u200c\u200d")
