@@ -1,4 +1,4 @@
-"""Metrics: what counts as one, which way is better, the files' names, numbers in printed lines."""
+"""Metrics: what counts as one, which value is better, and how the files are named."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ from modeldir.metrics.metrics import (
     EVAL_LAST,
     MetricsFile,
     RunningAverage,
+    as_json,
     better,
     choose,
     classify,
-    compile_read,
     direction,
-    parse_line,
-    plain,
     read_metrics,
     save_metrics,
 )
@@ -226,7 +224,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_plain_keeps_the_order_and_the_whole_numbers() -> None:
     """Metric lines show values in the order in which the script gave them."""
-    assert json.dumps(plain({"b": 2, "a": 1.0, "c": {"d": math.nan}})) == (
+    assert json.dumps(as_json({"b": 2, "a": 1.0, "c": {"d": math.nan}})) == (
         '{"b": 2, "a": 1.0, "c": {"d": "nan"}}'
     )
 
@@ -344,52 +342,6 @@ def test_better_is_strict_and_knows_nan() -> None:
     assert not better(math.nan, None, "maximize")
     assert better(0.2, math.nan, "maximize")
     assert better(-math.inf, None, "maximize")
-
-
-# -- Printed lines ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("pattern", "line", "found"),
-    [
-        ("val acc: {accuracy}", "Epoch 3, val acc: 0.97", {"accuracy": 0.97}),
-        ("val acc: {accuracy}", "val   acc:\t 0.97 ", {"accuracy": 0.97}),
-        ("val acc: {accuracy}", "val acc: n/a", {}),
-        ("acc={a}, loss={b}", "acc=1., loss=-2.5e-3", {"a": 1.0, "b": -0.0025}),
-        ("loss: {loss}", "val_loss: 0.5 loss: 0.25", {"loss": 0.25}),
-        ("loss: {loss}", "loss:     .25", {"loss": 0.25}),
-        ("loss: {loss}", "loss: infinite", {}),
-        ('"acc": {val/acc}}', '{"acc": 0.9}', {"val/acc": 0.9}),
-        ("acc (dev) {acc}%", "acc (dev) 97.5%", {"acc": 97.5}),
-        ("loss {loss}", "\x1b[1mloss\x1b[0m \x1b[31m0.5\x1b[0m", {"loss": 0.5}),
-        ("loss {loss}", "\rloss 0.9\rloss 0.8\rlo", {"loss": 0.8}),
-        ("{accuracy} correct", "97 correct", {"accuracy": 97.0}),
-    ],
-)
-def test_numbers_are_found_in_printed_lines(
-    pattern: str, line: str, found: dict[str, float]
-) -> None:
-    """The pattern is the line as it is printed, with {name} in the numbers' places."""
-    assert parse_line(compile_read(pattern), line) == found
-
-
-def test_nan_in_a_printed_line_is_a_number() -> None:
-    """A diverged training prints nan, and that is its metric."""
-    assert math.isnan(parse_line("loss: {loss}", "loss: NaN")["loss"])
-
-
-@given(st.floats(allow_nan=False))
-def test_every_float_is_read_as_it_was_printed(number: float) -> None:
-    """No digit is lost between print and the metric."""
-    assert parse_line("loss {loss} end", f"loss {number} end") == {"loss": number}
-
-
-@pytest.mark.parametrize("pattern", ["val acc", "", "{}", "{a b}", "{a} {a}", "{a}{b}", "{1}"])
-def test_a_pattern_that_cannot_work_is_refused(pattern: str, snapshot: SnapshotAssertion) -> None:
-    """Before anything is started, with an example of one that can."""
-    with pytest.raises(MetricsError) as caught:
-        compile_read(pattern)
-    assert str(caught.value) == snapshot
 
 
 # -- Averages --------------------------------------------------------------------------------------

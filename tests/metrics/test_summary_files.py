@@ -19,7 +19,7 @@ from laboratory import wait_until
 from modeldir._system import files
 from modeldir.errors import MetricsError
 from modeldir.metrics import metrics, summary_files
-from modeldir.metrics.summary_files import BURST, ScoreFiles
+from modeldir.metrics.summary_files import BURST, SummaryFiles
 
 MANY = BURST + 30
 
@@ -40,17 +40,17 @@ def helpers() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "modeldir-metrics"]
 
 
-def hurry(scores: ScoreFiles, count: int = MANY) -> None:
+def hurry(scores: SummaryFiles, count: int = MANY) -> None:
     """Put more than are written at once; the best is the second."""
     for step in range(1, count + 1):
-        scores.put({"step": step}, best=step <= 2)
+        scores.update({"step": step}, best=step <= 2)
 
 
 def test_a_few_are_written_at_once(tmp_path: Path) -> None:
     """As who logs once an epoch sees it: nothing waits, and nobody helps."""
-    scores = ScoreFiles(tmp_path)
+    scores = SummaryFiles(tmp_path)
     for step in range(1, BURST + 1):
-        scores.put({"loss": float(step)}, best=step % 2 == 0)
+        scores.update({"loss": float(step)}, best=step % 2 == 0)
         assert last(tmp_path) == {"loss": step}
         assert best(tmp_path) == ({"loss": step // 2 * 2} if step > 1 else {})
     assert not helpers()
@@ -58,7 +58,7 @@ def test_a_few_are_written_at_once(tmp_path: Path) -> None:
 
 def test_of_many_the_last_is_there_soon_without_a_further_call(tmp_path: Path) -> None:
     """Whoever logs fast and then trains for an hour: the files tell how it stood."""
-    hurry(ScoreFiles(tmp_path))
+    hurry(SummaryFiles(tmp_path))
     wait_until(lambda: last(tmp_path) == {"step": MANY})
     assert best(tmp_path) == {"step": 2}
     wait_until(lambda: not helpers())
@@ -66,18 +66,18 @@ def test_of_many_the_last_is_there_soon_without_a_further_call(tmp_path: Path) -
 
 def test_who_helps_is_there_once_and_leaves(tmp_path: Path) -> None:
     """Again and again: never two at a time, and what is put while one leaves is written too."""
-    scores = ScoreFiles(tmp_path)
+    scores = SummaryFiles(tmp_path)
     for number in range(4):
         hurry(scores)
         assert len(helpers()) <= 1
-        scores.put({"number": number}, best=True)
+        scores.update({"number": number}, best=True)
         wait_until(partial(is_there, tmp_path, {"number": number}))
         wait_until(lambda: not helpers())
 
 
 def test_flush_waits_for_nothing(tmp_path: Path) -> None:
     """Who saves weights, or ends, finds the files as they should be."""
-    scores = ScoreFiles(tmp_path)
+    scores = SummaryFiles(tmp_path)
     hurry(scores)
     scores.flush()
     assert last(tmp_path) == {"step": MANY}
@@ -90,11 +90,11 @@ def test_a_process_that_ends_without_a_word_has_written_them(tmp_path: Path, end
     code = f"""
         import sys
         from pathlib import Path
-        from modeldir.metrics import summary_files as scorefiles
-        scorefiles.PAUSE = 1000.0  # the helper comes too late
-        scores = scorefiles.ScoreFiles(Path(sys.argv[1]))
+        from modeldir.metrics import summary_files
+        summary_files.PAUSE = 1000.0  # the helper comes too late
+        scores = summary_files.SummaryFiles(Path(sys.argv[1]))
         for step in range({MANY}):
-            scores.put({{"step": step}}, best=True)
+            scores.update({{"step": step}}, best=True)
         {end}
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path)]
@@ -104,7 +104,7 @@ def test_a_process_that_ends_without_a_word_has_written_them(tmp_path: Path, end
 
 def test_who_is_through_is_not_kept(tmp_path: Path) -> None:
     """A process of thousands of trainings does not hold all that they have logged."""
-    scores = ScoreFiles(tmp_path)
+    scores = SummaryFiles(tmp_path)
     hurry(scores)
     gone = weakref.ref(scores)
     del scores
@@ -121,22 +121,22 @@ def test_where_no_thread_is_to_be_had_they_are_written_at_once(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    hurry(ScoreFiles(tmp_path))
+    hurry(SummaryFiles(tmp_path))
     assert last(tmp_path) == {"step": MANY}
     assert best(tmp_path) == {"step": 2}
 
 
 def test_what_was_noted_long_ago_is_nobody_elses(tmp_path: Path) -> None:
     """Fast, then calm, then a disk that is full for a moment: the end still has the last word."""
-    scores = ScoreFiles(tmp_path)
+    scores = SummaryFiles(tmp_path)
     hurry(scores)
     wait_until(lambda: not helpers())
     wait_until(lambda: time.monotonic() - scores._since > 3 * summary_files.PAUSE)
-    scores.put({"step": 98}, best=True)  # written at once
+    scores.update({"step": 98}, best=True)  # written at once
     kept = (tmp_path / metrics.EVAL_BEST).rename(tmp_path / "kept.json")
     (tmp_path / metrics.EVAL_BEST).mkdir()
     with pytest.raises(MetricsError, match="cannot be written"):
-        scores.put({"step": 99}, best=True)
+        scores.update({"step": 99}, best=True)
     (tmp_path / metrics.EVAL_BEST).rmdir()
     kept.rename(tmp_path / metrics.EVAL_BEST)
     scores.flush()
@@ -145,9 +145,9 @@ def test_what_was_noted_long_ago_is_nobody_elses(tmp_path: Path) -> None:
 
 def test_what_the_script_wrote_itself_stays(tmp_path: Path) -> None:
     """Its own last word on the best weights is not overwritten by what was logged before."""
-    scores = ScoreFiles(tmp_path)
+    scores = SummaryFiles(tmp_path)
     hurry(scores)
-    scores.put({"step": 99}, best=True)
+    scores.update({"step": 99}, best=True)
     with scores._lock:  # not in the very moment in which it is replaced
         metrics.save_metrics({"accuracy": 0.9}, tmp_path / metrics.EVAL_BEST)
     scores.flush()
@@ -158,7 +158,7 @@ def test_what_the_script_wrote_itself_stays(tmp_path: Path) -> None:
 
 def test_an_error_is_told_to_who_logs(tmp_path: Path) -> None:
     """A disk that is full while nobody waits: the next call says so, and later ones write again."""
-    scores = ScoreFiles(tmp_path)
+    scores = SummaryFiles(tmp_path)
     hurry(scores)
     scores.flush()
     (tmp_path / metrics.EVAL_LAST).unlink()
@@ -167,7 +167,7 @@ def test_an_error_is_told_to_who_logs(tmp_path: Path) -> None:
         hurry(scores, 10**9)
     (tmp_path / metrics.EVAL_LAST).rmdir()
     wait_until(lambda: not helpers())
-    scores.put({"step": 1}, best=False)
+    scores.update({"step": 1}, best=False)
     wait_until(lambda: last(tmp_path) == {"step": 1})
 
 
@@ -177,16 +177,16 @@ def test_a_forked_child_writes_its_own_and_waits_for_nobody(tmp_path: Path) -> N
     code = """
         import os, sys, time
         from pathlib import Path
-        from modeldir.metrics.summary_files import BURST, ScoreFiles
-        scores = ScoreFiles(Path(sys.argv[1]))
+        from modeldir.metrics.summary_files import BURST, SummaryFiles
+        scores = SummaryFiles(Path(sys.argv[1]))
         for step in range(BURST + 30):
-            scores.put({"parent": step}, best=True)
+            scores.update({"parent": step}, best=True)
         scores._lock.acquire()
         child = os.fork()
         if child == 0:
             scores.flush()
             for step in range(BURST + 30):
-                scores.put({"child": step}, best=False)
+                scores.update({"child": step}, best=False)
             scores.flush()
             os._exit(0)
         os.waitpid(child, 0)

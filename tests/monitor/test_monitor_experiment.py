@@ -11,7 +11,7 @@ import pytest
 from modeldir._system.stamps import Seen, stamp
 from modeldir.experiment import experiment
 from modeldir.experiment.experiment import Scores
-from modeldir.metrics.metrics import value_of
+from modeldir.metrics.metrics import validation_value
 from modeldir.monitor.experiment import MOST_KEPT, LiveTraining
 
 
@@ -181,11 +181,11 @@ def test_without_metrics_the_last_printed_line_is_told(tmp_path: Path) -> None:
 
 def test_the_development_split_goes_before_a_bare_name() -> None:
     """Beside `val/accuracy` a bare `accuracy` is training's; the plan ranks by `accuracy`."""
-    assert value_of({"accuracy": 0.9, "val/accuracy": 0.8}, "accuracy") == 0.8
-    assert value_of({"accuracy": 0.9, "eval/accuracy": 0.7}, "accuracy") == 0.7
-    assert value_of({"accuracy": 0.9, "test/accuracy": 0.1}, "accuracy") == 0.9
-    assert value_of({"val_acc": 0.6}, "val_acc") == 0.6
-    assert value_of({"loss": 0.6}, "accuracy") is None
+    assert validation_value({"accuracy": 0.9, "val/accuracy": 0.8}, "accuracy") == 0.8
+    assert validation_value({"accuracy": 0.9, "eval/accuracy": 0.7}, "accuracy") == 0.7
+    assert validation_value({"accuracy": 0.9, "test/accuracy": 0.1}, "accuracy") == 0.9
+    assert validation_value({"val_acc": 0.6}, "val_acc") == 0.6
+    assert validation_value({"loss": 0.6}, "accuracy") is None
 
 
 def test_two_changes_of_one_time_are_both_seen(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Directio
 def _several(tree: Tree) -> str:
     """What to type where no experiment is best by all metrics."""
     front, folder = len(tree.front()), quoted(tree.folder)
-    ranked = objective.said(tree.objectives)
+    ranked = objective.describe(tree.objectives)
     lines = [
         f"{tree.folder} is ranked by {ranked}: none is best by all of them",
         *(f"  modeldir best {folder} --{way} {name}" for name, way in tree.objectives),

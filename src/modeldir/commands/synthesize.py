@@ -187,7 +187,7 @@ def after(results: Results) -> str:
     if results.best is not None:
         lines += [f"best:    {visible(str(results.best))}", f"next:    {after_best(results.best)}"]
     elif len(results.objectives) > 1:
-        asked = objective.options(results.objectives[:1])
+        asked = objective.command_options(results.objectives[:1])
         lines.append(f"next:    modeldir best {quoted(results.folder)} {asked}")
     else:
         lines.append(f"next:    modeldir show {quoted(results.folder / _first(results))}")

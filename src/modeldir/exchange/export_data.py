@@ -100,7 +100,7 @@ class ExportedExperiment:
         return [
             step._replace(values=values)
             for step in self.curve()
-            if (values := metrics.development(step.values))
+            if (values := metrics.validation_metrics(step.values))
         ]
 
     def final_metrics(self) -> dict[str, float]:

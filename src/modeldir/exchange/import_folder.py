@@ -148,7 +148,7 @@ def _contents(run: ForeignRun, tool: str) -> dict[str, bytes]:
         lines = (json.dumps(_metrics_line(line)) + "\n" for line in run.lines)
         contents[metrics.METRICS_LINES] = "".join(lines).encode()
     for split, values in _final_metrics(run).items():
-        contents[_METRIC_FILES[split]] = _json(metrics.plain(values))
+        contents[_METRIC_FILES[split]] = _json(metrics.as_json(values))
     return contents
 
 
@@ -161,7 +161,7 @@ def _metrics_line(line: Mapping[str, float]) -> dict[str, Any]:
     fields: dict[str, Any] = {"step": int(step) if step == int(step) else step}
     if "time" in line:
         fields["time"] = utc_text(line["time"])
-    return {**fields, **metrics.plain(_values(line))}
+    return {**fields, **metrics.as_json(_values(line))}
 
 
 def _final_metrics(run: ForeignRun) -> dict[str, Mapping[str, float]]:

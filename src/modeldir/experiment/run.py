@@ -25,7 +25,8 @@ from modeldir.experiment.checkpoints import load_checkpoint, save_checkpoint
 from modeldir.experiment.experiment import no_folder, params_file
 from modeldir.logs.logger import Log, set_logger
 from modeldir.metrics import metrics
-from modeldir.metrics.recorder import Ranked, Recorder
+from modeldir.metrics.objective import Ranked
+from modeldir.metrics.recorder import Recorder
 from modeldir.params import params, usage
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def start(  # noqa: PLR0913 - each is something that a script may want to say
     return Run(Path(model_dir), ranked, resume=resume, log=log, level=level)
 
 
-def _ranked(maximize: str | None, minimize: str | None) -> Ranked:
+def _ranked(maximize: str | None, minimize: str | None) -> Ranked | None:
     if maximize and minimize:
         raise MetricsError("give maximize or minimize, not both")
     if maximize:
@@ -85,7 +86,7 @@ class Run:
     def __init__(
         self,
         model_dir: Path,
-        ranked: Ranked,
+        ranked: Ranked | None,
         *,
         resume: bool | None,
         log: str,
@@ -159,7 +160,7 @@ class Run:
         """Tell the supervisor, before it can see the first development metrics, that it need not
         judge. Not sooner: a script may write its metric files by itself, and never call `log`.
         """
-        if self._judge is None or self._judges or not metrics.development(values):
+        if self._judge is None or self._judges or not metrics.validation_metrics(values):
             return
         self._judges = True
         attempts.tell(self.model_dir, self.attempt, attempts.JUDGES)
@@ -184,14 +185,14 @@ class Run:
         """
         given = more if not values else {**values, **more} if more else values
         if self._is_to_tell:
-            plain = metrics.plain(given)
+            plain = metrics.as_json(given)
             if self._quiet:
                 return False
             self._tell_before(plain)
         meant = self._add_floats(step, given)
         if meant is not None and not meant:  # nothing but the training's own
             return False
-        development = self._recorder.count(step, given, meant)
+        development = self._recorder.update_summary(step, given, meant)
         if not development:
             return False
         if self._judge is not None:

@@ -1,4 +1,9 @@
-"""What a metric is, which way is better, and the files and lines that metrics come from."""
+"""Metrics: names and numbers, their direction, and the files and lines they come from.
+
+Start reading at `metrics`. `recorder` writes what a script logs, with `jsonl_writer` and
+`summary_files`. `printed_lines` finds metrics in output, and `objective` says what a search ranks
+by.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A training's metrics, as they are recorded step by step: for `run.log` and `trial.report`.
+"""Record the metrics of a training run, step by step, for `run.log` and `trial.report`.
 
-It knows `metrics.jsonl`, the files of the last and the best metrics, and which value is the best so
-far. It refuses to know processes, attempts and pruners.
+`Recorder.record` adds a line to `metrics.jsonl` (`jsonl_writer`), updates the files of the last and
+the best metrics (`summary_files`), and knows the best value so far. Start reading there. Only
+validation metrics count for the best. Whether a trial stops early is decided in `pruners/judge`.
 """
 
 from __future__ import annotations
@@ -9,64 +10,65 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.metrics import metrics
-from modeldir.metrics.printed_lines import MetricLines
-from modeldir.metrics.summary_files import ScoreFiles
-
-Ranked: TypeAlias = "tuple[str, metrics.Direction] | None"
-"""The metric by which weights are the best, and its direction; None until one is chosen."""
+from modeldir.metrics.jsonl_writer import MetricsWriter
+from modeldir.metrics.objective import Ranked
+from modeldir.metrics.summary_files import SummaryFiles
 
 
 class Recorder:
-    """Writes the metrics of one attempt in a folder.
+    """Writes the metrics of one attempt into a folder.
 
-    `ranked` is the metric that was asked for, if one was; else it is chosen by what is recorded
-    first. `resumes`: the best so far is what lies there.
+    `ranked` is the metric that decides what is best, if one was requested. Otherwise it is chosen
+    among the first validation metrics. If the attempt `resumes`, the best value so far is read from
+    the file.
     """
 
-    def __init__(self, folder: Path, ranked: Ranked, *, resumes: bool = False) -> None:
+    def __init__(self, folder: Path, ranked: Ranked | None, *, resumes: bool = False) -> None:
         self.has_begun = False  # whether anything was recorded
-        self.new_best = False  # of the latest development metrics
+        self.new_best = False  # whether the latest validation metrics are
         self._folder, self._ranked, self._resumes = folder, ranked, resumes
-        self._asked = ranked is not None
-        self._lines = MetricLines(folder / metrics.METRICS_LINES)
+        self._is_requested = ranked is not None
+        self._lines = MetricsWriter(folder / metrics.METRICS_LINES)
         self.add_floats = self._lines.add_floats
-        self._files = ScoreFiles(folder)
+        self._files = SummaryFiles(folder)
         self._best = self._known_best()
 
     def record(self, step: int, values: Mapping[str, Any]) -> dict[str, float]:
-        """Record one step; `values` as they were logged. Returns the development metrics.
+        """Record one step and return the validation metrics; `values` are as they were logged.
 
         Raises:
-            MetricsError: when a value is not a number, the metric that was asked for is not among
-                them, or they cannot be written.
+            MetricsError: when a value is not a number, the requested metric is not among them, or
+                they cannot be written.
             OSError: when the line cannot be written.
         """
-        return self.count(step, values, self.add_floats(step, values))
+        return self.update_summary(step, values, self.add_floats(step, values))
 
-    def count(
-        self, step: int, values: Mapping[str, Any], meant: Sequence[tuple[str, str]] | None
+    def update_summary(
+        self, step: int, values: Mapping[str, Any], names: Sequence[tuple[str, str]] | None
     ) -> dict[str, float]:
-        """The second half of `record`; `meant` is what the first one, `add_floats`, has returned.
-        Where that is empty there is nothing to count: who logs very often may leave this out.
+        """Do the second half of `record`; `names` is the result of the first half, `add_floats`.
+
+        If `names` is empty there is nothing to do. A caller that logs very often may skip the call
+        then.
         """
-        if meant is None:
-            plain = metrics.plain(values)
-            self._lines.add(step, plain)
+        if names is None:
+            json_values = metrics.as_json(values)
+            self._lines.add(step, json_values)
             self.has_begun = True
-            development = metrics.development(dict(metrics.numbers_in(plain)))
+            validation = metrics.validation_metrics(dict(metrics.numbers_in(json_values)))
         else:
-            development = {name: values[given] for name, given in meant}
-        if development:
-            self.new_best = self._is_best(development)
-            self._files.put(development, best=self.new_best)
-        return development
+            validation = {name: values[logged] for name, logged in names}
+        if validation:
+            self.new_best = self._is_best(validation)
+            self._files.update(validation, best=self.new_best)
+        return validation
 
     def flush(self) -> None:
-        """Let the files of the last and the best metrics hold what was recorded.
+        """Write what was recorded into the files of the last and the best metrics.
 
         Raises:
             MetricsError: when they cannot be written.
@@ -74,7 +76,7 @@ class Recorder:
         self._files.flush()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the files."""
         self._lines.close()
         self._files.flush()
 
@@ -85,20 +87,20 @@ class Recorder:
             return metrics.read_metrics(self._folder / metrics.EVAL_BEST).get(self._ranked[0])
         return None
 
-    def _is_best(self, development: Mapping[str, float]) -> bool:
+    def _is_best(self, validation: Mapping[str, float]) -> bool:
         if self._ranked is None:
-            self._ranked = metrics.choose(list(development))
+            self._ranked = metrics.choose(list(validation))
             self._best = self._known_best()
         if self._ranked is None:
-            return True  # no metric has a direction: the last weights are the best there are
+            return True  # no metric has a direction, so the last weights count as the best
         name, direction = self._ranked
-        value = development.get(name)
-        if value is None and self._asked:
-            known = ", ".join(sorted(development))
-            meant = did_you_mean(name, sorted(development))
+        value = validation.get(name)
+        if value is None and self._is_requested:
+            known = ", ".join(sorted(validation))
+            hint = did_you_mean(name, sorted(validation))
             raise MetricsError(
                 f"the metric to {direction} is {name!r}, but only {known} was logged"
-                + (f": {meant}" if meant else "")
+                + (f": {hint}" if hint else "")
             )
         if value is None or not metrics.better(value, self._best, direction):
             return False

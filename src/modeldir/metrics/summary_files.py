@@ -1,14 +1,14 @@
-"""The files of the last and of the best metrics, each replaced as a whole.
+"""The files of the last and of the best metrics; each is replaced in one step.
 
-It knows the two files, and how often they are worth being replaced. It refuses to know which
-metrics are the best.
+`recorder` calls `SummaryFiles.update`; start reading there. `recorder` decides what counts as best.
+The one rule: after `flush`, and after the process has ended, the files hold the latest metrics.
 
-To replace a file takes a hundred times what a line in `metrics.jsonl` does. Who logs once an epoch
-never notices; who logs the loss of each step would spend the training on files that are replaced
-again before anybody has read them. So they are replaced at once `BURST` times in a row, and 20
-times a second for ever; beyond that a thread does it every `PAUSE` seconds until nothing is due.
-`flush` waits for nothing: it is called wherever somebody may count on the files, and at the end of
-a process that had something due, whether or not it has said that its training is over.
+To replace a file takes a hundred times as long as a line in `metrics.jsonl`. This does not matter
+to a script that logs once an epoch. A script that logs the loss of each step would spend its time
+on files that are replaced before anything reads them. So files are replaced at once `BURST` times
+in a row, and 20 times a second in the long run. Beyond that a thread does it every `PAUSE` seconds
+until nothing is due. `flush` writes at once. It is called before something may read the files,
+and at the end of the process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from _thread import allocate_lock  # as threading's, which most trainings need not load yet
+from _thread import allocate_lock  # like threading's, without loading it
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -25,18 +25,18 @@ from modeldir.errors import MetricsError
 from modeldir.metrics import metrics
 
 PAUSE = 0.05
-"""Seconds by which the files may be behind, where metrics come faster than they are replaced."""
+"""Seconds by which the files may be behind, if metrics come faster than they are replaced."""
 BURST = 20
 
-Scores: TypeAlias = Mapping[str, float]
+Metrics: TypeAlias = Mapping[str, float]
 
 
-class ScoreFiles:
-    """The two files in a folder. For one thread of the training; the other one is its own."""
+class SummaryFiles:
+    """The two files in a folder. Only one thread of the script may use it."""
 
     def __init__(self, folder: Path) -> None:
-        self._last = _ScoreFile(folder / metrics.EVAL_LAST)
-        self._best = _ScoreFile(folder / metrics.EVAL_BEST)
+        self._last = _SummaryFile(folder / metrics.EVAL_LAST)
+        self._best = _SummaryFile(folder / metrics.EVAL_BEST)
         self._credit, self._since = float(BURST), time.monotonic()
         self._error: MetricsError | None = None
         self._is_flushed_at_end = False
@@ -44,25 +44,25 @@ class ScoreFiles:
 
     def _begin(self) -> None:
         self._pid, self._lock = os.getpid(), allocate_lock()
-        self._is_helped = False
+        self._has_thread = False
 
-    def put(self, development: Scores, *, best: bool) -> None:
-        """These are the last metrics now, and perhaps the best.
+    def update(self, validation: Metrics, *, best: bool) -> None:
+        """Set the last metrics and, if they are the best, the best metrics.
 
         Raises:
-            MetricsError: when a file cannot be written, now or since this was last called.
+            MetricsError: when a file cannot be written, now or since the last call.
         """
         if self._pid != os.getpid():
             self._start_over()
-        # Before looking for the helper, which looks here once more before it leaves.
-        self._last.due = development
+        # First, because the thread looks once more at what is due before it ends.
+        self._last.due = validation
         if best:
-            self._best.due = development
-        if not self._is_helped:
-            self._write_or_get_help()
+            self._best.due = validation
+        if not self._has_thread:
+            self._write_or_start_thread()
 
     def flush(self) -> None:
-        """Write what is due. A file that somebody else has written meanwhile is left as it is.
+        """Write what is due. A file that something else has written meanwhile stays as it is.
 
         Raises:
             MetricsError: when it cannot be written.
@@ -73,14 +73,14 @@ class ScoreFiles:
             self._write_late()
 
     def _start_over(self) -> None:
-        """In a forked child: the helper is not here, and what is due is its parent's to write."""
+        """Start again in a forked child: the parent has the thread and writes what is due."""
         self._begin()
         for file in (self._last, self._best):
             file.written = file.due
 
-    def _write_or_get_help(self) -> None:
+    def _write_or_start_thread(self) -> None:
         with self._lock:
-            if self._is_helped:
+            if self._has_thread:
                 return
             if self._error is not None:
                 error, self._error = self._error, None
@@ -95,42 +95,42 @@ class ScoreFiles:
                 return
             self._last.note()
             self._best.note()
-            self._get_help()
+            self._start_thread()
 
-    def _get_help(self) -> None:
-        from threading import Thread  # noqa: PLC0415 - as above
+    def _start_thread(self) -> None:
+        from threading import Thread  # noqa: PLC0415 - most training runs need none
 
         self._flush_at_end()
-        self._is_helped = True
+        self._has_thread = True
         try:
-            # A daemon: a training that ends without a word (no `with`) must not wait for it.
-            Thread(target=self._help, name="modeldir-metrics", daemon=True).start()
-        except RuntimeError:  # none is to be had: they are limited, or the interpreter ends
-            self._is_helped = False
+            # A daemon, so that a script that ends without `with` does not wait for it.
+            Thread(target=self._write_regularly, name="modeldir-metrics", daemon=True).start()
+        except RuntimeError:  # the number of threads is limited, or the interpreter ends
+            self._has_thread = False
             self._last.write()
             self._best.write()
 
     def _flush_at_end(self) -> None:
-        """Have the process flush at its end, once; it keeps no more of us than a weak reference."""
+        """Flush once at the end of the process, with only a weak reference to this object."""
         if not self._is_flushed_at_end:
-            from weakref import ref  # noqa: PLC0415 - as above
+            from weakref import ref  # noqa: PLC0415 - as for threading
 
             self._is_flushed_at_end = True
             atexit.register(_flush, ref(self))
 
-    def _help(self) -> None:
+    def _write_regularly(self) -> None:
         while True:
             time.sleep(PAUSE)
             with self._lock:
                 if not self._is_due():
-                    self._is_helped = False
-                    if not self._is_due():  # else `put` has not seen the line above
+                    self._has_thread = False
+                    if not self._is_due():  # else `update` has not seen the line above
                         return
-                    self._is_helped = True
+                    self._has_thread = True
                 try:
                     self._write_late()
                 except MetricsError as error:
-                    self._error, self._is_helped = error, False  # for `put` to raise
+                    self._error, self._has_thread = error, False  # for `update` to raise
                     return
 
     def _is_due(self) -> bool:
@@ -141,20 +141,20 @@ class ScoreFiles:
         self._best.write_late()
 
 
-def _flush(scores: Callable[[], ScoreFiles | None]) -> None:
-    there = scores()
-    if there is not None:
-        there.flush()
+def _flush(reference: Callable[[], SummaryFiles | None]) -> None:
+    summary_files = reference()
+    if summary_files is not None:
+        summary_files.flush()
 
 
-class _ScoreFile:
-    """One of them: what is due, and what was written."""
+class _SummaryFile:
+    """One of the two files: what is due, and what was written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._state: tuple[int, int] | None = None
-        self.due: Scores | None = None
-        self.written: Scores | None = None
+        self._noted: tuple[int, int] | None = None  # inode and time of the file
+        self.due: Metrics | None = None
+        self.written: Metrics | None = None
 
     def is_due(self) -> bool:
         return self.due is not self.written
@@ -163,23 +163,23 @@ class _ScoreFile:
         due = self.due
         if due is not None and due is not self.written:
             metrics.save_metrics(due, self._path)
-            self.written, self._state = due, None  # what was noted was another file
+            self.written, self._noted = due, None  # the noted file was another one
 
     def note(self) -> None:
-        """Note who has written the file up to now."""
+        """Note the file as it is now."""
         try:
-            there = os.stat(self._path)
+            status = os.stat(self._path)
         except OSError:
-            self._state = None
+            self._noted = None
         else:
-            self._state = there.st_ino, there.st_mtime_ns
+            self._noted = status.st_ino, status.st_mtime_ns
 
     def write_late(self) -> None:
-        """Write, unless the file is somebody else's by now: a script may have its own last word."""
-        before = self._state
+        """Write, unless something else has written the file: a script may write it at its end."""
+        before = self._noted
         if self.is_due() and before is not None:
             self.note()
-            if self._state != before:
+            if self._noted != before:
                 self.written = self.due
                 return
         self.write()

@@ -254,7 +254,7 @@ class LiveTraining:
 
     def value(self, name: str) -> float | None:
         """The latest value of a development metric."""
-        return metrics.value_of(self._latest, name)
+        return metrics.validation_value(self._latest, name)
 
     def names(self) -> list[str]:
         """The metrics of the latest step, those of training last."""
@@ -267,7 +267,7 @@ class LiveTraining:
         return self._curve[1]
 
     def _drawn(self, name: str) -> tuple[float, ...]:
-        values = [metrics.value_of(line, name) for line in self._lines]
+        values = [metrics.validation_value(line, name) for line in self._lines]
         if self._lines and self._lines[-1] is not self._latest:
             values.append(self.value(name))
         return tuple(value for value in values if value is not None)

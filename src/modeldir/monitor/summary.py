@@ -103,8 +103,9 @@ def _front(search: Search, results: Results) -> Iterator[str]:
     if front:
         names = ", ".join(path.name for path in front[:_SHOWN])
         more = f" and {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
-        yield f"Pareto front by {objective.said(ranked)}: {names}{more}"
-        yield f"  the best by one: modeldir best {quoted(search.path)} {objective.options(ranked)}"
+        yield f"Pareto front by {objective.describe(ranked)}: {names}{more}"
+        options = objective.command_options(ranked)
+        yield f"  the best by one: modeldir best {quoted(search.path)} {options}"
 
 
 def _next(search: Search, outcome: WorkerOutcome) -> str:

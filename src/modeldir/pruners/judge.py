@@ -94,7 +94,7 @@ class Judge:
         if metric is None or self.is_broken or not math.isfinite(step):
             return None
         name = metric[0]
-        value = metrics.value_of(development, name)
+        value = metrics.validation_value(development, name)
         if value is None or self._is_over(int(step)):
             return None
         try:
@@ -160,5 +160,5 @@ def step_of(line: Mapping[str, Any], otherwise: int | None = None) -> Step | Non
     told = metrics.take_step(numbers)
     numbers.pop("time", None)
     step = otherwise if told is None else told
-    found = metrics.development(numbers)
+    found = metrics.validation_metrics(numbers)
     return None if step is None or not found else (step, found)

@@ -133,7 +133,7 @@ class Tree:
         if len(self.objectives) < 2:  # noqa: PLR2004 - one has a best, and no front
             return frozenset()
         scored = [([f.value(name) for name, _ in self.objectives], f.name) for f in self.rows()]
-        return frozenset(objective.front(scored, self.objectives))
+        return frozenset(objective.pareto_front(scored, self.objectives))
 
 
 def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:

@@ -166,7 +166,8 @@ def _metric(
     if not tree.found:
         problem, hint = "it has no trial", f"modeldir search {folder}"
     elif tree.objectives:
-        problem = f"it is ranked by {objective.said(tree.objectives)}: none is best by all of them"
+        ranked_by = objective.describe(tree.objectives)
+        problem = f"it is ranked by {ranked_by}: none is best by all of them"
         ways = [f"modeldir confirm {folder} --{way} {name}" for name, way in tree.objectives]
         hint = "\n    ".join(ways)
     else:
@@ -182,7 +183,7 @@ def _points(
     sign = -1.0 if way == "maximize" else 1.0
     own = (each for each in tree.rows() if os.path.samefile(each.path.parent, tree.folder))
     scored = [(value, each) for each in own if (value := each.value(name)) is not None]
-    scored.sort(key=lambda each: (sign * each[0], metrics.in_order(each[1].number)))
+    scored.sort(key=lambda each: (sign * each[0], metrics.trial_order(each[1].number)))
     best: dict[str, Point] = {}
     for value, found in scored:
         point = _point(found, value, base)

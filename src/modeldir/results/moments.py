@@ -61,7 +61,7 @@ class Moment:
 def _values(folder: Path, metric: str) -> Iterator[tuple[Mapping[str, object], float]]:
     """The metric in each step that has it."""
     for line in files.read_lines(folder / metrics.METRICS_LINES):
-        value = metrics.value_of(dict(metrics.numbers_in(line)), metric)
+        value = metrics.validation_value(dict(metrics.numbers_in(line)), metric)
         if value is not None:
             yield line, value
 

@@ -221,7 +221,7 @@ def in_order(
         return sort(table, name, descending=reverse), ""
     numbers = Finds.of(tree.found).told("number")
     if not _is_blank(numbers):
-        ranks = [*map(metrics.in_order, numbers)] if None in numbers else numbers
+        ranks = [*map(metrics.trial_order, numbers)] if None in numbers else numbers
         order = sorted(range(len(ranks)), key=ranks.__getitem__)
         table = table.at(order)  # equals stay in this order
     descending = _descending(table, table.index(by), tree) != reverse
@@ -230,7 +230,7 @@ def in_order(
     if wanted or reverse:
         return table, words
     if len(tree.objectives) > 1:
-        words = f" by {objective.said(tree.objectives)}, the Pareto front first"
+        words = f" by {objective.describe(tree.objectives)}, the Pareto front first"
     return _front_first(_ended_well_first(table)), words
 
 

@@ -32,7 +32,7 @@ from modeldir.errors import (
 )
 from modeldir.experiment import project as projects
 from modeldir.experiment.experiment import first_below, params_file
-from modeldir.metrics import metrics, objective
+from modeldir.metrics import metrics, objective, printed_lines
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.search import plan_updates, sampler_choice
@@ -341,7 +341,7 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     problems += _wrong_limits(raw)
     if isinstance(raw.get("read"), str):
         try:
-            metrics.compile_read(raw["read"])
+            printed_lines.compile_pattern(raw["read"])
         except MetricsError as error:
             problems += [(f"read: {words}", hint) for words, hint in error.causes]
     for key in ("command", "resume"):
@@ -383,7 +383,7 @@ def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     ranked = objective.objectives(raw)
     if goal is not None and len(ranked) > 1:
         problems.append(
-            (f"stop_at: there are several metrics: {objective.said(ranked)}", "name one")
+            (f"stop_at: there are several metrics: {objective.describe(ranked)}", "name one")
         )
     if goal is not None and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"

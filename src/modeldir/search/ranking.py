@@ -112,7 +112,7 @@ class Results:
             ([row.values.get(name) for name, _ in objectives], (math.inf, row.path))
             for row in self.reused
         ]
-        return [path for _, path in sorted(objective.front(scored, tuple(objectives)))]
+        return [path for _, path in sorted(objective.pareto_front(scored, tuple(objectives)))]
 
     def advice(self) -> list[str]:
         """Return at most three sentences on what the search has shown; none without evidence.

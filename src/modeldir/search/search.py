@@ -112,8 +112,8 @@ class Search:
             "points": _points(points),
             "constraints": _constraints(constraints),
             "when": dict(when or {}),
-            "maximize": objective.written(maximize),
-            "minimize": objective.written(minimize),
+            "maximize": objective.to_json(maximize),
+            "minimize": objective.to_json(minimize),
             "sampler": sampler,
             "trials": trials,
             "seed": seed,
@@ -352,7 +352,7 @@ class Search:
                     f'  search.tell(trial, {{"{name}": 0.9}}), or status="failed"'
                 )
         if values is not None:
-            found = metrics.development(dict(metrics.numbers_in(metrics.plain(values))))
+            found = metrics.validation_metrics(dict(metrics.numbers_in(metrics.as_json(values))))
             metrics.save_metrics(found, trial.model_dir / metrics.EVAL_BEST)
         ended = status or (attempts.PRUNED if trial.pruned else attempts.COMPLETED)
         trial.end(ended, reason or trial.pruned)

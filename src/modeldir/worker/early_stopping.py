@@ -21,7 +21,7 @@ from modeldir._system import files
 from modeldir._system.stamps import Stamp, stamp
 from modeldir.errors import MetricsError
 from modeldir.experiment import attempts
-from modeldir.metrics import metrics
+from modeldir.metrics import metrics, printed_lines
 from modeldir.metrics.metrics import METRICS_LINES
 from modeldir.pruners.judge import Judge, Orders, Step, step_of
 from modeldir.worker import outcome
@@ -227,7 +227,7 @@ class _Printed:
 
     def __init__(self, console: Path, printed_before: int, read: str) -> None:
         self._console, self._offset = console, printed_before
-        self._pattern = metrics.compile_read(read)
+        self._pattern = printed_lines.compile_pattern(read)
         self._count = 0
         self._size = printed_before
 
@@ -238,7 +238,7 @@ class _Printed:
         self._size = size
         found = []
         for line in self._new_lines():
-            step = step_of(metrics.parse_line(self._pattern, line), self._count + 1)
+            step = step_of(printed_lines.parse_line(self._pattern, line), self._count + 1)
             if step is not None:
                 self._count += 1
                 found.append(step)

@@ -19,7 +19,7 @@ from typing import Any
 from modeldir._system import files
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.experiment import attempts, failures
-from modeldir.metrics import metrics
+from modeldir.metrics import metrics, printed_lines
 
 _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -216,11 +216,11 @@ def _keep_printed(evidence: Evidence, read: str) -> bool:
 
     False if no line shows any.
     """
-    pattern = metrics.compile_read(read)
+    pattern = printed_lines.compile_pattern(read)
     found: dict[str, float] = {}
     for piece in files.printed_pieces(evidence.console):
         for line in piece.decode("utf-8", "replace").splitlines():
-            found.update(metrics.parse_line(pattern, line))
+            found.update(printed_lines.parse_line(pattern, line))
     if found:
         with contextlib.suppress(MetricsError):  # a full disk: then it is a metric that is missing
             metrics.save_metrics(found, evidence.folder / metrics.EVAL_LAST)

@@ -173,7 +173,7 @@ def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] 
 
 def _metrics_in(folder: Path) -> set[str]:
     """The development metrics that lie in a trial's folder, of its steps and its files."""
-    steps = metrics.development(dict(metrics.numbers_in(experiment.last_step(folder))))
+    steps = metrics.validation_metrics(dict(metrics.numbers_in(experiment.last_step(folder))))
     return {*steps, *experiment.scores(folder).development} - {"step", "time", "epoch"}
 
 

@@ -84,7 +84,7 @@ def read_curves(folder: Path) -> dict[str, dict[float, float]]:
         logged = metrics.take_step(values)
         step = float(count) if logged is None else logged
         train = {name: value for name, value in values.items() if name.startswith("train/")}
-        for name, value in {**metrics.development(values), **train}.items():
+        for name, value in {**metrics.validation_metrics(values), **train}.items():
             by_name.setdefault(name, {})[step] = value
     return {name: values for name, values in by_name.items() if len(values) > 1}
 

@@ -220,4 +220,4 @@ def _front(tree: Tree) -> set[int]:
         ([each.value(name) for name, _ in tree.objectives], index)
         for index, each in enumerate(tree.found)
     ]
-    return set(objective.front(scored, tree.objectives))
+    return set(objective.pareto_front(scored, tree.objectives))
