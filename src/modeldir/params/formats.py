@@ -10,10 +10,9 @@ Start at `read` and `write`; `held` says what can be saved.
 
 from __future__ import annotations
 
+import json
 import os
-import re
-import sys
-import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir._system import files
@@ -25,6 +24,7 @@ from modeldir.params.nested import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from types import ModuleType
 
 
 class Loaded(NamedTuple):
@@ -111,135 +111,27 @@ def _decoded(data: bytes, shown: str) -> str:
 # -- YAML and TOML ---------------------------------------------------------------------------------
 
 
-def _from_other(text: str, shown: str) -> Plain:
-    if notation(shown) == "toml":
-        return _as_json_has_it(_from_toml(text, shown), shown, dict)
-    return _as_json_has_it(_from_yaml(text, shown), shown, lambda: _yaml_places(text))
-
-
-def _from_yaml(text: str, shown: str) -> object:
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - slow to import
-
-    if separator := re.search(f"[{_SEPARATORS}]", text):
-        problem = f"found U+{ord(separator[0]):04X}, which some readers take for the end of a line"
-        hint = f'write "\\u{ord(separator[0]):04x}", in double quotes, or leave it out'
-        raise broken_at(text, separator.start(), shown, problem, hint)
-    try:
-        return _quietly(_yaml().load, text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = (mark.line + 1, mark.column + 1) if mark else ()
-        raise broken(shown, *_yaml_problem(error.context, error.problem), *place) from None
-    except RecursionError:
-        raise broken(shown, TOO_DEEP) from None
-    except YAMLError as error:
-        raise broken(shown, str(error).splitlines()[0]) from None
-    except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
-        raise broken(shown, f"a value that cannot be: {error}") from None
-    except TypeError:  # a list of parts in the place of a name
-        raise broken(shown, "expected strings as the keys") from None
-    except AssertionError:  # how the library has it
-        raise broken(shown, "expected a version of YAML that there is", "write %YAML 1.2") from None
-
-
-_SEPARATORS = "\x85\u2028\u2029"
-"""Ends of lines in YAML 1.1, and in the library; in 1.2 characters like others."""
-
-
-def _yaml() -> Any:
-    """YAML 1.2, with what the library lacks: `.5e3` is a number, and no character is lost."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
-    from ruamel.yaml.representer import SafeRepresenter  # noqa: PLC0415 - as above
-
-    class Representer(SafeRepresenter):
-        pass
-
-    def quoted(representer: Any, text: str) -> Any:
-        style = '"' if re.search(f"[{_SEPARATORS}]", text) else None  # there they are escaped
-        return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-    Representer.add_representer(str, quoted)
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.Representer = Representer
-    yaml.resolver.versioned_resolver  # noqa: B018 - to ask for it fills it
-    yaml.resolver.add_version_implicit_resolver(
-        (1, 2), "tag:yaml.org,2002:float", re.compile(r"[-+]?\.[0-9]+[eE][0-9]+$"), list("-+.")
-    )
-    return yaml
-
-
-def _quietly(reader: Callable[[str], Any], text: str) -> Any:
-    """Without a warning of an anchor used again, which YAML allows."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return reader(text)
-
-
-def _yaml_problem(context: str | None, problem: str | None) -> tuple[str, str | None]:
-    """What to say about a YAML error, and the hint."""
-    said = ", ".join(part for part in (context, problem) if part)
-    if twice := re.match(r'found duplicate key "(.*?)" with value', problem or ""):
-        return f"{twice[1]!r} is given twice", "keep one of them"
-    return said, "YAML is indented with spaces" if r"'\t'" in said else None
-
-
-def _from_toml(text: str, shown: str) -> object:
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - few files are TOML
-
-        try:
-            return tomllib.loads(text)
-        except RecursionError:
-            raise broken(shown, TOO_DEEP) from None
-        except ValueError as error:
-            raise _toml_error(str(error), text, shown) from None
-    return _from_toml_by_tomlkit(text, shown)
-
-
-def _toml_error(said: str, text: str, shown: str) -> ParamsError:
-    said = said.replace("Cannot overwrite a value", "a name is given twice")
-    place = re.search(r" \(at line (\d+), column (\d+)\)$", said)
-    if place is None:
-        said = said.replace("at end of document", "the file ends here")
-        return broken_at(text, len(text.rstrip()), shown, said)
-    return broken(shown, said[: place.start()], None, int(place[1]), int(place[2]))
-
-
-def _from_toml_by_tomlkit(text: str, shown: str) -> object:
-    """For Python 3.10, whose library cannot read TOML."""
-    import tomlkit  # noqa: PLC0415 - few files are TOML
-    from tomlkit.exceptions import ParseError  # noqa: PLC0415
-
-    try:
-        return tomlkit.parse(text).unwrap()
-    except ParseError as error:
-        said = re.sub(r"\.? at line \d+ col \d+$", "", str(error))
-        raise broken(shown, said, None, error.line, error.col + 1) from None
-    except ValueError as error:
-        raise broken(shown, str(error)) from None
-    except RecursionError:
-        raise broken(shown, TOO_DEEP) from None
-
-
 _Places = dict[str, tuple[int, int]]  # by dotted name: line and column
 
 
-def _yaml_places(text: str) -> _Places:
-    """Where each value stands. The library for TOML tells of none."""
-    found: _Places = {}
-    walk = [("", _quietly(_yaml().compose, text))]
-    for key, node in walk:
-        mark = node.start_mark
-        found.setdefault(key, (mark.line + 1, mark.column + 1))
-        if node.id == "mapping":
-            prefix = f"{key}." if key else ""
-            walk += [(f"{prefix}{name.value}", one) for name, one in node.value]
-        elif node.id == "sequence":
-            walk += [(f"{key}[{place}]", one) for place, one in enumerate(node.value)]
-    return found
+def _from_other(text: str, shown: str) -> Plain:
+    language = _language(shown)
+    return _as_json_has_it(language.parse(text, shown), shown, lambda: language.places(text))
 
 
-def _as_json_has_it(values: object, shown: str, find: Callable[[], _Places]) -> Plain:
+def _language(shown: str) -> ModuleType:
+    if notation(shown) == "toml":
+        from modeldir.params import toml_format  # noqa: PLC0415 - few files are TOML
+
+        return toml_format
+    from modeldir.params import yaml_format  # noqa: PLC0415 - few files are YAML
+
+    return yaml_format
+
+
+def _as_json_has_it(
+    values: object, shown: str, find: Callable[[], dict[str, tuple[int, int]]]
+) -> Plain:
     if not isinstance(values, dict):
         raise not_an_object(values, shown)
     try:
@@ -320,60 +212,80 @@ def write(
 def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str:
     if text and _says(text, values, shown):
         return text
-    if notation(shown) != "json" or _ending(shown) == ".jsonc":
-        _refuse_to_lose_comments(shown)
-    if notation(shown) == "yaml":
-        return _to_yaml(values)
-    if notation(shown) == "toml":
-        import tomlkit  # noqa: PLC0415 - few files are TOML
+    if notation(shown) == "json":
+        if _ending(shown) == ".jsonc" and strict_json.has_comments(_current(shown)):
+            raise _comments_lost(shown)
+        return strict_json.dumps(values, forms) + "\n"
+    current = _current(shown)
+    has_comments = "#" in current
+    text = _edited(current if has_comments else text.replace("\r\n", "\n"), values, shown)
+    if text:
+        return text
+    if has_comments:
+        raise _comments_lost(shown)
+    return str(_language(shown).dumped(values))
 
-        return tomlkit.dumps(values)
-    return strict_json.dumps(values, forms) + "\n"
+
+def _current(shown: str) -> str:
+    """Return the text of the file that will be replaced; empty if there is none."""
+    return (files.read_bytes(shown) or b"").decode(errors="replace").replace("\r\n", "\n")
+
+
+def _comments_lost(shown: str) -> ParamsError:
+    problem = "cannot be saved: the comments in it would be lost; nothing was written"
+    return broken(shown, problem, "save it under another name, or change it in an editor")
 
 
 def _says(text: str, values: Plain, shown: str) -> bool:
-    """Whether a text, in the notation of a file, holds just these values."""
+    """Return whether a text, in the notation of a file, holds exactly these values."""
     if notation(shown) == "json":
         return strict_json.says(text, values, comments=_ending(shown) == ".jsonc")
     return strict_json.alike(_from_other(text.replace("\r\n", "\n"), shown), values)
 
 
-def _refuse_to_lose_comments(shown: str) -> None:
-    """Who wrote comments wrote them for somebody: to replace them by values alone is a loss."""
-    there = (files.read_bytes(shown) or b"").decode(errors="replace")
-    if _has_comments(there, notation(shown)):
-        problem = "cannot be saved: the comments in it would be lost; nothing was written"
-        raise broken(shown, problem, "save it under another name, or change it in an editor")
+def _edited(text: str, values: Plain, shown: str) -> str:
+    """Return a YAML or TOML text with other values. Comments and untouched values stay as they are.
 
-
-_TOML_TEXT = r'(?s)"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|(#)'
-
-
-def _has_comments(text: str, written: str) -> bool:
-    if written == "json":
-        return strict_json.has_comments(text)
-    if written == "toml":
-        return any(match[1] for match in re.finditer(_TOML_TEXT, text))
-    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
-
+    Return "" if that fails: the result would hold other values (a value with an alias), or it would
+    lose a comment on a line of its own. ruamel attaches such a comment to the key above it, so the
+    comment disappears together with that key.
+    """
     try:
-        tokens = list(YAML(typ="rt", pure=True).scan(text))
-    except (YAMLError, ValueError):
-        return "#" in text
-    return any("#" in repr(getattr(token, "_comment", None)) for token in tokens)
+        document = _language(shown).Document(text)
+        _update(document.values, _from_other(text, shown), values)
+        result = document.text()
+        is_right = _sorted(_from_other(result, shown)) == _sorted(values)
+    except Exception:  # noqa: BLE001 - whatever the libraries raise, the values can be written anew
+        return ""
+    return result if is_right and not _comment_lines(text) - _comment_lines(result) else ""
 
 
-def _to_yaml(values: Plain) -> str:
-    from io import StringIO  # noqa: PLC0415 - few files are YAML
+def _update(document: Any, old: Any, new: Any) -> None:
+    """Change a library's document from the old values to the new ones, in place."""
+    for key in [key for key in old if key not in new] if isinstance(old, dict) else ():
+        del document[key]
+    for key, value in new.items() if isinstance(new, dict) else enumerate(new):
+        is_new = isinstance(old, dict) and key not in old
+        if is_new or not _have_same_shape(old[key], value):
+            if is_new or not strict_json.alike(old[key], value):
+                document[key] = value
+        else:
+            _update(document[key], old[key], value)
 
-    yaml = _yaml()
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
-    yaml.width = 1 << 20  # no text is folded
-    stream = StringIO()
-    yaml.dump(values, stream)
-    return stream.getvalue()
+
+def _have_same_shape(left: Any, right: Any) -> bool:
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right)
+    return isinstance(left, dict) and isinstance(right, dict)
+
+
+def _sorted(values: Plain) -> str:
+    return json.dumps(values, sort_keys=True)
+
+
+def _comment_lines(text: str) -> Counter[str]:
+    lines = map(str.strip, text.splitlines())
+    return Counter(line for line in lines if line.startswith("#"))
 
 
 def _nulls(value: Any, key: str = "") -> Iterator[tuple[str, str, str | None]]:

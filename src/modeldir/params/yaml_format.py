@@ -1,0 +1,139 @@
+"""YAML 1.2 for `formats`: parse a params file, and write one without losing its comments.
+
+Start at `parse` and `Document`. ruamel.yaml does the work; what it reads differently from YAML 1.2
+is corrected here (`.5e3` is a number, U+2028 ends no line). The errors are ours, with line and
+column. For TOML, see `toml_format`.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+from modeldir.params.json_errors import TOO_DEEP, broken, broken_at
+from modeldir.params.nested import Plain
+
+
+def parse(text: str, shown: str) -> object:
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - slow to import
+
+    if separator := re.search(f"[{_SEPARATORS}]", text):
+        problem = f"found U+{ord(separator[0]):04X}, which some readers take for the end of a line"
+        hint = f'write "\\u{ord(separator[0]):04x}", in double quotes, or leave it out'
+        raise broken_at(text, separator.start(), shown, problem, hint)
+    try:
+        return _quietly(_yaml().load, text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = (mark.line + 1, mark.column + 1) if mark else ()
+        raise broken(shown, *_problem(error.context, error.problem), *place) from None
+    except RecursionError:
+        raise broken(shown, TOO_DEEP) from None
+    except YAMLError as error:
+        raise broken(shown, str(error).splitlines()[0]) from None
+    except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
+        raise broken(shown, f"a value that cannot be: {error}") from None
+    except TypeError:  # a list of parts in the place of a name
+        raise broken(shown, "expected strings as the keys") from None
+    except AssertionError:  # how the library has it
+        raise broken(shown, "expected a version of YAML that there is", "write %YAML 1.2") from None
+
+
+_SEPARATORS = "\x85\u2028\u2029"
+"""Ends of lines in YAML 1.1, and in the library; in 1.2 characters like others."""
+
+
+def _yaml() -> Any:
+    """YAML 1.2, with what the library lacks: `.5e3` is a number, and no character is lost."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
+    from ruamel.yaml.representer import SafeRepresenter  # noqa: PLC0415 - as above
+
+    class Representer(SafeRepresenter):
+        pass
+
+    def quoted(representer: Any, text: str) -> Any:
+        style = '"' if re.search(f"[{_SEPARATORS}]", text) else None  # there they are escaped
+        return representer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Representer.add_representer(str, quoted)
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.Representer = Representer
+    yaml.resolver.versioned_resolver  # noqa: B018 - to ask for it fills it
+    yaml.resolver.add_version_implicit_resolver(
+        (1, 2), "tag:yaml.org,2002:float", re.compile(r"[-+]?\.[0-9]+[eE][0-9]+$"), list("-+.")
+    )
+    return yaml
+
+
+def _quietly(reader: Callable[[str], Any], text: str) -> Any:
+    """Without a warning of an anchor used again, which YAML allows."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return reader(text)
+
+
+def _problem(context: str | None, problem: str | None) -> tuple[str, str | None]:
+    """What to say about a YAML error, and the hint."""
+    said = ", ".join(part for part in (context, problem) if part)
+    if twice := re.match(r'found duplicate key "(.*?)" with value', problem or ""):
+        return f"{twice[1]!r} is given twice", "keep one of them"
+    return said, "YAML is indented with spaces" if r"'\t'" in said else None
+
+
+# -- Places ----------------------------------------------------------------------------------------
+
+
+def places(text: str) -> dict[str, tuple[int, int]]:
+    """Return the line and column of each value, by its dotted name."""
+    found: dict[str, tuple[int, int]] = {}
+    walk = [("", _quietly(_yaml().compose, text))]
+    for key, node in walk:
+        mark = node.start_mark
+        found.setdefault(key, (mark.line + 1, mark.column + 1))
+        if node.id == "mapping":
+            prefix = f"{key}." if key else ""
+            walk += [(f"{prefix}{name.value}", one) for name, one in node.value]
+        elif node.id == "sequence":
+            walk += [(f"{key}[{place}]", one) for place, one in enumerate(node.value)]
+    return found
+
+
+# -- Writing ---------------------------------------------------------------------------------------
+
+_WIDE = 1 << 20  # no line is folded
+
+
+def dumped(values: Plain) -> str:
+    """Return values as YAML."""
+    yaml = _yaml()
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.width = _WIDE
+    stream = StringIO()
+    yaml.dump(values, stream)
+    return stream.getvalue()
+
+
+class Document:
+    """A YAML text. Its `values` can be changed in place; `text` keeps the comments."""
+
+    def __init__(self, text: str) -> None:
+        from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
+
+        self._yaml: Any = YAML(typ="rt", pure=True)
+        self._yaml.preserve_quotes = True
+        self._yaml.width = _WIDE
+        section, item = re.search(r"(?m)^( +)[^\s#-]", text), re.search(r"(?m)^( +)- ", text)
+        offset = len(item[1]) if item else 0
+        indent = len(section[1]) if section else 2
+        self._yaml.indent(mapping=indent, sequence=offset + 2, offset=offset)
+        self.values: Any = _quietly(self._yaml.load, text)
+
+    def text(self) -> str:
+        """Return the text with the changed values."""
+        stream = StringIO()
+        self._yaml.dump(self.values, stream)
+        return stream.getvalue()
