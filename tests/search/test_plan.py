@@ -16,7 +16,15 @@ from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from modeldir.errors import CommandError, ModeldirError, ParamsError, SearchError
-from modeldir.search import plan
+from modeldir.experiment import project as projects
+from modeldir.search import (
+    base_config,
+    plan,
+    plan_check,
+    plan_updates,
+    sampler_choice,
+    trial_command,
+)
 from modeldir.space import Choice, Space
 
 BASE = {"learning_rate": 0.5, "batch_size": 16, "model": {"depth": 2}, "text": "x"}
@@ -25,7 +33,7 @@ RANGE = {"space": {"learning_rate": {"uniform": [0.1, 0.2]}}}
 
 
 def checked(raw: dict[str, Any], **project: Any) -> plan.Plan:
-    return plan.check(raw, BASE, "search.json", project)
+    return plan_check.check(raw, BASE, "search.json", project)
 
 
 # -- A whole plan ----------------------------------------------------------------------------------
@@ -43,7 +51,7 @@ def test_a_range_is_sampled_a_limited_number_of_times(domain: dict[str, Any]) ->
     """Else it would go on for ever; by what `auto` chooses, which the plan then says."""
     found = checked({"space": {"learning_rate": domain, "batch_size": [16, 32]}})
     assert found.auto is not None
-    assert found.trials == plan.DEFAULT_TRIALS
+    assert found.trials == sampler_choice.DEFAULT_TRIALS
     assert found.written["auto"] == {"sampler": found.sampler, "why": found.auto}
 
 
@@ -91,7 +99,7 @@ def test_what_is_written_is_read_back_as_the_same_plan() -> None:
             "text": {"uniform": (0, 1)},
         }
     }
-    raw, _ = plan.joined({}, {**given, "trials": 3})
+    raw, _ = plan_updates.joined({}, {**given, "trials": 3})
     found = checked(raw)
     again = checked(json.loads(json.dumps(found.written)))
     assert again == found
@@ -169,9 +177,9 @@ def test_whatever_lies_there_it_is_a_plan_or_a_message(
     for key in ("space", "when"):  # as `Search` gives them
         given[key] = given[key] if isinstance(given.get(key), dict) else {}
     with contextlib.suppress(ModeldirError):
-        raw, changes = plan.joined(old, given)
+        raw, changes = plan_updates.joined(old, given)
         assert all(isinstance(change, str) for change in changes)
-        plan.check(raw, BASE, "search.json", {})
+        plan_check.check(raw, BASE, "search.json", {})
 
 
 # -- Growing ---------------------------------------------------------------------------------------
@@ -196,7 +204,7 @@ def test_values_are_joined_and_other_domains_replaced(
 ) -> None:
     """What changed is said in the words of search.json."""
     old = {"space": {"other": [1], **({} if before is None else {"x": before})}}
-    raw, said = plan.joined(old, {"space": {"x": given}})
+    raw, said = plan_updates.joined(old, {"space": {"x": given}})
     assert raw["space"] == {"other": [1], "x": after}
     assert said == changes
     assert old["space"].get("x") == before
@@ -204,28 +212,30 @@ def test_values_are_joined_and_other_domains_replaced(
 
 def test_a_first_plan_is_no_change() -> None:
     """There is nothing to tell of who begins."""
-    raw, said = plan.joined({}, {"space": {"x": [1]}, "seed": 3, "trials": None})
+    raw, said = plan_updates.joined({}, {"space": {"x": [1]}, "seed": 3, "trials": None})
     assert raw == {"space": {"x": [1]}, "seed": 3}
     assert said == []
 
 
 def test_a_metric_takes_the_place_of_the_other() -> None:
     """Only one is ranked by, and whoever changes it reads so."""
-    raw, said = plan.joined({"maximize": "accuracy", "seed": 1}, {"minimize": "loss", "seed": 2})
+    raw, said = plan_updates.joined(
+        {"maximize": "accuracy", "seed": 1}, {"minimize": "loss", "seed": 2}
+    )
     assert raw == {"minimize": "loss", "seed": 2}
     assert said == ["maximize accuracy -> minimize loss", "seed: 1 -> 2"]
 
 
 def test_metrics_given_at_once_are_all_kept() -> None:
     """Those to maximize first; naming one alone takes the place of all."""
-    raw, changes = plan.joined(
+    raw, changes = plan_updates.joined(
         {**LISTS, "maximize": "f1"}, {"maximize": "accuracy", "minimize": "loss"}
     )
     found = checked(raw)
     assert found.objectives == (("accuracy", "maximize"), ("loss", "minimize"))
     assert found.metric == ("accuracy", "maximize")
     assert changes == ["maximize: f1 -> accuracy"]
-    alone, changes = plan.joined(raw, {"minimize": "loss"})
+    alone, changes = plan_updates.joined(raw, {"minimize": "loss"})
     assert checked(alone).objectives == (("loss", "minimize"),)
     assert changes == ["maximize accuracy -> minimize loss"]
 
@@ -244,16 +254,16 @@ def test_the_nearest_project_file_counts(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     (tmp_path / "modeldir.toml").write_text('command = "outer"\n')
-    assert plan.read_project(deep) == {"command": "outer"}
+    assert projects.settings(deep) == {"command": "outer"}
     (tmp_path / "a" / "modeldir.toml").write_text('command = "inner"\n')
-    assert plan.read_project(deep) == {"command": "inner"}
+    assert projects.settings(deep) == {"command": "inner"}
 
 
 def test_a_broken_project_file_names_the_line(tmp_path: Path) -> None:
     """It is TOML; a mistake in it is told as in any other file."""
     (tmp_path / "modeldir.toml").write_text('command = "python train.py"\nminimize = loss\n')
     with pytest.raises(ParamsError) as refused:
-        plan.read_project(tmp_path)
+        projects.settings(tmp_path)
     assert refused.value.line == 2
 
 
@@ -262,7 +272,7 @@ def test_the_base_may_be_written_in_any_notation(tmp_path: Path, name: str) -> N
     """As an experiment's hyperparameters may."""
     text = {"params.json": '{"lr": 1}', "params.yaml": "lr: 1\n", "params.toml": "lr = 1\n"}
     (tmp_path / name).write_text(text[name])
-    assert plan.base_of(tmp_path) == {"lr": 1}
+    assert base_config.load_base(tmp_path) == {"lr": 1}
 
 
 # -- Commands --------------------------------------------------------------------------------------
@@ -283,7 +293,7 @@ def test_the_base_may_be_written_in_any_notation(tmp_path: Path, name: str) -> N
 )
 def test_a_command_becomes_a_trials_command(command: str, words: list[str]) -> None:
     """Names in braces are replaced within their word; without any, --model_dir is added."""
-    assert list(plan.trial_command(command, BASE, "a b")) == words
+    assert list(trial_command.fill(command, BASE, "a b")) == words
 
 
 @pytest.mark.parametrize(
@@ -293,14 +303,14 @@ def test_a_command_becomes_a_trials_command(command: str, words: list[str]) -> N
 )  # fmt: skip
 def test_a_value_is_written_as_python_reads_it_from_a_flag(value: Any, argument: str) -> None:
     """Lists and objects as JSON on one line, all else as Python shows it."""
-    assert plan.trial_command("go {v}", {"v": value}, "d")[1] == argument
+    assert trial_command.fill("go {v}", {"v": value}, "d")[1] == argument
 
 
 @given(st.text())
 def test_a_text_reaches_the_script_as_one_argument_whatever_is_in_it(text: str) -> None:
     """Quotes, spaces, braces, dollars: no shell and no second filling ever sees them."""
     values = {"text": text, "learning_rate": 0.5}
-    assert plan.trial_command("go --x={text} {learning_rate}", values, "d") == (
+    assert trial_command.fill("go --x={text} {learning_rate}", values, "d") == (
         "go",
         f"--x={text}",
         "0.5",
@@ -310,13 +320,13 @@ def test_a_text_reaches_the_script_as_one_argument_whatever_is_in_it(text: str) 
 @given(st.lists(st.text().filter(lambda word: "{" not in word), min_size=1))
 def test_a_typed_command_survives_being_written_down(words: list[str]) -> None:
     """The words after `--` are kept in search.json as one line, and read back as they were."""
-    made = plan.trial_command(shlex.join(words), {}, "d")
+    made = trial_command.fill(shlex.join(words), {}, "d")
     assert list(made) == [*words, "--model_dir", "d"]
 
 
 def test_names_that_a_command_places() -> None:
     """What a script gets as an argument it need not read."""
-    assert plan.placeholders("go {a} --b={b.c} ${HOME}") == {"a", "b.c"}
+    assert trial_command.placeholders("go {a} --b={b.c} ${HOME}") == {"a", "b.c"}
 
 
 @pytest.fixture
@@ -333,7 +343,7 @@ def folder(tmp_path: Path) -> Path:
 )  # fmt: skip
 def test_a_command_that_can_run_is_let_through(folder: Path, command: str) -> None:
     """By name, by path, with options, through env or a shell."""
-    plan.check_command(command, BASE, folder)
+    trial_command.check_command(command, BASE, folder)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +357,7 @@ def test_a_command_that_cannot_run_says_why(
 ) -> None:
     """All that is wrong with it, and what to type."""
     with pytest.raises(CommandError) as refused:
-        plan.check_command(command, BASE, folder)
+        trial_command.check_command(command, BASE, folder)
     assert str(refused.value).replace(str(folder), "FOLDER") == snapshot
 
 
@@ -360,7 +370,7 @@ def test_python_may_be_called_python3_alone(
     (programs / "python3").symlink_to(sys.executable)
     monkeypatch.setenv("PATH", str(programs))
     with pytest.raises(CommandError, match=r"use python3: python3 train\.py --epochs 3"):
-        plan.check_command("python train.py --epochs 3", BASE, folder)
+        trial_command.check_command("python train.py --epochs 3", BASE, folder)
 
 
 def test_another_python_is_pointed_out_where_it_matters(folder: Path, tmp_path: Path) -> None:
@@ -368,13 +378,13 @@ def test_another_python_is_pointed_out_where_it_matters(folder: Path, tmp_path: 
     other = tmp_path / "other" / "python"
     other.parent.mkdir()
     other.symlink_to(sys.executable)
-    assert plan.other_python(f"{other} train.py", folder) is None
+    assert trial_command.other_python(f"{other} train.py", folder) is None
     (folder / "train.py").write_text("from modeldir import Params\n")
-    note = plan.other_python(f"{other} train.py", folder)
+    note = trial_command.other_python(f"{other} train.py", folder)
     assert note is not None
     assert f"is {other}" in note
-    assert plan.other_python(f"{sys.executable} train.py", folder) is None
-    assert plan.other_python("sh train.py", folder) is None
+    assert trial_command.other_python(f"{sys.executable} train.py", folder) is None
+    assert trial_command.other_python("sh train.py", folder) is None
 
 
 @pytest.mark.parametrize("program", ["sbatch", "qsub", "bsub", "/usr/bin/sbatch", "condor_submit"])
@@ -383,4 +393,4 @@ def test_what_only_submits_is_refused_also_where_it_is_not_installed(
 ) -> None:
     """The way that works is said before anything else is looked at."""
     with pytest.raises(CommandError, match=f"^{os.path.basename(program)} only submits a job"):
-        plan.check_command(f"{program} job.sh", BASE, folder)
+        trial_command.check_command(f"{program} job.sh", BASE, folder)

@@ -16,7 +16,7 @@ from modeldir._system.terminal import width_of_lines
 from modeldir._system.text import value_cell, wrapped
 from modeldir.experiment import attempts
 from modeldir.results.table import Column, Table, to_text
-from modeldir.search import plan
+from modeldir.search import trial_command
 from modeldir.worker.preload import policy
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     elif not waiting:
         lines.append(f"Nothing is left to run in {search.path}.")
     if new or waiting:
-        words, cwd = tuple(plan.words_of(command)), str(search.working_folder())
+        words, cwd = tuple(trial_command.words_of(command)), str(search.working_folder())
         left = None if remaining is None else remaining + len(waiting)
         preloading = (
             policy.ahead_text(search.path, words, cwd, search.code(), left) if preload else None

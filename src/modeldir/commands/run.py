@@ -21,9 +21,10 @@ from modeldir._system.version import __version__
 from modeldir.commands.messages import print_stderr
 from modeldir.errors import CommandError, FolderBusy
 from modeldir.experiment import attempts, experiment, provenance
+from modeldir.experiment import project as projects
 from modeldir.experiment.attempts import console_file
 from modeldir.params.usage import NOT_TRAINING
-from modeldir.search import plan
+from modeldir.search import trial_command
 from modeldir.worker.messages import Start
 from modeldir.worker.spawner import Spawner
 
@@ -82,8 +83,8 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
     hyperparameters = found.params()
     here = Path.cwd()
     command = _command(arguments.command, here, found.path)
-    plan.check_command(command, hyperparameters, here)
-    words = plan.trial_command(command, hyperparameters, str(found.path))
+    trial_command.check_command(command, hyperparameters, here)
+    words = trial_command.fill(command, hyperparameters, str(found.path))
     place = _Place(words, found.path, is_training=arguments.training)
     script = place.beside
     if arguments.command is None and "--model_dir" in words[:-2]:
@@ -139,7 +140,7 @@ def _command(words: list[str] | None, here: Path, folder: Path) -> str:
     """What was typed after `--`, else the project's own command, else the latest attempt's."""
     if words:
         return shlex.join(words)
-    project = plan.read_project(here)
+    project = projects.settings(here)
     if project.get("command"):
         return str(project["command"])
     last = attempts.latest(folder)
@@ -148,7 +149,7 @@ def _command(words: list[str] | None, here: Path, folder: Path) -> str:
     raise CommandError(
         "No command says what to run.\n"
         f"  modeldir run {quoted(folder)} -- python train.py\n"
-        f'  or once and for all, in {plan.PROJECT_FILE}:  command = "python train.py"\n'
+        f'  or once and for all, in {projects.FILE}:  command = "python train.py"\n'
         f"{_NOTHING}"
     )
 

@@ -20,9 +20,10 @@ from modeldir._system.shell import quoted
 from modeldir.commands.messages import print_stderr
 from modeldir.commands.options import LAUNCHER_OPTIONS, has_preload, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
+from modeldir.experiment import project as projects
 from modeldir.launchers import JobRef, Problem, launched_jobs
 from modeldir.launchers.launched_jobs import workers_text
-from modeldir.search import plan, worker_registry
+from modeldir.search import worker_registry
 
 if TYPE_CHECKING:
     from modeldir.launchers.launched_jobs import Outcome, Placed
@@ -153,7 +154,7 @@ def _watch(path: Path) -> int:
 
 def _options(name: str, search: Search, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return a launcher's options: those of `modeldir.toml`, overridden by the command line."""
-    table = plan.read_project(search.working_folder()).get(_TABLES.get(name, name), {})
+    table = projects.settings(search.working_folder()).get(_TABLES.get(name, name), {})
     typed = {
         option: getattr(arguments, option, None)
         for option, launcher in LAUNCHER_OPTIONS.items()

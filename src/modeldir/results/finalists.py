@@ -27,7 +27,7 @@ from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.results.experiment_tree import Found, Tree, read_tree
-from modeldir.search import plan
+from modeldir.search import base_config, plan
 from modeldir.space.points_csv import exactly
 
 FOLDER = "confirm"
@@ -111,7 +111,7 @@ def named(
     _refuse_numbers(search, top, repeats)
     tree = read_tree(search)
     _refuse_trees(tree)
-    base = plan.base_of(search)
+    base = base_config.load_base(search)
     before = files.read_object(search / FOLDER / CONFIRM)
     chosen = _metric(tree, metric, before)
     points = _points(tree, plain_values.flatten(base), chosen, top or _number(before, "top") or TOP)
@@ -243,7 +243,7 @@ def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[in
         raise SearchError(f"{tree.folder} cannot be confirmed:", [(problem, hint)])
     folder = tree.folder / FOLDER
     if (folder / CONFIRM).exists():
-        there = plan.base_of(folder).get(SEED)
+        there = base_config.load_base(folder).get(SEED)
         before = _number(plan.read_plan(folder), "repeats") or REPEATS
         if isinstance(there, int):
             return tuple(range(there, there + max(repeats or 0, before)))
@@ -285,7 +285,7 @@ def prepare(found: Finalists, cwd: Path | None = None) -> Path:
         "named": [_told(point) for point in found.points],
         "created": timestamps.utc_now(),
     }
-    base = {**plan.base_of(found.search), SEED: found.seeds[0]}
+    base = {**base_config.load_base(found.search), SEED: found.seeds[0]}
     if not (found.folder / CONFIRM).exists() and _made(found.folder, base, raw, told):
         return found.folder
     _refuse_other_base(found, base)
@@ -356,7 +356,7 @@ def _made(
 
 
 def _refuse_other_base(found: Finalists, base: Mapping[str, Any]) -> None:
-    there = plain_values.flatten(plan.base_of(found.folder))
+    there = plain_values.flatten(base_config.load_base(found.folder))
     now = plain_values.flatten(base)
     changed: list[tuple[str, str | None]] = [
         (f"{name}: {there.get(name, 'not there')} -> {now.get(name, 'not there')}", None)
@@ -384,7 +384,10 @@ def read(search: Path) -> Finalists:
         )
     named, ranked = told.get("named"), objective.objectives(told)
     points = [point for each in named or () if (point := _read(each))] if ranked else []
-    repeats, first = _number(plan.read_plan(folder), "repeats"), plan.base_of(folder).get(SEED)
+    repeats, first = (
+        _number(plan.read_plan(folder), "repeats"),
+        base_config.load_base(folder).get(SEED),
+    )
     if not points or repeats is None or not isinstance(first, int):
         raise SearchError(f"{search}: what {folder} says of its points cannot be read")
     return Finalists(search, ranked[0], tuple(points), tuple(range(first, first + repeats)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modeldir.experiment import provenance
-from modeldir.search import plan
+from modeldir.search import plan, trial_command
 
 _K = TypeVar("_K")
 _KEPT = 1.0
@@ -38,7 +38,7 @@ class Surroundings:
 
     def program(self, command: str | None) -> str | None:
         """What a command starts, found on PATH."""
-        return None if command is None else _kept(self._programs, command, plan.program_of)
+        return None if command is None else _kept(self._programs, command, trial_command.program_of)
 
     def setting(self, wanted: plan.Plan, folder: Path) -> dict[str, Any]:
         """All of it for a plan, as run files keep it."""

@@ -19,12 +19,14 @@ from modeldir._system import files, heartbeat
 from modeldir._system.stamps import Seen, stamp
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
+from modeldir.experiment import project as projects
 from modeldir.experiment import repeats as repeated
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
 from modeldir.params import plain_values
-from modeldir.search import membership, plan
+from modeldir.params.plain_values import SEED
+from modeldir.search import base_config, membership, plan, plan_check
 from modeldir.search.trial_record import TrialRecord
 from modeldir.search.trials import Trials
 
@@ -140,11 +142,13 @@ class Census:
             return Planned()
         try:
             raw = plan.read_plan(self.folder)
-            base = plan.base_of(self.folder)
+            base = base_config.load_base(self.folder)
             cwd = raw.get("cwd")
             home = files.absolute(self.folder) / cwd if isinstance(cwd, str) else Path.cwd()
-            project = plan.read_project(Path(os.path.normpath(home)))
-            checked = plan.check(raw, base, str(self.folder / plan.FILE), project, to_run=False)
+            project = projects.settings(Path(os.path.normpath(home)))
+            checked = plan_check.check(
+                raw, base, str(self.folder / plan.FILE), project, to_run=False
+            )
         except (ModeldirError, OSError) as error:
             return Planned(
                 problem=error.summary if isinstance(error, ModeldirError) else str(error)
@@ -169,7 +173,7 @@ class Census:
     def _begin_again(self) -> None:
         """The trials as they are now, also those that no claim names."""
         repeats = self.plan.checked is not None and self.plan.checked.repeats > 1
-        names = (*self.plan.space.domains, *([plan.SEED] if repeats else []))
+        names = (*self.plan.space.domains, *([SEED] if repeats else []))
         for _ in range(3):
             before = stamp(self.folder / HOME / "trials")
             decided = self.plan.space.decided if names else None

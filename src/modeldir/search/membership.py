@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modeldir.params import plain_values
-from modeldir.search.plan import SEED, Plan
+from modeldir.params.plain_values import SEED
+from modeldir.search.plan import Plan
 
 if TYPE_CHECKING:
     from modeldir.search.trial_record import TrialRecord

@@ -16,7 +16,7 @@ from modeldir.errors import FolderError, ParamsError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.metrics.objective import Objectives
 from modeldir.params import plain_values
-from modeldir.search import membership, plan
+from modeldir.search import base_config, membership, plan, plan_check
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def counted(search: Path) -> list[Row]:
     raw = plan.read_plan(search)
     if not raw.get("reuse"):
         return []
-    base = plan.base_of(search)
-    checked = plan.check(raw, base, str(search / plan.FILE), {}, to_run=False)
+    base = base_config.load_base(search)
+    checked = plan_check.check(raw, base, str(search / plan.FILE), {}, to_run=False)
     return counted_by(checked, plain_values.flatten(base), search)
 
 

@@ -18,8 +18,10 @@ from modeldir._system import files
 from modeldir._system.shell import quoted
 from modeldir._system.stamps import stamp
 from modeldir.errors import SearchError
+from modeldir.experiment import project as projects
 from modeldir.params import nested, plain_values
-from modeldir.search import checks, plan
+from modeldir.params.plain_values import SEED
+from modeldir.search import base_config, checks, plan, plan_check, plan_updates, trial_command
 from modeldir.search.trials import Trials
 
 
@@ -42,7 +44,7 @@ class PlanFile:
         self.file = os.path.join(folder, plan.FILE)
         self.given = dict(given)
         if plan.is_file(given.get("points")):
-            there, base = plan.read_plan(folder), plan.base_of(folder)
+            there, base = plan.read_plan(folder), base_config.load_base(folder)
             self.given = plan.with_points(given, there, base, Path())
         self._rebase = rebase
         # Without a change the plan may be shown where its sampler is not installed.
@@ -52,12 +54,12 @@ class PlanFile:
 
     def load(self, given: Mapping[str, Any]) -> None:
         """Read the base config and the plan, join the plan with what was given, and check it."""
-        self.base = plan.base_of(self.folder)
+        self.base = base_config.load_base(self.folder)
         self.flat_base = plain_values.flatten(self.base)
         written = plan.read_plan(self.folder)
         if not written:
             checks.check_untrained(self.folder)
-        raw, changes = plan.joined(written, given)
+        raw, changes = plan_updates.joined(written, given)
         self.plan = self._checked(raw, written)
         self.changes += changes
         self._read_from = stamp(self.file)
@@ -71,17 +73,17 @@ class PlanFile:
 
         Where the plan that is `written` is correct, the error says that what was given is not.
         """
-        project = plan.read_project(self._project_folder(raw.get("cwd")))
+        project = projects.settings(self._project_folder(raw.get("cwd")))
         self.ignored = frozenset(project.get("ignore", ()))
         where = str(self.folder / plan.FILE)
         try:
-            return plan.check(raw, self.base, where, project, to_run=self._is_given)
+            return plan_check.check(raw, self.base, where, project, to_run=self._is_given)
         except SearchError:
             if written is None or written == raw:
                 raise
         if written:
-            plan.check(written, self.base, where, project)
-        return plan.check(
+            plan_check.check(written, self.base, where, project)
+        return plan_check.check(
             raw, self.base, where, project, f"{self.folder} cannot be searched as asked:"
         )
 
@@ -96,7 +98,7 @@ class PlanFile:
 
     def amend(self, changes: Mapping[str, Any]) -> None:
         """Join the plan with further changes; nothing is written."""
-        raw, _ = plan.joined(self.plan.written, changes)
+        raw, _ = plan_updates.joined(self.plan.written, changes)
         self.plan = self._checked(raw)
 
     def write(self) -> None:
@@ -117,14 +119,14 @@ class PlanFile:
         if typed or "cwd" not in before or before.get("command") != command:
             self.amend({"command": command, "cwd": os.path.relpath(Path.cwd(), self.folder)})
         example = self.hyperparameters(dict.fromkeys(self.plan.space.domains))
-        plan.check_command(command, example, self.working_folder())
+        trial_command.check_command(command, example, self.working_folder())
         now = self.plan.written
         news = [
             f"plan: {key}: {before[key]} -> {now[key]}"
             for key in ("command", "cwd")
             if key in before and before[key] != now[key]
         ]
-        return [*news, *filter(None, [plan.other_python(command, self.working_folder())])]
+        return [*news, *filter(None, [trial_command.other_python(command, self.working_folder())])]
 
     def chosen_by_auto(self) -> list[str]:
         """Say which sampler `auto` has chosen and why; nothing where the user named a sampler."""
@@ -151,9 +153,9 @@ class PlanFile:
     def configuration_of(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
         """The configuration of a trial folder that names none; None where it lacks a value."""
         point = self.plan.space.decided(flat)
-        if point is None or self.plan.repeats <= 1 or plan.SEED not in flat:
+        if point is None or self.plan.repeats <= 1 or SEED not in flat:
             return point
-        return {**point, plan.SEED: flat[plan.SEED]}
+        return {**point, SEED: flat[SEED]}
 
     def working_folder(self) -> Path:
         """The folder in which trials' commands run: the one from which the search was started."""
@@ -178,7 +180,7 @@ class PlanFile:
             )
         absolute = os.path.join(self._absolute, name)
         typed = absolute.removeprefix(os.path.join(self.working_folder(), ""))
-        return plan.trial_command(self.plan.command, hyperparameters, typed)
+        return trial_command.fill(self.plan.command, hyperparameters, typed)
 
 
 def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,23 +17,12 @@ from modeldir import space
 from modeldir.metrics import objective
 from modeldir.params import equality
 from modeldir.search import sampler_choice
-
-LIMITS = ("trial_time_limit", "retries", "stop_at", "pruner")
-"""What a plan keeps of the options that say when to stop."""
-
-PARTS = {"zip": "--zip", "points": "--point", "constraints": "--constraint"}
-"""What a plan gathers beside its domains, and by which option it is typed."""
-
-FOLDERS = {"learn_from": "--learn-from", "reuse": "--reuse"}
-"""The same for other folders."""
+from modeldir.search.plan import FOLDERS, KEYS, LIMITS, NONE, PARTS
 
 _CHOSEN_FOR = ("space", "when", *PARTS, "trials", "sampler", "pruner")
 """What a choice of `auto` was made for, with the number of metrics: if one of these changes, it is
 made again.
 """
-
-NONE = "none"
-"""What is typed to take one of these out again."""
 
 
 def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -69,7 +58,8 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
     counts = [len(objective.objectives(each)) > 1 for each in (old, plan)]
     if counts[0] != counts[1] or any(plan.get(key) != old.get(key) for key in _CHOSEN_FOR):
         plan.pop("auto", None)
-    return plan, changes
+    ordered = {key: plan[key] for key in KEYS if key in plan}
+    return {**ordered, **plan}, changes
 
 
 def _named(value: Any) -> Any:

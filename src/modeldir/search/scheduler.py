@@ -20,6 +20,7 @@ from modeldir.errors import SearchError, SpaceError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import HOME
 from modeldir.metrics import metrics
+from modeldir.params.plain_values import SEED
 from modeldir.search import earlier_experiments, inheritance, plan, proposals, pruning
 from modeldir.search.lock import SearchLock
 from modeldir.search.observations import Observations
@@ -59,7 +60,7 @@ class Scheduler:
     def begin(self) -> None:
         """Start from the plan as it is now: with new trials, a new sampler and nothing chosen."""
         found = self._plan_file.plan
-        names = (*found.space.domains, *([plan.SEED] if found.repeats > 1 else []))
+        names = (*found.space.domains, *([SEED] if found.repeats > 1 else []))
         self.trials = Trials(
             self._plan_file.folder,
             names,

@@ -17,8 +17,9 @@ from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metrics
 from modeldir.monitor.summary import the_script
 from modeldir.params import plain_values
+from modeldir.params.plain_values import SEED
 from modeldir.params.usage import SEARCHED_VARIABLE
-from modeldir.search import plan, worker_registry
+from modeldir.search import trial_command, worker_registry
 from modeldir.search.trial_record import TrialRecord
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Pilot:
             return self._unproven
         flat = plain_values.flatten(record.hyperparameters)
         # `seed` is in no space, and counts at each point that has repeats.
-        return self._unproven.intersection({*self._search.plan.space.active_names(flat), plan.SEED})
+        return self._unproven.intersection({*self._search.plan.space.active_names(flat), SEED})
 
     @property
     def why(self) -> str:
@@ -90,14 +91,14 @@ class Pilot:
 
     def _names_to_prove(self) -> frozenset[str]:
         """The searched names that no completed trial has shown to read."""
-        placed = plan.placeholders(self._search.plan.command or "")
+        placed = trial_command.placeholders(self._search.plan.command or "")
         names = {
             name
             for name, domain in self._search.plan.space.domains.items()
             if name not in placed and len(domain.values() or (0, 1)) > 1
         }
-        if self._search.plan.repeats > 1 and plan.SEED not in placed:
-            names.add(plan.SEED)
+        if self._search.plan.repeats > 1 and SEED not in placed:
+            names.add(SEED)
         for record in self._search.trials:
             if names and self._search.trials.status(record).state == attempts.COMPLETED:
                 read = names_read(self._search.trials.path(record))

@@ -31,7 +31,7 @@ from modeldir.monitor import progress
 from modeldir.monitor.status import result_text
 from modeldir.monitor.summary import WorkerOutcome, summary
 from modeldir.pruners import judge
-from modeldir.search import inheritance, plan, worker_registry
+from modeldir.search import inheritance, trial_command, worker_registry
 from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.worker.job import Job, Tenure
 from modeldir.worker.messages import Start
@@ -187,7 +187,7 @@ class Worker:
         self._notice_goal()
         # Stopped by the first failures before, and said again: so they are wanted all the same.
         self._insists = len(self.search.scheduler.retries.failed_unchanged()) >= _ENOUGH_FAILURES
-        words = plan.words_of(self.search.plan.command or "-")
+        words = trial_command.words_of(self.search.plan.command or "-")
         self._warmth.begin(tuple(words), str(self.search.working_folder()))
         while True:
             self._fill(spawner)
@@ -208,7 +208,7 @@ class Worker:
                 self._waits_for_imports = True
                 return
             try:
-                seat = self.slots.take(plan.words_of(self.search.plan.command or "-"))
+                seat = self.slots.take(trial_command.words_of(self.search.plan.command or "-"))
             except ModeldirError as error:  # somebody else's folder lies where leases are kept
                 self._stop_for(error)
                 return

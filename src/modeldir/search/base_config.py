@@ -1,0 +1,51 @@
+"""The base config of a search: the hyperparameters in the `params.json` of its folder.
+
+The plan says which of them vary (`plan.py`). Start reading at `load_base`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from modeldir._system.shell import quoted
+from modeldir.errors import (
+    SearchError,
+)
+from modeldir.experiment.experiment import first_below, params_file
+from modeldir.params import plain_values
+
+
+def load_base(folder: Path) -> dict[str, Any]:
+    """The base hyperparameters of a search.
+
+    Raises:
+        SearchError: when the folder or its `params.json` is missing.
+        ParamsError: when they cannot be read.
+    """
+    found = params_file(folder)
+    if found is None:
+        raise SearchError(
+            f"{folder}: {_what_is_there(folder)}; a search needs base hyperparameters.\n"
+            f"{_how_to_begin(folder)}",
+            state="Nothing was started.",
+        )
+    return plain_values.load_file(found)
+
+
+def _how_to_begin(folder: Path) -> str:
+    """Where base hyperparameters come from; what was imported has none, but trials that have."""
+    there, trial = quoted(folder), first_below(folder)
+    if trial is not None:
+        new = f"modeldir new {there} --from {quoted(trial)}"
+        return f"  {new}   (then add what else the script reads)"
+    return (
+        f"  modeldir new {there} --from experiments/base_model   (copied from an experiment)\n"
+        f"  modeldir new {there} learning_rate=0.1               (or written down here)"
+    )
+
+
+def _what_is_there(folder: Path) -> str:
+    if folder.is_dir():
+        return "holds no params.json"
+    return "is a file; the folder is asked for" if folder.exists() else "no such folder"

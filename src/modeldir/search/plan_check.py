@@ -1,0 +1,250 @@
+"""Check a plan: everything that is wrong with a `search.json` in one error.
+
+`PlanFile` calls `check` whenever it has read or changed a plan. What a checked plan holds: `Plan`
+in `plan.py`; which sampler it names or gets: `sampler_choice.py`. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from modeldir import pruners, space
+from modeldir._system.durations import parse_duration
+from modeldir._system.shell import quoted
+from modeldir.errors import (
+    MetricsError,
+    Problem,
+    SearchError,
+    SpaceError,
+    did_you_mean,
+)
+from modeldir.metrics import objective, printed_lines
+from modeldir.params import plain_values
+from modeldir.search import sampler_choice
+from modeldir.search.plan import FOLDERS, KEYS, PARTS, Plan
+from modeldir.search.sampler_choice import DEFAULT_TRIALS
+
+_WITH_PATHS = frozenset({"command", "cwd", "resume", "learn_from", "reuse"})
+"""Keys that may hold the name of a file, which need not be UTF-8."""
+
+
+def check(  # noqa: PLR0913 - what a message has to name
+    raw: Mapping[str, Any],
+    base: Mapping[str, Any],
+    where: str,
+    project: Mapping[str, Any],
+    head: str | None = None,
+    *,
+    to_run: bool = True,
+) -> Plan:
+    """A raw plan as a Plan, with what the project's settings add.
+
+    Args:
+        raw: what `search.json` and the command line say.
+        base: the base hyperparameters.
+        where: the plan's file, as the user named it.
+        project: the settings of `modeldir.toml`.
+        head: the first line of a message, by default that the file cannot be searched.
+        to_run: false for who only looks, and needs no package that its sampler needs.
+
+    Raises:
+        SearchError: listing every problem at once.
+    """
+    whole = {**{k: v for k, v in project.items() if k in KEYS}, **raw}
+    if "maximize" in raw or "minimize" in raw:  # the plan's metric, not the project's
+        whole = {k: v for k, v in whole.items() if k in raw or k not in {"maximize", "minimize"}}
+    typed = whole.pop("when", None) if isinstance(whole.get("space"), dict) else None
+    problems = [*_wrong_keys(whole), *_wrong_values(whole)]
+    domains = whole.get("space", {})
+    problems += _wrong_conditions(typed, domains, base)
+    parsed = space.Space({})
+    if isinstance(domains, dict):
+        try:
+            parts = {k: v if domains and isinstance(v := whole.get(k), list) else [] for k in PARTS}
+            parsed = space.parse_space(
+                domains,
+                base,
+                where,
+                zips=parts["zip"],
+                points=parts["points"],
+                constraints=parts["constraints"],
+            )
+        except SpaceError as error:
+            problems += error.causes
+    if not domains:
+        folder = quoted(os.path.dirname(where) or ".")
+        hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001"
+        problems.append(("there is nothing to search: no hyperparameter varies", hint))
+    choice = sampler_choice.chosen(whole, parsed, problems, to_run=to_run)
+    problems += [*sampler_choice.repeat_problems(whole, parsed, base)]
+    problems += [*sampler_choice.elsewhere_problems(whole)]
+    pruner = _pruner(whole, choice, problems)
+    if problems:
+        raise SearchError(head or f"{where} cannot be searched:", problems)
+    repeats = whole.get("repeats") or 1
+    return Plan(
+        space=parsed,
+        sampler=choice.name,
+        options=choice.options,
+        auto=choice.why,
+        trials=whole.get("trials") or (None if choice.name == "grid" else DEFAULT_TRIALS),
+        repeats=repeats,
+        seeds=sampler_choice.seeds(repeats, base),
+        learn_from=tuple(whole.get("learn_from") or ()),
+        reuse=tuple(whole.get("reuse") or ()),
+        seed=whole.get("seed") or 0,
+        objectives=objective.objectives(whole),
+        command=whole.get("command"),
+        cwd=whole.get("cwd"),
+        read=whole.get("read"),
+        resume=tuple(shlex.split(whole.get("resume") or "")),
+        pruner=pruner,
+        trial_time_limit=_seconds(whole.get("trial_time_limit")),
+        retries=whole.get("retries") or 0,
+        stop_at=whole.get("stop_at"),
+        note=whole.get("note"),
+        written=_written(raw, parsed, choice),
+    )
+
+
+def _written(
+    raw: Mapping[str, Any], parsed: space.Space, choice: sampler_choice.Choice
+) -> dict[str, Any]:
+    """A plan as the file has it: plain numbers, whatever Python was given; what stands alone stays
+    so.
+    """
+    domains = parsed.to_json()
+    domains |= {n: v for n, v in raw["space"].items() if n in domains and space.is_alone(v)}
+    found = {**raw, "space": domains}
+    for key in (*PARTS, *FOLDERS):
+        if not found.get(key):
+            found.pop(key, None)
+    found.pop("auto", None)
+    if choice.why is not None:
+        found["auto"] = {"sampler": choice.name, "why": choice.why}
+    return {key: found[key] for key in (*KEYS, *found) if key in found}
+
+
+def _wrong_conditions(
+    when: object, domains: Mapping[str, Any], base: Mapping[str, Any]
+) -> list[tuple[str, str | None]]:
+    """What was typed of names that do not vary, or stands in the file where it says nothing."""
+    if when is None or when == {}:
+        return []
+    if not isinstance(when, Mapping):
+        return [(f"when: got {when!r}", "expected conditions by name")]
+    problems: list[tuple[str, str | None]] = []
+    for name in map(str, when):
+        if name in domains:
+            hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
+            problems.append((f"when: the condition of {name} stands in its domain", hint))
+        else:
+            known = plain_values.flatten(base)
+            near = None if name in known else did_you_mean(name, [*domains, *known])
+            hint = near or f"give it a domain: {name}=VALUE,VALUE"
+            problems.append((f"--when {name}: {name} does not vary", hint))
+    return problems
+
+
+def _wrong_keys(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    return [
+        (f"{key}: no such key", did_you_mean(key, list(KEYS)) or "known: " + ", ".join(KEYS))
+        for key in raw
+        if key not in KEYS
+    ]
+
+
+def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    problems: list[tuple[str, str | None]] = []
+    for key, (kind, expected) in KEYS.items():
+        value = raw.get(key)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            problems.append((f"{key}: got {value!r}", f"expected {expected}"))
+    problems += [*_no_texts(raw), *objective.problems(raw)]
+    trials = raw.get("trials")
+    if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
+        problems.append((f"trials: got {trials}", "expected a whole number above 0"))
+    problems += _wrong_limits(raw)
+    if isinstance(raw.get("read"), str):
+        try:
+            printed_lines.compile_pattern(raw["read"])
+        except MetricsError as error:
+            problems += [(f"read: {words}", hint) for words, hint in error.causes]
+    for key in ("command", "resume"):
+        if isinstance(raw.get(key), str):
+            try:
+                shlex.split(raw[key])
+            except ValueError as error:
+                problems.append((f"{key}: {raw[key]!r}: {error}", "close the quotation"))
+    return problems
+
+
+def _no_texts(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """What is not UTF-8, as a path on the command line may be: a plan that had it could be written,
+    and not be read again. Of the space its own checks say so.
+    """
+    for key in (each for each in KEYS if each != "space" and each in raw):
+        value = raw[key]
+        try:
+            json.dumps(value, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            hint = "a plan is text in UTF-8"
+            if key in _WITH_PATHS:
+                hint = "rename the file, or put the command into a script of its own"
+            yield f"{key}: {value!r} is not UTF-8", hint
+        except (ValueError, TypeError, RecursionError):  # others say what is wrong with it
+            continue
+
+
+def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    problems: list[tuple[str, str | None]] = []
+    limit, retries, goal = (raw.get(key) for key in ("trial_time_limit", "retries", "stop_at"))
+    if limit is not None and not isinstance(limit, bool):
+        try:
+            parse_duration(limit)
+        except ValueError as error:
+            problems.append((f"trial_time_limit: {error}", None))
+    if isinstance(retries, int) and retries < 0:
+        problems.append((f"retries: got {retries}", "expected a whole number, 0 or more"))
+    ranked = objective.objectives(raw)
+    if goal is not None and len(ranked) > 1:
+        problems.append(
+            (f"stop_at: there are several metrics: {objective.describe(ranked)}", "name one")
+        )
+    if goal is not None and not ranked:
+        hint = "say which metric: --maximize accuracy, or --minimize loss"
+        problems.append(("stop_at: no metric is named that could reach it", hint))
+    return problems
+
+
+def _seconds(limit: str | float | None) -> float | None:
+    return None if limit is None else parse_duration(limit)
+
+
+def _pruner(
+    raw: Mapping[str, Any], choice: sampler_choice.Choice, problems: list[tuple[str, str | None]]
+) -> pruners.Setting | None:
+    """What ends trials early: what the plan names, or what comes with the sampler `pbt`."""
+    told = raw.get("pruner")
+    is_told = isinstance(told, (str, dict))  # of others `_wrong_values` says so
+    setting, wrong = pruners.setting_of(told) if is_told else (None, [])
+    if choice.name == "pbt":
+        if setting is not None or wrong:
+            hint = "take the other out: --pruner none"
+            wrong = [Problem("pruner: pbt stops the worst itself", hint)]
+        else:
+            options = {k: v for k, v in choice.options.items() if k in {"interval", "quantile"}}
+            setting = pruners.Setting("pbt", options)
+            wrong = pruners.check(setting, "sampler")
+    elif setting is not None and setting.kind == "pbt":
+        hint = "it replaces those that it stops: --sampler pbt"
+        wrong = [Problem("pruner: pbt comes with the sampler of this name", hint)]
+    if setting is not None and len(objective.objectives(raw)) > 1:
+        hint = "rank by one metric, or take the pruner out: --pruner none"
+        wrong = [*wrong, Problem("pruner: of several metrics none says which trial is worse", hint)]
+    problems += wrong
+    return setting

@@ -1,0 +1,186 @@
+"""The command that runs a trial: checked before anything starts, then filled in for each trial.
+
+`PlanFile` checks the command of a plan (`check_command`) and fills it in (`fill`); `modeldir run`
+does the same for one experiment. Start reading at `fill`. Which arguments make a trial resume:
+`inheritance.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modeldir import space
+from modeldir._system import files, programs
+from modeldir._system.shell import quoted, quoted_line
+from modeldir.errors import (
+    CommandError,
+    did_you_mean,
+)
+from modeldir.params import plain_values
+
+_SUBMITTERS = frozenset({"sbatch", "qsub", "bsub", "msub", "condor_submit", "oarsub", "ccc_msub"})
+
+
+_PLACEHOLDER = r"(?<!\$)\{([A-Za-z_][\w.]*)\}"  # ${NAME} is the shell's
+
+
+def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -> None:
+    """Refuse a command that cannot run a trial, before anything is started.
+
+    Raises:
+        CommandError: for an unknown program or placeholder, a missing script, or a command that
+            only submits a job and returns.
+    """
+    words = words_of(command)
+    program = os.path.basename(words[0])
+    if program in _SUBMITTERS:
+        raise CommandError(_only_submits(program))
+    problems = [*_wrong_program(words, cwd), *_wrong_script(words, cwd)]
+    problems += _wrong_placeholders(words, hyperparameters)
+    if problems:
+        raise CommandError("The command cannot start:", problems)
+
+
+@functools.lru_cache(maxsize=8)  # a search asks for the same one at each trial
+def words_of(command: str) -> tuple[str, ...]:
+    """A command line's words, as a shell would split them.
+
+    Raises:
+        CommandError: for an empty command, or a quotation that is not closed.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise CommandError(
+            f"The command {command!r} cannot be read:", [(str(error).lower(), None)]
+        ) from error
+    if not words:
+        raise CommandError("The command is empty\n  modeldir search DIR -- python train.py")
+    return tuple(words)
+
+
+def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
+    program = words[0]
+    by_python = None
+    if program.endswith(".py") and (cwd / program).is_file():
+        line = quoted_line(["python", *words])
+        by_python = f"a Python script is started by python: {line}"
+    if os.path.dirname(program):  # a path, seen from where it will run
+        if os.access(cwd / program, os.X_OK):
+            return []
+        there = (cwd / program).exists()
+        hint = f"chmod +x {quoted(program)}" if there else f"there is none, seen from {cwd}"
+        return [(f"{program} cannot be executed", by_python or hint)]
+    if programs.found(program) is not None:
+        return []
+    hint = "is it installed, and is the environment active?"
+    if (cwd / program).exists():
+        hint = by_python or f"a script in this folder is started as ./{program}"
+    elif program == "python" and programs.found("python3"):
+        hint = f"use python3: {quoted_line(['python3', *words[1:]])}"
+    return [(f"no program {program!r}", hint)]
+
+
+def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
+    script = next((word for word in words[1:] if word.endswith(".py")), None)
+    is_python = os.path.basename(words[0]).startswith("python")
+    if (
+        script is None
+        or not is_python
+        or re.search(_PLACEHOLDER, script)
+        or (cwd / script).exists()
+    ):
+        return []
+    return [(f"{script} is not in {cwd}", _scripts_hint(cwd))]
+
+
+def _wrong_placeholders(
+    words: Sequence[str], hyperparameters: Mapping[str, Any]
+) -> list[tuple[str, str | None]]:
+    known = {*plain_values.flatten(hyperparameters), *hyperparameters, "model_dir"}
+    return [
+        (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
+        for word in words
+        for name in re.findall(_PLACEHOLDER, word)
+        if name not in known
+    ]
+
+
+def program_of(command: str) -> str | None:
+    """The program that a command starts, found on PATH: with it the environment may change."""
+    return programs.found(words_of(command)[0])
+
+
+def other_python(command: str, cwd: Path) -> str | None:
+    """A word of warning where `python` is not the environment that modeldir is installed in.
+
+    Only for a script that speaks of modeldir: others need not find it.
+    """
+    words, program = words_of(command), program_of(command)
+    script = next((word for word in words[1:] if word.endswith(".py")), None)
+    if script is None or program is None or not os.path.basename(program).startswith("python"):
+        return None
+    # By folder, not through links: an environment's python is a link to the system's.
+    if os.path.dirname(program) == os.path.dirname(sys.executable):
+        return None
+    if b"modeldir" not in (files.read_bytes(cwd / script) or b""):
+        return None
+    return (
+        f"note: {words[0]} is {program}, and modeldir runs on {sys.executable}\n"
+        "  if the script does not find what it imports: activate the environment first"
+    )
+
+
+def _scripts_hint(cwd: Path) -> str | None:
+    scripts = sorted(path.name for path in cwd.glob("*.py"))
+    return f"scripts there: {', '.join(scripts)}" if scripts else "go to the project's folder first"
+
+
+def _only_submits(program: str) -> str:
+    where = "--on slurm --workers 8"
+    if program != "sbatch":
+        where = f"--on command --submit '{program} ... {{worker}}' --workers 8"
+    return (
+        f"{program} only submits a job and returns: each trial would look completed at once.\n"
+        "Let the jobs be workers, which run trials one after another:\n"
+        f"  modeldir search DIR {where} -- python train.py\n"
+        "Nothing was started."
+    )
+
+
+def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tuple[str, ...]:
+    """The words of a trial's command: placeholders filled, or `--model_dir DIR` added.
+
+    >>> fill("python train.py", {"lr": 0.1}, "experiments/a b")
+    ('python', 'train.py', '--model_dir', 'experiments/a b')
+    >>> fill("python train.py --lr={lr}", {"lr": 0.1}, "experiments/a")
+    ('python', 'train.py', '--lr=0.1')
+    """
+    words = words_of(command)
+    if "{" not in command:
+        return (*words, "--model_dir", model_dir)
+    values = {**hyperparameters, **plain_values.flatten(hyperparameters), "model_dir": model_dir}
+
+    def value_of(match: re.Match[str]) -> str:
+        name = match[1]
+        return _as_argument(values[name]) if name in values else match[0]
+
+    filled = [re.sub(_PLACEHOLDER, value_of, word) for word in words]
+    has_place = any(name in values for word in words for name in re.findall(_PLACEHOLDER, word))
+    return (*filled, *(() if has_place else ("--model_dir", model_dir)))
+
+
+def _as_argument(value: object) -> str:
+    return space.value_text(value) if isinstance(value, (str, list, dict)) else str(value)
+
+
+def placeholders(command: str) -> frozenset[str]:
+    """The names that a command takes as arguments."""
+    return frozenset(re.findall(_PLACEHOLDER, command))
