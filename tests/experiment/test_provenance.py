@@ -224,6 +224,44 @@ def test_a_worktree_is_read(repository: Path, tmp_path: Path, packed: bool) -> N
     assert git_commit(tmp_path / "tree") == head != git_commit(repository)
 
 
+def test_a_repository_with_reftables_is_read(project: Path) -> None:
+    """Its branches are in binary tables, and `.git/HEAD` names none of them."""
+    try:
+        git(project, "init", "--quiet", "--ref-format=reftable")
+    except subprocess.CalledProcessError:
+        pytest.skip("this git has no reftables")
+    git(project, "commit", "--quiet", "--allow-empty", "--message=first")
+    assert git_commit(project) == git(project, "rev-parse", "HEAD")
+
+
+def test_without_git_there_is_no_commit(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A machine without git runs everything else, and prints nothing about it."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert git_commit(repository) is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_environment_cannot_name_another_repository(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A git hook sets GIT_DIR for all that it starts."""
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "none"))
+    commit = git_commit(repository)
+    monkeypatch.delenv("GIT_DIR")
+    assert commit == git(repository, "rev-parse", "HEAD")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chown")
+def test_a_repository_of_another_user_is_read(repository: Path) -> None:
+    """In a container, the project often belongs to a user outside of it."""
+    head = git(repository, "rev-parse", "HEAD")
+    os.chown(repository, 1234, 1234)
+    os.chown(repository / ".git", 1234, 1234)
+    assert git_commit(repository) == head
+
+
 def test_no_commit_is_none(tmp_path: Path) -> None:
     """No repository, one without a commit, and a `.git` that is broken."""
     assert git_commit(Path("/proc")) is None

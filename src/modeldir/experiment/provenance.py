@@ -19,6 +19,7 @@ from modeldir.experiment import discovery
 
 _SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
 _NAME_DASH = "[-_.]+"  # as PEP 503 has it: one name, whoever made the folder
+_GIT_TIMEOUT = 10.0
 _MOST_FILES = 2000
 """Beyond this a tree is a home folder or a monorepo, not a project: its hash would cost seconds."""
 
@@ -83,35 +84,25 @@ def _is_other(folder: str) -> bool:
 
 
 def git_commit(folder: Path) -> str | None:
-    """The commit that HEAD names in the repository around a folder, or None."""
-    for parent in (folder, *folder.parents):
-        git = parent / ".git"
-        if git.is_file():  # a worktree or a submodule: "gitdir: PATH"
-            text = (files.read_bytes(git) or b"").decode("utf-8", "replace")
-            git = parent / text.partition("gitdir:")[2].strip()
-        if git.is_dir():
-            return _head(git)
+    """Return the commit that HEAD names in the repository around a folder, or None.
+
+    Git itself reads the repository, in whatever format that stores its branches. Without a `.git`
+    above the folder no process is started.
+    """
+    import subprocess  # noqa: PLC0415 - not needed outside of a repository
+
+    above = (os.path.join(each, ".git") for each in (folder, *folder.parents))
+    repository = next(filter(os.path.exists, above), None)
+    if repository is None:
+        return None
+    # Naming the repository also reads one that belongs to another user, as in a container.
+    command = ["git", f"--git-dir={repository}", "rev-parse", "--verify", "--quiet", "HEAD"]
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # no git, or a very slow disk
+        done = subprocess.run(
+            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_GIT_TIMEOUT, check=True
+        )
+        return done.stdout.decode().strip() or None
     return None
-
-
-def _head(git: Path) -> str | None:
-    head = _text(git / "HEAD")
-    if not head.startswith("ref: "):
-        return head or None
-    name = head[5:]
-    common = git / (_text(git / "commondir") or ".")
-    for root in (git, common):
-        if commit := _text(root / name):
-            return commit
-    for line in _text(common / "packed-refs").splitlines():
-        commit, _, ref = line.partition(" ")
-        if ref == name:
-            return commit
-    return None
-
-
-def _text(path: Path) -> str:
-    return (files.read_bytes(path) or b"").decode("utf-8", "replace").strip()
 
 
 def packages(prefix: str = sys.prefix) -> dict[str, str]:
