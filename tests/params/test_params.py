@@ -1100,6 +1100,41 @@ def test_copies_share_nothing_that_changes() -> None:
     assert "in params.json" in missing(lambda: deep.nothing, AttributeError)
 
 
+PICKLED_BEFORE = """
+gASVnQEAAAAAAACMD21vZGVsZGlyLnBhcmFtc5SMCF9yZXZpdmVklJOUKGgAjAZQYXJhbXOUk5R9
+lCiMDWxlYXJuaW5nX3JhdGWURz+5mZmZmZmajAVtb2RlbJR9lCiMBXdpZHRolEsDjARsaXN0lF2U
+KEsBfZSMAWGUSwJzZXV1jACUaACMBV9UcmVllJOUKYGUfZQojAVyZWFkc5SMDm1vZGVsZGlyLnJl
+YWRzlIwFUmVhZHOUk5QpUpSMBXNob3dulIwSL3RtcC9nL3BhcmFtcy5qc29ulIwEcGF0aJSMEi90
+bXAvZy9wYXJhbXMuanNvbpSMBHRleHSUjEV7ImxlYXJuaW5nX3JhdGUiOiAwLjEsICJtb2RlbCI6
+IHsid2lkdGgiOiAzLCAibGlzdCI6IFsxLCB7ImEiOiAyfV19fQqUjAVmb3Jtc5R9lIwDMC4xlIwD
+MC4xlHOMBWFkZGVklI+UjAhhc3NpZ25lZJSPlIwFZ2l2ZW6UfZSMBGxpdmWUiYwGbG9ja2VklImM
+Bm9wZW5lZJROjAV3aG9sZZROdWJ0lFKULg==
+"""
+
+
+def test_an_old_pickle_loads() -> None:
+    """It was made when `modeldir.params` was one module, and `modeldir.reads` another one."""
+    code = (
+        "import base64, pickle, sys\n"
+        "p = pickle.loads(base64.b64decode(sys.argv[1]))\n"
+        "print(type(p).__name__, p.dict, p.model.width)\n"
+        "p.save('again.json'); print(open('again.json').read())"
+    )
+    run = [sys.executable, "-c", code, PICKLED_BEFORE]
+    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    values = {"learning_rate": 0.1, "model": {"width": 3, "list": [1, {"a": 2}]}}
+    assert done.stdout.splitlines()[0] == f"Params {values} 3"
+    assert done.stdout.splitlines()[1] == json.dumps(values)
+
+
+def test_a_pickle_names_only_the_package() -> None:
+    """Modules inside `modeldir.params` can be renamed, and pickles still load."""
+    params.lock(p := base())
+    for value in (p, p.model, p.dict, [p, p.model]):
+        names = {*re.findall(rb"modeldir[\w.]*", pickle.dumps(value))}
+        assert names <= {b"modeldir.params"}
+
+
 def test_a_pickle_keeps_the_file_the_forms_and_what_was_added(tmp_path: Path) -> None:
     """A worker process gets the same hyperparameters, parts included."""
     Path("mine.json").write_text('{"lr": 1e-3, "model": {"depth": 2}}')

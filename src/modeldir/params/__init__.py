@@ -26,11 +26,12 @@ _public = attributes(__name__, _HOMES)
 
 
 def __getattr__(name: str) -> object:
-    if name in {"_revived", "_Tree"}:  # what Params pickled before this was a package refer to
-        import sys  # noqa: PLC0415
+    if name not in {"_revived", "_Tree"}:
+        return _public(name)
+    # Pickles of `Params` refer to these two here. Old ones also refer to a module `modeldir.reads`.
+    import sys  # noqa: PLC0415
 
-        from modeldir.params import params, usage  # noqa: PLC0415
+    from modeldir.params import params, usage  # noqa: PLC0415
 
-        sys.modules.setdefault("modeldir.reads", usage)
-        return getattr(params, name)
-    return _public(name)
+    sys.modules.setdefault("modeldir.reads", usage)
+    return getattr(params, name)

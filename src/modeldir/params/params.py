@@ -116,8 +116,12 @@ class _Tree:
         return tree
 
     def __getstate__(self) -> dict[str, Any]:
-        mine = {"reads": Reads(), "live": False, "opened": None, "whole": None}
-        return {**vars(self), **mine}  # in another process: what is read there, nobody sees
+        here = {"reads": None, "live": False, "opened": None, "whole": None}
+        return {**vars(self), **here}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.reads = Reads()  # what is read in another process is not recorded
 
 
 class _View(NamedTuple):
@@ -336,7 +340,8 @@ class Params(_WithCache, Mapping[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         _note_all(self)  # whoever gets it, reads it where nobody sees
         view = self.__modeldir__
-        return _revived, (type(self), view.data, view.prefix, view.tree)
+        kind = None if type(self) is Params else type(self)
+        return _revived, (kind, view.data, view.prefix, view.tree)
 
 
 # -- Views -----------------------------------------------------------------------------------------
@@ -375,11 +380,16 @@ def _set_view(params: Params, view: _View) -> None:
     object.__setattr__(params, "__modeldir__", view)
 
 
-def _revived(kind: type[Params], data: Plain, prefix: str, tree: _Tree) -> Params:
-    params: Params = object.__new__(kind)
+def _revived(kind: type[Params] | None, data: Plain, prefix: str, tree: _Tree) -> Params:
+    """Return a `Params` from the parts of one that was pickled or copied."""
+    params: Params = object.__new__(kind or Params)
     _set_view(params, _View(data, prefix, tree, tree.reads.names, {}))
     tree.whole = ref(params)
     return params
+
+
+# Pickles refer to these two by the package, so that the modules in it can be renamed.
+_Tree.__module__ = _revived.__module__ = "modeldir.params"
 
 
 def _twin(params: Params, data: Plain) -> Params:
