@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.space.constraints import Constraint, ConstraintError
+from modeldir.space.constraints import Constraint
+from modeldir.space.problems import ConstraintError
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion

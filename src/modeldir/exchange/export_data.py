@@ -26,7 +26,8 @@ from modeldir.params import plain_values
 from modeldir.params.equality import same
 from modeldir.results.synthesize import Found, read_tree
 from modeldir.search import plan
-from modeldir.space.domain_parsing import RefusedError, read_domain
+from modeldir.space.domain_parsing import read_domain
+from modeldir.space.problems import DomainError
 
 _NOT_EXPORTED = frozenset({attempts.WAITING, attempts.RUNNING})
 
@@ -203,5 +204,5 @@ def _domains(raw: Mapping[str, Any]) -> Iterator[tuple[str, space.Domain]]:
     for name, value in written.items() if isinstance(written, dict) else ():
         try:
             yield name, read_domain(value, may_repeat=True)
-        except RefusedError:
+        except DomainError:
             continue

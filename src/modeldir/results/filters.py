@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modeldir.errors import ModeldirError
-from modeldir.space.constraints import Constraint, ConstraintError
+from modeldir.space.constraints import Constraint
+from modeldir.space.problems import ConstraintError
 
 _PIECE = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""

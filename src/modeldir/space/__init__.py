@@ -38,8 +38,8 @@ from modeldir.space.domains import (
 from modeldir.space.first_points import QUEUE, Queue
 from modeldir.space.grids import draw, fill, grid, size
 from modeldir.space.parsing import parse_space
-from modeldir.space.space import Dim, Space
-from modeldir.space.trial_names import LONGEST_NAME, names_fit, trial_name, value_text
+from modeldir.space.space import Dim, Space, names_fit
+from modeldir.space.trial_names import LONGEST_NAME, trial_name, value_text
 
 __all__ = [
     "DIGITS",

@@ -16,19 +16,6 @@ if TYPE_CHECKING:
 
     from modeldir.space.expressions import Expression
 
-LONGEST = 1000
-"""Characters of a constraint: nobody writes more by hand."""
-
-Problem = tuple[str, "str | None"]
-
-
-class ConstraintError(Exception):
-    """What is wrong with a constraint, and what to write instead."""
-
-    def __init__(self, problem: str, hint: str | None = None) -> None:
-        super().__init__(problem)
-        self.problem, self.hint = problem, hint
-
 
 @dataclass(frozen=True)
 class Constraint:

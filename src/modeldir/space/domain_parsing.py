@@ -6,32 +6,23 @@ people write in their place. It refuses to know of other hyperparameters.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from modeldir.errors import ParamsError, SpaceError, did_you_mean
 from modeldir.params.equality import key
 from modeldir.params.json_values import to_json_value
 from modeldir.space.cli_syntax import parse_domain_text
 from modeldir.space.domains import RANGES, WORDS, Choice, Domain, is_number, steps_in
+from modeldir.space.problems import DomainError, Problem, shown
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
-Problem: TypeAlias = "tuple[str, str | None]"
 MOST_STEPS = 10**15
 """Finer steps than this a float cannot tell apart."""
-
-
-class RefusedError(Exception):
-    """What is wrong with one domain."""
-
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__(*problems)
-        self.problems = problems
 
 
 def check_kind(domain: Domain, base: object) -> None:
@@ -39,19 +30,20 @@ def check_kind(domain: Domain, base: object) -> None:
     texts where it has a number.
 
     Raises:
-        RefusedError: for either.
+        DomainError: for either.
     """
     if isinstance(domain, Choice) and len(domain.options) == 1:
         option = domain.options[0]
         if isinstance(option, (list, tuple)) and base is not None and not isinstance(base, list):
-            problem = f"its only value is the list {said(option)}, but params.json has {said(base)}"
-            raise RefusedError((problem, "leave out the inner brackets"))
+            problem = f"its only value is the list {shown(option)}"
+            problem += f", but params.json has {shown(base)}"
+            raise DomainError((problem, "leave out the inner brackets"))
     numeric = isinstance(base, (int, float)) and not isinstance(base, bool)
     if isinstance(domain, Choice) and numeric:
-        texts = [said(option) for option in domain.options if isinstance(option, str)]
+        texts = [shown(option) for option in domain.options if isinstance(option, str)]
         if texts:  # 0.1,O.01
-            problem = f"{', '.join(texts)} is text, but params.json has the number {said(base)}"
-            raise RefusedError((problem, "a typing error? write numbers, or put text in the base"))
+            problem = f"{', '.join(texts)} is text, but params.json has the number {shown(base)}"
+            raise DomainError((problem, "a typing error? write numbers, or put text in the base"))
 
 
 def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
@@ -62,7 +54,7 @@ def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
         may_repeat: whether a value may be in a list twice, as where it goes together with others.
 
     Raises:
-        RefusedError: with all that is wrong.
+        DomainError: with all that is wrong.
     """
     if hasattr(raw, "tolist"):  # numpy.logspace(-5, -1, 5)
         raw = raw.tolist()
@@ -72,7 +64,7 @@ def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
         return _object(raw, may_repeat=may_repeat)
     if is_alone(raw):
         return _choice([raw], may_repeat=False)
-    raise RefusedError((f"expected a list of values or a range, got {said(raw)}", _instead(raw)))
+    raise DomainError((f"expected a list of values or a range, got {shown(raw)}", _instead(raw)))
 
 
 def is_alone(raw: object) -> bool:
@@ -92,7 +84,7 @@ def _instead(raw: object) -> str:
     """What to write for a text in the command line's form."""
     if isinstance(raw, str):
         try:
-            return f"write {said(parse_domain_text(raw))}"
+            return f"write {shown(parse_domain_text(raw))}"
         except SpaceError:
             pass  # then the form alone has to do
     return "write [null] to keep it at null" if raw is None else _FORMS
@@ -107,20 +99,20 @@ def _choice(values: Sequence[object], *, may_repeat: bool) -> Choice:
     seen: set[Hashable] = set()
     for value in raw:
         if isinstance(value, Mapping):
-            problem = f"a value is the object {said(value)}"
+            problem = f"a value is the object {shown(value)}"
             problems.append((problem, "vary its parts by dotted names"))
             continue
         try:
             to_json_value(value, "value")
         except ParamsError as error:  # what params.json could not hold either
-            problems.append((f"{said(value)}: {error}", None))
+            problems.append((f"{shown(value)}: {error}", None))
             continue
         one = key(value)
         if one in seen and not may_repeat:
-            problems.append((f"{said(value)} is in the list twice", None))
+            problems.append((f"{shown(value)} is in the list twice", None))
         seen.add(one)
     if problems:
-        raise RefusedError(*problems)
+        raise DomainError(*problems)
     return Choice(tuple(raw))
 
 
@@ -131,11 +123,11 @@ def _object(raw: Mapping[str, object], *, may_repeat: bool) -> Domain:
     kinds = (*WORDS, "values")
     words = [word for word in raw if word in kinds]
     unknown = [word for word in raw if word not in kinds and word not in _SETTINGS]
-    problems = [(f"unknown word {said(word)}", _for_word(word)) for word in unknown]
+    problems = [(f"unknown word {shown(word)}", _for_word(word)) for word in unknown]
     if len(words) != 1 and not problems:
         problems = [(f"got {' and '.join(words) or 'no word'}", f"write one of {_KNOWN}")]
     if problems:
-        raise RefusedError(*problems)
+        raise DomainError(*problems)
     (word,) = words
     if word != "values":
         return _range(word, raw[word], raw.get("step"))
@@ -143,11 +135,9 @@ def _object(raw: Mapping[str, object], *, may_repeat: bool) -> Domain:
     if hasattr(values, "tolist"):
         values = values.tolist()
     if "step" in raw:
-        raise RefusedError(
-            ("a list has no step", 'a range has: {"uniform": [0, 0.5], "step": 0.1}')
-        )
+        raise DomainError(("a list has no step", 'a range has: {"uniform": [0, 0.5], "step": 0.1}'))
     if not isinstance(values, (list, tuple, range)):
-        raise RefusedError((f"values needs a list, got {said(values)}", f"write {said([values])}"))
+        raise DomainError((f"values needs a list, got {shown(values)}", f"write {shown([values])}"))
     return _choice(values, may_repeat=may_repeat)
 
 
@@ -167,18 +157,18 @@ def _range(word: str, bounds: object, step: object) -> Domain:
 def _bounds(word: str, bounds: object) -> tuple[Any, Any]:
     """The two numbers of a range, checked: ints where whole numbers are meant, else floats."""
     if not isinstance(bounds, (list, tuple)) or len(bounds) != len(("low", "high")):
-        problem = f"{word} needs [low, high], got {said(bounds)}"
-        raise RefusedError((problem, f"for example {_EXAMPLES[word]}"))
+        problem = f"{word} needs [low, high], got {shown(bounds)}"
+        raise DomainError((problem, f"for example {_EXAMPLES[word]}"))
     bounds = [bound.item() if hasattr(bound, "item") else bound for bound in bounds]
-    if wrong := [said(bound) for bound in bounds if not is_number(bound)]:
-        raise RefusedError((f"{word} needs two numbers, got {' and '.join(wrong)}", None))
+    if wrong := [shown(bound) for bound in bounds if not is_number(bound)]:
+        raise DomainError((f"{word} needs two numbers, got {' and '.join(wrong)}", None))
     whole = _is_whole(word)
     problems = [*_fractions(word, bounds)] if whole else []
     problems += _too_low(word, min(bounds))
     problems = problems or [*_wrong_order(word, *bounds)]  # its hint is for bounds that will do
     problems = problems or [*_wrong_width(word, *bounds)]
     if problems:
-        raise RefusedError(*problems)
+        raise DomainError(*problems)
     low, high = map(int if whole else float, bounds)
     return low, high
 
@@ -191,23 +181,23 @@ def _step(word: str, low: float, high: float, step: object) -> Any:
     """The step of a range, checked: above 0, no larger than the range, and dividing it."""
     step = step.item() if hasattr(step, "item") else step
     if not is_number(step):
-        raise RefusedError((f"step needs a number, got {said(step)}", _STEP))
+        raise DomainError((f"step needs a number, got {shown(step)}", _STEP))
     if step <= 0:
-        raise RefusedError((f"step needs to be above 0, got {said(step)}", _STEP))
+        raise DomainError((f"step needs to be above 0, got {shown(step)}", _STEP))
     if _is_whole(word) and step != int(step):
         floats = word.replace("int", "uniform")
         hint = f'use {{"{floats}": ...}} for steps that are no whole numbers'
-        raise RefusedError((f"{word} needs a whole number as its step, got {said(step)}", hint))
+        raise DomainError((f"{word} needs a whole number as its step, got {shown(step)}", hint))
     if low == high:
         return None
     if step > high - low:
-        problem = f"step {said(step)} is larger than the range from {said(low)} to {said(high)}"
-        raise RefusedError((problem, f"leave it out, or list the values: {said([low, high])}"))
+        problem = f"step {shown(step)} is larger than the range from {shown(low)} to {shown(high)}"
+        raise DomainError((problem, f"leave it out, or list the values: {shown([low, high])}"))
     count = steps_in(low, high, step)
     if count > MOST_STEPS:
-        raise RefusedError((f"step {said(step)} is too small to tell values apart", "leave it out"))
+        raise DomainError((f"step {shown(step)} is too small to tell values apart", "leave it out"))
     if count != int(count):
-        raise RefusedError(_divides_not(word, low, high, step, int(count)))
+        raise DomainError(_divides_not(word, low, high, step, int(count)))
     if _is_whole(word):
         return None if step == 1 else int(step)
     return float(step)
@@ -216,16 +206,16 @@ def _step(word: str, low: float, high: float, step: object) -> Any:
 def _divides_not(word: str, low: float, high: float, step: float, count: int) -> Problem:
     last = float(f"{low + count * step:.12g}")
     last = int(last) if _is_whole(word) else last
-    hint = f"write {said({word: [low, last], 'step': step})}"
-    problem = f"step {said(step)} does not divide the range: from {said(low)} the last is"
-    return f"{problem} {said(last)}, not {said(high)}", hint
+    hint = f"write {shown({word: [low, last], 'step': step})}"
+    problem = f"step {shown(step)} does not divide the range: from {shown(low)} the last is"
+    return f"{problem} {shown(last)}, not {shown(high)}", hint
 
 
 _STEP = 'for example {"uniform": [0, 0.5], "step": 0.1}'
 
 
 def _fractions(word: str, bounds: Sequence[float]) -> Iterator[Problem]:
-    if parts := [said(bound) for bound in bounds if bound != int(bound)]:
+    if parts := [shown(bound) for bound in bounds if bound != int(bound)]:
         floats = word.replace("int", "uniform")
         hint = f'use {{"{floats}": ...}} for all numbers between'
         yield f"{word} needs whole numbers, got {' and '.join(parts)}", hint
@@ -233,15 +223,15 @@ def _fractions(word: str, bounds: Sequence[float]) -> Iterator[Problem]:
 
 def _too_low(word: str, low: float) -> Iterator[Problem]:
     if word == "log_uniform" and low <= 0:
-        yield f"log_uniform needs low > 0, got {said(low)}", 'use {"uniform": ...} to include zero'
+        yield f"log_uniform needs low > 0, got {shown(low)}", 'use {"uniform": ...} to include zero'
     if word == "log_int" and low < 1:
-        yield f"log_int needs low >= 1, got {said(low)}", 'use {"int": ...} to include zero'
+        yield f"log_int needs low >= 1, got {shown(low)}", 'use {"int": ...} to include zero'
 
 
 def _wrong_order(word: str, low: float, high: float) -> Iterator[Problem]:
     if low > high:
-        hint = f"write {said({word: [high, low]})}"
-        yield f"{word} needs low <= high, got {said(low)} > {said(high)}", hint
+        hint = f"write {shown({word: [high, low]})}"
+        yield f"{word} needs low <= high, got {shown(low)} > {shown(high)}", hint
 
 
 def _wrong_width(word: str, low: float, high: float) -> Iterator[Problem]:
@@ -249,12 +239,12 @@ def _wrong_width(word: str, low: float, high: float) -> Iterator[Problem]:
     width = float(high) - float(low)
     if math.isinf(width):
         yield (
-            f"{word} is too wide: from {said(low)} to {said(high)}",
+            f"{word} is too wide: from {shown(low)} to {shown(high)}",
             "narrow it: no sampler can compute with it",
         )
     elif low < high and not _is_whole(word) and width < sys.float_info.min:
         hint = "search its logarithm, or list values"
-        yield f"{word} is too narrow: from {said(low)} to {said(high)}", hint
+        yield f"{word} is too narrow: from {shown(low)} to {shown(high)}", hint
 
 
 _KNOWN = ", ".join(WORDS)
@@ -264,13 +254,3 @@ _EXAMPLES = {
     "int": '{"int": [1, 6]}',
     "log_int": '{"log_int": [1, 1024]}',
 }
-
-
-def said(value: object) -> str:
-    """A value as the user would write it, not too long."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        text = repr(value)
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # it will be printed
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - part of a line

@@ -10,7 +10,6 @@ Start at `Constraint`, in constraints.py, which imports this where there is one.
 from __future__ import annotations
 
 import ast
-import json
 import keyword
 import math
 import operator
@@ -19,8 +18,10 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from modeldir.space.constraints import LONGEST, ConstraintError, Problem
+from modeldir.space.problems import ConstraintError, Problem, shown
 
+LONGEST = 1000
+"""Characters of a constraint: nobody writes more by hand."""
 _DEEPEST = 50
 _BITS = 1024
 """No whole number has more bits than the largest float, so that nothing takes long."""
@@ -58,7 +59,7 @@ class Expression:
         if answer is None and lenient:
             return False
         if not isinstance(answer, bool):
-            raise ConstraintError(f"is {_told(answer)}, neither true nor false")
+            raise ConstraintError(f"is {_shown(answer)}, neither true nor false")
         return answer
 
 
@@ -226,7 +227,7 @@ def _comparison(node: ast.Compare, values: Mapping[str, Any]) -> bool:
         is_in = isinstance(comparison, (ast.In, ast.NotIn))
         if is_in and not isinstance(right, (list, tuple)):
             raise ConstraintError(
-                f"looks for {_told(left)} in {_told(right)}", "in needs a list: x in [1, 2]"
+                f"looks for {_shown(left)} in {_shown(right)}", "in needs a list: x in [1, 2]"
             )
         try:
             if not _COMPARISONS[type(comparison)](left, right):
@@ -234,7 +235,7 @@ def _comparison(node: ast.Compare, values: Mapping[str, Any]) -> bool:
         except TypeError:
             if isinstance(values, _Blanks) and (left is None or right is None):
                 return False
-            problem = f"compares {_told(left)} with {_told(right)}"
+            problem = f"compares {_shown(left)} with {_shown(right)}"
             raise ConstraintError(problem, "compare numbers, or texts by == and in") from None
         left = right
     return True
@@ -252,7 +253,7 @@ def _truth(node: ast.expr, values: Mapping[str, Any]) -> bool:
         return False
     if not isinstance(value, bool):
         hint = f"compare it: {ast.unparse(node)} > 0"
-        raise ConstraintError(f"takes {_told(value)} for true or false", hint)
+        raise ConstraintError(f"takes {_shown(value)} for true or false", hint)
     return value
 
 
@@ -265,7 +266,7 @@ def _number(node: ast.expr, values: Mapping[str, Any]) -> int | float:
 
 def _checked(value: Any) -> int | float:
     if not isinstance(value, (int, float)):
-        raise ConstraintError(f"computes with {_told(value)}", "it needs numbers there")
+        raise ConstraintError(f"computes with {_shown(value)}", "it needs numbers there")
     return value
 
 
@@ -309,9 +310,8 @@ def _called(name: str, arguments: list[Any]) -> Any:
     return _FUNCTIONS[name](map(_checked, arguments))
 
 
-def _told(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004 - part of a line
+def _shown(value: object) -> str:
+    return shown(value, 40)
 
 
 _OPERATIONS: Mapping[type, Callable[[Any, Any], Any]] = {

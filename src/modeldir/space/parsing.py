@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from modeldir.errors import SpaceError, did_you_mean
 from modeldir.params.equality import all_same, key, same
 from modeldir.params.plain_values import flatten
-from modeldir.space.constraints import Constraint, ConstraintError
-from modeldir.space.domain_parsing import Problem, RefusedError, check_kind, read_domain, said
+from modeldir.space.constraints import Constraint
+from modeldir.space.domain_parsing import check_kind, read_domain
 from modeldir.space.domains import Choice, Domain, LogUniform, Uniform
 from modeldir.space.grids import MANY_TRIES, fill, is_gone_through
+from modeldir.space.problems import ConstraintError, DomainError, Problem, shown
 from modeldir.space.space import Condition, CycleError, Space
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class _Parsing:
             self._check_points(space, tried)
         return replace(space, points=tuple(tried.values()))
 
-    def _refuse(self, name: str, refused: RefusedError) -> None:
+    def _refuse(self, name: str, refused: DomainError) -> None:
         self.problems += [(f"{name}: {problem}", hint) for problem, hint in refused.problems]
 
     # -- Domains -----------------------------------------------------------------------------------
@@ -97,12 +98,12 @@ class _Parsing:
         for name, domain in domains.items():
             try:
                 self._check_name(name)
-            except RefusedError as refused:
+            except DomainError as refused:
                 self._refuse(name, refused)
             try:
                 found[name] = read_domain(domain, may_repeat=name in zipped)
                 check_kind(found[name], self.known.get(name))
-            except RefusedError as refused:
+            except DomainError as refused:
                 self._refuse(name, refused)
         return found
 
@@ -111,20 +112,20 @@ class _Parsing:
             return
         parts = [other for other in self.known if other.startswith(f"{name}.")]
         if parts:
-            raise RefusedError(("is a group of hyperparameters", f"vary its parts: {parts[0]!r}"))
+            raise DomainError(("is a group of hyperparameters", f"vary its parts: {parts[0]!r}"))
         hint = did_you_mean(name, list(self.known)) or _there(self.known)
-        raise RefusedError(("not in params.json", hint))
+        raise DomainError(("not in params.json", hint))
 
     # -- What goes together ------------------------------------------------------------------------
 
     def _zips(self, zips: Any, domains: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
         if not isinstance(zips, (list, tuple)):
             hint = 'write [["batch_size", "learning_rate"]]'
-            self.problems.append((f"zip: expected lists of names, got {said(zips)}", hint))
+            self.problems.append((f"zip: expected lists of names, got {shown(zips)}", hint))
             return ()
         if zips and all(isinstance(names, str) for names in zips):
-            hint = f"write {said([[*zips]])}"
-            self.problems.append((f"zip: expected lists of names, got {said(zips)}", hint))
+            hint = f"write {shown([[*zips]])}"
+            self.problems.append((f"zip: expected lists of names, got {shown(zips)}", hint))
             return ()
         found, seen = [], set[str]()
         for names in zips:
@@ -168,7 +169,7 @@ class _Parsing:
             if len({*rows}) < len(rows):
                 twice = next(row for i, row in enumerate(rows) if rows.index(row) < i)
                 values = [values[rows.index(twice)] for values in lists.values()]
-                self.problems.append((f"{head}: {said(values)} is there twice", None))
+                self.problems.append((f"{head}: {shown(values)} is there twice", None))
             whens = [conditions.get(name, {}) for name in names]
             if not all_same(whens):
                 hint = "give all of them the same condition"
@@ -186,7 +187,7 @@ class _Parsing:
             when = raw["when"]
             if not isinstance(when, Mapping) or not when:
                 hint = 'for example "when": {"optimizer": "sgd"}'
-                problem = f"{name}: when needs other hyperparameters with values, got {said(when)}"
+                problem = f"{name}: when needs other hyperparameters with values, got {shown(when)}"
                 self.problems.append((problem, hint))
                 continue
             condition: dict[str, tuple[Any, ...]] = {}
@@ -206,7 +207,7 @@ class _Parsing:
         parsed: Mapping[str, Domain],
         domains: Mapping[str, Any],
     ) -> Iterator[Problem]:
-        head = f"{name}: when {parent} is {' or '.join(map(said, values))}"
+        head = f"{name}: when {parent} is {' or '.join(map(shown, values))}"
         if parent == name:
             yield f"{head}: it cannot wait for itself", None
         elif not values:
@@ -218,7 +219,7 @@ class _Parsing:
             hint = did_you_mean(parent, list(self.known)) or _there(self.known)
             yield f"{head}: {parent} is not in params.json", hint
         elif not any(same(self.known[parent], value) for value in values):
-            told = f"{parent} does not vary, and is {said(self.known[parent])} in params.json"
+            told = f"{parent} does not vary, and is {shown(self.known[parent])} in params.json"
             yield f"{head}: {told}", f"then it never counts: vary {parent} too, or leave when out"
 
     def _has_order(self, space: Space) -> bool:
@@ -248,13 +249,13 @@ class _Parsing:
             constraints = [constraints]
         if not isinstance(constraints, (list, tuple)):
             hint = 'write ["batch_size * accumulate <= 512"]'
-            self.problems.append((f"constraints: expected texts, got {said(constraints)}", hint))
+            self.problems.append((f"constraints: expected texts, got {shown(constraints)}", hint))
             return ()
         found = []
         for text in constraints:
             if not isinstance(text, str):
                 hint = 'write it as a text: "batch_size * accumulate <= 512"'
-                self.problems.append((f"constraints: expected a text, got {said(text)}", hint))
+                self.problems.append((f"constraints: expected a text, got {shown(text)}", hint))
                 continue
             constraint = Constraint(text)
             problems = [*self._wrong_constraint(constraint, domains)]
@@ -296,7 +297,7 @@ class _Parsing:
         alone = [each for each in space.constraints if not _is_kept(space, each)]
         for constraint in alone or space.constraints:
             values = {**space.given, **drawn[0]}
-            told = ", ".join(f"{n} {said(values[n])}" for n in constraint.names if n in values)
+            told = ", ".join(f"{n} {shown(values[n])}" for n in constraint.names if n in values)
             what = "no point keeps it" if alone else "no point keeps it together with the others"
             if not is_gone_through(_with(space, constraint) if alone else space):
                 what = what.replace("no point", f"none of {MANY_TRIES} points by chance")
@@ -312,14 +313,13 @@ class _Parsing:
             points = [points]
         if not isinstance(points, (list, tuple)):
             hint = 'write [{"learning_rate": 0.01}]'
-            self.problems.append((f"points: expected a list of points, got {said(points)}", hint))
+            self.problems.append((f"points: expected a list of points, got {shown(points)}", hint))
             return {}
         found: dict[int, Mapping[str, Any]] = {}
         for number, point in enumerate(points, 1):
             if not isinstance(point, Mapping) or not point:
-                hint = 'write {"learning_rate": 0.01}'
-                self.problems.append((f"point {number}: expected values by name, got {said(point)}",
-                                      hint))  # fmt: skip
+                problem = f"point {number}: expected values by name, got {shown(point)}"
+                self.problems.append((problem, 'write {"learning_rate": 0.01}'))
                 continue
             wrong = [self._wrong_value(*item, parsed, domains) for item in point.items()]
             told = [problem for problem in wrong if problem is not None]
@@ -338,15 +338,15 @@ class _Parsing:
             return f"{name} does not vary", f"give it a domain too; {_joined(list(domains))} vary"
         if name not in parsed or parsed[name].contains(value):
             return None
-        return f"{name} is {said(value)}, outside its domain", said(parsed[name].to_json())
+        return f"{name} is {shown(value)}, outside its domain", shown(parsed[name].to_json())
 
     def _check_points(self, space: Space, points: Mapping[int, Mapping[str, Any]]) -> None:
         for number, point in points.items():
-            head = f"point {number}, {said(point)}"
+            head = f"point {number}, {shown(point)}"
             for name in point:
                 if (wrong := _excluded(space, name, point)) is not None:
                     hint = f"leave {name} out, or change {wrong}"
-                    told = f"{name} does not count where {wrong} is {said(point[wrong])}"
+                    told = f"{name} does not count where {wrong} is {shown(point[wrong])}"
                     self.problems.append((f"{head}: {told}", hint))
                     break
             else:
@@ -418,16 +418,16 @@ def _never(head: str, parent: str, values: list[Any], domain: Domain) -> Iterato
     for value in values:
         if not domain.contains(value):
             options = [each for each in domain.values() or () if isinstance(each, str)]
-            hint = did_you_mean(str(value), options) or f"it is {said(domain.to_json())}"
-            yield f"{head}: {parent} is never {said(value)}", hint
+            hint = did_you_mean(str(value), options) or f"it is {shown(domain.to_json())}"
+            yield f"{head}: {parent} is never {shown(value)}", hint
 
 
 def _no_zip(names: Any) -> Problem | None:
     hint = 'write ["batch_size", "learning_rate"]'
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        return f"zip: expected a list of names, got {said(names)}", hint
+        return f"zip: expected a list of names, got {shown(names)}", hint
     if len(names) < len(("one", "other")):
-        return f"zip: {said(list(names))} has not two names that could go together", hint
+        return f"zip: {shown(list(names))} has not two names that could go together", hint
     twice = [name for i, name in enumerate(names) if name in names[:i]]
     return (f"zip {_joined(names)}: {twice[0]} is there twice", None) if twice else None
 

@@ -17,8 +17,7 @@ from typing import Any
 from modeldir.errors import SpaceError, did_you_mean
 from modeldir.params import equality
 from modeldir.params.plain_values import parse_value
-
-Problem = tuple[str, "str | None"]
+from modeldir.space.problems import Problem
 
 MARK = "@"
 """What stands before a file's name where points are expected."""

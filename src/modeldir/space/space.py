@@ -12,14 +12,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from modeldir.params.equality import same
-from modeldir.space.constraints import Constraint, ConstraintError
+from modeldir.space.constraints import Constraint
 from modeldir.space.domains import Choice, Domain
+from modeldir.space.problems import ConstraintError
+from modeldir.space.trial_names import LONGEST_NAME, safe
 
 Condition = Mapping[str, tuple[Any, ...]]
 """Parents, each with the values of which it must have one."""
+
+
+_MOST_WAYS = 1000
+"""If conditions can be met in more ways, `names_fit` assumes that all names occur together."""
 
 
 class CycleError(Exception):
@@ -233,3 +240,33 @@ def _short(values: tuple[Any, ...]) -> Any:
     """One value stands alone, but a list, which would be read as several."""
     only = len(values) == 1 and not isinstance(values[0], (list, tuple))
     return values[0] if only else list(values)
+
+
+def names_fit(space: Space) -> bool:
+    """Whether every trial's name stays within 120 bytes; if not, all are named by their numbers."""
+    pieces = {
+        name: len(safe(f"{name}_").encode()) + domain.longest()
+        for name, domain in space.domains.items()
+    }
+    return all(
+        sum(pieces[name] for name in names) + len("__") * (len(names) - 1) <= LONGEST_NAME
+        for names in _together(space)
+    )
+
+
+def _together(space: Space) -> Iterator[tuple[str, ...]]:
+    """The names that may stand in one trial's name: all; or those that conditions let in."""
+    deciding: dict[str, list[object]] = {}  # parents, and a value for each way they may decide
+    for wanted in space.conditions.values():
+        for parent, values in wanted.items():
+            if parent in space.domains:
+                deciding.setdefault(parent, [None]).extend(values)
+    ways = 1
+    for several in deciding.values():
+        ways *= len(several)
+    if ways > _MOST_WAYS:
+        yield tuple(space.domains)
+        return
+    for chosen in product(*deciding.values()):
+        # None stands for a value that no condition asks for: more ways than there are do no harm.
+        yield space.active_names(dict(zip(deciding, chosen, strict=True)))

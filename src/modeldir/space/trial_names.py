@@ -8,20 +8,15 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from modeldir.space.space import Space
+    from collections.abc import Mapping
 
 LONGEST_NAME = 120
 """Bytes of a trial's name; most file systems allow 255, and logs and paths need room too."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.,=+@%-]*")
 """What is safe as it is: nearly all."""
-_MOST_WAYS = 1000
-"""So many ways in which conditions come true are looked at, before all names are added up."""
 
 
 def value_text(value: object) -> str:
@@ -49,36 +44,6 @@ def trial_name(point: Mapping[str, object]) -> str:
     """
     name = "__".join(safe(f"{name}_{value_text(value)}") for name, value in point.items())
     return name.lstrip(".-").rstrip(".") or "trial"
-
-
-def names_fit(space: Space) -> bool:
-    """Whether every trial's name stays within 120 bytes; if not, all are named by their numbers."""
-    pieces = {
-        name: len(safe(f"{name}_").encode()) + domain.longest()
-        for name, domain in space.domains.items()
-    }
-    return all(
-        sum(pieces[name] for name in names) + len("__") * (len(names) - 1) <= LONGEST_NAME
-        for names in _together(space)
-    )
-
-
-def _together(space: Space) -> Iterator[tuple[str, ...]]:
-    """The names that may stand in one trial's name: all; or those that conditions let in."""
-    deciding: dict[str, list[object]] = {}  # parents, and a value for each way they may decide
-    for wanted in space.conditions.values():
-        for parent, values in wanted.items():
-            if parent in space.domains:
-                deciding.setdefault(parent, [None]).extend(values)
-    ways = 1
-    for several in deciding.values():
-        ways *= len(several)
-    if ways > _MOST_WAYS:
-        yield tuple(space.domains)
-        return
-    for chosen in product(*deciding.values()):
-        # None stands for a value that no condition asks for: more ways than there are do no harm.
-        yield space.active_names(dict(zip(deciding, chosen, strict=True)))
 
 
 def safe(text: str) -> str:
