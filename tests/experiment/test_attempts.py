@@ -17,13 +17,13 @@ from modeldir._system import files, heartbeat, processes
 from modeldir.errors import FolderBusy
 from modeldir.experiment import attempts
 from modeldir.experiment.attempts import (
+    archive,
     begin,
+    is_alive,
     latest,
-    lives,
-    refuse_if_live,
+    next_number,
     rewrite,
     run_file,
-    set_aside,
 )
 from modeldir.experiment.experiment import status
 
@@ -67,12 +67,12 @@ def ended(folder: Path, number: int = 1, status: str = "completed") -> attempts.
 def test_a_command_that_begins_at_once_has_begun(folder: Path) -> None:
     """Who it is, is told later; where earlier attempts left a thing, that is put away first."""
     first = begin(folder, 1, {"process": {}})
-    assert attempts.began(first) == first
+    assert attempts.last_started(first) == first
     (folder / "last.pth").write_text("weights")
     second = begin(folder, 2, {"process": {}})
     assert second is not None
     assert second.record["process"] is None
-    assert attempts.began(second) == attempts.read(folder, 1)
+    assert attempts.last_started(second) == attempts.read(folder, 1)
 
 
 @linux
@@ -80,15 +80,15 @@ def test_a_command_that_nobody_has_recorded_yet_is_found_by_its_token(folder: Pa
     """Its supervisor was killed in the first moment; what it has forked is not taken for it."""
     attempt = begin(folder, 1, {"process": {}})
     assert attempt is not None
-    assert attempts.command_of(attempt) is None
-    told = attempts.variables(attempt.record["token"], folder, 1, resumes=False)
+    assert attempts.command_process(attempt) is None
+    told = attempts.environment_variables(attempt.record["token"], folder, 1, resumes=False)
     with subprocess.Popen(
         ["sh", "-c", "sleep 60 & wait"], env={**os.environ, **told}, start_new_session=True
     ) as command:
         known = processes.process(command.pid)
-        assert attempts.command_of(attempt) == known
-        attempts.end_left_running(attempt)
-    assert attempts.command_of(attempt) is None
+        assert attempts.command_process(attempt) == known
+        attempts.kill_leftover_processes(attempt)
+    assert attempts.command_process(attempt) is None
 
 
 def names(folder: Path) -> list[str]:
@@ -148,8 +148,8 @@ def test_a_broken_run_file_is_an_attempt_without_an_end(folder: Path, data: byte
     attempt = latest(folder)
     assert attempt is not None
     assert attempt.end is None
-    assert lives(attempt) is False
-    assert refuse_if_live(folder) == 2
+    assert is_alive(attempt) is False
+    assert next_number(folder) == 2
 
 
 def test_the_highest_attempt_is_the_latest(folder: Path) -> None:
@@ -161,18 +161,18 @@ def test_the_highest_attempt_is_the_latest(folder: Path) -> None:
     found = latest(folder)
     assert found is not None
     assert (found.number, found.end) == (3, "failed")
-    assert refuse_if_live(folder) == 4
+    assert next_number(folder) == 4
 
 
 def test_scripts_have_attempts_of_their_own(folder: Path) -> None:
     """`evaluate.py` may run while the training does, and takes no number from it."""
     started(folder)
-    assert refuse_if_live(folder, "evaluate") == 1
+    assert next_number(folder, "evaluate") == 1
     evaluation = begin(folder, 1, {"process": identity()}, "evaluate")
     assert evaluation is not None
     assert evaluation.path.name == "evaluate.run.json"
     with pytest.raises(FolderBusy):
-        refuse_if_live(folder, "evaluate")
+        next_number(folder, "evaluate")
 
 
 # -- Who lives -------------------------------------------------------------------------------------
@@ -180,11 +180,11 @@ def test_scripts_have_attempts_of_their_own(folder: Path) -> None:
 
 def test_a_live_process_holds_its_folder(folder: Path) -> None:
     """Whether it is recorded as the command or as its supervisor."""
-    assert lives(started(folder)) is True
+    assert is_alive(started(folder)) is True
     dead = identity(started=1)
-    assert lives(started(folder, 2, dead, supervisor=identity())) is True
-    assert lives(started(folder, 3, identity(), supervisor=dead)) is True
-    assert lives(started(folder, 4, dead, supervisor=dead)) is False
+    assert is_alive(started(folder, 2, dead, supervisor=identity())) is True
+    assert is_alive(started(folder, 3, identity(), supervisor=dead)) is True
+    assert is_alive(started(folder, 4, dead, supervisor=dead)) is False
 
 
 def test_a_process_that_ended_or_was_lost_in_a_reboot_holds_nothing(folder: Path) -> None:
@@ -194,19 +194,19 @@ def test_a_process_that_ended_or_was_lost_in_a_reboot_holds_nothing(folder: Path
     assert known is not None
     child.kill()
     child.wait()
-    assert lives(started(folder, 1, known.to_json())) is False
-    assert lives(started(folder, 2, identity(**DEAD_SINCE_A_REBOOT))) is False
-    assert lives(started(folder, 3, identity(started=1))) is False
-    assert refuse_if_live(folder) == 4
+    assert is_alive(started(folder, 1, known.to_json())) is False
+    assert is_alive(started(folder, 2, identity(**DEAD_SINCE_A_REBOOT))) is False
+    assert is_alive(started(folder, 3, identity(started=1))) is False
+    assert next_number(folder) == 4
 
 
 def test_what_cannot_be_seen_is_never_taken_for_dead(folder: Path) -> None:
     """Another host and another container may still run; one who lives here decides."""
-    assert lives(started(folder, 1, identity(**ELSEWHERE))) is None
-    assert lives(started(folder, 2, identity(pid_namespace="pid:[1]"))) is None
-    assert lives(started(folder, 3, identity(**ELSEWHERE), supervisor=identity())) is True
+    assert is_alive(started(folder, 1, identity(**ELSEWHERE))) is None
+    assert is_alive(started(folder, 2, identity(pid_namespace="pid:[1]"))) is None
+    assert is_alive(started(folder, 3, identity(**ELSEWHERE), supervisor=identity())) is True
     dead = identity(started=1)
-    assert lives(started(folder, 4, identity(**ELSEWHERE), supervisor=dead)) is None
+    assert is_alive(started(folder, 4, identity(**ELSEWHERE), supervisor=dead)) is None
 
 
 def test_a_heart_that_beat_after_this_machine_started_is_another_machines(folder: Path) -> None:
@@ -216,13 +216,13 @@ def test_a_heart_that_beat_after_this_machine_started_is_another_machines(folder
     attempt = started(
         folder, 1, identity(**DEAD_SINCE_A_REBOOT), supervisor=identity(**DEAD_SINCE_A_REBOOT)
     )
-    assert lives(attempt) is None
+    assert is_alive(attempt) is None
     observer = heartbeat.Observer()
-    assert lives(attempt, observer) is None
+    assert is_alive(attempt, observer) is None
     os.utime(attempt.path)
-    assert lives(attempt, observer) is True
+    assert is_alive(attempt, observer) is True
     os.utime(attempt.path, (1, 1))
-    assert lives(attempt, observer) is False
+    assert is_alive(attempt, observer) is False
 
 
 def test_a_run_file_that_cannot_be_read_now_is_nobodys_end(folder: Path) -> None:
@@ -230,10 +230,10 @@ def test_a_run_file_that_cannot_be_read_now_is_nobodys_end(folder: Path) -> None
     (folder / "run.json").mkdir()  # also root cannot read it
     attempt = latest(folder)
     assert attempt is not None
-    assert lives(attempt) is None
+    assert is_alive(attempt) is None
     assert status(folder).state == "running"
     with pytest.raises(FolderBusy):
-        refuse_if_live(folder)
+        next_number(folder)
 
 
 def test_another_host_numbers_its_mounts_otherwise(folder: Path) -> None:
@@ -244,9 +244,9 @@ def test_another_host_numbers_its_mounts_otherwise(folder: Path) -> None:
     attempt = started(folder, 1, identity(**ELSEWHERE))
     seen_there = {**attempt.record["folder"], "device": attempt.record["folder"]["device"] + 7}
     attempt = rewrite(attempt, {"folder": seen_there})
-    assert lives(attempt) is None
+    assert is_alive(attempt) is None
     with pytest.raises(FolderBusy):
-        refuse_if_live(folder)
+        next_number(folder)
 
 
 def test_nothing_runs_in_a_copy(folder: Path, tmp_path: Path) -> None:
@@ -255,10 +255,10 @@ def test_nothing_runs_in_a_copy(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     copy = latest(tmp_path / "copy")
     assert copy is not None
-    assert lives(copy) is False
-    assert lives(original) is True
+    assert is_alive(copy) is False
+    assert is_alive(original) is True
     rewrite(copy, {"process": identity(**ELSEWHERE)})
-    assert lives(attempts.read(tmp_path / "copy", 1)) is False
+    assert is_alive(attempts.read(tmp_path / "copy", 1)) is False
 
 
 def test_a_moved_folder_is_still_held(folder: Path, tmp_path: Path) -> None:
@@ -267,19 +267,19 @@ def test_a_moved_folder_is_still_held(folder: Path, tmp_path: Path) -> None:
     folder.rename(tmp_path / "renamed")
     moved = latest(tmp_path / "renamed")
     assert moved is not None
-    assert lives(moved) is True
+    assert is_alive(moved) is True
 
 
 @pytest.mark.parametrize("recorded", [None, {}, [], {"device": 1}, {"device": "x", "inode": "y"}])
 def test_a_run_file_that_names_no_folder_holds_none(folder: Path, recorded: object) -> None:
     """Broken by hand or by a disk: nobody is signalled or waited for because of it."""
-    assert lives(rewrite(started(folder), {"folder": recorded})) is False
+    assert is_alive(rewrite(started(folder), {"folder": recorded})) is False
 
 
 def test_a_recorded_end_is_final_whoever_lives(folder: Path) -> None:
     """A notebook's process lives on after its training ended."""
     ended(folder)
-    assert refuse_if_live(folder) == 2
+    assert next_number(folder) == 2
 
 
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
@@ -300,7 +300,7 @@ def test_a_busy_folder_says_who_and_what_to_do(
         },
     )
     with pytest.raises(FolderBusy) as caught:
-        refuse_if_live(folder)
+        next_number(folder)
     assert str(caught.value).replace(str(os.getpid()), "1234") == snapshot
 
 
@@ -319,12 +319,12 @@ def test_what_an_attempt_left_is_set_aside_under_its_number(folder: Path) -> Non
     ended(folder)
     left = ["console.log", "metrics.jsonl", "plots/loss.png", "evaluate.run.json", ".hidden", "x"]
     fill(folder, *left)
-    assert started(folder, 2).leavings
-    assert set_aside(folder, 2) == folder / "attempts" / "1"
+    assert started(folder, 2).has_leftovers
+    assert archive(folder, 2) == folder / "attempts" / "1"
     kept = ["attempts", "origin.json", "params.json", "run.2.json", "run.json", "trial.json"]
     assert names(folder) == kept
     assert all((folder / "attempts" / "1" / name).read_text() == name for name in left)
-    assert set_aside(folder, 2) is None
+    assert archive(folder, 2) is None
 
 
 def test_what_the_user_put_there_before_the_first_attempt_stays(folder: Path) -> None:
@@ -336,7 +336,7 @@ def test_what_the_user_put_there_before_the_first_attempt_stays(folder: Path) ->
     fill(folder, *own)
     for number in (1, 2, 3):
         started(folder, number)
-        set_aside(folder, number)
+        archive(folder, number)
         assert all((folder / name).read_text() == name for name in own)
         fill(folder, "metrics.jsonl", "checkpoint/1")
         rewrite(attempts.read(folder, number), {"status": "failed"})
@@ -348,7 +348,7 @@ def test_what_nobody_recorded_goes_to_attempt_zero(folder: Path) -> None:
     """A plain `python train.py` ran here: its metrics must not be the first attempt's."""
     fill(folder, "metrics_eval_best_weights.json", "train.log", "best.pth.tar", "notes.md")
     started(folder)
-    assert set_aside(folder, 1) == folder / "attempts" / "0"
+    assert archive(folder, 1) == folder / "attempts" / "0"
     assert names(folder / "attempts" / "0") == [
         "best.pth.tar",
         "metrics_eval_best_weights.json",
@@ -363,7 +363,7 @@ def test_an_attempt_that_never_started_left_nothing(folder: Path) -> None:
     fill(folder, "metrics.jsonl")
     begin(folder, 2, {"process": None})
     started(folder, 3)
-    assert set_aside(folder, 3) == folder / "attempts" / "1"
+    assert archive(folder, 3) == folder / "attempts" / "1"
 
 
 def test_setting_aside_can_be_cut_short_and_goes_on(folder: Path) -> None:
@@ -371,7 +371,7 @@ def test_setting_aside_can_be_cut_short_and_goes_on(folder: Path) -> None:
     ended(folder)
     fill(folder, "attempts/1/console.log", "attempts/1/console.log.2", "console.log")
     (folder / "console.log").write_text("the rest")
-    set_aside(folder, 2)
+    archive(folder, 2)
     assert (folder / "attempts/1/console.log").read_text() == "attempts/1/console.log"
     assert (folder / "attempts/1/console.log.3").read_text() == "the rest"
 
@@ -380,7 +380,7 @@ def test_experiments_below_and_files_in_the_making_stay(folder: Path) -> None:
     """A trial's folder in a search is not a leaving, nor is a file that somebody is writing."""
     ended(folder)
     fill(folder, "variant/params.json", "variant/metrics.jsonl", ".tmp-1-abc")
-    assert not started(folder, 2).leavings
+    assert not started(folder, 2).has_leftovers
 
 
 def test_a_link_is_moved_and_not_what_it_leads_to(folder: Path, tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_a_link_is_moved_and_not_what_it_leads_to(folder: Path, tmp_path: Path) 
     fill(tmp_path, "scratch/params.json")
     (folder / "scratch").symlink_to(tmp_path / "scratch")
     (folder / "nowhere").symlink_to("none")
-    set_aside(folder, 2)
+    archive(folder, 2)
     assert names(folder / "attempts" / "1") == ["nowhere", "scratch"]
     assert (tmp_path / "scratch" / "params.json").exists()
 
@@ -403,10 +403,10 @@ def test_what_a_process_made_before_it_began_the_attempt_is_its_own(folder: Path
     since = 10**18 + 1
     attempt = begin(folder, 2, {"process": identity()}, own_since_ns=since)
     assert attempt is not None
-    set_aside(folder, 2, own_since_ns=since)
+    archive(folder, 2, own_since_ns=since)
     assert names(folder / "attempts" / "1") == ["old.log"]
     rewrite(attempt, {"status": "failed"})
-    assert set_aside(folder, 3) == folder / "attempts" / "2"
+    assert archive(folder, 3) == folder / "attempts" / "2"
     assert names(folder / "attempts" / "2") == ["new.log"]
 
 
@@ -417,17 +417,17 @@ def test_the_environment_counts_in_its_own_folder_alone(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A script that starts another training elsewhere must not write as this attempt there."""
-    for name, value in attempts.variables("token", folder, 3, resumes=True).items():
+    for name, value in attempts.environment_variables("token", folder, 3, resumes=True).items():
         monkeypatch.setenv(name, value)
-    assert attempts.held(folder) == 3
-    assert attempts.held(folder / ".." / folder.name) == 3
+    assert attempts.attempt_in_environment(folder) == 3
+    assert attempts.attempt_in_environment(folder / ".." / folder.name) == 3
     shutil.copytree(folder, tmp_path / "copy")
-    assert attempts.held(tmp_path / "copy") is None
-    assert attempts.held(tmp_path / "none") is None
+    assert attempts.attempt_in_environment(tmp_path / "copy") is None
+    assert attempts.attempt_in_environment(tmp_path / "none") is None
     monkeypatch.setenv(attempts.ATTEMPT_VARIABLE, "x")
-    assert attempts.held(folder) is None
+    assert attempts.attempt_in_environment(folder) is None
     monkeypatch.delenv(attempts.RUN_VARIABLE)
-    assert attempts.held(folder) is None
+    assert attempts.attempt_in_environment(folder) is None
 
 
 def test_a_folder_with_a_colon_in_its_name_is_held(
@@ -436,15 +436,15 @@ def test_a_folder_with_a_colon_in_its_name_is_held(
     """The token ends at the first colon, the path may hold more."""
     folder = tmp_path / "run 12:30:00"
     folder.mkdir()
-    for name, value in attempts.variables("token", folder, 1, resumes=False).items():
+    for name, value in attempts.environment_variables("token", folder, 1, resumes=False).items():
         monkeypatch.setenv(name, value)
-    assert attempts.held(folder) == 1
+    assert attempts.attempt_in_environment(folder) == 1
 
 
 def test_events_are_told_by_attempt(folder: Path) -> None:
     """What attempt 1 told says nothing of attempt 2."""
-    attempts.tell(folder, 1, "end", status="failed")
-    attempts.tell(folder, 2, "can_resume")
+    attempts.add_event(folder, 1, "end", status="failed")
+    attempts.add_event(folder, 2, "can_resume")
     assert [event["event"] for event in attempts.events(folder, 2)] == ["can_resume"]
     assert [event["event"] for event in attempts.read_events(folder)] == ["end", "can_resume"]
     assert attempts.events(folder, 3) == []
@@ -452,7 +452,7 @@ def test_events_are_told_by_attempt(folder: Path) -> None:
 
 def test_a_folder_that_is_gone_does_not_end_a_training(tmp_path: Path) -> None:
     """What cannot be told is not told: no exception reaches the script."""
-    attempts.tell(tmp_path / "none", 1, "can_resume")
+    attempts.add_event(tmp_path / "none", 1, "can_resume")
     assert not (tmp_path / "none").exists()
 
 

@@ -19,10 +19,10 @@ from modeldir.experiment.experiment import (
     Experiment,
     Scores,
     has_metrics,
+    has_output,
     has_weights,
     is_experiment,
     is_search,
-    is_touched,
     last_step,
     params_file,
     scores,
@@ -135,7 +135,7 @@ def test_set_aside_and_hidden_folders_make_no_search(folder: Path) -> None:
 )  # fmt: skip
 def test_what_a_training_writes_is_known_by_its_name(name: str) -> None:
     """Its own, or an untouched script's."""
-    assert is_touched(["params.json", name])
+    assert has_output(["params.json", name])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_what_a_training_writes_is_known_by_its_name(name: str) -> None:
 )
 def test_what_a_user_puts_there_is_no_run(name: str) -> None:
     """An experiment that waits stays one that waits."""
-    assert not is_touched([name])
+    assert not has_output([name])
 
 
 def test_weights_and_metrics_are_seen(folder: Path) -> None:

@@ -66,7 +66,7 @@ def supervised(folder: Path, monkeypatch: pytest.MonkeyPatch) -> attempts.Attemp
 def set_environment(
     monkeypatch: pytest.MonkeyPatch, attempt: attempts.Attempt, *, resumes: bool = False
 ) -> None:
-    for name, value in attempts.variables(
+    for name, value in attempts.environment_variables(
         str(attempt.record["token"]), attempt.folder, attempt.number, resumes=resumes
     ).items():
         monkeypatch.setenv(name, value)

@@ -36,7 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def looked(project: Project) -> str | None:
-    return test_evaluations.told(each.looks for each in read_tree(project.search).found)
+    return test_evaluations.describe(each.looks for each in read_tree(project.search).found)
 
 
 def evaluate(project: Project, trial: str, script: str = "evaluate.py") -> int:

@@ -121,7 +121,7 @@ def test_a_pruned_trial_is_pruned_and_a_slow_one_failed(tmp_path: Path) -> None:
 
 def test_a_prune_that_the_script_tells_is_believed(tmp_path: Path) -> None:
     """It leaves quietly, with exit code 0 and perhaps without the metric."""
-    attempts.tell(tmp_path, 1, "end", status="pruned", reason="0.3 at rung 4")
+    attempts.add_event(tmp_path, 1, "end", status="pruned", reason="0.3 at rung 4")
     end = verdict(evidence(tmp_path, 0, metric=ACCURACY))
     assert status(end) == ("pruned", None)
     assert end["reason"] == "0.3 at rung 4"
@@ -131,7 +131,7 @@ def test_a_prune_that_the_script_tells_is_believed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("code", [1, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGTERM])
 def test_a_prune_outlives_what_ends_its_script_later(tmp_path: Path, code: int) -> None:
     """An error behind the training, a crash while it leaves, kill -9: the training was over."""
-    attempts.tell(tmp_path, 1, "end", status="pruned", reason="0.3 at rung 4")
+    attempts.add_event(tmp_path, 1, "end", status="pruned", reason="0.3 at rung 4")
     end = verdict(evidence(tmp_path, code, TRACEBACK))
     assert status(end) == ("pruned", None)
     assert end["reason"] == "0.3 at rung 4"
@@ -143,7 +143,7 @@ def test_a_script_that_swallows_what_ended_its_run_did_not_complete(
 ) -> None:
     """`try: with start(...)` and `except: pass` leave with 0: the folder says what happened."""
     failure = {"failure": "error", "last_line": "KeyError: 1"} if told == "failed" else {}
-    attempts.tell(tmp_path, 1, "end", status=told, **failure)
+    attempts.add_event(tmp_path, 1, "end", status=told, **failure)
     end = verdict(evidence(tmp_path, 0))
     assert end["status"] == told
     assert end.get("last_line") == failure.get("last_line")
@@ -151,26 +151,26 @@ def test_a_script_that_swallows_what_ended_its_run_did_not_complete(
 
 def test_ctrl_c_inside_the_script_is_an_interruption(tmp_path: Path) -> None:
     """Python then leaves with an exit code of 1, if the exception was turned into another."""
-    attempts.tell(tmp_path, 1, "end", status="interrupted", reason="KeyboardInterrupt")
+    attempts.add_event(tmp_path, 1, "end", status="interrupted", reason="KeyboardInterrupt")
     assert status(verdict(evidence(tmp_path, 1))) == ("interrupted", None)
 
 
 def test_a_crash_after_the_run_is_a_failure(tmp_path: Path) -> None:
     """A completion that the script told does not hide how it died afterwards."""
-    attempts.tell(tmp_path, 1, "end", status="completed")
+    attempts.add_event(tmp_path, 1, "end", status="completed")
     assert status(verdict(evidence(tmp_path, -signal.SIGSEGV))) == ("failed", "error")
 
 
 def test_the_last_word_counts(tmp_path: Path) -> None:
     """A script may run twice in one attempt: first interrupted, then to its end."""
-    attempts.tell(tmp_path, 1, "end", status="failed")
-    attempts.tell(tmp_path, 1, "end", status="completed")
+    attempts.add_event(tmp_path, 1, "end", status="failed")
+    attempts.add_event(tmp_path, 1, "end", status="completed")
     assert status(verdict(evidence(tmp_path))) == ("completed", None)
 
 
 def test_what_another_attempt_told_says_nothing(tmp_path: Path) -> None:
     """Attempts never mix, though their lines lie in one file after a resume."""
-    attempts.tell(tmp_path, 1, "end", status="pruned")
+    attempts.add_event(tmp_path, 1, "end", status="pruned")
     assert status(verdict(evidence(tmp_path, 0, number=2))) == ("completed", None)
 
 
@@ -178,7 +178,7 @@ def test_what_another_attempt_told_says_nothing(tmp_path: Path) -> None:
 def test_what_the_training_told_says_nothing_of_another_script(tmp_path: Path, code: int) -> None:
     """The first `evaluate.py` after a pruned or interrupted first attempt ends as it ends."""
     for told in ("pruned", "interrupted"):
-        attempts.tell(tmp_path, 1, "end", status=told)
+        attempts.add_event(tmp_path, 1, "end", status=told)
         end = verdict(evidence(tmp_path, code, script="evaluate"))
         assert end["status"] == ("failed" if code else "completed")
 
@@ -376,8 +376,8 @@ ACCOUNT = {
 
 def test_the_run_file_says_what_became_of_the_hyperparameters(tmp_path: Path) -> None:
     """However the attempt ended; it is the last word of the script that counts."""
-    attempts.tell(tmp_path, 1, "params", token=TOKEN, changed={}, values={"batch_size": 32})
-    attempts.tell(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
+    attempts.add_event(tmp_path, 1, "params", token=TOKEN, changed={}, values={"batch_size": 32})
+    attempts.add_event(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
     for code in 0, 1, -9:
         assert verdict(evidence(tmp_path, code))["params"] == ACCOUNT
         assert verdict(evidence(tmp_path, code, intent=INTENT))["params"] == ACCOUNT
@@ -385,15 +385,15 @@ def test_the_run_file_says_what_became_of_the_hyperparameters(tmp_path: Path) ->
 
 def test_who_was_killed_has_told_its_values(tmp_path: Path) -> None:
     """What it never read is not said: it might have, had it lived."""
-    attempts.tell(tmp_path, 1, "params", token=TOKEN, changed={}, values={"batch_size": 32})
+    attempts.add_event(tmp_path, 1, "params", token=TOKEN, changed={}, values={"batch_size": 32})
     told = verdict(evidence(tmp_path, -signal.SIGKILL))["params"]
     assert told == {"changed": {}, "values": {"batch_size": 32}}
 
 
 def test_what_any_process_has_read_was_read(tmp_path: Path) -> None:
     """A worker that opened the file itself read a name that the training did not."""
-    attempts.tell(tmp_path, 1, "params_read", token=TOKEN, names=["learing_rate"])
-    attempts.tell(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
+    attempts.add_event(tmp_path, 1, "params_read", token=TOKEN, names=["learing_rate"])
+    attempts.add_event(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
     told = verdict(evidence(tmp_path))["params"]
     assert told["never_read"] == ["seed"]
     assert "did_you_mean" not in told
@@ -401,9 +401,9 @@ def test_what_any_process_has_read_was_read(tmp_path: Path) -> None:
 
 def test_the_hyperparameters_of_another_script_are_its_own(tmp_path: Path) -> None:
     """Both count their attempts from 1: `evaluate.py` does not get the training's."""
-    attempts.tell(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
+    attempts.add_event(tmp_path, 1, "params", token=TOKEN, **ACCOUNT)
     assert "params" not in verdict(evidence(tmp_path, script="evaluate", token="another"))
-    attempts.tell(tmp_path, 1, "params", token="another", changed={}, values={})
+    attempts.add_event(tmp_path, 1, "params", token="another", changed={}, values={})
     told = verdict(evidence(tmp_path, script="evaluate", token="another"))["params"]
     assert told == {"changed": {}, "values": {}}
     assert verdict(evidence(tmp_path))["params"] == ACCOUNT

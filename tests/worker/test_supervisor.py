@@ -867,7 +867,7 @@ def test_an_old_traceback_is_not_the_resumed_attempts(spawner: Spawner, folder: 
 def test_another_script_leaves_the_training_alone(spawner: Spawner, folder: Path) -> None:
     """`evaluate.py` is recorded beside it: its own run file, its own output, nothing moved."""
     run(spawner, shell(folder, "echo trained"))
-    attempts.tell(folder, 1, "end", status="pruned")
+    attempts.add_event(folder, 1, "end", status="pruned")
     before = (folder / "run.json").read_bytes()
     record = run(spawner, shell(folder, "echo measured", script="evaluate", metric=ACCURACY))
     assert record["status"] == "completed"

@@ -136,7 +136,7 @@ def test_a_killed_supervisor_takes_its_trial_along_and_it_runs_again(project: Pr
     ) as worker:
         project.wait_for_starts(1)
         folder = project.search / "learning_rate_0.1"
-        command = attempts.command_of(attempts.read(folder, 1))
+        command = attempts.command_process(attempts.read(folder, 1))
         kill(supervisor_of(folder))
         project.wait_for_starts(2)
         assert command is not None
@@ -537,7 +537,7 @@ def test_that_an_interruption_would_cost_a_long_trial_is_said_once(
     resume = ("--resume", "--restore_file last") if how == "the plan" else ()
     project.searches("learning_rate=0.1", "--no-pilot", *resume)
     if how == "the script":
-        attempts.tell(project.search / "learning_rate_0.1", 1, "can_resume")
+        attempts.add_event(project.search / "learning_rate_0.1", 1, "can_resume")
     search = Search(project.search)
     search.trials.refresh()
     (record,) = search.trials

@@ -144,7 +144,7 @@ def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
 
 def _wanted(folder: Path, *, raw: bool) -> Path:
     if not folder.is_dir():
-        raise FolderError(experiment.no_folder(folder))
+        raise FolderError(experiment.no_folder_message(folder))
     path = _there(folder, raw=raw)
     if path is not None:
         return path

@@ -8,7 +8,7 @@ from pathlib import Path
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.errors import FolderError, SearchError
 from modeldir.experiment import attempts
-from modeldir.experiment.experiment import no_folder
+from modeldir.experiment.experiment import no_folder_message
 from modeldir.search import pruning
 from modeldir.search.search import Search
 
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     for each in arguments.trials:
         folder = Path(each)
         if not folder.is_dir():
-            raise FolderError(no_folder(folder))
+            raise FolderError(no_folder_message(folder))
         if not (folder / "trial.json").exists():
             raise FolderError(
                 f"{folder} is no trial of a search, and only trials are taken out of one\n"

@@ -9,7 +9,7 @@ from typing import Any
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, SearchError, did_you_mean
 from modeldir.experiment import attempts, experiment, failures
-from modeldir.experiment.experiment import no_folder
+from modeldir.experiment.experiment import no_folder_message
 from modeldir.metrics import metrics
 from modeldir.params import plain_values
 from modeldir.search import inheritance, worker_registry
@@ -160,7 +160,7 @@ def _wanted(
     """The search, and the trials that are meant: named ones, else all failed or pruned ones."""
     for folder in folders:
         if not folder.is_dir():
-            raise FolderError(no_folder(folder))
+            raise FolderError(no_folder_message(folder))
     trials = [folder for folder in folders if (folder / "trial.json").exists()]
     searches = {folder.parent if folder in trials else folder for folder in folders}
     if len(searches) > 1:

@@ -91,7 +91,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         words = words[:-2]  # the latest attempt's own words have it already
     observer = heartbeat.Observer()
     last = _known(found.path, script, observer)
-    number = attempts.refuse_if_live(found.path, script, observer)
+    number = attempts.next_number(found.path, script, observer)
     resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
     start = Start(
         folder=str(files.absolute(found.path)),
@@ -117,8 +117,8 @@ def _known(folder: Path, script: str, observer: heartbeat.Observer) -> attempts.
     which: at most 2 minutes.
     """
     last, told = attempts.latest(folder, script), False
-    while last is not None and last.end is None and attempts.has_heart(last):
-        if attempts.lives(last, observer) is not None:
+    while last is not None and last.end is None and attempts.has_heartbeat(last):
+        if attempts.is_alive(last, observer) is not None:
             break
         if not told:
             told = True
@@ -131,7 +131,7 @@ def _known(folder: Path, script: str, observer: heartbeat.Observer) -> attempts.
 def _waits(last: attempts.Attempt) -> str:
     silent = duration_text(heartbeat.silence(last.path) or 0.0)
     return (
-        f"{last.folder} runs on {attempts.where(last)}, heard of {silent} ago: waiting to see "
+        f"{last.folder} runs on {attempts.host_of(last)}, heard of {silent} ago: waiting to see "
         "whether it still does, for 2 minutes at most"
     )
 
@@ -186,7 +186,7 @@ class _Place:
             )
         if start.resumes or self._script in {"", self._before}:
             return ""
-        if not attempts.needs_setting_aside(Path(start.folder), start.number):
+        if not attempts.needs_archiving(Path(start.folder), start.number):
             return ""
         what = f"{self._script} is the training, as attempt {start.number}"
         left = f"what {self._before} left" if self._before else "what lay there"

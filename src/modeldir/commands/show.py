@@ -81,7 +81,7 @@ def shown(folder: Path, read: Read = read_tree) -> str:
         from modeldir.commands.show_search import search_text  # noqa: PLC0415 - more to import
 
         return search_text(read(folder))
-    if not has_params and not experiment.is_touched(names):
+    if not has_params and not experiment.has_output(names):
         raise FolderError(
             f"{folder} is no experiment and no search: it holds no params.json\n"
             f"  what lies below it: modeldir synthesize {quoted(folder)}"
@@ -93,7 +93,7 @@ def shown(folder: Path, read: Read = read_tree) -> str:
 
 def _files_in(folder: Path) -> list[str]:
     if not folder.is_dir():
-        raise FolderError(experiment.no_folder(folder))
+        raise FolderError(experiment.no_folder_message(folder))
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
 
 

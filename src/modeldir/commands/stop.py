@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     folder = Path(arguments.dir)
     if not folder.is_dir():
-        raise FolderError(experiment.no_folder(folder))
+        raise FolderError(experiment.no_folder_message(folder))
     if not experiment.is_search(folder):
         return _stop_experiment(folder, now=arguments.now)
     asked = worker_registry.members(folder)
@@ -125,7 +125,7 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
             f"{folder} is no search and no experiment\n  what runs below it: modeldir watch {path}",
             state="Nothing was stopped.",
         )
-    if last is None or last.end is not None or (life := attempts.lives(last)) is False:
+    if last is None or last.end is not None or (life := attempts.is_alive(last)) is False:
         print(f"{folder} does not run: {experiment.status(folder).state}")
         print(f"next: modeldir show {path}")
         return 0
@@ -193,7 +193,7 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
     ended, left = [], []
     for path in sorted(folder.iterdir()):
         last = attempts.latest(path) if path.is_dir() and path.name[0] != "." else None
-        if last is None or last.end is not None or attempts.lives(last) is not True:
+        if last is None or last.end is not None or attempts.is_alive(last) is not True:
             continue
         worker = processes.from_json(last.record.get("worker"))
         keeper = processes.from_json(last.record.get("supervisor"))

@@ -176,7 +176,9 @@ def after(results: Results) -> str:
     lines = [line for each in told for line in wrapped(each, width)]
     lines += [""] if told else []
     looked = (
-        test_evaluations.told(each.looks for each in results.tree.found) if results.tree else None
+        test_evaluations.describe(each.looks for each in results.tree.found)
+        if results.tree
+        else None
     )
     lines += [f"test:    {looked}; the more often, the less it is a test"] if looked else []
     seeds = results.over_seeds()

@@ -157,7 +157,7 @@ class Watch:
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         if not folder.is_dir():
-            raise FolderError(experiment.no_folder(folder))
+            raise FolderError(experiment.no_folder_message(folder))
         self.folder = folder
         self._clock = clock
         self._has_several = (

@@ -98,7 +98,7 @@ def import_runs(
     """
     path = files.absolute(source)
     if not path.exists():
-        raise FolderError(f"{experiment.no_folder(source)}", state=_STATE)
+        raise FolderError(f"{experiment.no_folder_message(source)}", state=_STATE)
     _check_not_inside(Path(source), Path(folder))
     name = tool or _detect_tool(Path(source))
     importer = _importer(name)

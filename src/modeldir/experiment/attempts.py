@@ -33,14 +33,14 @@ PRUNED = "pruned"
 FAILED = "failed"
 INTERRUPTED = "interrupted"
 UNRECORDED = "unrecorded"
-WELL = (COMPLETED, PRUNED)
+WITH_METRICS = (COMPLETED, PRUNED)
 """What a training ends as that has metrics."""
-FINAL = (*WELL, FAILED)
+FINAL = (*WITH_METRICS, FAILED)
 """What is not run again by itself."""
 ENDS = (*FINAL, INTERRUPTED)
 RANKED = frozenset({COMPLETED, UNRECORDED})
 """The statuses of experiments that are compared by their metrics."""
-OPEN = frozenset({WAITING, RUNNING, INTERRUPTED})
+UNFINISHED = frozenset({WAITING, RUNNING, INTERRUPTED})
 """Who runs, or is to run."""
 
 HOME = ".modeldir"
@@ -54,7 +54,7 @@ _KEPT = frozenset({
     "origin.json", "search.json", "attempts", HOME,
 })  # fmt: skip
 EVENTS = "events.jsonl"
-JUDGES = "judges"
+PRUNES_ITSELF = "judges"
 """The event by which a script tells that it decides for itself when it should stop early."""
 WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
 """How the names of saved weights end."""
@@ -72,7 +72,7 @@ class Attempt:
     number: int
     script: str
     record: Mapping[str, Any]
-    leavings: bool = False
+    has_leftovers: bool = False
 
     @property
     def file(self) -> str:
@@ -132,7 +132,7 @@ def read(folder: Path, number: int, script: str = "") -> Attempt:
     return Attempt(folder, number, script, record)
 
 
-def seconds_before(attempt: Attempt) -> float:
+def earlier_seconds(attempt: Attempt) -> float:
     """Seconds that the earlier attempts took from which this one went on. Of one that left no end
     it is not known, and it counts as none; so do those whose leavings were moved aside.
     """
@@ -168,7 +168,7 @@ def begin(
 
     `facts` are what the caller knows of it: `command`, `cwd`, `process`, `supervisor`, ... What
     lies in the folder and is the user's own is recorded as `found`: no later attempt will move it.
-    For `own_since_ns` see `set_aside`. An empty `process` says that the command begins now; null,
+    For `own_since_ns` see `archive`. An empty `process` says that the command begins now; null,
     that the folder has to be made ready first, as it has to be where earlier attempts left a thing.
 
     Raises:
@@ -188,7 +188,7 @@ def begin(
         "intent": None,
         "status": None,
     }
-    attempt = Attempt(folder, number, script, record, leavings=bool(left))
+    attempt = Attempt(folder, number, script, record, has_leftovers=bool(left))
     data = files.to_json(record).encode()
     return attempt if files.publish(attempt.file, data) else None
 
@@ -218,7 +218,7 @@ def identity_of(folder: Path) -> dict[str, int]:
     return {}
 
 
-def lives(attempt: Attempt, observer: heartbeat.Observer | None = None) -> bool | None:
+def is_alive(attempt: Attempt, observer: heartbeat.Observer | None = None) -> bool | None:
     """Whether an attempt without an end still runs; None where that cannot be seen from here, and
     the `observer`, where there is one, has not seen enough of its heart yet.
 
@@ -247,26 +247,26 @@ def _beat_since_boot(attempt: Attempt, keepers: list[processes.Process]) -> bool
     Then it is another machine's of the same name, which nothing told apart: containers often have
     neither a name nor an id of their own.
     """
-    if not has_heart(attempt) or any(map(processes.is_of_this_boot, keepers)):
+    if not has_heartbeat(attempt) or any(map(processes.is_of_this_boot, keepers)):
         return False
     up, silent = processes.uptime(), heartbeat.silence(attempt.file)
     return up is not None and silent is not None and silent < up
 
 
-def has_heart(attempt: Attempt) -> bool:
+def has_heartbeat(attempt: Attempt) -> bool:
     """Whether looking on will tell if it lives. A script that runs without a supervisor has none:
     nobody there has the time to beat, nor could end it when it is given up.
     """
     return heartbeat.recorded(attempt.record) is not None
 
 
-def where(attempt: Attempt) -> str:
+def host_of(attempt: Attempt) -> str:
     """The host on which an attempt was begun."""
     keepers = _keepers(attempt.record)
     return keepers[0].host if keepers else "a host that it does not name"
 
 
-def is_outdone(attempt: Attempt) -> bool | None:
+def is_superseded(attempt: Attempt) -> bool | None:
     """Whether somebody else has the folder by now: there is a later attempt, or this one's run file
     is another's. None where that cannot be read.
 
@@ -298,7 +298,7 @@ def _is_copy(attempt: Attempt, *, here: bool) -> bool:
     return here and recorded != seen
 
 
-def left_running(attempt: Attempt) -> list[int]:
+def leftover_processes(attempt: Attempt) -> list[int]:
     """The processes of a dead attempt: those in its command's session, and those that bear its
     token in their environment (a daemon has left the session). Its supervisor was killed.
     """
@@ -316,27 +316,25 @@ def left_running(attempt: Attempt) -> list[int]:
     return sorted(found)
 
 
-def command_of(attempt: Attempt) -> processes.Process | None:
+def command_process(attempt: Attempt) -> processes.Process | None:
     """Who the command of an attempt is. One whose supervisor was killed as it had just begun may
     not be recorded yet: it leads a session, and bears the attempt's token.
     """
     recorded = attempt.record.get("process")
     if recorded != {}:
         return processes.from_json(recorded)
-    found = map(processes.process, filter(processes.leads_a_session, left_running(attempt)))
+    found = map(processes.process, filter(processes.leads_a_session, leftover_processes(attempt)))
     return next(filter(None, found), None)
 
 
-def end_left_running(attempt: Attempt) -> None:
+def kill_leftover_processes(attempt: Attempt) -> None:
     """Kill what a dead attempt left running: nobody would stop it any more."""
-    for pid in left_running(attempt):
+    for pid in leftover_processes(attempt):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
-def refuse_if_live(
-    folder: Path, script: str = "", observer: heartbeat.Observer | None = None
-) -> int:
+def next_number(folder: Path, script: str = "", observer: heartbeat.Observer | None = None) -> int:
     """The number for the next attempt in a folder. The `observer` is who has looked at its hearts.
 
     Raises:
@@ -346,7 +344,7 @@ def refuse_if_live(
     if last is None:
         return 1
     if last.end is None:
-        life = lives(last, observer)
+        life = is_alive(last, observer)
         if life is not False:
             raise FolderBusy(_busy(last, sure=bool(life)))
     return last.number + 1
@@ -364,7 +362,7 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
             f"{attempt.folder} is running: attempt {attempt.number}, {where}, since {since}.\n"
             f"Wait for it, or: {stop}Nothing was started."
         )
-    silent = heartbeat.silence(attempt.file) if has_heart(attempt) else None
+    silent = heartbeat.silence(attempt.file) if has_heartbeat(attempt) else None
     if silent is not None:
         from modeldir._system.durations import duration_text  # noqa: PLC0415 - a training imports us
 
@@ -383,7 +381,7 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
 # -- Setting aside ---------------------------------------------------------------------------------
 
 
-def set_aside(folder: Path, new: int, *, own_since_ns: int | None = None) -> Path | None:
+def archive(folder: Path, new: int, *, own_since_ns: int | None = None) -> Path | None:
     """Move what earlier attempts left to `attempts/N/`, before attempt `new` starts afresh.
 
     `params.json`, `trial.json` and the history of run files stay; so do folders that are
@@ -413,7 +411,7 @@ def last_weights(folder: Path) -> list[Path]:
     ]
 
 
-def needs_setting_aside(folder: Path, new: int) -> bool:
+def needs_archiving(folder: Path, new: int) -> bool:
     """Whether anything of an attempt before `new` lies in a folder."""
     return bool(_sorted_out(folder, new, None)[0])
 
@@ -469,7 +467,7 @@ def _last_started(folder: Path, new: int, names: list[str]) -> int:
     return 0
 
 
-def began(attempt: Attempt | None) -> Attempt | None:
+def last_started(attempt: Attempt | None) -> Attempt | None:
     """An attempt, or the last before it, that got as far as its command. One that was killed while
     it set aside what lay there has left nothing, and says nothing of what still lies there.
 
@@ -493,7 +491,7 @@ def _move(source: Path, target: Path) -> None:
 # -- Under a supervisor ----------------------------------------------------------------------------
 
 
-def held(folder: str | os.PathLike[str]) -> int | None:
+def attempt_in_environment(folder: str | os.PathLike[str]) -> int | None:
     """The attempt that the environment says is running this very folder, or None."""
     _, _, told = os.environ.get(RUN_VARIABLE, "").partition(":")
     if not told or not files.same_file(told, folder):
@@ -504,7 +502,7 @@ def held(folder: str | os.PathLike[str]) -> int | None:
         return None
 
 
-def variables(
+def environment_variables(
     token: str, folder: str | os.PathLike[str], number: int, *, resumes: bool
 ) -> dict[str, str]:
     """What a script finds in its environment while it runs as an attempt."""
@@ -525,7 +523,7 @@ def events(folder: Path, number: int) -> list[dict[str, Any]]:
     return [event for event in read_events(folder) if event.get("attempt") == number]
 
 
-def tell(folder: Path, number: int, event: str, **facts: object) -> None:
+def add_event(folder: Path, number: int, event: str, **facts: object) -> None:
     """Add to what the script tells. A full disk must not end a training: then it is not told."""
     line = {"attempt": number, "event": event, **facts, "time": timestamps.utc_now()}
     with contextlib.suppress(OSError):

@@ -85,11 +85,11 @@ class Experiment:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
-            raise FolderError(no_folder(self.path))
+            raise FolderError(no_folder_message(self.path))
         if params_file(self.path) is None:
             here = quoted(self.path)
             hint = f"to make one: modeldir new {here} --from OTHER_EXPERIMENT"
-            if first_below(self.path) is not None:
+            if first_experiment_in(self.path) is not None:
                 hint = f"what lies below it: modeldir synthesize {here}"
             raise FolderError(f"{self.path} is no experiment: it holds no params.json.\n  {hint}")
 
@@ -118,7 +118,7 @@ class Experiment:
         return files.read_object(self.path / "origin.json")
 
 
-def no_folder(path: str | os.PathLike[str]) -> str:
+def no_folder_message(path: str | os.PathLike[str]) -> str:
     """What to say of a path where a folder should be and is none: with the nearest that there is,
     as it is typed.
     """
@@ -156,7 +156,7 @@ def params_file(folder: str | os.PathLike[str]) -> Path | None:
     return None
 
 
-def first_below(folder: Path) -> Path | None:
+def first_experiment_in(folder: Path) -> Path | None:
     """The first experiment among a folder's own, by name; None where it has none."""
     below = sorted(path for path in folder.glob("*/") if path.name[0] != ".")
     return next((path for path in below if params_file(path) is not None), None)
@@ -172,7 +172,7 @@ def kind_of(folder: discovery.Folder) -> Literal["experiment", "search"] | None:
         return "search"
     if not any(name in PARAMS_NAMES for name in folder.files):
         return None
-    if not is_touched([*folder.files]):
+    if not has_output([*folder.files]):
         for name in (*folder.folders, *folder.links):
             if params_file(os.path.join(folder.path, name)) is not None:
                 return "search"
@@ -195,7 +195,7 @@ def is_experiment(folder: str | os.PathLike[str]) -> bool:
         return False
 
 
-def is_touched(names: list[str]) -> bool:
+def has_output(names: list[str]) -> bool:
     """Whether the names in a folder say that something ran there: metrics, weights, a log."""
     return any(map(attempts.is_output, names))
 
@@ -234,8 +234,8 @@ def status(
         return Status(WAITING)
     attempt = attempts.latest(folder, names=names)
     if attempt is None:
-        return Status(UNRECORDED if is_touched(names) else WAITING)
-    known = ended(attempt.record, attempt.number)
+        return Status(UNRECORDED if has_output(names) else WAITING)
+    known = ended_status(attempt.record, attempt.number)
     if known is None:
         found = _without_end(attempt, attempt.record.get("started"), observer)
     else:
@@ -245,14 +245,14 @@ def status(
 
 def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
     """A status with the time of the attempts from which the last one went on."""
-    before = attempts.seconds_before(attempt)
+    before = attempts.earlier_seconds(attempt)
     if not before:
         return found
     took = found.duration
     return replace(found, before=before, duration=None if took is None else took + before)
 
 
-def ended(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | None:
+def ended_status(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | None:
     """What `Status` is made of where a run file tells how its attempt ended; else None."""
     end = record.get("status")
     if end not in attempts.ENDS:
@@ -294,25 +294,25 @@ def _without_end(
 ) -> Status:
     code, note = _text(attempt.record, "code"), _text(attempt.record, "note")
     told = Status(RUNNING, attempt.number, started=started, code=code, note=note)
-    here = attempts.lives(attempt)
-    life = attempts.lives(attempt, observer) if here is None else here
+    here = attempts.is_alive(attempt)
+    life = attempts.is_alive(attempt, observer) if here is None else here
     if life is False:
         reason = "it left no end"
         if here is None:
-            reason = f"it was not heard of any more, from {attempts.where(attempt)}"
+            reason = f"it was not heard of any more, from {attempts.host_of(attempt)}"
         return replace(told, state=INTERRUPTED, reason=reason)
-    doubt = life is None and attempts.has_heart(attempt)
+    doubt = life is None and attempts.has_heartbeat(attempt)
     return replace(told, reason=None if here else _unseen(attempt), in_doubt=doubt)
 
 
 def _unseen(attempt: attempts.Attempt) -> str:
     """What can be said of an attempt whose processes cannot be seen from here."""
     silent = heartbeat.silence(attempt.path)
-    if not attempts.has_heart(attempt) or silent is None:
+    if not attempts.has_heartbeat(attempt) or silent is None:
         return "on a host that cannot be seen from here"
     from modeldir._system.durations import duration_text  # noqa: PLC0415 - a training imports us
 
-    return f"on {attempts.where(attempt)}, heard of {duration_text(silent)} ago"
+    return f"on {attempts.host_of(attempt)}, heard of {duration_text(silent)} ago"
 
 
 # -- Metrics ---------------------------------------------------------------------------------------
@@ -347,10 +347,10 @@ def scores(folder: Path, names: list[str] | None = None) -> Scores:
 _LENGTHS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
 
 
-def planned_end(hyperparameters: Mapping[str, Any]) -> int | None:
+def planned_steps(hyperparameters: Mapping[str, Any]) -> int | None:
     """The last step of a training, as far as a hyperparameter tells by its name.
 
-    >>> planned_end({"num_epochs": 10, "learning_rate": 0.1}), planned_end({})
+    >>> planned_steps({"num_epochs": 10, "learning_rate": 0.1}), planned_steps({})
     (10, None)
     """
     for name in _LENGTHS:

@@ -16,7 +16,7 @@ NO_METRIC = "no-metric"
 TIME_LIMIT = "time-limit"
 KILLED = "killed"
 
-MENDED = frozenset({ERROR, NO_METRIC})
+FIXED_BY_CODE = frozenset({ERROR, NO_METRIC})
 """The classes that other code may mend: such trials run again once it has changed."""
 
 FORK_FAILED = "fork_failed"
@@ -95,11 +95,11 @@ def _what_follows(lines: list[str]) -> str:
     return " " + following.strip() if following.strip() and following[0].isspace() else ""
 
 
-def gist(failure: str | None, line: str | None) -> str:
+def error_key(failure: str | None, line: str | None) -> str:
     """What is the same of all that failed alike: the class, and of an error its kind. What it says
     more may name the very trial or its values.
 
-    >>> gist("error", "ValueError: no data for 0.1"), gist("error", "no data for 0.25")
+    >>> error_key("error", "ValueError: no data for 0.1"), error_key("error", "no data for 0.25")
     ('error: ValueError', 'error: no data for #.#')
     """
     if failure != ERROR:
@@ -112,7 +112,7 @@ def failure_class(line: str | None) -> str:
     return OUT_OF_MEMORY if line and re.search(_OUT_OF_MEMORY, line) else ERROR
 
 
-def is_of_a_fork(line: str | None) -> bool:
+def is_fork_error(line: str | None) -> bool:
     """Whether the last words say that a process must not be a fork."""
     return _OF_CUDA in (line or "")
 

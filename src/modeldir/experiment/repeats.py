@@ -51,11 +51,11 @@ def _key(each: Repeat, place: int) -> object:
     return each.parent, plain_values.canonical_hash(others)
 
 
-def name_of(names: Sequence[str], over: Sequence[str] = (SEED,)) -> str:
+def group_name(names: Sequence[str], over: Sequence[str] = (SEED,)) -> str:
     """What a group is called: what its names have in common but for the seed, or for whatever else
     it is `over`; else the first.
 
-    >>> name_of(["width_8__seed_1", "width_8__seed_2"]), name_of(["a/seed_1", "a/seed_2"])
+    >>> group_name(["width_8__seed_1", "width_8__seed_2"]), group_name(["a/seed_1", "a/seed_2"])
     ('width_8', 'a')
     """
     part = "|".join(map(re.escape, over))
@@ -95,10 +95,10 @@ def best(
     return metrics.best_of(means, direction)
 
 
-def deviation(values: Sequence[float]) -> float | None:
+def standard_deviation(values: Sequence[float]) -> float | None:
     """The standard deviation of a sample; None of fewer than two.
 
-    >>> deviation([1.0, 3.0]), deviation([1.0])
+    >>> standard_deviation([1.0, 3.0]), standard_deviation([1.0])
     (1.4142135623730951, None)
     """
     if len(values) < 2:  # noqa: PLR2004 - of one value nothing deviates
@@ -107,7 +107,7 @@ def deviation(values: Sequence[float]) -> float | None:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def status_of(states: Sequence[Status]) -> Status:
+def group_status(states: Sequence[Status]) -> Status:
     """How a group stands: not ended before all have; completed where one has ended well."""
     order = (
         attempts.RUNNING, attempts.WAITING, attempts.INTERRUPTED,
@@ -121,7 +121,7 @@ def status_of(states: Sequence[Status]) -> Status:
     return replace(first, duration=duration, failure=failure, started=started)
 
 
-def unused(points: Iterable[Sequence[Mapping[str, float]]]) -> bool:
+def seed_has_no_effect(points: Iterable[Sequence[Mapping[str, float]]]) -> bool:
     """Whether all repeats of every point have the same metrics: then no seed makes a difference."""
     several = [values for values in points if len(values) > 1 and values[0]]
     return bool(several) and all(_same(values) for values in several)

@@ -22,7 +22,7 @@ from modeldir._system.shell import quoted
 from modeldir.errors import CheckpointError, FolderBusy, FolderError, MetricsError, TrialPruned
 from modeldir.experiment import attempts, failures, provenance
 from modeldir.experiment.checkpoints import load_checkpoint, save_checkpoint
-from modeldir.experiment.experiment import no_folder, params_file
+from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.logs.logger import Log, set_logger
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
@@ -102,7 +102,7 @@ class Run:
         self.params = params.Params(file)
         self._set_aside: Path | None = None
         self._owned: attempts.Attempt | None = None
-        held = attempts.held(model_dir)
+        held = attempts.attempt_in_environment(model_dir)
         self.resumes = _resumes(held, wanted=resume)
         self._judge: Judge | None = None
         self._judges = False  # which is told with the first development metrics
@@ -124,12 +124,12 @@ class Run:
         if self._quiet:
             return 1
         for _ in range(100):
-            number = attempts.refuse_if_live(self.model_dir)
+            number = attempts.next_number(self.model_dir)
             own = _own_since_ns(self.model_dir, number)
             self._owned = attempts.begin(self.model_dir, number, _facts(), own_since_ns=own)
             if self._owned is not None:
                 if not self.resumes:
-                    self._set_aside = attempts.set_aside(self.model_dir, number, own_since_ns=own)
+                    self._set_aside = attempts.archive(self.model_dir, number, own_since_ns=own)
                 return number
         raise FolderBusy(f"{self.model_dir}: other runs keep starting in this folder")
 
@@ -163,7 +163,7 @@ class Run:
         if self._judge is None or self._judges or not metrics.validation_metrics(values):
             return
         self._judges = True
-        attempts.tell(self.model_dir, self.attempt, attempts.JUDGES)
+        attempts.add_event(self.model_dir, self.attempt, attempts.PRUNES_ITSELF)
 
     # -- Metrics -----------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Run:
         weights in place and runs it again.
         """
         if not self._quiet:
-            attempts.tell(self.model_dir, self.attempt, "can_resume")
+            attempts.add_event(self.model_dir, self.attempt, "can_resume")
         if not self.resumes:
             return None
         try:
@@ -264,7 +264,7 @@ class Run:
             return
         params.report_reads(self.params)
         used = usage.account(params.source(self.params))
-        attempts.tell(self.model_dir, self.attempt, "end", **end)
+        attempts.add_event(self.model_dir, self.attempt, "end", **end)
         if self._owned is not None:
             duration = round(time.monotonic() - self._began, 3)
             finished = {**end, "ended": timestamps.utc_now(), "duration": duration}
@@ -326,7 +326,7 @@ def _own_since_ns(folder: Path, number: int) -> int | None:
 
 def _no_params(model_dir: Path) -> str:
     if not model_dir.is_dir():
-        return no_folder(model_dir)
+        return no_folder_message(model_dir)
     return (
         f"{model_dir} holds no params.json\n"
         f"  to make one: modeldir new {quoted(model_dir)} --from OTHER_EXPERIMENT"

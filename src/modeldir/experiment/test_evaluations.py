@@ -32,10 +32,10 @@ def count(folder: Path, names: Sequence[str]) -> int:
     return max(1, sum(run.end == attempts.COMPLETED for run in runs))
 
 
-def told(counts: Iterable[int]) -> str | None:
+def describe(counts: Iterable[int]) -> str | None:
     """All looks in words; None where there was none.
 
-    >>> told([0, 2, 1]), told([1]), told([0])
+    >>> describe([0, 2, 1]), describe([1]), describe([0])
     ('looked at 3 times, in 2 experiments', 'looked at once', None)
     """
     looked = [each for each in counts if each]

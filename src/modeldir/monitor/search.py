@@ -296,7 +296,7 @@ class SearchMonitor:
 
     def _took(self) -> list[float]:
         statuses = (each.status for each in reversed(self._watched.values()))
-        latest = (status for status in statuses if status.state in attempts.WELL)
+        latest = (status for status in statuses if status.state in attempts.WITH_METRICS)
         return [each.duration for each in latest if each.duration is not None][:_RECENT]
 
     def _left(

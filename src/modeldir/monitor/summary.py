@@ -113,7 +113,7 @@ def _next(search: Search, outcome: WorkerOutcome) -> str:
     path, again = quoted(search.path), worker_registry.again(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
         ways = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
-        if ways.isdisjoint(failures.MENDED):
+        if ways.isdisjoint(failures.FIXED_BY_CODE):
             return f"next: {_retry(search)}   then: {again}"
         last = quoted(search.path / outcome.failed[-1])
         return f"next: modeldir log {last}   then mend it, and: {again}"
@@ -184,12 +184,14 @@ def _advice(search: Search) -> Iterator[str]:
     classes = {how_failed(search, record)[0] for record in _failed(search)}
     if not classes:
         return
-    if classes <= failures.MENDED:
+    if classes <= failures.FIXED_BY_CODE:
         yield "  they run again once the code, the command or the environment has changed"
         yield f"  as they are: {_retry(search)}"
         return
     others = (
-        "" if classes.isdisjoint(failures.MENDED) else "   (errors also once the code has changed)"
+        ""
+        if classes.isdisjoint(failures.FIXED_BY_CODE)
+        else "   (errors also once the code has changed)"
     )
     yield f"  to run them again: {_retry(search)}{others}"
     limit = search.plan.trial_time_limit
@@ -232,7 +234,7 @@ def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
     if search.plan.repeats <= 1:
         return []
     groups = results.by_configuration()
-    if not repeats.unused([[each.scores for each in group] for group in groups]):
+    if not repeats.seed_has_no_effect([[each.scores for each in group] for group in groups]):
         return []
     return [f"note: the repeats of each point have the same metrics: seed is not used by {script}"]
 

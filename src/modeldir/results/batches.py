@@ -167,7 +167,7 @@ class _Alike:
             return []
         run, number = self._contents.run
         records = self._objects[run]
-        ends = [experiment.ended(record, number) for record in records]
+        ends = [experiment.ended_status(record, number) for record in records]
         if None in ends or any(record.get("resumes") is True for record in records):
             return None
         return [*zip(*filter(None, ends), strict=True), [0.0] * len(ends)]

@@ -184,7 +184,7 @@ def _table(found: Confirmation) -> Table:
             each.point.title,
             _rounded(each.point.value),
             _rounded(each.mean),
-            _rounded(repeats.deviation([*each.values.values()])),
+            _rounded(repeats.standard_deviation([*each.values.values()])),
             len(each.values),
             None if each is found.first else _interval_cell(found.lead(each)),
         )

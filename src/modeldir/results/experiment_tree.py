@@ -149,10 +149,10 @@ def _together(members: Sequence[Found], over: Sequence[str] = (SEED,)) -> Found:
     hyperparameters = {**plain_values.flatten(first.hyperparameters or {}), **differing}
     return Found(
         first.folder,
-        repeats.name_of([each.name for each in members], over),
+        repeats.group_name([each.name for each in members], over),
         hyperparameters,
         repeats.mean_scores([each.scores for each in counted or members]),
-        repeats.status_of([each.status for each in members]),
+        repeats.group_status([each.status for each in members]),
         first.number,
         members=tuple(members),
         inactive=first.inactive,
@@ -212,7 +212,7 @@ def read_trees(
     tops = [os.fspath(folder) for folder in folders]
     for top in tops:
         if not os.path.isdir(top):
-            raise FolderError(experiment.no_folder(top))
+            raise FolderError(experiment.no_folder_message(top))
     with uncollected():
         reading = _Reading(metrics_file)
         for top in tops:

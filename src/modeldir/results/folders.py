@@ -99,7 +99,7 @@ class Contents(NamedTuple):
             params=params,
             scores=scores,
             run=run,
-            is_touched=experiment.is_touched([*names]),
+            is_touched=experiment.has_output([*names]),
             is_development="eval" in named,
             is_tested="test" in named,
             is_ordinary=params in {None, _JSON} and not evaluated and "origin.json" not in names,
@@ -166,7 +166,7 @@ def facts_in(contents: Contents, data: Sequence[bytes]) -> Facts | None:
     state: tuple[Any, ...] = (contents.state,)
     if contents.run:
         record = _plain_object(files[contents.run[0]])
-        status = None if record is None else experiment.ended(record, contents.run[1])
+        status = None if record is None else experiment.ended_status(record, contents.run[1])
         if status is None or (record and record.get("resumes") is True):
             return None  # its duration counts what earlier run files say, too
         state = status

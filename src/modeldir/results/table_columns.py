@@ -121,7 +121,7 @@ def _deviations(tree: Tree) -> Iterator[Part]:
 
 def _deviation(found: Found, name: str) -> float | None:
     values = (each.scores.development.get(name) for each in found.counted())
-    return repeats.deviation([value for value in values if value is not None])
+    return repeats.standard_deviation([value for value in values if value is not None])
 
 
 def _overridden(found: Found) -> str | None:

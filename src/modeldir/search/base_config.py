@@ -12,7 +12,7 @@ from modeldir._system.shell import quoted
 from modeldir.errors import (
     SearchError,
 )
-from modeldir.experiment.experiment import first_below, params_file
+from modeldir.experiment.experiment import first_experiment_in, params_file
 from modeldir.params import plain_values
 
 
@@ -35,7 +35,7 @@ def load_base(folder: Path) -> dict[str, Any]:
 
 def _how_to_begin(folder: Path) -> str:
     """Where base hyperparameters come from; what was imported has none, but trials that have."""
-    there, trial = quoted(folder), first_below(folder)
+    there, trial = quoted(folder), first_experiment_in(folder)
     if trial is not None:
         new = f"modeldir new {there} --from {quoted(trial)}"
         return f"  {new}   (then add what else the script reads)"

@@ -40,7 +40,7 @@ def lineage(trials: Trials, trial: TrialRecord) -> dict[str, Any]:
 
 def ends(trials: Trials, trial: TrialRecord) -> tuple[int, ...]:
     """The steps at which a training is over: what it was told, and where others have ended."""
-    found = {experiment.planned_end(trial.hyperparameters)}
+    found = {experiment.planned_steps(trial.hyperparameters)}
     done = [
         experiment.last_step(trials.path(record)).get("step")
         for record in trials

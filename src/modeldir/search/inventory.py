@@ -120,7 +120,7 @@ class Census:
             return None
         checked = self.plan.checked
         is_over = checked is not None and plan.is_over(checked, self._within)
-        if is_over and attempts.OPEN.isdisjoint(states):
+        if is_over and attempts.UNFINISHED.isdisjoint(states):
             return 0
         return max(0, self.plan.total - self._within)
 

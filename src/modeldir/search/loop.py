@@ -90,7 +90,7 @@ class Trial:
         self._attempt = attempts.begin(self.model_dir, self._turn.attempt, facts)
         if self._attempt is None:
             return False
-        attempts.set_aside(self.model_dir, self._turn.attempt)
+        attempts.archive(self.model_dir, self._turn.attempt)
         for weights in self._inherits:
             files.copy(weights, self.model_dir / weights.name)
         return True
@@ -115,7 +115,9 @@ class Trial:
     def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
         if self._attempt is not None:
             token, number = str(self._attempt.record["token"]), self._attempt.number
-            told = attempts.variables(token, self.model_dir, number, resumes=self.resumes)
+            told = attempts.environment_variables(
+                token, self.model_dir, number, resumes=self.resumes
+            )
             self._set({**told, VARIABLE: self._orders.to_text() if self._orders else None})
         return self
 

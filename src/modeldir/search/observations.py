@@ -232,7 +232,7 @@ class Observations:
         if not self._trials.knows(record):  # removed: its configuration stays taken
             return attempts.FAILED, {}, {}
         state = self._trials.status(record).state
-        is_open = state in attempts.OPEN
+        is_open = state in attempts.UNFINISHED
         if is_open and not (self._follows and state == attempts.RUNNING):
             return _STATUS_OF.get(state, state), {}, {}
         folder = self._trials.path(record)
@@ -243,7 +243,7 @@ class Observations:
             last = experiment.last_step(folder)
             values = values or self._of_plan(last)
             step = {"step": last["step"]} if isinstance(last.get("step"), int) else {}
-        if self._follows and (end := experiment.planned_end(record.hyperparameters)) is not None:
+        if self._follows and (end := experiment.planned_steps(record.hyperparameters)) is not None:
             step = {**step, "end": end}
         return _STATUS_OF.get(state, state), values, step
 

@@ -41,7 +41,7 @@ def rows(folder: Path, search: Path) -> list[Row]:
         FolderError: when the folder is not there.
     """
     if not folder.is_dir():
-        raise FolderError(experiment.no_folder(folder))
+        raise FolderError(experiment.no_folder_message(folder))
     own = os.path.realpath(search)
     experiments = (
         Path(each.path)

@@ -140,8 +140,8 @@ class Results:
         for several in self.by_configuration():
             mean, record = _mean(name, several), several[0].record
             if mean is not None:
-                spread = repeats.deviation([each.scores[name] for each in several])
-                called = repeats.name_of([each.record.name for each in several])
+                spread = repeats.standard_deviation([each.scores[name] for each in several])
+                called = repeats.group_name([each.record.name for each in several])
                 found.append(Tried(called, record.number, record.point, mean, spread, len(several)))
         return found
 

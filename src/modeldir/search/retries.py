@@ -79,7 +79,7 @@ class Retries:
     def _code_changed(self, record: TrialRecord) -> bool:
         """Whether a trial failed with code, a command or an environment that are not today's."""
         status = self._trials.status(record)
-        if status.state != attempts.FAILED or status.failure not in failures.MENDED:
+        if status.state != attempts.FAILED or status.failure not in failures.FIXED_BY_CODE:
             return False
         now = self._setting()
         attempt, then = self._settings.get(record.number, (0, {}))

@@ -292,7 +292,7 @@ class Scheduler:
     def _has_open(self) -> bool:
         """Whether a trial runs, or is to run."""
         left = map(self.trials.status, self.trials.statuses.unfinished())
-        return any(status.state in attempts.OPEN for status in left)
+        return any(status.state in attempts.UNFINISHED for status in left)
 
     def waiting(self) -> list[str]:
         """The names of trials that are there and would run: interrupted, or never started."""

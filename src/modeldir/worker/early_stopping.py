@@ -78,7 +78,7 @@ class EarlyStopping:
             return False
         self._heard = size
         told = attempts.events(self._folder, self._start.number)
-        return any(event.get("event") == attempts.JUDGES for event in told)
+        return any(event.get("event") == attempts.PRUNES_ITSELF for event in told)
 
     def _judged_by(self) -> Judge:
         """Made with the first step: until then it may be that nobody needs it."""

@@ -125,7 +125,7 @@ def _hyperparameters(evidence: Evidence, all_events: _Events) -> dict[str, Any]:
 
 def _ended_badly(evidence: Evidence) -> dict[str, Any]:
     line = failures.last_line(_printed(evidence))
-    if evidence.is_unproven and (-evidence.code in _CRASHES or failures.is_of_a_fork(line)):
+    if evidence.is_unproven and (-evidence.code in _CRASHES or failures.is_fork_error(line)):
         reason = f"{_died(evidence.code)} as the first that was forked: it runs again, cold"
         return {
             "status": attempts.INTERRUPTED,

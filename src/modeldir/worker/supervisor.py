@@ -307,8 +307,8 @@ class _Attempt:
         """Make the folder ready, which is ours from now on. False where nothing is to be run."""
         if self.start.doubt is not None and not self._see_the_last_one_off(self.start.doubt):
             return False
-        if self.record.leavings and (not self.start.resumes or self.start.inherits):
-            attempts.set_aside(self.folder, self.start.number)
+        if self.record.has_leftovers and (not self.start.resumes or self.start.inherits):
+            attempts.archive(self.folder, self.start.number)
         for weights in self.start.inherits:  # only now: another may have been training here
             with contextlib.suppress(OSError):  # a training that finds none says so, or begins anew
                 files.copy(weights, self.folder / os.path.basename(weights))
@@ -331,7 +331,7 @@ class _Attempt:
         if last.end not in (None, attempts.INTERRUPTED):
             attempts.withdraw(self.record)
             return False
-        attempts.end_left_running(last)
+        attempts.kill_leftover_processes(last)
         return self._is_ours()
 
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
@@ -458,10 +458,10 @@ class _Attempt:
         if self.is_outdone or self.heart.wait() > 0:
             return not self.is_outdone
         beaten = self.heart.beat()  # before we look: see `_see_the_last_one_off`
-        outdone = attempts.is_outdone(self.record)
+        outdone = attempts.is_superseded(self.record)
         if not beaten and outdone is False:
             beaten = self._beat_by_writing()
-            outdone = attempts.is_outdone(self.record)
+            outdone = attempts.is_superseded(self.record)
         if outdone:
             self.is_outdone = True
             if self.child:
@@ -647,7 +647,7 @@ def _started(start: Start, token: str, kept: tuple[int, ...], ahead: Ahead | Non
             had.
         ValueError: a word holds a zero byte.
     """
-    told = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
+    told = attempts.environment_variables(token, start.folder, start.number, resumes=start.resumes)
     console = console_path(start)
     variables = {
         **_environment(),

@@ -329,7 +329,7 @@ class Worker:
         last = attempts.read(folder, turn.attempt - 1) if turn.attempt > 1 else None
         doubt = self._doubt_of(last)
         if last is not None and last.end is None and doubt is None:
-            attempts.end_left_running(last)
+            attempts.kill_leftover_processes(last)
         start = self._start_of(turn, folder, last, seat, doubt)
         keeper, pid = self._begin(spawner, start, seat)
         watched = _watch(pid) if keeper is None else None
@@ -359,9 +359,9 @@ class Worker:
 
     def _doubt_of(self, last: attempts.Attempt | None) -> str | None:
         """What was last seen of an attempt's heart, where only that tells that it is dead."""
-        if last is None or last.end is not None or attempts.lives(last) is False:
+        if last is None or last.end is not None or attempts.is_alive(last) is False:
             return None
-        self._tell(f"taking over {last.folder.name}: nothing was heard of {attempts.where(last)}")
+        self._tell(f"taking over {last.folder.name}: nothing was heard of {attempts.host_of(last)}")
         return self.search.observer.sight(last.path)
 
     def _start_of(
@@ -418,7 +418,7 @@ class Worker:
         It goes on only after an interruption, or where one that was pruned should go on after all:
         a failed trial that runs again starts afresh.
         """
-        last = attempts.began(last)
+        last = attempts.last_started(last)
         if last is None:
             return None
         spared = last.end == attempts.PRUNED and self.search.trials.claims.is_spared(record)
@@ -444,9 +444,9 @@ class Worker:
             last = attempts.latest(folder)
             if last is None or last.end is not None:
                 continue
-            life = attempts.lives(last)
+            life = attempts.is_alive(last)
             if life is False:
-                attempts.end_left_running(last)  # what it left may hold a GPU
+                attempts.kill_leftover_processes(last)  # what it left may hold a GPU
             if life is not True:  # what runs on another host, or may, takes no slot here
                 continue
             worker = _worker_of(last)
@@ -557,7 +557,7 @@ class Worker:
         for running in list(self._running.values()):
             if not running.ours and running.descriptor is None:
                 last = attempts.latest(running.shown.folder)
-                if last is None or attempts.lives(last) is not True:
+                if last is None or attempts.is_alive(last) is not True:
                     self._gone(running)
         if self._has_room() and time.monotonic() >= self._look_at:
             self._look_elsewhere()
@@ -597,7 +597,7 @@ class Worker:
             self.search.trials.statuses.recall(record)
             status = experiment.Status(attempts.WAITING)
         if status.state == attempts.RUNNING:  # another worker has it
-            attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))
+            attempts.kill_leftover_processes(attempts.read(running.shown.folder, running.attempt))
             return
         self._ended[record.name] = status.state
         self._warmth.landed(running.shown.folder, status)
@@ -605,10 +605,10 @@ class Worker:
         if status.state in attempts.FINAL:
             self._starts.pop(record.number, None)  # it was not cut off: it may be wished for again
         else:
-            attempts.end_left_running(attempts.read(running.shown.folder, running.attempt))
+            attempts.kill_leftover_processes(attempts.read(running.shown.folder, running.attempt))
         self._tell_end(record, status, running.shown)
         self._notice_failures(status)
-        if status.state in attempts.WELL and self.search.plan.metric is None:
+        if status.state in attempts.WITH_METRICS and self.search.plan.metric is None:
             self._settle_metric(record)
         if status.state == attempts.COMPLETED:
             self._notice_goal()
@@ -657,11 +657,11 @@ class Worker:
         """Whether all that has ended here failed in the same way, and nothing ever went well."""
         found = {r.name: self.search.trials.status(r) for r in self.search.trials}
         alike = {
-            failures.gist(found[name].failure, found[name].last_line)
+            failures.error_key(found[name].failure, found[name].last_line)
             for name, state in self._ended.items()
             if state == attempts.FAILED and name in found
         }
-        is_well = any(status.state in attempts.WELL for status in found.values())
+        is_well = any(status.state in attempts.WITH_METRICS for status in found.values())
         return len(alike) == 1 and not is_well
 
     def _has_to_wait_for_command(self, running: _Running) -> bool:
@@ -672,7 +672,7 @@ class Worker:
         if last is None or last.end is not None:
             return False
         keeper = processes.from_json(last.record.get("supervisor"))
-        command = attempts.command_of(last)
+        command = attempts.command_process(last)
         ours = keeper is not None and keeper.pid == running.pid
         if not ours or command is None or processes.alive(command) is not True:
             return False

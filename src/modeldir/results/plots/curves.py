@@ -110,7 +110,9 @@ def _curve(row: Row, place: int, metric: str) -> Curve | None:
     means = tuple(math.fsum(values) / len(values) for values in at)
     if len(several) < 2:  # noqa: PLR2004 - of one nothing scatters
         return Curve(place, steps, means)
-    return Curve(place, steps, means, tuple(repeats.deviation(values) or 0.0 for values in at))
+    return Curve(
+        place, steps, means, tuple(repeats.standard_deviation(values) or 0.0 for values in at)
+    )
 
 
 def _steps(several: Sequence[Mapping[float, float]]) -> tuple[float, ...]:

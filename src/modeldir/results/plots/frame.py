@@ -190,7 +190,7 @@ def _row(found: Found, metric: str) -> Row:
     value = found.value(metric)
     members = found.counted()
     several = [each.scores.development.get(metric) for each in members]
-    deviation = repeats.deviation([each for each in several if each is not None])
+    deviation = repeats.standard_deviation([each for each in several if each is not None])
     return Row(
         found.name,
         value if value is not None and math.isfinite(value) else None,

@@ -107,7 +107,7 @@ def provenance(
     searches: Iterable[Path],
 ) -> list[Json]:
     """Return the lines for the page, each a name and its values, the most frequent first."""
-    looks = test_evaluations.told(each.looks for each in found)
+    looks = test_evaluations.describe(each.looks for each in found)
     lines: list[tuple[str, list[str]]] = [
         ("note", _most_frequent(each.note for each in found)),
         ("command", _most_frequent(each.command for each in origins)),

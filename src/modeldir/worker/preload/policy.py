@@ -269,15 +269,15 @@ class Warmth:
         if lesson is not None and path == lesson.folder:
             self._learn(lesson)
             self._end_lesson(lesson, status.state)
-        if self._little is not None and status.state in attempts.WELL:
+        if self._little is not None and status.state in attempts.WITH_METRICS:
             self._notice_a_brief_one(self._little, status.duration)
         was_unproven = self._unproven.forget(path)
         if status.state == attempts.INTERRUPTED and _fork_failed(folder, status.attempt):
-            says = status.last_line if failures.is_of_a_fork(status.last_line) else None
+            says = status.last_line if failures.is_fork_error(status.last_line) else None
             self._cool(
                 f"{folder.name} {status.reason}" if says is None else f"{folder.name} says: {says}"
             )
-        elif was_unproven and status.state not in attempts.OPEN:
+        elif was_unproven and status.state not in attempts.UNFINISHED:
             self._unproven.prove()
 
     def look(self, running: int) -> list[WarmSpawner]:
@@ -376,8 +376,8 @@ class Warmth:
         if lesson.is_void:
             return
         if self._learned is None:  # it imports little, or broke before it could show more
-            self._little = lesson.learned if state in attempts.WELL else None
-            self._is_cold = state in attempts.WELL and self._little is None
+            self._little = lesson.learned if state in attempts.WITH_METRICS else None
+            self._is_cold = state in attempts.WITH_METRICS and self._little is None
         elif self._modules and not self._import.is_open:
             self._keep()
         self._counted = 0.0
