@@ -100,7 +100,7 @@ def test_a_search_runs_on_gridengine(project: Project) -> None:
     on_gridengine(project, "--workers", "2", "--wait")
     assert set(project.trials().values()) == {"completed"}
     assert len(project.started) == 6
-    jobs = {each.ref.job for each in launched_jobs.placed(project.search)}
+    jobs = {each.ref.job for each in launched_jobs.read_jobs(project.search)}
     recorded = {files.read_object(path)["job"]["id"] for path in project.search.glob("*/run.json")}
     assert recorded <= jobs
 
@@ -112,10 +112,10 @@ def test_what_gridengine_kills_is_taken_up_again(project: Project) -> None:
     project.hold()
     on_gridengine(project, "--workers", "2", "--no-pilot")
     project.wait_for_starts(2)
-    first = launched_jobs.placed(project.search)[0]
+    first = launched_jobs.read_jobs(project.search)[0]
     subprocess.run(["qdel", first.ref.job], check=True, capture_output=True)
     wait_until(
-        lambda: launched_jobs.placed(project.search, ask=True)[0].state.alive is False,
+        lambda: launched_jobs.read_jobs(project.search, ask=True)[0].state.alive is False,
         "its end",
         60,
     )

@@ -16,9 +16,17 @@ import pytest
 
 from laboratory import Project, wait_until
 from modeldir._system import files, processes
-from modeldir.launchers import JobState, jobs_folder, launched_jobs, output_of
+from modeldir.launchers import JobState, jobs_folder, output_of
 from modeldir.launchers.command import CommandLauncher
-from modeldir.launchers.launched_jobs import Outcome, Placed, Workers, workers_text
+from modeldir.launchers.launched_jobs import (
+    JobWatcher,
+    LaunchedJob,
+    LaunchResult,
+    cancel,
+    launch_missing,
+    read_jobs,
+)
+from modeldir.launchers.worker_counts import WorkerCounts, count_workers, worker_lines
 from modeldir.search import worker_registry
 from modeldir.testing import FakeLauncher
 
@@ -130,7 +138,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def states(search: Path) -> list[tuple[bool | None, str]]:
-    there = launched_jobs.placed(search)
+    there = read_jobs(search)
     return [(each.state.alive, each.why or each.state.words) for each in there]
 
 
@@ -179,22 +187,18 @@ def test_several_that_ask_at_once_start_what_is_missing_once(queue: Queue) -> No
 
 def test_a_round_that_was_lost_counts_for_nothing(project: Project, fake: Path) -> None:
     """Whoever is too late takes its records back, and looks again at what is there."""
-    late: list[Sequence[Placed]] = []
+    late: list[Sequence[LaunchedJob]] = []
 
-    def wanted(there: Sequence[Placed]) -> int:
+    def wanted(there: Sequence[LaunchedJob]) -> int:
         late.append(there)
         if len(late) == 1:  # somebody else is quicker
-            launched_jobs.place(
-                FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 2
-            )
+            launch_missing(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 2)
         return 3 - len(there)
 
-    outcome = launched_jobs.place(
-        FakeLauncher(project.search), {}, project.search, ["work"], wanted
-    )
+    outcome = launch_missing(FakeLauncher(project.search), {}, project.search, ["work"], wanted)
     assert [len(there) for there in late] == [0, 2]
     assert len(outcome.started) == 1
-    assert len(launched_jobs.placed(project.search)) == 3
+    assert len(read_jobs(project.search)) == 3
 
 
 def test_who_looks_again_sees_what_was_placed_and_what_has_ended_since(
@@ -202,15 +206,15 @@ def test_who_looks_again_sees_what_was_placed_and_what_has_ended_since(
 ) -> None:
     """What the files say is read again once their folder has changed."""
     launcher = FakeLauncher(project.search)
-    jobs = launched_jobs.Jobs(project.search)
-    assert jobs.look() == []
-    launched_jobs.place(launcher, {}, project.search, ["work"], lambda _: 2)
-    first, _ = jobs.look()
-    assert [each.state.alive for each in jobs.look()] == [True, True]
+    jobs = JobWatcher(project.search)
+    assert jobs.read() == []
+    launch_missing(launcher, {}, project.search, ["work"], lambda _: 2)
+    first, _ = jobs.read()
+    assert [each.state.alive for each in jobs.read()] == [True, True]
     worker_registry.end_job(project.search, first.ref.token, "nothing was left to start")
-    assert [each.came_up for each in jobs.look()] == [True, False]
-    launched_jobs.place(launcher, {}, project.search, ["work"], lambda _: 1)
-    assert len(jobs.look()) == 3
+    assert [each.came_up for each in jobs.read()] == [True, False]
+    launch_missing(launcher, {}, project.search, ["work"], lambda _: 1)
+    assert len(jobs.read()) == 3
 
 
 @pytest.mark.parametrize("left", [b"", b'{"base": "6f'], ids=["empty", "half"])
@@ -221,14 +225,12 @@ def test_jobs_count_though_the_file_of_their_round_is_broken(
     others are not started beside them.
     """
     launcher = FakeLauncher(project.search)
-    launched_jobs.place(launcher, {}, project.search, ["work"], lambda _: 2)
+    launch_missing(launcher, {}, project.search, ["work"], lambda _: 2)
     (jobs_folder(project.search) / "round.1.json").write_bytes(left)
     assert states(project.search) == [(True, "waits")] * 2
-    again = launched_jobs.place(
-        launcher, {}, project.search, ["work"], lambda there: 3 - len(there)
-    )
+    again = launch_missing(launcher, {}, project.search, ["work"], lambda there: 3 - len(there))
     assert len(again.started) == 1
-    assert len(launched_jobs.placed(project.search)) == 3
+    assert len(read_jobs(project.search)) == 3
 
 
 # -- What goes wrong while workers are placed ------------------------------------------------------
@@ -317,11 +319,11 @@ def test_while_somebody_places_its_jobs_are_not_taken_for_gone(
     class Slow(FakeLauncher):
         def start(self, worker: Sequence[str], tokens: Sequence[str]):  # type: ignore[no-untyped-def]  # noqa: ANN202
             for job in launcher.start(worker, tokens):
-                seen.append([each.state.alive for each in launched_jobs.placed(project.search)])
+                seen.append([each.state.alive for each in read_jobs(project.search)])
                 yield job
 
     seen: list[list[bool | None]] = []
-    launched_jobs.place(Slow(project.search), {}, project.search, ["work"], lambda _: 2)
+    launch_missing(Slow(project.search), {}, project.search, ["work"], lambda _: 2)
     assert seen == [[True, None], [True, True]]
 
 
@@ -335,9 +337,7 @@ def test_an_engine_is_asked_once_for_all_readers(queue: Queue) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QUEUE", str(queue.path))
         for _ in range(5):
-            assert [each.state.alive for each in launched_jobs.placed(queue.project.search)] == [
-                True
-            ] * 3
+            assert [each.state.alive for each in read_jobs(queue.project.search)] == [True] * 3
     first = asked.read_text().count("asked")
     assert first == 1
     queue.search("--workers", "3")
@@ -353,12 +353,12 @@ def test_questions_become_rarer_while_nothing_changes(
     kept = jobs_folder(queue.project.search) / "states.json"
     every = []
     for _ in range(4):
-        launched_jobs.placed(queue.project.search, ask=True)
+        read_jobs(queue.project.search, ask=True)
         every.append(files.read_object(kept)["every"])
     assert every == [60.0, 90.0, 120.0, 120.0]
     os.utime(kept, (0, 0))
     queue.jobs[0].rename(queue.path / "gone")
-    [gone] = launched_jobs.placed(queue.project.search)
+    [gone] = read_jobs(queue.project.search)
     assert gone.state.alive is False
     assert files.read_object(kept)["every"] == 60.0
 
@@ -369,12 +369,12 @@ def test_that_a_worker_has_left_is_news_for_which_its_engine_is_asked(
     """Sooner than else, since the job is over, or comes again: until then it counts."""
     monkeypatch.setenv("QUEUE", str(queue.path))
     queue.search("--workers", "1")
-    [job] = launched_jobs.placed(queue.project.search)
+    [job] = read_jobs(queue.project.search)
     kept = jobs_folder(queue.project.search) / "states.json"
     worker_registry.end_job(queue.project.search, job.ref.token, "asked to stop by a signal")
     assert states(queue.project.search) == [(True, "its worker has left")]
-    there = launched_jobs.summary(queue.project.search, launched_jobs.placed(queue.project.search))
-    assert [*workers_text(there)] == ["1 worker has left, its job ends"]
+    there = count_workers(queue.project.search, read_jobs(queue.project.search))
+    assert [*worker_lines(there)] == ["1 worker has left, its job ends"]
     now = os.stat(kept).st_mtime
     os.utime(kept, (now - 10, now - 10))
     assert states(queue.project.search)[0][1].startswith("PENDING")  # it was preempted
@@ -401,17 +401,20 @@ def test_a_job_that_ended_and_comes_again_counts(
     """An operator requeues it: that it had ended is not the last word where a launcher revives."""
     monkeypatch.setattr(FakeLauncher, "ask_every", 60.0)
     launcher = FakeLauncher(project.search)
-    launched_jobs.place(launcher, {}, project.search, ["work"], lambda _: 2)
-    first, _ = launched_jobs.placed(project.search, ask=True)
+    launch_missing(launcher, {}, project.search, ["work"], lambda _: 2)
+    first, _ = read_jobs(project.search, ask=True)
     launcher.stop([first.ref])
-    assert [each.state.alive for each in launched_jobs.placed(project.search, ask=True)] == [
+    assert [each.state.alive for each in read_jobs(project.search, ask=True)] == [
         False,
         True,
     ]
     queued = project.search / ".modeldir/fake_queue" / f"{first.ref.token}.json"
     files.write_json(queued, {**files.read_object(queued), "state": "waits"})
     monkeypatch.setattr(FakeLauncher, "revives", True, raising=False)
-    assert [each.counts for each in launched_jobs.placed(project.search, ask=True)] == [True, True]
+    assert [each.counts for each in read_jobs(project.search, ask=True)] == [
+        True,
+        True,
+    ]
 
 
 def test_a_job_that_is_found_late_counts(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -420,11 +423,11 @@ def test_a_job_that_is_found_late_counts(queue: Queue, monkeypatch: pytest.Monke
     (queue.path / "kill").touch()
     queue.search("--workers", "1")
     queue.jobs[0].rename(queue.path / "late")
-    [job] = launched_jobs.placed(queue.project.search, ask=True)
+    [job] = read_jobs(queue.project.search, ask=True)
     kept = jobs_folder(queue.project.search) / "states.json"
     files.write_json(kept, {"every": 60.0, "answers": {job.ref.token: [False, "", None]}})
     (queue.path / "late").rename(queue.path / "job1")
-    assert [each.counts for each in launched_jobs.placed(queue.project.search, ask=True)] == [True]
+    assert [each.counts for each in read_jobs(queue.project.search, ask=True)] == [True]
 
 
 def test_jobs_in_a_copy_of_a_search_are_the_originals(queue: Queue) -> None:
@@ -432,7 +435,7 @@ def test_jobs_in_a_copy_of_a_search_are_the_originals(queue: Queue) -> None:
     queue.search("--workers", "2")
     copy = queue.project.path / "experiments/copy"
     shutil.copytree(queue.project.search, copy)
-    assert launched_jobs.placed(copy) == []
+    assert read_jobs(copy) == []
     stopped = queue.project.modeldir("stop", "experiments/copy")
     assert stopped.out.startswith("nobody works on experiments/copy"), stopped.out
     assert len(queue.jobs) == 2
@@ -450,11 +453,11 @@ def test_a_file_server_with_another_clock_is_no_reason_to_ask_at_each_look(
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() - ahead)
     for _ in range(5):
-        launched_jobs.placed(queue.project.search)
+        read_jobs(queue.project.search)
     kept = jobs_folder(queue.project.search) / "states.json"
     files.write_json(kept, files.read_object(kept))  # another reader was answered meanwhile
     for _ in range(5):
-        launched_jobs.placed(queue.project.search)
+        read_jobs(queue.project.search)
     assert (queue.path / "asked").read_text().count("asked") == 1
 
 
@@ -478,14 +481,12 @@ def test_a_launcher_that_raises_leaves_its_jobs_unknown(
     def fails(*_: object) -> None:
         raise KeyError("JOBID")
 
-    launched_jobs.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    launch_missing(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
     monkeypatch.setattr(FakeLauncher, "states", fails)
     monkeypatch.setattr(FakeLauncher, "stop", fails)
-    [job] = launched_jobs.placed(project.search, ask=True)
+    [job] = read_jobs(project.search, ask=True)
     assert job.state == JobState(None, "the launcher fake failed: KeyError: 'JOBID'")
-    assert launched_jobs.cancel(project.search, [job.ref]) == [
-        "the launcher fake: KeyError: 'JOBID'"
-    ]
+    assert cancel(project.search, [job.ref]) == ["the launcher fake: KeyError: 'JOBID'"]
     monkeypatch.setattr(FakeLauncher, "__init__", fails)
     assert states(project.search) == [(None, "its launcher is not here")]
 
@@ -507,13 +508,13 @@ def test_a_job_that_never_came_up_is_told_with_what_it_printed(
     """Such as a shell that does not find the interpreter on its node."""
     monkeypatch.setenv("QUEUE", str(queue.path))
     queue.search("--workers", "1")
-    [job] = launched_jobs.placed(queue.project.search)
+    [job] = read_jobs(queue.project.search)
     output_of(queue.project.search, job.ref.token).write_text("bash: python: command not found\n")
     queue.jobs[0].rename(queue.path / "gone")
-    [job] = launched_jobs.placed(queue.project.search, ask=True)
+    [job] = read_jobs(queue.project.search, ask=True)
     assert (job.state.alive, job.came_up) == (False, False)
-    workers = launched_jobs.summary(queue.project.search, [job])
-    assert queue.plain("\n".join(workers_text(workers))) == snapshot
+    workers = count_workers(queue.project.search, [job])
+    assert queue.plain("\n".join(worker_lines(workers))) == snapshot
     watched = queue.project.modeldir("watch", "experiments/search")
     assert watched.code == 0  # nobody will come: it does not wait for ever
     assert "1 job ended before a worker came up: bash: python: command not found" in watched.out
@@ -537,13 +538,13 @@ def test_a_worker_that_was_killed_is_seen_by_the_files(queue: Queue) -> None:
     queue.project.release()
     queue.search("--workers", "1", asks=False)
     queue.run(queue.jobs[1])
-    ended = {each.why for each in launched_jobs.placed(queue.project.search)}
+    ended = {each.why for each in read_jobs(queue.project.search)}
     assert ended == {"its worker was killed", "nothing was left to start"}
 
 
 def test_a_launcher_that_is_gone_leaves_its_jobs_unknown(project: Project, fake: Path) -> None:
     """Its package was taken out: nobody can ask."""
-    launched_jobs.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    launch_missing(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
     assert states(project.search) == [(True, "waits")]
     (fake / "fake-1.0.dist-info/entry_points.txt").write_text("")
     assert states(project.search) == [(None, "its launcher is not here")]
@@ -552,16 +553,16 @@ def test_a_launcher_that_is_gone_leaves_its_jobs_unknown(project: Project, fake:
 def test_workers_are_told_in_a_line(snapshot: SnapshotAssertion) -> None:
     """How many run, wait, are unknown, and what engines say of them."""
     said = [
-        [*workers_text(each)]
+        [*worker_lines(each)]
         for each in (
-            Workers(run=3, wait=1, waits="PENDING (Resources)"),
-            Workers(run=1),
-            Workers(wait=2, unseen=1, waits="PD", unknown="squeue did not answer in 120 s"),
-            Workers(run=1, never=2, ended="no such module", output=Path("jobs/a.out")),
-            Workers(never=1),
-            Workers(left=2),
-            Workers(run=1, left=1),
-            Workers(),
+            WorkerCounts(run=3, wait=1, waits="PENDING (Resources)"),
+            WorkerCounts(run=1),
+            WorkerCounts(wait=2, unseen=1, waits="PD", unknown="squeue did not answer in 120 s"),
+            WorkerCounts(run=1, never=2, ended="no such module", output=Path("jobs/a.out")),
+            WorkerCounts(never=1),
+            WorkerCounts(left=2),
+            WorkerCounts(run=1, left=1),
+            WorkerCounts(),
         )
     ]
     assert said == snapshot
@@ -675,7 +676,7 @@ def test_local_workers_are_placed_likewise(project: Project) -> None:
     assert len(members) == 2
     said = project.searches(*words)
     assert said.lines[0] == "there already: 2 workers run"
-    states_of = {each.state for each in launched_jobs.placed(project.search)}
+    states_of = {each.state for each in read_jobs(project.search)}
     assert states_of == {JobState(True, "", runs=True)}
     with project.started_as("watch", "experiments/search") as watch:
         assert watch.stdout is not None
@@ -785,8 +786,8 @@ def test_a_job_that_waits_again_is_cancelled_though_its_last_worker_is_written_d
 ) -> None:
     """That one died with its node, which nobody sees from here; asking it would be no stop."""
     project.write("experiments/search/search.json", "{}")
-    launched_jobs.place(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
-    [job] = launched_jobs.placed(project.search)
+    launch_missing(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
+    [job] = read_jobs(project.search)
     member = worker_registry.join(project.search, 1, job=job.ref.token)
     path = project.search / ".modeldir/workers" / f"{member.token}.json"
     entry = files.read_object(path)
@@ -794,20 +795,20 @@ def test_a_job_that_waits_again_is_cancelled_though_its_last_worker_is_written_d
     files.write_json(path, entry)
     said = project.modeldir("stop", "experiments/search", PYTHONPATH=str(fake))
     assert f"cancelled: job {job.ref.job}" in said.out, said.out + said.err
-    [stopped] = launched_jobs.placed(project.search)
+    [stopped] = read_jobs(project.search)
     assert stopped.state.alive is False
 
 
 def test_an_outcome_without_jobs_is_told(project: Project) -> None:
     """`place` returns values: what there was, what was started, why not all."""
-    outcome = launched_jobs.place(
+    outcome = launch_missing(
         CommandLauncher(project.search, {"submit": "false {worker}"}),
         {"submit": "false {worker}"},
         project.search,
         ["work"],
         lambda _: 2,
     )
-    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome, LaunchResult)
     assert (outcome.started, outcome.missing) == ((), 2)
     assert "exit code 1" in str(outcome.problem)
-    assert launched_jobs.placed(project.search) == []
+    assert read_jobs(project.search) == []

@@ -15,7 +15,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from modeldir._system.text import text_width, visible
 from modeldir.experiment.experiment import Status
-from modeldir.launchers.launched_jobs import Workers
+from modeldir.launchers.worker_counts import WorkerCounts
 from modeldir.monitor.layout import (
     Layout,
     Line,
@@ -169,7 +169,7 @@ def test_narrow_lines_are_cut_between_words(columns: int, snapshot: SnapshotAsse
     """What is said ends with a whole word and an ellipsis; of facts whole ones are left out; of a
     folder's name, as of each name, the middle is.
     """
-    workers = Workers(run=2, wait=3, left=1, waits="PENDING (Resources)")
+    workers = WorkerCounts(run=2, wait=3, left=1, waits="PENDING (Resources)")
     problem = "search.json cannot be read: line 3: expected a comma between the values of a list"
     search = replace(SEARCH, folder=Path("experiments/" + "learning_rate_" * 3), workers=workers)
     search = replace(search, problem=problem)

@@ -14,7 +14,7 @@ from modeldir._system.shell import quoted
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import HOME
-from modeldir.launchers import launched_jobs
+from modeldir.launchers.launched_jobs import LaunchedJob, cancel, read_jobs
 from modeldir.search import worker_registry
 
 HELP = (
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not experiment.is_search(folder):
         return _stop_experiment(folder, now=arguments.now)
     asked = worker_registry.members(folder)
-    jobs = [job for job in launched_jobs.placed(folder, ask=True) if job.state.alive is not False]
+    jobs = [job for job in read_jobs(folder, ask=True) if job.state.alive is not False]
     if asked or jobs:
         _ask(folder, asked, "now" if arguments.now else "wait", jobs)
     named = {job.ref.token: job.name for job in jobs if job.state.alive}
@@ -75,9 +75,9 @@ def _asked_text(member: worker_registry.Member, job: str | None) -> str:
     return f"asked: worker {member.pid} on {member.host}{f', job {job}' if job else seen}"
 
 
-def _cancelled(folder: Path, jobs: list[launched_jobs.Placed]) -> Iterator[str]:
+def _cancelled(folder: Path, jobs: list[LaunchedJob]) -> Iterator[str]:
     """Have their launchers end jobs that run no worker that could be asked."""
-    problems = launched_jobs.cancel(folder, [job.ref for job in jobs])
+    problems = cancel(folder, [job.ref for job in jobs])
     if jobs and not problems:
         yield f"cancelled: {', '.join(f'job {job.name}' for job in jobs)}"
     for problem in problems:
@@ -90,7 +90,7 @@ def _ask(
     folder: Path,
     asked: list[worker_registry.Member],
     urgency: worker_registry.Urgency,
-    jobs: list[launched_jobs.Placed],
+    jobs: list[LaunchedJob],
 ) -> None:
     """Ask them by a file: whoever may write in the search's folder can. Workers that have not come
     up yet are asked by their jobs' tokens.

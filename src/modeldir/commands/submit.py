@@ -21,12 +21,13 @@ from modeldir.commands.messages import print_stderr
 from modeldir.commands.options import LAUNCHER_OPTIONS, has_preload, limits_of, number_of, slots_of
 from modeldir.errors import CommandError, SearchError
 from modeldir.experiment import project as projects
-from modeldir.launchers import JobRef, Problem, launched_jobs
-from modeldir.launchers.launched_jobs import workers_text
+from modeldir.launchers import JobRef, Problem
+from modeldir.launchers.launched_jobs import launch_missing
+from modeldir.launchers.worker_counts import count_workers, worker_lines
 from modeldir.search import worker_registry
 
 if TYPE_CHECKING:
-    from modeldir.launchers.launched_jobs import Outcome, Placed
+    from modeldir.launchers.launched_jobs import LaunchedJob, LaunchResult
     from modeldir.search.search import Search
 
 OPTIONS = (*LAUNCHER_OPTIONS, "on", "workers", "detach", "wait", "one_job_per_trial")
@@ -89,7 +90,7 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
     per_trial, throttles = arguments.one_job_per_trial, "at_once" in options
     at_once = None if throttles else arguments.workers
 
-    def missing(there: Sequence[Placed]) -> int:
+    def missing(there: Sequence[LaunchedJob]) -> int:
         if not search.scheduler.may_have_more(frozenset()):
             return 0
         if per_trial:
@@ -97,7 +98,7 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
         by_hand = len(manual_workers_here(path)) if name == "local" else 0
         return (arguments.workers or 1) - sum(each.counts for each in there) - by_hand
 
-    outcome = launched_jobs.place(launcher, options, path, worker, missing)
+    outcome = launch_missing(launcher, options, path, worker, missing)
     for line in outcome_lines(outcome, name, search.path, per_trial=per_trial):
         print(line)
     if outcome.started and throttles:
@@ -111,7 +112,7 @@ def run(search: Search, command: str, arguments: argparse.Namespace) -> int:
 
 
 def _report_problem(
-    outcome: Outcome, search: Path, before: list[str] | None, *, waits: bool
+    outcome: LaunchResult, search: Path, before: list[str] | None, *, waits: bool
 ) -> None:
     """Report why some workers were not started.
 
@@ -135,7 +136,7 @@ def _report_problem(
     print_stderr(text)
 
 
-def _next(outcome: Outcome, search: Path) -> str:
+def _next(outcome: LaunchResult, search: Path) -> str:
     path = quoted(search)
     if not (_has_workers(outcome) or manual_workers_here(search)):
         return f"next: modeldir synthesize {path}"
@@ -287,7 +288,7 @@ def _typed(value: object) -> str:
 # -- How many --------------------------------------------------------------------------------------
 
 
-def missing_jobs(there: Sequence[Placed], left: int, at_once: int | None) -> int:
+def missing_jobs(there: Sequence[LaunchedJob], left: int, at_once: int | None) -> int:
     """Return how many jobs of one trial each are missing.
 
     Args:
@@ -311,7 +312,7 @@ def manual_workers_here(search: Path) -> list[worker_registry.Member]:
 
 
 def outcome_lines(
-    outcome: Outcome, name: str, search: Path, *, per_trial: bool = False
+    outcome: LaunchResult, name: str, search: Path, *, per_trial: bool = False
 ) -> Iterator[str]:
     """Yield lines about the workers that were there and those that were started.
 
@@ -327,7 +328,7 @@ def outcome_lines(
         yield f"worker {alone.pid} works on it already, with -j {alone.jobs}: none was started"
         yield f"  one more: modeldir work {quoted(search)} --detached"
         return
-    lines = [*workers_text(launched_jobs.summary(search, outcome.there))] if outcome.there else []
+    lines = [*worker_lines(count_workers(search, outcome.there))] if outcome.there else []
     for index, line in enumerate(lines):
         yield f"there already: {line}" if there and index == 0 else line
     unknown = [each.name for each in there if each.state.alive is None]
@@ -349,7 +350,7 @@ def _stop_first(search: Path) -> str:
     return f"modeldir stop {quoted(search)}, then the same again"
 
 
-def _single_worker(there: Sequence[Placed], search: Path) -> worker_registry.Member | None:
+def _single_worker(there: Sequence[LaunchedJob], search: Path) -> worker_registry.Member | None:
     """Return the worker on this machine, if there is exactly one."""
     here = [*manual_workers_here(search), *(each.member for each in there)]
     return here[0] if len(here) == 1 else None
@@ -378,17 +379,17 @@ def _shortened(names: Sequence[str]) -> str:
     return shown if len(names) <= _NAMED else f"{shown}, ... {names[-1]}"
 
 
-def _is_refused(outcome: Outcome) -> bool:
+def _is_refused(outcome: LaunchResult) -> bool:
     """Return whether nothing was started and running the command again would not help."""
     return not outcome.started and not isinstance(outcome.problem, launchers.LauncherBusy)
 
 
-def _has_workers(outcome: Outcome) -> bool:
+def _has_workers(outcome: LaunchResult) -> bool:
     """Return whether a worker that a launcher started runs, or may still come up."""
     return bool(outcome.started) or any(each.counts for each in outcome.there)
 
 
-def _problem_text(outcome: Outcome, search: Path) -> str:
+def _problem_text(outcome: LaunchResult, search: Path) -> str:
     """Return why some workers were not started, which ones were, and what to do."""
     problem, started = outcome.problem, len(outcome.started)
     head = f"worker {started + 1} of {outcome.missing} was not started: {problem}"

@@ -19,7 +19,7 @@ from modeldir._system.shell import quoted
 from modeldir.commands.messages import report_text
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
-from modeldir.launchers.launched_jobs import workers_text
+from modeldir.launchers.worker_counts import worker_lines
 from modeldir.monitor.experiment import ExperimentMonitor
 from modeldir.monitor.progress import ShownTrial, View, shown_on
 from modeldir.monitor.search import SearchMonitor
@@ -216,7 +216,7 @@ class Watch:
         for each in stands:
             if isinstance(each, SearchSnapshot):
                 yield f"{each.folder}: {progress_text(each)}"
-                yield from workers_text(each.workers) if each.workers else ()
+                yield from worker_lines(each.workers) if each.workers else ()
             elif each.status.state == attempts.RUNNING or not self._has_several:
                 yield f"{each.folder}: {each.status.state}"
 
@@ -236,7 +236,7 @@ class Watch:
         searches = [each for each in stands if isinstance(each, SearchSnapshot)]
         for each in searches:
             yield ": ".join([str(each.folder), _end_text(each)])
-            yield from workers_text(each.workers) if each.workers and each.to_run else ()
+            yield from worker_lines(each.workers) if each.workers and each.to_run else ()
             yield from filter(None, [best_text(each)])
         if len(stands) > 1 or searches:
             yield f"next: {self._next(searches)}"

@@ -4,7 +4,7 @@ A launcher starts the words of a worker's command somewhere, once for each *toke
 our name for that start, which the worker is told (`--job TOKEN`) and by which the job is found
 again. Which trials there are and how they do is nothing to it: a worker that came up finds out by
 itself, and after that nothing of the launcher has to stay alive. What was placed is written down
-by placement.py, which asks launchers; they refuse to know those records.
+by `launched_jobs`.
 
 Start at `Launcher`. `make` finds one by its name: ours, or a package's own, by an entry point of
 the group `modeldir.launchers`.

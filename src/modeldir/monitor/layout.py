@@ -18,7 +18,7 @@ from pathlib import Path
 
 from modeldir._system.durations import duration_text
 from modeldir._system.text import cell_text, text_width, value_cell, visible
-from modeldir.launchers.launched_jobs import workers_text
+from modeldir.launchers.worker_counts import worker_lines
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
 from modeldir.monitor.status import (
@@ -303,7 +303,7 @@ def _best(standing: SearchSnapshot, shape: Shape) -> str:
 
 
 def _workers(standing: SearchSnapshot) -> Iterable[str]:
-    return workers_text(standing.workers) if standing.workers else ()
+    return worker_lines(standing.workers) if standing.workers else ()
 
 
 def _progress(standing: SearchSnapshot, shape: Shape, elsewhere: int) -> str:

@@ -22,7 +22,7 @@ from modeldir._system.stamps import Seen, stamp
 from modeldir._system.timestamps import unix_time
 from modeldir.experiment import attempts, experiment
 from modeldir.experiment.attempts import HOME
-from modeldir.launchers import launched_jobs
+from modeldir.launchers import launched_jobs, worker_counts
 from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
 from modeldir.monitor.experiment import LiveTraining, MetricFiles
@@ -144,8 +144,8 @@ class SearchMonitor:
         self._varied: tuple[str, ...] = ()
         self._workers = Seen()
         self._members: list[worker_registry.Member] = []
-        self._placed = launched_jobs.Jobs(self.folder, self._observer)
-        self._jobs: list[launched_jobs.Placed] = []
+        self._job_watcher = launched_jobs.JobWatcher(self.folder, self._observer)
+        self._jobs: list[launched_jobs.LaunchedJob] = []
         self._turn = 0
         self._news: list[Event] = []
         self._first = True
@@ -160,7 +160,7 @@ class SearchMonitor:
         if self._workers.changed(stamp(self.folder / HOME / "workers")) or not self._runs():
             # No folder tells whether they live.
             self._members = worker_registry.members(self.folder, self._observer)
-        self._jobs = self._placed.look()
+        self._jobs = self._job_watcher.read()
         return self._standing()
 
     def _runs(self) -> bool:
@@ -248,7 +248,7 @@ class SearchMonitor:
             left=self._left(rows, states, to_come, took),
             elapsed=self._elapsed(),
             worker=None if running else self._worker(),
-            workers=launched_jobs.summary(self.folder, self._jobs) if self._jobs else None,
+            workers=worker_counts.count_workers(self.folder, self._jobs) if self._jobs else None,
             problem=self._census.plan.problem,
         )
 

@@ -17,7 +17,7 @@ from modeldir.metrics import metrics
 from modeldir.metrics.objective import Ranked
 
 if TYPE_CHECKING:
-    from modeldir.launchers.launched_jobs import Workers
+    from modeldir.launchers.worker_counts import WorkerCounts
 
 ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
 
@@ -71,7 +71,7 @@ class SearchSnapshot:
     left: TimeLeft | None = None
     elapsed: float | None = None
     worker: bool | None = False
-    workers: Workers | None = None
+    workers: WorkerCounts | None = None
     problem: str | None = None
 
     @property
