@@ -313,7 +313,7 @@ def test_many_points_are_an_image_in_the_file(tmp_path: Path) -> None:
 
 def test_colours_of_values_keep_their_order_in_grey() -> None:
     """The lightness of the shades rises evenly from the best to the worst."""
-    shades = mpl.colormaps[style.COLOURS]
+    shades = mpl.colormaps[style.COLORMAP]
     grey = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in map(shades, range(256))]
     assert all(b > a for a, b in itertools.pairwise(grey))
     assert len({dashes for _, dashes in style.LINES}) == len(style.LINES)

@@ -1,7 +1,7 @@
 """Open Optuna's storages from a copy, so that reading never changes them.
 
 `optuna_import` and `optuna_export` call this. Optuna keeps studies in a database or in a journal,
-a text file with one operation per line. Opening either of them with Optuna may write to it, so a
+which has one operation per line. Opening either of them with Optuna may write to it, so a
 database is copied first and a journal is loaded into memory. Start at `opened`. SQLite files in
 general: `sqlite`.
 """

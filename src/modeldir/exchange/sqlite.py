@@ -2,7 +2,7 @@
 
 The importers of Optuna and MLflow call `copied`. A database may keep its newest pages in a file
 beside it, and opening it may change it, so it is always copied with SQLite's backup before anything
-reads it. What the tables mean: `mlflow_import`, `optuna_storage`.
+reads it. The meaning of the tables: `mlflow_import`, `optuna_storage`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Learning curves: the metric over the steps, the best in colour, the others behind them.
+"""Draw learning curves: the metric over the steps, the best in color, the others in gray.
 
-It reads `metrics.jsonl` of the experiments that it shows: of many the best and some spread over the
-rest. Repeats of a point are their mean with a band of one standard deviation.
+`kinds` calls `draw`. The values are read from `metrics.jsonl` (`report.curves`), for many
+experiments only those of the best and of some others. Repeats of a configuration are their mean
+with a band of one standard deviation. One value per trial: `history`.
 """
 
 from __future__ import annotations
@@ -13,131 +14,134 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator
 
-from modeldir.errors import ModeldirError
 from modeldir.experiment import repeats
 from modeldir.results.plots import style
-from modeldir.results.report import curves as read
+from modeldir.results.report import curves as report_curves
 from modeldir.results.report.axis_scales import looks_logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from modeldir.results.plots.frame import Frame, Row
+    from modeldir.results.plots.figure_data import FigureData, FigureRow
 
-_POINTS = 400
-_LAST = 0.25
-"""Limits are those of the last quarter of the steps: a first epoch is far off by nature."""
+_MOST_POINTS = 400
+_LAST_PART = 0.25
+"""The last quarter of the steps decides the limits: a first epoch is always far from the rest."""
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One point's values over the steps; `spread` is the standard deviation over its repeats."""
+class _Curve:
+    """A row's values over the steps. `deviations` are those of its repeats."""
 
-    place: int
+    row: int
     steps: tuple[float, ...]
     values: tuple[float, ...]
-    spread: tuple[float, ...] = ()
+    deviations: tuple[float, ...] = ()
 
 
-def draw(frame: Frame, width: float, names: Sequence[str]) -> Figure:
-    """`names` are of no use here: the steps are on the axis."""
+def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
+    """Draw the figure. The x axis is always the step, so `names` must be empty."""
     if list(names) not in ([], ["step"]):
-        _refuse(frame, "the x of curves is the step")
-    found = _curves(frame)
-    if not found:
-        _refuse(frame, f"no metrics.jsonl has {frame.metric!r} at two steps: run.log writes it")
-    few = len(style.LINES)
+        raise data.error(("the x of curves is the step", None))
+    curves = _curves(data)
+    if not curves:
+        problem = f"no metrics.jsonl has {data.metric!r} at two steps: run.log writes it"
+        raise data.error((problem, None))
+    colored = len(style.LINES)
+    points = len(curves) * len(curves[0].steps)
     with style.settings():
-        figure = style.figure(width, min(0.62 * width, 3.2) + (0.14 * min(len(found), few) + 0.2))
+        legend_height = 0.14 * min(len(curves), colored) + 0.2
+        figure = style.figure(width, min(0.62 * width, 3.2) + legend_height)
         axes = figure.add_subplot()
-        for curve in found[few:]:
-            axes.plot(curve.steps, curve.values, color=style.PALE, linewidth=0.6, zorder=1,
-                      rasterized=len(found) * len(curve.steps) > style.RASTER * 10)  # fmt: skip
-        for order, curve in enumerate(found[:few]):
-            _line(axes, curve, frame, order)
-        seen = [v for curve in found for v in _last(curve)]
-        limits = style.limits(_all_or_last(found, seen), frame.way, log=looks_logarithmic(seen))
-        style.metric_axis(axes, style.text(frame.metric) + style.arrow(frame.way), limits)
-        whole = all(step == int(step) for step in found[0].steps)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
+        for curve in curves[colored:]:
+            axes.plot(curve.steps, curve.values, color=style.LIGHT_GRAY, linewidth=0.6, zorder=1,
+                      rasterized=points > style.MOST_VECTOR_MARKS * 10)  # fmt: skip
+        for order, curve in enumerate(curves[:colored]):
+            _draw_line(axes, curve, data, order)
+        last = [value for curve in curves for value in _last_values(curve)]
+        limits = style.limits(
+            _values_for_limits(curves, last), data.direction, log=looks_logarithmic(last)
+        )
+        style.metric_axis(axes, style.metric_label(data.metric, data.direction), limits)
+        integer = all(step == int(step) for step in curves[0].steps)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=integer))
         axes.set_xlabel("step")
         axes.margins(x=0.02)
-        others = len(found) - few
-        if len(found) > 1:
-            title = None if others <= 0 else f"the best {few}; grey: {others} more"
+        others = len(curves) - colored
+        if len(curves) > 1:
+            title = None if others <= 0 else f"the best {colored}; grey: {others} more"
             figure.legend(loc="outside lower left", title=title, title_fontsize=6.5,
                           handlelength=2.6, alignment="left")  # fmt: skip
     return figure
 
 
-def _refuse(frame: Frame, problem: str) -> None:
-    raise ModeldirError(f"{frame.title} cannot be drawn:", [(problem, None)], "Nothing was drawn.")
-
-
-def _line(axes: Axes, curve: Curve, frame: Frame, order: int) -> None:
-    colour, dashes = style.LINES[order]
-    label = frame.labels[curve.place] if frame.labels else frame.rows[curve.place].name
+def _draw_line(axes: Axes, curve: _Curve, data: FigureData, order: int) -> None:
+    color, dashes = style.LINES[order]
+    label = data.labels[curve.row] if data.labels else data.rows[curve.row].name
     axes.plot(
-        curve.steps, curve.values, color=colour, linestyle=dashes, linewidth=1.1,
+        curve.steps, curve.values, color=color, linestyle=dashes, linewidth=1.1,
         label=style.text(label, 60), zorder=10 - order,
     )  # fmt: skip
-    if curve.spread:
-        low = [v - s for v, s in zip(curve.values, curve.spread, strict=True)]
-        high = [v + s for v, s in zip(curve.values, curve.spread, strict=True)]
-        axes.fill_between(curve.steps, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
+    if curve.deviations:
+        low = [v - d for v, d in zip(curve.values, curve.deviations, strict=True)]
+        high = [v + d for v, d in zip(curve.values, curve.deviations, strict=True)]
+        axes.fill_between(curve.steps, low, high, color=color, alpha=0.18, linewidth=0, zorder=2)
 
 
-def _curves(frame: Frame) -> list[Curve]:
-    """The curves, the best first, then those of experiments without a rank (pruned, running)."""
-    rows = list(enumerate(frame.rows))
-    with_value = [(frame.sign * row.value, place) for place, row in rows if row.value is not None]
-    ranked = [place for _, place in sorted(with_value)] if frame.way else [p for _, p in with_value]
-    others = [place for place, row in rows if row.value is None]
-    kept = set(read.chosen(ranked, others))
-    ordered = [place for place in [*ranked, *others] if place in kept]
-    made = (_curve(frame.rows[place], place, frame.metric) for place in ordered)
-    return [curve for curve in made if curve is not None]
+def _curves(data: FigureData) -> list[_Curve]:
+    """Return the curves, the best first, those of rows without a value last."""
+    values = [(row.value, index) for index, row in enumerate(data.rows)]
+    ranked = [(data.sign * value, index) for value, index in values if value is not None]
+    if data.direction:
+        ranked.sort()
+    order = [index for _, index in ranked]
+    others = [index for value, index in values if value is None]
+    chosen = set(report_curves.chosen(order, others))
+    curves = (
+        _curve(data.rows[index], index, data.metric)
+        for index in [*order, *others]
+        if index in chosen
+    )
+    return [curve for curve in curves if curve is not None]
 
 
-def _curve(row: Row, place: int, metric: str) -> Curve | None:
-    told = [read.read_curves(folder).get(metric, {}) for folder in row.folders]
-    several = [each for each in told if each]
-    steps = _steps(several)
+def _curve(row: FigureRow, index: int, metric: str) -> _Curve | None:
+    read = [report_curves.read_curves(folder).get(metric, {}) for folder in row.folders]
+    repeated = [each for each in read if each]
+    steps = _steps(repeated)
     if len(steps) < 2:  # noqa: PLR2004 - a line has two ends
         return None
-    at = [[each[step] for each in several if step in each] for step in steps]
-    means = tuple(math.fsum(values) / len(values) for values in at)
-    if len(several) < 2:  # noqa: PLR2004 - of one nothing scatters
-        return Curve(place, steps, means)
-    return Curve(
-        place, steps, means, tuple(repeats.standard_deviation(values) or 0.0 for values in at)
-    )
+    at_step = [[each[step] for each in repeated if step in each] for step in steps]
+    means = tuple(math.fsum(values) / len(values) for values in at_step)
+    if len(repeated) < 2:  # noqa: PLR2004 - a deviation needs two values
+        return _Curve(index, steps, means)
+    deviations = tuple(repeats.standard_deviation(values) or 0.0 for values in at_step)
+    return _Curve(index, steps, means, deviations)
 
 
-def _steps(several: Sequence[Mapping[float, float]]) -> tuple[float, ...]:
-    """The steps of which all tell a finite value; where there are none in common, of the first."""
-    finite = [{s for s, v in each.items() if math.isfinite(v)} for each in several]
+def _steps(repeated: Sequence[Mapping[float, float]]) -> tuple[float, ...]:
+    """Return the steps at which all repeats have a finite value, thinned out."""
+    finite = [{s for s, v in each.items() if math.isfinite(v)} for each in repeated]
     common = sorted(set.intersection(*finite)) if finite else []
-    pairs = read.thinned([(step, several[0][step]) for step in common], _POINTS)
-    return tuple(step for step, _ in pairs)
+    points = [(step, repeated[0][step]) for step in common]
+    return tuple(step for step, _ in report_curves.thinned(points, _MOST_POINTS))
 
 
-def _ends(curve: Curve) -> list[float]:
-    """The values, and the edges of their band."""
-    spread = curve.spread or (0.0,) * len(curve.values)
-    return [e for v, s in zip(curve.values, spread, strict=True) for e in (v - s, v + s)]
-
-
-def _last(curve: Curve) -> list[float]:
-    """The values of the last part of a curve."""
-    count = max(1, round(_LAST * len(curve.values)))
+def _last_values(curve: _Curve) -> list[float]:
+    count = max(1, round(_LAST_PART * len(curve.values)))
     return [value for value in curve.values[-count:] if math.isfinite(value)]
 
 
-def _all_or_last(found: Sequence[Curve], last: Sequence[float]) -> list[float]:
-    """What the limits are taken from: all values of few short curves, else their last parts."""
-    values = [value for curve in found for value in _ends(curve) if math.isfinite(value)]
+def _values_for_limits(curves: Sequence[_Curve], last: Sequence[float]) -> list[float]:
+    """Return all values, and the edges of bands, that are not far from the last values."""
+    values = [
+        end
+        for curve in curves
+        for v, d in zip(curve.values, curve.deviations or (0.0,) * len(curve.values), strict=True)
+        for end in (v - d, v + d)
+        if math.isfinite(end)
+    ]
     low, high = min(last), max(last)
     reach = 2 * (high - low) or abs(high) or 1.0
     return [value for value in values if low - reach <= value <= high + reach]

@@ -1,6 +1,7 @@
-"""The best so far over the trials, or over time, with each trial's own value behind it.
+"""Draw the best value so far over the trials or over time, with each trial's own value.
 
-It refuses to know where the values come from. Trials that failed are marks on the lower edge.
+`kinds` calls `draw`. Failed trials are marks on the lower edge. The values over the steps of one
+trial: `curves`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from modeldir.results.report.axis_scales import looks_logarithmic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from modeldir.results.plots.frame import Frame, Row
+    from modeldir.results.plots.figure_data import FigureData, FigureRow
 
 _UNITS = (
     (60.0, 1.0, "s"),
@@ -24,47 +25,45 @@ _UNITS = (
     (172800.0, 3600.0, "h"),
     (math.inf, 86400.0, "d"),
 )
+"""The longest span in seconds, the seconds of the unit, its name."""
 
 
-def draw(frame: Frame, width: float, names: Sequence[str]) -> Figure:
-    """`names` may be `time`; by default the trials are counted."""
-    _refuse(frame, names)
-    ordered, places, label = _over_time(frame) if names == ["time"] else _by_number(frame)
-    pairs = [(x, row) for x, row in zip(places, ordered, strict=True)]
+def draw(data: FigureData, width: float, names: Sequence[str]) -> Figure:
+    """Draw the figure. `names` may be `time`; by default the x axis is the trial's number."""
+    if list(names) not in ([], ["trial"], ["time"]):
+        raise data.error((f"the x of a history is trial or time, not {', '.join(names)}", None))
+    data.check_values()
+    ordered, positions, label = _by_time(data) if names == ["time"] else _by_number(data)
+    pairs = list(zip(positions, ordered, strict=True))
     known = [(x, row.value) for x, row in pairs if row.value is not None]
     with style.settings():
         figure = style.figure(width, min(0.62 * width, 3.2))
         axes = figure.add_subplot()
         values = [value for _, value in known]
-        found = style.limits(values, frame.way, log=looks_logarithmic(values))
-        inside = [(x, value) for x, value in known if found.low <= value <= found.high]
+        limits = style.limits(values, data.direction, log=looks_logarithmic(values))
+        inside = [(x, value) for x, value in known if limits.low <= value <= limits.high]
+        few = len(known) < 500  # noqa: PLR2004 - more dots cover each other
         axes.scatter(
-            [x for x, _ in inside],
-            [value for _, value in inside],
-            s=7 if len(known) < 500 else 3,  # noqa: PLR2004 - where dots begin to cover dots
-            color=style.DIM if len(known) < 500 else style.PALE,  # noqa: PLR2004
-            linewidths=0,
-            rasterized=len(known) > style.RASTER,
-            label="trial",
-            zorder=1,
-        )
-        style.edge(axes, [x for x, _ in known], values, found)
-        if frame.way:
-            steps = _best_so_far(frame, known)
-            last = max(places)
+            [x for x, _ in inside], [value for _, value in inside], s=7 if few else 3,
+            color=style.MEDIUM_GRAY if few else style.LIGHT_GRAY, linewidths=0,
+            rasterized=len(known) > style.MOST_VECTOR_MARKS, label="trial", zorder=1,
+        )  # fmt: skip
+        style.mark_outliers(axes, [x for x, _ in known], values, limits)
+        if data.direction:
+            steps = _best_so_far(data, known)
             axes.step(
-                [*(x for x, _ in steps), last],
-                found.clipped([*(v for _, v in steps), steps[-1][1]]),
+                [*(x for x, _ in steps), max(positions)],
+                limits.clipped([*(v for _, v in steps), steps[-1][1]]),
                 where="post", color=style.BLUE, label="best so far", zorder=3,
             )  # fmt: skip
-        style.metric_axis(axes, style.text(frame.metric) + style.arrow(frame.way), found)
+        style.metric_axis(axes, style.metric_label(data.metric, data.direction), limits)
         failed = [x for x, row in pairs if row.is_failed]
         if failed:
             axes.plot(
                 failed, [0.0] * len(failed), "|",
                 color=style.RED, markersize=4, markeredgewidth=0.7,
                 transform=axes.get_xaxis_transform(), clip_on=False, label="failed", zorder=4,
-                rasterized=len(failed) > style.RASTER,
+                rasterized=len(failed) > style.MOST_VECTOR_MARKS,
             )  # fmt: skip
         axes.set_xlabel(label)
         figure.legend(loc="outside upper right", ncols=4, handlelength=1.4, columnspacing=1.2,
@@ -72,45 +71,32 @@ def draw(frame: Frame, width: float, names: Sequence[str]) -> Figure:
     return figure
 
 
-def _refuse(frame: Frame, names: Sequence[str]) -> None:
-    if list(names) not in ([], ["trial"], ["time"]):
-        problems = [(f"the x of a history is trial or time, not {', '.join(names)}", None)]
-        raise ModeldirError(f"{frame.title} cannot be drawn:", problems, "Nothing was drawn.")
-    if not frame.values:
-        problem = f"no experiment that ended well has {frame.metric!r}"
-        raise ModeldirError(
-            f"{frame.title} cannot be drawn:", [(problem, None)], "Nothing was drawn."
-        )
+def _by_number(data: FigureData) -> tuple[list[FigureRow], list[float], str]:
+    """Return the rows in the order of their numbers, their positions, and the axis label."""
+    ordered = sorted(data.rows, key=lambda row: (row.number is None, row.number or 0))
+    if all(row.number is not None for row in ordered):
+        return ordered, [float(row.number or 0) for row in ordered], "trial"
+    return ordered, [i + 1.0 for i in range(len(ordered))], "experiment"
 
 
-def _by_number(frame: Frame) -> tuple[list[Row], list[float], str]:
-    """The trials in the order of their numbers; what has none by its name, after them."""
-    ordered = sorted(frame.rows, key=lambda row: (row.number is None, row.number or 0))
-    are_numbered = all(row.number is not None for row in ordered)
-    places = [float(row.number or 0) if are_numbered else i + 1.0 for i, row in enumerate(ordered)]
-    return ordered, places, "trial" if are_numbered else "experiment"
-
-
-def _over_time(frame: Frame) -> tuple[list[Row], list[float], str]:
-    known = [(row.started, row) for row in frame.rows if row.started is not None]
+def _by_time(data: FigureData) -> tuple[list[FigureRow], list[float], str]:
+    known = [(row.started, row) for row in data.rows if row.started is not None]
     if not known:
         raise ModeldirError(
-            f"{frame.title}: no run file says when anything began", state="Nothing was drawn."
+            f"{data.title}: no run file says when anything began", state="Nothing was drawn."
         )
     known.sort(key=lambda each: each[0])
-    first = known[0][0]
-    whole = known[-1][0] - first
-    _, unit, name = next(each for each in _UNITS if whole <= each[0])
-    return (
-        [row for _, row in known],
-        [(at - first) / unit for at, _ in known],
-        f"started after ({name})",
-    )
+    first, last = known[0][0], known[-1][0]
+    _, seconds, unit = next(each for each in _UNITS if last - first <= each[0])
+    positions = [(started - first) / seconds for started, _ in known]
+    return [row for _, row in known], positions, f"started after ({unit})"
 
 
-def _best_so_far(frame: Frame, known: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _best_so_far(
+    data: FigureData, known: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
     steps: list[tuple[float, float]] = []
     for x, value in known:
-        if not steps or frame.sign * value < frame.sign * steps[-1][1]:
+        if not steps or data.sign * value < data.sign * steps[-1][1]:
             steps.append((x, value))
     return steps

@@ -25,7 +25,7 @@ _FEWEST_VALUES, _LONGEST_LIST = 3, 12
 
 @dataclass(frozen=True)
 class DeclaredRange:
-    """What search configs say of one hyperparameter. `options` are the values of a list."""
+    """The range of one hyperparameter in the search configs; `options` are the values of a list."""
 
     log: bool | None = None
     low: float | None = None

@@ -2,7 +2,7 @@
 
 `report_file` calls `page`. Nothing in the data can be taken for markup: `packed` escapes or
 compresses it. The page may run only its own scripts and styles, identified by their hashes, and may
-not use the network. Without scripts it shows a table. What the data are: `page_data`.
+not use the network. Without scripts it shows a table. The data: `page_data`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the results come from: commands, code versions, hosts, library versions, dates.
+"""Provenance of the results: commands, code versions, hosts, library versions, dates.
 
 `page_data` calls `origin` for each experiment and `provenance` once. Everything is read from
 `run.json`, `trial.json` and `environment.json`. The current machine is never examined, because a
@@ -38,7 +38,7 @@ _NOT_ADAPTIVE = frozenset({"random", "grid", "sobol", "points"})
 
 @dataclass(frozen=True)
 class Origin:
-    """What the files of one experiment record about how it was made.
+    """Record of how one experiment was made.
 
     Args:
         name: of its folder.

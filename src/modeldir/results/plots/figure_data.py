@@ -1,0 +1,262 @@
+"""The data of a figure: rows (experiments), axes (hyperparameters) and one metric.
+
+`kinds` calls `read`, and every kind draws the `FigureData` that it returns. The repeats of one
+configuration are one row, with their mean and standard deviation. Which axis is logarithmic and how
+important a hyperparameter is are computed as for the report: `report.axis_scales`,
+`search.importance`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modeldir._system import files
+from modeldir._system.shell import quoted
+from modeldir._system.text import cell_text
+from modeldir._system.timestamps import unix_time
+from modeldir.errors import ModeldirError, did_you_mean
+from modeldir.experiment import attempts, repeats
+from modeldir.metrics import metrics
+from modeldir.params.plain_values import SEED
+from modeldir.results.report import axis_scales, encoding
+from modeldir.results.report.axis_scales import DeclaredRange
+from modeldir.results.report.provenance import adaptive_samplers
+from modeldir.search import importance
+
+if TYPE_CHECKING:
+    from modeldir.results.experiment_tree import Found, Tree
+    from modeldir.search.importance import Importance
+
+_STATE = "Nothing was drawn."
+_MOST_CATEGORIES = 12
+"""Numbers and strings together are categories if there are at most this many values."""
+
+
+@dataclass(frozen=True)
+class FigureAxis:
+    """One hyperparameter with a value for each row, None if the row has none.
+
+    `categories` are the values of a hyperparameter that is not a number, in their order.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    log: bool = False
+    categories: tuple[str, ...] = ()
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the values are numbers."""
+        return not self.categories
+
+    def positions(self) -> list[float]:
+        """Return each row's position: its number, or the index of its category; NaN without one."""
+        if self.is_numeric:
+            return [math.nan if value is None else float(value) for value in self.values]
+        index = {category: float(i) for i, category in enumerate(self.categories)}
+        return [math.nan if value is None else index[value] for value in self.values]
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """A configuration and its value, None if it did not end well or its value is not finite."""
+
+    name: str
+    value: float | None
+    deviation: float | None = None
+    number: int | None = None
+    started: float | None = None
+    is_failed: bool = False
+    folders: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class FigureData:
+    """All data of a figure.
+
+    Args:
+        axes: the varying hyperparameters, the most important first.
+        importances: of the hyperparameters, in the same order.
+        adaptive: the samplers that chose trials by the values of earlier ones.
+        labels: of the rows, for a legend.
+    """
+
+    title: str
+    metric: str
+    direction: metrics.Direction | None
+    rows: tuple[FigureRow, ...]
+    axes: tuple[FigureAxis, ...]
+    importances: tuple[Importance, ...] = ()
+    adaptive: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> list[float]:
+        """The values of the rows that have one."""
+        return [row.value for row in self.rows if row.value is not None]
+
+    @property
+    def values_with_deviations(self) -> list[float]:
+        """The values; for repeats both ends of the standard deviation."""
+        known = [row for row in self.rows if row.value is not None]
+        pairs = [(row.value or 0.0, row.deviation or 0.0) for row in known]
+        return [end for value, d in pairs for end in ((value - d, value + d) if d else (value,))]
+
+    @property
+    def sign(self) -> float:
+        """The factor that makes the best value the lowest one."""
+        return 1.0 if self.direction == "minimize" else -1.0
+
+    def best(self) -> int | None:
+        """Return the index of the best row, None if the metric has no direction."""
+        known = [(row.value, row.number, i) for i, row in enumerate(self.rows)]
+        return metrics.best_of(known, self.direction) if self.direction else None
+
+    def axes_named(self, names: Sequence[str], most: int) -> list[FigureAxis]:
+        """Return the axes with these names, by default the most important, at most `most`.
+
+        Raises:
+            ModeldirError: if a name does not vary, no row has a value, or nothing varies.
+        """
+        by_name = {axis.name: axis for axis in self.axes}
+        known = ", ".join(by_name) or "none"
+        problems: list[tuple[str, str | None]] = [
+            (
+                f"{name!r} is no hyperparameter that varies",
+                did_you_mean(name, list(by_name)) or f"there are {known}",
+            )
+            for name in names
+            if name not in by_name
+        ]
+        if problems:
+            raise self.error(*problems)
+        self.check_values()
+        if not self.axes:
+            raise self.error(("no hyperparameter varies", None))
+        return [by_name[name] for name in names] if names else list(self.axes[:most])
+
+    def check_values(self) -> None:
+        """Check that a row has a value.
+
+        Raises:
+            ModeldirError: if none has one.
+        """
+        if not self.values:
+            raise self.error((f"no experiment that ended well has {self.metric!r}", None))
+
+    def error(self, *problems: tuple[str, str | None]) -> ModeldirError:
+        """Return an error that says why the figure cannot be drawn."""
+        return ModeldirError(f"{self.title} cannot be drawn:", problems, _STATE)
+
+
+def read(tree: Tree, metric: str | None = None) -> FigureData:
+    """Return the data of the figures of a tree.
+
+    Raises:
+        ModeldirError: if no experiment has the metric.
+    """
+    title = tree.folder.resolve().name or str(tree.folder)
+    name, direction = _metric(tree, metric, title)
+    found = tree.rows()
+    rows = tuple(_row(each, name) for each in found)
+    searches = dict.fromkeys(each.path.parent for each in tree.found)
+    ranges = axis_scales.declared_ranges(axis_scales.read_plans(searches))
+    axes = {axis.name: axis for axis in _axes(found, ranges)}
+    columns = {name: _hashable(axis.values) for name, axis in axes.items()}
+    importances = tuple(importance.importances(columns, [row.value for row in rows]))
+    ordered = tuple(axes[each.name] for each in importances)
+    adaptive = tuple(adaptive_samplers(_sampler(each) for each in found))
+    labels = tuple(_labels(ordered))
+    return FigureData(title, name, direction, rows, ordered, importances, adaptive, labels)
+
+
+def _sampler(found: Found) -> str | None:
+    trial = files.read_object(found.path / "trial.json") if found.number is not None else {}
+    sampler = trial.get("sampler")
+    return sampler if isinstance(sampler, str) else None
+
+
+def _hashable(values: Sequence[Any]) -> list[object]:
+    return [str(value) if isinstance(value, (list, dict)) else value for value in values]
+
+
+def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, metrics.Direction | None]:
+    known = list(dict.fromkeys(name for each in tree.found for name in each.scores.development))
+    if wanted is not None and wanted in known:
+        return wanted, dict(tree.objectives).get(wanted) or metrics.direction(wanted)
+    if wanted is None and tree.metric is not None:
+        return tree.metric
+    if not tree.found:
+        problem, hint = "there is no experiment in it", "modeldir init PROJECT makes one"
+    elif wanted is not None:
+        problem = f"no experiment has the metric {wanted!r}"
+        hint = did_you_mean(wanted, known) or f"there are {', '.join(known) or 'none'}"
+    elif known:
+        problem, hint = "which metric?", f"--metric, one of {', '.join(known)}"
+    else:
+        problem, hint = "no experiment has a metric yet", f"modeldir show {quoted(tree.folder)}"
+    raise ModeldirError(f"{title} cannot be drawn:", [(problem, hint)], _STATE)
+
+
+def _row(found: Found, metric: str) -> FigureRow:
+    value = found.value(metric)
+    members = found.counted()
+    values = [each.scores.development.get(metric) for each in members]
+    deviation = repeats.standard_deviation([each for each in values if each is not None])
+    return FigureRow(
+        found.name,
+        value if value is not None and math.isfinite(value) else None,
+        deviation if deviation is not None and math.isfinite(deviation) else None,
+        found.number,
+        unix_time(found.status.started),
+        found.status.state == attempts.FAILED or (value is not None and not math.isfinite(value)),
+        tuple(each.path for each in (members or (found,))),
+    )
+
+
+def _axes(found: Sequence[Found], ranges: Mapping[str, DeclaredRange]) -> Iterator[FigureAxis]:
+    """Yield each hyperparameter that varies, except the random seed."""
+    used = [each.used() or {} for each in found]
+    for name in dict.fromkeys(name for values in used for name in values if name != SEED):
+        values = [encoding.unmarked(each.get(name)) for each in used]
+        if len({_text(value) for value in values}) > 1:
+            yield _axis(name, values, ranges.get(name, DeclaredRange()))
+
+
+def _axis(name: str, values: Sequence[object], declared: DeclaredRange) -> FigureAxis:
+    known = [value for value in values if value is not None]
+    numbers = [float(v) for v in known if encoding.is_number(v) and _is_finite(v)]  # type: ignore[arg-type]
+    texts = {_text(value) for value in known}
+    if len(numbers) == len(known) or (numbers and len(texts) > _MOST_CATEGORIES):
+        kept = tuple(v if encoding.is_number(v) and _is_finite(v) else None for v in values)
+        return FigureAxis(name, kept, axis_scales.is_log_hyperparameter(numbers, declared))
+    order = [text for value in declared.options if (text := _text(value)) in texts]
+    categories = (*dict.fromkeys(order), *sorted(texts - {*order}))
+    return FigureAxis(
+        name, tuple(None if v is None else _text(v) for v in values), categories=categories
+    )
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else cell_text(value)
+
+
+def _labels(axes: Sequence[FigureAxis]) -> Iterator[str]:
+    """Yield for each row its values of the three most important hyperparameters."""
+    for index in range(len(axes[0].values) if axes else 0):
+        yield ", ".join(f"{axis.name} {_short(axis.values[index])}" for axis in axes[:3])
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else encoding.short(_text(value), 20)
