@@ -26,17 +26,23 @@ ASIDE = re.compile(r"(\d{6,})\.aside")
 UNPRUNED = re.compile(r"(\d{6,})\.unpruned")
 
 _LOOK_AGAIN = 1.0
-"""Seconds after which the claims are listed once more, whatever the time of their folder says."""
+"""Seconds after which the claims are listed again, even if their folder looks unchanged."""
 _TICK_NS = 20_000_000
-"""Two changes within so many nanoseconds may leave a folder with one time: a tick is 1 to 10 ms."""
+"""Two changes in less than this time may leave a folder with one timestamp (a tick is 1 to 10 ms).
+"""
 
 
 def claim_file(number: int) -> str:
+    """Return the name of a claim."""
     return f"{number:06d}.json"
 
 
 class Claims:
-    """The claims and marks of the search in a folder, and what of them needs no second look."""
+    """The claims and marks of the search in a folder.
+
+    `seen` are the names that need no second look; `left` and `looked` say how the folder was, and
+    when, at the last look.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.home = os.path.join(folder, HOME, "trials")
@@ -46,9 +52,11 @@ class Claims:
         self.looked = 0.0
 
     def path(self, number: int) -> str:
+        """Return the path of a claim."""
         return os.path.join(self.home, claim_file(number))
 
     def read(self, number: int) -> TrialRecord | None:
+        """Read a claim; None where it is missing or incomplete."""
         claim = files.read_object(self.path(number))
         try:
             return TrialRecord(
@@ -63,9 +71,10 @@ class Claims:
                 as_object(claim.get("notes")),
             )
         except (KeyError, TypeError):
-            return None  # a claim from a disk that was full: the number is spent, nothing more
+            return None  # from a disk that was full: its number is not used again
 
     def publish(self, name: str, claim: bytes) -> bool:
+        """Write a claim under its name, all at once. False if the name is taken."""
         path = os.path.join(self.home, name)
         try:
             return files.publish(path, claim)
@@ -79,11 +88,13 @@ class Claims:
         return marker in self.seen or os.path.exists(os.path.join(self.home, marker))
 
     def mark(self, name: str) -> None:
+        """Write a mark, which is an empty file."""
         os.close(os.open(os.path.join(self.home, name), os.O_WRONLY | os.O_CREAT, 0o666))
 
     def mark_made(self, number: int) -> None:
-        """Say that a trial's folder was there, by a second name of its claim: a file of its own
-        would cost several times as much, and says no more.
+        """Mark that a trial's folder was there, by a second name of its claim.
+
+        A file of its own would cost several times as much, and would not say more.
         """
         marker = f"{number:06d}.made"
         try:
@@ -92,7 +103,7 @@ class Claims:
             self.mark(marker)
 
     def state(self) -> tuple[int, int] | None:
-        """What changes when a claim or a mark is added."""
+        """Return a value that changes when a claim or a mark is added."""
         try:
             there = os.stat(self.home)
         except OSError:
@@ -100,24 +111,25 @@ class Claims:
         return there.st_ino, there.st_mtime_ns
 
     def is_as_left(self) -> bool:
-        """Whether nobody has claimed or marked anything since we last looked or did so ourselves.
+        """Whether no process has claimed or marked anything since our last look or change.
 
-        To list ten thousand claims takes longer than all else about the next trial. What somebody
-        did in the very moment in which we claimed, or within one tick of the file system's clock,
-        would be missed: so after `_LOOK_AGAIN` seconds it is looked at all the same.
+        Listing ten thousand claims takes longer than everything else about the next trial. A change
+        in the very moment of our own claim, or within one tick of the file system's clock, would be
+        missed. So the claims are listed again after `_LOOK_AGAIN` seconds in any case.
         """
         if self.left is None or not self.looked_lately():
             return False
         return self.state() == self.left and time.time_ns() - self.left[1] > _TICK_NS
 
     def looked_lately(self) -> bool:
+        """Whether the claims were listed less than `_LOOK_AGAIN` seconds ago."""
         return time.monotonic() - self.looked <= _LOOK_AGAIN
 
     def spare(self, number: int) -> None:
-        """Wish that a trial never be pruned any more.
+        """Mark a trial as one that is not pruned any more.
 
         Raises:
-            OSError: when that cannot be written.
+            OSError: when the mark cannot be written.
         """
         self.mark(f"{number:06d}.unpruned")
         self.unpruned.add(number)
@@ -127,20 +139,22 @@ class Claims:
         return record.number in self.unpruned
 
     def aside_mark(self, record: TrialRecord) -> Path:
-        """The file that keeps a trial out of the search: without it, and with its folder where it
-        was, it is a trial again.
+        """Return the file that keeps a trial out of the search.
+
+        Without it, and with its folder where it was, it is a trial again.
         """
         return Path(self.home, f"{record.number:06d}.aside")
 
 
 def as_object(value: object) -> dict[str, Any]:
+    """Return a copy of a JSON object, and an empty one for any other value."""
     return dict(value) if isinstance(value, dict) else {}
 
 
 def asked_again(search: Path) -> dict[int, int]:
-    """The trials of a search that somebody wants to be run once more, as which attempt; by number.
+    """Return the trials that a user wants to be run once more: number to attempt.
 
-    Those that have begun since are among them, too.
+    Trials that have begun since are included.
     """
     try:
         names = os.listdir(search / HOME / "trials")

@@ -2,7 +2,7 @@
 
 `Search` makes one, and the scheduler holds it while it chooses and makes a trial. Nothing depends
 on the lock for safety: a number is claimed by publishing its claim (`claims.py`). The lock only
-spares workers useless work, so a worker that cannot get it goes on without.
+spares workers useless work, so a worker that cannot get it continues without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a sampler learns from: the configurations of a search's trials, their statuses and metrics.
+"""The observations of a search: what its sampler knows of each trial's configuration and metrics.
 
 The scheduler adds trials as they come to be known, and calls `Observations.tell` before it chooses.
 Which trials belong to a plan: `membership.py`; what other folders add: `earlier_experiments.py`.
@@ -76,7 +76,7 @@ class Observations:
         self.counted: set[int] = set()
         """The numbers of the trials that the plan counts."""
         self.imagined: set[int] = set()
-        """Of these, the trials that were only imagined."""
+        """The numbers of those that were only imagined."""
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -150,7 +150,7 @@ class Observations:
         return True
 
     def _key(self, point: Mapping[str, Any], number: int | None) -> str:
-        """The key of a configuration. Without repeats each trial has one of its own."""
+        """Return the key of a configuration. Without repeats each trial has one of its own."""
         if self._plan.repeats > 1 or number is None:
             return plain_values.canonical_hash(point)
         return str(number)
@@ -158,22 +158,22 @@ class Observations:
     # -- Counting ----------------------------------------------------------------------------------
 
     def records(self) -> list[TrialRecord]:
-        """All trials that were noted, also those whose folders are gone since."""
+        """Return all trials that were noted, also those whose folders are gone since."""
         every = self._configurations.values()
         return [record for each in every for record in each.members.values()]
 
     def configurations(self) -> list[Configuration]:
-        """The plan's configurations that have trials, in the order of their first trials."""
+        """Return the plan's configurations with trials, in the order of their first trials."""
         every = self._configurations.values()
         counted = (each for each in every if each.members.keys() & self.counted)
         return sorted(counted, key=lambda each: min(each.members))
 
     def count(self) -> int:
-        """How many of the plan's configurations have trials."""
+        """Return how many of the plan's configurations have trials."""
         return len(self.configurations()) if self._plan.repeats > 1 else len(self.counted)
 
     def done_elsewhere(self) -> int:
-        """How many of a grid's trials need not be made, since other folders have them."""
+        """Return how many of a grid's trials other folders have, so that none is made for them."""
         every = self._configurations.values()
         if self._plan.repeats > 1:
             return sum(len(each.elsewhere) for each in every)
@@ -184,7 +184,7 @@ class Observations:
         return sum(plain_values.canonical_hash(each.point) not in here for each in reused)
 
     def missing_repeat(self) -> tuple[Mapping[str, Any], int] | None:
-        """The first configuration that lacks a repeat, and its seed; None where none lacks one."""
+        """Return the first configuration that lacks a repeat, and its seed; None if none does."""
         if self._plan.repeats <= 1:
             return None
         only_elsewhere = (each for each in self._configurations.values() if not each.members)
@@ -213,9 +213,9 @@ class Observations:
                 self.sampler.tell(now)
 
     def _observed(self, configuration: Configuration) -> tuple[Observation, bool]:
-        """A configuration as it stands, and whether that stays so until it gets another trial.
+        """Return the observation of a configuration, and whether it stays so until the next trial.
 
-        One that only waits for its next repeat need not be read again meanwhile.
+        A configuration that only waits for its next repeat need not be read again meanwhile.
         """
         first, point = configuration.first, configuration.point
         notes = dict(first.notes)
@@ -228,7 +228,7 @@ class Observations:
         return Observation(first.number, point, status, self._mean(seen), notes), is_settled
 
     def _seen(self, record: TrialRecord) -> tuple[str, Mapping[str, float], Mapping[str, Any]]:
-        """A trial's status, its metrics, and its step where the sampler or a prune needs it."""
+        """Return a trial's status and metrics, and its step where it was pruned or is followed."""
         if not self._trials.knows(record):  # removed: its configuration stays taken
             return attempts.FAILED, {}, {}
         state = self._trials.status(record).state
@@ -248,7 +248,7 @@ class Observations:
         return _STATUS_OF.get(state, state), values, step
 
     def _of_plan(self, values: Mapping[str, Any]) -> dict[str, float]:
-        """The plan's metrics, without NaN."""
+        """Keep the plan's metrics, without NaN."""
         return {
             name: values[name]
             for name, _ in self._plan.objectives
@@ -256,7 +256,7 @@ class Observations:
         }
 
     def _status(self, configuration: Configuration, states: list[str]) -> str:
-        """The status of a configuration: it has not ended before all its repeats have."""
+        """Return the status of a configuration, which has not ended before all its repeats have."""
         for state in (attempts.RUNNING, attempts.WAITING):
             if state in states:
                 return state
@@ -267,7 +267,7 @@ class Observations:
     def _mean(
         self, seen: list[tuple[str, Mapping[str, float], Mapping[str, Any]]]
     ) -> dict[str, float]:
-        """The metrics of a configuration: the mean of the completed repeats, if there are some."""
+        """Return the mean metrics of the completed repeats, or of all if none has completed."""
         complete = [values for state, values, _ in seen if state == attempts.COMPLETED and values]
         complete = complete or [values for _, values, _ in seen if values]
         names = [name for name, _ in self._plan.objectives if all(name in v for v in complete)]

@@ -1,9 +1,9 @@
 """The plan of one search, as its `search.json` and the base config in `params.json` say now.
 
-`Search` makes a `PlanFile` of what it was given, the scheduler asks it whether the file has changed
-(`has_changed`) and reads it again (`load`). What a plan may say, and how it is checked: `plan.py`;
-how values that are given again join those of the file: `plan_updates.py`. A plan is written only
-by a worker that holds the search's lock.
+`Search` makes a `PlanFile` of what it was given. The scheduler asks it whether the file has changed
+(`has_changed`) and reads it again (`load`). The keys of a plan: `plan.py`; how values that are
+given again join those of the file: `plan_updates.py`. A plan is written only by a worker that holds
+the search's lock.
 """
 
 from __future__ import annotations
@@ -147,18 +147,18 @@ class PlanFile:
         )
 
     def hyperparameters(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        """All hyperparameters of a trial: the base config with a configuration's values in it."""
+        """Return all hyperparameters of a trial: the base config with a configuration's values."""
         return with_values(self.base, configuration)
 
     def configuration_of(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The configuration of a trial folder that names none; None where it lacks a value."""
+        """Return the configuration of a trial folder that names none; None if it lacks a value."""
         point = self.plan.space.decided(flat)
         if point is None or self.plan.repeats <= 1 or SEED not in flat:
             return point
         return {**point, SEED: flat[SEED]}
 
     def working_folder(self) -> Path:
-        """The folder in which trials' commands run: the one from which the search was started."""
+        """Return the folder in which trials' commands run: where the search was started."""
         return self._project_folder(self.plan.cwd)
 
     def _project_folder(self, cwd: object) -> Path:
@@ -167,7 +167,7 @@ class PlanFile:
         return _folder_at(self._absolute, cwd)
 
     def command_for(self, name: str, hyperparameters: Mapping[str, Any]) -> tuple[str, ...]:
-        """The words of the command for the trial with this name.
+        """Return the words of the command for the trial with this name.
 
         Raises:
             SearchError: when the plan has no command.
@@ -184,7 +184,7 @@ class PlanFile:
 
 
 def with_values(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of hyperparameters with some values set; a dotted name reaches into a section."""
+    """Copy hyperparameters with some values set; a dotted name reaches into a section."""
     merged: dict[str, Any] = nested.deep_copy(plain_values.peek(base))
     for name, value in values.items():
         section = merged

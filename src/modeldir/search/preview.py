@@ -26,7 +26,7 @@ class PlannedTrial(NamedTuple):
 
 
 def preview(plan_file: PlanFile, scheduler: Scheduler, most: int | None) -> list[PlannedTrial]:
-    """Return the trials that would be made, at most so many."""
+    """Return the trials that would be made, at most `most` of them."""
     plan, trials, observations = plan_file.plan, scheduler.trials, scheduler.observations
     numbered = check_names(plan_file.folder, trials, fits=space.names_fit(plan.space))
     number = trials.next_number()

@@ -1,8 +1,9 @@
-"""What the next new trial is to be, in this order: a repeat that a configuration lacks, the
-configurations that the plan tries first, then what the sampler proposes.
+"""Propose the next new trial.
 
-The scheduler calls `propose`, and claims a number for the result. What the sampler has seen so far:
-`observations.py`. Nothing here writes, so `preview.py` can ask, too.
+The scheduler calls `propose`, and claims a number for the result. The order is: a repeat that a
+configuration lacks, the configurations that the plan tries first, then the sampler's proposal. The
+sampler has seen the trials through `observations.py`. Nothing here writes, so `preview.py` can ask,
+too.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from modeldir.search.plan import Plan
 
 @dataclass(frozen=True)
 class NewTrial:
-    """What the next trial is to be: its configuration, who made it for `trial.json` (the sampler,
-    its seed, which repeat), and its sampler's notes.
+    """A trial that should be made: its configuration, its origin and its sampler's notes.
+
+    `origin` is what `trial.json` says of it: the sampler, its seed, and which repeat it is.
     """
 
     point: dict[str, Any]
@@ -59,11 +61,13 @@ def remarks(plan: Plan, notes: Mapping[str, Any]) -> dict[str, Any]:
 def _first_repeat(
     plan: Plan, point: Mapping[str, Any], origin: Mapping[str, Any], notes: Mapping[str, Any]
 ) -> NewTrial:
+    """Describe the first trial of a configuration."""
     if plan.repeats <= 1:
         return NewTrial(dict(point), origin, notes)
     return replace(_repeat(plan, point, plan.seeds[0], origin), notes=notes)
 
 
 def _repeat(plan: Plan, point: Mapping[str, Any], seed: int, origin: Mapping[str, Any]) -> NewTrial:
+    """Describe the trial of a configuration with one of the plan's seeds."""
     number = plan.seeds.index(seed) + 1
     return NewTrial({**point, SEED: seed}, {**origin, "repeat": number}, {})

@@ -1,4 +1,4 @@
-"""What pruning needs from a search: a trial's orders, and the values of trials at the rungs.
+"""Connect a search to its pruner: the orders of each trial, and the values at the rungs.
 
 `Search` gives each trial its `Orders` (`orders_for`), by which the pruner judges it in the trial's
 own process (`modeldir.pruners.judge`). The scheduler keeps the rungs true: `note_removed` takes out

@@ -133,7 +133,7 @@ class Results:
         return [[self.counted[place] for place in places] for places in groups]
 
     def _tried(self, name: str) -> list[Tried]:
-        """The configurations that have a metric, each with its mean over repeats."""
+        """Return the configurations that have a metric, each with its mean over repeats."""
         from modeldir.search.advice import Tried  # noqa: PLC0415 - only at the end of a search
 
         found = []
@@ -147,6 +147,7 @@ class Results:
 
 
 def _counted(trials: Trials) -> Iterator[Counted]:
+    """Yield the trials that count, with their metrics."""
     for record in trials:
         if trials.status(record).state in attempts.RANKED:
             found = experiment.scores(trials.path(record)).development
@@ -154,7 +155,7 @@ def _counted(trials: Trials) -> Iterator[Counted]:
 
 
 def _mean(name: str, several: Sequence[Counted]) -> float | None:
-    """The mean of a metric; None where one of the trials lacks it."""
+    """Return the mean of a metric; None where one of the trials lacks it."""
     values = [each.scores.get(name) for each in several]
     numbers = [value for value in values if value is not None]
     return sum(numbers) / len(numbers) if len(numbers) == len(values) else None

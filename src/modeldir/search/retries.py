@@ -17,7 +17,8 @@ from modeldir.search.trial_record import TrialRecord, Turn
 from modeldir.search.trials import Trials
 
 _DEADLY = 3
-"""After so many attempts in a row without an end, a trial waits until all others have run."""
+"""After this number of attempts in a row without an end, a trial waits until all others have run.
+"""
 
 
 class Retries:
@@ -33,7 +34,7 @@ class Retries:
         self._settings: dict[int, tuple[int, dict[str, Any]]] = {}  # of failed attempts
 
     def due(self) -> list[TrialRecord]:
-        """The trials that should run once more, first those that the user wants."""
+        """Return the trials that should run once more, first those that the user wants."""
         failed = self._trials.statuses.failed()
         again = (record for record in failed if self.deserves_another(record))
         return [*self._trials.wanted_again(), *again]
@@ -43,7 +44,7 @@ class Retries:
         return self._may_retry(record) or self._code_changed(record)
 
     def once_more(self, record: TrialRecord) -> Turn | None:
-        """A further attempt of a trial that has ended, unless another worker makes it already."""
+        """Return a further attempt of an ended trial, unless another worker makes it already."""
         known = self._trials.status(record)
         self._trials.statuses.forget(record)
         # It may run elsewhere by now.
@@ -64,7 +65,7 @@ class Retries:
         return all(attempts.read(folder, number).end is None for number in latest)
 
     def failed_unchanged(self) -> list[TrialRecord]:
-        """The trials that have failed, and for which nothing has changed since."""
+        """Return the trials that have failed, and for which nothing has changed since."""
         failed = [r for r in self._trials if self._trials.status(r).state == attempts.FAILED]
         return [record for record in failed if not self._code_changed(record)]
 

@@ -2,9 +2,9 @@
 
 Workers and `Search.ask` call `next_trial`; start reading there, and at `_choose`. The scheduler
 *has* the trials (`trials.py`), the plan (`plan_file.py`) and the observations that its sampler
-learns from (`observations.py`). What a new trial is to be: `proposals.py`; which ended trials run
-again: `retries.py`. The one rule: a trial is made only by claiming its number (`Trials.claim`), so
-two workers never make the same one, with or without the lock.
+learns from (`observations.py`). New trials are described by `proposals.py`; `retries.py` says which
+ended trials run again. The one rule: a trial is made only by claiming its number (`Trials.claim`),
+so two workers never make the same one, with or without the lock.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Scheduler:
             self.observations.add(record)
 
     def _make_sampler(self) -> samplers.Sampler:
+        """Make the sampler that the plan names."""
         found = self._plan_file.plan
         try:
             return samplers.make(
@@ -117,8 +118,11 @@ class Scheduler:
             return turn
 
     def _choose(self, busy: frozenset[int]) -> Turn | None:
-        """Choose, in this order: interrupted trials, ended ones that run again, new ones, and last
-        the trials that took all down with them whenever they ran.
+        """Choose a trial, in this order.
+
+        1. Trials that were interrupted or have not run yet. 2. Trials that have ended and run
+        again. 3. A new trial. 4. Trials whose last attempts all brought down their supervisors,
+        too.
         """
         self.tell_sampler()
         turn = (
@@ -133,7 +137,7 @@ class Scheduler:
         return turn
 
     def _interrupted(self, busy: frozenset[int], *, deadly: bool = False) -> Turn | None:
-        """A trial that was interrupted, or has not run yet."""
+        """Return the first trial that was interrupted or has not run yet."""
         for record in self.trials.statuses.unfinished():
             if record.number not in busy:
                 status = self.trials.status(record)
@@ -144,14 +148,14 @@ class Scheduler:
         return None
 
     def _ended(self, busy: frozenset[int]) -> Turn | None:
-        """A trial that has ended and should run once more."""
+        """Return the first ended trial that should run once more."""
         for record in self.retries.due():
             if record.number not in busy and (turn := self.retries.once_more(record)) is not None:
                 return turn
         return None
 
     def _new(self) -> Turn | None:
-        """A new trial, its number claimed and its folder made."""
+        """Claim a number for a new trial and make its folder."""
         while not proposals.is_enough(self._plan, self.observations):
             number = self.trials.next_number()
             new = proposals.propose(self._plan, self.observations, number)
@@ -177,10 +181,10 @@ class Scheduler:
         return None
 
     def make_ahead(self, busy: frozenset[int]) -> None:
-        """Make the next trial before there is a place for it, unless one waits already.
+        """Make the next trial before there is a place for it, unless another one is ready to run.
 
-        This happens only where the next trial is the same however the running ones end: else it is
-        better chosen late.
+        This happens only where the next trial is the same however the running ones end. Otherwise a
+        late choice is the better one.
         """
         found = self._plan
         if self.observations.learns or found.stop_at is not None or found.retries:
@@ -194,7 +198,7 @@ class Scheduler:
                 self._ahead = self._new()
 
     def _made_ahead(self) -> Turn | None:
-        """The trial that `make_ahead` has made, if nothing has happened to it since.
+        """Return the trial that `make_ahead` has made, if nothing has happened to it since.
 
         Another worker may have run it, and a user may have removed it or want other trials by now.
         """
@@ -239,11 +243,11 @@ class Scheduler:
         self.observations.tell()
 
     def earlier(self) -> list[str]:
-        """Say what the folders of earlier experiments have given so far."""
+        """Return what the folders of earlier experiments have given so far, as lines of text."""
         return list(self._earlier or ())
 
     def choose_names(self) -> None:
-        """Decide whether new trials are named by their number: one search has one form of names.
+        """Decide whether new trials are named by their number; one search has one form of names.
 
         Raises:
             SearchError: when trials are named by their values and a new value is too long for that.
@@ -278,7 +282,7 @@ class Scheduler:
     # -- What is left ------------------------------------------------------------------------------
 
     def to_come(self) -> int | None:
-        """How many trials the plan still lacks; None where it has no end."""
+        """Return how many trials the plan still lacks; None where it has no end."""
         total = plan.total(self._plan)
         if total is None:
             return None
@@ -295,18 +299,18 @@ class Scheduler:
         return any(status.state in attempts.UNFINISHED for status in left)
 
     def waiting(self) -> list[str]:
-        """The names of trials that are there and would run: interrupted, or never started."""
+        """Return the names of trials that were interrupted or have not run yet."""
         return [r.name for r in self.trials if self.trials.status(r).state in _STARTS]
 
     def left(self) -> int | None:
-        """How many trials wait to be started, made or not; None where the plan has no end."""
+        """Return how many trials wait to be started, made or not; None if the plan has no end."""
         self.trials.refresh(make=False)
         to_come = self.to_come()
         again = {record.number for record in self.retries.due()}
         return None if to_come is None else to_come + len(self.waiting()) + len(again)
 
     def may_have_more(self, busy: frozenset[int]) -> bool:
-        """Whether `next_trial` could have something, as far as is known without making it."""
+        """Whether `next_trial` could return a trial, as far as is known without making it."""
         self.trials.refresh(make=False)
         if self.to_come() != 0 or self.retries.due():
             return True
@@ -314,12 +318,12 @@ class Scheduler:
         return any(self.trials.status(record).state in _STARTS for record in left)
 
     def wishes(self) -> tuple[object, object]:
-        """What changes when a user wants another trial, or one again: the plan and the claims."""
+        """Return a value that changes with the plan and the claims, so with each wish of a user."""
         claims = os.path.join(self._plan_file.folder, HOME, "trials")
         return stamp(self._plan_file.file), stamp(claims)
 
     def reached(self) -> float | None:
-        """The value by which some trial has reached the plan's `stop_at`; None where none has.
+        """Return the value by which a trial has reached the plan's `stop_at`; None if none has.
 
         The trials of all workers count. A trial that has ended is looked at only once.
         """

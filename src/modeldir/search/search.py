@@ -39,43 +39,45 @@ class Search:
     """The search in a folder.
 
     Args:
-        path: the folder; it holds `params.json`, the base hyperparameters.
+        path: the folder; it holds `params.json`, the base config.
         space: what varies: `{"learning_rate": [0.1, 0.01]}`, `{"dropout": {"uniform": [0, 0.5]}}`,
-            or by the words of `modeldir.space`: `space.uniform(0, 0.5, step=0.1)`.
-            Without it the plan that is there goes on; values given again are joined with it.
-        zip: names whose lists go together: `[["batch_size", "learning_rate"]]`.
-        points: points to try first, `[{"learning_rate": 0.01}]`, names that they leave out are
-            sampled; or a CSV file of them, `"@points.csv"`.
+            or by the functions of `modeldir.space`: `space.uniform(0, 0.5, step=0.1)`.
+            Without it the existing plan continues; values that are given again are joined with it.
+        zip: names whose lists are zipped: `[["batch_size", "learning_rate"]]`.
+        points: configurations to try first, `[{"learning_rate": 0.01}]`; names that they leave out
+            are sampled. Or a CSV file of them, `"@points.csv"`.
         constraints: what must hold for each trial: `["batch_size * accumulate <= 512"]`.
-            It, `zip` and `points` are added to the plan's; "none" takes them out.
+            It, `zip` and `points` are added to the plan's; "none" removes those of the plan.
         when: conditions, as `space` may have them too: `{"momentum": {"optimizer": ["sgd"]}}`.
-        maximize: the metric to rank by; by default accuracy, then f1, then loss. Or several, as a
-            list, and with `minimize`: then the Pareto front is looked for.
+        maximize: the metric to rank by; by default accuracy, then f1, then loss. Or several
+            metrics, as a list, and with `minimize`: the search then looks for the Pareto front.
         minimize: as `maximize`, for a metric that should be low.
         sampler: one of `modeldir.samplers.NAMES`, "package.module:Class", or with its options
-            `{"tpe": {"startup": 20}}`; by default a grid where every domain is a list and all of
-            it is wanted, else `"auto"`.
-        trials: how many trials in all; with `repeats` how many points.
-        seed: of the sampler; a trial's chance depends on it and on the trial's number alone.
-        repeats: how often each point is run, with a value of the hyperparameter `seed` each.
-        learn_from: folders whose experiments teach the sampler; from here, as they are typed.
+            `{"tpe": {"startup": 20}}`. By default a grid, where every hyperparameter has a list and
+            all combinations are wanted, else `"auto"`.
+        trials: how many trials in all; with `repeats` how many configurations.
+        seed: the sampler's random seed; trial n is always drawn the same way for a given seed, in
+            whatever order trials run.
+        repeats: train each configuration this many times, each with a different value of the
+            hyperparameter `seed`.
+        learn_from: folders whose experiments the sampler learns from, relative to the current one.
         reuse: folders whose experiments count as done: what was completed there is not run again.
-            It and `learn_from` are added to the plan's; "none" takes them out.
+            It and `learn_from` are added to the plan's; "none" removes those of the plan.
         command: what runs a trial: `"python train.py --data_dir data"`.
         read: a printed line to take metrics from: `"val acc: {accuracy}"`.
-        resume: arguments that make an interrupted trial go on: `"--restore_file last"`.
+        resume: arguments with which an interrupted trial resumes: `"--restore_file last"`.
         trial_time_limit: seconds, or "30m": a trial that takes longer is ended, and has failed.
-            It, `pruner`, `retries` and `stop_at` are kept in the plan; "none" takes them out.
-        pruner: what ends trials early that promise little: `"asha"`, `"hyperband"`, `"median"`,
-            with options `{"asha": {"min_step": 1, "reduction_factor": 3}}`, or your own class.
+            It, `pruner`, `retries` and `stop_at` are kept in the plan; "none" removes them.
+        pruner: stops unpromising trials early: `"asha"`, `"hyperband"`, `"median"`, with options
+            `{"asha": {"min_step": 1, "reduction_factor": 3}}`, or your own class.
         retries: how often a trial that failed is run again.
-        stop_at: a value of the metric: once a trial has reached it no more are started.
+        stop_at: a value of the metric: once a trial has reached it, no more are started.
         note: what you want to remember: each trial that is made from now on keeps it.
-        rebase: go on although the base hyperparameters changed since trials were made.
+        rebase: continue although the base config changed since trials were made.
 
     Raises:
         SearchError: when the plan or the folder cannot be searched; every problem at once.
-        ParamsError: when the base or the plan cannot be read.
+        ParamsError: when the base config or the plan cannot be read.
     """
 
     def __init__(  # noqa: PLR0913 - the keys of a plan
@@ -186,7 +188,7 @@ class Search:
     def look_ahead(
         self, command: str, *, typed: bool = True, most: int | None = None
     ) -> list[PlannedTrial]:
-        """Return the trials that would be made, at most so many; nothing is made.
+        """Return the trials that would be made, at most `most` of them; nothing is made.
 
         The sampler has then been asked: this object is of no use for a search any more.
 
@@ -212,11 +214,11 @@ class Search:
     # -- How a trial runs --------------------------------------------------------------------------
 
     def working_folder(self) -> Path:
-        """The folder in which trials' commands run: the one from which the search was started."""
+        """Return the folder in which trials' commands run: where the search was started."""
         return self.plan_file.working_folder()
 
     def command_for(self, trial: TrialRecord) -> tuple[str, ...]:
-        """The words of a trial's command.
+        """Return the words of a trial's command.
 
         Raises:
             SearchError: when the plan has no command.
@@ -224,19 +226,19 @@ class Search:
         return self.plan_file.command_for(trial.name, trial.hyperparameters)
 
     def judged_by(self, trial: TrialRecord) -> Orders | None:
-        """By what a trial may be ended early; None where the plan has no pruner."""
+        """Return by what a trial may be ended early; None where the plan has no pruner."""
         return pruning.orders_for(self.plan_file, self.trials, trial)
 
     def setting(self) -> dict[str, Any]:
-        """What a trial's success depends on besides its hyperparameters, as run files keep it."""
+        """Return everything else that a trial's success depends on, as run files keep it."""
         return self._code_state.setting(self.plan, self.working_folder())
 
     def commit(self) -> str | None:
-        """The commit that the project is at, looked for at most once a second."""
+        """Return the commit that the project is at, looked for at most once a second."""
         return self._code_state.commit(self.working_folder())
 
     def code(self) -> str | None:
-        """The hash of the project's code, read again at most once a second."""
+        """Return the hash of the project's code, read again at most once a second."""
         return self._code_state.code(self.working_folder())
 
     def make_retry(
@@ -264,7 +266,7 @@ class Search:
         return Results.read(self.plan, self.trials, self._reused())
 
     def metric(self) -> tuple[str, metrics.Direction] | None:
-        """The metric to rank by: the plan's, else one that the first trial with metrics has."""
+        """Return the plan's metric, else one that the first trial with metrics has."""
         return metric_of(self.plan, self.trials, self._reused())
 
     def best(self) -> Best | None:
@@ -288,14 +290,14 @@ class Search:
         return self.results().advice()
 
     def _reused(self) -> list[other_folders.Row]:
-        """The experiments of other folders that count as done here."""
+        """Return the experiments of other folders that count as done here."""
         return other_folders.counted_by(self.plan, self.plan_file.flat_base, self.path)
 
     # -- From Python -------------------------------------------------------------------------------
 
     def ask(self) -> Trial | None:
-        """The next trial of the loop in Python, ours to run; None when the search is over."""
-        from modeldir.search.loop import Trial  # noqa: PLC0415 - whose trials are commands needs no loop
+        """Return the next trial of a Python loop, to run in this process; None at the end."""
+        from modeldir.search.loop import Trial  # noqa: PLC0415 - only in a Python loop
 
         if not self.scheduler.in_loop:
             self.prepare()
@@ -326,18 +328,17 @@ class Search:
         status: Literal["completed", "pruned", "failed"] | None = None,
         reason: str | None = None,
     ) -> None:
-        """Record how a trial has ended, for loops of one's own; several may be asked for before any
-        is told.
+        """Record how a trial has ended. You may ask for several trials before you tell of any.
 
         Args:
-            trial: one that `ask` gave.
-            values: its development metrics; those that it has reported need not be said again.
+            trial: one that `ask` returned.
+            values: its validation metrics; leave out those that it has reported.
             status: `"completed"` by default, and `"pruned"` where `report` has ended it early.
             reason: why it was pruned, or has failed.
 
         Raises:
-            SearchError: when it was told before, there is no such status, or it has no metrics and
-                no `status` says why.
+            SearchError: when its end is recorded already, there is no such status, or it has no
+                metrics and no `status` says why.
             MetricsError: when a value is not a number.
         """
         from modeldir.search import loop  # noqa: PLC0415 - as above
@@ -359,6 +360,7 @@ class Search:
         self.scheduler.settle_metric(self.trials[trial.number])
 
     def __iter__(self) -> Iterator[Trial]:
+        """Iterate over the trials: `for trial in search: with trial: ...`."""
         while (trial := self.ask()) is not None:
             yield trial
             self.scheduler.settle_metric(self.trials[trial.number])
@@ -367,25 +369,25 @@ class Search:
 def _points(
     given: Iterable[Mapping[str, Any]] | str | os.PathLike[str] | None,
 ) -> Any:
-    """Configurations to try first as a list, or the name of a CSV file that has them."""
+    """Return configurations as a list, or the name of a CSV file that has them."""
     if isinstance(given, os.PathLike):
         return os.fspath(given)
     return [given] if isinstance(given, Mapping) else _listed(given)
 
 
 def _constraints(given: Iterable[str] | str | None) -> Any:
-    """Constraints as a list; a string is one constraint, but for the word that removes them."""
+    """Return constraints as a list; a string is one constraint, except "none"."""
     is_one = isinstance(given, str) and given != plan.NONE
     return [given] if is_one else _listed(given)
 
 
 def _listed(values: Iterable[Any] | str | None) -> Any:
-    """Several values as a list; a string, and None, as it is."""
+    """Return several values as a list, and a string or None as it is."""
     return values if values is None or isinstance(values, str) else list(values)
 
 
 def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | None:
-    """Folders as a plan has them, relative to the search's."""
+    """Return folders as a plan has them, relative to the search's."""
     if given is None or given == plan.NONE:
         return given  # type: ignore[return-value] # the word is a string
     several = [given] if isinstance(given, (str, os.PathLike)) else given
@@ -393,4 +395,5 @@ def _folders(given: _Folders, search: Path) -> list[str] | Literal["none"] | Non
 
 
 def _line(words: Sequence[str]) -> str:
+    """Return words as one command line."""
     return shlex.join(map(str, words))

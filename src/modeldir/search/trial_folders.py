@@ -19,7 +19,7 @@ from modeldir.search.claims import Claims
 from modeldir.search.trial_record import TrialRecord
 
 _LAST_LINE = b"\n}\n"
-"""With which a JSON file of ours ends, and nothing in it: all else is indented."""
+"""How the JSON files of modeldir end; everything else in them is indented."""
 
 _MADE_WITH = frozenset({"trial.json", *experiment.PARAMS_NAMES})
 """The files of a trial that has not run."""
@@ -33,18 +33,18 @@ class TrialFolders:
     def __init__(self, folder: Path, claims: Claims) -> None:
         self.folder, self._claims = folder, claims
         self._paths: dict[str, Path] = {}
-        self._written: set[int] = set()  # by this process, which lives: so they are whole
-        self._whole: set[int] = set()  # of which `trial.json` was read, all of it
+        self._written: set[int] = set()  # by this process, which lives: so they are complete
+        self._whole: set[int] = set()  # their `trial.json` was read to its end
 
     def path(self, record: TrialRecord) -> Path:
-        """A trial's folder."""
+        """Return a trial's folder."""
         path = self._paths.get(record.name)
         if path is None:
             path = self._paths[record.name] = self.folder / record.name
         return path
 
     def make(self, record: TrialRecord, claim: Mapping[str, Any] | None = None) -> None:
-        """The folder of a claimed trial, whole: `params.json`, `trial.json`; made again if not."""
+        """Make the folder of a claimed trial with all its files, or complete it."""
         if claim is None and self._claims.was_made(record.number):
             return
         folder = self.path(record)
@@ -55,7 +55,7 @@ class TrialFolders:
         self._claims.mark_made(record.number)
 
     def _put_there(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> bool:
-        """Make a whole folder out of sight and give it its name; false where one is there."""
+        """Make a complete folder out of sight and rename it; False where one is there."""
         if os.path.lexists(folder):
             return False
         made = files.temporary_beside(self._claims.home)
@@ -65,7 +65,7 @@ class TrialFolders:
             self._write_trial(made, claim, files.create)
             os.rename(made, folder)
             self._written.add(record.number)
-        except OSError:  # a full disk, or somebody else was faster: then step by step
+        except OSError:  # a full disk, or another process was faster: file by file then
             for name in os.listdir(made):
                 os.unlink(os.path.join(made, name))
             os.rmdir(made)
@@ -73,30 +73,32 @@ class TrialFolders:
         return True
 
     def _fill(self, folder: Path, record: TrialRecord, claim: Mapping[str, Any]) -> None:
-        """Write what the folder lacks of `params.json` and `trial.json`."""
+        """Write `params.json` and `trial.json` where the folder lacks them."""
         if experiment.params_file(folder) is None:
             self._write_params(str(folder), record, files.publish)
         if not (folder / "trial.json").exists():
             self._write_trial(str(folder), claim, files.publish)
 
     def _write_params(self, folder: str, record: TrialRecord, write: _Write) -> None:
+        """Write the hyperparameters, in the format of the base config."""
         base = experiment.params_file(self.folder)
         path = os.path.join(folder, base.name if base else "params.json")
         if path.endswith(".json"):  # not waiting for the disk: the claim can make it again
             write(path, files.to_json(record.hyperparameters).encode())
         else:
-            from modeldir.params.params import Params  # noqa: PLC0415 - for other notations alone
+            from modeldir.params.params import Params  # noqa: PLC0415 - only for YAML and TOML
 
             Params(record.hyperparameters).save(path)
 
     def _write_trial(self, folder: str, claim: Mapping[str, Any], write: _Write) -> None:
+        """Write `trial.json`."""
         path = os.path.join(folder, "trial.json")
         write(path, files.to_json(_kept(claim)).encode())
 
     def mend(self, record: TrialRecord) -> None:
-        """Write again what a power cut left empty or half of what we wrote into a trial's folder.
+        """Rewrite a file in a trial's folder that a power cut left empty or incomplete.
 
-        What is no part of our own text is somebody's, and left alone.
+        A file that is not the beginning of the text of modeldir is the user's, and left alone.
         """
         if record.number in self._written:
             return
@@ -108,7 +110,7 @@ class TrialFolders:
             _mend(path, _kept(files.read_object(self._claims.path(record.number))))
 
     def is_as_made(self, record: TrialRecord) -> bool:
-        """Whether a trial's folder holds nothing but what it was made with: it never ran."""
+        """Whether a trial's folder holds only what it was made with: it never ran."""
         try:
             names = os.listdir(self.path(record))
         except OSError:
@@ -116,7 +118,7 @@ class TrialFolders:
         return "trial.json" in names and _MADE_WITH.issuperset(names)
 
     def was_removed(self, record: TrialRecord) -> bool:
-        """Whether a trial's folder was there and is not: none has its name, or another trial's."""
+        """Whether a trial's folder was there and is not, or its name is another trial's now."""
         if not self._claims.was_made(record.number):
             return False
         folder = self.path(record)
@@ -126,6 +128,7 @@ class TrialFolders:
         return not os.path.isdir(folder) or self._holds_another(folder, record)
 
     def _holds_another(self, folder: Path, record: TrialRecord) -> bool:
+        """Whether a folder holds another trial of this search."""
         told = files.read_object(os.path.join(folder, "trial.json"))
         number = told.get("number")
         if number == record.number:
@@ -138,19 +141,20 @@ class TrialFolders:
 
 
 def _kept(claim: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a claim its trial's folder says too."""
+    """Return the part of a claim that `trial.json` repeats."""
     return {k: v for k, v in claim.items() if k not in {"hyperparameters", "token", "name"}}
 
 
 def _may_be_half(path: Path) -> bool:
+    """Whether a file may be incomplete: it does not end as a file of modeldir does."""
     data = files.read_bytes(path)
     return data is not None and not data.endswith(_LAST_LINE)
 
 
 def _mend(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a file again that holds only the beginning of this value's text."""
+    """Rewrite a file that holds only the beginning of this value's text."""
     whole = files.to_json(value).encode()
     written = (files.read_bytes(path) or b"").rstrip(b"\0")  # some file systems leave zeros
     if len(written) < len(whole) and whole.startswith(written):
-        with contextlib.suppress(OSError):  # a full disk: the next look may do it
+        with contextlib.suppress(OSError):  # a full disk: the next worker may do it
             files.write_json(path, value)

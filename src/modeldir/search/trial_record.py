@@ -13,11 +13,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial: its number, its folder's name, the searched point, all values and their hash.
+    """A trial: its number, its folder's name, its configuration, all values and their hash.
 
-    `retry_of` is the number of the trial that it was made after, with some values set by hand;
-    `parent` is the one whose last weights it begins with: its number, name and step.
-    `repeat` says which repeat of its point it is, from 1; `notes` are its sampler's.
+    `point` is the configuration: the searched hyperparameters. `retry_of` is the number of the
+    trial that it was made after, with some values set by hand. `parent` is the one whose last
+    weights it begins with: its number, name and step. `repeat` says which repeat of its
+    configuration it is, from 1. `notes` are its sampler's.
     """
 
     number: int
@@ -33,8 +34,10 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Turn:
-    """A trial that may run now, as `attempt`: of several who are given the same turn, the one who
-    gets that attempt's run file published runs it.
+    """A trial that may run now, as `attempt`.
+
+    Several workers may get the same turn. The one that publishes the run file of the attempt runs
+    it.
     """
 
     record: TrialRecord

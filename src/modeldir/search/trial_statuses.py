@@ -26,12 +26,12 @@ class TrialStatuses:
         self._known, self._folders, self.observer = known, folders, observer
         self.final: dict[int, experiment.Status] = {}
         self._outdated: dict[int, int] = {}  # ends that are not final any more: up to this attempt
-        self.open: set[int] = set()  # of the known: to look at all for it takes long
+        self.open: set[int] = set()  # kept, since looking at all trials takes long
         self.failed_numbers: set[int] = set()
         self._ends: list[int] = []  # in the order in which they came to be known
 
     def status(self, record: TrialRecord) -> experiment.Status:
-        """A trial's status; a recorded end is final while this object lives (see `forget`)."""
+        """Return a trial's status; a recorded end is final until `forget`."""
         known = self.final.get(record.number)
         if known is not None:
             return known
@@ -44,27 +44,30 @@ class TrialStatuses:
         return status
 
     def know_end(self, number: int, end: experiment.Status) -> None:
+        """Note that a trial has ended."""
         self.open.discard(number)
         self._ends.append(number)
         if end.state == attempts.FAILED:
             self.failed_numbers.add(number)
 
     def unfinished(self) -> list[TrialRecord]:
-        """The trials without a known final end, by number."""
+        """Return the trials without a known final end, by number."""
         return [self._known[number] for number in sorted(self.open)]
 
     def ended_since(self, count: int) -> tuple[list[TrialRecord], int]:
-        """The trials whose ends came to be known after so many, and how many are known now."""
+        """Return the trials whose ends were noted after the first `count`, and the new count."""
         numbers = self._ends[count:]
         return [self._known[n] for n in numbers if n in self._known], len(self._ends)
 
     def failed(self) -> list[TrialRecord]:
-        """The trials known to have failed, by number."""
+        """Return the trials that are known to have failed, by number."""
         return [self._known[number] for number in sorted(self.failed_numbers)]
 
     def forget(self, record: TrialRecord) -> None:
-        """A trial is about to run again: its recorded end is not final any more, and does not
-        become so though it is read once more before the next attempt has begun.
+        """Forget a trial's recorded end, since the trial is about to run again.
+
+        The end does not become final again if it is read once more before the next attempt has
+        begun.
         """
         known = self.final.pop(record.number, None)
         if known is not None:
@@ -74,5 +77,5 @@ class TrialStatuses:
             self.open.add(record.number)
 
     def recall(self, record: TrialRecord) -> None:
-        """The attempt for which an end was forgotten never began: that end is final still."""
+        """Make a forgotten end final again: the attempt for which it was forgotten never began."""
         self._outdated.pop(record.number, None)

@@ -30,13 +30,13 @@ from modeldir.search.trial_statuses import TrialStatuses
 _FORMAT = 1
 
 _MANY = 200
-"""Claims and marks above which they are not all listed for each trial."""
+"""Above this number of claims and marks, they are not all listed for each trial."""
 
 _SAMPLERS = ("sampler", "seed", "repeat", "notes")
-"""What a sampler made of a trial; it comes along when the trial's folder does."""
+"""The keys of `trial.json` that are kept when the folder of a trial is adopted."""
 
 Decided = Callable[[Mapping[str, Any]], "dict[str, Any] | None"]
-"""The point at which flat hyperparameters lie (`Space.decided`)."""
+"""Gives the configuration of flat hyperparameters (`Space.decided`)."""
 
 
 class Trials:
@@ -60,7 +60,7 @@ class Trials:
     ) -> None:
         self.folder = folder
         self._decided = decided or _all_of(names)
-        self._ignored = ignore - {*names}  # what a search varies makes a difference in it
+        self._ignored = ignore - {*names}  # what the search varies is never ignored
         self._known: dict[int, TrialRecord] = {}
         self.claims = Claims(folder)
         self.folders = TrialFolders(folder, self.claims)
@@ -73,10 +73,11 @@ class Trials:
         self._highest = 0
 
     def catch_up(self) -> bool:
-        """As `refresh`, for who is going to claim a trial, at a cost that does not grow with them.
-        False where not all was looked at: others' wishes about many are seen within a second.
+        """Refresh before a trial is claimed, at a cost that does not grow with the trials.
 
-        Numbers are claimed in order, so with the next one free there are no claims that are new.
+        False where not everything was looked at: users' wishes about many trials are seen a second
+        later. Numbers are claimed in order, so where the next number is free there are no new
+        claims.
         """
         news = os.path.lexists(self.claims.path(self.next_number()))
         if not news and len(self.claims.seen) >= _MANY and self.claims.looked_lately():
@@ -102,7 +103,7 @@ class Trials:
             self.claims.seen.add(claim_file(number))
             if number in self._aside:
                 self._names.add(record.name)
-                self._news.append(record)  # known to the sampler, and to nobody else
+                self._news.append(record)  # only the sampler knows it
                 self._removed.add(number)
                 self._aside[number] = record
             elif self.folders.was_removed(record):
@@ -113,6 +114,7 @@ class Trials:
                 self._know(record)
 
     def _know(self, record: TrialRecord) -> None:
+        """Add a trial to those that are known."""
         self._known[record.number] = record
         end = self.statuses.final.get(record.number)
         if end is None:
@@ -123,18 +125,18 @@ class Trials:
         self._news.append(record)
 
     def _drop(self, number: int) -> TrialRecord | None:
-        """Know a trial no more."""
+        """Remove a trial from those that are known."""
         self.statuses.open.discard(number)
         self.statuses.failed_numbers.discard(number)
         return self._known.pop(number, None)
 
     def take_news(self) -> list[TrialRecord]:
-        """The trials that came to be known since this was last asked."""
+        """Return the trials that came to be known since the last call."""
         news, self._news = self._news, []
         return news
 
     def _marks(self) -> set[str]:
-        """What is new beside the claims; wishes are heeded."""
+        """Read what is new beside the claims, and note users' wishes. Return the new names."""
         try:
             names = set(os.listdir(self.claims.home)) - self.claims.seen
         except OSError:
@@ -153,16 +155,18 @@ class Trials:
         return names
 
     def _claimed(self, names: set[str]) -> Iterator[int]:
+        """Yield the numbers of claims that are new."""
         for name in names:
             match = CLAIM.fullmatch(name)
             if match and int(match[1]) not in self._known and int(match[1]) not in self._removed:
                 yield int(match[1])
 
     def adopt(self, *, claim: bool = True) -> None:
-        """Take in the folders that no claim names: a search copied without `.modeldir`, a tree that
-        another script made, a trial renamed by hand. Their files are left as they are.
+        """Take in the folders that no claim names; their files are left as they are.
 
-        Without `claim` nothing is written: they are known to this object alone.
+        Such folders are those of a search copied without `.modeldir`, those that another script
+        made, and a trial that a user renamed. Without `claim` nothing is written: only this object
+        knows them.
         """
         for name in sorted(os.listdir(self.folder)) if self.folder.is_dir() else []:
             if name[0] == "." or name == "attempts" or name in self._names:
@@ -172,6 +176,7 @@ class Trials:
                 self._adopt(path, claim=claim)
 
     def _adopt(self, path: Path, *, claim: bool) -> None:
+        """Take in one folder, if it is a trial."""
         told = files.read_object(path / "trial.json")
         number = told.get("number")
         if not isinstance(number, int):
@@ -213,7 +218,7 @@ class Trials:
         )
 
     def _was_renamed(self, number: int, name: str, told: Mapping[str, Any]) -> bool:
-        """Whether a folder is a removed trial's under another name: then the trial is the same."""
+        """Whether a folder is a removed trial's under another name; it is then known again."""
         record = self.claims.read(number) if number in self._removed else None
         if record is None or record.hash != told.get("hash"):
             return False
@@ -224,9 +229,9 @@ class Trials:
     def _mend_claim(
         self, number: int, name: str, told: Mapping[str, Any], hyperparameters: Mapping[str, Any]
     ) -> bool:
-        """Write a claim again that a power cut left empty or half: the trial's folder has it all.
+        """Rewrite a claim that a power cut left empty or incomplete, from the trial's folder.
 
-        Whether that could be done. Nobody else writes it: of such a claim no trial can be made.
+        Return whether that was possible. No other process writes it: such a claim makes no trial.
         """
         path = self.claims.path(number)
         same = told.get("hash") == self._hash(hyperparameters)
@@ -249,20 +254,22 @@ class Trials:
         hyperparameters: Mapping[str, Any],
         **more: Any,
     ) -> TrialRecord:
+        """Make the record of a trial, with its hash."""
         of_all = self._hash(hyperparameters)
         return TrialRecord(number, name, dict(point), dict(hyperparameters), of_all, **more)
 
     def is_same(self, record: TrialRecord, hyperparameters: Mapping[str, Any]) -> bool:
-        """Whether a trial has these hyperparameters, but for the names that make no difference."""
+        """Whether a trial has these hyperparameters, but for those that the project ignores."""
         return record.hash == self._hash(hyperparameters)
 
     def _hash(self, hyperparameters: Mapping[str, Any]) -> str:
+        """Return the hash of hyperparameters; names that the project ignores are left out."""
         return plain_values.canonical_hash(hyperparameters, self._ignored)
 
     # -- Making ------------------------------------------------------------------------------------
 
     def next_number(self) -> int:
-        """The lowest number that was never used, as far as is known."""
+        """Return the lowest number that was never used, as far as is known."""
         return self._highest + 1
 
     def claim(  # noqa: PLR0913 - what a trial is
@@ -277,7 +284,7 @@ class Trials:
         retry_of: int | None = None,
         parent: Mapping[str, Any] | None = None,
     ) -> TrialRecord | None:
-        """Claim a number for a trial and make its folder; None if somebody else took the number.
+        """Claim a number for a trial and make its folder; None if another process was faster.
 
         Args:
             point: the searched hyperparameters, by dotted name.
@@ -285,7 +292,7 @@ class Trials:
             name: the folder's name, if it is there already.
             at_least: the number it had before (a folder that came from elsewhere keeps it).
             told: what else `trial.json` should say.
-            numbered: whether the folder is named by the number instead of the point.
+            numbered: whether the folder is named by the number instead of the configuration.
             retry_of: the number of the trial that this one is made after.
             parent: the trial whose last weights it begins with: number, name, step.
         """
@@ -317,18 +324,18 @@ class Trials:
         before = self.claims.state()
         self._highest = max(self._highest, number)
         if not self.claims.publish(claim_file(number), files.to_json(claim).encode()):
-            self.claims.looked = 0.0  # somebody was faster, who may have claimed more than this one
+            self.claims.looked = 0.0  # another process was faster, and may have claimed more
             return None
         self.folders.make(record, claim)
         self._know(record)
         self.claims.seen |= {claim_file(number), f"{number:06d}.made"}
-        if before == self.claims.left:  # else somebody else was here, too
+        if before == self.claims.left:  # else another process was here, too
             self.claims.left = self.claims.state()
         return record
 
     def free_name(self, point: Mapping[str, Any], number: int, *, numbered: bool) -> str:
-        """The name for a trial's folder: that of its point, or its number, not taken by another."""
-        from modeldir.space import trial_name  # noqa: PLC0415 - who only looks at trials names none
+        """Return a name that no folder has: that of the configuration, or the number."""
+        from modeldir.space import trial_name  # noqa: PLC0415 - only needed to name a trial
 
         wanted = f"trial_{number:06d}" if numbered else trial_name(point)
         name, count = wanted, 2
@@ -340,7 +347,7 @@ class Trials:
     # -- Reading -----------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[TrialRecord]:
-        """All trials, by number; those whose folder was removed by hand never happened."""
+        """Iterate over all trials by number, without those whose folders a user removed."""
         return iter([self._known[number] for number in sorted(self._known)])
 
     def __len__(self) -> int:
@@ -350,11 +357,11 @@ class Trials:
         return self._known[number]
 
     def path(self, record: TrialRecord) -> Path:
-        """A trial's folder."""
+        """Return a trial's folder."""
         return self.folders.path(record)
 
     def status(self, record: TrialRecord) -> experiment.Status:
-        """A trial's status; a recorded end is final while this object lives (see `forget`)."""
+        """Return a trial's status; a recorded end is final until `statuses.forget`."""
         return self.statuses.status(record)
 
     def knows(self, record: TrialRecord) -> bool:
@@ -362,7 +369,7 @@ class Trials:
         return record.number in self._known
 
     def is_there(self, record: TrialRecord) -> bool:
-        """Whether a trial's folder is there; one that was removed meanwhile is known no more."""
+        """Whether a trial's folder is there. A trial that was removed is forgotten."""
         removed = self.folders.was_removed(record)
         if not removed and self.path(record).is_dir():
             return True
@@ -374,7 +381,7 @@ class Trials:
         return False
 
     def wanted_again(self) -> list[TrialRecord]:
-        """The trials that somebody wants to be run once more, though they have ended."""
+        """Return the ended trials that a user wants to be run once more."""
         return [
             self._known[number]
             for number, attempt in sorted(self._again.items())
@@ -382,29 +389,31 @@ class Trials:
         ]
 
     def want_again(self, record: TrialRecord) -> None:
-        """Wish that a trial which has ended be run once more.
+        """Mark a trial that has ended to be run once more.
 
         Raises:
-            OSError: when that cannot be written.
+            OSError: when the mark cannot be written.
         """
         attempt = self.status(record).attempt + 1
         self.claims.mark(f"{record.number:06d}.again.{attempt}")
         self._again[record.number] = attempt
 
     def gone(self) -> set[int]:
-        """The numbers of all trials that were taken out of the search, or removed by hand."""
+        """Return the numbers of all trials that a user took out of the search or deleted."""
         return self._removed | self._aside.keys()
 
     def aside(self) -> list[TrialRecord]:
-        """The trials that were taken out of the search, by number: they count as done."""
+        """Return the trials that were taken out of the search, by number: they count as done."""
         return [record for _, record in sorted(self._aside.items()) if record is not None]
 
     def put_aside(self, record: TrialRecord) -> Path:
-        """Take a trial out of the search; where its folder now lies. Killed in between, it is out,
-        and said again its folder is moved.
+        """Take a trial out of the search, and return where its folder is now.
+
+        A trial is out as soon as it is marked; after a kill in between, run it again to move the
+        folder.
 
         Raises:
-            OSError: when it cannot be moved.
+            OSError: when the folder cannot be moved.
         """
         self.claims.mark(self.claims.aside_mark(record).name)
         target = self.folder / HOME / "aside" / f"{record.number:06d}" / record.name
@@ -416,6 +425,8 @@ class Trials:
 
 
 def _all_of(names: tuple[str, ...]) -> Decided:
+    """Make a `Decided` that takes the values of all names."""
+
     def decided(flat: Mapping[str, Any]) -> dict[str, Any] | None:
         return {name: flat[name] for name in names} if all(n in flat for n in names) else None
 
@@ -423,7 +434,7 @@ def _all_of(names: tuple[str, ...]) -> Decided:
 
 
 def check_names(folder: Path, trials: Trials, *, fits: bool) -> bool:
-    """Whether trials of this search are named by number: names have one form in one search.
+    """Return whether this search names trials by number; one search has one form of names.
 
     Raises:
         SearchError: when existing trials are named by their values and a new value is too long.
