@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, NamedTuple
 
 from modeldir.errors import did_you_mean
-
-_MAX_LENGTH = 60
+from modeldir.params.nested import preview
 
 
 class SchemaProblem(NamedTuple):
@@ -54,11 +52,7 @@ def shown(value: Any) -> str:
     """Return a value as a params file shows it, cut to the length of a line."""
     if isinstance(value, dict):
         return SECTION
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError):
-        return f"a {type(value).__name__}"
-    text = text if len(text) <= _MAX_LENGTH else f"{text[: _MAX_LENGTH - 3]}..."
+    text = preview(value)
     return f"the string {text}" if isinstance(value, str) else text
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modeldir.errors import closest
 from modeldir.params.equality import same
 from modeldir.params.json_values import to_json_values
-from modeldir.params.nested import Plain, is_section
+from modeldir.params.nested import Plain, is_section, preview
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Mapping, Sequence
@@ -169,18 +169,13 @@ def lines(shown: str, told: dict[str, Any], *, all_unread: bool = True) -> list[
 
 
 def _change(was: dict[str, Any]) -> str:
-    old = f"the file says {_value(was['file'])}" if "file" in was else "it has a default"
+    old = f"the file says {preview(was['file'])}" if "file" in was else "it has a default"
     if "removed" in was:
         return f"removed; {old}"
     if "now" not in was:
         return f"changed to what JSON has no form for; {old}"
-    start = _value(was["file"]) if "file" in was else f"its default {_value(was['default'])}"
-    return f"changed from {start} to {_value(was['now'])}"
-
-
-def _value(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONG else f"{text[: _LONG - 3]}..."
+    start = preview(was["file"]) if "file" in was else f"its default {preview(was['default'])}"
+    return f"changed from {start} to {preview(was['now'])}"
 
 
 def _name(name: str) -> str:
