@@ -27,7 +27,8 @@ from modeldir.exchange import tfevents
 from modeldir.exchange.exporting import export
 from modeldir.exchange.importing import TOOLS, ImportResult, import_runs
 from modeldir.experiment import attempts
-from modeldir.results.synthesize import Found, read_tree
+from modeldir.results.experiments import ExperimentRow
+from modeldir.results.synthesize import read_tree
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -45,14 +46,14 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def found_in(folder: str) -> dict[str, Found]:
+def found_in(folder: str) -> dict[str, ExperimentRow]:
     """The experiments in a folder by name; nothing in it may be unreadable."""
     tree = read_tree(folder)
     assert tree.warnings == ()
-    return {found.name: found for found in tree.found}
+    return {found.name: found for found in tree.experiments}
 
 
-def states(found: dict[str, Found]) -> dict[str, str]:
+def states(found: dict[str, ExperimentRow]) -> dict[str, str]:
     return {name: each.status.state for name, each in found.items()}
 
 
@@ -105,7 +106,7 @@ def test_the_table_shows_them(name: str, snapshot: SnapshotAssertion) -> None:
             "last line": found.status.last_line,
             "number": found.number,
         }
-        for found in read_tree("out").found
+        for found in read_tree("out").experiments
     ]
     assert rows == snapshot
 
@@ -379,7 +380,7 @@ def test_a_study_becomes_a_search_that_goes_on() -> None:
     assert trial.number == 7
     tree = read_tree(search)
     assert tree.metric == ("value", "minimize")
-    assert len(tree.found) == 7
+    assert len(tree.experiments) == 7
 
 
 def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[str]) -> None:
@@ -491,7 +492,7 @@ def test_what_was_exported_comes_back(to: str, out: str) -> None:
     before, after = found_in("s"), found_in("back")
     assert len(after) == 4
 
-    def key(found: Found) -> str:
+    def key(found: ExperimentRow) -> str:
         return json.dumps(found.hyperparameters, sort_keys=True)
 
     scores = {key(each): each.scores.development["accuracy"] for each in before.values()}

@@ -36,7 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def looked(project: Project) -> str | None:
-    return test_evaluations.describe(each.looks for each in read_tree(project.search).found)
+    return test_evaluations.describe(each.looks for each in read_tree(project.search).experiments)
 
 
 def evaluate(project: Project, trial: str, script: str = "evaluate.py") -> int:
@@ -83,5 +83,5 @@ def test_it_is_told_where_results_are_shown(project: Project) -> None:
     told = after(synthesize("experiments/search"))
     assert "test:    looked at 2 times; the more often, the less it is a test" in told
     tree = read_tree("experiments/search")
-    lines = provenance.provenance(tree.found, [], [], [])
+    lines = provenance.provenance(tree.experiments, [], [], [])
     assert ["test metrics", ["looked at 2 times"]] in lines

@@ -162,11 +162,11 @@ def test_the_search_is_not_disturbed(project: Project, snapshot: SnapshotAsserti
     as they were; what is in `confirm` is read where that is asked for.
     """
     project.searches(RATES)
-    rows = [found.name for found in read_tree(project.search).found]
+    rows = [found.name for found in read_tree(project.search).experiments]
     best = project.modeldir("best", SEARCH).out
     confirm(project, "--top", "2", "--repeats", "2")
-    assert [found.name for found in read_tree(project.search).found] == rows
-    assert [found.name for found in read_tree(project.path / "experiments").found] == [
+    assert [found.name for found in read_tree(project.search).experiments] == rows
+    assert [found.name for found in read_tree(project.path / "experiments").experiments] == [
         f"search/{name}" for name in rows
     ]
     assert project.modeldir("best", SEARCH).out == best
@@ -180,7 +180,7 @@ def test_the_search_is_not_disturbed(project: Project, snapshot: SnapshotAsserti
     )
     assert "3" in news.out
     assert "confirm" not in news.out
-    assert len(read_tree(project.search / "confirm").found) == 6
+    assert len(read_tree(project.search / "confirm").experiments) == 6
 
 
 def test_killed_it_goes_on_where_it_was(project: Project) -> None:

@@ -319,7 +319,7 @@ def test_what_failed_alike_is_one_line(tmp_path: Path) -> None:
             f"\x1b[31mepoch {number}\x1b[0m\nends\n"
         )
     trial(tmp_path / "m", {"x": 9}, {"attempt": 1, "status": "failed", "failure": "killed"})
-    groups = failures.failed(read_tree(tmp_path).found)
+    groups = failures.failed(read_tree(tmp_path).experiments)
     assert [(each["class"], len(each["of"])) for each in groups] == [("error", 5), ("killed", 1)]
     assert list(groups[0]["tails"].values()) == [[f"epoch {n}", "ends"] for n in range(3)]
     assert groups[1]["words"] == "it left no words"

@@ -100,7 +100,7 @@ def test_a_header_sorts_and_the_failed_stay_below(page: Reader) -> None:
 
 def test_a_filter_is_typed(page: Reader, search: Path) -> None:
     """Comparisons, and, or, brackets; the same trials that the folders have."""
-    found = [each for each in read_tree(search).found if each.hyperparameters]
+    found = [each for each in read_tree(search).experiments if each.hyperparameters]
     page.type(
         "learning_rate < 0.01 and (optimizer = adam or optimizer = sgd) and not status = failed"
     )

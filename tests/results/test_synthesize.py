@@ -735,7 +735,7 @@ def test_each_file_is_read_once() -> None:
 def test_a_tree_can_be_read_without_a_table() -> None:
     """Other commands look at the experiments themselves, in the order in which they were found."""
     tree = read_tree(cs230_tree(Path("x")))
-    assert [each.name for each in tree.found] == [
+    assert [each.name for each in tree.experiments] == [
         "learning_rate_0.001",
         "learning_rate_0.01",
         "learning_rate_0.1",
@@ -753,10 +753,14 @@ def test_names_of_one_form_stand_by_their_numbers() -> None:
     for number in (7, 10, 9):
         make(Path("padded") / f"run_{number:03d}")
         make(Path("bare") / f"run_{number}")
-    order = [each.name for each in read_tree("exponents").found]
+    order = [each.name for each in read_tree("exponents").experiments]
     assert order == ["rate_2e-06", "rate_1e-05", "rate_1e-03"]
-    assert [each.name for each in read_tree("padded").found] == ["run_007", "run_009", "run_010"]
-    assert [each.name for each in read_tree("bare").found] == ["run_7", "run_9", "run_10"]
+    assert [each.name for each in read_tree("padded").experiments] == [
+        "run_007",
+        "run_009",
+        "run_010",
+    ]
+    assert [each.name for each in read_tree("bare").experiments] == ["run_7", "run_9", "run_10"]
 
 
 @pytest.mark.parametrize("value", ["completed", ["a", "list"]])

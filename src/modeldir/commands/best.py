@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the path, alone on its line; without one say why and answer 1."""
     tree = read_tree(arguments.dir)
-    if tree.found and arguments.metric and arguments.metric not in _known(tree):
+    if tree.experiments and arguments.metric and arguments.metric not in _known(tree):
         print_stderr(_nothing(tree, (arguments.metric, "maximize")))
         return 1  # before its direction is asked for: a misspelt name has none
     asked = _asked_for(arguments, tree)
@@ -79,13 +79,13 @@ def _several(tree: Tree) -> str:
 
 
 def _known(tree: Tree) -> list[str]:
-    return sorted({name for each in tree.found for name in each.scores.development})
+    return sorted({name for each in tree.experiments for name in each.scores.development})
 
 
 def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:
-    if not tree.found:
+    if not tree.experiments:
         return nothing_in(tree.folder)
-    states = Counter(each.status.state for each in tree.found)
+    states = Counter(each.status.state for each in tree.experiments)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     known = _known(tree)
     wanted = f"the metric {metric[0]!r}" if metric else "a metric to rank by"

@@ -31,7 +31,7 @@ from modeldir.results.table import Column, Kind, Table
 
 if TYPE_CHECKING:
     from modeldir.commands.folders import Read
-    from modeldir.results.row import Found
+    from modeldir.results.experiments import ExperimentRow
 
 HELP = "What differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
@@ -180,7 +180,7 @@ def _read(folder: Path, header: str | None = None, *, short: str | None = None) 
     )
 
 
-def _best(found: Found) -> _Side:
+def _best(found: ExperimentRow) -> _Side:
     return _read(found.path, f"{found.name} (best)", short="best")
 
 

@@ -20,7 +20,7 @@ from modeldir._system.terminal import width_of_lines, width_of_messages
 from modeldir._system.timestamps import unix_time
 
 if TYPE_CHECKING:
-    from modeldir.results.row import Found
+    from modeldir.results.experiments import ExperimentRow
 
 _LOGS = ("train.log", "console.log", "search.log")
 
@@ -118,7 +118,7 @@ def entries_text(entries: Iterable[Entry]) -> str:
     return "\n".join(lines)
 
 
-def retry_text(found: Found, attempts_asked: Mapping[int, int]) -> str | None:
+def retry_text(found: ExperimentRow, attempts_asked: Mapping[int, int]) -> str | None:
     """Return that an ended trial will run again, if `modeldir retry` has asked for it.
 
     Args:

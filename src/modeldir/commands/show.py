@@ -25,15 +25,14 @@ from modeldir.commands.messages import (
     value_text,
 )
 from modeldir.errors import FolderError
-from modeldir.experiment import attempts, experiment
+from modeldir.experiment import attempts, experiment, reader
 from modeldir.params import plain_values
 from modeldir.results import table
-from modeldir.results.careful import read_experiment
+from modeldir.results.experiments import ExperimentRow
 from modeldir.results.table import Column, Table
 
 if TYPE_CHECKING:
     from modeldir.commands.folders import Read
-    from modeldir.results.row import Found
 
 HELP = "How one experiment or search stands: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
@@ -86,9 +85,8 @@ def shown(folder: Path, read: Read = read_tree) -> str:
             f"{folder} is no experiment and no search: it holds no params.json\n"
             f"  what lies below it: modeldir synthesize {quoted(folder)}"
         )
-    warnings: list[str] = []
-    found = read_experiment(folder, names, folder.name, warnings)
-    return experiment_text(found, warnings, read)
+    record = reader.read(folder, names)
+    return experiment_text(ExperimentRow.of(record, folder.name), record.problems, read)
 
 
 def _files_in(folder: Path) -> list[str]:
@@ -100,7 +98,9 @@ def _files_in(folder: Path) -> list[str]:
 # -- An experiment ---------------------------------------------------------------------------------
 
 
-def experiment_text(found: Found, warnings: Sequence[str] = (), read: Read = read_tree) -> str:
+def experiment_text(
+    found: ExperimentRow, warnings: Sequence[str] = (), read: Read = read_tree
+) -> str:
     """One experiment: how it stands, its metrics, its hyperparameters, and what to type next."""
     blocks = [
         f"{text.visible(str(found.path))}\n\n{entries_text(_facts(found))}",
@@ -114,7 +114,7 @@ def experiment_text(found: Found, warnings: Sequence[str] = (), read: Read = rea
     return "\n\n".join(block for block in blocks if block)
 
 
-def _facts(found: Found) -> Iterator[Entry]:
+def _facts(found: ExperimentRow) -> Iterator[Entry]:
     status, folder = found.status, found.path
     yield "status", status.state + (f" ({status.failure})" if status.failure else "")
     yield "", status.last_line or status.reason
@@ -132,7 +132,7 @@ def _facts(found: Found) -> Iterator[Entry]:
     yield "", console if log != console and console.is_file() else None
 
 
-def _to_run_again(found: Found) -> str | None:
+def _to_run_again(found: ExperimentRow) -> str | None:
     from modeldir.search import claims  # noqa: PLC0415 - only of a trial
 
     return retry_text(found, claims.asked_again(found.path.parent))
@@ -176,7 +176,7 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
     return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
 
 
-def _against(found: Found, read: Read) -> str:
+def _against(found: ExperimentRow, read: Read) -> str:
     """What is not as in its base, or as in the best trial of its search."""
     if not any((found.path / name).is_file() for name in ("trial.json", "origin.json")):
         return ""  # it was made from nothing
@@ -190,7 +190,7 @@ def _against(found: Found, read: Read) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _last_words(found: Found) -> str:
+def _last_words(found: ExperimentRow) -> str:
     """The end of what a failed training printed: mostly a traceback."""
     if found.status.state != attempts.FAILED:
         return ""
@@ -203,7 +203,7 @@ def _last_words(found: Found) -> str:
     return "\n".join(["the last lines that it printed:", *told])
 
 
-def _next(found: Found) -> str:
+def _next(found: ExperimentRow) -> str:
     folder = quoted(found.path)
     if found.status.state in {attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED}:
         return after_best(found.path) if os.path.isfile("evaluate.py") else f"modeldir log {folder}"

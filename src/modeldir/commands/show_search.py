@@ -16,7 +16,8 @@ from modeldir.experiment import attempts, experiment
 from modeldir.monitor.status import SearchSnapshot, remaining_text
 from modeldir.params import plain_values
 from modeldir.results import table
-from modeldir.results.experiment_tree import Found, Tree
+from modeldir.results.experiment_tree import Tree
+from modeldir.results.experiments import ExperimentRow
 from modeldir.search import claims, worker_registry
 from modeldir.search.inventory import Census
 from modeldir.search.plan import LIMITS
@@ -31,11 +32,11 @@ def search_text(tree: Tree) -> str:
     warnings = list(tree.warnings)
     plan, standing = _plan(tree.folder), _standing(tree)
     best = tree.best()
-    failed = [each for each in tree.found if each.status.state == attempts.FAILED]
-    pruned = [each for each in tree.found if each.status.state == attempts.PRUNED]
+    failed = [each for each in tree.experiments if each.status.state == attempts.FAILED]
+    pruned = [each for each in tree.experiments if each.status.state == attempts.PRUNED]
     wanted = claims.asked_again(tree.folder)
-    asked = [each for each in tree.found if retry_text(each, wanted)]
-    running = [each for each in tree.found if each.status.state == attempts.RUNNING]
+    asked = [each for each in tree.experiments if retry_text(each, wanted)]
+    running = [each for each in tree.experiments if each.status.state == attempts.RUNNING]
     told = [
         *origin_entries(tree.folder),
         *_planned(plan),
@@ -70,7 +71,7 @@ def _standing(tree: Tree) -> SearchSnapshot:
     """
     census = Census(tree.folder)
     census.look()
-    read = {each.path: each for each in tree.found}
+    read = {each.path: each for each in tree.experiments}
     how, told = Counter[str](), []
     for each in census.there.values():
         found = read.get(each.folder)
@@ -183,7 +184,7 @@ def _counts(standing: SearchSnapshot) -> str:
     return ", ".join([*(counts or ["none yet"]), *left])
 
 
-def _score(found: Found, tree: Tree) -> str:
+def _score(found: ExperimentRow, tree: Tree) -> str:
     name, _ = tree.metric or ("", None)
     # Of a point with repeats the mean counts, as in the table.
     row = next((row for row in tree.rows() if found in row.members), found)
@@ -192,13 +193,13 @@ def _score(found: Found, tree: Tree) -> str:
     return f"{found.name}  {name} {told}{' (the mean of its repeats)' if row.members else ''}"
 
 
-def _progress(found: Found) -> str:
+def _progress(found: ExperimentRow) -> str:
     from modeldir.monitor.experiment import progress_of  # noqa: PLC0415 - only while trials run
 
     return progress_of(found.path)
 
 
-def _named(label: str, told: Sequence[tuple[Found, str | None]]) -> Iterator[Entry]:
+def _named(label: str, told: Sequence[tuple[ExperimentRow, str | None]]) -> Iterator[Entry]:
     """The trials of one status, each with a few words; not all of very many."""
     for index, (found, words) in enumerate(told[:MOST]):
         yield "" if index else label, f"{found.name}  {words or ''}".rstrip()
@@ -209,7 +210,7 @@ def _named(label: str, told: Sequence[tuple[Found, str | None]]) -> Iterator[Ent
 def _after(tree: Tree, plan: Mapping[str, Any], standing: SearchSnapshot) -> str:
     """What to type next: the search itself while trials are left, else what tells of them."""
     folder = quoted(tree.folder)
-    states = {each.status.state: each for each in reversed(tree.found)}
+    states = {each.status.state: each for each in reversed(tree.experiments)}
     left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})
     if (left or (standing.to_come and not standing.goal)) and attempts.RUNNING not in states:
         domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"

@@ -176,7 +176,7 @@ def after(results: Results) -> str:
     lines = [line for each in told for line in wrapped(each, width)]
     lines += [""] if told else []
     looked = (
-        test_evaluations.describe(each.looks for each in results.tree.found)
+        test_evaluations.describe(each.looks for each in results.tree.experiments)
         if results.tree
         else None
     )

@@ -24,7 +24,8 @@ from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.params.equality import same
-from modeldir.results.synthesize import Found, read_tree
+from modeldir.results.experiments import ExperimentRow
+from modeldir.results.synthesize import read_tree
 from modeldir.search import plan
 from modeldir.space.domain_parsing import read_domain
 from modeldir.space.problems import DomainError
@@ -44,7 +45,7 @@ class LoggedStep(NamedTuple):
 class ExportedExperiment:
     """One experiment of an export. Repeats of one configuration have the same `group`."""
 
-    found: Found
+    found: ExperimentRow
     group: str
 
     @property
@@ -173,10 +174,10 @@ def collect(folder: Path, objectives: objective.Objectives = ()) -> ExportData:
     groups = {member.path: row.name for row in tree.rows() for member in row.members}
     experiments = tuple(
         ExportedExperiment(found, groups.get(found.path, found.name))
-        for found in tree.found
+        for found in tree.experiments
         if found.status.state not in _NOT_EXPORTED
     )
-    statuses = Counter(found.status.state for found in tree.found)
+    statuses = Counter(found.status.state for found in tree.experiments)
     left_out = {name: count for name, count in statuses.items() if name in _NOT_EXPORTED}
     return ExportData(folder, experiments, objectives or tree.objectives, left_out, tree.warnings)
 

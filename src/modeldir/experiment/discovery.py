@@ -108,10 +108,10 @@ def _walk_all(
         if folder.path != top and (_is_environment(folder) or CONFIRM in folder.files):
             continue
         yield folder
-        if folder.links:
-            links += [os.path.join(folder.path, name) for name in sorted(folder.links)]
-        if folder.folders:
-            below = [os.path.join(folder.path, name) for name in sorted(folder.folders)]
+        if folder.links or folder.folders:
+            base = os.path.join(folder.path, "")
+            links += [base + name for name in sorted(folder.links)]
+            below = [base + name for name in sorted(folder.folders)]
             yield from _walk_all(below, top, links, seen, on_error)
 
 

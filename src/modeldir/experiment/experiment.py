@@ -8,15 +8,16 @@ does not matter; trees made by CS230's own scripts are read as they are.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from modeldir._system import files, heartbeat
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, MetricsError, closest
-from modeldir.experiment import attempts, discovery
+from modeldir.experiment import attempts, discovery, plain_files
 from modeldir.experiment.attempts import FAILED, INTERRUPTED, RUNNING, UNRECORDED, WAITING
 from modeldir.metrics import metrics
 from modeldir.params import plain_values
@@ -170,9 +171,10 @@ def kind_of(folder: discovery.Folder) -> Literal["experiment", "search"] | None:
     """
     if "search.json" in folder.files:
         return "search"
-    if not any(name in PARAMS_NAMES for name in folder.files):
+    roles = file_roles(folder.files)
+    if roles.params is None:
         return None
-    if not has_output([*folder.files]):
+    if not roles.has_output:
         for name in (*folder.folders, *folder.links):
             if params_file(os.path.join(folder.path, name)) is not None:
                 return "search"
@@ -193,6 +195,38 @@ def is_experiment(folder: str | os.PathLike[str]) -> bool:
         return kind_of(discovery.list_folder(os.fspath(folder))) == "experiment"
     except OSError:
         return False
+
+
+class FileRoles(NamedTuple):
+    """What the names of the files in a folder say.
+
+    `metrics` are the metric files, each with its field of `Scores`. `attempt` is the number of the
+    last attempt, 0 if none is recorded, and `run_file` is its file. `has_output` tells whether
+    something ran there.
+    """
+
+    params: str | None
+    metrics: tuple[tuple[str, str], ...]
+    attempt: int
+    run_file: str
+    has_output: bool
+
+
+@lru_cache(maxsize=1024)
+def file_roles(names: tuple[str, ...]) -> FileRoles:
+    """Classify the files of a folder by their names; most folders of a tree have the same."""
+    attempt = max(attempts.numbers([*names]), default=0)
+    kinds = [kind for name in sorted(names) if (kind := metrics.classify(name)) is not None]
+    return FileRoles(
+        params=next((name for name in PARAMS_NAMES if name in names), None),
+        metrics=tuple(
+            (kind.name, (kind.which or "best") if kind.split == "eval" else kind.split)
+            for kind in kinds
+        ),
+        attempt=attempt,
+        run_file=attempts.run_file(attempt),
+        has_output=has_output([*names]),
+    )
 
 
 def has_output(names: list[str]) -> bool:
@@ -221,7 +255,9 @@ def has_metrics(folder: Path) -> bool:
 
 
 def status(
-    folder: Path, names: list[str] | None = None, observer: heartbeat.Observer | None = None
+    folder: str | os.PathLike[str],
+    names: Sequence[str] | None = None,
+    observer: heartbeat.Observer | None = None,
 ) -> Status:
     """A folder's status, from its highest attempt and the process that it names.
 
@@ -232,15 +268,22 @@ def status(
         names = os.listdir(folder) if names is None else names
     except OSError:
         return Status(WAITING)
-    attempt = attempts.latest(folder, names=names)
-    if attempt is None:
-        return Status(UNRECORDED if has_output(names) else WAITING)
-    known = ended_status(attempt.record, attempt.number)
+    roles = file_roles(tuple(names))
+    if not roles.attempt:
+        return _UNRECORDED if roles.has_output else _WAITING
+    record = plain_files.read_object(f"{os.fspath(folder)}/{roles.run_file}")
+    known = ended_status(record, roles.attempt)
+    if known is not None and record.get("resumes") is not True:
+        return Status(*known)
+    attempt = attempts.Attempt(Path(folder), roles.attempt, "", record)
     if known is None:
-        found = _without_end(attempt, attempt.record.get("started"), observer)
+        found = _without_end(attempt, record.get("started"), observer)
     else:
         found = Status(*known)
     return _with_earlier(found, attempt)
+
+
+_UNRECORDED, _WAITING = Status(UNRECORDED), Status(WAITING)
 
 
 def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
@@ -318,7 +361,7 @@ def _unseen(attempt: attempts.Attempt) -> str:
 # -- Metrics ---------------------------------------------------------------------------------------
 
 
-def scores(folder: Path, names: list[str] | None = None) -> Scores:
+def scores(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -> Scores:
     """The metrics in a folder, by split and weights. A broken file is a problem, no error.
 
     `names` are as for `status`.
@@ -327,20 +370,26 @@ def scores(folder: Path, names: list[str] | None = None) -> Scores:
         names = os.listdir(folder) if names is None else names
     except OSError as error:
         return Scores(problems=(f"{folder}: {error.strerror}",))
-    found: dict[str, dict[str, float]] = {"best": {}, "last": {}, "test": {}, "train": {}}
-    problems = []
+    return scores_in(folder, file_roles(tuple(names)).metrics)
+
+
+def scores_in(folder: str | os.PathLike[str], metric_files: Sequence[tuple[str, str]]) -> Scores:
+    """The metrics in some files, each given with its field of `Scores`, in order of preference."""
+    found: dict[str, dict[str, float]] = {}
+    problems: list[str] = []
     best_is_broken = False
-    kinds = [kind for name in names if (kind := metrics.classify(name)) is not None]
-    for kind in sorted(kinds, key=lambda kind: kind.name):
-        place = (kind.which or "best") if kind.split == "eval" else kind.split
-        try:
-            values = metrics.read_metrics(os.path.join(folder, kind.name))
-        except MetricsError as error:
-            problems.append(str(error))
-            best_is_broken = best_is_broken or place == "best"
-            continue
+    for name, field_name in metric_files:
+        path = f"{folder}/{name}"
+        values = plain_files.read_metrics(path)
+        if values is None:
+            try:
+                values = metrics.read_metrics(path)
+            except MetricsError as error:
+                problems.append(str(error))
+                best_is_broken = best_is_broken or field_name == "best"
+                continue
         # Of several test files (at the best, at the last weights) the best weights' count.
-        found[place] = {**values, **found[place]}
+        found[field_name] = {**values, **found[field_name]} if field_name in found else values
     return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
 
 

@@ -22,7 +22,8 @@ from modeldir.experiment import attempts, repeats
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
 from modeldir.results import finalists
-from modeldir.results.experiment_tree import Found, read_tree
+from modeldir.results.experiment_tree import read_tree
+from modeldir.results.experiments import ExperimentRow
 from modeldir.results.finalists import Finalists, Point
 from modeldir.results.table import Column, Table, to_text
 from modeldir.search import statistics
@@ -101,8 +102,8 @@ def measure(named: Finalists) -> Confirmation:
     Raises:
         FolderError: when their folder is not there.
     """
-    by_key: dict[str, dict[int, Found]] = {}
-    for found in read_tree(named.folder).found:
+    by_key: dict[str, dict[int, ExperimentRow]] = {}
+    for found in read_tree(named.folder).experiments:
         flat = plain_values.flatten(found.hyperparameters or {})
         seed = flat.get(SEED)
         if isinstance(seed, int):
@@ -111,7 +112,7 @@ def measure(named: Finalists) -> Confirmation:
     return Confirmation(named, tuple(measured))
 
 
-def _measured(point: Point, named: Finalists, runs: Mapping[int, Found]) -> Measured:
+def _measured(point: Point, named: Finalists, runs: Mapping[int, ExperimentRow]) -> Measured:
     values, failed, still = {}, [], []
     for seed in named.seeds:
         found = runs.get(seed)

@@ -26,7 +26,8 @@ from modeldir.experiment.experiment import is_search, params_file
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.params.plain_values import SEED
-from modeldir.results.experiment_tree import Found, Tree, read_tree
+from modeldir.results.experiment_tree import Tree, read_tree
+from modeldir.results.experiments import ExperimentRow
 from modeldir.search import base_config, plan
 from modeldir.space.points_csv import exactly
 
@@ -134,7 +135,7 @@ def _refuse_trees(tree: Tree) -> None:
     """A folder of searches is none: which of them is meant?"""
     if params_file(tree.folder) is not None:
         return
-    below = sorted({each.path.parent for each in tree.found} - {tree.folder})
+    below = sorted({each.path.parent for each in tree.experiments} - {tree.folder})
     searches = [each for each in below if is_search(each)]
     if searches:
         hint = "\n    ".join(f"modeldir confirm {quoted(each)}" for each in searches[:3])
@@ -150,7 +151,7 @@ def _number(before: Mapping[str, Any], key: str) -> int | None:
 def _metric(
     tree: Tree, asked: tuple[str, metrics.Direction] | None, before: Mapping[str, Any]
 ) -> tuple[str, metrics.Direction]:
-    known = sorted({name for each in tree.found for name in each.scores.development})
+    known = sorted({name for each in tree.experiments for name in each.scores.development})
     if asked is not None and asked[0] not in known:
         hint = did_you_mean(asked[0], known) or f"there are {', '.join(known) or 'none'}"
         problem = f"no experiment has the metric {asked[0]!r}"
@@ -163,7 +164,7 @@ def _metric(
     if len(tree.objectives) == 1:
         return tree.objectives[0]
     folder = quoted(tree.folder)
-    if not tree.found:
+    if not tree.experiments:
         problem, hint = "it has no trial", f"modeldir search {folder}"
     elif tree.objectives:
         ranked_by = objective.describe(tree.objectives)
@@ -207,7 +208,7 @@ def _points(
     return tuple(first)
 
 
-def _point(found: Found, value: float, base: Mapping[str, Any]) -> Point | None:
+def _point(found: ExperimentRow, value: float, base: Mapping[str, Any]) -> Point | None:
     """A row as a point: what it does not say it has from the base."""
     if found.hyperparameters is None:
         return None
@@ -223,7 +224,7 @@ def _refuse_heirs(tree: Tree, points: Sequence[Point]) -> None:
     """What began with another's weights is more than its hyperparameters."""
     numbers = {point.number for point in points} - {None}
     problems: list[tuple[str, str | None]] = []
-    for each in tree.found:
+    for each in tree.experiments:
         told = files.read_object(each.path / "trial.json") if each.number in numbers else {}
         if told.get("parent"):
             hint = "such a training cannot be had again by its hyperparameters alone"
@@ -248,7 +249,7 @@ def _seeds(tree: Tree, base: Mapping[str, Any], repeats: int | None) -> tuple[in
         if isinstance(there, int):
             return tuple(range(there, there + max(repeats or 0, before)))
     repeats = repeats or REPEATS
-    used = {(each.hyperparameters or {}).get(SEED) for each in tree.found} | {own}
+    used = {(each.hyperparameters or {}).get(SEED) for each in tree.experiments} | {own}
     taken = {value for value in used if isinstance(value, int)}
     first = max(taken)
     while not taken.isdisjoint(range(first, first + repeats)) or first == max(taken):

@@ -26,16 +26,13 @@ from modeldir.params.plain_values import SEED
 from modeldir.results import moments
 from modeldir.results import table_columns as parts
 from modeldir.results.experiment_tree import (
-    Found,
     Tree,
-    best_by,
     default_folder,
-    read_experiment,
     read_tree,
     read_trees,
     uncollected,
 )
-from modeldir.results.row import Finds
+from modeldir.results.experiments import Experiments
 from modeldir.results.table import Table, select, signs_in, to_text
 from modeldir.results.table_columns import ALL_NOTED, NOTE
 from modeldir.results.table_formats import to_csv, to_markdown
@@ -45,8 +42,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
-    "DECIMALS", "Found", "Results", "Tree", "best_by", "decimals_here", "default_folder",
-    "nothing_in", "read_experiment", "read_tree", "read_trees", "synthesize",
+    "DECIMALS", "Results", "Tree", "decimals_here", "default_folder", "nothing_in", "read_tree",
+    "read_trees", "synthesize",
 ]  # fmt: skip
 
 MARKDOWN, CSV = "results.md", "results.csv"
@@ -95,11 +92,11 @@ def _whole(tree: Tree, choice: Choice) -> _Whole:
         asked = filters.parse(choice.where)
         wanted += asked.names
     at = _moments(wanted)
-    if asked is not None and tree.found:
-        tree = replace(tree, found=Finds.of(tree.found).only(_matching(tree, asked, at)))
+    if asked is not None and tree.experiments:
+        tree = replace(tree, experiments=tree.experiments.only(_matching(tree, asked, at)))
     found = list(parts.parts_of(tree, at))
     table = parts.table_of(found)
-    sort = _header(choice.sort, table.headers()) if choice.sort and tree.found else None
+    sort = _header(choice.sort, table.headers()) if choice.sort and tree.experiments else None
     table, order = parts.in_order(table, tree, sort, reverse=choice.reverse)
     told = [header for header, part in zip(table.headers(), found, strict=True) if part.told]
     return _Whole(tree, table, told, order)
@@ -227,10 +224,10 @@ class Results:
 
     def over_seeds(self) -> str | None:
         """What to say where rows differ in nothing but the seed, as somebody's own runs may."""
-        rows = self.tree.rows() if self.tree is not None else ()
+        rows = self.tree.rows() if self.tree is not None else Experiments(())
         if len(self.table.rows) != len(rows) or SEED not in self.table.headers():
             return None
-        points = len(replace(self.tree, found=rows).grouped([SEED])) if self.tree else 0
+        points = len(replace(self.tree, experiments=rows).grouped([SEED])) if self.tree else 0
         if points == len(rows):
             return None
         return f"{len(rows)} rows, {points} but for the seed: --group {SEED} shows their means"
@@ -323,16 +320,24 @@ def _results(
     *,
     write: bool,
 ) -> Results:
-    tree = read_trees(folders, metrics_file=metrics_file, keep=write)
+    tree = read_trees(folders, metrics_file=metrics_file)
     rows = _rows(tree, choice)
     whole = _whole(rows, choice)
-    shown = _shown(whole, choice, len(rows.found))
+    shown = _shown(whole, choice, len(rows.experiments))
     missing = _without_file(tree, metrics_file) if metrics_file else []
     warnings = [*tree.warnings, *_spoils(whole, choice, metrics_file), *missing]
     written: tuple[Path, ...] = ()
-    if write and tree.found and len(folders) == 1 and metrics_file is None and not choice.is_part:
+    if (
+        write
+        and tree.experiments
+        and len(folders) == 1
+        and metrics_file is None
+        and not choice.is_part
+    ):
         # The file for programs has each repeat.
-        everything = whole if len(rows.found) == len(tree.found) else _whole(tree, Choice())
+        everything = (
+            whole if len(rows.experiments) == len(tree.experiments) else _whole(tree, Choice())
+        )
         written = tuple(_write(tree.folder, shown, everything.table, warnings))
     best = whole.tree.best() if choice.where else tree.best()
     chosen = _experiments(tree, whole.tree) if choice.where else tree
@@ -376,31 +381,33 @@ def _rows(tree: Tree, choice: Choice) -> Tree:
         ModeldirError: for a hyperparameter to group over that no experiment has.
     """
     if choice.group:
-        known = dict.fromkeys(name for each in tree.found for name in each.used() or {})
-        for name in choice.group if tree.found else ():
+        known = dict.fromkeys(name for each in tree.experiments for name in each.used() or {})
+        for name in choice.group if tree.experiments else ():
             _header(name, [*known], "These cannot be grouped:")
-        return replace(tree, found=tree.grouped(choice.group))
-    return tree if choice.apart else replace(tree, found=tree.rows())
+        return replace(tree, experiments=tree.grouped(choice.group))
+    return tree if choice.apart else replace(tree, experiments=tree.rows())
 
 
 def _experiments(tree: Tree, rows: Tree) -> Tree:
     """The experiments of a tree that are in some rows, as one or with others."""
-    if not any(Finds.of(rows.found).told("members")):
+    if not any(rows.experiments.column("members")):
         return rows
-    chosen = {each.path for row in rows.found for each in (row.members or (row,))}
-    return replace(tree, found=tuple(each for each in tree.found if each.path in chosen))
+    chosen = {each.path for row in rows.experiments for each in (row.members or (row,))}
+    return replace(
+        tree, experiments=tree.experiments.only(each.path in chosen for each in tree.experiments)
+    )
 
 
 def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
     """The part of the table that is to be seen, with its title and its notes."""
     headers = whole.table.headers()
     told = headers if choice.all_columns else whole.told
-    if choice.columns and whole.tree.found:
+    if choice.columns and whole.tree.experiments:
         told = [_header(name, headers) for name in choice.columns]
     places = map(whole.table.index, told)
     notes = [NOTE] if any(Marked in whole.table.cells[place].kinds for place in places) else []
-    notes += parts.note_of_all(whole.tree.found)
-    notes += parts.failures_in(whole.tree.found)
+    notes += parts.note_of_all(whole.tree.experiments)
+    notes += parts.failures_in(whole.tree.experiments)
     table = whole.table
     if choice.top is not None:
         table = replace(table, rows=table.rows[: choice.top])
@@ -408,7 +415,7 @@ def _shown(whole: _Whole, choice: Choice, count: int) -> Table:
 
 
 def _title(whole: _Whole, choice: Choice, count: int) -> str:
-    found = len(whole.tree.found)
+    found = len(whole.tree.experiments)
     what = f"{found:,}" if found == count else f"{found:,} of {count:,}"
     what += " experiment" if count == 1 else " experiments"
     over = f", over {' and '.join(choice.group)}," if choice.group else ""
@@ -420,7 +427,7 @@ def _title(whole: _Whole, choice: Choice, count: int) -> str:
 def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator[str]:
     """A word to whoever sorts by a test metric: it is their table, but no way to choose."""
     kind = metrics.classify(metrics_file) if metrics_file else None
-    if choice.sort and choice.sort.startswith("test ") and whole.tree.found:
+    if choice.sort and choice.sort.startswith("test ") and whole.tree.experiments:
         yield f"sorted by {choice.sort!r}: whoever chooses by test metrics has no test left"
     elif kind is not None and kind.split == "test":
         yield f"ranked by {metrics_file}: whoever chooses by test metrics has no test left"
@@ -428,8 +435,8 @@ def _spoils(whole: _Whole, choice: Choice, metrics_file: str | None) -> Iterator
 
 def _without_file(tree: Tree, name: str) -> Iterator[str]:
     """A word where nobody has the file that was to have the metrics: it may be misspelt."""
-    if tree.found and not any((each.path / name).exists() for each in tree.found):
-        known = sorted({file.name for file in tree.found[0].path.glob("*.json")})
+    if tree.experiments and not any((each.path / name).exists() for each in tree.experiments):
+        known = sorted({file.name for file in tree.experiments[0].path.glob("*.json")})
         there = [each for each in known if metrics.classify(each) is not None]
         hint = did_you_mean(name, there) or (there and f"there are: {', '.join(there)}")
         yield f"no experiment has a file {name!r}" + (f"\n  {hint}" if hint else "")

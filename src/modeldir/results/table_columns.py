@@ -23,8 +23,8 @@ from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.params.equality import all_same
 from modeldir.results.experiment_tree import Tree
-from modeldir.results.row import RANKED, Finds, Found
-from modeldir.results.table import BestOf, Cells, Column, Kind, Named, Rows, Table, sort
+from modeldir.results.experiments import ExperimentRow, Experiments
+from modeldir.results.table import BestOf, Cells, Column, Kind, Name, Rows, Table, sort
 
 if TYPE_CHECKING:
     from modeldir.results.moments import Moment
@@ -51,26 +51,28 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
     """All columns that any experiment has something in, in the order in which they stand; after
     them the metrics at these `moments`.
     """
-    finds = Finds.of(tree.found)
-    numbers = finds.told("number")
-    names = Cells(finds.names()) if _is_blank(numbers) else Named(finds.names(), numbers)
+    rows = tree.experiments
+    numbers = rows.column("number")
+    names = Cells(rows.column("name"))
+    if not _is_blank(numbers):
+        names = Cells([*map(Name, names.values, numbers)])
     yield Part(Column("experiment", "name", 11), names)
     if len(tree.objectives) > 1:
         front = tree.front()
-        cells = [FRONT if name in front else None for name in finds.names()]
+        cells = [FRONT if name in front else None for name in rows.column("name")]
         yield Part(Column("pareto", "text", 9), cells)
-    yield from _hyperparameters(finds)
+    yield from _hyperparameters(rows)
     yield from _metrics_of(tree, "development", "", 6)
     yield from _deviations(tree)
     yield from _metrics_of(tree, "last", "last ", 2, told=False)
     yield from _metrics_of(tree, "train", "train ", 2, told=False)
     yield from _metrics_of(tree, "test", "test ", 5)
-    states = finds.status("state")
+    states = rows.status_column("state")
     kinds = {*states}
     recorded = not kinds <= {attempts.UNRECORDED}
     alike = len(kinds) < 2  # noqa: PLR2004 - then it tells nothing
     yield Part(Column("status", "status", 3 if alike else 9), states, told=recorded)
-    yield from _circumstances(finds)
+    yield from _circumstances(rows)
     yield from (_at_moment(tree, moment) for moment in moments)
 
 
@@ -78,25 +80,25 @@ OF_RUNS = frozenset({"failure", "duration", "code", "note", "started", "trial"})
 """Columns that a table has only where a run has something for them."""
 
 
-def _circumstances(finds: Finds) -> Iterator[Part]:
+def _circumstances(rows: Experiments) -> Iterator[Part]:
     """What is known of the runs themselves, as far as any of them has it."""
-    codes = [code and code[:_CODE] for code in finds.status("code")]
-    notes = finds.told("note")
+    codes = [code and code[:_CODE] for code in rows.status_column("code")]
+    notes = rows.column("note")
     columns: tuple[tuple[Column, Sequence[object], bool], ...] = (
-        (Column("failure", "text", 1), finds.status("failure"), False),
-        (Column("duration", "time", 4), finds.status("duration"), True),
+        (Column("failure", "text", 1), rows.status_column("failure"), False),
+        (Column("duration", "time", 4), rows.status_column("duration"), True),
         # Metrics of one code are not those of another: where it changed, that stands there.
         (Column("code", "text", 5), codes, len({*codes} - {None}) > 1),
-        (Column("note", "text", 2), notes, len(finds) == 1 or len({*notes}) > 1),
-        (Column("started", "text", 1), finds.status("started"), False),
-        (Column("trial", "text", 1), finds.told("number"), False),
+        (Column("note", "text", 2), notes, len(rows) == 1 or len({*notes}) > 1),
+        (Column("started", "text", 1), rows.status_column("started"), False),
+        (Column("trial", "text", 1), rows.column("number"), False),
     )
     for column, cells, told in columns:
         if not _is_blank(cells):
             yield Part(column, cells, told=told)
-    given = finds.status("given")
+    given = rows.status_column("given")
     if any(given):
-        cells = [_overridden(finds[row]) if each else None for row, each in enumerate(given)]
+        cells = [_overridden(row) if each else None for row, each in zip(rows, given, strict=True)]
         yield Part(Column("overridden", "text", 1), cells, told=False)
 
 
@@ -107,26 +109,26 @@ def _is_blank(cells: Sequence[object]) -> bool:
 
 def _deviations(tree: Tree) -> Iterator[Part]:
     """Of points with repeats: how the ranked metrics scatter, and how many are in the means."""
-    if not any(Finds.of(tree.found).told("members")):
+    if not any(tree.experiments.column("members")):
         return
     ranked = [name for name, _ in tree.objectives]
-    others = dict.fromkeys(name for each in tree.found for name in each.scores.development)
+    others = dict.fromkeys(name for each in tree.experiments for name in each.scores.development)
     for name in dict.fromkeys([*ranked, *others]):
-        cells = [_deviation(each, name) for each in tree.found]
+        cells = [_deviation(each, name) for each in tree.experiments]
         told = name in ranked
         yield Part(Column(f"{name} sd", "metric", 6 if told else 2, of=name), cells, told=told)
-    cells = [len(each.counted()) if each.members else 1 for each in tree.found]
+    cells = [len(each.counted()) if each.members else 1 for each in tree.experiments]
     yield Part(Column("repeats", "text", 7, label="n"), cells)
 
 
-def _deviation(found: Found, name: str) -> float | None:
-    values = (each.scores.development.get(name) for each in found.counted())
+def _deviation(row: ExperimentRow, name: str) -> float | None:
+    values = (each.scores.development.get(name) for each in row.counted())
     return repeats.standard_deviation([value for value in values if value is not None])
 
 
-def _overridden(found: Found) -> str | None:
+def _overridden(row: ExperimentRow) -> str | None:
     """Which values were not used, and what was instead: `learning_rate: 0.1 -> 0.5`."""
-    flat, given = plain_values.flatten(found.hyperparameters or {}), found.status.given
+    flat, given = plain_values.flatten(row.hyperparameters or {}), row.status.given
     changes = (f"{name}: {_said(flat.get(name))} -> {_said(given[name])}" for name in given)
     return ", ".join(changes) or None
 
@@ -135,14 +137,14 @@ def _said(value: object) -> str:
     return cell_text(value_cell(value))
 
 
-def _hyperparameters(finds: Finds) -> Iterator[Part]:
+def _hyperparameters(rows: Experiments) -> Iterator[Part]:
     """Each of them; those that are the same wherever hyperparameters could be read are not told,
     but of one experiment alone all are.
     """
-    are_read = finds.are_read()
-    for name, cells in finds.named("used").items():
+    are_read = [each is not None for each in rows.column("hyperparameters")]
+    for name, cells in rows.used().items():
         differ = not all_same(cells if all(are_read) else [*compress(cells, are_read)])
-        told = differ or len(finds) == 1
+        told = differ or len(rows) == 1
         yield Part(Column(name, "hyperparameter", 8 if told else 1), cells, told=told)
 
 
@@ -150,7 +152,7 @@ def _metrics_of(
     tree: Tree, kind: str, prefix: str, priority: int, *, told: bool = True
 ) -> Iterator[Part]:
     """One kind of metrics, the ranked one first: it is what one looks for."""
-    values = Finds.of(tree.found).named(kind)
+    values = tree.experiments.scores(kind)
     ranked = [name for name, _ in tree.objectives]
     for name in [*filter(values.__contains__, ranked), *(n for n in values if n not in ranked)]:
         weight = priority + (4 if name in ranked and not prefix else 0)
@@ -168,9 +170,8 @@ def way_of(tree: Tree, name: str) -> metrics.Direction | None:
 
 def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> Sequence[object] | Cells:
     """A metric's cells; the best of what has ended well is marked, if it beats another."""
-    finds = Finds.of(tree.found)
-    values = finds.named("development")[name]
-    ranked = finds.ranked(name)
+    values = tree.experiments.scores("development")[name]
+    ranked = tree.experiments.ranked(name)
     known = {value for value in ranked if value is not None}
     if len(known) < 2:  # noqa: PLR2004 - one value is better than none
         return values
@@ -181,13 +182,13 @@ def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> Sequence[obje
 
 def _at_moment(tree: Tree, moment: Moment) -> Part:
     way = way_of(tree, moment.metric)
-    cells = [_mean_at(each, moment, way) for each in tree.found]
+    cells = [_mean_at(each, moment, way) for each in tree.experiments]
     return Part(Column(moment.header, "metric", 6, way=way), cells, told=False)
 
 
-def _mean_at(found: Found, moment: Moment, way: metrics.Direction | None) -> float | None:
+def _mean_at(row: ExperimentRow, moment: Moment, way: metrics.Direction | None) -> float | None:
     """A metric at a moment; of several experiments in one row their mean, where all have it."""
-    several = found.counted() or (found,)
+    several = row.counted() or (row,)
     values = [moment.value(each.path, each.scores, way) for each in several]
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if len(known) == len(values) else None
@@ -219,7 +220,7 @@ def in_order(
     by = by if wanted or by in table.headers() else name  # of the rows that are left none has it
     if by == name:
         return sort(table, name, descending=reverse), ""
-    numbers = Finds.of(tree.found).told("number")
+    numbers = tree.experiments.column("number")
     if not _is_blank(numbers):
         ranks = [*map(metrics.trial_order, numbers)] if None in numbers else numbers
         order = sorted(range(len(ranks)), key=ranks.__getitem__)
@@ -249,9 +250,9 @@ def _ended_well_first(table: Table) -> Table:
     if place is None:
         return table
     cells = table.cells[place].values
-    if RANKED.issuperset(cells):
+    if attempts.RANKED.issuperset(cells):
         return table
-    return table.at(sorted(range(len(cells)), key=lambda row: cells[row] not in RANKED))
+    return table.at(sorted(range(len(cells)), key=lambda row: cells[row] not in attempts.RANKED))
 
 
 def _place_of(table: Table, name: str, kind: Kind) -> int | None:
@@ -260,20 +261,18 @@ def _place_of(table: Table, name: str, kind: Kind) -> int | None:
     return next((at for at, each in columns if (each.name, each.kind) == (name, kind)), None)
 
 
-def note_of_all(found: Sequence[Found]) -> list[str]:
+def note_of_all(rows: Experiments) -> list[str]:
     """The note that all experiments have in common: a column of it would tell nothing."""
-    notes = {*Finds.of(found).told("note")}
-    alike = len(found) > 1 and len(notes) == 1
+    notes = {*rows.column("note")}
+    alike = len(rows) > 1 and len(notes) == 1
     return [f"{ALL_NOTED} {' '.join(note.split())}" for note in notes if note and alike]
 
 
-def failures_in(found: Sequence[Found]) -> list[str]:
+def failures_in(rows: Experiments) -> list[str]:
     """What failed, a line a class, the most frequent first; with the words of most of them."""
-    if attempts.FAILED not in Finds.of(found).status("state") and not any(
-        Finds.of(found).told("members")
-    ):
+    if attempts.FAILED not in rows.status_column("state") and not any(rows.column("members")):
         return []
-    each_of = [each for row in found for each in (row.members or (row,))]
+    each_of = [each for row in rows for each in (row.members or (row,))]
     failed = [each.status for each in each_of if each.status.state == attempts.FAILED]
     lines = []
     for failure, count in Counter(str(status.failure) for status in failed).most_common():

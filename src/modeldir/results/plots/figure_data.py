@@ -28,7 +28,8 @@ from modeldir.results.report.provenance import adaptive_samplers
 from modeldir.search import importance
 
 if TYPE_CHECKING:
-    from modeldir.results.experiment_tree import Found, Tree
+    from modeldir.results.experiment_tree import Tree
+    from modeldir.results.experiments import ExperimentRow
     from modeldir.search.importance import Importance
 
 _STATE = "Nothing was drawn."
@@ -163,7 +164,7 @@ def read(tree: Tree, metric: str | None = None) -> FigureData:
     name, direction = _metric(tree, metric, title)
     found = tree.rows()
     rows = tuple(_row(each, name) for each in found)
-    searches = dict.fromkeys(each.path.parent for each in tree.found)
+    searches = dict.fromkeys(each.path.parent for each in tree.experiments)
     ranges = axis_scales.declared_ranges(axis_scales.read_plans(searches))
     axes = {axis.name: axis for axis in _axes(found, ranges)}
     columns = {name: _hashable(axis.values) for name, axis in axes.items()}
@@ -174,7 +175,7 @@ def read(tree: Tree, metric: str | None = None) -> FigureData:
     return FigureData(title, name, direction, rows, ordered, importances, adaptive, labels)
 
 
-def _sampler(found: Found) -> str | None:
+def _sampler(found: ExperimentRow) -> str | None:
     trial = files.read_object(found.path / "trial.json") if found.number is not None else {}
     sampler = trial.get("sampler")
     return sampler if isinstance(sampler, str) else None
@@ -185,12 +186,14 @@ def _hashable(values: Sequence[Any]) -> list[object]:
 
 
 def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, metrics.Direction | None]:
-    known = list(dict.fromkeys(name for each in tree.found for name in each.scores.development))
+    known = list(
+        dict.fromkeys(name for each in tree.experiments for name in each.scores.development)
+    )
     if wanted is not None and wanted in known:
         return wanted, dict(tree.objectives).get(wanted) or metrics.direction(wanted)
     if wanted is None and tree.metric is not None:
         return tree.metric
-    if not tree.found:
+    if not tree.experiments:
         problem, hint = "there is no experiment in it", "modeldir init PROJECT makes one"
     elif wanted is not None:
         problem = f"no experiment has the metric {wanted!r}"
@@ -202,7 +205,7 @@ def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, metrics.Di
     raise ModeldirError(f"{title} cannot be drawn:", [(problem, hint)], _STATE)
 
 
-def _row(found: Found, metric: str) -> FigureRow:
+def _row(found: ExperimentRow, metric: str) -> FigureRow:
     value = found.value(metric)
     members = found.counted()
     values = [each.scores.development.get(metric) for each in members]
@@ -218,7 +221,9 @@ def _row(found: Found, metric: str) -> FigureRow:
     )
 
 
-def _axes(found: Sequence[Found], ranges: Mapping[str, DeclaredRange]) -> Iterator[FigureAxis]:
+def _axes(
+    found: Sequence[ExperimentRow], ranges: Mapping[str, DeclaredRange]
+) -> Iterator[FigureAxis]:
     """Yield each hyperparameter that varies, except the random seed."""
     used = [each.used() or {} for each in found]
     for name in dict.fromkeys(name for values in used for name in values if name != SEED):

@@ -21,7 +21,8 @@ from modeldir.results.report.axis_scales import (
 from modeldir.results.table_columns import way_of
 
 if TYPE_CHECKING:
-    from modeldir.results.experiment_tree import Found, Tree
+    from modeldir.results.experiment_tree import Tree
+    from modeldir.results.experiments import ExperimentRow
     from modeldir.results.report.encoding import Json
     from modeldir.results.report.provenance import Origin
 
@@ -51,7 +52,7 @@ def columns(
     made = [
         *_metric_columns(tree),
         *_hyperparameter_columns(hyperparameters, ranges),
-        *_fact_columns(tree.found, origins),
+        *_fact_columns(tree.experiments, origins),
     ]
     labels = encoding.labels([name for _, name, _ in made])
     encoded = [
@@ -74,7 +75,7 @@ def _metric_columns(tree: Tree) -> Iterator[_Column]:
     yield from _metrics(tree, "metric", "", lambda scores: scores.development)
     yield from _metrics(tree, "other", "test ", lambda scores: scores.test)
     yield from _metrics(tree, "other", "train ", lambda scores: scores.train)
-    durations = [each.status.duration for each in tree.found]
+    durations = [each.status.duration for each in tree.experiments]
     if any(each is not None for each in durations):
         yield "time", "duration", {"v": encoding.numbers(durations), "log": _is_log(durations)}
 
@@ -85,7 +86,7 @@ def _metrics(
     prefix: str,
     of_split: Callable[[experiment.Scores], Mapping[str, float]],
 ) -> Iterator[_Column]:
-    values = [of_split(each.scores) for each in tree.found]
+    values = [of_split(each.scores) for each in tree.experiments]
     ranked = dict(tree.objectives)
     names = dict.fromkeys(name for each in values for name in each)
     for name in [*filter(names.__contains__, ranked), *(n for n in names if n not in ranked)]:
@@ -121,7 +122,7 @@ def _hyperparameter_columns(
         yield "hyper", name, content
 
 
-def _fact_columns(found: Sequence[Found], origins: Sequence[Origin]) -> Iterator[_Column]:
+def _fact_columns(found: Sequence[ExperimentRow], origins: Sequence[Origin]) -> Iterator[_Column]:
     """Yield what else may differ, if enough experiments have a value."""
     for name, values, fewest in (
         ("failure", [each.status.failure for each in found], 1),

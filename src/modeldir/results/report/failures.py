@@ -17,7 +17,7 @@ from modeldir.logs.screen import rendered
 from modeldir.results.report import encoding
 
 if TYPE_CHECKING:
-    from modeldir.results.experiment_tree import Found
+    from modeldir.results.experiments import ExperimentRow
     from modeldir.results.report.encoding import Json
 
 LOGS_OF_GROUP, LOGS_OF_PAGE = 3, 60
@@ -26,7 +26,7 @@ _LINES, _BYTES, _LONGEST_LINE = 20, 6000, 240
 _LOGS = ("console.log", "train.log")
 
 
-def failed(found: Sequence[Found]) -> list[Json]:
+def failed(found: Sequence[ExperimentRow]) -> list[Json]:
     """Return the groups of experiments that failed with the same error, the largest first.
 
     Each has its `class`, the `words` of the error, the indices `of` its experiments, and in `tails`
@@ -49,7 +49,7 @@ def failed(found: Sequence[Found]) -> list[Json]:
     return encoded
 
 
-def _error(found: Found) -> tuple[str, str]:
+def _error(found: ExperimentRow) -> tuple[str, str]:
     status = found.status
     words = status.last_line or status.reason or ""
     return status.failure or failures.ERROR, failures.masked(words[:2000], found.path.name)
@@ -67,7 +67,7 @@ def last_lines(folder: Path) -> list[str]:
     return []
 
 
-def reasons(found: Sequence[Found]) -> Mapping[str, Json]:
+def reasons(found: Sequence[ExperimentRow]) -> Mapping[str, Json]:
     """Return a column with the reason why each experiment did not complete."""
     no_reason = {attempts.COMPLETED, attempts.UNRECORDED, attempts.WAITING}
     return encoding.categories([

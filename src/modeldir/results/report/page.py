@@ -17,7 +17,7 @@ from functools import cache
 from importlib.resources import files as resources
 from typing import TYPE_CHECKING, Any
 
-from modeldir.results.experiment_tree import RANKED
+from modeldir.experiment.attempts import RANKED
 
 if TYPE_CHECKING:
     from modeldir.results.report.encoding import Json

@@ -25,7 +25,8 @@ from modeldir.results.table_columns import advised
 from modeldir.search import importance
 
 if TYPE_CHECKING:
-    from modeldir.results.experiment_tree import Found, Tree
+    from modeldir.results.experiment_tree import Tree
+    from modeldir.results.experiments import ExperimentRow
     from modeldir.results.report.columns import Labels
     from modeldir.results.report.encoding import Json
 
@@ -44,7 +45,7 @@ def page_data(
         where: the condition by which the experiments were selected.
         group: hyperparameters. Experiments that differ only in these count as repeats.
     """
-    found = tree.found
+    found = tree.experiments
     rows = tree.grouped(group) if group else tree.rows()
     origins = [provenance.origin(each) for each in found]
     searches = _searches(tree)
@@ -84,7 +85,7 @@ def page_data(
 
 
 def _searches(tree: Tree) -> list[Path]:
-    parents = dict.fromkeys(each.path.parent for each in tree.found)
+    parents = dict.fromkeys(each.path.parent for each in tree.experiments)
     return [folder for folder in parents if (folder / "search.json").is_file()]
 
 
@@ -106,7 +107,7 @@ def _paths(tree: Tree) -> dict[str, str]:
     """Return the path of each experiment whose name on the page is not its path."""
     base = os.path.join(tree.folder, "")
     paths = {}
-    for index, each in enumerate(tree.found):
+    for index, each in enumerate(tree.experiments):
         if os.fspath(each.path) != base + each.name or len(each.name) > encoding.LONGEST:
             path = os.path.relpath(each.path, tree.folder).replace(os.sep, "/")
             paths[str(index)] = visible(path)
@@ -131,7 +132,7 @@ def _warnings(tree: Tree) -> list[str]:
     return [*shown, f"and {more:,} more"] if more else shown
 
 
-def _groups(found: Sequence[Found], rows: Sequence[Found]) -> list[int] | None:
+def _groups(found: Sequence[ExperimentRow], rows: Sequence[ExperimentRow]) -> list[int] | None:
     """Return for each experiment the index of its group of repeats; None without repeats."""
     if len(rows) == len(found):
         return None
@@ -144,7 +145,7 @@ def _groups(found: Sequence[Found], rows: Sequence[Found]) -> list[int] | None:
 
 def _importances(
     tree: Tree,
-    rows: Sequence[Found],
+    rows: Sequence[ExperimentRow],
     used: Sequence[Mapping[str, object]],
     labels: Labels,
     ignored: Collection[str],
@@ -188,11 +189,11 @@ def _rounded(value: float | None) -> float | None:
 def _curves(tree: Tree) -> dict[str, Json]:
     ranked = ranked_indices(tree)
     ended = set(ranked)
-    others = [index for index in range(len(tree.found)) if index not in ended]
-    logged = {index for index, each in enumerate(tree.found) if curves.has_curve(each.path)}
+    others = [index for index in range(len(tree.experiments)) if index not in ended]
+    logged = {index for index, each in enumerate(tree.experiments) if curves.has_curve(each.path)}
     chosen = curves.chosen([i for i in ranked if i in logged], [i for i in others if i in logged])
     objectives = [name for name, _ in tree.objectives]
-    content = curves.curves({index: tree.found[index].path for index in chosen}, objectives)
+    content = curves.curves({index: tree.experiments[index].path for index in chosen}, objectives)
     return {**content, "all": len(chosen) == len(logged)}
 
 
@@ -205,7 +206,7 @@ def ranked_indices(tree: Tree) -> list[int]:
         return []
     name, direction = tree.metric
     sign = -1.0 if direction == "maximize" else 1.0
-    values = [(each.value(name), index) for index, each in enumerate(tree.found)]
+    values = [(each.value(name), index) for index, each in enumerate(tree.experiments)]
     front = _front(tree)
     keys = [
         (index not in front, sign * value, index) for value, index in values if value is not None
@@ -218,6 +219,6 @@ def _front(tree: Tree) -> set[int]:
         return set()
     scored = [
         ([each.value(name) for name, _ in tree.objectives], index)
-        for index, each in enumerate(tree.found)
+        for index, each in enumerate(tree.experiments)
     ]
     return set(objective.pareto_front(scored, tree.objectives))

@@ -24,7 +24,7 @@ from modeldir.results.report import encoding
 from modeldir.search import sampler_choice
 
 if TYPE_CHECKING:
-    from modeldir.results.experiment_tree import Found
+    from modeldir.results.experiments import ExperimentRow
     from modeldir.results.report.encoding import Json
 
 _MOST_VALUES = 5
@@ -85,7 +85,7 @@ class Origin:
         return None
 
 
-def origin(found: Found) -> Origin:
+def origin(found: ExperimentRow) -> Origin:
     """Read the origin of an experiment."""
     attempt, trial = found.status.attempt, {}
     record = attempts.read(found.path, attempt).record if attempt else {}
@@ -101,7 +101,7 @@ def adaptive_samplers(samplers: Iterable[str | None]) -> list[str]:
 
 
 def provenance(
-    found: Sequence[Found],
+    found: Sequence[ExperimentRow],
     origins: Sequence[Origin],
     plans: Sequence[Mapping[str, Any]],
     searches: Iterable[Path],
@@ -167,6 +167,6 @@ def _dates(started: Iterable[str | None]) -> list[str]:
     return [f"{each[:10]} {each[11:16]} UTC" for each in (known[:1] + known[-1:])]
 
 
-def _total_duration(found: Sequence[Found]) -> list[str]:
+def _total_duration(found: Sequence[ExperimentRow]) -> list[str]:
     known = [each.status.duration for each in found if each.status.duration is not None]
     return [f"{duration_text(sum(known))} in {len(known):,} experiments"] if known else []

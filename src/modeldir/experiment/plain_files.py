@@ -1,0 +1,107 @@
+"""Reads small JSON files in one system call each and parses them as strictly as the full readers.
+
+Tables read tens of thousands of such files, so speed matters here. `experiment` and `reader` call
+these functions first. Rule that must not break: each returns what the full reader would return, or
+None. None means "use the full reader", which also says what is wrong with a file: `load_file` for
+hyperparameters, `read_metrics` for metrics, `files.read_object` for everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from modeldir._system import files
+from modeldir.params.json_errors import MAX_DEPTH
+
+_USUAL_SIZE, _LARGEST = 4096, 1 << 20
+_EXACT = 2**53
+"""Integers up to this size are exact as floats."""
+# Without blocking: somebody may have put a pipe there since the folder was listed.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def read_object(path: str) -> dict[str, Any]:
+    """Return the object in a JSON file, and an empty one if there is none."""
+    data = _read(path)
+    values = None if data is None else _parse(data, _scan)
+    return files.read_object(path) if values is None else values
+
+
+def read_params(path: str) -> dict[str, Any] | None:
+    """Return the hyperparameters in a `params.json`."""
+    data = _read(path)
+    if data is None or b"\\u" in data:  # half of a character may be in it
+        return None
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        return None
+    return _parse(data, _scan_strictly)
+
+
+def read_metrics(path: str) -> dict[str, float] | None:
+    """Return the metrics in a file that contains numbers only."""
+    data = _read(path)
+    values = None if data is None else _parse(data, _scan)
+    for value in values.values() if values is not None else ():
+        kind = type(value)
+        if kind is not float and (kind is not int or not -_EXACT <= value <= _EXACT):
+            return None
+    return values
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, _USUAL_SIZE)
+        if len(data) == _USUAL_SIZE:
+            while more := os.read(descriptor, _LARGEST):
+                data += more
+                if len(data) > _LARGEST:
+                    return None
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return data
+
+
+def _parse(data: bytes, scan: Callable[[str, int], tuple[Any, int]]) -> dict[str, Any] | None:
+    """Return the object in a text that holds nothing else, except a line break at its end."""
+    try:
+        text = data.decode()
+        value, end = scan(text, 0)
+    except (ValueError, RecursionError, StopIteration):
+        return None
+    is_whole = end == len(text) or text[end:] == "\n"
+    return value if is_whole and type(value) is dict else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):  # a name is given twice
+        raise ValueError
+    return values
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError
+    return value
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError
+
+
+# `raw_decode` calls these. They return the value that begins at a place, and the place behind it.
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_scan_strictly = json.JSONDecoder(  # type: ignore[attr-defined]
+    object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse_constant
+).scan_once

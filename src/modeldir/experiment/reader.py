@@ -1,0 +1,110 @@
+"""Reads one experiment folder: everything that its files say, as one record.
+
+Tables, `--learn-from` and `show` call `read`. Start reading there. Rule that must not break: a
+file that cannot be read never ends the reading. It becomes a line in `problems`, and its values are
+missing. Each file is parsed by the quick functions of `plain_files` first, and by the full reader
+of its kind if they give up. Where the folders are: `discovery`. How to read only a status or only
+the metrics: `experiment.status` and `experiment.scores`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modeldir._system import files
+from modeldir.errors import ParamsError
+from modeldir.experiment import attempts, discovery, experiment, plain_files, test_evaluations
+from modeldir.experiment.experiment import Scores, Status
+from modeldir.params import plain_values
+
+
+class ExperimentRecord(NamedTuple):
+    """What the files of an experiment say.
+
+    `hyperparameters` is None if there are none or if they cannot be read. `number` and `repeat`
+    belong to a trial of a search, and `active` are the hyperparameters that its configuration
+    uses: None outside a search. `note` says why the experiment was made, `looks` how often somebody
+    evaluated it on the test set. `problems` has a line for each file that cannot be read.
+    """
+
+    folder: str
+    hyperparameters: Mapping[str, Any] | None
+    scores: Scores
+    status: Status
+    number: int | None = None
+    repeat: int | None = None
+    active: frozenset[str] | None = None
+    note: str | None = None
+    looks: int = 0
+    problems: tuple[str, ...] = ()
+
+
+def read(
+    folder: str | os.PathLike[str],
+    names: Sequence[str] | None = None,
+    *,
+    metrics_file: str | None = None,
+) -> ExperimentRecord:
+    """Read an experiment folder.
+
+    Args:
+        folder: the experiment's folder.
+        names: the files in it, if the caller has listed it already.
+        metrics_file: the name of a file whose metrics replace the validation metrics.
+
+    Raises:
+        OSError: if `names` are not given and the folder cannot be listed.
+    """
+    folder = os.fspath(folder)
+    names = discovery.list_folder(folder).files if names is None else names
+    roles = experiment.file_roles(tuple(names))
+    if metrics_file is None:
+        metric_files = roles.metrics
+    else:
+        metric_files = ((metrics_file, "best"),) if metrics_file in names else ()
+    scores = experiment.scores_in(folder, metric_files)
+    problems = scores.problems
+    hyperparameters = None
+    if roles.params is not None:
+        path = f"{folder}/{roles.params}"
+        hyperparameters = plain_files.read_params(path) if roles.params == "params.json" else None
+        if hyperparameters is None:
+            try:
+                hyperparameters = plain_values.load_file(path)
+            except ParamsError as error:
+                problems = (*problems, str(error))
+    status = experiment.status(folder, names)
+    if metrics_file is not None and scores.best and status.state == attempts.WAITING:
+        status = replace(status, state=attempts.UNRECORDED)  # somebody has trained it
+    is_trial = "trial.json" in names
+    trial = plain_files.read_object(f"{folder}/trial.json") if is_trial else {}
+    point = trial.get("point")
+    note = status.note
+    if note is None and "origin.json" in names:
+        note = _text(files.read_object(f"{folder}/origin.json").get("message"))
+    elif note is None:
+        note = _text(trial.get("note"))
+    return ExperimentRecord(
+        folder,
+        hyperparameters,
+        scores,
+        status,
+        _integer(trial.get("number")),
+        _integer(trial.get("repeat")),
+        frozenset(point) if isinstance(point, dict) else None,
+        note,
+        test_evaluations.count(Path(folder), names) if scores.test else 0,
+        tuple(problem.partition("\n")[0] for problem in problems),
+    )
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
