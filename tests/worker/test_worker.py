@@ -22,11 +22,14 @@ from laboratory import LIMIT, PLAIN, THREE, Project, kill, read, supervisor_of, 
 from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import status
-from modeldir.monitor.progress import NoProgress, PlainProgress
+from modeldir.monitor.progress import NoProgress, PlainProgress, ShownTrial
 from modeldir.search.trial_record import Turn
+from modeldir.worker.end_reports import EndReports
 from modeldir.worker.search import Search
 from modeldir.worker.spawner import Spawner
-from modeldir.worker.worker import Limits, Worker
+from modeldir.worker.stop_rules import Limits, StopRules
+from modeldir.worker.worker import Worker
+from modeldir.worker.worker_log import WorkerLog
 
 SIX = ("learning_rate=0.1,0.2,0.3,0.4,0.5,0.6",)
 SEARCH = ("search", "experiments/search", *SIX, "--no-pilot")
@@ -530,10 +533,10 @@ def test_a_renamed_trial_is_not_made_again_when_the_plan_is_read_again(project: 
     ("seconds", "how", "times"),
     [(700, "", 1), (500, "", 0), (700, "the plan", 0), (700, "the script", 0)],
 )
-def test_that_an_interruption_would_cost_a_long_trial_is_said_once(
+def test_a_long_trial_that_cannot_resume_is_warned_of_once(
     project: Project, seconds: float, how: str, times: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unless a way to go on is known: the plan says one, or the script saves by our helpers."""
+    """There is no warning if the plan has `--resume`, or the script saves by our helpers."""
     resume = ("--resume", "--restore_file last") if how == "the plan" else ()
     project.searches("learning_rate=0.1", "--no-pilot", *resume)
     if how == "the script":
@@ -541,9 +544,11 @@ def test_that_an_interruption_would_cost_a_long_trial_is_said_once(
     search = Search(project.search)
     search.trials.refresh()
     (record,) = search.trials
-    worker = Worker(search, 1, PlainProgress(sys.stdout))
+    log = WorkerLog(search.path, PlainProgress(sys.stdout))
+    reports = EndReports(search, log, StopRules(search, Limits(), log, running=()))
+    status = replace(search.trials.status(record), duration=seconds)
     for _ in range(2):
-        worker._warn_of_long_trials(record, replace(search.trials.status(record), duration=seconds))
+        reports.trial_ended(record, status, ShownTrial(record.name, search.trials.path(record), 0))
     told = capsys.readouterr().out
     assert told.count("a trial that is interrupted begins afresh, as far as is known") == times
 

@@ -16,7 +16,7 @@ from modeldir.errors import SearchError
 
 if TYPE_CHECKING:
     from modeldir.worker.slots import Slots
-    from modeldir.worker.worker import Limits
+    from modeldir.worker.stop_rules import Limits
 
 _N = TypeVar("_N", int, float)
 
@@ -133,7 +133,7 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
         SearchError: if the time cannot be read, or a number is below 1.
     """
     from modeldir._system.durations import parse_duration  # noqa: PLC0415
-    from modeldir.worker.worker import Limits  # noqa: PLC0415
+    from modeldir.worker.stop_rules import Limits  # noqa: PLC0415
 
     given, failures = arguments.time_limit, arguments.max_failures
     if failures is not None and failures < 1:

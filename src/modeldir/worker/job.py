@@ -1,8 +1,10 @@
-"""A worker's stay in a job: how it ends, and whether the job should be started again.
+"""A worker inside a cluster's job: how its stay ends, and whether the job is started again.
 
-It knows the job's token, and by which command its job manager starts it again. It refuses to start
-it in vain: where nothing ended in the whole job, and no interrupted trial saved what it could go on
-from, the next start would end as this one did, for ever.
+`worker.py` has one `JobSession`, also when it runs in no job: then all methods do nothing. When the
+job's time is over, the session runs the command that the launcher gave it to start the job again.
+It must never do so in vain: if nothing ended in the whole job, and no interrupted trial saved
+weights to resume from, the next job would end like this one, for ever. Submitting jobs:
+`launchers/`; which jobs exist: `launchers/launched_jobs.py`.
 """
 
 from __future__ import annotations
@@ -32,97 +34,98 @@ not started again: nothing ended in this job, and no trial saved what it could g
 
 @dataclass(frozen=True)
 class Job:
-    """The job that a worker is: its launcher's token, and the words of the command that starts it
-    again when its time is over.
+    """The job that a worker is.
+
+    `token` is the launcher's name for it; `requeue` is the command that starts the job again when
+    its time is over.
     """
 
     token: str
     requeue: tuple[str, ...] = ()
 
 
-class Tenure:
-    """One stay. `tell` says something to the user."""
+class JobSession:
+    """One worker's stay in a job. `message` prints something for the user."""
 
-    def __init__(self, search: Search, job: Job | None, tell: Callable[[str], None]) -> None:
-        self._search, self._job, self._tell = search, job, tell
-        self._begun = self._gets_on = False
-        self._saved: dict[Path, object] = {}  # as `_saved` was when each trial began
-        self.is_over = False
-        """Whether the job manager said that the time is nearly over."""
-        self.was_asked = False
-        """Whether `modeldir stop` asked it to leave: then the job does not come again."""
+    def __init__(self, search: Search, job: Job | None, message: Callable[[str], None]) -> None:
+        self._search, self._job, self._message = search, job, message
+        self._has_run_trials = self._makes_progress = False
+        self._saved_before: dict[Path, object] = {}  # `_saved` as each trial began, by folder
+        self.time_is_up = False
+        """Whether the job manager has signaled that the job's time is nearly over."""
+        self.stop_requested = False
+        """Whether `modeldir stop` asked the worker to leave: then the job is not started again."""
 
     @property
     def token(self) -> str | None:
         return None if self._job is None else self._job.token
 
     def facts(self) -> dict[str, Any]:
-        """What a run file says of the job in which its trial runs."""
+        """Return what a run file records about the job in which its trial runs."""
         if self._job is None:
             return {}
         return {"job": worker_registry.job_facts(self._search.path, self._job.token, os.environ)}
 
-    def is_of_this_job(self, folder: Path) -> bool:
-        """Whether what a folder's latest attempt runs in is this job: an earlier copy of it."""
+    def started(self, folder: Path) -> bool:
+        """Whether an earlier copy of this job started the folder's latest attempt."""
         last = attempts.latest(folder) if self._job is not None else None
-        told = last.record.get("job") if last is not None else None
-        return isinstance(told, dict) and told.get("token") == self.token
+        job = last.record.get("job") if last is not None else None
+        return isinstance(job, dict) and job.get("token") == self.token
 
-    def begin(self, folder: Path) -> None:
-        """A trial begins."""
+    def trial_started(self, folder: Path) -> None:
         if self._job is not None:
-            self._saved[folder] = _saved(folder)
+            self._saved_before[folder] = _saved(folder)
 
-    def notice(self, folder: Path, state: str) -> None:
-        """A trial has ended, or was interrupted."""
-        saved_before = self._saved.pop(folder, None)
+    def trial_ended(self, folder: Path, state: str) -> None:
+        """Note a trial that has ended, or was interrupted."""
+        saved_before = self._saved_before.pop(folder, None)
         if self._job is None:
             return
-        self._begun = True
+        self._has_run_trials = True
         if state != attempts.INTERRUPTED:
-            self._gets_on = True
-        elif not self._gets_on and _saved(folder) != saved_before:
-            self._gets_on = inheritance.resume_arguments(self._search.plan, folder) is not None
+            self._makes_progress = True
+        elif not self._makes_progress and _saved(folder) != saved_before:
+            self._makes_progress = (
+                inheritance.resume_arguments(self._search.plan, folder) is not None
+            )
 
     def comes_again(self) -> bool:
-        """Whether `end` will have the job started again, if its job manager does as it is told."""
+        """Whether `end` will start the job again, if its job manager obeys."""
         can = self._job is not None and bool(self._job.requeue)
-        return can and self.is_over and not self.was_asked and not self._why_not()
+        return can and self.time_is_up and not self.stop_requested and not self._why_not()
 
     def end(self, why: str) -> None:
-        """Have the job start again where its time is over and work is left; else write that it has
-        ended, and why.
-        """
+        """Start the job again if its time is over and work is left; else record why it ended."""
         if self._job is None:
             return
-        if self.is_over and not self.was_asked:
+        if self.time_is_up and not self.stop_requested:
             why = self._start_again(self._job.requeue)
         if why:
             worker_registry.end_job(self._search.path, self._job.token, why)
 
     def _start_again(self, words: tuple[str, ...]) -> str:
-        """Why the job is not started again; nothing where it is."""
+        """Start the job again. Returns why that did not happen, or an empty string."""
         why = self._why_not()
         if why == _TOO_LONG:
-            self._tell(_IN_VAIN.format(again=worker_registry.again(self._search.path)))
+            self._message(_IN_VAIN.format(again=worker_registry.again(self._search.path)))
         if why or not words:
             return why or "its time was over"
-        problem = _run(words, self._tell)
+        problem = _run(words, self._message)
         if problem:
-            self._tell(f"next: {worker_registry.again(self._search.path)}")
+            self._message(f"next: {worker_registry.again(self._search.path)}")
         return problem
 
     def _why_not(self) -> str:
-        """Why the job should not be started again; nothing where it should."""
+        """Return why the job should not be started again, or an empty string if it should."""
         if not self._search.scheduler.may_have_more(frozenset()):
             return "its time was over, and nothing was left to start"
-        if not self._begun:
+        if not self._has_run_trials:
             return "its time was over before it could begin a trial"
-        return "" if self._gets_on else _TOO_LONG
+        return "" if self._makes_progress else _TOO_LONG
 
 
 def _saved(folder: Path) -> object:
-    """What changes when a training saves weights in its folder."""
+    """Return something that changes when a training run saves weights in its folder."""
     found = []
     for path in attempts.last_weights(folder):
         with contextlib.suppress(OSError):
@@ -130,13 +133,13 @@ def _saved(folder: Path) -> object:
     return found
 
 
-def _run(words: tuple[str, ...], tell: Callable[[str], None]) -> str:
-    """Run the command that starts a job again: what went wrong, nothing if all is well."""
+def _run(words: tuple[str, ...], message: Callable[[str], None]) -> str:
+    """Run the command that starts a job again. Returns what went wrong, or an empty string."""
     from modeldir.launchers.command import asked  # noqa: PLC0415 - once, at the end of a job's time
 
     line, answer = quoted_line(words), asked(words, _PATIENCE)
     if answer.code == 0:
-        tell(f"the job is started again: {line}")
+        message(f"the job is started again: {line}")
         return ""
-    tell(f"the job is not started again: {line}: {answer.words}")
+    message(f"the job is not started again: {line}: {answer.words}")
     return f"its time was over; {line}: {answer.words}"

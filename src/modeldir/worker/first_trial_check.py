@@ -1,7 +1,8 @@
-"""The first trial of a search flies alone: does the script read what the search varies?
+"""Check with the first trial alone that the script reads the searched hyperparameters.
 
-It knows which names have still to be proven, and how a script tells that it read them. It refuses
-to start and to stop anything: the worker asks.
+`worker.py` asks before it starts a second trial (`is_pending`), while the first one runs, and when
+a trial ends. The check costs nothing if earlier trials have shown it. It only judges: the worker
+starts and stops trials. What a script reads is recorded by `params/usage.py`.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from modeldir.search.search import Search
 
 
-class Pilot:
-    """What is still unproven, and the trial that proves it. With `wanted` false there is nothing to
-    prove.
+class FirstTrialCheck:
+    """What is still unproven in a search, and the trial that can prove it.
+
+    With `wanted` false there is nothing to prove.
     """
 
     def __init__(self, search: Search, *, wanted: bool) -> None:
@@ -39,25 +41,25 @@ class Pilot:
         self._wants_metric = wanted and self._metric_is_unproven()
 
     @property
-    def flies(self) -> bool:
-        """Whether other trials have to wait for it."""
+    def is_pending(self) -> bool:
+        """Whether other trials have to wait for the first one."""
         return bool(self._unproven)
 
     def variables(self, record: TrialRecord) -> dict[str, str]:
-        """What the trial that is started now has to find in its environment."""
-        asked = self._asked_of(record)
-        return {SEARCHED_VARIABLE: json.dumps(sorted(asked))} if asked else {}
+        """Return what the environment of the trial that is started now has to contain."""
+        names = self._names_to_read(record)
+        return {SEARCHED_VARIABLE: json.dumps(sorted(names))} if names else {}
 
-    def _asked_of(self, record: TrialRecord) -> frozenset[str]:
-        """What a trial has to read: what is unproven, but for what does not count at its point."""
+    def _names_to_read(self, record: TrialRecord) -> frozenset[str]:
+        """Return the unproven names that are active in a trial's configuration."""
         if not self._unproven:
             return self._unproven
         flat = plain_values.flatten(record.hyperparameters)
-        # `seed` is in no space, and counts at each point that has repeats.
+        # `seed` is in no search space, and active in each configuration that has repeats.
         return self._unproven.intersection({*self._search.plan.space.active_names(flat), SEED})
 
     @property
-    def why(self) -> str:
+    def explanation(self) -> str:
         """What the other trials are waiting for."""
         names = " and ".join(sorted(self._unproven))
         return (
@@ -65,32 +67,33 @@ class Pilot:
             "with --no-pilot they do not"
         )
 
-    def take(self, record: TrialRecord) -> None:
-        """Let this trial be the one, if none is yet. One at which nothing unproven counts proves
-        nothing, and keeps nobody waiting.
+    def trial_started(self, record: TrialRecord) -> None:
+        """Check by this trial, if none was started before.
+
+        A trial in which no unproven name is active proves nothing, and nothing waits for it.
         """
         if self._wants_metric and self._scored is None and not self._has_old_files(record):
             self._scored = record
         if self._unproven and self._record is None:
-            self._unproven = self._asked_of(record)
+            self._unproven = self._names_to_read(record)
             self._record = record
 
-    def look(self) -> str | None:
-        """Judge it while it flies; what stops the search, or None."""
+    def judge_running(self) -> str | None:
+        """Judge the first trial while it runs. Returns a problem that stops the search, or None."""
         if (problem := self._misnamed()) is not None:
             return problem
         if not self._unproven or self._record is None:
             return None
         return self._judge(self._record, ended=False)
 
-    def landed(self, record: TrialRecord) -> str | None:
-        """Judge a trial that has ended; what stops the search, or None."""
+    def trial_ended(self, record: TrialRecord) -> str | None:
+        """Judge a trial that has ended. Returns a problem that stops the search, or None."""
         if (problem := self._misnamed()) is not None:
             return problem
         return self._judge(record, ended=True) if self._unproven else None
 
     def _names_to_prove(self) -> frozenset[str]:
-        """The searched names that no completed trial has shown to read."""
+        """Return the searched names that no completed trial has read."""
         placed = trial_command.placeholders(self._search.plan.command or "")
         names = {
             name
@@ -101,12 +104,12 @@ class Pilot:
             names.add(SEED)
         for record in self._search.trials:
             if names and self._search.trials.status(record).state == attempts.COMPLETED:
-                read = names_read(self._search.trials.path(record))
+                read = _names_read(self._search.trials.path(record))
                 names = set() if read is None else names - read
         return frozenset(names)
 
     def _metric_is_unproven(self) -> bool:
-        """Whether the plan names metrics that no trial has had yet."""
+        """Whether the plan names a metric that no trial has written yet."""
         names = {name for name, _ in self._search.plan.objectives}
         for record in self._search.trials:
             if names:
@@ -118,8 +121,9 @@ class Pilot:
         return experiment.has_metrics(self._search.trials.path(record))
 
     def _misnamed(self) -> str | None:
-        """What is to be said where the first trial has metrics, and not the one that is named but
-        one that is called nearly so. Where none is, the named one may still come, at the end.
+        """Return a problem if the first trial writes a metric with almost the name in the plan.
+
+        If none has a similar name, the one in the plan may still come at the trial's end.
         """
         if self._scored is None:
             return None
@@ -136,53 +140,54 @@ class Pilot:
         return None
 
     def _judge(self, record: TrialRecord, *, ended: bool) -> str | None:
-        """Open the doors when the pilot has read all that varies, stop the search if it never did.
+        """Let the other trials start once the first has read all that varies; a problem if it never
+        does.
 
-        A script that does not use `Params` cannot tell: then the doors open at its first metric.
-        One that does tells what it reads as it reads it; but only who has told all that it read,
-        at its end or as it logged its first metric, is known not to have read the rest.
+        A script that does not use `Params` reports nothing: its first metric is enough. One that
+        does reports each name as it reads it. But only a script that has reported all names, at its
+        end or with its first metric, is known not to have read the others.
         """
         folder = self._search.trials.path(record)
         events = attempts.read_events(folder)
-        told, reading = _names_in(events, "params_read"), _names_in(events, "reading")
+        read, reading = _names_in(events, "params_read"), _names_in(events, "reading")
         first_metric = experiment.has_metrics(folder)
-        if told is None and reading is None:
+        if read is None and reading is None:
             if ended or first_metric:
                 self._unproven = frozenset()
             return None
-        unread = self._asked_of(record).difference(told or (), reading or ())
+        unread = self._names_to_read(record).difference(read or (), reading or ())
         if not unread:
             self._unproven = frozenset()
-        elif ended or (told is not None and first_metric):
+        elif ended or (read is not None and first_metric):
             failed = ended and self._search.trials.status(record).state != attempts.COMPLETED
-            if failed:  # it broke before it could read them: that is what the user should hear
+            if failed:  # it failed before it could read them: the user should see that instead
                 self._record = None
                 return None
-            return _never_read(sorted(unread), told, the_script(self._search.plan.command))
+            return _never_read(sorted(unread), read, the_script(self._search.plan.command))
         return None
 
 
-def names_read(folder: Path) -> frozenset[str] | None:
-    """The hyperparameters that a trial's script read, or None if it does not tell."""
+def _names_read(folder: Path) -> frozenset[str] | None:
+    """Return the hyperparameters that a trial's script read, or None if it does not report them."""
     return _names_in(attempts.read_events(folder), "params_read")
 
 
 def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] | None:
-    told = [event for event in events if event.get("event") == kind]
-    return frozenset(name for event in told for name in event.get("names", ())) if told else None
+    found = [event for event in events if event.get("event") == kind]
+    return frozenset(name for event in found for name in event.get("names", ())) if found else None
 
 
 def _metrics_in(folder: Path) -> set[str]:
-    """The development metrics that lie in a trial's folder, of its steps and its files."""
+    """Return the validation metrics in a trial's folder, from its steps and its files."""
     steps = metrics.validation_metrics(dict(metrics.numbers_in(experiment.last_step(folder))))
     return {*steps, *experiment.scores(folder).development} - {"step", "time", "epoch"}
 
 
 def _no_such_metric(search: Search, name: str, found: list[str], meant: str, script: str) -> str:
-    way = next(way for each, way in search.plan.objectives if each == name)
+    direction = next(direction for each, direction in search.plan.objectives if each == name)
     return (
         f"{script} writes no {name!r}: did you mean {meant!r}? (it writes {', '.join(found)})\n"
-        f"  {worker_registry.again(search.path)} --{way} {quoted(meant)}\n"
+        f"  {worker_registry.again(search.path)} --{direction} {quoted(meant)}\n"
         f"  if {name} comes later than the others: say the same again with --no-pilot"
     )
 

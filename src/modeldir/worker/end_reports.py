@@ -1,0 +1,119 @@
+"""What a worker reports when a trial ends, and when the search does.
+
+`worker.py` calls `trial_ended` for each of its trials, `report_unseen` when it begins and
+`summarize` when it leaves. How an attempt ended was decided before, by its supervisor
+(`outcome.py`); the lines themselves come from `monitor/status.py` and `monitor/summary.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from modeldir._system import processes
+from modeldir.errors import ModeldirError
+from modeldir.experiment import attempts, experiment
+from modeldir.monitor import progress
+from modeldir.monitor.status import result_text
+from modeldir.monitor.summary import WorkerOutcome, summary
+from modeldir.search import worker_registry
+from modeldir.search.trial_record import TrialRecord
+from modeldir.worker import running, texts
+from modeldir.worker.job import JobSession
+from modeldir.worker.stop_rules import StopRules
+from modeldir.worker.worker_log import WorkerLog, noted_ends
+
+if TYPE_CHECKING:
+    from modeldir.search.search import Search
+
+_LONG = 600.0
+"""Seconds of a trial after which it matters whether an interrupted trial can resume."""
+
+
+class EndReports:
+    """Reports the ends of one worker's trials, and applies the rules that depend on them."""
+
+    def __init__(self, search: Search, log: WorkerLog, rules: StopRules) -> None:
+        self._search, self._log, self._rules = search, log, rules
+        self._has_warned = False
+
+    def trial_ended(
+        self, record: TrialRecord, status: experiment.Status, shown: progress.ShownTrial
+    ) -> None:
+        self._report(record, status, shown)
+        self._rules.check_failures(status)
+        if status.state in attempts.WELL and self._search.plan.metric is None:
+            self._settle_metric(record)
+        if status.state == attempts.COMPLETED:
+            self._rules.check_target()
+            self._warn_of_long_trials(record, status)
+
+    def report_unseen(self) -> set[processes.Process]:
+        """Report the trials that ended after their worker was killed. Returns those workers."""
+        search = self._search
+        killed = worker_registry.killed(search.path)
+        noted = noted_ends(search.path) if killed else {}
+        for record in search.trials if killed else ():
+            status = search.trials.status(record)
+            folder = search.trials.path(record)
+            last = attempts.read(folder, status.attempt) if status.attempt else None
+            if last is None or last.end is None or running.worker_of(last) not in killed:
+                continue
+            if noted.get(record.name, "") < str(last.record.get("ended")):
+                self._report(record, status, progress.ShownTrial(record.name, folder, 0.0))
+                if status.state == attempts.COMPLETED and search.plan.metric is None:
+                    self._settle_metric(record)
+        return killed
+
+    def summarize(self, job: JobSession, *, stopped: bool) -> WorkerOutcome:
+        """Print the summary of the search, and return how this worker's part of it ended."""
+        rules, trials = self._rules, self._search.trials
+        outcome = WorkerOutcome(
+            Counter(rules.ended.values()),
+            tuple(name for name, state in rules.ended.items() if state == attempts.FAILED),
+            rules.problem,
+            stopped=stopped,
+            limited=rules.is_limited,
+            elsewhere=_count(attempts.RUNNING, map(trials.status, trials.statuses.unfinished())),
+            failed_in_all=_count(attempts.FAILED, map(trials.status, trials)),
+            comes_again=job.comes_again(),
+            as_asked=job.token is not None and job.stop_requested,
+        )
+        for line in summary(self._search, outcome):
+            self._log.message(line)
+        return outcome
+
+    def _report(
+        self, record: TrialRecord, status: experiment.Status, shown: progress.ShownTrial
+    ) -> None:
+        why = status.reason if status.state == attempts.PRUNED else None
+        if status.state == attempts.WAITING:
+            why = texts.NOTHING_RECORDED
+        scores = experiment.scores(self._search.trials.path(record)).development
+        words = result_text(status, scores, self._search.plan.metric, why)
+        self._log.ended(shown, status.state, words)
+
+    def _settle_metric(self, record: TrialRecord) -> None:
+        """Choose the metric to rank by, now that a trial shows which ones there are."""
+        try:
+            chosen = self._search.scheduler.settle_metric(record)
+        except (ModeldirError, OSError) as error:
+            self._rules.stop_for(error)
+            return
+        if chosen is not None:
+            self._log.message(texts.ranking_by(*chosen))
+
+    def _warn_of_long_trials(self, record: TrialRecord, status: experiment.Status) -> None:
+        """Warn once of a long trial that cannot resume: an interruption may cost a night."""
+        if self._has_warned or (status.duration or 0) < _LONG:
+            return
+        self._has_warned = True
+        events = attempts.read_events(self._search.trials.path(record))
+        can_resume = any(event.get("event") == "can_resume" for event in events)
+        if not self._search.plan.resume and not can_resume:
+            self._log.message(texts.long_trial(record.name, status.duration or 0))
+
+
+def _count(state: str, statuses: Iterable[experiment.Status]) -> int:
+    return sum(status.state == state for status in statuses)

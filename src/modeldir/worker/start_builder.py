@@ -1,0 +1,122 @@
+"""From a search's turn to the `Start` that a supervisor runs: command, environment, facts.
+
+`worker.py` calls `StartBuilder.build` for each attempt, after it has a seat for it. How an
+interrupted trial resumes, and with which weights a child of another trial begins, is decided here;
+whether it is that trial's turn at all: `search/search.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modeldir._system import processes
+from modeldir._system.version import __version__
+from modeldir.experiment import attempts
+from modeldir.metrics import metrics
+from modeldir.pruners import judge
+from modeldir.search import inheritance
+from modeldir.search.trial_record import TrialRecord, Turn
+from modeldir.worker import texts
+from modeldir.worker.job import JobSession
+from modeldir.worker.messages import Start
+from modeldir.worker.slots import Seat
+
+if TYPE_CHECKING:
+    from modeldir.search.search import Search
+    from modeldir.worker.worker_log import WorkerLog
+
+
+class StartBuilder:
+    """Makes the starts of one worker. `bound`: no trial may outlive the worker."""
+
+    def __init__(self, search: Search, log: WorkerLog, job: JobSession, *, bound: bool) -> None:
+        self._search, self._log, self._job, self._bound = search, log, job, bound
+        me = processes.process()
+        self._worker = me.to_json() if me else None
+
+    def build(
+        self,
+        turn: Turn,
+        last: attempts.Attempt | None,
+        seat: Seat,
+        variables: Mapping[str, str],
+        doubt: str | None,
+    ) -> Start:
+        """Return the start of the attempt whose turn it is, in a seat.
+
+        `last` is the trial's attempt before this one, and `doubt` its last heartbeat seen, if only
+        that tells that it is dead. `variables` are added to the trial's environment.
+        """
+        search, record = self._search, turn.record
+        folder = search.trials.path(record)
+        extra = self._how_to_resume(record, folder, last)
+        inherits = self._inherited(record) if extra is None and record.parent else ()
+        if inherits:
+            extra = search.plan.resume
+        metric = search.plan.metric
+        ranked = {metrics.RANKED_VARIABLE: f"{metric[1]}:{metric[0]}"} if metric else {}
+        orders = search.judged_by(record)
+        if orders is not None and extra is None:  # the weights of its parent are gone
+            orders = replace(orders, begun=0)
+        judged = {judge.VARIABLE: orders.to_text()} if orders else {}
+        return Start(
+            folder=os.path.abspath(folder),
+            number=turn.attempt,
+            command=(*search.command_for(record), *(extra or ())),
+            cwd=str(search.working_folder()),
+            resumes=extra is not None,
+            inherits=inherits,
+            variables={**ranked, **judged, **variables, **seat.variables},
+            facts={
+                "worker": self._worker,
+                **search.setting(),
+                "commit": search.commit(),
+                "modeldir": __version__,
+                **inheritance.lineage(search.trials, record),
+                **seat.facts,
+                **self._job.facts(),
+            },
+            metric=metric,
+            read=search.plan.read,
+            pruner=orders.to_text() if orders else None,
+            time_limit=search.plan.trial_time_limit,
+            bound=self._bound,
+            doubt=doubt,
+        )
+
+    def doubt_of(self, last: attempts.Attempt | None) -> str | None:
+        """Return the last heartbeat seen of an attempt, if only that tells that it is dead."""
+        if last is None or last.end is not None or attempts.lives(last) is False:
+            return None
+        self._log.message(texts.taking_over(last.folder.name, attempts.where(last)))
+        return self._search.observer.sight(last.path)
+
+    def _how_to_resume(
+        self, record: TrialRecord, folder: Path, last: attempts.Attempt | None
+    ) -> tuple[str, ...] | None:
+        """Return the arguments with which an attempt resumes; None if it begins afresh.
+
+        A trial resumes only after an interruption, or if it was pruned and is to continue after
+        all. A failed trial that runs again begins afresh.
+        """
+        last = attempts.began(last)
+        if last is None:
+            return None
+        spared = last.end == attempts.PRUNED and self._search.trials.claims.is_spared(record)
+        if last.end not in (None, attempts.INTERRUPTED) and not spared:
+            return None
+        if spared:
+            return inheritance.continue_arguments(self._search.plan, folder)
+        return inheritance.resume_arguments(self._search.plan, folder)
+
+    def _inherited(self, record: TrialRecord) -> tuple[str, ...]:
+        """Return the last weights of the trial's parent, with which the trial begins."""
+        parent = inheritance.parent_of(self._search.trials, record)
+        found = attempts.last_weights(parent) if parent is not None else []
+        if record.parent is not None and not found:
+            self._log.message(texts.weights_are_gone(record.name, record.parent.get("name")))
+        return tuple(map(os.path.abspath, found))

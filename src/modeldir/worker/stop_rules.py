@@ -1,0 +1,134 @@
+"""Why a worker starts no more trials: a limit, a reached target, failures, or an error.
+
+`worker.py` asks before each start, and calls `trial_ended` for each end. Requests to stop that come
+from outside are in `signals.py`. A rule only stops new trials: those that run are never ended here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sized
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modeldir.errors import ModeldirError
+from modeldir.experiment import attempts, failures
+from modeldir.experiment.experiment import Status
+from modeldir.worker import texts
+
+if TYPE_CHECKING:
+    from modeldir.search.search import Search
+    from modeldir.worker.worker_log import WorkerLog
+
+_FIRST_FAILURES = 3
+"""A search whose first trials all fail with the same error stops after this many."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a worker starts no more trials.
+
+    `time` is in seconds since the worker began, `failures` and `trials` count failed and started
+    trials of this worker. None: no limit.
+    """
+
+    time: float | None = None
+    failures: int | None = None
+    trials: int | None = None
+
+
+class StopRules:
+    """Whether one worker may start another trial.
+
+    Args:
+        running: the worker's running trials; only their number is used.
+    """
+
+    def __init__(self, search: Search, limits: Limits, log: WorkerLog, running: Sized) -> None:
+        self._search, self._limits, self._log, self._running = search, limits, log, running
+        self._began = time.monotonic()
+        self._ignores_first_failures = False
+        self.started = 0
+        """How many trials this worker has started."""
+        self.ended: dict[str, str] = {}
+        """How trials ended, by name: a trial that ran twice counts once."""
+        self.problem: str | None = None
+        """An error that the user has to fix."""
+        self.reason: str | None = None
+        """Why no more trials are started, although nothing is wrong."""
+        self.is_limited = False
+        """Whether the next command starts more trials nevertheless."""
+
+    def begin(self) -> None:
+        """Look at what earlier workers left."""
+        self.check_target()
+        # The first failures stopped this search before, and the user ran it again all the same.
+        self._ignores_first_failures = (
+            len(self._search.scheduler.retries.failed_unchanged()) >= _FIRST_FAILURES
+        )
+
+    @property
+    def has_started_all(self) -> bool:
+        return self._limits.trials is not None and self.started >= self._limits.trials
+
+    @property
+    def are_limited(self) -> bool:
+        """Whether the user set any limit."""
+        return self._limits != Limits()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is to be started, as far as is known."""
+        return self.problem is not None or self.reason is not None or self.has_started_all
+
+    def check_time(self) -> bool:
+        """Whether there is time left; the first time that there is none, print it."""
+        limit = self._limits.time
+        if limit is None or time.monotonic() < self._began + limit:
+            return True
+        self.stop(texts.TIME_LIMIT_REACHED)
+        return False
+
+    def check_target(self) -> None:
+        """Stop once a trial, also one of another worker, has reached the search's target."""
+        reached, plan = self._search.scheduler.reached(), self._search.plan
+        if reached is not None and plan.metric is not None:
+            self.stop(texts.target_reached(plan.metric[0], reached, plan.stop_at), limited=False)
+
+    def check_failures(self, status: Status) -> None:
+        """Stop a search whose first trials all fail with the same error: so would the others."""
+        if status.state != attempts.FAILED:
+            return
+        count = Counter(self.ended.values())[attempts.FAILED]
+        if self._limits.failures is not None and count >= self._limits.failures:
+            self.stop(texts.too_many_failures(count))
+        elif count == _FIRST_FAILURES and not self._ignores_first_failures and self._all_alike():
+            line = status.last_line or status.reason or "no output"
+            self.stop(texts.all_failed_alike(count, line))
+
+    def stop(self, why: str, *, limited: bool = True) -> None:
+        """Start no more. Not `limited`: the next command would not start more either."""
+        if self.reason is None and self.problem is None:
+            self.reason, self.is_limited = why, limited
+            self._log.message(
+                why + (texts.still_running(count) if (count := len(self._running)) else "")
+            )
+
+    def stop_for(self, error: ModeldirError | OSError) -> None:
+        """Start no more: the user has to fix something. Running trials continue."""
+        words = str(error)
+        if isinstance(error, OSError):
+            words = texts.cannot_write(self._search.path, error.strerror)
+        self.problem = words.removesuffix("Nothing was started.").rstrip()
+
+    def _all_alike(self) -> bool:
+        """Whether all trials that ended here failed with one error, and no trial ever went well."""
+        found = {r.name: self._search.trials.status(r) for r in self._search.trials}
+        alike = {
+            failures.gist(found[name].failure, found[name].last_line)
+            for name, state in self.ended.items()
+            if state == attempts.FAILED and name in found
+        }
+        is_well = any(status.state in attempts.WELL for status in found.values())
+        return len(alike) == 1 and not is_well

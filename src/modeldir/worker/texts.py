@@ -1,0 +1,98 @@
+"""What a worker prints, one function or constant per message.
+
+`worker.py` and its neighbors send these texts through `worker_log.py`. The lines about the end of a
+trial come from `monitor/status.py`, the summary of a search from `monitor/summary.py`. Nothing here
+reads or prints.
+"""
+
+from __future__ import annotations
+
+from modeldir._system.durations import duration_text
+
+TIME_LIMIT_REACHED = "the time limit is over: no more trials are started"
+JOB_TIME_IS_UP = "the time of this job is nearly over"
+NOTHING_RECORDED = "nothing was recorded: its folder was removed, or cannot be written"
+
+
+def still_running(count: int) -> str:
+    """Follows the reason why no more trials are started; the start of one may be printed later."""
+    that = "1 that runs already goes" if count == 1 else f"{count} that run already go"
+    return f"\n  {that} on to {'its' if count == 1 else 'their'} end"
+
+
+def cannot_write(search: object, why: str | None) -> str:
+    return (
+        f"{search}: {why}: no more trials are made\n"
+        "  nothing that has ended is lost; once it can be written, say the same again"
+    )
+
+
+def target_reached(metric: str, value: float, target: float | None) -> str:
+    return f"{metric} {value:.6g} has reached {target:g}: no more trials are started"
+
+
+def too_many_failures(count: int) -> str:
+    trials = "1 trial has" if count == 1 else f"{count} trials have"
+    return f"{trials} failed: no more are started"
+
+
+def all_failed_alike(count: int, line: str) -> str:
+    return (
+        f"{count} of {count} failed alike, the last with: {line}\n"
+        "  no more are started; the same command again goes on all the same"
+    )
+
+
+def long_trial(name: str, seconds: float) -> str:
+    return (
+        f"note: {name} took {duration_text(seconds)}; a trial that is "
+        "interrupted begins afresh, as far as is known.\n"
+        "  if the script can go on from its weights, say how: --resume '--restore_file last'"
+    )
+
+
+def taking_over(name: str, where: str) -> str:
+    return f"taking over {name}: nothing was heard of {where}"
+
+
+def taken_over(name: str) -> str:
+    return f"{name}: another worker has taken it over; ended here"
+
+
+def weights_are_gone(name: str, parent: object) -> str:
+    return f"note: {name} begins afresh: the last weights of {parent} are gone"
+
+
+def found_running(name: str) -> str:
+    return f"found {name} running: waiting for it"
+
+
+def run_by_earlier_copy(name: str) -> str:
+    return f"{name} is run by an earlier copy of this job: waiting"
+
+
+def in_doubt(name: str, why: str | None) -> str:
+    return f"{name} is {why}: waiting to see if it still runs"
+
+
+def ranking_by(metric: str, direction: str) -> str:
+    return f"ranking by {metric} ({direction})"
+
+
+def asked_to_stop(by: str) -> str:
+    return f"asked to stop by `modeldir stop` ({by})"
+
+
+def waiting_for_running(names: str) -> str:
+    return (
+        f"no new trials; waiting for {names}\n"
+        "  Ctrl-C ends them (they run again next time), another kills them"
+    )
+
+
+def ending(names: str) -> str:
+    return f"ending {names}; the same command will run them again"
+
+
+def killing(names: str) -> str:
+    return f"killing {names}"
