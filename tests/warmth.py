@@ -29,27 +29,27 @@ import socket, subprocess, select, resource  # as the supervisor, which is forke
 from modeldir.worker import supervisor
 from modeldir.worker.preload import child, guards, imports
 
-ahead = imports.Ahead()
-learned = imports.Learned.from_json(given["learned"])
+ahead = imports.PreloadedModules()
+learned = imports.ImportList.from_json(given["learned"])
 os.close(0)
 os.open(os.devnull, os.O_RDONLY)
 ahead.add(learned)
-into_cold = child._become_cold
+into_cold = child._execute
 
 def told(trial):
     with open(given["cold"], "a") as file:
         file.write("1")
     into_cold(trial)
 
-child._become_cold = told
-reply = {"objection": guards.objection(ahead), "left_out": ahead.left_out, "codes": []}
+child._execute = told
+reply = {"objection": guards.process_objection(ahead), "left_out": ahead.left_out, "codes": []}
 for trial in given["trials"]:
     if reply["objection"]:
         break
     output = os.open(trial.pop("output"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     pid = os.fork()
     if pid == 0:
-        child.become(child.Trial(output=output, **trial), ahead)
+        child.become_command(child.Command(output=output, **trial), ahead)
     os.close(output)
     reply["codes"].append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     if os.path.isdir("out"):
@@ -109,13 +109,13 @@ class Bench:
     def cold(self, *arguments: str) -> Run:
         return self._run(self.command(*arguments))
 
-    def learn(self, *arguments: str) -> tuple[Run, imports.Learned]:
+    def learn(self, *arguments: str) -> tuple[Run, imports.ImportList]:
         """Through learning.py: it must look like cold; and what was learned."""
         invocation = command_line.parse(self.command(*arguments))
         assert invocation is not None
         report = self._outside("report")
-        run = self._run(invocation.through_learning(str(report)))
-        learned = imports.Report(str(report)).learned()
+        run = self._run(invocation.through_recorder(str(report)))
+        learned = imports.ImportReport(str(report)).import_list()
         assert learned is not None
         return run, learned
 
@@ -123,9 +123,9 @@ class Bench:
         """As `learn`, where there is nothing to learn."""
         invocation = command_line.parse(self.command())
         assert invocation is not None
-        return self._run(invocation.through_learning(str(self._outside("report"))))
+        return self._run(invocation.through_recorder(str(self._outside("report"))))
 
-    def warm(self, learned: imports.Learned, *trials: Sequence[str], **variables: str) -> Reply:
+    def warm(self, learned: imports.ImportList, *trials: Sequence[str], **variables: str) -> Reply:
         """Children of one process that has imported ahead, one after the other."""
         cold = self._outside("cold")
         cold.write_text("")
@@ -136,7 +136,7 @@ class Bench:
             "cold": str(cold),
             "trials": [
                 {
-                    "command": self.command(*arguments),
+                    "words": self.command(*arguments),
                     "cwd": str(self.folder),
                     "environment": {**self.environment, **variables},
                     "output": str(output),

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 
 from modeldir.worker.preload import import_cache
-from modeldir.worker.preload.import_cache import Kept, Script
-from modeldir.worker.preload.imports import Learned, Module
+from modeldir.worker.preload.import_cache import SavedImports, Script
+from modeldir.worker.preload.imports import ImportList, ListedModule
 
 SCRIPT = Script(("python", "train.py"), "/project", "c0de")
 
 
-def learned(*names: str) -> Learned:
-    modules = tuple(Module(name, f"/site/{name}.py") for name in names)
+def learned(*names: str) -> ImportList:
+    modules = tuple(ListedModule(name, f"/site/{name}.py") for name in names)
     now = os.stat("/").st_mtime_ns
-    return Learned(modules, (), "/", "3", "", "/", (), (), {"/": now}, has_ended=True)
+    return ImportList(modules, (), "/", "3", "", "/", (), (), {"/": now}, has_ended=True)
 
 
-KEPT = Kept(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0))
+KEPT = SavedImports(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0))
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def search(tmp_path: Path, name: str = "search") -> Path:
 def test_what_is_kept_is_read_again(tmp_path: Path, cache: Path) -> None:
     """And anything else that lies there is as if nothing did."""
     folder = search(tmp_path)
-    kept = Kept(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
-    import_cache.keep(folder, SCRIPT, kept)
+    kept = SavedImports(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
+    import_cache.save(folder, SCRIPT, kept)
     assert import_cache.read(folder) == kept
     file = folder / ".modeldir" / import_cache.FILE
     text = json.dumps(json.loads(file.read_text()))
@@ -64,7 +64,7 @@ def test_what_is_kept_is_read_again(tmp_path: Path, cache: Path) -> None:
 
 def test_another_search_of_the_same_script_finds_it(tmp_path: Path, cache: Path) -> None:
     """In the user's cache folder, which nobody else may look into."""
-    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
+    import_cache.save(search(tmp_path), SCRIPT, KEPT)
     assert import_cache.find(search(tmp_path, "other"), SCRIPT) == KEPT
     assert cache.stat().st_mode & 0o077 == 0
 
@@ -81,7 +81,7 @@ def test_another_search_of_the_same_script_finds_it(tmp_path: Path, cache: Path)
 )
 def test_another_script_does_not(tmp_path: Path, cache: Path, other: Script) -> None:
     """Nor the same one, once its code has changed, or where nobody can tell whether it has."""
-    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
+    import_cache.save(search(tmp_path), SCRIPT, KEPT)
     assert import_cache.find(search(tmp_path, "other"), other) is None
 
 
@@ -90,8 +90,8 @@ def test_a_script_that_is_no_part_of_the_project_counts_too(tmp_path: Path, cach
     (tmp_path / "train.py").write_text("import numpy\n")
     (tmp_path / "project").mkdir()
     script = Script(("python", "../train.py"), str(tmp_path / "project"), "c0de")
-    kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
-    import_cache.keep(search(tmp_path), script, kept)
+    kept = SavedImports(script.words, script.state, learned("numpy"), (1.5, 2.0))
+    import_cache.save(search(tmp_path), script, kept)
     assert import_cache.find(tmp_path / "search", script) == kept
     (tmp_path / "train.py").write_text("import pandas\n")
     assert import_cache.find(tmp_path / "search", script) is None
@@ -100,8 +100,8 @@ def test_a_script_that_is_no_part_of_the_project_counts_too(tmp_path: Path, cach
 
 def test_why_it_runs_cold_is_kept_with_the_search_alone(tmp_path: Path, cache: Path) -> None:
     """It may lie in arguments that another search does not give."""
-    kept = Kept(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
-    import_cache.keep(search(tmp_path), SCRIPT, kept)
+    kept = SavedImports(SCRIPT.words, SCRIPT.state, learned("numpy"), (1.5, 2.0), "why")
+    import_cache.save(search(tmp_path), SCRIPT, kept)
     assert import_cache.find(tmp_path / "search", SCRIPT) == kept
     assert import_cache.find(search(tmp_path, "other"), SCRIPT) is None
 
@@ -109,8 +109,8 @@ def test_why_it_runs_cold_is_kept_with_the_search_alone(tmp_path: Path, cache: P
 def test_code_that_nobody_knows_is_kept_with_the_search_alone(tmp_path: Path, cache: Path) -> None:
     """A tree of too many files has no hash."""
     script = Script(SCRIPT.words, SCRIPT.cwd, None)
-    kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
-    import_cache.keep(search(tmp_path), script, kept)
+    kept = SavedImports(script.words, script.state, learned("numpy"), (1.5, 2.0))
+    import_cache.save(search(tmp_path), script, kept)
     assert import_cache.find(tmp_path / "search", script) == kept
     assert not cache.exists()
 
@@ -119,7 +119,7 @@ def test_another_environment_does_not(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`python` is what PATH says."""
-    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
+    import_cache.save(search(tmp_path), SCRIPT, KEPT)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").touch(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
@@ -150,12 +150,12 @@ def test_what_is_broken_or_not_only_ours_counts_as_nothing(
     tmp_path: Path, cache: Path, spoil: Callable[[Path], object]
 ) -> None:
     """It is learned again, and written anew where that is possible."""
-    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
+    import_cache.save(search(tmp_path), SCRIPT, KEPT)
     (file,) = cache.iterdir()
     spoil(file)
     other = search(tmp_path, "other")
     assert import_cache.find(other, SCRIPT) is None
-    import_cache.keep(other, SCRIPT, KEPT)
+    import_cache.save(other, SCRIPT, KEPT)
     assert import_cache.find(other, SCRIPT) == KEPT
 
 
@@ -164,7 +164,7 @@ def test_without_a_place_it_is_kept_with_the_search(
 ) -> None:
     """As `XDG_CACHE_HOME=/dev/null` says."""
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
-    import_cache.keep(search(tmp_path), SCRIPT, KEPT)
+    import_cache.save(search(tmp_path), SCRIPT, KEPT)
     assert import_cache.find(tmp_path / "search", SCRIPT) == KEPT
 
 
@@ -176,8 +176,8 @@ def test_lists_of_the_scripts_used_last_are_kept(
     folder = search(tmp_path)
     scripts = [Script(("python", f"{name}.py"), "/project", "c0de") for name in "abc"]
     for script in (*scripts[:2], scripts[0], scripts[2]):
-        kept = Kept(script.words, script.state, learned("numpy"), (1.5, 2.0))
-        import_cache.keep(folder, script, kept)
+        kept = SavedImports(script.words, script.state, learned("numpy"), (1.5, 2.0))
+        import_cache.save(folder, script, kept)
         time.sleep(0.02)  # longer than a tick of the clock that stamps files
     (folder / ".modeldir" / import_cache.FILE).unlink()
     found = [import_cache.find(folder, script) is not None for script in scripts]

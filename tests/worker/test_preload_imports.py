@@ -123,7 +123,7 @@ def test_a_variable_by_trial_is_seen(bench: Bench) -> None:
     """One set to an argument is refused; one from a file starts that trial again, cold."""
     bench.write("import os, sys\nos.environ['RUN'] = sys.argv[1] + '.log'\nimport busy\n")
     _, learned = bench.learn("experiments/a")
-    told = guards.refusal(bench.command("experiments/b"), learned)
+    told = guards.command_objection(bench.command("experiments/b"), learned)
     assert told == "the script sets RUN by its arguments before it imports libraries"
     bench.write(
         "import os, sys\n"
@@ -173,7 +173,7 @@ def test_a_log_that_begins_before_an_import_is_no_variable_of_the_trial(bench: B
         (bench.folder / "experiments" / name).mkdir(parents=True)
     cold, learned = bench.learn("experiments/first")
     assert "True" in cold.printed
-    told = guards.refusal(bench.command("experiments/second"), learned)
+    told = guards.command_objection(bench.command("experiments/second"), learned)
     assert told is None or "imports only" in told
     reply = bench.warm(learned, ("experiments/second",))
     assert reply.cold == 0
@@ -279,11 +279,11 @@ def test_what_must_not_be_forked_is_refused(bench: Bench, snapshot: SnapshotAsse
         told[library] = bench.warm(learned, ()).objection
     bench.write("import jax\n")
     _, learned = bench.learn()
-    told["jax"] = guards.refusal(bench.command(), learned)
+    told["jax"] = guards.command_objection(bench.command(), learned)
     bench.write("import plain\n")
     _, learned = bench.learn()
-    told["plain"] = guards.refusal(bench.command(), learned)
-    told["wrapper"] = guards.refusal(("torchrun", "train.py"))
+    told["plain"] = guards.command_objection(bench.command(), learned)
+    told["wrapper"] = guards.command_objection(("torchrun", "train.py"))
     assert told == snapshot
 
 
@@ -292,7 +292,7 @@ def test_a_report_without_its_beginning_is_none(tmp_path: Path) -> None:
     report = tmp_path / "report"
     for text in ("", "{'name': 'busy', 'origin': None}\n", "{'words': [\n", "1 2\n"):
         report.write_text(text)
-        assert imports.Report(str(report)).learned() is None
+        assert imports.ImportReport(str(report)).import_list() is None
 
 
 def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
@@ -303,7 +303,7 @@ def test_a_report_that_cannot_be_written_disturbs_nobody(bench: Bench) -> None:
     assert invocation is not None
     for report in ("/dev/full", "/nowhere/report"):
         done = subprocess.run(
-            invocation.through_learning(report),
+            invocation.through_recorder(report),
             cwd=bench.folder,
             env=bench.environment,
             stdout=subprocess.PIPE,
@@ -345,13 +345,13 @@ def test_a_list_may_grow(bench: Bench, tmp_path: Path) -> None:
     report = tmp_path / "report"
     lines = next(tmp_path.glob("project.report.*")).read_text().splitlines(keepends=True)
     report.write_text("".join(lines[:-2]) + lines[-2][:10])
-    growing = imports.Report(str(report))
-    torn = growing.learned()
+    growing = imports.ImportReport(str(report))
+    torn = growing.import_list()
     assert torn is not None
     assert not torn.has_ended
     assert torn.modules == learned.modules[: len(torn.modules)]
-    assert growing.learned() is None
+    assert growing.import_list() is None
     with report.open("a") as file:
         file.write(lines[-2][10:] + lines[-1])
-    assert growing.learned() == learned
-    assert imports.Report(str(tmp_path / "nothing")).learned() is None
+    assert growing.import_list() == learned
+    assert imports.ImportReport(str(tmp_path / "nothing")).import_list() is None

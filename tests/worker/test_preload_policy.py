@@ -18,14 +18,14 @@ from modeldir._system import processes
 from modeldir.experiment import attempts
 from modeldir.experiment.experiment import Status
 from modeldir.worker.messages import Start
-from modeldir.worker.preload import import_cache, policy, spawner
-from modeldir.worker.preload.import_cache import Kept, Script
-from modeldir.worker.preload.imports import Learned, Module, Report
+from modeldir.worker.preload import import_cache, policy, recording, spawner
+from modeldir.worker.preload.import_cache import SavedImports, Script
+from modeldir.worker.preload.imports import ImportList, ImportReport, ListedModule
 
 
-def learned(*names: str) -> Learned:
-    modules = tuple(Module(name, f"/site/{name}.py") for name in names)
-    return Learned(modules, (), "python", "3", "", "/", (), (), {}, has_ended=True)
+def learned(*names: str) -> ImportList:
+    modules = tuple(ListedModule(name, f"/site/{name}.py") for name in names)
+    return ImportList(modules, (), "python", "3", "", "/", (), (), {}, has_ended=True)
 
 
 def many(count: int) -> list[str]:
@@ -35,8 +35,8 @@ def many(count: int) -> list[str]:
 def test_only_what_was_installed_counts_as_worth_it() -> None:
     """By itself: Python's own modules and ours are imported in no time, however many they are."""
     own = ["json", "asyncio.events", "modeldir.params.params"] * 100
-    assert not policy.is_worth(learned(*own, *many(policy.WORTH - 1)))
-    assert policy.is_worth(learned(*own, *many(policy.WORTH)))
+    assert not policy.is_worth_preloading(learned(*own, *many(policy.WORTH - 1)))
+    assert policy.is_worth_preloading(learned(*own, *many(policy.WORTH)))
 
 
 @pytest.mark.parametrize(
@@ -48,24 +48,24 @@ def test_imports_are_complete_once_none_came_for_a_while(
     began: float, grew: float, now: float, *, has: bool
 ) -> None:
     """For a fifth of the time that they took, at least half a second, at most five."""
-    assert policy.has_settled(began, grew, now) is has
+    assert recording.has_settled(began, grew, now) is has
 
 
 def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
     """What a user reads of it."""
     train = ("python", "train.py")
     assert [
-        policy.ready_text(1143),
-        policy.anew_text("has changed"),
-        policy.anew_text("is another than it was"),
-        policy.cold_text("jax must not be forked"),
-        policy.cold_text(
+        policy.preloaded_text(1143),
+        policy.recorded_again_text("has changed"),
+        policy.recorded_again_text("is another than it was"),
+        policy.not_preloaded_text("jax must not be forked"),
+        policy.not_preloaded_text(
             "width_64 died by SIGSEGV as the first that was forked: it runs again, cold"
         ),
-        policy.ahead_text(tmp_path, train, "/", None, 2),
+        policy.preview(tmp_path, train, "/", None, 2),
     ] == snapshot
-    assert policy.ahead_text(tmp_path, train, "/", None, 1) is None
-    assert policy.ahead_text(tmp_path, ("sh", "train.sh"), "/", None, 2) is None
+    assert policy.preview(tmp_path, train, "/", None, 1) is None
+    assert policy.preview(tmp_path, ("sh", "train.sh"), "/", None, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -74,31 +74,31 @@ def test_texts(snapshot: SnapshotAssertion, tmp_path: Path) -> None:
 def test_what_is_no_python_script_is_left_alone(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Nothing is learned of it, and nothing is said."""
     told: list[str] = []
-    warm = policy.Warmth(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
+    warm = policy.Preloading(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
     warm.begin(command, "/")
     start = Start(str(tmp_path), 1, command, "/")
-    assert warm.way(start) == (None, start)
-    assert not warm.holds_back()
+    assert warm.choose(start) == (None, start)
+    assert not warm.must_wait()
     assert told == []
 
 
 def test_one_trial_at_a_time_notes_its_imports(tmp_path: Path) -> None:
     """The first, through what notes them; its command stays what is recorded."""
     (tmp_path / ".modeldir").mkdir()
-    warm = policy.Warmth(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
+    warm = policy.Preloading(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
     command = ("python", "-u", "train.py", "--model_dir", "d")
     warm.begin(("python", "-u", "train.py"), "/")
     first, second = (Start(str(tmp_path / name), 1, command, "/") for name in "ab")
-    _, way = warm.way(first)
+    _, way = warm.choose(first)
     assert way.command == command
     assert [*way.by[:2], *way.by[4:]] == [*command[:2], *command[2:]]
-    assert warm.way(second) == (None, second)
+    assert warm.choose(second) == (None, second)
 
 
 def test_what_was_noted_without_its_head_tells_nothing(tmp_path: Path) -> None:
     """A script notes on where somebody has removed the file, and that begins in the middle."""
     (tmp_path / "imports.1").write_text("{'name': 'numpy', 'origin': '/site/numpy.py'}\n")
-    assert Report(str(tmp_path / "imports.1")).learned() is None
+    assert ImportReport(str(tmp_path / "imports.1")).import_list() is None
 
 
 def test_what_others_note_is_left_alone(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_what_others_note_is_left_alone(tmp_path: Path) -> None:
         path.touch()
     days = time.time() - 3 * 86400
     os.utime(old, (days, days))
-    warm = policy.Warmth(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
+    warm = policy.Preloading(tmp_path, print, left=lambda: 9, code=lambda: "c0de")
     warm.begin(("python", "train.py"), str(tmp_path))
     assert fresh.exists()
     assert not old.exists()
@@ -126,38 +126,38 @@ def test_that_known_imports_are_waited_for_is_told_before(
     script = Script((sys.executable, "train.py"), str(tmp_path), "c0de")
     times = {"/": os.stat("/").st_mtime_ns}
     known = replace(learned(*many(policy.WORTH)), executable="/", folders=times)
-    kept = Kept(script.words, script.state, known, (1.5, 2.0))
-    import_cache.keep(tmp_path, script, kept)
+    kept = SavedImports(script.words, script.state, known, (1.5, 2.0))
+    import_cache.save(tmp_path, script, kept)
     told: list[str] = []
-    warm = policy.Warmth(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
+    warm = policy.Preloading(tmp_path, told.append, left=lambda: 9, code=lambda: "c0de")
     warm.begin(script.words, str(tmp_path))
     assert told == []
-    assert warm.holds_back()
-    assert told == [policy.ready_text(policy.WORTH)]
+    assert warm.must_wait()
+    assert told == [policy.preloaded_text(policy.WORTH)]
     warm.close()
 
 
-def brief(folder: Path, left: int | None, told: list[str] | None = None) -> policy.Warmth:
+def brief(folder: Path, left: int | None, told: list[str] | None = None) -> policy.Preloading:
     """The warmth of a script that imports nothing that was installed."""
     (folder / ".modeldir").mkdir(exist_ok=True)
     (folder / "train.py").write_text("import argparse, json\n")
     tell = print if told is None else told.append
-    warm = policy.Warmth(folder, tell, left=lambda: left, code=lambda: "c0de")
+    warm = policy.Preloading(folder, tell, left=lambda: left, code=lambda: "c0de")
     warm.begin((sys.executable, "train.py"), str(folder))
     return warm
 
 
-def begins_warm(warm: policy.Warmth, folder: Path, *took: float) -> bool:
+def begins_warm(warm: policy.Preloading, folder: Path, *took: float) -> bool:
     """Whether a further trial begins as a fork, after trials that took so long by their records."""
     start = Start(str(folder / "trial"), 1, (sys.executable, "train.py"), str(folder))
     for seconds in took:
-        way = warm.way(start)[1]
+        way = warm.choose(start)[1]
         subprocess.run(way.by or way.command, cwd=folder, check=True)
-        warm.landed(folder / "trial", Status(attempts.COMPLETED, duration=seconds))
-    assert not warm.holds_back()  # it has ended sooner
-    if not warm.lines:
+        warm.trial_ended(folder / "trial", Status(attempts.COMPLETED, duration=seconds))
+    assert not warm.must_wait()  # it has ended sooner
+    if not warm.descriptors:
         return False
-    wait_until(lambda: not warm.look(0) and warm.way(start)[0] is not None, "the imports")
+    wait_until(lambda: not warm.check(0) and warm.choose(start)[0] is not None, "the imports")
     return True
 
 
@@ -170,7 +170,7 @@ def test_words_of_a_script_do_not_end_preloading(tmp_path: Path) -> None:
         told.clear()
         record = {"status": "interrupted", "reason": reason, **facts}
         (tmp_path / attempts.run_file(number)).write_text(json.dumps(record))
-        preload.landed(tmp_path, Status(attempts.INTERRUPTED, number, reason=reason))
+        preload.trial_ended(tmp_path, Status(attempts.INTERRUPTED, number, reason=reason))
         assert bool(told) == bool(facts)
 
 
@@ -209,9 +209,9 @@ def test_a_later_search_of_brief_trials_begins_at_once(
     told: list[str] = []
     later = brief(tmp_path, left, told)
     train = (sys.executable, "train.py")
-    ahead = policy.ahead_text(tmp_path, train, str(tmp_path), "c0de", left)
+    ahead = policy.preview(tmp_path, train, str(tmp_path), "c0de", left)
     assert (ahead is not None and "modules are imported once" in ahead) is is_warm
-    assert not later.holds_back()
+    assert not later.must_wait()
     assert told == []
     assert begins_warm(later, tmp_path) is is_warm
     later.close()
@@ -245,17 +245,19 @@ def test_why_trials_are_cold_is_told_where_they_would_be_warm(
     (tmp_path / "train.py").touch()
     script = Script((sys.executable, "train.py"), str(tmp_path), "c0de")
     known = replace(learned("json"), executable="/", folders={"/": os.stat("/").st_mtime_ns})
-    import_cache.keep(tmp_path, script, Kept(script.words, script.state, known, (0, 0), "jax"))
+    import_cache.save(
+        tmp_path, script, SavedImports(script.words, script.state, known, (0, 0), "jax")
+    )
     told: list[str] = []
-    warm = policy.Warmth(tmp_path, told.append, left=lambda: left, code=lambda: "c0de")
+    warm = policy.Preloading(tmp_path, told.append, left=lambda: left, code=lambda: "c0de")
     warm.begin(script.words, str(tmp_path))
-    expected = [policy.cold_text("jax")] if left >= policy.MANY else []
+    expected = [policy.not_preloaded_text("jax")] if left >= policy.MANY else []
     assert told == expected
-    ahead = policy.ahead_text(tmp_path, script.words, script.cwd, "c0de", left)
+    ahead = policy.preview(tmp_path, script.words, script.cwd, "c0de", left)
     assert ahead == (expected[0] if expected else None)
     start = Start(str(tmp_path / "trial"), 1, script.words, str(tmp_path))
-    assert warm.way(start) == (None, start)
-    assert not warm.holds_back()
+    assert warm.choose(start) == (None, start)
+    assert not warm.must_wait()
 
 
 def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
@@ -263,7 +265,7 @@ def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
     now = [0.0]
     told: list[str] = []
     (tmp_path / ".modeldir").mkdir()
-    warm = policy.Warmth(
+    warm = policy.Preloading(
         tmp_path, told.append, left=lambda: 9, code=lambda: "c0de", clock=lambda: now[0]
     )
     warm.begin(("python", "train.py"), "/")
@@ -272,12 +274,12 @@ def test_who_was_suspended_counts_anew(tmp_path: Path) -> None:
         warm.started(trial.pid, start)
         for seconds in (1, 2, 3602, 3603, 3612, 3621, 3630):
             now[0] = seconds
-            warm.look(1)
+            warm.check(1)
             assert trial.poll() is None
         assert told == []
         for seconds in range(3631, 3640):
             now[0] = seconds
-            warm.look(1)
+            warm.check(1)
         assert trial.wait(60) < 0
     assert "did nothing for 30 s" in told[0]
 
@@ -287,7 +289,7 @@ def test_an_import_ahead_that_does_not_listen_is_not_waited_for(
 ) -> None:
     """A long list fills the socket; who never reads it is ended, and trials run cold."""
     monkeypatch.setattr(spawner, "_TO_LISTEN", 0.2)
-    deaf = spawner.WarmSpawner(("sh", "-c", "exec sleep 1000"), dict(os.environ), str(tmp_path))
+    deaf = spawner.PreloadSpawner(("sh", "-c", "exec sleep 1000"), dict(os.environ), str(tmp_path))
     it = processes.process(deaf.pid)
     assert it is not None
     with pytest.raises(OSError, match="timed out"):

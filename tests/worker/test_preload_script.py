@@ -165,7 +165,7 @@ def test_a_command_that_is_no_plain_script_is_refused() -> None:
         ["sh", "train.sh"],
     ):
         assert command_line.parse(command) is None
-        assert guards.refusal(command)
+        assert guards.command_objection(command)
 
 
 def test_what_was_learned_can_be_kept(bench: Bench) -> None:
@@ -173,14 +173,14 @@ def test_what_was_learned_can_be_kept(bench: Bench) -> None:
     bench.write("import json, helper\n")
     bench.write("", "helper.py")
     _, learned = bench.learn()
-    assert imports.Learned.from_json(json.loads(json.dumps(learned.to_json()))) == learned
+    assert imports.ImportList.from_json(json.loads(json.dumps(learned.to_json()))) == learned
     assert "json.decoder" in learned.names
     assert learned.own == ("helper",)
     assert learned.has_ended
     assert learned.is_current()
     nonsense: object
     for nonsense in (None, 3, {}, {"modules": []}, {"modules": [["a"]]}):
-        assert imports.Learned.from_json(nonsense) is None
+        assert imports.ImportList.from_json(nonsense) is None
 
 
 @pytest.mark.parametrize(

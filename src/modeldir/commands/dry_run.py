@@ -17,7 +17,7 @@ from modeldir._system.text import value_cell, wrapped
 from modeldir.experiment import attempts
 from modeldir.results.table import Column, Table, to_text
 from modeldir.search import trial_command
-from modeldir.worker.preload import policy
+from modeldir.worker.preload import preview
 
 if TYPE_CHECKING:
     from modeldir.search.search import Search
@@ -70,9 +70,7 @@ def dry_run(  # noqa: PLR0913 - as the command line has it
     if new or waiting:
         words, cwd = tuple(trial_command.words_of(command)), str(search.working_folder())
         left = None if remaining is None else remaining + len(waiting)
-        preloading = (
-            policy.ahead_text(search.path, words, cwd, search.code(), left) if preload else None
-        )
+        preloading = preview(search.path, words, cwd, search.code(), left) if preload else None
         for line in [
             *([] if preloading is None else [preloading]),
             *_how_long(search, left, jobs, timed=timed),

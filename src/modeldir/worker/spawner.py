@@ -21,15 +21,12 @@ import socket
 import struct
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from modeldir._system import processes
 from modeldir.errors import CommandError
 from modeldir.worker.messages import Order, Start, receive_order, send_order
-from modeldir.worker.supervisor import REQUESTS, rehearse, supervise
-
-if TYPE_CHECKING:
-    from modeldir.worker.preload.imports import Ahead
+from modeldir.worker.supervisor import REQUESTS, Preloaded, rehearse, supervise
 
 _PID = struct.Struct("!I")
 _NEW, BYE = b"!", b"."
@@ -228,21 +225,19 @@ def serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> No
     _serve(channel, reports, lifeline, terminal)
 
 
-class Warm(Protocol):
-    """What a spawner has besides, which has imported what trials import (warmspawner.py)."""
-
-    ahead: Ahead
+class Importer(Preloaded, Protocol):
+    """What a spawner has besides if it imports ahead for the trials (`preload`)."""
 
     def answer(self, channel: socket.socket, wanted: bytes) -> bool:
-        """Do what is asked for; false where it is nothing of its own."""
+        """Do what the worker asks for; false if that is nothing to be imported."""
 
 
-def serve_warm(channel: int, reports: int, lifeline: int, warm: Warm) -> NoReturn:
-    """As `serve`, for trials that begin as forks."""
+def serve_preloaded(channel: int, reports: int, lifeline: int, importer: Importer) -> NoReturn:
+    """Be a spawner whose trials may start as forks of what `importer` has imported."""
     for descriptor in (channel, reports, lifeline):
         os.set_inheritable(descriptor, False)
     rehearse()
-    _serve(channel, reports, lifeline, None, warm)
+    _serve(channel, reports, lifeline, None, importer)
 
 
 def _serve(
@@ -250,7 +245,7 @@ def _serve(
     reports: int,
     lifeline: int,
     terminal: str | None,
-    warm: Warm | None = None,
+    importer: Importer | None = None,
 ) -> NoReturn:
     """Fork a supervisor for each request until the worker is gone. Never returns."""
     try:
@@ -262,7 +257,7 @@ def _serve(
         processes.close_others((channel, reports, lifeline))  # and so must another spawner of it
         # Not ignored: one that comes for a supervisor before it listens must not be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
-        _loop(socket.socket(fileno=channel), reports, lifeline, terminal, warm)
+        _loop(socket.socket(fileno=channel), reports, lifeline, terminal, importer)
     finally:
         os._exit(0)
 
@@ -272,7 +267,7 @@ def _loop(
     reports: int,
     lifeline: int,
     terminal: str | None,
-    warm: Warm | None,
+    importer: Importer | None,
 ) -> None:
     wake, wake_end = os.pipe()
     for descriptor in (wake, wake_end):
@@ -288,14 +283,14 @@ def _loop(
             _reap(reports, supervisors)
         if channel.fileno() in ready:
             wanted = channel.recv(len(_NEW))
-            if warm is not None and warm.answer(channel, wanted):
+            if importer is not None and importer.answer(channel, wanted):
                 continue
             order = receive_order(channel) if wanted == _NEW else None
             if order is None:
                 if wanted != BYE and terminal is not None:
                     _put_in_order(terminal)
                 break
-            pid, supervisor = _new_supervisor(order, reports, lifeline, warm)
+            pid, supervisor = _new_supervisor(order, reports, lifeline, importer)
             supervisors.add(pid)
             for descriptor in order.leases:
                 os.close(descriptor)
@@ -313,13 +308,13 @@ def _put_in_order(terminal: str) -> None:
 
 
 def _new_supervisor(
-    order: Order, reports: int, lifeline: int, warm: Warm | None
+    order: Order, reports: int, lifeline: int, importer: Importer | None
 ) -> tuple[int, socket.socket]:
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
-        supervise(order, reports, lifeline, theirs, None if warm is None else warm.ahead)
+        supervise(order, reports, lifeline, theirs, importer)
     theirs.close()
     return pid, ours
 

@@ -32,9 +32,9 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.programs import executed
@@ -46,7 +46,6 @@ from modeldir.worker.messages import Order, Start, console_path, receive_order
 
 if TYPE_CHECKING:
     from modeldir.worker.early_stopping import EarlyStopping
-    from modeldir.worker.preload.imports import Ahead
 
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
@@ -68,6 +67,24 @@ _SLOW_DISK = 0.05
 """Seconds to put an end on a disk, above which no command should run meanwhile."""
 
 
+class Preloaded(Protocol):
+    """What a process has imported ahead for commands that start as forks of it (`preload`)."""
+
+    def fork(
+        self,
+        command: tuple[str, ...],
+        cwd: str,
+        environment: Mapping[str, str],
+        output: int,
+        kept: tuple[int, ...],
+    ) -> int:
+        """Start a command as a fork of this process. Returns its pid once it leads a session.
+
+        Raises:
+            OSError: no process can be made, or `cwd` is gone.
+        """
+
+
 def rehearse() -> None:
     """Do once what every supervisor does, before any is forked: imports, caches, loaded libraries.
 
@@ -80,7 +97,11 @@ def rehearse() -> None:
 
 
 def supervise(
-    order: Order, reports: int, lifeline: int, more: socket.socket, ahead: Ahead | None = None
+    order: Order,
+    reports: int,
+    lifeline: int,
+    more: socket.socket,
+    preloaded: Preloaded | None = None,
 ) -> NoReturn:
     """Run one attempt to its end, in a process of its own, then others that are asked for.
 
@@ -88,7 +109,7 @@ def supervise(
     any more, and at once if anything went wrong: while it lives, its attempt does.
 
     `reports` is a pipe to the worker; `lifeline` reads end-of-file when the worker is gone; `more`
-    brings further starts from the spawner; `ahead` is what this process has imported for them.
+    brings further starts from the spawner; `preloaded` is what this process has imported for them.
     """
     code = 1
     ends = _Ends()
@@ -96,7 +117,7 @@ def supervise(
         os.setsid()
         processes.adopt_orphans()
         processes.close_others((reports, lifeline, more.fileno(), *order.leases))
-        post = _Post(reports, lifeline, _listen(), ends, ahead)
+        post = _Post(reports, lifeline, _listen(), ends, preloaded)
         asked = b""
         wanted: Order | None = order
         while wanted is not None:
@@ -158,10 +179,10 @@ class _Post:
     """What a supervisor has for all its attempts."""
 
     def __init__(
-        self, reports: int, lifeline: int, wake: int, ends: _Ends, ahead: Ahead | None
+        self, reports: int, lifeline: int, wake: int, ends: _Ends, preloaded: Preloaded | None
     ) -> None:
         self.reports, self.lifeline, self.wake = reports, lifeline, wake
-        self.ends, self.ahead = ends, ahead
+        self.ends, self.preloaded = ends, preloaded
         self.me = processes.process()
 
 
@@ -230,7 +251,7 @@ class _Attempt:
         self.who: dict[str, Any] | None = None  # the child, as far as that was needed
         self.heart: heartbeat.Heart
         self.is_outdone = False
-        self.is_fork = self.start.forked and post.ahead is not None
+        self.is_fork = self.start.forked and post.preloaded is not None
         self.untold: tuple[str, ...] = ()  # to be told with what comes next
 
     def run(self) -> bool:
@@ -338,7 +359,7 @@ class _Attempt:
         """Start the command and wait for it. Its wait status and usage; 127 if there is none."""
         try:
             kept = (*self.leases, tether.descriptor)
-            self.child = _started(self.start, self.token, kept, self.post.ahead)
+            self.child = _started(self.start, self.token, kept, self.post.preloaded)
         except (OSError, ValueError) as error:
             words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
             with contextlib.suppress(OSError), open(self.console, "ab") as console:
@@ -635,7 +656,9 @@ _NOT_STARTED = 127 << 8
 """As a shell says it, as `wait` tells it."""
 
 
-def _started(start: Start, token: str, kept: tuple[int, ...], ahead: Ahead | None = None) -> int:
+def _started(
+    start: Start, token: str, kept: tuple[int, ...], preloaded: Preloaded | None = None
+) -> int:
     """Start an attempt's command: its pid. It leads a session and a group of its own.
 
     It inherits 0 to 2, and what is `kept`. A supervisor that is killed lets go of its files before
@@ -660,11 +683,8 @@ def _started(start: Start, token: str, kept: tuple[int, ...], ahead: Ahead | Non
         os.set_inheritable(descriptor, True)
     output = files.open_append(console)
     try:
-        if start.forked and ahead is not None:
-            from modeldir.worker.preload.child import Trial  # noqa: PLC0415 - as above
-            from modeldir.worker.preload.forks import forked  # noqa: PLC0415 - of warm trials alone
-
-            return forked(Trial(start.command, start.cwd, variables, output, kept), ahead)
+        if start.forked and preloaded is not None:
+            return preloaded.fork(start.command, start.cwd, variables, output, kept)
         # A fork in Python would copy pages: see docs/contributing/decisions/running.md.
         return executed(start.by or start.command, start.cwd, variables, output)
     finally:

@@ -28,7 +28,7 @@ from modeldir.worker.first_trial_check import FirstTrialCheck
 from modeldir.worker.job import Job, JobSession
 from modeldir.worker.messages import Start
 from modeldir.worker.other_hosts import OtherHosts
-from modeldir.worker.preload.policy import Warmth
+from modeldir.worker.preload import Preloading
 from modeldir.worker.running import RunningTrial
 from modeldir.worker.signals import StopRequests, wakeup_pipe
 from modeldir.worker.slots import ASK_AGAIN, Seat, Slots
@@ -81,7 +81,7 @@ class Worker:
         self._builder = StartBuilder(search, self._log, self._job, bound=bound)
         self._wants_check = pilot
         self._check = FirstTrialCheck(search, wanted=False)
-        self._preload = Warmth(
+        self._preload = Preloading(
             search.path,
             self._log.message,
             left=search.scheduler.left,
@@ -162,7 +162,7 @@ class Worker:
         """Start trials while there are slots: first take the slot, then ask for the trial."""
         self._waits_for_slot = self._waits_for_imports = False
         while not self._stops() and self._rules.check_time() and not self._is_full():
-            if self._preload.holds_back() and self.search.scheduler.may_have_more(self._busy()):
+            if self._preload.must_wait() and self.search.scheduler.may_have_more(self._busy()):
                 self._waits_for_imports = True
                 return
             try:
@@ -247,7 +247,7 @@ class Worker:
 
     def _begin(self, spawner: Spawner, start: Start, seat: Seat) -> tuple[Spawner | None, int]:
         """Have a supervisor run it. Returns the spawner that reports its end, and its pid."""
-        preloaded, way = self._preload.way(start)
+        preloaded, way = self._preload.choose(start)
         if preloaded is not None:
             try:
                 pid = preloaded.start(way, seat.leases)
@@ -268,7 +268,7 @@ class Worker:
         watched = {r.descriptor: r for r in self._running.values() if r.descriptor is not None}
         heard = [] if spawner.is_over else [spawner.reports]
         heard += [] if self._spawner_is_gone else [spawner.line]
-        heard += self._preload.lines
+        heard += self._preload.descriptors
         ready, _, _ = select.select([*heard, wake, *watched], [], [], self._patience())
         if wake in ready:
             for number in os.read(wake, 512):
@@ -283,7 +283,7 @@ class Worker:
         if spawner.line in ready:
             self._watch_without(spawner)
             self._spawner_is_gone = True
-        for lost in self._preload.look(len(self._running)):
+        for lost in self._preload.check(len(self._running)):
             self._watch_without(lost)
         self._poll()
         self._check_requests()
@@ -363,7 +363,7 @@ class Worker:
             self._explain_check()
         elif what == "taken":
             del self._running[trial.pid]  # another worker was faster
-            self._preload.landed(trial.shown.folder, experiment.Status(attempts.WAITING))
+            self._preload.trial_ended(trial.shown.folder, experiment.Status(attempts.WAITING))
             self._rules.started -= 1
             self._is_exhausted = False
         elif what == "lost":
@@ -408,7 +408,7 @@ class Worker:
             attempts.end_left_running(attempts.read(folder, trial.attempt))
             return
         self._rules.ended[record.name] = status.state
-        self._preload.landed(folder, status)
+        self._preload.trial_ended(folder, status)
         self._job.trial_ended(folder, status.state)
         if status.state in attempts.FINAL:
             self._starts.pop(record.number, None)  # not interrupted: it may be asked for again

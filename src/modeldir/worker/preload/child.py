@@ -1,15 +1,17 @@
-"""From a forked child to what a new interpreter would be, then the script.
+"""Fork a trial's command from a process that has imported its modules.
 
-It knows what a fork inherits that an exec would not: descriptors, signals, streams, random states,
-the supervisor's own modules. It refuses to improvise: what goes wrong before the script has begun
-ends in an exec of the very command, which is a cold trial.
+A supervisor of the import process calls `fork_command`. The child then becomes what a new
+interpreter would be: descriptors, signals, streams, random states and the supervisor's own modules
+are put right, and the script runs (`run_script.py`). Whatever goes wrong before the script has
+begun ends in an exec of the very command, so that it runs as a plain trial.
 
-It never returns.
+The order of steps matters: see `become_command`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -20,93 +22,126 @@ from typing import Any, NoReturn
 
 from modeldir._system.cpus import THREAD_VARIABLES
 from modeldir.worker.preload import command_line, run_script
-from modeldir.worker.preload.imports import Ahead, Learned
+from modeldir.worker.preload.imports import ImportList, PreloadedModules
 
 SIGNALS = tuple(map(int, signal.valid_signals()))
-"""Asked for once: to name them takes an enumeration 50 us, and a fork a copy of its pages."""
+"""Listed once: to list them takes 50 us, and a fork a copy of the pages."""
 _STDERR = 2
 _KEPT: list[object] = []
-"""What the script must not find, and nobody destroys: each page of it would be copied for that."""
+"""Objects that the script must not find. They stay alive: to destroy them copies their pages."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A command as it would be started cold. `output` is a descriptor for what it prints; those in
-    `kept` stay open, all others are closed.
+class Command:
+    """A command as it would be started without preloading.
+
+    `output` is a descriptor for what it prints. Those in `kept` stay open, all others are closed.
     """
 
-    command: tuple[str, ...]
+    words: tuple[str, ...]
     cwd: str
     environment: Mapping[str, str]
     output: int
     kept: tuple[int, ...] = ()
 
 
-def become(trial: Trial, ahead: Ahead) -> NoReturn:
-    """Be the trial's process, in a child that was just forked for it.
+def fork_command(command: Command, preloaded: PreloadedModules) -> int:
+    """Begin a command as a fork of this process. Returns its pid once it leads a session.
 
-    As with `Popen(start_new_session=True, stdin=DEVNULL)`: a session and group of its own, 0 to 2
-    are null and the output. The caller has looked that `cwd` is there.
+    Raises:
+        OSError: no process can be made, or the command's folder is gone.
+    """
+    if not os.path.isdir(command.cwd):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command.cwd)
+    begun, ready = os.pipe()
+    # Our handlers would get a signal for the child until it has removed them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _begin(command, preloaded)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(ready)
+        with contextlib.closing(os.fdopen(begun, "rb")) as pipe:
+            pipe.read()  # until the child leads its session and has closed what is not its own
+    return pid
+
+
+def _begin(command: Command, preloaded: PreloadedModules) -> NoReturn:
+    """Be the child. It lets signals through once it has removed our handlers."""
+    try:
+        signal.set_wakeup_fd(-1)
+        become_command(command, preloaded)
+    finally:
+        os._exit(1)
+
+
+def become_command(command: Command, preloaded: PreloadedModules) -> NoReturn:
+    """Be the command's process, in a child that was just forked for it. Never returns.
+
+    As with `Popen(start_new_session=True, stdin=DEVNULL)`, it gets a session and group of its own,
+    and 0 to 2 are null and the output. The caller has checked that `cwd` exists.
     """
     try:
         os.setsid()
-        os.chdir(trial.cwd)
-        _place_descriptors(trial)
+        os.chdir(command.cwd)
+        _place_descriptors(command)
         _reset_signals()
-        invocation = command_line.parse(trial.command)
-        if invocation is None or ahead.learned is None or _has_other_threads(trial):
-            _become_cold(trial)
+        invocation = command_line.parse(command.words)
+        if invocation is None or preloaded.learned is None or _has_other_threads(command):
+            _execute(command)
         if not invocation.is_module and not run_script.is_readable(invocation.script):
-            _become_cold(trial)
-        _take_environment(trial.environment)
-        _renew(ahead.learned, trial, invocation)
-        sys.orig_argv[:] = [*trial.command]
-        ahead.shelf.close_up(_Restart(trial))
-    except BaseException:  # noqa: BLE001 - nothing of the script has run: a cold start is as good
-        _become_cold(trial)
+            _execute(command)
+        _take_environment(command.environment)
+        _renew(preloaded.learned, command, invocation)
+        sys.orig_argv[:] = [*command.words]
+        preloaded.deferred.close_up(_Restart(command))
+    except BaseException:  # noqa: BLE001 - nothing of the script has run: an exec is as good
+        _execute(command)
     run_script.run_as_main(
-        invocation.words, is_module=invocation.is_module, libraries=ahead.shelf.modules()
+        invocation.words, is_module=invocation.is_module, libraries=preloaded.deferred.modules()
     )
 
 
-def _become_cold(trial: Trial) -> NoReturn:
-    """The command itself, in this very process."""
+def _execute(command: Command) -> NoReturn:
+    """Execute the command itself, in this very process."""
     try:
-        for descriptor in trial.kept:
+        for descriptor in command.kept:
             os.set_inheritable(descriptor, True)
-        command, environment = list(trial.command), dict(trial.environment)
-        os.execvpe(command[0], command, environment)  # noqa: S606 - no shell is wanted
+        words, environment = list(command.words), dict(command.environment)
+        os.execvpe(words[0], words, environment)  # noqa: S606 - no shell is wanted
     except OSError as error:
-        os.write(_STDERR, f"modeldir: cannot start {trial.command[0]!r}: {error}\n".encode())
+        os.write(_STDERR, f"modeldir: cannot start {command.words[0]!r}: {error}\n".encode())
     finally:
         os._exit(127)
 
 
-def _has_other_threads(trial: Trial) -> bool:
-    """Whether this process has loaded libraries for another number of threads than the trial's."""
-    return any(os.environ.get(name) != trial.environment.get(name) for name in THREAD_VARIABLES)
+def _has_other_threads(command: Command) -> bool:
+    """Whether libraries were loaded here for another number of threads than the command's."""
+    return any(os.environ.get(name) != command.environment.get(name) for name in THREAD_VARIABLES)
 
 
 class _Restart:
-    """What to do when a script has done before an import what this import was done without.
+    """Called when the script changed something before an import that the import here lacked.
 
-    As long as it has written nothing it may begin again, cold; after that it goes on, and says so,
-    as does a process that it has forked.
+    If the script has written nothing yet, it is executed from its beginning. Otherwise it continues
+    with a warning, and so does a process that it has forked.
     """
 
-    def __init__(self, trial: Trial) -> None:
-        self._trial, self._writes, self._pid = trial, _writes(), os.getpid()
-        self._has_told = False
+    def __init__(self, command: Command) -> None:
+        self._command, self._writes, self._pid = command, _writes(), os.getpid()
+        self._has_warned = False
 
     def __call__(self, module: str, what: str) -> None:
         is_untouched = self._writes is not None and _writes() == self._writes
         if is_untouched and os.getpid() == self._pid:
             with contextlib.suppress(OSError):
-                os.chdir(self._trial.cwd)
-                _become_cold(self._trial)
-        if self._has_told or sys.stderr is None:
+                os.chdir(self._command.cwd)
+                _execute(self._command)
+        if self._has_warned or sys.stderr is None:
             return
-        self._has_told = True
+        self._has_warned = True
         sys.stderr.write(
             f"modeldir: {what} before {module} was imported, otherwise than in the trial that was "
             "learned from: here it may have no effect on that (--cold avoids it)\n"
@@ -114,7 +149,7 @@ class _Restart:
 
 
 def _writes() -> bytes | None:
-    """How often this process has written anything; None where that cannot be told."""
+    """Return a line that counts this process's writes; None if the system has none."""
     with contextlib.suppress(OSError), open("/proc/self/io", "rb") as file:
         return next((line for line in file if line.startswith(b"syscw")), None)
     return None
@@ -123,24 +158,25 @@ def _writes() -> bytes | None:
 # -- What the kernel knows -------------------------------------------------------------------------
 
 
-def _place_descriptors(trial: Trial) -> None:
-    """0 to 2 as they should be, the kept ones inheritable as after an exec, nothing else."""
+def _place_descriptors(command: Command) -> None:
+    """Set 0 to 2, let the kept ones be inherited as after an exec, and close all others."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     for descriptor in (1, 2):
-        os.dup2(trial.output, descriptor)
+        os.dup2(command.output, descriptor)
     for name in os.listdir("/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"):
         descriptor = int(name)
-        if descriptor > _STDERR and descriptor not in trial.kept:
-            with contextlib.suppress(OSError):  # the list's own
+        if descriptor > _STDERR and descriptor not in command.kept:
+            with contextlib.suppress(OSError):  # the one that lists them
                 os.close(descriptor)
-    for descriptor in trial.kept:
+    for descriptor in command.kept:
         os.set_inheritable(descriptor, True)
 
 
 def _reset_signals() -> None:
-    """As an exec leaves them, and then a new interpreter: handlers are gone, what was ignored is
-    ignored, Ctrl-C raises.
+    """Reset signals as an exec and then a new interpreter do.
+
+    Handlers are removed, ignored signals stay ignored, and Ctrl-C raises `KeyboardInterrupt`.
     """
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
@@ -159,21 +195,21 @@ def _take_environment(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
 
 
-def _renew(learned: Learned, trial: Trial, invocation: command_line.Invocation) -> None:
-    """What would be new in a new process, and what must not be the supervisor's."""
+def _renew(learned: ImportList, command: Command, invocation: command_line.Invocation) -> None:
+    """Replace what would be new in a new process, and what belongs to the supervisor."""
     ours = [name for name in sys.modules if name.partition(".")[0] == "modeldir"]
     _KEPT.extend(sys.modules.pop(name) for name in ours)
     sys.path[:] = learned.path
     elsewhere = set(sys.path_importer_cache).difference(sys.path)
     _KEPT.extend(sys.path_importer_cache.pop(folder) for folder in elsewhere)
-    told = trial.environment.get("PYTHONUNBUFFERED") and not sys.flags.ignore_environment
-    _new_streams(unbuffered=bool(told) or invocation.is_unbuffered)
+    by_variable = command.environment.get("PYTHONUNBUFFERED") and not sys.flags.ignore_environment
+    _new_streams(unbuffered=bool(by_variable) or invocation.is_unbuffered)
     _seed()
     _forget_the_parent()
 
 
 def _new_streams(*, unbuffered: bool) -> None:
-    """The text layers that an interpreter makes: see `create_stdio` in CPython's pylifecycle.c."""
+    """Make the text streams anew, as `create_stdio` does in CPython's pylifecycle.c."""
     sys.stdin = sys.__stdin__ = _stream(0, sys.__stdin__, "r", unbuffered=unbuffered)  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = _stream(1, sys.__stdout__, "w", unbuffered=unbuffered)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _stream(2, sys.__stderr__, "w", unbuffered=unbuffered)  # type: ignore[misc]
@@ -197,24 +233,24 @@ def _stream(number: int, old: Any, mode: str, *, unbuffered: bool) -> io.TextIOW
 
 
 def _seed() -> None:
-    """What a new process draws from the system: `random` does it itself at a fork."""
+    """Seed from the system, as a new process does. `random` does that itself at a fork."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.default_generator.seed()  # CUDA's have not begun: they draw when they do
+        torch.default_generator.seed()  # CUDA's generators seed themselves when they are made
 
 
 def _forget_the_parent() -> None:
-    """Small things that modules note when they are imported: where, when and for whom."""
+    """Set anew what modules note when they are imported: the time, the folder, the user's files."""
     import time  # noqa: PLC0415 - built in
 
     logging: Any = sys.modules.get("logging")
     tempfile: Any = sys.modules.get("tempfile")
     if logging is not None:
         now = time.time_ns() if sys.version_info >= (3, 13) else time.time()
-        logging._startTime = now  # noqa: SLF001 - records tell the time since then
+        logging._startTime = now  # noqa: SLF001 - records have the time since then
     if tempfile is not None:
         tempfile.tempdir = None
     process: Any = sys.modules.get("multiprocessing.process")

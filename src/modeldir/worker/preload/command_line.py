@@ -1,7 +1,8 @@
-"""Which commands are a Python script, and the parts that they have.
+"""Recognize the commands that are a Python script, and take them apart.
 
-It knows the interpreter's own options as far as they can stand before a script. It refuses to know
-wrappers (torchrun, uv run, a shell): what they start is theirs.
+`policy.py`, `guards.py` and `child.py` call `parse`. It knows the interpreter's own options as far
+as they may stand before a script. A wrapper (torchrun, uv run, a shell) is no such command: what it
+starts is not ours to fork.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEARNING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "import_recorder.py")
+RECORDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "import_recorder.py")
 _PYTHON = re.compile(r"python(\d(\.\d+)?)?t?")
 _ALONE = frozenset("bBdEIOPqsSu")
 """Options that leave a script a script. Not -i (it waits for a terminal), -v, -x."""
@@ -20,7 +21,7 @@ _WITH_VALUE = frozenset("WX")
 
 @dataclass(frozen=True)
 class Invocation:
-    """`interpreter *flags script *arguments`; with `-m` a module's name in the script's place."""
+    """`interpreter *flags script *arguments`; with `-m`, a module's name instead of the script."""
 
     interpreter: str
     flags: tuple[str, ...]
@@ -33,18 +34,18 @@ class Invocation:
 
     @property
     def is_unbuffered(self) -> bool:
-        """Whether an option says so; a variable may too."""
+        """Whether an option asks for it; an environment variable may, too."""
         letters = (re.split("[WX]", word)[0] for word in self.flags if word.startswith("-"))
         return any("u" in each for each in letters)
 
-    def through_learning(self, report: str) -> tuple[str, ...]:
-        """The same command, which also writes to `report` what it imports."""
+    def through_recorder(self, report: str) -> tuple[str, ...]:
+        """Return the same command, run so that it also writes its imports to `report`."""
         module = ("-m",) if self.is_module else ()
-        return (self.interpreter, *self.flags, LEARNING, report, *module, *self.words)
+        return (self.interpreter, *self.flags, RECORDER, report, *module, *self.words)
 
 
 def parse(command: Sequence[str]) -> Invocation | None:
-    """A command's parts; None for one that is not a Python script.
+    """Return a command's parts; None for one that is not a Python script.
 
     >>> parse(["python3", "-u", "-W", "error", "train.py", "--model_dir", "d"])
     ... # doctest: +NORMALIZE_WHITESPACE
@@ -73,3 +74,19 @@ def parse(command: Sequence[str]) -> Invocation | None:
     if not rest or not rest[0].endswith(".py"):  # not a folder, not a zip file, not byte code
         return None
     return Invocation(command[0], tuple(flags), tuple(rest))
+
+
+def script_of(command: Sequence[str]) -> tuple[str, ...]:
+    """Return a command up to its script's name; nothing if it is not a Python script."""
+    invocation = parse(command)
+    if invocation is None:
+        return ()
+    module = ("-m",) if invocation.is_module else ()
+    return (invocation.interpreter, *invocation.flags, *module, invocation.script)
+
+
+def interpreter_of(script: Sequence[str]) -> tuple[str, ...]:
+    """Return what stands before the script in `script_of`'s answer: interpreter and options."""
+    invocation = parse(script)
+    assert invocation is not None
+    return (invocation.interpreter, *invocation.flags)

@@ -47,7 +47,7 @@ class Batch:
     draws: bool
 
 
-class Shelf:
+class DeferredModules:
     """All batches of a process, in order."""
 
     def __init__(self) -> None:
@@ -92,10 +92,10 @@ class Shelf:
             for name in batch.modules:
                 sys.modules.pop(name, None)
         if self.batches:
-            sys.meta_path.insert(0, _Counter(self.batches, dict(os.environ), on_difference))
+            sys.meta_path.insert(0, _DeferredFinder(self.batches, dict(os.environ), on_difference))
 
 
-class _Counter:
+class _DeferredFinder:
     """Hands over modules: a finder, as `sys.meta_path` has them."""
 
     def __init__(
@@ -180,7 +180,7 @@ def _is_below(path: str, folder: str) -> bool:
 class _Loader:
     """Gives back a module that is there; else it is the loader that it had."""
 
-    def __init__(self, counter: _Counter, batch: Batch, known: ModuleSpec) -> None:
+    def __init__(self, counter: _DeferredFinder, batch: Batch, known: ModuleSpec) -> None:
         self._counter, self._batch, self._known = counter, batch, known
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:

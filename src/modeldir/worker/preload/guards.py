@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from modeldir.worker.preload import command_line
-from modeldir.worker.preload.imports import Ahead, Learned
+from modeldir.worker.preload.imports import ImportList, PreloadedModules
 
 _NOT_TO_BE_FORKED = (
     "jax", "jaxlib", "tensorflow", "torch_xla", "grpc", "ray", "pyspark", "mpi4py", "horovod",
@@ -27,7 +27,7 @@ _JEMALLOC = "jemalloc_bg_thd"
 _BLAS = re.compile(r"openblas|blis", re.IGNORECASE)
 
 
-def refusal(command: Sequence[str], learned: Learned | None = None) -> str | None:
+def command_objection(command: Sequence[str], learned: ImportList | None = None) -> str | None:
     """Why this command must be started cold; None where it may be warm.
 
     Without a list of what it imports: whether one can be learned.
@@ -48,7 +48,7 @@ def refusal(command: Sequence[str], learned: Learned | None = None) -> str | Non
     return None
 
 
-def _of_the_trial(learned: Learned) -> str:
+def _of_the_trial(learned: ImportList) -> str:
     """A variable that the script had set to something of its command line when it imported."""
     words = [word for word in learned.words[1:] if len(word) >= _LONG_ENOUGH]
     for module in learned.modules:
@@ -58,7 +58,7 @@ def _of_the_trial(learned: Learned) -> str:
     return ""
 
 
-def objection(ahead: Ahead | None = None) -> str | None:
+def process_objection(ahead: PreloadedModules | None = None) -> str | None:
     """Why this process, which has imported ahead, must not be forked; None where it may be."""
     if ahead is not None and ahead.objection is not None:
         return ahead.objection

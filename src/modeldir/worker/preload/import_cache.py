@@ -55,21 +55,21 @@ class Script:
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedImports:
     """What was learned of a script in some `state`, and why it runs cold nevertheless, where it
     does. `took` are the seconds that it imported for, and those that it took as a whole.
     """
 
     script: tuple[str, ...]
     state: str
-    learned: imports.Learned
+    learned: imports.ImportList
     took: tuple[float, float]
     cold: str | None = None
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Kept | None:
+    def from_json(cls, value: dict[str, Any]) -> SavedImports | None:
         """What `to_json` gave; None for anything else, since anybody may have written it."""
-        learned = imports.Learned.from_json(value.get("learned"))
+        learned = imports.ImportList.from_json(value.get("learned"))
         if value.get("format") != FORMAT or learned is None:
             return None
         with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
@@ -89,20 +89,20 @@ class Kept:
         return alike and self.learned.is_current()
 
 
-def find(folder: Path, script: Script) -> Kept | None:
+def find(folder: Path, script: Script) -> SavedImports | None:
     """What is known of a script that a search in this folder is going to run."""
     kept = read(folder)
     if kept is None or not kept.is_of(script):
-        kept = _recall(script)
+        kept = _find_saved(script)
     return kept if kept is not None and kept.is_of(script) else None
 
 
-def read(folder: Path) -> Kept | None:
+def read(folder: Path) -> SavedImports | None:
     """What is kept in a search's folder."""
-    return Kept.from_json(files.read_object(folder / HOME / FILE))
+    return SavedImports.from_json(files.read_object(folder / HOME / FILE))
 
 
-def keep(folder: Path, script: Script, kept: Kept) -> None:
+def save(folder: Path, script: Script, kept: SavedImports) -> None:
     """Leave it in both places; why it runs cold in the search's alone, since that may lie in what
     this search gives to the script.
     """
@@ -119,7 +119,7 @@ def keep(folder: Path, script: Script, kept: Kept) -> None:
         user_cache.sweep(os.path.dirname(path), SCRIPTS)
 
 
-def _recall(script: Script) -> Kept | None:
+def _find_saved(script: Script) -> SavedImports | None:
     """What an earlier search of the same script has left, wherever its folder is."""
     path = user_cache.place("imports", script.key)
     if path is None or script.code is None:
@@ -127,5 +127,5 @@ def _recall(script: Script) -> Kept | None:
     with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(user_cache.read(path) or "{}")
         if isinstance(value, dict) and value.get("key") == script.key:
-            return Kept.from_json(value)
+            return SavedImports.from_json(value)
     return None

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from modeldir.worker.preload.deferred_modules import Changes, Shelf, changed_environment
+from modeldir.worker.preload.deferred_modules import Changes, DeferredModules, changed_environment
 
 
 @dataclass(frozen=True)
-class Module:
+class ListedModule:
     """A module, the file it came from, and how the environment had been changed by then."""
 
     name: str
@@ -29,13 +29,13 @@ class Module:
 
 
 @dataclass(frozen=True)
-class Learned:
+class ImportList:
     """What one run of a script imported. `folders` are those where libraries lie, with their times
     (ns); `own` are the names of the script's own modules; `words` is the script with its arguments;
     `has_ended`: the list is complete.
     """
 
-    modules: tuple[Module, ...]
+    modules: tuple[ListedModule, ...]
     own: tuple[str, ...]
     executable: str
     version: str
@@ -51,7 +51,7 @@ class Learned:
     def names(self) -> tuple[str, ...]:
         return tuple(module.name for module in self.modules)
 
-    def is_third_party(self, module: Module) -> bool:
+    def is_third_party(self, module: ListedModule) -> bool:
         """Whether it lies elsewhere than the interpreter's own."""
         standard = [os.path.join(folder, "") for folder in list(self.folders)[1:]]
         if module.origin in _WITHOUT_A_FILE or not standard:
@@ -89,11 +89,11 @@ class Learned:
         return {**vars(self), "modules": modules, "folders": dict(self.folders)}
 
     @classmethod
-    def from_json(cls, value: object) -> Learned | None:
+    def from_json(cls, value: object) -> ImportList | None:
         """What `to_json` gave; None for anything else."""
         try:
             given = dict(value)  # type: ignore[call-overload]
-            given["modules"] = tuple(Module(*each) for each in given["modules"])
+            given["modules"] = tuple(ListedModule(*each) for each in given["modules"])
             for name in ("own", "path", "loaded", "words"):
                 given[name] = _texts(given[name])
             learned = cls(**given)
@@ -107,18 +107,18 @@ class Learned:
         return learned
 
 
-class Report:
+class ImportReport:
     """What learning.py writes, read on as it grows: each line once."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._read = 0
         self._facts: dict[str, Any] = {}
-        self._modules: list[Module] = []
+        self._modules: list[ListedModule] = []
         self._own: list[str] = []
         self._has_ended = False
 
-    def learned(self) -> Learned | None:
+    def import_list(self) -> ImportList | None:
         """What it tells by now; None where nothing is new, or it cannot be read."""
         try:
             lines = self._new_lines()
@@ -149,13 +149,13 @@ class Report:
         if "end" in noted:
             self._has_ended = True
         elif _is_of_a_library(noted, folders):
-            module = Module(noted["name"], noted["origin"], noted.get("changes", {}))
+            module = ListedModule(noted["name"], noted["origin"], noted.get("changes", {}))
             self._modules.append(module)
         elif _is_the_scripts(noted, folders):
             self._own.append(noted["name"])
 
-    def _as_learned(self, facts: Mapping[str, Any]) -> Learned:
-        return Learned(
+    def _as_learned(self, facts: Mapping[str, Any]) -> ImportList:
+        return ImportList(
             modules=tuple(self._modules),
             own=tuple(self._own),
             executable=facts["executable"],
@@ -214,21 +214,21 @@ def _times(paths: Iterable[str]) -> dict[str, int]:
 # -- In the process that imports ahead -------------------------------------------------------------
 
 
-class Ahead:
+class PreloadedModules:
     """What this process has imported ahead. `add` may be called again with a longer list.
 
     `objection`: why what it did import must not be used.
     """
 
     def __init__(self) -> None:
-        self.learned: Learned | None = None
+        self.learned: ImportList | None = None
         self.left_out: dict[str, str] = {}
         self.objection: str | None = None
-        self.shelf = Shelf()
+        self.deferred = DeferredModules()
         self._done: set[str] = set()
         self._fresh: dict[str, ModuleType] = {}
 
-    def add(self, learned: Learned) -> None:
+    def add(self, learned: ImportList) -> None:
         """Import what is on the list and not yet here. What fails to be imported is left out."""
         import gc  # noqa: PLC0415 - only in a process for warm trials
         import importlib.util  # noqa: PLC0415 - before anything is on the shelf
@@ -256,7 +256,7 @@ class Ahead:
         gc.collect()
         gc.freeze()  # children look at none of it: a page that is looked at is copied
 
-    def _take(self, module: Module) -> None:
+    def _take(self, module: ListedModule) -> None:
         if module.name in sys.modules and not _is_ours(module.name):
             return
         assert self.learned is not None
@@ -264,11 +264,11 @@ class Ahead:
         with (
             changed_environment(module.changes),
             self._without_us(module.name),
-            self.shelf.filling(module.name, under),
+            self.deferred.filling(module.name, under),
         ):
             self._import(module)
 
-    def _import(self, module: Module) -> None:
+    def _import(self, module: ListedModule) -> None:
         import importlib.util  # noqa: PLC0415 - only in a process for warm trials
 
         if module.name in sys.modules:
@@ -298,7 +298,7 @@ class Ahead:
             }
             sys.modules.update(ours)
 
-    def _look_for_the_scripts_own(self, learned: Learned) -> None:
+    def _look_for_the_scripts_own(self, learned: ImportList) -> None:
         hidden = sorted(set(learned.own).intersection(sys.modules))
         if hidden:
             self.objection = f"the script's own {hidden[0]} has the name of a library's module"

@@ -1,18 +1,19 @@
-"""Whether the trials of a search begin warm: with what their script imports, imported once for all.
+"""Decide which trials of a search are preloaded: forked from a process that has done the imports.
 
-It knows when to learn (the first trial notes its imports), when to have them imported ahead (while
-that one still runs, if a core is free), how long the others wait for it, and when to fall back:
-then trials run cold, as they did before, and why is told once. It refuses to know how one is begun
-(warmspawner.py), what may be forked (warm/guards.py), and when a fork hangs (unproven.py). Nothing
-depends on it: a trial that was lost with it is interrupted, and runs again, cold.
+`worker.py` asks a `Preloading` how each attempt starts, and reports what becomes of it. The first
+trial records its imports (`recording.py`). If that is worth it, a process imports them ahead
+(`process.py`), while the first trial still runs if a core is free, and the next trials start as
+forks of it. Whatever goes wrong, the trials that follow start as plain commands, and the reason is
+printed once. Nothing depends on preloading: a trial that is lost with it is interrupted, and runs
+again as a plain command.
 
-What was learned is kept (keptimports.py): the next search of the same script is warm from its first
-trial, while the command, the code and the environment are what they were.
+What was recorded is kept (`import_cache.py`), so that the next search of the same script preloads
+its first trial too. Which commands and processes must not be forked: `guards.py`. When a fork
+hangs: `probation.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -21,70 +22,91 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modeldir._system import cpus, files, processes
+from modeldir._system import cpus
 from modeldir.experiment import attempts, failures
 from modeldir.experiment.attempts import HOME
-from modeldir.worker.preload import guards, import_cache, imports
-from modeldir.worker.preload.command_line import parse
-from modeldir.worker.preload.import_cache import Kept, Script
-from modeldir.worker.preload.probation import Unproven
+from modeldir.worker.preload import guards, import_cache
+from modeldir.worker.preload.command_line import interpreter_of, parse, script_of
+from modeldir.worker.preload.import_cache import SavedImports, Script
+from modeldir.worker.preload.probation import Probation
+from modeldir.worker.preload.process import ImportProcess
+from modeldir.worker.preload.recording import Recording, remove_old
 
 if TYPE_CHECKING:
     from modeldir.experiment.experiment import Status
     from modeldir.worker.messages import Start
-    from modeldir.worker.preload.imports import Learned, Report
-    from modeldir.worker.preload.spawner import WarmSpawner
+    from modeldir.worker.preload.imports import ImportList
+    from modeldir.worker.preload.spawner import PreloadSpawner
     from modeldir.worker.spawner import Spawner
 
 WORTH = 60
-"""Installed modules that a script has to import. NumPy has 84 (0.1 s), PyTorch 800 (1.6 s); what
-comes with Python, and modeldir itself, is imported in a few hundredths of a second.
+"""How many installed modules a script has to import. NumPy has 84 (0.1 s), PyTorch 800 (1.6 s);
+Python's own modules, and modeldir's, are imported in a few hundredths of a second.
 """
 BRIEF = 0.2
-"""Seconds of a trial as a whole within which it gains about a tenth and more, whatever it imports:
-a fork saves 16 ms of CPU over an interpreter that imports `argparse` and `json`.
+"""A trial of at most this many seconds gains a tenth or more, whatever it imports: a fork saves 16
+ms of CPU over an interpreter that imports `argparse` and `json`.
 """
 MANY = 12
-"""Such trials to come that pay back the process that imports: it costs as much as 6 to 10 gain."""
-_LESSONS = 3
-_QUIET = (0.5, 5.0)
-"""Seconds without a further import, at least and at most, after which a script has its imports."""
+"""How many brief trials pay for the process that imports: it costs what 6 to 10 of them gain."""
+_RECORDINGS = 3
+"""How many trials of one worker record their imports at most."""
 _SILENCE = 30.0
-"""Seconds in which the first warm trial may do nothing at all, where the one that ran cold did not
-take longer as a whole.
+"""Seconds in which the first preloaded trial may do nothing at all, or longer if the plain trial
+before it took longer.
 """
 _PATIENCE = 60.0
-"""Seconds that an import ahead may take, and five times as long as the script took for it."""
+"""Seconds that the imports may take, besides five times what the script took for them."""
 _LOOK_EVERY = 1.0
 _LOOK_PART = 100
-"""To look whether a library was edited takes a hundredth of the time: it may lie far away."""
-_OLD = 86400.0
-"""Seconds after which a list that nobody has taken away is that of a worker that was killed."""
+"""Whether a library was edited is looked up for at most a hundredth of the time: it may be slow."""
 _PAUSE = 10.0
+"""A worker that was not awake for so many seconds was stopped itself."""
 
 
-def is_worth(learned: Learned) -> bool:
-    """Whether a script imports so much that to have it imported is worth a process, however long
-    its trials take.
-    """
+def is_worth_preloading(imports: ImportList) -> bool:
+    """Whether a script imports so much that preloading pays off however long its trials take."""
     own = {*sys.stdlib_module_names, "modeldir"}
-    return sum(name.partition(".")[0] not in own for name in learned.names) >= WORTH
+    return sum(name.partition(".")[0] not in own for name in imports.names) >= WORTH
 
 
-def has_settled(began: float, grew: float, now: float) -> bool:
-    """Whether a script that `grew` last by an import seems to have all of them."""
-    least, most = _QUIET
-    return now - grew >= min(most, max(least, 0.2 * (grew - began)))
-
-
-def ready_text(modules: int) -> str:
-    """What is told once the imports are there, or will be, since they were before."""
+def preloaded_text(modules: int) -> str:
+    """Return what is printed once the modules are imported, or are about to be."""
     return f"warm: {modules} modules are imported once for all trials (--cold: by each)"
 
 
-def anew_text(what: str) -> str:
-    """What is told where the list is of no use any more."""
+def recorded_again_text(what: str) -> str:
+    """Return what is printed when the recorded list is of no use any more."""
     return f"warm: the environment {what}: the next trial shows what is imported now"
+
+
+def not_preloaded_text(why: str) -> str:
+    """Return what is printed when trials are not preloaded, or no longer."""
+    return f"cold: each trial imports for itself: {why}"
+
+
+def preview(
+    folder: Path, command: tuple[str, ...], cwd: str, code: str | None, left: int | None
+) -> str | None:
+    """Return what a search with `left` trials to run would print, as far as it is known before."""
+    if left == 1 or guards.command_objection(command) is not None:  # one alone is never preloaded
+        return None
+    saved = import_cache.find(folder, Script(script_of(command), cwd, code))
+    if saved is None:
+        return (
+            "warm: what the first trial imports is imported once, if that saves time "
+            "(--cold: by each)"
+        )
+    if _are_too_few(left, saved.learned):
+        return None
+    if saved.cold is not None:
+        return not_preloaded_text(saved.cold)
+    return preloaded_text(len(saved.learned.modules))
+
+
+def _are_too_few(left: int | None, imports: ImportList) -> bool:
+    """Whether preloading costs more than so many trials gain, as far as their imports show."""
+    return left is not None and left < MANY and not is_worth_preloading(imports)
 
 
 def _fork_failed(folder: Path, attempt: int) -> bool:
@@ -92,73 +114,21 @@ def _fork_failed(folder: Path, attempt: int) -> bool:
     return attempts.read(folder, attempt).record.get(failures.FORK_FAILED) is True
 
 
-def cold_text(why: str) -> str:
-    """What is told where they are not, or no more."""
-    return f"cold: each trial imports for itself: {why}"
+class Preloading:
+    """Decides for one worker how its trials start.
 
-
-def ahead_text(
-    folder: Path, command: tuple[str, ...], cwd: str, code: str | None, left: int | None
-) -> str | None:
-    """What a search with so many trials to come would do, as far as that is known before."""
-    if left == 1 or guards.refusal(command) is not None:  # one alone imports for itself
-        return None
-    kept = import_cache.find(folder, Script(_script_of(command), cwd, code))
-    if kept is not None and _are_few(left, kept.learned):
-        return None
-    if kept is not None and kept.cold is not None:
-        return cold_text(kept.cold)
-    if kept is not None:
-        return ready_text(len(kept.learned.modules))
-    return (
-        "warm: what the first trial imports is imported once, if that saves time (--cold: by each)"
-    )
-
-
-def _are_few(left: int | None, learned: Learned) -> bool:
-    """Whether so many trials to come gain less than it costs, as far as their imports tell."""
-    return left is not None and left < MANY and not is_worth(learned)
-
-
-class _Lesson:
-    """A trial that notes its imports in a report. `is_void`: something was installed meanwhile."""
-
-    def __init__(self, report: Report, folder: str, began: float) -> None:
-        self.report, self.folder = report, folder
-        self.began = self.grew = began
-        self.supervisor = 0
-        self.learned: Learned | None = None
-        self.is_void = False
-
-
-class _Import:
-    """What was asked of the process that imports: so many modules, when, whose files were as
-    `stamp` tells.
+    Args:
+        folder: the search's.
+        message: prints something for the user.
+        left: counts the trials to run; None if there is no end.
+        code: returns a hash of the user's own code.
+        variables: added to the environment of all trials.
     """
 
-    def __init__(
-        self,
-        modules: int = 0,
-        stamp: int = 0,
-        asked: float = 0.0,
-        *,
-        is_open: bool = False,
-        patience: float = _PATIENCE,
-    ) -> None:
-        self.modules, self.stamp, self.asked = modules, stamp, asked
-        self.is_open, self.patience = is_open, patience
-
-
-class Warmth:
-    """The warmth of one worker. `folder` is the search's; `tell` says something to the user;
-    `variables` are added to the environment of all its trials; `left` counts the trials to come,
-    None where there is no end; `code` tells the state of the user's own code.
-    """
-
-    def __init__(  # noqa: PLR0913 - what a worker has that it has not
+    def __init__(  # noqa: PLR0913 - what a worker has and this has not
         self,
         folder: Path,
-        tell: Callable[[str], None],
+        message: Callable[[str], None],
         left: Callable[[], int | None],
         code: Callable[[], str | None],
         *,
@@ -166,408 +136,340 @@ class Warmth:
         wanted: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.folder, self.tell, self.left, self.code = folder, tell, left, code
-        self.variables, self.wanted, self.clock = variables or {}, wanted, clock
-        self._is_cold = not wanted
-        self._words: tuple[str, ...] = ()  # of the command, up to its script's name
-        self._of: tuple[Script, str] | None = None  # what the list is of, and its state then
-        self._learned: Learned | None = None
-        self._is_brief = False  # worth it since trials are short, not by what they import
-        self._little: Learned | None = None  # what they import, where it is not worth it (yet)
-        self._lesson: _Lesson | None = None
-        self._lessons = 0
-        self._took = (0.0, 0.0)  # as `Kept` has it
+        self._folder, self._message, self._left, self._code = folder, message, left, code
+        self._variables, self._wanted, self._clock = variables or {}, wanted, clock
+        self._is_off = not wanted
+        self._words: tuple[str, ...] = ()  # the command up to its script's name
         self._cwd = ""
-        self._parent: WarmSpawner | None = None
-        self._old: list[WarmSpawner] = []
-        self._import = _Import()
-        self._modules = 0  # that are there
-        self._is_told = False
-        self._unproven = Unproven()
+        self._imports: ImportList | None = None  # worth preloading
+        self._is_brief = False  # it is worth it because trials are short
+        self._candidate: ImportList | None = None  # not worth it, unless trials prove short
+        self._recorded: tuple[Script, str] | None = None  # whose imports, and its state then
+        self._recording: Recording | None = None
+        self._recordings = 0
+        self._took = (0.0, 0.0)  # as in `SavedImports`
+        self._process = ImportProcess(self._make_spawner, clock)
+        self._is_announced = False
+        self._probation = Probation()
         self._counted = self._compare_at = 0.0
-        self._awake = self.clock()
+        self._awake = clock()
         self._running = 0
-        self._lost: list[WarmSpawner] = []
 
-    # -- What a worker asks ------------------------------------------------------------------------
+    # -- What a worker calls -----------------------------------------------------------------------
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What of a command line says so."""
-        return () if self.wanted else ("--cold",)
+        """The options of a command line that ask for the same."""
+        return () if self._wanted else ("--cold",)
 
     def begin(self, command: tuple[str, ...], cwd: str) -> None:
-        """Know the command of the trials to come; take up what was kept of it."""
-        if self._is_cold:
+        """Take the command of the trials to come, and what was recorded of it before."""
+        if self._is_off:
             return
-        invocation = parse(command)
-        if invocation is None or guards.refusal(command) is not None:
-            self._is_cold = True
+        if parse(command) is None or guards.command_objection(command) is not None:
+            self._is_off = True
             return
-        self._words, self._cwd = _script_of(command), cwd
-        _tidy(self.folder / HOME)
-        kept = import_cache.find(self.folder, self._script())
-        if kept is None:
+        self._words, self._cwd = script_of(command), cwd
+        remove_old(self._folder / HOME)
+        saved = import_cache.find(self._folder, self._script())
+        if saved is None:
             return
-        if kept.cold is not None:
-            if _are_few(self.left(), kept.learned):
-                self._is_cold = True  # it would be all the same
-            else:
-                self._cool(kept.cold)
+        if saved.cold is None:
+            self._recorded = (self._script(), saved.state)
+            self._imports, self._took = saved.learned, saved.took
+            self._is_brief = not is_worth_preloading(saved.learned)
+        elif _are_too_few(self._left(), saved.learned):
+            self._is_off = True  # preloading would not pay off either
         else:
-            self._of = (self._script(), kept.state)
-            self._learned, self._took = kept.learned, kept.took
-            self._is_brief = not is_worth(kept.learned)
+            self._give_up(saved.cold)
 
-    def way(self, start: Start) -> tuple[Spawner | None, Start]:
-        """How an attempt is to begin: by a warm spawner, where one is given; else cold, and it may
-        be the one that notes its imports.
+    def choose(self, start: Start) -> tuple[Spawner | None, Start]:
+        """Return how an attempt starts: the import process to fork it from, and its start.
+
+        Without a process it is a plain command, perhaps the one that records its imports.
         """
-        if self._is_cold or _script_of(start.command) != self._words:
+        if self._is_off or script_of(start.command) != self._words:
             return None, start
-        if self._parent is not None and self._modules and not self._import.is_open:
+        if self._process.is_ready:
             if self._has_changed():
-                self._lessons = 0
-                self._learn_anew("has changed")
+                self._recordings = 0
+                self._record_again("has changed")
             else:
-                self._tell_ready(self._modules)  # only now: while a script imports, it grows
-                facts = {**start.facts, "warm": {"modules": self._modules}}
-                return self._parent, replace(
-                    start, forked=True, is_unproven=not self._unproven.is_over, facts=facts
+                self._announce(self._process.modules)  # only now: while a script imports, it grows
+                facts = {**start.facts, "warm": {"modules": self._process.modules}}
+                return self._process.spawner, replace(
+                    start, forked=True, is_unproven=not self._probation.is_over, facts=facts
                 )
-        is_known = self._learned is not None or self._little is not None
-        if self._lesson is None and not is_known and self._lessons < _LESSONS:
-            return None, self._taught(start)
+        is_known = self._imports is not None or self._candidate is not None
+        if self._recording is None and not is_known and self._recordings < _RECORDINGS:
+            return None, self._record(start)
         return None, start
 
     def started(self, supervisor: int, start: Start) -> None:
-        """An attempt was given to this supervisor."""
+        """Note that this supervisor runs an attempt."""
         if start.forked:
-            self._unproven.began(supervisor, start.folder, self.clock())
-        elif start.by and self._lesson is not None:
-            self._lesson.supervisor = supervisor
+            self._probation.add(supervisor, start.folder, self._clock())
+        elif start.by and self._recording is not None:
+            self._recording.supervisor = supervisor
 
-    def holds_back(self) -> bool:
-        """Whether the next trial should wait: what it imports is there sooner than it would import
-        it itself. A brief one has ended sooner.
+    def must_wait(self) -> bool:
+        """Whether the next trial should wait: its imports are ready sooner than it would do them.
+
+        A brief trial ends sooner than that.
         """
-        if self._is_cold:
+        if self._is_off:
             return False
-        self._ask()
+        self._request()
         if self._is_brief:
             return False
-        if self._import.is_open:
+        if self._process.is_importing:
             return True
-        lesson = self._lesson
-        growing = lesson is not None and not has_settled(lesson.began, lesson.grew, self.clock())
-        return growing and self._parent is not None
+        is_growing = self._recording is not None and not self._recording.has_settled
+        return is_growing and self._process.spawner is not None
 
-    def landed(self, folder: Path, status: Status) -> None:
-        """An attempt has ended; `waiting`: it did not even begin."""
+    def trial_ended(self, folder: Path, status: Status) -> None:
+        """Note how an attempt ended; `waiting`: it did not even begin."""
         path = os.path.abspath(folder)
-        lesson = self._lesson
-        if lesson is not None and path == lesson.folder:
-            self._learn(lesson)
-            self._end_lesson(lesson, status.state)
-        if self._little is not None and status.state in attempts.WITH_METRICS:
-            self._notice_a_brief_one(self._little, status.duration)
-        was_unproven = self._unproven.forget(path)
+        if self._recording is not None and path == self._recording.folder:
+            self._read(self._recording)
+            self._end_recording(self._recording, status.state)
+        if self._candidate is not None and status.state in attempts.WELL:
+            self._check_brevity(self._candidate, status.duration)
+        was_on_probation = self._probation.remove(path)
         if status.state == attempts.INTERRUPTED and _fork_failed(folder, status.attempt):
-            says = status.last_line if failures.is_fork_error(status.last_line) else None
-            self._cool(
-                f"{folder.name} {status.reason}" if says is None else f"{folder.name} says: {says}"
-            )
-        elif was_unproven and status.state not in attempts.UNFINISHED:
-            self._unproven.prove()
+            printed = status.last_line if failures.is_of_a_fork(status.last_line) else None
+            why = f" {status.reason}" if printed is None else f" says: {printed}"
+            self._give_up(folder.name + why)
+        elif was_on_probation and status.state not in attempts.OPEN:
+            self._probation.end()
 
-    def look(self, running: int) -> list[WarmSpawner]:
-        """Deal with what has happened since the last look; `running` are all trials of ours. Those
-        that were lost: of their supervisors nobody tells any more.
+    def check(self, running: int) -> list[PreloadSpawner]:
+        """Deal with what has happened since the last call.
+
+        Args:
+            running: how many trials this worker runs.
+
+        Returns:
+            The import processes that died: nothing reports the ends of their supervisors.
         """
         self._running = running
-        self._notice_a_pause()
-        if not self._is_cold:
-            self._attend()
+        self._notice_pause()
+        if not self._is_off:
+            self._follow_recording()
             self._hear()
-            self._ask()
-            self._look_at_the_first()
-        lost, self._lost = self._lost, []
-        return lost
-
-    # -- What a worker listens to ------------------------------------------------------------------
+            self._request()
+            self._end_silent_trials()
+        return self._process.take_lost()
 
     @property
-    def spawners(self) -> list[WarmSpawner]:
-        """All whose supervisors may still report."""
-        there = [*self._old, *([self._parent] if self._parent is not None else [])]
-        return [each for each in there if not each.is_over]
+    def spawners(self) -> list[PreloadSpawner]:
+        """All import processes whose supervisors may still report."""
+        return self._process.spawners
 
     @property
-    def lines(self) -> list[int]:
-        """Descriptors that become readable when there is something to look at."""
-        line = [self._parent.line] if self._parent is not None else []
-        return [*(each.reports for each in self.spawners), *line]
+    def descriptors(self) -> list[int]:
+        """Descriptors that become readable when there is something to check."""
+        return self._process.descriptors
 
     @property
     def patience(self) -> float | None:
-        """Seconds until the next look."""
-        if self._is_cold:
+        """Seconds until the next `check`, although nothing becomes readable."""
+        if self._is_off:
             return None
-        if self._lesson is not None:
-            quiet = self.clock() - self._lesson.grew > _QUIET[1]
-            return _LOOK_EVERY if quiet else 0.1
-        return _LOOK_EVERY if self._unproven or self._import.is_open else None
+        if self._recording is not None:
+            return _LOOK_EVERY if self._recording.is_quiet else 0.1
+        return _LOOK_EVERY if self._probation or self._process.is_importing else None
 
     def lose(self, why: str = "the process that imports for them has died, or was killed") -> None:
-        """It is no more; its supervisors go on, and report."""
-        if self._parent is not None:
-            self._lost.append(self._parent)
-        self._cool(why)
+        """Give up, for the import process is gone. Its supervisors continue, and report."""
+        self._process.note_loss()
+        self._give_up(why)
 
     def close(self) -> None:
-        """Let all leave, at once what is in the midst of an import."""
-        if self._parent is not None and self._import.is_open:
-            self._parent.kill()
-        for each in (*self._old, *([self._parent] if self._parent is not None else [])):
-            each.close()
-        self._parent, self._old = None, []
-        if self._lesson is not None:
-            _remove(self._lesson.report.path)
+        """Let the import processes leave."""
+        self._process.close()
+        if self._recording is not None:
+            self._recording.remove()
 
-    # -- Learning ----------------------------------------------------------------------------------
+    # -- Recording ---------------------------------------------------------------------------------
 
-    def _taught(self, start: Start) -> Start:
-        """The start of the trial that notes its imports."""
-        invocation = parse(start.command)
-        assert invocation is not None  # its script is the one that we know
-        # By chance: workers on two hosts may have one host name and one process number.
-        name = f"imports.{os.urandom(8).hex()}"
-        report = str(files.absolute(self.folder) / HOME / name)
-        _remove(report)
-        self._lesson = _Lesson(imports.Report(report), start.folder, self.clock())
-        self._lessons += 1
+    def _record(self, start: Start) -> Start:
+        """Return the start of the trial that records its imports."""
+        self._recording = Recording(self._folder, start, self._clock)
+        self._recordings += 1
         script = self._script()
-        self._of = (script, script.state)  # when the list is kept it may be another
-        return replace(start, by=invocation.through_learning(report))
+        self._recorded = (script, script.state)  # it may be another when the list is saved
+        return self._recording.of(start)
 
-    def _attend(self) -> None:
-        lesson = self._lesson
-        if lesson is None:
-            return
-        self._learn(lesson)
-        if lesson.supervisor and processes.process(lesson.supervisor) is None:
-            self._end_lesson(lesson, attempts.INTERRUPTED)
+    def _follow_recording(self) -> None:
+        if self._recording is not None:
+            self._read(self._recording)
+            if self._recording.has_died:
+                self._end_recording(self._recording, attempts.INTERRUPTED)
 
-    def _learn(self, lesson: _Lesson) -> None:
-        """Read on in what a trial has noted."""
-        if lesson.is_void:
+    def _read(self, recording: Recording) -> None:
+        """Read on in what a trial has recorded."""
+        if recording.is_void:
             return
-        learned = lesson.report.learned()
-        if learned is None:
-            return
-        lesson.learned = learned
-        if is_worth(learned):
-            self._learned, lesson.grew = learned, self.clock()
+        imports = recording.read()
+        if imports is not None and is_worth_preloading(imports):
+            self._imports = imports
+            recording.note_growth()
 
-    def _end_lesson(self, lesson: _Lesson, state: str) -> None:
-        self._took = (lesson.grew - lesson.began, self.clock() - lesson.began)
-        _remove(lesson.report.path)
-        self._lesson = None
-        if lesson.is_void:
+    def _end_recording(self, recording: Recording, state: str) -> None:
+        self._took = recording.seconds
+        recording.remove()
+        self._recording = None
+        if recording.is_void:
             return
-        if self._learned is None:  # it imports little, or broke before it could show more
-            self._little = lesson.learned if state in attempts.WITH_METRICS else None
-            self._is_cold = state in attempts.WITH_METRICS and self._little is None
-        elif self._modules and not self._import.is_open:
-            self._keep()
+        if self._imports is None:  # it imports little, or failed before it could show more
+            self._candidate = recording.imports if state in attempts.WELL else None
+            self._is_off = state in attempts.WELL and self._candidate is None
+        elif self._process.is_ready:
+            self._save()
         self._counted = 0.0
-        self._ask()
+        self._request()
 
-    def _notice_a_brief_one(self, learned: Learned, took: float | None) -> None:
-        """One that imports little has gone well: whether such trials are worth it. Not the first
-        alone tells: on a busy machine, or from a cold disk, it may have taken long.
+    def _check_brevity(self, imports: ImportList, took: float | None) -> None:
+        """Preload a script that imports little if a trial of it was brief.
+
+        Each trial may show it: the first may have been slow on a busy machine or from a cold disk.
         """
         if took is not None and took <= BRIEF:
-            self._learned, self._little = learned, None
+            self._imports, self._candidate = imports, None
             self._is_brief, self._took = True, (0.0, took)
-            self._ask()
+            self._request()
 
-    def _learn_anew(self, what: str) -> None:
-        self.tell(anew_text(what))
-        self._dismiss()
-        self._learned, self._is_brief = None, False
-        if self._lesson is not None:
-            self._lesson.is_void = True
+    def _record_again(self, what: str) -> None:
+        self._message(recorded_again_text(what))
+        self._process.dismiss()
+        self._imports, self._is_brief = None, False
+        if self._recording is not None:
+            self._recording.is_void = True
 
     def _has_changed(self) -> bool:
-        """Whether something was installed since, or a file was edited that was imported."""
-        learned, now = self._learned, self.clock()
-        if learned is None:
+        """Whether something was installed since, or a file of an imported module was edited."""
+        imports, now = self._imports, self._clock()
+        if imports is None:
             return False
-        if not learned.is_current():
+        if not imports.is_current():
             return True
         if now < self._compare_at:
             return False
-        is_other = learned.stamp() != self._import.stamp
-        self._compare_at = now + max(_LOOK_EVERY, _LOOK_PART * (self.clock() - now))
+        is_other = imports.stamp() != self._process.stamp
+        self._compare_at = now + max(_LOOK_EVERY, _LOOK_PART * (self._clock() - now))
         return is_other
 
-    def _keep(self, cold: str | None = None) -> None:
-        if self._learned is not None and self._of is not None:
-            script, state = self._of
-            kept = Kept(script.words, state, self._learned, self._took, cold)
-            import_cache.keep(self.folder, script, kept)
+    def _save(self, cold: str | None = None) -> None:
+        """Save the list for the next search, perhaps with the reason why it must not be used."""
+        if self._imports is not None and self._recorded is not None:
+            script, state = self._recorded
+            saved = SavedImports(script.words, state, self._imports, self._took, cold)
+            import_cache.save(self._folder, script, saved)
 
     def _script(self) -> Script:
-        """The script with its code as it is now."""
-        return Script(self._words, self._cwd, self.code())
+        """Return the script with its code as it is now."""
+        return Script(self._words, self._cwd, self._code())
 
     # -- Importing ahead ---------------------------------------------------------------------------
 
-    def _ask(self) -> None:
-        """Have imported what is known, and not there."""
-        learned = self._learned
-        if self._is_cold or learned is None or self._import.is_open:
+    def _request(self) -> None:
+        """Have the recorded modules imported if they are not yet."""
+        imports = self._imports
+        if self._is_off or imports is None or self._process.is_importing:
             return
-        if len(learned.modules) <= self._import.modules:
+        if len(imports.modules) <= self._process.requested:
             return
-        why = guards.refusal(self._words, learned)
+        why = guards.command_objection(self._words, imports)
         if why is not None:
-            self._cool(why, keep=True)
-        elif self._parent is not None or self._may_begin():
-            self._have_imported(learned)
+            self._give_up(why, save=True)
+        elif self._process.spawner is not None or self._pays_off():
+            self._have_imported(imports)
 
-    def _may_begin(self) -> bool:
-        """Whether a process that imports would be of use by now. Counted once a second at most."""
-        now = self.clock()
-        if self._lesson is not None and self._running >= cpus.usable():
+    def _pays_off(self) -> bool:
+        """Whether an import process would be of use by now. Counted once a second at most."""
+        now = self._clock()
+        if self._recording is not None and self._running >= cpus.usable():
             return False
         if now < self._counted + _LOOK_EVERY:
             return False
         self._counted = now
-        left = self.left()
+        left = self._left()
         if left is None:
             return True
-        return left >= (MANY if self._is_brief else 1 if self._lesson is not None else 2)
+        return left >= (MANY if self._is_brief else 1 if self._recording is not None else 2)
 
-    def _have_imported(self, learned: Learned) -> None:
-        lesson, now = self._lesson, self.clock()
-        took = self._took[0] if lesson is None else now - lesson.began
-        patience = _PATIENCE + 5 * took
-        self._import = _Import(
-            len(learned.modules), learned.stamp(), now, is_open=True, patience=patience
-        )
-        is_waited_for = self._lessons == 0 and not self._is_brief
-        if is_waited_for:  # known from before: nothing runs while the first trial waits
-            self._tell_ready(len(learned.modules))
+    def _have_imported(self, imports: ImportList) -> None:
+        took = self._took[0] if self._recording is None else self._recording.seconds[1]
+        if self._recordings == 0 and not self._is_brief:
+            # Known from an earlier search: nothing runs while the first trial waits for it.
+            self._announce(len(imports.modules))
         try:
-            self._parent = self._parent or self._made()
-            self._parent.ask(learned)
+            self._process.request(imports, _PATIENCE + 5 * took)
         except OSError:
             self.lose()
 
-    def _tell_ready(self, modules: int) -> None:
-        if not self._is_told:
-            self.tell(ready_text(modules))
-            self._is_told = True
+    def _announce(self, modules: int) -> None:
+        if not self._is_announced:
+            self._message(preloaded_text(modules))
+            self._is_announced = True
 
-    def _made(self) -> WarmSpawner:
-        from modeldir.worker.preload.spawner import WarmSpawner  # noqa: PLC0415 - most searches need none
+    def _make_spawner(self) -> PreloadSpawner:
+        from modeldir.worker.preload.spawner import PreloadSpawner  # noqa: PLC0415 - seldom needed
 
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self.variables}
-        return WarmSpawner(_interpreter_of(self._words), environment, self._cwd)
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self._variables}
+        return PreloadSpawner(interpreter_of(self._words), environment, self._cwd)
 
     def _hear(self) -> None:
-        """What has become of the imports."""
-        if self._parent is None:
-            return
+        """Read what has become of the imports."""
         try:
-            answer = self._parent.answer()
+            answer = self._process.answer()
         except OSError:
             self.lose()
             return
         if answer is None:
-            late = self.clock() - self._import.asked
-            if self._import.is_open and late > self._import.patience:
-                self._parent.kill()
-                self.lose(f"to import it took longer than {self._import.patience:.0f} s")
-            return
-        self._import.is_open = False
-        if answer.is_foreign:
-            if self._lessons < _LESSONS:
-                self._learn_anew("is another than it was")
+            if self._process.is_late:
+                patience = self._process.patience
+                self._process.kill()
+                self.lose(f"to import it took longer than {patience:.0f} s")
+        elif answer.is_foreign:
+            if self._recordings < _RECORDINGS:
+                self._record_again("is another than it was")
             else:
-                self._cool("what is installed changes again and again")
+                self._give_up("what is installed changes again and again")
+        elif answer.objection is not None:
+            self._give_up(answer.objection, save=True)
+        else:
+            self._process.modules = answer.modules
+            if self._recording is None:
+                self._save()
+
+    # -- Giving up ---------------------------------------------------------------------------------
+
+    def _give_up(self, why: str, *, save: bool = False) -> None:
+        """Preload nothing from now on. With `save` the next search knows the reason at once."""
+        if self._is_off:
             return
-        if answer.objection is not None:
-            self._cool(answer.objection, keep=True)
-            return
-        self._modules = answer.modules
-        if self._lesson is None:
-            self._keep()
+        self._is_off = True
+        self._message(not_preloaded_text(why))
+        if save:
+            self._save(why)
+        self._process.dismiss()
 
-    # -- Falling back ------------------------------------------------------------------------------
-
-    def _cool(self, why: str, *, keep: bool = False) -> None:
-        """From now on cold; with `keep` the next command knows it at once."""
-        if self._is_cold:
-            return
-        self._is_cold = True
-        self.tell(cold_text(why))
-        if keep:
-            self._keep(why)
-        self._dismiss()
-
-    def _dismiss(self) -> None:
-        if self._parent is not None:
-            self._parent.dismiss()
-            self._old.append(self._parent)
-        self._parent, self._import, self._modules = None, _Import(), 0
-
-    def _notice_a_pause(self) -> None:
-        """Where this process was stopped itself (by a scheduler), those that it waits for may
-        have been, too: their time begins anew.
-        """
-        now = self.clock()
+    def _notice_pause(self) -> None:
+        """Give all that are waited for their time again if this worker was stopped itself."""
+        now = self._clock()
         if now - self._awake > _PAUSE:
-            self._import.asked = now
-            self._unproven.begin_anew(now)
+            self._process.restart_clock()
+            self._probation.restart_clock(now)
         self._awake = now
 
-    def _look_at_the_first(self) -> None:
-        """End a warm trial that does nothing at all, as one does that hangs on a lock which was
-        held when it was forked. It runs again, cold.
+    def _end_silent_trials(self) -> None:
+        """End a preloaded trial that does nothing at all: it may wait for a lock that was held when
+        it was forked. It runs again as a plain command.
         """
         silence = max(_SILENCE, self._took[1])
-        for watched in self._unproven.silent(self.clock(), silence):
-            name = watched.folder.name
-            self._cool(f"{name} did nothing for {silence:.0f} s; it is ended, and runs again")
-            watched.end()
-
-
-def _script_of(command: tuple[str, ...]) -> tuple[str, ...]:
-    """A command up to its script's name; nothing where it has none."""
-    invocation = parse(command)
-    if invocation is None:
-        return ()
-    module = ("-m",) if invocation.is_module else ()
-    return (invocation.interpreter, *invocation.flags, *module, invocation.script)
-
-
-def _interpreter_of(script: tuple[str, ...]) -> tuple[str, ...]:
-    invocation = parse(script)
-    assert invocation is not None
-    return (invocation.interpreter, *invocation.flags)
-
-
-def _tidy(home: Path) -> None:
-    """Remove what killed workers have left: by age, since those of other hosts cannot be seen."""
-    for path in home.glob("imports.*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _OLD:
-                _remove(str(path))
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+        for trial in self._probation.silent(self._clock(), silence):
+            name = trial.folder.name
+            self._give_up(f"{name} did nothing for {silence:.0f} s; it is ended, and runs again")
+            trial.end()

@@ -1,7 +1,8 @@
-"""The first trials that begin as forks, until one has shown that forks of its libraries work.
+"""The first preloaded trials, until one of them has shown that forks of its libraries work.
 
-It knows that one does nothing at all: then it may hang on a lock that was held when it was forked.
-It refuses to judge one that is slow, and to end anything unasked.
+A fork may hang on a lock that was held when it was forked, and then does nothing at all.
+`policy.py` asks for such trials once a second, and ends them. A trial that is only slow is never
+ended. Forks that crash are recognized by their last line: `experiment/failures.py`.
 """
 
 from __future__ import annotations
@@ -17,57 +18,58 @@ from modeldir.experiment import attempts
 _LOOK_EVERY = 1.0
 
 
-class Watched:
-    """A warm trial that nothing has been heard of: what it had done when we last looked, and when
-    that changed.
-    """
+class WatchedTrial:
+    """A preloaded trial: what it had done when we last looked, and since when that is so."""
 
     def __init__(self, supervisor: int, folder: Path, since: float) -> None:
         self.supervisor, self.folder, self.since = supervisor, folder, since
         self.done: object = None
 
     def end(self) -> None:
-        """Have it interrupted. A supervisor that hangs itself, before it has begun, is killed."""
+        """Have it interrupted. A supervisor that itself hangs before it has begun is killed."""
         last = attempts.latest(self.folder)
         record = {} if last is None or last.end is not None else last.record
-        keeper = processes.from_json(record.get("supervisor"))
-        begun = keeper is not None and keeper.pid == self.supervisor and record.get("process")
+        recorded = processes.from_json(record.get("supervisor"))
+        begun = recorded is not None and recorded.pid == self.supervisor and record.get("process")
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.supervisor, signal.SIGTERM if begun else signal.SIGKILL)
 
 
-class Unproven:
-    """Those that run, while none has come to an end."""
+class Probation:
+    """The preloaded trials that run while none has ended well."""
 
     def __init__(self) -> None:
         self.is_over = False
-        self._watched: dict[str, Watched] = {}  # by folder
+        self._watched: dict[str, WatchedTrial] = {}  # by folder
         self._looked = 0.0
 
     def __bool__(self) -> bool:
         return bool(self._watched)
 
-    def began(self, supervisor: int, folder: str, now: float) -> None:
-        """One was given to this supervisor."""
+    def add(self, supervisor: int, folder: str, now: float) -> None:
+        """Watch a trial that this supervisor runs."""
         if not self.is_over:
-            self._watched[folder] = Watched(supervisor, Path(folder), now)
+            self._watched[folder] = WatchedTrial(supervisor, Path(folder), now)
 
-    def forget(self, folder: str) -> bool:
-        """One is no longer there; whether it was one of these."""
+    def remove(self, folder: str) -> bool:
+        """Stop watching a trial. Returns whether it was watched."""
         return self._watched.pop(folder, None) is not None
 
-    def prove(self) -> None:
-        """One came to an end: forks work."""
+    def end(self) -> None:
+        """Watch nothing any more: a trial has shown that forks work."""
         self.is_over = True
         self._watched.clear()
 
-    def begin_anew(self, now: float) -> None:
-        """Count from now: who looks was stopped, and they may have been, too."""
+    def restart_clock(self, now: float) -> None:
+        """Count from now: this worker was stopped, and so may the trials have been."""
         for watched in self._watched.values():
             watched.since = now
 
-    def silent(self, now: float, silence: float) -> list[Watched]:
-        """Those that have done nothing for so many seconds. Looked for once a second at most."""
+    def silent(self, now: float, silence: float) -> list[WatchedTrial]:
+        """Return the trials that have done nothing for `silence` seconds.
+
+        Looks once a second at most.
+        """
         if not self._watched or now < self._looked + _LOOK_EVERY:
             return []
         self._looked = now
@@ -84,8 +86,8 @@ class Unproven:
         return found
 
 
-def _done_by(watched: Watched) -> object:
-    """What changes while an attempt does anything: the time of its processes, what it writes."""
+def _done_by(watched: WatchedTrial) -> object:
+    """Return what changes while a trial does anything: CPU time and the files that it writes."""
     ticks = processes.cpu_ticks(processes.descendants(watched.supervisor))
     with contextlib.suppress(OSError), os.scandir(watched.folder) as entries:
         return ticks, [(each.name, each.stat().st_size) for each in entries]

@@ -21,7 +21,8 @@ from typing import NoReturn
 
 from modeldir.worker import spawner
 from modeldir.worker.preload import guards, import_recorder
-from modeldir.worker.preload.imports import Ahead, Learned
+from modeldir.worker.preload.child import Command, fork_command
+from modeldir.worker.preload.imports import ImportList, PreloadedModules
 from modeldir.worker.supervisor import REQUESTS
 
 _MORE = b"+"
@@ -46,7 +47,7 @@ class Answer:
     is_foreign: bool = False
 
 
-class WarmSpawner(spawner.Spawner):
+class PreloadSpawner(spawner.Spawner):
     """A worker's side of it. `interpreter` are the words before the script in the trials' command,
     `environment` is theirs, as far as they share it, `cwd` where they run.
     """
@@ -86,7 +87,7 @@ class WarmSpawner(spawner.Spawner):
     def pid(self) -> int:
         return self._pid
 
-    def ask(self, learned: Learned) -> None:
+    def ask(self, learned: ImportList) -> None:
         """Have it import this, and what supervisors it has leave when they are free.
 
         Raises:
@@ -148,18 +149,27 @@ def serve(channel: int, reports: int, lifeline: int) -> NoReturn:
     # What a supervisor imports only when it is needed: later our own place is not on the path.
     from modeldir.pruners import judge  # noqa: F401, PLC0415
     from modeldir.worker import early_stopping  # noqa: F401, PLC0415
-    from modeldir.worker.preload import forks  # noqa: F401, PLC0415
 
     del sys.path[0]
-    spawner.serve_warm(channel, reports, lifeline, _Warm())
+    spawner.serve_preloaded(channel, reports, lifeline, _Importer())
 
 
-class _Warm:
+class _Importer:
     """What this process has imported, and imports when it is asked to."""
 
     def __init__(self) -> None:
-        self.ahead = Ahead()
+        self._preloaded = PreloadedModules()
         self._facts = import_recorder.facts(list(sys.path))  # before an import can add to the path
+
+    def fork(
+        self,
+        command: tuple[str, ...],
+        cwd: str,
+        environment: Mapping[str, str],
+        output: int,
+        kept: tuple[int, ...],
+    ) -> int:
+        return fork_command(Command(command, cwd, environment, output, kept), self._preloaded)
 
     def answer(self, channel: socket.socket, wanted: bytes) -> bool:
         """Import what is asked for; false for any other request."""
@@ -167,18 +177,18 @@ class _Warm:
             return False
         with contextlib.suppress(ConnectionError, EOFError):  # no worker: the next read tells
             size = _HEAD.unpack(_received(channel, _HEAD.size))[0]
-            learned = Learned.from_json(json.loads(_received(channel, size)))
+            learned = ImportList.from_json(json.loads(_received(channel, size)))
             assert learned is not None  # `ask` has sent it
             told = json.dumps(vars(self._imported(learned))).encode()
             channel.sendall(_HEAD.pack(len(told)) + told)
         return True
 
-    def _imported(self, learned: Learned) -> Answer:
+    def _imported(self, learned: ImportList) -> Answer:
         if not learned.is_of(self._facts):
             return Answer(is_foreign=True)
-        self.ahead.add(learned)
-        count = len(learned.modules) - len(self.ahead.left_out)
-        return Answer(count, guards.objection(self.ahead))
+        self._preloaded.add(learned)
+        count = len(learned.modules) - len(self._preloaded.left_out)
+        return Answer(count, guards.process_objection(self._preloaded))
 
 
 def _received(channel: socket.socket, size: int) -> bytes:
