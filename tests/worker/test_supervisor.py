@@ -399,7 +399,7 @@ def test_a_stopped_trial_uses_up_its_time(spawner: Spawner, folder: Path) -> Non
 def test_time_asleep_does_not_count(late: float) -> None:
     """A supervisor that is woken an hour late was stopped, like its trial, or in a frozen box."""
     times = iter([100.0, 101.0 + late, 102.0 + late])
-    awake = supervisor._Awake(lambda: next(times))
+    awake = supervisor._AwakeClock(lambda: next(times))
     awake.advance(1.0)
     assert 1.0 <= awake.now <= 1.0 + supervisor._LATE
     before = awake.now

@@ -27,16 +27,23 @@ _MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
 class Start:
     """What a worker asks a supervisor to run: one attempt of one command in one folder.
 
-    `inherits` are another trial's weights, with which it begins and from which it resumes;
-    `variables` are added to the environment; `metric` is (name, direction) where the attempt needs
-    one to count as completed; `read` is a pattern that finds metrics in printed lines; `pruner`
-    says by what it is judged (pruners/judge.py), where it is; `time_limit` is in seconds awake;
-    `bound` ends the attempt when the worker is gone; `grace` is the seconds between TERM and KILL:
-    a training may want to save its weights. `doubt`: only the heart of the attempt before told that
-    it is dead, and this was the last seen of it (hearts.py). `by` is what is executed in place of
-    the command: the same, through what notes its imports; `forked`: the command begins as a fork of
-    its supervisor, which has its imports (warmspawner.py); `is_unproven`: the first that does.
-    `is_shown`: somebody shows what it prints as it comes, and hears at once that it begins.
+    Attributes:
+        resumes: the attempt continues from what an earlier one saved.
+        inherits: the weights of another trial, with which it begins and from which it resumes.
+        variables: added to the environment.
+        facts: recorded in the run file.
+        metric: (name, direction) if the attempt needs a metric to count as completed.
+        read: a pattern that finds metrics in printed lines.
+        pruner: how it may be stopped early (`pruners/judge.py`), as a string.
+        time_limit: in seconds, without the time in which the machine slept.
+        bound: end the attempt when the worker is gone.
+        grace: seconds between TERM and KILL, in which the script may save its weights.
+        doubt: the last heartbeat seen of the attempt before this one, if only that tells that it is
+            dead (`_system/heartbeat.py`).
+        by: what is executed instead of the command: the same, through the import recorder.
+        forked: the command starts as a fork of its supervisor, which has its imports (`preload`).
+        is_unproven: no such fork of this search has ended well yet.
+        is_shown: its output is shown as it comes, so report the beginning at once.
     """
 
     folder: str
@@ -61,7 +68,7 @@ class Start:
     is_shown: bool = False
 
     def to_json(self) -> bytes:
-        return json.dumps(vars(self)).encode()  # all its values are JSON's already
+        return json.dumps(vars(self)).encode()  # all its values are plain JSON values
 
     @classmethod
     def from_json(cls, data: bytes) -> Start:
@@ -75,18 +82,18 @@ class Start:
 
 @dataclass(frozen=True)
 class Order:
-    """A start, and the descriptors of what was taken for it: they are ours now."""
+    """A start, and the descriptors of its leases, which the receiver now holds."""
 
     start: Start
     leases: tuple[int, ...] = ()
 
 
 def receive_order(channel: socket.socket) -> Order | None:
-    """What was sent with `send_order`; None when the other side is gone.
+    """Return what `send_order` sent; None if the other side is gone.
 
     Raises:
-        OSError: when descriptors were lost on the way (this process has no room for more): what
-            they hold would be free while the command runs.
+        OSError: descriptors were lost, since this process may open no more: their leases would be
+            free while the command runs.
     """
     flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
     try:
@@ -103,12 +110,12 @@ def receive_order(channel: socket.socket) -> Order | None:
     if len(descriptors) != count:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)  # where the flag is not known
+        os.set_inheritable(descriptor, False)  # for systems without the flag
     return Order(Start.from_json(data), tuple(descriptors))
 
 
 def send_order(channel: socket.socket, order: Order) -> None:
-    """Send a start through a socket, and the leases it needs: from here on both sides hold them."""
+    """Send a start through a socket with its leases. After that both sides hold them."""
     data = order.start.to_json()
     head = _HEAD.pack(len(data), len(order.leases))
     if order.leases:

@@ -1,7 +1,7 @@
 """The trials that run in a worker's slots, and how the worker notices that one of them ends.
 
-`worker.py` keeps a `RunningTrial` for each. The end of a supervisor of ours is reported by its
-spawner. A supervisor that another worker started, or whose spawner was killed, is watched through a
+`worker.py` keeps a `RunningTrial` for each. Our own spawner reports the end
+of a supervisor that it made. A supervisor that another worker started, or whose spawner was killed, is watched through a
 descriptor that the kernel makes readable when the process exits (`watch`). Trials that run on other
 hosts take no slot here: `other_hosts.py`.
 """

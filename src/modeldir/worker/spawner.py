@@ -1,13 +1,13 @@
 """The process that forks supervisors: small, single-threaded, and nothing else.
 
-It knows how to fork. A worker makes it first thing, before any thread, lock or heavy import, since
-a child forked from a threaded process can hang for ever on a lock that nobody holds any more
-(forked from a threaded parent, 200 of 200 children hung). It refuses to know what runs: it passes a
-`Start` on to a new supervisor, and gives the worker that one's pid and a socket to it. What a free
-supervisor is to run next the worker tells it itself.
+A worker makes a `Spawner` before anything else, when it has no threads, no locks and no heavy
+imports: a child forked from a process with threads can wait for ever on a lock that no thread holds
+any more (of 200 such children 200 hung). The `Spawner` sends each `Start` to a free supervisor, or
+to the spawner, which forks a new one and returns its pid and a socket to it. How a supervisor works:
+`supervisor.py`. A spawner that has a script's imports: `preload/spawner.py`.
 
-When the worker is gone the supervisors go on without it, and the spawner leaves with the last. If
-it was killed, there is one thing to do in its place: put its terminal in order.
+When the worker is gone the supervisors continue, and the spawner exits with the last of them. If
+the worker was killed, the spawner does one thing for it: it resets the terminal.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from modeldir.worker.supervisor import REQUESTS, Preloaded, rehearse, supervise
 
 _PID = struct.Struct("!I")
 _NEW, BYE = b"!", b"."
-_IN_ORDER = b"\x1b[J\x1b[?25h\x1b[?7h"
-"""What a killed live view (canvas.py) leaves is undone by this, whatever a shell has written there
-since: all below the cursor is cleared, which is shown again, and long lines wrap.
+_RESET = b"\x1b[J\x1b[?25h\x1b[?7h"
+"""Undoes what a killed live view (`monitor/screen.py`) leaves, even below a shell's new prompt:
+clears all below the cursor, shows the cursor again, and lets long lines wrap.
 """
 _PATIENCE = 1.0
 _KILLED = """\
@@ -42,10 +42,11 @@ The process that starts commands was killed; what runs goes on and is recorded.
 
 @dataclass(frozen=True)
 class Report:
-    """What happened to a supervisor: `started` (told a moment later, or with the end), `taken`
-    (somebody else has the attempt), `lost` (somebody has taken it over: it was not heard of for too
-    long), `ended` (the end is recorded), `free` (it can run another), `gone` (its process is no
-    more).
+    """A message about a supervisor.
+
+    `started`: its command runs; reported a moment later, or with the end. `taken`: another worker
+    has the attempt. `lost`: another worker has taken the attempt over, since its heartbeat was late
+    for too long. `ended`: the end is recorded. `free`: it can run another. `gone`: it has exited.
     """
 
     what: str
@@ -55,7 +56,8 @@ class Report:
 class Spawner:
     """A worker's side of its spawner. `reports` is a descriptor to select on for reading.
 
-    `terminal` is the device in which the worker is going to change lines in place, if it is.
+    Args:
+        terminal: the device in which the worker will redraw lines, if it will.
     """
 
     def __init__(self, terminal: str | None = None) -> None:
@@ -75,30 +77,34 @@ class Spawner:
         self.is_over = False
 
     def _make(self, ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
-        """Begin the process, which has the `ends` and not `ours`; its pid."""
+        """Start the process, which keeps the `ends` and closes `ours`. Returns its pid."""
         make = _executed if _has_threads() else _forked
         return make(ends, ours, terminal)
 
     @property
     def line(self) -> int:
-        """A descriptor that becomes readable when the spawner was killed. Its supervisors go on,
-        and report; but of one that dies nobody tells any more: the worker has to look itself.
+        """A descriptor that becomes readable when the spawner was killed.
+
+        Its supervisors continue, and report. But nothing reports a supervisor that dies any more:
+        the worker has to look itself.
         """
         return self._socket.fileno()
 
     def start(self, start: Start, leases: tuple[int, ...] = ()) -> int:
-        """Have a supervisor run an attempt, one that is free or a new one; returns its pid.
+        """Have a free supervisor run an attempt, or a new one. Returns its pid.
 
-        `leases` are descriptors of locked files, which it holds while the attempt lives. When this
-        returns it has its own; the caller closes his.
+        Args:
+            start: the attempt.
+            leases: descriptors of locked files, which the supervisor holds while the attempt
+                lives. When this returns it has its own copies, and the caller closes these.
 
         Raises:
-            CommandError: when somebody killed the spawner.
+            CommandError: the spawner was killed.
         """
         order = Order(start, leases)
         while self._free:
             pid = self._free.pop()
-            with contextlib.suppress(OSError):  # it has gone meanwhile
+            with contextlib.suppress(OSError):  # it has exited meanwhile
                 send_order(self._supervisors[pid], order)
                 return pid
         try:
@@ -117,11 +123,11 @@ class Spawner:
         return pid
 
     def read(self) -> list[Report]:
-        """The reports that have come in; never waits."""
+        """Return the reports that have come in; never waits."""
         with contextlib.suppress(BlockingIOError):
             piece = os.read(self.reports, 65536)  # what does not fit into it wakes us again
             self._pending += piece
-            if not piece:  # somebody killed the spawner, and its supervisors have gone too
+            if not piece:  # the spawner was killed, and its supervisors have exited too
                 self.is_over = True
         *lines, self._pending = self._pending.split(b"\n")
         reports = [_report(line) for line in lines]
@@ -135,14 +141,14 @@ class Spawner:
         return reports
 
     def retire(self) -> None:
-        """Start nothing more with the supervisors there are: each leaves when it is free."""
+        """Start nothing more with these supervisors: each exits when it is free."""
         for channel in self._supervisors.values():
             _shut(channel)
         self._supervisors.clear()
         self._free.clear()
 
     def close(self) -> None:
-        """Let the spawner leave. Supervisors that still run go on (unless they are bound)."""
+        """Let the spawner exit. Supervisors with a running trial continue, unless it is bound."""
         with contextlib.suppress(OSError):
             self._socket.sendall(BYE)
         self.retire()
@@ -154,7 +160,7 @@ class Spawner:
             os.waitpid(self._pid, 0 if all_left else os.WNOHANG)
 
     def _wait_for_the_last(self) -> bool:
-        """Until the spawner and all that are free have left; false where some still run."""
+        """Wait until the spawner and the free supervisors have exited; false if some still run."""
         deadline = time.monotonic() + _PATIENCE
         os.set_blocking(self.reports, True)
         while (left := deadline - time.monotonic()) > 0:
@@ -171,13 +177,13 @@ class Spawner:
 
 
 def _shut(channel: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # a process that was forked meanwhile may have it too
+    with contextlib.suppress(OSError):  # a process that was forked meanwhile may hold it too
         channel.shutdown(socket.SHUT_RDWR)
     channel.close()
 
 
 def _forked(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
-    """The spawner as a fork of this process: nothing has to be imported again."""
+    """Make the spawner as a fork of this process: nothing has to be imported again."""
     rehearse()
     gc.freeze()  # the children touch fewer pages of what is shared
     pid = os.fork()
@@ -190,7 +196,7 @@ def _forked(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | N
 
 
 def _executed(ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:  # noqa: ARG001 - as _forked
-    """The spawner as a new interpreter, for a user's process that has threads: no fork is safe."""
+    """Make the spawner as a new interpreter: this process has threads, so no fork is safe."""
     import subprocess  # noqa: PLC0415 - only for the loop in a user's own process
     import sys  # noqa: PLC0415
 
@@ -217,16 +223,18 @@ def _report(line: bytes) -> Report:
 
 
 def serve(channel: int, reports: int, lifeline: int, terminal: str | None) -> NoReturn:
-    """Be the spawner in an interpreter of its own, with inherited descriptors."""
+    """Be the spawner in a new interpreter, with inherited descriptors."""
     for descriptor in (channel, reports, lifeline):
-        os.set_inheritable(descriptor, False)  # they came to us so, and go no further
+        os.set_inheritable(
+            descriptor, False
+        )  # they were inherited so, and must not be inherited further
     rehearse()
     gc.freeze()
     _serve(channel, reports, lifeline, terminal)
 
 
 class Importer(Preloaded, Protocol):
-    """What a spawner has besides if it imports ahead for the trials (`preload`)."""
+    """The part of a spawner that imports ahead for the trials (`preload/spawner.py`)."""
 
     def answer(self, channel: socket.socket, wanted: bytes) -> bool:
         """Do what the worker asks for; false if that is nothing to be imported."""
@@ -252,10 +260,12 @@ def _serve(
         os.setsid()  # a terminal's Ctrl-C is the worker's business
         processes.adopt_orphans()
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):  # a pipe from the worker must end when the worker does
+        for descriptor in (0, 1, 2):  # a pipe from the worker must end with the worker
             os.dup2(nowhere, descriptor)
-        processes.close_others((channel, reports, lifeline))  # and so must another spawner of it
-        # Not ignored: one that comes for a supervisor before it listens must not be lost.
+        processes.close_others(
+            (channel, reports, lifeline)
+        )  # so that another spawner of the worker can end, too
+        # Blocked, not ignored: a signal to a supervisor that does not listen yet must not be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
         _loop(socket.socket(fileno=channel), reports, lifeline, terminal, importer)
     finally:
@@ -288,7 +298,7 @@ def _loop(
             order = receive_order(channel) if wanted == _NEW else None
             if order is None:
                 if wanted != BYE and terminal is not None:
-                    _put_in_order(terminal)
+                    _reset_terminal(terminal)
                 break
             pid, supervisor = _new_supervisor(order, reports, lifeline, importer)
             supervisors.add(pid)
@@ -296,15 +306,17 @@ def _loop(
                 os.close(descriptor)
             with supervisor:
                 socket.send_fds(channel, [_PID.pack(pid)], [supervisor.fileno()])
-    _reap(reports, supervisors, 0)  # they end with what they run; some systems' init forgets them
+    _reap(
+        reports, supervisors, 0
+    )  # each ends with its trial; on some systems init does not collect them
 
 
-def _put_in_order(terminal: str) -> None:
-    """Not kept open while the worker lives: a terminal that is open somewhere keeps a login."""
+def _reset_terminal(terminal: str) -> None:
+    """Reset the terminal. It is opened only now: an open terminal keeps a login alive."""
     with contextlib.suppress(OSError):  # its window was closed
         descriptor = os.open(terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
         with contextlib.closing(os.fdopen(descriptor, "wb", buffering=0)) as device:
-            device.write(_IN_ORDER)
+            device.write(_RESET)
 
 
 def _new_supervisor(
@@ -320,9 +332,9 @@ def _new_supervisor(
 
 
 def _reap(reports: int, supervisors: set[int], how: int = os.WNOHANG) -> None:
-    """Collect supervisors that have left, and end what a killed one leaves to us.
+    """Collect supervisors that have exited, and end what a killed one leaves to us.
 
-    Waits for all there are, if `how` does not say otherwise.
+    With `how` 0 it waits for all of them.
     """
     with contextlib.suppress(ChildProcessError):
         while pid := os.waitpid(-1, how)[0]:
@@ -335,8 +347,10 @@ def _reap(reports: int, supervisors: set[int], how: int = os.WNOHANG) -> None:
 
 
 def _end_orphans(supervisors: set[int]) -> None:
-    """What is tethered to a dead supervisor is dead already; not what has left its group, nor a
-    command that it had just begun to start. Each one that dies brings us here again.
+    """End the processes that a dead supervisor has left.
+
+    The kernel has already ended what was tethered to it, but not a process that has left its group,
+    nor a command that it was about to start. Each one that dies brings us here again.
     """
     for orphan in set(processes.children(os.getpid())).difference(supervisors):
         for pid in (orphan, *processes.descendants(orphan)):

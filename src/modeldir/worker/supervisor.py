@@ -1,24 +1,26 @@
-"""An attempt's keeper: starts the command, keeps its output, records how it ended.
+"""The process that keeps one attempt: it starts the command, waits, and records how it ended.
 
-It knows one folder and one command at a time; when that has ended, its worker may give it
-another. It outlives the worker that asked for it, so it refuses to depend on it: output goes by
-descriptor to `console.log`, the end goes to the run file, and a vanished worker changes nothing
-(unless the start is `bound` to it, as inside a cluster's job).
+The spawner forks a supervisor (`spawner.py`), which calls `supervise`; start reading there, then at
+`_Attempt`. A supervisor runs one command at a time; when that has ended, its worker may send it
+another. It outlives its worker and does not depend on it: the command's output goes by descriptor
+to `console.log`, its end to the run file, and a worker that is gone changes nothing, unless the
+start is `bound` to it, as inside a cluster's job. How an end is judged: `outcome.py`.
 
-The order of events in `supervise` is what makes it safe to kill anything at any moment:
+The order of these steps makes it safe to kill any process at any moment:
 
-    1. publish the run file                  the right to run; lost: nothing is touched
-    2. set aside what earlier attempts left  only now may the folder be touched
-    3. start the command                     it dies if we do
-    4. record who it is
+    1. publish the run file                  the right to run; without it nothing is touched
+    2. set aside what earlier attempts left  only now may the folder be changed
+    3. start the command                     it dies if its supervisor does
+    4. record which process it is
     5. wait, and beat the heart; write the intent before any signal
-    6. end what descends from it, let go of its GPUs, then write the end
+    6. end its descendants, release its GPUs, then write the end
 
-A supervisor that was stopped, or cut off from the folder, for so long that another host has taken
-its trial over finds a later attempt than its own: then it kills its command and writes nothing
-more. Nobody takes over within a beat of the last look, so one is needed only after that long.
+A supervisor may be stopped, or cut off from the folder, for so long that another host takes its
+trial over. Then it finds a later attempt than its own, kills its command and writes nothing more.
+Nobody takes a trial over within a beat of its heart, so the folder needs to be looked at only after
+a longer pause.
 
-It is forked from the spawner, single-threaded, without exec: see spawner.py.
+It is forked from the spawner, single-threaded, without exec: see `spawner.py`.
 """
 
 from __future__ import annotations
@@ -49,26 +51,28 @@ if TYPE_CHECKING:
 
 
 REQUESTS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
-"""What may be sent to a supervisor. Blocked until it listens: see spawner.py. By USR1 a job manager
-says that the time is nearly over, to some to all processes of a job: that is the worker's to hear.
+"""The signals that a supervisor may be sent, blocked until it listens: see `spawner.py`.
+
+With USR1 a job manager announces that the time is nearly over, some of them to all processes of a
+job. Only the worker acts on it.
 """
 _PATIENCE_WITH_A_FULL_DISK = 3600.0
 _GRACE_OF_DESCENDANTS = 2.0
 _LATE = 5.0
-"""Seconds by which a busy machine may wake us late; what is longer, we slept through."""
+"""Seconds by which a busy machine may wake us late. After a longer pause we were not running."""
 _FRESHEN_EVERY = 3600.0
 _BRIEF = 0.05
-"""Seconds in which nothing is done for a command that has just begun, not even told: many have
+"""Seconds in which nothing is done for a command that has just begun, not even a report: many have
 ended by then.
 """
 _SOON = 0.01
-"""Seconds within which a worker that has a next trial asks for it: then the disk can wait."""
+"""Seconds within which a worker that has a next trial sends it: then the disk can wait."""
 _SLOW_DISK = 0.05
 """Seconds to put an end on a disk, above which no command should run meanwhile."""
 
 
 class Preloaded(Protocol):
-    """What a process has imported ahead for commands that start as forks of it (`preload`)."""
+    """The imports that a process has done ahead, for commands that start as its forks."""
 
     def fork(
         self,
@@ -86,9 +90,9 @@ class Preloaded(Protocol):
 
 
 def rehearse() -> None:
-    """Do once what every supervisor does, before any is forked: imports, caches, loaded libraries.
+    """Do once what every supervisor does before any is forked: imports, caches, loaded libraries.
 
-    Without it each fork does it again, and copies the pages that it touches.
+    Without it each fork would do it again, and copy the pages that it touches.
     """
     processes.prepare()
     processes.process()
@@ -103,101 +107,113 @@ def supervise(
     more: socket.socket,
     preloaded: Preloaded | None = None,
 ) -> NoReturn:
-    """Run one attempt to its end, in a process of its own, then others that are asked for.
+    """Run one attempt to its end in this process, then others that the worker sends. Never returns.
 
-    One at a time: forking a process costs more than all that it does. It leaves when nobody can ask
-    any more, and at once if anything went wrong: while it lives, its attempt does.
+    It is used again since forking a process costs more than all that it does. It exits when no
+    order can come any more, and at once if anything went wrong: while it lives, its attempt counts
+    as alive.
 
-    `reports` is a pipe to the worker; `lifeline` reads end-of-file when the worker is gone; `more`
-    brings further starts from the spawner; `preloaded` is what this process has imported for them.
+    Args:
+        order: the first attempt.
+        reports: a pipe to the worker.
+        lifeline: reads end-of-file when the worker is gone.
+        more: brings further orders from the worker.
+        preloaded: what this process has imported for them.
     """
     code = 1
-    ends = _Ends()
+    ends = _UnsyncedEnds()
     try:
         os.setsid()
         processes.adopt_orphans()
         processes.close_others((reports, lifeline, more.fileno(), *order.leases))
-        post = _Post(reports, lifeline, _listen(), ends, preloaded)
+        shared = _Shared(reports, lifeline, _listen(), ends, preloaded)
         asked = b""
         wanted: Order | None = order
         while wanted is not None:
             order = wanted
-            if not _Attempt(order, post, asked).run():
+            if not _Attempt(order, shared, asked).run():
                 break  # what is open still was the attempt's
-            wanted, asked = _next_order(more, post)
+            wanted, asked = _next_order(more, shared)
         code = 0
-    except BaseException:  # noqa: BLE001 - the last frame of this process: all there is to do is tell
+    except BaseException:  # noqa: BLE001 - the last frame of this process can only report it
         import traceback  # noqa: PLC0415 - slow to import
 
-        # Not made for this: a log without a run file says that somebody else trained here.
+        # Not created for this: a log without a run file would look like an untracked training run.
         with contextlib.suppress(OSError), open(_own_console(order.start), "r+") as file:
             file.seek(0, os.SEEK_END)
             file.write("modeldir: the supervisor failed:\n")
             traceback.print_exc(file=file)
     finally:
-        ends.settle()
+        ends.sync()
         os._exit(code)
 
 
 def _listen() -> int:
-    """A descriptor that becomes readable, with their numbers, when signals come."""
+    """Return a descriptor from which the numbers of signals can be read as they come."""
     wake, wake_end = os.pipe()
     for descriptor in (wake, wake_end):
         os.set_blocking(descriptor, False)
     signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-    # All is done in the loop, woken by the pipe. None is ignored: the command would ignore it too.
+    # The loop does everything, woken by the pipe. None is ignored: the command would inherit that.
     for number in (signal.SIGCHLD, *REQUESTS):
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
     return wake
 
 
-class _Ends:
-    """Ends that are recorded and told, and are still to be put on the disk, which takes its time:
-    while the next command runs, or nothing does. Who does that hears nothing meanwhile, not even
-    that the next command has ended: where the last time took long, nothing is to run.
+class _UnsyncedEnds:
+    """Recorded and reported ends that are not on the disk yet, since that takes time.
+
+    They are synced while the next command runs, or while nothing does. A supervisor that syncs
+    notices nothing meanwhile, not even that the next command has ended. So if the last sync was
+    slow, nothing runs during the next one.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.take_long = False
+        self.are_slow = False
         self._clock = clock
         self._waiting: list[str] = []
 
     def add(self, path: str) -> None:
         self._waiting.append(path)
 
-    def settle(self) -> None:
+    def sync(self) -> None:
         if not self._waiting:
             return
         began = self._clock()
         while self._waiting:
             files.make_durable(self._waiting.pop())
-        self.take_long = self._clock() - began > _SLOW_DISK
+        self.are_slow = self._clock() - began > _SLOW_DISK
 
 
-class _Post:
-    """What a supervisor has for all its attempts."""
+class _Shared:
+    """A supervisor's own state, shared by all its attempts."""
 
     def __init__(
-        self, reports: int, lifeline: int, wake: int, ends: _Ends, preloaded: Preloaded | None
+        self,
+        reports: int,
+        lifeline: int,
+        wake: int,
+        ends: _UnsyncedEnds,
+        preloaded: Preloaded | None,
     ) -> None:
         self.reports, self.lifeline, self.wake = reports, lifeline, wake
         self.ends, self.preloaded = ends, preloaded
         self.me = processes.process()
 
 
-def _next_order(more: socket.socket, post: _Post) -> tuple[Order | None, bytes]:
-    """Wait for the next start; None when there can be none, or when asked to leave.
+def _next_order(more: socket.socket, shared: _Shared) -> tuple[Order | None, bytes]:
+    """Wait for the next order; None when none can come, or when a signal asks us to leave.
 
-    A request to stop that came with the start is for it, and is handed on.
+    A request to stop that arrives together with the order is meant for it, and is returned too.
     """
-    asked, wake = b"", post.wake
+    asked, wake = b"", shared.wake
     if not select.select([more.fileno(), wake], [], [], _SOON)[0]:
-        post.ends.settle()
+        shared.ends.sync()
     while True:
         ready, _, _ = select.select([more.fileno(), wake], [], [])
         if wake in ready:
-            asked += _heard(wake)
+            asked += _read_signals(wake)
             ready, _, _ = select.select([more.fileno()], [], [], 0)
         if more.fileno() in ready:
             return receive_order(more), asked
@@ -206,16 +222,18 @@ def _next_order(more: socket.socket, post: _Post) -> tuple[Order | None, bytes]:
         asked = b""
 
 
-def _heard(wake: int) -> bytes:
+def _read_signals(wake: int) -> bytes:
     with contextlib.suppress(BlockingIOError):
         return os.read(wake, 512)
     return b""
 
 
-class _Awake:
-    """A clock that stands still while this process cannot run: the machine sleeps, or the whole
-    job was stopped (a scheduler's suspend, a paused container). The kernel's own monotonic clock
-    stands still only for the first of these (clock_gettime(2)).
+class _AwakeClock:
+    """A clock that stands still while this process cannot run.
+
+    That is so while the machine sleeps, and while the whole job is stopped (a scheduler's suspend,
+    a paused container). The kernel's monotonic clock stands still only while the machine sleeps
+    (clock_gettime(2)).
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -224,38 +242,42 @@ class _Awake:
         self._last = clock()
 
     def advance(self, expected: float) -> None:
-        """Note that time has passed, at most about as much as was to be expected."""
+        """Note that time has passed, but not much more than was `expected`."""
         now = self._clock()
         self.now += min(now - self._last, expected + _LATE)
         self._last = now
 
 
 class _Attempt:
-    """The state of one supervision."""
+    """One attempt, from its claim to its recorded end.
 
-    def __init__(self, order: Order, post: _Post, asked: bytes = b"") -> None:
+    The class is long because its six steps (see the module) share one state, and their order is
+    what makes it safe to kill anything: apart, that argument could not be read in one place.
+    """
+
+    def __init__(self, order: Order, shared: _Shared, asked: bytes = b"") -> None:
         self.start, self.leases = order.start, order.leases
         self.folder = Path(self.start.folder)
         self.console = console_path(self.start)
-        self.post, self.wake = post, post.wake
+        self.shared, self.wake = shared, shared.wake
         self.asked = asked  # signals that came before it began
         self.token = os.urandom(8).hex()
         self.record: attempts.Attempt
         self.intent: dict[str, Any] | None = None
         self.began = time.monotonic()
-        self.awake = _Awake()
+        self.awake = _AwakeClock()
         self.freshened = 0.0
         self.kill_at: float | None = None
         self.watch: EarlyStopping | None = None
         self.child = 0
-        self.who: dict[str, Any] | None = None  # the child, as far as that was needed
+        self.who: dict[str, Any] | None = None  # the child's process, once it was needed
         self.heart: heartbeat.Heart
-        self.is_outdone = False
-        self.is_fork = self.start.forked and post.preloaded is not None
-        self.untold: tuple[str, ...] = ()  # to be told with what comes next
+        self.is_superseded = False
+        self.is_fork = self.start.forked and shared.preloaded is not None
+        self.unreported: tuple[str, ...] = ()  # to be reported together with what comes next
 
     def run(self) -> bool:
-        """Run it; whether this process may run another one."""
+        """Run the attempt. Returns whether this process may run another one."""
         record = self._claim()
         if record is None or not self._prepare():
             leases.let_go(self.leases)
@@ -263,12 +285,14 @@ class _Attempt:
         else:
             self._run_to_the_end()
             became = "ended"
-        if self.is_outdone:
+        if self.is_superseded:
             self._report("lost")
             return False
-        if self.post.ends.take_long:  # the worker has others begin the next one meanwhile
+        if (
+            self.shared.ends.are_slow
+        ):  # meanwhile the worker gives the next one to another supervisor
             self._report(became)
-            self.post.ends.settle()
+            self.shared.ends.sync()
             self._report("free")
         else:
             self._report(became, "free")
@@ -287,22 +311,22 @@ class _Attempt:
             self.watch = EarlyStopping(
                 self.start, self.start.pruner, self.stale, self.printed_before
             )
-        self.untold = ("started",)
+        self.unreported = ("started",)
         if self.start.is_shown:
             self._report()
         tether = processes.Tether()
         status, usage = self._run_command(tether)
         self._end_descendants()
         tether.close()
-        leases.let_go(self.leases)  # before the worker hears of it: it gives them to the next
-        if self._is_ours():
+        leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
+        if self._owns_folder():
             self.rendering.finish(ended(status))
             self._finish(outcome.verdict(self._evidence(status)), usage)
 
     # -- Beginning ---------------------------------------------------------------------------------
 
     def _claim(self) -> attempts.Attempt | None:
-        me = self.post.me
+        me = self.shared.me
         record = attempts.begin(
             self.folder,
             self.start.number,
@@ -313,7 +337,7 @@ class _Attempt:
                 "command": list(self.start.command),
                 "cwd": self.start.cwd,
                 "supervisor": me.to_json() if me else None,
-                # While it is null the attempt has not got as far as its command.
+                # While it is null the attempt has not come to its command.
                 "process": None if self.start.doubt or self.start.inherits else {},
                 "resumes": self.start.resumes,
             },
@@ -325,41 +349,46 @@ class _Attempt:
         return record
 
     def _prepare(self) -> bool:
-        """Make the folder ready, which is ours from now on. False where nothing is to be run."""
-        if self.start.doubt is not None and not self._see_the_last_one_off(self.start.doubt):
+        """Make the folder ready, which is ours from now on. False if nothing is to be run."""
+        if self.start.doubt is not None and not self._take_over(self.start.doubt):
             return False
-        if self.record.has_leftovers and (not self.start.resumes or self.start.inherits):
-            attempts.archive(self.folder, self.start.number)
-        for weights in self.start.inherits:  # only now: another may have been training here
-            with contextlib.suppress(OSError):  # a training that finds none says so, or begins anew
+        if self.record.leavings and (not self.start.resumes or self.start.inherits):
+            attempts.set_aside(self.folder, self.start.number)
+        for weights in (
+            self.start.inherits
+        ):  # only now: an earlier attempt may have written here until this moment
+            with contextlib.suppress(
+                OSError
+            ):  # a script that finds no weights says so, or begins afresh
                 files.copy(weights, self.folder / os.path.basename(weights))
-        return self._is_ours()
+        return self._owns_folder()
 
-    def _see_the_last_one_off(self, sight: str) -> bool:
-        """Wait for one who was taken for dead and was not: its heart has moved just in time. False
-        if it has come to its end: then there is nothing to run.
+    def _take_over(self, sight: str) -> bool:
+        """Make sure that the attempt before this one is over. False if it has ended by itself.
 
-        It beats before it looks whether it was outdone, and we have published before we look at its
-        heart: so if it has missed us, we see it, and it sees us at its next beat.
+        Its heartbeat was late, so it was taken for dead; if its heart has moved since, wait for it
+        to see our attempt. It beats before it looks for a later attempt, and we have published ours
+        before we look at its heart: if it has missed us, we see its beat, and it sees us at the
+        next one.
         """
         last = attempts.read(self.folder, self.start.number - 1, self.start.script)
         if heartbeat.sight_of(last.path) not in (None, sight):
             pace = heartbeat.recorded(last.record) or heartbeat.EVERY
             deadline = heartbeat.now() + 2 * pace
-            while (left := deadline - heartbeat.now()) > 0 and self._is_ours():
+            while (left := deadline - heartbeat.now()) > 0 and self._owns_folder():
                 time.sleep(min(left, self.heart.every))
             last = attempts.read(last.folder, last.number, last.script)
         if last.end not in (None, attempts.INTERRUPTED):
             attempts.withdraw(self.record)
             return False
-        attempts.kill_leftover_processes(last)
-        return self._is_ours()
+        attempts.end_left_running(last)
+        return self._owns_folder()
 
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
-        """Start the command and wait for it. Its wait status and usage; 127 if there is none."""
+        """Start the command and wait for it. Returns its wait status (127: not started) and usage."""
         try:
             kept = (*self.leases, tether.descriptor)
-            self.child = _started(self.start, self.token, kept, self.post.preloaded)
+            self.child = _started(self.start, self.token, kept, self.shared.preloaded)
         except (OSError, ValueError) as error:
             words = f"modeldir: cannot start {self.start.command[0]!r}: {error}\n"
             with contextlib.suppress(OSError), open(self.console, "ab") as console:
@@ -368,24 +397,25 @@ class _Attempt:
         tether.fasten(self.child)
         if self.record.record["process"] is None or not processes.LINUX:
             try:
-                self._tell_who_it_is()
+                self._record_process()
             except OSError:
                 _signal_group(self.child, signal.SIGKILL)
                 raise
-        self.post.ends.settle()
+        self.shared.ends.sync()
         return self._wait()
 
-    def _tell_who_it_is(self) -> None:
-        """In the run file, for who looks while it runs. Of a command that ends at once only the end
-        tells: where this process dies before, the kernel ends the command, and others know it by
-        its token.
-        """
-        who = self._who_it_is()
-        self.record = attempts.rewrite(self.record, {"process": who})
-        self.who = who  # not before it is written: on a full disk it is tried again
+    def _record_process(self) -> None:
+        """Record the command's process in the run file, for those that look while it runs.
 
-    def _who_it_is(self) -> dict[str, Any]:
-        me = self.post.me
+        A command that ends at once is recorded only with its end. If this process dies before, the
+        kernel ends the command, and others know it by its token.
+        """
+        who = self._process_facts()
+        self.record = attempts.rewrite(self.record, {"process": who})
+        self.who = who  # only once it is written: on a full disk this is tried again
+
+    def _process_facts(self) -> dict[str, Any]:
+        me = self.shared.me
         child = processes.child(me, self.child) if me else None
         child = child or processes.process(self.child)
         return child.to_json() if child else {"pid": self.child}
@@ -393,68 +423,71 @@ class _Attempt:
     # -- Waiting -----------------------------------------------------------------------------------
 
     def _wait(self) -> tuple[int, Any]:
-        """Wait for the command, passing on requests to stop. Returns its wait status and usage."""
-        watched = [self.wake, *([self.post.lifeline] if self.start.bound else [])]
+        """Wait for the command, and pass on requests to stop. Returns its wait status and usage."""
+        watched = [self.wake, *([self.shared.lifeline] if self.start.bound else [])]
         patience = 0.0 if self.asked else _BRIEF
         while True:
             ready, _, _ = select.select(watched, [], [], patience)
             self.awake.advance(patience)
             self.is_fork = self.is_fork and not processes.has_executed(self.child)
-            asked = self.asked + (_heard(self.wake) if self.wake in ready else b"")
+            asked = self.asked + (_read_signals(self.wake) if self.wake in ready else b"")
             self.asked = b""
-            who = self.who or self._who_it_is()  # while it can be told: it may be dead already
+            who = (
+                self.who or self._process_facts()
+            )  # while it can be read: the child may be dead already
             pid, status, usage = os.wait4(self.child, os.WNOHANG)
-            if pid:  # before any request is heard: what has ended was not stopped by us
+            if pid:  # before any request is obeyed: what has ended was not stopped by us
                 self.child, self.who = 0, who
                 return status, usage
-            if not self._is_ours():
+            if not self._owns_folder():
                 watched, patience = [self.wake], self._patience()
                 continue
-            self._tell_how_it_began()
+            self._report_beginning()
             for number in asked:
                 if number in (signal.SIGINT, signal.SIGTERM):  # passed on as they are
                     self._stop("interrupted", "asked to stop", number)
                 elif number == signal.SIGQUIT:
                     self._stop("interrupted", "asked to stop at once", signal.SIGKILL)
-            if self.post.lifeline in ready:
-                watched.remove(self.post.lifeline)
+            if self.shared.lifeline in ready:
+                watched.remove(self.shared.lifeline)
                 self._stop("interrupted", "the worker is gone")
             self._keep_time()
             if signal.SIGCHLD in asked:
                 self._reap_adopted()
             patience = self._patience()
 
-    def _tell_how_it_began(self) -> None:
-        """What is told of a command that has not ended at once: that it runs, who it is; and a fork
-        that has executed its command after all is not warm.
+    def _report_beginning(self) -> None:
+        """Report and record a command that has not ended at once.
+
+        A fork that has executed its command after all is not preloaded.
         """
-        if self.untold:
+        if self.unreported:
             self._report()
         if self.who is None:
-            with contextlib.suppress(OSError):  # a full disk: at the next look, or at the end
-                self._tell_who_it_is()
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk: tried again at the next look, or at the end
+                self._record_process()
         if self.start.forked and not self.is_fork and self.record.record.get("warm"):
-            with contextlib.suppress(OSError):  # the record of its end says so again
+            with contextlib.suppress(OSError):  # the record of its end repeats it
                 self.record = attempts.rewrite(self.record, {"warm": None})
 
     def _patience(self) -> float:
-        """Seconds until the next thing to do by the clock."""
-        if not self._is_ours():
+        """Return the seconds until something is due by the clock."""
+        if not self._owns_folder():
             return 1.0
-        waits = [self.rendering.poll(), *self._watched(), self.heart.wait()]
+        waits = [self.rendering.poll(), *self._stop_early(), self.heart.wait()]
         waits += [] if self.kill_at is None else [self.kill_at - self.awake.now]
         if self.start.time_limit is not None and self.intent is None:
             waits.append(self.start.time_limit - self.awake.now)
         return max(0.0, min(waits))
 
-    def _watched(self) -> list[float]:
-        """End the command if its metrics say so. The seconds until they should be looked at again,
-        where somebody has to.
-        """
+    def _stop_early(self) -> list[float]:
+        """End the command if the pruner says so. Returns when to look again, if that is needed."""
         if self.watch is None or self.intent is not None:
             return []
         wait, reason = self.watch.look(self.awake.now)
-        if reason is not None and not _has_ended(self.child):  # else its own end counts
+        if reason is not None and not _has_ended(self.child):  # otherwise its own end counts
             self._stop(attempts.PRUNED, reason)
         if wait is None:
             self.watch = None
@@ -471,28 +504,28 @@ class _Attempt:
             self.freshened = now
             leases.freshen(self.leases)
 
-    def _is_ours(self) -> bool:
-        """Whether the folder is still ours, as far as can be known; beats when it is time to.
+    def _owns_folder(self) -> bool:
+        """Whether the folder is still ours, as far as can be known. Beats the heart when it is due.
 
-        To be asked before anything is written there: this process may have been stopped.
+        Call this before anything is written there: this process may have been stopped meanwhile.
         """
-        if self.is_outdone or self.heart.wait() > 0:
-            return not self.is_outdone
-        beaten = self.heart.beat()  # before we look: see `_see_the_last_one_off`
-        outdone = attempts.is_superseded(self.record)
+        if self.is_superseded or self.heart.wait() > 0:
+            return not self.is_superseded
+        beaten = self.heart.beat()  # before we look: see `_take_over`
+        outdone = attempts.is_outdone(self.record)
         if not beaten and outdone is False:
             beaten = self._beat_by_writing()
             outdone = attempts.is_superseded(self.record)
         if outdone:
-            self.is_outdone = True
+            self.is_superseded = True
             if self.child:
                 _signal_group(self.child, signal.SIGKILL)
         elif not beaten and self.heart.is_lost:
             self._give_up()
-        return not self.is_outdone
+        return not self.is_superseded
 
     def _beat_by_writing(self) -> bool:
-        """Write the run file anew, where files cannot be touched. One that is gone stays so."""
+        """Beat by writing the run file anew, if it cannot be touched. A removed one stays so."""
         if not self.record.path.exists():
             return False
         try:
@@ -503,7 +536,7 @@ class _Attempt:
         return True
 
     def _give_up(self) -> None:
-        """End the command: others see no heart here, and are about to take the trial over."""
+        """End the command: others see no heartbeat, and are about to take the trial over."""
         if not self.child or self.intent is not None or _has_ended(self.child):
             return
         silent = heartbeat.BEATS_TO_GIVE_UP * self.heart.every
@@ -515,7 +548,7 @@ class _Attempt:
         self.kill_at = self.awake.now + min(self.start.grace, self.heart.every)
 
     def _stop(self, intent: str, reason: str, number: int = signal.SIGTERM) -> None:
-        """Write down why, then signal: whatever exit code follows, the intent decides."""
+        """Record why, then signal: whatever exit code follows, the recorded intent decides."""
         if self.intent is None:
             self.intent = {"intent": intent, "reason": reason, "at": timestamps.utc_now()}
             with contextlib.suppress(OSError):  # a full disk must not keep a trial alive
@@ -524,7 +557,7 @@ class _Attempt:
         _signal_group(self.child, number)
 
     def _reap_adopted(self) -> None:
-        """Collect orphans that became ours, so that no zombie stays. Never the command itself."""
+        """Collect orphans that became our children, so that no zombie stays; never the command."""
         for pid in processes.descendants(os.getpid()):
             if pid != self.child:
                 with contextlib.suppress(ChildProcessError):
@@ -533,24 +566,25 @@ class _Attempt:
     # -- Ending ------------------------------------------------------------------------------------
 
     def _end_descendants(self) -> None:
-        """Leave no process of the attempt behind: TERM, a moment, KILL. At once if the folder is
-        another's.
+        """Leave no process of the attempt behind: TERM, a moment, KILL.
+
+        If the folder belongs to a later attempt, KILL at once.
         """
         deadline = time.monotonic() + _GRACE_OF_DESCENDANTS
-        number = signal.SIGKILL if self.is_outdone else signal.SIGTERM
+        number = signal.SIGKILL if self.is_superseded else signal.SIGTERM
         while True:
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
             except ChildProcessError:
-                return  # nobody is left, as nearly always
-            reached = [_reached(pid, number) for pid in processes.descendants(os.getpid())]
+                return  # none is left, which is nearly always so
+            reached = [_signal_one(pid, number) for pid in processes.descendants(os.getpid())]
             if time.monotonic() >= deadline:
                 if reached and not any(reached):
-                    return  # they run as another user (sudo): nothing of ours ends them
+                    return  # they run as another user (sudo): we cannot end them
                 number = signal.SIGKILL
             select.select([self.wake], [], [], 0.02)
-            _heard(self.wake)
+            _read_signals(self.wake)
 
     def _evidence(self, status: int) -> outcome.Evidence:
         return outcome.Evidence(
@@ -570,7 +604,7 @@ class _Attempt:
         )
 
     def _finish(self, end: dict[str, Any], usage: Any) -> None:
-        """Record the end. Insists while the disk is full: nothing finished may be lost."""
+        """Record the end. Tries again while the disk is full: no finished trial may be lost."""
         finished = {
             "process": self.who,
             **end,
@@ -581,7 +615,7 @@ class _Attempt:
             "max_rss_kib": usage.ru_maxrss // (1 if processes.LINUX else 1024),
         }
         deadline = time.monotonic() + _PATIENCE_WITH_A_FULL_DISK
-        while self._is_ours():
+        while self._owns_folder():
             try:
                 self.record = attempts.rewrite(self.record, finished)
             except OSError as error:
@@ -590,17 +624,18 @@ class _Attempt:
                     raise
                 time.sleep(1.0)
             else:
-                self.post.ends.add(self.record.file)
+                self.shared.ends.add(self.record.file)
                 break
 
     def _report(self, *what: str) -> None:
-        """Lines to the worker, if it still listens: as many as can be by one write, for it wakes at
-        each. Shorter than PIPE_BUF: never torn.
+        """Send lines to the worker, if it still listens, in one write: it wakes up at each.
+
+        They are shorter than PIPE_BUF, so they are never torn.
         """
-        lines = "".join([f"{each} {os.getpid()}\n" for each in (*self.untold, *what)])
-        self.untold = ()
+        lines = "".join([f"{each} {os.getpid()}\n" for each in (*self.unreported, *what)])
+        self.unreported = ()
         with contextlib.suppress(OSError):
-            os.write(self.post.reports, lines.encode())
+            os.write(self.shared.reports, lines.encode())
 
 
 def _has_ended(child: int) -> bool:
@@ -612,12 +647,12 @@ def _signal_group(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         try:
             os.killpg(pid, number)
-        except ProcessLookupError:  # it leads no group yet: it has only just been forked
+        except ProcessLookupError:  # it leads no group yet: it was forked a moment ago
             os.kill(pid, number)
 
 
-def _reached(pid: int, number: int) -> bool:
-    """Signal a process; false if it may not be signalled."""
+def _signal_one(pid: int, number: int) -> bool:
+    """Signal a process. Returns false if we are not allowed to."""
     with contextlib.suppress(ProcessLookupError):
         try:
             os.kill(pid, number)
@@ -634,7 +669,7 @@ def _size(path: str) -> int:
 
 
 def _own_console(start: Start) -> str:
-    """The file that a command's output goes to; nowhere if a later attempt has the folder."""
+    """Return the file for a command's output; the null device if a later attempt has the folder."""
     with contextlib.suppress(OSError):
         later = attempts.numbers(os.listdir(start.folder), start.script)
         if later and later[-1] > start.number:
@@ -643,7 +678,7 @@ def _own_console(start: Start) -> str:
 
 
 def _script(command: tuple[str, ...]) -> str | None:
-    """The script's file name in a command line, if it has one."""
+    """Return the script's file name in a command line, if there is one."""
     for word in command:
         if word.endswith((".py", ".sh")):
             return os.path.basename(word)
@@ -653,29 +688,28 @@ def _script(command: tuple[str, ...]) -> str | None:
 # -- The command -----------------------------------------------------------------------------------
 
 _NOT_STARTED = 127 << 8
-"""As a shell says it, as `wait` tells it."""
+"""A shell's exit code for a command that it cannot start, as a wait status."""
 
 
 def _started(
     start: Start, token: str, kept: tuple[int, ...], preloaded: Preloaded | None = None
 ) -> int:
-    """Start an attempt's command: its pid. It leads a session and a group of its own.
+    """Start an attempt's command in a session and group of its own. Returns its pid.
 
-    It inherits 0 to 2, and what is `kept`. A supervisor that is killed lets go of its files before
-    the kernel kills its command; in that moment, and while a GPU's memory is given back, the
-    command itself has to hold its leases.
+    It inherits 0 to 2, and the descriptors `kept`. A supervisor that is killed closes its files
+    before the kernel kills its command. In that moment, and while a GPU's memory is freed, the
+    command itself has to hold the leases.
 
     Raises:
-        OSError: there is no such program, or it cannot be executed; no disk, no process is to be
-            had.
-        ValueError: a word holds a zero byte.
+        OSError: there is no such program, it cannot be executed, or the system has no room left.
+        ValueError: a word contains a zero byte.
     """
-    told = attempts.environment_variables(token, start.folder, start.number, resumes=start.resumes)
+    about = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
     console = console_path(start)
     variables = {
         **_environment(),
         "PYTHONUNBUFFERED": "1",
-        **told,
+        **about,
         CONSOLE_VARIABLE: os.path.abspath(console),
         **start.variables,
     }
@@ -695,5 +729,5 @@ def _started(
 
 @functools.cache
 def _environment() -> dict[str, str]:
-    """Ours, which nothing changes any more."""
+    """Return our environment, which nothing changes any more."""
     return dict(os.environ)

@@ -1,4 +1,4 @@
-"""What a worker prints, one function or constant per message.
+"""The messages that a worker prints, one function or constant each.
 
 `worker.py` and its neighbors send these texts through `worker_log.py`. The lines about the end of a
 trial come from `monitor/status.py`, the summary of a search from `monitor/summary.py`. Nothing here

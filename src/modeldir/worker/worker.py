@@ -102,7 +102,7 @@ class Worker:
     def run(
         self, command: str | None, spawner: Spawner | None = None, *, typed: bool = True
     ) -> WorkerOutcome:
-        """Run trials until none is left to start and all of ours have ended.
+        """Run trials until none is left to start and all trials of this worker have ended.
 
         Args:
             command: the training command; None for the one in the search's plan.

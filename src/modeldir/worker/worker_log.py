@@ -1,4 +1,4 @@
-"""Where a worker writes what happens: the progress display, and `search.log` with times.
+"""The messages of a worker: they go to the progress display, and with times to `search.log`.
 
 A worker sends all its messages through one `WorkerLog`. The texts themselves are in `texts.py`; how
 they look in a terminal is decided in `monitor/progress.py`. A log that cannot be written never ends

@@ -7,7 +7,7 @@ forks of it. Whatever goes wrong, the trials that follow start as plain commands
 printed once. Nothing depends on preloading: a trial that is lost with it is interrupted, and runs
 again as a plain command.
 
-What was recorded is kept (`import_cache.py`), so that the next search of the same script preloads
+The recorded list is kept (`import_cache.py`), so that the next search of the same script preloads
 its first trial too. Which commands and processes must not be forked: `guards.py`. When a fork
 hangs: `probation.py`.
 """
@@ -61,7 +61,7 @@ _LOOK_EVERY = 1.0
 _LOOK_PART = 100
 """Whether a library was edited is looked up for at most a hundredth of the time: it may be slow."""
 _PAUSE = 10.0
-"""A worker that was not awake for so many seconds was stopped itself."""
+"""A worker that was not awake for this many seconds was stopped itself."""
 
 
 def is_worth_preloading(imports: ImportList) -> bool:
@@ -105,7 +105,7 @@ def preview(
 
 
 def _are_too_few(left: int | None, imports: ImportList) -> bool:
-    """Whether preloading costs more than so many trials gain, as far as their imports show."""
+    """Whether preloading costs more than `left` trials gain, as far as their imports show."""
     return left is not None and left < MANY and not is_worth_preloading(imports)
 
 

@@ -45,7 +45,7 @@ class ImportProcess:
         return self.is_importing and self._clock() - self._asked > self.patience
 
     def request(self, imports: ImportList, patience: float) -> None:
-        """Have a list of modules imported, within so many seconds.
+        """Have a list of modules imported, within `patience` seconds.
 
         Raises:
             OSError: no process can be made, or it does not listen.
@@ -71,7 +71,7 @@ class ImportProcess:
         self._asked = self._clock()
 
     def note_loss(self) -> None:
-        """It died: from now on nothing reports the ends of its supervisors."""
+        """Note that it died: from now on nothing reports the ends of its supervisors."""
         if self.spawner is not None:
             self._lost.append(self.spawner)
 

@@ -1,8 +1,8 @@
 """The trial that records what a script imports, and how long that took.
 
 The first trial of a search runs through `import_recorder.py`, which appends to a report file.
-`policy.py` starts a `Recording` for it and reads on while it runs. What becomes of the list is
-decided there; the list itself is `imports.ImportList`.
+`policy.py` starts a `Recording` for it and reads on while it runs. It decides what to
+do with the list, which is an `imports.ImportList`.
 """
 
 from __future__ import annotations
