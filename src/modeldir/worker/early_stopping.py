@@ -1,12 +1,14 @@
-"""The steps of a command that knows nothing of us: found in what it writes, as it writes it.
+"""Early stopping of commands that do not do it themselves, from the metrics that they write.
 
-It knows three places, in this order: lines that are appended to `metrics.jsonl`, metric files that
-are rewritten (`metrics_val_last_weights.json`, as CS230's projects have it), and printed lines,
-where the plan says how they look. It refuses to judge, and to know why anybody wants to know.
+`supervisor.py` makes an `EarlyStopping` for a script without modeldir, or one of several ranks, and
+calls it from its loop. `Steps` finds the metrics, as they are written, in one of three places, in
+this order: lines appended to `metrics.jsonl`; metric files that are rewritten
+(`metrics_val_last_weights.json`, as in CS230's projects); printed lines, if the search config has a
+pattern for them. The first place that has the validation metric is read from then on. Which trials
+are stopped: `pruners/judge.py`.
 
-The first place that has the development metric is the one that is read from then on. A step has the
-number that it calls itself (`step`, `epoch`), else the count of those seen: a lower bound, for a
-file that is rewritten twice between two looks was seen once.
+A step has the number that it is written with (`step`, `epoch`). Otherwise the steps seen are
+counted, which is a lower bound: a file that is rewritten twice between two looks is seen once.
 """
 
 from __future__ import annotations
@@ -28,15 +30,16 @@ from modeldir.worker import outcome
 from modeldir.worker.messages import Start, console_path
 
 _ONE_WRITE = 50_000_000
-"""Nanoseconds within which the same content again is the same write, seen in two states."""
-_SOON, _SELDOM = 0.02, 0.5
+"""Nanoseconds within which the same content counts as the same write, seen twice."""
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.02, 0.5
 _LOOKS_PER_STEP = 8
 _PIECE = 1 << 20
 
 
 class EarlyStopping:
-    """The early stopping of a command that does not do it itself: a script without us, or one of
-    several ranks, none of which may leave alone.
+    """Judges the steps of one command, and returns why it should end.
+
+    With several ranks none may leave alone, so the command is stopped from outside, too.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class EarlyStopping:
         self._heard = 0
 
     def look(self, now: float) -> tuple[float | None, str | None]:
-        """The seconds until the next look, None for never; and why the command should end."""
+        """Return the seconds until the next look (None: never), and why the command should end."""
         steps, wait = self._steps.look(now)
         if not steps:
             return wait, None
@@ -60,13 +63,13 @@ class EarlyStopping:
             return None, None
         try:
             for step, development in steps:
-                reason = self._judged_by().hear(step, development)
+                reason = self._make_judge().hear(step, development)
                 if reason is not None:
                     return None, reason
         except Exception as error:  # noqa: BLE001 - nothing here may end a trial
             self._complain(f"this trial is not stopped early: {type(error).__name__}: {error}")
             return None, None
-        return (None if self._judged_by().is_broken else wait), None
+        return (None if self._make_judge().is_broken else wait), None
 
     def _complain(self, words: str) -> None:
         with contextlib.suppress(OSError), open(console_path(self._start), "ab") as console:
@@ -80,8 +83,8 @@ class EarlyStopping:
         told = attempts.events(self._folder, self._start.number)
         return any(event.get("event") == attempts.PRUNES_ITSELF for event in told)
 
-    def _judged_by(self) -> Judge:
-        """Made with the first step: until then it may be that nobody needs it."""
+    def _make_judge(self) -> Judge:
+        """Return the judge. It is made with the first step: it may never be needed."""
         if self._judge is None:
             orders = Orders.from_text(self._pruner)
             self._judge = Judge(
@@ -94,19 +97,19 @@ class EarlyStopping:
         return self._judge
 
 
-class _Place(Protocol):
+class _Source(Protocol):
     def look(self) -> list[Step]: ...
 
 
 class Steps:
-    """What a command's folder tells. A look costs a `stat` of each file that may have changed.
+    """The steps that a command writes. A look costs a `stat` of each file that may have changed.
 
     Args:
         folder: the experiment's.
         console: the file that the command prints into, and its size when the attempt began.
-        stale: the metric files that lay there before, each with its stamp.
-        read: the pattern of printed lines, where there is one.
-        metric: the metric that matters, where that is known: places without it are not read.
+        stale: the metric files that were there before, each with its stamp.
+        read: the pattern of printed lines, if there is one.
+        metric: the metric that counts, if it is known: places without it are not read.
     """
 
     def __init__(
@@ -118,31 +121,32 @@ class Steps:
         metric: str | None = None,
     ) -> None:
         self._metric = metric and metrics.without_split(metric)
-        self._places: list[_Place] = [
+        self._sources: list[_Source] = [
             _Lines(folder / metrics.METRICS_LINES),
             _Files(folder, stale),
         ]
         if read is not None:
-            self._places.append(_Printed(*console, read))
-        self._wait = _SOON
+            self._sources.append(_Printed(*console, read))
+        self._wait = _SHORTEST_WAIT
         self._came = 0.0
 
     def look(self, now: float) -> tuple[list[Step], float]:
-        """The steps that came since the last look, and the seconds until the next: fewer than a
-        step takes, so that few are missed, however long or short it is.
+        """Return the steps since the last look, and the seconds until the next look.
+
+        That is less than a step takes, so that few are missed, however long a step takes.
         """
         found: list[Step] = []
-        for place in self._places:
+        for place in self._sources:
             found = [step for step in place.look() if self._matters(step)]
             if found:
-                self._places = [place]
+                self._sources = [place]
                 break
         if found:
             a_step = (now - self._came) / len(found)
             self._came = now
-            self._wait = min(_SELDOM, max(_SOON, a_step / _LOOKS_PER_STEP))
+            self._wait = min(_LONGEST_WAIT, max(_SHORTEST_WAIT, a_step / _LOOKS_PER_STEP))
         elif now - self._came > _LOOKS_PER_STEP * self._wait:
-            self._wait = min(_SELDOM, self._wait * 1.5)
+            self._wait = min(_LONGEST_WAIT, self._wait * 1.5)
         return found, self._wait
 
     def _matters(self, step: Step) -> bool:
@@ -161,7 +165,7 @@ class _Lines:
         size = _size(self._path)
         if size == self._size:
             return []
-        if size < self._offset:  # moved aside, or begun anew
+        if size < self._offset:  # archived, or begun anew
             self._offset = self._count = 0
         self._size = size
         lines, self._offset = files.lines_from(self._path, self._offset)
@@ -198,7 +202,7 @@ class _Files:
         return []
 
     def _list(self) -> None:
-        """Who is there. The folder's clock may stand still for a moment: once more than it says."""
+        """List the metric files. A folder's time may lag: list once more after it has changed."""
         now = stamp(self._folder)
         if now == self._listed and not self._again:
             return
@@ -207,7 +211,7 @@ class _Files:
             self._names = [name for name in os.listdir(self._folder) if _is_of_the_last(name)]
 
     def _read(self, name: str, now: tuple[int, int, int]) -> Step | None:
-        """What it holds, if that is another step. One that is half written is looked at again."""
+        """Return a file's step if it is a new one. A half-written file is read again later."""
         try:
             found = step_of(metrics.read_metrics(self._folder / name), self._count + 1)
         except MetricsError:
@@ -260,7 +264,7 @@ class _Printed:
 
 
 def _is_of_the_last(name: str) -> bool:
-    """Whether a file holds development metrics of each step, not of the best one alone."""
+    """Whether a file has the validation metrics of each step, not only of the best one."""
     kind = metrics.classify(name)
     return kind is not None and kind.split == "eval" and kind.which != "best"
 

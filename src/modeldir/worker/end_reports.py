@@ -1,4 +1,4 @@
-"""What a worker reports when a trial ends, and when the search does.
+"""The reports of a worker when a trial ends, and when the search does.
 
 `worker.py` calls `trial_ended` for each of its trials, `report_unseen` when it begins and
 `summarize` when it leaves. How an attempt ended was decided before, by its supervisor
@@ -43,7 +43,7 @@ class EndReports:
     ) -> None:
         self._report(record, status, shown)
         self._rules.check_failures(status)
-        if status.state in attempts.WELL and self._search.plan.metric is None:
+        if status.state in attempts.WITH_METRICS and self._search.plan.metric is None:
             self._settle_metric(record)
         if status.state == attempts.COMPLETED:
             self._rules.check_target()

@@ -2,7 +2,7 @@
 
 `worker.py` asks before it starts a second trial (`is_pending`), while the first one runs, and when
 a trial ends. The check costs nothing if earlier trials have shown it. It only judges: the worker
-starts and stops trials. What a script reads is recorded by `params/usage.py`.
+starts and stops trials. `params/usage.py` records what a script reads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class FirstTrialCheck:
-    """What is still unproven in a search, and the trial that can prove it.
+    """The names that are still unproven in a search, and the trial that can prove them.
 
     With `wanted` false there is nothing to prove.
     """
@@ -60,7 +60,7 @@ class FirstTrialCheck:
 
     @property
     def explanation(self) -> str:
-        """What the other trials are waiting for."""
+        """The message that says why the other trials wait."""
         names = " and ".join(sorted(self._unproven))
         return (
             f"the others wait until the first has read {names}, or has a metric; "

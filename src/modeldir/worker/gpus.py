@@ -1,11 +1,11 @@
-"""The GPUs that this process may use, and the words that give a trial some of them.
+"""List the GPUs that this process may use, and make the environment that assigns them to a trial.
 
-It knows the variables by which GPUs are handed out (CUDA_VISIBLE_DEVICES of NVIDIA,
-HIP_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES of AMD) and what `nvidia-smi -L` tells. It refuses to
-know who has which: that is leases.py's.
+`slots.py` calls `visible` once per worker. It reads the variables by which GPUs are assigned
+(CUDA_VISIBLE_DEVICES of NVIDIA, HIP_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES of AMD) and the output
+of `nvidia-smi -L`. Which trial holds which GPU: `leases.py`.
 
-A GPU has the name that the variable has for it, a number or an identifier, and an identity that is
-the same for every process of this machine, however it numbers them.
+A GPU has a name, which is what the variable calls it (a number or an identifier), and an identity,
+which is the same for all processes of this machine, however they number the GPUs.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ BY_BUS = "PCI_BUS_ID"
 _GPU = re.compile(r"GPU (\d+): (.*?)(?: \(UUID: (\S+)\))?\s*$")
 _MIG = re.compile(r"\s+MIG .*\(UUID: (\S+)\)")
 _NONE = ("NoDevFiles", "none", "void")
-"""What schedulers and container tools write for no GPU at all."""
+"""Schedulers and container tools write one of these for no GPU at all."""
 _PATIENCE = 60.0
 _TRIES = 2
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU, or one MIG part of one. `name` is for the variable, `identity` for the lease."""
+    """One GPU, or one MIG instance. `name` is for the variable, `identity` for the lease."""
 
     name: str
     identity: str
@@ -40,8 +40,13 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Gpus:
-    """What there is. `variable` hands them out; `others` are variables that say the same;
-    `ordered`: the names are numbers by bus, which CUDA must be told; `trouble`: why there are none.
+    """The GPUs that can be used.
+
+    Attributes:
+        variable: the environment variable that assigns them.
+        others: variables that have to have the same value.
+        ordered: the names are numbers by bus order, which CUDA needs another variable for.
+        trouble: why there are none.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -51,26 +56,25 @@ class Gpus:
     trouble: str | None = None
 
     def variables(self, identities: Sequence[str]) -> dict[str, str]:
-        """The environment of a trial that may use these GPUs and no other."""
+        """Return the environment of a trial that may use these GPUs and no others."""
         names = ",".join(self.names(identities))
-        told = dict.fromkeys((self.variable, *self.others), names)
-        return {**told, ORDER: BY_BUS} if self.ordered and names else told
+        assigned = dict.fromkeys((self.variable, *self.others), names)
+        return {**assigned, ORDER: BY_BUS} if self.ordered and names else assigned
 
     def names(self, identities: Sequence[str]) -> list[str]:
         return [gpu.name for gpu in self.gpus if gpu.identity in identities]
 
 
 def are_given(environment: Mapping[str, str]) -> bool:
-    """Whether somebody has said which GPUs these processes may use."""
+    """Whether a variable says which GPUs these processes may use."""
     return any(name in environment for name in (CUDA, HIP, ROCR))
 
 
 def visible(environment: Mapping[str, str] | None = None) -> Gpus:
-    """The GPUs that a command started with this environment (by default ours) could use.
+    """Return the GPUs that a command with this environment (by default ours) could use.
 
     Raises:
-        SearchError: where a number may mean one GPU or another, or where it cannot be known which
-            there are.
+        SearchError: a number may mean one GPU or another, or the GPUs cannot be listed.
     """
     environment = os.environ if environment is None else environment
     chosen = environment.get(CUDA)
@@ -93,7 +97,7 @@ def visible(environment: Mapping[str, str] | None = None) -> Gpus:
 
 @dataclass(frozen=True)
 class _Listed:
-    """A line of `nvidia-smi -L` that begins with GPU, and the MIG parts below it."""
+    """A line of `nvidia-smi -L` that begins with GPU, and the MIG instances below it."""
 
     number: str
     model: str
@@ -102,10 +106,10 @@ class _Listed:
 
 
 def _nvidia(environment: Mapping[str, str]) -> tuple[list[_Listed], str | None]:
-    """What `nvidia-smi -L` lists; with the reason where that is nothing.
+    """Return the GPUs that `nvidia-smi -L` lists, and the reason if there are none.
 
     Raises:
-        SearchError: when it was killed: what it did not come to say is not that there are none.
+        SearchError: it was killed, so there may be GPUs that it did not list.
     """
     import shutil  # noqa: PLC0415 - once a search
     import subprocess  # noqa: PLC0415
@@ -164,7 +168,7 @@ def _first_line(text: str) -> str:
 
 
 def _all(listed: Sequence[_Listed], *, by_bus: bool) -> tuple[Gpu, ...]:
-    """All that are listed. One that is divided cannot be used but by its parts."""
+    """Return all GPUs listed. One that is divided can only be used by its MIG instances."""
     found = []
     for gpu in listed:
         parts = [Gpu(part, safe_name(part)) for part in gpu.parts]
@@ -173,7 +177,7 @@ def _all(listed: Sequence[_Listed], *, by_bus: bool) -> tuple[Gpu, ...]:
 
 
 def _cuda(entries: Sequence[str], listed: Sequence[_Listed], *, by_bus: bool) -> tuple[Gpu, ...]:
-    """The GPUs of CUDA_VISIBLE_DEVICES. As CUDA does, stop at the first that is not there."""
+    """Return the GPUs of CUDA_VISIBLE_DEVICES. As CUDA does, stop at the first unknown one."""
     found: dict[str, Gpu] = {}
     for entry in entries:
         identity = _identity(entry, listed)
@@ -187,7 +191,7 @@ def _cuda(entries: Sequence[str], listed: Sequence[_Listed], *, by_bus: bool) ->
 
 
 def _identity(entry: str, listed: Sequence[_Listed]) -> str | None:
-    """Who an entry is for every process: a number here may be another number there."""
+    """Return the identity of an entry: a GPU's number differs between processes."""
     if entry.startswith("-") or entry in _NONE:
         return None
     if entry.isdigit():
@@ -199,7 +203,7 @@ def _identity(entry: str, listed: Sequence[_Listed]) -> str | None:
     found_names = [name for name in known if name.startswith(entry)]
     if len(found_names) == 1:
         return found_names[0]
-    # The older form of a MIG part, or a machine whose nvidia-smi we cannot ask.
+    # The older form of a MIG instance, or a machine without nvidia-smi.
     return entry if entry in known or not known or "/" in entry else None
 
 
@@ -218,7 +222,7 @@ def _ambiguous(numbers: Sequence[str], listed: Sequence[_Listed]) -> str:
 
 
 def _amd(environment: Mapping[str, str], names: Sequence[str]) -> Gpus:
-    """The GPUs of AMD's variables. HIP's numbers count within what ROCR leaves."""
+    """Return the GPUs of AMD's variables. HIP's numbers count within those that ROCR leaves."""
     variable = names[0]
     entries = _entries(environment[variable])
     below = _entries(environment[ROCR]) if len(names) > 1 else []

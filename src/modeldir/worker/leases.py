@@ -1,17 +1,18 @@
-"""Who holds what of this machine, without a daemon: leases that the kernel ends.
+"""Leases: which process holds which GPU or port of this machine, without a daemon.
 
-A lease is a file in one folder of the user's, locked by whoever may use the thing. The lock belongs
-to the open file, not to a process: a worker takes it, hands its descriptor on, and the last one
-that has it open holds it. Whatever is killed, the kernel lets go; a file that nobody locks is
-nobody's lease, and the next reader removes it. What is held in all is summed up under a lock around
-the whole folder, so that shares of any size add up to no more than there is. Who waits says so in a
-file of the same kind, so that of several searches each gets its turn.
+`slots.py` takes leases and gives them to a trial's supervisor. A lease is a file in a folder of the
+user, locked by whatever may use the thing. The lock belongs to the open file, not to a process: a
+worker takes it, passes its descriptor on, and the lock lasts until the last process that has it
+open closes it. If a process is killed, the kernel releases the lock; a file that nothing locks is
+no lease, and the next reader removes it. All shares are added up under a lock around the folder, so
+that together they never exceed the whole. A search that waits has a file of the same kind, so that
+each of several searches gets its turn.
 
-It knows names and shares. It refuses to know what a name stands for (a GPU, a port).
+A name stands for any thing (a GPU, a port); which GPUs there are: `gpus.py`.
 
-The folder is `/tmp/modeldir-UID`, not below $XDG_RUNTIME_DIR: that one is another for a login and
-for a scheduled job of the same user, and is removed when he logs out, under a search that goes on.
-`MODELDIR_RUNTIME_DIR` names another, which a group may share.
+The folder is `/tmp/modeldir-UID`, not below $XDG_RUNTIME_DIR, which differs between a login and a
+scheduled job of the same user, and is removed at logout, while a search still runs.
+`MODELDIR_RUNTIME_DIR` names another folder, which a group may share.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ from modeldir.errors import SearchError
 
 FOLDER_VARIABLE = "MODELDIR_RUNTIME_DIR"
 WHOLE = 1_000_000
-"""How many units are all of a thing: shares are whole numbers of them, so that sums are exact."""
+"""How many units make up a whole thing: shares are integers, so that sums are exact."""
 
 _LOCK = "lock"
 _LEASE, _WAITING = "lease", "waiting"
 _JOB = "job"
 _OLD = 86400.0
-"""Seconds after which the place of a job that holds nothing is taken away."""
+"""Seconds after which the folder of a job that holds nothing is removed."""
 _PATIENCE = 2.0
 _FRESH = 3.0
-"""Seconds for which one that waits and does not ask is still counted as waiting."""
+"""Seconds for which a search that does not ask again still counts as waiting."""
 _SEPARATOR = "+"
 
 
 def units(share: float) -> int:
-    """A share in whole units, rounded so that n shares of 1/n are never more than all.
+    """Return a share in units, rounded so that n shares of 1/n never exceed the whole.
 
     >>> units(0.25), units(1 / 3), units(2 / 3), units(1)
     (250000, 333333, 666666, 1000000)
@@ -53,27 +54,27 @@ def units(share: float) -> int:
 
 @dataclass(frozen=True)
 class Claim:
-    """What somebody wants: `count` of the things named, and so many units of each."""
+    """A request for `count` of the things named, and `units` of each."""
 
     names: tuple[str, ...]
     count: int
     units: int
 
     def fits(self, held: Mapping[str, int]) -> bool:
-        """Whether there is room for it beside what is held."""
+        """Whether there is room for it besides what is held."""
         return len(self.room(held)) >= self.count
 
     def room(self, held: Mapping[str, int]) -> list[str]:
-        """The things that have room, the least used first: side by side trials are slower."""
+        """Return the things that have room, the least used first: trials that share are slower."""
         free = [name for name in self.names if held.get(name, 0) + self.units <= WHOLE]
         return sorted(free, key=lambda name: held.get(name, 0))
 
 
 class Leases:
-    """The leases of one user's processes on this machine, or of one `job` of his.
+    """The leases of one user's processes on this machine, or of one `job` of that user.
 
     Raises:
-        SearchError: when the folder cannot be used: nothing may be started on trust alone.
+        SearchError: the folder cannot be used. Nothing may be started without leases.
     """
 
     def __init__(
@@ -81,8 +82,8 @@ class Leases:
     ) -> None:
         chosen = (os.environ if environment is None else environment).get(FOLDER_VARIABLE)
         self.folder = chosen or f"/tmp/modeldir-{os.geteuid()}"  # noqa: S108 - checked below
-        self._is_ours, self._is_job = not chosen, job is not None
-        self._ticket: int | None = None
+        self._is_private, self._is_job = not chosen, job is not None
+        self._waiting_file: int | None = None
         self._since = 0
         self._check()
         if job is not None:
@@ -95,16 +96,16 @@ class Leases:
                 if fine:
                     self._check_locks()
         except OSError as error:
-            raise _refused(self.folder, error.strerror or str(error)) from None
+            raise _unusable(self.folder, error.strerror or str(error)) from None
 
     def take(self, claim: Claim) -> dict[str, int] | None:
-        """Leases for a claim, a descriptor each by name, all or none; None: there is no room now.
+        """Take all leases of a claim. Returns their descriptors by name; None: no room now.
 
-        Whoever has waited longer goes first, where there is room for that one.
+        A claim that has waited longer goes first if there is room for it.
 
         Raises:
-            OSError: when the folder cannot be written now.
-            SearchError: when it was removed, and what is there now cannot be trusted.
+            OSError: the folder cannot be written now.
+            SearchError: it was removed, and what is there now cannot be trusted.
         """
         with self._locked() as fine:
             if not fine:
@@ -122,7 +123,7 @@ class Leases:
             return taken
 
     def take_first(self, names: Iterable[str]) -> tuple[str, int] | None:
-        """A lease of the first of many like things that nobody holds; None if all are held.
+        """Take a lease of the first thing that is not held; None if all are.
 
         Raises:
             OSError: as `take`.
@@ -133,26 +134,26 @@ class Leases:
             return None if name is None else (name, self._make(_LEASE, name, WHOLE))
 
     def held(self) -> dict[str, int]:
-        """How many units of each thing are held, by anybody."""
+        """Return how many units of each thing are held, by any process."""
         with self._locked() as fine:
             return self._read()[0] if fine else {}
 
     def stop_waiting(self) -> None:
-        """Give up one's place among those that wait."""
-        if self._ticket is not None:
-            os.close(self._ticket)
-            self._ticket = None
+        """Give up our place in the queue."""
+        if self._waiting_file is not None:
+            os.close(self._waiting_file)
+            self._waiting_file = None
 
     def close(self) -> None:
-        """Wait no more; a place of a job alone goes with it, once nothing there is held."""
+        """Stop waiting, and remove a job's folder once nothing in it is held."""
         self.stop_waiting()
         if self._is_job:
-            _remove_place(self.folder)
+            _remove_job_folder(self.folder)
 
     # -- Files -------------------------------------------------------------------------------------
 
     def _read(self) -> tuple[dict[str, int], list[Claim]]:
-        """What is held, and who has waited longer than we. Removes what nobody holds any more."""
+        """Read what is held, and the claims that have waited longer. Removes abandoned files."""
         held: dict[str, int] = {}
         waiting = []
         for entry in os.listdir(self.folder):
@@ -162,11 +163,11 @@ class Leases:
                 continue
             path = os.path.join(self.folder, entry)
             if not _is_held(path):
-                with contextlib.suppress(OSError):  # another user's, in a shared folder
+                with contextlib.suppress(OSError):  # another user's file, in a shared folder
                     os.unlink(path)
             elif kind == _LEASE:
                 held[name] = held.get(name, 0) + int(number)
-            elif self._ticket is None or int(number) < self._since:
+            elif self._waiting_file is None or int(number) < self._since:
                 claim = _claim(path)
                 waiting += [] if claim is None else [claim]
         return held, waiting
@@ -183,7 +184,7 @@ class Leases:
         return taken
 
     def _make(self, kind: str, name: str, number: int) -> int:
-        """A new file of our own, locked. Nobody looks before we let go of the folder's lock."""
+        """Make a locked file. No other process looks before we release the folder's lock."""
         return _locked_file(self._path(kind, name, number))
 
     def _path(self, kind: str, name: str, number: int) -> str:
@@ -191,47 +192,47 @@ class Leases:
         return os.path.join(self.folder, _SEPARATOR.join(words))
 
     def _wait(self, claim: Claim) -> None:
-        """Take a place among those that wait, or say that we still do."""
+        """Queue a claim, or show that it still waits."""
         now = _now()
-        if self._ticket is None:
+        if self._waiting_file is None:
             self._since = now
-            self._ticket = self._make(_WAITING, "", now)
-            os.write(self._ticket, json.dumps(vars(claim)).encode())
-        os.utime(self._ticket, ns=(now, now))
+            self._waiting_file = self._make(_WAITING, "", now)
+            os.write(self._waiting_file, json.dumps(vars(claim)).encode())
+        os.utime(self._waiting_file, ns=(now, now))
 
     # -- The folder --------------------------------------------------------------------------------
 
     def _check(self) -> None:
-        """Make the folder if it is missing; refuse one in which somebody else has the say."""
+        """Make the folder if it is missing. A folder that another user controls is an error."""
         try:
             os.makedirs(self.folder, 0o700, exist_ok=True)
             found = os.lstat(self.folder)
-            if self._is_ours:
+            if self._is_private:
                 if not stat.S_ISDIR(found.st_mode):
-                    raise _refused(self.folder, "it is no folder")
+                    raise _unusable(self.folder, "it is no folder")
                 if found.st_uid != os.geteuid():
-                    raise _refused(self.folder, f"it belongs to user {found.st_uid}")
+                    raise _unusable(self.folder, f"it belongs to user {found.st_uid}")
                 if stat.S_IMODE(found.st_mode) & 0o077:
                     os.chmod(self.folder, 0o700)
         except OSError as error:
-            raise _refused(self.folder, error.strerror or str(error)) from None
+            raise _unusable(self.folder, error.strerror or str(error)) from None
         if not os.access(self.folder, os.W_OK | os.X_OK):
-            raise _refused(self.folder, "it cannot be written")
+            raise _unusable(self.folder, "it cannot be written")
 
     def _check_locks(self) -> None:
-        """Whether this file system's locks are worth anything: two that both get one are not."""
+        """Check that file locks work here: two processes must not both get one."""
         path = self._path(_WAITING, "", 0)
         descriptor = _locked_file(path)
         try:
             if not _is_held(path):
-                raise _refused(self.folder, "file locks do not work there")
+                raise _unusable(self.folder, "file locks do not work there")
         finally:
             os.close(descriptor)
             os.unlink(path)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[bool]:
-        """Hold the folder; false where somebody else does, for longer than such a look takes."""
+        """Lock the folder. Yields false if another process keeps it locked for too long."""
         descriptor = self._lock_folder()
         try:
             yield descriptor is not None
@@ -242,7 +243,7 @@ class Leases:
     def _lock_folder(self) -> int | None:
         import fcntl  # noqa: PLC0415 - as above
 
-        if not os.path.isdir(self.folder):  # somebody has tidied up
+        if not os.path.isdir(self.folder):  # it was removed meanwhile
             self._check()
         path = os.path.join(self.folder, _LOCK)
         deadline = time.monotonic() + _PATIENCE
@@ -250,7 +251,7 @@ class Leases:
             descriptor = _opened(path)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_still(path, descriptor):
+                if _is_same_file(path, descriptor):
                     return descriptor
             except BlockingIOError:
                 pass
@@ -276,7 +277,7 @@ def _locked_file(path: str) -> int:
 
 
 def let_go(leases: tuple[int, ...]) -> None:
-    """End leases for good, also where a copy of the descriptor leaked into some other process."""
+    """Release leases, even if another process has inherited a copy of a descriptor."""
     import fcntl  # noqa: PLC0415 - as above
 
     for descriptor in leases:
@@ -287,15 +288,17 @@ def let_go(leases: tuple[int, ...]) -> None:
 
 
 def freshen(leases: tuple[int, ...]) -> None:
-    """Touch the files of leases: what lies in /tmp untouched for days is cleaned away."""
+    """Touch the files of leases: systems remove what lies in /tmp untouched for days."""
     for descriptor in leases:
         with contextlib.suppress(OSError):
             os.utime(descriptor)
 
 
 def _opened(path: str) -> int:
-    """A file only to read, made if it is missing: a lock needs no more, and in a folder that a
-    group shares the file may be another user's (which open(2) with O_CREAT may refuse).
+    """Open a file only for reading, and make it if it is missing.
+
+    A lock needs no more. In a folder that a group shares the file may belong to another user, and
+    open(2) with O_CREAT may fail for it.
     """
     try:
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -304,7 +307,7 @@ def _opened(path: str) -> int:
 
 
 def _is_held(path: str) -> bool:
-    """Whether anybody has a lease's file locked. What cannot be seen is taken for held."""
+    """Whether a process has a lease's file locked. A file that cannot be opened counts as held."""
     import fcntl  # noqa: PLC0415 - as above
 
     try:
@@ -323,8 +326,8 @@ def _is_held(path: str) -> bool:
         os.close(descriptor)
 
 
-def _is_still(path: str, descriptor: int) -> bool:
-    """Whether the open file is the one at that path: somebody may have removed it meanwhile."""
+def _is_same_file(path: str, descriptor: int) -> bool:
+    """Whether the open file is still the one at that path: it may have been removed."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:
@@ -332,28 +335,28 @@ def _is_still(path: str, descriptor: int) -> bool:
 
 
 def _remove_old_jobs(folder: str) -> None:
-    """Take away the places of jobs that are over, here on this machine."""
+    """Remove the folders of jobs that are over on this machine."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             path = os.path.join(folder, name)
             if name.startswith(_JOB + _SEPARATOR) and time.time() - os.stat(path).st_mtime > _OLD:
-                _remove_place(path)
+                _remove_job_folder(path)
 
 
-def _remove_place(folder: str) -> None:
-    """Take away a folder of leases that nobody holds any more."""
+def _remove_job_folder(folder: str) -> None:
+    """Remove a folder of leases if none of them is held."""
     with contextlib.suppress(OSError):
         left = [os.path.join(folder, name) for name in os.listdir(folder)]
-        if not any(map(_is_held, left)):  # the lock too: somebody is taking something just now
+        if not any(map(_is_held, left)):  # the folder's lock too: a lease may be being taken
             for path in left:
                 os.unlink(path)
             os.rmdir(folder)
 
 
 def _claim(path: str) -> Claim | None:
-    """What one that waits wants; None if he has not asked for a while: stopped, or at other things.
+    """Return the claim of a search that waits; None if it has not asked for a while.
 
-    The file's time is that of the monotonic clock, which all processes here share.
+    The file's time is that of the monotonic clock, which all processes of this machine share.
     """
     try:
         with open(path, "rb") as file:
@@ -370,7 +373,7 @@ def _now() -> int:
 
 
 def safe_name(words: str) -> str:
-    """Words as the name of something that can be leased: a part of a file's name.
+    """Return words as the name of a thing that can be leased, for use in a file's name.
 
     >>> safe_name("MIG-GPU-5c89/1/0")
     'MIG-GPU-5c89_1_0'
@@ -378,7 +381,7 @@ def safe_name(words: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in words)
 
 
-def _refused(folder: str, why: str) -> SearchError:
+def _unusable(folder: str, why: str) -> SearchError:
     return SearchError(
         f"{folder}: leases of GPUs and ports cannot be kept here: {why}\n"
         f"  {FOLDER_VARIABLE}=/another/folder names another one, of this machine alone",

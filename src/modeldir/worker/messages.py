@@ -1,4 +1,4 @@
-"""What a worker sends to a supervisor: which attempt to run, and the file locks that it holds.
+"""The order from a worker to a supervisor: which attempt to run, and the file locks for it.
 
 The worker makes a `Start`. `spawner.py` sends it through a socket with `send_order`, and a
 supervisor reads it with `receive_order`. The locks (GPU leases) travel as open descriptors: after
@@ -25,7 +25,7 @@ _MOST_DESCRIPTORS = 253  # SCM_MAX_FD, unix(7)
 
 @dataclass(frozen=True)
 class Start:
-    """What a worker asks a supervisor to run: one attempt of one command in one folder.
+    """One attempt of one command in one folder, which a supervisor is to run.
 
     Attributes:
         resumes: the attempt continues from what an earlier one saved.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class OtherHosts:
-    """What one worker knows of the trials that run elsewhere."""
+    """The trials that run elsewhere, as one worker knows them."""
 
     def __init__(self, search: Search, job: JobSession, log: WorkerLog) -> None:
         self._search, self._job, self._log = search, job, log

@@ -1,8 +1,10 @@
-"""How an attempt ended, by all that is known of it.
+"""Decide how an attempt ended: completed, pruned, failed or interrupted.
 
-It knows the order in which evidence counts: first the intent (why we stopped it ourselves), then
-what the script told through `Run`, then how the command died and what it left. It refuses to stop,
-start or write anything but the metrics that a script only printed.
+`supervisor.py` calls `determine` once, when the command has ended, and writes the answer into the
+run file. Evidence counts in this order: first the intent (modeldir itself stopped the command, and
+recorded why), then what the script reported through `Run`, then how the command ended and what it
+left. Nothing here stops or starts anything; the only file written holds metrics that a script has
+printed. Which errors count as the same: `experiment/failures.py`.
 """
 
 from __future__ import annotations
@@ -25,11 +27,11 @@ _TAIL = 65536
 _POLITE = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals by which somebody ends a process that did nothing wrong."""
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
-"""Signals that a library gets from its own doing: also from what it makes of a fork."""
-_SAID = ("status", "reason", "failure", "last_line")
-"""What a script's own word on its end may say in the run file."""
+"""Signals that a crash in a library causes, also in one that does not survive a fork."""
+_REPORTED = ("status", "reason", "failure", "last_line")
+"""The keys of a script's own report on its end that the run file takes over."""
 _OF_PARAMS = ("never_read", "did_you_mean", "changed", "values", "left_out")
-"""What a script tells of its hyperparameters, in the order of the run file."""
+"""The keys of a script's report on its hyperparameters, in the order of the run file."""
 
 FileState = tuple[int, int, int]
 _Events = list[dict[str, Any]]
@@ -37,14 +39,20 @@ _Events = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of an attempt whose command has ended.
+    """The facts about an attempt whose command has ended.
 
-    `token` is the attempt's. `code` is the exit code, negative for a signal. `script` is empty for
-    the training. `metric` is (name, direction) where the attempt needs one to count as completed;
-    `stale` are the metric files that lay there before it began, by name; `read` is a pattern that
-    finds metrics in printed lines. The first `printed_before` bytes of `console` are an earlier
-    attempt's, which this one goes on from. `is_unproven`: it began as a fork, and no such trial had
-    ended well before.
+    Attributes:
+        token: the attempt's own.
+        code: the exit code, or the negative number of the signal that killed it.
+        script: empty for the training script.
+        printed_before: the first bytes of `console`, printed by an earlier attempt that this one
+            resumed.
+        intent: why modeldir stopped the command, if it did.
+        metric: (name, direction) if the attempt needs a metric to count as completed.
+        stale: the metric files that were there before it began, by name.
+        read: a pattern that finds metrics in printed lines.
+        inherits: it resumed from another trial's weights.
+        is_unproven: it began as a fork, and no such trial had ended well before.
     """
 
     folder: Path
@@ -62,8 +70,8 @@ class Evidence:
     is_unproven: bool = False
 
 
-def verdict(evidence: Evidence) -> dict[str, Any]:
-    """The end as the run file records it: status, exit code, signal, failure, reason, last line."""
+def determine(evidence: Evidence) -> dict[str, Any]:
+    """Return the end as the run file records it: status, exit code, signal, failure and so on."""
     code = evidence.code
     events = attempts.events(evidence.folder, evidence.number)
     facts = {
@@ -76,12 +84,12 @@ def verdict(evidence: Evidence) -> dict[str, Any]:
 def _judged(evidence: Evidence, events: _Events) -> dict[str, Any]:
     if evidence.intent is not None:
         return _by_intent(evidence.intent)
-    told = _told(evidence, events)
-    if told.get("status") == attempts.PRUNED:  # whatever came of what stands behind the training
-        return {key: value for key, value in told.items() if key in _SAID}
+    report = _own_report(evidence, events)
+    if report.get("status") == attempts.PRUNED:  # however the code after the training run ended
+        return {key: value for key, value in report.items() if key in _REPORTED}
     if evidence.code == 0:
-        return _ended_well(evidence, told)
-    if -evidence.code in _POLITE or told.get("status") == attempts.INTERRUPTED:
+        return _ended_well(evidence, report)
+    if -evidence.code in _POLITE or report.get("status") == attempts.INTERRUPTED:
         return {"status": attempts.INTERRUPTED, "reason": _died(evidence.code)}
     return _ended_badly(evidence)
 
@@ -93,9 +101,10 @@ def _by_intent(intent: Mapping[str, Any]) -> dict[str, Any]:
     return {"status": status, "reason": str(intent["reason"])}
 
 
-def _told(evidence: Evidence, events: _Events) -> dict[str, Any]:
-    """What the training itself said of its end, through `Run`. Other scripts are not asked: the
-    attempts of which the events speak are the training's.
+def _own_report(evidence: Evidence, events: _Events) -> dict[str, Any]:
+    """Return the training script's own report on its end, made through `Run`.
+
+    Other scripts have none: the events of the folder belong to the training script's attempts.
     """
     if evidence.script:
         return {}
@@ -103,15 +112,17 @@ def _told(evidence: Evidence, events: _Events) -> dict[str, Any]:
 
 
 def _hyperparameters(evidence: Evidence, all_events: _Events) -> dict[str, Any]:
-    """What the script told of its hyperparameters, for the run file. Known by the attempt's token:
-    an attempt of `evaluate.py` has numbers of its own. What any of its processes has read was read.
+    """Return the script's reports on its hyperparameters, for the run file.
+
+    They are found by the attempt's token, since attempts of `evaluate.py` are counted separately. A
+    name counts as read if any process of the script has read it.
     """
     events = [event for event in all_events if event.get("token") == evidence.token]
-    told = [event for event in events if event.get("event") == "params"]
-    if not told:
+    reports = [event for event in events if event.get("event") == "params"]
+    if not reports:
         return {}
-    at_the_end = [event for event in told if "never_read" in event]
-    last = (at_the_end or told)[-1]
+    at_the_end = [event for event in reports if "never_read" in event]
+    last = (at_the_end or reports)[-1]
     facts = {key: last[key] for key in _OF_PARAMS if key in last}
     read = {name for event in events for name in event.get("names", ())}
     if at_the_end:
@@ -139,20 +150,20 @@ def _ended_badly(evidence: Evidence) -> dict[str, Any]:
 
 
 def _printed(evidence: Evidence) -> bytes:
-    """The last of what the attempt itself printed."""
+    """Return the last output of this attempt itself."""
     with contextlib.suppress(OSError):
         size = os.path.getsize(evidence.console) - evidence.printed_before
         return files.tail(evidence.console, min(_TAIL, max(size, 0)))
     return b""
 
 
-def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
-    """Exit 0; where a metric is needed it must be there, be fresh, and be a number.
+def _ended_well(evidence: Evidence, report: Mapping[str, Any]) -> dict[str, Any]:
+    """Judge exit code 0. A metric that is needed must be there, be fresh, and be a number.
 
-    A script may have caught what ended its `Run`: then that counts, as it does without us.
+    A script may have caught the exception that ended its `Run`: then the report of `Run` counts.
     """
-    if told.get("status") in (attempts.FAILED, attempts.INTERRUPTED):
-        return {key: value for key, value in told.items() if key in _SAID}
+    if report.get("status") in (attempts.FAILED, attempts.INTERRUPTED):
+        return {key: value for key, value in report.items() if key in _REPORTED}
     if evidence.inherits and not _has_trained(evidence):
         return {"status": attempts.COMPLETED, "reason": "nothing was left to train"}
     if evidence.read is not None and not _keep_printed(evidence, evidence.read):
@@ -175,15 +186,16 @@ def _ended_well(evidence: Evidence, told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_trained(evidence: Evidence) -> bool:
-    """Whether who began with another's weights added anything: there may be nothing left."""
+    """Whether a trial that began with another's weights trained at all: it may have been done."""
     if evidence.read is not None and _keep_printed(evidence, evidence.read):
         return True
     return bool(_fresh_metrics(evidence.folder, evidence.stale or {}))
 
 
 def _likely_to_rank(evidence: Evidence, found: Mapping[str, float]) -> str | None:
-    """What a search that has not chosen yet will choose, of a trial's metrics: that it is no number
-    is a failure of the first trials too.
+    """Return the metric that a search without a metric will choose from this trial's.
+
+    If that metric is NaN, the first trials fail too.
     """
     if not found or evidence.script or not (evidence.folder / "trial.json").exists():
         return None
@@ -212,9 +224,9 @@ def _signal_name(number: int) -> str:
 
 
 def _keep_printed(evidence: Evidence, read: str) -> bool:
-    """Take metrics from printed lines, for scripts that only print: the last of each counts.
+    """Save the metrics of printed lines, for scripts that only print. The last value counts.
 
-    False if no line shows any.
+    Returns false if no line shows a metric.
     """
     pattern = printed_lines.compile_pattern(read)
     found: dict[str, float] = {}
@@ -222,25 +234,25 @@ def _keep_printed(evidence: Evidence, read: str) -> bool:
         for line in piece.decode("utf-8", "replace").splitlines():
             found.update(printed_lines.parse_line(pattern, line))
     if found:
-        with contextlib.suppress(MetricsError):  # a full disk: then it is a metric that is missing
+        with contextlib.suppress(MetricsError):  # a full disk: then the metric counts as missing
             metrics.save_metrics(found, evidence.folder / metrics.EVAL_LAST)
     return bool(found)
 
 
 def metric_files(folder: Path) -> dict[str, FileState]:
-    """The metric files in a folder, each with what changes when it is written."""
-    noted = {}
+    """Return the metric files in a folder, each with values that change when it is written."""
+    states = {}
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if metrics.classify(entry.name) is not None:
                 with contextlib.suppress(OSError):  # a link to nowhere holds no metrics
                     status = entry.stat()
-                    noted[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return noted
+                    states[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return states
 
 
 def _fresh_metrics(folder: Path, stale: Mapping[str, FileState]) -> dict[str, float]:
-    """The development metrics in files that are new or changed since the attempt began."""
+    """Return the validation metrics in files that are new or changed since the attempt began."""
     found: dict[str, float] = {}
     for name, state in metric_files(folder).items():
         kind = metrics.classify(name)

@@ -1,7 +1,7 @@
 """The trials that run in a worker's slots, and how the worker notices that one of them ends.
 
-`worker.py` keeps a `RunningTrial` for each. Our own spawner reports the end
-of a supervisor that it made. A supervisor that another worker started, or whose spawner was killed, is watched through a
+`worker.py` keeps a `RunningTrial` for each. A spawner reports the end of each supervisor that it
+made. A supervisor that another worker started, or whose spawner was killed, is watched through a
 descriptor that the kernel makes readable when the process exits (`watch`). Trials that run on other
 hosts take no slot here: `other_hosts.py`.
 """
@@ -60,7 +60,7 @@ class RunningTrial:
         if last is None or last.end is not None:
             return None
         supervisor = processes.from_json(last.record.get("supervisor"))
-        command = attempts.command_of(last)
+        command = attempts.command_process(last)
         ours = supervisor is not None and supervisor.pid == self.pid
         if not ours or command is None or processes.alive(command) is not True:
             return None
@@ -79,9 +79,9 @@ def left_by_others(search: Search) -> Iterator[RunningTrial]:
         last = attempts.latest(folder)
         if last is None or last.end is not None:
             continue
-        life = attempts.lives(last)
+        life = attempts.is_alive(last)
         if life is False:
-            attempts.end_left_running(last)  # a process of it may still hold a GPU
+            attempts.kill_leftover_processes(last)  # a process of it may still hold a GPU
         if life is not True:  # a trial that runs on another host, or may, takes no slot here
             continue
         worker = worker_of(last)

@@ -1,12 +1,12 @@
-"""The places where trials run: how many side by side, which GPUs each may use, how many threads.
+"""Slots: how many trials run in parallel, and which GPUs, threads and port each of them gets.
 
-It knows what one trial of a search gets, and takes it for as long as the trial lives: GPUs, shares
-of them and a port are leases, handed to the trial's supervisor, so that independent searches of one
-machine share without knowing of each other. It refuses to know what runs: a worker asks for a seat,
-then for a trial to sit on it.
+`worker.py` takes a `Seat` before it asks for a trial, and hands it to the trial's supervisor, which
+holds it for as long as the trial lives. GPUs, shares of GPUs and ports are leases, so that
+independent searches share a machine without knowing of each other (`leases.py`; which GPUs there
+are: `gpus.py`).
 
-Nothing is taken where nothing was said and one trial runs at a time: then the script sees what it
-would see without modeldir.
+By default, with one trial at a time and no options, nothing is taken: the script sees the same
+environment as without modeldir.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ Auto = Literal["auto"]
 
 _WAIT_POLICY = "OMP_WAIT_POLICY"
 _PORTS = range(20000, 32000)
-"""Below those that the kernel gives to outgoing connections (ip(7), ip_local_port_range)."""
+"""Below the ports of outgoing connections (ip(7), ip_local_port_range)."""
 _LAUNCHERS = ("torchrun", "torch.distributed.run", "torch.distributed.launch", "deepspeed")
 
 
 class Seat:
-    """What one trial gets. `leases` are descriptors for its supervisor; as a context manager, or by
-    `release`, ours are closed: by then the supervisor has its own.
+    """The place of one trial.
+
+    `leases` are descriptors for its supervisor. At the end of a `with` block, or by `release`, ours
+    are closed: by then the supervisor has its own.
     """
 
     def __init__(
@@ -62,18 +64,18 @@ class Slots:
     """The slots of one worker.
 
     Args:
-        jobs: trials side by side at most; "auto": one a GPU, or as many as share them, and without
-            GPUs one a core, or as many as the cores have `threads` for.
-        gpus_per_trial: 0.25 lets four trials share a GPU, 4 gives each trial four; 0 gives none.
-            None: one a slot where several run side by side, shared if there are fewer.
-        threads: how many each trial may use; "auto" divides the cores. None leaves that to the
+        jobs: how many trials run in parallel at most. "auto": one per GPU, or as many as share the
+            GPUs; without GPUs one per core, or as many as the cores have `threads` for.
+        gpus_per_trial: 0.25 lets four trials share a GPU, 4 gives each trial four, 0 gives none.
+            None: one per slot if several trials run in parallel, shared if there are fewer.
+        threads: how many each trial may use. "auto" divides the cores. None leaves that to the
             libraries: another number may change a result's last bits.
         environment: that of the commands.
-        own: the token of the job that was given these GPUs, by one of the variables that gpus.py
-            knows: nobody else has them, and what another job calls GPU 0 is another one.
+        own: the token of the job to which a variable of `gpus.py` assigns these GPUs. No other job
+            has them, and what another job calls GPU 0 is another GPU.
 
     Raises:
-        SearchError: for more than there is, or what makes no sense.
+        SearchError: there are fewer GPUs, or the values make no sense.
     """
 
     def __init__(
@@ -90,11 +92,11 @@ class Slots:
         wants = gpus_per_trial != 0 and (gpus_per_trial is not None or jobs != 1)
         self._gpus = gpus.visible(self._environment) if wants else gpus.Gpus()
         self._share = _share(gpus_per_trial, jobs, self._gpus)
-        self._was_asked = gpus_per_trial
+        self._gpus_per_trial = gpus_per_trial
         self.options = _as_typed(jobs, gpus_per_trial, threads)
-        self.count = self._counted(jobs, threads)
+        self.count = self._count_slots(jobs, threads)
         self.threads = max(1, cpus.usable() // self.count) if threads == "auto" else threads
-        self.notes = (*self._noted(jobs), *self._noted_threads(threads))
+        self.notes = (*self._notes(jobs), *self._thread_notes(threads))
         self.why = ""
         given = own if own and gpus.are_given(self._environment) else None
         self._leases = Leases(self._environment, given) if self._share else None
@@ -102,22 +104,23 @@ class Slots:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What each trial gets, for a log."""
+        """The resources of each trial, for the record."""
         share = {"gpus_per_trial": self._share} if self._share else {}
         return {"jobs": self.count, **share, **self._thread_facts()}
 
     @property
     def variables(self) -> dict[str, str]:
-        """What each trial finds in its environment, whatever its place."""
+        """The environment variables that are the same for all trials."""
         return self._thread_variables()
 
     def take(self, command: Sequence[str] = ()) -> Seat | None:
-        """A place for one trial; None while there is none: ask again after `ASK_AGAIN` seconds.
+        """Take a place for one trial; None if there is none: ask again after `ASK_AGAIN` seconds.
 
-        `command` is the trial's: one that starts several processes gets a port of its own.
+        Args:
+            command: the trial's. A command that starts several processes gets a port.
 
         Raises:
-            SearchError: when leases cannot be kept (any more): to wait would not help.
+            SearchError: leases cannot be kept (any more), so waiting would not help.
         """
         self.why = ""
         try:
@@ -127,7 +130,7 @@ class Slots:
             return None
 
     def close(self) -> None:
-        """Give up one's place among those that wait for a GPU."""
+        """Give up our place in the queue for a GPU."""
         if self._leases is not None:
             self._leases.close()
 
@@ -135,14 +138,14 @@ class Slots:
         variables = self._thread_variables()
         facts: dict[str, Any] = self._thread_facts()
         taken: dict[str, int] = {}
-        if self._was_asked == 0:
+        if self._gpus_per_trial == 0:
             variables |= _without_gpus(self._environment)
         if self._share:
             assert self._leases is not None
             claim = self._claim()
             found = self._leases.take(claim)
             if found is None:
-                self.why = self._waiting(claim)
+                self.why = self._why_waiting(claim)
                 return None
             taken |= found
             variables |= self._gpus.variables(list(found))
@@ -161,7 +164,7 @@ class Slots:
         share = self._share
         return Claim(names, max(1, int(share)), units(min(1.0, share)))
 
-    def _waiting(self, claim: Claim) -> str:
+    def _why_waiting(self, claim: Claim) -> str:
         assert self._leases is not None
         full = [
             name for name, amount in self._leases.held().items() if amount + claim.units > WHOLE
@@ -169,51 +172,51 @@ class Slots:
         busy = self._gpus.names(full)
         what = "a GPU" if claim.count == 1 else f"{claim.count} GPUs"
         have = f" of {len(claim.names)}: {', '.join(busy)} in use" if busy else ": others are first"
-        hint = "; --gpus-per-trial 0 goes without" if self._was_asked is None else ""
+        hint = "; --gpus-per-trial 0 goes without" if self._gpus_per_trial is None else ""
         return f"waiting for {what}{have}{hint}"
 
     # -- How many ----------------------------------------------------------------------------------
 
-    def _counted(self, jobs: int | Auto, threads: int | Auto | None) -> int:
+    def _count_slots(self, jobs: int | Auto, threads: int | Auto | None) -> int:
         if self._share:
             each = (
                 len(self._gpus.gpus) // self._share
                 if self._share >= 1
-                else _sharing(len(self._gpus.gpus), self._share)
+                else _slots_by_sharing(len(self._gpus.gpus), self._share)
             )
             return int(each) if jobs == "auto" else min(jobs, int(each))
         if jobs != "auto":
             return jobs
         return max(1, cpus.usable() // (threads if isinstance(threads, int) else 1))
 
-    def _noted(self, jobs: int | Auto) -> tuple[str, ...]:
+    def _notes(self, jobs: int | Auto) -> tuple[str, ...]:
         if not self._share:
             trouble = self._gpus.trouble or ""
-            missed = self._was_asked is None and trouble.startswith("nvidia-smi")
+            missed = self._gpus_per_trial is None and trouble.startswith("nvidia-smi")
             by_cores = f"-j auto: {self.count} at a time, by the cores"
             return (
                 *([f"no GPUs are handed out: {trouble}"] if missed else []),
                 *([by_cores] if jobs == "auto" else []),
             )
         names = ", ".join(gpu.name for gpu in self._gpus.gpus)
-        gets = f"{_what(self._share)} each (there {_are(self._gpus)}: {names})"
-        if jobs == "auto" or jobs != self.count or self._was_asked is None:
+        gets = f"{_gpus_text(self._share)} each (there {_there_are(self._gpus)}: {names})"
+        if jobs == "auto" or jobs != self.count or self._gpus_per_trial is None:
             return (f"-j {jobs}: {self.count} at a time, {gets}",)
         return ()
 
     # -- Threads -----------------------------------------------------------------------------------
 
     def _thread_variables(self) -> dict[str, str]:
-        told: dict[str, str] = {}
+        variables: dict[str, str] = {}
         if self.count > 1 and _WAIT_POLICY not in self._environment:
-            # Spinning OpenMP teams of two trials slow each other down 4 times; asleep they do not,
-            # and unlike fewer threads this leaves every bit of the results as it is.
-            told[_WAIT_POLICY] = "PASSIVE"
+            # OpenMP threads that spin while they wait make two trials 4 times slower. Sleeping ones
+            # do not, and unlike fewer threads they leave every bit of the results as it is.
+            variables[_WAIT_POLICY] = "PASSIVE"
         if self.threads is not None:
-            told |= dict.fromkeys(cpus.THREAD_VARIABLES, str(self.threads))
-        return told
+            variables |= dict.fromkeys(cpus.THREAD_VARIABLES, str(self.threads))
+        return variables
 
-    def _noted_threads(self, threads: int | Auto | None) -> tuple[str, ...]:
+    def _thread_notes(self, threads: int | Auto | None) -> tuple[str, ...]:
         if threads != "auto":
             return ()
         each = f"{self.threads} a trial, {cpus.usable()} cores by {self.count} slots"
@@ -226,13 +229,13 @@ class Slots:
 
     def _needs_port(self, command: Sequence[str]) -> bool:
         if "MASTER_PORT" in self._environment and self.count == 1:
-            return False  # the user has thought of it, and nobody else of ours is in the way
+            return False  # the user has set it, and no other trial of this worker needs one
         return self._share > 1 or any(_is_launcher(word) for word in command)
 
     def _with_port(self, seat: Seat) -> Seat:
-        """The seat with a port of its own, under the names by which launchers look for it.
+        """Return the seat with a port, under the names by which launchers look for it.
 
-        torchrun takes the defaults of its options from PET_*; without it all wait on port 29500.
+        torchrun takes the defaults of its options from PET_*. Without it all would use port 29500.
         """
         leases = self._ports = self._ports or Leases(self._environment)
         found = leases.take_first(f"port-{port}" for port in _free_ports())
@@ -240,14 +243,14 @@ class Slots:
             raise OSError("no port is free")
         port = found[0].partition("-")[2]
         address = self._environment.get("MASTER_ADDR", "127.0.0.1")
-        told = {"MASTER_ADDR": address, "MASTER_PORT": port, "PET_MASTER_PORT": port}
-        return Seat({**seat.variables, **told}, seat.facts, (*seat.leases, found[1]))
+        names = {"MASTER_ADDR": address, "MASTER_PORT": port, "PET_MASTER_PORT": port}
+        return Seat({**seat.variables, **names}, seat.facts, (*seat.leases, found[1]))
 
 
 def _as_typed(
     jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto | None
 ) -> tuple[str, ...]:
-    """The options of a command line that ask for such slots."""
+    """Return the options of a command line that ask for these slots."""
     asked = {
         "-j": None if jobs == 1 else jobs,
         "--gpus-per-trial": None if gpus_per_trial is None else f"{gpus_per_trial:g}",
@@ -278,7 +281,7 @@ def _check(jobs: int | Auto, gpus_per_trial: float | None, threads: int | Auto |
 
 
 def _share(wanted: float | None, jobs: int | Auto, found: gpus.Gpus) -> float:
-    """How many GPUs a trial gets; 0: they are not our business."""
+    """Return how many GPUs a trial gets; 0: modeldir does not assign GPUs."""
     there = len(found.gpus)
     if wanted is None:
         if not there:
@@ -289,7 +292,7 @@ def _share(wanted: float | None, jobs: int | Auto, found: gpus.Gpus) -> float:
     return wanted
 
 
-def _sharing(there: int, share: float) -> int:
+def _slots_by_sharing(there: int, share: float) -> int:
     return there * (WHOLE // units(share))
 
 
@@ -297,19 +300,19 @@ def _too_many(wanted: float, found: gpus.Gpus) -> str:
     names = ", ".join(gpu.name for gpu in found.gpus)
     hint = f"they are {names}" if names else found.trouble or "none was found"
     return (
-        f"--gpus-per-trial {wanted:g}: there {_are(found)}\n"
+        f"--gpus-per-trial {wanted:g}: there {_there_are(found)}\n"
         f"  {hint}\n"
         "  without --gpus-per-trial, or with 0, trials run on the processor\n"
         "Nothing was started."
     )
 
 
-def _are(found: gpus.Gpus) -> str:
+def _there_are(found: gpus.Gpus) -> str:
     count = len(found.gpus)
     return {0: "is no GPU", 1: "is 1 GPU"}.get(count, f"are {count} GPUs")
 
 
-def _what(share: float) -> str:
+def _gpus_text(share: float) -> str:
     if share >= 1:
         return "a GPU" if share == 1 else f"{share:g} GPUs"
     return f"{share:.3g} of a GPU"
@@ -325,7 +328,7 @@ def _is_launcher(word: str) -> bool:
 
 
 def _free_ports() -> Iterator[int]:
-    """Ports that nobody listens on, from one by chance: another user's search looks here too."""
+    """Yield free ports from a random one on: another user's search looks for one, too."""
     begin = int.from_bytes(os.urandom(2), "big") % len(_PORTS)
     for port in (*_PORTS[begin:], *_PORTS[:begin]):
         if _is_free(port):
@@ -334,7 +337,7 @@ def _free_ports() -> Iterator[int]:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As those do that will listen there: one that was in use a minute ago is free.
+        # As servers do that will listen there: a port that was in use a minute ago is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", port))

@@ -3,8 +3,8 @@
 A worker makes a `Spawner` before anything else, when it has no threads, no locks and no heavy
 imports: a child forked from a process with threads can wait for ever on a lock that no thread holds
 any more (of 200 such children 200 hung). The `Spawner` sends each `Start` to a free supervisor, or
-to the spawner, which forks a new one and returns its pid and a socket to it. How a supervisor works:
-`supervisor.py`. A spawner that has a script's imports: `preload/spawner.py`.
+to the spawner, which forks a new one and returns its pid and a socket to it. A spawner that has
+imported what a script imports: `preload/spawner.py`. How a supervisor works: `supervisor.py`.
 
 When the worker is gone the supervisors continue, and the spawner exits with the last of them. If
 the worker was killed, the spawner does one thing for it: it resets the terminal.

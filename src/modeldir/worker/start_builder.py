@@ -90,9 +90,9 @@ class StartBuilder:
 
     def doubt_of(self, last: attempts.Attempt | None) -> str | None:
         """Return the last heartbeat seen of an attempt, if only that tells that it is dead."""
-        if last is None or last.end is not None or attempts.lives(last) is False:
+        if last is None or last.end is not None or attempts.is_alive(last) is False:
             return None
-        self._log.message(texts.taking_over(last.folder.name, attempts.where(last)))
+        self._log.message(texts.taking_over(last.folder.name, attempts.host_of(last)))
         return self._search.observer.sight(last.path)
 
     def _how_to_resume(
@@ -103,7 +103,7 @@ class StartBuilder:
         A trial resumes only after an interruption, or if it was pruned and is to continue after
         all. A failed trial that runs again begins afresh.
         """
-        last = attempts.began(last)
+        last = attempts.last_started(last)
         if last is None:
             return None
         spared = last.end == attempts.PRUNED and self._search.trials.claims.is_spared(record)

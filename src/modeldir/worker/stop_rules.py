@@ -126,9 +126,9 @@ class StopRules:
         """Whether all trials that ended here failed with one error, and no trial ever went well."""
         found = {r.name: self._search.trials.status(r) for r in self._search.trials}
         alike = {
-            failures.gist(found[name].failure, found[name].last_line)
+            failures.error_key(found[name].failure, found[name].last_line)
             for name, state in self.ended.items()
             if state == attempts.FAILED and name in found
         }
-        is_well = any(status.state in attempts.WELL for status in found.values())
+        is_well = any(status.state in attempts.WITH_METRICS for status in found.values())
         return len(alike) == 1 and not is_well

@@ -321,7 +321,7 @@ class _Attempt:
         leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
         if self._owns_folder():
             self.rendering.finish(ended(status))
-            self._finish(outcome.verdict(self._evidence(status)), usage)
+            self._finish(outcome.determine(self._evidence(status)), usage)
 
     # -- Beginning ---------------------------------------------------------------------------------
 
@@ -352,8 +352,8 @@ class _Attempt:
         """Make the folder ready, which is ours from now on. False if nothing is to be run."""
         if self.start.doubt is not None and not self._take_over(self.start.doubt):
             return False
-        if self.record.leavings and (not self.start.resumes or self.start.inherits):
-            attempts.set_aside(self.folder, self.start.number)
+        if self.record.has_leftovers and (not self.start.resumes or self.start.inherits):
+            attempts.archive(self.folder, self.start.number)
         for weights in (
             self.start.inherits
         ):  # only now: an earlier attempt may have written here until this moment
@@ -381,11 +381,11 @@ class _Attempt:
         if last.end not in (None, attempts.INTERRUPTED):
             attempts.withdraw(self.record)
             return False
-        attempts.end_left_running(last)
+        attempts.kill_leftover_processes(last)
         return self._owns_folder()
 
     def _run_command(self, tether: processes.Tether) -> tuple[int, Any]:
-        """Start the command and wait for it. Returns its wait status (127: not started) and usage."""
+        """Start the command and wait for it. Returns its wait status and resource usage."""
         try:
             kept = (*self.leases, tether.descriptor)
             self.child = _started(self.start, self.token, kept, self.shared.preloaded)
@@ -512,7 +512,7 @@ class _Attempt:
         if self.is_superseded or self.heart.wait() > 0:
             return not self.is_superseded
         beaten = self.heart.beat()  # before we look: see `_take_over`
-        outdone = attempts.is_outdone(self.record)
+        outdone = attempts.is_superseded(self.record)
         if not beaten and outdone is False:
             beaten = self._beat_by_writing()
             outdone = attempts.is_superseded(self.record)
@@ -704,7 +704,7 @@ def _started(
         OSError: there is no such program, it cannot be executed, or the system has no room left.
         ValueError: a word contains a zero byte.
     """
-    about = attempts.variables(token, start.folder, start.number, resumes=start.resumes)
+    about = attempts.environment_variables(token, start.folder, start.number, resumes=start.resumes)
     console = console_path(start)
     variables = {
         **_environment(),

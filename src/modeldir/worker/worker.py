@@ -233,7 +233,7 @@ class Worker:
         last = attempts.read(folder, turn.attempt - 1) if turn.attempt > 1 else None
         doubt = self._builder.doubt_of(last)
         if last is not None and last.end is None and doubt is None:
-            attempts.end_left_running(last)
+            attempts.kill_leftover_processes(last)
         start = self._builder.build(turn, last, seat, self._check.variables(record), doubt)
         used, pid = self._begin(spawner, start, seat)
         watched = running.watch(pid) if used is None else None
@@ -324,7 +324,7 @@ class Worker:
         for trial in list(self._running.values()):
             if trial.must_be_polled:
                 last = attempts.latest(trial.shown.folder)
-                if last is None or attempts.lives(last) is not True:
+                if last is None or attempts.is_alive(last) is not True:
                     self._ended(trial)
         if self._has_room() and not self._elsewhere.seconds_to_next_look:
             self._look_elsewhere()
@@ -405,7 +405,7 @@ class Worker:
             self.search.trials.statuses.recall(record)
             status = experiment.Status(attempts.WAITING)
         if status.state == attempts.RUNNING:  # another worker has it
-            attempts.end_left_running(attempts.read(folder, trial.attempt))
+            attempts.kill_leftover_processes(attempts.read(folder, trial.attempt))
             return
         self._rules.ended[record.name] = status.state
         self._preload.trial_ended(folder, status)
@@ -413,7 +413,7 @@ class Worker:
         if status.state in attempts.FINAL:
             self._starts.pop(record.number, None)  # not interrupted: it may be asked for again
         else:
-            attempts.end_left_running(attempts.read(folder, trial.attempt))
+            attempts.kill_leftover_processes(attempts.read(folder, trial.attempt))
         self._ends.trial_ended(record, status, trial.shown)
 
     def _why_left(self) -> str:

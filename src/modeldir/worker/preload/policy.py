@@ -233,14 +233,14 @@ class Preloading:
         if self._recording is not None and path == self._recording.folder:
             self._read(self._recording)
             self._end_recording(self._recording, status.state)
-        if self._candidate is not None and status.state in attempts.WELL:
+        if self._candidate is not None and status.state in attempts.WITH_METRICS:
             self._check_brevity(self._candidate, status.duration)
         was_on_probation = self._probation.remove(path)
         if status.state == attempts.INTERRUPTED and _fork_failed(folder, status.attempt):
-            printed = status.last_line if failures.is_of_a_fork(status.last_line) else None
+            printed = status.last_line if failures.is_fork_error(status.last_line) else None
             why = f" {status.reason}" if printed is None else f" says: {printed}"
             self._give_up(folder.name + why)
-        elif was_on_probation and status.state not in attempts.OPEN:
+        elif was_on_probation and status.state not in attempts.UNFINISHED:
             self._probation.end()
 
     def check(self, running: int) -> list[PreloadSpawner]:
@@ -323,8 +323,8 @@ class Preloading:
         if recording.is_void:
             return
         if self._imports is None:  # it imports little, or failed before it could show more
-            self._candidate = recording.imports if state in attempts.WELL else None
-            self._is_off = state in attempts.WELL and self._candidate is None
+            self._candidate = recording.imports if state in attempts.WITH_METRICS else None
+            self._is_off = state in attempts.WITH_METRICS and self._candidate is None
         elif self._process.is_ready:
             self._save()
         self._counted = 0.0
