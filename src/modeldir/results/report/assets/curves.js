@@ -1,9 +1,9 @@
-// Learning curves of the experiments that are shown, as far as they are in the page.
+// Draws the learning curves of the shown experiments, as far as the page contains them.
 
 const drawnCurves = [];
 let series = 0;
 
-/** The steps and values of one curve. Evenly spaced steps were kept as their first and distance. */
+/** Returns the steps and values of one curve. Evenly spaced steps are stored as first and distance. */
 function curveOf(i, k) {
   const told = D.curves.of[i]?.[k];
   if (!told) return null;
@@ -19,7 +19,7 @@ function drawCurves() {
     const i = Number(key), curve = mask[i] ? curveOf(i, series) : null;
     if (curve) drawnCurves.push({ i, ...curve });
   }
-  if (!drawnCurves.length) return empty(g, width, height, Object.keys(D.curves.of).length ? "no curve of those shown is in this page" : "no metrics.jsonl was found");
+  if (!drawnCurves.length) return empty(g, width, height, Object.keys(D.curves.of).length ? "the page contains no curve of the shown experiments" : "no metrics.jsonl was found");
   const values = drawnCurves.flatMap((curve) => curve.values).filter(isFinite_).sort((a, b) => a - b);
   const at = (share) => values[Math.round(share * (values.length - 1))];
   let lo = values[0], hi = values[values.length - 1];
@@ -63,7 +63,7 @@ function drawCurves() {
   for (const curve of drawnCurves) curve.points = curve.values.map((value, k) => [box.X(x.place(curve.steps[k])), box.Y(y.place(value))]);
 }
 
-/** Of repeats the mean over the steps that all have, and one standard deviation to either side. */
+/** Returns the mean of repeats at their common steps, and a band of one standard deviation. */
 function bandsOf(all) {
   const together = new Map();
   for (const curve of all) { const group = D.groups[curve.i]; if (!together.has(group)) together.set(group, []); together.get(group).push(curve); }
@@ -115,5 +115,5 @@ function buildCurves() {
   $("curves-of").replaceChildren(...names.map((name) => el("option", {}, name)));
   $("curves-of").parentElement.hidden = names.length < 2;
   $("curves-of").addEventListener("change", () => { series = $("curves-of").selectedIndex; redraw(curves_); });
-  $("curves-note").textContent = !count ? "" : D.curves.all ? words.trim() : `The page holds ${plural(count, "curve")}: of the best, and of some spread over the rest.${words}`;
+  $("curves-note").textContent = !count ? "" : D.curves.all ? words.trim() : `The page contains ${plural(count, "curve")}: those of the best experiments, and some of the others.${words}`;
 }

@@ -1,8 +1,8 @@
-// The data as they were packed, and the columns ready to be asked.
+// Unpacks the data (page_data.py makes them) and prepares the columns for the other scripts.
 
 const $ = (id) => document.getElementById(id);
 
-/** An element with properties and children; every text becomes a text node, never markup. */
+/** Makes an element with properties and children. A string becomes a text node, never markup. */
 function el(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -25,7 +25,7 @@ let D;
 try {
   D = await unpacked($("data").textContent.trim());
 } catch (error) {
-  $("broken").textContent = `This browser cannot unpack the report's data (${error.message}): a newer one can.`;
+  $("broken").textContent = `This browser cannot unpack the report's data (${error.message}). Use a newer one.`;
   $("broken").hidden = false;
   return;
 }
@@ -43,7 +43,7 @@ const isRanked = Uint8Array.from({ length: N }, (_, i) => (RANKED.has(status(i))
 const isNumber = (value) => typeof value === "number";
 const isFinite_ = (value) => typeof value === "number" && Number.isFinite(value);
 
-/** What each column can tell: its value of an experiment, and how that is written. */
+/** Decodes a column: afterwards `v` holds its value for each experiment. */
 function prepared(column) {
   const texts = column.dict;
   column.isText = Boolean(texts);
@@ -61,11 +61,11 @@ for (const { column, way } of objectives) column.dir = way;
 const metrics = columns.filter((column) => column.kind === "metric");
 const hypers = columns.filter((column) => column.kind === "hyper");
 const varying = hypers.filter((column) => column.varies);
-/** What is drawn: of repeats the seed is chance, and no axis. */
+/** The hyperparameters that are drawn. With repeats, the seed is not one of them. */
 const plotted = varying.filter((column) => !(D.groups && column.name === "seed"));
 const duration = columns.find((column) => column.kind === "time");
 
-/** A number as one reads it: few digits for what was measured, all for what was chosen. */
+/** Formats a value: few digits for a measured number, all digits for a chosen one. */
 function written(value, digits = 6) {
   if (value === null || value === undefined) return "–";
   if (!isNumber(value)) return String(value);
@@ -95,16 +95,16 @@ function cellText(column, i) {
 const heading = (column) => column.name + (column.isMetric && column.dir ? (column.dir === "max" ? " ↑" : " ↓") : "");
 const plural = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
-/** The way from the page to a file of an experiment; null where there is none. */
+/** Returns the link from the page to a file of an experiment; null if there is none. */
 function link(i, file) {
   if (D.folder === null) return null;
   const path = `${D.folder}/${D.paths[i] ?? D.names[i]}${file ? `/${file}` : ""}`;
   return path.split("/").map(encodeURIComponent).join("/");
 }
 
-// -- What is best ----------------------------------------------------------------------------------
+// -- The best experiment ---------------------------------------------------------------------------
 
-/** Whether one value beats another, in the metric's own direction; NaN and nothing never do. */
+/** Returns whether a value is better than another, in the metric's direction. NaN and null never are. */
 function beats(column, a, b) {
   if (!isNumber(a) || Number.isNaN(a)) return false;
   if (!isNumber(b) || Number.isNaN(b)) return true;
@@ -123,7 +123,7 @@ function meanOf(column, members) {
   return { mean, sd: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null, n: values.length };
 }
 
-/** The best experiment by a metric: of points with repeats the best repeat of the best mean. */
+/** Returns the best experiment by a metric; with repeats, the best repeat of the best mean. */
 function bestBy(column) {
   if (!column || !column.dir) return -1;
   let best = -1, value = null;
@@ -139,8 +139,8 @@ function bestBy(column) {
   return best;
 }
 
-/** What no other beats in all metrics that are ranked by; nothing where there is one alone. Of
- * repeats the means count, and all of a point are on the front or none. */
+/** Returns the Pareto front: experiments that no other beats in all ranked metrics. It is empty with
+ * one metric. Repeats count by their mean, so all repeats of a configuration are on it or none. */
 function paretoFront() {
   if (objectives.length < 2) return new Set();
   const known = [];
@@ -158,7 +158,7 @@ function paretoFront() {
 }
 const front = paretoFront();
 
-// -- What the reader has chosen --------------------------------------------------------------------
+// -- The state of the page -------------------------------------------------------------------------
 
 const state = {
   metric: objectives[0]?.column ?? metrics[0] ?? null,
@@ -175,8 +175,8 @@ const state = {
 const mask = new Uint8Array(N).fill(1);
 let shown = N;
 
-/** From the metric chosen: the best, and for each experiment a score by the logarithm of its rank:
- * 1 is the best, near 0 the last, -1 has no value. Of 10,000 the ten best so stand out. */
+/** Computes the best experiment, and a score for each from the logarithm of its rank: 1 for the best,
+ * near 0 for the last, -1 without a value. The logarithm makes the ten best of 10,000 stand out. */
 const score = new Float32Array(N);
 let byScore = new Int32Array(0);
 function rank() {

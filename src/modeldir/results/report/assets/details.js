@@ -1,4 +1,4 @@
-// The chosen experiment, and several beside each other.
+// Shows the chosen experiment, and the comparison of several.
 
 function choose(i) {
   state.chosen = i;
@@ -39,7 +39,7 @@ function details() {
   panel.scrollTop = 0;
 }
 
-/** Metrics, times, what varies, the rest. */
+/** Returns the columns in order: metrics, times, varying ones, the rest. */
 function boardOrder() {
   const weight = (column) => (column.kind === "hyper" && !column.varies ? 9 : { metric: 0, other: 1, time: 2, hyper: 3, fact: 4 }[column.kind]);
   return [...columns].sort((a, b) => weight(a) - weight(b));
@@ -63,7 +63,7 @@ function tailOf(i) {
   if (!group) return [];
   const own = group.tails[i], one = own ? i : Object.keys(group.tails)[0];
   if (one === undefined) return [];
-  const head = own ? "Its last lines:" : `Last lines of one that failed alike, ${D.names[one]}:`;
+  const head = own ? "Its last lines:" : `Last lines of one that failed with the same error, ${D.names[one]}:`;
   return [el("p", { className: "sub" }, head), el("pre", { tabIndex: 0 }, group.tails[one].join("\n"))];
 }
 

@@ -1,11 +1,11 @@
-// What all drawings share: when they are drawn, their colours, axes, and the word at the pointer.
+// Shared by all drawings: when they are drawn, colors, axes, and the tooltip.
 
-// -- When ------------------------------------------------------------------------------------------
+// -- When to draw ----------------------------------------------------------------------------------
 
 const views = [];
 let frame = 0, looked = false;
 
-/** A drawing, made when it is in sight and something has changed. */
+/** Registers a drawing. It is drawn when it is visible and something has changed. */
 function view(element, draw) {
   const made = { element, draw, due: true, inSight: false };
   views.push(made);
@@ -29,7 +29,7 @@ function schedule() {
   if (!frame) frame = requestAnimationFrame(drawDue);
 }
 
-/** Some drawings a frame, so that the page answers meanwhile. */
+/** Draws some of them in each frame, so that the page stays responsive. */
 function drawDue() {
   frame = 0;
   const began = performance.now();
@@ -43,7 +43,7 @@ function drawDue() {
 }
 
 const timers = new Map();
-/** Some work when nothing more has come for a while: a key, a change of the window's size. */
+/** Debounces a function: it runs when no further key or resize has come for a while. */
 function later(name, wait, work) {
   clearTimeout(timers.get(name));
   document.documentElement.dataset.busy = "true";
@@ -54,10 +54,10 @@ function drawAll() {
   for (const each of views) { each.due = false; each.draw(); }
 }
 
-// -- Colours ---------------------------------------------------------------------------------------
+// -- Colors ----------------------------------------------------------------------------------------
 
 const ink = {};
-/** From what is hardly seen to what stands out on the page's ground; so it reads without colour. */
+/** From low to high contrast with the background, so that the order can be read without color. */
 const RAMPS = {
   light: [[192, 202, 216], [150, 183, 215], [88, 146, 200], [38, 98, 172], [44, 38, 118]],
   dark: [[72, 84, 106], [46, 88, 126], [42, 138, 150], [112, 194, 110], [250, 230, 60]],
@@ -82,7 +82,7 @@ const colourOf = (i) => (score[i] < 0 ? ink.dim : css(ramp[binOf(i)]));
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
-/** A canvas as wide as it stands, cleared; in units of the page. */
+/** Clears a canvas, and resizes it to its width in the page. Returns its context in page units. */
 function sheet(canvas, height, width = canvas.clientWidth) {
   const scale = Math.min(2, window.devicePixelRatio || 1);
   canvas.style.height = `${height}px`;
@@ -102,12 +102,12 @@ function fitted(g, text, room) {
   return `${text.slice(0, size)}…`;
 }
 
-/** The frame of a plot: its box, both axes with their marks. `x` and `y` are like columns. */
+/** Draws the frame of a plot: its box and both axes with ticks. `x` and `y` are like columns. */
 function axes(g, width, height, x, y, names = {}) {
   const marks = ticks(y, Math.max(2, Math.floor(height / 36)));
   const most = Math.max(24, ...marks.map(([, text]) => g.measureText(text).width));
   const box = { left: Math.min(most, 90) + 10, top: names.title ? 27 : 10, right: width - 12, bottom: height - (names.x ? 34 : 20) };
-  // What lies at the very ends, and what is missing, stands clear of the frame.
+  // A margin keeps values at the very ends, and missing ones, away from the frame.
   const pad = names.pad ?? 0, first = box.left + pad + (x.hasSlot && pad ? 14 : 0);
   const foot = box.bottom - (names.slots ? pad + (y.hasSlot ? 12 : 0) : 0), head = box.top + (names.slots ? pad : 0);
   box.X = (t) => (t < 0 ? box.left + pad : first + t * (box.right - pad - first));
@@ -158,7 +158,7 @@ function axes(g, width, height, x, y, names = {}) {
 
 const withLog = (column) => column.name + (column.log ? " (log)" : "");
 
-/** Many points at once, straight into the pixels; the best last, so that they are on top. */
+/** Draws many dots at once by writing pixels. The best are written last, on top. */
 function points(g, scale, box, X, Y) {
   if (N <= 1500) return fewPoints(g, X, Y);
   const left = Math.floor(box.left * scale), top = Math.floor((box.top - 2) * scale);
@@ -182,7 +182,7 @@ function points(g, scale, box, X, Y) {
   lay(g, image, left, top, scale);
 }
 
-/** Pixels on top of what is drawn. To read that back, and mix, took as long as all the rest. */
+/** Puts pixels over a drawing. Reading it back to blend them would take as long as all the rest. */
 function lay(g, image, left, top, scale) {
   const over = el("canvas", { width: image.width, height: image.height });
   over.getContext("2d").putImageData(image, 0, 0);
@@ -203,7 +203,7 @@ function rgbOf(hex) {
   return [0, 2, 4].map((k) => parseInt(full.slice(k, k + 2), 16));
 }
 
-/** The best (a star) and the chosen one (a ring) above all points. */
+/** Marks the best experiment (a star) and the chosen one (a ring) above all dots. */
 function accents(g, X, Y) {
   const best = state.best, chosen = state.chosen;
   if (best >= 0 && score[best] >= 0) star(g, X(best), Y(best), 6);
@@ -230,7 +230,7 @@ function star(g, x, y, size) {
   g.lineWidth = 1;
 }
 
-// -- At the pointer --------------------------------------------------------------------------------
+// -- Tooltip ---------------------------------------------------------------------------------------
 
 function tip(event, text) {
   const box = $("tip");
@@ -246,7 +246,7 @@ function tipOf(i) {
   return [D.names[i], ...told.map((column) => `${column.name}  ${cellText(column, i)}`)].join("\n");
 }
 
-/** The nearest shown experiment, at most a few pixels away: said at the pointer, chosen by a click. */
+/** Shows the nearest experiment, a few pixels away at most, as a tooltip. A click chooses it. */
 function pointing(canvas, positions) {
   const nearest = (event) => {
     const where = positions();
@@ -264,7 +264,7 @@ function pointing(canvas, positions) {
   canvas.addEventListener("click", (event) => { const i = nearest(event); if (i >= 0) choose(i); });
 }
 
-/** A button that saves a drawing as a picture. */
+/** Makes a button that saves a drawing as an image. */
 function savable(card, name, ...canvases) {
   const button = el("button", { type: "button", "aria-label": `save ${name} as PNG`, onclick: () => {
     const whole = el("canvas", { width: canvases[0].width, height: canvases[0].height }), g = whole.getContext("2d");

@@ -1,4 +1,4 @@
-// Which experiments are shown: the filter that is typed, the statuses, the ranges drawn on axes.
+// Decides which experiments are shown: by the typed filter, the statuses, and the ranges on axes.
 
 const COMPARE = {
   "<": (a, b) => a < b, ">": (a, b) => a > b, "<=": (a, b) => a <= b, ">=": (a, b) => a >= b,
@@ -101,7 +101,7 @@ function comparison(left, sign, right) {
   return (i) => { const value = of(i); return COMPARE[sign](value ?? (word === "null" ? "null" : "none"), other ? other(i) : word); };
 }
 
-/** What a name stands for: a column, or one of the few that are none. */
+/** Returns what a name stands for: a column, or one of a few special names. */
 function asked(name) {
   const column = byName.get(name);
   if (column) return (i) => column.v[i];
@@ -137,7 +137,7 @@ function readQuery() {
   }
 }
 
-/** Computes the mask anew, and lets everything be drawn again. */
+/** Computes which experiments are shown, and draws everything again. */
 function refilter() {
   const ranges = [...state.brushes].map(([column, [lo, hi]]) => [scaleOf(column).t, lo - 1e-6, hi + 1e-6]);
   const hidden = D.status.dict.map((name) => state.hidden.has(name));
@@ -159,6 +159,6 @@ function refilter() {
 function brushChips() {
   $("brushes").replaceChildren(...[...state.brushes].map(([column, range]) => {
     const text = rangeText(column, range);
-    return el("button", { type: "button", "aria-label": `let go: ${text}`, onclick: () => { state.brushes.delete(column); refilter(); } }, `${text}  ✕`);
+    return el("button", { type: "button", "aria-label": `remove the range: ${text}`, onclick: () => { state.brushes.delete(column); refilter(); } }, `${text}  ✕`);
   }));
 }

@@ -1,6 +1,6 @@
-// The best value so far, over experiments or over time.
+// Draws the best value so far, over experiments or over time.
 
-/** When each shown experiment ended: its place in the order, or hours since the first began. */
+/** Returns the x of each shown experiment: its index in the order, or the time since the first start. */
 function ends() {
   const some = [];
   const byTime = $("history-over").value === "time";
@@ -13,7 +13,7 @@ function ends() {
   return some.sort((a, b) => a[0] - b[0]);
 }
 
-/** The order in which experiments began: by time, else by number, else as they are listed. */
+/** Returns the order of the starts: by time, else by number, else as listed. */
 const placeOf = new Int32Array(N);
 Array.from({ length: N }, (_, i) => i)
   .sort((a, b) => (D.started[a] ?? Infinity) - (D.started[b] ?? Infinity) || (D.numbers[a] ?? Infinity) - (D.numbers[b] ?? Infinity) || a - b)
@@ -24,7 +24,7 @@ function timeScale(last) {
   return { unit, name: `${name} since the first began` };
 }
 
-/** An axis that is no column. */
+/** Makes an axis that is not a column. */
 function plain(lo, hi, log = false) {
   const made = { name: "", isText: false, isMetric: false, log, lo, hi: hi > lo ? hi : lo + 1, hasSlot: false };
   const f = log ? Math.log10 : (x) => x, a = f(made.lo), span = f(made.hi) - a;

@@ -1,4 +1,4 @@
-// The leaderboard: all experiments or points, of which only the rows in sight are in the page.
+// The leaderboard: a row for each experiment or configuration. Only visible rows are in the document.
 
 const ROW = 26, HEAD = 30;
 let entries = [];
@@ -7,7 +7,7 @@ let onView = { from: -1, to: -1 };
 const isShownAtFirst = (column) => column.kind === "metric" || column.kind === "time" || (column.varies && !(column.kind === "other" && column.name.startsWith("train ")));
 const inBoard = new Set(columns.filter(isShownAtFirst));
 
-/** The metric chosen first, the others, hyperparameters, times, the rest. */
+/** Returns the columns in order: the chosen metric, other metrics, hyperparameters, times, the rest. */
 function boardColumns() {
   const order = { metric: 1, hyper: 3, time: 4, other: 5, fact: 6 };
   const place = (column) => (column === state.metric ? 0 : objectives.some((each) => each.column === column) ? 0.5 : order[column.kind]);
@@ -31,7 +31,7 @@ function sortBy(key) {
   $("grid").scrollTop = 0;
 }
 
-/** What a row is sorted by; of a point its mean. */
+/** Returns the value by which a row is sorted; with repeats, their mean. */
 function keyOf(entry, key) {
   if (key === "name") return D.names[entry.i];
   if (key === "status") return status(entry.i);
@@ -51,7 +51,7 @@ function reorder() {
   const isNone = (value) => value === null || value === undefined || Number.isNaN(value);
   for (const entry of entries) {
     entry.key = keyOf(entry, key);
-    // What has not ended well has the metrics of half a training: never on top.
+    // An experiment that did not complete has the metrics of half a training run: never on top.
     entry.late = (isNone(entry.key) ? 2 : 0) + (byMetric && !entry.members.some((i) => isRanked[i]) ? 1 : 0);
     entry.text = typeof entry.key === "string";
   }
@@ -111,7 +111,7 @@ function heads() {
   onView = { from: -1, to: -1 };
 }
 
-/** Only the rows in sight, and a few beyond. */
+/** Draws the visible rows and a few more. */
 function rows(all = false) {
   const grid = $("grid"), top = grid.scrollTop;
   const from = all ? 0 : Math.max(0, Math.floor(top / ROW) - 4);
@@ -150,7 +150,7 @@ function row(entry, place, shownColumns) {
   return made;
 }
 
-/** A name that is too long without its middle: mostly the ends tell one from another. */
+/** Shortens a long name in the middle, because names mostly differ at their ends. */
 function shortened(name, most) {
   if (name.length <= most) return name;
   const end = Math.floor((most - 1) / 2);
@@ -174,7 +174,7 @@ function cell(column, { i, members }) {
   return made;
 }
 
-/** Of a point with repeats: mean ± standard deviation; of a hyperparameter its values. */
+/** Summarizes repeats: mean ± standard deviation of a metric, the values of a hyperparameter. */
 function ofSeveral(column, members) {
   if (column.isMetric || column.kind === "time") {
     const of = column.isMetric ? meanOf(column, members) : meanOfAll(column, members);
@@ -194,7 +194,7 @@ function meanOfAll(column, members) {
 const stem = (members) => D.names[members[0]].replace(/__seed_-?\d+$/, "");
 const bestMember = (members) => members.reduce((a, b) => (state.metric && isRanked[b] && (!isRanked[a] || beats(state.metric, state.metric.v[b], state.metric.v[a])) ? b : a));
 
-// -- Moving ----------------------------------------------------------------------------------------
+// -- Keyboard --------------------------------------------------------------------------------------
 
 $("grid").addEventListener("scroll", () => rows());
 $("grid").addEventListener("keydown", (event) => {
@@ -225,14 +225,14 @@ function describeCursor() {
   else $("grid").removeAttribute("aria-activedescendant");
 }
 
-// -- Columns, and the table as a file --------------------------------------------------------------
+// -- Choice of columns, CSV ------------------------------------------------------------------------
 
 function columnMenu() {
   const box = (column) => el("label", { title: column.name }, el("input", { type: "checkbox", checked: inBoard.has(column), onchange: () => {
     if (!inBoard.delete(column)) inBoard.add(column);
     heads();
     again();
-  } }), ` ${column.name}${column.varies ? "" : "  (the same everywhere)"}`);
+  } }), ` ${column.name}${column.varies ? "" : "  (the same in all)"}`);
   const narrow = el("button", { type: "button", onclick: () => {
     for (const column of hypers) {
       const seen = new Set(entries.map(({ i }) => column.v[i]));
@@ -242,11 +242,11 @@ function columnMenu() {
     columnMenu();
     heads();
     again();
-  } }, "only what differs among those shown");
+  } }, "only columns that differ among the shown experiments");
   $("columns").lastElementChild.replaceChildren(narrow, ...columns.map(box));
 }
 
-/** What a spreadsheet would run as a formula begins with a quote, and so is text. */
+/** Encodes a cell. A formula gets an apostrophe before it, so that no spreadsheet runs it. */
 function csvCell(value) {
   if (isNumber(value)) return written(value, 6);
   const text = value === null || value === undefined ? "" : String(value);

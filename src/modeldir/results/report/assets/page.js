@@ -1,4 +1,4 @@
-// The page as it opens, and what its controls do.
+// Opens the page and connects its controls.
 
 // -- Light and dark --------------------------------------------------------------------------------
 
@@ -10,7 +10,7 @@ function dress(forced) {
   const is = forced ?? (theme === "auto" ? (systemIsDark.matches ? "dark" : "light") : theme);
   document.documentElement.dataset.theme = is;
   $("theme").textContent = { auto: "◐ auto", light: "☀ light", dark: "☾ dark" }[theme];
-  $("theme").setAttribute("aria-label", `colours: ${theme}`);
+  $("theme").setAttribute("aria-label", `colors: ${theme}`);
   readInk();
   legend();
 }
@@ -22,7 +22,7 @@ $("theme").addEventListener("click", () => {
   redraw();
 });
 systemIsDark.addEventListener("change", () => { dress(); redraw(); });
-// On paper: light, as wide as a page, the first rows of the table, all drawings.
+// For printing: light colors, the width of a page, the first rows of the table, all drawings.
 addEventListener("beforeprint", () => {
   document.documentElement.dataset.print = "true";
   dress("light");
@@ -45,7 +45,7 @@ function legend() {
   $("legend").replaceChildren("last", canvas, `first${by}`, el("span", {}, el("span", { className: "star" }, "▬"), " best   ╌ chosen"));
 }
 
-// -- Words and controls ----------------------------------------------------------------------------
+// -- Texts and controls ----------------------------------------------------------------------------
 
 function summary() {
   $("title").textContent = D.title;
@@ -60,7 +60,7 @@ function summary() {
   $("advice").replaceChildren(...D.advice.map((text) => el("li", {}, text)));
   const fixed = hypers.filter((column) => !column.varies);
   const told = fixed.slice(0, 20).map((column) => `${column.name} ${cellText(column, 0)}`).join(", ");
-  $("fixed").textContent = fixed.length ? `The same everywhere: ${told}${fixed.length > 20 ? `, and ${fixed.length - 20} more` : ""}.` : "";
+  $("fixed").textContent = fixed.length ? `The same in all: ${told}${fixed.length > 20 ? `, and ${fixed.length - 20} more` : ""}.` : "";
 }
 
 function statusChips() {
@@ -71,7 +71,7 @@ function statusChips() {
   }, el("span", { className: `s-${name}` }, `${GLYPHS[name] ?? "·"} `), `${name} ${counts[k].toLocaleString("en")}`)));
 }
 
-/** A metric was chosen: what is best, all colours, orders and panels follow. */
+/** Updates everything that depends on the chosen metric: best, colors, order, panels. */
 function measure(column) {
   state.metric = column;
   state.sort = column ? { key: column, sign: column.dir === "min" ? 1 : -1, isFirst: column === objectives[0]?.column } : { key: "name", sign: 1 };
@@ -108,12 +108,12 @@ $("grouped-label").hidden = !D.groups;
 $("grouped").checked = state.grouped;
 $("grouped").addEventListener("change", () => { state.grouped = $("grouped").checked; heads(); reorder(); redraw(curves_); });
 
-/** The filter and the metric are in the address, so that a link shows the same. */
+/** Keeps the filter and the metric in the address, so that a link shows the same. */
 function remember() {
   const told = new URLSearchParams();
   if (state.query) told.set("filter", state.query);
   if (state.metric && state.metric !== objectives[0]?.column) told.set("metric", state.metric.name);
-  try { window.history.replaceState(null, "", `#${told}`); } catch { /* some browsers refuse it for files */ }
+  try { window.history.replaceState(null, "", `#${told}`); } catch { /* some browsers do not allow it for files */ }
 }
 
 function recall() {
@@ -130,7 +130,7 @@ addEventListener("resize", () => {
   later("resizing", 120, () => { heads(); again(); redraw(); });
 });
 
-// A table of few rows leaves no hole.
+// A table with few rows leaves no empty space.
 $("grid").style.setProperty("--rows", D.groups ? groups.length : N);
 recall();
 bestMarks();

@@ -1,4 +1,4 @@
-// What mattered, what failed, where it comes from.
+// The panels of importance, failures and provenance.
 
 const percent = (share) => `${Math.round(share * 100)} %`;
 
@@ -19,14 +19,14 @@ function importancePanel() {
     }
     parts.push(bars, el("p", { className: "sub" }, `Of ${state.metric.name}: ${D.importance.method}.`));
     const sum = known.reduce((all, [, share]) => all + share, 0);
-    if (sum < 0.5) parts.push(el("p", { className: "sub" }, `Together they explain ${percent(sum)}: the rest is chance, or what they do only together.`));
+    if (sum < 0.5) parts.push(el("p", { className: "sub" }, `Together they explain ${percent(sum)}. The rest is chance, or effects of combinations.`));
   }
   if (few.length) {
     const names = few.map(([name, , , , count]) => `${name} (${count})`).join(", ");
     parts.push(el("p", { className: "sub" }, `Too few trials to say: ${names}. It takes ${D.importance.fewest} that completed and ${D.importance.each} for each value, or ${D.importance.each * D.importance.parts} where there are many values.`));
   }
-  if (known.length && D.adaptive.length) parts.push(el("p", { className: "sub" }, `⚠ ${D.adaptive.join(", ")} chose the trials by earlier results, so they lie where it was good: what mattered elsewhere is shown too small.`));
-  if (!parts.length) parts.push(el("p", { className: "sub" }, !state.metric ? "There is no metric yet." : varying.length ? `It is computed for the metrics that are ranked by: ${objectives.map((each) => each.column.name).join(", ") || "none is"}.` : "No hyperparameter varies."));
+  if (known.length && D.adaptive.length) parts.push(el("p", { className: "sub" }, `⚠ ${D.adaptive.join(", ")} chose the trials by earlier results, so most trials are in good regions. Importance elsewhere is underestimated.`));
+  if (!parts.length) parts.push(el("p", { className: "sub" }, !state.metric ? "There is no metric yet." : varying.length ? `It is computed for the ranked metrics: ${objectives.map((each) => each.column.name).join(", ") || "none is"}.` : "No hyperparameter varies."));
   panel.replaceChildren(...parts);
 }
 

@@ -1,10 +1,10 @@
-// Parallel coordinates: an axis a hyperparameter, a line an experiment; a drag along an axis keeps a range.
+// Parallel coordinates: an axis per hyperparameter, a line per experiment. Dragging along an axis keeps a range.
 
 const TOP_PAD = 38, FOOT = 12, TALL = 330, LEAST = 92;
 const stack = $("parallel"), [linesCanvas, overCanvas] = stack.querySelectorAll("canvas");
 let axesOf = [], heights = [];
 
-/** What mattered most stands first, so that lines cross where there is something to see. */
+/** Returns the axes, the most important first, so that lines cross where it is informative. */
 function chooseAxes() {
   const told = (state.metric && D.importance.of[state.metric.name]) || [];
   const order = new Map(told.map(([name], place) => [name, place]));
@@ -12,7 +12,7 @@ function chooseAxes() {
   axesOf = [...some, ...(objectives.length > 1 ? objectives.map((each) => each.column) : state.metric ? [state.metric] : [])];
   for (const column of axesOf) scaleOf(column);
   heights = axesOf.map((column) => Float32Array.from({ length: N }, (_, i) => Y(drawnT(column, i))));
-  overCanvas.setAttribute("aria-label", `one line an experiment; axes from the left: ${axesOf.map((column) => column.name).join(", ")}`);
+  overCanvas.setAttribute("aria-label", `one line per experiment; axes from the left: ${axesOf.map((column) => column.name).join(", ")}`);
 }
 
 const spread = () => {
@@ -69,7 +69,7 @@ function strokeAll(g, some, xs, ys) {
   g.stroke();
 }
 
-/** Up to some hundred lines: each by itself, the best on top. */
+/** Draws up to some hundred lines one by one, the best on top. */
 function fine(g, xs, ys) {
   const thin = Math.max(0.25, Math.min(0.9, 120 / Math.max(1, shown)));
   for (let bin = 0; bin < BINS; bin++) {
@@ -84,12 +84,12 @@ function fine(g, xs, ys) {
   g.lineWidth = 1;
 }
 
-/** Thousands of lines: counted by pixel, which is ten times as fast as drawing them. How many
- * cross a pixel says how dense it is, the best among them which colour. */
+/** Draws thousands of lines by counting per pixel, which is ten times as fast. The count of a pixel
+ * decides how dense it is, and the best line through it decides the color. */
 function dense(g, scale, width, xs, ys) {
   const w = Math.round(width * scale), h = Math.round(TALL * scale);
   const counts = new Uint16Array(w * h), tops = new Uint8Array(w * h);
-  // While a range is being drawn: the good ones, and some of the many others, so that it follows the hand.
+  // During a drag only the good lines and some of the others are drawn, so that it stays fast.
   const stride = drag ? Math.ceil(shown / 2000) : 1;
   let lines = 0, passed = 0;
   for (const i of byScore) {
@@ -120,7 +120,7 @@ function dense(g, scale, width, xs, ys) {
   lay(g, image, 0, 0, scale);
 }
 
-// -- Axes, ranges and the lines that stand out -----------------------------------------------------
+// -- Axes, ranges and highlighted lines ------------------------------------------------------------
 
 function drawOverlay() {
   const { width, X } = spread();
@@ -178,7 +178,7 @@ function drawAxis(g, column, x, a, width) {
   g.strokeRect(x - 8, top, 16, bottom - top);
 }
 
-// -- Drawing a range -------------------------------------------------------------------------------
+// -- Dragging a range ------------------------------------------------------------------------------
 
 let drag = null;
 
@@ -189,7 +189,7 @@ function axisAt(x) {
   return near;
 }
 
-/** A range of texts covers whole texts: each that it touches. */
+/** Extends a range on a categorical axis to each category that it touches. */
 function snapped(column, lo, hi) {
   if (!column.isText || hi < 0) return [lo, hi];
   const count = column.dict.length, first = Math.floor(Math.max(0, lo) * count), last = Math.min(count - 1, Math.floor(hi * count));
@@ -240,7 +240,7 @@ function soon() {
   requestAnimationFrame(() => { waiting = false; refilter(); });
 }
 
-/** The shown line next to the pointer. */
+/** Returns the shown line next to the pointer. */
 function pointAtLine(event) {
   const { X } = spread(), x = event.offsetX, y = event.offsetY;
   const a = axesOf.findIndex((_, k) => k + 1 < axesOf.length && x >= X(k) && x <= X(k + 1));

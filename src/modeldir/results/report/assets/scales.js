@@ -1,8 +1,8 @@
-// Where a value lies on an axis: 0 to 1, or in the slot below it for what is missing or no number.
+// Positions of values on an axis: 0 to 1, or in the slot below for a missing value or a string.
 
 const SLOT = -0.09;
 
-/** The range that shows most: metrics that went astray are drawn at the edge, not at its cost. */
+/** Returns the range of an axis. Outliers of a metric do not stretch it: they are drawn at the edge. */
 function extent(column) {
   const known = column.v.filter((value) => isFinite_(value) && (!column.log || value > 0)).sort((a, b) => a - b);
   if (!known.length) return [0, 1];
@@ -53,15 +53,15 @@ function scaled(column) {
   return column;
 }
 
-/** Whether marks at these places can be told from each other: drawn by chance some lie close. */
+/** Returns whether tick labels at these positions do not overlap. */
 const isApart = (places) => places.every((t, k) => k === 0 || t - places[k - 1] >= 0.045);
 
-/** Always the same chance for an experiment: -0.5 to 0.5. */
+/** Returns the jitter of an experiment, always the same: -0.5 to 0.5. */
 const jitter = (i) => (Math.imul(i + 1, 2654435761) >>> 0) / 4294967296 - 0.5;
 
 const scaleOf = (column) => (column.t ? column : scaled(column));
 
-/** Places and words of an axis's marks, at most about `most` of them. */
+/** Returns the positions and labels of an axis's ticks, about `most` of them at most. */
 function ticks(column, most = 6) {
   if (column.isText) {
     const count = column.dict.length, step = Math.ceil(count / (most * 2));
@@ -98,7 +98,7 @@ function short(value) {
   return String(Number(value.toPrecision(4)));
 }
 
-/** The words for a part of an axis. */
+/** Describes a range of an axis. */
 function rangeText(column, [lo, hi]) {
   const parts = [];
   if (column.isText) parts.push(column.dict.filter((_, k) => (k + 0.5) / column.dict.length >= lo && (k + 0.5) / column.dict.length <= hi).join(", "));

@@ -1,4 +1,4 @@
-// The metric against each hyperparameter, two hyperparameters against each other, two metrics.
+// Draws the metric over each hyperparameter, two hyperparameters against each other, and two metrics.
 
 const pointViews = [];
 const MOST_SLICES = 24;
@@ -25,7 +25,7 @@ function plot(canvas, height, xOf, yOf, more = {}) {
 
 // -- Slices ----------------------------------------------------------------------------------------
 
-/** The median of the metric in up to 12 parts of the axis: what the cloud does. */
+/** Returns the median of the metric in up to 12 intervals of the axis. */
 function trend(g, box, x, y) {
   const some = byScore.filter((i) => mask[i] && x.t[i] >= 0);
   if (some.length < 8) return;
@@ -34,7 +34,7 @@ function trend(g, box, x, y) {
   const median = (part) => { const ts = part.map((i) => y.t[i]).sort((a, b) => a - b); return ts[Math.floor(ts.length / 2)]; };
   const values = new Map();
   for (const i of some) { const t = x.t[i]; if (!values.has(t)) values.set(t, []); values.get(t).push(i); }
-  if (x.isText && values.size > some.length / 3) return; // hardly two of a kind
+  if (x.isText && values.size > some.length / 3) return; // most values occur once
   if (x.isText || values.size <= 12) {
     for (const [t, part] of values) {
       const at = box.X(t), level = box.Y(median(part));
@@ -63,7 +63,7 @@ function buildSlices() {
     pointViews.push(view(cell, plot(canvas, 176, () => column, () => state.metric, { title: () => withLog(column), over: trend })));
   }
   const more = some.length - MOST_SLICES;
-  $("slices-note").textContent = !varying.length ? "No hyperparameter varies." : !state.metric ? "There is no metric yet." : `${heading(state.metric)} against each hyperparameter${more > 0 ? `, the ${MOST_SLICES} that mattered most of ${some.length}` : ""}; the line is the median. A click on a point chooses it.`;
+  $("slices-note").textContent = !varying.length ? "No hyperparameter varies." : !state.metric ? "There is no metric yet." : `${heading(state.metric)} against each hyperparameter${more > 0 ? `, the ${MOST_SLICES} most important of ${some.length}` : ""}; the line is the median. A click on a point chooses it.`;
 }
 
 // -- Pairs -----------------------------------------------------------------------------------------
@@ -95,14 +95,14 @@ savable($("card-pair"), "pair", $("pair"));
 
 // -- Two metrics -----------------------------------------------------------------------------------
 
-/** What no other beats in both, as a line of steps. */
+/** Draws the Pareto front of two metrics as a step line. */
 function frontLine(g, box, x, y) {
   const some = [...front].sort((a, b) => x.v[a] - x.v[b]);
   g.strokeStyle = ink.best;
   g.fillStyle = ink.best;
   g.lineWidth = 1.5;
   g.beginPath();
-  // What can be had at least: of a metric that should be small the better one holds to its right.
+  // The front of a minimized metric extends to the right: a larger value is possible too.
   if (!D.groups) some.forEach((i, k) => {
     const last = some[k - 1];
     if (k) g.lineTo(box.X(x.t[x.dir === "min" ? i : last]), box.Y(y.t[x.dir === "min" ? last : i]));
