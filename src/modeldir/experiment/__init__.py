@@ -1,6 +1,7 @@
 """One folder is one experiment: its attempts, status, checkpoints and provenance.
 
-`Experiment` reads a folder; `start` and `Run` are what a training script uses.
+Start reading at `experiment`, which reads a folder, or at `run`, which training scripts use.
+`attempts` has the run files, and `discovery` finds the folders in a tree.
 """
 
 from __future__ import annotations

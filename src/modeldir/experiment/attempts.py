@@ -1,10 +1,12 @@
-"""The run files of an experiment: one JSON file an attempt, written by whoever runs it.
+"""The run files of an experiment: one JSON file for each attempt, written by its owner.
 
-It knows how an attempt begins (`begin`: a published `run.json`, `run.2.json`, ...: that link is the
-right to run), how it ends (`finish`), and how what an earlier attempt left is set aside. It refuses
-to know who runs it: the supervisor, or a script that runs without one.
+The supervisor and `run` (a script without a supervisor) begin and end attempts; everything that
+needs a folder's status reads them. Start reading at `begin`. The rule that must not break: to
+publish `run.json`, `run.2.json`, ... is to claim the right to run, and only the owner rewrites the
+file. The order of statements here is the safety argument. `experiment` turns attempts into a
+status.
 
-An attempt of `evaluate.py` is recorded beside the training's, as `evaluate.run.json`.
+An attempt of `evaluate.py` is recorded as `evaluate.run.json`, beside the training run's file.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from modeldir.errors import FolderBusy
 from modeldir.metrics import metrics
 
 FORMAT = 1
-"""Of run files. Readers meet older ones for years: keys are added, none changes its meaning."""
+"""The format of run files. Old files are read for years: keys are added, and keep their meaning."""
 
 WAITING = "waiting"
 RUNNING = "running"
@@ -34,17 +36,17 @@ FAILED = "failed"
 INTERRUPTED = "interrupted"
 UNRECORDED = "unrecorded"
 WITH_METRICS = (COMPLETED, PRUNED)
-"""What a training ends as that has metrics."""
+"""The ends of an attempt that leave valid metrics."""
 FINAL = (*WITH_METRICS, FAILED)
-"""What is not run again by itself."""
+"""The ends that are not run again automatically."""
 ENDS = (*FINAL, INTERRUPTED)
 RANKED = frozenset({COMPLETED, UNRECORDED})
 """The statuses of experiments that are compared by their metrics."""
 UNFINISHED = frozenset({WAITING, RUNNING, INTERRUPTED})
-"""Who runs, or is to run."""
+"""The statuses of experiments that run or are still to run."""
 
 HOME = ".modeldir"
-"""The folder in a search or an experiment that is ours."""
+"""The folder in a search or an experiment that belongs to modeldir."""
 RUN_VARIABLE = "MODELDIR_RUN"
 ATTEMPT_VARIABLE = "MODELDIR_ATTEMPT"
 RESUME_VARIABLE = "MODELDIR_RESUME"
@@ -55,9 +57,9 @@ _KEPT = frozenset({
 })  # fmt: skip
 EVENTS = "events.jsonl"
 PRUNES_ITSELF = "judges"
-"""The event by which a script tells that it decides for itself when it should stop early."""
+"""The event by which a script says that it decides itself when to stop early."""
 WEIGHTS = (".pth", ".pth.tar", ".pt", ".npz", ".ckpt", ".h5", ".keras", ".safetensors", ".weights")
-"""How the names of saved weights end."""
+"""The endings of files with saved weights."""
 _RUN_FILE = re.compile(r"(?:(?P<script>.+)\.)?run(?:\.(?P<number>[1-9]\d*))?\.json")
 
 
@@ -65,7 +67,7 @@ _RUN_FILE = re.compile(r"(?:(?P<script>.+)\.)?run(?:\.(?P<number>[1-9]\d*))?\.js
 class Attempt:
     """One execution of a script in an experiment's folder, as its run file records it.
 
-    `leavings`: when it has just begun, whether earlier attempts left something there.
+    `has_leftovers`: for an attempt that has just begun, whether earlier attempts left files there.
     """
 
     folder: Path
@@ -76,23 +78,23 @@ class Attempt:
 
     @property
     def file(self) -> str:
-        """Its run file, as a text: a supervisor has no need of paths, which are slow."""
+        """The path of its run file as a string; a supervisor avoids `Path`, which is slow."""
         return os.path.join(self.folder, run_file(self.number, self.script))
 
     @property
     def path(self) -> Path:
-        """Its run file."""
+        """The path of its run file."""
         return Path(self.file)
 
     @property
     def end(self) -> str | None:
-        """The recorded end: completed, pruned, failed or interrupted; None where there is none."""
+        """The recorded end: completed, pruned, failed or interrupted; None if there is none."""
         status = self.record.get("status")
         return status if status in ENDS else None
 
 
 def run_file(number: int, script: str = "") -> str:
-    """The name of an attempt's run file; `script` is empty for the training.
+    """Return the name of an attempt's run file; `script` is empty for the training run.
 
     >>> run_file(1), run_file(2), run_file(1, "evaluate")
     ('run.json', 'run.2.json', 'evaluate.run.json')
@@ -101,7 +103,7 @@ def run_file(number: int, script: str = "") -> str:
 
 
 def numbers(names: list[str], script: str = "") -> list[int]:
-    """The attempts whose run files are among the names of a folder, ascending."""
+    """Return the numbers of the attempts that have a run file among the names, ascending."""
     found = []
     for name in names:
         match = _RUN_FILE.fullmatch(name)
@@ -111,7 +113,7 @@ def numbers(names: list[str], script: str = "") -> list[int]:
 
 
 def scripts(names: Iterable[str]) -> list[str]:
-    """The scripts other than the training of which run files are among the names of a folder.
+    """Return the scripts, other than the training script, that have a run file among the names.
 
     >>> scripts(["run.json", "evaluate.run.json", "evaluate.run.2.json", "train.log"])
     ['evaluate']
@@ -121,28 +123,30 @@ def scripts(names: Iterable[str]) -> list[str]:
 
 
 def latest(folder: Path, script: str = "", names: list[str] | None = None) -> Attempt | None:
-    """The highest attempt of a script in a folder. A broken run file has no end."""
+    """Return the latest attempt of a script in a folder. A broken run file has no end."""
     found = numbers(_names(folder) if names is None else names, script)
     return read(folder, found[-1], script) if found else None
 
 
 def read(folder: Path, number: int, script: str = "") -> Attempt:
-    """One attempt, as its run file records it."""
+    """Return one attempt, as its run file records it."""
     record = files.read_object(os.path.join(folder, run_file(number, script)))
     return Attempt(folder, number, script, record)
 
 
 def earlier_seconds(attempt: Attempt) -> float:
-    """Seconds that the earlier attempts took from which this one went on. Of one that left no end
-    it is not known, and it counts as none; so do those whose leavings were moved aside.
+    """Return the seconds that the earlier attempts took which this one continues.
+
+    An attempt that left no end counts as zero, because its time is unknown. Attempts whose files
+    were archived do not count.
     """
     total, later = 0.0, attempt
     while later.number > 1 and later.record.get("resumes") is True:
         if (attempt.folder / "attempts" / str(later.number - 1)).is_dir():
-            break  # it began with another trial's weights
+            break  # the later one began with another trial's weights
         later = read(attempt.folder, later.number - 1, attempt.script)
-        told = later.record.get("duration")
-        total += told if isinstance(told, (int, float)) else 0.0
+        seconds = later.record.get("duration")
+        total += seconds if isinstance(seconds, (int, float)) else 0.0
     return total
 
 
@@ -164,17 +168,24 @@ def begin(
     *,
     own_since_ns: int | None = None,
 ) -> Attempt | None:
-    """Claim an attempt; None when somebody else has it.
+    """Claim an attempt; return None when another process has claimed it.
 
-    `facts` are what the caller knows of it: `command`, `cwd`, `process`, `supervisor`, ... What
-    lies in the folder and is the user's own is recorded as `found`: no later attempt will move it.
-    For `own_since_ns` see `archive`. An empty `process` says that the command begins now; null,
-    that the folder has to be made ready first, as it has to be where earlier attempts left a thing.
+    Files that the folder contains and that belong to the user are recorded as `found`; no later
+    attempt moves them.
+
+    Args:
+        folder: the experiment's folder.
+        number: the number of the attempt.
+        facts: what the caller knows: `command`, `cwd`, `process`, `supervisor`, ... An empty
+            `process` says that the command begins now. A null `process` says that the folder has
+            to be prepared first; this is also set if earlier attempts left files.
+        script: empty for the training run.
+        own_since_ns: see `archive`.
 
     Raises:
         OSError: when the folder cannot be written.
     """
-    left, found = ([], []) if script else _sorted_out(folder, number, own_since_ns)
+    left, found = ([], []) if script else _leftovers(folder, number, own_since_ns)
     record = {
         "format": FORMAT,
         "attempt": number,
@@ -205,13 +216,13 @@ def rewrite(attempt: Attempt, changes: Mapping[str, Any], *, durable: bool = Fal
 
 
 def withdraw(attempt: Attempt) -> None:
-    """Take back an attempt that never got as far as its folder; only its owner may."""
+    """Remove the run file of an attempt that changed nothing in its folder; only its owner may."""
     with contextlib.suppress(OSError):
         os.unlink(attempt.file)
 
 
 def identity_of(folder: Path) -> dict[str, int]:
-    """Device and inode of a folder: a copied run file is known by them."""
+    """Return device and inode of a folder, by which a copied run file is recognized."""
     with contextlib.suppress(OSError):
         status = os.stat(folder)
         return {"device": status.st_dev, "inode": status.st_ino}
@@ -219,21 +230,21 @@ def identity_of(folder: Path) -> dict[str, int]:
 
 
 def is_alive(attempt: Attempt, observer: heartbeat.Observer | None = None) -> bool | None:
-    """Whether an attempt without an end still runs; None where that cannot be seen from here, and
-    the `observer`, where there is one, has not seen enough of its heart yet.
+    """Return whether an attempt without an end still runs; None if that cannot be seen from here.
 
-    A run file in a copied folder speaks of the original: nothing runs in the copy. One that is
-    there and cannot be read (another user's, a file server's hiccup) says nothing.
+    With an `observer`, None means that it has not watched the heartbeat long enough yet. A run file
+    in a copied folder describes the original: nothing runs in the copy. A run file that exists and
+    cannot be read (another user's, or a temporary error of a file server) says nothing.
     """
     if not attempt.record and _cannot_be_read(attempt.file):
         return None
-    keepers = _keepers(attempt.record)
-    if not keepers or _is_copy(attempt, here=any(map(processes.is_of_this_boot, keepers))):
+    owners = _owners(attempt.record)
+    if not owners or _is_copy(attempt, here=any(map(processes.is_of_this_boot, owners))):
         return False
-    answers = [processes.alive(known) for known in keepers]
+    answers = [processes.alive(known) for known in owners]
     if True in answers:
         return True
-    if None not in answers and not _beat_since_boot(attempt, keepers):
+    if None not in answers and not _beat_since_boot(attempt, owners):
         return False
     return None if observer is None else observer.look(attempt.file)
 
@@ -242,35 +253,38 @@ def _cannot_be_read(path: str) -> bool:
     return os.path.lexists(path) and files.read_bytes(path) is None
 
 
-def _beat_since_boot(attempt: Attempt, keepers: list[processes.Process]) -> bool:
-    """Whether a heart has beaten since this machine started, though its owner is of a boot before.
-    Then it is another machine's of the same name, which nothing told apart: containers often have
-    neither a name nor an id of their own.
+def _beat_since_boot(attempt: Attempt, owners: list[processes.Process]) -> bool:
+    """Return whether a heartbeat came since this machine started, from an earlier boot's owner.
+
+    Then the owner is on another machine of the same name that nothing distinguishes: containers
+    often have neither a name nor an id that is unique.
     """
-    if not has_heartbeat(attempt) or any(map(processes.is_of_this_boot, keepers)):
+    if not has_heartbeat(attempt) or any(map(processes.is_of_this_boot, owners)):
         return False
     up, silent = processes.uptime(), heartbeat.silence(attempt.file)
     return up is not None and silent is not None and silent < up
 
 
 def has_heartbeat(attempt: Attempt) -> bool:
-    """Whether looking on will tell if it lives. A script that runs without a supervisor has none:
-    nobody there has the time to beat, nor could end it when it is given up.
+    """Return whether watching shows if the attempt is alive.
+
+    A script without a supervisor has no heartbeat: it has no time for one, and nothing could end it
+    when it is given up.
     """
     return heartbeat.recorded(attempt.record) is not None
 
 
 def host_of(attempt: Attempt) -> str:
-    """The host on which an attempt was begun."""
-    keepers = _keepers(attempt.record)
-    return keepers[0].host if keepers else "a host that it does not name"
+    """Return the host on which an attempt was begun."""
+    owners = _owners(attempt.record)
+    return owners[0].host if owners else "a host that it does not name"
 
 
 def is_superseded(attempt: Attempt) -> bool | None:
-    """Whether somebody else has the folder by now: there is a later attempt, or this one's run file
-    is another's. None where that cannot be read.
+    """Return whether another process owns the folder now; None if that cannot be read.
 
-    The folder is listed: a network file system may remember that a name was not there.
+    That is so if there is a later attempt, or if this run file belongs to another attempt. The
+    folder is listed, because a network file system may remember that a name did not exist.
     """
     try:
         names = os.listdir(attempt.folder)
@@ -283,14 +297,16 @@ def is_superseded(attempt: Attempt) -> bool | None:
     return token is not None and token != attempt.record.get("token")
 
 
-def _keepers(record: Mapping[str, Any]) -> list[processes.Process]:
+def _owners(record: Mapping[str, Any]) -> list[processes.Process]:
     found = (processes.from_json(record.get(name)) for name in ("supervisor", "process"))
     return [known for known in found if known is not None]
 
 
 def _is_copy(attempt: Attempt, *, here: bool) -> bool:
-    """Whether the run file was made in another folder. Each host numbers its mounts by itself, so
-    the device says something only of a run that was begun `here`; the inode is the same to all.
+    """Return whether the run file was made in another folder.
+
+    Each host numbers its mounts itself, so the device counts only for an attempt that was begun
+    `here`. The inode is the same everywhere.
     """
     recorded, seen = attempt.record.get("folder"), identity_of(attempt.folder)
     if not isinstance(recorded, dict) or recorded.get("inode") != seen.get("inode"):
@@ -299,17 +315,19 @@ def _is_copy(attempt: Attempt, *, here: bool) -> bool:
 
 
 def leftover_processes(attempt: Attempt) -> list[int]:
-    """The processes of a dead attempt: those in its command's session, and those that bear its
-    token in their environment (a daemon has left the session). Its supervisor was killed.
+    """Return the processes of a dead attempt, whose supervisor was killed.
+
+    They are in its command's session, or have its token in their environment (a daemon has left the
+    session).
     """
     known = processes.from_json(attempt.record.get("process"))
     found = set(processes.session_left(known) if known else ())
     token = attempt.record.get("token")
     mark = f"{RUN_VARIABLE}={token}:".encode()
     if not isinstance(token, str) or os.environ.get(RUN_VARIABLE, "").startswith(f"{token}:"):
-        return sorted(found)  # we are one of them ourselves
+        return sorted(found)  # this process is one of them
     with contextlib.suppress(OSError):
-        for name in os.listdir("/proc"):  # Linux; elsewhere a daemon is a named limit
+        for name in os.listdir("/proc"):  # only on Linux; elsewhere a daemon is not found
             data = files.read_bytes(f"/proc/{name}/environ") if name.isdigit() else None
             if data and (data.startswith(mark) or b"\0" + mark in data):
                 found.add(int(name))
@@ -317,8 +335,10 @@ def leftover_processes(attempt: Attempt) -> list[int]:
 
 
 def command_process(attempt: Attempt) -> processes.Process | None:
-    """Who the command of an attempt is. One whose supervisor was killed as it had just begun may
-    not be recorded yet: it leads a session, and bears the attempt's token.
+    """Return the process of an attempt's command.
+
+    If the supervisor was killed just after the start, it may not be recorded. Then it leads a
+    session and has the attempt's token.
     """
     recorded = attempt.record.get("process")
     if recorded != {}:
@@ -328,14 +348,16 @@ def command_process(attempt: Attempt) -> processes.Process | None:
 
 
 def kill_leftover_processes(attempt: Attempt) -> None:
-    """Kill what a dead attempt left running: nobody would stop it any more."""
+    """Kill the processes of a dead attempt, which nothing else would stop."""
     for pid in leftover_processes(attempt):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
 def next_number(folder: Path, script: str = "", observer: heartbeat.Observer | None = None) -> int:
-    """The number for the next attempt in a folder. The `observer` is who has looked at its hearts.
+    """Return the number for the next attempt in a folder.
+
+    The `observer` has watched its heartbeats.
 
     Raises:
         FolderBusy: when the latest attempt still runs, or may still run on another host.
@@ -351,8 +373,8 @@ def next_number(folder: Path, script: str = "", observer: heartbeat.Observer | N
 
 
 def _busy(attempt: Attempt, *, sure: bool) -> str:
-    keepers = _keepers(attempt.record)
-    where = f"process {keepers[-1].pid} on {keepers[-1].host}" if keepers else "unknown process"
+    owners = _owners(attempt.record)
+    where = f"process {owners[-1].pid} on {owners[-1].host}" if owners else "unknown process"
     since = attempt.record.get("started", "an unknown time")
     if sure:
         stop = "stop that process. "
@@ -364,7 +386,7 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
         )
     silent = heartbeat.silence(attempt.file) if has_heartbeat(attempt) else None
     if silent is not None:
-        from modeldir._system.durations import duration_text  # noqa: PLC0415 - a training imports us
+        from modeldir._system.durations import duration_text  # noqa: PLC0415 - scripts import this module
 
         return (
             f"{attempt.folder} may be running: attempt {attempt.number}, {where}, since {since};\n"
@@ -378,21 +400,21 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
     )
 
 
-# -- Setting aside ---------------------------------------------------------------------------------
+# -- Archiving -------------------------------------------------------------------------------------
 
 
 def archive(folder: Path, new: int, *, own_since_ns: int | None = None) -> Path | None:
-    """Move what earlier attempts left to `attempts/N/`, before attempt `new` starts afresh.
+    """Move the files of earlier attempts to `attempts/N/`, before attempt `new` starts afresh.
 
-    `params.json`, `trial.json` and the history of run files stay; so do folders that are
-    experiments themselves, what the attempt found when it began (the user's own: the whole project,
-    if its folder is the experiment), and entries changed since `own_since_ns` (Unix time in ns),
-    which are the new attempt's. What a run that nobody recorded left (metrics, weights, logs) goes
-    to `attempts/0/`.
+    These stay: `params.json`, `trial.json` and the run files; folders that are experiments
+    themselves; what the attempt found when it began (the user's files, e.g. the whole project if
+    its folder is the experiment); and entries changed since `own_since_ns` (Unix time in ns), which
+    belong to the new attempt. Files of a training run that was never recorded (metrics, weights,
+    logs) go to `attempts/0/`.
 
-    Returns the folder it was moved to, or None when there was nothing.
+    Returns the folder that they were moved to, or None when there was nothing.
     """
-    left, _ = _sorted_out(folder, new, own_since_ns)
+    left, _ = _leftovers(folder, new, own_since_ns)
     if not left:
         return None
     target = folder / "attempts" / str(_last_started(folder, new, _names(folder)))
@@ -403,7 +425,7 @@ def archive(folder: Path, new: int, *, own_since_ns: int | None = None) -> Path 
 
 
 def last_weights(folder: Path) -> list[Path]:
-    """The weights that a training saved last: `last.npz`, `last.pth.tar`."""
+    """Return the files of the weights that were saved last: `last.npz`, `last.pth.tar`."""
     return [
         folder / name
         for name in sorted(_names(folder))
@@ -412,12 +434,12 @@ def last_weights(folder: Path) -> list[Path]:
 
 
 def needs_archiving(folder: Path, new: int) -> bool:
-    """Whether anything of an attempt before `new` lies in a folder."""
-    return bool(_sorted_out(folder, new, None)[0])
+    """Return whether a folder contains files of an attempt before `new`."""
+    return bool(_leftovers(folder, new, None)[0])
 
 
 def is_output(name: str) -> bool:
-    """Whether a file's name says that a training wrote it: metrics, weights, a log."""
+    """Return whether a file's name is that of a training run's output: metrics, weights, a log."""
     return (
         name.endswith((".log", *WEIGHTS))
         or name in {metrics.METRICS_LINES, EVENTS}
@@ -426,23 +448,23 @@ def is_output(name: str) -> bool:
     )
 
 
-def _sorted_out(folder: Path, new: int, own_since_ns: int | None) -> tuple[list[str], list[str]]:
-    """What attempts before `new` left in a folder, and what is the user's own."""
+def _leftovers(folder: Path, new: int, own_since_ns: int | None) -> tuple[list[str], list[str]]:
+    """Return the files that attempts before `new` left in a folder, and the user's own files."""
     names = sorted(_names(folder))
     last = _last_started(folder, new, names)
     found = read(folder, last).record.get("found") if last else None
     left: list[str] = []
     own: list[str] = []
     for name in names:
-        if _stays(folder, name) or not _is_older(folder / name, own_since_ns):
+        if _is_kept(folder, name) or not _is_older(folder / name, own_since_ns):
             continue
         is_left = name not in found if isinstance(found, list) else is_output(name)
         (left if is_left else own).append(name)
     return left, own
 
 
-def _stays(folder: Path, name: str) -> bool:
-    """Whether an entry is no attempt's: it says what the experiment is, or what became of it."""
+def _is_kept(folder: Path, name: str) -> bool:
+    """Return whether an entry belongs to the experiment and not to one attempt."""
     match = _RUN_FILE.fullmatch(name)
     if name in _KEPT or (match and not match["script"]) or files.is_temporary(name):
         return True
@@ -460,7 +482,7 @@ def _is_older(path: Path, than_ns: int | None) -> bool:
 
 
 def _last_started(folder: Path, new: int, names: list[str]) -> int:
-    """The attempt whose leavings lie in the folder: the last that got as far as its command."""
+    """Return the number of the last attempt that started its command and left its files."""
     for number in reversed([n for n in numbers(names) if n < new]):
         if read(folder, number).record.get("process") is not None:
             return number
@@ -468,10 +490,10 @@ def _last_started(folder: Path, new: int, names: list[str]) -> int:
 
 
 def last_started(attempt: Attempt | None) -> Attempt | None:
-    """An attempt, or the last before it, that got as far as its command. One that was killed while
-    it set aside what lay there has left nothing, and says nothing of what still lies there.
+    """Return the attempt, or the last one before it, that started its command; None if none did.
 
-    A broken run file may be that of any attempt: it is taken for one that got so far.
+    An attempt that was killed while it archived files has left nothing of its own. A broken run
+    file counts as started, because it may be that of any attempt.
     """
     while attempt is not None and attempt.record.get("process", "broken") is None:
         before = attempt.number - 1
@@ -492,9 +514,9 @@ def _move(source: Path, target: Path) -> None:
 
 
 def attempt_in_environment(folder: str | os.PathLike[str]) -> int | None:
-    """The attempt that the environment says is running this very folder, or None."""
-    _, _, told = os.environ.get(RUN_VARIABLE, "").partition(":")
-    if not told or not files.same_file(told, folder):
+    """Return the attempt that, by the environment, runs this folder now, or None."""
+    _, _, running = os.environ.get(RUN_VARIABLE, "").partition(":")
+    if not running or not files.same_file(running, folder):
         return None
     try:
         return int(os.environ.get(ATTEMPT_VARIABLE, "1"))
@@ -505,7 +527,7 @@ def attempt_in_environment(folder: str | os.PathLike[str]) -> int | None:
 def environment_variables(
     token: str, folder: str | os.PathLike[str], number: int, *, resumes: bool
 ) -> dict[str, str]:
-    """What a script finds in its environment while it runs as an attempt."""
+    """Return the environment variables of a script that runs as an attempt."""
     return {
         RUN_VARIABLE: f"{token}:{os.path.abspath(folder)}",
         ATTEMPT_VARIABLE: str(number),
@@ -514,24 +536,24 @@ def environment_variables(
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
-    """What the scripts of a folder told, all attempts, oldest first."""
+    """Return the events of all attempts in a folder, oldest first."""
     return files.read_lines(os.path.join(folder, EVENTS))
 
 
 def events(folder: Path, number: int) -> list[dict[str, Any]]:
-    """What the script of one attempt told, oldest first."""
+    """Return the events of one attempt, oldest first."""
     return [event for event in read_events(folder) if event.get("attempt") == number]
 
 
 def add_event(folder: Path, number: int, event: str, **facts: object) -> None:
-    """Add to what the script tells. A full disk must not end a training: then it is not told."""
+    """Add an event of the script; drop it if the disk is full, which must not end the run."""
     line = {"attempt": number, "event": event, **facts, "time": timestamps.utc_now()}
     with contextlib.suppress(OSError):
         files.append_line(folder / EVENTS, line)
 
 
 def console_file(script: str = "") -> str:
-    """The name of the file that holds a command's output; `script` is empty for the training.
+    """Return the name of the file with a command's output; `script` is empty for the training run.
 
     >>> console_file(), console_file("evaluate")
     ('console.log', 'evaluate.console.log')

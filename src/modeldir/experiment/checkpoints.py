@@ -1,14 +1,15 @@
-"""Weights on disk: `save_checkpoint`, and `load_checkpoint` that finds them again.
+"""Save weights with `save_checkpoint`, and find and load them with `load_checkpoint`.
 
-It knows two forms: `.npz`, for a state of NumPy arrays, numbers and strings, and `.pth.tar`, for
-one that holds PyTorch's tensors (the name CS230's projects use). It refuses to know what a state
-means, and to run what a file says: nothing is unpickled that could be code.
+Scripts and `run` call both; start reading there. There are two formats: `.npz` for a state of NumPy
+arrays, numbers and strings, and `.pth.tar` (the name in CS230's projects) for a state with
+PyTorch's tensors. The rule that must not break: loading a file never runs code from it, so nothing
+is unpickled that could be code. Whether a training run resumes is decided in `run`.
 
-A state is a mapping, nested as deep as you like:
+A state is a mapping of any depth:
 
     save_checkpoint({"epoch": 3, "weights": {"hidden": array}}, "experiments/base_model")
 
-gives `last.npz` with `epoch` and `weights/hidden`, which `numpy.load` reads as well.
+This writes `last.npz` with `epoch` and `weights/hidden`, which `numpy.load` reads as well.
 """
 
 from __future__ import annotations
@@ -32,33 +33,33 @@ if TYPE_CHECKING:
 NPZ = ".npz"
 TORCH = ".pth.tar"
 SUFFIXES = (NPZ, TORCH, ".pth", ".pt")
-"""What `load_checkpoint` looks for; the newest is taken where one name has several."""
+"""The endings that `load_checkpoint` looks for; it takes the newest file of a name."""
 
 _UNQUOTED = " :[](){}+,=@#!"
-"""What a key keeps in the archive besides letters and digits; `/` has a meaning there."""
+"""Characters that a key keeps in the archive; `/` has a meaning there."""
 
 _NOTHING = object()
-"""Stands for the parts of a mapping that has none: it is kept as an array named `velocity/`."""
+"""Stands for the content of an empty mapping, which is kept as an array named `velocity/`."""
 
 
 def save_checkpoint(
     state: Mapping[str, Any],
     model_dir: str | os.PathLike[str],
-    is_best: bool = False,  # noqa: FBT001, FBT002 - CS230's helper, whose calls should go on working
+    is_best: bool = False,  # noqa: FBT001, FBT002 - as in CS230's helper, whose calls should still work
 ) -> Path:
     """Save a state as the last weights of an experiment and, if `is_best`, as its best.
 
-    Both files are replaced as a whole: a reader meets the old weights or the new, never a part.
-    A state of NumPy arrays, numbers and strings becomes `last.npz`; None, lists of numbers and
-    strings, and integers of any size are kept as well (a tuple comes back as a list). Any other
-    state becomes `last.pth.tar`, if PyTorch was imported.
+    Both files are replaced in one step: a reader finds the old weights or the new ones. A state of
+    NumPy arrays, numbers and strings becomes `last.npz`; None, lists of numbers and strings, and
+    integers of any size are kept as well (a tuple becomes a list). Any other state becomes
+    `last.pth.tar`, if PyTorch was imported.
 
     Returns:
         The path of the last weights.
 
     Raises:
-        CheckpointError: when the state has a part with no form on disk, or the folder cannot be
-            written; the earlier weights are then untouched.
+        CheckpointError: when a part of the state cannot be stored, or the folder cannot be
+            written; the earlier weights are then unchanged.
     """
     folder = Path(model_dir)
     arrays, problem = _as_arrays(state)
@@ -86,17 +87,17 @@ def save_checkpoint(
 def load_checkpoint(
     model_dir: str | os.PathLike[str], name: str | os.PathLike[str] = "best"
 ) -> dict[str, Any]:
-    """The state that `save_checkpoint` saved, nested as it was.
+    """Return the state that `save_checkpoint` saved, nested as before.
 
     Args:
         model_dir: an experiment's folder, or the file itself.
         name: `best`, `last`, or a file's name or path, with or without its ending.
 
     Returns:
-        The state. PyTorch's tensors are on the CPU; an array without dimensions is a plain number.
+        The state. PyTorch's tensors are on the CPU; an array without dimensions becomes a number.
 
     Raises:
-        CheckpointError: when there are no such weights (the message says what there is), or they
+        CheckpointError: when there are no such weights (the message lists what there is), or they
             cannot be read.
     """
     path = _find(Path(model_dir), os.fspath(name))
@@ -157,11 +158,11 @@ def _without_ending(name: str) -> str:
     return name[: -len(ending)]
 
 
-# -- NumPy's form ----------------------------------------------------------------------------------
+# -- NumPy's format --------------------------------------------------------------------------------
 
 
 def _as_arrays(state: Mapping[str, Any]) -> tuple[dict[str, np.ndarray[Any, Any]], str | None]:
-    """The state's leaves as arrays by their joined names, or which part has no such form."""
+    """Return the state's leaves as arrays by joined names, or which part cannot be stored."""
     arrays = {}
     for keys, leaf in _leaves(state, ()):
         where = "".join(f"[{key!r}]" for key in keys)
@@ -186,7 +187,7 @@ def _leaves(value: Any, keys: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
 
 
 def _array_of(leaf: Any) -> np.ndarray[Any, Any] | None:
-    """A leaf as an array that needs no pickle; None where there is no such form."""
+    """Return a leaf as an array that needs no pickle; None if that is impossible."""
     import numpy as np  # noqa: PLC0415 - heavy
 
     if isinstance(leaf, bytes):
@@ -195,17 +196,17 @@ def _array_of(leaf: Any) -> np.ndarray[Any, Any] | None:
         array = np.asarray(leaf)
         return array if _is_portable(array) else None
     try:
-        # What NumPy has no form for (None, a list, the long integers of a random generator's
-        # state) is kept as JSON, in bytes, which no other leaf is.
+        # NumPy has no type for None, a list or the long integers of a random generator's state.
+        # They are kept as JSON in bytes, which no other leaf uses.
         return np.asarray(json.dumps(leaf).encode())
     except (TypeError, ValueError, RecursionError):
         return None
 
 
 def _is_portable(array: np.ndarray[Any, Any]) -> bool:
-    """Whether the array's type is in the file too, and is no Python object.
+    """Return whether the file also holds the array's type, and the type is no Python object.
 
-    Kind V without fields is what NumPy makes of types it does not know (bfloat16): its meaning
+    Kind V without fields is what NumPy makes of types it does not know (bfloat16): the meaning
     would be lost.
     """
     kind = array.dtype.kind
@@ -214,14 +215,14 @@ def _is_portable(array: np.ndarray[Any, Any]) -> bool:
 
 
 def _is_plain(leaf: Any) -> bool:
-    """Whether NumPy keeps this integer or string exactly: it drops zeros at a string's end."""
+    """Return whether NumPy keeps this integer or string; it drops zeros at a string's end."""
     if isinstance(leaf, int):
         return -(2**63) <= leaf < 2**63
     return isinstance(leaf, str) and "\0" not in leaf
 
 
 def _write_npz(path: str, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """As `numpy.savez`, which has no way to save an array by the name of `file`."""
+    """Write arrays like `numpy.savez`, which cannot save an array named `file`."""
     from zipfile import ZipFile  # noqa: PLC0415 - only with weights
 
     import numpy as np  # noqa: PLC0415 - heavy
@@ -262,28 +263,28 @@ def _leaf_of(array: np.ndarray[Any, Any]) -> Any:
     return json.loads(array.item()) if array.dtype.kind == "S" else array.item()
 
 
-# -- PyTorch's form --------------------------------------------------------------------------------
+# -- PyTorch's format ------------------------------------------------------------------------------
 
 
 def _as_dicts(value: Any) -> Any:
-    """The state with other mappings (`Params`, say) as dicts: a file must name no class of ours."""
+    """Return the state with other mappings (e.g. `Params`) as dicts, so the file names no class."""
     if not isinstance(value, Mapping):
         return value
     parts = {key: _as_dicts(part) for key, part in value.items()}
     same = all(parts[key] is part for key, part in value.items())
-    # A state_dict() is left as it is, with the version numbers it carries beside its items.
+    # A state_dict() stays as it is, because it has version numbers beside its items.
     return value if isinstance(value, dict) and same else parts
 
 
 def _read_torch(path: Path) -> Any:
-    from pickle import UnpicklingError  # noqa: PLC0415 - its name only: PyTorch raises it
+    from pickle import UnpicklingError  # noqa: PLC0415 - PyTorch raises it
 
     try:
         import torch  # noqa: PLC0415 - heavy
     except ImportError as error:
         raise CheckpointError(f"{path} needs PyTorch: pip install torch") from error
     try:
-        with torch.serialization.safe_globals(_numpy_parts()):
+        with torch.serialization.safe_globals(_numpy_types()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise CheckpointError(
@@ -295,15 +296,15 @@ def _read_torch(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
-def _numpy_parts() -> list[Any]:
-    """What rebuilds NumPy's arrays and numbers, which often lie beside the tensors."""
+def _numpy_types() -> list[Any]:
+    """Return what rebuilds NumPy's arrays and numbers, which often lie beside the tensors."""
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return []
     core = getattr(numpy, "_core", None) or numpy.core
     types = [getattr(numpy.dtypes, name) for name in numpy.dtypes.__all__]
     return [
-        core.multiarray._reconstruct,  # noqa: SLF001 - what a pickled array names
+        core.multiarray._reconstruct,  # noqa: SLF001 - a pickled array names it
         core.multiarray.scalar,
         numpy.ndarray,
         numpy.dtype,
@@ -321,10 +322,10 @@ def _unreadable(path: Path, error: BaseException) -> CheckpointError:
 
 @contextlib.contextmanager
 def _saving(path: Path) -> Iterator[None]:
-    """Says what could not be written, and that nothing was lost."""
+    """Raise an error that says what could not be written, and that nothing was lost."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # PyTorch says RuntimeError when the disk is full
+    except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError when the disk is full
         raise CheckpointError(
             f"{path} cannot be written: {error}\nThe earlier weights are untouched."
         ) from error

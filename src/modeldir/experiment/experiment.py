@@ -1,8 +1,9 @@
-"""An experiment: a folder with hyperparameters, read as it lies there.
+"""One experiment: a folder with hyperparameters, and what its files say about it.
 
-It knows the names of the files, what a folder's status is, and which of its metrics count. It
-refuses to keep anything: each call reads the files again, so a folder never lies. Who writes them
-does not matter; trees made by CS230's own scripts are read as they are.
+Nearly every command calls it. Start reading at `status` and `scores`. Nothing is cached: each call
+reads the files again, so an answer is never older than the files. It does not matter which program
+wrote them; folders of CS230's own scripts are read as well. `attempts` has the run files, and
+`discovery` finds experiments in a tree.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ PARAMS_NAMES = ("params.json", "params.jsonc", "params.yaml", "params.yml", "par
 
 @dataclass(frozen=True)
 class Status:
-    """How an experiment stands.
+    """The status of an experiment.
 
-    `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed),
-    `last_line` the last line of its traceback, `duration` seconds of the attempt and of those from
-    which it went on (`before`: of these alone), `started` when the attempt did, ISO 8601 in UTC.
-    `attempt` is 0 where none is recorded. `given` are the hyperparameters, by dotted name, that it
-    did not use as `params.json` has them, with the values that took their place (on its command
-    line, by `update`, or by an assignment before they were read). `in_doubt`: it counts as running,
-    and whoever looks on will know whether it is. `code` is the hash of the code that ran, `note`
-    what somebody wrote about the run.
+    `failure` is the class of a failure (error, out-of-memory, nan, no-metric, time-limit, killed).
+    `last_line` is the last line of its traceback. `started` is when the attempt began, ISO 8601 in
+    UTC. `duration` is the seconds of the attempt and of the earlier ones that it continues;
+    `before` is the part of the earlier ones. `attempt` is 0 if none is recorded. `given` are the
+    hyperparameters, by dotted name, for which the script used another value than `params.json` has,
+    with that value (from its command line, `update`, or an assignment before they were read).
+    `in_doubt`: it counts as running, and watching its heartbeat will show whether it is. `code` is
+    the hash of the code that ran. `note` is a user's comment on the run.
     """
 
     state: str
@@ -68,10 +69,10 @@ class Scores(NamedTuple):
 
     @property
     def development(self) -> Mapping[str, float]:
-        """What searches rank by: at the best weights, or at the last where no best was kept.
+        """The validation metrics that searches rank by: at the best weights, else at the last.
 
-        Nothing where the best weights' file is there and cannot be read: to show the last weights'
-        metrics in its place would be a wrong answer.
+        They are empty if the best weights' file exists and cannot be read. To show the last
+        weights' metrics in its place would be wrong.
         """
         return {} if self.best_is_broken else self.best or self.last
 
@@ -80,7 +81,7 @@ class Experiment:
     """A folder that holds hyperparameters; `path` is its `model_dir`.
 
     Raises:
-        FolderError: when the folder is not there or holds no `params.json`.
+        FolderError: when the folder does not exist or holds no `params.json`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -98,7 +99,7 @@ class Experiment:
         return f"Experiment({str(self.path)!r})"
 
     def params(self) -> dict[str, Any]:
-        """The hyperparameters, as a new nested dict.
+        """Return the hyperparameters as a new nested dict.
 
         Raises:
             ParamsError: when the file cannot be read.
@@ -107,22 +108,20 @@ class Experiment:
         return plain_values.load_file(found) if found else {}
 
     def status(self) -> Status:
-        """How the experiment stands, from its files and the processes they name."""
+        """Return the status, from the folder's files and the processes they name."""
         return status(self.path)
 
     def scores(self) -> Scores:
-        """The metrics in the folder."""
+        """Return the metrics in the folder."""
         return scores(self.path)
 
     def origin(self) -> dict[str, Any]:
-        """What it was derived from: `from`, `changes`, `message`; empty for a first one."""
+        """Return what it was derived from: `from`, `changes`, `message`; empty for a first one."""
         return files.read_object(self.path / "origin.json")
 
 
 def no_folder_message(path: str | os.PathLike[str]) -> str:
-    """What to say of a path where a folder should be and is none: with the nearest that there is,
-    as it is typed.
-    """
+    """Return the message for a path that is no folder, with the most similar one that exists."""
     if os.path.lexists(path):
         return f"{path} is no folder"
     near = _nearest(Path(os.path.normpath(path)))
@@ -131,7 +130,7 @@ def no_folder_message(path: str | os.PathLike[str]) -> str:
 
 
 def _nearest(path: Path) -> Path | None:
-    """A folder like the one that is missing, with the nearest name wherever one on the way is."""
+    """Return the folder most similar to a missing one, if each part of the path has a match."""
     found = Path(path.anchor)
     for name in path.relative_to(path.anchor).parts:
         if not (found / name).is_dir():
@@ -149,7 +148,7 @@ def _nearest(path: Path) -> Path | None:
 
 
 def params_file(folder: str | os.PathLike[str]) -> Path | None:
-    """The file that makes a folder an experiment, or None."""
+    """Return the file that makes a folder an experiment, or None."""
     for name in PARAMS_NAMES:
         path = os.path.join(folder, name)
         if os.path.isfile(path):
@@ -158,16 +157,16 @@ def params_file(folder: str | os.PathLike[str]) -> Path | None:
 
 
 def first_experiment_in(folder: Path) -> Path | None:
-    """The first experiment among a folder's own, by name; None where it has none."""
+    """Return the first experiment among a folder's subfolders, by name; None if there is none."""
     below = sorted(path for path in folder.glob("*/") if path.name[0] != ".")
     return next((path for path in below if params_file(path) is not None), None)
 
 
 def kind_of(folder: discovery.Folder) -> Literal["experiment", "search"] | None:
-    """What a folder is; None if it is neither an experiment nor a search.
+    """Return the type of a folder; None if it is neither an experiment nor a search.
 
-    A search has a plan. The script of CS230 leaves none: there a search is a folder with
-    `params.json` in which nothing ran, beside trials that have a `params.json` each.
+    A search has a `search.json`. CS230's script writes none: there a search is a folder with
+    `params.json` in which nothing ran, and whose subfolders (the trials) have a `params.json` each.
     """
     if "search.json" in folder.files:
         return "search"
@@ -182,7 +181,7 @@ def kind_of(folder: discovery.Folder) -> Literal["experiment", "search"] | None:
 
 
 def is_search(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder is a search; see `kind_of`."""
+    """Return whether a folder is a search; see `kind_of`."""
     try:
         return kind_of(discovery.list_folder(os.fspath(folder))) == "search"
     except OSError:
@@ -190,7 +189,7 @@ def is_search(folder: str | os.PathLike[str]) -> bool:
 
 
 def is_experiment(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder is an experiment: it holds hyperparameters and is no search."""
+    """Return whether a folder is an experiment: it holds hyperparameters and is no search."""
     try:
         return kind_of(discovery.list_folder(os.fspath(folder))) == "experiment"
     except OSError:
@@ -230,12 +229,12 @@ def file_roles(names: tuple[str, ...]) -> FileRoles:
 
 
 def has_output(names: list[str]) -> bool:
-    """Whether the names in a folder say that something ran there: metrics, weights, a log."""
+    """Return whether the names in a folder show that something ran: metrics, weights, a log."""
     return any(map(attempts.is_output, names))
 
 
 def has_weights(folder: Path) -> bool:
-    """Whether saved weights lie in a folder."""
+    """Return whether a folder contains saved weights."""
     try:
         return any(name.endswith(attempts.WEIGHTS) for name in os.listdir(folder))
     except OSError:
@@ -243,7 +242,7 @@ def has_weights(folder: Path) -> bool:
 
 
 def has_metrics(folder: Path) -> bool:
-    """Whether a first metric has been written in a folder."""
+    """Return whether a folder contains a first metric."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -259,10 +258,10 @@ def status(
     names: Sequence[str] | None = None,
     observer: heartbeat.Observer | None = None,
 ) -> Status:
-    """A folder's status, from its highest attempt and the process that it names.
+    """Return a folder's status, from its latest attempt and the process that it names.
 
-    `names` are the files in the folder, where the caller has listed it already; `observer` is who
-    looks at the hearts of what runs on other hosts, where the caller looks more than once.
+    `names` are the files in the folder, if the caller has listed it already. `observer` watches the
+    heartbeats of attempts on other hosts, for a caller that asks more than once.
     """
     try:
         names = os.listdir(folder) if names is None else names
@@ -287,7 +286,7 @@ _UNRECORDED, _WAITING = Status(UNRECORDED), Status(WAITING)
 
 
 def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
-    """A status with the time of the attempts from which the last one went on."""
+    """Add the time of the attempts that the last one continues."""
     before = attempts.earlier_seconds(attempt)
     if not before:
         return found
@@ -296,7 +295,7 @@ def _with_earlier(found: Status, attempt: attempts.Attempt) -> Status:
 
 
 def ended_status(record: Mapping[str, Any], number: int) -> tuple[Any, ...] | None:
-    """What `Status` is made of where a run file tells how its attempt ended; else None."""
+    """Return the arguments of `Status` if a run file records how its attempt ended, else None."""
     end = record.get("status")
     if end not in attempts.ENDS:
         return None
@@ -321,8 +320,8 @@ def _text(record: Mapping[str, Any], name: str) -> str | None:
 
 
 def _given(record: Mapping[str, Any]) -> dict[str, Any]:
-    told = record.get("params")
-    changed = told.get("changed") if isinstance(told, dict) else None
+    params = record.get("params")
+    changed = params.get("changed") if isinstance(params, dict) else None
     if not isinstance(changed, dict):
         return {}
     return {
@@ -336,24 +335,24 @@ def _without_end(
     attempt: attempts.Attempt, started: str | None, observer: heartbeat.Observer | None
 ) -> Status:
     code, note = _text(attempt.record, "code"), _text(attempt.record, "note")
-    told = Status(RUNNING, attempt.number, started=started, code=code, note=note)
+    running = Status(RUNNING, attempt.number, started=started, code=code, note=note)
     here = attempts.is_alive(attempt)
     life = attempts.is_alive(attempt, observer) if here is None else here
     if life is False:
         reason = "it left no end"
         if here is None:
             reason = f"it was not heard of any more, from {attempts.host_of(attempt)}"
-        return replace(told, state=INTERRUPTED, reason=reason)
+        return replace(running, state=INTERRUPTED, reason=reason)
     doubt = life is None and attempts.has_heartbeat(attempt)
-    return replace(told, reason=None if here else _unseen(attempt), in_doubt=doubt)
+    return replace(running, reason=None if here else _unseen(attempt), in_doubt=doubt)
 
 
 def _unseen(attempt: attempts.Attempt) -> str:
-    """What can be said of an attempt whose processes cannot be seen from here."""
+    """Return the reason to show for an attempt whose processes cannot be seen from here."""
     silent = heartbeat.silence(attempt.path)
     if not attempts.has_heartbeat(attempt) or silent is None:
         return "on a host that cannot be seen from here"
-    from modeldir._system.durations import duration_text  # noqa: PLC0415 - a training imports us
+    from modeldir._system.durations import duration_text  # noqa: PLC0415 - scripts import this module
 
     return f"on {attempts.host_of(attempt)}, heard of {duration_text(silent)} ago"
 
@@ -362,7 +361,7 @@ def _unseen(attempt: attempts.Attempt) -> str:
 
 
 def scores(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -> Scores:
-    """The metrics in a folder, by split and weights. A broken file is a problem, no error.
+    """Return the metrics in a folder, by split and weights. A broken file is listed as a problem.
 
     `names` are as for `status`.
     """
@@ -374,7 +373,7 @@ def scores(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -
 
 
 def scores_in(folder: str | os.PathLike[str], metric_files: Sequence[tuple[str, str]]) -> Scores:
-    """The metrics in some files, each given with its field of `Scores`, in order of preference."""
+    """Return the metrics in some files, each given with its field of `Scores`, by preference."""
     found: dict[str, dict[str, float]] = {}
     problems: list[str] = []
     best_is_broken = False
@@ -388,21 +387,21 @@ def scores_in(folder: str | os.PathLike[str], metric_files: Sequence[tuple[str, 
                 problems.append(str(error))
                 best_is_broken = best_is_broken or field_name == "best"
                 continue
-        # Of several test files (at the best, at the last weights) the best weights' count.
+        # If there are test files for the best and for the last weights, the best weights' win.
         found[field_name] = {**values, **found[field_name]} if field_name in found else values
     return Scores(**found, problems=tuple(problems), best_is_broken=best_is_broken)
 
 
-_LENGTHS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
+_STEP_COUNTS = ("num_epochs", "epochs", "max_epochs", "n_epochs", "num_steps", "max_steps")
 
 
 def planned_steps(hyperparameters: Mapping[str, Any]) -> int | None:
-    """The last step of a training, as far as a hyperparameter tells by its name.
+    """Return the last step of a training run, if a hyperparameter's name says so.
 
     >>> planned_steps({"num_epochs": 10, "learning_rate": 0.1}), planned_steps({})
     (10, None)
     """
-    for name in _LENGTHS:
+    for name in _STEP_COUNTS:
         value = hyperparameters.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
@@ -410,7 +409,7 @@ def planned_steps(hyperparameters: Mapping[str, Any]) -> int | None:
 
 
 def last_step(folder: Path) -> dict[str, Any]:
-    """The last line of `metrics.jsonl`: how far a running training is."""
+    """Return the last line of `metrics.jsonl`, which shows how far a training run is."""
     lines = files.tail(folder / metrics.METRICS_LINES, 8192).splitlines()
     for line in reversed(lines):
         value = _line(line)
@@ -420,7 +419,7 @@ def last_step(folder: Path) -> dict[str, Any]:
 
 
 def _line(line: bytes) -> dict[str, Any]:
-    import json  # noqa: PLC0415
+    import json  # noqa: PLC0415 - seldom needed
 
     try:
         value = json.loads(line)

@@ -1,8 +1,9 @@
-"""Why a training failed, from what it left: its last words and how it died.
+"""Find out why a training run failed, from the last lines that it printed.
 
-It knows the six classes of failure (error, out-of-memory, nan, no-metric, time-limit, killed), how
-to find the line that tells a reader what happened, and when two such lines tell of one thing. It
-refuses to read anything but text.
+The worker and the supervisor call this module. It has six classes of failure (error, out-of-memory,
+nan, no-metric, time-limit, killed), finds the line that says what happened (`last_line`; start
+reading there), and tells whether two runs failed with the same error (`error_key`, `masked`). Only
+text is read here; exit codes and signals are in `worker/outcome`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ TIME_LIMIT = "time-limit"
 KILLED = "killed"
 
 FIXED_BY_CODE = frozenset({ERROR, NO_METRIC})
-"""The classes that other code may mend: such trials run again once it has changed."""
+"""Classes that a change of the code may fix; such trials run again after one."""
 
 FORK_FAILED = "fork_failed"
 """Key in the run file of an interrupted attempt that may have died because it began as a fork."""
-_OF_CUDA = "in forked subprocess"  # PyTorch's words
+_FORK_ERROR = "in forked subprocess"  # PyTorch's message about CUDA
 
 _OUT_OF_MEMORY = (
     r"(?i)out of memory|OutOfMemory|\bMemoryError\b|CUDA_ERROR_OUT_OF_MEMORY|RESOURCE_EXHAUSTED"
@@ -30,24 +31,24 @@ _OUT_OF_MEMORY = (
 _ESCAPES = r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*(?:\x07|\x1b\\)"
 _STAMP = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (?:ERROR |CRITICAL )?"
 _RANK = r"^\[rank\d+\]: ?"
-"""What PyTorch prints before each line of a rank's traceback."""
-_OF_LAUNCHERS = (
+"""PyTorch's prefix for each line of a rank's traceback."""
+_LAUNCHER_ERRORS = (
     "torch.distributed.elastic.multiprocessing.errors.",
     "subprocess.CalledProcessError",
 )
-"""Exceptions by which the process that started another says that it failed."""
+"""Exceptions by which a process says that one that it started has failed."""
 _MARK = "Traceback (most recent call last)"
 _LONGEST = 300
-_OWN = (
+_DETAILS = (
     r"'[^']*'|\"[^\"]*\""  # a quoted value
     r"|(?<![\w/])[\w.~-]*/[\w./+=@,%-]*"  # a path
     r"|(?<!\d)[-+]?\d[\d_]*(?:\.\d*)?(?:[eE][-+]?\d+)?"  # a number, also within a name
 )
-"""What two trials that fail alike say differently."""
+"""The details in which two trials that fail with the same error differ."""
 
 
 def last_line(output: bytes) -> str | None:
-    r"""The line to show for a failed run: the last traceback's exception, else the last line.
+    r"""Return the line to show for a failed run: the last exception, else the last line.
 
     >>> last_line(b'Traceback (most recent call last):\n  File "t.py", line 1\nKeyError: 1\n')
     'KeyError: 1'
@@ -59,20 +60,20 @@ def last_line(output: bytes) -> str | None:
     found = [_exception_line(lines[index + 1 :]) for index in tracebacks]
     last = found[-1] if found else None
     if last is None:
-        return _last_words(lines)
-    # torchrun's own is the last, and says only that a rank has failed: above it stands why.
-    causes = [line for line in found if line and not line.startswith(_OF_LAUNCHERS)]
+        return _last_not_blank(lines)
+    # The last error is torchrun's, which says only that a rank failed. The cause is above it.
+    causes = [line for line in found if line and not line.startswith(_LAUNCHER_ERRORS)]
     return (causes[-1] if causes else last)[:_LONGEST]
 
 
 def last_printed(output: bytes) -> str | None:
-    """The last line with anything on it, as a terminal would show it; None if there is none."""
-    return _last_words(_plain_lines(output))
+    """Return the last line that is not blank, as a terminal would show it, or None."""
+    return _last_not_blank(_plain_lines(output))
 
 
-def _last_words(lines: list[str]) -> str | None:
-    words = [line for line in lines if line.strip()]
-    return words[-1].strip()[:_LONGEST] if words else None
+def _last_not_blank(lines: list[str]) -> str | None:
+    printed = [line for line in lines if line.strip()]
+    return printed[-1].strip()[:_LONGEST] if printed else None
 
 
 def _plain_lines(output: bytes) -> list[str]:
@@ -82,22 +83,23 @@ def _plain_lines(output: bytes) -> list[str]:
 
 
 def _exception_line(lines: list[str]) -> str | None:
-    """The first line after a traceback's indented frames: the exception and its message."""
+    """Return the first line after a traceback's indented frames: the exception and its message."""
     for index, line in enumerate(lines):
         if line and not line[0].isspace() and not line.startswith(_MARK):
-            return line + _what_follows(lines[index + 1 :]) if line.endswith(":") else line
+            return line + _message_after(lines[index + 1 :]) if line.endswith(":") else line
     return None
 
 
-def _what_follows(lines: list[str]) -> str:
-    """The next line of a message that begins with a mere heading, as PyTorch's load_state_dict."""
+def _message_after(lines: list[str]) -> str:
+    """Return the next line if a message begins with a heading, as in PyTorch's load_state_dict."""
     following = lines[0] if lines else ""
     return " " + following.strip() if following.strip() and following[0].isspace() else ""
 
 
 def error_key(failure: str | None, line: str | None) -> str:
-    """What is the same of all that failed alike: the class, and of an error its kind. What it says
-    more may name the very trial or its values.
+    """Return what all runs with the same error have in common: the class, or an error's type.
+
+    The rest of the message may name the trial or its values.
 
     >>> error_key("error", "ValueError: no data for 0.1"), error_key("error", "no data for 0.25")
     ('error: ValueError', 'error: no data for #.#')
@@ -108,21 +110,22 @@ def error_key(failure: str | None, line: str | None) -> str:
 
 
 def failure_class(line: str | None) -> str:
-    """Out-of-memory if the last words say so, else error."""
+    """Return out-of-memory if the line says so, else error."""
     return OUT_OF_MEMORY if line and re.search(_OUT_OF_MEMORY, line) else ERROR
 
 
 def is_fork_error(line: str | None) -> bool:
-    """Whether the last words say that a process must not be a fork."""
-    return _OF_CUDA in (line or "")
+    """Return whether the line says that a process must not be a fork."""
+    return _FORK_ERROR in (line or "")
 
 
 def masked(line: str, name: str = "") -> str:
-    """A failure's words without the trial's own: its name, paths, numbers, quoted values. Trials
-    whose words are then the same have failed alike.
+    """Return an error's line without the trial's name, paths, numbers and quoted values.
+
+    Trials whose lines are then equal have failed with the same error.
 
     >>> masked("ValueError: width=300 is too much for learning_rate_0.1", "learning_rate_0.1")
     'ValueError: width=… is too much for …'
     """
     bare = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "…", line) if name else line
-    return re.sub(_OWN, "…", bare)
+    return re.sub(_DETAILS, "…", bare)

@@ -1,7 +1,7 @@
-"""The project's settings: `modeldir.toml`, so that nobody retypes them.
+"""The settings of a project, in `modeldir.toml`, so that nobody has to type them again.
 
-It knows where the file lies and which settings there are. It refuses to know what they do: a search
-reads its command there, `canonical_hash` the names that make no difference.
+The search reads its command here, and `params` the names in `ignore`. Start reading at `settings`,
+which rejects unknown settings. The settings of one experiment are in its `params.json`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 FILE = "modeldir.toml"
 TABLES = ("slurm", "ray", "submit")
-"""Settings of launchers; those of a package's own stand in a table of its name."""
+"""Tables with a launcher's settings. A launcher of another package has a table of its own name."""
 KEYS = ("command", "maximize", "minimize", "read", "resume", "ignore", *TABLES)
-_TEXTS = ("command", "maximize", "minimize", "read", "resume")
+_STRINGS = ("command", "maximize", "minimize", "read", "resume")
 
 
 def find(start: str | os.PathLike[str]) -> Path | None:
-    """The nearest `modeldir.toml`, in a folder or above it; None where there is none.
+    """Return the nearest `modeldir.toml`, in a folder or above it; None if there is none.
 
-    A folder with `.git` in it is the whole project: above it lies somebody else's.
+    A folder with `.git` is the top of the project: files above it belong to something else.
     """
     folder = files.absolute(start)
     for each in (folder, *folder.parents):
@@ -38,10 +38,10 @@ def find(start: str | os.PathLike[str]) -> Path | None:
 
 
 def settings(start: str | os.PathLike[str]) -> dict[str, Any]:
-    """The settings of the project that a folder lies in; empty where none are written down.
+    """Return the settings of the project that a folder is in; empty if there is no file.
 
     Raises:
-        ParamsError: when the file is not TOML, or has settings that there are not: all of them.
+        ParamsError: when the file is not TOML, or has unknown settings; lists all of them.
     """
     path = find(start)
     if path is None:
@@ -55,7 +55,7 @@ def settings(start: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def ignored(start: str | os.PathLike[str]) -> frozenset[str]:
-    """The hyperparameters that make no difference in this project: `ignore = ["num_workers"]`.
+    """Return the hyperparameters that make no difference here: `ignore = ["num_workers"]`.
 
     Raises:
         ParamsError: as `settings`.
@@ -77,16 +77,16 @@ def _known(value: object) -> str:
 
 
 def _is_launcher(name: str) -> bool:
-    """Whether a package offers a launcher of this name: see launchers/."""
-    from modeldir._system import plugins  # noqa: PLC0415 - only for a table we do not know
+    """Return whether a package offers a launcher of this name."""
+    from modeldir._system import plugins  # noqa: PLC0415 - only for an unknown table
 
     return name in plugins.offered("modeldir.launchers")
 
 
 def _wrong(found: dict[str, Any]) -> list[tuple[str, str | None]]:
     problems: list[tuple[str, str | None]] = [
-        (f"{key}: expected a text, found {found[key]!r}", None)
-        for key in _TEXTS
+        (f"{key}: expected a string, found {found[key]!r}", None)
+        for key in _STRINGS
         if key in found and not isinstance(found[key], str)
     ]
     problems += [

@@ -1,7 +1,9 @@
-"""What code ran, and where: read once per worker, cheaply, without starting a process.
+"""Provenance: which code ran, with which Python and packages, and where.
 
-It knows how to name a state of the code (a hash over the project's own Python files, the git
-commit) and the interpreter. It refuses to judge whether a difference matters.
+Run files and `environment.json` record it. `search/code_state` asks at most once a second. Start
+reading at `code_hash` and `git_commit`. Two states of the code must never have the same hash.
+Whether a difference matters is decided in `search`; the report's provenance section is
+`results/report/provenance`.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from modeldir._system import files
 from modeldir.experiment import discovery
 
 _SKIPPED = discovery.LIBRARIES | {"data", "experiments"}
-_NAME_DASH = "[-_.]+"  # as PEP 503 has it: one name, whoever made the folder
+_NAME_DASH = "[-_.]+"  # PEP 503: one name, whatever tool made the folder
 _GIT_TIMEOUT = 10.0
 _MOST_FILES = 2000
-"""Beyond this a tree is a home folder or a monorepo, not a project: its hash would cost seconds."""
+"""A tree with more files is a home folder or a monorepo; its hash would take seconds."""
 
 
 def interpreter() -> dict[str, str]:
-    """The Python that runs this, by version and path."""
+    """Return the version and path of the running Python."""
     return {"python": sys.version.partition(" ")[0], "executable": sys.executable}
 
 
@@ -34,14 +36,13 @@ Digests = dict[str, tuple[bytes, bytes]]
 
 
 def code_hash(project: Path, known: Digests | None = None) -> str | None:
-    """16 hex digits over the paths and bytes of the project's `.py` files; None if there are none.
+    """Return 16 hex digits over the paths and bytes of the project's `.py` files; None without any.
 
-    Folders that start with a dot, environments (a `pyvenv.cfg` in them), `data` and `experiments`
-    are passed over, and so are experiment folders. With what is `known` from the last time, and
-    noted there, each file is still read, but hashed only where its bytes are others: that is two
-    thirds of the time.
+    These are skipped: folders that start with a dot, environments (with a `pyvenv.cfg`), `data`,
+    `experiments`, and experiment folders. `known` is filled and can be passed again. Then each file
+    is still read, but hashed only if its bytes have changed, which saves a third of the time.
     """
-    from hashlib import sha256  # noqa: PLC0415 - who only trains asks for no hash
+    from hashlib import sha256  # noqa: PLC0415 - most scripts need no hash
 
     known = {} if known is None else known
     digest = sha256()
@@ -60,25 +61,25 @@ def code_hash(project: Path, known: Digests | None = None) -> str | None:
 
 
 def _python_files(folder: str) -> Iterator[str]:
-    """Those of a folder by name, then those of each folder in it; links to folders are no part.
+    """Yield the files of a folder by name, then those of each subfolder, without links.
 
-    Looked through once a second, where there may be thousands of experiments: of those a look at
-    one name has to do.
+    It runs once a second and may meet thousands of experiments. So it looks at only one name in
+    each.
     """
     try:
         with os.scandir(folder) as entries:
-            there = sorted(entries, key=lambda entry: entry.name)
+            listed = sorted(entries, key=lambda entry: entry.name)
     except OSError:
         return
-    yield from (each.path for each in there if each.name.endswith(".py") and not each.is_dir())
-    for each in there:
-        is_passed_over = each.name[0] in "._" or each.name in _SKIPPED
-        if each.is_dir(follow_symlinks=False) and not is_passed_over and not _is_other(each.path):
+    yield from (each.path for each in listed if each.name.endswith(".py") and not each.is_dir())
+    for each in listed:
+        is_skipped = each.name[0] in "._" or each.name in _SKIPPED
+        if each.is_dir(follow_symlinks=False) and not is_skipped and not _is_other(each.path):
             yield from _python_files(each.path)
 
 
 def _is_other(folder: str) -> bool:
-    """Whether it is an experiment or an environment."""
+    """Return whether a folder is an experiment or an environment."""
     names = ("params.json", "pyvenv.cfg")
     return any(os.path.lexists(os.path.join(folder, name)) for name in names)
 
@@ -106,7 +107,7 @@ def git_commit(folder: Path) -> str | None:
 
 
 def packages(prefix: str = sys.prefix) -> dict[str, str]:
-    """The packages installed in an environment, name to version, by its folders' names."""
+    """Return the packages in an environment, name to version, from the names of its folders."""
     found: dict[str, str] = {}
     for folder in _site_packages(prefix):
         with contextlib.suppress(OSError):
@@ -130,7 +131,7 @@ def _site_packages(prefix: str) -> list[str]:
 
 
 def environment() -> dict[str, Any]:
-    """What `environment.json` holds: the interpreter, the platform, the installed packages."""
-    import platform  # noqa: PLC0415
+    """Return the content of `environment.json`: interpreter, platform, installed packages."""
+    import platform  # noqa: PLC0415 - seldom needed
 
     return {**interpreter(), "platform": platform.platform(), "packages": packages()}

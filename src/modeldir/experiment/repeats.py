@@ -1,7 +1,8 @@
-"""Repeats of a point, with one seed each, as one row: mean, standard deviation, count.
+"""Combine repeats of one configuration, which differ in their seed: mean, deviation, count.
 
-It knows which experiments are repeats of each other: those of one search that differ in `seed`
-alone, where the search has made them so. It refuses to know where they were read from.
+The tables, the ranking and `confirm` call this module; start reading at `groups`. Experiments are
+repeats of each other only if one search made them so, and if they differ in nothing but `seed`.
+Which experiments there are is found out in `discovery`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Repeat:
-    """What of an experiment decides whether it is a repeat, and of what."""
+    """The facts that decide whether an experiment is a repeat, and of which configuration."""
 
     parent: str
     hyperparameters: Mapping[str, Any] | None
@@ -31,7 +32,7 @@ class Repeat:
 
 
 def groups(found: Sequence[Repeat]) -> list[list[int]]:
-    """The places of experiments that belong together, each group in the order of its first."""
+    """Return the positions of experiments that belong together, ordered by each group's first."""
     if all(each.repeat is None for each in found):
         return [[place] for place in range(len(found))]
     together: dict[object, list[int]] = {}
@@ -52,20 +53,21 @@ def _key(each: Repeat, place: int) -> object:
 
 
 def group_name(names: Sequence[str], over: Sequence[str] = (SEED,)) -> str:
-    """What a group is called: what its names have in common but for the seed, or for whatever else
-    it is `over`; else the first.
+    """Return the name of a group: what its names have in common without the seed, else the first.
+
+    `over` names other hyperparameters in place of the seed.
 
     >>> group_name(["width_8__seed_1", "width_8__seed_2"]), group_name(["a/seed_1", "a/seed_2"])
     ('width_8', 'a')
     """
-    part = "|".join(map(re.escape, over))
-    bare = {re.sub(rf"(?:^|__|/)(?:{part})[_=-]?[^/]*?(?=__|/|$)", "", name) for name in names}
+    pattern = "|".join(map(re.escape, over))
+    bare = {re.sub(rf"(?:^|__|/)(?:{pattern})[_=-]?[^/]*?(?=__|/|$)", "", name) for name in names}
     name = bare.pop().lstrip("_/")
     return name if name and not bare else f"{names[0]} (+{len(names) - 1})"
 
 
 def mean_scores(all_scores: Sequence[Scores]) -> Scores:
-    """The mean of each metric that all have."""
+    """Return the mean of each metric that all of them have."""
     return Scores(
         best=_mean([each.best for each in all_scores]),
         last=_mean([each.last for each in all_scores]),
@@ -82,8 +84,9 @@ def _mean(several: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def best(
     found: Sequence[tuple[Repeat, float, int | None, _T]], direction: metrics.Direction
 ) -> tuple[_T, float] | None:
-    """The best of some experiments, each with its value and number: the best repeat of the point
-    with the best mean, and that mean.
+    """Return the best repeat of the configuration with the best mean, and that mean.
+
+    `found` has each experiment with its value and trial number.
     """
     means = []
     for places in groups([part for part, _, _, _ in found]):
@@ -96,7 +99,7 @@ def best(
 
 
 def standard_deviation(values: Sequence[float]) -> float | None:
-    """The standard deviation of a sample; None of fewer than two.
+    """Return the standard deviation of a sample; None for fewer than two values.
 
     >>> standard_deviation([1.0, 3.0]), standard_deviation([1.0])
     (1.4142135623730951, None)
@@ -108,7 +111,7 @@ def standard_deviation(values: Sequence[float]) -> float | None:
 
 
 def group_status(states: Sequence[Status]) -> Status:
-    """How a group stands: not ended before all have; completed where one has ended well."""
+    """Return the status of a group: it ends when all have ended, and completes if one has."""
     order = (
         attempts.RUNNING, attempts.WAITING, attempts.INTERRUPTED,
         attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED, attempts.FAILED,
@@ -122,7 +125,7 @@ def group_status(states: Sequence[Status]) -> Status:
 
 
 def seed_has_no_effect(points: Iterable[Sequence[Mapping[str, float]]]) -> bool:
-    """Whether all repeats of every point have the same metrics: then no seed makes a difference."""
+    """Return whether all repeats of every configuration have the same metrics."""
     several = [values for values in points if len(values) > 1 and values[0]]
     return bool(several) and all(_same(values) for values in several)
 
@@ -132,5 +135,5 @@ def _same(values: Sequence[Mapping[str, float]]) -> bool:
 
 
 def is_ranked(status: Status) -> bool:
-    """Whether an experiment has ended so that its metrics count."""
+    """Return whether an experiment has ended in such a way that its metrics count."""
     return status.state in attempts.RANKED

@@ -1,9 +1,10 @@
-"""What a training script uses: `start()` and the `Run` it gives.
+"""`start()` and the `Run` it returns: the API for training scripts.
 
-It knows how one training records itself in its folder: hyperparameters read, log, metrics line by
-line, the best and the last metrics, weights, and how it ended. Under a supervisor (`modeldir run`,
-`modeldir search`) the run file is the supervisor's, and the script only tells what it alone knows.
-It refuses to know of other folders.
+A `Run` records one training run in its folder: which hyperparameters were read, the log, a line of
+metrics for each step, the best and the last metrics, weights, and how it ended. Start reading at
+`Run.__init__`. Under a supervisor (`modeldir run`, `modeldir search`) the supervisor owns the run
+file, and the script only adds events. Without one, the `Run` owns it; only one of them may write
+it. A search's own loop over trials (`trial.report`) is in `search/loop`.
 """
 
 from __future__ import annotations
@@ -32,12 +33,10 @@ from modeldir.params import params, usage
 if TYPE_CHECKING:
     from modeldir.pruners.judge import Judge
 
-_PRUNER_VARIABLE = (
-    "MODELDIR_PRUNER"  # as pruners/judge.py has it, which is imported where it is set
-)
+_PRUNER_VARIABLE = "MODELDIR_PRUNER"  # as in pruners/judge, which is imported only if it is set
 
 
-def start(  # noqa: PLR0913 - each is something that a script may want to say
+def start(  # noqa: PLR0913 - each is an option that a script may need
     model_dir: str | os.PathLike[str],
     *,
     maximize: str | None = None,
@@ -46,21 +45,22 @@ def start(  # noqa: PLR0913 - each is something that a script may want to say
     log: str = "train.log",
     level: str | int = "INFO",
 ) -> Run:
-    """Begin a training in an experiment's folder; use as `with modeldir.start(dir) as run:`.
+    """Begin a training run in an experiment's folder: `with modeldir.start(dir) as run:`.
 
     Args:
         model_dir: the folder, with `params.json`.
-        maximize: the metric that says which weights are best; by default accuracy, then f1, then
-            loss is looked for among what is logged.
+        maximize: the metric that decides which weights are best. By default it is accuracy, then
+            f1, then loss, whichever is logged.
         minimize: as `maximize`, for a metric that should be low.
-        resume: whether this run continues what lies in the folder. If not, what an earlier run left
-            is set aside under `attempts/`. By default what `modeldir search` decided, else no.
+        resume: whether this run continues an earlier one in the folder. If not, the files of an
+            earlier run are archived under `attempts/`. The default is what `modeldir search`
+            decided, else no.
         log: the log's file name in the folder.
         level: the lowest level that is logged.
 
     Raises:
-        FolderError: when the folder is not there or holds no hyperparameters.
-        FolderBusy: when another live run holds it.
+        FolderError: when the folder does not exist or holds no hyperparameters.
+        FolderBusy: when another process runs in it.
         ParamsError: when the hyperparameters cannot be read.
     """
     ranked = _ranked(maximize, minimize)
@@ -81,7 +81,7 @@ def _ranked(maximize: str | None, minimize: str | None) -> Ranked | None:
 
 
 class Run:
-    """One training, as it runs. `params`, `model_dir`, `attempt` and `resumes` may be read."""
+    """A training run. You may read `params`, `model_dir`, `attempt` and `resumes`."""
 
     def __init__(
         self,
@@ -93,35 +93,37 @@ class Run:
         level: str | int,
     ) -> None:
         self.model_dir = model_dir
-        self._quiet = distributed.rank() > 0
+        self._is_other_rank = distributed.rank() > 0
         self._began = time.monotonic()
         file = params_file(model_dir)
         if file is None:
             raise FolderError(_no_params(model_dir))
         usage.begin(files.absolute(file))
         self.params = params.Params(file)
-        self._set_aside: Path | None = None
+        self._archive: Path | None = None
         self._owned: attempts.Attempt | None = None
-        held = attempts.attempt_in_environment(model_dir)
-        self.resumes = _resumes(held, wanted=resume)
+        supervised = attempts.attempt_in_environment(model_dir)
+        self.resumes = _resumes(supervised, wanted=resume)
         self._judge: Judge | None = None
-        self._judges = False  # which is told with the first development metrics
-        self._is_to_tell = True  # on other ranks for ever
+        self._has_announced = False  # the event for the supervisor
+        self._is_first = True  # until the first metrics; on other ranks always
         self._pruned: str | None = None
-        self.attempt = held or self._begin()
+        self.attempt = supervised or self._begin()
         try:
-            self._log: Log | None = None if self._quiet else set_logger(model_dir / log, level)
-            self._tell_what_was_set_aside()
-            self._judge = self._judged_by() if held else None
+            self._log: Log | None = (
+                None if self._is_other_rank else set_logger(model_dir / log, level)
+            )
+            self._report_archive()
+            self._judge = self._load_judge() if supervised else None
         except BaseException as error:
-            self._end(end_of(error))  # else the folder would be held as long as the process
+            self._end(end_of(error))  # else this process would own the folder until it ends
             raise
         self._recorder = Recorder(model_dir, ranked, resumes=self.resumes)
-        self._add_floats = self._recorder.add_floats  # looked up once: it is called so often
+        self._add_floats = self._recorder.add_floats  # looked up once, because it is called often
 
     def _begin(self) -> int:
-        """Claim the next attempt for this process: no supervisor has done it."""
-        if self._quiet:
+        """Claim the next attempt for this process, if no supervisor has done so."""
+        if self._is_other_rank:
             return 1
         for _ in range(100):
             number = attempts.next_number(self.model_dir)
@@ -129,87 +131,88 @@ class Run:
             self._owned = attempts.begin(self.model_dir, number, _facts(), own_since_ns=own)
             if self._owned is not None:
                 if not self.resumes:
-                    self._set_aside = attempts.archive(self.model_dir, number, own_since_ns=own)
+                    self._archive = attempts.archive(self.model_dir, number, own_since_ns=own)
                 return number
         raise FolderBusy(f"{self.model_dir}: other runs keep starting in this folder")
 
-    def _tell_what_was_set_aside(self) -> None:
-        if self._set_aside is not None:
-            import logging  # noqa: PLC0415 - the log is there by now, and with it the module
+    def _report_archive(self) -> None:
+        if self._archive is not None:
+            import logging  # noqa: PLC0415 - the log has loaded it
 
-            words = "What an earlier training left here is now in %s"
-            logging.getLogger(__name__).info(words, self._set_aside)
+            message = "Files of an earlier training run are now in %s"
+            logging.getLogger(__name__).info(message, self._archive)
 
-    def _judged_by(self) -> Judge | None:
-        """What decides in this process whether the trial stops early; None where nothing does.
+    def _load_judge(self) -> Judge | None:
+        """Return what decides in this process whether the trial stops early, or None.
 
-        Of several ranks none may leave alone, the others would wait for it: there the supervisor
-        decides, by the metric files, and ends them all.
+        With several ranks, none may leave alone, since the others would wait for it. Then the
+        supervisor decides by the metric files and ends all of them.
         """
-        told = os.environ.get(_PRUNER_VARIABLE)
-        if not told or distributed.ranks() > 1:
+        orders = os.environ.get(_PRUNER_VARIABLE)
+        if not orders or distributed.ranks() > 1:
             return None
-        from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - only where trials are
+        from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - only in a search
 
-        judge = Judge(Orders.from_text(told), self.attempt, resumes=self.resumes)
+        judge = Judge(Orders.from_text(orders), self.attempt, resumes=self.resumes)
         if self.resumes:
             judge.hear_again(files.read_lines(self.model_dir / metrics.METRICS_LINES))
         return judge
 
-    def _claim_judgement(self, values: Mapping[str, float]) -> None:
-        """Tell the supervisor, before it can see the first development metrics, that it need not
-        judge. Not sooner: a script may write its metric files by itself, and never call `log`.
+    def _announce_judge(self, values: Mapping[str, float]) -> None:
+        """Tell the supervisor, before it can see validation metrics, that it need not decide.
+
+        Not earlier: a script may write its metric files itself and never call `log`.
         """
-        if self._judge is None or self._judges or not metrics.validation_metrics(values):
+        if self._judge is None or self._has_announced or not metrics.validation_metrics(values):
             return
-        self._judges = True
+        self._has_announced = True
         attempts.add_event(self.model_dir, self.attempt, attempts.PRUNES_ITSELF)
 
     # -- Metrics -----------------------------------------------------------------------------------
 
     def log(self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any) -> bool:
-        """Record development metrics at a step (an epoch, usually); true if they are the best yet.
+        """Record metrics at a step, usually an epoch; return whether they are the best so far.
 
-        A line is added to `metrics.jsonl`; `metrics_eval_last_weights.json` is replaced, and so is
-        `metrics_eval_best_weights.json` at a new best. (Who logs more than 20 times a second finds
-        these two up to 0.05 s behind, until weights are saved or the run ends.) Names may carry a
-        split: `val/accuracy` is the development split's accuracy, `train/loss` goes to
-        `metrics.jsonl` alone.
+        This adds a line to `metrics.jsonl` and replaces `metrics_eval_last_weights.json`, and at a
+        new best also `metrics_eval_best_weights.json`. (If you log more than 20 times a second,
+        these two files may be 0.05 s behind until weights are saved or the run ends.) Names may
+        have a split: `val/accuracy` is the validation set's accuracy, and `train/loss` goes only
+        into `metrics.jsonl`.
 
-        In a search with a pruner the trial may end here: what was logged is kept, and `with
-        modeldir.start(...)` leaves quietly.
+        In a search with a pruner the trial may end here. The logged metrics are kept, and `with
+        modeldir.start(...)` ends without an error.
 
         Raises:
             MetricsError: when a value is not a number.
-            TrialPruned: when the pruner says that this trial should stop.
+            TrialPruned: when the pruner stops this trial.
         """
         given = more if not values else {**values, **more} if more else values
-        if self._is_to_tell:
-            plain = metrics.as_json(given)
-            if self._quiet:
+        if self._is_first:
+            json_values = metrics.as_json(given)
+            if self._is_other_rank:
                 return False
-            self._tell_before(plain)
-        meant = self._add_floats(step, given)
-        if meant is not None and not meant:  # nothing but the training's own
+            self._before_first_metrics(json_values)
+        names = self._add_floats(step, given)
+        if names is not None and not names:  # only metrics of the training set
             return False
-        development = self._recorder.update_summary(step, given, meant)
-        if not development:
+        validation = self._recorder.update_summary(step, given, names)
+        if not validation:
             return False
         if self._judge is not None:
-            self._stop_early(self._judge, step, development)
+            self._stop_early(self._judge, step, validation)
         return self._recorder.new_best
 
-    def _tell_before(self, values: Mapping[str, Any]) -> None:
-        """What the first metrics bring with them: told before anybody can see these."""
+    def _before_first_metrics(self, values: Mapping[str, Any]) -> None:
+        """Add the events that must come before the first metrics can be seen."""
         if not self._recorder.has_begun:
             params.report_reads(self.params)
-        self._claim_judgement(dict(metrics.numbers_in(values)))
-        self._is_to_tell = self._judge is not None and not self._judges
+        self._announce_judge(dict(metrics.numbers_in(values)))
+        self._is_first = self._judge is not None and not self._has_announced
 
-    def _stop_early(self, judge: Judge, step: int, development: Mapping[str, float]) -> None:
-        """Raises TrialPruned if the trial should end; again, if the script went on all the same."""
+    def _stop_early(self, judge: Judge, step: int, validation: Mapping[str, float]) -> None:
+        """Raise TrialPruned if the trial should end, and again if the script continues anyway."""
         if self._pruned is None:
-            self._pruned = judge.hear(step, development)
+            self._pruned = judge.hear(step, validation)
         if self._pruned is not None:
             raise TrialPruned(self._pruned)
 
@@ -218,22 +221,22 @@ class Run:
     def save_checkpoint(self, state: Mapping[str, Any], is_best: bool | None = None) -> Path | None:  # noqa: FBT001 - as CS230's helper
         """Save weights as `last.*`, and as `best.*` if `is_best`.
 
-        `is_best` is by default what the latest `log` returned. Returns the path of the last
-        weights; None on ranks other than 0.
+        By default `is_best` is what the latest `log` returned. Returns the path of the last
+        weights, or None on ranks other than 0.
         """
-        if self._quiet:
+        if self._is_other_rank:
             return None
         best = self._recorder.new_best if is_best is None else is_best
-        self._recorder.flush()  # who has these weights has their metrics, too
+        self._recorder.flush()  # the metrics files then belong to these weights
         return save_checkpoint(state, self.model_dir, is_best=best)
 
     def restore(self, name: str = "last") -> dict[str, Any] | None:
-        """The saved state to go on from, if this run continues an earlier one; else None.
+        """Return the saved state if this run continues an earlier one, else None.
 
         A script that calls this can be interrupted at any time: `modeldir search` then leaves its
         weights in place and runs it again.
         """
-        if not self._quiet:
+        if not self._is_other_rank:
             attempts.add_event(self.model_dir, self.attempt, "can_resume")
         if not self.resumes:
             return None
@@ -254,13 +257,13 @@ class Run:
         traceback: TracebackType | None,
     ) -> bool:
         if error is None and self._log is not None:
-            self._log.close("clean")  # after an error it stays: the traceback comes yet
+            self._log.close("clean")  # after an error it stays open for the traceback
         self._recorder.close()
         self._end(end_of(error))
         return isinstance(error, TrialPruned)
 
     def _end(self, end: dict[str, Any]) -> None:
-        if self._quiet:
+        if self._is_other_rank:
             return
         params.report_reads(self.params)
         used = usage.account(params.source(self.params))
@@ -273,7 +276,7 @@ class Run:
 
 
 def end_of(error: BaseException | None) -> dict[str, Any]:
-    """How a training ended, by the exception that left it."""
+    """Return how a training run ended, by the exception that ended it."""
     if isinstance(error, TrialPruned):
         return {"status": attempts.PRUNED, "reason": str(error) or None}
     if isinstance(error, KeyboardInterrupt):
@@ -288,14 +291,14 @@ def end_of(error: BaseException | None) -> dict[str, Any]:
     }
 
 
-def _resumes(held: int | None, *, wanted: bool | None) -> bool:
+def _resumes(supervised: int | None, *, wanted: bool | None) -> bool:
     if wanted is not None:
         return wanted
-    return held is not None and os.environ.get(attempts.RESUME_VARIABLE) == "1"
+    return supervised is not None and os.environ.get(attempts.RESUME_VARIABLE) == "1"
 
 
 def _facts() -> dict[str, Any]:
-    """What a run file says of a training without a supervisor."""
+    """Return the facts for the run file of a training run without a supervisor."""
     me = processes.process()
     here = Path.cwd()
     return {
@@ -310,8 +313,10 @@ def _facts() -> dict[str, Any]:
 
 
 def _own_since_ns(folder: Path, number: int) -> int | None:
-    """Since when what is made in a folder is attempt `number`'s own, as Unix time in ns: since this
-    process began and, where it has run there before, since that ended. None: it cannot be told.
+    """Return since when files in a folder belong to attempt `number`, as Unix time in ns.
+
+    That is since this process began and, if it has run there before, since that run ended. None if
+    it is unknown.
     """
     age = processes.age()
     if age is None:
@@ -320,7 +325,7 @@ def _own_since_ns(folder: Path, number: int) -> int | None:
     if number > 1:
         with contextlib.suppress(OSError):
             ended = os.stat(folder / attempts.run_file(number - 1)).st_mtime_ns
-            since = max(since, ended + 1)  # what was written in the same tick was before it
+            since = max(since, ended + 1)  # a file of the same tick is older
     return since
 
 
