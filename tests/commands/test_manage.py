@@ -44,7 +44,7 @@ def test_after_the_time_limit_no_trial_is_started(project: Project) -> None:
     assert "the time limit is over: no more trials are started" in said.lines
     assert 1 <= len(project.ended) < 6
     left = 6 - len(project.ended)
-    assert said.lines[-1] == f"next: modeldir search experiments/search   goes on: {left} to come"
+    assert said.lines[-1] == f"next: modeldir search experiments/search   resumes: {left} to come"
     assert said.code == 0
     assert set(project.trials().values()) == {"completed"}
     project.write("train.py", PLAIN)
@@ -114,7 +114,7 @@ def test_a_reached_metric_ends_the_search(project: Project) -> None:
     again = "modeldir search experiments/search --stop-at none"
     assert said.lines[2:4] == [
         "nothing was started: 3 completed",
-        f"  stop_at 0.75 is reached; 3 of 6 not started; to go on: {again}",
+        f"  stop_at 0.75 is reached; 3 of 6 not started; to continue: {again}",
     ]
     shown = project.modeldir("show", "experiments/search").lines
     assert "limits   stop_at 0.75" in shown
@@ -242,7 +242,7 @@ def test_stop_of_a_complete_search_does_not_say_that_it_goes_on(project: Project
     project.modeldir("retry", "experiments/search/learning_rate_0.1")
     said = project.modeldir("stop", "experiments/search")
     assert said.lines[0] == "nobody works on experiments/search"
-    assert said.lines[1].endswith("   goes on")
+    assert said.lines[1].endswith("   resumes")
     watched = project.modeldir("watch", "experiments/search")
     assert watched.lines[0] == "experiments/search: 6 of 6; nobody works on it, 1 to come"
     assert watched.lines[-1].startswith("next: modeldir search experiments/search")
@@ -272,7 +272,7 @@ def test_stop_now_ends_what_no_worker_minds(project: Project) -> None:
     assert waited.lines[0] == "nobody works on experiments/search"
     assert project.trials() == {"learning_rate_0.1": "running"}
     said = project.modeldir("stop", "experiments/search", "--now")
-    assert said.lines[0] == "ended: learning_rate_0.1, which no worker minds any more"
+    assert said.lines[0] == "stopped: learning_rate_0.1 (its worker had already exited)"
     assert project.trials() == {"learning_rate_0.1": "interrupted"}
 
 
@@ -340,7 +340,7 @@ def test_a_colleague_s_trial_that_no_worker_minds_runs_on() -> None:
             worker.wait()
         said = as_somebody_else(project, "stop", "experiments/search", "--now")
         assert said.returncode == 1
-        assert said.stdout.startswith("runs on: learning_rate_0.1, which no worker minds any more")
+        assert said.stdout.startswith("still running: learning_rate_0.1 (its worker has exited")
         assert project.trials() == {"learning_rate_0.1": "running"}
         assert project.modeldir("stop", "experiments/search", "--now").code == 0
 
@@ -498,7 +498,7 @@ def test_how_to_go_on_is_said_with_the_options_of_the_last_worker(project: Proje
         assert worker.stdout is not None
         last = worker.stdout.read().splitlines()[-1]
     again = "next: modeldir search experiments/search -j 2 --threads 1"
-    assert last == f"{again}   goes on: 6 to come"
+    assert last == f"{again}   resumes: 6 to come"
     said = [project.modeldir(word, "experiments/search") for word in ("show", "watch", "stop")]
     project.release()
     project.write("fail.learning_rate_0.1", "")

@@ -245,8 +245,8 @@ def test_a_running_trial_shows_only_what_counts_at_it(project: Project) -> None:
              "--no-pilot", "-j", "2", "--", "python", "train.py")  # fmt: skip
     with project.started_as("search", "experiments/search", *words) as worker:
         watched = SearchMonitor(project.search)
-        wait_until(lambda: len(watched.look().running) == 2, "two that run")
-        rows = {row.name: row.values for row in watched.look().running}
+        wait_until(lambda: len(watched.update().running) == 2, "two that run")
+        rows = {row.name: row.values for row in watched.update().running}
         project.release()
         assert worker.wait(30) == 0
     assert "momentum" not in rows["optimizer_adam"]

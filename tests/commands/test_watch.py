@@ -228,9 +228,9 @@ def test_a_folder_of_several(project: Project) -> None:
     command = ["python", "train.py"]
     project.modeldir("search", "experiments/late", "learning_rate=0.1", "--", *command)
     clock[0] += 100
-    watch.look()
+    watch.update()
     project.modeldir("search", "experiments/late", "learning_rate=0.2", "--", *command)
-    watch.look()
+    watch.update()
     assert [(name, news.state) for name, _, news in watch.take_events()] == [
         ("late/learning_rate_0.2", "running"), ("late/learning_rate_0.2", "completed")
     ]  # fmt: skip

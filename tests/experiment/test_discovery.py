@@ -61,7 +61,7 @@ def test_tables_samplers_and_watch_see_the_same_experiments(top: Path, tmp_path:
     assert sorted(map(str, table.column("experiment"))) == expected
     rows = other_folders.rows(top, tmp_path / "search")
     assert [row.path.name for row in rows] == expected
-    assert sorted(each.folder.name for each in Watch(top).look()) == expected
+    assert sorted(each.folder.name for each in Watch(top).update()) == expected
 
 
 def test_a_search_does_not_learn_from_a_link_to_its_own_trial(tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ def test_watch_shows_a_linked_search_once_at_each_look(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "search")
     now = 0.0
     watch = Watch(tmp_path, clock=lambda: now)
-    assert len(watch.look()) == 1
+    assert len(watch.update()) == 1
     now = 1000.0
-    assert len(watch.look()) == 1
+    assert len(watch.update()) == 1
 
 
 def test_a_caller_may_keep_the_walk_out_of_a_folder(top: Path) -> None:

@@ -55,8 +55,8 @@ SEARCH = SearchSnapshot(
     metric=("accuracy", "maximize"),
     best=("learning_rate_0.01__batch_size_32__dropout_0.5", 0.97123),
     states={"completed": 8, "failed": 1, "running": 3},
-    to_come=48,
-    left=TimeLeft(4100.0, sure=True),
+    remaining=48,
+    time_left=TimeLeft(4100.0, sure=True),
     worker=True,
 )
 ALONE = ExperimentSnapshot(
@@ -97,7 +97,7 @@ def test_columns_that_were_shown_stay(snapshot: SnapshotAssertion) -> None:
     layout = Layout()
     shape = Shape(80, 24)
     first = search_lines(SEARCH, shape, layout)
-    fresh = tuple(row(n, step=None, value=None, curve=(), says="loading") for n in (4, 5))
+    fresh = tuple(row(n, step=None, value=None, curve=(), last_line="loading") for n in (4, 5))
     later = search_lines(replace(SEARCH, running=fresh), shape, layout)
     assert later[0].text.startswith(first[0].text)
     assert text(later) == snapshot
@@ -157,7 +157,9 @@ def test_a_stream_that_cannot_show_curves(snapshot: SnapshotAssertion) -> None:
 def test_trainings_without_metrics_show_what_they_print(snapshot: SnapshotAssertion) -> None:
     """The last line takes the room that is left."""
     rows = tuple(
-        row(n, step=None, value=None, curve=(), says=f"epoch {n}: 30%|###   | 3/10 " + "x" * 99)
+        row(
+            n, step=None, value=None, curve=(), last_line=f"epoch {n}: 30%|###   | 3/10 " + "x" * 99
+        )
         for n in (1, 2)
     )
     lines = search_lines(replace(SEARCH, running=rows, best=None), Shape(80, 24))
@@ -189,7 +191,7 @@ def test_what_a_terminal_would_obey_is_spelled_out() -> None:
     evil = "a\x1b[2J\r\n\u202e\x9b31m"
     rows = (
         row(1, values={"learning_rate": evil, "batch_size": [evil]}, step=evil),
-        row(2, number=None, name=evil, value=None, says=evil),
+        row(2, number=None, name=evil, value=None, last_line=evil),
     )
     search = replace(SEARCH, running=rows, varied=("learning_rate", evil), best=(evil, 1.0))
     for line in search_lines(search, Shape(200, 24)):
@@ -244,8 +246,8 @@ def test_one_experiment(snapshot: SnapshotAssertion) -> None:
 def test_several_searches(snapshot: SnapshotAssertion) -> None:
     """Those that run are drawn whole; of the others one line tells, of very many their number."""
     over = replace(
-        SEARCH, folder=Path("experiments/width"), running=(), states={"completed": 4}, to_come=0,
-        left=None,
+        SEARCH, folder=Path("experiments/width"), running=(), states={"completed": 4}, remaining=0,
+        time_left=None,
     )  # fmt: skip
     others = [replace(over, folder=Path(f"experiments/old_{n}")) for n in range(30)]
     lines = lines_of([SEARCH, over, ALONE, *others], Shape(90, 24))
@@ -259,17 +261,18 @@ def test_several_searches(snapshot: SnapshotAssertion) -> None:
     ("changes", "words"),
     [
         ({}, "9 of 60 (1 failed), 3 running, about 1 h 10 min left"),
-        ({"left": TimeLeft(4100, sure=False)},
+        ({"time_left": TimeLeft(4100, sure=False)},
          "9 of 60 (1 failed), 3 running, at least 1 h 10 min left"),
-        ({"left": TimeLeft(20, sure=False)}, "9 of 60 (1 failed), 3 running"),
-        ({"left": TimeLeft(20, sure=True)},
+        ({"time_left": TimeLeft(20, sure=False)}, "9 of 60 (1 failed), 3 running"),
+        ({"time_left": TimeLeft(20, sure=True)},
          "9 of 60 (1 failed), 3 running, less than a minute left"),
-        ({"left": None, "to_come": None}, "9 ended (1 failed), 3 running"),
-        ({"left": None, "states": {}, "to_come": 60}, "nothing of 60 has started yet"),
-        ({"left": None, "states": {}, "to_come": None}, "nothing has started yet"),
-        ({"left": None, "states": {"completed": 2, "interrupted": 1, "waiting": 1}, "to_come": 0,
-          "worker": False}, "2 of 4, 1 interrupted, 1 waiting"),
-        ({"left": None, "states": {"completed": 2, "running": 1, "waiting": 1}, "to_come": 1},
+        ({"time_left": None, "remaining": None}, "9 ended (1 failed), 3 running"),
+        ({"time_left": None, "states": {}, "remaining": 60}, "nothing of 60 has started yet"),
+        ({"time_left": None, "states": {}, "remaining": None}, "nothing has started yet"),
+        ({"time_left": None, "states": {"completed": 2, "interrupted": 1, "waiting": 1},
+          "remaining": 0, "worker": False}, "2 of 4, 1 interrupted, 1 waiting"),
+        ({"time_left": None, "states": {"completed": 2, "running": 1, "waiting": 1},
+          "remaining": 1},
          "2 of 5, 1 running"),
     ],
 )  # fmt: skip

@@ -26,12 +26,12 @@ def add(folder: Path, *lines: object) -> None:
 def test_steps_come_as_they_are_written(tmp_path: Path) -> None:
     """Each look tells of the latest step, and of all there were."""
     seen = LiveTraining(tmp_path)
-    seen.look()
+    seen.update()
     assert (seen.step, seen.value("accuracy"), seen.curve("accuracy")) == (None, None, ())
     add(tmp_path, {"step": 0, "accuracy": 0.5})
-    seen.look()
+    seen.update()
     add(tmp_path, {"step": 1, "accuracy": 0.75, "train/loss": 2}, {"step": 2, "accuracy": 0.875})
-    seen.look()
+    seen.update()
     assert (seen.step, seen.value("accuracy")) == (2, 0.875)
     assert seen.curve("accuracy") == (0.5, 0.75, 0.875)
 
@@ -40,12 +40,12 @@ def test_only_new_lines_are_read(tmp_path: Path) -> None:
     """Lines that were read before are not read again, whatever becomes of them."""
     seen = LiveTraining(tmp_path)
     add(tmp_path, {"step": 0, "accuracy": 0.5})
-    seen.look()
+    seen.update()
     with open(tmp_path / "metrics.jsonl", "r+") as file:
         file.write('{"step": 9')
-    seen.look()
+    seen.update()
     add(tmp_path, {"step": 1, "accuracy": 0.75})
-    seen.look()
+    seen.update()
     assert seen.step == 1
     assert seen.curve("accuracy") == (0.5, 0.75)
 
@@ -55,10 +55,10 @@ def test_half_a_line_is_waited_for(tmp_path: Path) -> None:
     seen = LiveTraining(tmp_path)
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 0, "loss": 1}\n{"step": 1, "lo')
-    seen.look()
+    seen.update()
     assert (seen.step, seen.value("loss")) == (0, 1)
     path.write_text('{"step": 0, "loss": 1}\n{"step": 1, "loss": 0.5}\n')
-    seen.look()
+    seen.update()
     assert (seen.step, seen.value("loss")) == (1, 0.5)
 
 
@@ -71,7 +71,7 @@ def test_lines_that_are_no_metrics_are_passed_over(tmp_path: Path, line: str) ->
     """Whatever a script writes there, the metrics before it and after it count."""
     add(tmp_path, {"step": 1, "loss": 0.5}, line, {"step": 2, "loss": 0.25})
     seen = LiveTraining(tmp_path)
-    seen.look()
+    seen.update()
     assert seen.curve("loss") == (0.5, 0.25)
     assert seen.step == 2
 
@@ -80,12 +80,12 @@ def test_a_new_attempt_begins_anew(tmp_path: Path) -> None:
     """Its file is another; nothing of the old one's curve is told, also while there is none."""
     seen = LiveTraining(tmp_path)
     add(tmp_path, *({"step": step, "loss": 9} for step in range(5)))
-    seen.look()
+    seen.update()
     os.rename(tmp_path / "metrics.jsonl", tmp_path / "old")
-    seen.look()
+    seen.update()
     assert (seen.step, seen.curve("loss")) == (None, ())
     add(tmp_path, {"step": 0, "loss": 1})
-    seen.look()
+    seen.update()
     assert (seen.step, seen.curve("loss")) == (0, (1,))
 
 
@@ -93,9 +93,9 @@ def test_a_file_that_was_emptied_begins_anew(tmp_path: Path) -> None:
     """A script that opens it for writing a second time."""
     seen = LiveTraining(tmp_path)
     add(tmp_path, *({"step": step, "loss": 9} for step in range(5)))
-    seen.look()
+    seen.update()
     (tmp_path / "metrics.jsonl").write_text('{"step": 0, "loss": 1}\n')
-    seen.look()
+    seen.update()
     assert seen.curve("loss") == (1,)
 
 
@@ -104,7 +104,7 @@ def test_a_long_training_is_kept_short(tmp_path: Path) -> None:
     seen = LiveTraining(tmp_path)
     for begin in range(0, 10_000, 100):
         add(tmp_path, *({"step": n, "loss": n} for n in range(begin, begin + 100)))
-        seen.look()
+        seen.update()
     curve = seen.curve("loss")
     assert len(curve) <= MOST_KEPT
     assert curve[0] == 0
@@ -116,12 +116,12 @@ def test_of_very_much_only_the_end_is_read(tmp_path: Path) -> None:
     """A watcher that comes late to a file of many megabytes, or to one that grows too fast."""
     add(tmp_path, *({"step": n, "loss": n, "note": "x" * 500} for n in range(20_000)))
     seen = LiveTraining(tmp_path)
-    seen.look()
+    seen.update()
     assert seen.step == 19_999
     assert seen.curve("loss")[0] == 0  # but for the line with which it began
     assert 2 < len(seen.curve("loss")) <= MOST_KEPT
     add(tmp_path, {"step": 20_000, "loss": 1})
-    seen.look()
+    seen.update()
     assert seen.curve("loss")[-1] == 1
 
 
@@ -131,8 +131,8 @@ def test_metric_files_alone_make_a_curve(tmp_path: Path) -> None:
     for value in (0.5, 0.75):
         (tmp_path / "new").write_text(json.dumps({"accuracy": value}))
         os.replace(tmp_path / "new", tmp_path / "metrics_val_last_weights.json")
-        seen.look()
-        seen.look()
+        seen.update()
+        seen.update()
     assert seen.curve("accuracy") == (0.5, 0.75)
 
 
@@ -143,8 +143,8 @@ def test_metric_files_that_are_written_in_place_make_a_curve(tmp_path: Path) -> 
     for value in ("0.5", "0.75", "0.625"):
         for text in ("", '{"accu', f'{{"accuracy": {value}}}'):  # as a reader may find it
             path.write_text(text)
-            seen.look()
-        seen.look()
+            seen.update()
+        seen.update()
     assert seen.curve("accuracy") == (0.5, 0.75, 0.625)
 
 
@@ -162,7 +162,7 @@ def test_metric_files_are_read_when_they_are_written(
     monkeypatch.setattr(experiment, "scores", scores)
     seen = LiveTraining(tmp_path)
     for _ in range(9):
-        seen.look()
+        seen.update()
     assert len(read) == 2  # the second for a clock that stands still
 
 
@@ -170,13 +170,13 @@ def test_without_metrics_the_last_printed_line_is_told(tmp_path: Path) -> None:
     """As a terminal would show it; once there are metrics it is not read any more."""
     seen = LiveTraining(tmp_path)
     (tmp_path / "console.log").write_text("loading\nepoch 1: 10%\repoch 1: 20%", newline="")
-    seen.look()
-    assert seen.says == "epoch 1: 20%"
+    seen.update()
+    assert seen.last_line == "epoch 1: 20%"
     add(tmp_path, {"step": 0, "loss": 1})
-    seen.look()
+    seen.update()
     (tmp_path / "console.log").write_text("something else\n")
-    seen.look()
-    assert seen.says == "epoch 1: 20%"
+    seen.update()
+    assert seen.last_line == "epoch 1: 20%"
 
 
 def test_the_development_split_goes_before_a_bare_name() -> None:
@@ -206,8 +206,8 @@ def test_a_folder_that_goes_away_is_no_error(tmp_path: Path) -> None:
     folder.mkdir()
     add(folder, {"step": 0, "loss": 1})
     seen = LiveTraining(folder)
-    seen.look()
+    seen.update()
     (folder / "metrics.jsonl").unlink()
     folder.rmdir()
-    seen.look()
+    seen.update()
     assert seen.value("loss") is None

@@ -95,14 +95,14 @@ def test_a_search_that_runs(made: Made) -> None:
     made.begin(two)
     made.log(two, 0, accuracy=0.5)
     made.log(two, 1, accuracy=0.625)
-    standing = SearchMonitor(made.folder, now=lambda: BEGAN_S + 45).look()
+    standing = SearchMonitor(made.folder, now=lambda: BEGAN_S + 45).update()
     (row,) = standing.running
     assert (row.name, row.number, row.step, row.value) == ("learning_rate_0.01", 2, 1, 0.625)
     assert (row.curve, row.age, row.values["learning_rate"]) == ((0.5, 0.625), 45.0, 0.01)
     assert standing.varied == ("learning_rate",)
     assert standing.best == ("learning_rate_0.1", 0.75)
-    assert (standing.ended, standing.total, standing.to_come) == (1, 3, 1)
-    assert standing.left == TimeLeft(75.0, sure=True)
+    assert (standing.ended, standing.total, standing.remaining) == (1, 3, 1)
+    assert standing.time_left == TimeLeft(75.0, sure=True)
     assert not standing.is_over
 
 
@@ -113,14 +113,14 @@ def test_slots_of_all_workers_count(made: Made) -> None:
     made.end(one, accuracy=0.75)
     made.begin(made.trial(0.01))
     overview = SearchMonitor(made.folder, now=lambda: BEGAN_S)
-    assert overview.look().left == TimeLeft(120.0, sure=True)
+    assert overview.update().time_left == TimeLeft(120.0, sure=True)
     worker_registry.join(made.folder, 2)
-    assert overview.look().left == TimeLeft(60.0, sure=True)
+    assert overview.update().time_left == TimeLeft(60.0, sure=True)
 
 
 def test_a_search_that_has_not_begun_is_not_over(made: Made) -> None:
     """Its worker may wait in a job manager's queue."""
-    standing = SearchMonitor(made.folder).look()
+    standing = SearchMonitor(made.folder).update()
     assert (standing.is_over, standing.total, dict(standing.states)) == (False, 3, {})
 
 
@@ -132,7 +132,7 @@ def test_a_search_without_a_plan_is_told_by_its_folders(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "params.json").write_text(json.dumps({**BASE, "learning_rate": value}))
         (folder / EVAL).write_text(json.dumps({"accuracy": value}))
-    standing = SearchMonitor(made.folder).look()
+    standing = SearchMonitor(made.folder).update()
     assert (standing.varied, standing.total) == (("learning_rate",), None)
     assert standing.best == ("learning_rate_0.2", 0.2)
     assert standing.is_over
@@ -147,7 +147,7 @@ def test_trials_that_nobody_records_are_read_as_they_are_written(tmp_path: Path)
     overview = SearchMonitor(made.folder)
     for value in (0.5, 0.75):
         path.write_text(json.dumps({"accuracy": value}))
-        assert overview.look().best == ("a", value)
+        assert overview.update().best == ("a", value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"space": {"nope": [1]}}', '{"trials": "x"}'])
@@ -155,10 +155,10 @@ def test_a_plan_that_cannot_be_read_is_told(made: Made, text: str) -> None:
     """The trials are there all the same, and nothing is made up of how many will come."""
     made.begin(made.trial(0.1))
     (made.folder / "search.json").write_text(text)
-    standing = SearchMonitor(made.folder).look()
+    standing = SearchMonitor(made.folder).update()
     assert standing.problem
     assert len(standing.running) == 1
-    assert (standing.total, standing.left) == (None, None)
+    assert (standing.total, standing.time_left) == (None, None)
 
 
 def test_without_a_metric_in_the_plan_it_is_chosen(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_without_a_metric_in_the_plan_it_is_chosen(tmp_path: Path) -> None:
     one = made.trial(0.1)
     made.begin(one)
     overview = SearchMonitor(made.folder)
-    assert overview.look().metric is None
+    assert overview.update().metric is None
     made.log(one, 0, **{"val/loss": 2.0, "train/loss": 1.0})
-    standing = overview.look()
+    standing = overview.update()
     assert standing.metric == ("loss", "minimize")
     assert standing.running[0].value == 2.0
 
@@ -177,10 +177,10 @@ def test_without_a_metric_in_the_plan_it_is_chosen(tmp_path: Path) -> None:
 def test_a_growing_plan_grows_the_count(made: Made) -> None:
     """`search.json` is read again when it changes."""
     overview = SearchMonitor(made.folder)
-    assert overview.look().total == 3
+    assert overview.update().total == 3
     space = {"learning_rate": [0.1, 0.01, 0.001, 1.0]}
     (made.folder / "search.json").write_text(json.dumps({**PLAN, "space": space}))
-    assert overview.look().total == 4
+    assert overview.update().total == 4
 
 
 # -- What happens ----------------------------------------------------------------------------------
@@ -191,12 +191,12 @@ def test_news_between_looks(made: Made) -> None:
     one, two = made.trial(0.1), made.trial(0.01)
     made.begin(one)
     overview = SearchMonitor(made.folder)
-    overview.look()
+    overview.update()
     assert overview.take_events() == []
     made.end(one, accuracy=0.75)
     made.begin(two)
-    overview.look()
-    overview.look()
+    overview.update()
+    overview.update()
     assert overview.take_events() == [
         Event("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s"),
         Event("learning_rate_0.01", "running"),
@@ -205,7 +205,7 @@ def test_news_between_looks(made: Made) -> None:
     three = made.trial(0.001)
     made.begin(three)
     made.end(three, "interrupted", reason="asked to stop")
-    overview.look()
+    overview.update()
     assert overview.take_events() == [
         Event("learning_rate_0.01", "failed", "error: ValueError: nan  1m 00s"),
         Event("learning_rate_0.001", "running"),
@@ -219,9 +219,9 @@ def test_a_failed_trial_that_runs_again_is_seen(made: Made) -> None:
     made.begin(one)
     made.end(one, "failed", failure="error")
     overview = SearchMonitor(made.folder)
-    overview.look()
+    overview.update()
     made.begin(one, 2)
-    assert len(overview.look().running) == 1
+    assert len(overview.update().running) == 1
     assert overview.take_events() == [Event("learning_rate_0.1", "running")]
 
 
@@ -233,9 +233,9 @@ def test_a_trial_that_died_without_a_word_is_interrupted(made: Made) -> None:
         assert keeper is not None
         made.begin(one, keeper=keeper.to_json())
         overview = SearchMonitor(made.folder)
-        assert len(overview.look().running) == 1
+        assert len(overview.update().running) == 1
         process.communicate(b"\n")
-    standings = [overview.look() for _ in range(7)]
+    standings = [overview.update() for _ in range(7)]
     assert dict(standings[-1].states) == {"interrupted": 1}
     assert [news.state for news in overview.take_events()] == ["interrupted"]
 
@@ -247,9 +247,9 @@ def test_a_trial_that_was_removed_never_happened(made: Made) -> None:
         made.begin(record)
         made.end(record, accuracy=0.5)
     overview = SearchMonitor(made.folder)
-    assert overview.look().ended == 2
+    assert overview.update().ended == 2
     shutil.rmtree(made.trials.path(two))
-    assert overview.look().ended == 1
+    assert overview.update().ended == 1
 
 
 def test_a_folder_without_a_claim_is_a_trial_once_it_has_hyperparameters(made: Made) -> None:
@@ -257,9 +257,9 @@ def test_a_folder_without_a_claim_is_a_trial_once_it_has_hyperparameters(made: M
     folder = made.folder / "by_hand"
     folder.mkdir()
     overview = SearchMonitor(made.folder)
-    assert sum(overview.look().states.values()) == 0
+    assert sum(overview.update().states.values()) == 0
     (folder / "params.json").write_text(json.dumps({**BASE, "learning_rate": 0.1}))
-    assert sum(overview.look().states.values()) == 1
+    assert sum(overview.update().states.values()) == 1
 
 
 # -- When it is over -------------------------------------------------------------------------------
@@ -272,11 +272,11 @@ def test_between_two_trials_a_search_is_not_over(made: Made) -> None:
     made.end(one, accuracy=0.5)
     member = worker_registry.join(made.folder, 1)
     overview = SearchMonitor(made.folder)
-    standing = overview.look()
+    standing = overview.update()
     assert (standing.worker, standing.is_over) == (True, False)
     member.leave()
-    standing = overview.look()
-    assert (standing.worker, standing.is_over, standing.to_come) == (False, True, 2)
+    standing = overview.update()
+    assert (standing.worker, standing.is_over, standing.remaining) == (False, True, 2)
 
 
 def test_a_worker_that_was_killed_is_no_worker(made: Made) -> None:
@@ -287,7 +287,7 @@ def test_a_worker_that_was_killed_is_no_worker(made: Made) -> None:
     member = worker_registry.join(made.folder, 1)
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": dead()}))
-    assert SearchMonitor(made.folder).look().is_over
+    assert SearchMonitor(made.folder).update().is_over
 
 
 def test_a_worker_on_another_host_may_live(made: Made) -> None:
@@ -301,11 +301,11 @@ def test_a_worker_on_another_host_may_live(made: Made) -> None:
     far = {**dead(), "host": "far", "boot": "another", "machine": "another"}
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": far}))
     overview = SearchMonitor(made.folder)
-    standing = overview.look()
+    standing = overview.update()
     assert (standing.worker, standing.is_over) == (None, False)
     made.begin(records[2])
     made.end(records[2], accuracy=0.5)
-    assert overview.look().is_over
+    assert overview.update().is_over
 
 
 def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
@@ -323,21 +323,21 @@ def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
     attempt = attempts.begin(made.folder / two.name, 1, {"supervisor": far, "process": far})
     assert attempt is not None
     overview = SearchMonitor(made.folder)
-    first = overview.look()
+    first = overview.update()
     assert (first.states["running"], first.is_over) == (1, False)
 
     def beats(path: Path) -> bool:
         heartbeat.beat(path)
-        return overview.look().worker is True
+        return overview.update().worker is True
 
     def is_interrupted() -> bool:
         heartbeat.beat(entry)
-        return overview.look().states.get("interrupted") == 1
+        return overview.update().states.get("interrupted") == 1
 
     wait_until(is_interrupted, "the trial's death to be seen")
     wait_until(lambda: beats(entry), "the worker's heart to be seen")
-    assert not overview.look().is_over
-    wait_until(lambda: overview.look().is_over, "the worker's death to be seen")
+    assert not overview.update().is_over
+    wait_until(lambda: overview.update().is_over, "the worker's death to be seen")
 
 
 def test_show_counts_trials_as_who_watches_does(
@@ -360,7 +360,7 @@ def test_show_counts_trials_as_who_watches_does(
     other.begin(other.trial(0.9))
     (made.folder / "copied").mkdir()
     (made.folder / "copied" / "params.json").write_text(json.dumps({**BASE, "learning_rate": 7.0}))
-    states = SearchMonitor(made.folder).look().states
+    states = SearchMonitor(made.folder).update().states
     assert states == {
         "completed": 1, "failed": 1, "pruned": 1, "running": 1, "interrupted": 1, "unrecorded": 1,
         "waiting": 2,
@@ -378,7 +378,7 @@ def test_show_says_that_the_goal_is_reached(made: Made, capsys: pytest.CaptureFi
     one = made.trial(0.1)
     made.begin(one)
     made.end(one, accuracy=0.75)
-    assert SearchMonitor(made.folder).look().goal == 0.75
+    assert SearchMonitor(made.folder).update().goal == 0.75
     main(["show", str(made.folder)])
     assert "1 completed, 2 not started: stop_at 0.75 is reached" in capsys.readouterr().out
 
@@ -395,7 +395,7 @@ def test_finished_trials_are_read_once(made: Made, monkeypatch: pytest.MonkeyPat
     made.begin(made.trial(0.1))
     overview = SearchMonitor(made.folder)
     for _ in range(4):  # what has just changed is read twice, finished ones in turn
-        overview.look()
+        overview.update()
     read: list[str] = []
     real = experiment.status
 
@@ -405,7 +405,7 @@ def test_finished_trials_are_read_once(made: Made, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(experiment, "status", status)
     for _ in range(10):
-        overview.look()
+        overview.update()
     assert set(read) <= {"learning_rate_0.1"}
     assert len(read) <= 3
 
@@ -422,7 +422,7 @@ def test_looking_writes_nothing(made: Made) -> None:
     before = tree()
     overview = SearchMonitor(made.folder)
     for _ in range(3):
-        overview.look()
+        overview.update()
     assert tree() == before
 
 
@@ -430,9 +430,9 @@ def test_a_folder_that_is_gone_is_no_error(made: Made) -> None:
     """Removed, or on a file system that was unmounted."""
     made.begin(made.trial(0.1))
     overview = SearchMonitor(made.folder)
-    overview.look()
+    overview.update()
     shutil.rmtree(made.folder)
-    assert overview.look().running == ()
+    assert overview.update().running == ()
 
 
 # -- One experiment --------------------------------------------------------------------------------
@@ -445,14 +445,14 @@ def test_one_experiment_that_runs(made: Made) -> None:
     made.begin(one)
     (folder / "console.log").write_text("a\n\x1b[31mb\x1b[0m\n 10%\r 20%\r 30%\nlast", newline="")
     solo = ExperimentMonitor(folder, lines=3, now=lambda: BEGAN_S + 5)
-    solo.look()
+    solo.update()
     made.log(one, 4, **{"train/loss": 1.0, "accuracy": 0.5})
-    alone = solo.look()
+    alone = solo.update()
     assert [name for name, _, _ in alone.metrics] == ["accuracy", "train/loss"]
     assert (alone.step, alone.age, alone.is_over) == (4, 5.0, False)
     assert alone.lines == ("b", " 30%", "last")
     made.end(one, accuracy=0.75)
-    assert solo.look().is_over
+    assert solo.update().is_over
     assert solo.take_events() == [
         Event("learning_rate_0.1", "step", "4  accuracy 0.5  train/loss 1"),
         Event("learning_rate_0.1", "completed", "accuracy 0.75  1m 00s"),
@@ -463,13 +463,13 @@ def test_an_experiment_that_begins_while_it_is_watched(made: Made) -> None:
     """And one that runs again: each attempt is told."""
     one = made.trial(0.1)
     solo = ExperimentMonitor(made.trials.path(one))
-    assert not solo.look().is_over
+    assert not solo.update().is_over
     made.begin(one)
-    solo.look()
+    solo.update()
     made.end(one, "failed", failure="error", last_line="no")
-    solo.look()
+    solo.update()
     made.begin(one, 2)
-    assert not solo.look().is_over
+    assert not solo.update().is_over
     states = [news.state for news in solo.take_events()]
     assert states == ["running", "failed", "running"]
 
@@ -479,6 +479,6 @@ def test_an_experiment_that_nobody_recorded(tmp_path: Path) -> None:
     (tmp_path / "params.json").write_text("{}")
     (tmp_path / "train.log").write_bytes(b"epoch 1\nepoch 2 \xff\n")
     os.utime(tmp_path / "train.log")
-    alone = ExperimentMonitor(tmp_path).look()
+    alone = ExperimentMonitor(tmp_path).update()
     assert alone.is_over
     assert alone.lines == ("epoch 1", "epoch 2 \ufffd")

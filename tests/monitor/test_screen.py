@@ -147,7 +147,7 @@ def test_colours_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
         terminal = Terminal()
         canvas = Canvas(terminal, size=terminal.size)
         canvas.draw([Line("faint", faint=True), Line("strong", strong=True)])
-        canvas.above("failed  trial", colour="31", coloured=6)
+        canvas.above("failed  trial", color="31", colored=6)
         assert (terminal.screen.buffer[0][0].fg == "red") == coloured
         assert terminal.screen.buffer[0][7].fg == "default"
         assert ("\x1b[2m" in terminal.written) == coloured

@@ -310,7 +310,7 @@ def test_a_trial_made_ahead_waits_for_the_next_command(project: Project) -> None
         text = output(worker)
     states = [*project.trials().values()]
     assert states.count("waiting") == 1
-    assert f"goes on: {6 - states.count('completed')} to come" in text
+    assert f"resumes: {6 - states.count('completed')} to come" in text
     assert project.modeldir("search", "experiments/search").code == 0
     assert len(project.started) == len(set(project.started)) == 6
     assert numbers(project) == [1, 2, 3, 4, 5, 6]

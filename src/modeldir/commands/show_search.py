@@ -30,7 +30,7 @@ MOST = 10
 def search_text(tree: Tree) -> str:
     """One search: its plan, its trials by status, the best, those that failed and why."""
     warnings = list(tree.warnings)
-    plan, standing = _plan(tree.folder), _standing(tree)
+    plan, search = _plan(tree.folder), _standing(tree)
     best = tree.best()
     failed = [each for each in tree.experiments if each.status.state == attempts.FAILED]
     pruned = [each for each in tree.experiments if each.status.state == attempts.PRUNED]
@@ -41,7 +41,7 @@ def search_text(tree: Tree) -> str:
         *origin_entries(tree.folder),
         *_planned(plan),
         ("metric", _ranked(tree)),
-        ("trials", _counts(standing)),
+        ("trials", _counts(search)),
         ("best", _score(best, tree) if best else None),
         ("front", ", ".join(sorted(tree.front(), key=text.order_of)) or None),
         *_named("running", [(each, _progress(each)) for each in running]),
@@ -49,7 +49,7 @@ def search_text(tree: Tree) -> str:
         *_named("pruned", [(each, each.status.reason) for each in pruned]),
         *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
-    follow = worker_registry.again(tree.folder) if asked else _after(tree, plan, standing)
+    follow = worker_registry.again(tree.folder) if asked else _after(tree, plan, search)
     head = f"{text.visible(str(tree.folder))}: a search\n\n{entries_text(told)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 
@@ -80,8 +80,8 @@ def _standing(tree: Tree) -> SearchSnapshot:
         told.append((each.record, state, found.scores.development if found else {}))
     planned = census.plan
     best = planned.best(told, planned.metric) if planned.stop_at is not None else None
-    to_come, goal = census.to_come(how), planned.goal(best)
-    return SearchSnapshot(tree.folder, states=how, to_come=to_come, goal=goal)
+    remaining, goal = census.to_come(how), planned.goal(best)
+    return SearchSnapshot(tree.folder, states=how, remaining=remaining, goal=goal)
 
 
 def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
@@ -176,11 +176,11 @@ def _ranked(tree: Tree) -> str | None:
     return "; ".join(told) or None
 
 
-def _counts(standing: SearchSnapshot) -> str:
+def _counts(search: SearchSnapshot) -> str:
     order = [*attempts.ENDS, attempts.RUNNING, attempts.WAITING, attempts.UNRECORDED]
-    states = standing.states
+    states = search.states
     counts = [f"{states[state]} {state}" for state in order if states.get(state)]
-    left = [remaining_text(standing)] if standing.to_come else []
+    left = [remaining_text(search)] if search.remaining else []
     return ", ".join([*(counts or ["none yet"]), *left])
 
 
@@ -207,12 +207,12 @@ def _named(label: str, told: Sequence[tuple[ExperimentRow, str | None]]) -> Iter
         yield "", f"and {len(told) - MOST} more"
 
 
-def _after(tree: Tree, plan: Mapping[str, Any], standing: SearchSnapshot) -> str:
+def _after(tree: Tree, plan: Mapping[str, Any], search: SearchSnapshot) -> str:
     """What to type next: the search itself while trials are left, else what tells of them."""
     folder = quoted(tree.folder)
     states = {each.status.state: each for each in reversed(tree.experiments)}
     left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})
-    if (left or (standing.to_come and not standing.goal)) and attempts.RUNNING not in states:
+    if (left or (search.remaining and not search.goal)) and attempts.RUNNING not in states:
         domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"
         command = "" if plan.get("command") else " -- python train.py"
         return f"{worker_registry.again(tree.folder)}{domain}{command}"

@@ -58,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(line)
     ended, left = _ended_here(folder) if arguments.now else ([], [])
     for name in ended:
-        print(f"ended: {name}, which no worker minds any more")
+        print(f"stopped: {name} (its worker had already exited)")
     for name in left:
-        print(f"runs on: {name}, which no worker minds any more and which is another user's")
+        print(f"still running: {name} (its worker has exited; the trial belongs to another user)")
     if asked or left:
         print(f"next: modeldir watch {quoted(folder)}")
     else:
@@ -173,16 +173,16 @@ def _idle(folder: Path) -> list[str]:
     if (folder / HOME).is_dir():
         from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - it reads the plan and all trials
 
-        standing = SearchMonitor(folder).look()
-        if standing.is_complete:
-            counts = ", ".join(f"{count} {state}" for state, count in standing.states.items())
+        search = SearchMonitor(folder).update()
+        if search.is_complete:
+            counts = ", ".join(f"{count} {state}" for state, count in search.states.items())
             what = f"nobody works on {folder}: it is complete ({counts})"
             return [what, f"next: modeldir synthesize {quoted(folder)}"]
     return [f"nobody works on {folder}", *_go_on(folder)]
 
 
 def _go_on(folder: Path) -> list[str]:
-    return [f"next: {worker_registry.again(folder)}   goes on"]
+    return [f"next: {worker_registry.again(folder)}   resumes"]
 
 
 def _ended_here(folder: Path) -> tuple[list[str], list[str]]:

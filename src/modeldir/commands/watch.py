@@ -25,8 +25,8 @@ from modeldir.monitor.progress import ShownTrial, View, shown_on
 from modeldir.monitor.search import SearchMonitor
 from modeldir.monitor.status import (
     Event,
-    ExperimentSnapshot,
     SearchSnapshot,
+    Snapshot,
     best_text,
     progress_text,
     remaining_text,
@@ -88,7 +88,7 @@ def show(watch: Watch, *, waits: bool = False, kept: LiveReport | None = None) -
     except KeyboardInterrupt:  # the usual way to stop watching: no error
         view.close()
         if view.interval is not None:  # the live view is cleared: leave a line
-            for line in watch.now(watch.look()):
+            for line in watch.now(watch.update()):
                 view.message(line)
         if waits:
             view.message("the workers continue")
@@ -97,12 +97,12 @@ def show(watch: Watch, *, waits: bool = False, kept: LiveReport | None = None) -
         view.close()
     if kept is not None:
         print(kept.problem or report_text(kept.path), file=sys.stderr)
-    return _code(watch.look()) if waits else 0
+    return _code(watch.update()) if waits else 0
 
 
-def _code(stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> int:
+def _code(snapshots: Sequence[Snapshot]) -> int:
     """Return 1 if a trial of a search failed or remains."""
-    searches = [each for each in stands if isinstance(each, SearchSnapshot)]
+    searches = [each for each in snapshots if isinstance(each, SearchSnapshot)]
     return int(any(each.states.get(attempts.FAILED) or each.to_run for each in searches))
 
 
@@ -111,38 +111,41 @@ def follow(
 ) -> None:
     """Show what is watched and print its events, until nothing more will happen."""
     wait = wait or _wait
-    stands = watch.look()
+    snapshots = watch.update()
     # Lines at the start are for a pipe: in a terminal the live view shows the same.
-    is_described = view.interval is None and not watch.is_over(stands)
-    for line in (*(watch.head(stands) if is_described else ()), *watch.without_workers(stands)):
+    is_described = view.interval is None and not watch.is_over(snapshots)
+    for line in (
+        *(watch.head(snapshots) if is_described else ()),
+        *watch.without_workers(snapshots),
+    ):
         view.message(line)
     while True:
-        for name, folder, news in watch.take_events():
-            _print_event(view, name, folder, news)
-            if kept is not None and news.state not in {attempts.RUNNING, "step"}:
+        for name, folder, event in watch.take_events():
+            _print_event(view, name, folder, event)
+            if kept is not None and event.state not in {attempts.RUNNING, "step"}:
                 kept.trial_ended()
-        if watch.is_over(stands):
+        if watch.is_over(snapshots):
             break
-        view.view(stands)
+        view.view(snapshots)
         if kept is not None:
             kept.refresh()
         wait(EVERY)
-        stands = watch.look()
+        snapshots = watch.update()
     if kept is not None:
         kept.refresh(last=True)
     view.close()
-    for line in watch.foot(stands):
+    for line in watch.foot(snapshots):
         view.message(line)
 
 
-def _print_event(view: View, name: str, folder: Path, news: Event) -> None:
+def _print_event(view: View, name: str, folder: Path, event: Event) -> None:
     trial = ShownTrial(name, folder, 0.0)
-    if news.state == attempts.RUNNING:
+    if event.state == attempts.RUNNING:
         view.started(trial)
-    elif news.state == "step":
-        view.stepped(trial, news.words)
+    elif event.state == "step":
+        view.stepped(trial, event.words)
     else:
-        view.ended(trial, news.state, news.words)
+        view.ended(trial, event.state, event.words)
 
 
 # -- What is watched -------------------------------------------------------------------------------
@@ -169,28 +172,28 @@ class Watch:
         if not self._watched:
             raise FolderError(_nothing_in(folder))
 
-    def look(self) -> list[SearchSnapshot | ExperimentSnapshot]:
+    def update(self) -> list[Snapshot]:
         """Return how each search and experiment stands now."""
         if self._has_several and self._clock() >= self._find_next:
             self._find()
-        return [each.look() for each in self._watched.values()]
+        return [each.update() for each in self._watched.values()]
 
-    def is_over(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> bool:
+    def is_over(self, snapshots: Sequence[Snapshot]) -> bool:
         """Return whether nothing more will happen.
 
         A single experiment that has not begun is waited for.
         """
-        return all(each.is_over or (self._has_several and each.is_idle) for each in stands)
+        return all(each.is_over or (self._has_several and each.is_idle) for each in snapshots)
 
     def take_events(self) -> Iterator[tuple[str, Path, Event]]:
         """Yield the events since the last call: a trial's name, its folder, and the event."""
         for folder, each in self._watched.items():
-            for news in each.take_events():
-                path = folder / news.name if isinstance(each, SearchMonitor) else folder
-                yield self._name(path, news), path, news
+            for event in each.take_events():
+                path = folder / event.name if isinstance(each, SearchMonitor) else folder
+                yield self._name(path, event), path, event
 
-    def _name(self, path: Path, news: Event) -> str:
-        return path.relative_to(self.folder).as_posix() if self._has_several else news.name
+    def _name(self, path: Path, event: Event) -> str:
+        return path.relative_to(self.folder).as_posix() if self._has_several else event.name
 
     def _find(self) -> None:
         """Find new searches and experiments, without looking into those that are known."""
@@ -204,41 +207,39 @@ class Watch:
 
     # -- In words ----------------------------------------------------------------------------------
 
-    def head(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> Iterator[str]:
+    def head(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
         """Yield the first lines in a pipe: how each search stands, and its running trials."""
-        for each in stands:
+        for each in snapshots:
             yield from self.now([each])
             if isinstance(each, SearchSnapshot):
                 yield from (f"running      {row.name}" for row in each.running)
 
-    def now(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> Iterator[str]:
+    def now(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
         """Yield how each stands, in one line."""
-        for each in stands:
+        for each in snapshots:
             if isinstance(each, SearchSnapshot):
                 yield f"{each.folder}: {progress_text(each)}"
                 yield from worker_lines(each.workers) if each.workers else ()
             elif each.status.state == attempts.RUNNING or not self._has_several:
                 yield f"{each.folder}: {each.status.state}"
 
-    def without_workers(
-        self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]
-    ) -> Iterator[str]:
+    def without_workers(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
         """Yield why nothing happens in a search that no worker has begun, and what to type."""
-        for each in stands:
+        for each in snapshots:
             if self._has_several or not isinstance(each, SearchSnapshot) or not each.is_idle:
                 continue
             there = each.workers is not None and each.workers.are_there
             if not (there or any(each.states.values()) or each.problem):
                 yield f"nobody works on it yet: {worker_registry.again(each.folder)}"
 
-    def foot(self, stands: Sequence[SearchSnapshot | ExperimentSnapshot]) -> Iterator[str]:
+    def foot(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
         """Yield how each stands at the end, and what to type next."""
-        searches = [each for each in stands if isinstance(each, SearchSnapshot)]
+        searches = [each for each in snapshots if isinstance(each, SearchSnapshot)]
         for each in searches:
             yield ": ".join([str(each.folder), _end_text(each)])
             yield from worker_lines(each.workers) if each.workers and each.to_run else ()
             yield from filter(None, [best_text(each)])
-        if len(stands) > 1 or searches:
+        if len(snapshots) > 1 or searches:
             yield f"next: {self._next(searches)}"
         else:
             yield f"next: modeldir show {quoted(self.folder)}"
@@ -255,15 +256,15 @@ class Watch:
         return f"modeldir synthesize {quoted(self.folder)}"
 
 
-def _has_failed(standing: SearchSnapshot) -> bool:
-    return {state for state, count in standing.states.items() if count} == {attempts.FAILED}
+def _has_failed(search: SearchSnapshot) -> bool:
+    return {state for state, count in search.states.items() if count} == {attempts.FAILED}
 
 
-def _end_text(standing: SearchSnapshot) -> str:
-    text, left = progress_text(standing), standing.to_run
+def _end_text(search: SearchSnapshot) -> str:
+    text, left = progress_text(search), search.to_run
     if left:
         return f"{text}; nobody works on it, {left} to come"
-    return f"{text}; {remaining_text(standing)}" if standing.to_come else text
+    return f"{text}; {remaining_text(search)}" if search.remaining else text
 
 
 def _nothing_in(folder: Path) -> str:

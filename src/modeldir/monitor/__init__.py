@@ -1,1 +1,7 @@
-"""How a search or an experiment stands, live: what `watch`, `show` and a running search print."""
+"""How a search or an experiment is doing, live: what `watch` and a running search show.
+
+`SearchMonitor` (`search.py`) and `ExperimentMonitor` (`experiment.py`) read folders and return
+snapshots (`status.py`). `progress.py` prints them: as lines in a pipe, or as a live view
+(`layout.py`, `screen.py`). `summary.py` has the last lines of a search. To understand the line of a
+running trial, start with `LiveTraining` in `experiment.py`.
+"""

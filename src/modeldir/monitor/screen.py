@@ -1,11 +1,11 @@
-"""A few lines at the foot of a terminal that change in place, while other text scrolls up above.
+"""Draw a few lines at the bottom of a terminal in place, while other text scrolls up above them.
 
-It knows the dozen escape sequences that this takes. It refuses to know what the lines say.
+`progress.py` calls `Canvas`; start there. The lines are made in `layout.py`.
 
-The cursor rests above the lines, on an empty one: a terminal that is resized wraps lines anew and
-keeps the cursor where it belongs in the text, so that all below it can always be cleared, however
-many rows it takes by now. What somebody else writes lands there too, and does no harm. If our
-process is killed, the spawner clears what is below (`spawner._IN_ORDER`).
+The rule: the cursor rests above the lines, on an empty line. A terminal that is resized wraps lines
+again and keeps the cursor at its place in the text, so everything below can always be cleared,
+however many rows it takes then. Output of other programs lands there too, and does no harm. If this
+process is killed, `worker/spawner.py` clears what is below the cursor.
 """
 
 from __future__ import annotations
@@ -25,28 +25,32 @@ _FAINT, _STRONG, _PLAIN = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 class Canvas:
-    """The foot of a terminal. `size` gives its columns and rows, by default as the system knows.
+    """The lines at the bottom of a terminal.
 
-    A terminal that went away takes nothing more, and is no error: what runs goes on.
+    A terminal that has gone away is no error: the search continues.
+
+    Args:
+        stream: the terminal.
+        size: returns its columns and rows (default: as the system reports them).
     """
 
     def __init__(self, stream: IO[str], *, size: Size | None = None) -> None:
         self._stream: IO[str] | None = stream
         self._size = size or (lambda: _size_of(stream))
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
-        self._coloured = not os.environ.get("NO_COLOR")
+        self._has_color = not os.environ.get("NO_COLOR")
         self._lines: Sequence[Line] = ()
         self._drawn = ""
         self._seen: tuple[int, int] = (0, 0)
         self._open = False
 
     def shape(self) -> Shape:
-        """What lines that are drawn must fit into: a column stays free, and the cursor's row."""
+        """Return the space for lines: one column stays free, and the cursor's row."""
         columns, rows = self._size()
         return Shape(max(1, columns - 1), max(1, rows - 1), self._encoding)
 
     def draw(self, lines: Sequence[Line]) -> None:
-        """Show these lines in place of the ones before."""
+        """Show these lines instead of the earlier ones."""
         size, text = self._size(), self._text(lines)
         self._lines = lines
         if text == self._drawn and size == self._seen:
@@ -55,15 +59,15 @@ class Canvas:
         self._drawn, self._seen = text, size
         self._write(clear + text)
 
-    def above(self, text: str, *, colour: str = "", coloured: int = 0) -> None:
-        """Let a text scroll up above the lines; its first `coloured` characters in a colour."""
-        if colour and self._coloured:
-            text = f"\x1b[{colour}m{text[:coloured]}{_PLAIN}{text[coloured:]}"
+    def above(self, text: str, *, color: str = "", colored: int = 0) -> None:
+        """Print text above the lines, with its first `colored` characters in a color."""
+        if color and self._has_color:
+            text = f"\x1b[{color}m{text[:colored]}{_PLAIN}{text[colored:]}"
         text = text.replace("\n", "\r\n")
         self._write(f"{_CLEAR}{text}\r\n{self._drawn}")
 
     def close(self) -> None:
-        """Clear the lines and give the cursor back."""
+        """Clear the lines and show the cursor again."""
         if self._open:
             self._write(_CLEAR + _SHOW)
             self._open = False
@@ -72,11 +76,11 @@ class Canvas:
     def _text(self, lines: Sequence[Line]) -> str:
         drawn = "".join(f"\r\n{self._styled(line)}\x1b[K" for line in lines)
         back = f"\x1b[{len(lines)}A" if lines else ""
-        # Without wrapping: a terminal that thinks a character wider than we do loses its end only.
+        # Wrapping is off: if the terminal draws a character wider than expected, the end is cut.
         return f"{_NO_WRAP}\r\x1b[K{drawn}\x1b[J{back}\r{_WRAP}"
 
     def _styled(self, line: Line) -> str:
-        if not self._coloured or not (line.faint or line.strong):
+        if not self._has_color or not (line.faint or line.strong):
             return line.text
         return f"{_FAINT if line.faint else _STRONG}{line.text}{_PLAIN}"
 
@@ -93,14 +97,14 @@ class Canvas:
 
 
 def _size_of(stream: IO[str]) -> tuple[int, int]:
-    """A terminal's columns and rows now; where it does not say, what the environment says."""
+    """Return a terminal's columns and rows, else those of the environment."""
     try:
         columns, rows = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError, AttributeError):
         columns = rows = 0
     if columns > 0 and rows > 0:
         return columns, rows
-    import shutil  # noqa: PLC0415 - slow to import, and nearly every terminal says it
+    import shutil  # noqa: PLC0415 - slow to import, rarely needed
 
     size = shutil.get_terminal_size()
     return size.columns, size.lines

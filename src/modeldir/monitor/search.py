@@ -1,11 +1,10 @@
-"""A search, looked at again and again, from its files alone, and cheaply.
+"""Read one search again and again: its trials, its workers, what happened in between.
 
-It knows what became of each trial (which there are, census.py knows), which files can tell
-something new, and reads those; a finished trial is read once. It refuses to lock, to write and to
-draw: any number of readers may look, from any machine that sees the folder.
-
-Start at `Overview.look`. It gives a `Standing`, a value; `take_news` says what happened between two
-looks.
+`commands/watch.py` and the live view of a worker call `SearchMonitor.update`, which returns a
+`SearchSnapshot`; start there. `take_events` returns what happened since the last call. The rule:
+read only what may have changed, take no lock and write nothing, so that any number of monitors may
+run on any machine. Which trials there are is found by `search/inventory.py`; what a running trial
+reports is read in `experiment.py`.
 """
 
 from __future__ import annotations
@@ -38,41 +37,41 @@ from modeldir.monitor.status import (
 from modeldir.search import worker_registry
 from modeldir.search.inventory import Census, Counted
 
-_AT_A_TURN = 50
-"""Finished trials that are looked at again at one look: somebody may have run one once more."""
+_ENDED_PER_UPDATE = 50
+"""How many ended trials one update checks again: somebody may have run one once more."""
 
-_ASKED_EVERY = 5
-"""Looks at a running trial of which one asks whether its processes still live."""
+_CHECK_PROCESS_EVERY = 5
+"""One of this many updates of a running trial asks whether its processes are alive."""
 
 _RECENT = 20
-"""Finished trials that say how long the next ones will take."""
+"""How many ended trials the estimate of the time left uses."""
 
 
-class _Watched:
-    """One trial: what was read of it, and whether it has to be read again."""
+class _WatchedTrial:
+    """One trial: what was read, and whether it has to be read again."""
 
     def __init__(self, counted: Counted, observer: heartbeat.Observer) -> None:
         self.record, self.folder, self.flat = counted.record, counted.folder, counted.flat
         self._observer = observer
         self.status = experiment.Status(attempts.WAITING)
-        self.development: Mapping[str, float] = {}
+        self.scores: Mapping[str, float] = {}
         self.loop: processes.Process | None = None
         self.training: LiveTraining | None = None
         self._seen, self._files = Seen(), MetricFiles(self.folder)
         self._attempt: attempts.Attempt | None = None
         self._run_file = Seen()
-        self._looks = 0
+        self._updates = 0
 
     @property
     def has_ended(self) -> bool:
         return self.status.state in ENDED
 
-    def look(self) -> bool:
-        """Read it if it may have changed; whether its status is another now."""
-        if self._goes_on():
+    def update(self) -> bool:
+        """Read the trial if it may have changed; return whether its status has changed."""
+        if self._still_runs():
             return False
         changed = self._seen.changed(stamp(self.folder))
-        if self.status.state == attempts.UNRECORDED:  # it may run: nobody says so
+        if self.status.state == attempts.UNRECORDED:  # it may run without being recorded
             changed = self._files.changed() or changed
         if not changed and self._attempt is None:
             return False
@@ -81,32 +80,35 @@ class _Watched:
         if self.status.state == attempts.RUNNING:
             if self.training is None or self.status.attempt != before.attempt:
                 self.training = LiveTraining(self.folder)
-            self.training.look()
+            self.training.update()
             self._attempt = attempts.latest(self.folder)
         else:
             self.training = self._attempt = None
             if self.has_ended:
-                self.development = experiment.scores(self.folder, names).development
+                self.scores = experiment.scores(self.folder, names).development
         if (self.status.attempt, self.status.state) == (before.attempt, before.state):
             return False
         self.loop = _loop_of(self.folder, names)
         return True
 
-    def _goes_on(self) -> bool:
-        """Whether it was running and still is, for all that one file tells: an end is written into
-        the attempt's own. That a process died without one no file tells: that is asked more seldom.
+    def _still_runs(self) -> bool:
+        """Return whether a running trial still runs, according to its run file.
+
+        The end of an attempt is written into that file. No file shows that a process was killed:
+        this is checked less often.
         """
         if self._attempt is None or self.training is None or self.status.in_doubt:
             return False
-        self._looks += 1
-        if self._run_file.changed(stamp(self._attempt.path)) or self._looks % _ASKED_EVERY == 0:
+        self._updates += 1
+        is_due = self._updates % _CHECK_PROCESS_EVERY == 0
+        if self._run_file.changed(stamp(self._attempt.path)) or is_due:
             return False
-        self.training.look()
+        self.training.update()
         return True
 
 
 def _listed(folder: Path) -> list[str] | None:
-    """The names in a folder; None where it cannot be listed."""
+    """Return the names in a folder; None if it cannot be listed."""
     try:
         return os.listdir(folder)
     except OSError:
@@ -114,8 +116,9 @@ def _listed(folder: Path) -> list[str] | None:
 
 
 def _loop_of(folder: Path, names: list[str] | None) -> processes.Process | None:
-    """The process that may start another trial after this one: a loop in Python, or a script that
-    calls its training again and again. A worker is in the roster.
+    """Return the process of a Python loop or a script that may start another trial after this one.
+
+    Workers are not meant: they are in the registry of workers.
     """
     last = attempts.latest(folder, names=names)
     if last is None or last.record.get("supervisor"):
@@ -124,9 +127,13 @@ def _loop_of(folder: Path, names: list[str] | None) -> processes.Process | None:
 
 
 class SearchMonitor:
-    """A search, looked at again and again; `now` gives the time as seconds since 1970.
+    """One search; each call of `update` returns how it stands now.
 
-    A folder of trials without a plan, as CS230's own script leaves it, is looked at likewise.
+    A folder of trials without `search.json`, as CS230's own script leaves it, is read likewise.
+
+    Args:
+        folder: the search's folder.
+        now: returns the time, in seconds since 1970.
     """
 
     def __init__(
@@ -138,70 +145,73 @@ class SearchMonitor:
         self.folder = Path(folder)
         self._now = now
         self._observer = heartbeat.Observer()
-        self._census = Census(self.folder, self._observer)
-        self._watched: dict[int, _Watched] = {}
-        self._counted: tuple[Ranked | None, tuple[str, float] | None, list[float]] | None = None
+        self._inventory = Census(self.folder, self._observer)
+        self._trials: dict[int, _WatchedTrial] = {}
+        self._best_and_times: tuple[Ranked | None, tuple[str, float] | None, list[float]] | None = (
+            None
+        )
         self._varied: tuple[str, ...] = ()
         self._workers = Seen()
         self._members: list[worker_registry.Member] = []
         self._job_watcher = launched_jobs.JobWatcher(self.folder, self._observer)
         self._jobs: list[launched_jobs.LaunchedJob] = []
         self._turn = 0
-        self._news: list[Event] = []
+        self._events: list[Event] = []
         self._first = True
 
-    def look(self) -> SearchSnapshot:
-        """Read what has changed since the last look."""
-        if self._census.look():
-            self._know()
+    def update(self) -> SearchSnapshot:
+        """Read what has changed; return how the search stands now."""
+        if self._inventory.look():
+            self._take_inventory()
         for each in [*self._due()]:
-            self._look_at(each)
+            self._update_trial(each)
         self._first = False
-        if self._workers.changed(stamp(self.folder / HOME / "workers")) or not self._runs():
-            # No folder tells whether they live.
+        if self._workers.changed(stamp(self.folder / HOME / "workers")) or not self._any_runs():
+            # No file shows whether a worker is alive.
             self._members = worker_registry.members(self.folder, self._observer)
         self._jobs = self._job_watcher.read()
-        return self._standing()
+        return self._snapshot()
 
-    def _runs(self) -> bool:
-        return any(each.training is not None for each in self._watched.values())
+    def _any_runs(self) -> bool:
+        return any(each.training is not None for each in self._trials.values())
 
     def take_events(self) -> list[Event]:
-        """What happened since this was last asked; nothing at first: that is how it stood."""
-        news, self._news = self._news, []
-        return news
+        """Return what happened since the last call; nothing before the first update."""
+        events, self._events = self._events, []
+        return events
 
-    def _know(self) -> None:
-        found = {}
-        for number, counted in self._census.there.items():
-            each = self._watched.get(number)
+    def _take_inventory(self) -> None:
+        trials = {}
+        for number, counted in self._inventory.there.items():
+            each = self._trials.get(number)
             same = each is not None and each.record == counted.record
-            found[number] = each if each and same else _Watched(counted, self._observer)
-        self._watched = found
-        self._counted = None
+            trials[number] = each if each and same else _WatchedTrial(counted, self._observer)
+        self._trials = trials
+        self._best_and_times = None
         self._varied = self._find_varied()
 
-    def made(self, name: str) -> RunningTrial | None:
-        """The row of a trial that has just been started: nothing but its values is known yet."""
-        for each in self._watched.values():
+    def started_trial(self, name: str) -> RunningTrial | None:
+        """Return a trial that was started just now, of which only the values are known yet."""
+        for each in self._trials.values():
             if each.record.name == name:
-                return RunningTrial(name, each.record.number, self._that_count(each.flat))
+                return RunningTrial(name, each.record.number, self._active_values(each.flat))
         return None
 
-    # -- What became of them -----------------------------------------------------------------------
+    # -- The trials --------------------------------------------------------------------------------
 
-    def _due(self) -> Iterator[_Watched]:
-        """Those that have not ended; of those that have, a few at each look, in turn."""
-        ended = [each for each in self._watched.values() if each.has_ended]
-        yield from (each for each in self._watched.values() if not each.has_ended)
-        for _ in range(min(_AT_A_TURN, len(ended))):
+    def _due(self) -> Iterator[_WatchedTrial]:
+        """Yield the trials that have not ended, and a few of the others in turn."""
+        ended = [each for each in self._trials.values() if each.has_ended]
+        yield from (each for each in self._trials.values() if not each.has_ended)
+        for _ in range(min(_ENDED_PER_UPDATE, len(ended))):
             self._turn = (self._turn + 1) % len(ended)
             yield ended[self._turn]
 
-    def _look_at(self, each: _Watched) -> None:
-        before, scores = each.status, each.development
-        changed = each.look()
-        self._counted = None if changed or each.development is not scores else self._counted
+    def _update_trial(self, each: _WatchedTrial) -> None:
+        before, scores = each.status, each.scores
+        changed = each.update()
+        if changed or each.scores is not scores:
+            self._best_and_times = None
         if not changed or self._first:
             return
         now = each.status
@@ -209,32 +219,31 @@ class SearchMonitor:
         if now.state == attempts.WAITING:
             return
         if now.attempt != before.attempt and now.state != attempts.UNRECORDED:
-            self._news.append(Event(name, attempts.RUNNING))  # also one that was over in between
+            self._events.append(Event(name, attempts.RUNNING))  # it may have ended, too
         if now.state != attempts.RUNNING:
-            words = result_text(now, each.development, self.metric())
-            self._news.append(Event(name, now.state, words))
+            words = result_text(now, each.scores, self.metric())
+            self._events.append(Event(name, now.state, words))
 
     def metric(self) -> Ranked | None:
-        """The metric to rank by: the plan's, else what the first trial with metrics suggests."""
-        if self._census.plan.metric is not None:
-            return self._census.plan.metric
-        for each in self._watched.values():
-            if each.development:
-                return metrics.choose(list(each.development))
-        for each in self._watched.values():
+        """Return the metric to rank by: the search's, else one that the trials' metrics suggest."""
+        if self._inventory.plan.metric is not None:
+            return self._inventory.plan.metric
+        for each in self._trials.values():
+            if each.scores:
+                return metrics.choose(list(each.scores))
+        for each in self._trials.values():
             if each.training is not None and (names := each.training.names()):
                 chosen = metrics.choose(names)
                 return (metrics.without_split(chosen[0]), chosen[1]) if chosen else None
         return None
 
-    def _standing(self) -> SearchSnapshot:
+    def _snapshot(self) -> SearchSnapshot:
         metric = self.metric()
-        watched = self._watched.values()
-        running = [each for each in watched if each.training is not None]
-        rows = tuple(self._row(each, metric) for each in running)
-        states = Counter(each.status.state for each in watched)
-        to_come = self._census.to_come(states)
-        best, took = self._count(metric)
+        running = [each for each in self._trials.values() if each.training is not None]
+        rows = tuple(self._running_trial(each, metric) for each in running)
+        states = Counter(each.status.state for each in self._trials.values())
+        remaining = self._inventory.to_come(states)
+        best, seconds = self._best_and_recent(metric)
         return SearchSnapshot(
             folder=self.folder,
             running=rows,
@@ -242,86 +251,88 @@ class SearchMonitor:
             metric=metric,
             best=best,
             states=states,
-            to_come=to_come,
-            again=self._census.wanted_again(),
-            goal=self._census.plan.goal(best),
-            left=self._left(rows, states, to_come, took),
+            remaining=remaining,
+            to_retry=self._inventory.wanted_again(),
+            goal=self._inventory.plan.goal(best),
+            time_left=self._time_left(rows, states, remaining, seconds),
             elapsed=self._elapsed(),
             worker=None if running else self._worker(),
             workers=worker_counts.count_workers(self.folder, self._jobs) if self._jobs else None,
-            problem=self._census.plan.problem,
+            problem=self._inventory.plan.problem,
         )
 
-    def _row(self, each: _Watched, metric: Ranked | None) -> RunningTrial:
+    def _running_trial(self, each: _WatchedTrial, metric: Ranked | None) -> RunningTrial:
         training = each.training
         assert training is not None
         began = unix_time(each.status.started)
         return RunningTrial(
             name=each.record.name,
             number=each.record.number,
-            values=self._that_count(each.flat),
+            values=self._active_values(each.flat),
             step=training.step,
             value=training.value(metric[0]) if metric else None,
             curve=training.curve(metric[0]) if metric else (),
             age=None if began is None else each.status.before + max(0.0, self._now() - began),
-            says=training.says,
+            last_line=training.last_line,
         )
 
-    def _that_count(self, flat: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A trial's values, without those that do not count at its point."""
-        if not self._census.plan.space.conditions:
+    def _active_values(self, flat: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a trial's values, without inactive hyperparameters."""
+        if not self._inventory.plan.space.conditions:
             return flat
-        active = self._census.plan.space.active_names(flat)
-        left_out = self._census.plan.space.domains.keys() - {*active}
-        return {name: value for name, value in flat.items() if name not in left_out}
+        active = self._inventory.plan.space.active_names(flat)
+        inactive = self._inventory.plan.space.domains.keys() - {*active}
+        return {name: value for name, value in flat.items() if name not in inactive}
 
     def _find_varied(self) -> tuple[str, ...]:
-        """The names of the plan; without one, those that differ among the trials."""
-        if self._census.plan.space.domains:
-            return tuple(self._census.plan.space.domains)
-        found: dict[str, set[str]] = {}
-        for each in self._watched.values():
+        """Return the hyperparameters of the search, else those that differ between trials."""
+        if self._inventory.plan.space.domains:
+            return tuple(self._inventory.plan.space.domains)
+        values_of: dict[str, set[str]] = {}
+        for each in self._trials.values():
             for name, value in each.flat.items():
-                found.setdefault(name, set()).add(repr(value))
-        return tuple(name for name, values in found.items() if len(values) > 1)
+                values_of.setdefault(name, set()).add(repr(value))
+        return tuple(name for name, values in values_of.items() if len(values) > 1)
 
-    def _count(self, metric: Ranked | None) -> tuple[tuple[str, float] | None, list[float]]:
-        """The best trial, and how long the latest took: counted again when one has changed."""
-        if self._counted is None or self._counted[0] != metric:
-            watched = self._watched.values()
-            trials = ((each.record, each.status.state, each.development) for each in watched)
-            best = self._census.plan.best(trials, metric)
-            self._counted = (metric, best, self._took())
-        return self._counted[1:]
+    def _best_and_recent(
+        self, metric: Ranked | None
+    ) -> tuple[tuple[str, float] | None, list[float]]:
+        """Return the best trial, and the seconds that the latest trials took."""
+        if self._best_and_times is None or self._best_and_times[0] != metric:
+            known = self._trials.values()
+            trials = ((each.record, each.status.state, each.scores) for each in known)
+            best = self._inventory.plan.best(trials, metric)
+            self._best_and_times = (metric, best, self._recent_seconds())
+        return self._best_and_times[1:]
 
-    def _took(self) -> list[float]:
-        statuses = (each.status for each in reversed(self._watched.values()))
+    def _recent_seconds(self) -> list[float]:
+        statuses = (each.status for each in reversed(self._trials.values()))
         latest = (status for status in statuses if status.state in attempts.WITH_METRICS)
         return [each.duration for each in latest if each.duration is not None][:_RECENT]
 
-    def _left(
+    def _time_left(
         self,
         rows: Sequence[RunningTrial],
         states: Mapping[str, int],
-        to_come: int | None,
-        took: Sequence[float],
+        remaining: int | None,
+        seconds: Sequence[float],
     ) -> TimeLeft | None:
         waiting = states.get(attempts.WAITING, 0) + states.get(attempts.INTERRUPTED, 0)
-        if to_come is None or not rows:
+        if remaining is None or not rows:
             return None
         ages = [row.age or 0.0 for row in rows]
         slots = sum(each.jobs for each in self._members)
-        return estimate(took, ages, to_come + waiting, max(slots, len(rows)))
+        return estimate(seconds, ages, remaining + waiting, max(slots, len(rows)))
 
     def _elapsed(self) -> float | None:
-        """Seconds since the first of the workers came that are there."""
+        """Return the seconds since the first of the present workers came."""
         began = [unix_time(each.started) for each in self._members]
         since = min((moment for moment in began if moment is not None), default=None)
         return None if since is None else max(0.0, self._now() - since)
 
     def _worker(self) -> bool | None:
-        """Whether a worker lives; None if one may, where it cannot be seen."""
-        loops = dict.fromkeys(each.loop for each in self._watched.values() if each.loop)
+        """Return whether a worker is alive; None if one may be, on a host that cannot be seen."""
+        loops = dict.fromkeys(each.loop for each in self._trials.values() if each.loop)
         answers = {*map(processes.alive, loops), *(each.alive for each in self._members)}
         answers |= {each.state.alive for each in self._jobs if not each.is_leaving}
         if True in answers:

@@ -1,7 +1,8 @@
-"""How a search or an experiment stands, as values; and the words and the estimate for it.
+"""Snapshots of a search or an experiment, the time that is left, and the words for them.
 
-It knows what is worth telling of a search that runs. It refuses to read files (overview.py and
-solo.py do) and to draw (frames.py does).
+`search.py` and `experiment.py` read folders and make the snapshots; `layout.py` turns them into the
+lines of the live view, and commands print the words. Start with `SearchSnapshot`. The rule: nothing
+here reads files. The end of a search in words is in `summary.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modeldir._system.durations import DAY, HOUR, MINUTE, duration_text
 from modeldir.experiment import attempts, experiment
@@ -21,13 +22,25 @@ if TYPE_CHECKING:
 
 ENDED = frozenset({*attempts.FINAL, attempts.UNRECORDED})
 
+_FEW_MINUTES = 10
+"""From this many minutes on, the time left is rounded to 5 or 10 minutes."""
+_SOON = 45
+"""Seconds below which the time left is "less than a minute"."""
+
 
 @dataclass(frozen=True)
 class RunningTrial:
-    """A running trial as it is shown; `values` are the hyperparameters that vary.
+    """A running trial, as the live view shows it.
 
-    `age` is in seconds. `curve` are the metric's values so far; `says` is the last line that it
-    printed, where it has told no metric.
+    Attributes:
+        name: the name of its folder.
+        number: its number in the search.
+        values: the hyperparameters that vary, or all those of an experiment.
+        step: the latest step.
+        value: the latest value of the metric that the search ranks by.
+        curve: that metric's values so far.
+        age: seconds since it began.
+        last_line: the last line that it printed, if it has no metric.
     """
 
     name: str
@@ -37,12 +50,12 @@ class RunningTrial:
     value: float | None = None
     curve: tuple[float, ...] = ()
     age: float | None = None
-    says: str = ""
+    last_line: str = ""
 
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """What is left to wait, in seconds. Not `sure`: it will be longer."""
+    """An estimate of the seconds that a search still takes; not `sure`: a lower bound."""
 
     seconds: float
     sure: bool
@@ -50,13 +63,23 @@ class TimeLeft:
 
 @dataclass(frozen=True)
 class SearchSnapshot:
-    """How a search stands. `states` counts its trials by status.
+    """How a search stands at one moment.
 
-    `best` is the name of the best completed trial and its value; `to_come` how many trials the plan
-    lacks, None where it has no end; `again` how many that have ended `retry` asks for once more;
-    `goal` is the plan's `stop_at`, once it is reached: then what it lacks is not started; `elapsed`
-    the seconds since its workers came; `worker` whether one is alive: None if that cannot be seen;
-    `workers` are those that were placed as jobs, if any were.
+    Attributes:
+        folder: the search's folder.
+        running: its running trials.
+        varied: the names of the hyperparameters that vary.
+        metric: the metric to rank by, and its direction.
+        best: the name of the best completed trial, and its value.
+        states: how many trials have each status.
+        remaining: how many trials the search will still make; None if it has no end.
+        to_retry: how many ended trials will run again because of `modeldir retry`.
+        goal: the `stop_at` of the search once it is reached. Then remaining trials do not start.
+        time_left: how long the search still takes.
+        elapsed: seconds since the first of its present workers came.
+        worker: whether a worker is alive; None if that cannot be known from this machine.
+        workers: the workers that a launcher has started, if any.
+        problem: why `search.json` cannot be used.
     """
 
     folder: Path
@@ -65,10 +88,10 @@ class SearchSnapshot:
     metric: Ranked | None = None
     best: tuple[str, float] | None = None
     states: Mapping[str, int] = field(default_factory=dict)
-    to_come: int | None = None
-    again: int = 0
+    remaining: int | None = None
+    to_retry: int = 0
     goal: float | None = None
-    left: TimeLeft | None = None
+    time_left: TimeLeft | None = None
     elapsed: float | None = None
     worker: bool | None = False
     workers: WorkerCounts | None = None
@@ -76,51 +99,57 @@ class SearchSnapshot:
 
     @property
     def ended(self) -> int:
-        """How many trials have come to their end, well or not."""
+        """How many trials have ended, successfully or not."""
         return sum(self.states.get(state, 0) for state in ENDED)
 
     @property
     def total(self) -> int | None:
-        """How many trials there will be; None where the plan has no end."""
-        return None if self.to_come is None else sum(self.states.values()) + self.to_come
+        """How many trials there will be; None if the search has no end."""
+        return None if self.remaining is None else sum(self.states.values()) + self.remaining
 
     @property
     def to_run(self) -> int:
-        """How many trials its next worker would still run."""
-        left = self.states.get(attempts.INTERRUPTED, 0) + self.states.get(attempts.WAITING, 0)
-        new = 0 if self.goal is not None else self.to_come or 0
-        return left + new + self.again
+        """How many trials the next worker would run."""
+        made = self.states.get(attempts.INTERRUPTED, 0) + self.states.get(attempts.WAITING, 0)
+        new = 0 if self.goal is not None else self.remaining or 0
+        return made + new + self.to_retry
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is nothing to run any more: neither now, nor by a next worker."""
-        has_end = self.to_come is not None
+        """Whether no trial runs and a next worker would run none."""
+        has_end = self.remaining is not None
         return has_end and self.to_run == 0 and not self.states.get(attempts.RUNNING)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no trial runs, and no worker is known that might start one."""
+        """Whether no trial runs, and no known worker could start one."""
         return not self.states.get(attempts.RUNNING) and self.worker is False
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will happen unless somebody starts a worker: trials were there, none
-        runs, and no worker lives that could start one.
-        """
+        """Whether nothing will happen until somebody starts a worker."""
         began = any(count for state, count in self.states.items() if state != attempts.WAITING)
-        if self.workers is not None:  # of those it is known, unlike of one that is yet to come
+        if self.workers is not None:  # they were launched: if none is there, none will come
             began = began or not self.workers.are_there
         if not began or self.states.get(attempts.RUNNING):
             return False
-        if self.worker is None:  # on a host that cannot be seen: over if there is nothing to do
-            return self.to_come == 0 and self.ended == sum(self.states.values())
+        if self.worker is None:  # a worker elsewhere may live: over if it has nothing to do
+            return self.remaining == 0 and self.ended == sum(self.states.values())
         return not self.worker
 
 
 @dataclass(frozen=True)
 class ExperimentSnapshot:
-    """How one experiment stands: its metrics, each with its curve, and what it printed last.
-    `values` are its hyperparameters.
+    """How one experiment stands at one moment.
+
+    Attributes:
+        folder: the experiment's folder.
+        status: its status.
+        step: the latest step.
+        age: seconds since it began, or that it took.
+        metrics: each metric's name, latest value, and values so far.
+        lines: the last lines that it printed.
+        values: its hyperparameters.
     """
 
     folder: Path
@@ -142,23 +171,70 @@ class ExperimentSnapshot:
         return self.is_idle and self.status.state != attempts.WAITING
 
 
+Snapshot: TypeAlias = "SearchSnapshot | ExperimentSnapshot"
+
+
 @dataclass(frozen=True)
 class Event:
-    """A trial has started (`running`) or has ended otherwise; `words` say how it went."""
+    """A trial has started (state `running`), reached a `step`, or ended; `words` say the result."""
 
     name: str
     state: str
     words: str = ""
 
 
+# -- How long it takes -----------------------------------------------------------------------------
+
+
+def estimate(
+    finished: Sequence[float], ages: Sequence[float], remaining: int, slots: int
+) -> TimeLeft | None:
+    """Return how long a search still takes, if its slots run the remaining trials in turn.
+
+    Args:
+        finished: seconds that the latest trials took.
+        ages: seconds since each running trial began.
+        remaining: how many trials have not begun.
+        slots: how many trials run in parallel.
+
+    Before a trial has finished, the result is None. If a running trial is older than all that have
+    finished, the estimate is a lower bound: the shortest trials finish first.
+
+    >>> estimate([60.0, 80.0], [10.0, 35.0], 2, 2)
+    TimeLeft(seconds=130.0, sure=True)
+    """
+    import heapq  # noqa: PLC0415 - only while trials run
+
+    if not finished:
+        return None
+    mean, longest = sum(finished) / len(finished), max(finished)
+    free_at = [max(0.0, mean - age) for age in ages]
+    free_at += [0.0] * max(0, slots - len(free_at))
+    heapq.heapify(free_at)
+    end = max(free_at, default=0.0)
+    for _ in range(remaining if free_at else 0):
+        ready = heapq.heappop(free_at) + mean
+        heapq.heappush(free_at, ready)
+        end = max(end, ready)
+    return TimeLeft(end, sure=all(age <= longest for age in ages))
+
+
+# -- In words --------------------------------------------------------------------------------------
+
+
 def result_text(
     status: experiment.Status,
-    development: Mapping[str, float],
+    scores: Mapping[str, float],
     metric: Ranked | None,
     why: str | None = None,
 ) -> str:
-    """How a trial ended, in a few words: why it failed, or its metric; and how long it took. `why`
-    is said in the place of the metric.
+    """Return how a trial ended: why it failed, or its metric, and how long it took.
+
+    Args:
+        status: the trial's status.
+        scores: its validation metrics.
+        metric: the metric to show.
+        why: words to show instead of the metric.
     """
     words: list[str] = []
     if status.state == attempts.FAILED:
@@ -168,102 +244,66 @@ def result_text(
     elif why:
         words.append(why)
     else:
-        chosen = metric or metrics.choose(list(development))
-        value = development.get(chosen[0]) if chosen else None
+        chosen = metric or metrics.choose(list(scores))
+        value = scores.get(chosen[0]) if chosen else None
         words += [f"{chosen[0]} {value:.6g}"] if chosen and value is not None else []
     if status.duration is not None:
         words.append(duration_text(status.duration))
     return "  ".join(word for word in words if word)
 
 
-def remaining_text(standing: SearchSnapshot) -> str:
-    """How many trials the plan lacks, and whether they will come.
+def remaining_text(search: SearchSnapshot) -> str:
+    """Return how many trials remain, and whether they will start.
 
     >>> from pathlib import Path
-    >>> to_come_text(Standing(Path("s"), to_come=2)), to_come_text(Standing(Path("s"), goal=0.5))
-    ('2 to come', '0 not started: stop_at 0.5 is reached')
+    >>> remaining_text(SearchSnapshot(Path("s"), remaining=2))
+    '2 to come'
+    >>> remaining_text(SearchSnapshot(Path("s"), goal=0.5))
+    '0 not started: stop_at 0.5 is reached'
     """
-    if standing.goal is None:
-        return f"{standing.to_come or 0} to come"
-    return f"{standing.to_come or 0} not started: stop_at {standing.goal:g} is reached"
+    if search.goal is None:
+        return f"{search.remaining or 0} to come"
+    return f"{search.remaining or 0} not started: stop_at {search.goal:g} is reached"
 
 
-def estimate(
-    finished: Sequence[float], ages: Sequence[float], to_come: int, slots: int
-) -> TimeLeft | None:
-    """What is left to wait: the slots take the trials to come one after another.
+def best_text(search: SearchSnapshot) -> str:
+    """Return the best trial so far, or an empty string."""
+    if search.best is None or search.metric is None:
+        return ""
+    name, value = search.best
+    return f"best: {name}  {search.metric[0]} {value:.6g}"
+
+
+def progress_text(search: SearchSnapshot, elsewhere: int = 0) -> str:
+    """Return how far a search is, and how long it still takes if that is known.
 
     Args:
-        finished: seconds that the latest trials took.
-        ages: seconds since each of those that run began.
-        to_come: how many have not begun.
-        slots: how many run side by side.
-
-    Returns None before a trial has finished: nobody can know. One that runs longer than all that
-    have finished makes it a lower bound; so it is at the start of a search of several slots, when
-    the shortest trials are the first to finish.
-
-    >>> estimate([60.0, 80.0], [10.0, 35.0], 2, 2)
-    Left(seconds=130.0, sure=True)
-    """
-    import heapq  # noqa: PLC0415 - where something is left alone
-
-    if not finished:
-        return None
-    each = sum(finished) / len(finished)
-    longest = max(finished)
-    free = [max(0.0, each - age) for age in ages]
-    free += [0.0] * max(0, slots - len(free))
-    heapq.heapify(free)
-    end = max(free, default=0.0)
-    for _ in range(to_come if free else 0):
-        ready = heapq.heappop(free) + each
-        heapq.heappush(free, ready)
-        end = max(end, ready)
-    return TimeLeft(end, sure=all(age <= longest for age in ages))
-
-
-_FEW_MINUTES = 10
-
-
-_SOON = 45
-
-
-def best_text(standing: SearchSnapshot) -> str:
-    """The best trial so far, or nothing."""
-    if standing.best is None or standing.metric is None:
-        return ""
-    name, value = standing.best
-    return f"best: {name}  {standing.metric[0]} {value:.6g}"
-
-
-def progress_text(standing: SearchSnapshot, elsewhere: int = 0) -> str:
-    """How far a search is, and how long it will take if that can be told.
+        search: the search.
+        elsewhere: how many of its running trials belong to other workers.
 
     >>> from pathlib import Path
-    >>> states = {"completed": 11, "failed": 1, "running": 2}
-    >>> progress_text(Standing(Path("s"), states=states, to_come=46, left=Left(4100, sure=True)))
+    >>> states, left = {"completed": 11, "failed": 1, "running": 2}, TimeLeft(4100, sure=True)
+    >>> progress_text(SearchSnapshot(Path("s"), states=states, remaining=46, time_left=left))
     '12 of 60 (1 failed), 2 running, about 1 h 10 min left'
     """
-    ended, running = standing.ended, standing.states.get(attempts.RUNNING, 0)
-    if not sum(standing.states.values()):
-        words = "" if standing.to_come is None else f" of {standing.to_come}"
+    ended, running = search.ended, search.states.get(attempts.RUNNING, 0)
+    if not sum(search.states.values()):
+        words = "" if search.remaining is None else f" of {search.remaining}"
         return f"nothing{words} has started yet"
-    failed = standing.states.get(attempts.FAILED, 0)
-    count = f"{ended}" if standing.total is None else f"{ended} of {standing.total}"
-    parts = [f"{count} ended" if standing.total is None else count]
+    failed = search.states.get(attempts.FAILED, 0)
+    parts = [f"{ended} ended" if search.total is None else f"{ended} of {search.total}"]
     if failed:
         parts[0] += f" ({failed} failed)"
     if running:
         parts.append(f"{running} running" + (f" ({elsewhere} elsewhere)" if elsewhere else ""))
-    # While somebody works on it, one that waits was made ahead: it comes as do all that lack.
-    left = (attempts.INTERRUPTED, *((attempts.WAITING,) if standing.is_idle else ()))
-    parts += [f"{standing.states[each]} {each}" for each in left if standing.states.get(each)]
-    return ", ".join([*parts, *filter(None, [left_text(standing.left)])])
+    # While a worker lives, a waiting trial is like one of those that remain.
+    others = (attempts.INTERRUPTED, *((attempts.WAITING,) if search.is_idle else ()))
+    parts += [f"{search.states[each]} {each}" for each in others if search.states.get(each)]
+    return ", ".join([*parts, *filter(None, [time_left_text(search.time_left)])])
 
 
-def left_text(left: TimeLeft | None) -> str:
-    """What is left to wait, no more exact than it is known; nothing where it is not."""
+def time_left_text(left: TimeLeft | None) -> str:
+    """Return the time that is left, no more exact than it is known; empty if it is unknown."""
     if left is None or (left.seconds < MINUTE and not left.sure):
         return ""
     if left.seconds < _SOON:
@@ -272,7 +312,7 @@ def left_text(left: TimeLeft | None) -> str:
 
 
 def rough_text(seconds: float) -> str:
-    """A time that is not known well.
+    """Return a rounded time.
 
     >>> rough_text(50), rough_text(400), rough_text(2500), rough_text(4100), rough_text(200000)
     ('a minute', '7 min', '40 min', '1 h 10 min', '2 d 8 h')

@@ -1,6 +1,7 @@
-"""The end of a search in words: what happened, what failed and why, what is best, what is next.
+"""Word the end of a search: what happened, what failed and why, what is best, what to type next.
 
-It knows how to say it, from the folders. It refuses to print and to decide.
+`worker/worker.py` prints the lines of `summary`; start there. The lines are made from the search's
+folder; nothing is printed or decided here. Progress while a search runs is worded in `status.py`.
 """
 
 from __future__ import annotations
@@ -24,19 +25,23 @@ if TYPE_CHECKING:
     from modeldir.search.trial_record import TrialRecord
 
 _SHOWN = 3
-"""How many of several that failed alike are named."""
+"""How many trials with the same error are named."""
 
 
 @dataclass(frozen=True)
 class WorkerOutcome:
-    """How a worker's stay ended: the trials that ended in it, by status, and why it stopped.
+    """How a worker ended.
 
-    `failed` are the names of those that failed in it, `failed_in_all` counts all of the search.
-    `problem` is set when the search stopped because of a mistake that the user should mend,
-    `stopped` when it was asked to (Ctrl-C), `limited` when it came to a limit of this command and
-    goes on when that is said again; `elsewhere` counts trials that other workers still run.
-    Of a job's worker: `comes_again` where the job is about to be started again, with nothing to
-    type; `as_asked` where it left as `modeldir stop` had asked: no failure to its job manager.
+    Attributes:
+        ended: how many trials it ended, by status.
+        failed: the names of its trials that failed.
+        problem: why the search stopped, if the user has to fix something.
+        stopped: whether it was asked to stop (Ctrl-C).
+        limited: whether it reached a limit of this command. The same command continues.
+        elsewhere: how many trials other workers still run.
+        failed_in_all: how many trials of the search have failed.
+        comes_again: whether the job manager will start its job again.
+        as_asked: whether `modeldir stop` ended it: no failure for its job manager.
     """
 
     ended: Mapping[str, int] = field(default_factory=dict)
@@ -51,7 +56,7 @@ class WorkerOutcome:
 
     @property
     def exit_code(self) -> int:
-        """0 all well, 1 some trial failed or was left behind, 2 wrong use, 130 interrupted."""
+        """0: all is well, 1: a trial failed or is left, 2: wrong use, 130: interrupted."""
         if self.problem is not None:
             return 2
         if self.as_asked:
@@ -63,7 +68,7 @@ class WorkerOutcome:
 
 
 def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
-    """The last lines of a search."""
+    """Return the last lines of a search."""
     lines = [counted(outcome.ended) or _nothing_ran(search)]
     lines += [*_failures(search, outcome), *_older_failures(search, outcome), *_advice(search)]
     if outcome.elsewhere:
@@ -82,22 +87,22 @@ def summary(search: Search, outcome: WorkerOutcome) -> list[str]:
 
 
 def _used_up(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
-    """A word where fewer trials were made than were asked for: the space has no more points."""
+    """Yield a line if the search space has fewer configurations than trials were asked for."""
     asked = search.plan.trials
-    whole = not (outcome.stopped or outcome.limited or outcome.problem or outcome.elsewhere)
+    is_done = not (outcome.stopped or outcome.limited or outcome.problem or outcome.elsewhere)
     made = search.scheduler.observations.count()
-    if asked is not None and made < asked and whole and search.scheduler.reached() is None:
+    if asked is not None and made < asked and is_done and search.scheduler.reached() is None:
         points = "1 point" if made == 1 else f"{made} points"
         yield f"{points} of {asked} asked for: {samplers.no_more(search.plan.sampler)}"
 
 
 def _mean_of(search: Search) -> str:
-    """What the best value is, where points have repeats."""
+    """Return a note on the best value if configurations have repeats."""
     return " (the mean of its repeats)" if search.plan.repeats > 1 else ""
 
 
 def _front(search: Search, results: Results) -> Iterator[str]:
-    """Of several metrics: what no other trial beats in all of them."""
+    """Yield the Pareto front, if the search has several metrics."""
     ranked = search.plan.objectives
     front = results.front() if len(ranked) > 1 else []
     if front:
@@ -109,22 +114,22 @@ def _front(search: Search, results: Results) -> Iterator[str]:
 
 
 def _next(search: Search, outcome: WorkerOutcome) -> str:
-    """What to type next: look at why trials failed, go on with what is left, or compare."""
+    """Return what to type next: read why trials failed, resume, or compare."""
     path, again = quoted(search.path), worker_registry.again(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
-        ways = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
-        if ways.isdisjoint(failures.FIXED_BY_CODE):
+        classes = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
+        if classes.isdisjoint(failures.FIXED_BY_CODE):
             return f"next: {_retry(search)}   then: {again}"
         last = quoted(search.path / outcome.failed[-1])
-        return f"next: modeldir log {last}   then mend it, and: {again}"
+        return f"next: modeldir log {last}   then fix it, and: {again}"
     left = len(search.scheduler.waiting()) + (search.scheduler.to_come() or 0)
     if left and (outcome.stopped or outcome.limited):
-        return f"next: {again}   goes on: {left} to come"
+        return f"next: {again}   resumes: {left} to come"
     return f"next: modeldir synthesize {path}"
 
 
 def counted(states: Mapping[str, int]) -> str:
-    """Counts in words.
+    """Return counts in words.
 
     >>> counted({"failed": 1, "completed": 2})
     '2 completed, 1 failed'
@@ -133,7 +138,7 @@ def counted(states: Mapping[str, int]) -> str:
 
 
 def the_script(command: str | None) -> str:
-    """How to call what a command runs.
+    """Return the name of the script that a command runs.
 
     >>> the_script("python train.py --data_dir data"), the_script("./go")
     ('train.py', 'the script')
@@ -143,17 +148,17 @@ def the_script(command: str | None) -> str:
 
 
 def _failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
-    """Each failure's last words and where to read more; those that failed alike in one line."""
-    alike: dict[tuple[str, str], list[TrialRecord]] = {}
+    """Yield each error and where to read more; trials with the same error share a line."""
+    same: dict[tuple[str, str], list[TrialRecord]] = {}
     failed = set(outcome.failed)
     for record in search.trials:
         if record.name in failed:
-            alike.setdefault(how_failed(search, record), []).append(record)
-    for (failure, _), records in alike.items():
-        who = records[0].name if len(records) == 1 else f"{len(records)} trials"
+            same.setdefault(how_failed(search, record), []).append(record)
+    for (failure, _), records in same.items():
+        name = records[0].name if len(records) == 1 else f"{len(records)} trials"
         words = [_words(search.trials.status(record)) for record in records]
-        like = "alike; the first: " if len(set(words)) > 1 else ""
-        yield f"  {who} failed ({failure}): {like}{words[0]}"
+        first = "similar errors; the first: " if len(set(words)) > 1 else ""
+        yield f"  {name} failed ({failure}): {first}{words[0]}"
         for record in records[:_SHOWN]:
             yield f"    {search.trials.path(record) / console_file()}"
         if len(records) > _SHOWN:
@@ -161,7 +166,7 @@ def _failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
 
 
 def how_failed(search: Search, record: TrialRecord) -> tuple[str, str]:
-    """The class of a trial's failure, and its words without what is the trial's own."""
+    """Return the class of a trial's failure, and its error without the trial's own name."""
     status = search.trials.status(record)
     return str(status.failure), failures.masked(_words(status), record.name)
 
@@ -171,7 +176,7 @@ def _words(status: experiment.Status) -> str:
 
 
 def _older_failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
-    """Those that failed before this worker came: they count in the exit code."""
+    """Yield the trials that failed before this worker came: they change the exit code."""
     older = [record for record in _failed(search) if record.name not in outcome.failed]
     if older:
         names = ", ".join(f"{each.name} ({how_failed(search, each)[0]})" for each in older[:_SHOWN])
@@ -180,7 +185,7 @@ def _older_failures(search: Search, outcome: WorkerOutcome) -> Iterator[str]:
 
 
 def _advice(search: Search) -> Iterator[str]:
-    """How failed trials run again: by themselves those that other code may mend, all by `retry`."""
+    """Yield how failed trials run again: some after a change of the code, all by `retry`."""
     classes = {how_failed(search, record)[0] for record in _failed(search)}
     if not classes:
         return
@@ -209,7 +214,7 @@ def _failed(search: Search) -> list[TrialRecord]:
 
 
 def _nothing_ran(search: Search) -> str:
-    """What stands in for the counts when nothing ran: what is there, and why it was left."""
+    """Return a line for a worker that ran nothing: which trials there are, and why."""
     states = Counter(search.trials.status(record).state for record in search.trials)
     to_come, goal = search.scheduler.to_come(), search.plan.stop_at
     reused = search.scheduler.observations.done_elsewhere()
@@ -225,12 +230,12 @@ def _nothing_ran(search: Search) -> str:
     total = sum(states.values()) + to_come
     return (
         f"{head}\n  stop_at {goal:g} is reached; {to_come} of {total} not started; "
-        f"to go on: {worker_registry.again(search.path)} --stop-at {plan.NONE}"
+        f"to continue: {worker_registry.again(search.path)} --stop-at {plan.NONE}"
     )
 
 
 def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
-    """A word where the repeats of every point have the same metrics."""
+    """Return a note if the repeats of every configuration have the same metrics."""
     if search.plan.repeats <= 1:
         return []
     groups = results.by_configuration()
@@ -240,7 +245,7 @@ def _unused_seed(search: Search, results: Results, script: str) -> list[str]:
 
 
 def _suspicion(search: Search, outcome: WorkerOutcome, results: Results) -> list[str]:
-    """What a search that ran well may have hidden: no metrics at all, or always the same."""
+    """Return a note if a search has no metrics at all, or always the same ones."""
     seen = [
         tuple(sorted(each.scores.items()))
         for each in results.counted
