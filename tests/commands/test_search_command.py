@@ -714,7 +714,7 @@ def test_with_rebase_the_search_goes_on_with_the_new_base(project: Project) -> N
     project.params("experiments/search", learning_rate=0.5, batch_size=32)
     done = project.searches("learning_rate=0.01", "--rebase")
     assert done.code == 0
-    assert "base changed (batch_size: 16 -> 32); new trials use the new one" in done.lines
+    assert "base config changed (batch_size: 16 -> 32); new trials use the new one" in done.lines
     sizes = {
         path.name: read(path / "params.json")["batch_size"]
         for path in project.search.iterdir()

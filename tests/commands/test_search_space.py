@@ -296,7 +296,7 @@ def test_what_does_not_count_is_no_change_of_the_base(project: Project) -> None:
     project.params("experiments/search", **{**BASE, "momentum": 0.1})
     assert project.searches().lines[0] == "nothing left to run: 3 completed"
     project.params("experiments/search", **{**BASE, "dropout": 0.1})
-    assert "the base hyperparameters changed" in project.searches().err
+    assert "the base config changed" in project.searches().err
 
 
 def test_hundreds_of_trials_are_told_by_the_first_and_how_many_more(

@@ -378,13 +378,13 @@ def test_a_sampler_of_ones_own_is_found_by_its_dotted_name(
         (
             "tpe",
             {"startup": "abc"},
-            'tpe: startup: got "abc"\n    expected a whole number, 0 or more',
+            'tpe: startup: got "abc"\n    expected an integer, 0 or more',
         ),
         ("tpe", {"candidates": 0}, "tpe: candidates: got 0"),
         (
             "nsga2",
             {"population": 1},
-            "nsga2: population: got 1\n    expected a whole number, 2 or more",
+            "nsga2: population: got 1\n    expected an integer, 2 or more",
         ),
         ("cmaes", {"population": True}, "cmaes: population: got true"),
         ("json:dumps", {}, "json:dumps cannot be made with a space, a seed and objectives"),

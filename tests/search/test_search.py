@@ -484,7 +484,7 @@ def test_who_makes_a_trial_ahead_keeps_no_trouble_of_the_plan_to_himself(project
     os.utime(project.search / "search.json", ns=(1, 1))
     search.scheduler.make_ahead(frozenset({1}))
     assert len(search.trials) == 1
-    with pytest.raises(SearchError, match="base hyperparameters changed"):
+    with pytest.raises(SearchError, match="base config changed"):
         search.scheduler.next_trial(frozenset({1}))
 
 
@@ -562,7 +562,7 @@ def test_a_changed_base_stops_the_loop_before_anything_runs(project: Project) ->
         with trial:
             train(trial)
     project.params("experiments/search", learning_rate=0.5, batch_size=99)
-    with pytest.raises(SearchError, match="the base hyperparameters changed"):
+    with pytest.raises(SearchError, match="the base config changed"):
         next(iter(Search("experiments/search", {"learning_rate": [0.2]})))
     names = []
     for trial in Search("experiments/search", {"learning_rate": [0.2]}, rebase=True):

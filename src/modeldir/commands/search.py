@@ -202,7 +202,7 @@ def run_search(arguments: argparse.Namespace, spawner: Spawner) -> int:
 
 def _search(arguments: argparse.Namespace) -> Search:
     from modeldir.pruners import parse_text  # noqa: PLC0415
-    from modeldir.search.sampler_choice import from_text  # noqa: PLC0415
+    from modeldir.search.sampler_choice import parse_sampler  # noqa: PLC0415
     from modeldir.search.search import Search  # noqa: PLC0415 - after the spawner
 
     name, is_domain, _ = arguments.dir.partition("=")
@@ -218,7 +218,7 @@ def _search(arguments: argparse.Namespace) -> Search:
         **_space_options(arguments, files),
         maximize=arguments.maximize,
         minimize=arguments.minimize,
-        sampler=None if arguments.sampler is None else from_text(arguments.sampler),
+        sampler=None if arguments.sampler is None else parse_sampler(arguments.sampler),
         trials=arguments.trials,
         seed=arguments.seed,
         repeats=arguments.repeats,

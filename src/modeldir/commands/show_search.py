@@ -21,7 +21,7 @@ from modeldir.results.experiments import ExperimentRow
 from modeldir.search import claims, worker_registry
 from modeldir.search.inventory import Census
 from modeldir.search.plan import LIMITS
-from modeldir.search.sampler_choice import in_words
+from modeldir.search.sampler_choice import as_typed
 
 MOST = 10
 """How many trials of one status are named; the table has them all."""
@@ -103,7 +103,7 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
 
 def _limit(value: object) -> str:
     """A limit as it is typed; a pruner may have options."""
-    return in_words(value) if isinstance(value, dict) else str(value)
+    return as_typed(value) if isinstance(value, dict) else str(value)
 
 
 def _sampler(plan: Mapping[str, Any]) -> str | None:
@@ -111,7 +111,7 @@ def _sampler(plan: Mapping[str, Any]) -> str | None:
     chosen = plan.get("auto")
     if isinstance(chosen, dict):
         return f"{value_text(chosen.get('sampler'))}, by auto: {value_text(chosen.get('why'))}"
-    return None if plan.get("sampler") is None else in_words(plan["sampler"])
+    return None if plan.get("sampler") is None else as_typed(plan["sampler"])
 
 
 def _domain(domain: object) -> str:

@@ -244,7 +244,7 @@ def _wrong_options(name: str, factory: Factory, options: Mapping[str, Any]) -> I
     for option, least in getattr(factory, "least", {}).items():
         value = options.get(option, least)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            expected = f"expected a whole number, {least} or more"
+            expected = f"expected an integer, {least} or more"
             yield Problem(
                 f"sampler: {name}: {option}: got {json.dumps(value, default=str)}", expected
             )

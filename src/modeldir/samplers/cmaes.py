@@ -38,7 +38,7 @@ class CMAES:
     """
 
     least: ClassVar[Mapping[str, int]] = {"population": 2}
-    """Its options that are whole numbers, and how small they may be."""
+    """The smallest value of each option that is an integer."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class GP(ByOptuna):
     """
 
     least: ClassVar[Mapping[str, int]] = {"startup": 1}
-    """Its options that are whole numbers, and how small they may be."""
+    """The smallest value of each option that is an integer."""
 
     def __init__(
         self, space: Space, seed: int, objectives: Objectives = (), *, startup: int = STARTUP

@@ -33,7 +33,7 @@ class NSGA2(ByOptuna):
     """
 
     least: ClassVar[Mapping[str, int]] = {"population": 2}
-    """Its options that are whole numbers, and how small they may be."""
+    """The smallest value of each option that is an integer."""
 
     def __init__(
         self, space: Space, seed: int, objectives: Objectives = (), *, population: int = 20

@@ -192,7 +192,7 @@ def _wrong(
 ) -> Iterator[Problem]:
     for name, value, least in (("population", population, 2), ("interval", interval, 1)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            yield Problem(f"{name}: got {value!r}", f"expected a whole number, {least} or more")
+            yield Problem(f"{name}: got {value!r}", f"expected an integer, {least} or more")
     for name, value, high in (("quantile", quantile, 0.5), ("resample", resample, 1)):
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= high:
             yield Problem(f"{name}: got {value!r}", f"expected a number from 0 to {high}")

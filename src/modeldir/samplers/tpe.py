@@ -34,7 +34,7 @@ class TPE(ByOptuna):
     """
 
     least: ClassVar[Mapping[str, int]] = {"startup": 0, "candidates": 1}
-    """Its options that are whole numbers, and how small they may be."""
+    """The smallest value of each option that is an integer."""
 
     def __init__(
         self,

@@ -17,11 +17,11 @@ from modeldir.params import plain_values
 
 
 def load_base(folder: Path) -> dict[str, Any]:
-    """The base hyperparameters of a search.
+    """Load the base config of a search.
 
     Raises:
         SearchError: when the folder or its `params.json` is missing.
-        ParamsError: when they cannot be read.
+        ParamsError: when the file cannot be read.
     """
     found = params_file(folder)
     if found is None:
@@ -34,7 +34,7 @@ def load_base(folder: Path) -> dict[str, Any]:
 
 
 def _how_to_begin(folder: Path) -> str:
-    """Where base hyperparameters come from; what was imported has none, but trials that have."""
+    """Return commands that make a base config, or one that copies it from an imported trial."""
     there, trial = quoted(folder), first_experiment_in(folder)
     if trial is not None:
         new = f"modeldir new {there} --from {quoted(trial)}"
@@ -46,6 +46,7 @@ def _how_to_begin(folder: Path) -> str:
 
 
 def _what_is_there(folder: Path) -> str:
+    """Say why there is no base config."""
     if folder.is_dir():
         return "holds no params.json"
     return "is a file; the folder is asked for" if folder.exists() else "no such folder"

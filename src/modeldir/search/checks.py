@@ -1,8 +1,7 @@
-"""What must hold before a search goes on: its folder is its own, its metric one that
-trials have, its base theirs.
+"""Checks before a search starts or continues: its folder, its metric, its base config, its code.
 
-It knows what to say where something was changed between two commands. It refuses to mend it, and to
-start anything.
+`Search.prepare` and `PlanFile` call them; each says what a user has changed between two commands,
+and which command helps. The plan itself is checked in `plan_check.py`. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def check_untrained(folder: Path) -> None:
-    """A search is no experiment: the metrics of one that was trained would be in no table any more.
+    """Refuse a folder in which something was trained: it would be in no table any more.
 
     Raises:
         SearchError: when something has been trained in the folder itself.
@@ -39,7 +38,7 @@ def check_untrained(folder: Path) -> None:
 
 
 def check_metric(folder: Path, named: Iterable[str], trials: Trials) -> None:
-    """A metric that was named now must be one that the trials which are there have.
+    """Refuse a metric that was named now and that no completed trial has.
 
     Raises:
         SearchError: where no completed trial has it.
@@ -62,7 +61,7 @@ def check_metric(folder: Path, named: Iterable[str], trials: Trials) -> None:
 
 
 def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
-    """A word on trials that failed for want of a metric and have the one that is named now."""
+    """Count the trials that failed for want of a metric, and have the one that is named now."""
     names = [name for name, _ in plan.objectives]
     count = 0
     for record in trials if names else ():
@@ -79,8 +78,14 @@ def failed_by_name(folder: Path, plan: Plan, trials: Trials) -> list[str]:
 def check_base(
     folder: Path, plan: Plan, now: Mapping[str, Any], trials: Trials, *, rebase: bool
 ) -> list[str]:
-    """A changed base stops the search: by their names, trials of two bases look comparable. With
-    `rebase` it is only told. `now` are the base's hyperparameters by dotted name.
+    """Refuse a changed base config: by their names, trials of two of them look comparable.
+
+    Args:
+        folder: the search's folder.
+        plan: its plan.
+        now: the base config by dotted name.
+        trials: the trials that are there.
+        rebase: only report the change.
 
     Raises:
         SearchError: where it has changed.
@@ -99,11 +104,11 @@ def check_base(
         return []
     if rebase:
         words = "; ".join(problem for problem, _ in changed)
-        return [f"base changed ({words}); new trials use the new one"]
+        return [f"base config changed ({words}); new trials use the new one"]
     raise SearchError(
-        f"{folder}: the base hyperparameters changed since its trials were made:",
+        f"{folder}: the base config changed since its trials were made:",
         changed,
-        state="To go on with the new base beside the old trials:\n"
+        state="To continue with the new base config beside the old trials:\n"
         f"  modeldir search {quoted(folder)} --rebase\n"
         "To keep them apart, search in a folder of its own:\n"
         f"  modeldir new {quoted(f'{folder}_2')} --from {quoted(folder)}\n"
@@ -112,7 +117,7 @@ def check_base(
 
 
 def code_has_changed(trials: Trials, code: Callable[[], str | None]) -> list[str]:
-    """Changed code stops nothing, but who compares trials should know."""
+    """Note that the code has changed since trials were made; this stops nothing."""
     for record in reversed(list(trials)):
         last = attempts.latest(trials.path(record))
         then = last.record.get("code") if last is not None else None

@@ -1,7 +1,7 @@
-"""What a trial's success depends on besides its hyperparameters: code, command and program.
+"""The code, the command and the program that trials run with, as they are now.
 
-It knows how to look for them, and not more often than they may change. It refuses to judge what a
-change means: the search does.
+`Search.setting` asks, for each trial's run file and for `retries.py`, which runs failed trials
+again when something has changed. The hash of the code itself: `modeldir.experiment.provenance`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from modeldir.search import plan, trial_command
 
 _K = TypeVar("_K")
 _KEPT = 1.0
-"""Seconds for which what was found holds: a hash of the code takes longer than a trial's start."""
+"""Seconds for which a result is kept: to hash the code takes longer than to start a trial."""
 
 
-class Surroundings:
+class CodeState:
     """The code and the programs as they are now, looked for at most once a second."""
 
     def __init__(self) -> None:
@@ -29,19 +29,19 @@ class Surroundings:
         self._commits: dict[Path, tuple[float, str | None]] = {}
 
     def code(self, folder: Path) -> str | None:
-        """The hash of the code in a project's folder."""
+        """Return the hash of the code in a project's folder."""
         return _kept(self._codes, folder, lambda it: provenance.code_hash(it, self._digests))
 
     def commit(self, folder: Path) -> str | None:
-        """The commit that a project's folder is at."""
+        """Return the commit that a project's folder is at."""
         return _kept(self._commits, folder, provenance.git_commit)
 
     def program(self, command: str | None) -> str | None:
-        """What a command starts, found on PATH."""
+        """Find the program that a command starts on PATH."""
         return None if command is None else _kept(self._programs, command, trial_command.program_of)
 
     def setting(self, wanted: plan.Plan, folder: Path) -> dict[str, Any]:
-        """All of it for a plan, as run files keep it."""
+        """Return all of it for a plan, as run files keep it."""
         return {
             "code": self.code(folder),
             "program": self.program(wanted.command),
@@ -53,6 +53,7 @@ class Surroundings:
 def _kept(
     known: dict[_K, tuple[float, str | None]], key: _K, look: Callable[[_K], str | None]
 ) -> str | None:
+    """Return what was found for a key, looked for again when it is too old."""
     now = time.monotonic()
     if key not in known or now - known[key][0] > _KEPT:
         known[key] = (now, look(key))

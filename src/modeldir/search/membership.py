@@ -1,8 +1,9 @@
-"""Which trials a plan counts as its own, and at which of its points they lie.
+"""Membership: which trials a plan counts as its own, and what configuration each has.
 
-It knows a plan and hyperparameters, and refuses to know how a trial stands. A trial of another base
-(a value that the search does not decide is not as it is now) is none of the plan's; of a search
-with repeats, `seed` is such a value only where it is none of the plan's seeds.
+The observations, the checks and the inventory ask. The one rule: a trial with another base config
+(a value that the search does not vary is not as it is now) is not one of the plan's. In a search
+with repeats, the value of `seed` may be any of the plan's seeds. A trial's status:
+`trial_statuses.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def differences(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) -> list[str]:
-    """What the search does not decide, and what is in a trial not as it is in the base now."""
+    """Return the names that the search does not vary, and whose values differ from the base's."""
     return [
         name
         for name in {**flat, **base}
@@ -30,8 +31,9 @@ def differences(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) ->
 
 
 def point_of(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The point at which flat hyperparameters lie, in the space or not; None where they have not
-    all its names, or are of another base.
+    """Return the configuration of flat hyperparameters, whether or not the space contains it.
+
+    None where they lack one of its names, or have another base config.
     """
     point = plan.space.decided(flat)
     return None if point is None or differences(plan, base, flat) else point
@@ -44,6 +46,6 @@ def is_of_plan(plan: Plan, base: Mapping[str, Any], flat: Mapping[str, Any]) -> 
 
 
 def foreign(plan: Plan, base: Mapping[str, Any], trials: Iterable[TrialRecord]) -> set[int]:
-    """The numbers of trials that are of another base than a plan's."""
+    """Return the numbers of trials that have another base config than the plan's."""
     flat = ((each.number, plain_values.flatten(each.hyperparameters)) for each in trials)
     return {number for number, each in flat if point_of(plan, base, each) is None}

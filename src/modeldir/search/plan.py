@@ -1,8 +1,9 @@
-"""The plan of a search: what `search.json` says, checked as a whole.
+"""The plan of a search: the keys of `search.json`, and what a checked plan holds.
 
-It knows each key, where a value may come from (the command line, `search.json`, the project's
-`modeldir.toml`, in this order), how a plan grows, and how a command becomes a trial's command. It
-refuses to touch trials.
+Start reading at `Plan`. `read_plan` reads the file; `plan_check.py` checks it; `plan_updates.py`
+joins it with what a user adds; `plan_file.py` keeps the plan of a running search up to date. A
+value may also come from the project's `modeldir.toml`, which `search.json` and the command line
+override.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ FILE = "search.json"
 KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "space": (dict, 'an object: {"learning_rate": [0.1, 0.01]}'),
     "zip": (list, 'lists of names: [["batch_size", "learning_rate"]]'),
-    "points": (list, 'a list of points: [{"learning_rate": 0.01}]'),
-    "constraints": (list, 'a list of texts: ["batch_size * accumulate <= 512"]'),
+    "points": (list, 'a list of configurations: [{"learning_rate": 0.01}]'),
+    "constraints": (list, 'a list of strings: ["batch_size * accumulate <= 512"]'),
     "maximize": ((str, list), "a metric's name, or a list of names"),
     "minimize": ((str, list), "a metric's name, or a list of names"),
     "sampler": ((str, dict), "one of " + ", ".join(samplers.NAMES)),
-    "auto": (dict, "what auto chose: it writes that itself"),
-    "trials": (int, "a whole number above 0"),
+    "auto": (dict, "the choice of auto, which modeldir writes"),
+    "trials": (int, "an integer above 0"),
     "pruner": ((str, dict), "one of " + ", ".join(pruners.NAMES)),
-    "seed": (int, "a whole number"),
-    "repeats": (int, "a whole number above 0"),
+    "seed": (int, "an integer"),
+    "repeats": (int, "an integer above 0"),
     "learn_from": (list, 'folders: ["../first_try"]'),
     "reuse": (list, 'folders: ["../first_try"]'),
     "command": (str, 'a command line: "python train.py"'),
@@ -41,22 +42,22 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "read": (str, 'a printed line: "val acc: {accuracy}"'),
     "resume": (str, 'arguments: "--restore_file last"'),
     "trial_time_limit": ((str, int, float), 'a time: "30m"'),
-    "retries": (int, "a whole number, 0 or more"),
+    "retries": (int, "an integer, 0 or more"),
     "stop_at": ((int, float), "a value of the metric: 0.97"),
-    "note": (str, 'a text: "with the new augmentation"'),
+    "note": (str, 'a string: "with the new augmentation"'),
 }
 
 LIMITS = ("trial_time_limit", "retries", "stop_at", "pruner")
-"""What a plan keeps of the options that say when to stop."""
+"""The options that say when to stop, and that a plan keeps."""
 
 PARTS = {"zip": "--zip", "points": "--point", "constraints": "--constraint"}
-"""What a plan gathers beside its domains, and by which option it is typed."""
+"""The lists that a plan collects beside its search space, and the option for each."""
 
 FOLDERS = {"learn_from": "--learn-from", "reuse": "--reuse"}
-"""The same for other folders."""
+"""The lists of other folders, and the option for each."""
 
 NONE = "none"
-"""What is typed to take one of these out again."""
+"""The word that removes one of these from the plan."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,12 @@ class Plan:
     """A checked plan. `written` is what `search.json` should say of it.
 
     `pruner` ends trials early; `trial_time_limit` is in seconds; `retries` is how often a trial
-    that failed is run again; `stop_at` is the value of the metric at which the search has what it
-    looked for. `objectives` are the metrics to rank by, of which `metric` is the first. `sampler`
-    is the one that proposes, with its `options`; `auto` says why, where it was chosen for the plan.
-    `trials` is how many points are tried, each `repeats` times, with one of the `seeds` each.
-    `learn_from` and `reuse` are folders, relative to the search's. `note` is what somebody wants to
-    remember; each trial keeps the one of its time.
+    that failed is run again; the search stops at the value `stop_at` of the metric. `objectives`
+    are the metrics to rank by, of which `metric` is the first. `sampler` is the one that proposes,
+    with its `options`; `auto` says why, where it was chosen for the plan. `trials` is how many
+    configurations are tried, each `repeats` times, with one of the `seeds` each. `learn_from` and
+    `reuse` are folders, relative to the search's. `note` is what the user wants to remember; each
+    trial keeps the one of its time.
     """
 
     space: space.Space
@@ -96,17 +97,20 @@ class Plan:
 
     @property
     def metric(self) -> tuple[str, metrics.Direction] | None:
+        """The first metric to rank by; None where the plan names none."""
         return self.objectives[0] if self.objectives else None
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """The raw plan in a search's folder; empty where there is none, or where a power cut left a
-    file without content: then the first command is said again.
+    """Read the unchecked plan in a search's folder.
+
+    It is empty where there is none, or where a power cut left a file without content. The user then
+    runs the first command again.
 
     Raises:
         ParamsError: when `search.json` is not JSON; with line and column.
         SearchError: when it holds no object.
-        SpaceError: when it names a CSV file that cannot be read as points.
+        SpaceError: when it names a CSV file that cannot be read as configurations.
     """
     path = folder / FILE
     data = files.read_bytes(path)
@@ -116,21 +120,21 @@ def read_plan(folder: Path) -> dict[str, Any]:
 
 
 def is_file(points: object) -> bool:
-    """Whether points are named by a CSV file that holds them."""
+    """Whether `points` is the name of a CSV file that holds them."""
     return isinstance(points, str) and points not in {"", NONE}
 
 
 def with_points(
     given: Mapping[str, Any], there: Mapping[str, Any], base: Mapping[str, Any], start: Path
 ) -> dict[str, Any]:
-    """What was given, with the rows of the CSV file that its points name.
+    """Replace the name of a CSV file in `points` by its rows.
 
-    Where none of its columns has a domain, these rows are the whole space; so they are where that
-    was said before, and the plan that is `there` has the columns together. `start` is the folder
-    from which the file's name counts.
+    Where none of its columns has values in the search space, these rows are the whole space. This
+    is also so where the plan that is `there` has zipped the same columns before. `start` is the
+    folder from which the file's name counts.
 
     Raises:
-        SpaceError: when the file cannot be read as points.
+        SpaceError: when the file cannot be read as configurations.
     """
     flat = plain_values.flatten(base)
     points = read_points(start / str(given["points"]).removeprefix(MARK), flat)
@@ -148,20 +152,19 @@ def with_points(
 
 
 def total(plan: Plan) -> int | None:
-    """How many trials a plan has in all; None where it has no end that is known."""
+    """Return how many trials a plan has in all; None where it has no known end."""
     limits = [each for each in (plan.trials, space.size(plan.space)) if each is not None]
     return plan.repeats * min(limits) if limits else None
 
 
 def is_over(plan: Plan, made: int) -> bool:
-    """Whether, once none of the `made` trials runs or waits, no other can come though `total` is
-    not reached: a population that has been whole has nobody left to copy.
+    """Whether no other trial can come although `total` is not reached.
+
+    That is so for a population that was complete once, when none of its `made` trials runs or
+    waits: none is left to copy.
     """
     if plan.pruner is None or not pruners.replaces(plan.pruner):
         return False
     from modeldir.samplers.pbt import POPULATION  # noqa: PLC0415 - only for a population
 
     return made >= int(plan.options.get("population", POPULATION))
-
-
-# -- Commands --------------------------------------------------------------------------------------

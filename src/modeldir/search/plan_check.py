@@ -1,7 +1,7 @@
 """Check a plan: everything that is wrong with a `search.json` in one error.
 
-`PlanFile` calls `check` whenever it has read or changed a plan. What a checked plan holds: `Plan`
-in `plan.py`; which sampler it names or gets: `sampler_choice.py`. Nothing here writes.
+`PlanFile` calls `check` whenever it has read or changed a plan. A checked plan is a `Plan` (see
+`plan.py`); `sampler_choice.py` checks or chooses its sampler. Nothing here writes.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def check(  # noqa: PLR0913 - what a message has to name
     *,
     to_run: bool = True,
 ) -> Plan:
-    """A raw plan as a Plan, with what the project's settings add.
+    """Check a plan, together with the project's settings.
 
     Args:
         raw: what `search.json` and the command line say.
-        base: the base hyperparameters.
+        base: the base config.
         where: the plan's file, as the user named it.
         project: the settings of `modeldir.toml`.
         head: the first line of a message, by default that the file cannot be searched.
-        to_run: false for who only looks, and needs no package that its sampler needs.
+        to_run: False to show the plan only: then a package that its sampler needs may be missing.
 
     Raises:
         SearchError: listing every problem at once.
@@ -81,7 +81,7 @@ def check(  # noqa: PLR0913 - what a message has to name
         problems.append(("there is nothing to search: no hyperparameter varies", hint))
     choice = sampler_choice.chosen(whole, parsed, problems, to_run=to_run)
     problems += [*sampler_choice.repeat_problems(whole, parsed, base)]
-    problems += [*sampler_choice.elsewhere_problems(whole)]
+    problems += [*sampler_choice.folder_problems(whole)]
     pruner = _pruner(whole, choice, problems)
     if problems:
         raise SearchError(head or f"{where} cannot be searched:", problems)
@@ -114,8 +114,9 @@ def check(  # noqa: PLR0913 - what a message has to name
 def _written(
     raw: Mapping[str, Any], parsed: space.Space, choice: sampler_choice.Choice
 ) -> dict[str, Any]:
-    """A plan as the file has it: plain numbers, whatever Python was given; what stands alone stays
-    so.
+    """Return a plan as the file has it, with plain numbers even where Python gave others.
+
+    A single value stays a single value.
     """
     domains = parsed.to_json()
     domains |= {n: v for n, v in raw["space"].items() if n in domains and space.is_alone(v)}
@@ -132,7 +133,7 @@ def _written(
 def _wrong_conditions(
     when: object, domains: Mapping[str, Any], base: Mapping[str, Any]
 ) -> list[tuple[str, str | None]]:
-    """What was typed of names that do not vary, or stands in the file where it says nothing."""
+    """Find conditions of names that do not vary, and those that the file has in a wrong place."""
     if when is None or when == {}:
         return []
     if not isinstance(when, Mapping):
@@ -151,6 +152,7 @@ def _wrong_conditions(
 
 
 def _wrong_keys(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Find keys that a plan does not have."""
     return [
         (f"{key}: no such key", did_you_mean(key, list(KEYS)) or "known: " + ", ".join(KEYS))
         for key in raw
@@ -159,15 +161,16 @@ def _wrong_keys(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 
 def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Find values of a wrong type or size."""
     problems: list[tuple[str, str | None]] = []
     for key, (kind, expected) in KEYS.items():
         value = raw.get(key)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             problems.append((f"{key}: got {value!r}", f"expected {expected}"))
-    problems += [*_no_texts(raw), *objective.problems(raw)]
+    problems += [*_not_utf8(raw), *objective.problems(raw)]
     trials = raw.get("trials")
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
-        problems.append((f"trials: got {trials}", "expected a whole number above 0"))
+        problems.append((f"trials: got {trials}", "expected an integer above 0"))
     problems += _wrong_limits(raw)
     if isinstance(raw.get("read"), str):
         try:
@@ -183,9 +186,11 @@ def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     return problems
 
 
-def _no_texts(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """What is not UTF-8, as a path on the command line may be: a plan that had it could be written,
-    and not be read again. Of the space its own checks say so.
+def _not_utf8(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Find values that are not UTF-8, as a path on the command line may be.
+
+    A plan with such a value could be written, but not be read again. The space has checks of its
+    own.
     """
     for key in (each for each in KEYS if each != "space" and each in raw):
         value = raw[key]
@@ -196,11 +201,12 @@ def _no_texts(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
             if key in _WITH_PATHS:
                 hint = "rename the file, or put the command into a script of its own"
             yield f"{key}: {value!r} is not UTF-8", hint
-        except (ValueError, TypeError, RecursionError):  # others say what is wrong with it
+        except (ValueError, TypeError, RecursionError):  # another check reports it
             continue
 
 
 def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Find what is wrong with the options that say when to stop."""
     problems: list[tuple[str, str | None]] = []
     limit, retries, goal = (raw.get(key) for key in ("trial_time_limit", "retries", "stop_at"))
     if limit is not None and not isinstance(limit, bool):
@@ -209,7 +215,7 @@ def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
         except ValueError as error:
             problems.append((f"trial_time_limit: {error}", None))
     if isinstance(retries, int) and retries < 0:
-        problems.append((f"retries: got {retries}", "expected a whole number, 0 or more"))
+        problems.append((f"retries: got {retries}", "expected an integer, 0 or more"))
     ranked = objective.objectives(raw)
     if goal is not None and len(ranked) > 1:
         problems.append(
@@ -228,10 +234,10 @@ def _seconds(limit: str | float | None) -> float | None:
 def _pruner(
     raw: Mapping[str, Any], choice: sampler_choice.Choice, problems: list[tuple[str, str | None]]
 ) -> pruners.Setting | None:
-    """What ends trials early: what the plan names, or what comes with the sampler `pbt`."""
-    told = raw.get("pruner")
-    is_told = isinstance(told, (str, dict))  # of others `_wrong_values` says so
-    setting, wrong = pruners.setting_of(told) if is_told else (None, [])
+    """Return the pruner that the plan names, or that comes with the sampler `pbt`."""
+    named = raw.get("pruner")
+    is_named = isinstance(named, (str, dict))  # `_wrong_values` reports other types
+    setting, wrong = pruners.setting_of(named) if is_named else (None, [])
     if choice.name == "pbt":
         if setting is not None or wrong:
             hint = "take the other out: --pruner none"

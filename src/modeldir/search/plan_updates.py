@@ -1,10 +1,8 @@
-"""How a plan grows: what is said again, and what is said on top of what was said before.
+"""Join a plan with what a user adds to it: by the command line, or in Python.
 
-Lists of values are joined, other domains replaced, points and constraints added. It knows the raw
-plan, as `search.json` has it, and tells each change in words. It refuses to know whether the
-outcome makes sense: `plan.check` says that.
-
-Start at `joined`.
+Start at `joined`: lists of values are joined, ranges replaced, configurations and constraints
+added. Everything here works on the unchecked plan, as `search.json` has it; `plan_check.py` says
+whether the result makes sense.
 """
 
 from __future__ import annotations
@@ -20,17 +18,18 @@ from modeldir.search import sampler_choice
 from modeldir.search.plan import FOLDERS, KEYS, LIMITS, NONE, PARTS
 
 _CHOSEN_FOR = ("space", "when", *PARTS, "trials", "sampler", "pruner")
-"""What a choice of `auto` was made for, with the number of metrics: if one of these changes, it is
-made again.
+"""The keys that a choice of `auto` depends on, beside the number of metrics.
+
+When one of them changes, `auto` chooses again.
 """
 
 
 def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A plan with what was given on top: `(plan, what changed in words)`.
+    """Join a plan with what was given: `(plan, lines that say what changed)`.
 
-    Lists of values are joined, other domains replaced; points, constraints and what goes together
-    are added; naming a metric to minimize takes the place of one to maximize; what is "none" is
-    taken out.
+    Lists of values are joined, and ranges replaced. Configurations, constraints and zipped names
+    are added. A metric to minimize replaces one to maximize. The value "none" removes what is
+    there. The keys are in the order in which the documentation explains them.
     """
     plan = dict(old)
     changes = []
@@ -47,8 +46,8 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
         if other != key and given.get(other) is None and plan.pop(other, None):
             changes.append(f"{other} {_named(old[other])} -> {key} {_named(value)}")
         if key in old and old[key] != value:
-            told = sampler_choice.in_words if key == "sampler" else _named
-            changes.append(f"{key}: {told(old[key])} -> {told(value)}")
+            shown = sampler_choice.as_typed if key == "sampler" else _named
+            changes.append(f"{key}: {shown(old[key])} -> {shown(value)}")
         plan[key] = value
     before = old.get("space") or {}
     if isinstance(before, dict):  # else `check` says what is wrong with it
@@ -63,30 +62,30 @@ def joined(old: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[dict[str, 
 
 
 def _named(value: Any) -> Any:
-    """Metrics' names in words."""
+    """Return metrics' names as text."""
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _joined_limit(plan: dict[str, Any], key: str, value: object) -> list[str]:
-    """Put a limit into a plan, or take it out; what changed, if anything did."""
+    """Put a limit into a plan, or remove it; return what changed, if anything did."""
     before = plan.pop(key, None)
     if value != NONE:
         plan[key] = value
     if value == (NONE if before is None else before):
         return []
     out = f"--{key.replace('_', '-')} {NONE} takes it out"
-    told = sampler_choice.in_words if key == "pruner" else str
-    old = "" if before is None else f"{told(before)} -> "
-    return [f"{key}: {old}{told(value)}" + ("" if value == NONE else f" (kept; {out})")]
+    shown = sampler_choice.as_typed if key == "pruner" else str
+    old = "" if before is None else f"{shown(before)} -> "
+    return [f"{key}: {old}{shown(value)}" + ("" if value == NONE else f" (kept; {out})")]
 
 
 def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:
-    """Add points, constraints or what goes together to a plan's, or take all out."""
+    """Add configurations, constraints or zipped names to a plan's, or remove all of them."""
     before = plan.pop(key, None)
     if value == NONE:
-        return [f"{key}: {_said(before)} taken out"] if before else []
+        return [f"{key}: {_as_json(before)} taken out"] if before else []
     if not isinstance(value, (list, tuple)) or not isinstance(before or [], list):
-        plan[key] = before or value  # `check` says what is wrong with it
+        plan[key] = before or value  # `check` reports what is wrong with it
         return []
     known = {equality.key(each) for each in before or []}
     added = [_plain(each) for each in value if equality.key(_plain(each)) not in known]
@@ -94,12 +93,11 @@ def _joined_part(plan: dict[str, Any], key: str, value: Any) -> list[str]:
         plan[key] = [*(before or []), *added]
     if not added or not plan.get("space"):
         return []  # a plan that begins has not changed
-    told = ", ".join(each if isinstance(each, str) else _said(each) for each in added)
-    return [f"{key}: {told} added ({(PARTS | FOLDERS)[key]} {NONE} takes all out)"]
+    return [f"{key}: {_as_text(added)} added ({(PARTS | FOLDERS)[key]} {NONE} takes all out)"]
 
 
 def _plain(value: Any) -> Any:
-    """What Python gave, as JSON has it."""
+    """Convert a Python value to what JSON has."""
     if isinstance(value, Mapping):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, (tuple, list, range)):
@@ -108,7 +106,7 @@ def _plain(value: Any) -> Any:
 
 
 def _zips_of(plan: Mapping[str, Any]) -> list[list[str]]:
-    """The names that go together, as far as they are said in the way they should be."""
+    """Return the zipped names, as far as they are lists of strings."""
     zips = plan.get("zip")
     good = [names for names in zips if isinstance(names, list)] if isinstance(zips, list) else []
     return [names for names in good if all(isinstance(name, str) for name in names)]
@@ -117,6 +115,7 @@ def _zips_of(plan: Mapping[str, Any]) -> list[list[str]]:
 def _joined_spaces(
     old: Mapping[str, Any], given: Mapping[str, Any], zips: Sequence[Sequence[str]]
 ) -> tuple[dict[str, Any], list[str]]:
+    """Join two search spaces: the result, and what changed."""
     space, changes = dict(old), list[str]()
     together: set[str] = set()
     for names in zips:
@@ -135,18 +134,18 @@ def _joined_spaces(
             if added or not isinstance(before, list):
                 space[name] = _like(before, domain, there + added)
             if added:
-                changes.append(f"{name}: {_values(added)} added to {_values(there)}")
+                changes.append(f"{name}: {_as_text(added)} added to {_as_text(there)}")
         else:
             space[name] = _like(before, domain, None)
             if before is not None and before != space[name]:
-                changes.append(f"{name}: {_said(before)} -> {_said(space[name])}")
+                changes.append(f"{name}: {_as_json(before)} -> {_as_json(space[name])}")
             elif before is None and old:
-                changes.append(f"{name}: {_said(domain)} added")
+                changes.append(f"{name}: {_as_json(domain)} added")
     return space, changes
 
 
 def _rows_of(domains: Mapping[str, Any], names: Sequence[str]) -> list[list[Any]]:
-    """The values of names that go together, row by row; none where they do not."""
+    """Return the values of zipped names, row by row; none where their lists do not match."""
     lists = [_values_of(_as_list(domains.get(name))) for name in names]
     known = [values for values in lists if values is not None]
     if not known or len(known) < len(lists) or len({*map(len, known)}) > 1:
@@ -160,17 +159,18 @@ def _joined_rows(
     rows: Sequence[list[Any]],
     given: Sequence[list[Any]],
 ) -> list[str]:
+    """Add rows of zipped values to a search space; return what changed."""
     known = {equality.key(row) for row in rows}
     added = [row for row in given if equality.key(row) not in known]
     if not added:
         return []
     for place, name in enumerate(names):
         space[name] = _like(space[name], None, [row[place] for row in [*rows, *added]])
-    return [f"{', '.join(names)}: {', '.join(map(_said, added))} added"]
+    return [f"{', '.join(names)}: {', '.join(map(_as_json, added))} added"]
 
 
 def _values_of(domain: object) -> list[Any] | None:
-    """The values of a list, also of one that has a condition or stands alone; None of a range."""
+    """Return a list's values, also of a single value or one with a condition; None of a range."""
     if isinstance(domain, Mapping):
         values = _as_list(domain.get("values"))
         return values if isinstance(values, list) else None
@@ -180,9 +180,7 @@ def _values_of(domain: object) -> list[Any] | None:
 
 
 def _like(before: object, domain: Any, values: list[Any] | None) -> Any:
-    """A domain that takes the place of another: values joined, and the condition kept that it does
-    not say anew.
-    """
+    """Return new values for a hyperparameter that keep its condition, unless they have one."""
     when = before.get("when") if isinstance(before, Mapping) else None
     if isinstance(domain, Mapping) and "when" in domain:
         when = domain["when"]
@@ -199,8 +197,9 @@ def _like(before: object, domain: Any, values: list[Any] | None) -> Any:
 def _joined_conditions(
     plan: dict[str, Any], given: Mapping[str, Any], old: Mapping[str, Any]
 ) -> list[str]:
-    """Give the plan's domains the conditions that were typed; what changed, where there was a plan.
-    What has no domain is left for `check` to refuse.
+    """Give a plan's search space the conditions that were typed; return what changed.
+
+    A name that does not vary is left for `check` to report.
     """
     changes = []
     domains = dict(plan.get("space") or {})
@@ -217,37 +216,38 @@ def _joined_conditions(
             kept = before if isinstance(before, Mapping) else {}
             whole["when"] = {**kept, **{p: _alone(values) for p, values in condition.items()}}
         elif condition is not None:
-            whole["when"] = condition  # `check` says what is wrong with it
+            whole["when"] = condition  # `check` reports what is wrong with it
         if whole.get("when") == before:
             continue
         domains[name] = whole if "when" in whole or "values" not in whole else whole["values"]
         if old.get(name) is not None:
             out = "" if condition is None else f" (--when {name}:{NONE} takes it out)"
-            told = "always" if condition is None else f"when {_said(whole['when'])}"
-            then = f"when {_said(before)} -> " if before else ""
-            changes.append(f"{name}: {then}{told}{out}")
+            now = "always" if condition is None else f"when {_as_json(whole['when'])}"
+            then = f"when {_as_json(before)} -> " if before else ""
+            changes.append(f"{name}: {then}{now}{out}")
     if given:
         plan["space"] = domains
     return changes
 
 
 def _alone(values: Any) -> Any:
-    """A single value as it stands in a file, but a list, which would be read as several."""
+    """Unpack a list of one value, unless that value is a list, which would be read as several."""
     single = isinstance(values, list) and len(values) == 1 and not isinstance(values[0], list)
     return values[0] if single else values
 
 
-def _said(domain: object) -> str:
-    """A domain as `search.json` has it."""
+def _as_json(domain: object) -> str:
+    """Return values as `search.json` has them."""
     return json.dumps(domain, ensure_ascii=False, default=str)
 
 
 def _as_list(domain: Any) -> Any:
-    """Values given as a tuple, a range or an array, as the list that they mean."""
+    """Return the list that a tuple, a range or an array means."""
     if isinstance(domain, (tuple, range)):
         return list(domain)
     return domain.tolist() if hasattr(domain, "tolist") else domain
 
 
-def _values(values: Sequence[object]) -> str:
-    return ", ".join(value if isinstance(value, str) else _said(value) for value in values)
+def _as_text(values: Sequence[object]) -> str:
+    """Return values as text."""
+    return ", ".join(value if isinstance(value, str) else _as_json(value) for value in values)

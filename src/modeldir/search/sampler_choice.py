@@ -1,7 +1,7 @@
-"""How a plan says what proposes its trials: the sampler with its options, repeats, other folders.
+"""Check what a plan says about its proposals: the sampler with options, repeats, other folders.
 
-It knows these keys of `search.json` and everything that can be wrong with them. It refuses to ask a
-sampler, and to read other folders.
+`plan_check.py` calls `chosen` and the checks of the other keys. How `auto` decides:
+`modeldir.samplers.auto`. No sampler is asked here, and no other folder is read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Problem = tuple[str, "str | None"]
 
 @dataclass(frozen=True)
 class Choice:
-    """A sampler's name with its options; `why` where it was chosen by `auto`."""
+    """A sampler's name with its options; `why` where `auto` has chosen it."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -31,11 +31,13 @@ class Choice:
 def chosen(
     raw: Mapping[str, Any], parsed: space.Space, problems: list[Problem], *, to_run: bool = True
 ) -> Choice:
-    """The sampler that a plan names, or what suits it: a grid where every domain is a list and all
-    of it is wanted, else `auto`. What is wrong is added to the problems.
+    """Return the sampler that a plan names, or a suitable one.
+
+    A grid is suitable where every hyperparameter has a list and all combinations are wanted;
+    otherwise `auto` chooses. What is wrong is added to the problems.
     """
     name, options, wrong = named(raw.get("sampler"))
-    # A sampler of somebody's own may be importable only where the search runs.
+    # A custom sampler may be importable only where the search runs.
     wrong += samplers.unknown(name) if name and (to_run or ":" not in name) else []
     problems += wrong
     if wrong or not parsed.domains:
@@ -68,7 +70,7 @@ def chosen(
 
 
 DEFAULT_TRIALS = 20
-"""For a sampler that could go on for ever."""
+"""The number of trials for a sampler that could propose for ever."""
 
 
 def _refused(
@@ -79,7 +81,10 @@ def _refused(
     *,
     to_run: bool,
 ) -> Iterator[Problem]:
-    """What keeps a sampler from a space; for who only looks not that a package is missing."""
+    """Find what keeps a sampler from a space.
+
+    To show a plan, a missing package is no problem.
+    """
     if not to_run and ":" in name:
         return
     for problem in samplers.refusals(name, parsed, found, options):
@@ -88,31 +93,35 @@ def _refused(
 
 
 def _is_grid(parsed: space.Space, trials: int | None) -> bool:
-    """Whether the whole of a space is to be tried: a part of a grid would be one corner of it."""
+    """Whether all combinations are wanted: a part of a grid would be one corner of it."""
     lists = all(isinstance(domain, space.Choice) for domain in parsed.domains.values())
     count = space.size(parsed) if lists else None
     return lists and (trials is None or count is None or count <= trials)
 
 
 def named(written: object) -> tuple[str | None, dict[str, Any], list[Problem]]:
-    """A sampler's name and its options, as a plan has them: "tpe", or {"tpe": {"startup": 20}}."""
+    """Return a sampler's name and its options: of "tpe", or of {"tpe": {"startup": 20}}."""
     if isinstance(written, str) or written is None:
         return written, {}, []
     if not isinstance(written, dict):
-        return None, {}, []  # of another kind: `plan.check` says so
+        return None, {}, []  # another type: `plan_check` reports it
     if len(written) == 1:
         ((name, options),) = written.items()
         if isinstance(options, dict):
             return name, options, []
-    return None, {}, [(f"sampler: got {_said(written)}", 'write "tpe" or {"tpe": {"startup": 20}}')]
+    return (
+        None,
+        {},
+        [(f"sampler: got {_as_json(written)}", 'write "tpe" or {"tpe": {"startup": 20}}')],
+    )
 
 
-def from_text(text: str) -> str | dict[str, Any]:
-    """The same as it is typed: `tpe`, or `tpe:startup=20,candidates=48`.
+def parse_sampler(text: str) -> str | dict[str, Any]:
+    """Read a sampler as it is typed: `tpe`, or `tpe:startup=20,candidates=48`.
 
     A dotted name has a colon too: `package.module:Class`, and with options a second one.
 
-    >>> from_text("tpe"), from_text("tpe:startup=20"), from_text("mine.samplers:Best")
+    >>> parse_sampler("tpe"), parse_sampler("tpe:startup=20"), parse_sampler("mine.samplers:Best")
     ('tpe', {'tpe': {'startup': 20}}, 'mine.samplers:Best')
     """
     name, colon, rest = text.rpartition(":")
@@ -122,22 +131,22 @@ def from_text(text: str) -> str | dict[str, Any]:
     return {name: {key.strip(): parse_value(value.strip()) for key, _, value in pairs}}
 
 
-def in_words(written: object) -> str:
-    """A sampler as it is typed."""
+def as_typed(written: object) -> str:
+    """Write a sampler as it is typed."""
     name, options, _ = named(written)
-    told = ",".join(f"{key}={_said(value)}" for key, value in options.items())
-    return f"{name}:{told}" if told else str(name)
+    typed = ",".join(f"{key}={_as_json(value)}" for key, value in options.items())
+    return f"{name}:{typed}" if typed else str(name)
 
 
 def repeat_problems(
     raw: Mapping[str, Any], parsed: space.Space, base: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    """What keeps a plan from running each point with several seeds."""
+    """Find what keeps a plan from training each configuration with several seeds."""
     repeats = raw.get("repeats")
     if not isinstance(repeats, int) or isinstance(repeats, bool):
         return
     if repeats < 1:
-        yield f"repeats: got {repeats}", "expected a whole number above 0"
+        yield f"repeats: got {repeats}", "expected an integer above 0"
     if repeats <= 1:
         return
     if SEED in parsed.domains:
@@ -147,26 +156,27 @@ def repeat_problems(
         hint = 'put "seed": 230 into params.json, and let the script use it'
         yield "repeats: params.json has no seed that could differ", hint
     elif not isinstance(base[SEED], int) or isinstance(base[SEED], bool):
-        yield f"repeats: seed is {_said(base[SEED])} in params.json", "expected a whole number"
+        yield f"repeats: seed is {_as_json(base[SEED])} in params.json", "expected an integer"
 
 
 def seeds(repeats: int, base: Mapping[str, Any]) -> tuple[int, ...]:
-    """The seeds of a point's repeats: the base's own, and those after it."""
+    """Return the seeds of the repeats: the base config's, and those after it."""
     first = base.get(SEED)
     if repeats <= 1 or not isinstance(first, int):
         return ()
     return tuple(range(first, first + repeats))
 
 
-def elsewhere_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the lists of other folders."""
+def folder_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is wrong with the lists of other folders."""
     for key in ("learn_from", "reuse"):
         value = raw.get(key)
         if isinstance(value, list) and not all(isinstance(each, str) and each for each in value):
-            yield f"{key}: got {_said(value)}", f'expected folders: "{key}": ["../first_try"]'
+            yield f"{key}: got {_as_json(value)}", f'expected folders: "{key}": ["../first_try"]'
         elif isinstance(value, list) and any(os.path.normpath(each) == "." for each in value):
             yield f"{key}: is the search's own folder", "its trials count already: leave it out"
 
 
-def _said(value: object) -> str:
+def _as_json(value: object) -> str:
+    """Return a value as JSON."""
     return json.dumps(value, ensure_ascii=False, default=str)

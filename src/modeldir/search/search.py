@@ -133,7 +133,7 @@ class Search:
         }
         self.plan_file = PlanFile(self.path, given, rebase=rebase)
         self.observer = heartbeat.Observer()
-        self._code_state = code_state.Surroundings()
+        self._code_state = code_state.CodeState()
         self._lock = SearchLock(self.path)
         self.scheduler = Scheduler(self.plan_file, self._lock, self.setting, self.observer)
         self._asked: set[int] = set()

@@ -50,7 +50,7 @@ def check_command(command: str, hyperparameters: Mapping[str, Any], cwd: Path) -
 
 @functools.lru_cache(maxsize=8)  # a search asks for the same one at each trial
 def words_of(command: str) -> tuple[str, ...]:
-    """A command line's words, as a shell would split them.
+    """Split a command line as a shell would.
 
     Raises:
         CommandError: for an empty command, or a quotation that is not closed.
@@ -67,6 +67,7 @@ def words_of(command: str) -> tuple[str, ...]:
 
 
 def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
+    """Find why a program cannot be started."""
     program = words[0]
     by_python = None
     if program.endswith(".py") and (cwd / program).is_file():
@@ -89,6 +90,7 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
 
 
 def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None]]:
+    """Find why a script cannot be started."""
     script = next((word for word in words[1:] if word.endswith(".py")), None)
     is_python = os.path.basename(words[0]).startswith("python")
     if (
@@ -104,6 +106,7 @@ def _wrong_script(words: Sequence[str], cwd: Path) -> list[tuple[str, str | None
 def _wrong_placeholders(
     words: Sequence[str], hyperparameters: Mapping[str, Any]
 ) -> list[tuple[str, str | None]]:
+    """Find placeholders that name no hyperparameter."""
     known = {*plain_values.flatten(hyperparameters), *hyperparameters, "model_dir"}
     return [
         (f"{{{name}}}: no such hyperparameter", did_you_mean(name, sorted(known)))
@@ -114,14 +117,14 @@ def _wrong_placeholders(
 
 
 def program_of(command: str) -> str | None:
-    """The program that a command starts, found on PATH: with it the environment may change."""
+    """Find the program that a command starts on PATH; with it the environment may change."""
     return programs.found(words_of(command)[0])
 
 
 def other_python(command: str, cwd: Path) -> str | None:
-    """A word of warning where `python` is not the environment that modeldir is installed in.
+    """Return a warning where `python` is not the environment that modeldir is installed in.
 
-    Only for a script that speaks of modeldir: others need not find it.
+    Only for a script that mentions modeldir: others need not find it.
     """
     words, program = words_of(command), program_of(command)
     script = next((word for word in words[1:] if word.endswith(".py")), None)
@@ -139,11 +142,13 @@ def other_python(command: str, cwd: Path) -> str | None:
 
 
 def _scripts_hint(cwd: Path) -> str | None:
+    """Name the scripts of a folder."""
     scripts = sorted(path.name for path in cwd.glob("*.py"))
     return f"scripts there: {', '.join(scripts)}" if scripts else "go to the project's folder first"
 
 
 def _only_submits(program: str) -> str:
+    """Say that a program only submits a job, and what to type instead."""
     where = "--on slurm --workers 8"
     if program != "sbatch":
         where = f"--on command --submit '{program} ... {{worker}}' --workers 8"
@@ -156,7 +161,7 @@ def _only_submits(program: str) -> str:
 
 
 def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tuple[str, ...]:
-    """The words of a trial's command: placeholders filled, or `--model_dir DIR` added.
+    """Return the words of a trial's command: placeholders filled, or `--model_dir DIR` added.
 
     >>> fill("python train.py", {"lr": 0.1}, "experiments/a b")
     ('python', 'train.py', '--model_dir', 'experiments/a b')
@@ -178,9 +183,10 @@ def fill(command: str, hyperparameters: Mapping[str, Any], model_dir: str) -> tu
 
 
 def _as_argument(value: object) -> str:
+    """Return a value as a command's argument."""
     return space.value_text(value) if isinstance(value, (str, list, dict)) else str(value)
 
 
 def placeholders(command: str) -> frozenset[str]:
-    """The names that a command takes as arguments."""
+    """Return the names that a command takes as arguments."""
     return frozenset(re.findall(_PLACEHOLDER, command))

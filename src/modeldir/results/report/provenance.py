@@ -147,7 +147,7 @@ def _sampler(plan: Mapping[str, Any]) -> str | None:
 def _setting(value: object) -> str | None:
     if value is None:
         return None
-    return sampler_choice.in_words(value) if isinstance(value, dict) else cell_text(value)
+    return sampler_choice.as_typed(value) if isinstance(value, dict) else cell_text(value)
 
 
 def _libraries(searches: Iterable[Path]) -> Iterator[str]:
