@@ -266,7 +266,7 @@ class Audit:
         if params is None:
             return  # no claim is its: said elsewhere
         accuracy = round(1 / (1 + params["index"] + len(kind)), 6)
-        found = experiment.scores(folder).development
+        found = experiment.scores(folder).validation
         if (found.get("accuracy"), found.get("hears")) != (accuracy, len(params["note"])):
             self._wrong("wrong metrics", f"{folder.name}: {dict(found)}")
 

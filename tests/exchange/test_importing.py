@@ -100,7 +100,7 @@ def test_the_table_shows_them(name: str, snapshot: SnapshotAssertion) -> None:
         {
             "name": found.name,
             "hyperparameters": found.hyperparameters,
-            "development": dict(found.scores.development),
+            "development": dict(found.scores.validation),
             "test": dict(found.scores.test),
             "state": found.status.state,
             "last line": found.status.last_line,
@@ -293,8 +293,8 @@ def test_what_the_tool_knows_more_of_is_brought_up_to_date() -> None:
     assert (done.new, done.updated, done.same, done.run_again_here) == (0, 3, 0, ("run_1",))
     found = found_in("out")
     assert states(found)["mine"] == "completed"
-    assert found["mine"].scores.development["acc"] == 0.875
-    assert found["run_1"].scores.development["acc"] == 0.69
+    assert found["mine"].scores.validation["acc"] == 0.875
+    assert found["run_1"].scores.validation["acc"] == 0.69
 
 
 def test_what_is_new_is_added() -> None:
@@ -495,12 +495,12 @@ def test_what_was_exported_comes_back(to: str, out: str) -> None:
     def key(found: ExperimentRow) -> str:
         return json.dumps(found.hyperparameters, sort_keys=True)
 
-    scores = {key(each): each.scores.development["accuracy"] for each in before.values()}
-    assert {key(e): e.scores.development["accuracy"] for e in after.values()} == scores
+    scores = {key(each): each.scores.validation["accuracy"] for each in before.values()}
+    assert {key(e): e.scores.validation["accuracy"] for e in after.values()} == scores
     if to == "tensorboard":  # whose tags `best/accuracy` and `last/accuracy` are no other metrics
         kept = {key(each): each.scores.last for each in before.values()}
         assert {key(each): each.scores.last for each in after.values()} == kept
-        assert {name for each in after.values() for name in each.scores.development} == {"accuracy"}
+        assert {name for each in after.values() for name in each.scores.validation} == {"accuracy"}
     assert set(states(after).values()) == {"completed"}
 
 
@@ -567,7 +567,7 @@ def said(place: Path) -> list[str]:
         values = {name: v for name, v in (found.hyperparameters or {}).items() if name != "seed"}
         scores = found.scores
         told = [found.number, found.status.state, found.status.last_line]
-        rows.append(json.dumps([values, scores.development, scores.test, *told], sort_keys=True))
+        rows.append(json.dumps([values, scores.validation, scores.test, *told], sort_keys=True))
     shutil.rmtree(f"from_{place.name}")
     return sorted(rows)
 

@@ -288,7 +288,7 @@ def test_the_development_split_has_three_names(folder: Path, split: str) -> None
     found = scores(folder)
     assert found.best == {"accuracy": 0.9}
     assert found.last == {"accuracy": 0.8, "loss": 0.2}
-    assert found.development == {"accuracy": 0.9}
+    assert found.validation == {"accuracy": 0.9}
 
 
 def write(folder: Path, name: str, values: Mapping[str, object]) -> None:
@@ -301,7 +301,7 @@ def test_test_and_training_metrics_are_never_the_development_ones(folder: Path) 
     write(folder, "metrics_train_last.json", {"accuracy": 1.0})
     assert scores(folder).test == {"accuracy": 0.99}
     assert scores(folder).train == {"accuracy": 1.0}
-    assert scores(folder).development == {}
+    assert scores(folder).validation == {}
 
 
 def test_a_broken_file_is_a_problem_and_nothing_stands_in_for_it(folder: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_broken_file_is_a_problem_and_nothing_stands_in_for_it(folder: Path) -
     (folder / "metrics_test_best.json").symlink_to("nowhere")
     found = scores(folder)
     assert found.last == {"accuracy": 0.8}
-    assert found.development == {}
+    assert found.validation == {}
     assert len(found.problems) == 1
     assert "metrics_eval_best_weights.json" in found.problems[0]
 
@@ -319,7 +319,7 @@ def test_a_broken_file_is_a_problem_and_nothing_stands_in_for_it(folder: Path) -
 def test_a_folder_that_is_gone_has_a_problem(tmp_path: Path) -> None:
     """And no scores."""
     found = scores(tmp_path / "none")
-    assert (found.development, len(found.problems)) == ({}, 1)
+    assert (found.validation, len(found.problems)) == ({}, 1)
     assert scores(tmp_path) == Scores()
 
 

@@ -39,8 +39,8 @@ def test_each_column_has_what_the_rows_have(top: Path) -> None:
     assert [row.status.state for row in rows] == rows.status_column("state")
     for name, cells in rows.used().items():
         assert [(row.used() or {}).get(name) for row in rows] == cells
-    for name, cells in rows.scores("development").items():
-        values = [row.scores.development.get(name) for row in rows]
+    for name, cells in rows.scores("validation").items():
+        values = [row.scores.validation.get(name) for row in rows]
         assert [*map(repr, values)] == [*map(repr, cells)]
         assert [row.value(name) for row in rows] == rows.ranked(name)
 
@@ -49,7 +49,7 @@ def test_columns_are_in_the_order_of_the_first_row_that_has_them(top: Path) -> N
     """The first row begins."""
     rows = read_tree(top).experiments
     assert [*rows.used()] == ["a.deep", "c", "b", "a"]
-    assert [*rows.scores("development")] == ["accuracy", "f1", "loss"]
+    assert [*rows.scores("validation")] == ["accuracy", "f1", "loss"]
 
 
 def test_experiments_are_a_sequence(top: Path) -> None:

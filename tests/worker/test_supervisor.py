@@ -1013,7 +1013,7 @@ def test_metrics_that_are_only_printed_are_read(spawner: Spawner, folder: Path) 
     code = "echo 'val acc: 0.5'; echo 'val acc: 0.7' >&2; echo 'train acc: 1'"
     record = run(spawner, shell(folder, code, metric=ACCURACY, read="val acc: {accuracy}"))
     assert record["status"] == "completed"
-    assert experiment.scores(folder).development == {"accuracy": 0.7}
+    assert experiment.scores(folder).validation == {"accuracy": 0.7}
 
 
 # -- A full disk -----------------------------------------------------------------------------------

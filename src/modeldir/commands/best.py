@@ -79,7 +79,7 @@ def _several(tree: Tree) -> str:
 
 
 def _known(tree: Tree) -> list[str]:
-    return sorted({name for each in tree.experiments for name in each.scores.development})
+    return sorted({name for each in tree.experiments for name in each.scores.validation})
 
 
 def _nothing(tree: Tree, metric: tuple[str, Direction] | None) -> str:

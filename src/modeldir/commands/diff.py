@@ -193,7 +193,7 @@ def _flat(folder: Path) -> dict[str, Any]:
 
 
 def _metrics(scores: Scores) -> dict[str, float]:
-    return {**scores.development, **{f"test {name}": v for name, v in scores.test.items()}}
+    return {**scores.validation, **{f"test {name}": v for name, v in scores.test.items()}}
 
 
 # -- Tables ----------------------------------------------------------------------------------------

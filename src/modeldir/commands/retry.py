@@ -107,7 +107,7 @@ def _best(search: Search, records: list[TrialRecord], count: int | None) -> list
     left, chosen = list(records), set[int]()
     while left and len(chosen) < count:
         scores = [experiment.scores(search.trials.path(record)) for record in left]
-        values = [each.development.get(name) for each in scores]
+        values = [each.validation.get(name) for each in scores]
         best = metrics.best_of(
             [(v, r.number, r) for v, r in zip(values, left, strict=True)], direction
         )

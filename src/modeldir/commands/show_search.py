@@ -77,7 +77,7 @@ def _standing(tree: Tree) -> SearchSnapshot:
         found = read.get(each.folder)
         state = (found.status if found else experiment.status(each.folder)).state
         how[state] += 1
-        told.append((each.record, state, found.scores.development if found else {}))
+        told.append((each.record, state, found.scores.validation if found else {}))
     planned = census.plan
     best = planned.best(told, planned.metric) if planned.stop_at is not None else None
     remaining, goal = census.to_come(how), planned.goal(best)

@@ -108,9 +108,9 @@ class ExportedExperiment:
     def final_metrics(self) -> dict[str, float]:
         """Return the metrics of the metric files: `accuracy`, `test/accuracy`, `last/accuracy`."""
         scores = self.found.scores
-        last = {} if scores.last is scores.development else scores.last
+        last = {} if scores.last is scores.validation else scores.last
         prefixes = {
-            "": scores.development, "test/": scores.test, "train/": scores.train, "last/": last,
+            "": scores.validation, "test/": scores.test, "train/": scores.train, "last/": last,
         }  # fmt: skip
         return {
             f"{prefix}{name}": value

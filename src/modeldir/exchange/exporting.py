@@ -110,7 +110,7 @@ def check_installed(to: str) -> None:
 
 def _check_metrics(data: ExportData, objectives: Objectives) -> None:
     """Check that at least one experiment has each metric to rank by."""
-    known = sorted({name for each in data.experiments for name in each.found.scores.development})
+    known = sorted({name for each in data.experiments for name in each.found.scores.validation})
     problems: list[tuple[str, str | None]] = [
         (
             f"no experiment has the metric {name!r}",

@@ -188,7 +188,7 @@ def _trial(
     state, reason = TrialState.FAIL, experiment.found.status.reason
     if experiment.status in {attempts.COMPLETED, attempts.UNRECORDED}:
         if missing is None:
-            scores = experiment.found.scores.development
+            scores = experiment.found.scores.validation
             state, values = TrialState.COMPLETE, [float(scores[n]) for n, _ in data.objectives]
         else:
             reason = f"{experiment.status}, without a finite {missing}"
@@ -212,7 +212,7 @@ def _trial(
 
 def _missing_objective(experiment: ExportedExperiment, data: ExportData) -> str | None:
     """Return the first objective without a finite value: Optuna refuses NaN in complete trials."""
-    scores = experiment.found.scores.development
+    scores = experiment.found.scores.validation
     names = (name for name, _ in data.objectives)
     return next((n for n in names if not math.isfinite(scores.get(n, math.nan))), None)
 

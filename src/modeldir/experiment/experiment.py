@@ -68,7 +68,7 @@ class Scores(NamedTuple):
     best_is_broken: bool = False
 
     @property
-    def development(self) -> Mapping[str, float]:
+    def validation(self) -> Mapping[str, float]:
         """The validation metrics that searches rank by: at the best weights, else at the last.
 
         They are empty if the best weights' file exists and cannot be read. To show the last

@@ -237,7 +237,7 @@ class ExperimentMonitor:
         if self._training.step not in (None, step):
             self._events.append(Event(name, "step", self._step_text()))
         if now.state != before.state and now.state not in {attempts.RUNNING, attempts.WAITING}:
-            scores = experiment.scores(self.folder).development
+            scores = experiment.scores(self.folder).validation
             self._events.append(Event(name, now.state, result_text(now, scores, None)))
 
     def _step_text(self) -> str:

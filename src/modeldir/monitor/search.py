@@ -85,7 +85,7 @@ class _WatchedTrial:
         else:
             self.training = self._attempt = None
             if self.has_ended:
-                self.scores = experiment.scores(self.folder, names).development
+                self.scores = experiment.scores(self.folder, names).validation
         if (self.status.attempt, self.status.state) == (before.attempt, before.state):
             return False
         self.loop = _loop_of(self.folder, names)

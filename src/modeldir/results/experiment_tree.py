@@ -338,7 +338,7 @@ def _objectives(
     warnings: list[str],
 ) -> Objectives:
     """What all plans agree on, else what the project says, else what the metrics' names suggest."""
-    known = experiments.scores("development")
+    known = experiments.scores("validation")
     if not known:
         return ()
     if len(planned) == 1 and next(iter(planned))[0][0] in known:

@@ -98,7 +98,7 @@ class ExperimentRow(NamedTuple):
 
     def value(self, metric: str) -> float | None:
         """A validation metric, if this experiment ended well and may be ranked by it."""
-        value = self.scores.development.get(metric)
+        value = self.scores.validation.get(metric)
         is_ranked = self.status.state in RANKED and value == value  # noqa: PLR0124 - NaN is no rank
         return value if is_ranked else None
 
@@ -154,7 +154,7 @@ class Experiments(Sequence[ExperimentRow]):
         return self._columns("used", lambda row: row.used() or {})
 
     def scores(self, kind: str) -> Mapping[str, list[Any]]:
-        """The same for the metrics of one kind: `development`, `best`, `last`, `test`, `train`."""
+        """The same for the metrics of one kind: `validation`, `best`, `last`, `test`, `train`."""
         get = attrgetter(kind)
         return self._columns(kind, lambda row: get(row.scores))
 
@@ -168,7 +168,7 @@ class Experiments(Sequence[ExperimentRow]):
 
     def ranked(self, metric: str) -> list[float | None]:
         """`ExperimentRow.value` of each row."""
-        values = self.scores("development").get(metric, [None] * len(self))
+        values = self.scores("validation").get(metric, [None] * len(self))
         return [
             value if state in RANKED and value == value else None  # noqa: PLR0124 - NaN is no rank
             for value, state in zip(values, self.status_column("state"), strict=True)

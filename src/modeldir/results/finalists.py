@@ -151,7 +151,7 @@ def _number(before: Mapping[str, Any], key: str) -> int | None:
 def _metric(
     tree: Tree, asked: tuple[str, metrics.Direction] | None, before: Mapping[str, Any]
 ) -> tuple[str, metrics.Direction]:
-    known = sorted({name for each in tree.experiments for name in each.scores.development})
+    known = sorted({name for each in tree.experiments for name in each.scores.validation})
     if asked is not None and asked[0] not in known:
         hint = did_you_mean(asked[0], known) or f"there are {', '.join(known) or 'none'}"
         problem = f"no experiment has the metric {asked[0]!r}"

@@ -62,7 +62,7 @@ def parts_of(tree: Tree, moments: Sequence[Moment] = ()) -> Iterator[Part]:
         cells = [FRONT if name in front else None for name in rows.column("name")]
         yield Part(Column("pareto", "text", 9), cells)
     yield from _hyperparameters(rows)
-    yield from _metrics_of(tree, "development", "", 6)
+    yield from _metrics_of(tree, "validation", "", 6)
     yield from _deviations(tree)
     yield from _metrics_of(tree, "last", "last ", 2, told=False)
     yield from _metrics_of(tree, "train", "train ", 2, told=False)
@@ -112,7 +112,7 @@ def _deviations(tree: Tree) -> Iterator[Part]:
     if not any(tree.experiments.column("members")):
         return
     ranked = [name for name, _ in tree.objectives]
-    others = dict.fromkeys(name for each in tree.experiments for name in each.scores.development)
+    others = dict.fromkeys(name for each in tree.experiments for name in each.scores.validation)
     for name in dict.fromkeys([*ranked, *others]):
         cells = [_deviation(each, name) for each in tree.experiments]
         told = name in ranked
@@ -122,7 +122,7 @@ def _deviations(tree: Tree) -> Iterator[Part]:
 
 
 def _deviation(row: ExperimentRow, name: str) -> float | None:
-    values = (each.scores.development.get(name) for each in row.counted())
+    values = (each.scores.validation.get(name) for each in row.counted())
     return repeats.standard_deviation([value for value in values if value is not None])
 
 
@@ -170,7 +170,7 @@ def way_of(tree: Tree, name: str) -> metrics.Direction | None:
 
 def _best_marked(tree: Tree, name: str, way: metrics.Direction) -> Sequence[object] | Cells:
     """A metric's cells; the best of what has ended well is marked, if it beats another."""
-    values = tree.experiments.scores("development")[name]
+    values = tree.experiments.scores("validation")[name]
     ranked = tree.experiments.ranked(name)
     known = {value for value in ranked if value is not None}
     if len(known) < 2:  # noqa: PLR2004 - one value is better than none

@@ -176,7 +176,7 @@ class Trial:
         end = end_of(error)
         if end["status"] == attempts.COMPLETED and self._metric is not None:
             name, _ = self._metric
-            found = experiment.scores(self.model_dir).development
+            found = experiment.scores(self.model_dir).validation
             value = found.get(name)
             if value is None:
                 meant = did_you_mean(name, sorted(found))

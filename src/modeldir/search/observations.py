@@ -237,7 +237,7 @@ class Observations:
             return _STATUS_OF.get(state, state), {}, {}
         folder = self._trials.path(record)
         scores = experiment.scores(folder)
-        values = self._of_plan(scores.last if is_open else scores.development)
+        values = self._of_plan(scores.last if is_open else scores.validation)
         step: Mapping[str, Any] = {}
         if state == attempts.PRUNED or self._follows:
             last = experiment.last_step(folder)

@@ -61,7 +61,7 @@ def _lies_in(search: str, path: str) -> bool:
 def _read(path: Path) -> Row | None:
     if experiment.status(path).state not in attempts.RANKED:
         return None
-    values = {k: v for k, v in experiment.scores(path).development.items() if v == v}  # noqa: PLR0124 - NaN
+    values = {k: v for k, v in experiment.scores(path).validation.items() if v == v}  # noqa: PLR0124 - NaN
     try:
         hyperparameters = plain_values.load_file(
             experiment.params_file(path) or path / "params.json"

@@ -50,7 +50,7 @@ def metric_of(
     if plan.metric is not None:
         return plan.metric
     for record in trials:
-        found = experiment.scores(trials.path(record)).development
+        found = experiment.scores(trials.path(record)).validation
         if found:
             return metrics.choose(list(found))
     return metrics.choose(list(reused[0].values)) if reused else None
@@ -150,7 +150,7 @@ def _counted(trials: Trials) -> Iterator[Counted]:
     """Yield the trials that count, with their metrics."""
     for record in trials:
         if trials.status(record).state in attempts.RANKED:
-            found = experiment.scores(trials.path(record)).development
+            found = experiment.scores(trials.path(record)).validation
             yield Counted(repeats.Repeat("", record.hyperparameters, record.repeat), record, found)
 
 

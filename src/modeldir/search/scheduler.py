@@ -263,7 +263,7 @@ class Scheduler:
         """
         if self._has_metric():
             return None
-        chosen = metrics.choose(list(experiment.scores(self.trials.path(record)).development))
+        chosen = metrics.choose(list(experiment.scores(self.trials.path(record)).validation))
         if chosen is None:
             return None
         name, direction = chosen
@@ -337,7 +337,7 @@ class Scheduler:
         for record in [*left, *ended]:
             if statuses.status(record).state not in attempts.RANKED:
                 continue
-            value = experiment.scores(self.trials.path(record)).development.get(metric[0])
+            value = experiment.scores(self.trials.path(record)).validation.get(metric[0])
             if value is not None and metrics.reaches(value, goal, metric[1]):
                 self._reached = value
         return self._reached

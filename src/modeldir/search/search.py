@@ -347,7 +347,7 @@ class Search:
         loop.check_status(status)
         if values is None and status is None and not trial.pruned and self.plan.metric is not None:
             name = self.plan.metric[0]
-            if not experiment.scores(trial.model_dir).development:
+            if not experiment.scores(trial.model_dir).validation:
                 raise SearchError(
                     f"{trial.name}: has no metrics, and the search ranks by {name!r}\n"
                     f'  search.tell(trial, {{"{name}": 0.9}}), or status="failed"'

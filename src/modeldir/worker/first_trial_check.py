@@ -180,7 +180,7 @@ def _names_in(events: Iterable[Mapping[str, Any]], kind: str) -> frozenset[str] 
 def _metrics_in(folder: Path) -> set[str]:
     """Return the validation metrics in a trial's folder, from its steps and its files."""
     steps = metrics.validation_metrics(dict(metrics.numbers_in(experiment.last_step(folder))))
-    return {*steps, *experiment.scores(folder).development} - {"step", "time", "epoch"}
+    return {*steps, *experiment.scores(folder).validation} - {"step", "time", "epoch"}
 
 
 def _no_such_metric(search: Search, name: str, found: list[str], meant: str, script: str) -> str:

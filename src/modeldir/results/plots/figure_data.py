@@ -187,7 +187,7 @@ def _hashable(values: Sequence[Any]) -> list[object]:
 
 def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, metrics.Direction | None]:
     known = list(
-        dict.fromkeys(name for each in tree.experiments for name in each.scores.development)
+        dict.fromkeys(name for each in tree.experiments for name in each.scores.validation)
     )
     if wanted is not None and wanted in known:
         return wanted, dict(tree.objectives).get(wanted) or metrics.direction(wanted)
@@ -208,7 +208,7 @@ def _metric(tree: Tree, wanted: str | None, title: str) -> tuple[str, metrics.Di
 def _row(found: ExperimentRow, metric: str) -> FigureRow:
     value = found.value(metric)
     members = found.counted()
-    values = [each.scores.development.get(metric) for each in members]
+    values = [each.scores.validation.get(metric) for each in members]
     deviation = repeats.standard_deviation([each for each in values if each is not None])
     return FigureRow(
         found.name,

@@ -72,7 +72,7 @@ def _varies(content: Mapping[str, Json]) -> bool:
 
 
 def _metric_columns(tree: Tree) -> Iterator[_Column]:
-    yield from _metrics(tree, "metric", "", lambda scores: scores.development)
+    yield from _metrics(tree, "metric", "", lambda scores: scores.validation)
     yield from _metrics(tree, "other", "test ", lambda scores: scores.test)
     yield from _metrics(tree, "other", "train ", lambda scores: scores.train)
     durations = [each.status.duration for each in tree.experiments]
