@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from modeldir import commands
-from modeldir.commands.demo import told, with_this_python
+from modeldir.commands.demo import next_steps, with_this_python
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -67,7 +67,7 @@ def test_a_step_that_fails_ends_the_demo(here: Path, capfd: pytest.CaptureFixtur
     done = demo(words=("taken",))
     assert done.returncode == 2
     assert "taken is not empty" in done.stderr
-    assert done.stdout.endswith("The demo stopped there. To go on:  modeldir demo taken\n")
+    assert done.stdout.endswith("The demo stopped there. To resume:  modeldir demo taken\n")
     assert os.listdir("taken") == ["thesis.tex"]
 
 
@@ -101,6 +101,6 @@ def test_programs_become_those_of_this_python() -> None:
 
 def test_the_end_says_where_everything_lies(here: Path, snapshot: SnapshotAssertion) -> None:
     """And the commands can be copied as they stand."""
-    lines = told(Path("my demo")).splitlines()
+    lines = next_steps(Path("my demo")).splitlines()
     lines = [line for line in lines if not line.startswith("  source ")]
     assert "\n".join(lines).replace(str(here), "HERE") == snapshot

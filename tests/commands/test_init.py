@@ -13,7 +13,7 @@ import pytest
 
 from modeldir import commands
 from modeldir.commands import templates
-from modeldir.commands.init import missing_packages, told
+from modeldir.commands.init import missing_packages, next_steps
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -79,7 +79,7 @@ def test_an_unknown_template_is_told(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_packages_that_are_not_there_are_named() -> None:
     """A Python without site-packages has none of them; what it has is not asked for."""
-    script = "from modeldir.commands.init import told; print(told('p', 'minimal', 14))"
+    script = "from modeldir.commands.init import next_steps; print(next_steps('p', 'minimal', 14))"
     done = subprocess.run(
         [sys.executable, "-S", "-c", script],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
@@ -102,4 +102,4 @@ def test_what_is_missing_is_as_pip_takes_it(template: str) -> None:
 
 def test_a_name_with_spaces_is_quoted() -> None:
     """The commands can be copied as they stand."""
-    assert "  cd 'my digits'\n" in told(Path("my digits"), "minimal", 14)
+    assert "  cd 'my digits'\n" in next_steps(Path("my digits"), "minimal", 14)

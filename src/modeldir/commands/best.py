@@ -1,4 +1,7 @@
-"""`modeldir best`: the path of the best experiment, for other commands."""
+"""`modeldir best`: print the path of the best experiment, for other commands.
+
+Start with `run`. The ranking itself is `Tree.best` in `results/`.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,34 @@ from modeldir.metrics import objective
 from modeldir.metrics.metrics import Direction, direction
 from modeldir.results.synthesize import Tree, nothing_in, read_tree
 
-HELP = "The path of the best experiment, by the metric at its best weights on the development set."
+HELP = "Print the path of the best experiment, by the validation metric at its best weights."
 EXAMPLE = "python evaluate.py --model_dir $(modeldir best experiments/learning_rate)"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir best DIR [--metric METRIC | --maximize METRIC | --minimize METRIC]"
     parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
     ranked = parser.add_mutually_exclusive_group()
     ranked.add_argument(
-        "--metric", metavar="METRIC", help="as its name or the plan says it is good"
+        "--metric",
+        metavar="METRIC",
+        help="rank by METRIC; modeldir infers whether high or low is better",
     )
-    ranked.add_argument("--maximize", metavar="METRIC", help="rank by this (default: as the plan)")
-    ranked.add_argument("--minimize", metavar="METRIC", help="as --maximize: low is good")
+    ranked.add_argument(
+        "--maximize",
+        metavar="METRIC",
+        help="rank by METRIC: high is better (default: as in search.json)",
+    )
+    ranked.add_argument("--minimize", metavar="METRIC", help="rank by METRIC: low is better")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the path, alone on its line; without one say why and answer 1."""
+    """Print the path on a line of its own; if there is no best, print why and return 1."""
     tree = read_tree(arguments.dir)
     if tree.experiments and arguments.metric and arguments.metric not in _known(tree):
         print_stderr(_nothing(tree, (arguments.metric, "maximize")))
-        return 1  # before its direction is asked for: a misspelt name has none
+        return 1  # first, because a misspelled name has no direction
     asked = _asked_for(arguments, tree)
     metric = asked or tree.metric
     best = tree.best(asked)
@@ -45,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     if best is None:
         print_stderr(_nothing(tree, metric))
         return 1
-    # As bytes: the shell needs the very path, also where it is no text in the terminal's encoding.
+    # As bytes: the shell needs the exact path, even if the terminal's encoding cannot show it.
     sys.stdout.flush()
     sys.stdout.buffer.write(os.fsencode(best.path) + b"\n")
     return 0
@@ -53,26 +62,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Direction] | None:
     if name := arguments.metric:
-        way = dict(tree.objectives).get(name) or direction(name)
-        if way is None:
+        better = dict(tree.objectives).get(name) or direction(name)
+        if better is None:
             folder = quoted(tree.folder)
             raise MetricsError(
                 f"{name}: its name does not say whether high or low is good\n"
                 f"  modeldir best {folder} --maximize {name}   or --minimize {name}"
             )
-        return name, way
+        return name, better
     if arguments.maximize:
         return arguments.maximize, "maximize"
     return (arguments.minimize, "minimize") if arguments.minimize else None
 
 
 def _several(tree: Tree) -> str:
-    """What to type where no experiment is best by all metrics."""
+    """Return what to type if no experiment is best by all metrics."""
     front, folder = len(tree.front()), quoted(tree.folder)
     ranked = objective.describe(tree.objectives)
     lines = [
         f"{tree.folder} is ranked by {ranked}: none is best by all of them",
-        *(f"  modeldir best {folder} --{way} {name}" for name, way in tree.objectives),
+        *(f"  modeldir best {folder} --{better} {name}" for name, better in tree.objectives),
         f"  modeldir synthesize {folder}   ({front} on the Pareto front)",
     ]
     return "\n".join(lines)

@@ -1,4 +1,8 @@
-"""`modeldir demo`: the whole of it in a minute, by the commands that a user would type."""
+"""`modeldir demo`: show everything in a minute, with the commands that a user would type.
+
+Start with `_steps`, the list of commands. A step that is done already is skipped, so an interrupted
+demo continues. The project is a template of `commands/templates/`.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,12 @@ from pathlib import Path
 
 from modeldir._system import files
 from modeldir._system.shell import quoted, quoted_line
+from modeldir.commands import templates
 from modeldir.commands.init import missing_packages, requirements_file
 from modeldir.errors import ModeldirError, did_you_mean
 from modeldir.experiment import attempts, experiment
 
-HELP = "Train, search and compare on real handwritten digits; say it again and it goes on."
+HELP = "Train, search and compare on real handwritten digits. Run it again to resume."
 EXAMPLE = "modeldir demo"
 
 _FOLDERS = {"minimal": "modeldir_demo", "vision": "modeldir_demo_vision"}
@@ -38,14 +43,14 @@ _DOMAINS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One thing the demo does: why, and the words to type. Without words it is done already."""
+    """One step of the demo: why, and the command to type. Without a command it is done already."""
 
     why: str
     words: tuple[str, ...] = ()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir demo [DIR] [--template NAME]"
     parser.add_argument(
         "dir", nargs="?", metavar="DIR", help=f"where (default: {' or '.join(_FOLDERS.values())})"
@@ -54,25 +59,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--template",
         default="minimal",
         metavar="NAME",
-        help="minimal (NumPy alone, the default) or vision (PyTorch)",
+        help=templates.CHOICES,
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do each step that is not done yet; stops at the first that fails, with its exit code."""
+    """Do each step that is not done yet; returns the exit code of the first that fails."""
     template: str = arguments.template
-    _refuse_if_it_cannot(template)
+    _check_requirements(template)
     project = Path(arguments.dir or _FOLDERS[template])
     code = _do(_setting_up(project, template), Path.cwd())
     if code == 0:
         print(f"\n$ cd {quoted(project)}")
         code = _do(_steps(project, template), project)
-    print("\n" + (told(project) if code == 0 else _stopped(arguments)), flush=True)
+    print("\n" + (next_steps(project) if code == 0 else _stopped(arguments)), flush=True)
     return code
 
 
-def _refuse_if_it_cannot(template: str) -> None:
-    """Say what is missing before anything is made."""
+def _check_requirements(template: str) -> None:
+    """Raise an error that lists what is missing, before anything is made."""
     if template not in _DOMAINS:
         hint = did_you_mean(template, list(_DOMAINS)) or "known: " + ", ".join(_DOMAINS)
         raise ModeldirError(f"no demo of {template!r}", [(hint, None)])
@@ -87,21 +92,21 @@ def _refuse_if_it_cannot(template: str) -> None:
 
 def _setting_up(project: Path, template: str) -> Iterator[Step]:
     if _is_made(project, template):
-        yield Step(f"{project} is there: going on with it")
+        yield Step(f"{project} is there: resuming it")
     else:
         words = ("modeldir", "init", str(project), "--template", template)
         yield Step("A project to start from, with 1,797 real images of handwritten digits:", words)
 
 
 def _is_made(project: Path, template: str) -> bool:
-    """Whether the project is there as a whole: `train.py` is the last file that is copied."""
+    """Return whether the project was copied completely: `train.py` is copied last."""
     ours = requirements_file(template).read_bytes()
     there = files.read_bytes(project / "requirements.txt")
     return there == ours and (project / "train.py").is_file()
 
 
 def _steps(project: Path, template: str) -> Iterator[Step]:
-    """What to type in the project. Each is asked for when those before it are done."""
+    """Yield the commands to type in the project; each is made when those before it are done."""
     if experiment.status(project / _BASE).state == attempts.COMPLETED:
         yield Step(f"The base model is trained: {_BASE}")
     else:
@@ -131,17 +136,17 @@ def _do(steps: Iterator[Step], folder: Path) -> int:
 
 
 def with_this_python(words: Sequence[str]) -> list[str]:
-    """A command line as the demo runs it: by this very Python, whether its environment is active.
+    """Return a command line that uses this Python, even if its environment is not active.
 
     >>> with_this_python(["modeldir", "--help"])[1:]
     ['-m', 'modeldir', '--help']
     """
     ours = {"modeldir": [sys.executable, "-m", "modeldir"], "python": [sys.executable]}
-    found: list[str] = []
+    line: list[str] = []
     for place, word in enumerate(words):
         is_program = place == 0 or words[place - 1] == "--"
-        found += ours.get(word, [word]) if is_program else [word]
-    return found
+        line += ours.get(word, [word]) if is_program else [word]
+    return line
 
 
 def _call(words: Sequence[str], folder: Path) -> int:
@@ -150,14 +155,14 @@ def _call(words: Sequence[str], folder: Path) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            continue  # the command has heard it too, and knows how to end
+            continue  # the command gets Ctrl-C too, and ends by itself
 
 
 # -- The end ---------------------------------------------------------------------------------------
 
 
-def told(project: Path) -> str:
-    """What the user reads at the end: where everything lies, and what to type next."""
+def next_steps(project: Path) -> str:
+    """Return where everything is, and what to type next."""
     lines = [
         f"Everything lies in {files.absolute(project)}:",
         f"  {_BASE:<27}the base model: params.json, train.log, metrics, weights",
@@ -173,7 +178,7 @@ def told(project: Path) -> str:
 
 
 def _activation() -> list[str]:
-    """How to make `python` and `modeldir` mean those that ran here, where they do not."""
+    """Return how to activate this Python's environment, if it is not active."""
     import shutil  # noqa: PLC0415 - once, at the end
 
     here = os.path.dirname(sys.executable)
@@ -188,4 +193,4 @@ def _stopped(arguments: argparse.Namespace) -> str:
     words = ["modeldir", "demo", *([arguments.dir] if arguments.dir else [])]
     if arguments.template != "minimal":
         words += ["--template", arguments.template]
-    return f"The demo stopped there. To go on:  {quoted_line(words)}"
+    return f"The demo stopped there. To resume:  {quoted_line(words)}"

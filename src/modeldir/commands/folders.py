@@ -1,6 +1,7 @@
-"""Folders on a command line: which are meant, what each is called, which search they are of.
+"""Folders on a command line: which ones are meant, and how they are named in the output.
 
-It refuses to know what is done with them: their commands do.
+`show`, `diff` and `log` call these functions; start with `experiments_among`. All trials of a
+search are read by `results/`.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
     from modeldir.results.experiment_tree import Tree
 
 Read: TypeAlias = "Callable[[Path], Tree]"
-"""How a search's trials are read; of many that are compared with their best, once."""
+"""Reads all trials of a search; cached if several trials are compared with the best."""
 
 _BESIDE = frozenset({"code", "confirm"})
-"""Folders of a search that are no trials of it."""
+"""Folders in a search that are not trials."""
 
 
 def experiments_among(folders: Sequence[Path]) -> list[Path]:
-    """Without what lies in a search beside its trials, where somebody types `SEARCH/*`: its files,
-    its kept code, what confirms it. All of them if nothing else is there.
+    """Leave out files and folders that are not experiments, if somebody types `SEARCH/*`.
+
+    A search also contains its log, its kept code and its confirming runs. If nothing else is given,
+    all are returned.
     """
     left = [each for each in folders if not (each.is_file() or _is_beside_trials(each))]
     return left or list(folders)
@@ -34,23 +37,23 @@ def _is_beside_trials(folder: Path) -> bool:
 
 
 def headers(folders: Sequence[Path]) -> list[str]:
-    """The folders' names; their paths where two have one name."""
+    """Return the folders' names, or their paths if two names are equal."""
     names = [folder.name for folder in folders]
     return names if all(names) and len(set(names)) == len(names) else list(map(str, folders))
 
 
 def number_of(folder: Path) -> str | None:
-    """A trial's number, as the table calls it: `#12`."""
+    """Return a trial's number as in the table: `#12`."""
     number = files.read_object(folder / "trial.json").get("number")
     return f"#{number}" if isinstance(number, int) else None
 
 
 def read_tree(folder: Path) -> Tree:
-    """As `trees.read_tree`, with all that it takes: most experiments are looked at without.
+    """Read all experiments below a folder. Most commands need none, so the import is late.
 
     Raises:
-        FolderError: when the folder is not there.
+        FolderError: if the folder does not exist.
     """
-    from modeldir.results import experiment_tree  # noqa: PLC0415 - as it says
+    from modeldir.results import experiment_tree  # noqa: PLC0415 - see above
 
     return experiment_tree.read_tree(folder)

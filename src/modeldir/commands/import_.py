@@ -1,4 +1,7 @@
-"""`modeldir import`: the runs of another tool as experiment folders."""
+"""`modeldir import`: turn the runs of another tool into experiment folders.
+
+Start with `run`. The readers are in `exchange/`, one module for each tool.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ import argparse
 from modeldir.commands.messages import print_stderr
 from modeldir.exchange import importing
 
-HELP = "Runs of another tool as experiment folders; what is there already is left."
+HELP = "Turn runs of another tool into experiment folders; existing folders are kept."
 EXAMPLE = "modeldir import multirun/2026-11-25 -o experiments/from_hydra"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir import FOLDER -o DIR [--from TOOL]"
     parser.add_argument(
         "source", metavar="FOLDER", help="where the tool keeps its runs: a folder, or its file"
@@ -21,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="tool",
         choices=importing.TOOLS,
-        help="whose runs they are (default: found out)",
+        help="the tool that wrote them (default: detected)",
     )
     parser.add_argument(
         "-o", "--out", metavar="DIR", required=True, help="where the experiments go"
@@ -29,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Import, and say what came; what could not be read goes to standard error."""
+    """Import and print what came; problems go to standard error."""
     done = importing.import_runs(arguments.source, arguments.out, arguments.tool)
     print(done, flush=True)
     for problem in done.problems:

@@ -1,4 +1,8 @@
-"""`modeldir init PROJECT`: a project to start from."""
+"""`modeldir init PROJECT`: copy a template project.
+
+Start with `run`; the templates and how one is copied are in `templates/`. `demo` uses the list of
+missing packages too.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +14,33 @@ from pathlib import Path
 from modeldir._system.shell import quoted, quoted_line
 from modeldir.commands import templates
 
-HELP = "A project to start from, with its data: train, search, compare, evaluate."
+HELP = "Make a project to start from, with its data: train, search, compare, evaluate."
 EXAMPLE = "modeldir init my_project --template vision"
 
 _NAME = re.compile(r"[\w.-]+")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir init PROJECT [--template NAME]"
     parser.add_argument("project", metavar="PROJECT", help="the folder to make")
     parser.add_argument(
         "--template",
         default="minimal",
         metavar="NAME",
-        help="minimal (NumPy alone, the default) or vision (PyTorch)",
+        help=templates.CHOICES,
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Copy the project, say what to type next."""
+    """Copy the project and print what to type next."""
     made = templates.copy(arguments.template, arguments.project)
-    print(told(Path(arguments.project), arguments.template, len(made)))
+    print(next_steps(Path(arguments.project), arguments.template, len(made)))
     return 0
 
 
-def told(project: Path, template: str, count: int) -> str:
-    """What the user reads: what was made, and the commands to type next."""
+def next_steps(project: Path, template: str, count: int) -> str:
+    """Return what was made, and the commands to type next."""
     lines = [f"{project}: {count} files, from the template {template!r}", "next:"]
     if os.path.abspath(project) != os.getcwd():
         lines.append(f"  cd {quoted(project)}")
@@ -54,14 +58,14 @@ def told(project: Path, template: str, count: int) -> str:
 
 
 def requirements_file(template: str) -> Path:
-    """The list of packages that a template's project needs."""
+    """Return the file that lists the packages a template needs."""
     return Path(templates.__file__).with_name(template) / "requirements.txt"
 
 
 def missing_packages(template: str) -> list[str]:
-    """The requirements of a template that this Python does not have, as pip takes them.
+    """Return a template's requirements that are not installed, as pip takes them.
 
-    Only whether a package is there is looked at, by its name: importing PyTorch takes seconds.
+    Packages are only looked up by name, not imported: importing PyTorch takes seconds.
     """
     from importlib.util import find_spec  # noqa: PLC0415 - slow to import
 

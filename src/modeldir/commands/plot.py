@@ -1,4 +1,7 @@
-"""`modeldir plot DIR --kind slice -o figure.pdf`: figures for papers."""
+"""`modeldir plot DIR --kind slice -o figure.pdf`: draw figures for papers.
+
+Start with `run`; the figures are drawn in `results/plots/`, one module for each kind.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ HELP = "Figures for papers: PDF, SVG or PNG, by the ending; drawn by matplotlib 
 EXAMPLE = "modeldir plot experiments/learning_rate --kind slice,history -o figure.pdf"
 
 _KINDS = """\
-kinds:  curves      learning curves, the best in colour; repeats: their mean with a band
+kinds:  curves      learning curves, the best in color; repeats: their mean with a band
         slice       the metric over each hyperparameter (default)
         pair        two hyperparameters, the metric as the shade
         parallel    each trial a line across all hyperparameters
@@ -22,7 +25,7 @@ Several at once: --kind slice,history, or all; then -o figure.pdf is figure_slic
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir plot [DIR] [--kind KIND] [-o FILE] [options]"
     parser.description = f"{HELP}\n\n{_KINDS}"
     parser.add_argument(
@@ -32,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", help=".pdf, .svg or .png (default: DIR_KIND.pdf, here)"
     )
-    parser.add_argument("--metric", metavar="NAME", help="by default what is ranked by")
+    parser.add_argument(
+        "--metric", metavar="NAME", help="the metric (default: what the search ranks by)"
+    )
     parser.add_argument("--x", metavar="NAME,...", help="which hyperparameters; of history: time")
     parser.add_argument("--where", metavar="CONDITION", help="'dropout < 0.5', as of synthesize")
     parser.add_argument(
@@ -41,8 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw and write; say where."""
-    from modeldir.results import plots  # noqa: PLC0415 - a command's help needs none of it
+    """Draw the figures and print their paths."""
+    from modeldir.results import plots  # noqa: PLC0415 - not for help
 
     is_all = arguments.kind == "all"
     skipped: list[str] | None = [] if is_all else None

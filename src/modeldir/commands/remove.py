@@ -1,4 +1,7 @@
-"""`modeldir remove`: take trials out of their search: not shown, not made again."""
+"""`modeldir remove`: take trials out of their search; no files are deleted.
+
+Start with `run`. How a trial is moved away, and found again: `search/trials.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ EXAMPLE = "modeldir remove experiments/learning_rate/learning_rate_10"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir remove TRIAL ..."
     parser.add_argument("trials", nargs="+", metavar="TRIAL", help="a trial's folder")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Move each aside, all checked before the first is; say how it comes back."""
+    """Move each trial away, after checking all of them; print how to take it back."""
     found = []
     for each in arguments.trials:
         folder = Path(each)

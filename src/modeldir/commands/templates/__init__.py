@@ -1,9 +1,9 @@
-"""The projects that `modeldir init` copies, each a folder here, and the data they share.
+"""The projects that `modeldir init` copies, each in a folder here, and the data they share.
 
-It knows which projects there are and how to copy one whole or not at all. The projects know nothing
-of this package but what any script may import.
+`commands/init.py` calls `copy`; start there. The rule: a project is copied completely, or nothing
+is left of it. Its scripts import only what any user's script may import.
 
-A project's `.gitignore` lies here as `gitignore`: under its own name git and the build would obey it.
+A project's `.gitignore` is called `gitignore` here: git and the build would obey it by its own name.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ _DATA = {"digits.npz": "data/digits.npz", "DIGITS.md": "data/README.md"}
 _RENAMED = {"gitignore": ".gitignore"}
 
 
+CHOICES = "minimal (NumPy alone, the default) or vision (PyTorch)"
+"""The templates, for help pages."""
+
+
 def names() -> tuple[str, ...]:
-    """The templates there are.
+    """Return the names of the templates.
 
     >>> names()
     ('minimal', 'vision')
@@ -34,12 +38,12 @@ def copy(template: str, project: str | os.PathLike[str]) -> list[Path]:
     """Make a project from a template, in a new or an empty folder.
 
     Returns:
-        The files that were made, in order.
+        The new files, in order.
 
     Raises:
-        ModeldirError: when there is no such template.
-        FolderError: when the folder holds something, or cannot be written. Then nothing is left of
-            what was copied.
+        ModeldirError: if there is no such template.
+        FolderError: if the folder is not empty or cannot be written. Then nothing is left of the
+            copy.
     """
     if template not in names():
         raise ModeldirError(_no_template(template))
@@ -62,7 +66,7 @@ def copy(template: str, project: str | os.PathLike[str]) -> list[Path]:
 
 
 def _contents(template: str) -> Iterator[tuple[Path, str]]:
-    """Each file of a project: where it lies here, and its path in the project."""
+    """Yield each file of a project: its path here, and its path in the project."""
     for source in (_HERE / template).rglob("*"):
         if source.is_file() and "__pycache__" not in source.parts:
             inside = source.relative_to(_HERE / template)
@@ -96,7 +100,7 @@ def _refuse_unless_free(target: Path) -> None:
 
 
 def _make_folders(folder: Path, made: list[Path]) -> None:
-    """Make a folder and those above it, adding to `made` what was not there."""
+    """Make a folder and its parents, and add the new ones to `made`."""
     missing = []
     while not folder.is_dir():
         missing.append(folder)
@@ -107,7 +111,7 @@ def _make_folders(folder: Path, made: list[Path]) -> None:
 
 
 def _remove(made: list[Path]) -> None:
-    """Take back what was made, the latest first; what others put beside it stays."""
+    """Remove what was made, the latest first. Other files in the folders stay."""
     for path in reversed(made):
         with contextlib.suppress(OSError):
             path.rmdir() if path.is_dir() else path.unlink()
