@@ -1,16 +1,15 @@
-"""Every benchmark in its quick form, by one command, and what came out in one file.
+"""Run every benchmark in its quick form and write the output to one file.
 
     python benchmarks/all.py [--only metrics,next_trial] [--rounds 3] [--peers] [--full]
                              [--output FILE]
 
-It knows that a benchmark is a folder here with a `bench.py`, that its quick form is `--quick`, and
-that what it prints is Markdown. It refuses to know what is measured. A folder whose bench.py has no
-quick form is named and passed over. `--rounds` and `--peers` go to those that know the words; with
-`--peers` what can be installed beside modeldir is compared too (the first time takes minutes).
-`--full` leaves `--quick` away: for those that `--only` names.
+A benchmark is a folder here with a `bench.py` that prints Markdown; `--quick` is its quick form. A
+folder without a quick form is named and skipped. `--rounds` and `--peers` are passed on to the
+benchmarks that have them; `--peers` compares with other tools (installing them takes minutes).
+`--full` runs the long form of the benchmarks that `--only` names.
 
-The file begins with what machine this is; each benchmark tells the load before and after it. One
-that breaks is told with its last lines, the others go on, and the exit code is 1.
+The file begins with facts about the machine, and each benchmark has the load before and after it.
+If a benchmark fails, its output ends with its last lines, the others run, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def found() -> list[str]:
 
 
 def passed(script: Path, arguments: argparse.Namespace, file) -> bool:
-    """Run one benchmark; what it prints is in the terminal and in the file as it comes."""
+    """Run one benchmark, copy its output to the terminal and the file, return whether it worked."""
     text = script.read_text()
     command = [sys.executable, "-u", str(script), *([] if arguments.full else ["--quick"])]
     if arguments.rounds and '"--rounds"' in text:

@@ -1,12 +1,12 @@
-"""The environments in which the peers are installed, and what goes into each.
+"""Install the tools that modeldir is compared with, each into an environment of benchmarks.
 
     python benchmarks/peers.py [ENVIRONMENT ...]
 
-installs all of them now (some minutes), so that a benchmark has none to wait for; by itself each
-makes its own when it is first asked for peers. They lie in `.venv`, or in the folder that
-`MODELDIR_PEERS` names, where several checkouts can share them: where modeldir runs in one, too, the
-checkout that is used is installed each time. Versions are those of `peers.txt`. What cannot be
-installed is named with the reason, and the benchmark goes on without.
+installs all of them now, which takes minutes. Otherwise a benchmark installs its own when it is
+first run with peers. The environments are in `.venv`, or in the folder that `MODELDIR_PEERS` names,
+which several checkouts can share; modeldir itself is then installed from the checkout that runs.
+The versions are those of `peers.txt`. A package that cannot be installed is named with the reason,
+and the benchmark runs without it.
 """
 
 from __future__ import annotations
@@ -63,12 +63,10 @@ def installed(
     *,
     ours: bool = True,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """The versions of those packages that are there, and why the others are not.
+    """Install packages. Return the versions that are installed, and why others are not.
 
-    Peers that do not go along with the others have a `place` of their own. With `constraints`, for
-    what they all need in one version, those hold in place of `peers.txt`. modeldir is installed as
-    well, if it is to run there (`ours`). A package may ask for
-    extras, and is told by its bare name.
+    Peers that conflict with others have a `place` of their own. `constraints` replaces `peers.txt`.
+    With `ours`, modeldir is installed too. A package may have extras; its bare name is the key.
     """
     python = place / "bin" / "python"
     if not python.exists():
@@ -90,16 +88,14 @@ def installed(
 
 
 def told(versions: dict[str, str], left_out: dict[str, str]) -> str:
-    """Both in words, for the first lines of a report."""
+    """Return both as text for the first lines of a report."""
     lines = [", ".join(f"{name} {version}" for name, version in versions.items())]
     lines += [f"Not here: {name} ({why})" for name, why in left_out.items()]
     return "\n".join(lines)
 
 
 def _compared() -> dict[str, str]:
-    """The versions that were compared, each for who asks for that very package: what another one
-    needs of it is its own matter.
-    """
+    """Return the versions of the packages that were asked for, without their dependencies."""
     lines = Path(__file__).with_name("peers.txt").read_text().splitlines()
     parts = (line.partition("==") for line in lines if not line.startswith("#"))
     return {name: f"=={version}" for name, _, version in parts}
@@ -114,7 +110,7 @@ def _versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
 
 
 def _install(python: Path, *what: str) -> str:
-    """What went wrong; nothing if nothing did."""
+    """Install packages. Return the error, or an empty string."""
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run([*pip, *what], check=False, capture_output=True, text=True)
     if done.returncode == 0:

@@ -1,6 +1,8 @@
-"""All processes below this one: adopted when their parents leave them, counted, ended.
+"""Count the CPU time of all processes below this one, and end them.
 
-It knows Linux' /proc and its subreapers. It refuses to know what the processes do.
+The races in `side_by_side` and the benchmarks of logging and metrics use it: some tools start
+helpers that outlive them. It adopts such orphans through a subreaper and reads /proc, so it needs
+Linux.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ PATIENCE = 5.0  # with what outlives the process that was waited for
 
 
 def adopt_orphans() -> None:
-    """A helper that has left its parent's family becomes a child of ours, and is still counted."""
+    """Adopt processes whose parent has ended, so that they are still counted."""
     set_child_subreaper = 36
     if ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0):
         raise SystemExit("this needs a Linux that has PR_SET_CHILD_SUBREAPER")
 
 
 def members() -> set[int]:
-    """All processes below this one."""
+    """Return all processes below this one."""
     parents = {}
     for entry in os.listdir("/proc"):
         with contextlib.suppress(OSError, ValueError):
@@ -40,7 +42,7 @@ def members() -> set[int]:
 
 
 def waited(pid: int, limit: float) -> tuple[int, resource.struct_rusage] | None:
-    """How a child ended, and what it used with all it has waited for; None where time ran out."""
+    """Wait for a child. Return its exit code and usage, or None if the time ran out."""
     descriptor = os.pidfd_open(pid)
     try:
         if not select.select([descriptor], [], [], limit)[0]:
@@ -52,16 +54,17 @@ def waited(pid: int, limit: float) -> tuple[int, resource.struct_rusage] | None:
 
 
 def cpu_of(pid: int) -> float:
-    """CPU seconds of a process, of its ended threads too; 0 if it is gone."""
+    """Return the CPU seconds of a process with all its threads; 0 if it has ended."""
     with contextlib.suppress(OSError):
         return time.clock_gettime((~pid << 3) | 2)  # the kernel's name for its CPU clock
     return 0.0
 
 
 def bury(patience: float = PATIENCE) -> list[resource.struct_rusage]:
-    """Wait for all children, adopted ones too; after so many seconds, end what is left.
+    """Wait for all children, adopted ones too, and kill those left after `patience` seconds.
 
-    What each of them used, with what it had waited for itself.
+    Returns:
+        What each of them used, together with the processes it waited for itself.
     """
     deadline, used = time.monotonic() + patience, []
     with contextlib.suppress(ChildProcessError):

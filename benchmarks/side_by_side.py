@@ -1,9 +1,9 @@
-"""Time commands side by side: interleaved rounds, medians, ratios to the first.
+"""Time commands side by side: interleaved rounds, medians, ratios to the first command.
 
-The machines that run this are shared and noisy, so no figure stands alone: in each round every
-command runs once, in an order that turns from round to round, and what is reported is the median of
-the ratios to the first command of the same round. CPU is that of all processes that a command has
-started, also of those that outlive it for some seconds.
+Most benchmarks call `race` and then `report`. The machines are shared and noisy, so no figure
+stands alone: each round runs every command once, in an order that rotates, and the result is the
+median of the ratios to the first command of the same round. CPU time is that of all processes that
+a command started, also of those that outlive it for some seconds (`process_tree`).
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ import process_tree
 
 @dataclass
 class Contender:
-    """A command to time. `prepare` makes what it needs, before the clock starts; `check` says
-    whether it did its work.
+    """A command to time.
 
-    A guest may break or take longer than its `limit`: that is told, and the others go on. What is
-    slow has fewer rounds than the others (`most`) or less to do (`units`, by which its seconds are
-    divided).
+    `prepare` makes what it needs before the clock starts, and `check` verifies that it did its
+    work. A `guest` may fail or exceed its `limit`: it is reported, and the others continue. A slow
+    command has fewer rounds (`most`) or does less per run (its time is divided by `units`).
     """
 
     name: str
@@ -48,11 +47,11 @@ class Contender:
 
 
 class DidNotWork(Exception):
-    """A contender broke, was too slow, or did not do what it was to do."""
+    """A contender failed, was too slow, or did not do its work."""
 
 
 def race(contenders: Sequence[Contender], rounds: int) -> None:
-    """Run all contenders `rounds` times; fills in their wall and CPU seconds, and peaks in KiB."""
+    """Run all contenders `rounds` times and record their wall time, CPU time and memory in KiB."""
     for number in range(rounds):
         turn = number % len(contenders)
         for contender in [*contenders[turn:], *contenders[:turn]]:
@@ -71,7 +70,7 @@ def race(contenders: Sequence[Contender], rounds: int) -> None:
 
 
 def _timed(contender: Contender) -> tuple[float, float, int]:
-    """Seconds from start to end, and of CPU of all that it started, also of what outlives it."""
+    """Return wall seconds, CPU seconds of all started processes, and peak memory."""
     if contender.prepare:
         contender.prepare()
     # As on a user's machine: what was imported once is kept compiled.
@@ -106,9 +105,7 @@ def _timed(contender: Contender) -> tuple[float, float, int]:
 
 
 def report(contenders: Sequence[Contender], unit: str = "run") -> str:
-    """A table in Markdown: median ms per unit, the median ratios to the first contender, CPU in ms,
-    and the largest process in MB. Who broke is named below it.
-    """
+    """Return a Markdown table of medians, ratios to the first contender, memory; then failures."""
     first = contenders[0]
     lines = [
         f"| | ms / {unit} | x wall | CPU ms / {unit} | x CPU | peak MB |",
@@ -127,18 +124,18 @@ def report(contenders: Sequence[Contender], unit: str = "run") -> str:
 
 
 def ratio(mine: Sequence[float], its: Sequence[float]) -> float:
-    """The median of the ratios round by round, over the rounds that both had."""
+    """Return the median of the ratios of the rounds that both have."""
     return statistics.median(ours / theirs for ours, theirs in zip(mine, its, strict=False))
 
 
 def left_out(contenders: Sequence[Contender]) -> list[str]:
-    """A line for each that broke, after an empty one."""
+    """Return a line for each contender that failed, after an empty one."""
     broken = [f"Left out: {each.name} ({each.broken})" for each in contenders if each.broken]
     return ["", *broken] if broken else []
 
 
 def facts() -> str:
-    """What the figures of one run stand on, as a table in Markdown."""
+    """Return facts about the machine as a Markdown table."""
     rows = {
         "CPU": f"{_line_of('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": _line_of("/proc/meminfo", "MemTotal"),
@@ -153,7 +150,7 @@ def facts() -> str:
 
 
 def _line_of(path: str, name: str) -> str:
-    """What stands behind a name in one of the kernel's files."""
+    """Return the value of a name in a file of the kernel."""
     with contextlib.suppress(OSError), open(path) as file:
         for line in file:
             if line.startswith(name):
@@ -162,7 +159,7 @@ def _line_of(path: str, name: str) -> str:
 
 
 def _file_system(path: str) -> str:
-    """The kind of the file system that a path is on, by the longest mount point above it."""
+    """Return the type of the file system that holds a path."""
     best = ("", "unknown")
     with contextlib.suppress(OSError), open("/proc/mounts") as file:
         for line in file:
@@ -173,7 +170,7 @@ def _file_system(path: str) -> str:
 
 
 def machine() -> str:
-    """One line about where this ran."""
+    """Return one line about the machine."""
     load = os.getloadavg()[0]
     return f"{os.cpu_count()} cores, load {load:.1f}, Python {'.'.join(map(str, _version()))}"
 

@@ -1,10 +1,10 @@
-"""Cost of a line, of a start and of a progress bar in the log, beside other ways to keep one.
+"""Measure what a log costs: a line, the start, a progress bar; beside other ways to keep one.
 
     python benchmarks/logging/bench.py [--rounds 7] [--lines 5000] [--only plain,cs230,modeldir]
 
-Each log runs in a training of its own (`trainer.py`), on a pipe and on a terminal that are read
-all the time; a round is every log once, in an order that turns. The unit is a `print` to a
-line-buffered file, in the same round. Linux only: it looks at processes in /proc.
+Each log runs in a process of its own (`trainer.py`), once on a pipe and once on a terminal that
+are read all the time. A round runs every log once, in an order that rotates. The unit is a `print`
+to a line-buffered file in the same round. Linux only, because it reads /proc.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ TITLES = {"print": "print", "info": "logging.info"}
 
 @dataclass
 class Loop:
-    """Seconds that one loop of lines took, and in the helpers until all lines were written."""
+    """Seconds for one loop of lines, and in the helpers until all lines were written."""
 
     wall: float
     cpu: float
@@ -105,7 +105,7 @@ class Loop:
 
 @dataclass
 class Training:
-    """What is known of one training after its end."""
+    """The measurements of one training run."""
 
     facts: dict[str, Any] = field(default_factory=dict)
     loops: dict[str, Loop] = field(default_factory=dict)
@@ -137,7 +137,7 @@ def time_lines(
 
 
 def time_starts(names: Sequence[str], place: Path, rounds: int) -> dict[str, list[float]]:
-    """Seconds from start to end of a script that prints one line."""
+    """Return the seconds from start to end of a script that prints one line."""
     contenders = [
         Contender(name, trainer(name, place / f"{name}.start.log", "trivial", 0), str(place))
         for name in names
@@ -154,7 +154,7 @@ def trainer(name: str, path: Path, job: str, count: int) -> list[str]:
 
 @contextlib.contextmanager
 def own_home(place: Path) -> Iterator[None]:
-    """What the peers keep at home goes to the benchmark's folder, and no account is found."""
+    """Let the peers use the benchmark's folder as home, so that they find no account."""
     before = os.environ.copy()
     os.environ.update(HOME=str(place), TMPDIR=str(place), WANDB_SILENT="true")
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):  # not what users have
@@ -170,7 +170,7 @@ def own_home(place: Path) -> Iterator[None]:
 
 
 class Laboratory:
-    """Runs trainings, one at a time, each on a pipe or terminal that is read."""
+    """Runs training runs one at a time, each on a pipe or a terminal that is read."""
 
     def __init__(self, place: Path) -> None:
         self._place, self._number = place, 0
@@ -229,7 +229,7 @@ class Laboratory:
 
 
 def heard(ours: socket.socket) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the trainer tells, until its end or its death."""
+    """Yield what the trainer reports until it ends or dies."""
     told = b""
     while not told.endswith(b"'finished'}\n") and not told.endswith(b"'killed'}\n"):
         if not select.select([ours], [], [], PATIENCE)[0]:
@@ -243,7 +243,7 @@ def heard(ours: socket.socket) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def wait_until_in_file(path: Path, last: str) -> None:
-    """Until the last line is there, or 4 seconds have shown that it is held back."""
+    """Wait until the last line is in the file, 4 seconds at most."""
     deadline = time.monotonic() + 4.0
     while time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
@@ -254,7 +254,7 @@ def wait_until_in_file(path: Path, last: str) -> None:
 
 
 class Terminal:
-    """A pipe or a pty that is read all the time, and the shell at its other end."""
+    """A pipe or pty that is read all the time, and the shell at its other end."""
 
     def __init__(self, kind: str) -> None:
         self.count, self.last = 0, b""
@@ -269,7 +269,7 @@ class Terminal:
         self._reader = threading.Thread(target=self._drain)
 
     def start(self, command: Sequence[str], descriptor: int) -> int:
-        """As a user's shell does: it has the terminal, and stays when the script has ended."""
+        """Start the script as a user's shell does, which stays when the script has ended."""
         pid = subprocess.Popen(
             ["sh", "-c", '"$@"; read -r enter', "sh", *command],
             stdin=self._stdin,
@@ -285,7 +285,7 @@ class Terminal:
         return pid
 
     def let_go(self) -> None:
-        """The user leaves the shell: it ends when the script has."""
+        """Close the shell, as a user does."""
         with contextlib.suppress(OSError):
             os.write(self._typed, b"\n")
 
@@ -323,7 +323,7 @@ def memory_of(pid: int, what: str) -> int:
 
 
 def table_of_lines(samples: dict[str, list[Training]], kind: str, unit: str) -> str:
-    """Medians of µs a line, and of the ratios to the unit of the same round."""
+    """Return a table of the medians in µs per line, and of the ratios to the unit."""
     lines = [
         f"| | wall, µs | x {unit} | trainer CPU, µs | x {unit} | helpers' CPU, µs | in the file |",
         "|---|---:|---:|---:|---:|---:|---:|",

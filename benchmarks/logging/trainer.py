@@ -1,11 +1,11 @@
-"""What the benchmark times: a "training" that prints and logs, with the one log or the other.
+"""The script that the logging benchmark times: it prints and logs with one kind of log.
 
     python trainer.py NAME FILE JOB LINES [DESCRIPTOR]
 
-Each log is a generator of three steps: import what it needs, start, and, when the job is done,
-finish. The jobs are at the end. On DESCRIPTOR the trainer tells the benchmark where it is, and
-waits there while it is being looked at. Nothing is imported up here that a script which logs would
-not have imported: it would be missing from the time that a log takes to start.
+Each log is a generator of three steps: import, start, and finish when the job is done. The jobs are
+at the end. On DESCRIPTOR the trainer reports its progress and waits while it is being measured.
+Nothing is imported at the top that a script with this log would not import, because it would be
+missing from the log's start-up time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Started:
-    """A log that is open: its file, what comes into it, and what stands for `logging.info`."""
+    """An open log: its file, what it has received, and its substitute for `logging.info`."""
 
     def __init__(
         self, file: str, holds: str = "print info", info: Info | None = logging.info
@@ -39,14 +39,14 @@ class Started:
 
 
 def plain(path: str) -> Steps:
-    """The unit: `print` to a line-buffered file, and nothing on the terminal."""
+    """Print to a line-buffered file, and nothing to the terminal. This is the unit."""
     yield None
     sys.stdout = open(path, "a", buffering=1)  # noqa: SIM115 - until the end
     yield Started(path, "print", None)
 
 
 def bare(path: str) -> Steps:
-    """The floor: line by line to the pipe or terminal, and no file."""
+    """Print to the pipe or terminal only, without a file. This is the floor."""
     yield None
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     to_stderr()
@@ -54,7 +54,7 @@ def bare(path: str) -> Steps:
 
 
 def cs230(path: str) -> Steps:
-    """CS230's way, anew: the root logger with one handler for the file, one for the terminal."""
+    """Use CS230's way: the root logger with one handler for the file and one for the terminal."""
     yield None
     root = logging.getLogger()
     root.setLevel(logging.INFO)
@@ -79,12 +79,12 @@ def loguru(path: str) -> Steps:
 
 
 def wandb(path: str) -> Steps:
-    """Its capture of the console as it is when nothing is asked for; offline."""
+    """Use wandb's default capture of the console, offline."""
     yield from _wandb(path, "auto")
 
 
 def wandb_redirect(path: str) -> Steps:
-    """Its capture below Python: a pty of its own, read by a thread."""
+    """Use wandb's capture below Python: a pty that a thread reads."""
     yield from _wandb(path, "redirect")
 
 
@@ -101,7 +101,7 @@ def _wandb(path: str, console: str) -> Steps:
 
 
 def sacred(path: str) -> Steps:
-    """Its capture of descriptors by itself, without an experiment and its observers."""
+    """Use Sacred's capture of descriptors, without an experiment and observers."""
     from sacred.stdout_capturing import get_stdcapturer
 
     yield None
@@ -116,7 +116,7 @@ def sacred(path: str) -> Steps:
 
 
 def clearml(path: str) -> Steps:
-    """Without `close`: that looks through all packages and repositories, for minutes here."""
+    """Use ClearML without `close`, which looks through all packages for minutes."""
     from clearml import Task
 
     yield None
@@ -136,7 +136,7 @@ def modeldir(path: str) -> Steps:
 
 
 def to_stderr() -> None:
-    """What a script has that logs, and leaves the file to whoever captures what it prints."""
+    """Log to stderr, for tools that capture everything that is printed."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
 
@@ -150,7 +150,7 @@ LOGS = {
 
 
 class Benchmark:
-    """The other end: hears where we are, and lets us go on."""
+    """The connection to the benchmark: it learns the progress and lets the trainer continue."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -165,7 +165,7 @@ class Benchmark:
 
 
 def lines(started: Started, count: int, benchmark: Benchmark) -> None:
-    """`count` prints, then as many records: the time of each loop, the CPU until all is written."""
+    """Print `count` lines, then log as many records. Time both loops, until all is written."""
     says: dict[str, Info] = {"print": print}
     if started.info:
         says["info"] = started.info
@@ -185,7 +185,7 @@ def lines(started: Started, count: int, benchmark: Benchmark) -> None:
 
 
 def killed(_: Started, count: int, benchmark: Benchmark) -> None:
-    """Prints whose last is followed at once by a SIGKILL, as from the kernel short of memory."""
+    """Print lines and kill the process right after the last one, as a lack of memory does."""
     for number in range(count):
         print(said_in("print", number))
     benchmark.tell("killed")
@@ -193,7 +193,7 @@ def killed(_: Started, count: int, benchmark: Benchmark) -> None:
 
 
 def progress(*_: object) -> None:
-    """Three epochs of 300 steps, each step drawn twice, by tqdm."""
+    """Draw three epochs of 300 steps with tqdm, each step twice."""
     from tqdm import tqdm
 
     for epoch in range(3):
@@ -203,7 +203,7 @@ def progress(*_: object) -> None:
 
 
 def trivial(*_: object) -> None:
-    """The shortest script that has a log."""
+    """Run the shortest script that has a log."""
     print("done")
 
 
@@ -221,7 +221,7 @@ def own_cpu() -> float:
 
 def main() -> None:
     name, path, job, count, *rest = sys.argv[1:]
-    # Unheard of, as in a script that nobody looks at: what is told goes nowhere.
+    # Without a benchmark, as in a user's script, the reports go nowhere.
     benchmark = Benchmark(int(rest[0]) if rest else os.open(os.devnull, os.O_RDWR))
     began = time.perf_counter()
     steps = LOGS[name](path)

@@ -1,12 +1,11 @@
-"""What a metric costs: points a second by `run.log`, beside the floor and other loggers.
+"""Measure what a metric costs: points per second by `run.log`, beside other loggers.
 
     python benchmarks/metrics/bench.py [--rounds 7] [--quick] [--peers] [--only json,modeldir]
 
-A point is one call with a step and one number (the row with three says so); it counts when it is
-where that logger keeps it: with the kernel, so that a kill of the process takes nothing back, for
-all rows but those marked "buffered", which lose what they hold. Each row is a process of its own in
-each round, from the first point until everything is closed; start-up is not counted. The unit is
-`json.dumps` to a file that is buffered by lines: what people write by hand.
+A point is one call with a step and one number; the row with three numbers says so. It counts when
+the kernel has it, so that killing the process loses nothing. Rows marked "buffered" lose what they
+hold. Each row is a process of its own in each round, timed from the first point until everything is
+closed, without start-up. The unit is `json.dumps` to a line-buffered file, as people write by hand.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ PLACE = peers.HOME / "peers-metrics"
 
 @dataclass
 class Row:
-    """A way of `time_logger.py`, and how it is called in the table."""
+    """A function of `time_logger.py`, and its name in the table."""
 
     name: str
     title: str
@@ -82,7 +81,7 @@ def ours(wanted: list[Row]) -> list[Row]:
 
 
 def others(wanted: list[Row]) -> list[Row]:
-    """Those that can be installed."""
+    """Return the rows of the peers that can be installed."""
     packages = {row.name: NEEDED.get(row.name, (row.package,)) for row in wanted if row.package}
     flat = dict.fromkeys(name for several in packages.values() for name in several)
     versions, left_out = peers.installed([*flat], PLACE, ours=False)
@@ -91,7 +90,7 @@ def others(wanted: list[Row]) -> list[Row]:
 
 
 def timed(row: Row) -> None:
-    """One round of a row; a peer that breaks is named once, and has no more rounds."""
+    """Time one round of a row. A peer that fails is reported once and has no more rounds."""
     if row.points == 0:
         return
     python = PLACE / "bin" / "python" if row.package else sys.executable

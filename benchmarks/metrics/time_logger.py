@@ -57,7 +57,7 @@ def orjson_write(folder: Path):
 
 
 def run_in(folder: Path):
-    """A run of ours without its log, which is another matter."""
+    """Start a run of modeldir without its log, which is measured elsewhere."""
     import modeldir
 
     (folder / "params.json").write_text("{}")
@@ -151,7 +151,7 @@ WAYS: dict[str, Way] = {
 
 
 def used() -> float:
-    """CPU seconds of this process and of all that it has started: some loggers have a service."""
+    """Return the CPU seconds of this process and all that it started, such as services."""
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     ended = sum(each.ru_utime + each.ru_stime for each in both)
     return ended + sum(map(process_tree.cpu_of, process_tree.members()))

@@ -1,15 +1,14 @@
-"""What the next trial costs: `Search.next_trial` where many trials have ended, beside Optuna's ask.
+"""Measure the next trial: `Search.next_trial` after many ended trials, beside Optuna's ask.
 
     python benchmarks/next_trial/bench.py [--rounds 3] [--quick] [--counts 10,1000,10000]
                                           [--samplers random,sobol,grid,tpe]
 
 Eight hyperparameters (for `grid` six lists of five), the trials' folders as a search leaves them.
-"fresh" is a process that has just started: the plan read, all folders looked through, the first
-trial made. "next" is what a worker pays for each further one while it runs: a trial has ended, and
-the next one is claimed and its folder made; the median of 20, 25 ms apart, and in brackets what of
-it the sampler took. "Optuna" is its own `ask` on a study in memory of the same trials, by the same
-sampler, with all values suggested. Milliseconds of CPU; each figure is the median over the rounds,
-in which everybody has a turn.
+"fresh" is a process that has just started: it reads the search config and all folders and makes the
+first trial. "next" is the cost of each further trial for a running worker: a trial has ended, the
+next one is claimed and its folder made. It is the median of 20, 25 ms apart; brackets hold the
+sampler's part. "Optuna" is its own `ask` on an in-memory study of the same trials, by the same
+sampler, with all values suggested. Milliseconds of CPU, the median over the rounds.
 """
 
 from __future__ import annotations
@@ -106,7 +105,7 @@ def compare(names: list[str], count: int, place: Path, rounds: int) -> None:
 
 
 def make(folder: Path, domains: dict, count: int) -> None:
-    """A search of which `count` trials have completed."""
+    """Make a search with `count` completed trials."""
     from modeldir import Search
     from modeldir.samplers import make as sampler
     from modeldir.testing import loss
@@ -120,7 +119,7 @@ def make(folder: Path, domains: dict, count: int) -> None:
     chance = random.Random(1)
     for number in range(1, count + 1):
         proposal = proposes.ask(number)
-        if kind == "grid":  # a grid has to be told where it stands
+        if kind == "grid":  # a grid needs its position
             from modeldir.samplers import Observation
 
             proposes.tell(Observation(number, proposal.point, "completed"))

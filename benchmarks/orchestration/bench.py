@@ -130,7 +130,7 @@ def by_modeldir_cold(root: Path, trials: int, jobs: int) -> Contender:
 
 
 def by_modeldir(root: Path, trials: int, jobs: int, *options: str) -> Contender:
-    """As the first search ever of the script."""
+    """Run the search as the first one ever of the script."""
     folder = root / "search"
 
     def prepare() -> None:
@@ -167,7 +167,7 @@ def by_loop(root: Path, trials: int) -> Contender:
 
 
 def whole(folder: Path, trials: int) -> None:
-    """Every trial has its metrics: a fast way that loses some would not count."""
+    """Check that every trial has its metrics: a tool that loses some does not count."""
     found = len(list(folder.glob("*/metrics_eval_best_weights.json")))
     if found != trials:
         raise SystemExit(f"{folder}: {found} of {trials} trials have metrics")
@@ -177,9 +177,9 @@ def whole(folder: Path, trials: int) -> None:
 
 
 def as_it_grows(root: Path, at: tuple[int, ...], rounds: int) -> None:
-    """What one more trial costs after so many: 100 more, less what it costs to come and make one.
+    """Measure what a trial costs after many others: 100 more trials, minus a run of one.
 
-    The command is `/bin/true`, so that hardly anything but ours is measured.
+    The command is `/bin/true`, so that hardly anything but modeldir is measured.
     """
     print("| ended before | one more trial, CPU ms | to come, CPU ms |\n|---:|---:|---:|")
     for ended in at:

@@ -1,7 +1,7 @@
-"""A search in which many trials have ended, made without running them.
+"""Make a search in which many trials have ended, without running them.
 
-The first is run by modeldir itself; the others are its files with other values, so that they are
-what modeldir writes today.
+The first trial is run by modeldir. The others are copies of its files with other values, so they
+are what modeldir writes today.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DOMAIN = "learning_rate=log_uniform:1e-6,1"
 
 
 def make(folder: Path, ended: int) -> None:
-    """A search with so many completed trials, their metrics and their claims."""
+    """Make a search with `count` completed trials, their metrics and their claims."""
     folder.mkdir(parents=True)
     (folder / "params.json").write_text('{\n    "learning_rate": 0.1\n}\n')
     line = [sys.executable, "-m", "modeldir", "search", str(folder), DOMAIN, "--no-pilot"]
@@ -46,7 +46,7 @@ def make(folder: Path, ended: int) -> None:
 
 
 def cut(folder: Path, ended: int) -> None:
-    """The same search again, after more trials were run in it: those go."""
+    """Remove the trials that were added to the search since."""
     for claim in (folder / ".modeldir" / "trials").glob("*.json"):
         if int(claim.stem) > ended:
             shutil.rmtree(folder / json.loads(claim.read_text())["name"])

@@ -1,10 +1,10 @@
-"""Peers that run the same script as trials, each by a small script of its own.
+"""Peers that run the same script as trials, each driven by a small script.
 
-Each makes the folders, writes `params.json` and runs `train.py` as a process, as their users do who
-keep their training script; what a peer needs around that is its own (a function, an app, a
-backend). They are installed into environments of their own, and who does not install or does not
-come to an end is left out with a word. Who takes a second a trial is given fewer trials, and each
-runs with a single one as well, so that its start can be told from what each trial costs.
+Each makes the folders, writes `params.json` and runs `train.py` as a process, as users do who keep
+their training script. Whatever a peer needs around that (a function, an app, a backend) is its own.
+Peers are installed into environments of their own. One that cannot be installed or does not finish
+is reported and left out. A peer that takes a second per trial gets fewer trials, and each also runs
+a single one, which separates its start-up from the cost of a trial.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ report_objective(-trial(number.replace("--number=", "")))
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer: what is installed, the script that drives it, how many trials it is given, and
-    whether it runs several at a time on one machine by a setting.
+    """A peer: its package, the script that drives it, how many trials it gets, and
+    whether it can run several at a time on one machine.
     """
 
     name: str
@@ -175,7 +175,7 @@ PEERS = (
     Peer("Guild run", ("guildai",), _GUILD, 8, together=False, place="peers-guild"),
     Peer("Ray Tune", ("ray",), _RAY, 8, settings=("new",), most=2),
     Peer("Ray Tune, `reuse_actors`", ("ray",), _RAY, 16, settings=("reused",), most=2),
-    # Two workers of it do a trial more than they are told.
+    # Two of its workers run one trial more than requested.
     Peer("Orion hunt", ("orion",), _ORION, 6, together=False, place="peers-orion", most=2),
 )
 LIMIT = 240.0
@@ -185,7 +185,7 @@ LIMIT = 240.0
 def beside(
     root: Path, ours: tuple[Callable[[Path, int, int], Contender], ...], trials: int, rounds: int
 ) -> None:
-    """All peers beside the floor and modeldir, one at a time and two."""
+    """Race all peers against the floor and modeldir, one trial at a time and two."""
     there = {}
     for name in dict.fromkeys(peer.place for peer in PEERS):
         versions, missing = peers.installed(peers.ENVIRONMENTS[name], peers.HOME / name, ours=False)
@@ -207,7 +207,7 @@ def beside(
 
 
 def _table(pairs: list[tuple[Contender, Contender]]) -> str:
-    """Whole runs by the number of their trials, and what is beyond a run of a single trial."""
+    """Return a table of whole runs, and of their cost beyond a run with a single trial."""
     floor = pairs[0][0]
     heads = ("trials", "ms / trial", "x wall", "CPU ms / trial", "x CPU", "a single one, ms",
              "a further one, ms")  # fmt: skip

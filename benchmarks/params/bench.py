@@ -1,4 +1,4 @@
-"""Cost of hyperparameters: read, load, save, import, beside other ways to hold them.
+"""Measure what hyperparameters cost: read, load, save, import; beside other ways to hold them.
 
 python benchmarks/params/bench.py [--rounds 9] [--folders 10000]
 """

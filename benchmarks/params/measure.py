@@ -1,9 +1,9 @@
-"""Times reads, loads and saves of hyperparameters, with the one class or the other.
+"""Time reads, loads and saves of hyperparameters, with each class.
 
     python measure.py ROUNDS FOLDERS
 
-Runs where the peers are installed (`bench.py` starts it there). In each round every class has its
-turn at each question; shown are medians, and the median ratio to the first that can do it at all.
+`bench.py` starts it in the environment of the peers. In each round every class answers each
+question. The output is medians, and median ratios to the first class that has an answer.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ NESTED = "p.optimizer.lr"
 
 @dataclass
 class Kind:
-    """A way to hold hyperparameters: what is typed to read one, and how to load and save all."""
+    """A way to hold hyperparameters: an expression to read one, functions to load and save all."""
 
     name: str
     load: Callable[[str], Any]
@@ -67,7 +67,7 @@ class Kind:
 
 
 class CS230:
-    """CS230's Params, anew: the file's names become attributes."""
+    """Hold the file's keys as attributes, as CS230's Params does."""
 
     def __init__(self, path: str) -> None:
         self.update(path)
@@ -96,7 +96,7 @@ def to_json(values: Any, path: str) -> None:
 
 
 def to_json_safely(values: Any, path: str) -> None:
-    """What a save that survives a kill and a power cut cannot do without."""
+    """Save with the guarantees that survive a kill and a power cut."""
     with open(f"{path}.new", "w") as file:
         json.dump(values, file, indent=4)
         file.flush()
@@ -115,7 +115,7 @@ def namespace(path: str) -> SimpleNamespace:
 
 
 def kinds() -> list[Kind]:
-    """Those that are installed; the plainest first."""
+    """Return the ways that are installed, the plainest first."""
     from modeldir import Params
 
     found = [
@@ -154,7 +154,7 @@ def kinds() -> list[Kind]:
 
 
 def ask(found: list[Kind], rounds: int, folders: int) -> None:
-    """Fill in everybody's times."""
+    """Measure the times of all ways."""
     with tempfile.TemporaryDirectory() as place:
         path = str(Path(place) / "params.json")
         to_json(VALUES, path)
@@ -191,7 +191,7 @@ def note(kind: Kind, question: str, seconds: float) -> None:
 
 
 def per_loop(timer: timeit.Timer) -> float:
-    """Seconds, from about 20 ms of loops."""
+    """Return seconds per call, from about 20 ms of loops."""
     loops = 1
     while (taken := timer.timeit(loops)) < 0.005:
         loops *= 4
@@ -220,7 +220,7 @@ def table(found: list[Kind], folders: int) -> str:
 
 
 def cell(kind: Kind, question: str, found: list[Kind]) -> str:
-    """A median, and in brackets the median ratio to the first kind that has an answer."""
+    """Return a median, and in brackets the median ratio to the first way that has an answer."""
     if question not in kind.times:
         return "-"
     first = next(other for other in found if question in other.times)

@@ -1,16 +1,16 @@
-"""Warm trials beside cold ones: `--cold`, the first search ever of a script, and a later one.
+"""Compare preloaded trials with others: `--cold`, the first search of a script, and a later one.
 
     python benchmarks/preload/bench.py [--trials 6] [--rounds 3] [--quick] [--only torch]
 
-The first search of a script has its first trial cold and imports ahead beside it; a later one (of
-another folder) knows what the script imports, and imports it before its first trial. What a further
-trial costs is told by a longer search, less the short one. All is given for one trial at a time, in
-wall and in CPU seconds; then for two at a time, whose OpenMP teams wait as libgomp has it
-by itself, asleep (as modeldir has it), or have the cores divided among them (`--threads auto`).
+The first search of a script runs its first trial without preloading and learns the imports. A later
+search, in another folder, knows them and imports them before its first trial. The cost of a further
+trial is that of a longer search minus that of a short one. All is measured for one trial at a time,
+in wall and CPU seconds, then for two at a time: with OpenMP's teams waiting asleep (as modeldir has
+it) or with the cores divided among them (`--threads auto`).
 
-The jobs: NumPy, with scikit-learn where it is there, `import torch` and one epoch of PyTorch on as
-many numbers as the digits are, where that is there. Every search has to complete all its trials,
-a later one all of them warm; what they wrote has to be equal, byte for byte.
+The jobs are NumPy with scikit-learn if installed, `import torch`, and one epoch of PyTorch on
+numbers of the size of the digits, if installed. Every search must complete all its trials, a later
+one with all of them preloaded, and their results must be equal byte for byte.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ LONGER = 3
 
 @dataclass(frozen=True)
 class Job:
-    """A script, and options of the searches of it."""
+    """A script and the options of its searches."""
 
     name: str
     script: str
@@ -98,7 +98,7 @@ def _digits(epochs: int) -> str:
 
 
 def jobs_here() -> list[Job]:
-    """What can run here, one trial at a time."""
+    """Return the jobs that can run here, one trial at a time."""
     there = {name: importlib.util.find_spec(name) for name in ("numpy", "sklearn", "torch")}
     found = [Job("NumPy", _whole(NUMPY))] if there["numpy"] else []
     found += [Job("NumPy and scikit-learn", _whole(NUMPY + SKLEARN))] if there["sklearn"] else []
@@ -112,7 +112,7 @@ def jobs_here() -> list[Job]:
 
 
 def side_by_side_here() -> list[Job]:
-    """The ways in which two trials at a time may share two cores."""
+    """Return the ways in which two trials at a time may share two cores."""
     if importlib.util.find_spec("torch") is None:
         return []
     two, script = ("-j", "2"), _digits(10)
@@ -125,7 +125,7 @@ def side_by_side_here() -> list[Job]:
 
 @dataclass(frozen=True)
 class Searches:
-    """Searches of one script: cold ones, the first warm one, later ones; short and long."""
+    """Searches of one script: without preloading, the first one, later ones; short and long."""
 
     root: Path
     job: Job
@@ -150,7 +150,7 @@ class Searches:
         return Contender(way, command, str(self.root), prepare, lambda: check(folder, trials, warm))
 
     def equal(self) -> bool:
-        """Whether all wrote the same, trial by trial."""
+        """Return whether all trials wrote the same."""
         found: dict[str, set[bytes]] = {}
         for path in self.root.glob(f"*/*/{METRICS}"):
             found.setdefault(path.parent.name, set()).add(path.read_bytes())
@@ -158,9 +158,7 @@ class Searches:
 
 
 def check(folder: Path, trials: int, warm: int) -> None:
-    """Every trial has its metrics, and so many were warm: what loses some, or falls back, would not
-    count.
-    """
+    """Check that every trial has its metrics, and how many were preloaded."""
     found = len(list(folder.glob(f"*/{METRICS}")))
     if found != trials:
         raise SystemExit(f"{folder}: {found} of {trials} trials have metrics")
@@ -178,19 +176,19 @@ def made(root: Path, number: int, job: Job) -> Searches:
 
 
 def per_trial(short: Contender, long: Contender, kind: str, more: int) -> list[float]:
-    """What each further trial took, round by round."""
+    """Return the cost of each further trial, round by round."""
     pairs = zip(getattr(short, kind), getattr(long, kind), strict=True)
     return [(after - before) / more for before, after in pairs]
 
 
 def ratio(one: Sequence[float], other: Sequence[float]) -> str:
-    """The median of one by the other of the same round."""
+    """Return the median of the ratios of the same rounds."""
     pairs = zip(one, other, strict=True)
     return f"{statistics.median(a / b if b > 0 else float('nan') for a, b in pairs):.3f}"
 
 
 def row(name: str, searches: Searches, trials: int, rounds: int) -> dict[str, str]:
-    """A line of each table, by what it counts."""
+    """Return a line of each table."""
     less, long = max(1, trials // 3), (1 + LONGER) * trials
     sizes = (("cold", less), ("cold", trials), ("first", trials), ("later", trials))
     few, cold, first, later, many = contenders = [

@@ -1,11 +1,11 @@
-"""What a decision to stop early costs at many siblings, and what it costs to watch a script.
+"""Measure a decision to stop early among many siblings, and what watching a script costs.
 
     python benchmarks/pruners/bench.py [--siblings 100,1000,10000] [--decisions 200] [--seconds 20]
 
-A decision is all that `run.log` does beyond recording: leave a value at the rung, read those of all
-siblings, compare. It is timed in a folder as a search leaves it, whole and with a line that a
-killed process left torn, with one host's values and with those of four. The watch is timed as CPU
-of the supervisor while an untouched script trains, beside the same without a pruner.
+A decision is all that `run.log` does beyond recording: write a value for the rung, read those of
+all siblings, compare. It is timed in a folder as a search leaves it: complete, with a line that a
+killed process left torn, with one host's values and with those of four. Watching is timed as the
+supervisor's CPU while an untouched script trains, with and without a pruner.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def show(siblings: int, kind: str, hosts: str, times: list[tuple[float, float]])
 def timed(
     siblings: int, kind: str, hosts: int, decisions: int, *, torn: bool = False
 ) -> list[tuple[float, float]]:
-    """Seconds of CPU and of the clock of each decision; trials come one after the other."""
+    """Return the CPU and wall seconds of each decision; trials come one after the other."""
     chance = random.Random(5)
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / ".modeldir" / "rungs" / SETTINGS[kind].key
@@ -86,7 +86,7 @@ def timed(
 
 
 def fill(folder: Path, siblings: int, hosts: int, chance: random.Random) -> None:
-    """What siblings on so many hosts leave."""
+    """Write what siblings on several hosts leave."""
     here = os.uname().nodename
     for host in range(hosts):
         for number in range(1 + host, siblings + 1, hosts):
@@ -127,7 +127,7 @@ with open(folder + "/metrics_val_best_weights.json", "w") as file:
 
 
 def watched(step: float, pruner: str | None, seconds: float) -> float:
-    """The share of a core that the supervisor of a training takes, from its second second on."""
+    """Return the share of a core that the supervisor takes, after its first second."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "search"
         folder.mkdir()
@@ -151,7 +151,7 @@ def watched(step: float, pruner: str | None, seconds: float) -> float:
 
 
 def cpu(pid: int) -> float:
-    """Seconds of CPU that a process has had."""
+    """Return the CPU seconds of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,15 +1,15 @@
-"""What the report costs: to make, to open, to brush; beside other tools' pages of the same trials.
+"""Measure the report: to make, to open, to brush; beside other tools' pages of the same trials.
 
     python benchmarks/report/bench.py [--counts 1000,10000] [--rounds 3] [--without-peers]
 
-Made-up trials of eight hyperparameters (tests/forest.py), opened by file:// in headless Chromium
-without a GPU, each time with a new profile. CPU is that of all Chromium processes, start included
-(the row "about:blank" says how much that is), until they have been quiet for a second; the rounds
-go through all pages in turn, and the least of them is told. A brush is a real drag of the pointer
-along an axis: the time is from a move to the frame in which everything in sight is drawn again, the
-CPU that of the page's thread for one move.
+The made-up trials of eight hyperparameters (tests/forest.py) are opened by file:// in headless
+Chromium without a GPU, each time with a new profile. CPU is that of all Chromium processes,
+including their start (the row "about:blank" shows how much that is), until they have been idle for
+a second. The rounds go through all pages in turn, and the least of them is reported. A brush is a
+real drag of the pointer along an axis: the time is from a move to the frame in which everything
+visible is drawn again, and the CPU is that of the page's thread for one move.
 
-What is in the pages is not the same: HiPlot has parallel coordinates and a table, the plotly page
+The pages do not show the same: HiPlot has parallel coordinates and a table, the plotly page
 parallel coordinates, eight slices and a table; the report has these and all the rest.
 """
 
@@ -41,7 +41,7 @@ LIMIT = 180.0
 
 @dataclass
 class Page:
-    """A page, and what was measured of it."""
+    """A page and its measurements."""
 
     name: str
     path: Path | None
@@ -101,7 +101,7 @@ def measure(count: int, folder: Path, others: list[str], rounds: int) -> None:
 
 
 def made(name: str, folder: Path) -> Page:
-    """A page, made in a process of its own."""
+    """Make a page in a process of its own."""
     path = folder / f"{name}.html"
     python = sys.executable if name == "modeldir" else str(peers.PYTHON)
     before = os.times()
@@ -128,7 +128,7 @@ def open_once(page: Page, folder: Path) -> None:
 
 
 def until_quiet(pid: int) -> tuple[float, float]:
-    """When all processes of a browser had nothing more to do, and the CPU that they have used."""
+    """Wait until a browser is idle. Return the time and the CPU seconds it used."""
     used, since = of_tree(pid), time.monotonic()
     limit = since + LIMIT
     while since + QUIET > time.monotonic() < limit:
@@ -140,7 +140,7 @@ def until_quiet(pid: int) -> tuple[float, float]:
 
 
 def of_tree(pid: int) -> float:
-    """CPU seconds of a process and all below it."""
+    """Return the CPU seconds of a process and all below it."""
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}
     for name in os.listdir("/proc"):
@@ -173,7 +173,7 @@ MOVES = 10
 
 
 def brushed(reader: object) -> list[tuple[float, float]]:
-    """Of the moves of a drag: seconds from each to the picture by the page's clock, and CPU."""
+    """Return for each move of a drag the seconds until the frame, and the CPU seconds."""
     command = reader.driver.execute_cdp_cmd
     reader.js(WATCH)
     reader.js("document.getElementById('parallel').scrollIntoView({block: 'center'})")

@@ -1,4 +1,4 @@
-"""One page of a search's trials by one tool: `make_page.py modeldir|hiplot|plotly SEARCH FILE`."""
+"""Make one page of a search's trials: `make_page.py modeldir|hiplot|plotly SEARCH FILE`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ METRICS = ("accuracy", "loss")
 
 
 def rows(search: Path) -> list[dict[str, object]]:
-    """The trials that have metrics, as their files have them."""
+    """Return the trials that have metrics, from their files."""
     found = []
     for trial in sorted(search.glob("trial_*")):
         scores = trial / "metrics_eval_best_weights.json"
@@ -37,7 +37,7 @@ def by_hiplot(search: Path, path: Path) -> None:
 
 
 def by_plotly(search: Path, path: Path) -> None:
-    """Parallel coordinates, a slice for each hyperparameter, a table."""
+    """Make parallel coordinates, a slice for each hyperparameter, and a table."""
     import math
 
     import plotly.graph_objects as go

@@ -1,14 +1,14 @@
-"""What a proposal costs: for each sampler after 100, 1,000 and 5,000 finished trials.
+"""Measure what a proposal costs: for each sampler after 100, 1,000 and 5,000 finished trials.
 
     python benchmarks/samplers/bench.py [--only random,tpe] [--counts 100,1000] [--folders]
 
-Eight hyperparameters: three ranges of floats (two of them logarithmic), three of whole numbers, two
-lists. "first" is what a worker pays that was just started: the sampler is made and told all trials,
-and asked. "next" is one more trial told, and asked. CPU seconds of this process, the median of
-three; each sampler in a process of its own, so that its imports are in its first figure too.
+Eight hyperparameters: three ranges of floats (two of them logarithmic), three of integers, two
+lists. "first" is the cost for a worker that has just started: make the sampler, give it all trials,
+ask. "next" is one more trial and one more ask. The figures are CPU seconds of this process, the
+median of three. Each sampler has its own process, so its first figure includes its imports.
 
-With --folders: the same through `Search.next_trial`, on a search folder with so many finished
-trials, so with all that is read from the disk.
+With --folders the same goes through `Search.next_trial`, on a search folder with that many finished
+trials, and includes everything that is read from the disk.
 """
 
 from __future__ import annotations

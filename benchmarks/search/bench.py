@@ -6,7 +6,7 @@
     python benchmarks/search/bench.py --quick     a small one of its own, a minute; needs no PyTorch
     python benchmarks/search/bench.py --afresh D  everything again, results into D: an hour or two
 
-Stop it at any moment: a run that is done is not made again. What is measured is in protocol.py.
+Stop it at any moment: a finished run is not repeated. The measurements are defined in protocol.py.
 """
 
 from __future__ import annotations

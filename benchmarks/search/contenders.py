@@ -1,10 +1,9 @@
-"""Who searches: modeldir's samplers and the peers', each behind the same three methods.
+"""The searchers that are compared: modeldir's samplers and the peers', behind three methods.
 
-Every peer is driven at its own defaults through the interface that its documentation gives for a
-loop of one's own. What is not its default says why. None sees a task: only the space and the values
-that were observed, smaller being better.
-
-Each is imported when it is made, so that one that is not installed keeps nobody else from running.
+Every peer runs at its own defaults, through the interface that its documentation describes for a
+custom loop. Each deviation from a default says why. None sees a task: only the search space and the
+observed values, smaller being better. Each is imported when it is made, so that one that is not
+installed does not stop the others.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ METRIC = "error"
 
 
 class Contender(Protocol):
-    """Asked for points by number, told values. `stop` is asked after each epoch but the last."""
+    """Proposes configurations by number and receives values; `stop` after each epoch."""
 
     def ask(self, number: int) -> Point: ...
 
@@ -34,16 +33,16 @@ class Contender(Protocol):
 
 
 class _Keeps:
-    """What a searcher without early stopping of its own says to it: go on."""
+    """Never stops a trial, for a searcher without early stopping."""
 
     def stop(self, number: int, step: int, value: float) -> bool:  # noqa: ARG002
         return False
 
 
 class Modeldir:
-    """A sampler of modeldir, told of every trial as a worker's folders would tell it.
+    """A sampler of modeldir that receives every trial as a worker's folders would give it.
 
-    With `asha`, the product's own pruner stops trials.
+    With `asha`, modeldir's own pruner stops trials.
     """
 
     def __init__(  # noqa: PLR0913 - what a search is made of
@@ -93,7 +92,7 @@ def _first(domain: Any) -> Any:
 
 
 class _Asha:
-    """`modeldir.pruners.asha` at its defaults, with siblings' values in memory, not in files."""
+    """`modeldir.pruners.asha` at its defaults, with siblings' values in memory instead of files."""
 
     def __init__(self, epochs: int) -> None:
         from modeldir.pruners.asha import Asha
@@ -110,7 +109,7 @@ class _Asha:
 
 
 class _Rungs:
-    """What `modeldir.pruners.Rungs` asks for."""
+    """Implements what `modeldir.pruners.Rungs` asks for."""
 
     def __init__(self, number: int, values: dict[int, dict[int, float]]) -> None:
         self.number, self._values = number, values
@@ -125,7 +124,7 @@ class _Rungs:
 
 
 class Optuna:
-    """A study as `create_study` makes it, and its successive halving where trials may stop."""
+    """A study as `create_study` makes it, with successive halving if trials may stop."""
 
     def __init__(self, space: Space, seed: int, *, asha: bool) -> None:
         import optuna
@@ -211,9 +210,9 @@ class Hyperopt(_Keeps):
 
 
 class Smac(_Keeps):
-    """The facade for hyperparameter optimisation (random forest), ask and tell.
+    """The facade for hyperparameter optimization (random forest), by ask and tell.
 
-    `deterministic`, since a trial of ours is one training: SMAC's own default would spend trials on
+    `deterministic`, because a trial here is one training run: SMAC's default would spend trials on
     training the incumbent again with other seeds.
     """
 
@@ -252,7 +251,7 @@ class Smac(_Keeps):
 
 
 def _never(config: Any, seed: int) -> float:
-    """SMAC wants a function, also where it is asked and told."""
+    """A function that SMAC requires, although ask and tell never call it."""
     raise NotImplementedError(config, seed)
 
 
@@ -298,7 +297,7 @@ class Ax(_Keeps):
 
 
 class SyneTune(_Keeps):
-    """Its Bayesian optimisation (by BoTorch): a scheduler, asked and told without its tuner."""
+    """Its Bayesian optimization (by BoTorch): a scheduler by ask and tell, without its tuner."""
 
     def __init__(self, space: Space, seed: int) -> None:
         from syne_tune.config_space import choice, lograndint, loguniform, randint, uniform
@@ -339,7 +338,7 @@ class SyneTune(_Keeps):
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy as Python's own."""
+    """Convert a number of NumPy to one of Python."""
     return value.item() if hasattr(value, "item") else value
 
 
@@ -356,7 +355,7 @@ PACKAGES = {
 def make(  # noqa: PLR0913 - what a search is made of
     method: str, space: Space, seed: int, *, trials: int, epochs: int, asha: bool
 ) -> Contender:
-    """The contender of this name. `trials` is how many to expect, for who wants to know."""
+    """Return the contender of this name. `trials` is the expected number of trials."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     peers: dict[str, Callable[[], Contender]] = {
         "optuna": lambda: Optuna(space, seed, asha=asha),

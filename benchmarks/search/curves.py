@@ -1,11 +1,11 @@
-"""The table of learning curves, `curves.npz`: how it is made, and how it is read.
+"""The table of learning curves, `curves.npz`: make it and read it.
 
     python benchmarks/search/curves.py        makes it again, some minutes of one core
 
-Each of 1,728 sets of hyperparameters was trained 27 epochs with three seeds, on clean labels and on
-labels of which a third was drawn by chance (where long training hurts). Nothing is modelled: each
-number is a count of images that a trained network got wrong, of those that a search is told about
-(`val`) and of those that nobody sees (`test`).
+Each of 1,728 configurations was trained for 27 epochs with three seeds, once with correct labels
+and once with a third of the labels drawn at random (where long training hurts). Nothing is modeled:
+each number is a count of images that a trained network got wrong, among those that a search
+observes (`val`) and among those that it never sees (`test`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GRID = {
 
 @cache
 def table(labels: str, images: str = "val") -> np.ndarray:
-    """Share of wrong answers, by hyperparameters in the order of GRID, then seed, then epoch."""
+    """Return the share of wrong answers, by hyperparameters in the order of GRID, seed, epoch."""
     with np.load(PLACE) as stored:
         shape = (*(len(values) for values in GRID.values()), SEEDS, EPOCHS)
         return stored[f"{labels}_{images}"].reshape(shape) / SIZES[images]
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _trained(batch: int, hidden: int, wrong: float) -> np.ndarray:
-    """All networks of one shape: curves shaped (2, learning rates, ..., seeds, epochs)."""
+    """Train all networks of one shape. Return curves (2, learning rates, ..., seeds, epochs)."""
     others = [GRID[name] for name in ("learning_rate", "momentum", "weight_decay", "schedule")]
     rows = list(itertools.product(*others, range(SEEDS)))
     rate, momentum, decay, schedule, seeds = (

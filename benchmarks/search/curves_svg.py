@@ -1,4 +1,4 @@
-"""What a search has found against what it has spent, as one SVG: docs/pictures/search_quality.svg.
+"""Draw what a search has found against what it has spent: docs/pictures/search_quality.svg.
 
 `report.py` calls `draw` for `bench.py --write`. Nothing is measured here: the input is the results
 that `result_files.py` reads. Both axes are logarithmic.
@@ -28,7 +28,7 @@ LOWEST, HIGHEST = 0.005, 1.0
 
 
 def draw(rows: Sequence[Result]) -> str:
-    """One panel a task, the mean over seeds."""
+    """Draw one panel per task, the mean over seeds."""
     panels = [
         _panel(task, [row for row in rows if row.run.task == task], place)
         for place, task in enumerate(protocol.CURVES)
@@ -79,7 +79,7 @@ DASHED = ' stroke-dasharray="5 3"'
 
 
 def _path(rows: Sequence[Result]) -> str:
-    """Steps: what was found stays until something better is."""
+    """Return a step line: a value stays until a better one is found."""
     last = protocol.STOPPING_EPOCHS
     spent = sorted({when for row in rows for when, _ in row.found.curve if when >= 4} | {4, last})
     words = []

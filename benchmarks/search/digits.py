@@ -1,10 +1,8 @@
-"""Real trainings, small enough for a benchmark: a perceptron on the digits that `init` copies.
+"""Small real training runs for a benchmark: a perceptron on the digits that `init` copies.
 
-It knows the images and how a network of one hidden layer is trained by stochastic gradient descent.
-Many networks of one shape are trained at once, which is how a table of thousands of learning curves
-costs minutes; a single one is the case of one.
-
-The split is by a fixed seed; few images to train on, so that hyperparameters matter.
+A network of one hidden layer is trained by stochastic gradient descent. Many networks of one shape
+are trained at once, so a table of thousands of learning curves takes minutes. The split has a fixed
+seed, and there are few images to train on, so that hyperparameters matter.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ class Data:
 
 @cache
 def data(wrong: float = 0.0) -> Data:
-    """The split, with this share of the labels to train on replaced by chance."""
+    """Return the split, with this share of the training labels replaced at random."""
     with np.load(IMAGES) as digits:
         images = digits["images"].reshape(-1, 64).astype(np.float32) / 16
         labels = digits["labels"].astype(np.int64)
@@ -50,7 +48,7 @@ def data(wrong: float = 0.0) -> Data:
 
 @dataclass(frozen=True)
 class Networks:
-    """Hyperparameters of networks trained side by side; arrays have one entry a network."""
+    """Hyperparameters of networks trained together; each array has one entry per network."""
 
     hidden: int
     batch: int
@@ -63,10 +61,10 @@ class Networks:
 
 
 def train(nets: Networks, epochs: int, wrong: float = 0.0) -> Iterator[np.ndarray]:
-    """After each epoch, the shares of the images to validate and to test each network gets wrong.
+    """Yield after each epoch the shares of validation and test images that each network gets wrong.
 
-    SGD with momentum and weight decay; `cosine` lets the learning rate fall to 0 over the epochs.
-    Shaped (2, networks). One whose numbers are no longer finite gets nine in ten wrong, as chance.
+    SGD with momentum and weight decay; with `cosine` the learning rate falls to 0 over the epochs.
+    The shape is (2, networks). A network whose numbers are not finite gets nine in ten wrong.
     """
     there = data(wrong)
     hidden, output = _weights(nets)
@@ -102,14 +100,14 @@ def _step(  # noqa: PLR0913, PLR0917 - the arrays of one update
     momentum: np.ndarray,
     decay: np.ndarray,
 ) -> None:
-    """In place."""
+    """Make one step of the optimizer in place."""
     velocity *= momentum
     velocity += gradient + decay * weights
     weights -= rate * velocity
 
 
 def _weights(nets: Networks) -> tuple[np.ndarray, np.ndarray]:
-    """The last row of each matrix is its bias."""
+    """Return the initial weights. The last row of each matrix is its bias."""
     hidden, output = [], []
     for seed in nets.seeds:
         rng = np.random.default_rng([int(seed), 0])

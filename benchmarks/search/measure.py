@@ -1,8 +1,8 @@
-"""Makes the runs that have no result yet, one process, one thread; started by bench.py.
+"""Make the runs that have no result yet, in one process with one thread; `bench.py` starts it.
 
     python measure.py RESULTS QUESTION [METHOD ...]
 
-Each run is one line, appended when it is done, so this may be killed at any moment and said again.
+Each run is one line, appended when it is done, so you may kill this at any moment and run it again.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ def _note(text: str, began: float) -> None:
 
 
 def made(run: protocol.Run, there: Mapping[protocol.Run, result_files.Result]) -> dict[str, Any]:
-    """The run's line: itself, what it found, and by which version.
+    """Return the run's line: the run, what it found, and by which version.
 
-    `auto` is another sampler from the first trial to the last, with the same seed: where that one's
-    run is there, it is the run.
+    `auto` is another sampler from the first trial to the last, with the same seed: if that
+    sampler's run exists, it is this run.
     """
     task = tasks.make(run.task)
     if run.question != "stopping" and task.epochs > 1:

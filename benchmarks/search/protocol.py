@@ -1,14 +1,14 @@
-"""What is measured, fixed before anything ran: tasks, methods, seeds, budgets, and the statistics.
+"""The measurements, fixed before anything ran: tasks, methods, seeds, budgets, and statistics.
 
-It knows no result. A change here is a change of the question: say so where the results are told.
+A change here changes the question, so report it beside the results.
 
 Three questions:
 
 final     100 trials one after another, ten seeds: methods that cost next to nothing
 few       30 trials one after another, three seeds: also `gp`; and one seed of the slowest peers
-stopping  the epochs of 32 whole trainings (32 x 27) on 4 workers, with and without early stopping
+stopping  the epochs of 32 full training runs (32 x 27) on 4 workers, with or without stopping
 
-Tables and seeds that the rules of `auto` were chosen by are in TUNING; none of them is in TASKS.
+The rules of `auto` were chosen with the tables and seeds in TUNING; none of them is in TASKS.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ TUNING_SEEDS = 6
 STOPPING_EPOCHS, STOPPING_SEEDS, STOPPING_WORKERS = 32 * 27, 10, 4
 SLOW_STOPPING_SEEDS = 3
 QUARTER = STOPPING_EPOCHS // 4
-"""Where early stopping should have what random search has at the end."""
+"""The budget at which early stopping should reach random search's final value."""
 
 RESAMPLES = 10_000
 """Bootstrap samples of tasks (of seeds, where a figure is of one task), for intervals of 95%."""
@@ -62,7 +62,7 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Run:
-    """One search to be made. Two runs that are equal have one result."""
+    """One search. Two equal runs have one result."""
 
     question: str
     task: str
@@ -73,12 +73,12 @@ class Run:
 
     @property
     def workers(self) -> int:
-        """Side by side only where trials are stopped."""
+        """Return the number of workers: several only if trials are stopped."""
         return STOPPING_WORKERS if self.question == "stopping" else 1
 
 
 def runs(question: str, methods: tuple[str, ...] | None = None) -> Iterator[Run]:
-    """All runs of a question, one seed of everything before the next."""
+    """Return all runs of a question, one seed of everything before the next."""
     makers = {
         "final": _final,
         "few": _few,
@@ -99,7 +99,7 @@ def _final() -> Iterator[Run]:
 
 
 def _few() -> Iterator[Run]:
-    """The cheap ones but `auto` do not look at the budget: their first 30 trials are in `final`."""
+    """Return the runs of `few`. The cheap methods but `auto` ignore the budget: see `final`."""
     for seed in range(FEW_SEEDS):
         for task in TASKS:
             for method in (*SLOW, "auto"):
@@ -118,7 +118,7 @@ def _stopping() -> Iterator[Run]:
 
 
 def _tuning() -> Iterator[Run]:
-    """What the rules of `auto` are chosen by; not part of any table of results."""
+    """Return the runs by which the rules of `auto` were chosen. No table shows them."""
     for seed in range(TUNING_SEEDS):
         for task in TUNING:
             for method in ("random", "sobol", "tpe", "gp"):
@@ -126,7 +126,7 @@ def _tuning() -> Iterator[Run]:
 
 
 def _quick() -> Iterator[Run]:
-    """Small, and on what this repository ships: whether it still works, not who is best."""
+    """Return small runs on data of this repository, which show whether it still works."""
     for seed in range(3):
         for task in ("curves/clean", "curves/noisy"):
             for method in ("random", "sobol", "tpe", "auto", "optuna", "hyperopt"):

@@ -1,4 +1,4 @@
-"""The tables, from the results alone: `--report` prints them, docs/search_quality.md has them."""
+"""Make the tables from the results: `--report` prints them, docs/search_quality.md has them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLOOR = 1e-4
 
 
 def every(place: Path = result_files.PLACE) -> str:
-    """All tables that there are results for."""
+    """Return all tables that there are results for."""
     read = {
         question: list(result_files.read(place / f"{question}.jsonl").values())
         for question in ("final", "few", "stopping")
@@ -60,7 +60,7 @@ BEGIN, END = "<!-- tables: bench.py --write -->", "<!-- end of tables -->"
 
 
 def write() -> None:
-    """The tables into the page, between its marks, and the picture beside it."""
+    """Write the tables into the page, between its marks, and the picture beside it."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text(f"{before}{BEGIN}\n\n{every()}\n\n{END}{after}", encoding="utf-8")
@@ -69,13 +69,13 @@ def write() -> None:
 
 
 def quick(place: Path) -> str:
-    """The table of `--quick`: two tasks, three seeds, no more than a sign of life."""
+    """Return the table of `--quick`: two tasks, three seeds, no more than a sign of life."""
     rows = list(result_files.read(place / "quick.jsonl").values())
     return compared(rows, [10, protocol.FEW_TRIALS])
 
 
 def versions(rows: Iterable[Result]) -> str:
-    """Who was there, in one line."""
+    """Return the compared versions in one line."""
     return "Measured: " + ", ".join(sorted({row.version for row in rows})) + "."
 
 
@@ -86,9 +86,9 @@ Regrets = Mapping[str, Mapping[str, Mapping[int, float]]]
 
 
 def regrets(rows: Sequence[Result], spent: int) -> Regrets:
-    """Normalised: 0 is the best there is, 1 the median configuration of the task.
+    """Return normalized regrets: 0 is the best possible, 1 the median configuration of the task.
 
-    Where nobody knows the best (a live training), the best that any of the runs found is it.
+    If nobody knows the best (a live task), it is the best that any of the runs found.
     """
     best: dict[str, float] = {}
     for row in rows:
@@ -103,7 +103,7 @@ def regrets(rows: Sequence[Result], spent: int) -> Regrets:
 
 
 def compared(rows: Sequence[Result], budgets: Sequence[int]) -> str:
-    """One row a method, best mean rank at the last budget first."""
+    """Return a table with one row per method, best mean rank at the last budget first."""
     full = _seen(rows, 1)
     tasks = sorted({row.run.task for row in full})
     samples = stats.draws(len(tasks), protocol.RESAMPLES)
@@ -143,7 +143,7 @@ def compared(rows: Sequence[Result], budgets: Sequence[int]) -> str:
 
 
 def _seen(rows: Sequence[Result], seeds: int) -> list[Result]:
-    """Without methods that lack so many seeds on some task."""
+    """Return the results without methods that lack seeds on some task."""
     tasks = {row.run.task for row in rows}
     been: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
@@ -152,7 +152,7 @@ def _seen(rows: Sequence[Result], seeds: int) -> list[Result]:
 
 
 def mean_ranks(found: Regrets, tasks: Sequence[str]) -> dict[str, list[float]]:
-    """Each method's mean rank on each task, over the seeds that all methods have."""
+    """Return each method's mean rank on each task, over the seeds that all methods have."""
     placed: dict[str, list[float]] = {name: [] for name in found}
     for task in tasks:
         common = sorted(set.intersection(*(set(found[name][task]) for name in found)))
@@ -165,7 +165,7 @@ def mean_ranks(found: Regrets, tasks: Sequence[str]) -> dict[str, list[float]]:
 
 
 def _log_differences(found: Regrets, one: str, other: str, tasks: Sequence[str]) -> list[float]:
-    """Per task, the difference of the mean log10 regret over the seeds that both have."""
+    """Return by task the difference of the mean log10 regret over the seeds that both have."""
     differences = []
     for task in tasks:
         mine, its = found[one][task], found[other][task]
@@ -189,9 +189,9 @@ def _cost(rows: Sequence[Result], method: str) -> float:
 
 
 def stopping(rows: Sequence[Result]) -> str:
-    """One row a method, with and without ASHA: regret, and when random's final one is reached.
+    """Return a row per method, with and without ASHA: regret, and when random's final is reached.
 
-    Of several tasks the mean; the unit of the intervals is a seed, with all the tasks.
+    For several tasks it is the mean; the unit of the intervals is a seed, with all the tasks.
     """
     whole, quarter = protocol.STOPPING_EPOCHS, protocol.QUARTER
     groups: dict[tuple[str, bool], list[Result]] = defaultdict(list)
@@ -222,7 +222,7 @@ def stopping(rows: Sequence[Result]) -> str:
 
 
 def _by_seed(rows: Sequence[Result]) -> list[list[Result]]:
-    """The runs of each seed, where all tasks have one."""
+    """Return the runs of each seed for which all tasks have one."""
     tasks = {row.run.task for row in rows}
     seeds: dict[int, list[Result]] = defaultdict(list)
     for row in rows:
@@ -233,7 +233,7 @@ def _by_seed(rows: Sequence[Result]) -> list[list[Result]]:
 def _reached(
     seeds: Sequence[Sequence[Result]], base: Sequence[Sequence[Result]], whole: int
 ) -> str:
-    """When the mean curve meets the mean end of `base`; seeds of both are resampled together."""
+    """Return when the mean curve meets the mean end of `base`. Seeds are resampled together."""
     ends = [mean_regret(rows, whole) for rows in base]
     budget = min(row.run.budget for rows in seeds for row in rows)
     grid = sorted(

@@ -1,6 +1,6 @@
-"""The results as they are kept: JSON lines, one a run, in `results/`.
+"""Read the results: JSON lines, one per run, in `results/`.
 
-They are committed, so that the tables can be drawn again without running anything.
+They are committed, so that the tables can be made again without running anything.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Result:
     chosen: str | None
 
     def at(self, spent: int) -> float:
-        """The worth of what it had after so many epochs (trials, where each is one epoch)."""
+        """Return the worth of what it had after this many epochs (trials, if each is one epoch)."""
         value = math.nan
         for when, found in self.found.curve:
             if when > spent:
@@ -42,7 +42,7 @@ class Result:
 
 
 def read(place: Path) -> dict[Run, Result]:
-    """All results of a file; none where there is no file. A torn last line is passed over."""
+    """Return all results of a file; none if there is no file. A torn last line is ignored."""
     if not place.exists():
         return {}
     found: dict[Run, Result] = {}
@@ -57,7 +57,7 @@ def read(place: Path) -> dict[Run, Result]:
 
 
 def of(row: dict[str, Any]) -> Result:
-    """A line's result."""
+    """Return the result of a line."""
     best, median = (math.nan if number is None else number for number in row["scale"])
     run = Run(**{field.name: row[field.name] for field in dataclasses.fields(Run)})
     return Result(

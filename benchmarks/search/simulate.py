@@ -1,9 +1,9 @@
-"""One run: a contender searches a task with so many workers until its budget of epochs is spent.
+"""One run: a contender searches a task with several workers until its budget of epochs is spent.
 
-Time is counted in epochs, each as long as the next, and every worker trains one trial: when a trial
-ends or is stopped, its worker asks for the next. What a run has found at any moment is the epoch of
-a trial with the smallest observed value so far; its worth is what the task says of it. So a trial
-that was stopped early counts with the weights it had, not with those it might have had.
+Time is counted in epochs of equal length, and every worker trains one trial: when a trial ends or
+is stopped, its worker asks for the next. At any moment a run has found the epoch of a trial with
+the smallest observed value so far. Its worth is what the task says of that epoch, so a trial that
+was stopped early counts with the weights it had.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tasks import Task
 
 @dataclass
 class Found:
-    """What a run found: `[epochs spent, its worth]` at each new best; and what it cost."""
+    """Result of a run: `[epochs spent, its worth]` at each new best; and its cost."""
 
     curve: list[list[float]] = field(default_factory=list)
     trials: int = 0

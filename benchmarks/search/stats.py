@@ -27,32 +27,32 @@ def mean(values: Sequence[float]) -> float:
 
 
 def draws(units: int, resamples: int) -> list[list[int]]:
-    """Bootstrap samples of the units 0..n-1: the same for whoever asks for as many."""
+    """Return bootstrap samples of the units 0..n-1, the same for each number of units."""
     rng = random.Random(230)
     return [[int(rng.random() * units) for _ in range(units)] for _ in range(resamples)]
 
 
 def interval(values: Sequence[float], samples: Sequence[Sequence[int]]) -> Interval:
-    """The percentile bootstrap of a mean."""
+    """Return the mean with its percentile bootstrap interval."""
     means = sorted(mean([values[unit] for unit in sample]) for sample in samples)
     return Interval(mean(values), *quantiles(means))
 
 
 def quantiles(ordered: Sequence[float]) -> tuple[float, float]:
-    """What leaves 2.5% out at both ends of sorted values."""
+    """Return the values that leave out 2.5% at both ends of sorted values."""
     cut = round(len(ordered) * 0.025)
     return ordered[cut], ordered[-1 - cut]
 
 
 def ranks(values: Mapping[str, float]) -> dict[str, float]:
-    """1 is the smallest value; equal values share the mean of their ranks."""
+    """Return the ranks: 1 is the smallest value; equal values share the mean of their ranks."""
     ordered = sorted(values.values())
     first = {value: ordered.index(value) for value in ordered}
     return {name: first[value] + (ordered.count(value) + 1) / 2 for name, value in values.items()}
 
 
 def wilcoxon(differences: Sequence[float]) -> float:
-    """The exact two-sided p of the signed-rank test (Wilcoxon, 1945); zeros are left out."""
+    """Return the exact two-sided p of the signed-rank test (Wilcoxon, 1945), without zeros."""
     there = [difference for difference in differences if difference]
     if not there:
         return 1.0
@@ -72,7 +72,7 @@ def wilcoxon(differences: Sequence[float]) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Corrected for several comparisons (Holm, 1979)."""
+    """Return p-values corrected for several comparisons (Holm, 1979)."""
     ordered = sorted(p_values, key=lambda name: p_values[name])
     factors = (len(ordered) - place for place in range(len(ordered)))
     raised = [p_values[name] * factor for name, factor in zip(ordered, factors, strict=True)]

@@ -1,11 +1,11 @@
-"""What is searched: tables of finished trainings, a table of learning curves, a live training.
+"""The tasks: tables of finished training runs, a table of learning curves, and live training.
 
-A task knows its space (in the words of `search.json`), what a trial of a run observes (one
-training, with one seed), and what that is worth, which no searcher sees and which alone is scored.
-Smaller is better everywhere. It refuses to know who searches.
+A task has a search space (as in `search.json`), what a trial of a run observes (one training run
+with one seed), and what that is worth. No searcher sees the worth, and only the worth is scored.
+Smaller is better everywhere.
 
 A numeric hyperparameter of a table is searched by the index of its values, `{"int": [0, n - 1]}`,
-for everyone, so that nobody has to guess that a list is ordered; texts are a list.
+so that no searcher has to guess that a list is ordered. Strings are a list.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ Point = Mapping[str, Any]
 
 
 class Task(Protocol):
-    """A space with a value at each point; `epochs` values where there are learning curves."""
+    """A search space with a value for each configuration; `epochs` values with learning curves."""
 
     name: str
     space: dict[str, Any]
     epochs: int
 
     def observed(self, point: Point, seed: int) -> list[float]:
-        """The values after each epoch of one training, which this run's seed chooses."""
+        """Return the values after each epoch of one training run, which this run's seed chooses."""
 
     def worth(self, point: Point, epoch: int, seed: int) -> float:
-        """What is scored, of this training after that many epochs; no searcher sees it.
+        """Return the score of a training run after that many epochs; no searcher sees it.
 
-        Where there are final values alone, the mean over the trainings of this configuration: that
-        is what the search should find. Where there are learning curves, the error of this very
-        network on images that it was not chosen by: that is what one holds when it is stopped.
+        With final values it is the mean over the training runs of this configuration, which the
+        search should find. With learning curves it is the error of this very network on images
+        that it was not chosen by, because that network is what you have when it is stopped.
         """
 
     def scale(self) -> tuple[float, float]:
@@ -51,13 +51,13 @@ class Task(Protocol):
 
 
 def chance(seed: int, point: Point, ends: int) -> int:
-    """Which of so many trainings a run sees: always the same one for a seed and a point."""
+    """Return which training run a run sees: always the same for a seed and a configuration."""
     text = json.dumps([seed, sorted(point.items())])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % ends
 
 
 def spaces(lists: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """Texts as they are, numbers by index."""
+    """Return the search space: strings as they are, numbers by index."""
     return {
         name: values if isinstance(values[0], str) else {"int": [0, len(values) - 1]}
         for name, values in lists.items()
@@ -82,7 +82,7 @@ class Tabular:
 
     @cached_property
     def _rows(self) -> dict[str, list[float]]:
-        """Values to minimise; accuracies become errors, in per cent."""
+        """Return the values to minimize; accuracies become errors, in percent."""
         metric = self._bench.metric_names[0]
         rows = {key: row[metric] for key, row in self._bench._dataset.items()}  # noqa: SLF001
         if self._bench.directions[metric] == "minimize":
@@ -145,7 +145,7 @@ class Curves:
 
 
 class Last:
-    """A task of learning curves as one of final values: each trial is a whole training."""
+    """A task of learning curves as one of final values: each trial is a full training run."""
 
     epochs = 1
 
@@ -163,7 +163,7 @@ class Last:
 
 
 class Live:
-    """A continuous space, each trial trained when it is asked for: 9 epochs, some 20 ms."""
+    """A continuous space, each trial trained when it is asked for: 9 epochs, about 20 ms."""
 
     epochs = 1
     _epochs, _seeds = 9, 3
@@ -214,7 +214,7 @@ class Live:
 
 @cache
 def make(name: str) -> Task:
-    """The task of this name: `hpolib/protein_structure`, `curves/clean`, `live/clean`."""
+    """Return the task of this name: `hpolib/protein_structure`, `curves/clean`, `live/clean`."""
     family, _, which = name.partition("/")
     if family == "curves":
         return Curves(which)

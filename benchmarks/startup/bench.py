@@ -1,4 +1,4 @@
-"""Start-up: `import modeldir` and the commands that are typed most, over bare Python.
+"""Measure start-up: `import modeldir` and the most used commands, over bare Python.
 
 python benchmarks/startup/bench.py [--rounds 21] [--quick]
 """
@@ -69,7 +69,7 @@ def _compare(place: Path, rounds: int) -> None:
 
 
 def _run_before(search: Path, values: list[float]) -> None:
-    """The trials of a search, completed, as a worker leaves them."""
+    """Write the trials of a search as a worker leaves them."""
     trials = Trials(search, ("learning_rate",))
     for value in values:
         record = trials.claim({"learning_rate": value}, {"learning_rate": value})

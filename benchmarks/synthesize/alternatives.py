@@ -1,4 +1,4 @@
-"""Other ways to one table of a tree, a function each: `python alternatives.py WAY TREE [STORE]`."""
+"""Other ways to make one table of a tree: `python alternatives.py WAY TREE [STORE]`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 
 
 def cs230(tree: str) -> None:
-    """In the spirit of CS230's `synthesize_results.py`: walk, `json.load` the metrics, print them.
+    """Walk, `json.load` the metrics and print them, as CS230's `synthesize_results.py` does.
 
-    Theirs hands the rows to tabulate; here they are joined as Markdown, which costs less.
+    CS230 hands the rows to tabulate; here they are joined as Markdown, which costs less.
     """
     metrics: dict[str, dict[str, float]] = {}
 
@@ -31,7 +31,7 @@ def cs230(tree: str) -> None:
 
 
 def pandas(tree: str) -> None:
-    """What one writes in a notebook: a list of dicts to a frame, sorted and printed."""
+    """Make a frame from a list of dicts, sort and print it, as in a notebook."""
     import pandas as pd
 
     rows = []
@@ -48,7 +48,7 @@ def pandas(tree: str) -> None:
 
 
 def mlflow(_: str, store: str) -> None:
-    """`search_runs` over the same values in a file store."""
+    """Call `search_runs` on the same values in a file store."""
     os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
     import mlflow as flow
 

@@ -1,19 +1,19 @@
-"""`modeldir synthesize` of large trees, beside other ways to the same table, and beside the floor.
+"""Compare `modeldir synthesize` of large trees with other ways to the same table, and a floor.
 
     python benchmarks/synthesize/bench.py [--folders 1000,10000,100000] [--rounds 7] [--quick]
         [--peers] [--recorded] [--place DIR]
 
-A tree has a folder an experiment: `params.json` of ten names, `metrics_eval_best_weights.json` of
-three, `metrics.jsonl` of fifty lines; with `--recorded` a `run.json` too, as modeldir leaves it. It
-is made once (in `trees` beside the peers' environments) and read from the page cache. The floor
-(`reader.c`) lists the same folders and reads their params and metrics files; it is compiled when
-this runs. All contenders run once a round, in an order that turns; what is told are medians, and
-the medians of the ratios to the floor of the same round. CPU and memory are those of all processes
-of a contender, memory at least what this script itself has.
+A tree has one folder per experiment: `params.json` of ten names, `metrics_eval_best_weights.json`
+of three, `metrics.jsonl` of fifty lines; with `--recorded` also a `run.json`. It is made once (in
+`trees` beside the peers' environments) and read from the page cache. The floor (`reader.c`) lists
+the same folders and reads their params and metrics files. All contenders run once per round, in an
+order that rotates. The figures are medians, and medians of the ratios to the floor of the same
+round. CPU and memory are those of all processes of a contender; memory is at least that of this
+script.
 
-"No cache possible": a file lies where modeldir would keep its cache. "First": it is written.
-"Again": before each round ten folders get new metrics, by rename. MLflow (`--peers`) is given the
-tree of 1,000 alone: to log that takes it minutes, once.
+"No cache possible": a file is where modeldir would keep its cache. "First": the cache is written.
+"Again": before each round ten folders get new metrics, by rename. MLflow (`--peers`) gets only the
+tree of 1,000, because logging it takes minutes once.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
 def measure(
     tree: Path, count: int, rounds: int, scratch: Path, arguments: argparse.Namespace
 ) -> None:
-    """One table: all contenders on one tree."""
+    """Return one table: all contenders on one tree."""
     contenders, left_out = all_of(tree, scratch, with_peers=arguments.peers, count=count)
     if arguments.only:
         words = ["floor", *arguments.only.split(",")]
@@ -83,7 +83,7 @@ def measure(
 def all_of(
     tree: Path, scratch: Path, *, with_peers: bool, count: int
 ) -> tuple[list[Contender], list[str]]:
-    """The contenders, the floor first, and who could not come."""
+    """Return the contenders, the floor first, and those that could not be installed."""
     found: list[Contender] = []
     left_out: list[str] = []
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
@@ -115,7 +115,7 @@ def other(name: str, way: str, tree: Path) -> Contender:
 
 
 def ours(tree: Path, scratch: Path) -> list[Contender]:
-    """Our rows: each with a cache folder of its own."""
+    """Return modeldir's rows, each with a cache folder of its own."""
     command = [str(Path(PYTHON).with_name("modeldir")), "synthesize", str(tree)]
     made = []
     for shown, words in (("all rows", []), ("best 20", ["--top", "20"])):
@@ -140,7 +140,7 @@ def emptied(folder: Path) -> object:
 
 
 def little_changed(tree: Path) -> object:
-    """Before each run: new metrics in a few folders, by rename."""
+    """Write new metrics into a few folders before each run, by rename."""
 
     def change() -> None:
         names = sorted(name for name in os.listdir(tree) if name.startswith("trial"))
@@ -155,7 +155,7 @@ def little_changed(tree: Path) -> object:
 
 
 def grown(place: Path, count: int, *, recorded: bool) -> Path:
-    """The tree of so many folders; made where there is none."""
+    """Return the tree with this many folders; make it if there is none."""
     tree = place / f"{'ended' if recorded else 'plain'}-{count}"
     if not (place / f"{tree.name}.made").exists():
         shutil.rmtree(tree, ignore_errors=True)
@@ -229,7 +229,7 @@ def _write(path: Path, value: object) -> None:
 
 
 def mlflow(tree: Path, count: int, version: str) -> Contender:
-    """A search over the same values in a file store: made once beside the tree, some minutes."""
+    """Return a search over the same values in a file store, which is made once in some minutes."""
     python = str(peers.HOME / METRICS / "bin" / "python")
     store = tree.with_name(f"mlflow-{version}-{count}")
     done = tree.with_name(f"{store.name}.made")

@@ -1,17 +1,17 @@
-"""Every sampler and every pruner on a real training: the vision project, by the command line.
+"""Run every sampler and every pruner on real training: the vision project, by the command line.
 
     python benchmarks/vision/bench.py [--only tpe,asha] [--folder DIR] [--jobs 2]
 
 It makes the project (`modeldir init PROJECT --template vision`: a small convolutional network in
 PyTorch, real digits) and searches it once with each sampler (6 trials of 2 epochs) and once with
-each pruner (9 trials of 6 epochs, by `random`). Few trials tell nothing about which is better
-(docs/search_quality.md does); they show that each runs, learns and ends as it should. What came out
-is read with modeldir itself, and checked: exit code 0, as many trials as were asked for, no set of
-hyperparameters twice (by their canonical hash), each trial completed or pruned, nothing running,
-and that `tpe` and `gp`, which begin with the points of `sobol`, have left them (by default they do
-after ten trials, here after three; so are the populations small).
+each pruner (9 trials of 6 epochs, by `random`). Few trials cannot show which is better
+(docs/search_quality.md does); they show that each runs, learns and ends as it should. The results
+are read with modeldir and checked: exit code 0, as many trials as requested, no configuration twice
+(by its canonical hash), each trial completed or pruned, nothing running. `tpe` and `gp` start with
+the points of `sobol` and must have left them (after three trials here instead of ten; populations
+are small too).
 
-Needs PyTorch: make .venv/.vision. The processes have one thread each.
+Needs PyTorch: make .venv/.vision. Each process has one thread.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ACCURACY = ["--maximize", "accuracy"]
 
 @dataclass(frozen=True)
 class Case:
-    """A search: its row's name, the words that choose it, and what it must come to."""
+    """A search: the name of its row, its options, and its expected result."""
 
     name: str
     words: list[str]
@@ -121,7 +121,7 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 def row(case: Case, project: Path, jobs: int) -> str:
-    """Search, read what came out, check it: a row of the table."""
+    """Search, read the results, check them, and return a row of the table."""
     name = f"experiments/{case.name}"
     folder = project / name
     modeldir("new", name, "--from", BASE, f"num_epochs={case.epochs}", cwd=project)
@@ -146,12 +146,12 @@ def row(case: Case, project: Path, jobs: int) -> str:
 
 
 def checked(case: Case, states: list[str], trials: list[Experiment]) -> None:
-    """Raise AssertionError unless the search came to what was asked for."""
+    """Raise AssertionError unless the search has the expected result."""
     if case.name == "pbt":
         records = [json.loads((each.path / "trial.json").read_text()) for each in trials]
         parents = [record.get("parent") for record in records]
         assert any(parents), "pbt: no trial began with another's weights"
-        asked = 3 + sum(map(bool, parents))  # who is stopped when nobody runs is not replaced
+        asked = 3 + sum(map(bool, parents))  # a member stopped at the end is not replaced
         assert asked <= case.trials
     else:
         asked = case.trials
@@ -171,7 +171,7 @@ def checked(case: Case, states: list[str], trials: list[Experiment]) -> None:
 
 
 def chosen(folder: Path) -> str:
-    """What `auto` chose, from the plan."""
+    """Return the sampler that `auto` chose, from the search config."""
     plan = json.loads((folder / "search.json").read_text())
     return f" ({plan['auto']['sampler']})" if "auto" in plan else ""
 
