@@ -110,7 +110,7 @@ class Bench:
         return self._run(self.command(*arguments))
 
     def learn(self, *arguments: str) -> tuple[Run, imports.ImportList]:
-        """Through learning.py: it must look like cold; and what was learned."""
+        """Run through import_recorder.py, which must look like a plain run; and the list."""
         invocation = command_line.parse(self.command(*arguments))
         assert invocation is not None
         report = self._outside("report")

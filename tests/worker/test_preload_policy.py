@@ -288,7 +288,7 @@ def test_an_import_ahead_that_does_not_listen_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long list fills the socket; who never reads it is ended, and trials run cold."""
-    monkeypatch.setattr(spawner, "_TO_LISTEN", 0.2)
+    monkeypatch.setattr(spawner, "_SEND_TIMEOUT", 0.2)
     deaf = spawner.PreloadSpawner(("sh", "-c", "exec sleep 1000"), dict(os.environ), str(tmp_path))
     it = processes.process(deaf.pid)
     assert it is not None

@@ -96,7 +96,7 @@ def become_command(command: Command, preloaded: PreloadedModules) -> NoReturn:
         _take_environment(command.environment)
         _renew(preloaded.learned, command, invocation)
         sys.orig_argv[:] = [*command.words]
-        preloaded.deferred.close_up(_Restart(command))
+        preloaded.deferred.hide(_Restart(command))
     except BaseException:  # noqa: BLE001 - nothing of the script has run: an exec is as good
         _execute(command)
     run_script.run_as_main(

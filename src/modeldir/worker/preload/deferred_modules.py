@@ -1,10 +1,13 @@
-"""Modules that were imported ahead, kept back until the script itself imports them.
+"""Modules that were imported ahead, hidden until the script itself imports them.
 
-A script finds `sys.modules` as it would be, and what an import does besides is done when it would
-be: variables that a library sets, filters it puts before those of others, warnings and lines that
-it prints. It knows modules by what one import brought with it. It refuses to hand over what was
-imported under another environment than the script has made by then: libraries read thread counts
-and devices when they are loaded, never again.
+A script finds `sys.modules` as it would be without preloading, and the effects of an import happen
+when the script does it: environment variables that a library sets, warning filters that it adds,
+warnings and lines that it prints. `imports.PreloadedModules` fills `DeferredModules` while it
+imports; `child.py` calls `hide` in each fork.
+
+A batch is the modules that one import brought with it. It is not handed over if the script has
+changed something since that the import here lacked, such as a variable: libraries read thread
+counts and devices when they are loaded, and never again. Then `hide` calls its caller back.
 """
 
 from __future__ import annotations
@@ -20,22 +23,28 @@ from types import ModuleType
 from typing import Any
 
 Changes = Mapping[str, "str | None"]
-"""Variables that were set in an environment; None for one that was removed."""
+"""Variables that were set in the environment; None for one that was removed."""
 
 
 _OURS = "MODELDIR_"
-"""What variables begin with that `modeldir.start` sets for a trial's children: one has the trial's
-folder in it, so that it is another in each, and no library but ours reads it when it is loaded.
+"""The prefix of variables that `modeldir.start` sets for a trial's child processes. One has the
+trial's folder, so it differs in each, and no library but modeldir reads it when it is loaded.
 """
 
 Told = tuple[int, bytes] | dict[str, Any]
-"""What was written to 1 or 2; or a warning, as `warnings.warn_explicit` takes it."""
+"""Output on descriptor 1 or 2, or a warning with the arguments of `warnings.warn_explicit`."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one import brought: modules, and all that it changed outside of them. `under`: how the
-    script had changed the environment before, where that can matter. `draws`: random numbers.
+    """The modules that one import brought, and its other effects.
+
+    Attributes:
+        under: how the script had changed the environment before, if that can matter.
+        environment: the variables that the import set.
+        filters: the warning filters that it put in front.
+        told: what it printed, and its warnings.
+        draws: it drew random numbers.
     """
 
     name: str
@@ -48,7 +57,7 @@ class Batch:
 
 
 class DeferredModules:
-    """All batches of a process, in order."""
+    """All batches of a process, in the order of their imports."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -56,10 +65,10 @@ class DeferredModules:
 
     @contextlib.contextmanager
     def filling(self, name: str, under: Changes | None) -> Iterator[None]:
-        """Put on the shelf what is imported within."""
+        """Make a batch of what is imported within the block."""
         known, filters = set(sys.modules), list(warnings.filters)
         before, drawn = dict(os.environ), _random_states()
-        with _heard() as told:
+        with _recorded_output() as told:
             yield
         new = {name: module for name, module in sys.modules.items() if name not in known}
         if new:
@@ -82,12 +91,14 @@ class DeferredModules:
         for batch in self.batches:
             yield from batch.modules.values()
 
-    def close_up(self, on_difference: Callable[[str, str], None]) -> None:
-        """Take all modules away, until they are asked for. `on_difference` is called with a module
-        and what the script has done before that the import here knows nothing of.
+    def hide(self, on_difference: Callable[[str, str], None]) -> None:
+        """Remove all modules from `sys.modules` until the script imports them.
+
+        `on_difference` is called with a module and what the script had changed before importing it
+        that the import here lacked.
         """
         warnings.filters[:] = self.filters  # type: ignore[index]
-        _filters_have_changed()
+        _reset_filter_caches()
         for batch in self.batches:
             for name in batch.modules:
                 sys.modules.pop(name, None)
@@ -96,7 +107,7 @@ class DeferredModules:
 
 
 class _DeferredFinder:
-    """Hands over modules: a finder, as `sys.meta_path` has them."""
+    """A finder for `sys.meta_path` that hands over the hidden modules."""
 
     def __init__(
         self,
@@ -125,8 +136,9 @@ class _DeferredFinder:
         return spec
 
     def hand_over(self, batch: Batch) -> None:
-        """The modules of a batch, with what its import did besides. Once: what a script takes away
-        again and imports anew is new.
+        """Put the modules of a batch into `sys.modules`, and repeat the effects of its import.
+
+        Only once: a module that a script removes and imports again is imported anew.
         """
         if batch.name in self._handed:
             return
@@ -139,11 +151,13 @@ class _DeferredFinder:
             # `multiprocessing` gives the main module a second name: that of the script, not ours.
             is_main = module is self._main
             sys.modules.setdefault(name, sys.modules["__main__"] if is_main else module)
-        _do_again(batch)
+        _repeat_effects(batch)
 
     def _difference(self, batch: Batch) -> str:
-        """What the script has done otherwise than when this was learned. What a library sets it
-        sets at its import, whenever that is; and the standard library reads no variables.
+        """Return what the script has changed that it had not when the imports were recorded.
+
+        Variables that a library sets at its import do not count; and modules of the standard
+        library read no variables.
         """
         if hidden := self._hidden(batch):
             return f"another {hidden} lay on the path"
@@ -157,14 +171,15 @@ class _DeferredFinder:
         return min((f"{variable} was changed" for variable in names), default="")
 
     def _hidden(self, batch: Batch) -> str | None:
-        """A module in whose place the script would find another one by now: a file may have come
-        into its folder since.
+        """Return a module instead of which the script would find another one by now.
+
+        A file of that name may have been added to the script's folder since.
         """
         path = [each for each in sys.path if isinstance(each, str)]  # as an import has it
         for name, module in batch.modules.items():
             spec = getattr(module, "__spec__", None)
             if "." in name or not isinstance(spec, ModuleSpec) or not spec.has_location:
-                continue  # a part of another one, or one that is found before any path
+                continue  # a submodule, or one that is found without a path
             places = [at for at, each in enumerate(path) if _is_below(spec.origin or "", each)]
             own = [each for each in path[: min(places, default=0)] if each not in self._path]
             found = PathFinder.find_spec(name, own) if own else None
@@ -178,13 +193,13 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 class _Loader:
-    """Gives back a module that is there; else it is the loader that it had."""
+    """A loader that returns the hidden module. In all else it is the module's own loader."""
 
-    def __init__(self, counter: _DeferredFinder, batch: Batch, known: ModuleSpec) -> None:
-        self._counter, self._batch, self._known = counter, batch, known
+    def __init__(self, finder: _DeferredFinder, batch: Batch, known: ModuleSpec) -> None:
+        self._finder, self._batch, self._known = finder, batch, known
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        self._counter.hand_over(self._batch)
+        self._finder.hand_over(self._batch)
         return self._batch.modules[spec.name]
 
     def exec_module(self, module: ModuleType) -> None:
@@ -195,12 +210,12 @@ class _Loader:
         return getattr(self._known.loader, name)
 
 
-def _do_again(batch: Batch) -> None:
+def _repeat_effects(batch: Batch) -> None:
     for variable, value in batch.environment.items():
         _set(variable, value)
     if batch.filters:
         warnings.filters[:0] = batch.filters  # type: ignore[index]
-        _filters_have_changed()
+        _reset_filter_caches()
     for told in batch.told:
         if isinstance(told, dict):
             warnings.warn_explicit(**told)
@@ -211,7 +226,7 @@ def _do_again(batch: Batch) -> None:
 
 
 def _random_states() -> dict[str, Any]:
-    """The state of each shared generator that is loaded, as something that can be compared."""
+    """Return the state of each loaded global random generator, in a form that can be compared."""
     states: dict[str, Any] = {}
     if "random" in sys.modules:
         states["random"] = sys.modules["random"].getstate()
@@ -222,7 +237,7 @@ def _random_states() -> dict[str, Any]:
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str | None]:
-    """How one environment was made another.
+    """Return the changes that turn one environment into another.
 
     >>> changes({"A": "1", "B": "2"}, {"B": "3", "C": "4"})
     {'B': '3', 'C': '4', 'A': None}
@@ -243,7 +258,7 @@ def _set(variable: str, value: str | None) -> None:
 
 @contextlib.contextmanager
 def changed_environment(under: Changes) -> Iterator[None]:
-    """The environment as a script had made it, for as long as a module is imported."""
+    """Have the environment as the script had it, for the time of an import."""
     before = dict(os.environ)
     for variable, value in under.items():
         _set(variable, value)
@@ -254,8 +269,8 @@ def changed_environment(under: Changes) -> Iterator[None]:
             _set(variable, value)
 
 
-def _filters_have_changed() -> None:
-    """As all functions of `warnings` say it to each other; what was shown may be shown again."""
+def _reset_filter_caches() -> None:
+    """Reset the caches of `warnings`, as its own functions do after a change of filters."""
     told: Any = warnings
     for name in ("_filters_mutated", "_filters_mutated_lock_held"):
         if hasattr(told, name):
@@ -264,12 +279,11 @@ def _filters_have_changed() -> None:
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[list[Told]]:
-    """What is written to 1 and 2 within, and the warnings that are shown, in order."""
+def _recorded_output() -> Iterator[list[Told]]:
+    """Collect what is written to 1 and 2 within the block, and the warnings shown, in order."""
     told: list[Told] = []
 
-    # As it is called.
-    def note(  # noqa: PLR0913, PLR0917 - as above
+    def note(  # noqa: PLR0913, PLR0917 - the signature of warnings.showwarning
         message: Warning | str,
         category: type[Warning],
         filename: str,
@@ -278,12 +292,12 @@ def _heard() -> Iterator[list[Told]]:
         line: str | None = None,  # noqa: ARG001 - as above
     ) -> None:
         told.extend(written.take())
-        place = {"filename": filename, "lineno": lineno, **_place(filename)}
+        place = {"filename": filename, "lineno": lineno, **_module_of(filename)}
         told.append({"message": message, "category": category, **place})
 
     shown = warnings.showwarning
     warnings.showwarning = note
-    with _Written() as written:
+    with _RedirectedOutput() as written:
         try:
             yield told
         finally:
@@ -292,18 +306,18 @@ def _heard() -> Iterator[list[Told]]:
                 warnings.showwarning = shown
 
 
-def _place(filename: str) -> dict[str, Any]:
-    """The module that a warning was given for, as filters know it."""
+def _module_of(filename: str) -> dict[str, Any]:
+    """Return the module that a warning was given for, as filters compare it."""
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) == filename:
             return {"module": name}
     return {}
 
 
-class _Written:
-    """What is written to 1 and 2, in files without names instead of where it went before."""
+class _RedirectedOutput:
+    """Redirects 1 and 2 into unnamed files, for the time of a block."""
 
-    def __enter__(self) -> _Written:  # noqa: PYI034 - Self needs Python 3.11
+    def __enter__(self) -> _RedirectedOutput:  # noqa: PYI034 - Self needs Python 3.11
         _flush()
         self._files = [os.memfd_create("written") for _ in (1, 2)]
         self._before = [os.dup(descriptor) for descriptor in (1, 2)]
@@ -313,7 +327,7 @@ class _Written:
         return self
 
     def take(self) -> Iterator[tuple[int, bytes]]:
-        """What has been written since."""
+        """Yield what has been written since the last call."""
         _flush()
         for place, file in enumerate(self._files):
             size = os.fstat(file).st_size

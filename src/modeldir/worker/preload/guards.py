@@ -1,7 +1,9 @@
-"""When a command must not be warm: each reason is one sentence for the user.
+"""Reasons why a command, or a process with its imports, must not be forked.
 
-It knows libraries that do not survive a fork, and how to see what a process has begun. It refuses
-to hope: threads it cannot account for are a reason.
+`policy.py` asks `command_objection` before anything is imported, and the import process
+(`spawner.py`) asks `process_objection` after it has imported. Each reason is a sentence for the
+user. Threads that cannot be accounted for are a reason: a fork would hang on their locks. Forks
+that go wrong nevertheless: `probation.py`.
 """
 
 from __future__ import annotations
@@ -20,17 +22,17 @@ _NOT_TO_BE_FORKED = (
     "mxnet", "paddle", "oneflow", "cupy", "cudf", "rmm", "tensorrt", "vllm", "PyQt5", "PyQt6",
     "PySide2", "PySide6",
 )  # fmt: skip
-"""They start threads or talk to a device when they are imported, or say that they must not be."""
+"""They start threads or use a device when they are imported, or their manual forbids forks."""
 _LONG_ENOUGH = 3
-"""Letters of a word that do not stand in a value by chance."""
+"""How long a word has to be: a shorter one may be part of a value by chance."""
 _JEMALLOC = "jemalloc_bg_thd"
 _BLAS = re.compile(r"openblas|blis", re.IGNORECASE)
 
 
 def command_objection(command: Sequence[str], learned: ImportList | None = None) -> str | None:
-    """Why this command must be started cold; None where it may be warm.
+    """Return why the trials of a command must not be preloaded; None if they may be.
 
-    Without a list of what it imports: whether one can be learned.
+    Without a list of imports: why they cannot even be recorded.
     """
     invocation = command_line.parse(command)
     if invocation is None:
@@ -42,14 +44,14 @@ def command_objection(command: Sequence[str], learned: ImportList | None = None)
     for name in learned.names:
         if name.partition(".")[0] in _NOT_TO_BE_FORKED:
             return f"{name.partition('.')[0]} must not be forked"
-    variable = _of_the_trial(learned)
+    variable = _variable_from_arguments(learned)
     if variable:
         return f"the script sets {variable} by its arguments before it imports libraries"
     return None
 
 
-def _of_the_trial(learned: ImportList) -> str:
-    """A variable that the script had set to something of its command line when it imported."""
+def _variable_from_arguments(learned: ImportList) -> str:
+    """Return a variable that the script had set from its command line when it imported."""
     words = [word for word in learned.words[1:] if len(word) >= _LONG_ENOUGH]
     for module in learned.modules:
         for variable, value in module.changes.items():
@@ -59,7 +61,7 @@ def _of_the_trial(learned: ImportList) -> str:
 
 
 def process_objection(ahead: PreloadedModules | None = None) -> str | None:
-    """Why this process, which has imported ahead, must not be forked; None where it may be."""
+    """Return why this process must not be forked after its imports; None if it may be."""
     if ahead is not None and ahead.objection is not None:
         return ahead.objection
     threads = _python_threads()
@@ -84,7 +86,7 @@ def _python_threads() -> str:
 
 
 def _has_cuda() -> bool:
-    """A context, by whatever library, holds this device."""
+    """Whether a library has begun to use CUDA: a CUDA context keeps this device open."""
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             if os.readlink(f"/proc/self/fd/{name}").startswith("/dev/nvidia-uvm"):
@@ -94,8 +96,10 @@ def _has_cuda() -> bool:
 
 
 def _native_threads() -> int:
-    """Threads besides this one, but for jemalloc's (with pyarrow, which pandas and scikit-learn
-    import where it is there): it holds its locks through a fork, and starts them anew.
+    """Count the threads besides this one, without jemalloc's.
+
+    jemalloc comes with pyarrow, which pandas and scikit-learn import if it is installed. It holds
+    its locks through a fork, and starts its threads anew.
     """
     count = -1
     for thread in os.listdir("/proc/self/task"):
@@ -105,18 +109,18 @@ def _native_threads() -> int:
 
 
 def _blas_threads() -> int:
-    """Threads of pools that know about forks: OpenBLAS ends them before, and makes them again."""
-    return sum(max(0, _pool_size(path) - 1) for path in _mapped() if _BLAS.search(path))
+    """Count the threads of OpenBLAS, which ends them before a fork and makes them again."""
+    return sum(max(0, _pool_size(path) - 1) for path in _mapped_libraries() if _BLAS.search(path))
 
 
-def _mapped() -> set[str]:
+def _mapped_libraries() -> set[str]:
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
         paths = (line.rstrip("\n").partition("/") for line in file)
         return {slash + path for _, slash, path in paths if ".so" in path}
 
 
 def _pool_size(path: str) -> int:
-    import ctypes  # noqa: PLC0415 - only in a process for warm trials
+    import ctypes  # noqa: PLC0415 - only in an import process
 
     with contextlib.suppress(OSError):
         library = ctypes.CDLL(os.path.realpath(path), mode=getattr(os, "RTLD_NOLOAD", 4))

@@ -1,10 +1,10 @@
-"""What was learned of the imports of a script, kept for its next search.
+"""Keep the list of a script's imports for its next search.
 
-It knows two places: the search's own folder, so that the same search said again is warm from its
-first trial, and the user's cache folder, so that any other search of the same script is. A list is
-of use while command, code and environment are what they were. It refuses to decide what is imported
-of one (warm/imports.py). Either file may be deleted at any time, and what cannot be written is
-learned again.
+`policy.py` calls `find` before the first trial, and `save`. A list is kept in two places: in the
+search's own folder, so that the same search preloads from its first trial when it is run again, and
+in the user's cache folder, for any other search of the same script. It is valid while command, code
+and environment are the same. Either file may be deleted at any time; then the imports are recorded
+again. The list itself: `imports.ImportList`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,19 @@ from modeldir.worker.preload import imports
 FILE = "warm.json"
 FORMAT = 2
 SCRIPTS = 64
-"""Of so many scripts the user's cache folder has lists; of more, those go that were not made, or
-used, for longest.
+"""How many scripts the user's cache folder has lists of; those that were not used for longest go
+first.
 """
 
 
 @dataclass(frozen=True)
 class Script:
-    """What a list belongs to: the words of a command up to its script's name, where it runs, and
-    the hash of the project's code there, where it has one.
+    """A script that a list belongs to.
+
+    Attributes:
+        words: its command up to the script's name.
+        cwd: where it runs.
+        code: a hash of the project's code, if it can be had.
     """
 
     words: tuple[str, ...]
@@ -41,23 +45,31 @@ class Script:
 
     @property
     def state(self) -> str:
-        """The code as it is. The script's own counts wherever it lies: what is in an experiment's
-        folder, or above the project, is no part of the project's.
+        """The state of the code.
+
+        The script's own file is added: in an experiment's folder, or above the project, it is not
+        part of the project's code.
         """
         own = b"" if "-m" in self.words else files.read_bytes(Path(self.cwd, self.words[-1]))
         return f"{self.code} {zlib.crc32(own or b''):08x}"
 
     @property
     def key(self) -> str:
-        """By which it is found among all of a user's scripts: `python` is what PATH says."""
+        """Its key among all of a user's scripts, with the program that `python` is by PATH."""
         program = programs.found(self.words[0]) or ""
         return "\0".join([program, self.cwd, *self.words])
 
 
 @dataclass(frozen=True)
 class SavedImports:
-    """What was learned of a script in some `state`, and why it runs cold nevertheless, where it
-    does. `took` are the seconds that it imported for, and those that it took as a whole.
+    """The list of a script's imports, as it is kept.
+
+    Attributes:
+        script: the words of the command up to the script's name.
+        state: that of the code when it was recorded.
+        learned: the list.
+        took: the seconds that the imports took, and the whole trial.
+        cold: why its trials must not be preloaded.
     """
 
     script: tuple[str, ...]
@@ -68,7 +80,7 @@ class SavedImports:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> SavedImports | None:
-        """What `to_json` gave; None for anything else, since anybody may have written it."""
+        """Return what `to_json` wrote; None for anything else: anybody may have written it."""
         learned = imports.ImportList.from_json(value.get("learned"))
         if value.get("format") != FORMAT or learned is None:
             return None
@@ -84,13 +96,13 @@ class SavedImports:
         return {**vars(self), "format": FORMAT, "learned": self.learned.to_json()}
 
     def is_of(self, script: Script) -> bool:
-        """Whether it still tells what this script imports."""
-        alike = (self.script, self.state) == (script.words, script.state)
-        return alike and self.learned.is_current()
+        """Whether it is still valid for this script."""
+        is_same = (self.script, self.state) == (script.words, script.state)
+        return is_same and self.learned.is_current()
 
 
 def find(folder: Path, script: Script) -> SavedImports | None:
-    """What is known of a script that a search in this folder is going to run."""
+    """Return the valid list of a script that a search in this folder is going to run."""
     kept = read(folder)
     if kept is None or not kept.is_of(script):
         kept = _find_saved(script)
@@ -98,19 +110,21 @@ def find(folder: Path, script: Script) -> SavedImports | None:
 
 
 def read(folder: Path) -> SavedImports | None:
-    """What is kept in a search's folder."""
+    """Return the list in a search's folder."""
     return SavedImports.from_json(files.read_object(folder / HOME / FILE))
 
 
 def save(folder: Path, script: Script, kept: SavedImports) -> None:
-    """Leave it in both places; why it runs cold in the search's alone, since that may lie in what
+    """Write a list in both places.
+
+    A reason against preloading is written only for this search: it may lie in the arguments that
     this search gives to the script.
     """
     text = json.dumps({**kept.to_json(), "key": script.key}, separators=(",", ":")).encode()
     with contextlib.suppress(OSError):
         files.write_bytes(folder / HOME / FILE, text)
     path = user_cache.place("imports", script.key)
-    # Without the hash of its code a script that has changed would not be told from what it was.
+    # Without a hash of the code, a changed script could not be recognized.
     is_for_others = kept.cold is None and script.code is not None
     if path is None or not is_for_others or not user_cache.make_room(path):
         return
@@ -120,7 +134,7 @@ def save(folder: Path, script: Script, kept: SavedImports) -> None:
 
 
 def _find_saved(script: Script) -> SavedImports | None:
-    """What an earlier search of the same script has left, wherever its folder is."""
+    """Return the list that another search of the same script has left in the user's cache."""
     path = user_cache.place("imports", script.key)
     if path is None or script.code is None:
         return None

@@ -1,16 +1,17 @@
-"""Runs a script as `python script.py` would, and writes down what it imports.
+"""Run a script as `python script.py` would, and write down what it imports.
 
-    python [flags] learning.py REPORT [-m] SCRIPT ARGUMENTS...
+    python [flags] import_recorder.py REPORT [-m] SCRIPT ARGUMENTS...
 
-It knows modules by the moment at which they are first looked for, through a finder at the front of
-`sys.meta_path` which finds nothing: no thread, no signal, no hook that others would see. It refuses
-to know of the script's own modules (only their names, which may hide a library's), of its child
-processes and of modeldir: it stands alone, and loads nothing that the interpreter has not loaded
-already. In every other respect the run is a cold one; it ends as Python ends.
+The first trial of a search runs through this file (`recording.py`); `imports.ImportReport` reads
+the report. A finder at the front of `sys.meta_path` sees which modules are looked for, and finds
+none: there is no thread, no signal, and no hook that others would see. The file stands alone: it
+imports nothing of modeldir, and nothing that the interpreter has not loaded already. In every other
+respect the run is a plain one, and it ends as Python ends.
 
-The report is lines of Python literals: first what the interpreter is, then modules in the order in
-which they were looked for, each with what the script had changed in the environment by then; at the
-very end a line that says so.
+The report is lines of Python literals: first what the interpreter is, then the modules in the order
+in which they were looked for, each with how the script had changed the environment by then; at the
+very end a line that says so. The script's own modules are noted by name only, since they may hide a
+library's.
 """
 
 import atexit
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 _EVERY = 0.25
-"""Seconds between two writes to the report: a script may be killed, and others read meanwhile."""
+"""Seconds between two writes to the report, which is read while the script runs."""
 _OURS = "MODELDIR_"
-"""What variables begin with that `modeldir.start` sets for a trial's children: no library but ours
-reads one when it is loaded. (As in `shelf`; this file stands alone.)
+"""The prefix of variables that `modeldir.start` sets for a trial's child processes: no library but
+modeldir reads one when it is loaded. (As in `deferred_modules.py`; this file stands alone.)
 """
 
 
 class _Finder:
-    """Notes what is looked for. Finds nothing."""
+    """A finder that notes what is looked for, and finds nothing."""
 
     def __init__(self, report: str) -> None:
         self._report = report
@@ -48,7 +49,7 @@ class _Finder:
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002 - the protocol's
         if self._is_at_work or os.getpid() != self._pid:
-            return  # another thread is here: what it looks for is found in the list at the end
+            return  # another thread: its modules are noted at the next call or at the end
         self._is_at_work = True
         try:
             self._settle()
@@ -56,7 +57,7 @@ class _Finder:
                 self._begun.setdefault(name, self._changed())
             if time.monotonic() - self._written >= _EVERY:
                 self._write()
-        except Exception:  # noqa: BLE001 - nothing here may disturb a script; then less is learned
+        except Exception:  # noqa: BLE001 - nothing here may disturb a script; less is recorded then
             return
         finally:
             self._is_at_work = False
@@ -69,7 +70,7 @@ class _Finder:
             return
 
     def finish(self) -> None:
-        """The script is over: what it had loaded by any other way, and the end."""
+        """Note what was loaded since the last call, and the script's end."""
         if os.getpid() != self._pid:
             return
         try:
@@ -80,7 +81,7 @@ class _Finder:
             return
 
     def _settle(self) -> None:
-        """Note those that have been found since: a module is there before its code has run."""
+        """Note the modules that have been found since: each is there before its code has run."""
         for name in list(self._begun):
             module = sys.modules.get(name)
             if module is not None:
@@ -105,7 +106,7 @@ class _Finder:
         if self._lines:
             text = "".join(line + "\n" for line in self._lines)
             self._lines.clear()
-            # Opened each time: a descriptor would be one more than the script should see.
+            # Opened each time: the script should not have one more open descriptor.
             descriptor = os.open(self._report, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             try:
                 os.write(descriptor, text.encode())
@@ -127,8 +128,9 @@ def _noted(
 
 
 def facts(path: "list[str]") -> "dict[str, Any]":
-    """What this interpreter is, and where its libraries lie, with the times (ns) of these folders:
-    what is installed from now on is not what the script imports.
+    """Return what this interpreter is, and the folders of its libraries with their times (ns).
+
+    If something is installed later, the times show it.
     """
     site: Any = sys.modules.get("site")
     folders = [os.path.dirname(os.__file__)]
@@ -150,53 +152,55 @@ def facts(path: "list[str]") -> "dict[str, Any]":
 
 
 def _make_room_for_byte_code(folders: "list[str]") -> None:
-    """Make the folder that Python makes at the first import of a module that nobody has compiled:
-    not later, when it would look as if something had been installed.
+    """Make the folders for byte code now.
+
+    Python makes one when it first compiles a module. Later that would look as if something had been
+    installed.
     """
     if sys.dont_write_bytecode or sys.pycache_prefix is not None:
         return
     for folder in folders:
         try:
             os.mkdir(os.path.join(folder, "__pycache__"))
-        except OSError:  # it is there, as nearly always; or nobody may write there
+        except OSError:  # it exists, which is nearly always so, or cannot be made
             continue
 
 
-def _mainscript() -> "ModuleType":
-    """Our neighbour, without a name in `sys.modules`."""
+def _run_script_module() -> "ModuleType":
+    """Load `run_script.py` without a name in `sys.modules`."""
     file = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run_script.py")
-    module: ModuleType = type(sys)("mainscript")
+    module: ModuleType = type(sys)("run_script")
     module.__file__ = file
-    code: Any = SourceFileLoader("mainscript", file).get_code("mainscript")
+    code: Any = SourceFileLoader("run_script", file).get_code("run_script")
     exec(code, module.__dict__)  # noqa: S102 - an import that nobody sees
     return module
 
 
-def _be_gone(words: int) -> None:
-    """Take ourselves off the command line."""
+def _remove_from_command_line(words: int) -> None:
+    """Remove this file from the command line."""
     place = sys.orig_argv.index(sys.argv[0])
     del sys.orig_argv[place : place + words]
 
 
 def _main() -> None:
-    mainscript = _mainscript()
+    run_script = _run_script_module()
     report, *argv = sys.argv[1:]
     is_module = argv[0] == "-m"
-    _be_gone(2)
+    _remove_from_command_line(2)
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]
-    if not is_module and not mainscript.is_readable(argv[0]):
+    if not is_module and not run_script.is_readable(argv[0]):
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - no shell is wanted
     finder = _Finder(report)
     finder.start(words=argv, **facts(list(sys.path)))
     atexit.register(finder.finish)
     sys.meta_path.insert(0, finder)
-    error = mainscript.execute(argv[is_module:], is_module=is_module)
+    error = run_script.execute(argv[is_module:], is_module=is_module)
     if error is None:
         return
     if not isinstance(error, SystemExit):
-        mainscript.tell(error)
-        sys.excepthook = lambda *_: None  # it is told; what is left is the way to end
+        run_script.print_exception(error)
+        sys.excepthook = lambda *_: None  # it was printed; only the exit code is left
     raise error
 
 

@@ -1,9 +1,10 @@
-"""What a script was seen to import, and a process that imports it ahead.
+"""The list of a script's imports, and a process that does these imports ahead.
 
-It knows the report that learning.py writes, and makes of it a list that can be kept: modules of the
-interpreter and of its environment, in order, with what the script had changed in the environment
-before each. The script's own modules are never on it. It refuses to import what it does not find
-where the script found it.
+`recording.py` reads a list from the recorder's report (`ImportReport`), `import_cache.py` keeps it,
+and the import process (`spawner.py`) does it (`PreloadedModules`). A list holds the modules of the
+interpreter and its environment, in order, each with how the script had changed the environment
+variables by then. The script's own modules are never on it, and a module that is now found in
+another place is not imported. How the script gets them: `deferred_modules.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from modeldir.worker.preload.deferred_modules import Changes, DeferredModules, c
 
 @dataclass(frozen=True)
 class ListedModule:
-    """A module, the file it came from, and how the environment had been changed by then."""
+    """A module, the file it came from, and how environment variables had changed by then."""
 
     name: str
     origin: str
@@ -30,9 +31,16 @@ class ListedModule:
 
 @dataclass(frozen=True)
 class ImportList:
-    """What one run of a script imported. `folders` are those where libraries lie, with their times
-    (ns); `own` are the names of the script's own modules; `words` is the script with its arguments;
-    `has_ended`: the list is complete.
+    """The imports of one run of a script.
+
+    Attributes:
+        modules: in the order of import.
+        own: the names of the script's own modules.
+        path: `sys.path`, without what the script added.
+        loaded: the modules that the interpreter had loaded before the script.
+        folders: where libraries lie, with their times (ns).
+        has_ended: the list is complete.
+        words: the script and its arguments.
     """
 
     modules: tuple[ListedModule, ...]
@@ -52,7 +60,7 @@ class ImportList:
         return tuple(module.name for module in self.modules)
 
     def is_third_party(self, module: ListedModule) -> bool:
-        """Whether it lies elsewhere than the interpreter's own."""
+        """Whether a module lies outside the folders of the interpreter's own."""
         standard = [os.path.join(folder, "") for folder in list(self.folders)[1:]]
         if module.origin in _WITHOUT_A_FILE or not standard:
             return False
@@ -65,18 +73,18 @@ class ImportList:
         return self.folders == _times([self.executable, *self.folders])
 
     def stamp(self) -> int:
-        """Another number where a file has been written since that a module came from."""
+        """Return a number that changes when the file of any module is written."""
         return hash(tuple(_times(module.origin for module in self.modules).values()))
 
     def is_of(self, facts: Mapping[str, Any]) -> bool:
-        """Whether it was learned in the interpreter that these `learning.facts` are of.
+        """Whether it was recorded in the interpreter with these `import_recorder.facts`.
 
-        Another environment may have been activated since, or another PYTHONPATH set. And what
-        somebody else sent with a search names folders of another machine, or knows not their times.
+        Another environment may have been activated since, or another PYTHONPATH set. A list that
+        came with a search from another machine names other folders or times.
         """
-        alike = ("executable", "version", "flags", "prefix")
+        same = ("executable", "version", "flags", "prefix")
         return (
-            all(getattr(self, name) == facts[name] for name in alike)
+            all(getattr(self, name) == facts[name] for name in same)
             and self.path == tuple(facts["path"])
             and self.folders == {**_times([self.executable]), **facts["folders"]}
         )
@@ -90,25 +98,25 @@ class ImportList:
 
     @classmethod
     def from_json(cls, value: object) -> ImportList | None:
-        """What `to_json` gave; None for anything else."""
+        """Return the list that `to_json` wrote; None for anything else."""
         try:
             given = dict(value)  # type: ignore[call-overload]
             given["modules"] = tuple(ListedModule(*each) for each in given["modules"])
             for name in ("own", "path", "loaded", "words"):
-                given[name] = _texts(given[name])
+                given[name] = _strings(given[name])
             learned = cls(**given)
-            _texts([learned.executable, learned.version, learned.flags, learned.prefix])
-            _texts([text for each in learned.modules for text in (each.name, each.origin)])
+            _strings([learned.executable, learned.version, learned.flags, learned.prefix])
+            _strings([text for each in learned.modules for text in (each.name, each.origin)])
             changes = [each.changes for each in learned.modules]
-            _texts([text for each in changes for item in each.items() for text in item if text])
-            _texts(dict(learned.folders))
+            _strings([text for each in changes for item in each.items() for text in item if text])
+            _strings(dict(learned.folders))
         except (TypeError, ValueError, KeyError, AttributeError):
             return None
         return learned
 
 
 class ImportReport:
-    """What learning.py writes, read on as it grows: each line once."""
+    """The report that `import_recorder.py` writes, read while it grows: each line once."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -119,22 +127,22 @@ class ImportReport:
         self._has_ended = False
 
     def import_list(self) -> ImportList | None:
-        """What it tells by now; None where nothing is new, or it cannot be read."""
+        """Return the list so far; None if nothing is new, or the report cannot be read."""
         try:
             lines = self._new_lines()
             if not lines:
                 return None
-            from ast import literal_eval  # noqa: PLC0415 - slow, and a script may never tell anything
+            from ast import literal_eval  # noqa: PLC0415 - slow, and often not needed
 
             new = [literal_eval(line.decode()) for line in lines]
         except (OSError, ValueError, SyntaxError):
             return None
         self._facts = self._facts or new.pop(0)
-        # Its disk was full as it began, or somebody has removed it since.
+        # The disk was full when it began, or the report was removed since.
         if "folders" not in self._facts:
             return None
         for noted in new:
-            self._take(noted)
+            self._add(noted)
         return self._as_learned(self._facts)
 
     def _new_lines(self) -> list[bytes]:
@@ -144,7 +152,7 @@ class ImportReport:
         self._read += len(whole) + len(end)
         return whole.split(b"\n") if end else []
 
-    def _take(self, noted: Mapping[str, Any]) -> None:
+    def _add(self, noted: Mapping[str, Any]) -> None:
         folders = self._facts["folders"]
         if "end" in noted:
             self._has_ended = True
@@ -173,16 +181,16 @@ class ImportReport:
 _WITHOUT_A_FILE = ("built-in", "frozen")
 
 
-def _texts(values: Iterable[object]) -> tuple[str, ...]:
-    """All of them, which must be texts: a file may have been written by anybody."""
-    texts = tuple(values)
-    if not all(isinstance(each, str) for each in texts):
-        raise TypeError(texts)
-    return texts  # type: ignore[return-value]
+def _strings(values: Iterable[object]) -> tuple[str, ...]:
+    """Return the values, which must be strings: anybody may have written the file."""
+    strings = tuple(values)
+    if not all(isinstance(each, str) for each in strings):
+        raise TypeError(strings)
+    return strings  # type: ignore[return-value]
 
 
 def _is_of_a_library(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
-    """Ours counts as one wherever it lies: a project does not change it between two trials."""
+    """Whether a recorded module is a library's. modeldir counts as one wherever it lies."""
     origin = noted["origin"]
     if _is_ours(noted["name"]):
         return origin is not None
@@ -190,8 +198,9 @@ def _is_of_a_library(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
 
 
 def _is_the_scripts(noted: Mapping[str, Any], folders: Iterable[str]) -> bool:
-    """Of what is no library's: a file of its own, or a folder without `__init__.py`; not what a
-    library has made up.
+    """Whether a recorded module is the script's: a file, or a folder without `__init__.py`.
+
+    A module without a file that a library has made is neither.
     """
     places = [noted["origin"]] if noted["origin"] else noted.get("places", [])
     return any(not _is_below(place, folders) for place in places)
@@ -202,7 +211,7 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
 
 
 def _times(paths: Iterable[str]) -> dict[str, int]:
-    """When each was last changed; 0 for one that is not there."""
+    """Return when each was last changed; 0 for one that does not exist."""
     times = {}
     for path in paths:
         times[path] = 0
@@ -215,9 +224,13 @@ def _times(paths: Iterable[str]) -> dict[str, int]:
 
 
 class PreloadedModules:
-    """What this process has imported ahead. `add` may be called again with a longer list.
+    """The modules that this process has imported ahead.
 
-    `objection`: why what it did import must not be used.
+    Attributes:
+        learned: the list.
+        left_out: modules that could not be imported, each with the reason.
+        objection: why this process must not be forked.
+        deferred: the modules, as a script gets them.
     """
 
     def __init__(self) -> None:
@@ -229,7 +242,10 @@ class PreloadedModules:
         self._fresh: dict[str, ModuleType] = {}
 
     def add(self, learned: ImportList) -> None:
-        """Import what is on the list and not yet here. What fails to be imported is left out."""
+        """Import the modules of a list that are not imported yet; leave out those that fail.
+
+        It may be called again with a longer list.
+        """
         import gc  # noqa: PLC0415 - only in a process for warm trials
         import importlib.util  # noqa: PLC0415 - before anything is on the shelf
         import random  # noqa: F401, PLC0415 - its state is looked at
@@ -239,24 +255,24 @@ class PreloadedModules:
         gc.disable()
         try:
             for name in learned.loaded:
-                with contextlib.suppress(Exception):  # those of an interpreter's own start
+                with contextlib.suppress(Exception):  # modules of the interpreter's start-up
                     importlib.import_module(name)
-            # The standard library first: what a script imports of it must not bring what happens
-            # to need it too.
+            # The standard library first. Otherwise a library would be taken for the one that
+            # imports a standard module, although the script imports that itself.
             for module in sorted(learned.modules, key=learned.is_third_party):
                 if module.name not in self._done:
                     self._done.add(module.name)
-                    self._take(module)
+                    self._preload(module)
         finally:
             gc.enable()
         if _signal_handlers() != handlers:
             self.objection = "an import changed how signals are handled"
-        self._look_for_the_scripts_own(learned)
-        _leave_finalizers_out()
+        self._check_own_modules(learned)
+        _disable_finalizers()
         gc.collect()
-        gc.freeze()  # children look at none of it: a page that is looked at is copied
+        gc.freeze()  # children's collectors must not touch it: a touched page is copied
 
-    def _take(self, module: ListedModule) -> None:
+    def _preload(self, module: ListedModule) -> None:
         if module.name in sys.modules and not _is_ours(module.name):
             return
         assert self.learned is not None
@@ -284,7 +300,7 @@ class PreloadedModules:
 
     @contextlib.contextmanager
     def _without_us(self, name: str) -> Iterator[None]:
-        """Modules of modeldir are imported a second time: ours, which run, are not the script's."""
+        """Hide our own modules while modeldir is imported again, for the script."""
         if not _is_ours(name):
             yield
             return
@@ -298,17 +314,17 @@ class PreloadedModules:
             }
             sys.modules.update(ours)
 
-    def _look_for_the_scripts_own(self, learned: ImportList) -> None:
+    def _check_own_modules(self, learned: ImportList) -> None:
         hidden = sorted(set(learned.own).intersection(sys.modules))
         if hidden:
             self.objection = f"the script's own {hidden[0]} has the name of a library's module"
 
 
-def _leave_finalizers_out() -> None:
-    """No child destroys at its end what an import has made here, which they all share.
+def _disable_finalizers() -> None:
+    """Keep children from destroying at their end what an import has made here, which all share.
 
-    PyTorch would take down its 170 libraries of operators, which copies 30 MB in each trial; the
-    first child would take away a folder that a library has made for as long as it is loaded.
+    PyTorch would unload its 170 operator libraries, which copies 30 MB in each trial. And the first
+    child would remove a temporary folder of a library that the other children still need.
     """
     weakref: Any = sys.modules.get("weakref")
     for finalizer in [] if weakref is None else list(weakref.finalize._registry):  # noqa: SLF001

@@ -1,12 +1,12 @@
-"""A script run as `__main__`, to its very end, in a process that was not started with it.
+"""Run a script as `__main__`, to its very end, in a process that was not started with it.
 
-It knows what `python script.py` does from the first line of a script to the process' exit code, and
-does the same. It refuses to know why: nothing of modeldir is imported here, and of the standard
-library only what every interpreter has loaded already, so that a script finds no more than it would
-without us (not even `from __future__`: that is a module too).
+`child.py` calls `run_as_main` in a forked child, and `import_recorder.py` calls `execute`. The
+script runs as by `python script.py`, from its first line to the exit code of the process. Nothing
+of modeldir is imported here, and of the standard library only what every interpreter has loaded
+already, so that a script finds no more modules than without modeldir (not even `__future__`).
 
-The one thing that differs: the process' own libraries are not torn down. What the script itself
-made is (a file that it left open is written), what was there before is not touched.
+One thing differs: the libraries of the process are not torn down. Objects that the script itself
+made are destroyed (a file that it left open is written); all others are left alone.
 """
 
 import os
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _FAILED_FLUSH = 120
-"""What Python exits with when the last lines of its output cannot be written."""
+"""Python's exit code when the last lines of output cannot be written."""
 _LAST = (0.01, 0.05)
 """Seconds for daemon threads that are about to end, without and with a queue of `multiprocessing`:
-so long an interpreter takes few libraries down, and many.
+an interpreter needs that long to tear down few libraries, and many.
 """
 
 
 def run_as_main(
     argv: "Sequence[str]", *, is_module: bool = False, libraries: "Iterable[ModuleType]" = ()
 ) -> "NoReturn":
-    """Run `argv[0]` as the main program and leave with the exit code that it would have had.
+    """Run `argv[0]` as the main program, and exit with the code that it would have had.
 
     With `is_module` it is the name of a module, as with `python -m`. `libraries` are modules that
     are not torn down, besides those in `sys.modules`.
     """
     before = frozenset(map(id, (*sys.modules.values(), *libraries)))
     error = execute(argv, is_module=is_module)
-    code = _told(error)
+    code = _report_end(error)
     interrupted = isinstance(error, KeyboardInterrupt)
     del error  # its frames hold the script's variables
-    code = _finished(code, before)
+    code = _finalize(code, before)
     if interrupted:
         _die_of_an_interrupt()
     os._exit(code & 0xFF)
 
 
 def execute(argv: "Sequence[str]", *, is_module: bool = False) -> BaseException | None:
-    """Run it; the exception that ended it, without our frames. SystemExit is one."""
+    """Run it. Returns the exception that ended it (perhaps SystemExit), without our frames."""
     try:
         if is_module:
             _execute_module(argv)
@@ -59,7 +59,7 @@ def execute(argv: "Sequence[str]", *, is_module: bool = False) -> BaseException 
 
 
 def _execute_script(argv: "Sequence[str]") -> None:
-    # As typed, behind the folder: what is not absolute is not made simpler either.
+    # As typed, after the folder: Python does not normalize a relative path either.
     path = os.path.join(os.getcwd(), argv[0])
     sys.argv = list(argv)
     set_first_folder(os.path.dirname(os.path.realpath(path)))
@@ -77,14 +77,14 @@ def _execute_module(argv: "Sequence[str]") -> None:
 
 
 def set_first_folder(folder: str) -> None:
-    """The script's folder first on the path, where `-P` and `-I` have not forbidden it."""
+    """Put the script's folder first on the path, unless `-P` or `-I` forbids it."""
     safe = sys.flags.isolated or getattr(sys.flags, "safe_path", False)
     if not safe:
         sys.path.insert(0, folder)
 
 
 def is_readable(script: str) -> bool:
-    """Whether a script is there, and text: what Python says otherwise it says best itself."""
+    """Whether a script exists and is text. Otherwise Python itself prints the best message."""
     try:
         return b"\0" not in _source(script)
     except OSError:
@@ -101,7 +101,7 @@ def _compiled(path: str) -> "CodeType":
 
 
 def main_module(path: str | None, loader: "Any") -> "ModuleType":
-    """A new, empty `__main__`, with the attributes that the interpreter gives to its own."""
+    """Make a new, empty `__main__`, with the attributes that the interpreter gives it."""
     module: ModuleType = type(sys)("__main__")
     named = module.__dict__
     named["__loader__"] = loader
@@ -124,21 +124,21 @@ def _without_us(traceback: "TracebackType | None") -> "TracebackType | None":
 # -- The end ---------------------------------------------------------------------------------------
 
 
-def _told(error: BaseException | None) -> int:
-    """Say what ended the script, where Python says it; the exit code."""
+def _report_end(error: BaseException | None) -> int:
+    """Print what ended the script, as Python does. Returns the exit code."""
     if error is None:
         return 0
     if isinstance(error, SystemExit):
         return _exit_code(error)
     try:
-        tell(error)
+        print_exception(error)
     except SystemExit as left:  # by a hook of the script's
         return _exit_code(left)
     return 1
 
 
-def tell(error: BaseException) -> None:
-    """Give an exception to the hook for what nobody caught."""
+def print_exception(error: BaseException) -> None:
+    """Give an uncaught exception to `sys.excepthook`."""
     if error.__traceback__ is not None or isinstance(error, SyntaxError):
         sys.last_type, sys.last_value = type(error), error
         sys.last_traceback = error.__traceback__
@@ -154,7 +154,7 @@ def tell(error: BaseException) -> None:
         hook(type(error), error, error.__traceback__)
     except SystemExit:
         raise
-    except BaseException as second:  # noqa: BLE001 - as Python: both are told
+    except BaseException as second:  # noqa: BLE001 - as Python, which prints both
         _write_error("Error in sys.excepthook:\n")
         trimmed = second.with_traceback(_without_us(second.__traceback__))
         trimmed.__context__ = None
@@ -164,7 +164,7 @@ def tell(error: BaseException) -> None:
 
 
 def _exit_code(error: SystemExit) -> int:
-    """The code of a `SystemExit`; what is no number is printed."""
+    """Return the code of a `SystemExit`; print it if it is no number."""
     code = error.code
     if code is None:
         return 0
@@ -178,12 +178,12 @@ def _write_error(text: str) -> None:
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
-    except Exception:  # noqa: BLE001 - there is nowhere to say it
+    except Exception:  # noqa: BLE001 - there is nowhere to print it
         return
 
 
 def _flush(stream: "Any") -> BaseException | None:
-    """Write out what a stream holds; what went wrong."""
+    """Write what a stream has buffered. Returns what went wrong."""
     try:
         if stream is not None and not _is_closed(stream):
             stream.flush()
@@ -193,77 +193,80 @@ def _flush(stream: "Any") -> BaseException | None:
 
 
 def _is_closed(stream: "Any") -> bool:
-    """As `file_is_closed` in CPython's pylifecycle.c: what a script puts in the place of a stream
-    has `write` and `flush`, often no more.
+    """Whether a stream is closed, as `file_is_closed` in CPython's pylifecycle.c decides it.
+
+    An object that a script has put in its place often has only `write` and `flush`.
     """
     try:
         return bool(stream.closed)
-    except BaseException:  # noqa: BLE001 - as there: then it is not
+    except BaseException:  # noqa: BLE001 - as there: then it is not closed
         return False
 
 
-def _finished(code: int, before: "Collection[int]") -> int:
-    """What an interpreter does at its end: threads, handlers, streams, the script's objects."""
+def _finalize(code: int, before: "Collection[int]") -> int:
+    """Do what an interpreter does at its end: threads, handlers, streams, the script's objects."""
     import atexit  # noqa: PLC0415 - built in
 
     threading: Any = sys.modules.get("threading")
     if threading is not None:
-        _guarded(threading._shutdown)  # noqa: SLF001 - what the interpreter itself calls
-    _guarded(atexit._run_exitfuncs)  # noqa: SLF001 - as above
-    code = _flushed(code)
+        _call_and_report(threading._shutdown)  # noqa: SLF001 - what the interpreter itself calls
+    _call_and_report(atexit._run_exitfuncs)  # noqa: SLF001 - as above
+    code = _flush_streams(code)
     if threading is not None:
-        _guarded(lambda: _let_end(threading))
-    sys.setswitchinterval(1e6)  # daemon threads run no more, as far as we can do that
-    _let_go(before)
-    for stream in (sys.stdout, sys.stderr):  # whose errors Python passes over by now
+        _call_and_report(lambda: _join_daemons(threading))
+    sys.setswitchinterval(1e6)  # daemon threads hardly run any more
+    _destroy_objects_of_script(before)
+    for stream in (sys.stdout, sys.stderr):  # Python ignores their errors by now
         _flush(stream)
     return code
 
 
-def _let_end(threading: "Any") -> None:
-    """Wait a moment for daemon threads: that of a queue of `multiprocessing` has perhaps removed a
-    semaphore, and not yet said so; then the process that looks after them would complain.
+def _join_daemons(threading: "Any") -> None:
+    """Wait a moment for daemon threads.
+
+    The thread of a `multiprocessing` queue may have removed a semaphore and not reported it yet;
+    then the resource tracker would print a warning.
     """
     import time  # noqa: PLC0415 - built in
 
     deadline = time.monotonic() + _LAST["multiprocessing.queues" in sys.modules]
     for thread in threading.enumerate():
-        is_known = type(thread) is not threading._DummyThread  # noqa: SLF001 - nobody can join one
+        is_known = type(thread) is not threading._DummyThread  # noqa: SLF001 - it cannot be joined
         begun = thread.ident is not None  # one that is about to begin cannot be joined either
         if is_known and begun and thread is not threading.current_thread():
             threading.Thread.join(thread, max(0.0, deadline - time.monotonic()))
 
 
-def _guarded(last: "Any") -> None:
-    """Call what must not keep us from the rest. Handlers that fail are told by Python itself."""
+def _call_and_report(last: "Any") -> None:
+    """Call a function and print what it raises, so that the rest still runs."""
     try:
         last()
-    except BaseException as error:  # noqa: BLE001 - as the interpreter: told, and gone on
-        _unraisable(error, f"in: {last!r}")
+    except BaseException as error:  # noqa: BLE001 - the interpreter prints it and continues, too
+        _print_unraisable(error, f"in: {last!r}")
 
 
-def _unraisable(error: BaseException, where: str) -> None:
-    """As Python tells what nobody can catch any more."""
+def _print_unraisable(error: BaseException, where: str) -> None:
+    """Print an exception that cannot be caught any more, as Python does."""
     import traceback  # noqa: PLC0415 - after the script
 
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     _write_error(f"Exception ignored {where}\n{''.join(lines)}")
 
 
-def _flushed(code: int) -> int:
+def _flush_streams(code: int) -> int:
     error = _flush(sys.stdout)
     if error is not None:
         where = f"in: {sys.stdout!r}"
         if sys.version_info >= (3, 13):
             word = "while" if sys.version_info >= (3, 14) else "on"
             where = f"{word} flushing sys.stdout:"
-        _unraisable(error.with_traceback(None), where)
+        _print_unraisable(error.with_traceback(None), where)
     failed = _flush(sys.stderr) is not None or error is not None
     return _FAILED_FLUSH if failed else code
 
 
-def _let_go(before: "Collection[int]") -> None:
-    """Destroy what the script made: its modules, and the objects that only they held."""
+def _destroy_objects_of_script(before: "Collection[int]") -> None:
+    """Destroy what the script made: its modules, and the objects that only they refer to."""
     import gc  # noqa: PLC0415 - built in
     from _weakref import ref  # noqa: PLC0415 - as above
 
@@ -276,7 +279,7 @@ def _let_go(before: "Collection[int]") -> None:
             delattr(sys, name)
     for name in ("stdin", "stdout", "stderr"):
         setattr(sys, name, getattr(sys, f"__{name}__", None))
-    # As the interpreter does: this puts what holds before what is held, so that a file which is
+    # As the interpreter does: this puts containers before their contents, so that a file which is
     # destroyed in a cycle is written first, then closed.
     gc.collect()
     own = [name for name, module in sys.modules.items() if id(module) not in before]
@@ -293,7 +296,7 @@ def _let_go(before: "Collection[int]") -> None:
 
 
 def _empty(names: "dict[str, Any]") -> None:
-    """As Python does: first what begins with one underscore, then the rest, never the builtins."""
+    """Empty a module as Python does: names with one underscore first, never the builtins."""
     for is_private in (True, False):
         for name in list(names):
             private = name[:1] == "_" and name[1:2] != "_"
@@ -302,7 +305,7 @@ def _empty(names: "dict[str, Any]") -> None:
 
 
 def _write_files(objects: "list[object]") -> None:
-    """What is open still, somebody else's: nothing that was written may be lost."""
+    """Write all files that are still open: nothing that was written may be lost."""
     import io  # noqa: PLC0415 - always loaded
 
     for each in objects:
@@ -311,7 +314,7 @@ def _write_files(objects: "list[object]") -> None:
 
 
 def _die_of_an_interrupt() -> None:
-    """As a shell has to see it: killed by the signal, not an exit code."""
+    """End by the signal, since a shell looks for that, not for an exit code."""
     import signal  # noqa: PLC0415 - after the script
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,9 +1,9 @@
-"""A spawner with a list of imports: a new interpreter that has imported what a script imports.
+"""The import process: a spawner in a new interpreter that has imported what a script imports.
 
-It knows the interpreter of the trials' own command, has it import what was learned, again when more
-was, and hears what speaks against it. It refuses to know when: warmth.py does. All else is a
-spawner's (spawner.py): its supervisors keep attempts as those of the other, but have the imports,
-so that a trial can begin as a fork of its supervisor (forks.py).
+`process.py` makes a `PreloadSpawner` with the interpreter of the trials' command, and has it import
+a list, and again when the list has grown. When to do that: `policy.py`. Otherwise it works like any
+spawner (`worker/spawner.py`): its supervisors keep attempts, but since they have the imports, a
+trial can start as a fork of its supervisor (`child.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from modeldir.worker.preload.imports import ImportList, PreloadedModules
 from modeldir.worker.supervisor import REQUESTS
 
 _MORE = b"+"
-_TO_LISTEN = 10.0
+_SEND_TIMEOUT = 10.0
 _HEAD = struct.Struct("!I")
 _CODE = """\
 import sys
@@ -38,8 +38,12 @@ serve{ends}
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a request to import: so many `modules` are there now, or an `objection`.
-    `is_foreign`: nothing was imported, since the list was learned in another environment.
+    """The answer to a request to import.
+
+    Attributes:
+        modules: how many are imported now.
+        objection: why the process must not be forked.
+        is_foreign: nothing was imported, since the list was recorded in another environment.
     """
 
     modules: int = 0
@@ -48,8 +52,12 @@ class Answer:
 
 
 class PreloadSpawner(spawner.Spawner):
-    """A worker's side of it. `interpreter` are the words before the script in the trials' command,
-    `environment` is theirs, as far as they share it, `cwd` where they run.
+    """A worker's side of the import process.
+
+    Args:
+        interpreter: the words before the script in the trials' command.
+        environment: the part of their environment that is the same for all.
+        cwd: where they run.
     """
 
     def __init__(
@@ -60,13 +68,13 @@ class PreloadSpawner(spawner.Spawner):
         super().__init__()
 
     def _make(self, ends: tuple[int, int, int], ours: tuple[int, ...], terminal: str | None) -> int:
-        """As a new interpreter, wherever this one comes from."""
-        del ours, terminal  # none of them survives an exec; another spawner has the terminal
-        import subprocess  # noqa: PLC0415 - only where trials are warm
+        """Start it as a new interpreter."""
+        del ours, terminal  # an exec closes them; another spawner has the terminal
+        import subprocess  # noqa: PLC0415 - only if trials are preloaded
 
         root = os.path.abspath(__file__).rsplit(os.sep, 4)[0]
         code = _CODE.format(root=root, ends=ends)
-        # Until it has a session of its own, what is typed is not for it.
+        # Until it has a session of its own, it must not get the terminal's Ctrl-C.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
         try:
             child = subprocess.Popen(
@@ -87,16 +95,16 @@ class PreloadSpawner(spawner.Spawner):
     def pid(self) -> int:
         return self._pid
 
-    def ask(self, learned: ImportList) -> None:
-        """Have it import this, and what supervisors it has leave when they are free.
+    def ask(self, imports: ImportList) -> None:
+        """Have it import a list. Its free supervisors, which lack these modules, exit.
 
         Raises:
-            OSError: when it is no more, or does not listen: a long list does not fit into the
-                socket, and the worker has other things to do than to wait. Then it is ended.
+            OSError: it is gone, or does not read: a long list does not fit into the socket, and the
+                worker must not wait for long. Then it is killed.
         """
         self.retire()
-        data = json.dumps(learned.to_json()).encode()
-        self._socket.settimeout(_TO_LISTEN)
+        data = json.dumps(imports.to_json()).encode()
+        self._socket.settimeout(_SEND_TIMEOUT)
         try:
             self._socket.sendall(_MORE + _HEAD.pack(len(data)) + data)
         except OSError:
@@ -106,10 +114,10 @@ class PreloadSpawner(spawner.Spawner):
             self._socket.setblocking(True)
 
     def answer(self) -> Answer | None:
-        """What it has answered, if it has; never waits.
+        """Return its answer if there is one; never waits.
 
         Raises:
-            ConnectionError: when it is no more.
+            ConnectionError: it is gone.
         """
         self._socket.setblocking(False)
         try:
@@ -122,21 +130,21 @@ class PreloadSpawner(spawner.Spawner):
         if len(self._heard) < _HEAD.size:
             return None
         size = _HEAD.unpack_from(self._heard)[0]
-        told, rest = self._heard[_HEAD.size : _HEAD.size + size], self._heard[_HEAD.size + size :]
-        if len(told) < size:
+        data, rest = self._heard[_HEAD.size : _HEAD.size + size], self._heard[_HEAD.size + size :]
+        if len(data) < size:
             return None
         self._heard = rest
-        return Answer(**json.loads(told))
+        return Answer(**json.loads(data))
 
     def dismiss(self) -> None:
-        """Let it leave with the last of its supervisors; they still report."""
+        """Let it exit with the last of its supervisors, which still report."""
         with contextlib.suppress(OSError):
             self._socket.sendall(spawner.BYE)
         self.retire()
         self._socket.close()
 
     def kill(self) -> None:
-        """End it in the midst of an import; its supervisors go on."""
+        """Kill it, perhaps during an import. Its supervisors continue."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 
@@ -145,8 +153,8 @@ class PreloadSpawner(spawner.Spawner):
 
 
 def serve(channel: int, reports: int, lifeline: int) -> NoReturn:
-    """Be the spawner in an interpreter of its own, with inherited descriptors."""
-    # What a supervisor imports only when it is needed: later our own place is not on the path.
+    """Be the import process in a new interpreter, with inherited descriptors."""
+    # Supervisors import these only when needed, but later our folder is not on the path.
     from modeldir.pruners import judge  # noqa: F401, PLC0415
     from modeldir.worker import early_stopping  # noqa: F401, PLC0415
 
@@ -155,7 +163,7 @@ def serve(channel: int, reports: int, lifeline: int) -> NoReturn:
 
 
 class _Importer:
-    """What this process has imported, and imports when it is asked to."""
+    """Imports for the trials when the worker asks for it, and forks them."""
 
     def __init__(self) -> None:
         self._preloaded = PreloadedModules()
@@ -172,22 +180,24 @@ class _Importer:
         return fork_command(Command(command, cwd, environment, output, kept), self._preloaded)
 
     def answer(self, channel: socket.socket, wanted: bytes) -> bool:
-        """Import what is asked for; false for any other request."""
+        """Import the list that is sent. Returns false for any other request."""
         if wanted != _MORE:
             return False
-        with contextlib.suppress(ConnectionError, EOFError):  # no worker: the next read tells
+        with contextlib.suppress(
+            ConnectionError, EOFError
+        ):  # the next read shows that the worker is gone
             size = _HEAD.unpack(_received(channel, _HEAD.size))[0]
-            learned = ImportList.from_json(json.loads(_received(channel, size)))
-            assert learned is not None  # `ask` has sent it
-            told = json.dumps(vars(self._imported(learned))).encode()
-            channel.sendall(_HEAD.pack(len(told)) + told)
+            imports = ImportList.from_json(json.loads(_received(channel, size)))
+            assert imports is not None  # `ask` has sent it
+            data = json.dumps(vars(self._import(imports))).encode()
+            channel.sendall(_HEAD.pack(len(data)) + data)
         return True
 
-    def _imported(self, learned: ImportList) -> Answer:
-        if not learned.is_of(self._facts):
+    def _import(self, imports: ImportList) -> Answer:
+        if not imports.is_of(self._facts):
             return Answer(is_foreign=True)
-        self._preloaded.add(learned)
-        count = len(learned.modules) - len(self._preloaded.left_out)
+        self._preloaded.add(imports)
+        count = len(imports.modules) - len(self._preloaded.left_out)
         return Answer(count, guards.process_objection(self._preloaded))
 
 
