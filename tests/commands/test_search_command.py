@@ -1141,24 +1141,25 @@ def test_trials_that_failed_by_the_command_run_again_when_it_is_mended(project: 
     assert set(project.trials().values()) == {"completed"}
 
 
+SAME_ERROR = "stopped: the first 3 trials failed with the same error: "
 NINE = "learning_rate=" + ",".join(f"0.{n}" for n in range(1, 10))
 
 
-def test_a_search_whose_first_trials_fail_alike_stops(project: Project) -> None:
-    """Three say what nine would; the error is said once, and what to type."""
+def test_a_search_whose_first_trials_fail_with_the_same_error_stops(project: Project) -> None:
+    """Three show what nine would; the error is printed once, and what to type."""
     project.write("other.py", "raise SystemExit('bad argument')")
     done = project.searches(NINE, command="python other.py")
     assert done.code == 1
     assert list(project.trials().values()) == ["failed"] * 3
-    at = done.lines.index("3 of 3 failed alike, the last with: bad argument")
+    at = done.lines.index(SAME_ERROR + "bad argument")
     assert done.lines[at - 1].startswith("failed       learning_rate_0.3  error: bad argument")
-    assert done.lines[at + 1].endswith("the same command again goes on all the same")
+    assert done.lines[at + 1].endswith("to continue without a fix, just run it again")
     assert done.out.count("3 trials failed (error): bad argument") == 1
     assert "next: modeldir log experiments/search/" in done.lines[-1]
 
 
-def test_what_runs_when_no_more_are_started_is_said(project: Project) -> None:
-    """Else its start or its end, told after that, would look like one that came all the same."""
+def test_a_search_that_stops_prints_how_many_trials_still_run(project: Project) -> None:
+    """Their starts and ends are printed later, and must not look like new trials."""
     project.write(
         "other.py",
         "import os, sys, time\n"
@@ -1171,34 +1172,32 @@ def test_what_runs_when_no_more_are_started_is_said(project: Project) -> None:
         "raise SystemExit('bad argument')\n",
     )
     done = project.searches(NINE, "--no-pilot", "-j", "2", command="python other.py")
-    at = done.lines.index("3 of 3 failed alike, the last with: bad argument")
-    assert done.lines[at + 2] == "  1 that runs already goes on to its end"
+    at = done.lines.index(SAME_ERROR + "bad argument")
+    assert done.lines[at + 2] == "  1 trial is still running and will finish"
     assert len(project.trials()) == 4
 
 
-def test_an_error_that_names_the_trial_is_alike_in_all(project: Project) -> None:
+def test_errors_that_differ_only_in_the_trial_name_are_the_same(project: Project) -> None:
     for number in range(1, 10):
         project.write(f"fail.learning_rate_0.{number}", "")
     done = project.searches(NINE)
-    assert (
-        "3 of 3 failed alike, the last with: ValueError: it diverged: learning_rate_0.3" in done.out
-    )
+    assert f"{SAME_ERROR}ValueError: it diverged: learning_rate_0.3" in done.out
     assert len(project.trials()) == 3
 
 
 @pytest.mark.parametrize("retries", ["0", "1"])
-def test_said_again_a_search_whose_first_trials_failed_goes_on(
+def test_run_again_a_search_whose_first_trials_failed_continues(
     project: Project, retries: str
 ) -> None:
-    """To its end; unless something was mended: then the three that failed show whether it helps."""
+    """If something was fixed, the three failed trials run first and show whether it helps."""
     project.write("other.py", "raise SystemExit('bad argument')")
     project.searches(NINE, "--retries", retries, command="python other.py")
     project.write("other.py", "raise SystemExit('still bad')")
     done = project.searches(NINE, command="python other.py")
-    assert "3 of 3 failed alike, the last with: still bad" in done.lines
+    assert SAME_ERROR + "still bad" in done.lines
     assert len(project.trials()) == 3
     done = project.searches(NINE, command="python other.py")
-    assert "failed alike" not in done.out
+    assert SAME_ERROR not in done.out
     assert list(project.trials().values()) == ["failed"] * 9
 
 

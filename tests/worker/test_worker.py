@@ -550,7 +550,7 @@ def test_a_long_trial_that_cannot_resume_is_warned_of_once(
     for _ in range(2):
         reports.trial_ended(record, status, ShownTrial(record.name, search.trials.path(record), 0))
     told = capsys.readouterr().out
-    assert told.count("a trial that is interrupted begins afresh, as far as is known") == times
+    assert told.count("an interrupted trial would start from its beginning") == times
 
 
 def test_a_reader_that_goes_away_does_not_end_the_search(project: Project) -> None:

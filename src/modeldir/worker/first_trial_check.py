@@ -188,7 +188,7 @@ def _no_such_metric(search: Search, name: str, found: list[str], meant: str, scr
     return (
         f"{script} writes no {name!r}: did you mean {meant!r}? (it writes {', '.join(found)})\n"
         f"  {worker_registry.again(search.path)} --{direction} {quoted(meant)}\n"
-        f"  if {name} comes later than the others: say the same again with --no-pilot"
+        f"  if {name} comes later than the others: run it again with --no-pilot"
     )
 
 
@@ -199,7 +199,7 @@ def _never_read(unread: list[str], read: frozenset[str] | None, script: str) -> 
     known = "" if read is None else f" (it read {', '.join(sorted(read)) or 'nothing'})"
     return (
         f"{names} {verb} in this search, but {script} never read {it}{known}.\n"
-        f"  mend the name in {script}, or search another one\n"
+        f"  fix the name in {script}, or search another one\n"
         f"  if {script} reads {it} only for some values: give {it} a `when`, "
-        "or say it again with --no-pilot"
+        "or run it again with --no-pilot"
     )

@@ -141,7 +141,7 @@ def _nvidia(environment: Mapping[str, str]) -> tuple[list[_Listed], str | None]:
 def _killed(number: int) -> str:
     return (
         f"nvidia-smi -L was killed by signal {number}, twice: which GPUs there are is not known\n"
-        f"  say the same again, or name them: export {CUDA}=0,1\n"
+        f"  run the command again, or name them: export {CUDA}=0,1\n"
         "Nothing was started."
     )
 

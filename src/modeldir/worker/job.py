@@ -27,9 +27,9 @@ _PATIENCE = 60.0
 
 _TOO_LONG = "its time was over: a trial needs more time than the job has"
 _IN_VAIN = """\
-not started again: nothing ended in this job, and no trial saved what it could go on from;
-  a trial needs more time than the job has. Give the job more, or let the training save its weights
-  and say how it goes on: {again} --resume '--restore_file last'"""
+not started again: no trial ended in this job, and none saved weights to resume from;
+  a trial needs more time than the job has. Give the job more time, or let the script save its
+  weights and add how it resumes: {again} --resume '--restore_file last'"""
 
 
 @dataclass(frozen=True)

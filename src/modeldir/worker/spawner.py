@@ -36,8 +36,8 @@ clears all below the cursor, shows the cursor again, and lets long lines wrap.
 """
 _PATIENCE = 1.0
 _KILLED = """\
-The process that starts commands was killed; what runs goes on and is recorded.
-  say the same command again"""
+The process that starts commands was killed; running trials continue and are recorded.
+  run the same command again"""
 
 
 @dataclass(frozen=True)

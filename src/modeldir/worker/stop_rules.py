@@ -103,9 +103,13 @@ class StopRules:
         count = Counter(self.ended.values())[attempts.FAILED]
         if self._limits.failures is not None and count >= self._limits.failures:
             self.stop(texts.too_many_failures(count))
-        elif count == _FIRST_FAILURES and not self._ignores_first_failures and self._all_alike():
+        elif (
+            count == _FIRST_FAILURES
+            and not self._ignores_first_failures
+            and self._all_have_same_error()
+        ):
             line = status.last_line or status.reason or "no output"
-            self.stop(texts.all_failed_alike(count, line))
+            self.stop(texts.same_error(count, line))
 
     def stop(self, why: str, *, limited: bool = True) -> None:
         """Start no more. Not `limited`: the next command would not start more either."""
@@ -122,7 +126,7 @@ class StopRules:
             words = texts.cannot_write(self._search.path, error.strerror)
         self.problem = words.removesuffix("Nothing was started.").rstrip()
 
-    def _all_alike(self) -> bool:
+    def _all_have_same_error(self) -> bool:
         """Whether all trials that ended here failed with one error, and no trial ever went well."""
         found = {r.name: self._search.trials.status(r) for r in self._search.trials}
         alike = {

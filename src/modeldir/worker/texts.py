@@ -15,15 +15,15 @@ NOTHING_RECORDED = "nothing was recorded: its folder was removed, or cannot be w
 
 
 def still_running(count: int) -> str:
-    """Follows the reason why no more trials are started; the start of one may be printed later."""
-    that = "1 that runs already goes" if count == 1 else f"{count} that run already go"
-    return f"\n  {that} on to {'its' if count == 1 else 'their'} end"
+    """Return the line after a reason to start no more; the start of one may be printed later."""
+    trials = "1 trial is" if count == 1 else f"{count} trials are"
+    return f"\n  {trials} still running and will finish"
 
 
 def cannot_write(search: object, why: str | None) -> str:
     return (
         f"{search}: {why}: no more trials are made\n"
-        "  nothing that has ended is lost; once it can be written, say the same again"
+        "  finished trials are kept; once the folder can be written, run the command again"
     )
 
 
@@ -36,18 +36,18 @@ def too_many_failures(count: int) -> str:
     return f"{trials} failed: no more are started"
 
 
-def all_failed_alike(count: int, line: str) -> str:
+def same_error(count: int, line: str) -> str:
     return (
-        f"{count} of {count} failed alike, the last with: {line}\n"
-        "  no more are started; the same command again goes on all the same"
+        f"stopped: the first {count} trials failed with the same error: {line}\n"
+        "  fix it, then run the command again; to continue without a fix, just run it again"
     )
 
 
 def long_trial(name: str, seconds: float) -> str:
     return (
-        f"note: {name} took {duration_text(seconds)}; a trial that is "
-        "interrupted begins afresh, as far as is known.\n"
-        "  if the script can go on from its weights, say how: --resume '--restore_file last'"
+        f"note: {name} took {duration_text(seconds)}; an interrupted trial would start from its "
+        "beginning\n"
+        "  if the script can resume from its weights, add: --resume '--restore_file last'"
     )
 
 

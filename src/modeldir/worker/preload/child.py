@@ -143,8 +143,8 @@ class _Restart:
             return
         self._has_warned = True
         sys.stderr.write(
-            f"modeldir: {what} before {module} was imported, otherwise than in the trial that was "
-            "learned from: here it may have no effect on that (--cold avoids it)\n"
+            f"modeldir: {what} before {module} was imported, unlike in the first trial: this may "
+            f"have no effect on {module} (--cold avoids that)\n"
         )
 
 
