@@ -1,8 +1,8 @@
-"""`modeldir diff`: what differs between experiments, and nothing else.
+"""`modeldir diff`: show only what differs between experiments.
 
-One alone is compared with what it was made from (the base of its search, or the experiment that it
-was derived from) and with the best trial; a search, its base with its best trial. Start at
-`differences`; `against` is the same as `show` has it.
+Start with `differences`. A single experiment is compared with its base (of its search, or the
+experiment that it was derived from) and with the best trial; a search compares its base with its
+best trial. `show` prints the same by `against`. How two values are compared: `params/equality.py`.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from modeldir.commands.folders import Read
     from modeldir.results.experiments import ExperimentRow
 
-HELP = "What differs between experiments: hyperparameters, metrics, code."
+HELP = "Show what differs between experiments: hyperparameters, metrics, code."
 EXAMPLE = "modeldir diff experiments/base_model experiments/learning_rate/learning_rate_0.01"
 
 _RECORDED = ("status", "code", "commit", "python")
-"""What a run file says that explains a difference. Times always differ: they explain nothing."""
+"""Entries of a run file that may explain a difference. Times always differ."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir diff DIR ..."
     parser.add_argument(
         "dirs",
@@ -52,28 +52,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what differs. That something does is no failure: the answer is 0."""
+    """Print what differs; returns 0 in any case."""
     print(differences(experiments_among(list(map(Path, arguments.dirs)))))
     return 0
 
 
 def differences(folders: Sequence[Path]) -> str:
-    """What `modeldir diff` prints: a table for each kind of thing that differs.
+    """Return what `modeldir diff` prints: tables of hyperparameters, metrics and facts that differ.
 
     Raises:
-        FolderError: where there is nothing to compare with, or one is no experiment.
-        ParamsError: when hyperparameters cannot be read.
+        FolderError: if there is nothing to compare with, or a folder is not an experiment.
+        ParamsError: if hyperparameters cannot be read.
     """
     if len(folders) == 1:
         return _of_one(folders[0])
     _refuse_searches(folders)
     sides = [_read(folder, name) for folder, name in zip(folders, headers(folders), strict=True)]
-    alike = f"{_listed(list(map(str, folders)))} do not differ: same hyperparameters, same metrics"
-    return compared(sides) or alike
+    no_difference = (
+        f"{_listed(list(map(str, folders)))} do not differ: same hyperparameters, same metrics"
+    )
+    return compared(sides) or no_difference
 
 
 def _of_one(folder: Path) -> str:
-    """One against what it was made from and the best of its search; a search by its base."""
+    """Compare one experiment with its base and the best trial; a search's base with its best."""
     if experiment.is_search(folder):
         best = read_tree(folder).best()
         if best is None:
@@ -90,25 +92,24 @@ def _of_one(folder: Path) -> str:
     else:
         sides = [*_before(folder, read_tree), _read(folder)]
     if len(sides) == 1:
-        raise FolderError(
-            f"one folder alone differs from nothing: modeldir diff {quoted(folder)} OTHER"
-        )
+        raise FolderError(f"diff needs two experiments. Try: modeldir diff {quoted(folder)} OTHER")
     return compared(sides) or f"{_listed([each.header for each in sides])} do not differ"
 
 
 def against(folder: Path, read: Read) -> str:
-    """What of an experiment is not as in what it was made from, or as in the best of its search;
-    nothing where there is neither.
+    """Return how an experiment differs from its base and the best trial of its search.
+
+    The result is empty if there is neither.
     """
     try:
         before = _before(folder, read)
         return compared([*before, _read(folder, "here")]) if before else ""
-    except (ParamsError, FolderError):  # whoever shows it says what cannot be read
+    except (ParamsError, FolderError):  # the caller reports what cannot be read
         return ""
 
 
 def _before(folder: Path, read: Read) -> list[_Side]:
-    """What an experiment is compared with when nobody says: its base, the best of its search."""
+    """Return what a single experiment is compared with: its base, the best of its search."""
     search = files.absolute(folder).parent
     if (folder / "trial.json").is_file() and (search / "search.json").is_file():
         best = read(search).best()
@@ -120,7 +121,7 @@ def _before(folder: Path, read: Read) -> list[_Side]:
 
 
 def _derived_from(folder: Path) -> list[_Side]:
-    """The experiment, or the search, from which `modeldir new` made it."""
+    """Return the experiment, or the search, from which `modeldir new` made this one."""
     origin = Experiment(folder).origin().get("from")
     if not isinstance(origin, str):
         return []
@@ -131,7 +132,7 @@ def _derived_from(folder: Path) -> list[_Side]:
 
 
 def _refuse_searches(folders: Sequence[Path]) -> None:
-    """A search is no experiment: its base has never run. Its best trial is probably meant."""
+    """Raise an error for searches, with a hint: the best trial is probably meant."""
     problems = []
     for folder in folders:
         if experiment.is_search(folder):
@@ -144,11 +145,16 @@ def _refuse_searches(folders: Sequence[Path]) -> None:
 
 @dataclass(frozen=True)
 class _Side:
-    """One experiment, as far as it is compared.
+    """One side of a comparison.
 
-    The hyperparameters are those that it used; `replaced` are the values of `params.json` in whose
-    place it was given others. The base of a search never ran: it has no metrics, no run.
-    `short` is a header for where there is little room; of a trial its number, as in the table.
+    Attributes:
+        header: its name.
+        short: a shorter header for narrow terminals, e.g. a trial's number.
+        hyperparameters: those that it used.
+        replaced: the values of `params.json` that `--set` has replaced.
+        metrics: its metrics; None for the base of a search, which never ran.
+        run: entries of its run file; None for the base of a search.
+        problems: why some of it could not be read.
     """
 
     header: str
@@ -161,8 +167,8 @@ class _Side:
 
 
 def _read(folder: Path, header: str | None = None, *, short: str | None = None) -> _Side:
-    found = Experiment(folder)
-    scores, status, attempt = found.scores(), found.status(), attempts.latest(folder)
+    one = Experiment(folder)
+    scores, status, attempt = one.scores(), one.status(), attempts.latest(folder)
     record = {**(attempt.record if attempt else {}), "status": status.state}
     recorded = {name: record[name] for name in _RECORDED if record.get(name) is not None}
     flat = _flat(folder)
@@ -180,8 +186,8 @@ def _read(folder: Path, header: str | None = None, *, short: str | None = None) 
     )
 
 
-def _best(found: ExperimentRow) -> _Side:
-    return _read(found.path, f"{found.name} (best)", short="best")
+def _best(row: ExperimentRow) -> _Side:
+    return _read(row.path, f"{row.name} (best)", short="best")
 
 
 def _base(search: Path) -> _Side:
@@ -200,9 +206,9 @@ def _metrics(scores: Scores) -> dict[str, float]:
 
 
 def compared(sides: Sequence[_Side]) -> str:
-    """A table for each kind of thing that differs, and what could not be read; else nothing.
+    """Return the tables of what differs, and what could not be read; empty if nothing differs.
 
-    In a terminal that is too narrow for their names, trials go by their numbers.
+    If the terminal is too narrow for the names of trials, their numbers are the headers.
     """
     digits = decimals_here()
     width = None if digits is None else width_here()
@@ -211,8 +217,8 @@ def compared(sides: Sequence[_Side]) -> str:
     wide = width is not None and any(_width(_text(each, digits)) > width for each in tables)
     if wide and len({each.header for each in shorter}) == len(sides):
         tables = list(_tables(shorter))
-        told = {each.short: each.header.removesuffix(" (best)") for each in sides}
-        legend = "\n".join(f"{short}: {name}" for short, name in told.items() if short != name)
+        names = {each.short: each.header.removesuffix(" (best)") for each in sides}
+        legend = "\n".join(f"{short}: {name}" for short, name in names.items() if short != name)
     problems = [problem for each in sides for problem in each.problems]
     blocks = [*(_within(each, digits, width) for each in tables), *([legend] if tables else [])]
     return "\n\n".join(block for block in (*blocks, *problems) if block)
@@ -226,7 +232,7 @@ def _tables(sides: Sequence[_Side]) -> Iterator[Table]:
 
 
 def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What all sides have: that one run did not record something is no difference between runs."""
+    """Return the entries that all sides have: a missing entry is not a difference."""
     return [
         {name: value for name, value in side.items() if all(name in other for other in sides)}
         for side in sides
@@ -236,15 +242,15 @@ def _shared(sides: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _differing(
     kind: str, cells: Kind, sides: Sequence[_Side], compared: Sequence[Mapping[str, Any]]
 ) -> Iterator[Table]:
-    """The rows in which the sides are not all the same; nothing where they are."""
+    """Yield a table of the rows in which the sides differ, if there are any."""
     rows = []
     for name in dict.fromkeys(name for each in compared for name in each):
         values = [each.get(name, ABSENT) for each in compared]
         if not all(same(values[0], value) for value in values):
             replaced = [each.replaced.get(name, ABSENT) for each in sides]
             before = replaced if kind == "hyperparameter" else [ABSENT] * len(values)
-            told = [*map(_with_before, before, _told(values))]
-            rows.append((name, *told, *(_change(values) if cells == "metric" else ())))
+            cells_shown = [*map(_with_before, before, _cells(values))]
+            rows.append((name, *cells_shown, *(_change(values) if cells == "metric" else ())))
     columns = [Column(kind, "name"), *(Column(each.header, cells) for each in sides)]
     if rows and len(rows[0]) > len(columns):
         columns.append(Column("change"))
@@ -252,14 +258,14 @@ def _differing(
         yield Table(tuple(columns), tuple(rows))
 
 
-def _within(whole: Table, digits: int | None, width: int | None) -> str:
-    """The table; some columns below the others, where lines would wrap."""
+def _within(full: Table, digits: int | None, width: int | None) -> str:
+    """Return the table, divided into several if its lines would wrap."""
     blocks, begin = list[str](), 1
-    while begin < len(whole.columns):
-        stop = begin + 1 if width is not None else len(whole.columns)
-        text = _text(_part(whole, begin, stop), digits)
-        while width is not None and stop < len(whole.columns):
-            wider = _text(_part(whole, begin, stop + 1), digits)
+    while begin < len(full.columns):
+        stop = begin + 1 if width is not None else len(full.columns)
+        text = _text(_part(full, begin, stop), digits)
+        while width is not None and stop < len(full.columns):
+            wider = _text(_part(full, begin, stop + 1), digits)
             if _width(wider) > width:
                 break
             stop, text = stop + 1, wider
@@ -272,27 +278,27 @@ def _width(text: str) -> int:
     return max(map(text_width, text.splitlines()))
 
 
-def _part(whole: Table, begin: int, stop: int) -> Table:
-    """What a row is about, and some of the other columns."""
-    rows = tuple((row[0], *row[begin:stop]) for row in whole.rows)
-    return Table((whole.columns[0], *whole.columns[begin:stop]), rows)
+def _part(full: Table, begin: int, stop: int) -> Table:
+    """Return the first column and a range of the others."""
+    rows = tuple((row[0], *row[begin:stop]) for row in full.rows)
+    return Table((full.columns[0], *full.columns[begin:stop]), rows)
 
 
 def _text(part: Table, digits: int | None) -> str:
     return table.to_text(part, digits=digits).rstrip("\n")
 
 
-def _told(values: Sequence[object]) -> Iterator[object]:
-    """The cells of a row; as JSON where two that differ would look the same."""
+def _cells(values: Sequence[object]) -> Iterator[object]:
+    """Yield the cells of a row, as JSON if two different values would look the same."""
     there = [value for value in values if value is not ABSENT]
-    alike = any(
+    look_equal = any(
         cell_text(one) == cell_text(other) and not same(one, other)
         for one, other in combinations(there, 2)
     )
     for value in values:
         if value is ABSENT:
             yield None
-        elif alike or value is None:
+        elif look_equal or value is None:
             yield json.dumps(value, ensure_ascii=False)
         else:
             yield value
@@ -305,8 +311,8 @@ def _with_before(before: object, cell: object) -> object:
 
 
 def _change(values: Sequence[object]) -> tuple[str | None, ...]:
-    """By how much the second of two numbers is more than the first."""
-    if len(values) != 2:  # noqa: PLR2004 - of more than two, which from which?
+    """Return the difference of two numbers."""
+    if len(values) != 2:  # noqa: PLR2004 - more than two have no single difference
         return ()
     old, new = values
     if isinstance(old, (int, float)) and isinstance(new, (int, float)):

@@ -118,19 +118,19 @@ def entries_text(entries: Iterable[Entry]) -> str:
     return "\n".join(lines)
 
 
-def retry_text(found: ExperimentRow, attempts_asked: Mapping[int, int]) -> str | None:
+def retry_text(row: ExperimentRow, attempts_asked: Mapping[int, int]) -> str | None:
     """Return that an ended trial will run again, if `modeldir retry` has asked for it.
 
     Args:
-        found: the trial.
+        row: the trial.
         attempts_asked: by trial number, the attempt that `retry` has asked for.
     """
-    attempt = attempts_asked.get(-1 if found.number is None else found.number)
-    if attempt is None or attempt <= found.status.attempt:
+    attempt = attempts_asked.get(-1 if row.number is None else row.number)
+    if attempt is None or attempt <= row.status.attempt:
         return None
     from modeldir.search import worker_registry  # noqa: PLC0415 - only after `modeldir retry`
 
-    return f"to run again as attempt {attempt}: {worker_registry.again(found.path.parent)}"
+    return f"to run again as attempt {attempt}: {worker_registry.again(row.path.parent)}"
 
 
 def origin_entries(folder: Path) -> Iterator[Entry]:

@@ -1,4 +1,9 @@
-"""`modeldir show`: how one experiment, or one search, stands."""
+"""`modeldir show`: print the status, metrics and hyperparameters of an experiment or a search.
+
+Start with `shown`; the text about a search is made in `show_search.py`, the comparison with the
+base in `diff.py`, and `messages.py` has what other commands print too. Keep imports light: people
+type this command most.
+"""
 
 from __future__ import annotations
 
@@ -34,33 +39,33 @@ from modeldir.results.table import Column, Table
 if TYPE_CHECKING:
     from modeldir.commands.folders import Read
 
-HELP = "How one experiment or search stands: status, metrics, hyperparameters."
+HELP = "Show an experiment or a search: status, metrics, hyperparameters."
 EXAMPLE = "modeldir show experiments/base_model"
 
 LINES = 10
-"""Of a failed training so many lines are shown; `modeldir log` has them all."""
+"""How many of its last lines a failed training run shows; `modeldir log` prints them all."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir show DIR ..."
     parser.add_argument("dirs", nargs="+", metavar="DIR", help="experiments or searches")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what is known of each folder; what could not be read is told at the end.
+    """Print each folder.
 
     Raises:
-        FolderError: when one is not there, or is neither an experiment nor a search; the others
-            have been shown.
+        FolderError: at the end, for folders that do not exist or are neither an experiment nor a
+            search.
     """
-    read = functools.cache(read_tree)  # of many trials of a search it is read once
+    read = functools.cache(read_tree)  # a search is read once for several of its trials
     problems: list[str] = []
-    apart = ""
+    separator = ""
     for folder in experiments_among(list(map(Path, arguments.dirs))):
         try:
-            print(apart + shown(folder, read))
-            apart = "\n\n"
+            print(separator + shown(folder, read))
+            separator = "\n\n"
         except FolderError as error:
             problems.append(str(error))
     if problems:
@@ -69,15 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def shown(folder: Path, read: Read = read_tree) -> str:
-    """What `modeldir show` prints of a folder.
+    """Return what `modeldir show` prints about a folder.
 
     Raises:
-        FolderError: when the folder is not there, or is neither an experiment nor a search.
+        FolderError: if the folder does not exist, or is neither an experiment nor a search.
     """
     names = _files_in(folder)
     has_params = experiment.params_file(folder) is not None
     if "search.json" in names or (has_params and experiment.is_search(folder)):
-        from modeldir.commands.show_search import search_text  # noqa: PLC0415 - more to import
+        from modeldir.commands.show_search import search_text  # noqa: PLC0415 - slow to import
 
         return search_text(read(folder))
     if not has_params and not experiment.has_output(names):
@@ -99,43 +104,43 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def experiment_text(
-    found: ExperimentRow, warnings: Sequence[str] = (), read: Read = read_tree
+    row: ExperimentRow, warnings: Sequence[str] = (), read: Read = read_tree
 ) -> str:
-    """One experiment: how it stands, its metrics, its hyperparameters, and what to type next."""
+    """Return an experiment's status, metrics, hyperparameters, and what to type next."""
     blocks = [
-        f"{text.visible(str(found.path))}\n\n{entries_text(_facts(found))}",
-        _metrics(found.scores),
-        _hyperparameters(found.hyperparameters, found.status.given),
-        _against(found, read),
-        _last_words(found),
+        f"{text.visible(str(row.path))}\n\n{entries_text(_facts(row))}",
+        _metrics(row.scores),
+        _hyperparameters(row.hyperparameters, row.status.given),
+        _against(row, read),
+        _last_lines(row),
         "\n".join(warnings),
-        f"next: {_next(found)}",
+        f"next: {_next(row)}",
     ]
     return "\n\n".join(block for block in blocks if block)
 
 
-def _facts(found: ExperimentRow) -> Iterator[Entry]:
-    status, folder = found.status, found.path
+def _facts(row: ExperimentRow) -> Iterator[Entry]:
+    status, folder = row.status, row.path
     yield "status", status.state + (f" ({status.failure})" if status.failure else "")
     yield "", status.last_line or status.reason
-    yield "", None if found.number is None else _to_run_again(found)
+    yield "", None if row.number is None else _retry(row)
     yield "note", status.note
     yield "attempts", status.attempt
     yield "started", time_text(status.started)
     yield "duration", None if status.duration is None else duration_text(status.duration)
     yield from origin_entries(folder)
     yield "command", _command(folder)
-    yield "", _warm(folder)
+    yield "", _preloaded(folder)
     log = main_log(folder)
     yield "log", log
     console = folder / "console.log"
     yield "", console if log != console and console.is_file() else None
 
 
-def _to_run_again(found: ExperimentRow) -> str | None:
-    from modeldir.search import claims  # noqa: PLC0415 - only of a trial
+def _retry(row: ExperimentRow) -> str | None:
+    from modeldir.search import claims  # noqa: PLC0415 - only for a trial
 
-    return retry_text(found, claims.asked_again(found.path.parent))
+    return retry_text(row, claims.asked_again(row.path.parent))
 
 
 def _command(folder: Path) -> str | None:
@@ -144,7 +149,7 @@ def _command(folder: Path) -> str | None:
     return quoted_line(map(str, words)) if isinstance(words, list) else None
 
 
-def _warm(folder: Path) -> str | None:
+def _preloaded(folder: Path) -> str | None:
     attempt = attempts.latest(folder)
     warm = attempt.record.get("warm") if attempt else None
     count = warm.get("modules") if isinstance(warm, dict) else None
@@ -152,7 +157,7 @@ def _warm(folder: Path) -> str | None:
 
 
 def _metrics(scores: experiment.Scores) -> str:
-    """Each metric at the best and the last weights, on the test and the training set."""
+    """Return the metrics at the best and last weights, and on the test and training sets."""
     kinds = (("best", scores.best), ("last", scores.last), ("test", scores.test),
              ("train", scores.train))  # fmt: skip
     there = [(name, values) for name, values in kinds if values]
@@ -164,7 +169,7 @@ def _metrics(scores: experiment.Scores) -> str:
 
 
 def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any]) -> str:
-    """Each with its value; where the latest attempt was given another: `0.1 -> 0.5`."""
+    """Return each hyperparameter's value; `0.1 -> 0.5` if the latest attempt used another."""
     columns = (Column("hyperparameter", "name"), Column("value"))
     flat = plain_values.flatten(values or {})
     rows = tuple(
@@ -176,38 +181,38 @@ def _hyperparameters(values: Mapping[str, Any] | None, given: Mapping[str, Any])
     return table.to_text(Table(columns, rows)).rstrip("\n") if rows else ""
 
 
-def _against(found: ExperimentRow, read: Read) -> str:
-    """What is not as in its base, or as in the best trial of its search."""
-    if not any((found.path / name).is_file() for name in ("trial.json", "origin.json")):
-        return ""  # it was made from nothing
-    from modeldir.commands.diff import against  # noqa: PLC0415 - only of what has another
+def _against(row: ExperimentRow, read: Read) -> str:
+    """Return how it differs from its base and from the best trial of its search."""
+    if not any((row.path / name).is_file() for name in ("trial.json", "origin.json")):
+        return ""  # it has no base
+    from modeldir.commands.diff import against  # noqa: PLC0415 - only if there is a base
 
-    search, best = found.path.parent, None
-    if found.number is not None and (search / "search.json").is_file():
+    search, best = row.path.parent, None
+    if row.number is not None and (search / "search.json").is_file():
         best = read(search).best()
-    is_best = best is not None and files.absolute(best.path) == files.absolute(found.path)
-    blocks = ["it is the best of its search" if is_best else "", against(found.path, read)]
+    is_best = best is not None and files.absolute(best.path) == files.absolute(row.path)
+    blocks = ["it is the best of its search" if is_best else "", against(row.path, read)]
     return "\n\n".join(block for block in blocks if block)
 
 
-def _last_words(found: ExperimentRow) -> str:
-    """The end of what a failed training printed: mostly a traceback."""
-    if found.status.state != attempts.FAILED:
+def _last_lines(row: ExperimentRow) -> str:
+    """Return the last lines of a failed training run: usually a traceback."""
+    if row.status.state != attempts.FAILED:
         return ""
     from modeldir.results.report.failures import last_lines  # noqa: PLC0415 - only of what has failed
 
-    lines = last_lines(found.path)[-LINES:]
-    if len(lines) < 2:  # noqa: PLR2004 - its last line is told above
+    lines = last_lines(row.path)[-LINES:]
+    if len(lines) < 2:  # noqa: PLR2004 - its last line is shown above
         return ""
-    told = [f"  {text.visible(line)}".rstrip() for line in lines]
-    return "\n".join(["the last lines that it printed:", *told])
+    printed = [f"  {text.visible(line)}".rstrip() for line in lines]
+    return "\n".join(["the last lines that it printed:", *printed])
 
 
-def _next(found: ExperimentRow) -> str:
-    folder = quoted(found.path)
-    if found.status.state in {attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED}:
-        return after_best(found.path) if os.path.isfile("evaluate.py") else f"modeldir log {folder}"
-    if found.status.state == attempts.WAITING:
+def _next(row: ExperimentRow) -> str:
+    folder = quoted(row.path)
+    if row.status.state in {attempts.COMPLETED, attempts.UNRECORDED, attempts.PRUNED}:
+        return after_best(row.path) if os.path.isfile("evaluate.py") else f"modeldir log {folder}"
+    if row.status.state == attempts.WAITING:
         return f"modeldir run {folder} -- python train.py"
     return f"modeldir log {folder} --tail 20"
 

@@ -1,4 +1,8 @@
-"""`modeldir show` of a search: its plan, its trials by status, the best, what failed and why."""
+"""Text of `modeldir show` for a search: its search space, its trials by status, the best, failures.
+
+`commands/show.py` calls `search_text`; start there. It only reads the trials: no worker is looked
+for. The live view of a search is `commands/watch.py`.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +28,11 @@ from modeldir.search.plan import LIMITS
 from modeldir.search.sampler_choice import as_typed
 
 MOST = 10
-"""How many trials of one status are named; the table has them all."""
+"""How many trials of one status are named; `modeldir synthesize` lists them all."""
 
 
 def search_text(tree: Tree) -> str:
-    """One search: its plan, its trials by status, the best, those that failed and why."""
+    """Return a search's space, trials by status, best trial, and failures with their reasons."""
     warnings = list(tree.warnings)
     plan, search = _plan(tree.folder), _standing(tree)
     best = tree.best()
@@ -37,7 +41,7 @@ def search_text(tree: Tree) -> str:
     wanted = claims.asked_again(tree.folder)
     asked = [each for each in tree.experiments if retry_text(each, wanted)]
     running = [each for each in tree.experiments if each.status.state == attempts.RUNNING]
-    told = [
+    facts = [
         *origin_entries(tree.folder),
         *_planned(plan),
         ("metric", _ranked(tree)),
@@ -50,12 +54,12 @@ def search_text(tree: Tree) -> str:
         *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
     follow = worker_registry.again(tree.folder) if asked else _after(tree, plan, search)
-    head = f"{text.visible(str(tree.folder))}: a search\n\n{entries_text(told)}"
+    head = f"{text.visible(str(tree.folder))}: a search\n\n{entries_text(facts)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 
 
 def _plan(folder: Path) -> dict[str, Any]:
-    """What `search.json` says, unchecked; that it cannot be read is among the tree's warnings."""
+    """Return `search.json` unchecked; if it cannot be read, the tree has a warning about it."""
     path = folder / "search.json"
     if not path.exists():
         return {}
@@ -66,22 +70,23 @@ def _plan(folder: Path) -> dict[str, Any]:
 
 
 def _standing(tree: Tree) -> SearchSnapshot:
-    """How many of its trials stand how, and what its plan lacks, by what was read of them already;
-    nobody is asked for who works on it.
+    """Return how many trials have each status, and how many remain.
+
+    Trials that the tree has read are not read again, and no worker is looked for.
     """
-    census = Census(tree.folder)
-    census.look()
-    read = {each.path: each for each in tree.experiments}
-    how, told = Counter[str](), []
-    for each in census.there.values():
-        found = read.get(each.folder)
-        state = (found.status if found else experiment.status(each.folder)).state
-        how[state] += 1
-        told.append((each.record, state, found.scores.validation if found else {}))
-    planned = census.plan
-    best = planned.best(told, planned.metric) if planned.stop_at is not None else None
-    remaining, goal = census.to_come(how), planned.goal(best)
-    return SearchSnapshot(tree.folder, states=how, remaining=remaining, goal=goal)
+    inventory = Census(tree.folder)
+    inventory.look()
+    rows = {each.path: each for each in tree.experiments}
+    states, trials_read = Counter[str](), []
+    for each in inventory.there.values():
+        row = rows.get(each.folder)
+        state = (row.status if row else experiment.status(each.folder)).state
+        states[state] += 1
+        trials_read.append((each.record, state, row.scores.validation if row else {}))
+    plan = inventory.plan
+    best = plan.best(trials_read, plan.metric) if plan.stop_at is not None else None
+    remaining, goal = inventory.to_come(states), plan.goal(best)
+    return SearchSnapshot(tree.folder, states=states, remaining=remaining, goal=goal)
 
 
 def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
@@ -102,12 +107,12 @@ def _planned(plan: Mapping[str, Any]) -> Iterator[Entry]:
 
 
 def _limit(value: object) -> str:
-    """A limit as it is typed; a pruner may have options."""
+    """Return a limit as it is typed; a pruner may have options."""
     return as_typed(value) if isinstance(value, dict) else str(value)
 
 
 def _sampler(plan: Mapping[str, Any]) -> str | None:
-    """The sampler as it is typed; where `auto` chose it, that it did, and why."""
+    """Return the sampler as it is typed; if `auto` chose it, also why."""
     chosen = plan.get("auto")
     if isinstance(chosen, dict):
         return f"{value_text(chosen.get('sampler'))}, by auto: {value_text(chosen.get('why'))}"
@@ -115,13 +120,13 @@ def _sampler(plan: Mapping[str, Any]) -> str | None:
 
 
 def _domain(domain: object) -> str:
-    """A domain as a person says it: `0.1, 0.01` or `log_uniform from 1e-05 to 0.1`."""
+    """Return a domain for people: `0.1, 0.01` or `log_uniform from 1e-05 to 0.1`."""
     if isinstance(domain, list):
         return ", ".join(map(value_text, domain))
     if isinstance(domain, dict):
-        whole = dict(domain)
-        step, condition = whole.pop("step", None), whole.pop("when", None)
-        words = _range(whole) if len(whole) == 1 else None
+        rest = dict(domain)
+        step, condition = rest.pop("step", None), rest.pop("when", None)
+        words = _range(rest) if len(rest) == 1 else None
         if words is not None:
             by = "" if step is None else f" by {text.cell_text(step)}"
             return f"{words}{by}{_when(condition)}"
@@ -142,38 +147,38 @@ def _range(domain: Mapping[str, Any]) -> str | None:
 def _when(condition: object) -> str:
     if not isinstance(condition, dict):
         return ""
-    told = (
+    words = (
         f"{name} is {' or '.join(map(value_text, several))}"
         for name, values in condition.items()
         for several in [values if isinstance(values, list) else [values]]
     )
-    return f", when {' and '.join(told)}"
+    return f", when {' and '.join(words)}"
 
 
 def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
-    """What goes together, what must hold, and what is tried first."""
+    """Yield zipped names, constraints, and the configurations to try first."""
     zips, constraints, points = (plan.get(key) for key in ("zip", "constraints", "points"))
     for index, names in enumerate(zips if isinstance(zips, list) else ()):
-        told = ", ".join(map(value_text, names)) if isinstance(names, list) else value_text(names)
-        yield "" if index else "together", told
+        words = ", ".join(map(value_text, names)) if isinstance(names, list) else value_text(names)
+        yield "" if index else "together", words
     for index, each in enumerate(constraints if isinstance(constraints, list) else ()):
         yield "" if index else "constraints", value_text(each)
     several = points if isinstance(points, list) else []
     for index, point in enumerate(several[:MOST]):
-        told = (
+        words = (
             ", ".join(f"{name} {value_text(value)}" for name, value in point.items())
             if isinstance(point, dict)
             else value_text(point)
         )
-        yield "" if index else "first", told
+        yield "" if index else "first", words
     if len(several) > MOST:
         yield "", f"and {len(several) - MOST} more"
 
 
 def _ranked(tree: Tree) -> str | None:
-    words = {"maximize": "highest", "minimize": "lowest"}
-    told = [f"{name}, {words[direction]} first" for name, direction in tree.objectives]
-    return "; ".join(told) or None
+    first = {"maximize": "highest", "minimize": "lowest"}
+    ranked = [f"{name}, {first[direction]} first" for name, direction in tree.objectives]
+    return "; ".join(ranked) or None
 
 
 def _counts(search: SearchSnapshot) -> str:
@@ -184,31 +189,31 @@ def _counts(search: SearchSnapshot) -> str:
     return ", ".join([*(counts or ["none yet"]), *left])
 
 
-def _score(found: ExperimentRow, tree: Tree) -> str:
+def _score(best: ExperimentRow, tree: Tree) -> str:
     name, _ = tree.metric or ("", None)
-    # Of a point with repeats the mean counts, as in the table.
-    row = next((row for row in tree.rows() if found in row.members), found)
+    # For a configuration with repeats, the mean is shown, as in the table.
+    row = next((row for row in tree.rows() if best in row.members), best)
     value = row.value(name)
-    told = "" if value is None else table.metric_text(value, decimals_here())
-    return f"{found.name}  {name} {told}{' (the mean of its repeats)' if row.members else ''}"
+    words = "" if value is None else table.metric_text(value, decimals_here())
+    return f"{best.name}  {name} {words}{' (the mean of its repeats)' if row.members else ''}"
 
 
-def _progress(found: ExperimentRow) -> str:
+def _progress(row: ExperimentRow) -> str:
     from modeldir.monitor.experiment import progress_of  # noqa: PLC0415 - only while trials run
 
-    return progress_of(found.path)
+    return progress_of(row.path)
 
 
-def _named(label: str, told: Sequence[tuple[ExperimentRow, str | None]]) -> Iterator[Entry]:
-    """The trials of one status, each with a few words; not all of very many."""
-    for index, (found, words) in enumerate(told[:MOST]):
-        yield "" if index else label, f"{found.name}  {words or ''}".rstrip()
-    if len(told) > MOST:
-        yield "", f"and {len(told) - MOST} more"
+def _named(label: str, trials: Sequence[tuple[ExperimentRow, str | None]]) -> Iterator[Entry]:
+    """Yield the trials of one status, each with a few words; at most `MOST` of them."""
+    for index, (row, words) in enumerate(trials[:MOST]):
+        yield "" if index else label, f"{row.name}  {words or ''}".rstrip()
+    if len(trials) > MOST:
+        yield "", f"and {len(trials) - MOST} more"
 
 
 def _after(tree: Tree, plan: Mapping[str, Any], search: SearchSnapshot) -> str:
-    """What to type next: the search itself while trials are left, else what tells of them."""
+    """Return what to type next: resume, read a log, or compare."""
     folder = quoted(tree.folder)
     states = {each.status.state: each for each in reversed(tree.experiments)}
     left = not states or not states.keys().isdisjoint({attempts.WAITING, attempts.INTERRUPTED})

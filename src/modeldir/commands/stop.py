@@ -1,4 +1,8 @@
-"""`modeldir stop`: ask the workers of a search to stop, wherever they run; or one experiment."""
+"""`modeldir stop`: ask the workers of a search to stop, wherever they run; or stop one experiment.
+
+Start with `run`. Workers are asked by a file (`search/worker_registry.py`), jobs that only wait are
+cancelled by their launcher. The rule: nobody is signaled on another host or as another user.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from modeldir.launchers.launched_jobs import LaunchedJob, cancel, read_jobs
 from modeldir.search import worker_registry
 
 HELP = (
-    "Ask the workers of a search to stop: no new trials; the running ones go on to their end.\n"
+    "Ask the workers of a search to stop: no new trials; the running ones continue to their end.\n"
     "Jobs that only wait for their turn are cancelled.\n"
     "An experiment that runs on this machine is interrupted, as by Ctrl-C."
 )
@@ -26,7 +30,7 @@ EXAMPLE = "modeldir stop experiments/learning_rate --now"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir stop DIR [--now]"
     parser.add_argument("dir", metavar="DIR", help="a search, or an experiment")
     parser.add_argument(
@@ -37,8 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the request, say whom it is for; have launchers end the jobs that only wait. Nobody is
-    signalled across users or hosts.
+    """Write the request, print which workers it is for, and cancel jobs that only wait.
+
+    Returns 1 if a trial of another user still runs.
     """
     folder = Path(arguments.dir)
     if not folder.is_dir():
@@ -64,19 +69,19 @@ def run(arguments: argparse.Namespace) -> int:
     if asked or left:
         print(f"next: modeldir watch {quoted(folder)}")
     else:
-        told = _go_on(folder) if jobs or ended else _idle(folder)
-        print(*told, sep="\n")
+        lines = _resume(folder) if jobs or ended else _idle(folder)
+        print(*lines, sep="\n")
     return 1 if left else 0
 
 
 def _asked_text(member: worker_registry.Member, job: str | None) -> str:
-    """Who was asked; of a job the name by which its engine knows it, and can tell that it runs."""
+    """Return which worker was asked; a worker in a job by the job's id."""
     seen = "" if member.alive else ", which cannot be seen from here"
     return f"asked: worker {member.pid} on {member.host}{f', job {job}' if job else seen}"
 
 
 def _cancelled(folder: Path, jobs: list[LaunchedJob]) -> Iterator[str]:
-    """Have their launchers end jobs that run no worker that could be asked."""
+    """Cancel jobs that run no worker yet; yield lines about them."""
     problems = cancel(folder, [job.ref for job in jobs])
     if jobs and not problems:
         yield f"cancelled: {', '.join(f'job {job.name}' for job in jobs)}"
@@ -92,11 +97,12 @@ def _ask(
     urgency: worker_registry.Urgency,
     jobs: list[LaunchedJob],
 ) -> None:
-    """Ask them by a file: whoever may write in the search's folder can. Workers that have not come
-    up yet are asked by their jobs' tokens.
+    """Ask workers to stop, by a file in the search's folder.
+
+    Workers that have not come up yet are asked by the tokens of their jobs.
 
     Raises:
-        FolderError: when we may not.
+        FolderError: if the file cannot be written.
     """
     try:
         worker_registry.ask_to_stop(folder, asked, urgency, [job.ref.token for job in jobs])
@@ -114,10 +120,10 @@ def _ask(
 
 
 def _stop_experiment(folder: Path, *, now: bool) -> int:
-    """Interrupt what runs in an experiment, and wait for its end.
+    """Interrupt an experiment and wait for its end.
 
     Raises:
-        FolderError: when it is none, or a trial, or runs where it cannot be reached from here.
+        FolderError: if it is no experiment, is a trial, or runs on another host.
     """
     last, path = attempts.latest(folder), quoted(folder)
     if last is None and experiment.params_file(folder) is None:
@@ -130,32 +136,32 @@ def _stop_experiment(folder: Path, *, now: bool) -> int:
         print(f"next: modeldir show {path}")
         return 0
     record = last.record
-    keeper = processes.from_json(record.get("supervisor") or record.get("process"))
+    supervisor = processes.from_json(record.get("supervisor") or record.get("process"))
     _refuse_if_trial(folder, last)
-    if keeper is None or life is None:
-        host = keeper.host if keeper else "a host that it does not name"
+    if supervisor is None or life is None:
+        host = supervisor.host if supervisor else "a host that it does not name"
         raise FolderError(
             f"{folder} runs on {host}, where it cannot be reached from here\n"
             f"  there: modeldir stop {path}",
             state="Nothing was stopped.",
         )
     try:
-        os.kill(keeper.pid, signal.SIGTERM if now else signal.SIGINT)
+        os.kill(supervisor.pid, signal.SIGTERM if now else signal.SIGINT)
     except PermissionError:
         raise FolderError(
-            f"{folder} runs as another user: process {keeper.pid}", state="Nothing was stopped."
+            f"{folder} runs as another user: process {supervisor.pid}", state="Nothing was stopped."
         ) from None
     except ProcessLookupError:
         pass  # it has ended just now
-    print(f"asked: attempt {last.number} of {folder}, process {keeper.pid}", flush=True)
-    _wait_for(keeper)
+    print(f"asked: attempt {last.number} of {folder}, process {supervisor.pid}", flush=True)
+    _wait_for(supervisor)
     print(f"{folder}: {experiment.status(folder).state}")
     print(f"next: modeldir run {path} --resume   or afresh, without --resume")
     return 0
 
 
 def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
-    """A trial that a worker runs would only be run again by it."""
+    """Raise an error for a trial of a worker: the worker would run it again."""
     if (folder / "trial.json").exists() and last.record.get("worker"):
         search = quoted(folder.resolve().parent if not folder.name else folder.parent)
         raise FolderError(
@@ -169,7 +175,7 @@ def _refuse_if_trial(folder: Path, last: attempts.Attempt) -> None:
 
 
 def _idle(folder: Path) -> list[str]:
-    """What is told of a search that nobody works on; whether it is complete, if it ever began."""
+    """Return lines about a search without workers: whether it is complete, and what to type."""
     if (folder / HOME).is_dir():
         from modeldir.monitor.search import SearchMonitor  # noqa: PLC0415 - it reads the plan and all trials
 
@@ -178,17 +184,17 @@ def _idle(folder: Path) -> list[str]:
             counts = ", ".join(f"{count} {state}" for state, count in search.states.items())
             what = f"nobody works on {folder}: it is complete ({counts})"
             return [what, f"next: modeldir synthesize {quoted(folder)}"]
-    return [f"nobody works on {folder}", *_go_on(folder)]
+    return [f"nobody works on {folder}", *_resume(folder)]
 
 
-def _go_on(folder: Path) -> list[str]:
+def _resume(folder: Path) -> list[str]:
     return [f"next: {worker_registry.again(folder)}   resumes"]
 
 
 def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
-    """Trials of this host whose worker is gone: their supervisors are asked, and waited for.
+    """Stop trials on this host whose worker is gone, and wait for them.
 
-    Returns the names of those that were ended, and of those that run on as another user.
+    Returns the names of the stopped trials, and of those that still run as another user.
     """
     ended, left = [], []
     for path in sorted(folder.iterdir()):
@@ -196,22 +202,22 @@ def _ended_here(folder: Path) -> tuple[list[str], list[str]]:
         if last is None or last.end is not None or attempts.is_alive(last) is not True:
             continue
         worker = processes.from_json(last.record.get("worker"))
-        keeper = processes.from_json(last.record.get("supervisor"))
-        if worker is None or keeper is None or processes.alive(worker) is not False:
-            continue  # its worker does it
+        supervisor = processes.from_json(last.record.get("supervisor"))
+        if worker is None or supervisor is None or processes.alive(worker) is not False:
+            continue  # its worker will stop it
         try:
-            os.kill(keeper.pid, signal.SIGTERM)
+            os.kill(supervisor.pid, signal.SIGTERM)
         except PermissionError:
             left.append(path.name)
         except ProcessLookupError:
             continue
         else:
             ended.append(path.name)
-            _wait_for(keeper)
+            _wait_for(supervisor)
     return ended, left
 
 
-def _wait_for(keeper: processes.Process, seconds: float = 30.0) -> None:
+def _wait_for(supervisor: processes.Process, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
-    while processes.alive(keeper) and time.monotonic() < deadline:
+    while processes.alive(supervisor) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,4 +1,8 @@
-"""`modeldir synthesize`: one table of all results below a folder."""
+"""`modeldir synthesize` (or `results`): print one table of all results below a folder.
+
+Start with `run`. The table is made in `results/synthesize.py`, its other forms in
+`results/table_formats.py`; here it is printed or written.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +24,14 @@ from modeldir.results.table_formats import ENDINGS, FORMS
 if TYPE_CHECKING:
     from modeldir.results.synthesize import Results
 
-HELP = "One table of all experiments below a folder: the best first."
+HELP = "Print one table of all experiments below a folder: the best first."
 EXAMPLE = "modeldir synthesize experiments --where 'learning_rate > 0.001' --top 10"
 COLLECTS = False
-"""What is read is needed to the end, and to search it for garbage takes as long as to sort it."""
+"""All rows are needed until the end; a garbage collection would take as long as sorting them."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir synthesize [DIR ...] [options]"
     parser.add_argument(
         "dirs",
@@ -43,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="CONDITION",
         help="""'learning_rate > 0.001 and model_version == "baseline"'""",
     )
-    rows.add_argument("--top", type=int, metavar="N", help="at most so many")
+    rows.add_argument("--top", type=int, metavar="N", help="at most N rows")
     rows.add_argument("--sort", metavar="COLUMN", help="by it (default: the metric), best first")
     rows.add_argument("--reverse", action="store_true", help="the other way round")
     rows.add_argument(
@@ -81,7 +85,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _names(text: str) -> list[str]:
-    """Names with commas between them.
+    """Split names at commas.
 
     >>> _names("learning_rate, accuracy")
     ['learning_rate', 'accuracy']
@@ -90,7 +94,7 @@ def _names(text: str) -> list[str]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table, or write it; what could not be read goes to standard error."""
+    """Print the table or write it; warnings go to standard error."""
     if arguments.top is not None and arguments.top < 1:
         raise ModeldirError(f"--top {arguments.top}: expected 1 or more")
     from modeldir.results.synthesize import synthesize  # noqa: PLC0415 - `--help` does without
@@ -108,8 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
         apart=arguments.apart,
         metrics_file=arguments.metrics_file,
     )
-    found = len(results) > 0
-    if not found and form not in {"csv", "json"}:  # to a program, nothing is a table too
+    has_rows = len(results) > 0
+    if not has_rows and form not in {"csv", "json"}:  # a program expects a table, even an empty one
         print_stderr(results.nothing())
     elif arguments.output is None:
         print(_as_text(results, form), end="", flush=True)
@@ -117,18 +121,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(_written(results, form, arguments.output))
     for warning in results.warnings:
         print_stderr(warning)
-    if found and form == "table" and arguments.output is None and sys.stdout.isatty():
+    if has_rows and form == "table" and arguments.output is None and sys.stdout.isatty():
         print(f"\n{after(results)}")
-    if found and arguments.html:
+    if has_rows and arguments.html:
         print(report_text(_report(results, arguments.html)), file=sys.stderr)
-    return 0 if found else 1
+    return 0 if has_rows else 1
 
 
 def _form(arguments: argparse.Namespace) -> str:
-    """Which form is wanted: as it was named, else as the file is called.
+    """Return the form: the one that was named, else that of the file's ending.
 
     Raises:
-        ModeldirError: when no form is called so: a text in a file called .pdf opens nowhere.
+        ModeldirError: if no form has this ending.
     """
     stem, ending = os.path.splitext(arguments.output or "")
     form = arguments.format or (ENDINGS.get(ending.lower()) if ending else "table")
@@ -152,10 +156,10 @@ def _as_text(results: Results, form: str) -> str:
 
 
 def _written(results: Results, form: str, path: str) -> str:
-    """Write the table into a file; says that it did.
+    """Write the table into a file; returns a line about it.
 
     Raises:
-        ModeldirError: when it cannot be written.
+        ModeldirError: if it cannot be written.
     """
     write = to_text if form == "table" else FORMS[form]
     text = write(results.table)
@@ -167,14 +171,14 @@ def _written(results: Results, form: str, path: str) -> str:
 
 
 def after(results: Results) -> str:
-    """What it shows, where it lies now, which experiment is the best, and what to type next."""
+    """Return advice, where the table was written, the best experiment, and what to type next."""
     from modeldir.experiment import test_evaluations  # noqa: PLC0415 - `--help` does without
     from modeldir.metrics import objective  # noqa: PLC0415 - `--help` does without
 
     width = width_here()
-    told = [f"advice: {sentence}" for sentence in results.advice()]
-    lines = [line for each in told for line in wrapped(each, width)]
-    lines += [""] if told else []
+    advice = [f"advice: {sentence}" for sentence in results.advice()]
+    lines = [line for each in advice for line in wrapped(each, width)]
+    lines += [""] if advice else []
     looked = (
         test_evaluations.describe(each.looks for each in results.tree.experiments)
         if results.tree
@@ -197,7 +201,7 @@ def after(results: Results) -> str:
 
 
 def _report(results: Results, path: str) -> Path:
-    """The report of the experiments in the table, each repeat too, from what was read for it."""
+    """Write the report of the table's experiments, with each repeat; returns its path."""
     from modeldir.results.report import write_tree_report  # noqa: PLC0415 - only where one is wanted
 
     assert results.chosen is not None  # `synthesize` has read it
