@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from modeldir import space
 from modeldir._system import files
@@ -22,6 +22,7 @@ from modeldir._system.timestamps import unix_time
 from modeldir.errors import ModeldirError
 from modeldir.experiment import attempts, experiment
 from modeldir.metrics import metrics, objective
+from modeldir.metrics.logged_steps import LoggedStep, logged_step
 from modeldir.params import plain_values
 from modeldir.params.equality import same
 from modeldir.results.experiments import ExperimentRow
@@ -31,14 +32,6 @@ from modeldir.space.domain_parsing import read_domain
 from modeldir.space.problems import DomainError
 
 _NOT_EXPORTED = frozenset({attempts.WAITING, attempts.RUNNING})
-
-
-class LoggedStep(NamedTuple):
-    """One line of `metrics.jsonl`: step, Unix time if known, metric values by name."""
-
-    step: float
-    time: float | None
-    values: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -87,15 +80,9 @@ class ExportedExperiment:
 
     def curve(self) -> list[LoggedStep]:
         """Read the logged steps from `metrics.jsonl`."""
-        steps = []
-        for count, line in enumerate(files.read_lines(self.found.path / metrics.METRICS_LINES)):
-            time = unix_time(line.get("time"))
-            values = dict(metrics.numbers_in({k: v for k, v in line.items() if k != "time"}))
-            logged = metrics.take_step(values)
-            step = float(count) if logged is None else logged
-            if values and abs(step) < 2**53:
-                steps.append(LoggedStep(step, time, values))
-        return steps
+        lines = files.read_lines(self.found.path / metrics.METRICS_LINES)
+        steps = (logged_step(line, index) for index, line in enumerate(lines))
+        return [each for each in steps if each.values and abs(each.step) < 2**53]
 
     def validation_curve(self) -> list[LoggedStep]:
         """Read the validation metrics of each logged step, named without `val/`."""

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from modeldir._system import files
-from modeldir._system.timestamps import unix_time
 from modeldir.errors import ParamsError
 from modeldir.exchange import tfevents
-from modeldir.exchange.foreign_run import ForeignRun, lines_by_step, metric_name
+from modeldir.exchange.foreign_run import ForeignRun, LoggedValue, lines_by_step, metric_name
 from modeldir.experiment import experiment
 from modeldir.metrics import metrics
+from modeldir.metrics.logged_steps import logged_step
 from modeldir.params import plain_values
 
 Problems = list[str]
@@ -94,25 +94,21 @@ def read_lines(folder: Path, names: list[str], problems: Problems) -> list[dict[
 
 
 def _json_lines(path: Path) -> Iterator[dict[str, float]]:
-    for count, line in enumerate(files.read_lines(path)):
-        values = dict(metrics.numbers_in({k: v for k, v in line.items() if k != "time"}))
-        logged = metrics.take_step(values)
-        step = float(count) if logged is None else logged
-        time = unix_time(line.get("time"))
+    for index, line in enumerate(files.read_lines(path)):
+        step, time, values = logged_step(line, index)
         named = {metric_name(name): value for name, value in values.items()}
         yield {"step": step, **({} if time is None else {"time": time}), **named}
 
 
 def _csv_lines(path: Path, problems: Problems) -> list[dict[str, float]]:
     """Return the rows of a CSV file as steps, without the cells that hold no number."""
-    values = []
+    values: list[LoggedValue] = []
     try:
         with open(path, newline="", encoding="utf-8", errors="replace") as file:
-            for count, row in enumerate(csv.DictReader(file)):
-                numbers = dict(metrics.numbers_in({k: v for k, v in row.items() if k}))
-                logged = metrics.take_step(numbers)
-                step = float(count) if logged is None else logged
-                values += [(name, step, None, value) for name, value in numbers.items()]
+            for index, row in enumerate(csv.DictReader(file)):
+                cells = dict(metrics.numbers_in({k: v for k, v in row.items() if k}))
+                step, time, numbers = logged_step(cells, index)
+                values += [(name, step, time, value) for name, value in numbers.items()]
     except (OSError, csv.Error) as error:
         problems.append(f"{path}: {error}")
     return lines_by_step(values)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modeldir.metrics import metrics
+from modeldir.metrics.logged_steps import logged_step
 from modeldir.results.report import encoding
 
 if TYPE_CHECKING:
@@ -78,11 +79,8 @@ def read_curves(folder: Path) -> dict[str, dict[float, float]]:
     If a step was logged twice, after a restart, the later value is kept.
     """
     by_name: dict[str, dict[float, float]] = {}
-    for count, line in enumerate(_parsed_lines(folder / metrics.METRICS_LINES)):
-        line.pop("time", None)
-        values = dict(metrics.numbers_in(line))
-        logged = metrics.take_step(values)
-        step = float(count) if logged is None else logged
+    for index, line in enumerate(_parsed_lines(folder / metrics.METRICS_LINES)):
+        step, _, values = logged_step(line, index)
         train = {name: value for name, value in values.items() if name.startswith("train/")}
         for name, value in {**metrics.validation_metrics(values), **train}.items():
             by_name.setdefault(name, {})[step] = value
