@@ -135,7 +135,7 @@ def test_names_of_methods_are_reached_by_item(name: str) -> None:
     assert json.loads(Path("out.json").read_text()) == {name: 2, "lr": 0.1, "part": {name: 3}}
     assert p.part[name] == 3
     assert type(p) is Params
-    with pytest.raises(ParamsError, match="is a part of Params itself: use params"):
+    with pytest.raises(ParamsError, match="is an attribute of Params itself: use params"):
         setattr(p, name, 4)
     assert p[name] == 2
 

@@ -1,9 +1,9 @@
-"""What differs between two sets of hyperparameters.
+"""The differences between two sets of hyperparameters.
 
     for name, left, right in modeldir.diff("base/params.json", "wider/params.json"): ...
 
-It knows what means the same: 1 and 1.0 do, 1 and "1" and true do not, NaN is NaN. It refuses to
-know experiments and tables. Start at `diff`.
+Start at `diff`. `modeldir diff` compares whole experiments in `commands.diff`; whether two values
+are equal is decided in `equality`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Difference(NamedTuple):
-    """A hyperparameter that differs: its dotted name, its value left and right.
+    """A hyperparameter that differs: its dotted name, its values left and right.
 
     >>> print(Difference("optimizer.lr", 0.001, 0.0003))
     optimizer.lr: 0.001 -> 0.0003
@@ -42,21 +42,21 @@ class Difference(NamedTuple):
 
 
 class Differences(list[Difference]):
-    """A list of differences; printed, one a line."""
+    """A list of differences. As text, it has a line for each."""
 
     def __str__(self) -> str:
         return "\n".join(map(str, self)) or "no difference"
 
 
 def diff(left: Any, right: Any) -> Differences:
-    """What differs: in the order of the left, then what only the right has.
+    """Return the differences, in the order of the left side, then what only the right side has.
 
     Args:
         left: a `Params`, a mapping, or the path of a params file.
         right: likewise.
 
     Raises:
-        ParamsError: when a file cannot be read.
+        ParamsError: if a file cannot be read.
 
     >>> print(diff({"lr": 0.1, "model": {"depth": 2}}, {"lr": 1e-1, "model": {"depth": 3}}))
     model.depth: 2 -> 3

@@ -1,11 +1,10 @@
 """Params files: from bytes to plain values, and back.
 
-It knows the notations (JSON, JSON with comments, YAML 1.2, TOML) and what a file can hold. It
-refuses to know what a hyperparameter means, or who reads it. YAML and TOML are held to what JSON
-has, so that any params file can be saved as any other; only dates, which JSON lacks, become their
-text.
-
-Start at `read` and `write`; `held` says what can be saved.
+`Params`, `load_file` and every command that reads `params.json` come here. Start at `read` and
+`write`. The notations are JSON (`strict_json`), JSON with comments, YAML 1.2 (`yaml_format`) and
+TOML (`toml_format`). YAML and TOML may hold only what JSON can (`json_values`), so that each params
+file can be saved in each notation; only dates, which JSON lacks, become strings. The rule: `write`
+never replaces a file by something that loses a comment.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ if TYPE_CHECKING:
 
 
 class Loaded(NamedTuple):
-    """A file's values, and how it wrote them."""
+    """A file's values, and how the file writes them."""
 
     values: Plain
-    forms: Mapping[str, str] = {}  # {"0.001": "1e-3"}: the numbers that Python writes otherwise
+    forms: Mapping[str, str] = {}  # {"0.001": "1e-3"}: numbers that Python writes differently
     text: str = ""  # all of it
 
 
 def read(path: str | os.PathLike[str]) -> Loaded:
-    """The content of a params file. An ending other than .jsonc, .yaml, .yml and .toml is JSON.
+    """Read a params file. Any ending except .jsonc, .yaml, .yml and .toml means JSON.
 
     Raises:
         ParamsError: with path, line and column (as far as they are known) and what was expected.
@@ -51,7 +50,7 @@ def read(path: str | os.PathLike[str]) -> Loaded:
 
 
 def load_file(path: str | os.PathLike[str]) -> Plain:
-    """The values of a .json, .jsonc, .yaml, .yml or .toml file as a plain dict.
+    """Return the values of a .json, .jsonc, .yaml, .yml or .toml file as a plain dict.
 
     Raises:
         ParamsError: with path, line and column (as far as they are known) and what was expected.
@@ -60,7 +59,7 @@ def load_file(path: str | os.PathLike[str]) -> Plain:
 
 
 def notation(shown: str) -> str:
-    """How a file is written by its name: json (with comments or without), yaml or toml."""
+    """Return the notation of a file by its name: json (with or without comments), yaml or toml."""
     return {".yaml": "yaml", ".yml": "yaml", ".toml": "toml"}.get(_ending(shown), "json")
 
 
@@ -116,7 +115,7 @@ _Places = dict[str, tuple[int, int]]  # by dotted name: line and column
 
 def _from_other(text: str, shown: str) -> Plain:
     language = _language(shown)
-    return _as_json_has_it(language.parse(text, shown), shown, lambda: language.places(text))
+    return _checked(language.parse(text, shown), shown, lambda: language.places(text))
 
 
 def _language(shown: str) -> ModuleType:
@@ -129,9 +128,7 @@ def _language(shown: str) -> ModuleType:
     return yaml_format
 
 
-def _as_json_has_it(
-    values: object, shown: str, find: Callable[[], dict[str, tuple[int, int]]]
-) -> Plain:
+def _checked(values: object, shown: str, find: Callable[[], dict[str, tuple[int, int]]]) -> Plain:
     if not isinstance(values, dict):
         raise not_an_object(values, shown)
     try:
@@ -176,18 +173,18 @@ def _dates_as_text(value: Any) -> Any:
 def write(
     path: str | os.PathLike[str], kept: JsonValues, forms: Mapping[str, str], text: str = ""
 ) -> None:
-    """Replace a params file as a whole, in the notation of its ending; its folder is made.
+    """Replace a params file as a whole, in the notation of its ending. Its folder is created.
 
     Args:
         path: the file.
         kept: the values.
         forms: how numbers are written.
-        text: the text that the values came from, in this notation: as long as it says what they
-            are, it is what is written, spaces and comments included.
+        text: the text that the values came from, in this notation. If the values are unchanged, it
+            is written as it is, with its spaces and comments.
 
     Raises:
-        ParamsError: if something has no form (the file is then untouched), if comments would be
-            lost, or on a full or protected disk.
+        ParamsError: if JSON cannot store a value (the file is then unchanged), if comments would be
+            lost, or if the disk is full or protected.
     """
     shown = os.fsdecode(path)
     problems = [*kept.problems, *(_nulls(kept.values) if _ending(shown) == ".toml" else ())]
@@ -210,7 +207,7 @@ def write(
 
 
 def _text(shown: str, values: Plain, forms: Mapping[str, str], text: str) -> str:
-    if text and _says(text, values, shown):
+    if text and _holds(text, values, shown):
         return text
     if notation(shown) == "json":
         if _ending(shown) == ".jsonc" and strict_json.has_comments(_current(shown)):
@@ -236,8 +233,8 @@ def _comments_lost(shown: str) -> ParamsError:
     return broken(shown, problem, "save it under another name, or change it in an editor")
 
 
-def _says(text: str, values: Plain, shown: str) -> bool:
-    """Return whether a text, in the notation of a file, holds exactly these values."""
+def _holds(text: str, values: Plain, shown: str) -> bool:
+    """Return whether a file with this text would hold exactly these values."""
     if notation(shown) == "json":
         return strict_json.says(text, values, comments=_ending(shown) == ".jsonc")
     return strict_json.alike(_from_other(text.replace("\r\n", "\n"), shown), values)

@@ -16,19 +16,19 @@ from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.nested import Plain, is_path, is_section
 
 _SHORT = 10**18
-"""Below it a whole number has surely no more digits than Python writes."""
+"""Smaller integers surely have no more digits than Python can write."""
 
 
 class JsonValues(NamedTuple):
-    """What a file can hold of some values, and what it cannot."""
+    """The values that a file can store, and the problems of those that it cannot."""
 
     values: Plain
     problems: list[tuple[str, str, str | None]]  # dotted name, problem, hint
-    skipped: list[str]  # dotted names that may be left out, and were
+    skipped: list[str]  # dotted names that were left out
 
 
 class _NoFormError(Exception):
-    """A value that JSON has no form for: its dotted name, the problem, a hint or None."""
+    """A value that JSON cannot store: its dotted name, the problem, a hint or None."""
 
     def __init__(self, key: str, problem: str, hint: str | None = None) -> None:
         super().__init__(problem)
@@ -38,45 +38,45 @@ class _NoFormError(Exception):
 def to_json_values(
     values: Plain, prefix: str = "", may_skip: frozenset[str] = frozenset()
 ) -> JsonValues:
-    """The values as JSON has them: scalars of NumPy and PyTorch, paths, tuples, enums converted.
+    """Return the values as JSON stores them, and all problems.
 
-    `may_skip` are the dotted names that may be left out, with all they contain, where JSON has no
-    form for them. All problems are found, not only the first.
+    Scalars of NumPy and PyTorch, paths, tuples and members of an Enum are converted. `may_skip` are
+    dotted names that may be left out, with everything inside them, if JSON cannot store them.
     """
     found = JsonValues({}, [], [])
-    _hold_part(values, found.values, prefix, found, may_skip)
+    _store_section(values, found.values, prefix, found, may_skip)
     return found
 
 
 def to_json_value(value: Any, key: str) -> Any:
-    """One value as JSON has it; what it has no form for stays itself where it stands in a part.
+    """Return one value as JSON stores it. A nested section is returned unchanged.
 
     Raises:
-        ParamsError: saying what JSON has no form for.
+        ParamsError: naming the value that JSON cannot store.
     """
     if is_section(value):
         return value
     try:
-        return _hold(value, key)
+        return _to_json(value, key)
     except _NoFormError as error:
         raise ParamsError(error.found[1], key=key) from None
 
 
-def _hold_part(
+def _store_section(
     values: Plain, into: Plain, prefix: str, found: JsonValues, may_skip: frozenset[str]
 ) -> None:
     for name, value in values.items():
-        if type(name) is str and name.isascii() and _is_as_json_has_it(value):
+        if type(name) is str and name.isascii() and _is_common(value):
             into[name] = value
             continue
         key = f"{prefix}{name}"
         try:
-            _hold_name(name, key)
+            _check_key(name, key)
             if is_section(value) and prefix.count(".") < MAX_DEPTH:
                 into[name] = {}
-                _hold_part(value, into[name], f"{key}.", found, may_skip)
+                _store_section(value, into[name], f"{key}.", found, may_skip)
             else:
-                into[name] = _hold(value, key)
+                into[name] = _to_json(value, key)
         except _NoFormError as error:
             if any(f"{key}.".startswith(f"{skippable}.") for skippable in may_skip):
                 found.skipped.append(key)
@@ -84,8 +84,8 @@ def _hold_part(
                 found.problems.append(error.found)
 
 
-def _is_as_json_has_it(value: Any) -> bool:
-    """Whether a value is one of the common ones, which `_hold` would give back after many looks."""
+def _is_common(value: Any) -> bool:
+    """Return whether `_to_json` would return a value unchanged, after many more checks."""
     kind = type(value)
     if kind is float:
         return math.isfinite(value)
@@ -94,51 +94,51 @@ def _is_as_json_has_it(value: Any) -> bool:
     return value is None or kind is bool or (kind is int and -_SHORT < value < _SHORT)
 
 
-def _hold(value: Any, key: str, depth: int = 0) -> Any:
+def _to_json(value: Any, key: str, depth: int = 0) -> Any:
     kind = type(value)
     if value is None or kind is bool:
         return value
     if kind is str:  # the common ones first: a file may hold a vocabulary
-        return value if value.isascii() else _hold_text(value, key)
+        return value if value.isascii() else _check_string(value, key)
     if isinstance(value, Enum):  # before text and numbers: it may be one of them too
-        return _hold(value.value, key, depth)
+        return _to_json(value.value, key, depth)
     if isinstance(value, str) or is_path(value):
-        return _hold_text(str(value), key)
+        return _check_string(str(value), key)
     if isinstance(value, int | float):
-        return _hold_number(value, key)
+        return _to_number(value, key)
     if depth > MAX_DEPTH:
         raise _NoFormError(key.partition("[")[0], "contains itself, or goes too deep")
     if isinstance(value, list | tuple):
-        return [_hold(part, f"{key}[{place}]", depth + 1) for place, part in enumerate(value)]
+        return [_to_json(part, f"{key}[{place}]", depth + 1) for place, part in enumerate(value)]
     if isinstance(value, dict):
-        return _hold_dict(value, key, depth)
+        return _to_dict(value, key, depth)
     plain = _scalar(value)
     if plain is not value:
-        return _hold(plain, key, depth + 1)
+        return _to_json(plain, key, depth + 1)
     raise _NoFormError(key, f"JSON has no form for {_kind(value)}", _way_out(value))
 
 
 def _scalar(value: Any) -> Any:
-    """A scalar of NumPy or PyTorch as Python's own; everything else as it is."""
+    """Return a scalar of NumPy or PyTorch as Python's own, and every other value unchanged."""
     if getattr(value, "shape", None) != () or not hasattr(value, "item"):
         return value
     plain = value.item()
     return value if type(plain) is type(value) else plain  # a longdouble holds more than a float
 
 
-def _hold_dict(value: dict[Any, Any], key: str, depth: int) -> Plain:
+def _to_dict(value: dict[Any, Any], key: str, depth: int) -> Plain:
     for name in value:
-        _hold_name(name, key)
-    return {name: _hold(part, f"{key}.{name}", depth + 1) for name, part in value.items()}
+        _check_key(name, key)
+    return {name: _to_json(part, f"{key}.{name}", depth + 1) for name, part in value.items()}
 
 
-def _hold_name(name: object, key: str) -> None:
+def _check_key(name: object, key: str) -> None:
     if not isinstance(name, str):
         raise _NoFormError(key, f"expected a string as the key, found {name!r}", f'write "{name}"')
-    _hold_text(name, key)
+    _check_string(name, key)
 
 
-def _hold_text(text: str, key: str) -> str:
+def _check_string(text: str, key: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -146,8 +146,8 @@ def _hold_text(text: str, key: str) -> str:
     return text
 
 
-def _hold_number(value: Any, key: str) -> float:
-    """The number itself, without NumPy's or anyone's class around it."""
+def _to_number(value: Any, key: str) -> float:
+    """Return the number itself, without the class of NumPy or of a script around it."""
     if isinstance(value, float):
         if math.isfinite(value):
             return float(value)

@@ -1,19 +1,17 @@
-"""Hyperparameters: a params file as an object, and which of its names a script has read.
+"""Hyperparameters: a params file as an object that records which names a script reads.
 
     params = Params("experiments/base_model/params.json")
     params.learning_rate, params.model.num_layers, params["model.num_layers"]
 
-It knows names, nested parts and who read what. It refuses to know how files are written down (that
-is `paramsfiles`) and what a value means.
+Scripts create a `Params`; `run`, `loop` and `overrides` use the functions at the end. Start at
+`Params.__getattr__`. Python calls it only for a name that is not yet in the instance: it records
+the read and stores the value there, so that every later read is an ordinary attribute. The instance
+holds only this cache. The data are one nested plain dict, and the views of nested sections share
+it. The rule: once a script has the live `dict`, nothing is cached, because the script may change it
+at any time.
 
-Start at `Params.__getattr__`. It is called only for a name that is not yet in the instance: it
-notes that the name was read and puts the value there, so that every later read is an ordinary
-attribute. What lies in the instance is only this cache; the data are one nested plain dict, which
-nested parts share as views. Who has the live `dict` may change it unseen, so from then on nothing
-is cached.
-
-What a script assigns is its own affair; what `update` brings must fit what is there
-(`overrides.fit`). Locked hyperparameters hand out dicts and lists that cannot be changed.
+An assignment is not checked. `update` checks that new values fit the old ones (`update.Fit`). For
+files see `formats`; for the record of what was read see `usage`.
 """
 
 from __future__ import annotations
@@ -71,44 +69,47 @@ __all__ = [
 
 
 _MOST_KNOWN = 1000
-"""Among how many names the one that was meant is looked for: a file may hold a vocabulary."""
+"""Search only this many names for a suggestion: a file may hold a vocabulary."""
 
 _Memo = dict[int, Any]  # inside the class `dict` is a property
 _Forms = dict[str, str]
 
 
 class _WithCache:
-    """Gives `Params` the instance dict that holds its cache; see `_cache`."""
+    """Gives `Params` the instance dict that holds its cache. See `_cache`."""
 
 
 _CACHE = _WithCache.__dict__["__dict__"]
 
 
 def _cache(params: Params) -> Plain:
-    """The real instance dict, which `Params.__dict__` hides: it shows users the data instead."""
+    """Return the real instance dict.
+
+    `Params.__dict__` hides it: it shows users the data instead.
+    """
     found: Plain = _CACHE.__get__(params)
     return found
 
 
 class _Tree:
-    """What all views of one `Params` share."""
+    """State that all views of one `Params` share. Its attributes are part of every pickle."""
 
     def __init__(self, reads: Reads, shown: str = "", path: str | None = None) -> None:
         self.reads = reads
         self.shown = shown  # the file, as the user named it
         self.path = path  # the same, from the root
-        self.text = ""  # what the file said, and
-        self.forms: dict[str, str] = {}  # how it wrote its numbers
+        self.text = ""  # the text of the file
+        self.forms: dict[str, str] = {}  # how the file writes its numbers
         self.added: set[str] = set()  # dotted names that the running script added
-        self.assigned: set[str] = set()  # those of the file that it assigned
-        self.given: Plain = {}  # what came in the place of values that nobody had used
-        self.live = False  # the plain dict is in someone's hands
+        self.assigned: set[str] = set()  # dotted names of the file that it assigned
+        self.given: Plain = {}  # values that replaced others before these were read
+        self.live = False  # the script has the plain dict
         self.locked = False
-        self.opened: Opened | None = None  # keeps what the file said, for the end of the run
-        self.whole: ref[Params] | None = None  # the view that the others are parts of
+        self.opened: Opened | None = None  # remembers the file's values until the run ends
+        self.whole: ref[Params] | None = None  # the view of the whole file
 
     def twin(self, reads: Reads) -> _Tree:
-        """The same for a copy, which is in nobody's hands yet and nobody's file."""
+        """Return a copy for a copied `Params`: its dict is not live, and it belongs to no file."""
         tree = _Tree(reads, self.shown, self.path)
         tree.text, tree.forms, tree.added = self.text, {**self.forms}, {*self.added}
         tree.assigned, tree.given = {*self.assigned}, {**self.given}
@@ -128,8 +129,8 @@ class _View(NamedTuple):
     data: Plain
     prefix: str  # "" or "model."
     tree: _Tree
-    names: set[str]  # where what is read is noted
-    parts: dict[str, Params]  # views of nested parts; each counts while its dict is in place
+    names: set[str]  # where reads are recorded
+    parts: dict[str, Params]  # views of nested sections; one is valid while its dict is in place
 
 
 class Params(_WithCache, Mapping[str, Any]):
@@ -138,12 +139,12 @@ class Params(_WithCache, Mapping[str, Any]):
     Args:
         source: a .json, .jsonc, .yaml, .yml or .toml file, or a mapping (its nested dicts are
             copied).
-        schema: a dataclass, a msgspec Struct or a pydantic model that says which names there are,
-            of what types and with what defaults.
+        schema: a dataclass, a msgspec Struct or a pydantic model that defines the keys, their types
+            and their defaults.
 
     Raises:
-        ParamsError: if the file is not there or broken: with path, line and column; or if it is
-            not what the schema says, all that is wrong at once.
+        ParamsError: if the file is missing or broken: with path, line and column. Also if it does
+            not fit the schema: with all problems at once.
 
     >>> params = Params({"learning_rate": 0.001, "model": {"num_layers": 2}})
     >>> params.learning_rate, params.model.num_layers, params["model.num_layers"]
@@ -152,12 +153,12 @@ class Params(_WithCache, Mapping[str, Any]):
     >>> params
     Params({'learning_rate': 0.01, 'model': {'num_layers': 3}})
 
-    A name that is also a method (`save`, `items`) is read by item: `params["save"]`.
+    Read a name that is also a method (`save`, `items`) by item: `params["save"]`.
     """
 
     __modeldir__: _View
 
-    if TYPE_CHECKING:  # to editors, what a schema describes is of the schema's type
+    if TYPE_CHECKING:  # editors see an instance of the schema
 
         @overload
         def __new__(  # type: ignore[misc]
@@ -176,7 +177,7 @@ class Params(_WithCache, Mapping[str, Any]):
     # -- reading
 
     def __getattr__(self, name: str) -> Any:
-        if name == "__modeldir__":  # not there yet: a half-made object is being looked at
+        if name == "__modeldir__":  # not set yet: something inspects an unfinished object
             raise AttributeError(name)
         data, _, tree, _, _ = self.__modeldir__
         if name not in data:
@@ -193,7 +194,7 @@ class Params(_WithCache, Mapping[str, Any]):
         head, _, rest = str(name).partition(".")
         if rest and is_section(view.data.get(head)):
             return _read(self, head)[rest]
-        if not str(name).startswith("_"):  # not Python's or a notebook's own question
+        if not str(name).startswith("_"):  # Python and notebooks ask for such names themselves
             view.names.add(f"{view.prefix}{name}")
         raise _missing(self, name)
 
@@ -213,9 +214,9 @@ class Params(_WithCache, Mapping[str, Any]):
 
     @property
     def dict(self) -> Plain:
-        """The values as a plain nested dict. It is live: what is changed there is changed here.
+        """The values as a plain nested dict. It is live: changing it changes the `Params`.
 
-        Of locked hyperparameters it is a copy that cannot be changed.
+        If the hyperparameters are locked, it is a copy that cannot be changed.
         """
         _note_all(self)
         tree = self.__modeldir__.tree
@@ -233,14 +234,14 @@ class Params(_WithCache, Mapping[str, Any]):
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "__modeldir__" or any(name in vars(kind) for kind in type(self).__mro__):
             raise ParamsError(
-                f"{name!r} is a part of Params itself: use params[{name!r}] = ...", key=name
+                f"{name!r} is an attribute of Params itself: use params[{name!r}] = ...", key=name
             )
         view = self.__modeldir__
         is_new = name not in self
         _set(self, name, value)
         (view.tree.added if is_new else view.tree.assigned).add(view.prefix + name)
         if not view.tree.live and name in view.data and not is_section(view.data[name]):
-            object.__setattr__(self, name, value)  # the script's own: to read it reads no file
+            object.__setattr__(self, name, value)  # reading it later is no read of the file
 
     def __setitem__(self, name: str, value: Any) -> None:
         _set(self, name, value)
@@ -261,18 +262,19 @@ class Params(_WithCache, Mapping[str, Any]):
     def update(
         self, other: str | os.PathLike[str] | Mapping[str, Any] | None = None, /, **names: Any
     ) -> None:
-        """Take over the values of a file or a mapping, then those given by name.
+        """Take the values of a file or a mapping, then those given by name.
 
-        Nested parts are merged, dotted names reach into them, everything else is replaced; names
-        that are not there yet are added. What replaces a value must be of its kind: a number for a
-        number (a whole one for a whole one, but for 0 and 1), a text for a text, a part for a part;
-        null can replace anything and be replaced by anything. Scalars of NumPy and PyTorch, paths,
-        tuples and enums are converted for that. All of it happens or, after an error, nothing.
+        Nested sections are merged, dotted names reach into them, and all other values are replaced.
+        New names are added. A new value must have the type of the old one: a number for a number
+        (an integer for an integer, except 0 and 1), a string for a string, a section for a section.
+        null can replace any value and be replaced by any value. Scalars of NumPy and PyTorch,
+        paths, tuples and members of an Enum are converted first. After an error, nothing has
+        changed.
 
-        To assign (`params.learning_rate = ...`) is not checked.
+        An assignment (`params.learning_rate = ...`) is not checked.
 
         Raises:
-            ParamsError: if the file is not there or broken, or values do not fit: all of them.
+            ParamsError: if the file is missing or broken, or if values do not fit: all of them.
         """
         _refuse_if_locked(self, "")
         if isinstance(other, Mapping):
@@ -295,15 +297,15 @@ class Params(_WithCache, Mapping[str, Any]):
         _forget(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all values to a file, in the notation of its ending; the folder is made.
+        """Write all values to a file, in the notation of its ending. The folder is created.
 
         The file is replaced as a whole and is on the disk when this returns. Scalars of NumPy and
-        PyTorch, paths, tuples and enums are converted. Names that the running script has added
-        (`params.device = ...`) are left out, with a warning, where JSON has no form for them.
+        PyTorch, paths, tuples and members of an Enum are converted. Names that the running script
+        has added (`params.device = ...`) are left out, with a warning, if JSON cannot store them.
 
         Raises:
-            ParamsError: for NaN and whatever else JSON has no form for, all of them at once; the
-                file is then untouched. Also if the file cannot be written.
+            ParamsError: for NaN and everything else that JSON cannot store, all at once; the file
+                is then unchanged. Also if the file cannot be written.
         """
         path, view = _path(path, "the path of a file"), self.__modeldir__
         kept = to_json_values(view.data, view.prefix, frozenset(view.tree.added))
@@ -338,7 +340,7 @@ class Params(_WithCache, Mapping[str, Any]):
         return _twin(self, deepcopy(self.__modeldir__.data, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        _note_all(self)  # whoever gets it, reads it where nobody sees
+        _note_all(self)  # the process that loads it may read everything
         view = self.__modeldir__
         kind = None if type(self) is Params else type(self)
         return _revived, (kind, view.data, view.prefix, view.tree)
@@ -357,7 +359,7 @@ def _open(params: Params, source: _Source, schema: type | None) -> None:
         tree.text, tree.forms = loaded.text, {**loaded.forms}
     data = loaded.values
     if schema is not None:
-        from modeldir.params.schema import checked  # noqa: PLC0415 - only who has a schema pays for it
+        from modeldir.params.schema import checked  # noqa: PLC0415 - rarely needed
 
         data = checked(data, schema, tree.shown)
     if tree.path is not None:
@@ -368,7 +370,7 @@ def _open(params: Params, source: _Source, schema: type | None) -> None:
 
 
 def _path(source: Any, expected: str = "the path of a file, or a mapping") -> str:
-    """What is to be a file's path, if it can be one."""
+    """Return a file's path, if the source can be one."""
     if isinstance(source, str | bytes | os.PathLike):
         return os.fsdecode(source)
     problem = f"expected {expected}; found a {type(source).__name__}"
@@ -393,15 +395,18 @@ _Tree.__module__ = _revived.__module__ = "modeldir.params"
 
 
 def _twin(params: Params, data: Plain) -> Params:
-    """A `Params` of its own with these data; what is read there was read from the same file."""
+    """Return a separate `Params` with these data.
+
+    What is read there was read from the same file.
+    """
     view = params.__modeldir__
     tree = view.tree.twin(view.tree.reads)
-    tree.locked = False  # a copy is one's own
+    tree.locked = False  # copies are not locked
     return _revived(type(params), data, view.prefix, tree)
 
 
 def _read(params: Params, name: str) -> Any:
-    """A value, noted as read; a nested part as its view."""
+    """Return a value, and record that it was read. A nested section is returned as its view."""
     data, prefix, tree, names, _ = params.__modeldir__
     key = f"{prefix}{name}"
     if key not in tree.added:
@@ -414,18 +419,21 @@ def _read(params: Params, name: str) -> Any:
 
 
 def _part(params: Params, name: str) -> Params:
-    """The one view of a nested part: one, so that there is one cache to forget."""
+    """Return the view of a nested section.
+
+    There is only one, so that there is one cache to empty.
+    """
     data, prefix, tree, names, parts = params.__modeldir__
     part, key = parts.get(name), f"{prefix}{name}"
     if part is None or part.__modeldir__.data is not data[name]:
-        names = set() if key in tree.added else names  # a vocabulary is no hyperparameter
+        names = set() if key in tree.added else names  # it may be a vocabulary
         part = parts[name] = object.__new__(Params)
         _set_view(part, _View(data[name], f"{key}.", tree, names, {}))
     return part
 
 
 def _forget(params: Params, name: str | None = None) -> None:
-    """Empty the cache of one name, or of all here and below."""
+    """Empty the cache of one name, or of everything here and below."""
     cache, view = _cache(params), params.__modeldir__
     for cached in list(cache) if name is None else [name]:
         if cached != "__modeldir__":
@@ -436,7 +444,7 @@ def _forget(params: Params, name: str | None = None) -> None:
 
 
 def _set(params: Params, name: str, value: Any) -> None:
-    """As the script has said it, in its own line: `params.x = ...` or `params["x"] = ...`."""
+    """Assign a value, for `params.x = ...` and `params["x"] = ...`."""
     _refuse_if_locked(params, name)
     data, prefix, tree, names, _ = params.__modeldir__
     holder, key, missing = path_to(data, name)
@@ -444,7 +452,7 @@ def _set(params: Params, name: str, value: Any) -> None:
     first = missing[0] if missing else key
     whole = f"{prefix}{name}"
     if key in holder and whole not in names and whole not in tree.assigned:
-        tree.given.setdefault(whole, value)  # nobody has used the old one
+        tree.given.setdefault(whole, value)  # the old value was never read
     if first not in holder and (near := nearest(first, holder)):
         above = whole.removesuffix(".".join([*missing, key]))
         _warn(warnings_of([(above + first, above + near)], tree.shown), 4)
@@ -455,7 +463,7 @@ def _set(params: Params, name: str, value: Any) -> None:
 
 
 def _put(data: Plain, new: Plain) -> None:
-    """Make a dict, and the parts in it, what another is: in place, since views share them."""
+    """Make a dict and its sections equal to another one. It is changed in place: views share it."""
     for name in [name for name in data if name not in new]:
         del data[name]
     for name, value in new.items():
@@ -466,7 +474,7 @@ def _put(data: Plain, new: Plain) -> None:
 
 
 def _replaced(old: Plain, new: Plain, prefix: str) -> Iterator[tuple[str, Any]]:
-    """The values, by dotted name, that take the place of old ones."""
+    """Yield the values, by dotted name, that replace old ones."""
     for name, value in old.items():
         now: Any = new.get(name, value)
         if is_section(value) and is_section(now):
@@ -481,6 +489,7 @@ def _warn(texts: Iterable[str], level: int) -> None:
 
 
 def _note_all(params: Params) -> None:
+    """Record that all names were read."""
     view = params.__modeldir__
     view.names.update(dotted(view.data, view.prefix, view.tree.added))
 
@@ -488,7 +497,7 @@ def _note_all(params: Params) -> None:
 def _missing(params: Params, name: object) -> MissingParam:
     data, prefix, tree, _, _ = params.__modeldir__
     where = f" in {tree.shown}" if tree.shown else ""
-    near = (f"{prefix}{each}" for each in islice(data, _MOST_KNOWN))  # and then all that is below
+    near = (f"{prefix}{each}" for each in islice(data, _MOST_KNOWN))  # then all names below
     below = islice(dotted(data, prefix, tree.added), _MOST_KNOWN)
     known = tuple(dict.fromkeys(chain(tree.added, near, below)))
     message = _Missing(f"no hyperparameter '{prefix}{name}'{where}", f"{prefix}{name}", known)
@@ -497,7 +506,10 @@ def _missing(params: Params, name: object) -> MissingParam:
 
 
 class _Missing(NamedTuple):
-    """A message that looks for its suggestion when it is shown: `getattr` with a default is not."""
+    """A message that looks for a suggestion only when it is shown.
+
+    `getattr` with a default raises and discards it, so that must stay cheap.
+    """
 
     what: str
     name: str
@@ -515,7 +527,7 @@ class _Missing(NamedTuple):
 
 
 def _taken(mapping: Mapping[str, Any], depth: int = 0) -> Plain:
-    """A copy of a mapping's values, to make our own; a `Params` is thereby read."""
+    """Copy a mapping's values, to own them. If it is a `Params`, all of it is read."""
     if isinstance(mapping, Params):
         _note_all(mapping)
         data = _to_share(mapping)
@@ -528,13 +540,16 @@ def _taken(mapping: Mapping[str, Any], depth: int = 0) -> Plain:
 
 
 def _to_share(params: Params) -> Plain:
-    """The values for somebody else: a copy of locked ones, whose lists could be changed there."""
+    """Return the values for another `Params`.
+
+    Locked ones are copied: their lists could be changed.
+    """
     view = params.__modeldir__
     return deep_copy(view.data) if view.tree.locked else view.data
 
 
 def _own(value: Any, depth: int = 0) -> Any:
-    """A value as it is kept: parts copied, whatever kind of mapping they were given as."""
+    """Return a value as it is stored: sections of any mapping type become plain dicts."""
     if depth > MAX_DEPTH:
         raise ParamsError(f"more than {MAX_DEPTH} sections inside each other")
     if isinstance(value, Params):
@@ -556,9 +571,10 @@ def _own(value: Any, depth: int = 0) -> Any:
 
 
 def lock(params: Any) -> None:
-    """Make hyperparameters read-only, as a whole: attributes, items, parts, lists and `dict`.
+    """Make hyperparameters read-only: attributes, items, sections, lists and `dict`.
 
-    A dict that was handed out before stays live. `unlocked` is the way back, a copy one's own.
+    A dict taken from `params.dict` before the call can still change `params`. Copies are not
+    locked. Use `unlocked` to allow changes temporarily.
 
     >>> params = Params({"learning_rate": 0.001})
     >>> lock(params)
@@ -573,7 +589,7 @@ def lock(params: Any) -> None:
 
 @contextlib.contextmanager
 def unlocked(params: Any) -> Iterator[None]:
-    """Let locked hyperparameters be changed in the body of a `with`."""
+    """Allow changes of locked hyperparameters in the body of a `with`."""
     before = params.__modeldir__.tree.locked
     _lock(params, locked=False)
     try:
@@ -586,7 +602,7 @@ def _lock(params: Params, *, locked: bool) -> None:
     tree = params.__modeldir__.tree
     tree.locked = locked
     whole = tree.whole and tree.whole()
-    _forget(whole or params)  # what was handed out is cached: a list that could be changed
+    _forget(whole or params)  # the cache may hold a list that can be changed
 
 
 def _refuse_if_locked(params: Params, name: str) -> None:
@@ -602,11 +618,11 @@ def _refuse_if_locked(params: Params, name: str) -> None:
         )
 
 
-# -- What others ask -------------------------------------------------------------------------------
+# -- For other modules -----------------------------------------------------------------------------
 
 
 def replace_values(params: Params, data: Plain) -> None:
-    """Make these the values, as a whole, in place: what a command line has made of them."""
+    """Replace all values in place, with those that a command line has produced."""
     view = params.__modeldir__
     view.tree.given.update(_replaced(view.data, data, view.prefix))
     _put(view.data, data)
@@ -614,39 +630,39 @@ def replace_values(params: Params, data: Plain) -> None:
 
 
 def shown(params: Params) -> str:
-    """The file as the user named it; empty for a mapping's."""
+    """Return the file as the user named it, or an empty string if there is none."""
     return params.__modeldir__.tree.shown
 
 
 def refuse_if_locked(params: Params) -> None:
-    """Raise the error of locked hyperparameters, if these are.
+    """Raise an error if the hyperparameters are locked.
 
     Raises:
-        ParamsError: saying how to unlock them.
+        ParamsError: with the line that unlocks them.
     """
     _refuse_if_locked(params, "")
 
 
 def names_read(params: Params) -> frozenset[str]:
-    """The dotted names that were read, also those that were asked for and are not there.
+    """Return the dotted names that were read, and those that were asked for and do not exist.
 
-    A nested name counts with the parts it lies in. Iterating, `**params`, `items()`, `values()`,
-    `dict`, `==` and pickling read all names; `in`, `len`, `repr` and `save` read none. What the
-    script itself has assigned is not read from the file.
+    A nested name counts with the sections around it. Iterating, `**params`, `items()`, `values()`,
+    `dict`, `==` and pickling read all names. `in`, `len`, `repr` and `save` read none. A value that
+    the script itself has assigned is not read from the file.
     """
     return frozenset(params.__modeldir__.tree.reads.names)
 
 
 def source(params: Params) -> Path | None:
-    """The absolute path of the file that the values came from, None for a mapping's."""
+    """Return the absolute path of the file with the values, or None if they came from a mapping."""
     path = params.__modeldir__.tree.path
     return None if path is None else files.absolute(path)
 
 
 def report_reads(params: Params) -> None:
-    """Tell the run, as a line of its `events.jsonl`, which names were read up to now.
+    """Report the names read so far to the run, as a line in its `events.jsonl`.
 
-    Only for a file that lies in the folder of the run, and only in the process that opened it; a
-    report that has nothing new is left out. At the end of the process it is made by itself.
+    Only the process that opened the file reports, and only if the file is in the run's folder.
+    Nothing is written if no name is new. At the end of the process, this happens automatically.
     """
     report(params.__modeldir__.tree.reads)

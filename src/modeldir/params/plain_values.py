@@ -1,7 +1,8 @@
-"""Hyperparameters as plain values: what a file says, their dotted names, what they hash to.
+"""Hyperparameters as plain values: from a file, by their dotted names, and as a hash.
 
-It knows nested dicts, and that a `Params` has one within. It refuses to know what a `Params` is for
-(params.py): whoever looks at experiments, or plans them, needs none.
+Packages that look at experiments or plan them use this module, since they need no `Params`. Start
+at `flatten`. The rule: nothing here counts as a read (`peek`). For nested dicts see `nested`, for
+the equality of values see `equality`.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["SEED", "canonical_hash", "flatten", "load_file", "parse_value", "peek"]
 
 SEED = "seed"
-"""The hyperparameter that differs between the repeats of a point."""
+"""The hyperparameter in which the repeats of a configuration differ."""
 
 
 def peek(mapping: Mapping[str, Any]) -> Plain:
-    """A mapping's values as they lie there. To look at a `Params` in this way is not to read it."""
+    """Return a mapping's values as they are. Peeking into a `Params` is not a read."""
     view = getattr(mapping, "__modeldir__", None)
     return {**mapping} if view is None else view.data
 
 
 def flatten(mapping: Mapping[str, Any]) -> Plain:
-    """The values by their dotted names; lists, and parts that are empty, are values.
+    """Return the values by their dotted names. Lists and empty sections are values.
 
     >>> flatten({"lr": 0.1, "model": {"depth": 2, "widths": [8, 16]}})
     {'lr': 0.1, 'model.depth': 2, 'model.widths': [8, 16]}
@@ -41,16 +42,18 @@ def flatten(mapping: Mapping[str, Any]) -> Plain:
 
 
 def canonical_hash(mapping: Mapping[str, Any], ignore: Collection[str] = ()) -> str:
-    """16 hex digits that are equal for equal hyperparameters: in any order, 1 and 1.0 alike.
+    """Return 16 hex digits that are the same for equal hyperparameters.
+
+    The order makes no difference, and 1 and 1.0 are equal.
 
     Args:
         mapping: the hyperparameters.
-        ignore: dotted names that make no difference, with all that is in them.
+        ignore: dotted names that make no difference, with everything inside them.
 
     Raises:
-        ParamsError: for NaN, or what JSON has no form for.
+        ParamsError: for NaN, or for a value that JSON cannot store.
     """
-    from hashlib import sha256  # noqa: PLC0415 - a training asks for no hash
+    from hashlib import sha256  # noqa: PLC0415 - a training run needs no hash
 
     kept = to_json_values(_without(peek(mapping), ignore) if ignore else peek(mapping))
     for key, problem, hint in kept.problems:

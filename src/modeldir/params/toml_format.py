@@ -16,6 +16,7 @@ from modeldir.params.nested import Plain
 
 
 def parse(text: str, shown: str) -> object:
+    """Return the values of a TOML text, or raise an error with line and column."""
     if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415 - few files are TOML
 
@@ -38,7 +39,7 @@ def _error(said: str, text: str, shown: str) -> ParamsError:
 
 
 def _parse_with_tomlkit(text: str, shown: str) -> object:
-    """For Python 3.10, whose library cannot read TOML."""
+    """Parse TOML on Python 3.10, whose standard library cannot."""
     import tomlkit  # noqa: PLC0415 - few files are TOML
     from tomlkit.exceptions import ParseError  # noqa: PLC0415
 

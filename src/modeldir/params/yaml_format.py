@@ -18,6 +18,7 @@ from modeldir.params.nested import Plain
 
 
 def parse(text: str, shown: str) -> object:
+    """Return the values of a YAML text, or raise an error with line and column."""
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415 - slow to import
 
     if separator := re.search(f"[{_SEPARATORS}]", text):
@@ -36,18 +37,18 @@ def parse(text: str, shown: str) -> object:
         raise broken(shown, str(error).splitlines()[0]) from None
     except ValueError as error:  # the date 2024-13-45, a number of 5,000 digits
         raise broken(shown, f"a value that cannot be: {error}") from None
-    except TypeError:  # a list of parts in the place of a name
+    except TypeError:  # a list or a mapping as a key
         raise broken(shown, "expected strings as the keys") from None
-    except AssertionError:  # how the library has it
+    except AssertionError:  # what ruamel raises
         raise broken(shown, "expected a version of YAML that there is", "write %YAML 1.2") from None
 
 
 _SEPARATORS = "\x85\u2028\u2029"
-"""Ends of lines in YAML 1.1, and in the library; in 1.2 characters like others."""
+"""These end a line in YAML 1.1 and in ruamel. In YAML 1.2 they are ordinary characters."""
 
 
 def _yaml() -> Any:
-    """YAML 1.2, with what the library lacks: `.5e3` is a number, and no character is lost."""
+    """Return a YAML 1.2 parser that also reads `.5e3` as a number, and loses no character."""
     from ruamel.yaml import YAML  # noqa: PLC0415 - slow to import, and few files are YAML
     from ruamel.yaml.representer import SafeRepresenter  # noqa: PLC0415 - as above
 
@@ -69,14 +70,14 @@ def _yaml() -> Any:
 
 
 def _quietly(reader: Callable[[str], Any], text: str) -> Any:
-    """Without a warning of an anchor used again, which YAML allows."""
+    """Call a reader without the warning of an anchor that is used again: YAML allows it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return reader(text)
 
 
 def _problem(context: str | None, problem: str | None) -> tuple[str, str | None]:
-    """What to say about a YAML error, and the hint."""
+    """Return the message for a YAML error, and a hint."""
     said = ", ".join(part for part in (context, problem) if part)
     if twice := re.match(r'found duplicate key "(.*?)" with value', problem or ""):
         return f"{twice[1]!r} is given twice", "keep one of them"
