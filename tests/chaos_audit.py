@@ -345,7 +345,7 @@ class Audit:
     def _workers(self) -> None:
         entries = self.search / ".modeldir" / "workers"
         self._count("entries of dead workers", len(list(entries.glob("*.json"))))
-        for member in worker_registry.members(self.search):
+        for member in worker_registry.workers(self.search):
             self._wrong("workers that seem alive", str(member))
 
 

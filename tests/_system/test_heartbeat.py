@@ -519,7 +519,7 @@ def test_a_job_writes_its_end_and_comes_again_under_its_token(project: Project) 
     with project.started_as(*JOB, **engine) as worker:
         folder = project.search / "learning_rate_0.1"
         wait_until(lambda: epoch(folder) == 2, "the second epoch")
-        (member,) = worker_registry.members(project.search)
+        (member,) = worker_registry.workers(project.search)
         assert (member.job, member.alive) == ("abc_0", True)
         assert member.heard is not None
         assert end_of_job(project) is None
@@ -619,7 +619,7 @@ def test_a_job_that_was_started_twice_stays_until_its_first_copy_has_ended(
             wait_until(
                 lambda: any(told in path.read_text() for path in log.glob("search.*.log")), told
             )
-            keeper = next(iter(worker_registry.members(project.search)))
+            keeper = next(iter(worker_registry.workers(project.search)))
             os.kill(all_on_host(first)[keeper.pid], signal.SIGTERM)
             wait_until(lambda: len(project.started) == 2, "the second start")
             project.release()

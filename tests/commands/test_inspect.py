@@ -1058,7 +1058,7 @@ def test_following_a_search_ends_with_its_workers(capfd: pytest.CaptureFixture[s
     (folder / "params.json").write_text("{}")
     (folder / "search.json").write_text("{}")
     (folder / "search.log").write_text("worker 1\n")
-    membership = worker_registry.join(folder, 1)
+    membership = worker_registry.register(folder, 1)
     steps = (add(folder / "search.log", "completed trial\n"), membership.leave)
     assert followed(capfd, *steps) == "worker 1\ncompleted trial\n"
 

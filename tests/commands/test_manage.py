@@ -297,7 +297,7 @@ with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None), 
         contextlib.redirect_stderr(None):
     commands.main(["stop", folder])
     pathlib.Path(folder, "search.json").touch()
-    roster.join(pathlib.Path(folder), 1)
+    roster.register(pathlib.Path(folder), 1)
     commands.main(["stop", folder, "--now"])
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 sys.exit(commands.main({[*words]!r}))
@@ -430,11 +430,11 @@ def test_a_detached_search_outlives_the_terminal(project: Project) -> None:
     assert said.code == 0
     assert said.lines[-1].startswith("next: modeldir watch experiments/search")
     project.wait_for_starts(2)
-    (member,) = worker_registry.members(project.search)
+    (member,) = worker_registry.workers(project.search)
     assert f"worker {member.pid} runs without this terminal" in said.lines
     assert project.modeldir("stop", "experiments/search").code == 0
     project.release()
-    wait_until(lambda: worker_registry.members(project.search) == [])
+    wait_until(lambda: worker_registry.workers(project.search) == [])
     assert len(project.ended) == 2
     refused = project.modeldir("search", "experiments/search", "lerning_rate=1,2", "--detach")
     assert refused.code == 2
@@ -446,7 +446,7 @@ def test_detach_said_again_starts_no_second_worker(project: Project) -> None:
     words = ("search", "experiments/search", *SIX, "--detach", "--", "python", "train.py")
     project.modeldir(*words)
     project.wait_for_starts(1)
-    (member,) = worker_registry.members(project.search)
+    (member,) = worker_registry.workers(project.search)
     said = project.modeldir(*words)
     assert said.code == 0
     there = f"worker {member.pid} works on it already, with -j 1: none was started"
@@ -454,9 +454,9 @@ def test_detach_said_again_starts_no_second_worker(project: Project) -> None:
     project.modeldir("stop", "experiments/search")
     said = project.modeldir(*words)
     assert said.lines[0] != there
-    wait_until(lambda: len(worker_registry.members(project.search)) == 2)
+    wait_until(lambda: len(worker_registry.workers(project.search)) == 2)
     project.modeldir("stop", "experiments/search", "--now")
-    wait_until(lambda: worker_registry.members(project.search) == [])
+    wait_until(lambda: worker_registry.workers(project.search) == [])
 
 
 # -- Once more, and never again --------------------------------------------------------------------

@@ -354,7 +354,7 @@ def test_a_killed_search_leaves_the_terminal_in_order(
     terminal = terminals(project, *words, columns=90, shell=True)
     terminal.read_until(lambda text: "3 running" in text and text.count("0.7500") == 3)
     assert not terminal.has_cursor()
-    (worker,) = worker_registry.members(project.path / SEARCH)
+    (worker,) = worker_registry.workers(project.path / SEARCH)
     (spawner,) = processes.children(worker.pid)
     if late:
         os.kill(spawner, signal.SIGSTOP)

@@ -661,7 +661,7 @@ def test_how_to_go_on_names_the_options_of_the_placing(queue: Queue) -> None:
     queue.project.write("fail.learning_rate_0.1", "")
     queue.search("--workers", "2", "-j", "2", "--no-pilot")
     assert queue.run(queue.jobs[0]) == 1
-    again = shlex.split(worker_registry.again(queue.project.search))
+    again = shlex.split(worker_registry.resume_command(queue.project.search))
     expected = ["modeldir", "search", str(queue.project.search), *queue.options()]
     assert again == [*expected, "--workers", "2", "-j", "2", "--no-pilot"]
 
@@ -672,7 +672,7 @@ def test_local_workers_are_placed_likewise(project: Project) -> None:
     words = (SIX, "--on", "local", "--workers", "2", "--no-pilot")
     assert project.searches(*words).code == 0
     project.wait_for_starts(2)
-    members = worker_registry.members(project.search)
+    members = worker_registry.workers(project.search)
     assert len(members) == 2
     said = project.searches(*words)
     assert said.lines[0] == "there already: 2 workers run"
@@ -683,7 +683,7 @@ def test_local_workers_are_placed_likewise(project: Project) -> None:
         lines = [watch.stdout.readline() for _ in range(2)]
     assert lines[1] == "2 workers run\n"
     assert project.modeldir("stop", "experiments/search", "--now").code == 0
-    wait_until(lambda: worker_registry.members(project.search) == [], "their end")
+    wait_until(lambda: worker_registry.workers(project.search) == [], "their end")
     wait_until(lambda: {alive for alive, _ in states(project.search)} == {False}, "it to be seen")
     assert all("asked to stop by" in why for _, why in states(project.search))
 
@@ -788,7 +788,7 @@ def test_a_job_that_waits_again_is_cancelled_though_its_last_worker_is_written_d
     project.write("experiments/search/search.json", "{}")
     launch_missing(FakeLauncher(project.search), {}, project.search, ["work"], lambda _: 1)
     [job] = read_jobs(project.search)
-    member = worker_registry.join(project.search, 1, job=job.ref.token)
+    member = worker_registry.register(project.search, 1, job=job.ref.token)
     path = project.search / ".modeldir/workers" / f"{member.token}.json"
     entry = files.read_object(path)
     entry["process"] |= {"host": "n1", "boot": "another"}

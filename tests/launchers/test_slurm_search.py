@@ -299,7 +299,7 @@ def test_only_what_is_missing_is_started(search: Search) -> None:
     words = Counter(word for job, word in slurm.queue().items() if job not in before)
     assert words["COMPLETED"] >= 2
     assert words["FAILED"] == 0, words
-    assert worker_registry.members(search.path) == []
+    assert worker_registry.workers(search.path) == []
 
 
 def test_one_job_for_each_trial(search: Search) -> None:

@@ -114,7 +114,7 @@ def test_slots_of_all_workers_count(made: Made) -> None:
     made.begin(made.trial(0.01))
     overview = SearchMonitor(made.folder, now=lambda: BEGAN_S)
     assert overview.update().time_left == TimeLeft(120.0, sure=True)
-    worker_registry.join(made.folder, 2)
+    worker_registry.register(made.folder, 2)
     assert overview.update().time_left == TimeLeft(60.0, sure=True)
 
 
@@ -270,7 +270,7 @@ def test_between_two_trials_a_search_is_not_over(made: Made) -> None:
     one = made.trial(0.1)
     made.begin(one)
     made.end(one, accuracy=0.5)
-    member = worker_registry.join(made.folder, 1)
+    member = worker_registry.register(made.folder, 1)
     overview = SearchMonitor(made.folder)
     standing = overview.update()
     assert (standing.worker, standing.is_over) == (True, False)
@@ -284,7 +284,7 @@ def test_a_worker_that_was_killed_is_no_worker(made: Made) -> None:
     one = made.trial(0.1)
     made.begin(one)
     made.end(one, accuracy=0.5)
-    member = worker_registry.join(made.folder, 1)
+    member = worker_registry.register(made.folder, 1)
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": dead()}))
     assert SearchMonitor(made.folder).update().is_over
@@ -296,7 +296,7 @@ def test_a_worker_on_another_host_may_live(made: Made) -> None:
     for record in records[:2]:
         made.begin(record)
         made.end(record, accuracy=0.5)
-    member = worker_registry.join(made.folder, 1)
+    member = worker_registry.register(made.folder, 1)
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     far = {**dead(), "host": "far", "boot": "another", "machine": "another"}
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": far}))
@@ -317,7 +317,7 @@ def test_a_search_on_other_hosts_is_over_when_nobody_there_is_heard_of(
     made.begin(one)
     made.end(one, accuracy=0.5)
     far = {**dead(), "host": "far", "boot": "another", "machine": "another"}
-    member = worker_registry.join(made.folder, 1)
+    member = worker_registry.register(made.folder, 1)
     entry = made.folder / ".modeldir/workers" / f"{member.token}.json"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "process": far}))
     attempt = attempts.begin(made.folder / two.name, 1, {"supervisor": far, "process": far})

@@ -510,7 +510,7 @@ def _wait() -> None:
 def is_alive(folder: Path, path: Path, observer: heartbeat.Observer | None = None) -> bool:
     """Whether more may be written to a log: its run lives, or nobody can tell."""
     if experiment.is_search(folder):
-        return bool(worker_registry.members(folder, observer))
+        return bool(worker_registry.workers(folder, observer))
     state = experiment.status(folder, observer=observer).state
     if state == attempts.UNRECORDED:
         return _session(path) not in {"ended", "dead"}

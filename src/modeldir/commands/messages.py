@@ -130,7 +130,7 @@ def retry_text(row: ExperimentRow, attempts_asked: Mapping[int, int]) -> str | N
         return None
     from modeldir.search import worker_registry  # noqa: PLC0415 - only after `modeldir retry`
 
-    return f"to run again as attempt {attempt}: {worker_registry.again(row.path.parent)}"
+    return f"to run again as attempt {attempt}: {worker_registry.resume_command(row.path.parent)}"
 
 
 def origin_entries(folder: Path) -> Iterator[Entry]:

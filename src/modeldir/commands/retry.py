@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             search.trials.want_again(record)
             print(f"{record.name} will run again")
-    print(f"next: {worker_registry.again(search.path)}")
+    print(f"next: {worker_registry.resume_command(search.path)}")
     return 0
 
 
@@ -141,7 +141,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         print(
             f"{made.name} will run: {after}, {how}" if is_new else f"{made.name} is {after} already"
         )
-    print(f"next: {worker_registry.again(search.path)}")
+    print(f"next: {worker_registry.resume_command(search.path)}")
     return 0
 
 

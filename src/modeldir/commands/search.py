@@ -246,7 +246,7 @@ def _note_of_launched(search: Path) -> Iterator[str]:
     options = worker_registry.options_of(search) or []
     if "--on" in options and options[:2] != ["--on", "local"]:
         yield "note: the workers before were placed elsewhere; this one works here"
-        yield f"  there: {worker_registry.again(search)}"
+        yield f"  there: {worker_registry.resume_command(search)}"
 
 
 def _work(search: Search, command: str, arguments: argparse.Namespace, spawner: Spawner) -> int:

@@ -23,7 +23,7 @@ from modeldir.results import table
 from modeldir.results.experiment_tree import Tree
 from modeldir.results.experiments import ExperimentRow
 from modeldir.search import claims, worker_registry
-from modeldir.search.inventory import Census
+from modeldir.search.inventory import Inventory
 from modeldir.search.plan import LIMITS
 from modeldir.search.sampler_choice import as_typed
 
@@ -53,7 +53,7 @@ def search_text(tree: Tree) -> str:
         *_named("pruned", [(each, each.status.reason) for each in pruned]),
         *_named("to run again", [(each, f"was {each.status.state}") for each in asked]),
     ]
-    follow = worker_registry.again(tree.folder) if asked else _after(tree, plan, search)
+    follow = worker_registry.resume_command(tree.folder) if asked else _after(tree, plan, search)
     head = f"{text.visible(str(tree.folder))}: a search\n\n{entries_text(facts)}"
     return "\n\n".join(block for block in (head, "\n".join(warnings), f"next: {follow}") if block)
 
@@ -74,8 +74,8 @@ def _standing(tree: Tree) -> SearchSnapshot:
 
     Trials that the tree has read are not read again, and no worker is looked for.
     """
-    inventory = Census(tree.folder)
-    inventory.look()
+    inventory = Inventory(tree.folder)
+    inventory.refresh()
     rows = {each.path: each for each in tree.experiments}
     states, trials_read = Counter[str](), []
     for each in inventory.there.values():
@@ -220,7 +220,7 @@ def _after(tree: Tree, plan: Mapping[str, Any], search: SearchSnapshot) -> str:
     if (left or (search.remaining and not search.goal)) and attempts.RUNNING not in states:
         domain = "" if plan.get("space") else " learning_rate=0.1,0.01,0.001"
         command = "" if plan.get("command") else " -- python train.py"
-        return f"{worker_registry.again(tree.folder)}{domain}{command}"
+        return f"{worker_registry.resume_command(tree.folder)}{domain}{command}"
     if attempts.FAILED in states and tree.best() is None:
         return f"modeldir log {quoted(states[attempts.FAILED].path)} --tail 20"
     return f"modeldir synthesize {folder}"

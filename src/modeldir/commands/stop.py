@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise FolderError(experiment.no_folder_message(folder))
     if not experiment.is_search(folder):
         return _stop_experiment(folder, now=arguments.now)
-    asked = worker_registry.members(folder)
+    asked = worker_registry.workers(folder)
     jobs = [job for job in read_jobs(folder, ask=True) if job.state.alive is not False]
     if asked or jobs:
         _ask(folder, asked, "now" if arguments.now else "wait", jobs)
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
-def _asked_text(member: worker_registry.Member, job: str | None) -> str:
+def _asked_text(member: worker_registry.RegisteredWorker, job: str | None) -> str:
     """Return which worker was asked; a worker in a job by the job's id."""
     seen = "" if member.alive else ", which cannot be seen from here"
     return f"asked: worker {member.pid} on {member.host}{f', job {job}' if job else seen}"
@@ -93,7 +93,7 @@ def _cancelled(folder: Path, jobs: list[LaunchedJob]) -> Iterator[str]:
 
 def _ask(
     folder: Path,
-    asked: list[worker_registry.Member],
+    asked: list[worker_registry.RegisteredWorker],
     urgency: worker_registry.Urgency,
     jobs: list[LaunchedJob],
 ) -> None:
@@ -188,7 +188,7 @@ def _idle(folder: Path) -> list[str]:
 
 
 def _resume(folder: Path) -> list[str]:
-    return [f"next: {worker_registry.again(folder)}   resumes"]
+    return [f"next: {worker_registry.resume_command(folder)}   resumes"]
 
 
 def _ended_here(folder: Path) -> tuple[list[str], list[str]]:

@@ -302,9 +302,9 @@ def missing_jobs(there: Sequence[LaunchedJob], left: int, at_once: int | None) -
     return missing if at_once is None else min(missing, at_once - len(counted))
 
 
-def manual_workers_here(search: Path) -> list[worker_registry.Member]:
+def manual_workers_here(search: Path) -> list[worker_registry.RegisteredWorker]:
     """Return the workers on this machine that somebody started by hand."""
-    there = worker_registry.members(search)
+    there = worker_registry.workers(search)
     return [each for each in there if each.alive and not each.is_leaving and each.job is None]
 
 
@@ -350,7 +350,9 @@ def _stop_first(search: Path) -> str:
     return f"modeldir stop {quoted(search)}, then the same again"
 
 
-def _single_worker(there: Sequence[LaunchedJob], search: Path) -> worker_registry.Member | None:
+def _single_worker(
+    there: Sequence[LaunchedJob], search: Path
+) -> worker_registry.RegisteredWorker | None:
     """Return the worker on this machine, if there is exactly one."""
     here = [*manual_workers_here(search), *(each.member for each in there)]
     return here[0] if len(here) == 1 else None
@@ -393,7 +395,9 @@ def _problem_text(outcome: LaunchResult, search: Path) -> str:
     """Return why some workers were not started, which ones were, and what to do."""
     problem, started = outcome.problem, len(outcome.started)
     head = f"worker {started + 1} of {outcome.missing} was not started: {problem}"
-    again = f"the same command again starts what is missing: {worker_registry.again(search)}"
+    again = (
+        f"the same command again starts what is missing: {worker_registry.resume_command(search)}"
+    )
     if isinstance(problem, launchers.LauncherBusy):
         again = f"that passes by itself; then {again}"
     elif not outcome.started:

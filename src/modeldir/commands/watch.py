@@ -230,7 +230,7 @@ class Watch:
                 continue
             there = each.workers is not None and each.workers.are_there
             if not (there or any(each.states.values()) or each.problem):
-                yield f"nobody works on it yet: {worker_registry.again(each.folder)}"
+                yield f"nobody works on it yet: {worker_registry.resume_command(each.folder)}"
 
     def foot(self, snapshots: Sequence[Snapshot]) -> Iterator[str]:
         """Yield how each stands at the end, and what to type next."""
@@ -248,11 +248,13 @@ class Watch:
         """Return the next command: resume what remains, else retry what failed, else compare."""
         left = [each for each in searches if each.to_run]
         if left:
-            return worker_registry.again(left[0].folder)
+            return worker_registry.resume_command(left[0].folder)
         failed = [each for each in searches if _has_failed(each)]
         if failed:
             folder = failed[0].folder
-            return f"modeldir retry {quoted(folder)}   then: {worker_registry.again(folder)}"
+            return (
+                f"modeldir retry {quoted(folder)}   then: {worker_registry.resume_command(folder)}"
+            )
         return f"modeldir synthesize {quoted(self.folder)}"
 
 

@@ -45,7 +45,7 @@ class LaunchedJob:
 
     ref: JobRef
     state: JobState
-    member: worker_registry.Member | None = None
+    member: worker_registry.RegisteredWorker | None = None
     why: str = ""
     is_leaving: bool = False
     came_up: bool = False
@@ -179,7 +179,7 @@ class _FromFiles:
         ends: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._ends = ends
-        members = worker_registry.members(search, observer)
+        members = worker_registry.workers(search, observer)
         self._members = {each.job: each for each in members if each.job}
         self._killed = worker_registry.jobs_of_the_dead(search)
         self._stopped = worker_registry.jobs_asked_to_stop(search)

@@ -35,7 +35,7 @@ from modeldir.monitor.status import (
     result_text,
 )
 from modeldir.search import worker_registry
-from modeldir.search.inventory import Census, Counted
+from modeldir.search.inventory import Inventory, PresentTrial
 
 _ENDED_PER_UPDATE = 50
 """How many ended trials one update checks again: somebody may have run one once more."""
@@ -50,7 +50,7 @@ _RECENT = 20
 class _WatchedTrial:
     """One trial: what was read, and whether it has to be read again."""
 
-    def __init__(self, counted: Counted, observer: heartbeat.Observer) -> None:
+    def __init__(self, counted: PresentTrial, observer: heartbeat.Observer) -> None:
         self.record, self.folder, self.flat = counted.record, counted.folder, counted.flat
         self._observer = observer
         self.status = experiment.Status(attempts.WAITING)
@@ -145,14 +145,14 @@ class SearchMonitor:
         self.folder = Path(folder)
         self._now = now
         self._observer = heartbeat.Observer()
-        self._inventory = Census(self.folder, self._observer)
+        self._inventory = Inventory(self.folder, self._observer)
         self._trials: dict[int, _WatchedTrial] = {}
         self._best_and_times: tuple[Ranked | None, tuple[str, float] | None, list[float]] | None = (
             None
         )
         self._varied: tuple[str, ...] = ()
         self._workers = Seen()
-        self._members: list[worker_registry.Member] = []
+        self._members: list[worker_registry.RegisteredWorker] = []
         self._job_watcher = launched_jobs.JobWatcher(self.folder, self._observer)
         self._jobs: list[launched_jobs.LaunchedJob] = []
         self._turn = 0
@@ -161,14 +161,14 @@ class SearchMonitor:
 
     def update(self) -> SearchSnapshot:
         """Read what has changed; return how the search stands now."""
-        if self._inventory.look():
+        if self._inventory.refresh():
             self._take_inventory()
         for each in [*self._due()]:
             self._update_trial(each)
         self._first = False
         if self._workers.changed(stamp(self.folder / HOME / "workers")) or not self._any_runs():
             # No file shows whether a worker is alive.
-            self._members = worker_registry.members(self.folder, self._observer)
+            self._members = worker_registry.workers(self.folder, self._observer)
         self._jobs = self._job_watcher.read()
         return self._snapshot()
 

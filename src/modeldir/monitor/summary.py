@@ -115,7 +115,7 @@ def _front(search: Search, results: Results) -> Iterator[str]:
 
 def _next(search: Search, outcome: WorkerOutcome) -> str:
     """Return what to type next: read why trials failed, resume, or compare."""
-    path, again = quoted(search.path), worker_registry.again(search.path)
+    path, again = quoted(search.path), worker_registry.resume_command(search.path)
     if outcome.ended and set(outcome.ended) == {attempts.FAILED}:
         classes = {how_failed(search, r)[0] for r in _failed(search) if r.name in outcome.failed}
         if classes.isdisjoint(failures.FIXED_BY_CODE):
@@ -201,7 +201,7 @@ def _advice(search: Search) -> Iterator[str]:
     yield f"  to run them again: {_retry(search)}{others}"
     limit = search.plan.trial_time_limit
     if failures.TIME_LIMIT in classes and limit is not None:
-        again = f"{worker_registry.again(search.path)} --trial-time-limit {2 * limit:g}s"
+        again = f"{worker_registry.resume_command(search.path)} --trial-time-limit {2 * limit:g}s"
         yield f"  with more time than {duration_text(limit)}: then {again}"
 
 
@@ -230,7 +230,7 @@ def _nothing_ran(search: Search) -> str:
     total = sum(states.values()) + to_come
     return (
         f"{head}\n  stop_at {goal:g} is reached; {to_come} of {total} not started; "
-        f"to continue: {worker_registry.again(search.path)} --stop-at {plan.NONE}"
+        f"to continue: {worker_registry.resume_command(search.path)} --stop-at {plan.NONE}"
     )
 
 

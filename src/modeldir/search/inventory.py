@@ -1,9 +1,8 @@
-"""Which trials a search has, and how many its plan lacks; read again only where it has changed.
+"""Which trials a search has, and how many its plan lacks; read again only when it has changed.
 
-It knows the plan, the claims, and the folders that no claim names. It refuses to know what became
-of a trial (who counts them says so), to lock and to write.
-
-Start at `Census.look`.
+The monitor and `modeldir show` call `Inventory.refresh`; start reading there. It shows trials that
+no claim names, too. The statuses of the trials are the caller's: `modeldir.monitor.search`. Nothing
+here locks or writes.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from modeldir.search.trials import Trials
 
 
 @dataclass(frozen=True)
-class Counted:
+class PresentTrial:
     """A trial that is there, with its folder, and its hyperparameters by dotted name."""
 
     record: TrialRecord
@@ -42,7 +41,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Planned:
-    """What of a plan matters to who looks on; `problem` if it cannot be used."""
+    """The parts of a plan that are shown; `problem` if it cannot be used."""
 
     space: space.Space = field(default_factory=lambda: space.Space({}))
     total: int | None = None
@@ -54,7 +53,7 @@ class Planned:
     problem: str | None = None
 
     def goal(self, best: tuple[str, float] | None) -> float | None:
-        """The plan's `stop_at`, once the best trial has reached it."""
+        """Return the plan's `stop_at`, once the best trial has reached it."""
         if self.stop_at is None or self.metric is None or best is None:
             return None
         return self.stop_at if metrics.reaches(best[1], self.stop_at, self.metric[1]) else None
@@ -64,38 +63,40 @@ class Planned:
         trials: Iterable[tuple[TrialRecord, str, Mapping[str, float]]],
         metric: Ranked | None,
     ) -> tuple[str, float] | None:
-        """The name and the value of the best of some trials, each with its state and its
-        development metrics; None where several metrics count: none is best by all.
+        """Return the name and the value of the best trial; None where several metrics count.
+
+        `trials` gives each trial with its status and its validation metrics.
         """
         if metric is None or (self.checked is not None and len(self.checked.objectives) > 1):
             return None
         name, direction = metric
         candidates = []
-        for record, state, development in trials:
-            value = development.get(name) if state in attempts.RANKED else None
+        for record, state, validation in trials:
+            value = validation.get(name) if state in attempts.RANKED else None
             if value is not None:
                 part = repeated.Repeat("", record.hyperparameters, record.repeat)
                 candidates.append((part, value, record.number, record.name))
         return repeated.best(candidates, direction)
 
 
-class Census:
-    """The trials of a search, and its plan. A folder of trials without a plan, as CS230's own
-    script leaves it, is looked at likewise.
+class Inventory:
+    """The trials of a search, and its plan.
+
+    A folder of trials without a plan, as the script of Stanford's CS230 leaves it, is read, too.
     """
 
     def __init__(self, folder: Path, observer: heartbeat.Observer | None = None) -> None:
         self.folder = folder
         self.plan = Planned()
-        self.there: Mapping[int, Counted] = {}
+        self.there: Mapping[int, PresentTrial] = {}
         self._observer = observer or heartbeat.Observer()
         self._trials = Trials(self.folder, (), observer=self._observer)
-        self._within = 0
+        self._counted = 0
         self._strangers: frozenset[tuple[str, bool]] = frozenset()
         self._seen = {name: Seen() for name in ("plan", "base", "claims", "folder")}
 
-    def look(self) -> bool:
-        """Read what has changed since the last look; whether there may be other trials now."""
+    def refresh(self) -> bool:
+        """Read what has changed; return whether there may be other trials now."""
         anew = self._changed("plan", plan.FILE) | self._changed("base", self._base_name())
         if anew:
             self.plan = self._read_plan()
@@ -113,19 +114,17 @@ class Census:
         return False
 
     def to_come(self, states: Iterable[str]) -> int | None:
-        """How many trials the plan lacks, given how those that are there stand; None where it has
-        no end.
-        """
+        """Return how many trials the plan lacks, given all statuses; None where it has no end."""
         if self.plan.total is None:
             return None
         checked = self.plan.checked
-        is_over = checked is not None and plan.is_over(checked, self._within)
+        is_over = checked is not None and plan.is_over(checked, self._counted)
         if is_over and attempts.UNFINISHED.isdisjoint(states):
             return 0
-        return max(0, self.plan.total - self._within)
+        return max(0, self.plan.total - self._counted)
 
     def wanted_again(self) -> int:
-        """How many trials that have ended somebody wants to be run once more."""
+        """Return how many ended trials a user wants to be run once more."""
         return len(self._trials.wanted_again())
 
     def _changed(self, what: str, name: str) -> bool:
@@ -158,20 +157,20 @@ class Census:
         flat = plain_values.flatten(base)
         ranked = (checked.metric, checked.stop_at)
         if checked.reuse and checked.trials is None and total is not None:
-            from modeldir.search import other_folders  # noqa: PLC0415 - wanted only where a plan reuses
+            from modeldir.search import other_folders  # noqa: PLC0415 - only for `reuse`
 
             total -= len(other_folders.counted(self.folder))
         return Planned(checked.space, total, *ranked, frozenset(ignore), flat, checked)
 
     def _is_of_plan(self, flat: Mapping[str, Any]) -> bool:
-        """Whether a trial is one of those that the plan counts: of its space, and of this base."""
+        """Whether the plan counts a trial: it is in the space, and has this base config."""
         checked = self.plan.checked
         return checked is not None and membership.is_of_plan(checked, self.plan.base, flat)
 
     # -- Which trials there are --------------------------------------------------------------------
 
     def _begin_again(self) -> None:
-        """The trials as they are now, also those that no claim names."""
+        """Read the trials as they are now, also those that no claim names."""
         repeats = self.plan.checked is not None and self.plan.checked.repeats > 1
         names = (*self.plan.space.domains, *([SEED] if repeats else []))
         for _ in range(3):
@@ -182,13 +181,13 @@ class Census:
             )
             self._trials.refresh(make=False)
             self._trials.adopt(claim=False)
-            # A trial that was claimed meanwhile may have been taken for one without a claim.
+            # A trial that was claimed meanwhile may look like one without a claim.
             if stamp(self.folder / HOME / "trials") == before:
                 break
         self._strangers = self._find_strangers()
 
     def _find_strangers(self) -> frozenset[tuple[str, bool]]:
-        """The folders that are no trials, each with whether it holds hyperparameters."""
+        """Return the folders that are no trials, each with whether it holds hyperparameters."""
         known = {record.name for record in self._trials}
         try:
             with os.scandir(self.folder) as entries:
@@ -202,12 +201,14 @@ class Census:
         )
 
     def _know(self) -> None:
+        """Note the trials that are there, and how many of them the plan counts."""
         self.there = {each.record.number: each for each in self._found()}
         aside = (plain_values.flatten(record.hyperparameters) for record in self._trials.aside())
         flats = (*(each.flat for each in self.there.values()), *aside)
-        self._within = sum(map(self._is_of_plan, flats))
+        self._counted = sum(map(self._is_of_plan, flats))
 
-    def _found(self) -> Iterator[Counted]:
+    def _found(self) -> Iterator[PresentTrial]:
+        """Yield the trials whose folders are there."""
         for record in list(self._trials):
             folder = self._trials.path(record)
             if os.path.isdir(folder) or self._trials.is_there(record):
@@ -216,4 +217,4 @@ class Census:
                 flat = (
                     known.flat if known and same else plain_values.flatten(record.hyperparameters)
                 )
-                yield Counted(record, folder, flat)
+                yield PresentTrial(record, folder, flat)

@@ -35,7 +35,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Counted:
+class ScoredTrial:
     """A trial that counts, with its validation metrics."""
 
     part: repeats.Repeat
@@ -65,7 +65,7 @@ class Results:
 
     plan: plans.Plan
     trials: Trials
-    counted: Sequence[Counted]
+    counted: Sequence[ScoredTrial]
     reused: Sequence[Row]
 
     @classmethod
@@ -127,7 +127,7 @@ class Results:
         written = files.read_object(folder / plans.FILE)
         return advice(self._tried(ranked[0][0]), ranked[0], written)
 
-    def by_configuration(self) -> list[list[Counted]]:
+    def by_configuration(self) -> list[list[ScoredTrial]]:
         """Return the trials that count, the repeats of each configuration together."""
         groups = repeats.groups([each.part for each in self.counted])
         return [[self.counted[place] for place in places] for places in groups]
@@ -146,15 +146,16 @@ class Results:
         return found
 
 
-def _counted(trials: Trials) -> Iterator[Counted]:
+def _counted(trials: Trials) -> Iterator[ScoredTrial]:
     """Yield the trials that count, with their metrics."""
     for record in trials:
         if trials.status(record).state in attempts.RANKED:
             found = experiment.scores(trials.path(record)).validation
-            yield Counted(repeats.Repeat("", record.hyperparameters, record.repeat), record, found)
+            part = repeats.Repeat("", record.hyperparameters, record.repeat)
+            yield ScoredTrial(part, record, found)
 
 
-def _mean(name: str, several: Sequence[Counted]) -> float | None:
+def _mean(name: str, several: Sequence[ScoredTrial]) -> float | None:
     """Return the mean of a metric; None where one of the trials lacks it."""
     values = [each.scores.get(name) for each in several]
     numbers = [value for value in values if value is not None]

@@ -1,9 +1,7 @@
-"""Student's t: how far a mean of few values may lie from the truth, and the test of two by pairs.
+"""Student's t: how far the mean of a few values may be from the truth, and the paired t-test.
 
-It knows the distribution and its quantiles, and what a difference between two trainings is worth
-that both ran with the same seeds. It refuses to know what was trained. Start at `paired`.
-
-SciPy has the distribution too, and is 40 MB; these are the 30 lines that are needed of it.
+`modeldir confirm`, the advice and the importance use it; start reading at `paired`. SciPy has the
+distribution too, and is 40 MB; these are the 30 lines of it that modeldir needs.
 """
 
 from __future__ import annotations
@@ -20,8 +18,9 @@ _ROUNDING = 1e-14
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of some differences, where the true mean lies at a level, how many there are, and
-    how they scatter.
+    """A confidence interval: the mean of some differences, and where the true mean lies.
+
+    `count` is how many differences there are, `deviation` their standard deviation.
     """
 
     mean: float
@@ -32,17 +31,17 @@ class Interval:
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) -> Interval | None:
-    """How much larger ours are, pair by pair. None of fewer than two pairs.
+    """Return how much larger ours are, pair by pair; None for fewer than two pairs.
 
     Student's t test of the differences (Student, Biometrika 6, 1908): what a seed does to both
-    falls out, so it tells smaller differences than a test of two unpaired groups.
+    sides cancels out, so it detects smaller differences than a test of two unpaired groups.
 
     >>> paired([3.0, 4.0, 5.0], [2.0, 2.0, 2.0]).count
     3
     """
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     count = len(differences)
-    if count < 2:  # noqa: PLR2004 - of one difference nothing scatters
+    if count < 2:  # noqa: PLR2004 - one difference has no deviation
         return None
     mean = math.fsum(differences) / count
     deviation = math.sqrt(math.fsum((each - mean) ** 2 for each in differences) / (count - 1))
@@ -55,8 +54,9 @@ def paired(ours: Sequence[float], theirs: Sequence[float], level: float = 0.95) 
 def pairs_to_see(
     difference: float, deviation: float, level: float, *, chance: float = 0.8, most: int = 1000
 ) -> int | None:
-    """How many pairs it takes to tell a difference of this size from none, with this chance; None
-    where it would be more than `most`.
+    """Return how many pairs it takes to detect a difference of this size, with this chance.
+
+    None where it would be more than `most`.
 
     >>> pairs_to_see(1.0, 1.0, 0.95)
     10
@@ -68,7 +68,7 @@ def pairs_to_see(
 
     if not difference or not is_enough(most):
         return None
-    low, high = 1, most  # of two pairs the reach is the longest, of more it falls
+    low, high = 1, most  # the interval gets shorter with each pair
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if is_enough(middle) else (middle, high)
@@ -76,7 +76,7 @@ def pairs_to_see(
 
 
 def distribution(t: float, degrees: float) -> float:
-    """The chance that Student's t with so many degrees of freedom is at most `t`.
+    """Return the probability that Student's t is at most `t`.
 
     >>> round(distribution(2.776445, 4), 6)
     0.975
@@ -87,14 +87,14 @@ def distribution(t: float, degrees: float) -> float:
 
 
 def quantile(chance: float, degrees: float) -> float:
-    """The t that is not passed with this chance: between 0 and 1, both left out.
+    """Return the t that is not exceeded with this probability, which is between 0 and 1.
 
     >>> round(quantile(0.975, 4), 3)
     2.776
     """
     if chance < 0.5:  # noqa: PLR2004 - it is symmetric
         return -quantile(1 - chance, degrees)
-    # Newton's method, on the tail. It falls ever more slowly, so no step goes too far.
+    # Newton's method, on the tail. The tail falls ever more slowly, so no step goes too far.
     t, tail = 0.0, 1 - chance
     while (further := t + (distribution(-t, degrees) - tail) / _density(t, degrees)) > t:
         t = further
@@ -108,8 +108,9 @@ def _density(t: float, degrees: float) -> float:
 
 
 def _beta(a: float, b: float, x: float, y: float) -> float:
-    """The regularized incomplete beta function I_x(a, b), DLMF 8.17.1; `y` is 1 - x, with all its
-    digits.
+    """Return the regularized incomplete beta function I_x(a, b), DLMF 8.17.1.
+
+    `y` is 1 - x, with all its digits.
     """
     if x <= 0 or y <= 0:
         return float(y <= 0)
@@ -123,7 +124,7 @@ def _beta(a: float, b: float, x: float, y: float) -> float:
 
 
 def _fraction(a: float, b: float, x: float) -> float:
-    """The continued fraction of DLMF 8.17.22, by Lentz's method (Thompson and Barnett, 1986)."""
+    """Compute the continued fraction of DLMF 8.17.22 (Lentz's method; Thompson, Barnett, 1986)."""
     value = c = 1.0
     d = 0.0
     for step in range(1, _STEPS):

@@ -1,11 +1,11 @@
-"""Who works on a search, and what they are asked: from anywhere that sees the folder.
+"""The registry of a search's workers, and the requests that they stop, as files.
 
-A worker writes down who it is in `.modeldir/workers/`, and with which options it was started, for
-whoever says how to go on, and touches that entry now and then (hearts.py). It looks as often into
-`.modeldir/stops/`. A request to stop names the workers and the jobs that it is for, so that whoever
-comes later ignores it. A job is one worker that a launcher placed; how its worker ended stands in
-`.modeldir/jobs/TOKEN.end.json`. This module knows those files. It refuses to signal anybody: a
-worker may run on another host, or as another user.
+A worker registers itself (`register`) in `.modeldir/workers/`, with the options it was started
+with, and renews its heartbeat there (`Registration.beat`). It looks as often into
+`.modeldir/stops/`. A request to stop names the workers and the jobs that it is for, so that workers
+started later ignore it. A job is one worker that a launcher started; how its worker ended stands in
+`.modeldir/jobs/TOKEN.end.json`. No signal is sent here: a worker may run on another host, or as
+another user. The jobs themselves: `modeldir.launchers.launched_jobs`.
 """
 
 from __future__ import annotations
@@ -25,21 +25,23 @@ from modeldir.experiment import attempts
 from modeldir.experiment.attempts import HOME
 
 Urgency = Literal["wait", "now"]
-"""`wait`: no new trials, the running ones go on to their end. `now`: they are interrupted."""
+"""`wait`: no new trials, the running ones continue to their end. `now`: they are interrupted."""
 
 
 _LAST = "last_worker.json"
 _MINDED = 10
-"""Entries of others at which a worker looks at each beat."""
+"""The number of other workers' entries that a worker looks at with each heartbeat."""
 _KINDS = ("workers", "jobs")
-"""What a request to stop may name, by token."""
+"""The keys of a request to stop that hold tokens."""
 
 
 @dataclass(frozen=True)
-class Member:
-    """A worker as it wrote itself down. `alive` is None where that cannot be seen from here, and
-    its heart was not looked at for long enough; `is_leaving`: it was asked to stop. `job` is the
-    token of the job that it is; `heard`: seconds since it was last heard of, to be shown.
+class RegisteredWorker:
+    """A worker as it registered itself.
+
+    `alive` is None where that cannot be seen from here and its heartbeat was not watched for long
+    enough. `is_leaving`: it was asked to stop. `job` is the token of its job. `heard` is how many
+    seconds ago it was last heard of, to be shown.
     """
 
     token: str
@@ -53,8 +55,8 @@ class Member:
     heard: float | None = None
 
 
-class Membership:
-    """This worker's own entry, from `join` on until `leave`."""
+class Registration:
+    """This worker's own entry, from `register` until `leave`."""
 
     def __init__(
         self, folder: Path, token: str, job: str | None = None, entry: bytes = b""
@@ -67,10 +69,10 @@ class Membership:
         self._seen: tuple[int, int] | None = None
         self._urgency: Urgency | None = None
         self.asked_by = ""
-        """Who asked it to stop: user@host."""
+        """The user who asked it to stop: user@host."""
 
     def asked_to_stop(self) -> Urgency | None:
-        """What was asked of this worker, the most urgent of it. While nothing is: one `stat`."""
+        """Return the most urgent request to this worker. While there is none: one `stat`."""
         state = _state(self._stops)
         if state is not None and state != self._seen:
             self._seen = state
@@ -82,24 +84,26 @@ class Membership:
         return self._urgency
 
     def write(self) -> None:
-        """Write the entry. On a full disk nobody can ask this worker to stop; it works."""
+        """Write the entry. On a full disk nobody can ask this worker to stop, but it works."""
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             files.publish(self._path, self._entry)
 
     def beat(self, observer: heartbeat.Observer) -> None:
-        """Say that this worker lives, if it is time to, and take away entries of others that do
-        not: each worker minds the few after it, so that many do not all look at all. Who was
-        stopped for so long that others took its own away writes it again.
+        """Renew the heartbeat, if it is time to, and remove the entries of dead workers.
+
+        Each worker looks at the few entries after its own, so that many workers do not all look at
+        all. A worker that was suspended for so long that others removed its entry writes it again.
         """
         if self._heart.wait() > 0:
             return
         if not self._heart.beat() and not self._path.exists():
             self.write()
         if [path for path in self._next_ones() if _is_dead(path, observer)]:  # all were looked at
-            tidy(self._folder, observer, ())
+            remove_dead(self._folder, observer, ())
 
     def _next_ones(self) -> list[Path]:
+        """Return the entries after this one, around the end of the list."""
         try:
             names = sorted(os.listdir(self._path.parent))
         except OSError:
@@ -109,16 +113,21 @@ class Membership:
         return [self._path.with_name(name) for name in others[:_MINDED]]
 
     def leave(self) -> None:
-        """Take the entry back."""
+        """Remove the entry."""
         with contextlib.suppress(OSError):
             os.unlink(self._path)
 
 
-def join(
+def register(
     folder: Path, jobs: int, options: Sequence[str] = (), *, job: str | None = None
-) -> Membership:
-    """Write down that this process works on a search. `options` are those of its command line that
-    say where trials run: `-j 2`; `job` is the token of the job that it is.
+) -> Registration:
+    """Register this process as a worker of a search.
+
+    Args:
+        folder: the search's folder.
+        jobs: how many trials it runs at a time.
+        options: the options of its command line that say where trials run: `-j 2`.
+        job: the token of its job.
     """
     token = os.urandom(8).hex()
     me = processes.process()
@@ -133,19 +142,19 @@ def join(
         heartbeat.KEY: heartbeat.every(),
         **({} if job is None else {"job": job}),
     }
-    membership = Membership(folder, token, job, json.dumps(entry).encode())
-    membership.write()
-    if job is None:  # else who placed it has said how
+    registration = Registration(folder, token, job, json.dumps(entry).encode())
+    registration.write()
+    if job is None:  # else the launcher has written them
         with contextlib.suppress(OSError):
             remember(folder, options)
     if job is not None:
-        with contextlib.suppress(OSError):  # it comes again under its token, when it is requeued
+        with contextlib.suppress(OSError):  # a requeued job has the same token
             os.unlink(_end_file(folder, job))
-    return membership
+    return registration
 
 
 def remember(folder: Path, options: Sequence[str]) -> None:
-    """Write down with which options of its command line a search goes on, for `again`.
+    """Write down with which options of its command line a search continues, for `resume_command`.
 
     Raises:
         OSError: when it cannot be written.
@@ -153,47 +162,50 @@ def remember(folder: Path, options: Sequence[str]) -> None:
     files.write_json(folder / HOME / _LAST, {"options": [*options]})
 
 
-def again(folder: Path) -> str:
-    """The line to type that goes on with a search, as its last worker was started, or placed."""
+def resume_command(folder: Path) -> str:
+    """Return the command that resumes a search as its last worker was started."""
     return quoted_line(["modeldir", "search", str(folder), *(options_of(folder) or [])])
 
 
 def options_of(folder: Path) -> list[str] | None:
-    """With which options of its command line a search's last worker was started, or placed; None
-    where nobody ever worked.
-    """
+    """Return the options of a search's last worker; None where none ever worked."""
     options = files.read_object(folder / HOME / _LAST).get("options")
     return [*map(str, options)] if isinstance(options, list) else None
 
 
-def members(folder: Path, observer: heartbeat.Observer | None = None) -> list[Member]:
-    """The workers that wrote themselves down and may be alive, oldest first. In a copy of a search
-    that runs nobody works: its entries speak of the original. `observer` looks at the hearts of
-    those on other hosts.
+def workers(folder: Path, observer: heartbeat.Observer | None = None) -> list[RegisteredWorker]:
+    """Return the workers that are registered and may be alive, oldest first.
+
+    In the copy of a running search nobody works: its entries are those of the original. `observer`
+    looks at the heartbeats of workers on other hosts.
     """
     found = []
     inode = attempts.identity_of(folder).get("inode")
     stops = [*_objects(folder / HOME / "stops")]
     asked = {token for request in stops for kind in _KINDS for token in _named(request, kind)}
     for path, entry in _files(folder / HOME / "workers"):
-        member = _member(path, entry, asked, observer)
+        worker = _worker(path, entry, asked, observer)
         place = entry.get("folder")
         is_copy = isinstance(place, dict) and place.get("inode") != inode
-        if member is not None and member.alive is not False and not is_copy:
-            found.append(member)
-    return sorted(found, key=lambda member: member.started)
+        if worker is not None and worker.alive is not False and not is_copy:
+            found.append(worker)
+    return sorted(found, key=lambda worker: worker.started)
 
 
-def killed(folder: Path) -> set[processes.Process]:
-    """The workers of this machine that are dead and did not leave: nothing was told since."""
+def killed_workers(folder: Path) -> set[processes.Process]:
+    """Return this machine's workers that died without leaving; nothing was reported since."""
     entries = _objects(folder / HOME / "workers")
     known = filter(None, (processes.from_json(entry.get("process")) for entry in entries))
     return {worker for worker in known if processes.alive(worker) is False}
 
 
-def tidy(folder: Path, observer: heartbeat.Observer, told: Collection[processes.Process]) -> None:
-    """Take away the entries of dead workers: of this machine those of which all was `told`, of
-    others those whose hearts stand still. And the requests to stop that are for nobody any more.
+def remove_dead(
+    folder: Path, observer: heartbeat.Observer, told: Collection[processes.Process]
+) -> None:
+    """Remove the entries of dead workers, and requests to stop that are for none.
+
+    On this machine a dead worker's entry is removed once everything about it was `told`; that of
+    another machine when its heartbeat stands still.
     """
     left, jobs_left, jobs_gone = set(), set(), set()
     for path, entry in _files(folder / HOME / "workers"):
@@ -204,7 +216,8 @@ def tidy(folder: Path, observer: heartbeat.Observer, told: Collection[processes.
         else:
             left.add(entry.get("token"))
             jobs_left.add(entry.get("job"))
-    for job in filter(None, jobs_gone - jobs_left):  # one that was requeued is another's by now
+    # A job that was requeued has another worker by now.
+    for job in filter(None, jobs_gone - jobs_left):
         if job_end(folder, job) is None:
             end_job(folder, job, "its worker was killed")
     for path, request in _files(folder / HOME / "stops"):
@@ -215,28 +228,30 @@ def tidy(folder: Path, observer: heartbeat.Observer, told: Collection[processes.
 
 
 def _is_dead(path: Path, observer: heartbeat.Observer) -> bool:
-    """Whether an entry is that of a worker of another host whose heart stands still."""
+    """Whether an entry is that of another host's worker whose heartbeat stands still."""
     known = processes.from_json(files.read_object(path).get("process"))
     return known is not None and processes.alive(known) is None and observer.look(path) is False
 
 
 def _may_come(folder: Path, job: str) -> bool:
-    """Whether a worker may come up, or again, under a job's token. That one has left, or was
-    killed, says nothing: job managers start again what lost its node, or was preempted.
+    """Whether a worker may start, or start again, under a job's token.
+
+    Even where one has left or was killed: job managers start a job again that lost its node or was
+    preempted.
     """
     return (folder / HOME / "jobs" / f"{job}.json").exists()
 
 
 def ask_to_stop(
-    folder: Path, asked: Sequence[Member], urgency: Urgency, jobs: Collection[str] = ()
+    folder: Path, asked: Sequence[RegisteredWorker], urgency: Urgency, jobs: Collection[str] = ()
 ) -> None:
-    """Ask these workers to stop, and those that come up as these jobs not to begin.
+    """Ask these workers to stop, and those that start as these jobs not to begin.
 
     Raises:
         OSError: when the request cannot be written.
     """
     request = {
-        "workers": [member.token for member in asked],
+        "workers": [worker.token for worker in asked],
         "jobs": sorted(jobs),
         "now": urgency == "now",
         "by": {"user": _user(), "host": processes.host(), "pid": os.getpid()},
@@ -247,11 +262,12 @@ def ask_to_stop(
     stops.mkdir(parents=True, exist_ok=True)
     path = stops / f"{request['token']}.json"
     files.publish(path, json.dumps(request).encode())
-    for each, readable in ((stops, 0o555), (path, 0o444)):  # by those who are asked, other users
+    # The workers that are asked may be other users'.
+    for each, readable in ((stops, 0o555), (path, 0o444)):
         with contextlib.suppress(OSError):
             os.chmod(each, stat.S_IMODE(os.stat(each).st_mode) | readable)
     with contextlib.suppress(OSError):
-        os.utime(stops)  # one that looked in between could not read it yet: let it look again
+        os.utime(stops)  # a worker that looked in between could not read it yet
 
 
 # -- Jobs ------------------------------------------------------------------------------------------
@@ -263,13 +279,13 @@ _ENGINES = (
     ("PBS_JOBID", "", ""),
     ("JOB_ID", ".", "SGE_TASK_ID"),
 )
-"""The variables by which job managers tell a job its own name there; the more special first."""
+"""The variables by which job managers give a job its name; the more specific come first."""
 _NO_TASK = ("", "0", "undefined")
-"""What LSF and GridEngine write for the number of a task where there are none."""
+"""The number of a task that LSF and GridEngine write where there are no tasks."""
 
 
 def job_facts(folder: Path, token: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """What a run file says of the job in which its trial ran: whose it is, and its name there."""
+    """Return what a run file says of its trial's job: launcher, token, engine's name."""
     launcher = files.read_object(folder / HOME / "jobs" / f"{token}.json").get("launcher")
     engine = _engine_id(environment)
     told = {"launcher": launcher, "token": token, "id": engine}
@@ -277,6 +293,7 @@ def job_facts(folder: Path, token: str, environment: Mapping[str, str]) -> dict[
 
 
 def _engine_id(environment: Mapping[str, str]) -> str | None:
+    """Return the name that the job manager gives this job."""
     for name, between, task in _ENGINES:
         if name in environment:
             number = environment.get(task, "")
@@ -297,29 +314,29 @@ def end_job(folder: Path, token: str, why: str) -> None:
 
 
 def job_end(folder: Path, token: str) -> dict[str, Any] | None:
-    """How a job's worker has left: `ended`, `why`; None while it has not, or was killed."""
+    """Return how a job's worker has left: `ended`, `why`; None while it has not, or was killed."""
     return files.read_object(_end_file(folder, token)) or None
 
 
 def job_left_at(folder: Path, token: str) -> float | None:
-    """When a job's worker has left, as the file system has it; None while it has not."""
+    """Return when a job's worker has left, as the file system has it; None while it has not."""
     with contextlib.suppress(OSError):
         return os.stat(_end_file(folder, token)).st_mtime
     return None
 
 
 def jobs_of_the_dead(folder: Path) -> set[str]:
-    """The tokens of jobs whose worker came up, and died without leaving."""
+    """Return the tokens of jobs whose worker started, and died without leaving."""
     found = set()
     for path, entry in _files(folder / HOME / "workers"):
-        member = _member(path, entry, (), None)
-        if member is not None and member.job is not None and member.alive is False:
-            found.add(member.job)
+        worker = _worker(path, entry, (), None)
+        if worker is not None and worker.job is not None and worker.alive is False:
+            found.add(worker.job)
     return found
 
 
 def jobs_asked_to_stop(folder: Path) -> set[str]:
-    """The tokens of jobs whose worker was asked to stop, come up or not."""
+    """Return the tokens of jobs whose worker was asked to stop, started or not."""
     requests = _objects(folder / HOME / "stops")
     return {token for request in requests for token in _named(request, "jobs")}
 
@@ -332,7 +349,7 @@ def _end_file(folder: Path, token: str) -> Path:
 
 
 def _user() -> str | None:
-    from getpass import getuser  # noqa: PLC0415 - only who asks somebody
+    from getpass import getuser  # noqa: PLC0415 - only for a request
 
     with contextlib.suppress(Exception):  # a container's number without a name: KeyError, OSError
         return getuser()
@@ -344,18 +361,19 @@ def _who(by: object) -> str:
     return "@".join(str(told[key]) for key in ("user", "host") if told.get(key))
 
 
-def _member(
+def _worker(
     path: Path,
     entry: dict[str, Any],
     asked: Collection[str],
     observer: heartbeat.Observer | None,
-) -> Member | None:
+) -> RegisteredWorker | None:
+    """Return the worker of an entry; None for an incomplete one."""
     try:
         known = processes.from_json(entry.get("process"))
         alive = None if known is None else processes.alive(known)
         if alive is None and observer is not None:
             alive = observer.look(path)
-        return Member(
+        return RegisteredWorker(
             token=str(entry["token"]),
             host=str(entry["host"]),
             pid=int(entry["pid"]),
@@ -367,11 +385,11 @@ def _member(
             heard=heartbeat.silence(path) if heartbeat.recorded(entry) is not None else None,
         )
     except (KeyError, TypeError, ValueError):
-        return None  # half an entry, from a disk that was full
+        return None  # an incomplete entry, from a disk that was full
 
 
 def _named(request: Mapping[str, Any], kind: str) -> list[str]:
-    """The workers, or the jobs, that a request to stop is for."""
+    """Return the tokens of workers, or of jobs, that a request to stop is for."""
     told = request.get(kind)
     return [*map(str, told)] if isinstance(told, list) else []
 

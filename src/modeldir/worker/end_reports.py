@@ -52,7 +52,7 @@ class EndReports:
     def report_unseen(self) -> set[processes.Process]:
         """Report the trials that ended after their worker was killed. Returns those workers."""
         search = self._search
-        killed = worker_registry.killed(search.path)
+        killed = worker_registry.killed_workers(search.path)
         noted = noted_ends(search.path) if killed else {}
         for record in search.trials if killed else ():
             status = search.trials.status(record)

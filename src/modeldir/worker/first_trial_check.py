@@ -187,7 +187,7 @@ def _no_such_metric(search: Search, name: str, found: list[str], meant: str, scr
     direction = next(direction for each, direction in search.plan.objectives if each == name)
     return (
         f"{script} writes no {name!r}: did you mean {meant!r}? (it writes {', '.join(found)})\n"
-        f"  {worker_registry.again(search.path)} --{direction} {quoted(meant)}\n"
+        f"  {worker_registry.resume_command(search.path)} --{direction} {quoted(meant)}\n"
         f"  if {name} comes later than the others: run it again with --no-pilot"
     )
 

@@ -107,12 +107,12 @@ class JobSession:
         """Start the job again. Returns why that did not happen, or an empty string."""
         why = self._why_not()
         if why == _TOO_LONG:
-            self._message(_IN_VAIN.format(again=worker_registry.again(self._search.path)))
+            self._message(_IN_VAIN.format(again=worker_registry.resume_command(self._search.path)))
         if why or not words:
             return why or "its time was over"
         problem = _run(words, self._message)
         if problem:
-            self._message(f"next: {worker_registry.again(self._search.path)}")
+            self._message(f"next: {worker_registry.resume_command(self._search.path)}")
         return problem
 
     def _why_not(self) -> str:

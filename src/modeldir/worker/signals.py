@@ -18,7 +18,7 @@ from modeldir.worker import texts
 from modeldir.worker.job import JobSession
 
 if TYPE_CHECKING:
-    from modeldir.search.worker_registry import Membership
+    from modeldir.search.worker_registry import Registration
     from modeldir.worker.running import RunningTrial
     from modeldir.worker.worker_log import WorkerLog
 
@@ -63,7 +63,7 @@ class StopRequests:
         self.urgency = 0
         """The most urgent request so far: 0 (none), `WAIT`, `END` or `KILL`."""
 
-    def check(self, membership: Membership) -> None:
+    def check(self, membership: Registration) -> None:
         """Obey `modeldir stop` as if the user had pressed Ctrl-C here, but print who asked."""
         asked = membership.asked_to_stop()
         if self.urgency < {None: 0, "wait": WAIT, "now": END}[asked]:

@@ -89,7 +89,7 @@ class Worker:
             variables=self.slots.variables,
             wanted=warm,
         )
-        self._membership: worker_registry.Membership
+        self._registration: worker_registry.Registration
         self._starts: dict[int, int] = {}
         self._is_exhausted = False  # the search had no trial to start when it was asked last
         self._is_ahead = False  # the next trial was made already, if one can be made
@@ -121,7 +121,7 @@ class Worker:
             for note in self.slots.notes:
                 self._log.message(note)
             options = (*self.slots.options, *self._preload.options)
-            self._membership = worker_registry.join(
+            self._registration = worker_registry.register(
                 self.search.path, self.slots.count, options, job=self._job.token
             )
             with wakeup_pipe() as wake:
@@ -131,7 +131,7 @@ class Worker:
                 finally:
                     self._preload.close()
                     self.slots.close()
-                    self._membership.leave()
+                    self._registration.leave()
                     self._log.close()
             return outcome
 
@@ -152,8 +152,8 @@ class Worker:
             if not waits and not self._waits_for_other_hosts():
                 break
             self._wait(spawner, wake)
-        worker_registry.tidy(self.search.path, self.search.observer, killed)
-        self._job.stop_requested = self._membership.asked_to_stop() is not None
+        worker_registry.remove_dead(self.search.path, self.search.observer, killed)
+        self._job.stop_requested = self._registration.asked_to_stop() is not None
         return self._ends.summarize(self._job, stopped=bool(self._requests.urgency))
 
     # -- Filling slots -----------------------------------------------------------------------------
@@ -331,8 +331,8 @@ class Worker:
 
     def _check_requests(self) -> None:
         """Obey `modeldir stop`, and let others know that this worker lives."""
-        self._membership.beat(self.search.observer)
-        self._requests.check(self._membership)
+        self._registration.beat(self.search.observer)
+        self._requests.check(self._registration)
 
     def _check_wishes(self) -> None:
         """Ask the search again if another command has asked it for a trial since."""
@@ -421,7 +421,7 @@ class Worker:
         if self._rules.problem is not None:
             return self._rules.problem.partition("\n")[0]
         if self._requests.urgency:
-            by = self._membership.asked_by
+            by = self._registration.asked_by
             return f"asked to stop by {by}" if by else "asked to stop by a signal"
         if self._rules.reason is not None:
             return self._rules.reason.partition("\n")[0]
