@@ -650,7 +650,7 @@ def test_a_population_whose_scripts_leave_no_weights_is_an_error(project: Projec
     project.params("experiments/search", learning_rate=0.5, num_epochs=40)
     done = project.searches(*PBT, "-j", "4", limit=90)
     assert done.code == 2
-    assert "left none that its script could go on from" in done.out
+    assert "left none that its script can continue from" in done.out
     assert "--resume '--restore_file last'" in done.out
     assert len(project.trials()) == 4
 
