@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir._system import files
@@ -102,22 +102,6 @@ def test_bytes_come_out_as_they_went_in(steps: list[tuple[int, int]]) -> None:
     assert fed == got
     os.close(reading)
     os.close(writing)
-
-
-@settings(max_examples=500)
-@given(st.text("ab \r\n\x1b[AKG1\b2é", max_size=80), st.integers(0, 80))
-def test_rows_go_on_where_others_stood(text: str, cut: int) -> None:
-    """Redrawn from what they are told, they stand the same."""
-    from modeldir.logs.screen import Screen
-
-    rows, again = Screen(), Screen()
-    rows.feed(text[:cut])
-    let_go = again.feed(rows.replay())  # what nothing redraws any more
-    shown = [row.text.rstrip() for row in rows._rows]
-    if rows.busy:
-        found = [*let_go, *(row.text for row in again._rows)]
-        assert [line.rstrip() for line in found][-len(shown) :] == shown
-        assert (again._column, again._cut) == (rows._column, rows._cut)
 
 
 def test_lines_that_are_there_are_not_written_again(tmp_path: Path, memory: int) -> None:

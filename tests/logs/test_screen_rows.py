@@ -107,6 +107,16 @@ def test_another_one_goes_on_with_a_bar_that_waits(drawn: str) -> None:
     assert [line for line in another.feed(rows.replay()) + another.drain() if line] == ["100%"]
 
 
+@given(st.text("ab \r\n\x1b[AKG1\b2é", max_size=80))
+def test_another_screen_continues_from_a_replay(text: str) -> None:
+    """Each line that the first screen would still write is in the second one, in order."""
+    first, second = Screen(), Screen()
+    first.feed(text)
+    lines = iter([line.rstrip() for line in second.feed(first.replay()) + second.visible()])
+    missing = [line for line in first.visible() if line.rstrip() not in lines]
+    assert not missing
+
+
 def test_bars_that_are_drawn_again_are_not_let_go() -> None:
     """However often is asked, several bars that move are a line each, at the end."""
     rows, lines = Screen(), []

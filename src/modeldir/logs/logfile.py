@@ -151,6 +151,10 @@ def encoded(text: str) -> bytes:
         return text.encode("utf-8", "backslashreplace")
 
 
+def ignore(message: str) -> None:
+    """Drop a message about a log that cannot be written, where nothing could show it."""
+
+
 def head(facts: str) -> str:
     """Return the line with which a session begins; `logger` words the facts."""
     return f"{_HEAD}{utc_now()} {facts}"

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from modeldir._system import distributed, files
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, did_you_mean
-from modeldir.logs.logfile import CLOSED, LogFile, LogSettings
+from modeldir.logs.logfile import CLOSED, LogFile, LogSettings, ignore
 from modeldir.logs.screen import rendered
 from modeldir.params import usage
 
@@ -216,7 +216,7 @@ class Log:
         self._method.drain()
         with contextlib.suppress(OSError):
             descriptor, name = os.dup(self._descriptor), str(self.path)
-            file = LogFile(descriptor, name, _ignore, stamp=self._settings.stamp)
+            file = LogFile(descriptor, name, ignore, stamp=self._settings.stamp)
             file.write(rendered("".join(format_exception(error)).rstrip("\n")))
             file.close()
         self.close(f"exception {type(error).__name__}")
@@ -327,10 +327,6 @@ def _here() -> str:
     except OSError:
         return "?"  # removed meanwhile
     return here.replace("\n", "\\n").replace("\r", "\\r")  # the first line is one line
-
-
-def _ignore(words: str) -> None:
-    """Ignore a full disk, which the log has reported before."""
 
 
 def _is_plain_exit(error: BaseException) -> bool:

@@ -20,7 +20,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from modeldir._system import files, processes
-from modeldir.logs.logfile import CLOSED, VANISHED, LogFile, end, head
+from modeldir.logs.logfile import CLOSED, VANISHED, LogFile, end, head, ignore
 from modeldir.logs.transcript import Transcript
 
 _PIECE = 1 << 20
@@ -140,13 +140,9 @@ def _opened(wanted: Mapping[str, Any], pid: int, read: int) -> _OpenLog | None:
         descriptor = files.open_append(wanted["name"])
     except OSError:
         return None  # the folder was removed meanwhile; `console.log` has everything
-    file = LogFile(descriptor, wanted["name"], _ignore, stamp=wanted["stamp"], torn=wanted["torn"])
+    file = LogFile(descriptor, wanted["name"], ignore, stamp=wanted["stamp"], torn=wanted["torn"])
     file.write_own(head(wanted["head"]))
     return _OpenLog(file, wanted["every"], pid, read)
-
-
-def _ignore(words: str) -> None:
-    """Ignore a full disk: `console.log` has the same problem, and nobody reads this output."""
 
 
 def _size(path: str | os.PathLike[str]) -> int:

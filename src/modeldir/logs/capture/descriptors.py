@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 from modeldir.logs.capture import buffer
 from modeldir.logs.capture.channels import Channel, OwnedDescriptor, is_readable, moved_up
-from modeldir.logs.logfile import LogFile
+from modeldir.logs.logfile import LogFile, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ _ANSWER_WITHIN = 5.0
 _MOST_STARTS = 3
 _IGNORE_SIGNALS = "trap '' HUP INT QUIT TERM;"
 """While the log writer starts, a signal for the training process may come (e.g. from scancel)."""
-_NO_LOG_WRITER = "the process that would keep it does not start"
+NO_LOG_WRITER = "the process that would keep it does not start"
 _START = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from modeldir.logs.capture.sidecar import main; main({})"
@@ -84,7 +84,7 @@ class Capture:
         self._saved: dict[int, OwnedDescriptor] = {}
         self._channels: list[Channel] = []
         self._old_handler: Any = None
-        self._flush()
+        flush_streams()
         try:
             self._make()
         except (OSError, Unavailable) as error:
@@ -107,7 +107,7 @@ class Capture:
             line_by_line()  # a terminal is line-buffered anyway
         self._made = True
         if self._control is None and not self._gave_up:
-            raise Unavailable(_NO_LOG_WRITER)
+            raise Unavailable(NO_LOG_WRITER)
 
     def _join(self, descriptor: int) -> None:
         """Use one channel for both descriptors if they are the same file, to keep the order."""
@@ -252,7 +252,7 @@ class Capture:
         name, stamp = self._settings.name, self._settings.stamp
         left = buffer.RingBuffer(os.dup(channel.ring.number), left=True)
         written = buffer.Written(name, left.noted, stamp=stamp)
-        file = LogFile(os.dup(self._file.number), name, _ignore, stamp=stamp, torn=written.torn)
+        file = LogFile(os.dup(self._file.number), name, ignore, stamp=stamp, torn=written.torn)
         transcript = buffer.resumed(left, file, written, self._settings.every)
         transcript.finish(time.time())
         file.close()
@@ -285,7 +285,7 @@ class Capture:
     def drain(self) -> None:
         """Wait until all that was printed is in the file and on the terminal."""
         if os.getpid() == self._pid:
-            self._flush()
+            flush_streams()
             self._ask({"do": "drain"})
 
     def note_end(self) -> None:
@@ -297,7 +297,7 @@ class Capture:
         """Finish this file and continue in another. False if this is a forked child."""
         if os.getpid() != self._pid:
             return False
-        self._flush()
+        flush_streams()
         self._file, self._settings = OwnedDescriptor(file), settings
         self._ask({"do": "log", **vars(settings), "how": how, "again": ""}, [file])
         return True
@@ -306,7 +306,7 @@ class Capture:
         """Put descriptors 1 and 2 back as they were. In a forked child do nothing."""
         if os.getpid() != self._pid:
             return
-        self._flush()
+        flush_streams()
         self._restore()
         self._ask({"do": "close", "how": how})
         self._put_back()
@@ -357,12 +357,6 @@ class Capture:
                 is_readable(control.fileno(), 0.5)
             self._receive()
         return self._control is None
-
-    @staticmethod
-    def _flush() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):
-                stream.flush()
 
     # -- Ending --
 
@@ -417,10 +411,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
             data = data[os.write(descriptor, data) :]
 
 
-def _ignore(words: str) -> None:
-    """Ignore a full disk: a script that prints into the file itself gets the error anyway."""
-
-
 def _same(left: int | None, right: int | None) -> bool:
     if left is None or right is None:
         return left is right
@@ -461,6 +451,13 @@ def _spawn(control: int) -> None:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise Unavailable(f"no process can be started: {error}") from error
+
+
+def flush_streams() -> None:
+    """Write what Python still holds of its two streams."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
 
 
 def line_by_line() -> None:

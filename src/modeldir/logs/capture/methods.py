@@ -75,56 +75,53 @@ class DescriptorCapture(CaptureMethod):
     def __init__(self, descriptor: int, settings: LogSettings, *, alone: bool = True) -> None:
         self._descriptor, self._settings, self._alone = descriptor, settings, alone
         self._noted = ""
-        self._fallback: StreamCapture | None = None
+        self._fallback = CaptureMethod()  # does nothing
         self._opened: list[str] = []
         self._capture = descriptors.Capture(descriptor, settings, self._fall_back)
         for name, number in (("stdout", 1), ("stderr", 2)):
             if getattr(sys, name) is None:  # closed, as by `>&-`, and now a pipe
                 setattr(sys, name, _text(number))
                 self._opened.append(name)
-        if self._fallback is None:
+        if not self._has_fallen_back:
             tell_children(settings.name, descriptors.marks())
 
     def _fall_back(self, printed: bytes) -> None:
         """Capture the streams: no log writer could be started. It may be called at any moment."""
         self._close_streams()
-        self._fallback = StreamCapture(self._descriptor, self._settings)
-        self._fallback.note(self._noted)
-        self._fallback.write(printed.decode("utf-8", "surrogateescape"))
-        if self._alone:
-            self._fallback.attach()
-        warn(
-            f"modeldir: {self._settings.name} has only what Python prints "
-            "(the process that would keep it does not start)"
-        )
+        self._fallback = streams = StreamCapture(self._descriptor, self._settings)
+        streams.note(self._noted)
+        streams.write(printed.decode("utf-8", "surrogateescape"))
+        self.attach()
+        reason = descriptors.NO_LOG_WRITER
+        warn(f"modeldir: {self._settings.name} has only what Python prints ({reason})")
 
-    def detach(self) -> None:
-        if self._fallback is not None:
-            self._fallback.detach()
+    @property
+    def _has_fallen_back(self) -> bool:
+        return isinstance(self._fallback, StreamCapture)
 
     def attach(self) -> None:
-        if self._fallback is not None and self._alone:
+        if self._alone:
             self._fallback.attach()
+
+    def detach(self) -> None:
+        self._fallback.detach()
 
     def note(self, how: str) -> None:
         self._noted = how
         self._capture.note(how)
-        if self._fallback is not None:
-            self._fallback.note(how)
+        self._fallback.note(how)
 
     def drain(self) -> None:
         self._capture.drain()
-        if self._fallback is not None:
-            self._fallback.drain()
+        self._fallback.drain()
 
     def finish(self) -> None:
         self._capture.note_end()
         self._capture.drain()
-        if self._fallback is not None:
-            self._fallback.finish()
+        self._fallback.finish()
 
     def move(self, descriptor: int, settings: LogSettings) -> bool:
-        if self._fallback is not None or not self._capture.switch(descriptor, settings, CLOSED):
+        if self._has_fallen_back or not self._capture.switch(descriptor, settings, CLOSED):
             return False
         self._descriptor, self._settings = descriptor, settings
         tell_children(settings.name)
@@ -133,8 +130,7 @@ class DescriptorCapture(CaptureMethod):
     def close(self, how: str) -> None:
         self._capture.close(how)
         self._close_streams()
-        if self._fallback is not None:
-            self._fallback.close(how)
+        self._fallback.close(how)
 
     def _close_streams(self) -> None:
         for name in self._opened:
@@ -144,8 +140,7 @@ class DescriptorCapture(CaptureMethod):
 
     def forget(self) -> None:
         self._capture.forget()
-        if self._fallback is not None:
-            self._fallback.forget()
+        self._fallback.forget()
 
 
 class StreamCapture(CaptureMethod):
@@ -221,7 +216,7 @@ class SupervisedCapture(CaptureMethod):
     def move(self, descriptor: int, settings: LogSettings) -> bool:  # noqa: ARG002
         if os.getpid() != self._pid:  # a forked child's log does not end its parent's
             return False
-        _flush()
+        descriptors.flush_streams()
         tell_children(settings.name)
         return self._tell_supervisor("log", settings)
 
@@ -229,13 +224,13 @@ class SupervisedCapture(CaptureMethod):
         self._noted = how
 
     def finish(self) -> None:
-        _flush()
+        descriptors.flush_streams()
         self._tell_supervisor("log_over", None, how=self._noted or "ended")  # others may follow
 
     def close(self, how: str) -> None:
         if os.getpid() != self._pid:
             return
-        _flush()
+        descriptors.flush_streams()
         self._tell_supervisor("log", None, how=how)
         _tell_no_children()
 
@@ -258,13 +253,13 @@ class FileCapture(CaptureMethod):
     """Lets descriptors 1 and 2 lead into the file, like `> train.log`."""
 
     def __init__(self, descriptor: int) -> None:
-        _flush()
+        descriptors.flush_streams()
         self._saved = {number: os.dup(number) for number in (1, 2)}
         for number in self._saved:
             os.dup2(descriptor, number)
 
     def close(self, how: str) -> None:  # noqa: ARG002 - a raw file has no last line
-        _flush()
+        descriptors.flush_streams()
         for number, saved in self._saved.items():
             os.dup2(saved, number)
             os.close(saved)
@@ -302,9 +297,3 @@ def tell_children(path: str | os.PathLike[str], marks: list[str] | None = None) 
 
 def _tell_no_children() -> None:
     os.environ.pop(_CAPTURED_VARIABLE, None)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
