@@ -141,13 +141,13 @@ def test_what_has_no_heart_is_never_dead(tmp_path: Path, data: str) -> None:
     assert set(looks(observer, clock, path, 50, 10.0)) == {None}
     path.unlink()
     assert set(looks(observer, clock, path, 50, 10.0)) == {None}
-    assert (heartbeat.silence(path), heartbeat.sight_of(path)) == (None, None)
+    assert (heartbeat.seconds_since_beat(path), heartbeat.state_of(path)) == (None, None)
 
 
 def test_an_owner_that_cannot_beat_gives_up_before_others_give_it_up(owned: Path) -> None:
     """After 6 beats of 8; what can be touched again is not lost."""
     clock = Clock()
-    heart = heartbeat.Heart(owned, clock)
+    heart = heartbeat.Heartbeat(owned, clock)
     assert heart.wait() == 15.0
     clock.passes(15)
     assert (heart.wait(), heart.beat(), heart.wait()) == (0.0, True, 15.0)
@@ -170,7 +170,7 @@ def test_only_a_quicker_heart_can_be_asked_for(
 ) -> None:
     """Whoever reads a slower one would take a live owner of today's version for dead."""
     monkeypatch.setenv(heartbeat.VARIABLE, told)
-    assert heartbeat.every() == found
+    assert heartbeat.interval() == found
 
 
 # -- Two hosts -------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_a_heart_that_moved_just_in_time_is_waited_for_and_its_end_counts(
     later one is taken back, and nothing is run a second time.
     """
     first = elsewhere(folder)
-    doubt = heartbeat.sight_of(first.path)
+    doubt = heartbeat.state_of(first.path)
     heartbeat.beat(first.path)
 
     def ends_once_it_is_outdone() -> None:
@@ -409,7 +409,7 @@ def test_a_heart_that_moved_just_in_time_is_waited_for_and_its_end_counts(
 def test_one_that_does_not_come_to_an_end_is_outdone(spawner: Spawner, folder: Path) -> None:
     """After two beats it has found the later attempt, or will before it writes anything."""
     first = elsewhere(folder)
-    doubt = heartbeat.sight_of(first.path)
+    doubt = heartbeat.state_of(first.path)
     heartbeat.beat(first.path)
     heard = reports_of(spawner, taking_over(folder, doubt), lambda: None)
     assert heard == ["started", "ended", "free"]
@@ -420,7 +420,7 @@ def test_one_that_does_not_come_to_an_end_is_outdone(spawner: Spawner, folder: P
 def test_one_whose_heart_did_not_move_is_not_waited_for(spawner: Spawner, folder: Path) -> None:
     """Its attempt has no end, and the next one begins."""
     first = elsewhere(folder)
-    heard = reports_of(spawner, taking_over(folder, heartbeat.sight_of(first.path)), lambda: None)
+    heard = reports_of(spawner, taking_over(folder, heartbeat.state_of(first.path)), lambda: None)
     assert (heard, ends(folder)) == (["started", "ended", "free"], [None, "completed"])
 
 
@@ -455,7 +455,7 @@ def test_where_a_file_cannot_be_touched_it_is_written_anew(
         seen = set()
 
         def look() -> None:
-            seen.add(heartbeat.sight_of(folder / "run.json"))
+            seen.add(heartbeat.state_of(folder / "run.json"))
 
         command = ("sh", "-c", "sleep 5")
         start = Start(str(folder), 1, command, str(folder.parent))

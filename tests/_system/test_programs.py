@@ -11,10 +11,10 @@ import pytest
 
 BEGIN = """\
 import os, sys
-from modeldir._system.programs import executed
+from modeldir._system.programs import start_program
 cwd, path, *words = sys.argv[1:]
 try:
-    pid = executed(tuple(words), cwd, {"PATH": path, "NAME": "told"}, 1)
+    pid = start_program(tuple(words), cwd, {"PATH": path, "NAME": "told"}, 1)
 except OSError as error:
     print(type(error).__name__, error.filename)
 else:

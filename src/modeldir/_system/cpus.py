@@ -1,7 +1,8 @@
-"""How many processor cores this process may use: what it is bound to, and its cgroups' quota; and
-by which variables libraries are told how many to use.
+"""How many CPU cores this process may use, and the variables that limit the threads of libraries.
 
-It refuses to guess from what the machine has: in a container or a cluster's job that is not ours.
+`worker.slots` calls `usable` to choose how many trials run in parallel. The rule: never the number
+of cores of the machine. In a container or a cluster job, only some of them may be used: those of
+the CPU affinity and of the cgroup quotas.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-"""By which libraries are told how many cores to use: read when they are loaded, and never again."""
+"""Limit the threads of numerical libraries, which read them once, when they are loaded."""
 
 
 def usable(root: str = "/") -> int:
-    """The cores that this process may keep busy; at least 1. `root`: where /proc and /sys lie."""
+    """Return how many cores this process may use, at least 1. `root` has /proc and /sys."""
     try:
         bound = len(os.sched_getaffinity(0))
     except AttributeError:  # not Linux
@@ -30,7 +31,7 @@ def usable(root: str = "/") -> int:
 
 
 def _quotas(root: str) -> list[float]:
-    """The limits, in cores, of our cgroups and of all above them (cgroups(7), both versions)."""
+    """Return the limits, in cores, of our cgroups and all above them: cgroups(7), both versions."""
     found = []
     for line in _text(os.path.join(root, "proc/self/cgroup")).splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
@@ -39,19 +40,19 @@ def _quotas(root: str) -> list[float]:
             continue
         while True:
             here = os.path.join(mount, path.lstrip("/"))
-            found += _quota_of_2(here) if not controllers else _quota_of_1(here)
+            found += _quota_v1(here) if controllers else _quota_v2(here)
             if path.strip("/") in ("", ".."):
                 break
             path = os.path.dirname(path.rstrip("/"))
     return found
 
 
-def _quota_of_2(folder: str) -> list[float]:
+def _quota_v2(folder: str) -> list[float]:
     limit, _, period = _text(os.path.join(folder, "cpu.max")).strip().partition(" ")
     return [int(limit) / int(period)] if limit.isdigit() and period.isdigit() else []
 
 
-def _quota_of_1(folder: str) -> list[float]:
+def _quota_v1(folder: str) -> list[float]:
     limit = _text(os.path.join(folder, "cpu.cfs_quota_us")).strip()
     period = _text(os.path.join(folder, "cpu.cfs_period_us")).strip()
     return [int(limit) / int(period)] if limit.isdigit() and period.isdigit() else []

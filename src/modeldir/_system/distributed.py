@@ -1,7 +1,7 @@
-"""Which of the processes of one training this is: its rank, as launchers tell it.
+"""The rank of this process in a distributed training run, from the launcher's variables.
 
-It knows the environment variables of torchrun, Slurm and MPI. It refuses to know what a process
-does with its rank: usually, that rank 0 alone records.
+`experiment.run` and `logs` call `rank`, so that only rank 0 writes files. torchrun, Slurm and MPI
+are supported. The rule: a process of a run without a launcher has rank 0.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ _LAUNCHERS = (
 
 
 def rank() -> int:
-    """This process's rank among those of one training; 0 for a lone one."""
-    return _told()[0]
+    """Return this process's rank; 0 if the run has one process."""
+    return _rank_and_size()[0]
 
 
-def ranks() -> int:
-    """How many processes one training has."""
-    return _told()[1]
+def world_size() -> int:
+    """Return how many processes the training run has."""
+    return _rank_and_size()[1]
 
 
-def _told() -> tuple[int, int]:
-    for name, several in _LAUNCHERS:
-        own, count = os.environ.get(name, ""), os.environ.get(several, "1")
+def _rank_and_size() -> tuple[int, int]:
+    for rank_name, size_name in _LAUNCHERS:
+        own, count = os.environ.get(rank_name, ""), os.environ.get(size_name, "1")
         if count != "1" and own.isdigit():
             return int(own), int(count) if count.isdigit() else 2
     return 0, 1

@@ -1,12 +1,13 @@
-"""Whether somebody lives whom one cannot see: on another host, or in another container.
+"""Heartbeats: is a process on another host or in another container still alive?
 
-A heart is the time of a file that its owner touches every 15 s: a run file of its supervisor, an
-entry of its worker. This module knows how to touch and how to look. It refuses to know what a heart
-belongs to, and to conclude anything from one look: clocks of hosts and of file servers differ, so
-whoever wants to call somebody dead has to see the heart still for 120 s of his own clock, at
-several looks. Whoever cannot touch it for 90 s has to end what he runs before that.
+A process touches a file every 15 s: a supervisor its run file, a worker its entry in the registry.
+Start at `Heartbeat`, the owner's side, and `Observer`, the other side. The rule: never conclude
+anything from one look, because the clocks of hosts and file servers differ. An observer calls an
+owner dead after it has seen the file unchanged for 120 s of its own clock, at several looks. An
+owner that cannot touch its file for 90 s must stop its work before that.
 
-Where a look at a process can tell (processes.py), hearts are not asked.
+For a process that can be seen from here, ask `processes.alive` instead. Who acts on a dead process:
+`search.worker_registry` and `experiment.attempts`.
 """
 
 from __future__ import annotations
@@ -17,45 +18,45 @@ import os
 import time
 from collections.abc import Callable
 
-EVERY = 15.0
-"""Seconds between two beats."""
+INTERVAL = 15.0
+"""Seconds between two heartbeats."""
 BEATS_TO_DEATH = 8
 BEATS_TO_GIVE_UP = 6
 BEATS_TO_DOUBT = 3
-LOST_AFTER = EVERY * BEATS_TO_DEATH
-"""Seconds for which a heart has to stand still, seen by one observer, before its owner is dead."""
+LOST_AFTER = INTERVAL * BEATS_TO_DEATH
+"""An owner is dead if one observer has seen no heartbeat for this many seconds."""
 VARIABLE = "MODELDIR_HEART"
-"""Another number of seconds between two beats, for tests."""
+"""Another number of seconds between two heartbeats, for tests."""
 KEY = "heart"
-"""Under which an owner records the seconds between its beats. Without it nothing beats."""
+"""Key under which an owner records the seconds between its heartbeats. Without it, it has none."""
 
 _LATE = 5.0
-"""Seconds by which a busy machine may look late; a longer gap between two looks says nothing."""
+"""A busy machine may look this many seconds late. A longer gap between looks proves nothing."""
 
 
-def every() -> float:
-    """Seconds between two of our own beats.
+def interval() -> float:
+    """Return the seconds between two heartbeats of this process.
 
-    >>> every()
+    >>> interval()
     15.0
     """
     if VARIABLE not in os.environ:
-        return EVERY
+        return INTERVAL
     with contextlib.suppress(ValueError):
-        told = float(os.environ[VARIABLE])
-        if 0 < told <= EVERY:
-            return told
-    return EVERY
+        seconds = float(os.environ[VARIABLE])
+        if 0 < seconds <= INTERVAL:
+            return seconds
+    return INTERVAL
 
 
 def now() -> float:
-    """The clock by which an owner beats: it goes on while the machine sleeps, as others' do."""
+    """Return the owner's clock: it counts while the machine sleeps, like those of observers."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def beat(path: str | os.PathLike[str]) -> bool:
-    """Touch a file of our own; false where that cannot be done. Nothing is made."""
+    """Touch a file of this process. Returns whether that was possible. Creates nothing."""
     try:
         os.utime(path)
     except OSError:
@@ -63,41 +64,42 @@ def beat(path: str | os.PathLike[str]) -> bool:
     return True
 
 
-class Heart:
-    """An owner's own heart: when to beat next, and since when it could not.
+class Heartbeat:
+    """The owner's side: when to touch the file next, and since when that was impossible.
 
-    Its file has been written just now; `clock` is an argument so that tests need not wait.
+    The file has just been written. `clock` is an argument so that tests need not wait.
     """
 
     def __init__(self, path: str | os.PathLike[str], clock: Callable[[], float] = now) -> None:
         self.path = path
-        self.every = every()
+        self.interval = interval()
         self._clock = clock
-        self._beaten = clock()
+        self._last = clock()
         self._time: int | None = None
-        self._due = self._beaten + self.every
+        self._due = self._last + self.interval
 
     def wait(self) -> float:
-        """Seconds until the next beat; none or less: it is due."""
+        """Return the seconds until the next heartbeat; 0 or less if it is due."""
         return self._due - self._clock()
 
     def beat(self) -> bool:
-        """Touch the file; whether that could be done, and can be seen."""
+        """Touch the file. Returns whether that was possible and has changed the file's time."""
         began = self._clock()
         done = beat(self.path) and self._has_moved()
         if done:
-            self._beaten = self._clock()
-        # By when it began: a file server that was away for long is asked again at once.
-        self._due = began + self.every
+            self._last = self._clock()
+        # Counted from the start: if a file server was away for long, it is asked again at once.
+        self._due = began + self.interval
         return done
 
-    def note(self) -> None:
-        """The file was written anew just now: that is a beat too."""
-        self._beaten = self._clock()
+    def note_write(self) -> None:
+        """Count a rewrite of the file as a heartbeat."""
+        self._last = self._clock()
 
     def _has_moved(self) -> bool:
-        """Whether the file has another time than after the last beat: some file systems that are
-        no disks (drives over the web) say yes to a new time, and keep the old one.
+        """Whether the file's time differs from that after the last heartbeat.
+
+        Some network drives report that they set a new time, and keep the old one.
         """
         before = self._time
         with contextlib.suppress(OSError):
@@ -106,74 +108,82 @@ class Heart:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it could not beat for so long that others will soon take its owner for dead."""
-        return self._clock() - self._beaten >= BEATS_TO_GIVE_UP * self.every
+        """Whether the last heartbeat is so long ago that others will soon call its owner dead."""
+        return self._clock() - self._last >= BEATS_TO_GIVE_UP * self.interval
 
 
 class _Watched:
-    """What one observer knows of one heart. `still`: seconds for which it was seen not to move;
-    `moved`: when it was seen to.
+    """What an observer knows about one file.
+
+    `still` counts the seconds for which it was seen unchanged, `moved` is when it was seen to
+    change.
     """
 
-    def __init__(self, sight: str, looked: float, moved: float | None = None) -> None:
-        self.sight = sight
+    def __init__(self, state: str, looked: float, moved: float | None = None) -> None:
+        self.state = state
         self.looked = looked
         self.still = 0.0
         self.moved = moved
 
 
 class Observer:
-    """One who looks at hearts again and again, and so comes to know which of them beat."""
+    """The other side: looks at files again and again, and so learns which owners are alive."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._known: dict[str, _Watched] = {}
 
     def look(self, path: str | os.PathLike[str]) -> bool | None:
-        """Whether the owner of a file lives: true if its heart was seen to move in the last 3
-        beats, false if it was seen still for 8; None while neither is known, and where no heart was
-        recorded. A worker that has nothing else to do waits until it knows: one that died a moment
-        ago would else be nobody's.
+        """Whether the owner of a file is alive.
+
+        Returns:
+            True if the file was seen to change within the last 3 heartbeats, False if it was seen
+            unchanged for 8. None while neither is known, and if the file records no heartbeat. A
+            worker with nothing else to do waits until it knows. Otherwise nobody would continue a
+            trial whose worker has just died.
         """
         name = os.fspath(path)
-        seen = _seen(name)
+        seen = _read(name)
         now = self.clock()
         known = self._known.get(name)
         if seen is None or known is None:
-            if known is not None:  # it cannot be read now: this time does not count
+            if known is not None:  # the file cannot be read now: this time does not count
                 known.looked = now
             elif seen is not None:
                 self._known[name] = _Watched(seen[0], now)
             return None
-        sight, pace = seen
+        state, seconds = seen
         gap, known.looked = now - known.looked, now
-        if sight != known.sight:
-            self._known[name] = _Watched(sight, now, moved=now)
-            return None if pace is None else True
-        if pace is None:
+        if state != known.state:
+            self._known[name] = _Watched(state, now, moved=now)
+            return None if seconds is None else True
+        if seconds is None:
             return None
-        # What this observer slept through, or a file server that was away, is nobody's silence.
-        known.still += min(gap, max(pace, _LATE))
-        if known.still >= BEATS_TO_DEATH * pace:
+        # A long gap between two looks (a suspended observer, a file server that was away) must not
+        # count as silence of the owner.
+        known.still += min(gap, max(seconds, _LATE))
+        if known.still >= BEATS_TO_DEATH * seconds:
             return False
-        moved = known.moved is not None and now - known.moved < BEATS_TO_DOUBT * pace
+        moved = known.moved is not None and now - known.moved < BEATS_TO_DOUBT * seconds
         return True if moved else None
 
-    def sight(self, path: str | os.PathLike[str]) -> str | None:
-        """What was last seen of a heart; a later `sight_of` that differs says that it has moved."""
+    def last_state(self, path: str | os.PathLike[str]) -> str | None:
+        """Return a file's state at the last look; a later change shows that its owner lives."""
         known = self._known.get(os.fspath(path))
-        return None if known is None else known.sight
+        return None if known is None else known.state
 
 
-def sight_of(path: str | os.PathLike[str]) -> str | None:
-    """What changes with each beat; None where the file cannot be read."""
-    seen = _seen(os.fspath(path))
+def state_of(path: str | os.PathLike[str]) -> str | None:
+    """Return what changes with each heartbeat; None if the file cannot be read."""
+    seen = _read(os.fspath(path))
     return None if seen is None else seen[0]
 
 
-def silence(path: str | os.PathLike[str]) -> float | None:
-    """Seconds since a heart's last beat by the clocks of the file and of this machine, which may
-    differ: to be shown, never to be judged by. None where the file cannot be read.
+def seconds_since_beat(path: str | os.PathLike[str]) -> float | None:
+    """Return the seconds since the last heartbeat; None if the file cannot be read.
+
+    The clocks of the file server and of this machine may differ, so show the number, and never
+    decide by it.
     """
     try:
         return max(0.0, time.time() - os.stat(path).st_mtime)
@@ -181,18 +191,18 @@ def silence(path: str | os.PathLike[str]) -> float | None:
         return None
 
 
-def recorded(value: object) -> float | None:
-    """The seconds between two beats, as a run file or an entry has it; None: it has no heart."""
-    pace = value.get(KEY) if isinstance(value, dict) else None
-    if isinstance(pace, bool) or not isinstance(pace, int | float) or not pace > 0:
+def recorded_interval(record: object) -> float | None:
+    """Return the seconds between two heartbeats that a record states; None if it has none."""
+    seconds = record.get(KEY) if isinstance(record, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         return None
-    return float(pace)
+    return float(seconds)
 
 
-def _seen(path: str) -> tuple[str, float | None] | None:
-    """What changes with each beat, and the seconds between two.
+def _read(path: str) -> tuple[str, float | None] | None:
+    """Return what changes with each heartbeat, and the seconds between two.
 
-    The file is opened: a network file system asks its server then, and may not for a `stat`.
+    The file is opened because a network file system asks its server then. For a `stat` it may not.
     """
     try:
         with open(path, "rb") as file:
@@ -200,7 +210,7 @@ def _seen(path: str) -> tuple[str, float | None] | None:
             data = file.read()
     except OSError:
         return None
-    pace = None
+    seconds = None
     with contextlib.suppress(ValueError):
-        pace = recorded(json.loads(data))
-    return f"{status.st_mtime_ns}.{status.st_ino}.{status.st_size}", pace
+        seconds = recorded_interval(json.loads(data))
+    return f"{status.st_mtime_ns}.{status.st_ino}.{status.st_size}", seconds

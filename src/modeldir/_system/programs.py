@@ -1,7 +1,8 @@
-"""A command that begins as a new program, at the least cost: by posix_spawn(3), without a fork.
+"""Find a program, and start one cheaply: by posix_spawn(3), without a fork in Python.
 
-It knows how a program is found and what of this process it must not inherit. It refuses to know
-what is recorded of it, and how it is ended. A command that begins as a fork: see forks.py.
+`worker.supervisor` starts each trial's command with `start_program`; checks of a command call
+`find_program`. The rule: a program inherits no signal that Python ignores. Trials that start as a
+fork of a process with preloaded modules: `worker.preload`.
 """
 
 from __future__ import annotations
@@ -13,17 +14,24 @@ from collections.abc import Iterator, Mapping
 _STDIN, _STDOUT, _STDERR = range(3)
 
 
-def executed(
+def start_program(
     words: tuple[str, ...], cwd: str, variables: Mapping[str, str | bytes], output: int
 ) -> int:
-    """Begin a program: its pid. It leads a session; descriptors of ours that are inheritable, it
-    has. To begin it in `cwd` is to go there: this process is in `/` afterwards,
-    so that it keeps no disk from being taken away.
+    """Start a program in a session of its own and return its pid.
+
+    It inherits our inheritable descriptors. This process changes to `cwd` to start it and is in
+    `/` afterwards, so that it does not keep a disk from being unmounted.
+
+    Args:
+        words: the command line.
+        cwd: the folder to start it in.
+        variables: its environment.
+        output: a descriptor for its standard output and error.
 
     Raises:
-        OSError: there is no such program, or it cannot be executed; no process is to be had; its
-            folder is gone.
-        ValueError: a word holds a zero byte.
+        OSError: there is no such program, it cannot be executed, its folder is gone, or no more
+            processes are allowed.
+        ValueError: a word contains a zero byte.
     """
     actions = (
         (os.POSIX_SPAWN_OPEN, _STDIN, os.devnull, os.O_RDWR, 0),
@@ -33,7 +41,7 @@ def executed(
     refused = 0
     os.chdir(cwd)
     try:
-        for path in _places(words[0], variables):
+        for path in _paths(words[0], variables):
             try:
                 return os.posix_spawn(
                     path,
@@ -43,7 +51,7 @@ def executed(
                     setsid=True,
                     setsigdef=_ignored_by_python(),
                 )
-            except OSError as error:  # the next place; told is the first that was found, if any was
+            except OSError as error:  # try the next path; report the first program that was found
                 if error.errno not in {errno.ENOENT, errno.ENOTDIR}:
                     refused = refused or error.errno or 0
     finally:
@@ -52,20 +60,20 @@ def executed(
     raise OSError(why, os.strerror(why), words[0])
 
 
-def found(program: str) -> str | None:
-    """Where a program lies, as `shutil.which` has it: with that module come all compressors.
+def find_program(program: str) -> str | None:
+    """Return a program's path, as `shutil.which` does; `shutil` imports all compressors.
 
-    >>> found("/bin/sh"), found("no such program")
+    >>> find_program("/bin/sh"), find_program("no such program")
     ('/bin/sh', None)
     """
-    for place in _places(program, os.environ):
-        if os.path.isfile(place) and os.access(place, os.X_OK):
-            return place
+    for path in _paths(program, os.environ):
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
     return None
 
 
-def _places(program: str, variables: Mapping[str, str | bytes]) -> Iterator[str]:
-    """Where a program may lie: at its path, or in the folders of its own PATH."""
+def _paths(program: str, variables: Mapping[str, str | bytes]) -> Iterator[str]:
+    """Yield the paths where a program may be: its own path, or one in each folder of PATH."""
     if os.path.dirname(program):
         yield program
         return
@@ -76,8 +84,8 @@ def _places(program: str, variables: Mapping[str, str | bytes]) -> Iterator[str]
 
 
 def _ignored_by_python() -> list[int]:
-    """Signals that an interpreter ignores, and that a program expects to find as they are."""
-    import signal  # noqa: PLC0415 - who begins programs has it; who only looks for one does without
+    """Return the signals that Python ignores; other programs expect their default action."""
+    import signal  # noqa: PLC0415 - not needed to find a program
 
     found = (getattr(signal, name, None) for name in ("SIGPIPE", "SIGXFSZ"))
     return [number for number in found if number is not None]

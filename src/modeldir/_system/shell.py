@@ -1,7 +1,7 @@
-"""Paths and commands as a person types them in a shell: in what we say, never in what we run.
+"""Quote paths and commands for messages, as a person types them in bash or zsh.
 
-A folder may be called anything. What a terminal would obey is written out as bash and zsh read it;
-a line that we give to a shell ourselves may meet another one, and is made by `shlex`.
+Every message with a command to copy calls `quoted`. The rule: only for messages. A line that
+modeldir itself gives to a shell is quoted with `shlex`, because that shell may not be bash.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def quoted(word: Path | str) -> str:
-    r"""A word as it is typed in a shell; what a terminal would obey is written out, for bash.
+    r"""Return a word as it is typed in a shell; control characters are written as bash reads them.
 
     >>> print(quoted("my runs/a"), quoted("a\x1b[2J"))
     'my runs/a' $'a\x1b[2J'
@@ -25,7 +25,7 @@ def quoted(word: Path | str) -> str:
 
 
 def quoted_line(words: Iterable[Path | str]) -> str:
-    r"""A command as it is typed in a shell.
+    r"""Return a command as it is typed in a shell.
 
     >>> print(quoted_line(["modeldir", "search", "my\nruns"]))
     modeldir search $'my\x0aruns'

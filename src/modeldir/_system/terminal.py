@@ -1,6 +1,7 @@
-"""Where standard output and messages go: whether that is a terminal, and how wide it is.
+"""Whether standard output and error are terminals, and how wide these are.
 
-It refuses to know what is printed there.
+Commands and tables call it to choose between short lines for people and whole lines for programs.
+The rule: output to a file or a pipe is never cut. How wide a text itself is: `text.text_width`.
 """
 
 from __future__ import annotations
@@ -13,41 +14,42 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 DECIMALS = 4
-"""Of metrics, where a terminal, a page or a paper shows them."""
+"""Decimals of metrics in a terminal, on a page and in a figure."""
 
 _USUAL = 80
 
 
 def decimals_here() -> int | None:
-    """The decimals of metrics where standard output goes: few in a terminal, elsewhere all."""
+    """Return the decimals of metrics for standard output: few in a terminal, else None (all)."""
     return None if sys.stdout is None or not sys.stdout.isatty() else DECIMALS
 
 
 def width_here() -> int:
-    """The columns of the terminal, or what `COLUMNS` says; 80 where there are none. It is
-    `shutil.get_terminal_size`, without what that module imports.
+    """Return the columns of the terminal, or what `COLUMNS` says; 80 without a terminal.
+
+    The same as `shutil.get_terminal_size`, but `shutil` is slow to import.
     """
     return _width_of(sys.__stdout__)
 
 
 def width_of_lines() -> int | None:
-    """The same; None where standard output goes to a file or a program, which get whole lines."""
+    """Return the same; None if standard output is a file or a pipe, which gets whole lines."""
     return None if decimals_here() is None else width_here()
 
 
 def width_of_messages() -> int | None:
-    """The same of the terminal to which standard error goes; None where it goes to none."""
+    """Return the same for standard error; None if that is no terminal."""
     try:
         return _width_of(sys.stderr) if sys.stderr.isatty() else None
-    except (AttributeError, ValueError):  # there is none, it is closed
+    except (AttributeError, ValueError):  # no standard error, or it is closed
         return None
 
 
 def _width_of(stream: TextIO | None) -> int:
-    said = os.environ.get("COLUMNS", "")
-    if said.isdecimal() and int(said) > 0:
-        return int(said)
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
     try:
         return os.get_terminal_size(stream.fileno()).columns or _USUAL  # type: ignore[union-attr] # caught
-    except (AttributeError, ValueError, OSError):  # there is none, it is closed, it is a file
+    except (AttributeError, ValueError, OSError):  # no stream, a closed one, or a file
         return _USUAL

@@ -1,7 +1,8 @@
-"""Files in the user's own cache folder: never needed, and deleted by anybody at any time.
+"""Files in the user's cache folder, which may be deleted at any time.
 
-It knows where they may lie, and whose they are. It refuses to read what another user could have
-written, and to know what is in them.
+`worker.preload.import_cache` keeps there what a script imports. Start at `path_for`. The rule:
+never read a file that another user could have written, because its contents decide what is
+imported.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import stat
 import zlib
 
 
-def place(kind: str, key: str) -> str | None:
-    """Where the file of one thing lies, among those of its kind; None where there is no place that
-    is this user's own. Two things may have one place: what is read must tell whose it is.
+def path_for(kind: str, key: str) -> str | None:
+    """Return the path of the file for a key; None if this user has no cache folder.
+
+    Two keys may have the same path, so the file itself must say which key it is for.
     """
     if os.name != "posix":  # without owners
         return None
@@ -26,12 +28,12 @@ def place(kind: str, key: str) -> str | None:
 
 
 def is_ours(status: os.stat_result) -> bool:
-    """Whether it belongs to this user, and nobody else may write there."""
+    """Whether a file or folder belongs to this user, and nobody else may write to it."""
     return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def make_room(path: str) -> bool:
-    """Make the folder that a file is to lie in; whether it is there, and this user's own."""
+def make_folder_of(path: str) -> bool:
+    """Make the folder of a file. Returns whether it is there and belongs to this user alone."""
     folder = os.path.dirname(path)
     with contextlib.suppress(OSError):
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -40,23 +42,23 @@ def make_room(path: str) -> bool:
 
 
 def read(path: str) -> bytes:
-    """A file's bytes; none where it is not there, or another user could have written it."""
+    """Return a file's bytes; none if it does not exist, or another user could have written it."""
     with contextlib.suppress(OSError):
         if is_ours(os.stat(os.path.dirname(path))):
-            with open(path, "rb", buffering=0, opener=_at_once) as file:
+            with open(path, "rb", buffering=0, opener=_without_waiting) as file:
                 status = os.fstat(file.fileno())
                 if stat.S_ISREG(status.st_mode) and is_ours(status):
                     return file.readall()
     return b""
 
 
-def _at_once(path: str, flags: int) -> int:
-    """Where a pipe lies in a file's place nobody waits for who writes to it."""
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a path; if it is a pipe, do not wait for a writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def sweep(folder: str, most: int) -> None:
-    """Take away what was not written for longest, down to so many files."""
+def remove_oldest(folder: str, most: int) -> None:
+    """Remove the files that were not written for longest, until `most` are left."""
     with os.scandir(folder) as entries:
         dated = sorted((each.stat().st_mtime_ns, each.path) for each in entries if each.is_file())
     for _, path in dated[:-most]:

@@ -1,3 +1,6 @@
-"""The version of this package, which pyproject.toml reads from here."""
+"""The version of this package.
+
+`pyproject.toml` and `modeldir --version` read it from here.
+"""
 
 __version__ = "0.1.0"

@@ -106,7 +106,7 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
             "modeldir": __version__,
             **({"note": arguments.message} if arguments.message else {}),
         },
-        doubt=observer.sight(last.path) if last is not None else None,
+        doubt=observer.last_state(last.path) if last is not None else None,
         is_shown=not arguments.quiet,
     )
     return start, place.told(start)
@@ -123,13 +123,13 @@ def _known(folder: Path, script: str, observer: heartbeat.Observer) -> attempts.
         if not told:
             told = True
             print_stderr(_waits(last))
-        time.sleep(heartbeat.every() / 15)
+        time.sleep(heartbeat.interval() / 15)
         last = attempts.latest(folder, script)
     return last
 
 
 def _waits(last: attempts.Attempt) -> str:
-    silent = duration_text(heartbeat.silence(last.path) or 0.0)
+    silent = duration_text(heartbeat.seconds_since_beat(last.path) or 0.0)
     return (
         f"{last.folder} runs on {attempts.host_of(last)}, heard of {silent} ago: waiting to see "
         "whether it still does, for 2 minutes at most"

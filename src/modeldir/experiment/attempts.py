@@ -193,7 +193,7 @@ def begin(
         **facts,
         **({"process": None} if left and facts.get("process") == {} else {}),
         "folder": identity_of(folder),
-        **({} if facts.get("supervisor") is None else {heartbeat.KEY: heartbeat.every()}),
+        **({} if facts.get("supervisor") is None else {heartbeat.KEY: heartbeat.interval()}),
         "found": found,
         "started": timestamps.utc_now(),
         "intent": None,
@@ -261,7 +261,7 @@ def _beat_since_boot(attempt: Attempt, owners: list[processes.Process]) -> bool:
     """
     if not has_heartbeat(attempt) or any(map(processes.is_of_this_boot, owners)):
         return False
-    up, silent = processes.uptime(), heartbeat.silence(attempt.file)
+    up, silent = processes.uptime(), heartbeat.seconds_since_beat(attempt.file)
     return up is not None and silent is not None and silent < up
 
 
@@ -271,7 +271,7 @@ def has_heartbeat(attempt: Attempt) -> bool:
     A script without a supervisor has no heartbeat: it has no time for one, and nothing could end it
     when it is given up.
     """
-    return heartbeat.recorded(attempt.record) is not None
+    return heartbeat.recorded_interval(attempt.record) is not None
 
 
 def host_of(attempt: Attempt) -> str:
@@ -384,7 +384,7 @@ def _busy(attempt: Attempt, *, sure: bool) -> str:
             f"{attempt.folder} is running: attempt {attempt.number}, {where}, since {since}.\n"
             f"Wait for it, or: {stop}Nothing was started."
         )
-    silent = heartbeat.silence(attempt.file) if has_heartbeat(attempt) else None
+    silent = heartbeat.seconds_since_beat(attempt.file) if has_heartbeat(attempt) else None
     if silent is not None:
         from modeldir._system.durations import duration_text  # noqa: PLC0415 - scripts import this module
 

@@ -349,7 +349,7 @@ def _without_end(
 
 def _unseen(attempt: attempts.Attempt) -> str:
     """Return the reason to show for an attempt whose processes cannot be seen from here."""
-    silent = heartbeat.silence(attempt.path)
+    silent = heartbeat.seconds_since_beat(attempt.path)
     if not attempts.has_heartbeat(attempt) or silent is None:
         return "on a host that cannot be seen from here"
     from modeldir._system.durations import duration_text  # noqa: PLC0415 - scripts import this module

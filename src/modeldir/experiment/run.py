@@ -149,7 +149,7 @@ class Run:
         supervisor decides by the metric files and ends all of them.
         """
         orders = os.environ.get(_PRUNER_VARIABLE)
-        if not orders or distributed.ranks() > 1:
+        if not orders or distributed.world_size() > 1:
             return None
         from modeldir.pruners.judge import Judge, Orders  # noqa: PLC0415 - only in a search
 

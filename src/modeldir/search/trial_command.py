@@ -79,12 +79,12 @@ def _wrong_program(words: Sequence[str], cwd: Path) -> list[tuple[str, str | Non
         there = (cwd / program).exists()
         hint = f"chmod +x {quoted(program)}" if there else f"there is none, seen from {cwd}"
         return [(f"{program} cannot be executed", by_python or hint)]
-    if programs.found(program) is not None:
+    if programs.find_program(program) is not None:
         return []
     hint = "is it installed, and is the environment active?"
     if (cwd / program).exists():
         hint = by_python or f"a script in this folder is started as ./{program}"
-    elif program == "python" and programs.found("python3"):
+    elif program == "python" and programs.find_program("python3"):
         hint = f"use python3: {quoted_line(['python3', *words[1:]])}"
     return [(f"no program {program!r}", hint)]
 
@@ -118,7 +118,7 @@ def _wrong_placeholders(
 
 def program_of(command: str) -> str | None:
     """Find the program that a command starts on PATH; with it the environment may change."""
-    return programs.found(words_of(command)[0])
+    return programs.find_program(words_of(command)[0])
 
 
 def other_python(command: str, cwd: Path) -> str | None:

@@ -65,7 +65,7 @@ class Registration:
         self._stops = folder / HOME / "stops"
         self._path = folder / HOME / "workers" / f"{token}.json"
         self._entry = entry
-        self._heart = heartbeat.Heart(self._path)
+        self._heart = heartbeat.Heartbeat(self._path)
         self._seen: tuple[int, int] | None = None
         self._urgency: Urgency | None = None
         self.asked_by = ""
@@ -139,7 +139,7 @@ def register(
         "jobs": jobs,
         "folder": attempts.identity_of(folder),
         "started": timestamps.utc_now(),
-        heartbeat.KEY: heartbeat.every(),
+        heartbeat.KEY: heartbeat.interval(),
         **({} if job is None else {"job": job}),
     }
     registration = Registration(folder, token, job, json.dumps(entry).encode())
@@ -382,7 +382,9 @@ def _worker(
             alive=alive,
             is_leaving=entry["token"] in asked or entry.get("job") in asked,
             job=entry.get("job"),
-            heard=heartbeat.silence(path) if heartbeat.recorded(entry) is not None else None,
+            heard=heartbeat.seconds_since_beat(path)
+            if heartbeat.recorded_interval(entry) is not None
+            else None,
         )
     except (KeyError, TypeError, ValueError):
         return None  # an incomplete entry, from a disk that was full

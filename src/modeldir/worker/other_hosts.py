@@ -65,5 +65,5 @@ class OtherHosts:
                 if record.name not in self._doubted:
                     self._log.message(texts.in_doubt(record.name, status.reason))
         self._doubted = doubted
-        self._next_look = time.monotonic() + heartbeat.every() / 2
+        self._next_look = time.monotonic() + heartbeat.interval() / 2
         return is_free

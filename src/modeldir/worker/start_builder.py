@@ -93,7 +93,7 @@ class StartBuilder:
         if last is None or last.end is not None or attempts.is_alive(last) is False:
             return None
         self._log.message(texts.taking_over(last.folder.name, attempts.host_of(last)))
-        return self._search.observer.sight(last.path)
+        return self._search.observer.last_state(last.path)
 
     def _how_to_resume(
         self, record: TrialRecord, folder: Path, last: attempts.Attempt | None

@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from modeldir._system import files, heartbeat, processes, timestamps
-from modeldir._system.programs import executed
+from modeldir._system.programs import start_program
 from modeldir.experiment import attempts
 from modeldir.logs.logfile import CONSOLE_VARIABLE, ended
 from modeldir.logs.supervised import SupervisedLogs
@@ -271,7 +271,7 @@ class _Attempt:
         self.watch: EarlyStopping | None = None
         self.child = 0
         self.who: dict[str, Any] | None = None  # the child's process, once it was needed
-        self.heart: heartbeat.Heart
+        self.heart: heartbeat.Heartbeat
         self.is_superseded = False
         self.is_fork = self.start.forked and shared.preloaded is not None
         self.unreported: tuple[str, ...] = ()  # to be reported together with what comes next
@@ -345,7 +345,7 @@ class _Attempt:
         )
         if record is not None:
             self.record = record
-            self.heart = heartbeat.Heart(record.file)
+            self.heart = heartbeat.Heartbeat(record.file)
         return record
 
     def _prepare(self) -> bool:
@@ -372,11 +372,11 @@ class _Attempt:
         next one.
         """
         last = attempts.read(self.folder, self.start.number - 1, self.start.script)
-        if heartbeat.sight_of(last.path) not in (None, sight):
-            pace = heartbeat.recorded(last.record) or heartbeat.EVERY
+        if heartbeat.state_of(last.path) not in (None, sight):
+            pace = heartbeat.recorded_interval(last.record) or heartbeat.INTERVAL
             deadline = heartbeat.now() + 2 * pace
             while (left := deadline - heartbeat.now()) > 0 and self._owns_folder():
-                time.sleep(min(left, self.heart.every))
+                time.sleep(min(left, self.heart.interval))
             last = attempts.read(last.folder, last.number, last.script)
         if last.end not in (None, attempts.INTERRUPTED):
             attempts.withdraw(self.record)
@@ -532,20 +532,20 @@ class _Attempt:
             self.record = attempts.rewrite(self.record, {})
         except OSError:
             return False
-        self.heart.note()
+        self.heart.note_write()
         return True
 
     def _give_up(self) -> None:
         """End the command: others see no heartbeat, and are about to take the trial over."""
         if not self.child or self.intent is not None or _has_ended(self.child):
             return
-        silent = heartbeat.BEATS_TO_GIVE_UP * self.heart.every
+        silent = heartbeat.BEATS_TO_GIVE_UP * self.heart.interval
         reason = f"its folder could not be written for {silent:g} s"
         words = f"modeldir: {reason}: the training is ended, others may take it for dead\n"
         with contextlib.suppress(OSError), open(self.console, "ab") as console:
             console.write(words.encode())
         self._stop(attempts.INTERRUPTED, reason)
-        self.kill_at = self.awake.now + min(self.start.grace, self.heart.every)
+        self.kill_at = self.awake.now + min(self.start.grace, self.heart.interval)
 
     def _stop(self, intent: str, reason: str, number: int = signal.SIGTERM) -> None:
         """Record why, then signal: whatever exit code follows, the recorded intent decides."""
@@ -720,7 +720,7 @@ def _started(
         if start.forked and preloaded is not None:
             return preloaded.fork(start.command, start.cwd, variables, output, kept)
         # A fork in Python would copy pages: see docs/contributing/decisions/running.md.
-        return executed(start.by or start.command, start.cwd, variables, output)
+        return start_program(start.by or start.command, start.cwd, variables, output)
     finally:
         os.close(output)
         for descriptor in kept:

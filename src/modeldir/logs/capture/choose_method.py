@@ -90,7 +90,7 @@ def _is_supervised(rank: int) -> bool:
     a log needs another method.
     """
     console = os.environ.get(CONSOLE_VARIABLE, "")
-    if not console or rank > 0 or distributed.ranks() > 1 or is_captured():
+    if not console or rank > 0 or distributed.world_size() > 1 or is_captured():
         return False
     try:
         kept = os.stat(console)

@@ -56,7 +56,7 @@ class Script:
     @property
     def key(self) -> str:
         """Its key among all of a user's scripts, with the program that `python` is by PATH."""
-        program = programs.found(self.words[0]) or ""
+        program = programs.find_program(self.words[0]) or ""
         return "\0".join([program, self.cwd, *self.words])
 
 
@@ -123,19 +123,19 @@ def save(folder: Path, script: Script, kept: SavedImports) -> None:
     text = json.dumps({**kept.to_json(), "key": script.key}, separators=(",", ":")).encode()
     with contextlib.suppress(OSError):
         files.write_bytes(folder / HOME / FILE, text)
-    path = user_cache.place("imports", script.key)
+    path = user_cache.path_for("imports", script.key)
     # Without a hash of the code, a changed script could not be recognized.
     is_for_others = kept.cold is None and script.code is not None
-    if path is None or not is_for_others or not user_cache.make_room(path):
+    if path is None or not is_for_others or not user_cache.make_folder_of(path):
         return
     with contextlib.suppress(OSError):
         files.write_bytes(path, text)
-        user_cache.sweep(os.path.dirname(path), SCRIPTS)
+        user_cache.remove_oldest(os.path.dirname(path), SCRIPTS)
 
 
 def _find_saved(script: Script) -> SavedImports | None:
     """Return the list that another search of the same script has left in the user's cache."""
-    path = user_cache.place("imports", script.key)
+    path = user_cache.path_for("imports", script.key)
     if path is None or script.code is None:
         return None
     with contextlib.suppress(ValueError, RecursionError):
