@@ -1,8 +1,9 @@
-"""`modeldir log`: what an experiment printed, or several.
+"""`modeldir log`: print what one or several experiments printed, and follow it as it grows.
 
-It knows which file to show, how to show its end without reading all of it, and how to go on with it
-until the run has ended: of several one after the other, or with `-f` all at once, their names
-before the lines. What redraws (progress bars) is shown as `rows` leaves it to read.
+Start with `run`. Several logs are printed one after another; with `-f` they are printed at the same
+time, each line with a name before it. The end of a log is shown without reading all of it. Redrawn
+lines (progress bars) are shown as `logs/screen.py` leaves them. The log itself is written in
+`logs/`; which of several files to show is `messages.main_log`.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ from modeldir.experiment import attempts, experiment
 from modeldir.logs.screen import MAX_LINE, Continuation, Screen
 from modeldir.search import worker_registry
 
-HELP = "What an experiment printed and logged: its train.log, else its console.log."
+HELP = "Print what an experiment printed and logged: its train.log, else its console.log."
 EXAMPLE = "modeldir log experiments/base_model -f --tail 20"
 
 PAUSE = 0.2
-"""Seconds between two looks at a file that grows."""
+"""Seconds between two readings of a file that grows."""
 
 MOST = 5
-"""How many of a search's trials are named where one of them has to be chosen."""
+"""How many trials of a search are listed if the user has to choose one."""
 
 _CONSOLE = "console.log"
 _PIECE = 65_536
-_FAR = 1 << 26  # bytes at the end of a log in which the beginning of its last session is looked for
+_FAR = 1 << 26  # the last bytes of a log, in which its last session is searched
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3}")
 _SESSION = re.compile(rb"# modeldir-log v[0-9]+ \S+ pid=([0-9]+)(?: host=(\S+))?")
 _HEAD, _END = b"# modeldir-log v", b"# end "
@@ -50,12 +51,12 @@ _LIVE = (attempts.RUNNING, attempts.WAITING)
 
 Show = Callable[[Iterable[str]], None]
 Waits = Iterator[None]
-"""Following that goes on by itself as far as it can: each step is a wait for more."""
+"""A log that is followed: it prints what there is, and yields when it has to wait for more."""
 Wait = Callable[[], None]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir log DIR ... [-f] [--tail N] [--raw]"
     parser.add_argument(
         "dirs",
@@ -65,22 +66,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="experiments, or a search (its own log)",
     )
     parser.add_argument(
-        "-f", "--follow", action="store_true", help="go on until the run has ended, or Ctrl-C"
+        "-f",
+        "--follow",
+        action="store_true",
+        help="print new lines until the run has ended, or Ctrl-C",
     )
     parser.add_argument("--tail", metavar="N", type=_count, help="only the last N lines")
     parser.add_argument(
-        "--raw", action="store_true", help="console.log: the very bytes of the command's output"
+        "--raw",
+        action="store_true",
+        help="print console.log: the exact bytes of the command's output",
     )
 
 
 def _folder(text: str) -> str:
-    if re.fullmatch(r"-[0-9]+", text):  # argparse takes a number for one
+    if re.fullmatch(r"-[0-9]+", text):  # argparse takes a negative number for a folder
         raise argparse.ArgumentTypeError(f"{text} is no folder")
     return text
 
 
 def meant(words: Sequence[str]) -> str | None:
-    """The last lines, as `tail` is asked for them: `-n 20`, `-20`."""
+    """Return a hint for options of `tail`: `-n 20`, `-20`."""
     for place, word in enumerate(words):
         count = re.fullmatch(r"-n?([0-9]+)|-n|--lines(?:=([0-9]+))?", word)
         if count:
@@ -91,18 +97,18 @@ def meant(words: Sequence[str]) -> str | None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the log; with `--follow` also what comes."""
+    """Print the logs; with `--follow`, also what is added to them."""
     folders = experiments_among(list(map(Path, arguments.dirs)))
     sys.stdout.flush()
     if arguments.follow:
-        with contextlib.suppress(KeyboardInterrupt):  # how one stops looking: nothing went wrong
+        with contextlib.suppress(KeyboardInterrupt):  # the usual way to stop: no error
             if len(folders) == 1:
                 follow(folders[0], tail=arguments.tail, raw=arguments.raw)
             else:
                 follow_all(folders, tail=arguments.tail, raw=arguments.raw)
         return 0
     if len(folders) == 1:
-        _print(folders[0], _wanted(folders[0], raw=arguments.raw), arguments)
+        _print(folders[0], _log_or_error(folders[0], raw=arguments.raw), arguments)
         return 0
     return _print_all(folders, arguments)
 
@@ -117,17 +123,17 @@ def _print(folder: Path, path: Path, arguments: argparse.Namespace) -> None:
 
 
 def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
-    """One log after the other, each below its name, as `tail` writes it.
+    """Print one log after another, each below its name, like `tail`.
 
     Raises:
-        FolderError: for those that have none; the others have been shown.
+        FolderError: at the end, for folders without a log.
     """
-    from modeldir._system.text import visible  # noqa: PLC0415 - one log is printed as it is
+    from modeldir._system.text import visible  # noqa: PLC0415 - not for a single log
 
     problems, begun = list[str](), False
     for folder in folders:
         try:
-            path = _wanted(folder, raw=arguments.raw)
+            path = _log_or_error(folder, raw=arguments.raw)
         except FolderError as error:
             problems.append(str(error))
             continue
@@ -142,10 +148,10 @@ def _print_all(folders: Sequence[Path], arguments: argparse.Namespace) -> int:
 # -- Which file ------------------------------------------------------------------------------------
 
 
-def _wanted(folder: Path, *, raw: bool) -> Path:
+def _log_or_error(folder: Path, *, raw: bool) -> Path:
     if not folder.is_dir():
         raise FolderError(experiment.no_folder_message(folder))
-    path = _there(folder, raw=raw)
+    path = _log_path(folder, raw=raw)
     if path is not None:
         return path
     if experiment.is_search(folder):
@@ -156,13 +162,13 @@ def _wanted(folder: Path, *, raw: bool) -> Path:
     raise FolderError(f"{folder} has no {what}\n  how it stands: modeldir show {quoted(folder)}")
 
 
-def _there(folder: Path, *, raw: bool) -> Path | None:
+def _log_path(folder: Path, *, raw: bool) -> Path | None:
     path = folder / _CONSOLE if raw else main_log(folder)
     return path if path is not None and path.is_file() else None
 
 
 def _choice(folder: Path) -> str:
-    """What to say of a search without a log of its own: its trials, the newest log first."""
+    """Return the message about a search without a log: its trials, the newest log first."""
     with os.scandir(folder) as entries:
         below = [Path(folder, entry.name) for entry in entries if entry.is_dir()]
     logs = {trial: path for trial in below if (path := main_log(trial)) is not None}
@@ -177,7 +183,7 @@ def _choice(folder: Path) -> str:
 
 
 def _below(folder: Path) -> str:
-    """What to say of a folder of experiments: which there are; nothing if there are none."""
+    """Return the message about a folder of experiments; empty if it contains none."""
     found = [path for path in sorted(folder.glob("*/")) if experiment.params_file(path)]
     lines = [f"{folder} is no experiment; below it are:"]
     lines += [f"  modeldir log {quoted(path)}" for path in found[:MOST]]
@@ -190,7 +196,7 @@ def _below(folder: Path) -> str:
 
 
 class Reader:
-    """Bytes of a log in, lines out: each as redrawing leaves it, none with a control character."""
+    """Turns bytes of a log into lines, as a terminal would show them."""
 
     def __init__(self) -> None:
         self._screen = Screen()
@@ -198,15 +204,15 @@ class Reader:
         self._open = False
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """The lines that these bytes finish, with their ends; a very long one comes in pieces."""
+        """Yield the lines that these bytes complete; a very long line comes in pieces."""
         return self._with_ends(self._screen.feed(self._decoder.decode(data)))
 
     def settle(self) -> Iterator[str]:
-        """The lines that waited long enough for something to redraw them."""
+        """Yield lines that nothing has redrawn for long enough."""
         return self._with_ends(self._screen.flush_idle())
 
     def end(self) -> Iterator[str]:
-        """All that is left."""
+        """Yield the rest."""
         lines = self._screen.feed(self._decoder.decode(b"", final=True)) + self._screen.drain()
         yield from self._with_ends(lines)
         if self._open:
@@ -220,7 +226,7 @@ class Reader:
 
 
 def lines_of(path: Path, start: int = 0) -> Iterator[str]:
-    """The lines of a file from a place on, with their ends; a very long one comes in pieces."""
+    """Yield the lines of a file from a position on; a very long line comes in pieces."""
     reader = Reader()
     with open(path, "rb") as file:
         file.seek(start)
@@ -230,7 +236,7 @@ def lines_of(path: Path, start: int = 0) -> Iterator[str]:
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a file, from as little of its end as holds them."""
+    """Return the last lines of a file, reading as little of its end as possible."""
     length = os.stat(path).st_size if count else 0
     size = _PIECE
     while True:
@@ -242,7 +248,7 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def _last(pieces: Iterable[str], count: int) -> list[str]:
-    """The last whole lines of such pieces."""
+    """Return the last lines, joined from their pieces."""
     lines: deque[str] = deque(maxlen=count)
     text: list[str] = []
     for piece in pieces if count else ():
@@ -251,13 +257,13 @@ def _last(pieces: Iterable[str], count: int) -> list[str]:
         if end:
             lines.append("".join(text) + end)
             text = []
-            if after:  # the end of a long line, and the next
+            if after:  # the piece ends a long line and begins the next
                 lines.append(after) if after.endswith("\n") else text.append(after)
     return list(lines)
 
 
 def _line_begin(path: Path, place: int) -> int:
-    """Where the first whole line begins after a place in a file; 0 if there is none."""
+    """Return where the first line after a position begins; 0 if there is none."""
     if place <= 0:
         return 0
     with open(path, "rb") as file:
@@ -271,7 +277,7 @@ def _line_begin(path: Path, place: int) -> int:
 
 
 def _copy(path: Path, tail: int | None) -> None:
-    """The bytes of a file, or of its last lines, to standard output."""
+    """Write the bytes of a file, or of its last lines, to standard output."""
     with open(path, "rb") as file:
         file.seek(0 if tail is None else _tail_begin(file, tail))
         while piece := file.read(_PIECE):
@@ -280,11 +286,11 @@ def _copy(path: Path, tail: int | None) -> None:
 
 
 def _tail_begin(file: BinaryIO, count: int) -> int:
-    """Where the last lines of a file begin, as its bytes are."""
+    """Return where the last lines of a file begin, without interpreting its bytes."""
     end = place = file.seek(0, os.SEEK_END)
     if count == 0:
         return end
-    missing = count + 1  # the end of the line before them
+    missing = count + 1  # with the end of the line before them
     while place > 0:
         size = min(_PIECE, place)
         place -= size
@@ -300,7 +306,7 @@ def _tail_begin(file: BinaryIO, count: int) -> int:
     return 0
 
 
-# -- What is shown ---------------------------------------------------------------------------------
+# -- Printing --------------------------------------------------------------------------------------
 
 
 def _show(lines: Iterable[str]) -> None:
@@ -314,7 +320,7 @@ def _show(lines: Iterable[str]) -> None:
 
 
 def _dims() -> bool:
-    """Whether times are shown fainter than the text."""
+    """Return whether times are printed fainter than the rest."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb"
     return not plain and sys.stdout.isatty()
 
@@ -328,13 +334,12 @@ def _show_bytes(data: bytes) -> None:
 
 
 def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = None) -> None:
-    """Show a log and what is added to it, until the run has ended.
+    """Print a log and what is added to it, until the run has ended.
 
-    A new attempt moves the old one's log away and begins its own: that one is gone on with.
-    A run that has not begun is waited for.
+    If a new attempt begins, its log is printed next. If the run has not begun, wait for it.
 
     Raises:
-        FolderError: there is no such folder, or nothing in it that could still be written.
+        FolderError: if there is no such folder, or no log that could still be written.
     """
     for _ in _following(folder, _show, tail=tail, raw=raw):
         (wait or _wait)()
@@ -343,39 +348,40 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
 def follow_all(
     folders: Sequence[Path], *, tail: int | None, raw: bool, wait: Wait | None = None
 ) -> None:
-    """As `follow`, all of them at once: the name of each stands before its lines.
+    """Follow several logs at the same time, with a name before each line.
 
     Raises:
-        FolderError: for those that have no log and get none, once the others have ended.
+        FolderError: at the end, for folders that have no log and get none.
     """
     if raw:
         raise FolderError(
-            "--raw -f is of one experiment: the bytes of several cannot be told apart\n"
+            "--raw -f needs one experiment: the bytes of several would be mixed\n"
             f"  modeldir log {' '.join(map(quoted, folders))} -f"
         )
-    from modeldir._system.text import text_width, visible  # noqa: PLC0415 - only where several are named
+    from modeldir._system.text import text_width, visible  # noqa: PLC0415 - only for several logs
 
-    names = [visible(name) for name in _called(folders)]
+    names = [visible(name) for name in _names(folders)]
     width = max(map(text_width, names))
-    going: list[Waits] = []
+    active: list[Waits] = []
     for folder, name in zip(folders, names, strict=True):
         named = f"{name}{' ' * (width - text_width(name))} | "
-        going.append(_following(folder, _Named(named), tail=tail, raw=False))
+        active.append(_following(folder, _Named(named), tail=tail, raw=False))
     problems: list[str] = []
-    while going:
-        going = [each for each in going if _is_to_wait(each, problems)]
-        if going:
+    while active:
+        active = [each for each in active if _continues(each, problems)]
+        if active:
             (wait or _wait)()
     if problems:
         raise FolderError("\n".join(problems))
 
 
-def _called(folders: Sequence[Path]) -> list[str]:
-    """The folders' names; in a terminal that these would fill the numbers of the trials, which are
-    then told first.
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Return the names to print before the lines.
+
+    In a narrow terminal, the numbers of the trials are used, after a list of their names.
     """
-    from modeldir._system.terminal import width_here  # noqa: PLC0415 - as above
-    from modeldir._system.text import text_width, visible  # noqa: PLC0415 - as above
+    from modeldir._system.terminal import width_here  # noqa: PLC0415 - see above
+    from modeldir._system.text import text_width, visible  # noqa: PLC0415 - see above
 
     names, numbers = headers(folders), [number_of(folder) for folder in folders]
     short = [number for number in numbers if number is not None]
@@ -387,8 +393,8 @@ def _called(folders: Sequence[Path]) -> list[str]:
     return short
 
 
-def _is_to_wait(following: Waits, problems: list[str]) -> bool:
-    """Whether one goes on, after it has shown what there is."""
+def _continues(following: Waits, problems: list[str]) -> bool:
+    """Print what there is in a log; return whether more may come."""
     try:
         next(following)
     except StopIteration:
@@ -400,7 +406,7 @@ def _is_to_wait(following: Waits, problems: list[str]) -> bool:
 
 
 class _Named:
-    """Shows lines with a name before each; a very long one, which comes in pieces, as several."""
+    """Prints lines with a name before each; each piece of a very long line is a line."""
 
     def __init__(self, name: str) -> None:
         self._name, self._open = name.encode("utf-8", "surrogateescape"), False
@@ -409,7 +415,7 @@ class _Named:
         for line in lines:
             was_open, self._open = self._open, not line.endswith("\n")
             if was_open and line == "\n":
-                continue  # its end: every piece has one here
+                continue  # the line's end: each piece has printed its own
             _show_bytes(self._name)
             _show(
                 [
@@ -421,44 +427,44 @@ class _Named:
 
 
 def _following(folder: Path, show: Show, *, tail: int | None, raw: bool) -> Waits:
-    """The steps of `follow`: it is gone on with after a while."""
+    """Do the work of `follow`; yield whenever it has to wait."""
     observer = heartbeat.Observer()
     if not folder.is_dir() or experiment.is_search(folder):
-        _wanted(folder, raw=raw)
-    path, told = _there(folder, raw=raw), False
+        _log_or_error(folder, raw=raw)
+    path, is_announced = _log_path(folder, raw=raw), False
     while path is None:
         if experiment.status(folder, observer=observer).state not in _LIVE:
-            path = _wanted(folder, raw=raw)
+            path = _log_or_error(folder, raw=raw)
         else:
-            if not told:
-                told = True
+            if not is_announced:
+                is_announced = True
                 print_stderr(f"waiting for {folder} to begin; Ctrl-C ends this")
             yield
-            path = _there(folder, raw=raw)
+            path = _log_path(folder, raw=raw)
     ended = False
     while path is not None:
         alive = partial(is_alive, folder, path, observer)
         ended = yield from _follow_file(folder, path, alive, show, tail=tail, raw=raw)
         tail = None
         path = None if ended else (yield from _next(folder, path, observer, raw=raw))
-    last = _there(folder, raw=raw)
+    last = _log_path(folder, raw=raw)
     if not raw and last is not None and was_cut_off(folder, last, observer):
         print_stderr(_cut_off(last))
 
 
-def _follow_file(  # noqa: PLR0913 - of what, and how it is shown
+def _follow_file(  # noqa: PLR0913 - what to read and how to print it
     folder: Path, path: Path, alive: Callable[[], bool], show: Show, *, tail: int | None, raw: bool
 ) -> Generator[None, None, bool]:
-    """Show one file as it grows; true when the run has ended, false when the file has gone."""
+    """Print one file as it grows; True if the run has ended, False if the file was moved away."""
     reader = Reader()
     with open(path, "rb") as file:
         if tail is not None:
             file.seek(_tail_begin(file, tail))
         while True:
-            ended = not alive()  # before the look: what it wrote last is seen yet
+            ended = not alive()  # asked first, so that its last output is read below
             while piece := file.read(_PIECE):
                 _show_bytes(piece) if raw else show(reader.feed(piece))
-            gone = not _is_at(file, path) or _is_outdone(folder, path, raw=raw)
+            gone = not _is_at(file, path) or _has_better_log(folder, path, raw=raw)
             if gone or ended:
                 show(reader.end())
                 return ended and not gone
@@ -466,13 +472,13 @@ def _follow_file(  # noqa: PLR0913 - of what, and how it is shown
             show(reader.settle())
 
 
-def _is_outdone(folder: Path, path: Path, *, raw: bool) -> bool:
-    """Whether the script has begun a log of its own since `console.log` was chosen."""
+def _has_better_log(folder: Path, path: Path, *, raw: bool) -> bool:
+    """Return whether the script has begun its own log since `console.log` was chosen."""
     return not raw and path.name == _CONSOLE and main_log(folder) not in {None, path}
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether an open file is the one that a path leads to, and was not emptied."""
+    """Return whether an open file is still the one at this path, and was not emptied."""
     here = os.fstat(file.fileno())
     try:
         there = os.stat(path)
@@ -484,17 +490,17 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 def _next(
     folder: Path, old: Path, observer: heartbeat.Observer, *, raw: bool
 ) -> Generator[None, None, Path | None]:
-    """The log of the next attempt, when it is there; None when none comes."""
+    """Wait for the log of the next attempt; None if there will be none."""
     while True:
         live = experiment.status(folder, observer=observer).state in _LIVE
-        path = _there(folder, raw=raw) or (old if old.is_file() else None)
+        path = _log_path(folder, raw=raw) or (old if old.is_file() else None)
         if path is not None or not live:
             return path
         yield
 
 
 def _wait() -> None:
-    """Wait a little; a reader of our output that went away (`| head`) ends the following."""
+    """Wait a little. If the reader of the output has left (`| head`), raise BrokenPipeError."""
     if not hasattr(select, "poll"):  # Windows
         time.sleep(PAUSE)
         return
@@ -508,7 +514,7 @@ def _wait() -> None:
 
 
 def is_alive(folder: Path, path: Path, observer: heartbeat.Observer | None = None) -> bool:
-    """Whether more may be written to a log: its run lives, or nobody can tell."""
+    """Return whether more may be written to a log: its run is alive, or may be."""
     if experiment.is_search(folder):
         return bool(worker_registry.workers(folder, observer))
     state = experiment.status(folder, observer=observer).state
@@ -518,7 +524,7 @@ def is_alive(folder: Path, path: Path, observer: heartbeat.Observer | None = Non
 
 
 def was_cut_off(folder: Path, path: Path, observer: heartbeat.Observer | None = None) -> bool:
-    """Whether a log of ours has no end, and nothing runs any more that could write one."""
+    """Return whether modeldir's log has no end line, and no process is left to write it."""
     state, session = experiment.status(folder, observer=observer).state, _session(path)
     if state == attempts.UNRECORDED:
         return session == "dead"
@@ -526,9 +532,9 @@ def was_cut_off(folder: Path, path: Path, observer: heartbeat.Observer | None = 
 
 
 def _session(path: Path) -> str | None:
-    """How the last session of a log of ours stands: ended, alive, dead, elsewhere; None: not ours.
+    """Return the state of the last session in modeldir's log; None for another log.
 
-    "elsewhere" is on another host, where nobody can see it from here.
+    The states are "ended", "alive", "dead", and "elsewhere" for a session on another host.
     """
     head = _last_head(path)
     if head is None:
@@ -542,23 +548,23 @@ def _session(path: Path) -> str | None:
     except ProcessLookupError:
         return "dead"
     except (OSError, OverflowError):
-        pass  # somebody else's process
+        pass  # the process of another user
     return "alive"
 
 
 def _ends(path: Path) -> bool:
-    """Whether the last line of a log is the end of a session."""
+    """Return whether the last line of a log ends a session."""
     last = files.tail(path, _PIECE).rstrip(b"\n")
     return last.rpartition(b"\n")[2].startswith(_END)
 
 
 def _last_head(path: Path) -> re.Match[bytes] | None:
-    """The line with which the last session of a log of ours begins."""
+    """Return the first line of the last session in modeldir's log."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             place = data.rfind(b"\n" + _HEAD, max(0, len(data) - _FAR)) + 1  # else its first line
             return _SESSION.match(data[place : place + 4096])
-    except (OSError, ValueError):  # an empty file has no map
+    except (OSError, ValueError):  # an empty file cannot be mapped
         return None
 
 

@@ -1,4 +1,8 @@
-"""`modeldir new DIR --from DIR name=value ...`: an experiment or a search folder from another."""
+"""`modeldir new DIR --from DIR name=value ...`: derive an experiment or a search from another.
+
+Start with `derive`, or `first` for an experiment without a source. The rule: the new folder is
+complete or does not exist. `origin.json` records the source; `messages.origin_entries` prints it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from modeldir.params.nested import preview as as_json
 from modeldir.params.params import Params
 from modeldir.params.update import misfit
 
-HELP = "An experiment or a search folder, derived from another; what it came from is kept."
+HELP = "Make an experiment or a search folder from another, and record where it came from."
 EXAMPLE = (
     "modeldir new experiments/slow --from experiments/base_model learning_rate=0.001 "
     '-m "does it settle?"'
@@ -30,10 +34,10 @@ _NOTHING = "Nothing was made."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = "modeldir new DIR [--from DIR] [name=value ...] [-m WHY]"
     parser.add_argument("dir", metavar="DIR", help="the folder to make")
-    parser.add_argument("values", nargs="*", metavar="name=value", help="what is different there")
+    parser.add_argument("values", nargs="*", metavar="name=value", help="a changed hyperparameter")
     parser.add_argument(
         "--from",
         dest="source",
@@ -47,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make the folder, say what is different there and what to type next."""
+    """Make the folder; print what is different there and what to type next."""
     folder = Path(arguments.dir)
     given = parse_values(arguments.values, folder, _flat_base(arguments.source))
     if arguments.source is None:
@@ -55,15 +59,20 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         source = Path(arguments.source)
         made = derive(folder, source, given, arguments.message, add=arguments.add)
-    print(told(made))
+    print(made_text(made))
     return 0
 
 
 @dataclass(frozen=True)
 class Made:
-    """A folder that was made, from which other, and what is different: `{name: (old, new)}`.
+    """A folder that was made.
 
-    `hyperparameters` are all of them, by dotted name; `added` are those the other does not have.
+    Attributes:
+        folder: the folder.
+        source: the folder that it was derived from, if any.
+        changes: what is different: `{name: (old, new)}`.
+        hyperparameters: all hyperparameters, by dotted name.
+        added: the names that the source does not have.
     """
 
     folder: Path
@@ -73,8 +82,8 @@ class Made:
     added: frozenset[str] = frozenset()
 
 
-def told(made: Made) -> str:
-    """What the user reads: the changes, and the commands to type next."""
+def made_text(made: Made) -> str:
+    """Return the changes, and the commands to type next."""
     origin = f"derived from {made.source}" if made.source else "a first experiment"
     lines = [f"{made.folder}: {origin}"]
     for name, (old, new) in made.changes.items():
@@ -95,11 +104,11 @@ def _example_domain(hyperparameters: Mapping[str, Any]) -> str:
     return f"{name}=VALUE,VALUE"
 
 
-# -- What was typed --------------------------------------------------------------------------------
+# -- The command line-----------------------------------------------------------------------------
 
 
 def _flat_base(source: str | None) -> dict[str, Any]:
-    """The values that the typed ones replace; none where `derive` will say why."""
+    """Return the source's values; none if they cannot be read, which `derive` will report."""
     with contextlib.suppress(ParamsError):
         found = params_file(Path(source)) if source is not None else None
         return plain_values.flatten(plain_values.load_file(found)) if found else {}
@@ -109,10 +118,10 @@ def _flat_base(source: str | None) -> dict[str, Any]:
 def parse_values(
     words: Sequence[str], folder: Path, base: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The `name=value` of a command line, as values: each read by the one of `base` it replaces.
+    """Parse the `name=value` words of a command line, using the types of the values in `base`.
 
     Raises:
-        ParamsError: listing every word that is none.
+        ParamsError: listing every word that cannot be parsed.
     """
     values: dict[str, Any] = {}
     problems: list[tuple[str, str | None]] = []
@@ -124,11 +133,11 @@ def parse_values(
             problems.append((f"{name}: given twice", "keep one of them"))
         else:
             values[name] = overrides.read(text, (base or {}).get(name))
-    _refuse_if(problems, folder)
+    _check(problems, folder)
     return values
 
 
-def _refuse_if(problems: Sequence[tuple[str, str | None]], folder: Path) -> None:
+def _check(problems: Sequence[tuple[str, str | None]], folder: Path) -> None:
     if problems:
         raise ParamsError(f"{folder} cannot be made:", problems, _NOTHING)
 
@@ -137,17 +146,17 @@ def _refuse_if(problems: Sequence[tuple[str, str | None]], folder: Path) -> None
 
 
 def first(folder: Path, given: Mapping[str, Any], message: str | None) -> Made:
-    """Make an experiment that comes from no other.
+    """Make an experiment without a source.
 
     Raises:
-        FolderError: when the folder is an experiment already, or cannot be written.
-        ParamsError: when nothing was given, or a value cannot be saved.
+        FolderError: if the folder is an experiment already, or cannot be written.
+        ParamsError: if no value is given, or one cannot be saved.
     """
-    _refuse_if_there(folder)
+    _check_is_new(folder)
     if not given:
         by_value = f"modeldir new {quoted(folder)} learning_rate=0.01"
         derived = f"modeldir new {quoted(folder)} --from OTHER_EXPERIMENT"
-        _refuse_if([("no hyperparameters:", f"{by_value}\n    or: {derived}")], folder)
+        _check([("no hyperparameters:", f"{by_value}\n    or: {derived}")], folder)
     hyperparameters = Params({})
     _assign(hyperparameters, given, folder)
     origin = _origin(None, {}, message) if message else None
@@ -167,22 +176,22 @@ def derive(
     """Make a folder with the hyperparameters of another and some of them changed.
 
     Args:
-        folder: the new folder; those above it are made.
-        source: an experiment, a trial, or a search (its base counts).
+        folder: the new folder; its parents are made too.
+        source: an experiment, a trial, or a search (its base config).
         given: the changed hyperparameters, by dotted name.
         message: why it was made.
-        add: whether names that the source does not have are added.
+        add: whether names that the source does not have may be added.
 
     Raises:
-        FolderError: when the source is no experiment, or the folder is one already.
-        ParamsError: for names that the source does not have, and files that cannot be read.
+        FolderError: if the source is no experiment, or the folder is one already.
+        ParamsError: if the source does not have a name, or a file cannot be read.
     """
     found = _params_of(source, folder)
-    _refuse_if_there(folder)
+    _check_is_new(folder)
     hyperparameters = Params(found)
     before = Params(plain_values.load_file(found))  # not from a file: this is no read
     added = frozenset(name for name in given if name not in before)
-    _refuse_if(_unfit(given, before, folder, () if add else added), folder)
+    _check(_misfits(given, before, folder, () if add else added), folder)
     _assign(hyperparameters, given, folder)
     changes = {
         name: (None if name in added else _plain(before[name]), value)
@@ -204,19 +213,19 @@ def _params_of(source: Path, folder: Path) -> Path:
         problem = "holds no params.json"
         hint = f"a first experiment:  modeldir new {quoted(folder)} learning_rate=0.01"
     else:
-        problem, hint = "no such folder", _neighbour(source)
+        problem, hint = "no such folder", _similar_folder(source)
     raise FolderError(f"{source}: {problem}", [(hint, None)] if hint else [], _NOTHING)
 
 
-def _neighbour(missing: Path) -> str:
-    """A hint to the folder beside a missing one that was probably meant; empty where none is."""
+def _similar_folder(missing: Path) -> str:
+    """Return a hint to the folder that was probably meant, or an empty string."""
     with contextlib.suppress(OSError):
         near = [path.name for path in missing.parent.iterdir() if params_file(path)]
         return did_you_mean(missing.name, near) or ""
     return ""
 
 
-def _refuse_if_there(folder: Path) -> None:
+def _check_is_new(folder: Path) -> None:
     there = params_file(folder)
     if there is not None:
         raise FolderError(
@@ -228,10 +237,10 @@ def _refuse_if_there(folder: Path) -> None:
         raise FolderError(f"{folder} is a file, not a folder", state=_NOTHING)
 
 
-def _unfit(
+def _misfits(
     given: Mapping[str, Any], before: Params, folder: Path, unknown: Collection[str]
 ) -> list[tuple[str, str | None]]:
-    """What the source says against the changes. `unknown` are names that it should have."""
+    """Return why values do not fit the source; `unknown` are names that it does not have."""
     known = [*before, *plain_values.flatten(before.dict)]
     problems: list[tuple[str, str | None]] = []
     for name, value in given.items():
@@ -251,7 +260,7 @@ def _unfit(
 
 
 def _looks_searched(old: object, new: object) -> bool:
-    """Whether a domain was typed where a number was: `learning_rate=0.1,0.01`."""
+    """Return whether a search domain was typed for a number: `learning_rate=0.1,0.01`."""
     is_number = isinstance(old, (int, float)) and not isinstance(old, bool)
     return is_number and isinstance(new, str) and ("," in new or ":" in new)
 
@@ -263,7 +272,7 @@ def _assign(hyperparameters: Params, given: Mapping[str, Any], folder: Path) -> 
             hyperparameters[name] = value
         except ParamsError as error:  # a dotted name that leads into a number
             problems.append((str(error), None))
-    _refuse_if(problems, folder)
+    _check(problems, folder)
 
 
 def _plain(value: object) -> object:
@@ -271,7 +280,7 @@ def _plain(value: object) -> object:
 
 
 def _same(old: object, new: object) -> bool:
-    """Whether a value stays as it is: 1 and true are not the same, 1 and 1.0 are not either."""
+    """Return whether a value does not change; 1, 1.0 and true are all different."""
     return type(old) is type(new) and old == new
 
 
@@ -291,7 +300,7 @@ def _origin(
 
 
 def _relative(source: Path, folder: Path) -> str:
-    """Where the source lies, seen from the new folder: it holds when both are moved together."""
+    """Return the source relative to the new folder, so that both can be moved together."""
     try:
         return os.path.relpath(files.absolute(source), files.absolute(folder))
     except ValueError:  # another drive, on Windows
@@ -301,7 +310,7 @@ def _relative(source: Path, folder: Path) -> str:
 def _publish(
     folder: Path, name: str, hyperparameters: Params, origin: Mapping[str, Any] | None
 ) -> None:
-    """Put the files into the folder, new or there; whole or not at all."""
+    """Put the files into the folder: all of them, or none."""
     missing = [path for path in folder.parents if not path.exists()]
     staged = folder.parent / f".tmp-{os.getpid()}-{os.urandom(6).hex()}"
     try:
@@ -319,13 +328,13 @@ def _publish(
             raise FolderError(
                 f"{folder} cannot be made: {error.strerror}", state=_NOTHING
             ) from error
-        if isinstance(error, ParamsError):  # the user shall not read of a folder that is gone
+        if isinstance(error, ParamsError):  # the message must not name the temporary folder
             raise ParamsError(str(error).replace(str(staged), str(folder))) from error
         raise
 
 
 def _move_in(staged: Path, folder: Path, name: str) -> None:
-    """One rename where the folder is new; else its files, the hyperparameters last."""
+    """Rename the staged folder if the target is new; else move its files, hyperparameters last."""
     if not folder.exists():
         os.rename(staged, folder)
         return

@@ -1,4 +1,8 @@
-"""`modeldir retry`: have trials that have ended run again, as they are or with other values."""
+"""`modeldir retry`: run ended trials again, as they are or with other values.
+
+Start with `run`. Trials are only marked here, or new ones made; the next worker runs them. The
+marks are in `search/trials.py`; which failures there are: `experiment/failures.py`.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ from modeldir.search.search import Search
 from modeldir.search.trial_record import TrialRecord
 
 HELP = (
-    "Have failed trials run again: by the workers that are there, or by the next search.\n"
-    "With --pruned those that were stopped early go on to their own end, from their last weights."
+    "Run failed trials again, by the present workers or by the next search.\n"
+    "With --pruned, trials that were stopped early continue to their end, from their last weights."
 )
 EXAMPLE = "modeldir retry experiments/learning_rate --only out-of-memory --set batch_size=16"
 
@@ -33,7 +37,7 @@ _CLASSES = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Add the command's arguments."""
     parser.usage = (
         "modeldir retry DIR ... [--only CLASS | --pruned [--top K]] [--set name=value ...]"
     )
@@ -50,12 +54,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="name=value",
         help="in new trials, made after these with other values",
     )
-    parser.add_argument("--pruned", action="store_true", help="have pruned trials go on, unpruned")
-    parser.add_argument("--top", type=int, metavar="K", help="of these, the best K alone")
+    parser.add_argument(
+        "--pruned", action="store_true", help="continue pruned trials, without a pruner"
+    )
+    parser.add_argument("--top", type=int, metavar="K", help="only the best K of these")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Mark them, or make the new ones; say what comes next."""
+    """Mark the trials, or make new ones, and print what to type next."""
     if arguments.only is not None and arguments.only not in _CLASSES:
         hint = did_you_mean(arguments.only, list(_CLASSES)) or "known: " + ", ".join(_CLASSES)
         raise SearchError(f"--only {arguments.only}: no such class of failure\n  {hint}")
@@ -73,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     for record in wanted:
         if values:
             made, is_new = search.make_retry(record, values)
-            after = f"{record.name} with {_said(values)}"
+            after = f"{record.name} with {_assignments(values)}"
             print(f"{made.name} will run: {after}" if is_new else f"{made.name} is {after} already")
         else:
             search.trials.want_again(record)
@@ -94,7 +100,7 @@ def _check_pruned(arguments: argparse.Namespace) -> None:
 
 
 def _best(search: Search, records: list[TrialRecord], count: int | None) -> list[TrialRecord]:
-    """The best of them, by the search's metric, in the order of the search."""
+    """Return the best trials by the search's metric, in the order of the search."""
     if count is None:
         return records
     metric = search.metric()
@@ -104,40 +110,40 @@ def _best(search: Search, records: list[TrialRecord], count: int | None) -> list
             state="Nothing was marked.",
         )
     name, direction = metric
-    left, chosen = list(records), set[int]()
-    while left and len(chosen) < count:
-        scores = [experiment.scores(search.trials.path(record)) for record in left]
+    others, chosen = list(records), set[int]()
+    while others and len(chosen) < count:
+        scores = [experiment.scores(search.trials.path(record)) for record in others]
         values = [each.validation.get(name) for each in scores]
         best = metrics.best_of(
-            [(v, r.number, r) for v, r in zip(values, left, strict=True)], direction
+            [(v, r.number, r) for v, r in zip(values, others, strict=True)], direction
         )
         if best is None:
             break
         chosen.add(best.number)
-        left.remove(best)
+        others.remove(best)
     return [record for record in records if record.number in chosen]
 
 
 def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]) -> int:
-    """Have pruned trials go on; with other values as new trials that begin with their weights."""
+    """Continue pruned trials; with other values, make new trials that start from their weights."""
     if not records:
         print(f"no trial of {search.path} was pruned: there is nothing to continue")
         return 0
     for record in records:
         folder = search.trials.path(record)
-        goes_on = inheritance.continue_arguments(search.plan, folder) is not None
+        can_continue = inheritance.continue_arguments(search.plan, folder) is not None
         if not values:
             search.trials.claims.spare(record.number)
             search.trials.want_again(record)
-            how = "from its last weights" if goes_on else f"afresh: {_no_way(folder)}"
+            how = "from its last weights" if can_continue else f"afresh: {_why_afresh(folder)}"
             print(f"{record.name} will run on, {how}")
             continue
-        inherits = goes_on and bool(attempts.last_weights(folder))
+        inherits = can_continue and bool(attempts.last_weights(folder))
         made, is_new = search.make_retry(record, values, continues=inherits)
         if is_new:
             search.trials.claims.spare(made.number)
-        after = f"{record.name} with {_said(values)}"
-        how = "from its last weights" if inherits else f"afresh: {_no_way(folder)}"
+        after = f"{record.name} with {_assignments(values)}"
+        how = "from its last weights" if inherits else f"afresh: {_why_afresh(folder)}"
         print(
             f"{made.name} will run: {after}, {how}" if is_new else f"{made.name} is {after} already"
         )
@@ -145,8 +151,8 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
     return 0
 
 
-def _no_way(folder: Path) -> str:
-    """Why a trial cannot go on from where it was."""
+def _why_afresh(folder: Path) -> str:
+    """Return why a trial cannot continue from its last weights."""
     if not experiment.has_weights(folder):
         return "it left no weights"
     if not attempts.last_weights(folder):
@@ -157,15 +163,15 @@ def _no_way(folder: Path) -> str:
 def _wanted(
     folders: list[Path], only: str | None, *, pruned: bool
 ) -> tuple[Search, list[TrialRecord]]:
-    """The search, and the trials that are meant: named ones, else all failed or pruned ones."""
+    """Return the search, and the named trials, else all failed (or pruned) ones."""
     for folder in folders:
         if not folder.is_dir():
             raise FolderError(no_folder_message(folder))
     trials = [folder for folder in folders if (folder / "trial.json").exists()]
     searches = {folder.parent if folder in trials else folder for folder in folders}
     if len(searches) > 1:
-        told = [(f"{folder}", None) for folder in sorted(searches)]
-        raise SearchError("one search at a time:", told, "Nothing was marked.")
+        named = [(f"{folder}", None) for folder in sorted(searches)]
+        raise SearchError("one search at a time:", named, "Nothing was marked.")
     folder = searches.pop()
     if not (folder / "search.json").exists() and (folder / "params.json").exists():
         raise SearchError(
@@ -216,5 +222,5 @@ def _values(words: list[str]) -> dict[str, Any]:
     return values
 
 
-def _said(values: dict[str, Any]) -> str:
+def _assignments(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())

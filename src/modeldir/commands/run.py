@@ -1,4 +1,9 @@
-"""`modeldir run DIR -- COMMAND`: one experiment, everything kept."""
+"""`modeldir run DIR -- COMMAND`: run one experiment and keep its output, exit code and end.
+
+Start with `run`. The attempt is recorded by its supervisor (`worker/supervisor.py`); this module
+decides where it is recorded (`_RunFile`), shows the output, and passes on Ctrl-C. The spawner must
+be made first, while this process is small. Trials of a search are run by `worker/worker.py`.
+"""
 
 from __future__ import annotations
 
@@ -33,22 +38,23 @@ EXAMPLE = "modeldir run experiments/base_model -- python train.py --data_dir dat
 
 _RESUMING = ("--restore", "--resume")
 _TRAINING = "train"
-"""How the name of a script begins that trains, whatever lies in the folder."""
+"""A script whose name begins like this is the training script, whatever is in the folder."""
 _NOTHING = "Nothing was started."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
     parser.usage = "modeldir run DIR [--resume] [--training] [-q] [-m NOTE] [-- COMMAND ...]"
     parser.add_argument("dir", metavar="DIR", help="the experiment's folder, with params.json")
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from what lies there (else an earlier attempt's files are set aside)",
+        help="continue from the files in DIR (default: move an earlier attempt's files away)",
     )
     parser.add_argument(
         "--training",
         action="store_true",
-        help="the command is the training, whatever its script is called",
+        help="the command trains the model, whatever its script is called",
     )
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="keep the output, do not show it"
@@ -59,8 +65,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def meant(words: Sequence[str]) -> str | None:
-    """A command without `--` before it: a program, or a script, behind the folder."""
-    if "--" in words or len(words) < 2:  # noqa: PLR2004 - a folder and more
+    """Return a hint if a command was typed without `--` before it."""
+    if "--" in words or len(words) < 2:  # noqa: PLR2004 - a folder and a command
         return None
     folder, *rest = [word for word in words if word not in {"-q", "--quiet", "--resume"}]
     if not rest or rest[0].startswith("-") or folder.startswith("-"):
@@ -69,7 +75,8 @@ def meant(words: Sequence[str]) -> str | None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # First of all, while this process is small: what it forks later stays small.
+    """Run the experiment; returns the command's exit code."""
+    # The spawner comes first, while this process is small: every attempt is a fork of it.
     with Spawner() as spawner:
         start, note = _start(arguments)
         if note:
@@ -78,23 +85,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
-    """The attempt to start, and what the user should know of how it is recorded."""
-    found = experiment.Experiment(arguments.dir)
-    hyperparameters = found.params()
+    """Return the attempt to start, and a note on where it is recorded."""
+    one = experiment.Experiment(arguments.dir)
+    hyperparameters = one.params()
     here = Path.cwd()
-    command = _command(arguments.command, here, found.path)
+    command = _command(arguments.command, here, one.path)
     trial_command.check_command(command, hyperparameters, here)
-    words = trial_command.fill(command, hyperparameters, str(found.path))
-    place = _Place(words, found.path, is_training=arguments.training)
-    script = place.beside
+    words = trial_command.fill(command, hyperparameters, str(one.path))
+    run_file = _RunFile(words, one.path, is_training=arguments.training)
+    script = run_file.beside
     if arguments.command is None and "--model_dir" in words[:-2]:
-        words = words[:-2]  # the latest attempt's own words have it already
+        words = words[:-2]  # the latest attempt's command has it already
     observer = heartbeat.Observer()
-    last = _known(found.path, script, observer)
-    number = attempts.next_number(found.path, script, observer)
+    last = _latest_known(one.path, script, observer)
+    number = attempts.next_number(one.path, script, observer)
     resumes = arguments.resume or any(word.startswith(_RESUMING) for word in words)
     start = Start(
-        folder=str(files.absolute(found.path)),
+        folder=str(files.absolute(one.path)),
         number=number,
         command=words,
         cwd=str(here),
@@ -109,19 +116,23 @@ def _start(arguments: argparse.Namespace) -> tuple[Start, str]:
         doubt=observer.last_state(last.path) if last is not None else None,
         is_shown=not arguments.quiet,
     )
-    return start, place.told(start)
+    return start, run_file.note(start)
 
 
-def _known(folder: Path, script: str, observer: heartbeat.Observer) -> attempts.Attempt | None:
-    """The latest attempt. Where it runs on another host, or did, this waits until it is known
-    which: at most 2 minutes.
+def _latest_known(
+    folder: Path, script: str, observer: heartbeat.Observer
+) -> attempts.Attempt | None:
+    """Return the latest attempt.
+
+    If it was started on another host, wait until it is known whether it still runs: at most 2
+    minutes.
     """
-    last, told = attempts.latest(folder, script), False
+    last, is_announced = attempts.latest(folder, script), False
     while last is not None and last.end is None and attempts.has_heartbeat(last):
         if attempts.is_alive(last, observer) is not None:
             break
-        if not told:
-            told = True
+        if not is_announced:
+            is_announced = True
             print_stderr(_waits(last))
         time.sleep(heartbeat.interval() / 15)
         last = attempts.latest(folder, script)
@@ -137,7 +148,7 @@ def _waits(last: attempts.Attempt) -> str:
 
 
 def _command(words: list[str] | None, here: Path, folder: Path) -> str:
-    """What was typed after `--`, else the project's own command, else the latest attempt's."""
+    """Return the command after `--`, else the project's, else the latest attempt's."""
     if words:
         return shlex.join(words)
     project = projects.settings(here)
@@ -154,12 +165,13 @@ def _command(words: list[str] | None, here: Path, folder: Path) -> str:
     )
 
 
-class _Place:
-    """Where an attempt is recorded: as the training's, or `beside` it, by the script's name.
+class _RunFile:
+    """The file that records an attempt: `run.json`, or one `beside` it, named by the script.
 
-    A script is the training if the latest attempt ran it, or its name begins with `train`. It is
-    beside if its name speaks of something else (`evaluate.py`); and so is any other script, unless
-    the latest attempt failed: then there is nothing to look at, and it was probably mended.
+    A script is the training script if the latest attempt ran it, or if its name begins with
+    `train`. It is recorded beside the training if its name says otherwise (`evaluate.py`). Any
+    other script is recorded beside it too, unless the latest attempt failed: then there is nothing
+    to evaluate, and the training script was probably renamed.
     """
 
     def __init__(self, words: tuple[str, ...], folder: Path, *, is_training: bool) -> None:
@@ -176,8 +188,8 @@ class _Place:
             return True
         return self._last is not None and self._last.end != attempts.FAILED
 
-    def told(self, start: Start) -> str:
-        """One line where the user may have meant something else; else nothing."""
+    def note(self, start: Start) -> str:
+        """Return a line if the user may have meant something else; otherwise an empty string."""
         if self.beside:
             file = attempts.run_file(start.number, self.beside)
             return (
@@ -194,7 +206,7 @@ class _Place:
 
 
 def _script_in(command: object) -> str:
-    """The file name of the script that a command runs; of `python -m` the module's last name."""
+    """Return the file name of the script in a command, or the module's last name of `python -m`."""
     words = [*map(str, command)] if isinstance(command, list | tuple) else []
     for word in words:
         if word.endswith((".py", ".sh")):
@@ -205,7 +217,7 @@ def _script_in(command: object) -> str:
 
 
 def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
-    """Run the attempt and show its output as it comes; returns the command's exit code."""
+    """Run the attempt and print its output as it comes; returns the command's exit code."""
     console = _Console(os.path.join(start.folder, console_file(start.script)), show=show)
     interrupts = 0
     wake, wake_end = os.pipe()
@@ -215,7 +227,7 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     if start.script or start.resumes:
-        console.skip()  # what an earlier attempt printed has been seen
+        console.skip()  # an earlier attempt's output was shown then
     supervisor = spawner.start(start)
     ended = False
     while not ended:
@@ -242,12 +254,12 @@ def _follow(spawner: Spawner, start: Start, *, show: bool) -> int:
 def _lost(start: Start) -> str:
     return (
         f"{start.folder}: nothing was heard of this run for so long that another host took it over."
-        "\nThis copy was ended; that one goes on."
+        "\nThis copy was ended; the other one continues."
     )
 
 
 def _end(supervisor: int, interrupts: int) -> None:
-    """Ctrl-C reaches the script as Ctrl-C; said again it is told to end, a third time killed."""
+    """Pass on Ctrl-C: first as SIGINT, then as SIGTERM, the third time as a kill."""
     steps = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
     number = steps[min(interrupts, len(steps)) - 1]
     with contextlib.suppress(ProcessLookupError):
@@ -255,7 +267,7 @@ def _end(supervisor: int, interrupts: int) -> None:
 
 
 def _result(start: Start) -> int:
-    """The exit code to pass on, with a word on the terminal where it was not a clean end."""
+    """Return the exit code to pass on; print why, if the run did not end by itself."""
     attempt = attempts.read(Path(start.folder), start.number, start.script)
     record: Any = attempt.record
     if attempt.end is None:
@@ -271,14 +283,14 @@ def _result(start: Start) -> int:
 
 
 def _number_of(name: str) -> int:
-    """The number of a signal as the run file names it."""
+    """Return the number of a signal from its name in the run file."""
     if name in signal.Signals.__members__:
         return signal.Signals[name].value
     return int(name.rpartition(" ")[2])  # "signal 35": it has no name
 
 
 class _Console:
-    """What the command prints, read from the file it prints to. The file is whole; we only look."""
+    """Shows what the command prints, by reading the file that it prints to."""
 
     def __init__(self, path: str, *, show: bool) -> None:
         self._path = path
@@ -291,7 +303,7 @@ class _Console:
             self._offset = os.path.getsize(self._path)
 
     def begin(self) -> None:
-        """From now on the file is this attempt's: an earlier one has been set aside."""
+        """Begin to show: now the file is this attempt's, and an earlier one was archived."""
         self._begun = True
 
     def show_new(self) -> None:
@@ -304,6 +316,6 @@ class _Console:
                     self._offset += len(piece)
                     sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
-        except BrokenPipeError:  # `| head`: the training goes on, nobody looks any more
+        except BrokenPipeError:  # `| head` has read enough: the training run continues
             self._show = False
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it lives as long as the process
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open until exit
