@@ -1,7 +1,7 @@
-"""A real Chromium, as a reader opens a report in it: by file://, with pointer and keyboard.
+"""A real Chromium that opens a report by file://, with pointer and keyboard.
 
-Without one (`apt-get install chromium chromium-driver`) its tests are skipped, unless
-`MODELDIR_ENGINES` names chromium: then that is a failure.
+Without Chromium (`apt-get install chromium chromium-driver`) its tests are skipped, unless
+`MODELDIR_ENGINES` names chromium: then they fail.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ _QUIET = (
     "--disable-sync", "--disable-extensions", "--force-color-profile=srgb",
 )  # fmt: skip
 LEFT, RIGHT, TOP, BOTTOM, TALL = 46, 64, 38, 30, 330
-"""Where the axes of the parallel coordinates stand on their canvas."""
+"""Margins and height of the canvas of the parallel coordinates."""
 
 
 def programs() -> tuple[str, str] | None:
-    """Chromium and its driver, if both are there."""
+    """Return Chromium and its driver, if both are installed."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     return (browser, driver) if browser and driver else None
 
 
 def need_chromium() -> tuple[str, str]:
-    """Both programs; else the test is skipped, or fails where they must be there."""
+    """Return both programs, or skip the test (or fail, if they are required)."""
     found = programs()
     if found is not None:
         return found
@@ -55,7 +55,7 @@ def need_chromium() -> tuple[str, str]:
 
 
 class Reader:
-    """Somebody who reads a report."""
+    """A reader of a report: a browser with helpers to look at the page and use it."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
@@ -80,7 +80,7 @@ class Reader:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
     def settle(self) -> None:
-        """Wait until all that is in sight has been drawn."""
+        """Wait until everything visible has been drawn."""
         self.driver.execute_async_script(FRAMES)
         self.until("return document.documentElement.dataset.busy === 'false'")
 
@@ -102,7 +102,7 @@ class Reader:
         return str(self.js("return document.querySelector(arguments[0]).innerText", selector))
 
     def cells(self, column: str) -> list[str]:
-        """What the rows in sight of the leaderboard have in a column."""
+        """Return the text of a column in the visible rows of the leaderboard."""
         heads = self.js(
             "return [...document.querySelectorAll('.heads > *')].map(e => e.innerText.trim())"
         )
@@ -115,7 +115,7 @@ class Reader:
         return list(map(str, found))
 
     def said(self) -> list[str]:
-        """What the console says since it was last asked."""
+        """Return the messages of the console since the last call."""
         return [str(entry["message"]) for entry in self._log("browser")]
 
     def _log(self, kind: str) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ class Reader:
         return found
 
     def requests(self) -> list[str]:
-        """Addresses beyond the file itself that the page asked for."""
+        """Return the addresses that the page requested, except its own file."""
         found = []
         for entry in self._log("performance"):
             message = json.loads(entry["message"])["message"]

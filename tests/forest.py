@@ -1,7 +1,7 @@
-"""Trees of experiments of any size, as searches leave them: for the report's tests and benchmark.
+"""Make trees of experiments of any size, for the report's tests and benchmark.
 
 The trials are made up: eight hyperparameters, an accuracy that depends on them with noise, learning
-curves, one in twenty failed, some pruned. All of it follows from a seed.
+curves, one in twenty failed, some pruned. A seed decides everything.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def grow(  # noqa: PLR0913 - what a search may differ in
     objectives: Mapping[str, Any] | None = None,
     sampler: str = "random",
 ) -> Path:
-    """A search with so many trials; `curves` of them have a `metrics.jsonl` (by default all)."""
+    """Make a search with `count` trials, `curves` of them with a `metrics.jsonl`."""
     folder.mkdir(parents=True)
     base = {"num_epochs": EPOCHS, **dict.fromkeys(SPACE)}
     (folder / "params.json").write_text(json.dumps(base))
@@ -71,7 +71,7 @@ def grow(  # noqa: PLR0913 - what a search may differ in
 
 
 def trials(count: int, seed: int = 4) -> Iterator[dict[str, Any]]:
-    """What becomes of each trial: `params`, `accuracy`, `duration`, `status`, `started`."""
+    """Yield the facts of each trial: `params`, `accuracy`, `duration`, `status`, `started`."""
     chance = random.Random(seed)
     now = float(BEGAN)
     for _ in range(count):

@@ -1,7 +1,7 @@
 """The benchmark of search quality: it runs, its statistics are right, its page is true.
 
-Who is best is not decided here: the results of hours are committed, and the page tells them. What
-is tested costs seconds and has one outcome.
+Which sampler is best is not decided here: the results, which took hours, are committed, and the
+page shows them. These tests take seconds and have one outcome.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def _benchmark_importable() -> Any:
 
 
 def part(name: str) -> Any:
-    """A file of the benchmark, which is no package."""
+    """Import a module of the benchmark, which is no package."""
     return importlib.import_module(name)
 
 
 @pytest.mark.parametrize("method", ["random", "sobol", "tpe", "auto"])
 def test_the_harness_runs_a_sampler_and_finds_finite_values(method: str) -> None:
-    """Thirty trials of whole trainings end with a regret between none and a bad configuration's."""
+    """Thirty full training runs end with a regret better than a bad configuration's."""
     task = part("tasks").Last(part("tasks").make("curves/clean"))
     contender = part("contenders").make(
         method, task.space, 1, trials=30, epochs=task.epochs, asha=False
@@ -51,7 +51,7 @@ def test_the_harness_runs_a_sampler_and_finds_finite_values(method: str) -> None
 
 
 def test_asha_tries_more_configurations_with_the_same_epochs() -> None:
-    """The product's own pruner stops most trials early; the epochs spent are the budget's."""
+    """The pruner of modeldir stops most trials early within the same budget of epochs."""
     task = part("tasks").make("curves/clean")
     counts = {}
     for asha in (False, True):
@@ -121,7 +121,7 @@ LOSS: Objectives = (("loss", "minimize"),)
 def test_auto_chooses_by_budget_pruner_and_what_is_there(
     trials: int | None, installed: frozenset[str], name: str, *, prunes: bool
 ) -> None:
-    """A Gaussian process for few whole trainings, TPE for many or stopped ones, else spread."""
+    """A Gaussian process for a few full training runs, TPE for many or for pruned ones."""
     parsed = parse_space(PLAIN, {"learning_rate": 0.1, "width": 16}, "a test")
     assert choose(parsed, trials, LOSS, installed, prunes=prunes)[0] == name
 
@@ -137,7 +137,7 @@ def test_auto_leaves_conditions_and_several_metrics_to_tpe() -> None:
 
 
 def test_a_result_that_is_there_is_not_made_again(tmp_path: Path) -> None:
-    """A file read back has the run that was written; a line cut off by a kill is passed over."""
+    """A result is read back as it was written; a line that a kill cut off is ignored."""
     run = part("protocol").Run("final", "curves/clean", "random", 0, 5)
     line = json.dumps(part("measure").made(run, {}))
     place = tmp_path / "final.jsonl"

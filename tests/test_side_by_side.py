@@ -1,6 +1,6 @@
-"""What the benchmarks' tables stand on: who breaks is told, and everybody's CPU is counted.
+"""The race of the benchmarks: failures are reported, and the CPU of all processes is counted.
 
-Each race runs in a process of its own, since it ends whatever lives on below it.
+Each race runs in a process of its own, because it ends whatever is still running below it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 def raced(script: str) -> Any:
-    """What a script that has the races' words prints as JSON."""
+    """Return what a script that uses the race prints as JSON."""
     words = "import json, sys\nfrom side_by_side import Contender, DidNotWork, race, report\n"
     done = subprocess.run(
         [sys.executable, "-c", words + textwrap.dedent(script)],
@@ -30,7 +30,7 @@ def raced(script: str) -> Any:
 
 
 def test_a_guest_that_breaks_is_told_and_the_others_go_on() -> None:
-    """Its last line is the reason; it has no more rounds, and no row."""
+    """Its last line is the reason, and it has no more rounds and no row."""
     told = raced("""
         def nothing():
             raise DidNotWork("0 of 3 trials have metrics")
@@ -59,7 +59,7 @@ def test_a_guest_that_breaks_is_told_and_the_others_go_on() -> None:
 
 
 def test_one_of_ours_that_breaks_ends_the_benchmark() -> None:
-    """There is nothing to tell beside others then."""
+    """Without it there is nothing to compare."""
     told = raced("""
         try:
             race([Contender("ours", ["false"])], 1)
@@ -70,7 +70,7 @@ def test_one_of_ours_that_breaks_ends_the_benchmark() -> None:
 
 
 def test_what_outlives_its_parent_is_counted() -> None:
-    """A helper that left the family, and works on for a while."""
+    """A helper that left its parent and works on is counted."""
     told = raced("""
         work = "import time\\nwhile time.process_time() < 0.3: pass"
         start = f"import os\\nif os.fork() == 0:\\n    os.setsid()\\n    exec({work!r})"

@@ -1,8 +1,7 @@
-"""Experiments for other tools: each export is opened by the tool that it is for.
+"""Exports to other tools: each is opened by the tool that it is for.
 
-Where a tool is not installed its test is skipped and says so; `make test-exchange` installs all,
-and there nothing is skipped. What they are asked is in tests/foreign/look_*.py, which run in a
-process of their own.
+A test is skipped if its tool is not installed; `make test-exchange` installs all tools and skips
+nothing. The scripts tests/foreign/look_*.py open the exports in a process of their own.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ START = "2026-11-23T10:00:00.000+00:00"
 
 
 def look(tool: str, *words: str, needs: str) -> Any:
-    """What a tool says of an export, asked in a process of its own."""
+    """Return what a tool reads from an export, in a process of its own."""
     engines.need_package(needs)
     done = subprocess.run(
         [sys.executable, str(LOOKS / f"look_{tool}.py"), *words],
@@ -65,7 +64,7 @@ def look(tool: str, *words: str, needs: str) -> Any:
 
 
 def make(name: str, values: Mapping[str, object], *accuracies: float, **facts: object) -> Path:
-    """A trial with its curve, and a run file if facts are given."""
+    """Make a trial with its curve, and with a run file if facts are given."""
     folder = Path("lr") / name
     folder.mkdir(parents=True)
     (folder / "params.json").write_text(json.dumps({**BASE, **values}))
@@ -87,7 +86,7 @@ def make(name: str, values: Mapping[str, object], *accuracies: float, **facts: o
 
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A search of four trials that ended in four ways, one that runs and one that waits."""
+    """Return a search with four trials that ended differently, a running and a pending one."""
     monkeypatch.chdir(tmp_path)
     Path("lr").mkdir()
     Path("lr/params.json").write_text(json.dumps(BASE))
@@ -109,7 +108,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_is_said_of_an_export(search: Path, snapshot: SnapshotAssertion) -> None:
-    """How many, what is left out and why, and the command that opens it; then only what is new."""
+    """The summary counts what was written and left out, and names the command that opens it."""
     said = [str(export(search, to, out)) for to, out in WHERE for _ in range(2)]
     assert said == snapshot
 
@@ -118,9 +117,7 @@ WHERE = (("csv", "tables"), ("tensorboard", "events"), ("optuna", "lr.log"))
 
 
 def test_nothing_to_export_is_said(search: Path) -> None:
-    """An empty folder; trials none of which has ended; a folder that is not there; a metric
-    that nobody has.
-    """
+    """A folder without finished experiments, a missing folder and an unknown metric are errors."""
     Path("empty").mkdir()
     with pytest.raises(ModeldirError, match="no experiment in empty"):
         export("empty", "csv", "out")
@@ -136,7 +133,7 @@ def test_nothing_to_export_is_said(search: Path) -> None:
 
 
 def test_a_tool_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what to type. The table of what is needed is the only thing that is changed here."""
+    """The error names the missing package and the command that installs it."""
     monkeypatch.setattr(
         "modeldir.exchange.exporting.REQUIRED_PACKAGES", {"mlflow": ("no_such_package",)}
     )
@@ -153,7 +150,7 @@ def test_a_tool_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("to", ["csv", "tensorboard"])
 def test_what_is_there_is_not_overwritten(search: Path, to: str) -> None:
-    """A folder with other things, a file, the export of another folder: refused, untouched."""
+    """A folder with other files, a file, or the export of another folder is left as it is."""
     Path("mine").mkdir()
     Path("mine/trials.csv").write_text("my own")
     with pytest.raises(FolderError, match="holds other things"):
@@ -168,7 +165,7 @@ def test_what_is_there_is_not_overwritten(search: Path, to: str) -> None:
 
 @pytest.mark.parametrize(("to", "out"), [("csv", "out"), ("optuna", "lr.log")])
 def test_an_export_moves_with_its_project(search: Path, to: str, out: str) -> None:
-    """Moved or copied together with the experiments it is still their export."""
+    """An export still belongs to experiments that were moved together with it."""
     export(search, to, out)
     moved = Path("moved")
     moved.mkdir()
@@ -178,9 +175,7 @@ def test_an_export_moves_with_its_project(search: Path, to: str, out: str) -> No
 
 
 def test_said_again_only_what_differs_is_written(search: Path) -> None:
-    """A trial that has ended since is added, one that is gone taken away; a file that somebody
-    changed is left and told.
-    """
+    """A second export adds new trials, removes those that are gone, and leaves changed files."""
     export(search, "tensorboard", "out")
     before = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*tfevents*")}
     (search / "waits/metrics_eval_best_weights.json").write_text('{"accuracy": 0.5}')
@@ -199,9 +194,7 @@ def test_said_again_only_what_differs_is_written(search: Path) -> None:
 
 @pytest.mark.parametrize("to", ["csv", "tensorboard"])
 def test_an_export_that_was_cut_short_knows_its_own_files(search: Path, to: str) -> None:
-    """Killed between two files, the first time and a later one: said again it goes on. What
-    somebody put there meanwhile stays.
-    """
+    """An export that was killed between two files continues, and other files stay."""
     place, source = Path("out"), files.absolute(search)
     ExportFolder(place, to, source).write("trials.csv", b"killed after this one")
     (place / "mine").write_text("mine")
@@ -219,7 +212,7 @@ def test_an_export_that_was_cut_short_knows_its_own_files(search: Path, to: str)
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 32 KiB."""
+    """Return a file system of 32 KiB."""
     path = tmp_path / "disk"
     path.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=32k", "none", str(path)]
@@ -231,7 +224,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def left_free(disk: Path, blocks: int) -> Path:
-    """A file that fills a disk, but for so many blocks of 4 KiB."""
+    """Fill a disk except for some blocks of 4 KiB. Return the file that fills it."""
     filler = disk / "filler"
     filler.write_bytes(b"x" * 4096 * (8 - blocks))
     return filler
@@ -240,9 +233,7 @@ def left_free(disk: Path, blocks: int) -> Path:
 def test_an_export_to_a_full_disk_goes_on_when_there_is_room(
     search: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each file is there as a whole, or not; said again it goes on. Of an export that could write
-    no file nothing is left.
-    """
+    """On a full disk no file is incomplete, and the next export continues."""
     out = small_disk / "out"
     words = ["export", str(search), "--to", "tensorboard", "-o", str(out)]
     for blocks, state in (1, "Nothing was written."), (4, "Written so far, each as a whole: 2."):
@@ -264,7 +255,7 @@ def test_an_export_to_a_full_disk_goes_on_when_there_is_room(
 
 
 def test_a_study_stays_as_it_was_where_the_disk_is_full(search: Path, small_disk: Path) -> None:
-    """The file is put in place as a whole, or not at all, and nothing is left beside it."""
+    """The study is replaced as a whole or not at all, and nothing is left beside it."""
     pytest.importorskip("optuna")
     left_free(small_disk, 0)
     with pytest.raises(ModeldirError, match=r"lr\.log: No space left .*\n.*\nNothing was written"):
@@ -276,7 +267,7 @@ def test_a_study_stays_as_it_was_where_the_disk_is_full(search: Path, small_disk
 
 
 def test_tables_as_csv(search: Path) -> None:
-    """One of trials with all that is known, one of curves with a line a number; every digit."""
+    """One table has all facts of the trials, the other a line per logged value, unrounded."""
     export(search, "csv", "out")
     with Path("out/trials.csv").open(newline="") as file:
         trials = {row["experiment"]: row for row in csv.DictReader(file)}
@@ -293,7 +284,7 @@ def test_tables_as_csv(search: Path) -> None:
 
 
 def test_a_formula_is_no_formula_in_csv(search: Path) -> None:
-    """A hyperparameter that a spreadsheet would run gets an apostrophe."""
+    """A hyperparameter that a spreadsheet would run as a formula gets an apostrophe."""
     make("evil", {"name": "=HYPERLINK('http://x')"}, 0.5)
     export(search, "csv", "out")
     assert "'=HYPERLINK" in Path("out/trials.csv").read_text()
@@ -301,7 +292,7 @@ def test_a_formula_is_no_formula_in_csv(search: Path) -> None:
 
 @pytest.mark.exchange
 def test_tables_as_parquet(search: Path) -> None:
-    """Pandas reads numbers as numbers, and texts as texts."""
+    """In pandas, numbers are numbers and strings are strings."""
     engines.need_package("pandas")
     engines.need_package("pyarrow")
     export(search, "parquet", "out")
@@ -322,7 +313,7 @@ def test_tables_as_parquet(search: Path) -> None:
 
 
 def test_event_files_have_the_checksums_of_others() -> None:
-    """The frame of a record, byte for byte as TensorFlow writes the first of every file."""
+    """The first record equals the one that TensorFlow writes, byte for byte."""
     made = tfevents.header(1.0)
     assert made[:8] == bytes([24, 0, 0, 0, 0, 0, 0, 0])
     # The length's masked checksum, from a file that TensorFlow wrote.
@@ -331,7 +322,7 @@ def test_event_files_have_the_checksums_of_others() -> None:
 
 
 def test_a_torn_event_file_is_read_as_far_as_it_goes() -> None:
-    """A writer may be killed in the middle of a record: what is before it counts."""
+    """Records before an incomplete one are read."""
     whole = tfevents.header(1.0) + tfevents.scalars(2.0, 7, {"loss": 0.5, "acc": -1.0})
     torn = whole + tfevents.scalars(3.0, 8, {"loss": 0.25})[:-3]
     assert [event.step for event in tfevents.events(torn)] == [7]
@@ -341,9 +332,7 @@ def test_a_torn_event_file_is_read_as_far_as_it_goes() -> None:
 
 @pytest.mark.exchange
 def test_tensorboard_opens_it(search: Path) -> None:
-    """Its own loader reads each curve; its HParams plugin has the columns that vary, how each
-    trial ended, and the metrics that count.
-    """
+    """TensorBoard reads the curves, the varying columns, the statuses and the final metrics."""
     export(search, "tensorboard", "out")
     seen = look("tensorboard", "out", needs="tensorboard")
     assert seen["series"]["good"]["accuracy"] == [[0, 1, 2], [0.5, 0.75, 0.625]]
@@ -370,7 +359,7 @@ def test_tensorboard_opens_it(search: Path) -> None:
 def test_repeats_are_one_group_in_tensorboard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """HParams shows their mean, as our own table does."""
+    """HParams shows the mean of repeats, as `modeldir synthesize` does."""
     monkeypatch.chdir(tmp_path)
     Path("s").mkdir()
     Path("s/params.json").write_text('{"learning_rate": 0.1, "seed": 0}')
@@ -387,7 +376,7 @@ def test_repeats_are_one_group_in_tensorboard(
 
 
 def study_in(path: str) -> Any:
-    """The study in a file, as Optuna's users open it."""
+    """Return the study in a file, opened as users of Optuna do."""
     import optuna
 
     backend = optuna.storages.journal.JournalFileBackend(path)
@@ -396,7 +385,7 @@ def study_in(path: str) -> Any:
 
 @pytest.mark.filterwarnings("ignore")
 def test_optuna_loads_it(search: Path) -> None:
-    """States, values, the plan's distributions, intermediate values; why one counts as failed."""
+    """States, values, distributions and intermediate values are as in the search."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     export(search, "optuna", "lr.log")
@@ -424,7 +413,7 @@ def test_optuna_loads_it(search: Path) -> None:
 
 @pytest.mark.parametrize("name", ["lr.db", "lr.sqlite", "lr.sqlite3"])
 def test_a_study_is_no_database(search: Path, name: str) -> None:
-    """The name of a database is refused before anything is written, with the journal to name."""
+    """The name of a database is an error that suggests the name of a journal."""
     pytest.importorskip("optuna")
     with pytest.raises(ModeldirError, match=r"not as a database\.\n.*: -o lr\.log\nNothing"):
         export(search, "optuna", name)
@@ -433,9 +422,7 @@ def test_a_study_is_no_database(search: Path, name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_optuna_goes_on_with_it(search: Path) -> None:
-    """Its samplers learn from the trials, and what they add stays in the next export, as do notes;
-    a trial that has changed since is changed in its place.
-    """
+    """Optuna can continue the study, and the next export keeps its trials and notes."""
     export(search, "optuna", "lr.log")
     study = study_in("lr.log")
     study.set_user_attr("mine", "a note")
@@ -459,7 +446,7 @@ def test_optuna_goes_on_with_it(search: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_another_s_study_is_not_overwritten(search: Path) -> None:
-    """A study that somebody made, a file that is none, the study of another folder."""
+    """A foreign study, another kind of file, and the study of another folder are kept."""
     import optuna
 
     backend = optuna.storages.journal.JournalFileBackend("mine.log")
@@ -478,7 +465,7 @@ def test_another_s_study_is_not_overwritten(search: Path) -> None:
 
 
 def test_a_study_needs_a_metric(search: Path, tmp_path: Path) -> None:
-    """Nothing says by what to rank: it has to be named."""
+    """Without a metric to rank by, the error asks for one."""
     folder = tmp_path / "alone"
     folder.mkdir()
     (folder / "params.json").write_text("{}")
@@ -491,7 +478,7 @@ def test_a_study_needs_a_metric(search: Path, tmp_path: Path) -> None:
 
 @pytest.mark.exchange
 def test_optuna_dashboard_opens_it(search: Path) -> None:
-    """Its API answers with the trials, their states and parameters."""
+    """The API of optuna-dashboard returns the trials, their states and parameters."""
     export(search, "optuna", "lr.log")
     seen = look("dashboard", "lr.log", needs="optuna_dashboard")["lr"]
     assert seen["directions"] == ["maximize"]
@@ -506,9 +493,7 @@ def test_optuna_dashboard_opens_it(search: Path) -> None:
 @pytest.mark.exchange
 @pytest.mark.timeout(600)  # MLflow takes seconds to import, here four times
 def test_mlflow_opens_it(search: Path) -> None:
-    """Runs with parameters, every step, how they ended; said again it adds what is new, and one
-    that has changed takes the place of what it was.
-    """
+    """MLflow shows params, steps and statuses; a second export adds and replaces runs."""
     engines.need_package("mlflow")
     make("evil", {"name": "x" * 7000, 'a"b': 1}, float("inf"), status="completed")
 
@@ -539,7 +524,7 @@ def test_mlflow_opens_it(search: Path) -> None:
 
 
 def test_mlflow_is_given_a_database(tmp_path: Path) -> None:
-    """A folder, or a file that is none, is refused; a server's address is taken as it is."""
+    """A folder or another kind of file is an error; the address of a server is kept."""
     from modeldir.exchange.mlflow_export import tracking_uri
 
     with pytest.raises(FolderError, match=r"name a file: -o .*mlflow\.db"):
@@ -552,7 +537,7 @@ def test_mlflow_is_given_a_database(tmp_path: Path) -> None:
 
 
 def test_a_database_is_known_by_its_first_bytes(tmp_path: Path) -> None:
-    """Not by its name."""
+    """Its name does not matter."""
     assert not sqlite.is_database(tmp_path)
     (tmp_path / "a.db").write_bytes(b"SQLite format 3\0 and more")
     assert sqlite.is_database(tmp_path / "a.db")

@@ -1,5 +1,6 @@
-"""Runs of other tools as experiment folders. Each importer is fed what the tool itself wrote:
-tests/foreign/TOOL, made by tests/foreign/make_TOOL, so that these tests need none of the tools.
+"""Imports of other tools' runs, from files that the tools themselves wrote.
+
+tests/foreign/make_TOOL made the files in tests/foreign/TOOL, so these tests need none of the tools.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found_in(folder: str) -> dict[str, ExperimentRow]:
-    """The experiments in a folder by name; nothing in it may be unreadable."""
+    """Return the experiments in a folder by name, all of which must be readable."""
     tree = read_tree(folder)
     assert tree.warnings == ()
     return {found.name: found for found in tree.experiments}
@@ -58,7 +59,7 @@ def states(found: dict[str, ExperimentRow]) -> dict[str, str]:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """A hash of each file below a folder."""
+    """Return a hash of each file below a folder."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -71,7 +72,7 @@ def content(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_tool_is_found_out_and_the_source_is_left_as_it_is(name: str) -> None:
-    """Nobody has to say whose runs they are; each comes once, however often it is said."""
+    """The tool is detected, each run is imported once, and the source does not change."""
     source = Path("source") / SOURCES[name].rpartition("/")[2]
     place = FOREIGN / SOURCES[name]
     if place.is_dir():
@@ -94,7 +95,7 @@ def test_the_tool_is_found_out_and_the_source_is_left_as_it_is(name: str) -> Non
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_table_shows_them(name: str, snapshot: SnapshotAssertion) -> None:
-    """Hyperparameters, metrics and statuses, as far as the tool records them."""
+    """Hyperparameters, metrics and statuses are imported as far as the tool records them."""
     import_runs(FOREIGN / SOURCES[name], "out")
     rows = [
         {
@@ -112,13 +113,13 @@ def test_the_table_shows_them(name: str, snapshot: SnapshotAssertion) -> None:
 
 
 def test_what_is_said_of_an_import(snapshot: SnapshotAssertion) -> None:
-    """How many, of which tool, and what to type next."""
+    """The summary counts the runs, names the tool, and suggests the next command."""
     done = ImportResult("runs", "hydra", Path("out"), 2, 1, 3, ("lr_0.1",), ("x: is no YAML",))
     assert [str(done), str(ImportResult("runs", "ray", Path("a b"), 0, 0, 0))] == snapshot
 
 
 def test_each_tool_is_asked_for_by_name() -> None:
-    """Another's runs are refused, with a guess whose they are; a place that is none as well."""
+    """Runs of another tool are an error that names the tool they look like."""
     with pytest.raises(FolderError) as caught:
         import_runs(FOREIGN / "sacred", "out", "hydra")
     assert "no run of hydra was found there.\n  it looks like: --from sacred" in str(caught.value)
@@ -132,7 +133,7 @@ def test_each_tool_is_asked_for_by_name() -> None:
 
 
 def test_the_source_is_no_place_for_what_is_imported() -> None:
-    """It is only read: a folder in it is refused, and so is the source itself."""
+    """The source and the folders in it are no place for the import."""
     shutil.copytree(FOREIGN / "hydra", "runs")
     for inside in ("runs", "runs/imported"):
         with pytest.raises(FolderError, match="is only to be read"):
@@ -141,7 +142,7 @@ def test_the_source_is_no_place_for_what_is_imported() -> None:
 
 
 def test_paths_are_told_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a refusal, and of what could not be read; keys and origins have them whole."""
+    """Messages show the source as it was typed; keys and origins have absolute paths."""
     shutil.copytree(FOREIGN / "sacred", "runs/of mine")
     told = json.loads(Path("runs/of mine/1/run.json").read_text())
     Path("runs/of mine/1/run.json").write_text(json.dumps({**told, "fail_trace": 7}))
@@ -165,7 +166,7 @@ def test_paths_are_told_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_pickle_is_never_loaded() -> None:
-    """One that would leave a file lies where Ray, Hydra and Sacred keep theirs."""
+    """Pickles that would make a folder are in the places of Ray, Hydra and Sacred."""
 
     class Trap:
         def __reduce__(self) -> tuple[Any, tuple[str]]:
@@ -189,7 +190,7 @@ def test_a_pickle_is_never_loaded() -> None:
 
 
 def test_sacred_s_objects_stay_text() -> None:
-    """A configuration that describes an object (`py/object`) is data, and makes none."""
+    """A configuration that describes an object (`py/object`) creates none."""
     shutil.copytree(FOREIGN / "sacred", "runs")
     described = {
         "lr": 0.1,
@@ -204,7 +205,7 @@ def test_sacred_s_objects_stay_text() -> None:
 
 
 def test_unreadable_pieces_are_told_and_the_rest_comes() -> None:
-    """Broken YAML, broken JSON, a torn event file, a folder that may not be read."""
+    """Broken YAML, broken JSON and a torn event file are reported; the rest is imported."""
     shutil.copytree(FOREIGN / "hydra", "runs")
     Path("runs/0/.hydra/config.yaml").write_text("a: [1, 2\nb: }{")
     Path("runs/2/metrics_test.json").write_text("{")
@@ -219,7 +220,7 @@ def test_unreadable_pieces_are_told_and_the_rest_comes() -> None:
 
 
 def test_an_odd_run_costs_no_other() -> None:
-    """JSON of another form than the tool gives it, a lost log: told or passed over."""
+    """Malformed JSON and a missing log are reported or ignored; the other runs are imported."""
     shutil.copytree(FOREIGN / "sacred", "runs")
     told = json.loads(Path("runs/1/run.json").read_text())
     Path("runs/1/run.json").write_text(json.dumps({**told, "fail_trace": 7, "start_time": [1]}))
@@ -240,7 +241,7 @@ def test_an_odd_run_costs_no_other() -> None:
 
 
 def test_odd_names_are_safe() -> None:
-    """A run called `../../x`, or in another script, or with 300 letters, stays in its folder."""
+    """A run called `../../x`, in another script, or with 300 letters stays in its folder."""
     connection = sqlite3.connect("m.db")
     with sqlite3.connect(FOREIGN / "mlflow/mlflow.db") as source:
         source.backup(connection)
@@ -260,7 +261,7 @@ def test_odd_names_are_safe() -> None:
 
 
 def test_two_runs_of_one_name_are_two_folders() -> None:
-    """They are told apart by a number, and found again by what the tool knows them by."""
+    """A number is added to the second name, and a later import still recognizes both."""
     for folder in ("a", "b"):
         shutil.copytree(FOREIGN / "hydra/2", f"runs/{folder}/2")
     assert import_runs("runs", "out").new == 2
@@ -268,13 +269,11 @@ def test_two_runs_of_one_name_are_two_folders() -> None:
     assert import_runs("runs", "out").same == 2
 
 
-# -- Said again ------------------------------------------------------------------------------------
+# -- A second import -------------------------------------------------------------------------------
 
 
 def test_what_the_tool_knows_more_of_is_brought_up_to_date() -> None:
-    """A run that had no end has one by now; a folder that was renamed is found again; one that was
-    run again here is left.
-    """
+    """A run that has ended since is updated, also after a rename, unless it was run again here."""
     connection = sqlite3.connect("m.db")
     with sqlite3.connect(FOREIGN / "mlflow/mlflow.db") as source:
         source.backup(connection)
@@ -298,7 +297,7 @@ def test_what_the_tool_knows_more_of_is_brought_up_to_date() -> None:
 
 
 def test_what_is_new_is_added() -> None:
-    """A sweep that goes on: the jobs that came since, and none of the others."""
+    """A second import of a growing sweep adds only the new jobs."""
     shutil.copytree(FOREIGN / "hydra", "runs")
     shutil.rmtree("runs/3")
     assert import_runs("runs", "out").new == 3
@@ -308,7 +307,7 @@ def test_what_is_new_is_added() -> None:
 
 
 def test_a_run_that_a_killed_import_left_out_of_sight_is_imported() -> None:
-    """Killed just before a run got its name: whole as it is, nobody sees it, so it comes again."""
+    """A complete run that was not renamed yet is imported again."""
     import_runs(FOREIGN / "mlflow/mlruns", "out")
     Path("out/run_0").rename("out/.tmp-1-abc")
     done = import_runs(FOREIGN / "mlflow/mlruns", "out")
@@ -317,7 +316,7 @@ def test_a_run_that_a_killed_import_left_out_of_sight_is_imported() -> None:
 
 
 def test_a_second_import_into_a_folder_is_refused_while_one_is_under_way() -> None:
-    """Else each would make every run. Nothing of the lock stays."""
+    """Both would make every run. No lock file is left behind."""
     Path("out").mkdir()
     descriptor = os.open("out", os.O_RDONLY)
     try:
@@ -334,7 +333,7 @@ def test_a_second_import_into_a_folder_is_refused_while_one_is_under_way() -> No
 
 
 def test_hydra_s_job_is_told() -> None:
-    """Where it came from, its log, and its steps from the CSV that Lightning writes."""
+    """The origin, the log, and the steps of Lightning's CSV file are imported."""
     import_runs(FOREIGN / "hydra", "out")
     folder = Path("out/learning_rate_0.01__model.name_mlp")
     origin = json.loads((folder / "origin.json").read_text())
@@ -347,7 +346,7 @@ def test_hydra_s_job_is_told() -> None:
 
 
 def test_hydra_s_references_are_what_they_stand_for() -> None:
-    """Through lists, other references and texts; what is computed, lost or a circle stays."""
+    """References in lists and strings are replaced; those that need computation are not."""
     config = (
         "a: ${b.0}\nb: [8, 16]\nc: ${a}\nname: x_${c}_${b.1}\nhome: ${oc.env:HOME}\n"
         "lost: ${no.where}\none: ${two}\ntwo: ${one}\npart: ${d}\nd: {e: 1}\n"
@@ -367,7 +366,7 @@ def test_hydra_s_references_are_what_they_stand_for() -> None:
 
 
 def test_a_study_becomes_a_search_that_goes_on() -> None:
-    """Its space, metric and trials are a plan and trials: the sampler learns from them."""
+    """A search continues the study, and its sampler learns from the study's trials."""
     import_runs(FOREIGN / "optuna/journal.log", "out")
     search = Path("out/small-study")
     base = {"lr": 0.1, "layers": 1, "optimizer": "adam", "momentum": 0.0}
@@ -384,7 +383,7 @@ def test_a_study_becomes_a_search_that_goes_on() -> None:
 
 
 def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[str]) -> None:
-    """It has trials, but no `params.json` of its own: what helps is said, and does help."""
+    """Without a `params.json`, the error suggests a command that works."""
     import_runs(FOREIGN / "optuna/journal.log", "out")
     search = "out/small-study"
     best = read_tree(search).best()
@@ -407,7 +406,7 @@ def test_what_to_type_where_a_study_has_no_base(capsys: pytest.CaptureFixture[st
 def test_a_trial_without_an_end_is_named_before_a_search_runs_it(
     snapshot: SnapshotAssertion,
 ) -> None:
-    """Optuna calls it running for ever. It has only what was suggested: said at the import."""
+    """The import names trials that Optuna still calls running."""
     pytest.importorskip("optuna")
     import optuna
 
@@ -418,7 +417,7 @@ def test_a_trial_without_an_end_is_named_before_a_search_runs_it(
 
 
 def test_an_older_storage_is_read_from_a_copy() -> None:
-    """What has to be brought up to date for Optuna to read it is the copy."""
+    """Only the copy is upgraded to the installed Optuna."""
     shutil.copy(FOREIGN / "optuna/study.db", "old.db")
     connection = sqlite3.connect("old.db")
     connection.execute("UPDATE alembic_version SET version_num = 'v3.0.0.d'")
@@ -430,7 +429,7 @@ def test_an_older_storage_is_read_from_a_copy() -> None:
 
 
 def test_several_experiments_of_mlflow_are_several_folders() -> None:
-    """Each under its name; of one alone no folder is made."""
+    """Each has its name; a single experiment needs no subfolder."""
     connection = sqlite3.connect("m.db")
     with sqlite3.connect(FOREIGN / "mlflow/mlflow.db") as source:
         source.backup(connection)
@@ -442,7 +441,7 @@ def test_several_experiments_of_mlflow_are_several_folders() -> None:
 
 
 def test_scalars_of_tensorboard_are_as_they_were_written() -> None:
-    """0.69 and not what a float of 32 bits makes of it; huge, tiny and odd ones as they are."""
+    """A 32-bit float becomes its shortest decimal: 0.69."""
     written = {"a": 0.69, "b": 1e-30, "c": float("inf"), "d": -0.0, "e": 123456789.0, "f": 3e38}
     (event,) = tfevents.events(tfevents.header(1.0) + tfevents.scalars(1.0, 1, written))
     assert event.scalars == {**written, "e": 123456790.0}  # the shortest of those that it may be
@@ -450,9 +449,7 @@ def test_scalars_of_tensorboard_are_as_they_were_written() -> None:
 
 @pytest.mark.parametrize("tool", ["guild", "ray", "sacred"])
 def test_why_a_run_failed_is_its_exception(tool: str) -> None:
-    """Also where what it printed last stands behind the traceback, as in a log of two streams;
-    with the class of a failure as our own trials have it.
-    """
+    """The exception is found even if output follows the traceback."""
     shutil.copytree(FOREIGN / tool, "runs")
     trace = "Traceback (most recent call last):\n  File 'a.py', line 1\nMemoryError: 8 GB\n"
     if tool == "sacred":
@@ -478,7 +475,7 @@ def test_why_a_run_failed_is_its_exception(tool: str) -> None:
 
 @pytest.mark.parametrize(("to", "out"), [("tensorboard", "events"), ("optuna", "s.log")])
 def test_what_was_exported_comes_back(to: str, out: str) -> None:
-    """Names, hyperparameters, curves and results are what they were."""
+    """Names, hyperparameters, curves and results survive an export and an import."""
     base = {"learning_rate": 0.1, "model": {"widths": [8, 16]}, "name": "a b"}
     Path("s").mkdir()
     Path("s/params.json").write_text(json.dumps(base))
@@ -508,14 +505,14 @@ def test_what_was_exported_comes_back(to: str, out: str) -> None:
 
 
 def typed(*words: str) -> subprocess.CompletedProcess[str]:
-    """A command as a shell runs it."""
+    """Run a command as a shell does."""
     return subprocess.run(
         [sys.executable, "-m", "modeldir", *words], capture_output=True, text=True, check=False
     )
 
 
 def test_the_commands_as_they_are_typed() -> None:
-    """Import, export, and a mistake of each: a message, and exit code 2."""
+    """Import and export work, and a mistake prints a message and exits with 2."""
     done = typed("import", str(FOREIGN / "sacred"), "-o", "runs")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "next:    modeldir synthesize runs"
@@ -529,7 +526,7 @@ def test_the_commands_as_they_are_typed() -> None:
 
 
 def test_a_full_disk_is_told_and_the_import_goes_on() -> None:
-    """Here no file may grow beyond 4 blocks: what was imported before is whole, and stays."""
+    """Runs that were imported before the disk was full are complete and stay."""
     shutil.copytree(FOREIGN / "sacred", "runs")
     Path("runs/2/cout.txt").write_text("x" * 10_000)
     words = ["import", "runs", "-o", "out"]
@@ -560,7 +557,7 @@ is kept, and asks for packages older than those that the other tools ask for.
 
 
 def said(place: Path) -> list[str]:
-    """What an import makes of runs, but for what is new each time: Sacred draws a seed."""
+    """Return what an import makes of runs, without what is random: Sacred draws a seed."""
     import_runs(place, f"from_{place.name}")
     rows = []
     for found in found_in(f"from_{place.name}").values():
@@ -576,7 +573,7 @@ def said(place: Path) -> list[str]:
 @pytest.mark.parametrize("tool", MAKERS)
 @pytest.mark.timeout(600)
 def test_what_the_installed_release_writes_is_read(tool: str) -> None:
-    """The same as the kept output, made now by the release that is installed here."""
+    """The installed release of the tool gives the same as the stored files."""
     script, package = MAKERS[tool]
     engines.need_package(package)
     shutil.copy(FOREIGN / script, script)

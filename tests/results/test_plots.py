@@ -67,7 +67,7 @@ def points_of(path: Path) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_a_figure_one_column_wide_with_text_as_text(search: Path, kind: str) -> None:
-    """In an SVG, and as wide as a column of a paper: 3.3 inches of 72 points."""
+    """An SVG is as wide as a column of a paper, 3.3 inches, and its text can be selected."""
     assert main(["plot", str(search), "--kind", kind, "-o", "figure.svg"]) == 0
     assert points_of(Path("figure.svg")) == pytest.approx(3.3 * 72)
     told = words(Path("figure.svg"))
@@ -79,7 +79,7 @@ def test_each_kind_is_a_figure_one_column_wide_with_text_as_text(search: Path, k
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pdf_can_be_searched_and_its_fonts_are_embedded(search: Path, kind: str) -> None:
-    """Journals refuse Type 3 fonts, and readers look for words."""
+    """There is no Type 3 font, which journals refuse, and words can be found."""
     assert main(["plot", str(search), "--kind", kind, "-o", "figure.pdf"]) == 0
     text = subprocess.run(
         ["pdftotext", "figure.pdf", "-"], capture_output=True, text=True, check=True
@@ -91,7 +91,7 @@ def test_a_pdf_can_be_searched_and_its_fonts_are_embedded(search: Path, kind: st
 
 
 def test_a_png_is_as_wide_as_was_asked_for(search: Path) -> None:
-    """300 dots an inch; in inches, millimetres, or TeX's points."""
+    """It has 300 dots per inch; the width is in inches, millimeters or TeX's points."""
     for width, inches in (("3.3in", 3.3), ("85mm", 85 / 25.4), ("246pt", 246 / 72.27), ("7", 7.0)):
         assert main(["plot", str(search), "-o", "figure.png", "--width", width]) == 0
         (pixels,) = struct.unpack(">I", Path("figure.png").read_bytes()[16:20])
@@ -99,7 +99,7 @@ def test_a_png_is_as_wide_as_was_asked_for(search: Path) -> None:
 
 
 def test_several_kinds_are_a_file_each(search: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By name, or all; without a name they are called as the search is, here."""
+    """By name, or all; without a file name they are named after the search."""
     assert main(["plot", str(search), "--kind", "slice,history", "-o", "paper.svg"]) == 0
     assert capsys.readouterr().out.split() == ["paper_slice.svg", "paper_history.svg"]
     assert main(["plot", str(search), "--kind", "all"]) == 0
@@ -108,7 +108,7 @@ def test_several_kinds_are_a_file_each(search: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_same_trials_give_the_same_bytes(search: Path) -> None:
-    """So that a figure under version control changes when the results do."""
+    """A figure under version control changes only if the results do."""
     for name in ("one", "two"):
         plots.save(search, ["slice"], f"{name}.svg")
         plots.save(search, ["slice"], f"{name}.pdf")
@@ -117,7 +117,7 @@ def test_the_same_trials_give_the_same_bytes(search: Path) -> None:
 
 
 def test_in_python_it_is_a_figure_that_keeps_its_text(search: Path) -> None:
-    """`modeldir.plot` returns it, draws nothing on a screen, and changes no setting of a user's."""
+    """`modeldir.plot` returns a figure, shows nothing, and changes no setting of the user."""
     before = dict(mpl.rcParams)
     figure = modeldir.plot(search, "pair", x=["dropout", "optimizer"], metric="loss")
     figure.savefig("own.svg")
@@ -128,7 +128,7 @@ def test_in_python_it_is_a_figure_that_keeps_its_text(search: Path) -> None:
 
 
 def test_a_domain_that_was_declared_logarithmic_is_drawn_so(search: Path) -> None:
-    """And a uniform one is not; texts of a list stand in the plan's order."""
+    """A uniform range is not logarithmic, and options have the order of the search config."""
     figure = modeldir.plot(search, "slice", width=7)
     scales = {axes.get_xlabel(): axes.get_xscale() for axes in figure.axes if axes.get_xlabel()}
     assert scales["learning_rate"] == scales["weight_decay"] == scales["hidden_units"] == "log"
@@ -160,7 +160,7 @@ def test_what_failed_or_diverged_does_not_squash_the_axes() -> None:
 
 
 def test_where_draws_a_part() -> None:
-    """As in the table; a name that is no column is an error there too."""
+    """The condition works as for the table; an unknown name is an error."""
     for place in range(8):
         made(f"t{place}", {"lr": place + 1, "name": "ab"[place % 2]}, accuracy=place / 10)
     figure: Any = modeldir.plot("tree", "slice", where='name == "a" and lr < 6')
@@ -171,7 +171,7 @@ def test_where_draws_a_part() -> None:
 
 @pytest.mark.parametrize("kind", ["slice", "history", "parallel", "importance"])
 def test_two_trials_are_enough(kind: str) -> None:
-    """Of few a figure is drawn too; an importance says what it lacks."""
+    """Every kind can be drawn; the importance says how many trials it needs."""
     made("a", {"lr": 0.1, "name": "x"}, accuracy=0.5)
     made("b", {"lr": 0.2, "name": "y"}, accuracy=0.5)
     plots.save("tree", [kind], "few.svg")
@@ -182,7 +182,7 @@ def test_two_trials_are_enough(kind: str) -> None:
 def test_of_one_trial_the_history_is_drawn_and_the_others_say_why_not(
     snapshot: SnapshotAssertion,
 ) -> None:
-    """Nothing varies: there is no axis to draw along."""
+    """With one trial nothing varies, so the other kinds explain why they cannot be drawn."""
     made("a", {"lr": 0.1}, accuracy=0.5)
     plots.save("tree", ["history"], "one.svg")
     said = {}
@@ -214,14 +214,14 @@ def test_what_cannot_be_drawn_says_what_to_type(
     snapshot: SnapshotAssertion,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And nothing is left behind."""
+    """The error has a hint, and no file is written."""
     assert main(["plot", str(search), *words_]) == 2
     assert capsys.readouterr().err == snapshot
     assert list(Path().iterdir()) == []
 
 
 def test_of_all_kinds_those_are_drawn_that_can_be(capsys: pytest.CaptureFixture[str]) -> None:
-    """Why the others are not is told; where none can be it is an error."""
+    """The reasons for the others are printed; it is an error if no kind can be drawn."""
     made("a", {"lr": 0.1}, accuracy=0.5)
     made("b", {"lr": 0.2}, accuracy=0.6)
     assert main(["plot", "tree", "--kind", "all", "-o", "figure.svg"]) == 0
@@ -237,7 +237,7 @@ def test_of_all_kinds_those_are_drawn_that_can_be(capsys: pytest.CaptureFixture[
 def test_a_tree_without_metrics_or_trials_says_so(
     capsys: pytest.CaptureFixture[str], snapshot: SnapshotAssertion
 ) -> None:
-    """It names what is missing."""
+    """The error names what is missing."""
     Path("empty").mkdir()
     said = [str(main(["plot", "empty"])), capsys.readouterr().err]
     made("a", {"lr": 0.1})
@@ -272,7 +272,7 @@ def test_repeats_are_a_mean_with_a_band() -> None:
 
 
 def test_a_trial_that_lacks_a_hyperparameter_is_not_dropped() -> None:
-    """Its line goes below the axis, where `none` stands."""
+    """Its line goes below the axis, through the label `none`."""
     for place in range(6):
         extra = {"momentum": 0.1 * place} if place % 2 else {}
         made(f"t{place}", {"lr": place + 1, **extra}, accuracy=place / 10)
@@ -302,7 +302,7 @@ def test_hostile_names_are_text() -> None:
 
 
 def test_many_points_are_an_image_in_the_file(tmp_path: Path) -> None:
-    """Above 2,000 marks: else the file would hold each."""
+    """More than 2,000 marks are stored as an image, which keeps the file small."""
     many = forest.grow(tmp_path / "many", 2600, curves=0)
     plots.save(many, ["slice"], "2600.svg")
     root = ET.parse("2600.svg").getroot()
@@ -312,7 +312,7 @@ def test_many_points_are_an_image_in_the_file(tmp_path: Path) -> None:
 
 
 def test_colours_of_values_keep_their_order_in_grey() -> None:
-    """The lightness of the shades rises evenly from the best to the worst."""
+    """The lightness of the colors rises evenly from the best to the worst value."""
     shades = mpl.colormaps[style.COLORMAP]
     grey = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b, _ in map(shades, range(256))]
     assert all(b > a for a, b in itertools.pairwise(grey))
@@ -320,7 +320,7 @@ def test_colours_of_values_keep_their_order_in_grey() -> None:
 
 
 def test_limits_hold_the_best_and_cut_what_is_far_worse() -> None:
-    """In both directions; few values and equal ones have room as well."""
+    """In both directions; a few values and equal values have a margin too."""
     poor = style.limits([0.9, 0.91, 0.92, 0.93, 0.1], "maximize")
     assert 0.1 < poor.low < 0.9
     assert poor.high > 0.93
@@ -333,7 +333,7 @@ def test_limits_hold_the_best_and_cut_what_is_far_worse() -> None:
 
 
 def test_without_matplotlib_the_extra_is_named(search: Path, tmp_path: Path) -> None:
-    """In an interpreter in which it cannot be imported; `modeldir` itself imports none of it."""
+    """The error names the extra to install, and `modeldir` itself imports no matplotlib."""
     (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')\n")
     code = "import sys; from modeldir.commands import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What goes into the report, from folders alone; and the commands that write it."""
+"""The data of the report, read from folders, and the commands that write it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def trial(folder: Path, params: object, run: object = None, **metrics: object) -
 
 
 def told(folder: Path) -> dict[str, Any]:
-    """What a page about a folder shows."""
+    """Return the data of the page about a folder."""
     return page_data.page_data(read_tree(folder), folder / "report.html")
 
 
@@ -73,7 +73,7 @@ def data_in(text: str) -> Any:
 
 
 def test_numbers_stay_numbers_beside_a_null_and_a_text(tmp_path: Path) -> None:
-    """One "auto" or null among numbers is a text in its place; the others keep their axis."""
+    """One "auto" or null among numbers stays a string, and the other values keep their axis."""
     for place, rate in enumerate([0.1, 0.2, None, "auto", 0.3]):
         trial(tmp_path / str(place), {"rate": rate, "kind": "a" if place else None}, accuracy=0.5)
     found = told(tmp_path)
@@ -82,7 +82,7 @@ def test_numbers_stay_numbers_beside_a_null_and_a_text(tmp_path: Path) -> None:
 
 
 def test_a_missing_hyperparameter_drops_no_trial(tmp_path: Path) -> None:
-    """It is null where it is missing, which is something else than a null that was written."""
+    """A missing value is null, which differs from a null in the file."""
     trial(tmp_path / "a", {"x": 1, "dropout": 0.5}, accuracy=0.5)
     trial(tmp_path / "b", {"x": 2}, accuracy=0.5)
     found = told(tmp_path)
@@ -92,14 +92,14 @@ def test_a_missing_hyperparameter_drops_no_trial(tmp_path: Path) -> None:
 
 
 def test_metrics_that_are_not_finite_are_kept_as_words(tmp_path: Path) -> None:
-    """JSON has no NaN; the page reads the words back."""
+    """JSON has no NaN, so it is stored as a string."""
     for name, value in [("a", "nan"), ("b", "inf"), ("c", 0.123456789)]:
         trial(tmp_path / name, {"x": name}, loss=value)
     assert column(told(tmp_path), "loss")["v"] == ["nan", "inf", 0.123457]
 
 
 def test_two_columns_never_have_one_name(tmp_path: Path) -> None:
-    """A hyperparameter called as a metric is told apart; importance means the hyperparameter."""
+    """A hyperparameter with the name of a metric gets a number, also in the importance."""
     for place in range(12):
         trial(tmp_path / str(place), {"loss": "mse" if place % 2 else "l1"}, loss=place % 2)
     found = told(tmp_path)
@@ -111,7 +111,7 @@ def test_two_columns_never_have_one_name(tmp_path: Path) -> None:
 
 
 def test_long_texts_are_cut_with_a_word_and_stay_apart(tmp_path: Path) -> None:
-    """Two values that differ behind the cut are two categories."""
+    """Two strings that differ after the cut are two categories."""
     for name in "ab":
         trial(tmp_path / name, {"text": "x" * 10_000_000 + name}, accuracy=0.5)
     found = column(told(tmp_path), "text")
@@ -120,7 +120,7 @@ def test_long_texts_are_cut_with_a_word_and_stay_apart(tmp_path: Path) -> None:
 
 
 def test_the_order_of_a_declared_list_is_kept() -> None:
-    """What the plan lists comes in its order, the rest behind it."""
+    """Declared options come in their order, other values after them."""
     coded = encoding.categories(["large", "small", None, "other"], ["small", "large", "unused"])
     assert coded == {"dict": ["small", "large", "other"], "i": [1, 0, -1, 2]}
 
@@ -129,7 +129,7 @@ def test_the_order_of_a_declared_list_is_kept() -> None:
 
 
 def test_the_declared_domain_decides_the_axis(tmp_path: Path) -> None:
-    """A log_uniform is logarithmic and as wide as declared, also where few values were tried."""
+    """A log_uniform range is logarithmic and as wide as declared, even with few values."""
     grow(tmp_path / "s", 5)
     found = told(tmp_path / "s")
     rate, dropout = column(found, "learning_rate"), column(found, "dropout")
@@ -149,12 +149,12 @@ def test_the_declared_domain_decides_the_axis(tmp_path: Path) -> None:
     ],
 )
 def test_without_one_the_values_decide(values: list[float], log: bool) -> None:  # noqa: FBT001
-    """Logarithmic where that spreads them more evenly; a wide range alone is not enough."""
+    """The axis is logarithmic if that spreads the values more evenly."""
     assert axis_scales.looks_logarithmic(values) is log
 
 
 def test_several_plans_give_the_widest_domain() -> None:
-    """Two searches in one tree, one of them wider."""
+    """Two searches in one tree have different ranges."""
     found = axis_scales.declared_ranges(
         [
             {"space": {"x": {"log_uniform": [0.01, 0.1]}, "k": ["a"]}},
@@ -177,7 +177,7 @@ def test_omega_squared_is_what_the_textbook_says() -> None:
 
 
 def test_what_matters_is_first_and_chance_explains_nothing(tmp_path: Path) -> None:
-    """Of 300 trials: the learning rate explains most, the activation nothing; intervals say so."""
+    """With 300 trials the learning rate explains most and the activation nothing."""
     grow(tmp_path / "s", 300)
     rows = told(tmp_path / "s")["importance"]["of"]["accuracy"]
     names = [name for name, *_ in rows]
@@ -190,7 +190,7 @@ def test_what_matters_is_first_and_chance_explains_nothing(tmp_path: Path) -> No
 
 
 def test_an_optimum_inside_its_range_takes_some_parts_to_be_seen() -> None:
-    """Of two halves both are alike: then it is too few, not "explains nothing"."""
+    """With two halves no difference can be seen: there are too few trials, not no effect."""
 
     def share(count: int) -> float | None:
         xs = [place / (count - 1) for place in range(count)]
@@ -203,7 +203,7 @@ def test_an_optimum_inside_its_range_takes_some_parts_to_be_seen() -> None:
 
 
 def test_few_trials_say_nothing() -> None:
-    """Nine trials, a value for each trial, one value alone: no share, and the count is told."""
+    """Nine trials, one value per trial, or one value alone give no share, only the count."""
     nine = importance("x", list(range(9)), [float(each) for each in range(9)])
     assert (nine.share, nine.count) == (None, 9)
     own = importance("name", [f"t{each}" for each in range(40)], [float(x) for x in range(40)])
@@ -238,7 +238,7 @@ def test_the_interval_of_few_is_as_wide_as_it_must_be(count: int) -> None:
 
 
 def test_one_training_that_diverged_changes_little() -> None:
-    """By ranks a loss of 1e30 is the last, and not all of the variance."""
+    """Ranks are used, so a loss of 1e30 is only the last one."""
     values, metric = list(range(100)), [abs(x - 50.0) for x in range(100)]
     calm = importance("x", values, metric).share
     metric[10] = 1e30
@@ -249,7 +249,7 @@ def test_one_training_that_diverged_changes_little() -> None:
 
 
 def test_an_adaptive_sampler_is_named(tmp_path: Path) -> None:
-    """Its trials lie where it was good, which the reader has to know; of random ones nothing."""
+    """Readers have to know that its trials are in good regions. Random samplers are not named."""
     grow(tmp_path / "tpe", 3, sampler="tpe")
     grow(tmp_path / "random", 3)
     assert told(tmp_path / "tpe")["adaptive"] == ["tpe"]
@@ -260,7 +260,7 @@ def test_an_adaptive_sampler_is_named(tmp_path: Path) -> None:
 
 
 def test_few_trials_show_all_curves_and_many_the_best_and_a_spread() -> None:
-    """Of 10,000 the 60 best, and 60 of the rest, the last among them."""
+    """For 10,000 trials these are the 60 best ones and 60 of the others."""
     assert curves.chosen([3, 1], [2]) == [1, 2, 3]
     ranked = list(range(10_000))
     some = curves.chosen(ranked, [])
@@ -270,7 +270,7 @@ def test_few_trials_show_all_curves_and_many_the_best_and_a_spread() -> None:
 
 
 def test_thinning_loses_no_spike() -> None:
-    """The least and the greatest value of a long curve are among its few points."""
+    """The least and the greatest value of a long curve are kept."""
     pairs = [(float(step), 0.5) for step in range(10_000)]
     pairs[4321], pairs[8765] = (4321.0, 99.0), (8765.0, -99.0)
     kept_ = curves.thinned(pairs, 160)
@@ -281,9 +281,7 @@ def test_thinning_loses_no_spike() -> None:
 
 
 def test_a_curve_is_read_as_the_folders_have_it(tmp_path: Path) -> None:
-    """Development metrics without their split, training's with it; a restart's steps replace the
-    earlier ones; a torn line is passed over.
-    """
+    """Training metrics keep their prefix; after a restart the later value counts."""
     lines = [
         {"step": 0, "val/accuracy": 0.1, "accuracy": 0.9, "train/loss": 3},
         {"step": 1, "val/accuracy": 0.2, "train/loss": 2},
@@ -299,7 +297,7 @@ def test_a_curve_is_read_as_the_folders_have_it(tmp_path: Path) -> None:
 
 
 def test_a_very_long_log_is_read_in_part(tmp_path: Path) -> None:
-    """Of 40,000 steps every some, from the first to the end."""
+    """For 40,000 steps some are read, from the first to the last."""
     lines = (f'{{"step": {step:06}, "loss": 0.5}}'.replace(" 0", " 1") for step in range(40_000))
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
     found = curves.read_curves(tmp_path)["loss"]
@@ -310,7 +308,7 @@ def test_a_very_long_log_is_read_in_part(tmp_path: Path) -> None:
 
 
 def test_what_failed_alike_is_one_line(tmp_path: Path) -> None:
-    """By class and by words without the trial's own; three of them show their last lines."""
+    """Trials with the same error are one group; three of them show their last lines."""
     for number in range(5):
         run = {"attempt": 1, "status": "failed", "failure": "error",
                "last_line": f"ValueError: width={number} is too much"}  # fmt: skip
@@ -328,13 +326,13 @@ def test_what_failed_alike_is_one_line(tmp_path: Path) -> None:
 def test_provenance_tells_what_there_are_several_of(
     tmp_path: Path, snapshot: SnapshotAssertion
 ) -> None:
-    """Command, commit, code, machines, versions, dates: the most frequent first."""
+    """Commands, commits, code, hosts, versions and dates are sorted by frequency."""
     grow(tmp_path / "s", 30)
     assert told(tmp_path / "s")["provenance"] == snapshot
 
 
 def test_a_command_is_the_same_for_each_folder(tmp_path: Path) -> None:
-    """Experiments that were run one by one: their own folder in it is left open."""
+    """The folder in the command of a single run is replaced by a placeholder."""
     for name in "ab":
         words = ["python", "train.py", "--model_dir", f"experiments/{name}"]
         trial(tmp_path / name, {"x": name}, {"attempt": 1, "status": "completed", "command": words})
@@ -345,7 +343,7 @@ def test_a_command_is_the_same_for_each_folder(tmp_path: Path) -> None:
 
 
 def test_somebody_else_s_tree_is_reported_too(tmp_path: Path) -> None:
-    """Folders with params.json and metrics alone, as CS230's scripts leave them."""
+    """Folders with only params.json and metrics, as CS230's scripts make them, have a report."""
     write(tmp_path / "params.json", {"x": 0})
     for place, accuracy in enumerate([0.7, 0.9]):
         write(tmp_path / f"x_{place}/params.json", {"x": place})
@@ -357,7 +355,7 @@ def test_somebody_else_s_tree_is_reported_too(tmp_path: Path) -> None:
 
 
 def test_links_lead_from_the_page_to_the_folders(tmp_path: Path) -> None:
-    """Wherever the page lies."""
+    """The links are relative to the page, wherever it is."""
     trial(tmp_path / "s/a", {"x": 1}, accuracy=0.5)
     tree = read_tree(tmp_path / "s")
     assert page_data.page_data(tree, tmp_path / "s/report.html")["folder"] == "."
@@ -368,7 +366,7 @@ def test_links_lead_from_the_page_to_the_folders(tmp_path: Path) -> None:
 
 
 def test_nothing_in_the_data_ends_the_script(tmp_path: Path) -> None:
-    """Whatever names and values are, "<" is nowhere in the data, and the markup is ours alone."""
+    """There is no "<" in the data, and all markup is that of the page."""
     trial(tmp_path / "<b>", {"</script><script>alert(1)": "<!--<script>"}, accuracy=0.5)
     trial(tmp_path / "b", {"</script><script>alert(1)": "%%DATA%%"}, accuracy=0.4)
     text = page.page(told(tmp_path))
@@ -379,7 +377,7 @@ def test_nothing_in_the_data_ends_the_script(tmp_path: Path) -> None:
 
 
 def test_the_page_may_run_and_ask_for_nothing_but_its_own(tmp_path: Path) -> None:
-    """Its policy names its script and styles by their hashes; no address is in it."""
+    """The policy names its script and styles by hashes, and no address."""
     trial(tmp_path / "a", {"x": 1}, accuracy=0.5)
     text = page.page(told(tmp_path))
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
@@ -392,7 +390,7 @@ def test_the_page_may_run_and_ask_for_nothing_but_its_own(tmp_path: Path) -> Non
 
 
 def test_the_same_folders_give_the_same_page(tmp_path: Path) -> None:
-    """But for the time that it tells: packed data have no date of their own."""
+    """Only the time of the report differs: compressed data have no date."""
     grow(tmp_path / "s", 120)
     one, two = told(tmp_path / "s"), told(tmp_path / "s")
     one["made"] = two["made"]
@@ -402,7 +400,7 @@ def test_the_same_folders_give_the_same_page(tmp_path: Path) -> None:
 
 
 def test_without_scripts_there_are_twenty_rows(tmp_path: Path) -> None:
-    """The best of those that ended well first; what failed comes last."""
+    """The best completed experiments come first, failed ones last."""
     grow(tmp_path / "s", 40)
     tree = read_tree(tmp_path / "s")
     best = tree.best()
@@ -415,7 +413,7 @@ def test_without_scripts_there_are_twenty_rows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("metrics", [{}, {"foo": 1.5}])
 def test_a_tree_without_a_metric_has_a_page(tmp_path: Path, metrics: dict[str, float]) -> None:
-    """Trials that wait, or whose metrics say no direction."""
+    """Trials may be pending, or their metrics may have no known direction."""
     trial(tmp_path / "a", {"x": 1}, **metrics)
     found = told(tmp_path)
     assert found["objectives"] == []
@@ -436,7 +434,7 @@ def test_it_is_written_in_python(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written_is_told(
     tmp_path: Path, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where, and why, and that nothing was made."""
+    """The error says where, why, and that no report was made."""
     monkeypatch.chdir(tmp_path)
     trial(Path("s/a"), {"x": 1}, accuracy=0.5)
     with pytest.raises(FolderError) as error:
@@ -445,7 +443,7 @@ def test_a_page_that_cannot_be_written_is_told(
 
 
 def test_synthesize_writes_it_beside_the_table(tmp_path: Path) -> None:
-    """`--html FILE`: the table as before, on standard error where the report lies."""
+    """`--html FILE` leaves the table as it is and prints the path on standard error."""
     project = Project(tmp_path)
     project.modeldir("search", "experiments/search", *THREE, "--", "python", "train.py")
     bare = project.modeldir("synthesize", "experiments/search", "--format", "csv")
@@ -479,7 +477,7 @@ def test_a_report_of_some_rows_has_their_experiments(tmp_path: Path) -> None:
 
 
 def test_a_report_groups_what_the_table_groups(tmp_path: Path) -> None:
-    """`--group seed` with `--html`, also over several folders: one point for the page, too."""
+    """`--group seed` with `--html` makes one row of them in the page too."""
     project = Project(tmp_path)
     for folder in ("a", "b"):
         for seed in range(2):
@@ -496,7 +494,7 @@ def test_a_report_groups_what_the_table_groups(tmp_path: Path) -> None:
 
 
 def test_the_report_begins_with_the_advice(tmp_path: Path) -> None:
-    """The sentences that the terminal has; none of a part of the experiments."""
+    """It has the sentences of the terminal, except for a selection of experiments."""
     search = tmp_path / "s"
     write(search / "search.json", {"maximize": "accuracy", "space": {"x": {"uniform": [0, 1]}}})
     for number in range(10):
@@ -512,7 +510,7 @@ def test_the_report_begins_with_the_advice(tmp_path: Path) -> None:
 
 
 def test_a_report_of_several_folders_is_called_as_the_table_is(tmp_path: Path) -> None:
-    """Not as the folder in which somebody stood."""
+    """Its title does not depend on the current folder."""
     for name in "ab":
         trial(tmp_path / name / "e", {"x": name}, accuracy=0.5)
     tree = read_trees([tmp_path / "a", tmp_path / "b"])
@@ -520,7 +518,7 @@ def test_a_report_of_several_folders_is_called_as_the_table_is(tmp_path: Path) -
 
 
 def test_a_note_is_in_the_report_as_in_the_table(tmp_path: Path) -> None:
-    """That of `modeldir run -m`, too."""
+    """A note of `modeldir run -m` is there too."""
     project = Project(tmp_path)
     project.params("e", learning_rate=0.1)
     said = project.modeldir("run", "e", "-m", "a wider net", "--", "python", "-c", "pass")
@@ -529,7 +527,7 @@ def test_a_note_is_in_the_report_as_in_the_table(tmp_path: Path) -> None:
 
 
 def test_of_nothing_there_is_no_report(tmp_path: Path) -> None:
-    """A folder without experiments: the same words and the same code as ever, and no file."""
+    """A folder without experiments gives the usual message and exit code, and no file."""
     project = Project(tmp_path)
     (tmp_path / "empty").mkdir()
     said = project.modeldir("synthesize", "empty", "--html", "r.html")
@@ -538,7 +536,7 @@ def test_of_nothing_there_is_no_report(tmp_path: Path) -> None:
 
 
 def test_watch_writes_it_as_trials_end(tmp_path: Path) -> None:
-    """At the start, and with all that has ended at the end; on one's way nothing is left beside."""
+    """It is written at the start and at the end, and no temporary file remains."""
     project = Project(tmp_path)
     project.modeldir("search", "experiments/search", *THREE, "--", "python", "train.py")
     said = project.modeldir("watch", "experiments/search", "--html", "r.html")
@@ -558,7 +556,7 @@ class Clock:
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Callable[[str], int]:
-    """Adds a trial to a search; returns how many a page has."""
+    """Add a trial to a search. Return how many trials a page has."""
 
     def how_many(name: str) -> int:
         if name:
@@ -569,7 +567,7 @@ def watched(tmp_path: Path) -> Callable[[str], int]:
 
 
 def test_a_kept_report_is_written_seldom(tmp_path: Path, watched: Callable[[str], int]) -> None:
-    """Not before something has ended, nor within five seconds; the last look writes in any case."""
+    """Only after a trial has ended and after five seconds; the last one is always written."""
     clock = Clock()
     watched("a")
     one = live_report.LiveReport(tmp_path / "s", tmp_path / "r.html", clock=clock)
@@ -592,7 +590,7 @@ def test_a_kept_report_is_written_seldom(tmp_path: Path, watched: Callable[[str]
 def test_a_page_whose_folder_has_gone_ends_no_watching(
     tmp_path: Path, watched: Callable[[str], int]
 ) -> None:
-    """What is wrong is kept to be told; when the folder is back, so is the page."""
+    """The error is kept in `problem`; when the folder is back, so is the page."""
     watched("a")
     (tmp_path / "p").mkdir()
     one = live_report.LiveReport(tmp_path / "s", tmp_path / "p/r.html", clock=Clock())

@@ -51,9 +51,7 @@ def numbers(texts: list[str]) -> list[float]:
 
 
 def test_it_opens_from_a_file_and_asks_for_nothing(page: Reader, search: Path) -> None:
-    """By file://: no message on the console, no request but for the file itself; the best is what
-    modeldir says that it is.
-    """
+    """There is no console message and no request except for the file; the best trial is right."""
     assert page.said() == []
     assert {url for url in page.requests() if not url.endswith("/rates/report.html")} == set()
     best = read_tree(search).best()
@@ -65,7 +63,7 @@ def test_it_opens_from_a_file_and_asks_for_nothing(page: Reader, search: Path) -
 
 
 def test_only_what_varies_is_a_column(page: Reader) -> None:
-    """What is the same everywhere is said once, below the table; the menu brings it in."""
+    """Constant hyperparameters are listed once below the table; the menu adds them."""
     assert "num_epochs 20" in page.text("#fixed")
     assert "num_epochs" not in page.text(".heads")
     page.click("#columns summary")
@@ -78,7 +76,7 @@ def test_only_what_varies_is_a_column(page: Reader) -> None:
 
 
 def test_a_header_sorts_and_the_failed_stay_below(page: Reader) -> None:
-    """By a metric in its own direction, then the other way; failed and pruned never on top."""
+    """It sorts by the metric's direction, then the other way; failed ones are never on top."""
     accuracies = numbers(page.cells("accuracy"))
     assert accuracies == sorted(accuracies, reverse=True)
     page.head("loss")
@@ -99,7 +97,7 @@ def test_a_header_sorts_and_the_failed_stay_below(page: Reader) -> None:
 
 
 def test_a_filter_is_typed(page: Reader, search: Path) -> None:
-    """Comparisons, and, or, brackets; the same trials that the folders have."""
+    """Comparisons, and, or, and brackets select the same trials as the folders do."""
     found = [each for each in read_tree(search).experiments if each.hyperparameters]
     page.type(
         "learning_rate < 0.01 and (optimizer = adam or optimizer = sgd) and not status = failed"
@@ -133,7 +131,7 @@ def test_a_filter_is_typed(page: Reader, search: Path) -> None:
 
 
 def test_a_wrong_filter_says_what_is_wrong(page: Reader) -> None:
-    """With the nearest name; what was shown stays."""
+    """The message has the nearest name, and the shown trials stay."""
     page.type("learning_rat < 1")
     assert "did you mean 'learning_rate'?" in page.text("#complaint")
     assert page.shown() == 60
@@ -150,7 +148,7 @@ def test_a_wrong_filter_says_what_is_wrong(page: Reader) -> None:
 
 
 def test_a_confirmation_stands_in_its_own_words(reader: Reader, tmp_path: Path) -> None:
-    """What `modeldir confirm` said, or why it cannot be read; elsewhere there is no such part."""
+    """The page has the lines of `modeldir confirm`, or why they cannot be read."""
     folder = grow(tmp_path / "s", 3)
     write_report(folder)
     reader.open(folder / "report.html")
@@ -163,7 +161,7 @@ def test_a_confirmation_stands_in_its_own_words(reader: Reader, tmp_path: Path) 
 
 
 def test_a_status_is_hidden_by_its_button(page: Reader) -> None:
-    """Its button says that it is off, also to who does not see it."""
+    """The button tells screen readers that it is off."""
     before = page.shown()
     page.js("document.querySelectorAll('#statuses button')[0].click()")
     page.settle()
@@ -174,7 +172,7 @@ def test_a_status_is_hidden_by_its_button(page: Reader) -> None:
 
 
 def test_a_drag_along_an_axis_filters_everything(page: Reader) -> None:
-    """By the pointer: a range is drawn, moved, another added, let go by a click beside it."""
+    """The pointer draws a range, moves it, adds another, and a click beside it removes it."""
     page.head("learning_rate")
     page.drag("learning_rate", 0.1, 0.5)
     first = page.shown()
@@ -200,7 +198,7 @@ def test_a_drag_along_an_axis_filters_everything(page: Reader) -> None:
 
 
 def test_arrows_choose_and_space_marks_for_the_comparison(page: Reader) -> None:
-    """The keyboard alone leads to the diff of three trials; what is alike is said once."""
+    """The keyboard is enough to compare three trials; equal values are listed once."""
     second, third = page.cells("experiment")[1:3]
     page.press(" ", Keys.ARROW_DOWN)
     assert page.text("#details h2") == second
@@ -218,7 +216,7 @@ def test_arrows_choose_and_space_marks_for_the_comparison(page: Reader) -> None:
 
 
 def test_failures_show_their_last_lines(page: Reader) -> None:
-    """By class, with a count; and at the failed trial itself."""
+    """They are grouped by class with a count, and shown at the failed trial itself."""
     page.js("document.querySelectorAll('#failed details').forEach((each) => { each.open = true; })")
     text = page.text("#card-failed")
     assert "Failures: " in text
@@ -230,7 +228,7 @@ def test_failures_show_their_last_lines(page: Reader) -> None:
 
 
 def test_what_mattered_is_told_with_its_method_and_interval(page: Reader) -> None:
-    """The learning rate is first: the made-up accuracy depends on it most."""
+    """The learning rate is first, because the made-up accuracy depends on it most."""
     text = page.text("#importance")
     assert text.startswith("learning_rate")
     assert "omega squared" in text
@@ -241,7 +239,7 @@ def test_what_mattered_is_told_with_its_method_and_interval(page: Reader) -> Non
 
 
 def test_dark_and_light(page: Reader, search: Path) -> None:
-    """As the system has it, and by the button; the drawings follow."""
+    """The page follows the system and the button, and so do the drawings."""
     ground = "return getComputedStyle(document.body).backgroundColor"
     drawn = "return document.getElementById('history').toDataURL()"
     light = page.js(ground), page.js(drawn)
@@ -258,14 +256,14 @@ def test_dark_and_light(page: Reader, search: Path) -> None:
 def test_a_phone_shows_it_without_scrolling_sideways(
     reader: Reader, search: Path, width: int
 ) -> None:
-    """Also on the narrowest; the table scrolls in itself."""
+    """Even on the narrowest one; the table scrolls by itself."""
     reader.open(search / "report.html", width=width, height=800)
     assert reader.js("return document.documentElement.scrollWidth") <= width
     assert reader.said() == []
 
 
 def test_it_prints(page: Reader) -> None:
-    """In light colours, with the drawings; and is as before afterwards."""
+    """In light colors, with the drawings; afterwards the page is as before."""
     page.prefer(dark=True)
     page.settle()
     before = page.js("return document.documentElement.dataset.theme")
@@ -276,7 +274,7 @@ def test_it_prints(page: Reader) -> None:
 
 
 def test_without_scripts_it_is_a_table(reader: Reader, search: Path) -> None:
-    """The first twenty, as a preview or a mail shows them."""
+    """A preview or a mail shows the first twenty experiments."""
     off = "Emulation.setScriptExecutionDisabled"
     reader.driver.execute_cdp_cmd(off, {"value": True})
     try:
@@ -299,7 +297,7 @@ def write(path: Path, value: object) -> None:
 
 
 def test_repeats_are_one_row_and_may_be_apart(reader: Reader, tmp_path: Path) -> None:
-    """Mean ± standard deviation, ranked by the mean; a box shows each."""
+    """They show mean ± standard deviation and are ranked by the mean; a checkbox shows each."""
     for number, (rate, seed, accuracy) in enumerate(
         [(0.1, 1, 0.9), (0.1, 2, 0.5), (0.01, 1, 0.8), (0.01, 2, 0.78)], 1
     ):
@@ -321,7 +319,7 @@ def test_repeats_are_one_row_and_may_be_apart(reader: Reader, tmp_path: Path) ->
 
 
 def test_a_long_name_loses_its_middle(reader: Reader, tmp_path: Path) -> None:
-    """Its ends tell it from others; above all stands what the search has shown."""
+    """Its ends distinguish it from others, and it never hides the metrics."""
     search = tmp_path / "s"
     write(search / "search.json", {"maximize": "accuracy", "space": {"x": {"uniform": [0, 1]}}})
     for number in range(9):
@@ -340,7 +338,7 @@ def test_a_long_name_loses_its_middle(reader: Reader, tmp_path: Path) -> None:
 
 
 def test_several_metrics_have_a_front(reader: Reader, tmp_path: Path) -> None:
-    """What no other beats in both stands first, marked; the trade-off is drawn."""
+    """The Pareto front comes first, marked, and the trade-off is drawn."""
     for name, accuracy, loss in [("a", 0.9, 0.5), ("b", 0.8, 0.1), ("c", 0.7, 0.6)]:
         write(tmp_path / "s" / name / "params.json", {"width": ord(name)})
         write(
@@ -360,7 +358,7 @@ def test_several_metrics_have_a_front(reader: Reader, tmp_path: Path) -> None:
 
 
 def test_of_little_there_is_a_page_too(reader: Reader, tmp_path: Path) -> None:
-    """Nothing, one that waits, only failures, one value everywhere: a word instead of a drawing."""
+    """No trial, a pending one, only failures, or one value show a sentence instead of a drawing."""
     (tmp_path / "none").mkdir()
     write(tmp_path / "waits/a/params.json", {"x": 1})
     for name in "ab":
@@ -406,7 +404,7 @@ def hostile(folder: Path) -> None:
 
 
 def test_hostile_values_are_text(reader: Reader, tmp_path: Path) -> None:
-    """Nothing that a folder says is markup, and 10 MB are cut with a word."""
+    """Nothing in a folder becomes markup, and a string of 10 MB is cut."""
     hostile(tmp_path / "<s>")
     path = write_report(tmp_path / "<s>")
     assert path.stat().st_size < 400_000
