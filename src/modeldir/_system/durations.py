@@ -1,6 +1,7 @@
-"""Times as people type them, `30m`, `1h30m`, `90`, and as they say them: `1h 30m`; in seconds.
+"""Durations as people type and read them: `30m`, `1h30m` or `90` (seconds), and `1h 30m`.
 
-It knows the units. It refuses to know what is limited, or took so long.
+Options such as `--time-limit` call `parse_duration`, every table and message `duration_text`. The
+rule: inside modeldir a duration is a number of seconds. Moments in time: `timestamps`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ import re
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _PART = r"(\d+(?:\.\d+)?)([dhms])"
 SHORT = 9.95
-"""Times below this many seconds are shown with tenths."""
+"""Durations below this many seconds are shown with one decimal."""
 MINUTE, HOUR, DAY = 60, 3600, 86400
 EXAMPLES = "30m, 8h, 1h30m, 2d, or a number of seconds"
 
 
 def parse_duration(text: str | float) -> float:
-    """Seconds above 0.
+    """Return the seconds of a duration as it is typed, above 0.
 
     Raises:
-        ValueError: for anything else; the message says how a time is written.
+        ValueError: for anything else; the message shows examples.
 
     >>> parse_duration("1h30m"), parse_duration("90"), parse_duration("0.5d"), parse_duration(20)
     (5400.0, 90.0, 43200.0, 20.0)
@@ -40,7 +41,7 @@ def parse_duration(text: str | float) -> float:
 
 
 def duration_text(seconds: float) -> str:
-    """A time as people say it, in at most two units.
+    """Return a duration in at most two units.
 
     >>> duration_text(0.42), duration_text(75), duration_text(7380), duration_text(180000)
     ('0.4s', '1m 15s', '2h 03m', '2d 02h')

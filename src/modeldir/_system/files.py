@@ -1,11 +1,11 @@
-"""The only place that writes, and the forgiving ways to read.
+"""Write files so that a reader never sees half of one, and read files that may be broken.
 
-It knows how bytes get onto a disk so that a reader never meets a half-written file: replace by
-rename, publish by link, append by one write. It refuses to know what the bytes mean.
+Every package writes with it: replace by rename, publish by hard link, append by one write. Start at
+`publish`. It decides every race in modeldir, e.g. which worker gets a trial's number. The rule:
+never claim anything by replacing a file. A rename succeeds for every writer and the last one wins;
+a hard link fails when the name exists.
 
-Start at `publish`: it decides every race in modeldir (who gets a trial's number, who may run an
-attempt). Replacing a file by rename is no claim, since the last writer wins and the first never
-hears of it; a hard link fails when the name exists.
+Whether a file changed since it was read: `stamps`. The formats of our files: `docs/files.md`.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 NO_LINKS = frozenset({
     errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL,
 })  # fmt: skip
-"""What file systems without hard links answer (SMB shares, a mounted Google Drive, FAT)."""
+"""Errors of file systems without hard links (SMB shares, a mounted Google Drive, FAT)."""
 
 
 # -- JSON ------------------------------------------------------------------------------------------
 
 
 def to_json(value: object) -> str:
-    """The text modeldir writes: 4-space indent, key order kept, NaN and Infinity refused.
+    """Return a value as modeldir's JSON: indented by 4 spaces, keys in their order.
 
     Raises:
         ValueError: for NaN or Infinity.
-        TypeError: for what JSON has no form for.
+        TypeError: for a value that JSON lacks.
     """
     try:
         text = _indented(value, "\n")
-    except RecursionError:  # too deep, or it holds itself: which of the two, this one tells
+    except RecursionError:  # too deep, or it contains itself: json.dumps says which
         text = json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False)
     return _encodable(text) + "\n"
 
@@ -52,10 +52,11 @@ _CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
 def _indented(value: Any, margin: str) -> str:
-    """As `json.dumps(indent=4)`, which is written in Python, in a third of its time: it is a good
-    part of what a trial costs.
+    """Return what `json.dumps(indent=4)` returns, in a third of its time.
+
+    That one is written in Python, and was a good part of what a trial costs.
     """
-    if type(value) is str:  # before all else: most values are texts
+    if type(value) is str:  # first, because most values are strings
         return _quoted(value)
     inner = margin + "    "
     if isinstance(value, dict):
@@ -67,22 +68,22 @@ def _indented(value: Any, margin: str) -> str:
     if value is None or value is True or value is False:
         return _CONSTANTS[value]
     if type(value) is int or (type(value) is float and math.isfinite(value)):
-        return repr(value)  # without making an encoder for it
+        return repr(value)  # quicker than an encoder
     return _leaf(value)
 
 
 def _name(name: object) -> str:
-    """A key; what is no text is what the standard library makes of it."""
+    """Return a key as JSON. A key that is no string is written as `json.dumps` writes it."""
     return _quoted(name) if isinstance(name, str) else _leaf({name: 0})[1:-4]
 
 
 def _encodable(text: str) -> str:
-    r"""JSON for UTF-8: a path's bytes that are no UTF-8 (lone surrogates) as `\udcff`."""
+    r"""Return JSON that UTF-8 can encode: lone surrogates, from a path's bytes, as `\udcff`."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any | None:
-    """The value in a JSON file, or None if it is missing, empty, half written or not JSON."""
+    """Return the value in a JSON file; None if it is missing, empty, half written or not JSON."""
     data = read_bytes(path)
     if not data:
         return None
@@ -93,14 +94,16 @@ def read_json(path: str | os.PathLike[str]) -> Any | None:
 
 
 def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """As `read_json`, for a file that should hold an object: anything else reads as empty."""
+    """Return the object in a JSON file; empty if the file holds anything else."""
     value = read_json(path)
     return value if isinstance(value, dict) else {}
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes | None:
-    """A file's bytes, or None if it cannot be read. One that is replaced while we read it may be
-    gone from a network file system (ESTALE): then the new one is read.
+    """Return a file's bytes; None if it cannot be read.
+
+    On a network file system, a file that is replaced while it is read may be gone (ESTALE). Then
+    the new one is read.
     """
     for _ in range(_STALE_READS):
         try:
@@ -129,20 +132,19 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def write_json(path: str | os.PathLike[str], value: object, *, durable: bool = False) -> None:
-    """Replace a JSON file as a whole; a reader sees the old or the new one, never a part."""
+    """Replace a JSON file as a whole: a reader sees the old or the new one, never half of it."""
     write_bytes(path, to_json(value).encode(), durable=durable)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes, *, durable: bool = False) -> None:
     """Replace a file as a whole, by a temporary file in the same folder and a rename.
 
-    A new file gets the mode that the umask gives, an existing one keeps its own. With `durable`
-    the bytes are on the disk before this returns.
+    An existing file keeps its mode; a new one gets that of the umask. With `durable`, the bytes are
+    on the disk before this returns.
 
     Raises:
-        OSError: when the folder cannot be written, the old file is then untouched; or when the path
-            leads to something that is no file (to put one in the place of /dev/null breaks more
-            than a run).
+        OSError: when the folder cannot be written (the old file is then unchanged), or when the
+            path leads to something that is no regular file, e.g. /dev/null.
     """
     with replacing(path) as temporary:
         create(temporary, data, durable=durable)
@@ -152,10 +154,10 @@ def write_bytes(path: str | os.PathLike[str], data: bytes, *, durable: bool = Fa
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
-    """A path beside `path` to write to, which takes its place when the body is through.
+    """Yield a temporary path to write to; it replaces `path` when the body has succeeded.
 
-    For what is too large to be made in memory first. A body that fails leaves the old file as it
-    was, and nothing beside it.
+    For data that is too large for memory. If the body fails, the old file stays unchanged and the
+    temporary one is removed.
     """
     target, mode = _to_replace(os.fspath(path))
     temporary = temporary_beside(target)
@@ -173,10 +175,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def _to_replace(target: str) -> tuple[str, int | None]:
-    """The file that is meant by a path, and its mode; None if there is none."""
+    """Return the file that a path means, and its mode; None for the mode of a new file."""
     try:
         mode = os.lstat(target).st_mode
-        if stat.S_ISLNK(mode):  # the file changes, the link stays
+        if stat.S_ISLNK(mode):  # replace the file, keep the link
             target = os.path.realpath(target)
             mode = os.stat(target).st_mode
     except FileNotFoundError:
@@ -189,9 +191,9 @@ def _to_replace(target: str) -> tuple[str, int | None]:
 
 
 def same_content(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """Make `target` the file that `source` is now, at no cost where the file system has links.
+    """Make `target` the same file as `source` by a hard link; a copy where links are missing.
 
-    For a source that is only ever replaced, never written into.
+    The source must only ever be replaced as a whole, never written into.
     """
     with replacing(target) as temporary:
         try:
@@ -203,7 +205,7 @@ def same_content(source: str | os.PathLike[str], target: str | os.PathLike[str])
 
 
 def copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """Make `target` a copy of a file: it is there as a whole, or not.
+    """Make `target` a copy of a file, as a whole or not at all.
 
     Raises:
         OSError: when it cannot be read or written.
@@ -215,7 +217,7 @@ def copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None
 
 
 def make_durable(path: str | os.PathLike[str]) -> None:
-    """Ask the kernel to put a file, and its name, on the disk. What cannot be synced is let be."""
+    """Put a file and its name on the disk (fsync). Errors are ignored."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -226,10 +228,10 @@ def make_durable(path: str | os.PathLike[str]) -> None:
 
 
 def publish(path: str | os.PathLike[str], data: bytes) -> bool:
-    """Write a file that must not exist yet; exactly one of many who try gets True.
+    """Write a file that must not exist yet. If several try, exactly one gets True.
 
-    `data` must hold something that no other writer has (a token): after an error of a network
-    file system the file is read back, and whose bytes are there has won.
+    `data` must contain something that no other writer has, e.g. a token: after an error of a
+    network file system the file is read back, and the writer whose bytes are there has won.
 
     Raises:
         OSError: when the folder cannot be written.
@@ -261,26 +263,26 @@ def _publish_without_links(name: str, data: bytes) -> bool:
         return False
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(name)  # half a claim would keep the name from everybody
+            os.unlink(name)  # a half-written file would block the name for every writer
         raise
     return True
 
 
 def temporary_beside(path: str | os.PathLike[str]) -> str:
-    """A name in the same folder that nobody else uses; short, however long the file's own is."""
+    """Return an unused name in the same folder. It is short, even if the file's name is long."""
     return os.path.join(os.path.dirname(path), f".tmp-{os.getpid()}-{os.urandom(6).hex()}")
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file name is one of this module's temporary names: nobody's data."""
+    """Whether a file name is a temporary one of this module: never anybody's data."""
     return name.startswith(".tmp-")
 
 
 def create(path: str | os.PathLike[str], data: bytes, *, durable: bool = False) -> None:
-    """Write a file that nobody else looks at yet, where none is.
+    """Write a new file that nobody reads yet.
 
     Raises:
-        OSError: when it cannot be written, or one is there.
+        OSError: when it cannot be written, or exists.
     """
     descriptor = os.open(
         path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
@@ -308,21 +310,22 @@ def _sync_folder(folder: str) -> None:
 
 
 def append_line(path: str | os.PathLike[str], value: object) -> None:
-    """Add one JSON object as a line, by a single write in append mode.
+    """Append a JSON object as a line, by a single write in append mode.
 
-    A line that a killed writer left torn is closed first, so that it cannot swallow this one.
+    If a killed writer left half a line, a line break is written first, so that this line stays
+    readable.
 
     Raises:
-        OSError: when the line could not be written whole.
+        OSError: when the line could not be written as a whole.
     """
     append_whole(path, _encodable(json.dumps(value, ensure_ascii=False)).encode() + b"\n")
 
 
 def append_whole(path: str | os.PathLike[str], line: bytes) -> None:
-    """As `append_line`, for a line of another form; it ends with a line break.
+    """Append a line of bytes as `append_line` does. It must end with a line break.
 
     Raises:
-        OSError: when the line could not be written whole.
+        OSError: when the line could not be written as a whole.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
@@ -336,13 +339,13 @@ def append_whole(path: str | os.PathLike[str], line: bytes) -> None:
 
 
 def open_append(path: str | os.PathLike[str]) -> int:
-    """A descriptor whose writes land at the file's end, for what stays open: logs, metrics."""
+    """Return a descriptor that writes at the file's end, for files that stay open, e.g. logs."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
     return os.open(path, flags, 0o666)
 
 
 def read_lines(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The JSON objects of a file of lines. Torn or foreign lines are passed over."""
+    """Return the JSON objects of a file of lines. Broken and other lines are skipped."""
     return _objects(read_bytes(path) or b"")
 
 
@@ -357,7 +360,7 @@ def _objects(data: bytes) -> list[dict[str, Any]]:
 
 
 def lines_from(path: str | os.PathLike[str], offset: int) -> tuple[list[dict[str, Any]], int]:
-    """The JSON objects of the whole lines behind an offset, and the offset behind these lines."""
+    """Return the JSON objects of the complete lines after an offset, and the offset after them."""
     data = b""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         file.seek(offset)
@@ -367,10 +370,10 @@ def lines_from(path: str | os.PathLike[str], offset: int) -> tuple[list[dict[str
 
 
 def printed_pieces(path: str | os.PathLike[str], size: int = 1 << 20) -> Iterator[bytes]:
-    r"""An output of any size in pieces that end where a line or a progress bar's state does.
+    r"""Yield an output file of any size in pieces that end at a line break or carriage return.
 
-    What is longer than `size` without a line end or a carriage return is cut; so an output takes no
-    more memory than a few pieces. Nothing if the file cannot be read.
+    A piece without either is cut at `size`, so that memory stays limited. Yields nothing if the
+    file cannot be read.
     """
     with contextlib.suppress(OSError), open(path, "rb") as file:
         rest = b""
@@ -387,7 +390,7 @@ def printed_pieces(path: str | os.PathLike[str], size: int = 1 << 20) -> Iterato
 
 
 def tail(path: str | os.PathLike[str], size: int = 65536) -> bytes:
-    """The last `size` bytes of a file; empty if it cannot be read."""
+    """Return the last `size` bytes of a file; empty if it cannot be read."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size))
@@ -401,10 +404,10 @@ def tail(path: str | os.PathLike[str], size: int = 65536) -> bytes:
 
 @contextlib.contextmanager
 def locked(path: str | os.PathLike[str], *, patience: float = 10.0) -> Iterator[bool]:
-    """Hold a lock that the kernel frees if we die. Saves work; correctness must never need it.
+    """Hold a lock that the kernel releases if we die. It saves work; nothing may rely on it.
 
-    Yields whether the lock was got within `patience` seconds: a file system without locks, or a
-    stopped holder, makes the caller go on without it.
+    Yields whether the lock was acquired within `patience` seconds. On a file system without locks,
+    or if its holder is suspended, the caller continues without it.
     """
     try:
         import fcntl  # noqa: PLC0415 - not on Windows, where searching is not offered
@@ -423,7 +426,7 @@ def locked(path: str | os.PathLike[str], *, patience: float = 10.0) -> Iterator[
 
 
 def hold(descriptor: int) -> bool:
-    """Lock an open file for as long as it is open; whether nobody else holds it."""
+    """Lock an open file until it is closed. Returns False if another process holds the lock."""
     try:
         import fcntl  # noqa: PLC0415 - as above
 
@@ -431,7 +434,7 @@ def hold(descriptor: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except (ImportError, OSError):
-        return True  # no locks here: then nobody can hold it
+        return True  # no locks here, so nobody can hold it
     return True
 
 
@@ -451,7 +454,7 @@ def _take(fcntl: Any, descriptor: int, patience: float) -> bool:
 
 
 def same_file(left: str | os.PathLike[str], right: str | os.PathLike[str]) -> bool:
-    """Whether two paths lead to the same file or folder; False if either is not there."""
+    """Whether two paths lead to the same file or folder; False if either does not exist."""
     try:
         return os.path.samefile(left, right)
     except OSError:
@@ -459,7 +462,7 @@ def same_file(left: str | os.PathLike[str], right: str | os.PathLike[str]) -> bo
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
-    """The path from the root, links kept (so that it reads as the user wrote it)."""
-    from pathlib import Path  # noqa: PLC0415 - slow to import: a good part of what `Params` takes
+    """Return the path from the root. Links are kept, so that it reads as the user wrote it."""
+    from pathlib import Path  # noqa: PLC0415 - slow to import, and `Params` does not need it
 
     return Path(os.path.abspath(path))

@@ -6,8 +6,8 @@ anything from one look, because the clocks of hosts and file servers differ. An 
 owner dead after it has seen the file unchanged for 120 s of its own clock, at several looks. An
 owner that cannot touch its file for 90 s must stop its work before that.
 
-For a process that can be seen from here, ask `processes.alive` instead. Who acts on a dead process:
-`search.worker_registry` and `experiment.attempts`.
+For a process that can be seen from here, ask `processes.alive` instead. Modules that act on a dead
+process: `search.worker_registry` and `experiment.attempts`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Heartbeat:
 
 
 class _Watched:
-    """What an observer knows about one file.
+    """The observer's knowledge of one file.
 
     `still` counts the seconds for which it was seen unchanged, `moved` is when it was seen to
     change.

@@ -77,7 +77,7 @@ class PluginKind:
         raise PluginError(f"{module_name} has no class {attribute!r}", hint)
 
     def _offered(self, name: str) -> str:
-        """Where an installed package has the plugin of this name."""
+        """Return "module:Class" of the plugin that an installed package offers by this name."""
         others = offered(self.group)
         if name in others:
             return others[name].partition("[")[0].strip()
@@ -90,7 +90,7 @@ class PluginKind:
 
 
 def offered(group: str) -> dict[str, str]:
-    """What installed packages offer in a group of entry points: "module:Class" by name."""
+    """Return "module:Class" by name for a group of installed entry points."""
     from importlib.metadata import entry_points  # noqa: PLC0415 - reads all packages' metadata
 
     return {each.name: each.value for each in entry_points(group=group)}

@@ -1,11 +1,12 @@
-"""Who a process is, and whether it still lives.
+"""Identify processes, and find out whether one is still alive.
 
-It knows that a pid alone names nobody: pids are used again, machines start again, containers number
-their own. A process is known by the host, its boot, the pid namespace, the pid and the start in
-clock ticks since boot; the wall clock has no say, and a zombie is dead. It refuses to guess: for a
-process it cannot see it answers None, and unknown is never taken for dead.
+Attempts, workers and leases record a `Process` and ask `alive` later. A pid alone does not identify
+a process: pids are reused, machines restart, and containers count their own. So a `Process` has the
+host, its boot, the pid namespace, the pid, and the start in clock ticks since boot. The wall clock
+does not matter, and a zombie is dead. The rule: a process that cannot be seen from here is unknown
+(None), and unknown never counts as dead. For those there is `heartbeat`.
 
-On Linux everything is read from /proc; elsewhere psutil tells.
+On Linux everything is read from /proc, elsewhere by psutil.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LINUX = sys.platform.startswith("linux")
 
 @dataclass(frozen=True)
 class Process:
-    """One process of one boot of one host. `started`: clock ticks since boot (proc(5), stat)."""
+    """A process. `started` is in clock ticks since boot, as in `proc(5)`, stat."""
 
     host: str
     machine: str
@@ -36,12 +37,12 @@ class Process:
         return dict(vars(self))
 
     def of(self, pid: int, started: int) -> Process:
-        """Another process of the same host, boot and namespace."""
+        """Return another process of the same host, boot and namespace."""
         return Process(self.host, self.machine, self.boot, self.pid_namespace, pid, started)
 
 
 def process(pid: int | None = None) -> Process | None:
-    """The identity of a process of this host (by default our own); None if there is none."""
+    """Return the identity of a process on this host, by default our own; None if there is none."""
     pid = os.getpid() if pid is None else pid
     started = _started(pid)
     if started is None:
@@ -50,15 +51,16 @@ def process(pid: int | None = None) -> Process | None:
 
 
 def child(parent: Process, pid: int) -> Process | None:
-    """The identity of a child of ours (`parent`) that was not waited for: it may be dead. None
-    where only a live one could be told (not Linux).
+    """Return the identity of a child of `parent`, which is this process. The child may be dead.
+
+    It must not have been waited for. None if the system only shows living processes (not Linux).
     """
     fields = _fields(pid) if LINUX else None
     return None if fields is None else parent.of(pid, int(fields[19]))
 
 
 def from_json(value: object) -> Process | None:
-    """A recorded identity, or None where the record is missing or broken."""
+    """Return a recorded identity; None if the record is missing or broken."""
     if not isinstance(value, dict):
         return None
     try:
@@ -75,10 +77,10 @@ def from_json(value: object) -> Process | None:
 
 
 def alive(known: Process) -> bool | None:
-    """Whether a recorded process still lives; None where that cannot be seen from here.
+    """Whether a recorded process is still alive; None if that cannot be seen from here.
 
-    Another boot of this same machine means dead. Another host, or a namespace that is not ours,
-    means unknown.
+    If this same machine has restarted since, the process is dead. On another host, or in another
+    pid namespace, it is unknown.
     """
     if known.boot != _boot():
         rebooted = known.host == host() and known.machine == _machine()
@@ -89,15 +91,15 @@ def alive(known: Process) -> bool | None:
 
 
 def is_of_this_boot(known: Process) -> bool:
-    """Whether a recorded process ran on this machine, since it was last started."""
+    """Whether a recorded process ran on this machine since its last start."""
     return known.boot == _boot()
 
 
 def host() -> str:
-    """This machine's name, as the network knows it."""
-    if hasattr(os, "uname"):  # the same, without `socket`, which takes longer than all of this
+    """Return this machine's name in the network."""
+    if hasattr(os, "uname"):  # the same without `socket`, which is slow to import
         return os.uname().nodename
-    import socket  # noqa: PLC0415 - not on Windows alone
+    import socket  # noqa: PLC0415 - needed on Windows only
 
     return socket.gethostname()
 
@@ -113,7 +115,7 @@ def _boot() -> str:
 
 @functools.cache
 def _machine() -> str:
-    """What tells two machines of the same name apart; empty where nothing does."""
+    """Return an id that distinguishes machines of the same name; empty if there is none."""
     return _first_line("/etc/machine-id") or _first_line("/var/lib/dbus/machine-id")
 
 
@@ -124,7 +126,7 @@ def _pid_namespace() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """The start of a process in ticks since boot; None if it is dead, a zombie or unseen."""
+    """Return a process's start in ticks since boot; None if it is dead, a zombie or unseen."""
     if not LINUX:
         return _started_elsewhere(pid)
     fields = _fields(pid)
@@ -135,10 +137,10 @@ _DEAD = (b"Z", b"X", b"x")
 
 
 def _fields(pid: int) -> list[bytes] | None:
-    """What /proc tells of a process, from its state on (proc(5), stat); None if there is none."""
+    """Return the fields of /proc/PID/stat from the state on; None if there is no such process."""
     try:
         descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
-        try:  # it is one read, always; the command's name may hold any byte, ")" too
+        try:  # one read returns it all; the command's name may contain any byte, even ")"
             return os.read(descriptor, 4096).rpartition(b")")[2].split()
         finally:
             os.close(descriptor)
@@ -165,26 +167,29 @@ def _first_line(path: str) -> str:
 
 
 def age() -> float | None:
-    """Seconds since the end of the clock tick in which this process began: what is older than that
-    was not made by it. None where that cannot be told.
+    """Return the seconds since the clock tick ended in which this process began; None if unknown.
+
+    A file that is older was not written by this process.
     """
     started = _started(os.getpid())
     if not LINUX or started is None:
         return None
-    # Not /proc/uptime: where containers have their own (lxcfs), that one counts from their start.
+    # Not /proc/uptime: in some containers (lxcfs) it counts from the start of the container.
     began = (started + 1) / os.sysconf("SC_CLK_TCK")
     return time.clock_gettime(time.CLOCK_BOOTTIME) - began
 
 
 def uptime() -> float | None:
-    """Seconds since this machine started; None where that cannot be told."""
+    """Return the seconds since this machine started; None if unknown."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return None if clock is None else time.clock_gettime(clock)
 
 
 def leader_with_word(word: str) -> Process | None:
-    """The process that leads a session and whose command line has this word; of several the oldest:
-    what it forked looks like it (Linux; elsewhere none is found).
+    """Return the process that leads a session and whose command line has this word.
+
+    If there are several, it is the oldest, because its forks have the same command line. Linux
+    only; elsewhere None.
     """
     if not LINUX:
         return None
@@ -205,20 +210,20 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """From now on descendants whose parent dies become children of this process (Linux)."""
+    """Make descendants whose parent dies children of this process, from now on (Linux)."""
     if LINUX:
         _libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 @functools.cache
 def _libc() -> Any:
-    import ctypes  # noqa: PLC0415 - wanted by the spawner and its children alone
+    import ctypes  # noqa: PLC0415 - only the spawner and its children need it
 
     return ctypes.CDLL(None, use_errno=True)
 
 
 def prepare() -> None:
-    """Load what `adopt_orphans` needs, so that no fork has to."""
+    """Load what `adopt_orphans` needs, so that no fork has to load it."""
     if LINUX:
         _libc()
 
@@ -227,7 +232,10 @@ _STDERR = 2
 
 
 def close_others(keep: tuple[int, ...]) -> None:
-    """Close all descriptors but 0 to 2 and those to keep: one inherited keeps somebody waiting."""
+    """Close all descriptors but 0 to 2 and those in `keep`.
+
+    An inherited pipe that stays open would keep its reader waiting.
+    """
     for descriptor in _open_files():
         if descriptor > _STDERR and descriptor not in keep:
             with contextlib.suppress(OSError):
@@ -244,26 +252,26 @@ _OUT_OF_THE_WAY = 100
 
 
 class Tether:
-    """A group of processes that the kernel kills when this process is no more.
+    """Have the kernel kill a group of processes when this process ends, however it ends.
 
-    One end of a pipe is ours; the other one, `descriptor`, is inherited by who is tethered, and is
-    told to signal his group when ours closes, as it does however we end. (A parent-death signal,
-    prctl(2), can only be asked for by the child itself, before it becomes the command: that takes a
-    fork in Python.) Linux; elsewhere nothing is sent. Who closes all descriptors that he finds gets
-    rid of it.
+    We keep one end of a pipe. The group inherits the other end, `descriptor`, which is set to
+    signal the group when our end closes. A parent-death signal, prctl(2), would not do: only the
+    child itself can ask for it before it executes the command, which takes a fork in Python.
+
+    Linux only; elsewhere nothing is sent. A program that closes all descriptors it finds escapes.
     """
 
     def __init__(self) -> None:
         import fcntl  # noqa: PLC0415 - not on Windows
 
         self.descriptor, self._ours = os.pipe()
-        with contextlib.suppress(OSError):  # out of the way; where so many are not allowed, here
+        with contextlib.suppress(OSError):  # a high number, unless the limit does not allow it
             high = fcntl.fcntl(self.descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
             os.close(self.descriptor)
             self.descriptor = high
 
     def fasten(self, group: int) -> None:
-        """From now on our end is that of this process group too. See fcntl(2), F_SETSIG."""
+        """Kill this process group when our end closes, from now on. See fcntl(2), F_SETSIG."""
         if LINUX:
             import fcntl  # noqa: PLC0415 - not on Windows
             import signal  # noqa: PLC0415 - as above
@@ -271,21 +279,21 @@ class Tether:
             fcntl.fcntl(self.descriptor, fcntl.F_SETOWN, -group)
             fcntl.fcntl(self.descriptor, fcntl.F_SETSIG, signal.SIGKILL)
             fcntl.fcntl(self.descriptor, fcntl.F_SETFL, os.O_RDONLY | os.O_ASYNC)
-        self._let_go_of_theirs()
+        self._close_inherited()
 
     def close(self) -> None:
-        """Let go; what is left of the group is killed."""
-        self._let_go_of_theirs()
+        """Close both ends. The rest of the group is killed."""
+        self._close_inherited()
         os.close(self._ours)
 
-    def _let_go_of_theirs(self) -> None:
+    def _close_inherited(self) -> None:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
 
 
 def descendants(pid: int) -> list[int]:
-    """The pids of all that descend from a process, parents before children (Linux; else psutil)."""
+    """Return the pids of all descendants of a process, parents before children."""
     if not LINUX:
         import psutil  # noqa: PLC0415 - only where there is no /proc
 
@@ -302,7 +310,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def children(pid: int) -> list[int]:
-    """The pids of a process' children (Linux; elsewhere none are found)."""
+    """Return the pids of a process's children (Linux; elsewhere none)."""
     found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -312,8 +320,9 @@ def children(pid: int) -> list[int]:
 
 
 def cpu_ticks(pids: list[int]) -> int:
-    """The processor time that processes have used so far, with that of the children which they have
-    waited for, in clock ticks (Linux; elsewhere 0).
+    """Return the CPU time of processes and of the children they have waited for, in clock ticks.
+
+    Linux only; elsewhere 0.
     """
     known = filter(None, map(_fields, pids))
     return sum(int(ticks) for fields in known for ticks in fields[11:15])
@@ -323,9 +332,10 @@ _FORKED_ONLY = 0x40  # PF_FORKNOEXEC in Linux' sched.h
 
 
 def has_executed(pid: int) -> bool:
-    """Whether a process has executed a program since it was forked; the kernel knows it of one that
-    is dead, too, until it is waited for. False where nothing tells (not Linux; sandboxes that have
-    no flags at all).
+    """Whether a process has executed a program since it was forked.
+
+    The kernel also tells it about a dead process, until it is waited for. False if nothing tells:
+    not on Linux, and in sandboxes without process flags.
     """
     fields = _fields(pid) if LINUX else None
     flags = 0 if fields is None else int(fields[6])
@@ -333,21 +343,20 @@ def has_executed(pid: int) -> bool:
 
 
 def leads_a_session(pid: int) -> bool:
-    """Whether a process began a session; false where there is none."""
+    """Whether a process leads a session; False if there is no such process."""
     with contextlib.suppress(OSError):
         return os.getsid(pid) == pid
     return False
 
 
 def session_left(leader: Process) -> list[int]:
-    """The processes left in the session that a dead process led (Linux; elsewhere none are found).
+    """Return the pids that are left in the session of a dead process (Linux; elsewhere none).
 
-    A session's number is not used again while a member lives, so with the leader gone its members
-    are nobody else's.
+    A session's number is not reused while a member lives, so they belong to that session.
     """
     if not LINUX or (leader.boot, leader.pid_namespace) != (_boot(), _pid_namespace()):
         return []
-    known = _fields(leader.pid)  # a zombie that nobody has collected is gone all the same
+    known = _fields(leader.pid)  # a zombie counts as dead, too
     if known is not None and (known[0] not in _DEAD or int(known[19]) != leader.started):
         return []
     members = []

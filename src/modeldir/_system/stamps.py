@@ -1,6 +1,7 @@
-"""Whether a file has changed since it was read: what the file system says of it, and no more.
+"""Whether a file has changed since it was read, by its time, size and inode.
 
-It refuses to read files.
+Readers that look at a file again and again keep a `Seen` and give it a `stamp`. The rule: after a
+change, read twice, because two changes may have the same time. Times as text: `timestamps`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ Stamp: TypeAlias = "tuple[int, int, int] | None"
 
 
 def stamp(path: str | os.PathLike[str]) -> Stamp:
-    """What changes when a file or a folder does; None where there is none."""
+    """Return what changes when a file or folder does; None if it does not exist."""
     try:
         status = os.stat(path)
     except OSError:
@@ -23,8 +24,8 @@ def stamp(path: str | os.PathLike[str]) -> Stamp:
 class Seen:
     """Whether a file should be read again.
 
-    A clock of the file system stands still for some milliseconds, so that two changes may bear one
-    time: what has changed is read once more at the next look.
+    The clock of a file system advances in steps of some milliseconds, so two changes may have the
+    same time. Therefore a file that has changed is read once more at the next look.
     """
 
     def __init__(self) -> None:
@@ -32,7 +33,7 @@ class Seen:
         self._again = False
 
     def changed(self, now: object) -> bool:
-        """Whether to read, given the stamp that it bears now, or those of several files."""
+        """Whether to read, given the present stamp of a file, or those of several files."""
         if now != self._stamp:
             self._stamp, self._again = now, True
             return True

@@ -1,7 +1,7 @@
 """Whether standard output and error are terminals, and how wide these are.
 
 Commands and tables call it to choose between short lines for people and whole lines for programs.
-The rule: output to a file or a pipe is never cut. How wide a text itself is: `text.text_width`.
+The rule: output to a file or a pipe is never cut. The width of a string: `text.text_width`.
 """
 
 from __future__ import annotations

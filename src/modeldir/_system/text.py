@@ -1,7 +1,8 @@
-"""Values as text for people: cells of a table, wrapped lines, the width of what a terminal shows.
+"""Strings for people: the cells of a table, wrapped lines, and their width in a terminal.
 
-Control characters never reach a terminal: `visible` writes them out. Tables are laid out in
-`results.table`.
+Every table, message and live view calls it. Start at `cell_text` and `text_width`. The rule: no
+control character of a user's value reaches a terminal, so `visible` writes them out. The layout of
+tables: `results.table`. Quoting for a shell: `shell`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 
 LONGEST = 1000
-"""Characters of a value that people are shown."""
+"""Longest value that is shown, in characters."""
 
 
 MARK = "*"
-"""What stands behind a cell that is `Marked`."""
+"""Written after a cell that is `Marked`."""
 
 
 class Null(Marker):
@@ -35,16 +36,16 @@ class Null(Marker):
 
 
 NULL = Null.NULL
-"""A hyperparameter that is null: a blank says that there is none of that name."""
+"""The cell of a hyperparameter that is null. A blank cell means that there is none of that name."""
 
 
 def value_cell(value: object) -> object:
-    """A hyperparameter's value as a cell."""
+    """Return a hyperparameter's value as a cell."""
     return NULL if value is None else value
 
 
 def bare_value(value: object) -> object:
-    """A cell's value, without its mark."""
+    """Return a cell's value, without its mark."""
     kind = type(value)
     return value.value if kind is Best or kind is Marked else value  # type: ignore[attr-defined] # it has
 
@@ -54,7 +55,7 @@ def _is_blank(value: object) -> bool:
 
 
 def order_of(value: object) -> tuple[int, tuple[tuple[int, float, str], ...]]:
-    """What sorts values as `sort` does."""
+    """Return a sort key: numbers first, then strings with their numbers compared as numbers."""
     if isinstance(value, (int, float)):
         return 0, ((0, value, ""),)
     pieces = re.split(r"([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?)", cell_text(value).casefold())
@@ -63,8 +64,9 @@ def order_of(value: object) -> tuple[int, tuple[tuple[int, float, str], ...]]:
 
 
 def wrapped(text: str, width: int | None, indent: int | None = None) -> list[str]:
-    """Lines of a text that end between words; what a terminal would obey is written out. What goes
-    on stands two columns behind the line's begin, or `indent`.
+    """Return a string's lines, wrapped between words. Control characters are written out.
+
+    The rest of a wrapped line is indented by two columns more than its start, or by `indent`.
     """
     lines = [visible(line) for line in text.splitlines()]
     if width is None:
@@ -78,7 +80,7 @@ def wrapped(text: str, width: int | None, indent: int | None = None) -> list[str
 
 
 def _broken(line: str, width: int, behind: int) -> Iterator[str]:
-    """The parts of a line that is too wide: `textwrap` takes each character for one column."""
+    """Yield the parts of a line that is too wide; `textwrap` counts each character as a column."""
     part = ""
     for word in re.findall(" *[^ ]+", line):
         if part and text_width(part + word) > width:
@@ -91,12 +93,13 @@ def _broken(line: str, width: int, behind: int) -> Iterator[str]:
 
 
 _TYPED = r"(?:^|[\s(:`])(?:modeldir (?!\w+: )|(?:python3?|pip|chmod|export) )"
-"""How a command begins that somebody is to type."""
+"""The start of a command to copy."""
 
 
 def folded(text: str, width: int | None) -> list[str]:
-    """A message as `wrapped`, but a line with a command that is to be typed stays one: it can be
-    copied then, wherever the terminal breaks it.
+    """Return a message's lines as `wrapped`, but keep a line with a command to copy in one piece.
+
+    The terminal may break it, but it is still copied as one line.
     """
     found: list[str] = []
     for line in map(visible, text.split("\n")):
@@ -105,7 +108,7 @@ def folded(text: str, width: int | None) -> list[str]:
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
-    """What is too long to be read, or to be held, with a word on how long it was."""
+    """Return a string, cut if it is too long, with a note how long it was."""
     if len(text) <= longest:
         return text
     word = f"… (cut: {len(text):,} characters)"
@@ -113,13 +116,14 @@ def cut(text: str, longest: int = LONGEST) -> str:
 
 
 def cell_text(value: object) -> str:
-    """A value as text, every digit: true, false and null as JSON has them, a list as JSON, a blank
-    as "".
+    """Return a cell as a string, with every digit.
+
+    true, false, null and lists are written as in JSON. A blank cell is "".
     """
     if value is None:
         return ""
     kind = type(value)
-    if kind is float:  # these are nearly all of the many cells of a table
+    if kind is float:  # nearly all cells of a large table are floats
         return float.__repr__(value)
     if kind is str or kind is int or isinstance(value, str):
         return str(value)
@@ -137,7 +141,7 @@ def cell_text(value: object) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """A cell as JSON has it: no mark, no NaN."""
+    """Return a cell's value for JSON: without a mark, and NaN as a string."""
     value = bare_value(value)
     if value is NULL:
         return None
@@ -151,17 +155,17 @@ def json_value(value: Any) -> Any:
 
 
 def visible(text: str) -> str:
-    r"""The text with what a terminal would obey instead of show written out (`\x1b`, `\n`).
+    r"""Return the string with everything that a terminal would not show written out (`\x1b`, `\n`).
 
-    That is control characters, line separators, marks that reorder what is read, half characters.
+    These are control characters, line separators, marks that reorder text, and lone surrogates.
     """
-    if text.isprintable():  # nearly always, and then at no cost
+    if text.isprintable():  # nearly always, and quick
         return text
     return "".join(char if _is_harmless(char) else _written_out(char) for char in text)
 
 
 def padded(text: str, width: int, *, right: bool) -> str:
-    """A text with blanks around it, so that it takes so many places in a terminal."""
+    """Return a string, padded with spaces to a width in terminal columns."""
     if text.isascii():
         return text.rjust(width) if right else text.ljust(width)
     space = " " * (width - text_width(text))
@@ -170,7 +174,7 @@ def padded(text: str, width: int, *, right: bool) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """One column as it stands in a text: its lines, how wide it is, and whether it is set right."""
+    """One column of a table: its lines, its width, and whether it is right-aligned."""
 
     lines: Sequence[str]
     width: int
@@ -180,7 +184,10 @@ class Block:
 def side_by_side(
     blocks: Sequence[Block], gap: str, before: str = "", behind: str = ""
 ) -> Iterator[str]:
-    """Lines of columns, each `padded`: the many of ASCII by one form for the whole line."""
+    """Return the lines of columns side by side, each cell `padded`.
+
+    Columns of ASCII are padded by one format for the whole line, which is much quicker.
+    """
     forms, columns = [], []
     for block in blocks:
         width, right = block.width, block.right
@@ -201,7 +208,7 @@ def side_by_side(
 
 
 def widest(cells: Sequence[str]) -> int:
-    """How many places the widest of some cells takes."""
+    """Return the width of the widest cell."""
     if "".join(cells).isascii():
         return max(map(len, cells), default=0)
     return max(len(cell) if cell.isascii() else text_width(cell) for cell in cells)
@@ -212,10 +219,10 @@ _NARROW = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u2010-\u2027]*
 
 
 def text_width(text: str) -> int:
-    """Return how many columns a terminal gives a text."""
+    """Return how many columns a terminal needs for a string."""
     if text.isascii() or _NARROW.fullmatch(text):
         return len(text)
-    from wcwidth import wcswidth  # noqa: PLC0415 - slow to import, and rarely needed
+    from wcwidth import wcswidth  # noqa: PLC0415 - slow to import and rarely needed
 
     width = wcswidth(text)
     return width if width >= 0 else wcswidth(visible(text))  # -1: it has a control character
@@ -230,20 +237,18 @@ def _written_out(char: str) -> str:
 
 
 _JOINERS = frozenset("\u200c\u200d")
-"""Without a width, but part of how Persian, Hindi and some emoji are written."""
+"""Joiners have no width, but Persian, Hindi and some emoji are written with them."""
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A cell that people see with a `*` behind it; to programs, and in order, it is its value."""
+    """A cell that people see with a `*`. Programs and sorting only see its value."""
 
     value: object
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best value of its column: people see that it is; to programs, and in order, it is its
-    value.
-    """
+    """The best value of its column, which people see marked. Programs only see its value."""
 
     value: object
