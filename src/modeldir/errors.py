@@ -75,7 +75,7 @@ class ModeldirError(Exception):
         return (Problem(what, hint.strip() or None),)
 
     def without_state(self) -> str:
-        """Return the message for a caller that goes on: without "Nothing was started."."""
+        """Return the message for a caller that continues: without "Nothing was started."."""
         return str(self).removesuffix(self.state.rpartition("\n")[2]).rstrip()
 
 

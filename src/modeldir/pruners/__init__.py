@@ -1,11 +1,12 @@
-"""Pruners: what says at a step whether a trial should stop early.
+"""Pruners stop unpromising trials early. Each has a module of its own: `asha`, `median`, ...
 
-This room knows the Protocol that each pruner keeps, finds pruners by name, and reads what a plan
-says of them; each has a file of its own. It refuses to know trials, processes and plans: a pruner
-sees the values of one trial as they come, and those of its siblings at the same rung (a step at
-which trials are compared). It starts nothing and ends nothing.
+A pruner sees the values of one trial, step by step, and those of the other trials at the same rung
+(a step at which trials are compared). Start at the Protocols `Pruner` and `Rungs`; `make` makes a
+pruner by its name. The rule: a pruner only answers. It starts and ends no process.
 
-Start at `Pruner` and `Rungs`; `rungs.py` has the files in which siblings find each other's values.
+A custom pruner is a class `Class(rungs, direction, **options)`, named as "package.module:Class" or
+by an entry point in the group `modeldir.pruners`. Its contract tests: `modeldir.testing`. The files
+behind `Rungs`: `rungs`. The caller of pruners: `judge`.
 """
 
 from __future__ import annotations
@@ -38,37 +39,38 @@ Problems = list[Problem]
 
 
 class Rungs(Protocol):
-    """The rungs of one metric as one trial sees them: where it and its siblings leave values."""
+    """The rungs of one metric, as one trial sees them: it records values and reads the others'."""
 
     @property
     def number(self) -> int:
-        """The number of the trial that looks."""
+        """The number of this trial."""
 
     def record(self, rung: int, value: float) -> Mapping[int, float]:
-        """Leave this trial's value at a rung, in the place of one that it may have left before.
+        """Record this trial's value at a rung. It replaces an earlier one.
 
-        Returns the values of all trials that have been there, this one's among them, by number.
-        NaN is a value as any other: the worst.
+        Returns the values of all trials that have reached the rung, including this one, by number.
+        NaN counts as the worst value.
         """
 
     def values(self, rung: int) -> Mapping[int, float]:
-        """What was left at a rung, by number, leaving nothing."""
+        """Return the values recorded at a rung, by number, without recording one."""
 
     def passed(self, rung: int) -> bool:
-        """Whether this very training was at this rung before it was interrupted: it left its value
-        then, and the one that it has now comes from a later step.
+        """Whether this training run recorded a value at this rung before it was interrupted.
+
+        Its present value comes from a later step.
         """
 
 
 class Pruner(Protocol):
-    """Judges one trial. Made as `Kind(rungs, direction, **options)`, once for each attempt."""
+    """Decides for one trial. Made as `Class(rungs, direction, **options)` for each attempt."""
 
     def should_prune(self, step: int, value: float) -> str | None:
-        """Why the trial should stop at this step, or None if it should go on.
+        """Return why the trial should stop at this step, or None if it should continue.
 
-        Called with each value in the order of the steps, so that it may also keep count of them;
-        steps may skip a rung: the first at or after it counts. The words complete "accuracy 0.71 at
-        step 3: ".
+        It is called with each value in the order of the steps, so it may keep state. Steps may skip
+        a rung. Then the first step after it counts. The reason completes "accuracy 0.71 at step
+        3: ".
         """
 
 
@@ -77,18 +79,18 @@ Maker = Callable[..., Pruner]
 
 @dataclass(frozen=True)
 class Setting:
-    """Which pruner, with which options, as a plan has it."""
+    """A pruner's name and options, as `search.json` has them."""
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str | dict[str, Any]:
-        """The shortest form in `search.json`."""
+        """Return the shortest form for `search.json`."""
         return {self.kind: dict(self.options)} if self.options else self.kind
 
     @property
     def key(self) -> str:
-        """A name for the folder of its rungs: values that other rungs hold are not compared."""
+        """The name of the folder of its rungs. Settings with other rungs are never compared."""
         from modeldir.params.plain_values import canonical_hash  # noqa: PLC0415 - once a search
 
         known = _defaults(maker_of(self.kind))
@@ -97,7 +99,7 @@ class Setting:
 
 
 def parse_text(text: str) -> str | dict[str, Any]:
-    """A pruner as it is typed, as `search.json` has it.
+    """Return a pruner in the form of `search.json`, from the form of the command line.
 
     >>> parse_text("asha"), parse_text("asha:min_step=2,reduction_factor=4")
     ('asha', {'asha': {'min_step': 2, 'reduction_factor': 4}})
@@ -125,8 +127,9 @@ def parse_text(text: str) -> str | dict[str, Any]:
 
 
 def _cut(text: str) -> tuple[str, str | None]:
-    """A kind and its options, if it has any: they stand behind the last colon, but so does the
-    class in `package.module:Class`.
+    """Return a pruner's name and its options.
+
+    Options come after the last colon, and so does the class in `package.module:Class`.
     """
     head, colon, tail = text.rpartition(":")
     has_options = colon and (head in _BUILT_IN or not {"=", ","}.isdisjoint(tail))
@@ -141,7 +144,7 @@ def _value(text: str) -> Any:
 
 
 def setting_of(raw: object) -> tuple[Setting | None, Problems]:
-    """What a plan says of its pruner, and all that is wrong with it."""
+    """Return the pruner of a `search.json`, and everything that is wrong with it."""
     if isinstance(raw, str):
         raw = {raw: {}}
     if not isinstance(raw, Mapping) or len(raw) != 1:
@@ -168,14 +171,14 @@ def check(setting: Setting, key: str = "pruner") -> Problems:
     if problems:
         return problems
     try:
-        maker(_Nowhere(), "maximize", **setting.options)
+        maker(_NoRungs(), "maximize", **setting.options)
     except (TypeError, ValueError) as error:
         return [Problem(f"{key}: {setting.kind}: {line}") for line in str(error).splitlines()]
     return []
 
 
-class _Nowhere:
-    """Rungs for a pruner that is only made to see whether its options are right."""
+class _NoRungs:
+    """Rungs for a pruner that is only made to check its options."""
 
     number = 1
 
@@ -190,10 +193,10 @@ class _Nowhere:
 
 
 def make(setting: Setting, rungs: Rungs, direction: Direction) -> Pruner:
-    """The pruner of this setting, for the trial that these rungs are of.
+    """Make the pruner of a setting, for the trial whose rungs are given.
 
     Raises:
-        SearchError: if there is none of this name, or it does not take these options.
+        SearchError: if there is no such pruner, or it does not accept these options.
     """
     problems = check(setting)
     if problems:
@@ -202,7 +205,7 @@ def make(setting: Setting, rungs: Rungs, direction: Direction) -> Pruner:
 
 
 def maker_of(kind: str) -> Maker:
-    """What makes a pruner of this name: ours, one of an entry point, or `package.module:Class`.
+    """Return the class of the pruner with this name.
 
     Raises:
         SearchError: if there is none.
@@ -216,14 +219,16 @@ def maker_of(kind: str) -> Maker:
 
 
 def replaces(setting: Setting) -> bool:
-    """Whether another trial takes the place of who is stopped. Such a pruner says `replaces`: it
-    compares those that are still there, and stops nobody at the end of a training.
+    """Whether a new trial replaces each one that this pruner stops, as in `pbt`.
+
+    Such a class has `replaces = True`. It compares only the trials that are left, and stops none at
+    the end of its training run.
     """
     return bool(getattr(maker_of(setting.kind), "replaces", False))
 
 
 def _defaults(maker: Maker) -> dict[str, Any]:
-    """The options that a kind of pruner takes, with what they are if nobody says."""
+    """Return the options of a pruner with their default values."""
     import inspect  # noqa: PLC0415 - slow to import
 
     return {

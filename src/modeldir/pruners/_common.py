@@ -1,6 +1,7 @@
-"""What the pruners have in common: who is better, and which options make no sense.
+"""Helpers that several pruners share: compare values, word a share, check options.
 
-It refuses to know steps and rungs.
+Each pruner of this package imports it. Start at `count_better`. The rule: NaN is worse than any
+number. Rungs and steps: each pruner's own module.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _SHARES = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 10: "tenth"}
 
 
 def count_better(values: Iterable[float], value: float, direction: Direction) -> int:
-    """How many are strictly better than a value; NaN is the worst there is.
+    """Count the values that are strictly better than `value`; NaN is the worst.
 
     >>> count_better([0.9, 0.8, float("nan")], 0.8, "maximize")
     1
@@ -30,7 +31,7 @@ def count_better(values: Iterable[float], value: float, direction: Direction) ->
 
 
 def share_words(factor: int) -> str:
-    """One in so many, in words.
+    """Return "one of `factor`" in words.
 
     >>> share_words(3), share_words(7)
     ('third', 'seventh part')
@@ -39,14 +40,14 @@ def share_words(factor: int) -> str:
     return _SHARES.get(factor) or f"{ordinals.get(factor, f'{factor}th')} part"
 
 
-def wrong_number(**bounds: tuple[object, int]) -> None:
-    """Refuse options that are no whole number, or below the least that makes sense.
+def check_integers(**bounds: tuple[object, int]) -> None:
+    """Check that each option is an integer and not below its minimum, given as (value, minimum).
 
     Raises:
-        ValueError: listing all of them.
+        ValueError: with a line for each that is not.
     """
     problems = [
-        f"{name}: got {value!r}, expected a whole number, {least} or more"
+        f"{name}: got {value!r}, expected an integer, {least} or more"
         for name, (value, least) in bounds.items()
         if isinstance(value, bool) or not isinstance(value, int) or value < least
     ]

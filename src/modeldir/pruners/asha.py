@@ -1,17 +1,18 @@
-"""Asynchronous successive halving: of those that reach a rung, the best share goes on.
+"""Asynchronous successive halving (ASHA): the best share of the trials at a rung continues.
 
-It knows one trial's step and value, and the values at a rung. Li et al., "A System for Massively
-Parallel Hyperparameter Tuning", MLSys 2020, in its stopping variant: who is not among the best
-1/reduction_factor of all that have been at the rung *so far* ends there, for good; nobody waits for
-others, and nothing has to be paused. (The algorithm 2 of the paper pauses trials instead and
-promotes them later, which an unknown script cannot do.)
+Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, in its stopping
+variant. A trial that is not among the best 1/reduction_factor of all that have reached the rung *so
+far* stops there for good. No trial waits for others, and none is paused. Algorithm 2 of the paper
+pauses trials instead and promotes them later, which an unknown script cannot do.
+
+Start at `Asha.should_prune`. ASHA with several brackets: `hyperband`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modeldir.pruners._common import count_better, share_words, wrong_number
+from modeldir.pruners._common import check_integers, count_better, share_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class Asha:
     """Rungs at min_step, min_step * reduction_factor, min_step * reduction_factor^2, ...
 
-    With fewer than `reduction_factor` trials at a rung there is no best share of them: all go on.
-    Equals are kept together. From `max_step` on nobody is stopped: all of the training is paid for.
+    With fewer than `reduction_factor` trials at a rung, all continue. Trials with equal values
+    stop or continue together. No trial is stopped from `max_step` on, because it is done.
 
     Raises:
         ValueError: for a step below 1, or a factor below 2.
@@ -39,15 +40,15 @@ class Asha:
         reduction_factor: int = 3,
         max_step: int | None = None,
     ) -> None:
-        wrong_number(min_step=(min_step, 1), reduction_factor=(reduction_factor, 2))
+        check_integers(min_step=(min_step, 1), reduction_factor=(reduction_factor, 2))
         if max_step is not None:
-            wrong_number(max_step=(max_step, min_step))
+            check_integers(max_step=(max_step, min_step))
         self._rungs, self._direction = rungs, direction
         self._min_step, self._factor, self._max_step = min_step, reduction_factor, max_step
         self._judged = 0
 
     def should_prune(self, step: int, value: float) -> str | None:
-        """Judge at the first step at or after a rung; of several rungs at once at the highest."""
+        """Decide at the first step at or after a rung; after several rungs, at the highest."""
         rung = self._rung_at(step)
         if rung <= self._judged:
             return None
@@ -62,7 +63,7 @@ class Asha:
         return f"not among the best {share_words(self._factor)} of {len(values)}"
 
     def _rung_at(self, step: int) -> int:
-        """The highest rung at or below a step; 0 where there is none."""
+        """Return the highest rung at or below a step; 0 if there is none."""
         if step < self._min_step:
             return 0
         rung = self._min_step
@@ -73,5 +74,5 @@ class Asha:
         return 0 if self._max_step is not None and rung >= self._max_step else rung
 
     def _siblings(self, values: Mapping[int, float]) -> Collection[float]:
-        """The values at the rung with which this trial's is compared, its own among them."""
+        """Return the values at the rung to compare with, including this trial's."""
         return values.values()

@@ -1,8 +1,10 @@
 """Hyperband: successive halving with several first rungs, for when early values say little.
 
-It knows which bracket a trial is in, by its number alone. Li et al., "Hyperband: A Novel
-Bandit-Based Approach to Hyperparameter Optimization", JMLR 18, 2018; run asynchronously, each
-bracket as ASHA's stopping variant ("A System for Massively Parallel Hyperparameter Tuning", 2020).
+Li et al., "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", JMLR 18, 2018.
+It runs asynchronously, each bracket as ASHA's stopping variant. A trial's number decides its
+bracket, so that workers need not agree on anything.
+
+Start at `Hyperband` and `order`. One bracket: `asha`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from modeldir.pruners._common import wrong_number
+from modeldir.pruners._common import check_integers
 from modeldir.pruners.asha import Asha
 
 if TYPE_CHECKING:
@@ -20,14 +22,14 @@ if TYPE_CHECKING:
     from modeldir.pruners import Rungs
 
 BRACKETS = 3
-"""Where nobody says at which step trainings end."""
+"""Number of brackets if `max_step` is not given."""
 
 
 class Hyperband(Asha):
     """Bracket b has its first rung at min_step * reduction_factor^b.
 
-    There are as many brackets as fit below `max_step` (the paper's s_max + 1), with the paper's
-    shares of the trials; without it three.
+    As many brackets as fit below `max_step` (the paper's s_max + 1), with the paper's shares of the
+    trials. Without `max_step` there are three.
 
     Raises:
         ValueError: for a step below 1, or a factor below 2.
@@ -42,12 +44,12 @@ class Hyperband(Asha):
         reduction_factor: int = 3,
         max_step: int | None = None,
     ) -> None:
-        wrong_number(min_step=(min_step, 1), reduction_factor=(reduction_factor, 2))
+        check_integers(min_step=(min_step, 1), reduction_factor=(reduction_factor, 2))
         self._order = order(brackets(min_step, reduction_factor, max_step), reduction_factor)
         self._bracket = self._bracket_of(rungs.number)
         first = min_step * reduction_factor**self._bracket
         if max_step is not None:
-            wrong_number(max_step=(max_step, min_step))
+            check_integers(max_step=(max_step, min_step))
             first = min(first, max_step)  # the last bracket: never stopped
         super().__init__(
             rungs,
@@ -67,7 +69,7 @@ class Hyperband(Asha):
 
 
 def brackets(min_step: int, factor: int, max_step: int | None) -> int:
-    """How many there are.
+    """Return the number of brackets.
 
     >>> brackets(1, 3, 27), brackets(1, 3, 26), brackets(1, 3, None)
     (4, 3, 3)
@@ -81,16 +83,18 @@ def brackets(min_step: int, factor: int, max_step: int | None) -> int:
 
 
 def order(count: int, factor: int) -> tuple[int, ...]:
-    """The brackets of successive trials, again and again: each as often as one round of Hyperband
-    has trials in it, ceil((s_max + 1) / (s + 1) * eta^s), evenly mixed, so that a search of any
-    length has all.
+    """Return the brackets of successive trials, to be repeated.
+
+    Each bracket occurs as often as it has trials in one round of Hyperband, which is
+    ceil((s_max + 1) / (s + 1) * eta^s). They are evenly mixed, so that a search of any length has
+    trials in all of them.
 
     >>> [order(4, 3).count(bracket) for bracket in range(4)], order(2, 3)
     ([27, 12, 6, 4], (0, 1, 0, 1, 0))
     """
     sizes = [
         math.ceil(count / (s + 1) * factor**s) for s in reversed(range(count))
-    ]  # the paper's s counts from the bracket that stops nobody
+    ]  # the paper counts s from the bracket that stops no trial
     turns = [
         ((turn + 0.5) / size, bracket) for bracket, size in enumerate(sizes) for turn in range(size)
     ]

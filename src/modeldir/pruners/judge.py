@@ -1,7 +1,8 @@
-"""One attempt, judged as it runs: by the script itself in `run.log`, or by its supervisor.
+"""Judge one attempt while it runs: feed its metrics to the pruner and word the reason to stop.
 
-It knows the plan's pruner as a worker hands it on (`MODELDIR_PRUNER`), which of the metrics is
-meant, and how the words come together. It refuses to know how values are found, and ends nothing.
+The script's `run.log` or its supervisor calls `Judge.hear` with each step. The worker passes the
+pruner on in the variable `MODELDIR_PRUNER` (`Orders`). The rule: a pruner that breaks costs no
+training run. The rules themselves: `asha`, `median`, ... How a trial is stopped: `worker`.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ from modeldir.pruners import Pruner, Setting, make
 from modeldir.pruners.rungs import RungFiles
 
 VARIABLE = "MODELDIR_PRUNER"
-"""Where a training finds by what it is judged."""
+"""Environment variable with the trial's `Orders`."""
 
 
 Step = tuple[float, dict[str, float]]
-"""A step's number, and its development metrics by name."""
+"""A step's number, and its validation metrics by name."""
 
 
 @dataclass(frozen=True)
 class Orders:
-    """By what a trial is judged.
+    """How a trial is to be judged, as the worker tells its script or supervisor.
 
-    `rungs` is the search's folder of rungs, `metric` (name, direction), or None where the first
-    metrics have to show. `judges`: whether it may be stopped at all; one that is continued after it
-    was pruned only leaves its values. `begun`: see `RungFiles`. `ends` are the steps at which a
-    training is over, as far as is known: there a population exchanges nobody.
+    `rungs` is the search's folder of rungs. `metric` is (name, direction), or None if the first
+    metrics decide. `judges`: whether the trial may be stopped; one that is continued after it was
+    pruned only records its values. `begun`: see `RungFiles`. `ends` are the steps at which training
+    runs end, if known: there a population replaces no member.
     """
 
     kind: str
@@ -51,7 +52,7 @@ class Orders:
 
     @classmethod
     def from_text(cls, text: str) -> Orders:
-        """What `to_text` made."""
+        """Return the orders that `to_text` wrote."""
         told = json.loads(text)
         told["metric"] = tuple(told["metric"]) if told["metric"] else None
         told["ends"] = tuple(told.get("ends", ()))
@@ -63,10 +64,10 @@ class Orders:
 
 
 class Judge:
-    """Judges one attempt by its development metrics, step by step.
+    """Judges one attempt by its validation metrics, step by step.
 
-    A pruner that breaks (one of the user's own has a mistake) costs no training: then nobody is
-    stopped any more (`is_broken`), and what broke is said once, by `complain`.
+    If the pruner raises, e.g. a custom one with a mistake, the trial continues and is not judged
+    any more (`is_broken`). `complain` gets the message once.
     """
 
     def __init__(
@@ -85,10 +86,10 @@ class Judge:
         self._from_zero = False
 
     def hear(self, step: float, development: Mapping[str, float]) -> str | None:
-        """Why the trial should stop, or None. Metrics that lack the one meant say nothing.
+        """Return why the trial should stop, or None. Metrics that it is not ranked by are ignored.
 
         Raises:
-            MetricsError: when nobody has said which metric counts, and no name says enough.
+            MetricsError: when no metric was named, and none of the names shows its direction.
         """
         metric = self._metric or self._chosen(development)
         if metric is None or self.is_broken or not math.isfinite(step):
@@ -99,7 +100,7 @@ class Judge:
             return None
         try:
             why = self._pruner_for(metric).should_prune(int(step), value)
-        except Exception as error:  # noqa: BLE001 - whatever a pruner of the user's own may raise
+        except Exception as error:  # noqa: BLE001 - a custom pruner may raise anything
             self.is_broken = True
             self._complain(f"this trial is not stopped early: {type(error).__name__}: {error}")
             return None
@@ -108,12 +109,12 @@ class Judge:
         return f"{name} {value:.6g} at step {int(step)}: {why}"
 
     def _is_over(self, step: int) -> bool:
-        """Whether nothing is left to train: who counts from 0 ends a step before the number."""
+        """Whether nothing is left to train. A script that counts from 0 ends one step earlier."""
         self._from_zero = self._from_zero or step == 0
         return step + self._from_zero in self._orders.ends or step in self._orders.ends
 
     def hear_again(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Take in the steps of before an interruption, as `metrics.jsonl` has them."""
+        """Feed the steps before an interruption to the pruner, from lines of `metrics.jsonl`."""
         for line in lines:
             found = step_of(line)
             if found is not None:
@@ -149,12 +150,13 @@ class Judge:
 
 
 def _complain(words: str) -> None:
-    print(f"modeldir: {words}", file=sys.stderr)  # noqa: T201 - the training's own output
+    print(f"modeldir: {words}", file=sys.stderr)  # noqa: T201 - the output of the training run
 
 
 def step_of(line: Mapping[str, Any], otherwise: int | None = None) -> Step | None:
-    """Metrics with what they call their step, or `otherwise`, as (step, development metrics); None
-    where they have no step, or are none.
+    """Return a line of metrics as (step, validation metrics).
+
+    The step is the one in the line, or `otherwise`. None without a step or without metrics.
     """
     numbers = dict(metrics.numbers_in(line))
     told = metrics.take_step(numbers)

@@ -1,11 +1,12 @@
-"""The median rule: a trial whose best is worse than what half of the others had on average ends.
+"""The median rule: stop a trial whose best value is worse than the median of the others' averages.
 
-It knows the values of one trial so far, and the others' running averages at a step. Golovin et al.,
-"Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2: stop a trial at a step
-if its best value by then is strictly worse than the median of the running averages, up to this
-step, of the others. There the others are completed trials; here all that came to this step, running
-and stopped ones too, as Ray Tune has it: with many trials at a time the first would all run to
-their end, and without the stopped ones the bar would rise with each that is stopped.
+Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2: stop a
+trial at a step if its best value so far is strictly worse than the median of the others' running
+averages up to this step. In the paper the others are the completed trials. Here, as in Ray Tune,
+they are all trials that reached this step, also running and stopped ones. Otherwise the first of
+many parallel trials would all run to their end, and each stopped trial would raise the bar.
+
+Start at `Median.should_prune`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 from typing import TYPE_CHECKING
 
 from modeldir.metrics.metrics import better
-from modeldir.pruners._common import count_better, wrong_number
+from modeldir.pruners._common import check_integers, count_better
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,7 +36,7 @@ class Median:
     def __init__(
         self, rungs: Rungs, direction: Direction, *, min_step: int = 1, warmup_trials: int = 5
     ) -> None:
-        wrong_number(min_step=(min_step, 1), warmup_trials=(warmup_trials, 1))
+        check_integers(min_step=(min_step, 1), warmup_trials=(warmup_trials, 1))
         self._rungs, self._direction = rungs, direction
         self._min_step, self._warmup = min_step, warmup_trials
         self._judged = 0
@@ -43,7 +44,7 @@ class Median:
         self._total, self._count = 0.0, 0
 
     def should_prune(self, step: int, value: float) -> str | None:
-        """Judge at each step at or after a rung that was not judged yet."""
+        """Decide at the first step at or after each rung."""
         self._total, self._count = self._total + value, self._count + 1
         if better(value, self._best, self._direction):
             self._best = value
@@ -60,12 +61,12 @@ class Median:
         return f"its best so far, {self._best:.6g}, is worse than the median of {len(values)}"
 
     def _median_is_better(self, others: Collection[float]) -> bool:
-        """Whether their median is strictly better than this trial's best; without sorting them."""
+        """Whether the median is strictly better than this trial's best value, without sorting."""
         better_ones = count_better(others, self._best, self._direction)
         half = len(others) / 2
         if better_ones != half:
             return better_ones > half
-        # As many are better as are not: the median lies in the middle between the nearest of each.
+        # If as many are better as are not, the median is the middle of the two nearest values.
         worst, best = (min, max) if self._direction == "maximize" else (max, min)
         above = worst(each for each in others if better(each, self._best, self._direction))
         rest = [
@@ -77,7 +78,7 @@ class Median:
 
 
 def rung_at(step: int) -> int:
-    """The highest rung at or below a step: some 90 for each power of ten, however long a training.
+    """Return the highest rung at or below a step: about 90 rungs for each power of ten.
 
     >>> [rung_at(step) for step in (7, 99, 101, 129, 12345)]
     [7, 99, 100, 120, 12000]

@@ -1,17 +1,19 @@
-"""The stopping half of population-based training: the worst members of the population end.
+"""The stopping half of population-based training (PBT): the worst members stop.
 
-It knows one trial's step and value, and those of the population at a rung. Jaderberg et al.,
-"Population Based Training of Neural Networks", 2017, with truncation selection: every `interval`
-steps a member that is in the bottom `quantile` ends there; the sampler (samplers/pbt.py) proposes
-who takes its place, with the weights of one of the top. Nobody waits for others, as in the paper:
-of those that are behind the latest value counts, of those that are ahead the one at this step.
+Jaderberg et al., "Population Based Training of Neural Networks", 2017, with truncation selection.
+Every `interval` steps, a member in the bottom `quantile` stops. The sampler (`samplers.pbt`)
+proposes a new trial in its place, with the weights of one of the best. As in the paper, no member
+waits for others: for a member that is behind, its latest value counts, and for one that is ahead,
+its value at this step.
+
+Start at `BottomQuantile.should_prune`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modeldir.pruners._common import count_better, wrong_number
+from modeldir.pruners._common import check_integers, count_better
 
 if TYPE_CHECKING:
     from modeldir.metrics.metrics import Direction
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
 
 
 _LEFT = 0
-"""A rung that is no step: there members say that they are stopped, or that they are back."""
+"""A rung that is no step. Members record there that they were stopped, or have come back."""
 _IS_OUT, _IS_BACK = 1.0, 0.0
 _BEHIND = 8
-"""Members that are more intervals behind do not count: they may have been interrupted."""
+"""Members that are further behind, in intervals, do not count: they may have been interrupted."""
 
 
 class BottomQuantile:
@@ -33,13 +35,13 @@ class BottomQuantile:
     """
 
     replaces = True
-    """Who is stopped makes room for another, so only those count that are still there."""
+    """A new trial replaces each stopped one, so only the members that are left count."""
 
     def __init__(
         self, rungs: Rungs, direction: Direction, *, interval: int = 1, quantile: float = 0.25
     ) -> None:
-        wrong_number(interval=(interval, 1))
-        if not 0 < quantile <= 0.5:  # noqa: PLR2004 - else one could be at the bottom and the top
+        check_integers(interval=(interval, 1))
+        if not 0 < quantile <= 0.5:  # noqa: PLR2004 - or one could be in the bottom and the top
             raise ValueError(f"quantile: got {quantile!r}, expected a number in (0, 0.5]")
         self._rungs, self._direction = rungs, direction
         self._interval, self._quantile = interval, quantile
@@ -47,7 +49,7 @@ class BottomQuantile:
         self._has_left: bool | None = None
 
     def should_prune(self, step: int, value: float) -> str | None:
-        """Judge at the first step at or after a multiple of the interval."""
+        """Decide at the first step at or after a multiple of the interval."""
         rung = step // self._interval * self._interval
         if rung <= self._judged:
             return None
@@ -65,7 +67,7 @@ class BottomQuantile:
         return f"among the worst {bottom} of {len(values)} in the population"
 
     def _come_back(self) -> None:
-        """Be a member again: it was killed in the moment it was stopped, or is continued."""
+        """Record that this member is back. It was killed while it was stopped, or is continued."""
         if self._has_left is None:
             before = self._rungs.values(_LEFT).get(self._rungs.number)
             self._has_left = before is not None and before != _IS_BACK
@@ -74,7 +76,7 @@ class BottomQuantile:
             self._rungs.record(_LEFT, _IS_BACK)
 
     def _population(self, rung: int, value: float) -> dict[int, float]:
-        """The values of the members that were not stopped, this one's among them."""
+        """Return the values of the members that were not stopped, including this one."""
         found = dict(self._rungs.record(rung, value))
         lowest = max(0, rung - _BEHIND * self._interval)
         for lower in range(rung - self._interval, lowest, -self._interval):

@@ -1,20 +1,22 @@
-"""Where siblings find each other's values: the files in a search's `.modeldir/rungs/`.
+"""The files of rungs in a search's `.modeldir/rungs/`, where trials find each other's values.
 
-It knows those files, and that nothing about them may ever end a training. It refuses to judge.
+`judge` makes a `RungFiles` for each attempt; pruners see it as `Rungs`. The rule: an error of these
+files must never end a training run.
 
-One folder a pruner's setting, in it one a metric, in it one a rung, in it one file a host: what
-many processes of one host append to one file arrives whole, what several hosts append to one file
-of a network file system may not. So a decision reads a file or two, and walks over no trials.
+There is a folder for each setting of a pruner, in it one for each metric, in it one for each rung,
+in it a file for each host. Processes of one host can append to one file, and each line arrives as a
+whole. On a network file system, appends of several hosts may not. So a decision reads one or two
+files and does not visit the trials.
 
     .modeldir/rungs/asha-1f3a09c2/accuracy/3/HOST-BOOT.txt
         12 1 0.93 AAAAAAAMAAABDPONMCIPFMCIPFMD
         (trial 12, its attempt 1, accuracy 0.93; then the same once more)
 
-The last word is for quick reading: the trial in 4 bytes, the attempt in 2, and the value in the 8
-that IEEE 754 gives it, in hex with the letters A to P, which stand nowhere else in a line: so those
-of all lines are told from all else at once. To read the decimals of 10,000 siblings takes longer
-than all the rest of a decision (figures: decisions/pruning.md). A line that a killed process or a
-full disk left torn lacks some of these digits, and is passed over.
+The last word repeats the line for quick reading: the trial in 4 bytes, the attempt in 2, and the
+value in the 8 bytes of IEEE 754. They are written in hex with the letters A to P, which occur
+nowhere else in a line, so the words of all lines are found at once. Parsing the decimals of 10,000
+trials would take longer than the rest of a decision. A line that a killed process or a full disk
+cut short lacks some of these letters and is ignored.
 """
 
 from __future__ import annotations
@@ -40,10 +42,10 @@ _WHOLE = re.compile(rb"^\d+ \d+ \S+ ([A-P]{%d})$" % _DIGITS, re.MULTILINE)
 _HIGHEST_ATTEMPT = 0xFFFF
 
 FILLED = "filled"
-"""In it, an empty file for each setting that knows what trials had before it: by its key."""
+"""Folder with an empty file for each setting, by its key, that has the values of earlier trials."""
 
 REMOVED = "removed"
-"""In it, an empty file for each trial that was taken out of the search: by its number."""
+"""Folder with an empty file for each trial that was removed from the search, by its number."""
 
 
 class RungFiles:
@@ -51,14 +53,14 @@ class RungFiles:
 
     Args:
         folder: the rungs of one pruner's setting.
-        metric: the metric whose values are left there.
+        metric: the metric whose values are recorded there.
         number: the trial's number.
-        attempt: which attempt of it this is: of two, the later one's values count.
-        resumes: whether it goes on from where an earlier attempt was.
-        begun: the last step that lies before its beginning: it took over another trial's weights.
+        attempt: the attempt's number. The values of the latest attempt count.
+        resumes: whether it continues from an earlier attempt.
+        begun: the last step before its own first one, if it took over another trial's weights.
     """
 
-    def __init__(  # noqa: PLR0913 - what tells one training's values from all others'
+    def __init__(  # noqa: PLR0913 - identify one training run's values among all others
         self,
         folder: Path,
         metric: str,
@@ -75,24 +77,25 @@ class RungFiles:
         self._file = own_file()
 
     def record(self, rung: int, value: float) -> Mapping[int, float]:
-        """Leave a value, and read all of that rung: first the one, so that of two trials which come
-        at the same time one at least sees the other.
+        """Record a value, then read all values of that rung.
+
+        In this order at least one of two trials that arrive at the same time sees the other.
         """
-        with contextlib.suppress(OSError):  # a full disk must not end a training
+        with contextlib.suppress(OSError):  # a full disk must not end a training run
             self._append(rung, value)
         values = self.values(rung)
         values[self.number] = value
         return values
 
     def values(self, rung: int) -> dict[int, float]:
-        """What all trials that are still in the search have left at a rung, by number."""
+        """Return the values at a rung of all trials that are still in the search, by number."""
         found = _merged([_packed(data) for data in self._read(rung)])
         for number in removed(self._removed):
             found.pop(number, None)
         return found
 
     def passed(self, rung: int) -> bool:
-        """Whether an attempt that this one goes on from left a value there."""
+        """Whether an attempt that this one continues recorded a value there."""
         if rung <= self._begun:
             return True
         return self._resumes and any(
@@ -113,8 +116,9 @@ class RungFiles:
             files.append_whole(path, line)
 
     def _read(self, rung: int) -> Iterator[bytes]:
-        """The files of all hosts; a network file system tells of new ones once the folder is
-        listed.
+        """Yield the bytes of all hosts' files.
+
+        Listing the folder makes a network file system show new ones.
         """
         folder = os.path.join(self._folder, str(rung))
         try:
@@ -126,14 +130,14 @@ class RungFiles:
 
 
 def own_file() -> str:
-    """The name of this host's files; the same name with another boot may be another machine's."""
+    """Return the name of this host's files. Two machines may have the same host name."""
     me = processes.process()
     boot = me.boot[:8] if me else "unknown"
     return f"{quote(processes.host(), safe='')}-{boot}.txt"
 
 
 def removed(folder: Path) -> set[int]:
-    """The trials that were taken out of a search."""
+    """Return the numbers of the trials that were removed from a search."""
     try:
         return {int(name) for name in os.listdir(folder) if name.isdigit()}
     except OSError:
@@ -141,7 +145,7 @@ def removed(folder: Path) -> set[int]:
 
 
 def note_removed(rungs: Path, numbers: set[int]) -> None:
-    """Have the rungs of a search know which trials are out of it: these, and no others."""
+    """Write down which trials were removed from a search: these, and no others."""
     folder = rungs / REMOVED
     known = removed(folder)
     with contextlib.suppress(OSError):  # they are counted then, until there is room
@@ -153,7 +157,7 @@ def note_removed(rungs: Path, numbers: set[int]) -> None:
 
 
 def _merged(of_hosts: list[bytes]) -> dict[int, float]:
-    """The values by trial: the latest line of a host, and of several hosts the latest attempt's."""
+    """Return the values by trial: of each host the last line, of several hosts the last attempt."""
     merged: dict[int, float] = {}
     known = 0
     for entries in of_hosts:
@@ -170,9 +174,9 @@ def _merged(of_hosts: list[bytes]) -> dict[int, float]:
 
 
 def _packed(data: bytes) -> bytes:
-    """The last words of all whole lines, as the bytes that they mean."""
+    """Return the last words of all complete lines, as bytes."""
     lines, digits = data.count(b"\n"), data.translate(_TO_HEX, _OTHERS)
-    # A torn line has fewer letters, and one that runs into the next has more blanks.
+    # A line that was cut short has fewer letters; one that runs into the next has more spaces.
     if len(digits) != _DIGITS * lines or data.count(b" ") != _BLANKS * lines:
         digits = b"".join(_WHOLE.findall(data)).translate(_TO_HEX)
     return bytes.fromhex(digits.decode("ascii"))
