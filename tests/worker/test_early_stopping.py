@@ -561,7 +561,7 @@ def test_who_tells_may_say_how_it_ended(project: Project) -> None:
     assert [record.get("reason") for record in told.values()] == [
         "the machine broke", "no hope", None,
     ]  # fmt: skip
-    with pytest.raises(SearchError, match="was told before: it has completed"):
+    with pytest.raises(SearchError, match="recorded already: it has completed"):
         search.tell(three, {"accuracy": 0.1})
 
 
@@ -794,7 +794,7 @@ def test_who_tells_in_the_body_has_told(project: Project) -> None:
     assert first is not None
     with first:
         search.tell(first, {"val/accuracy": 0.2}, status="pruned", reason="no hope")
-        with pytest.raises(SearchError, match="was told before: it has pruned"):
+        with pytest.raises(SearchError, match="recorded already: it has pruned"):
             first.report(1, accuracy=0.1)
     assert read(first.model_dir / "run.json")["status"] == "pruned"
     assert "MODELDIR_RUN" not in os.environ

@@ -1,11 +1,9 @@
-"""What a search has shown, in plain sentences: where to look next, and where not.
+"""Advice: what a search has shown, in at most three sentences of plain English.
 
-It knows four questions and what evidence each needs: whether the best lies at the border of its
-range, whether it beats the next beyond the noise over seeds, which hyperparameters hardly matter,
-and whether more trials would help. Where there is no evidence it says nothing. It refuses to read
-folders and to decide anything.
-
-Start at `advice`.
+`Results.advice` calls `advice`; start reading there. It answers four questions: does the best lie
+at the border of its range, does it beat the next beyond the noise over seeds, which hyperparameters
+hardly matter, would more trials help. Without evidence it gives no sentence. The shares of
+hyperparameters: `importance.py`; Student's t: `statistics.py`. No folder is read here.
 """
 
 from __future__ import annotations
@@ -21,28 +19,28 @@ from modeldir.search.importance import importances
 from modeldir.search.statistics import quantile
 
 MOST = 3
-"""Sentences: who is told more reads none."""
+"""The number of sentences; more of them would not be read."""
 FEWEST = 8
-"""Trials with the metric, before anything is said of ranges."""
+"""Trials with the metric that it takes to judge ranges."""
 ENOUGH = 20
-"""The same, of what needs many: which hyperparameters matter, whether more trials would help."""
+"""Trials with the metric that it takes to judge importance, and whether more trials would help."""
 LITTLE = 0.1
-"""A hyperparameter that surely explains less than this of the metric hardly matters."""
+"""A hyperparameter hardly matters if it surely explains less than this share of the metric."""
 _EDGE, _NEAR = 0.05, 0.2
 _TOP = 3
 
 _LOGARITHMIC = frozenset({"log_uniform", "log_int"})
 _RANGES = _LOGARITHMIC | {"uniform", "int"}
 _BY_CHANCE = frozenset({"random", "sobol"})
-"""Samplers that learn nothing: when they found their best says nothing of what comes."""
+"""Samplers that do not learn: what they found first says nothing about what they find next."""
 _BOTH_SIDES_95 = 0.975
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One point that counts: its hyperparameters by dotted name, its value of the metric.
+    """A configuration that counts: its hyperparameters by dotted name, its value of the metric.
 
-    Of several repeats the value is their mean, with their standard `deviation`.
+    With several repeats the value is their mean, and `deviation` their standard deviation.
     """
 
     name: str
@@ -56,11 +54,11 @@ class Tried:
 def advice(
     tried: Sequence[Tried], metric: tuple[str, Direction], plan: Mapping[str, Any]
 ) -> list[str]:
-    """At most three sentences, each with its number; none without evidence.
+    """Return at most three sentences, each with its number; none without evidence.
 
     Args:
-        tried: what has ended so that it counts.
-        metric: what the search ranks by, and which way is better.
+        tried: the configurations that count.
+        metric: what the search ranks by, and which direction is better.
         plan: `search.json`, unchecked.
     """
     known = [each for each in tried if math.isfinite(each.value)]
@@ -78,24 +76,24 @@ def advice(
 
 
 def _sampler(plan: Mapping[str, Any]) -> str | None:
-    """The sampler's name: that which `auto` chose, without its options."""
+    """Return the sampler's name: that which `auto` chose, without its options."""
     chosen = plan.get("auto")
-    said = chosen.get("sampler") if isinstance(chosen, dict) else plan.get("sampler")
-    said = next(iter(said), None) if isinstance(said, dict) else said  # {"tpe": {"startup": 20}}
-    return said if isinstance(said, str) else None
+    name = chosen.get("sampler") if isinstance(chosen, dict) else plan.get("sampler")
+    name = next(iter(name), None) if isinstance(name, dict) else name  # {"tpe": {"startup": 20}}
+    return name if isinstance(name, str) else None
 
 
 # -- The border of a range -------------------------------------------------------------------------
 
 
 def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterator[str]:
-    """The best lies at an end of its range, and those next to it lie near that end."""
+    """Say that the best lies at an end of its range, if those next to it lie near that end."""
     if len(ranked) < FEWEST:
         return
     found = []
     for name, domain in space.items():
         places = [_place(each.point.get(name), domain) for each in ranked[:_TOP]]
-        edge = _EDGE if _is_range(domain) else 0.0  # of a list what lies beyond a value was tried
+        edge = _EDGE if _is_range(domain) else 0.0  # a list tried the values beside it
         for end, side in ((1.0, "upper"), (0.0, "lower")):
             if _crowded(places, end, edge):
                 value = ranked[0].point[name]
@@ -107,6 +105,7 @@ def _at_the_border(ranked: Sequence[Tried], space: Mapping[str, Any]) -> Iterato
 
 
 def _crowded(places: Sequence[float | None], end: float, edge: float) -> bool:
+    """Whether the best is at an end, and the others near it."""
     best = places[0]
     if best is None or abs(best - end) > edge:
         return False
@@ -114,9 +113,9 @@ def _crowded(places: Sequence[float | None], end: float, edge: float) -> bool:
 
 
 def _bounds(domain: object) -> tuple[float, float]:
-    """The ends of a range, or of a list of three numbers or more; (nan, nan) for what has none."""
+    """Return the ends of a range, or of a list of three numbers or more; NaN if it has none."""
     values = _numbers(domain)
-    fewest = 2 if _is_range(domain) else 3  # of two values in a list each is an end
+    fewest = 2 if _is_range(domain) else 3  # each of two values in a list is an end
     return (min(values), max(values)) if len(values) >= fewest else (math.nan, math.nan)
 
 
@@ -125,7 +124,7 @@ def _is_range(domain: object) -> bool:
 
 
 def _numbers(domain: object) -> list[float]:
-    """The ends of a range, or the values of a list, if they are numbers."""
+    """Return the ends of a range, or the values of a list, if they are numbers."""
     if isinstance(domain, dict):
         word = next((word for word in domain if word in _RANGES or word == "values"), "")
         domain = domain.get(word)
@@ -134,10 +133,10 @@ def _numbers(domain: object) -> list[float]:
 
 
 def _place(value: object, domain: object) -> float | None:
-    """Where a value lies in its range: from 0 to 1, by its logarithm where the range has that.
+    """Return the position of a value in its range, from 0 to 1; logarithmic where the range is.
 
-    In a list it is the value's place among the others: of 0.1, 0.01 and 0.001 the second lies in
-    the middle, whatever the difference says.
+    In a list it is the position among the other values: of 0.1, 0.01 and 0.001 the second is in the
+    middle, whatever the difference says.
     """
     low, high = _bounds(domain)
     if type(value) not in {int, float} or not low < high:
@@ -157,7 +156,7 @@ def _place(value: object, domain: object) -> float | None:
 
 
 def _within_the_noise(ranked: Sequence[Tried], metric: str) -> Iterator[str]:
-    """Whether the best is better than the next by more than seeds make: Welch's interval."""
+    """Say whether the best beats the next by more than seeds explain (Welch's interval)."""
     if len(ranked) < 2:  # noqa: PLR2004 - the best, and the next
         return
     one, other = ranked[:2]
@@ -166,15 +165,15 @@ def _within_the_noise(ranked: Sequence[Tried], metric: str) -> Iterator[str]:
         return
     gap = abs(one.value - other.value)
     seeds = f"{one.repeats} and {other.repeats} seeds, 95%"
-    told = f"the best beats the next ({other.name}) by {gap:.3g} ± {interval:.2g} in {metric}"
+    sentence = f"the best beats the next ({other.name}) by {gap:.3g} ± {interval:.2g} in {metric}"
     if gap <= interval:
-        yield f"{told} ({seeds}), which is within the noise: either may be the better one"
+        yield f"{sentence} ({seeds}), which is within the noise: either may be the better one"
     else:
-        yield f"{told} ({seeds}), which is more than seeds make"
+        yield f"{sentence} ({seeds}), which is more than seeds make"
 
 
 def _reach(one: Tried, other: Tried) -> float | None:
-    """Half of the 95 % interval of a difference of means; None where seeds do not tell it."""
+    """Return half of the 95 % interval of a difference of means; None with too few seeds."""
     if one.deviation is None or other.deviation is None:
         return None
     parts = [each.deviation**2 / each.repeats for each in (one, other) if each.deviation]
@@ -195,7 +194,7 @@ def _reach(one: Tried, other: Tried) -> float | None:
 def _hardly_matters(
     ranked: Sequence[Tried], space: Mapping[str, Any], metric: str, sampler: str | None
 ) -> Iterator[str]:
-    """Hyperparameters of which even the upper end of the interval explains little."""
+    """Name the hyperparameters that explain little even at the upper end of their interval."""
     if len(ranked) < ENOUGH:
         return
     columns = {name: [each.point.get(name) for each in ranked] for name in space}
@@ -219,7 +218,7 @@ def _hardly_matters(
 def _more_trials(
     known: Sequence[Tried], metric: tuple[str, Direction], sampler: str | None
 ) -> Iterator[str]:
-    """Whether the best would get better with more trials. A grid has no more."""
+    """Say whether more trials would help. A grid has no more."""
     ordered = sorted(known, key=lambda each: (each.number is None, each.number or 0))
     if len(ordered) < ENOUGH or sampler in {None, "grid"}:
         return
@@ -230,9 +229,11 @@ def _more_trials(
 
 
 def _by_chance(known: Sequence[Tried], metric: tuple[str, Direction]) -> str:
-    """Of trials by chance each is the best with the same probability: that of the next n to hold
-    the best of 2n is a half, less where several are equally good. What it may win shows in how
-    close the best ones are.
+    """Say what another search of the same length would bring, if trials are drawn at random.
+
+    Each trial is the best with the same probability. So the best of 2n trials is among the next n
+    with a probability of one half, or less where several are equally good. How close the best ones
+    are shows what could be gained.
     """
     values = sorted((each.value for each in known), reverse=metric[1] == "maximize")
     apart = abs(values[0] - values[_TOP - 1])
@@ -243,14 +244,14 @@ def _by_chance(known: Sequence[Tried], metric: tuple[str, Direction]) -> str:
 
 
 def _trend(ordered: Sequence[Tried], metric: tuple[str, Direction]) -> Iterator[str]:
-    """Of trials that learn from others: whether the last ones still brought something."""
-    name, way = metric
+    """Say whether the last trials still improved the metric, if the sampler learns from trials."""
+    name, direction = metric
     count = len(ordered)
     late = count - count // 4
     best, when = ordered[0], 1
     before = best  # the best of the first three quarters
     for place, each in enumerate(ordered, start=1):
-        if better(each.value, best.value, way):
+        if better(each.value, best.value, direction):
             best, when = each, place
         if place == late:
             before = best
@@ -267,7 +268,7 @@ def _trend(ordered: Sequence[Tried], metric: tuple[str, Direction]) -> Iterator[
 
 
 def _ordinal(number: int) -> str:
-    """A place in a row in words.
+    """Return an ordinal number as text.
 
     >>> _ordinal(1), _ordinal(12), _ordinal(23)
     ('1st', '12th', '23rd')

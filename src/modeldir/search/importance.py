@@ -1,14 +1,15 @@
-"""How much of a metric each hyperparameter explains by itself, and how sure that is.
+"""Hyperparameter importance: how much of a metric each one explains, and how sure that is.
 
-For each hyperparameter the trials fall into groups: its values, or where it has many, up to 16
-groups of neighbours of one size. omega squared is the share of the metric's variance that lies
-between the groups, without what chance alone would put there (Hays, Statistics, 1963). The metric
-is taken by its ranks, so that a training that diverged is the last and not a million times the
-last. The interval is that of a jackknife over 20 random parts of the trials.
+The advice and the report call `importances`. The trials are grouped by the values of a
+hyperparameter; one with many values has up to 16 groups of equally many neighbors. Omega squared is
+the share of the metric's variance that lies between the groups, beyond what chance alone would put
+there (Hays, Statistics, 1963). The metric is replaced by its ranks, so that a diverged training run
+is the last one and not a million times worse than the last. The interval is that of a jackknife
+over 20 random parts of the trials.
 
 It costs one pass over the trials and no package: fANOVA, which sees pairs too, took 26 s at 1,000
-trials. It refuses to speak about few trials, and to read more than a tendency out of trials that a
-sampler put where it found good ones: that these are not spread evenly, the caller must say.
+trials. The one rule: a sampler that learns does not spread its trials evenly, so its callers must
+say among which trials a share was measured.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ METHOD = (
     "(omega squared, up to 16 groups); 95 % interval by a jackknife"
 )
 FEWEST = 10
-"""Trials that must have a hyperparameter before anything is said about it."""
+"""Trials that must have a hyperparameter before anything is reported about it."""
 PER_GROUP = 5
 FEWEST_PARTS = 4
-"""Of a range: from fewer an optimum inside it looks as if nothing mattered."""
+"""The smallest number of groups of a range: with fewer an optimum inside it would not show."""
 GROUPS = 16
 PARTS = 20
 _BOTH_SIDES_95 = 0.975
@@ -38,7 +39,11 @@ Sums: TypeAlias = "list[list[float]]"
 
 @dataclass(frozen=True)
 class Importance:
-    """`share` is from 0 to 1, and None where there are too few trials; `count` had it."""
+    """The importance of one hyperparameter.
+
+    `share` is from 0 to 1, and None where there are too few trials; `count` trials had the
+    hyperparameter.
+    """
 
     name: str
     share: float | None
@@ -48,24 +53,25 @@ class Importance:
 
     @property
     def interval(self) -> tuple[float | None, float, float]:
+        """The share with its interval, for tables."""
         return self.share, self.low, self.high
 
 
 def importances(
     columns: Mapping[str, Sequence[object]], metric: Sequence[float | None]
 ) -> list[Importance]:
-    """Each hyperparameter, the most important first, those with too few trials last.
+    """Return each hyperparameter, the most important first, those with too few trials last.
 
     Args:
         columns: by name, a value for each trial; None where a trial does not have it.
-        metric: for each trial its value; None where it has none that counts.
+        metric: the metric of each trial, None where it has none.
     """
     found = [importance(name, values, metric) for name, values in columns.items()]
     return sorted(found, key=lambda each: (each.share is None, -(each.share or 0.0)))
 
 
 def importance(name: str, values: Sequence[object], metric: Sequence[float | None]) -> Importance:
-    """One hyperparameter; of the trials that have it and a value of the metric."""
+    """Return the importance of one hyperparameter, by the trials that have it and the metric."""
     pairs = [
         (value, score)
         for value, score in zip(values, metric, strict=True)
@@ -73,7 +79,7 @@ def importance(name: str, values: Sequence[object], metric: Sequence[float | Non
     ]
     count = len(pairs)
     groups = _groups([value for value, _ in pairs]) if count >= FEWEST else []
-    if len(set(groups)) < 2:  # noqa: PLR2004 - of one group nothing lies between
+    if len(set(groups)) < 2:  # noqa: PLR2004 - nothing lies between one group
         return Importance(name, None, count=count)
     share, error = _jackknife(groups, ranks([score for _, score in pairs]))
     reach = quantile(_BOTH_SIDES_95, min(PARTS, count) - 1) * error
@@ -81,7 +87,7 @@ def importance(name: str, values: Sequence[object], metric: Sequence[float | Non
 
 
 def ranks(values: Sequence[float]) -> list[float]:
-    """The place of each value among all, from 0 to 1; equals share theirs.
+    """Return the rank of each value, from 0 to 1; equal values share theirs.
 
     >>> ranks([5.0, 1.0, 5.0, 9.0])
     [0.5, 0.0, 0.5, 1.0]
@@ -98,7 +104,7 @@ def ranks(values: Sequence[float]) -> list[float]:
 
 
 def _groups(values: Sequence[object]) -> list[int]:
-    """For each value the number of its group; all in one where groups would be too small."""
+    """Return the group of each value; one group for all where groups would be too small."""
     most = min(GROUPS, len(values) // PER_GROUP)
     counts: dict[Hashable, int] = {}
     keys = [_key(value) for value in values]
@@ -111,7 +117,7 @@ def _groups(values: Sequence[object]) -> list[int]:
         if most < FEWEST_PARTS:
             return [0] * len(values)
         return [min(most - 1, int(each * most)) for each in ranks([_float(v) for v in values])]
-    if len(counts) > len(values) // 2:  # nearly each trial has its own text
+    if len(counts) > len(values) // 2:  # nearly each trial has another string
         return [0] * len(values)
     frequent = sorted(counts, key=counts.__getitem__, reverse=True)[: most - 1]
     place_of = {key: place for place, key in enumerate(frequent)}
@@ -127,12 +133,13 @@ def _float(value: object) -> float:
         number = float(value)  # type: ignore[arg-type]
     except OverflowError:
         return math.inf
-    return number if number == number else math.inf  # noqa: PLR0124 - NaN sorts with nothing
+    return number if number == number else math.inf  # noqa: PLR0124 - NaN cannot be sorted
 
 
 def _jackknife(groups: Sequence[int], scores: Sequence[float]) -> tuple[float, float]:
-    """The share, and its standard error: from how it changes as each part of the trials is left
-    out. Sums by part and group make that as cheap as one pass.
+    """Return the share and its standard error, by leaving out each part of the trials in turn.
+
+    Sums by part and group make that as cheap as one pass.
     """
     parts = min(PARTS, len(scores))
     number = max(groups) + 1
@@ -140,7 +147,7 @@ def _jackknife(groups: Sequence[int], scores: Sequence[float]) -> tuple[float, f
     import random  # noqa: PLC0415 - slow to import, and a search has to be large for it
 
     order = list(range(len(scores)))
-    random.Random(0).shuffle(order)  # noqa: S311 - the same report for the same trials
+    random.Random(0).shuffle(order)  # noqa: S311 - the same trials give the same report
     for place, row in enumerate(order):
         cell, score = sums[place % parts][groups[row]], scores[row]
         cell[0] += 1
@@ -162,9 +169,9 @@ def _without(whole: Sequence[float], part: Sequence[float]) -> list[float]:
 
 
 def omega_squared(groups: Iterable[Sequence[float]]) -> float:
-    """Of groups as (count, sum, sum of squares): (SSB - dfb * MSW) / (SST + MSW).
+    """Return omega squared of groups given as (count, sum, sum of squares).
 
-    Below 0 where the groups differ less than by chance.
+    It is (SSB - dfb * MSW) / (SST + MSW), and below 0 where the groups differ less than by chance.
 
     >>> round(omega_squared([(3, 3, 3.02), (3, 6, 12.02)]), 3)
     0.961

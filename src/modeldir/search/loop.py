@@ -1,7 +1,8 @@
-"""A trial of the loop in Python: what `for trial in Search(...)` gives.
+"""A trial of the loop in Python: `for trial in Search(...): with trial: ...`.
 
-It knows one trial that runs in this very process, and records it as a supervisor would. It refuses
-to know which trial comes next: the search does.
+`Search.ask` makes it. It runs in this very process, and records its end as a supervisor would
+(`modeldir.worker.supervisor`). Start reading at `Trial.__exit__`. Which trial comes next:
+`scheduler.py`; a trial's record on disk: `trial_record.py`.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from modeldir.search.trial_record import Turn
 
 
 class Trial:
-    """One trial of the loop in Python: `with trial:` runs it in this process.
+    """One trial of a Python loop; `with trial:` runs it in this process.
 
     `params` are its hyperparameters, `model_dir` is its folder. A failure or a prune in the body is
-    recorded, told with its traceback, and the loop goes on. `status` is how it ended, `pruned` why
-    `report` has ended it early; each None before. `resumes`: it begins with the last weights of
-    another trial, which lie in its folder.
+    recorded and printed with its traceback, and the loop continues. `status` is how it ended,
+    `pruned` why `report` has ended it early; both are None before. `resumes`: it begins with the
+    last weights of another trial, which are in its folder.
     """
 
     def __init__(  # noqa: PLR0913 - what the search knows of it
@@ -68,13 +69,16 @@ class Trial:
         self._attempt: attempts.Attempt | None = None
         self._replaced: dict[str, str | None] = {}
         self._began = time.monotonic()
-        self._told_failure: dict[str, Any] | None = None
+        self._reported_failure: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"Trial({str(self.model_dir)!r})"
 
     def claim(self) -> bool:
-        """Get the right to run it; false if another process was faster. The search has done it."""
+        """Claim the right to run it; False if another process was faster.
+
+        `Search.ask` does this.
+        """
         me = processes.process()
         facts = {
             "command": list(sys.orig_argv),
@@ -96,15 +100,15 @@ class Trial:
         return True
 
     def report(self, step: int, values: Mapping[str, Any] | None = None, /, **more: Any) -> bool:
-        """Record development metrics at a step, as `run.log` does; true if they are the best yet.
+        """Record validation metrics at a step, as `run.log` does; return if they are the best yet.
 
         Raises:
-            TrialPruned: when the plan's pruner says that this trial should stop. In a `with trial:`
-                there is nothing more to do; in a loop of your own, `search.tell(trial)` records it.
+            TrialPruned: when the plan's pruner says that this trial should stop. `with trial:`
+                records it; in a custom loop, `search.tell(trial)` does.
             MetricsError: when a value is not a number, or the metric of the search is missing.
-            SearchError: when the trial was told before.
+            SearchError: when its end is recorded already.
         """
-        self.refuse_if_told()
+        self.check_open()
         development = self._recorder.record(step, {**(values or {}), **more})
         if self._judge is not None and self.pruned is None:
             self.pruned = self._judge.hear(step, development)
@@ -115,27 +119,29 @@ class Trial:
     def __enter__(self) -> Trial:  # noqa: PYI034 - Self needs Python 3.11
         if self._attempt is not None:
             token, number = str(self._attempt.record["token"]), self._attempt.number
-            told = attempts.environment_variables(
+            variables = attempts.environment_variables(
                 token, self.model_dir, number, resumes=self.resumes
             )
-            self._set({**told, VARIABLE: self._orders.to_text() if self._orders else None})
+            self._set({**variables, VARIABLE: self._orders.to_text() if self._orders else None})
         return self
 
     def end(self, status: str, reason: str | None = None) -> None:
-        """Record its end without a body, or in the midst of it: see `Search.tell`."""
+        """Record its end without a body, or in the middle of one: see `Search.tell`."""
         if status == attempts.FAILED:
-            self._told_failure = _failed(failures.ERROR, reason or "it was told that it failed")
+            self._reported_failure = _failed(
+                failures.ERROR, reason or "the loop reported that it failed"
+            )
         pruned = TrialPruned(reason or "") if status == attempts.PRUNED else None
         self.__exit__(TrialPruned if pruned else None, pruned, None)
 
-    def refuse_if_told(self) -> None:
-        """What has ended takes no more.
+    def check_open(self) -> None:
+        """Refuse to record more about a trial that has ended.
 
         Raises:
-            SearchError: when how it ended was told before.
+            SearchError: when its end is recorded already.
         """
         if self.status is not None:
-            raise SearchError(f"{self.name}: was told before: it has {self.status}")
+            raise SearchError(f"{self.name}: its end is recorded already: it has {self.status}")
 
     def __exit__(
         self,
@@ -148,7 +154,7 @@ class Trial:
         self._recorder.close()
         if self._attempt is None:
             return False
-        if self.status is None:  # else it was told in the body
+        if self.status is None:  # else the body has recorded it
             self._record_end(self._attempt, error)
         if isinstance(error, Exception) and not isinstance(error, TrialPruned):
             traceback.print_exception(kind, error, trace)
@@ -168,11 +174,11 @@ class Trial:
         self._attempt = attempts.rewrite(attempt, finished, durable=True)
 
     def _end(self, attempt: attempts.Attempt, error: BaseException | None) -> dict[str, Any]:
-        if self._told_failure is not None:
-            return self._told_failure
-        told = [e for e in attempts.events(self.model_dir, attempt.number) if e["event"] == "end"]
-        if error is None and told:  # `start` in the body has caught a prune itself
-            return {k: v for k, v in told[-1].items() if k not in {"attempt", "event", "time"}}
+        if self._reported_failure is not None:
+            return self._reported_failure
+        ends = [e for e in attempts.events(self.model_dir, attempt.number) if e["event"] == "end"]
+        if error is None and ends:  # `start` in the body has caught a prune itself
+            return {k: v for k, v in ends[-1].items() if k not in {"attempt", "event", "time"}}
         end = end_of(error)
         if end["status"] == attempts.COMPLETED and self._metric is not None:
             name, _ = self._metric
@@ -187,7 +193,7 @@ class Trial:
         return end
 
     def _set(self, variables: Mapping[str, str | None]) -> None:
-        """Put variables into the environment, noting what they replace."""
+        """Set environment variables, noting what they replace."""
         replaced = {name: os.environ.get(name) for name in variables}
         for name, value in variables.items():
             if value is None:
@@ -198,10 +204,10 @@ class Trial:
 
 
 def check_status(status: object) -> None:
-    """Refuse what is no way to end a trial.
+    """Refuse a status with which no trial ends.
 
     Raises:
-        SearchError: saying which there are.
+        SearchError: naming those that there are.
     """
     known = attempts.FINAL
     if status is not None and status not in known:

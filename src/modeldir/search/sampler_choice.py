@@ -34,7 +34,7 @@ def chosen(
     """Return the sampler that a plan names, or a suitable one.
 
     A grid is suitable where every hyperparameter has a list and all combinations are wanted;
-    otherwise `auto` chooses. What is wrong is added to the problems.
+    otherwise `auto` chooses. Mistakes are added to the problems.
     """
     name, options, wrong = named(raw.get("sampler"))
     # A custom sampler may be importable only where the search runs.

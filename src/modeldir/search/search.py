@@ -343,7 +343,7 @@ class Search:
         """
         from modeldir.search import loop  # noqa: PLC0415 - as above
 
-        trial.refuse_if_told()
+        trial.check_open()
         loop.check_status(status)
         if values is None and status is None and not trial.pruned and self.plan.metric is not None:
             name = self.plan.metric[0]
