@@ -21,7 +21,7 @@ from modeldir.errors import ParamsError
 from modeldir.params import formats
 from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.json_values import to_json_values
-from modeldir.params.strict_json import dumps, loads, parse_value, says
+from modeldir.params.strict_json import dumps, holds, loads, parse_value
 
 # -- The second parser -----------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ def _checked(text: str, *, comments: bool) -> str:
     again, their = loads(dumps(values, forms), "p")
     assert repr(again) == repr(want)
     assert dumps(again, their) == dumps(values, forms)
-    assert says(text, values, comments=comments)
+    assert holds(text, values, comments=comments)
     return "read"
 
 

@@ -152,10 +152,10 @@ def test_what_is_wrong_is_told_at_once(snapshot: SnapshotAssertion) -> None:
         ("clip=[1,2", "write 'clip=[1, 2]'"),
         ("++clips=[adam,sgd]", """write '++clips=["adam", "sgd"]'"""),
         ("++widths=[8, 16", "write '++widths=[8, 16]'"),
-        ("clip={lr:1}", """for the text: 'clip="{lr:1}"'"""),
-        ("clip=NaN", """for the text: 'clip="NaN"'"""),
-        ("++seed=1e999", """for the text: '++seed="1e999"'"""),
-        ("++seed=1_000", """for the text: '++seed="1_000"'"""),
+        ("clip={lr:1}", """for the string: 'clip="{lr:1}"'"""),
+        ("clip=NaN", """for the string: 'clip="NaN"'"""),
+        ("++seed=1e999", """for the string: '++seed="1e999"'"""),
+        ("++seed=1_000", """for the string: '++seed="1_000"'"""),
         ("betas=(1, 2)", "write 'betas=[1, 2]'"),
         ("betas=['a', 'b']", """write 'betas=["a", "b"]'"""),
     ],
@@ -283,6 +283,6 @@ def test_a_new_experiment_reads_values_the_same_way(
     capsys.readouterr()
     assert main(["new", "more", "--from", "base", "batch_size=32.5", "augment=1"]) == 2
     told = capsys.readouterr().err
-    assert "batch_size is 32: expected a whole number, found 32.5" in told
+    assert "batch_size is 32: expected an integer, found 32.5" in told
     assert "augment is false: expected true or false, found 1" in told
     assert not Path("more").exists()

@@ -16,9 +16,9 @@ from modeldir.params.json_errors import MAX_DEPTH
 from modeldir.params.strict_json import (
     dumps,
     has_comments,
+    holds,
     loads,
     parse_value,
-    says,
     without_comments,
 )
 
@@ -142,7 +142,7 @@ def test_what_has_no_comments_is_read_the_same(values: dict[str, Any]) -> None:
     ("text", "said"),
     [
         ('{"a":\u00a01}', "p, line 1, column 6: expected a value, found the character U+00A0"),
-        ('{"a": 1,\u2028}', "p, line 1, column 9: expected a name in double quotes, found the"),
+        ('{"a": 1,\u2028}', "p, line 1, column 9: expected a key in double quotes, found the"),
         ('{"a": 1}\x0c', "p, line 1, column 9: expected the end of the file, found the character"),
         ('{"a": 1}\0', "p, line 1, column 9: expected the end of the file, found the character U"),
         (' \ufeff{"a": 1}', "p, line 1, column 2: expected a value, found the character U+FEFF"),
@@ -306,7 +306,7 @@ def test_a_typed_float_is_a_float(value: float) -> None:
 def test_a_text_says_its_own_values(values: dict[str, Any], others: dict[str, Any]) -> None:
     """Order and types included; with comments only where they are allowed."""
     text = json.dumps(values)
-    assert says(text, values, comments=False)
-    assert says(text, others, comments=False) == (dumps(values, {}) == dumps(others, {}))
-    assert says(f"// {text}\n{text}", values, comments=True)
-    assert not says(f"// {text}\n{text}", values, comments=False)
+    assert holds(text, values, comments=False)
+    assert holds(text, others, comments=False) == (dumps(values, {}) == dumps(others, {}))
+    assert holds(f"// {text}\n{text}", values, comments=True)
+    assert not holds(f"// {text}\n{text}", values, comments=False)

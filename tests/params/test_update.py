@@ -312,7 +312,7 @@ def test_new_names_that_are_nearly_old_ones_are_noted_where_they_are() -> None:
         "momentm": 4,
         "optimizer.nmae": 5,
     }
-    assert tried(new).nearly == [
+    assert tried(new).similar == [
         ("optimzer", "optimizer"),
         ("optimizer.momentm", "optimizer.momentum"),
         ("learning_rte", "learning_rate"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeldir.params.usage_report import lines, meant, never_read, record
+from modeldir.params.usage_report import lines, never_read, record, suggestions
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -180,7 +180,7 @@ def test_a_part_that_nobody_read_is_named_once(
 )
 def test_the_name_that_was_meant(unread: str, read: list[str], near: str | None) -> None:
     """The nearest that was asked for in vain."""
-    assert meant([unread], [unread], read).get(unread) == near
+    assert suggestions([unread], [unread], read).get(unread) == near
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_the_name_that_was_meant(unread: str, read: list[str], near: str | None)
 )
 def test_a_name_beside_it_in_the_file_is_not_meant(unread: str, other: str) -> None:
     """Two names of one file are two hyperparameters, unless they are nearly the same word."""
-    assert meant([unread], [unread, other], [other]) == {}
+    assert suggestions([unread], [unread, other], [other]) == {}
 
 
 # -- In words --------------------------------------------------------------------------------------

@@ -266,7 +266,7 @@ class Run:
         if self._is_other_rank:
             return
         params.report_reads(self.params)
-        used = usage.account(params.source(self.params))
+        used = usage.summary(params.source(self.params))
         attempts.add_event(self.model_dir, self.attempt, "end", **end)
         if self._owned is not None:
             duration = round(time.monotonic() - self._began, 3)

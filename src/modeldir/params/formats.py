@@ -236,8 +236,8 @@ def _comments_lost(shown: str) -> ParamsError:
 def _holds(text: str, values: Plain, shown: str) -> bool:
     """Return whether a file with this text would hold exactly these values."""
     if notation(shown) == "json":
-        return strict_json.says(text, values, comments=_ending(shown) == ".jsonc")
-    return strict_json.alike(_from_other(text.replace("\r\n", "\n"), shown), values)
+        return strict_json.holds(text, values, comments=_ending(shown) == ".jsonc")
+    return strict_json.is_written_alike(_from_other(text.replace("\r\n", "\n"), shown), values)
 
 
 def _edited(text: str, values: Plain, shown: str) -> str:
@@ -264,7 +264,7 @@ def _update(document: Any, old: Any, new: Any) -> None:
     for key, value in new.items() if isinstance(new, dict) else enumerate(new):
         is_new = isinstance(old, dict) and key not in old
         if is_new or not _have_same_shape(old[key], value):
-            if is_new or not strict_json.alike(old[key], value):
+            if is_new or not strict_json.is_written_alike(old[key], value):
                 document[key] = value
         else:
             _update(document[key], old[key], value)

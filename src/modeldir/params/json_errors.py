@@ -1,10 +1,9 @@
-"""What is wrong with a JSON text: where it is, what was expected there, what to type instead.
+"""Errors of JSON texts: where the mistake is, what was expected there, what to type instead.
 
-It is asked only when the standard parser, or one of our own rules, has said no; so it may take its
-time and look for every mistake. It refuses to give values: that is `strictjson`.
-
-Start at `mistakes`. A mistake in the syntax comes alone, since what lies behind it can be anything;
-names given twice, numbers that are none and half characters are all found, and told in one error.
+`strict_json` calls `mistakes` after the standard parser, or one of our rules, has rejected it;
+so it may be slow and search for every mistake. Start at `mistakes`. A syntax error is reported
+alone, since everything after it can mean anything. Keys given twice, bad numbers and half
+characters are all found and reported in one error. For the values, see `strict_json`.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DEPTH = 100
-"""How many brackets deep a file may go: beyond anyone's hyperparameters, within every stack."""
+"""Nested brackets in a file. Nobody needs more, and every interpreter's stack allows this many."""
 
 TOO_DEEP = f"more than {MAX_DEPTH} brackets inside each other"
 SMALLEST = 'the smallest example: {"learning_rate": 0.001}'
 _MOST = 20
-"""How many mistakes are told one by one: a file with more is broken in one way."""
+"""List at most this many mistakes. A file with more is usually broken in one single way."""
 
 
 # -- Saying where ----------------------------------------------------------------------------------
@@ -40,7 +39,7 @@ def broken(
     line: int | None = None,
     column: int | None = None,
 ) -> ParamsError:
-    """The error for a mistake in the file that the user calls `shown`."""
+    """Return the error for a mistake in the file that the user calls `shown`."""
     place = (f", line {line}" if line else "") + (f", column {column}" if column else "")
     message = f"{shown}{place}: {problem}" + (f"\n  {hint}" if hint else "")
     return ParamsError(message, path=shown, line=line, column=column)
@@ -49,20 +48,20 @@ def broken(
 def broken_at(
     text: str, offset: int, shown: str, problem: str, hint: str | None = None
 ) -> ParamsError:
-    """As `broken`, for the character at `offset` of a file's text."""
+    """Return the same error as `broken`, for the character at `offset` of a file's text."""
     return broken(shown, problem, hint, *_position(text, offset))
 
 
 def not_an_object(value: object, shown: str) -> ParamsError:
-    """The error for a file that holds something other than names and values."""
-    kinds = {bool: "true or false", str: "a text", list: "a list", type(None): "nothing"}
+    """Return the error for a file that is no object of keys and values."""
+    kinds = {bool: "true or false", str: "a string", list: "a list", type(None): "nothing"}
     found = kinds.get(type(value), "a number")
-    problem = f"expected an object of names and values, found {found}"
+    problem = f"expected an object of keys and values, found {found}"
     return broken(shown, problem, SMALLEST, 1, 1)
 
 
 def _position(text: str, offset: int) -> tuple[int, int]:
-    """Line and column, both from 1."""
+    """Return line and column, both from 1."""
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
@@ -78,7 +77,10 @@ class _Mistake:
 
 
 def mistakes(text: str, shown: str, *, comments: bool = False) -> ParamsError:
-    """The error for a text that was refused; `comments` says that they are allowed (and blank)."""
+    """Return the error for a rejected text.
+
+    With `comments` they are allowed (and already blank).
+    """
     try:
         json.loads(text, parse_constant=_any, parse_int=_any, parse_float=_any)
     except json.JSONDecodeError as syntax:
@@ -103,7 +105,7 @@ def mistakes(text: str, shown: str, *, comments: bool = False) -> ParamsError:
 
 
 def _any(_: str) -> None:
-    """Stands for a number while only the syntax is asked about."""
+    """Replace a number while only the syntax is checked."""
 
 
 def _placed(text: str, mistake: _Mistake) -> str:
@@ -112,8 +114,8 @@ def _placed(text: str, mistake: _Mistake) -> str:
 
 
 def _mistakes(text: str) -> Iterator[_Mistake]:
-    """What the syntax allows and we do not, in a text whose syntax is right."""
-    seen: list[dict[str, int]] = []  # where the names stand, for each object that is open
+    """Yield what the syntax allows and we do not, if the syntax of the text is correct."""
+    seen: list[dict[str, int]] = []  # the position of each key, for each open object
     for token in _tokens(text):
         if token.text == "{":
             seen.append({})
@@ -148,7 +150,7 @@ def _bad_number(token: _Token) -> Iterator[_Mistake]:
     elif is_whole(written):
         digits, most = len(written.lstrip("-")), _most_digits()
         if most and digits > most:
-            problem = f"a whole number of {digits} digits is more than Python reads"
+            problem = f"an integer of {digits} digits is more than Python reads"
             yield _Mistake(token.start, token.key, problem, None)
         return
     elif math.isinf(float(written)):
@@ -160,30 +162,30 @@ def _bad_number(token: _Token) -> Iterator[_Mistake]:
 
 
 def is_whole(written: str) -> bool:
-    """Whether JSON's number is a whole one by its form: 10, not 1e1."""
+    """Return whether a JSON number is written as an integer: 10, not 1e1."""
     return written.lstrip("-").isdigit()
 
 
 def _most_digits() -> int:
-    return getattr(sys, "get_int_max_str_digits", int)()  # older 3.10s know no limit
+    return getattr(sys, "get_int_max_str_digits", int)()  # older versions of 3.10 have no limit
 
 
 # -- Tokens ----------------------------------------------------------------------------------------
 
 STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
-_TOKEN = rf'(?s)({STRING})(\s*:)?|[{{}}\[\],]|[^\s"{{}}\[\]:,]+|".*'  # compiled if need be
+_TOKEN = rf'(?s)({STRING})(\s*:)?|[{{}}\[\],]|[^\s"{{}}\[\]:,]+|".*'  # compiled only when needed
 
 
 @dataclass(frozen=True)
 class _Token:
     text: str
     start: int
-    key: str  # the dotted name of what it is or belongs to
+    key: str  # the dotted name of the value
     is_name: bool
 
 
 class _Open:
-    """A bracket that is open: what it belongs to, and the entry that is being read."""
+    """An open bracket: the key it belongs to, and the entry that is being read."""
 
     def __init__(self, key: str, *, is_list: bool) -> None:
         self.key = key
@@ -196,7 +198,7 @@ class _Open:
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """The brackets, texts and bare words of a text whose syntax is right, in order."""
+    """Yield the brackets, strings and bare words of some JSON with correct syntax, in order."""
     opened: list[_Open] = []
     for match in re.finditer(_TOKEN, text):
         string, colon = match.groups()
@@ -214,7 +216,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def refuse_depth(text: str, shown: str) -> None:
-    """Raise the error for a text with too many brackets inside each other, if it has them."""
+    """Raise the error for too many brackets inside each other, if the text has them."""
     depth = 0
     for token in re.finditer(_TOKEN, text):
         depth += (token[0] in "{[") - (token[0] in "}]")
@@ -225,28 +227,28 @@ def refuse_depth(text: str, shown: str) -> None:
 # -- Syntax ----------------------------------------------------------------------------------------
 
 BLANKS = " \t\n\r"
-"""What JSON allows between its words: fewer characters than Python takes for blanks."""
+"""White space in JSON. Python accepts more characters."""
 
-_EXPECTED = {  # by how the standard parser's message begins, which all its versions share
+_EXPECTED = {  # by the beginning of the standard parser's message
     "Expecting value": "a value",
-    "Expecting property name": "a name in double quotes",
-    "Expecting ':'": "':' after the name",
+    "Expecting property name": "a key in double quotes",
+    "Expecting ':'": "':' after the key",
     "Expecting ','": "',' or the closing bracket",
     "Extra data": "the end of the file",
-    "Unterminated": "the closing double quote of this text",
+    "Unterminated": "the closing double quote of this string",
     "Invalid control": "the closing double quote on this line",
     "Invalid": '\\\\ (for one backslash), \\n, \\t, \\" or \\uXXXX',
 }
 _NO_COMMENTS = "JSON has no comments: remove it, or call the file"
-_HINTS = (  # by what stands there
+_HINTS = (  # by the text at that place
     (r"//|/\*", f"{_NO_COMMENTS} params.jsonc, which has them"),
     (r"#", f"{_NO_COMMENTS} params.jsonc (// begins one) or params.yaml (# does)"),
-    (r"'", 'texts and names stand in double quotes: "adam"'),
+    (r"'", 'strings and keys stand in double quotes: "adam"'),
     (r"True\b|False\b|None\b", "JSON writes true, false and null"),
     (r"[.+]", "a number begins with a digit or -: 0.5"),
-    (r"[A-Za-z_]", 'texts and names stand in double quotes: "adam"'),
+    (r"[A-Za-z_]", 'strings and keys stand in double quotes: "adam"'),
 )
-_ALWAYS = 3  # the hints that also hold where a comma was expected
+_ALWAYS = 3  # these hints also apply if a comma was expected
 _WITH_COMMENTS = (
     (r"/\*", "this comment has no */ that ends it"),
     (r"#", "a comment begins with //"),
@@ -280,7 +282,7 @@ def _explained(
 
 
 def _visible(word: str) -> str:
-    """What stands there; a character that nobody sees, as U+00A0 from a web page, by its number."""
+    """Return a word. An invisible character, such as U+00A0 from a web page, gets its number."""
     if len(word) == 1 and not word.isprintable():
         return f"the character U+{ord(word):04X}"
     return word[:40]

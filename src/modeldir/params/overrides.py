@@ -6,8 +6,9 @@
 
     python train.py --model_dir experiments/base_model optimizer.lr=3e-4
 
-It knows words like `name=value`, `++name=value` and `~name`. It refuses to know options: those are
-argparse's. Start at `cli`; `changed` says what the words make of the values.
+The words are `name=value`, `++name=value` (add) and `~name` (delete); all others are left to
+argparse. Start at `cli`; `changed` applies words to plain values, for `modeldir new`. Nothing is
+changed unless every word can be applied. For `params.update(...)` see `update`.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
     Problem = tuple[str, str | None]
 
 _NAME = re.compile(r"\+{0,2}[^\W\d][\w.\-]*=|~[^\W\d][\w.\-]*(=|$)")
-"""How a word begins that is meant for us: no option, no path, no URL."""
+"""The beginning of a word that may be a change: no option, no path, no URL."""
 
 
 def cli(params: Any, argv: Sequence[str] | None = None) -> list[str]:
-    """Take over the `name=value` of the command line; the other words are returned, for argparse.
+    """Apply the `name=value` words of the command line; return the other words, for argparse.
 
-    A value is read by what it replaces: `model_version=2` is the text "2" where the file has a
-    text, `learning_rate=1e-3` a number where it has one. `++name=value` adds a hyperparameter that
-    is not there, `~name` deletes one. A wrong one ends the script as argparse would: with a message
+    A value is read by what it replaces: `model_version=2` is the string "2" if the file has a
+    string, `learning_rate=1e-3` a number if the file has a number. `++name=value` adds a new
+    hyperparameter, `~name` deletes one. A mistake ends the script as argparse would: with a message
     and exit code 2, and nothing is changed.
 
     Args:
@@ -61,10 +62,10 @@ def cli(params: Any, argv: Sequence[str] | None = None) -> list[str]:
 
 
 def changed(data: Plain, argv: Sequence[str], where: str) -> tuple[Plain, list[str]]:
-    """Values as the words of a command line change them, and the words that change nothing.
+    """Return a copy of the values, changed by the words, and the words that change nothing.
 
     Raises:
-        ParamsError: listing every word that cannot be followed.
+        ParamsError: listing every word that cannot be applied.
     """
     line = _Line(data, where or "these hyperparameters")
     others = line.take(argv)
@@ -75,7 +76,7 @@ def changed(data: Plain, argv: Sequence[str], where: str) -> tuple[Plain, list[s
 
 
 class _Line:
-    """A command line as it is followed, on a copy of the values."""
+    """A command line that is applied to a copy of the values."""
 
     def __init__(self, data: Plain, where: str) -> None:
         self.where = where
@@ -88,20 +89,23 @@ class _Line:
         others = []
         for place_, word in enumerate(words[:end]):
             behind_option = place_ > 0 and _is_option(words[place_ - 1])
-            if self._is_ours(word, behind_option=behind_option):
-                self._follow(word)
+            if self._is_change(word, behind_option=behind_option):
+                self._apply(word)
             else:
                 others.append(word)
         return others + words[end:]
 
-    def _is_ours(self, word: str, *, behind_option: bool) -> bool:
-        """Behind an option stands its value, unless it is a name that we know: argparse decides."""
+    def _is_change(self, word: str, *, behind_option: bool) -> bool:
+        """Return whether a word is a change.
+
+        After an option, it is one only if we know the name.
+        """
         name = word.partition("=")[0]
         if "=" in word and _has(self.fit.data, name):
             return True
         return _NAME.match(word) is not None and not behind_option
 
-    def _follow(self, word: str) -> None:
+    def _apply(self, word: str) -> None:
         name, equals, text = word.partition("=")
         bare = name if _has(self.fit.data, name) else name.lstrip("+~")
         if bare in self._given:
@@ -176,24 +180,24 @@ def _is_option(word: str) -> bool:
 
 
 def read(text: str, old: Any) -> Any:
-    """A word's value, by what it replaces: a text needs no quotes and is never a number."""
+    """Return a word's value, by what it replaces: a string needs no quotes and is no number."""
     if isinstance(old, str) and text != "null":
         return parse_value(text) if re.fullmatch(r'".*"', text, re.DOTALL) else text
     return parse_value(text)
 
 
 def _unreadable(name: str, text: str, old: Any) -> Problem | None:
-    """What is wrong with a word as such; None where its value can be tried."""
+    """Return what is wrong with a word in itself; None if its value can be tried."""
     if text == "None":
         hint = f"write {name}=null"
         if old is None or isinstance(old, str):
-            hint += f", or '{name}=\"None\"' for the text"
-        return f"{name}=None: null is meant?", hint
+            hint += f", or '{name}=\"None\"' for the string"
+        return f"{name}=None: do you mean null?", hint
     if text == "" and not isinstance(old, str):
         return f"{name}=: there is no value", f"write {name}={preview(old)}, or null"
     value = read(text, old)
     if isinstance(value, str) and not isinstance(old, str):
-        return _not_as_text(name, text, old) or _broken_json(name, text)
+        return _not_a_string(name, text, old) or _broken_json(name, text)
     return None
 
 
@@ -201,25 +205,25 @@ _NUMBER = r"[+-]?(NaN|nan|Infinity|inf|[\d_]*\.?[\d_]+([eE][+-]?\d+)?)"
 
 
 def _broken_json(name: str, text: str) -> Problem | None:
-    """What would be a text where none was meant: a list without its end, a number that is none."""
+    """Return what is wrong with a word that looks like broken JSON: an open list, a bad number."""
     if not isinstance(parse_value(text), str) or text[:1] == '"':
         return None
     if text[:1] not in {"[", "{"} and not re.fullmatch(_NUMBER, text):
         return None
-    problem = f"{name}={text}: expected a value as JSON has it, or a text"
+    problem = f"{name}={text}: expected JSON, or a string"
     if text[:1] == "[":
         return problem, f"write '{name}={preview(_words(text))}'"
-    return problem, f"for the text: '{name}={preview(text)}'"
+    return problem, f"for the string: '{name}={preview(text)}'"
 
 
 def _words(text: str) -> list[Any]:
-    """What stands between the brackets and the commas of a list as Python or a shell has it."""
+    """Return the values between the brackets of a list as Python or a shell writes it."""
     words = (word.strip() for word in text.strip("[]() ").split(","))
     return [parse_value(word.strip("'") or word) for word in words if word]
 
 
-def _not_as_text(name: str, text: str, old: Any) -> Problem | None:
-    """Words that are no JSON, for something that is no text."""
+def _not_a_string(name: str, text: str, old: Any) -> Problem | None:
+    """Return what is wrong with a word that is no JSON, if the old value is no string."""
     problem = misfit(old, text, name)
     if problem is None:
         return None

@@ -290,7 +290,7 @@ class Params(_WithCache, Mapping[str, Any]):
             head = f"{view.tree.shown or 'these hyperparameters'} cannot be updated"
             head += f" from {origin}:" if origin else ":"
             raise ParamsError(head, fit.problems, "Nothing was changed.", key=fit.key)
-        _warn(warnings_of(fit.nearly, view.tree.shown), 3)
+        _warn(warnings_of(fit.similar, view.tree.shown), 3)
         view.tree.given.update(_replaced(view.data, fit.data, view.prefix))
         _put(view.data, fit.data)
         view.tree.forms.update(loaded.forms)

@@ -1,11 +1,9 @@
-"""JSON as a person writes it: read strictly, and written as it was read.
+"""JSON as people write it: read strictly, and written in the form in which it was read.
 
-It knows what other readers let pass and what costs a night of training: a name given twice, NaN, a
-number too large, a comment that hides half of the file. It refuses to know what the values mean.
-
-The standard parser reads the text. Only when it stumbles is the text looked at a second time
-(`jsonmistakes`), to say where and what was expected; so a good file costs hardly more than the
-standard parser takes. Start at `loads`.
+`formats` calls `loads` and `dumps`; command lines use `parse_value`. Start at `loads`. It rejects
+what other readers accept and what can cost a night of training: a key given twice, NaN, a number
+that is too large. The standard parser reads the text. Only after it fails, `json_errors` looks for
+all mistakes; so a correct file takes hardly longer than with the standard parser.
 """
 
 from __future__ import annotations
@@ -25,16 +23,16 @@ if TYPE_CHECKING:
 
 
 class _RefusedError(Exception):
-    """Something that the standard parser lets pass: a name given twice, a number that is none."""
+    """The standard parser accepts something that we do not: a key given twice, a bad number."""
 
 
 def loads(
     text: str, shown: str, *, comments: bool = False
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """An object's values, and the form of each number that Python would write in another way.
+    """Return an object's values, and the form of each number that Python would write differently.
 
-    The forms are by Python's own form: `1e-3` in the text gives `{"0.001": "1e-3"}`. With
-    `comments` they are allowed (`//`, `/* */`), and commas after the last entry.
+    The forms are listed by Python's own form: `1e-3` in the text gives `{"0.001": "1e-3"}`. With
+    `comments`, the text may contain `//` and `/* */`, and a comma after the last entry.
 
     Raises:
         ParamsError: with line and column, what was expected and what was found there.
@@ -47,7 +45,7 @@ def loads(
     try:
         values = _parse(text, forms)
         _refuse_half_characters(text, values)
-    except (ValueError, _RefusedError):  # ValueError: syntax, or thousands of digits
+    except (ValueError, _RefusedError):  # ValueError: a syntax error, or thousands of digits
         raise mistakes(text, shown, comments=comments) from None
     if not isinstance(values, dict):
         raise not_an_object(values, shown)
@@ -61,7 +59,7 @@ def _parse(text: str, forms: dict[str, str]) -> Any:
             raise _RefusedError
         own = repr(value)
         if forms.setdefault(own, written) != written:
-            forms[own] = own  # one number, written in two ways: neither is kept
+            forms[own] = own  # the same number in two forms: keep neither
         return value
 
     return json.loads(text, object_pairs_hook=_object, parse_float=number, parse_constant=_constant)
@@ -78,11 +76,11 @@ def _constant(_: str) -> NoReturn:
     raise _RefusedError
 
 
-_MAYBE_HALF = r"\\u[dD][89a-fA-F]"  # compiled if need be, as the other patterns
+_MAYBE_HALF = r"\\u[dD][89a-fA-F]"  # compiled only when needed, like the other patterns
 
 
 def _refuse_half_characters(text: str, values: Any) -> None:
-    r"""A lone `\ud83d` is no text: it could not be saved, nor printed."""
+    r"""Reject a lone `\ud83d`. It is no character: it could not be saved or printed."""
     if "\\u" in text and re.search(_MAYBE_HALF, text):
         try:
             json.dumps(values, ensure_ascii=False).encode()
@@ -92,13 +90,13 @@ def _refuse_half_characters(text: str, values: Any) -> None:
 
 # -- Comments --------------------------------------------------------------------------------------
 
-_REST = r'".*|/\*.*'  # a text or a comment that nobody ended: to the end, or this would be slow
+_REST = r'".*|/\*.*'  # an unclosed string or comment: match to the end, or this would be slow
 _COMMENT = rf"(?s){STRING}|(//[^\n]*|/\*.*?\*/)|{_REST}"
 _LAST_COMMA = rf"(?s){STRING}|(,)(?=[ \t\n\r]*[}}\]])|{_REST}"
 
 
 def without_comments(text: str) -> str:
-    """The text with comments and last commas as blanks, so that every place in it stays right."""
+    """Replace comments and last commas by blanks, so that every position stays the same."""
 
     def no_comment(match: re.Match[str]) -> str:
         return re.sub(r"[^\n]", " ", match[0]) if match[1] else match[0]
@@ -114,7 +112,7 @@ def without_comments(text: str) -> str:
 
 
 def has_comments(text: str) -> bool:
-    """Whether a text has comments that would be lost if the values alone were written."""
+    """Return whether there are comments, which would be lost if only the values were written."""
     return any(match[1] for match in re.finditer(_COMMENT, text))
 
 
@@ -125,7 +123,7 @@ _FLOAT = r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?"
 
 
 def parse_value(text: str) -> Any:
-    """A value as typed: JSON, a number or a word as Python writes it, or else the bare text.
+    """Parse a value from a command line: JSON, Python's None, True or .5, or else a plain string.
 
     >>> [parse_value(text) for text in ("1e-3", ".5", "true", "None", "[1, 2]", '"3"', "adam")]
     [0.001, 0.5, True, None, [1, 2], '3', 'adam']
@@ -141,28 +139,30 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def says(text: str, values: dict[str, Any], *, comments: bool) -> bool:
-    """Whether a text, which `loads` has read, holds just these values: types and order included.
+def holds(text: str, values: dict[str, Any], *, comments: bool) -> bool:
+    """Return whether JSON that `loads` has read holds exactly these values.
 
-    The text may be without comments although they are allowed, and not the other way round.
+    Types and order count. With `comments`, the text may have comments or not.
     """
     if comments:
         text = without_comments(text)
     try:
-        return alike(_parse(text, {}), values)
+        return is_written_alike(_parse(text, {}), values)
     except (ValueError, _RefusedError):
         return False
 
 
-def alike(left: Any, right: Any) -> bool:
-    """Whether two values would be written alike: 1 and 1.0 would not, nor 0.0 and -0.0."""
+def is_written_alike(left: Any, right: Any) -> bool:
+    """Return whether two values are written the same way. 1 and 1.0 are not, nor 0.0 and -0.0."""
     if type(left) is not type(right):
         return False
     if type(left) is dict:
         pairs = zip(left.items(), right.items(), strict=False)
-        return len(left) == len(right) and all(a == b and alike(x, y) for (a, x), (b, y) in pairs)
+        return len(left) == len(right) and all(
+            a == b and is_written_alike(x, y) for (a, x), (b, y) in pairs
+        )
     if type(left) is list:
-        return len(left) == len(right) and all(map(alike, left, right))
+        return len(left) == len(right) and all(map(is_written_alike, left, right))
     return bool(left == right) and (type(left) is not float or repr(left) == repr(right))
 
 

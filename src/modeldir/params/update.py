@@ -1,9 +1,9 @@
-"""What may take an old value's place, and which new name is probably a misspelt old one.
+"""Check new values: whether they fit the old ones, and whether a new name is a misspelled old one.
 
-A learning rate of `"0.1"` or a batch size of 32.5 is found here, before anything is changed. It
-knows plain values and names. It refuses to know files, views and command lines.
-
-Start at `fit`: it tries new values on a copy and says all that is wrong with them.
+`Params.update`, `overrides` and `modeldir new` use it. Start at `Fit`: it tries new values on a
+copy, and collects everything that is wrong, so that nothing is changed unless all values fit. A
+learning rate of `"0.1"` or a batch size of 32.5 is found here. For types that a class defines, see
+`schema`.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class ParamsWarning(UserWarning):
 
 
 class Fit:
-    """New values as they were tried on old ones: what is wrong, and what is probably misspelt."""
+    """New values tried on a copy of the old ones: what is wrong, and what is misspelled."""
 
     def __init__(self, data: Plain, prefix: str, free: Collection[str]) -> None:
         self.data: Plain = copy_sections(data)
         self.problems: list[Problem] = []
-        self.nearly: list[tuple[str, str]] = []  # new name, the old one that it nearly is
+        self.similar: list[tuple[str, str]] = []  # the new name, and the similar old one
         self.key = ""  # the dotted name of the first problem
         self._prefix = prefix
         self._free = free
 
     def take(self, new: Mapping[str, Any]) -> None:
-        """Try all of a mapping; what fits is in `data` then."""
+        """Try all values of a mapping. Those that fit are then in `data`."""
         self._take(self.data, new, self._prefix)
 
     def _take(self, data: Plain, new: Mapping[str, Any], prefix: str) -> None:
@@ -57,7 +57,7 @@ class Fit:
             first = missing[0] if missing else key
             if first not in holder:
                 near = nearest(first, holder)
-                self.nearly += [(above + first, above + near)] if near else []
+                self.similar += [(above + first, above + near)] if near else []
             for head in missing:
                 holder = holder.setdefault(head, {})
             if is_section(value) and is_section(holder.get(key)):
@@ -76,7 +76,7 @@ class Fit:
                 return
         problem = misfit(holder[key], value, whole)
         try:
-            holder[key] = holder[key] if problem else _in_the_form_of(holder[key], value)
+            holder[key] = holder[key] if problem else _with_type_of(holder[key], value)
         except ValueError as error:
             problem = str(error), None
         if problem:
@@ -88,23 +88,23 @@ class Fit:
 
 
 def misfit(old: Any, new: Any, name: str) -> Problem | None:
-    """Why a value cannot take an old one's place, and what to write; None where it can.
+    """Return why a value cannot replace an old one, and what to write; None if it can.
 
     >>> misfit(32, 32.5, "batch_size")[0]
-    'batch_size is 32: expected a whole number, found 32.5'
+    'batch_size is 32: expected an integer, found 32.5'
     """
     kind = _kind(old)
     if kind is None or new is None or _is_a(new, kind):
         return None
-    expected = "values by name" if kind == _PART else kind
+    expected = "values by name" if kind == _SECTION else kind
     shown = preview(old)
-    if kind == _PART:
-        shown = "a part with values of its own" if old else "an empty part"
+    if kind == _SECTION:
+        shown = "a nested section" if old else "an empty section"
     return f"{name} is {shown}: expected {expected}, found {preview(new)}", _way_out(old, new, name)
 
 
-def _in_the_form_of(old: Any, new: Any) -> Any:
-    """A value as a schema has made the old one: its path, its enum's member, its tuple."""
+def _with_type_of(old: Any, new: Any) -> Any:
+    """Return a value with the type that a schema gave the old one: path, Enum member or tuple."""
     if new is None:
         return None
     if is_path(old) or isinstance(old, Enum):
@@ -112,34 +112,34 @@ def _in_the_form_of(old: Any, new: Any) -> Any:
     return tuple(new) if isinstance(old, tuple) else copy_sections(new)
 
 
-_TRUTH, _WHOLE, _NUMBER, _TEXT = "true or false", "a whole number", "a number", "a text"
-_LIST, _PART = "a list", "a part"
+_BOOLEAN, _INTEGER, _NUMBER, _STRING = "true or false", "an integer", "a number", "a string"
+_LIST, _SECTION = "a list", "a nested section"
 
 
 def _kind(value: Any) -> str | None:
-    """What kind of value may stand there; None for null and the script's own objects: any."""
+    """Return the type that may stand there; None (any) for null and a script's own objects."""
     if value is None:
         return None
-    if isinstance(value, Enum):  # a schema's, as the path below
+    if isinstance(value, Enum):  # made by a schema, like the path below
         return _kind(value.value)
     if isinstance(value, bool):
-        return _TRUTH
+        return _BOOLEAN
     if isinstance(value, int):
-        return _NUMBER if value in {0, 1} else _WHOLE
+        return _NUMBER if value in {0, 1} else _INTEGER
     if isinstance(value, float):
         return _NUMBER
     if isinstance(value, str) or is_path(value):
-        return _TEXT
+        return _STRING
     if isinstance(value, list | tuple):
         return _LIST
-    return _PART if is_section(value) else None
+    return _SECTION if is_section(value) else None
 
 
 def _is_a(new: Any, kind: str) -> bool:
     found = _kind(new)
     if kind == _NUMBER:
-        return found in {_NUMBER, _WHOLE}
-    if kind == _WHOLE:
+        return found in {_NUMBER, _INTEGER}
+    if kind == _INTEGER:
         return isinstance(new, int) and not isinstance(new, bool)
     return found == kind
 
@@ -171,43 +171,43 @@ def _way_out(old: Any, new: Any, name: str) -> str | None:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a new one probably is, misspelt; None for a name of its own.
+    """Return the known name that a new one probably misspells; None if it is a separate name.
 
-    A slip of the finger is one letter too many, too few, wrong, or two the wrong way round, within
-    a word of some length; or another way to join the words. So `learning_rte`, `num_epoch` and
-    `batchsize` are found; `beta2` beside `beta1`, `eval_size` beside `train_size`, `encoder_lr`
-    beside `decoder_lr` and `patch_size` beside `batch_size` are names of their own; so are `epoch`
-    beside `epochs` and `sampler` beside `samples`, which many a script sets in its loop.
+    A typing error is one letter too many, missing or wrong, or two letters swapped, in a word of
+    some length; or other separators between the words. So `learning_rte`, `num_epoch` and
+    `batchsize` are found. `beta2` beside `beta1`, `eval_size` beside `train_size`, `encoder_lr`
+    beside `decoder_lr` and `patch_size` beside `batch_size` are separate names. So are `epoch`
+    beside `epochs` and `sampler` beside `samples`, which many scripts set in their loop.
 
     >>> nearest("learning_rte", ["batch_size", "learning_rate"])
     'learning_rate'
     """
-    return next((other for other in known if _is_nearly(name, other)), None)
+    return next((other for other in known if _is_similar(name, other)), None)
 
 
 _SHORTEST = 4
-"""Shorter words differ by one letter and are words of their own: min and max, lr and wd."""
+"""Shorter words that differ by one letter are different words: min and max, lr and wd."""
 _LETTER_WRONG = 6
-"""In shorter words one other letter makes another word: test and text, mean and meal."""
+"""In shorter words, one wrong letter makes a different word: test and text, mean and meal."""
 
 
-def _is_nearly(name: str, other: str) -> bool:
+def _is_similar(name: str, other: str) -> bool:
     if abs(len(name) - len(other)) > 2 or name[:1].lower() != other[:1].lower():  # noqa: PLR2004
-        return False  # quickly, since a whole vocabulary may be added
+        return False  # quickly: a script may add a whole vocabulary
     if _joined(name) == _joined(other):
         return len(name) > _SHORTEST
     words, others = re.split(r"[_.\-]", name), re.split(r"[_.\-]", other)
     if len(words) != len(others):
         one, two = _joined(name), _joined(other)
-        return len(one) != len(two) and _slipped(one, two) and _has_word(name, other)
+        return len(one) != len(two) and _is_typo(one, two) and _has_word(name, other)
     differing = [pair for pair in zip(words, others, strict=True) if pair[0] != pair[1]]
-    if len(differing) != 1 or not _slipped(*differing[0]):
+    if len(differing) != 1 or not _is_typo(*differing[0]):
         return False
     return _is_counted(words) or not _is_inflected(*differing[0])
 
 
 _COUNTING = frozenset({"num", "n", "nb", "number", "no", "max", "min", "total", "save", "every"})
-"""Behind these words stands what is counted: `num_epoch` is `num_epochs`, and nothing else."""
+"""After these words comes what is counted: `num_epoch` can only mean `num_epochs`."""
 
 
 def _is_counted(words: Sequence[str]) -> bool:
@@ -215,9 +215,9 @@ def _is_counted(words: Sequence[str]) -> bool:
 
 
 def _is_inflected(word: str, other: str) -> bool:
-    """Whether two words differ by their grammar: epoch and epochs, schedule, scheduler, scheduled.
+    """Return whether two words differ by grammar: epoch, epochs; schedule, scheduler, scheduled.
 
-    A script has both, each for something else: the number of epochs, and the one it is in.
+    A script uses both for different things: the number of epochs, and the current one.
     """
     short, long = sorted((word, other), key=len)
     if len(short) < len(long):
@@ -233,12 +233,12 @@ def _joined(name: str) -> str:
 
 
 def _has_word(name: str, other: str) -> bool:
-    """Whether the words are the same but for how they are joined: `batchsiz` and `batch_size`."""
+    """Return whether the words differ only in how they are joined: `batchsiz` and `batch_size`."""
     return len(_joined(name)) > _SHORTEST and ("_" in other) != ("_" in name)
 
 
-def _slipped(word: str, other: str) -> bool:
-    """Whether one word is the other but for one slip. Digits tell things apart: they are none."""
+def _is_typo(word: str, other: str) -> bool:
+    """Return whether a single typing error lies between two words. Another digit is no error."""
     short, long = sorted((word, other), key=len)
     if len(long) < _SHORTEST or short[:1] != long[0]:
         return False
@@ -253,7 +253,7 @@ def _slipped(word: str, other: str) -> bool:
 
 
 def warnings_of(nearly: Iterable[tuple[str, str]], shown: str) -> Iterator[str]:
-    """What to say about new names that are nearly old ones."""
+    """Yield the warnings about new names that are nearly old ones."""
     where = f"{shown}: " if shown else ""
     for name, other in nearly:
         yield f"{where}{name!r} is a new hyperparameter; did you mean {other!r}?"

@@ -1,12 +1,11 @@
-"""Which names a process has read of its params files, and what it made of them, told to the run.
+"""Record which names a process reads from its params files, and report it to the run.
 
-A search must never vary a hyperparameter that nobody reads, and a typo in a params file must not
-pass for a setting: this is how they learn of it. It knows the variables `MODELDIR_RUN` and
-`MODELDIR_ATTEMPT`, and that processes fork. It refuses to know what a hyperparameter is.
-
-A `Params` made from a file has an `Opened`. At the end of the process, and when asked, the names
-(`report`) and what became of the values (`account`) go as lines into the run's `events.jsonl`;
-`remarks` puts it in words for the log. Where there is no run nothing is written.
+A search must not vary a hyperparameter that no code reads, and a typo in a params file must not
+look like a setting. `Params` records its reads here; `run`, `loop` and the log ask for the result.
+Start at `Reads`. A `Params` made from a file has an `Opened`. On request, and at the end of the
+process, the names (`report`) and what happened to the values (`summary`) are written as lines into
+the run's `events.jsonl`, and `remarks` puts them into words for the log. Without a run, nothing is
+written. The rule: nothing here may fail a training run. How values are compared: `usage_report`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeldir._system import files, timestamps
 
-# Not where it is needed: the garbage collector may end a `Params` in the middle of that import.
+# Imported here, because the garbage collector may delete a `Params` during a late import.
 from modeldir.params import usage_report
 from modeldir.params.nested import deep_copy, dotted
 
@@ -35,21 +34,21 @@ NOT_TRAINING = (
     "eval", "valid", "test", "predict", "infer", "sample", "generat", "plot", "visual", "analy",
     "inspect", "export", "convert", "synth", "search",
 )  # fmt: skip
-"""How the name of a script begins that reads the few names it needs, and is not to be told so."""
+"""Scripts whose names begin like this read few names, and get no remarks about the others."""
 
 SEARCHED_VARIABLE = "MODELDIR_SEARCHED"
-"""Names, as a JSON list, of which the first trial of a search has to tell at once."""
+"""Names, as a JSON list, that the first trial of a search reports as soon as it reads them."""
 
 _MANY = 32
-"""Who opens more params files than this looks at experiments: no word on what it did not read."""
+"""A process that opens more params files only inspects experiments, and gets no remarks."""
 
 
 class _Names(set[str]):
-    """The dotted names that were read of a file.
+    """The dotted names that were read from a file.
 
-    In a child of the process that opened the file (a DataLoader's worker) a new name is told at
-    once: such children leave without an end at which they could tell. Their parent sees it by a
-    page of memory that they share.
+    In a child of the process that opened the file (a DataLoader's worker), a new name is reported
+    immediately, because such children exit without running exit handlers. The parent learns of it
+    through a page of shared memory.
     """
 
     def __init__(self) -> None:
@@ -64,7 +63,7 @@ class _Names(set[str]):
         if name not in self:
             super().add(name)
             if os.getpid() != self._pid:
-                self._tell([name])
+                self._report([name])
             elif name in self._asked:
                 self._answer([name])
 
@@ -78,21 +77,23 @@ class _Names(set[str]):
         new = {name for names in several for name in names if name not in self}
         super().update(new)
         if new:
-            self._tell(sorted(new))
+            self._report(sorted(new))
 
-    def _tell(self, names: list[str]) -> None:
+    def _report(self, names: list[str]) -> None:
         if self._page is not None:
             for name in names:
                 if name in self._places:
                     self._page[self._places[name]] = 1
         if self.folder is not None:
-            _tell(self.folder, "params_read", names=names)
+            _write_event(self.folder, "params_read", names=names)
 
     def ask(self) -> None:
-        """Tell from now on, as soon as they are read, of the names that a search asks for; at once
-        of those that were read, and be it none: then it is known that somebody reads.
+        """Report the names that a search asks for as soon as they are read.
+
+        Those already read are reported now. An empty report is useful too: it shows that something
+        reads.
         """
-        import json  # noqa: PLC0415 - only who is asked
+        import json  # noqa: PLC0415 - rarely needed
 
         if asked := os.environ.get(SEARCHED_VARIABLE):
             self._asked = frozenset(json.loads(asked))
@@ -100,10 +101,10 @@ class _Names(set[str]):
 
     def _answer(self, names: list[str]) -> None:
         if self.folder is not None:
-            _tell(self.folder, "reading", names=names)
+            _write_event(self.folder, "reading", names=names)
 
     def share(self, names: Collection[str]) -> None:
-        """Before a fork: a page in which children note what they read of these names."""
+        """Create the page, before a fork, in which children mark the names that they read."""
         if self._page is None and names and self._pid == os.getpid():
             from mmap import mmap  # noqa: PLC0415 - most scripts never fork
 
@@ -111,62 +112,62 @@ class _Names(set[str]):
             self._page = mmap(-1, len(names))
 
     def everywhere(self) -> frozenset[str]:
-        """With what children have read."""
+        """Return the names read here and in child processes."""
         page = self._page
         theirs = () if page is None else (name for name, at in self._places.items() if page[at])
         return frozenset((*self, *theirs))
 
     def __reduce__(self) -> tuple[type[set[str]], tuple[list[str]]]:
-        return set, (list(self),)  # elsewhere it is a set of names and no more
+        return set, (list(self),)  # in another process it is only a set of names
 
 
 class Reads:
-    """What was read of a file, by all who opened it, and the folder of the run that wants to know.
+    """The reads of a file, by everything that opened it, and the run's folder.
 
-    `watched` is false where nobody will ask what became of the values.
+    `watched` is false if nothing will ask what happened to the values.
     """
 
     def __init__(self, *, watched: bool = False) -> None:
         self.folder: str | None = None
         self.watched = watched
         self.pid = os.getpid()
-        self.reported = -1  # how many names the last report had
-        self.told: Plain | None = None  # the account that was told last
-        self.said: set[str] = set()  # remarks
-        self.is_runs = False  # the file of a run of this process, without a supervisor
-        self.is_over = False  # and that run has ended
+        self.reported = -1  # the number of names in the last report
+        self.reported_values: Plain | None = None  # the values reported last
+        self.said: set[str] = set()  # remarks already returned
+        self.is_runs = False  # this process runs the training itself, without a supervisor
+        self.is_over = False  # that run has ended
         self.names: set[str] = _Names()
         self.shown = ""  # the file, as the user named it
         self.file: list[str] = []  # the dotted names in it
         self.living: list[weakref.ref[Opened]] = []
-        self.left: list[_Seen] = []  # of those that live no more
-        self.own: set[str] = set()  # names that these have assigned
+        self.left: list[_Seen] = []  # of deleted ones
+        self.own: set[str] = set()  # names that they have assigned
 
     def __reduce__(self) -> tuple[type[Reads], tuple[()]]:
-        return Reads, ()  # what is read elsewhere is read where nobody sees
+        return Reads, ()  # reads in another process are not recorded
 
     def serve(self, folder: str) -> None:
-        """Tell the run in a folder, from now on and at the end of the process."""
+        """Report to the run in a folder, from now on and at the end of the process."""
         self.folder = folder
         if isinstance(self.names, _Names):
             self.names.folder = folder
             self.names.ask()
-        atexit.register(_tell_at_the_end, self)
+        atexit.register(_report_at_exit, self)
 
     def everywhere(self) -> frozenset[str]:
-        """The names read here and in forked children."""
+        """Return the names read here and in forked children."""
         return self.names.everywhere() if isinstance(self.names, _Names) else frozenset(self.names)
 
     def seen(self) -> list[_Seen]:
-        """What became of the values in each `Params` of the file, oldest first."""
+        """Return what happened to the values in each `Params` of the file, oldest first."""
         alive = [opened for known in self.living if (opened := known()) is not None]
         return [*self.left, *(opened.seen() for opened in alive)]
 
     def leave(self, opened: Opened) -> None:
-        """Keep what became of the values in a `Params` that ends, as far as it may matter.
+        """Keep what happened to the values in a `Params` that is deleted, if it may matter.
 
-        The garbage collector may call this in the middle of anything, also of itself: lists are
-        only changed in place, in one step.
+        The garbage collector may call this in the middle of anything, also of this function. So
+        lists are only changed in place, in one step.
         """
         self.own.update(opened.assigned)
         if opened.is_touched() or not self.left:
@@ -175,10 +176,10 @@ class Reads:
 
 
 class _Seen(NamedTuple):
-    """What became of the values in one `Params` of a file."""
+    """The fate of the values in one `Params` of a file."""
 
     own: frozenset[str]  # names that the script has added or assigned
-    record: Plain  # what was changed, the values; see `accounts`
+    record: Plain  # what was changed, and the values; see `usage_report`
     differs: bool
 
     def removed(self) -> list[str]:
@@ -186,17 +187,17 @@ class _Seen(NamedTuple):
 
 
 class Opened:
-    """One `Params` of a file: what the file said, and what the script makes of it while it lives.
+    """One `Params` of a file: what the file holds, and what the script makes of it.
 
     Args:
-        reads: where its reads are noted.
+        reads: where its reads are recorded.
         shown: the file, as the user named it.
         data: the values, live.
-        file: what the file itself has; `data` may have a schema's defaults too.
+        file: the values of the file itself; `data` may have a schema's defaults too.
         added: the names that the script has added, live.
-        assigned: the file's names that it has assigned, live: to read one afterwards reads no file.
-        given: values that came in the place of the file's (from a command line, another file),
-            live.
+        assigned: the file's names that it has assigned, live. Reading them later is no read of the
+            file.
+        given: values that replaced those of the file (from a command line, another file), live.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one place makes it
@@ -219,10 +220,10 @@ class Opened:
             reads.living.append(weakref.ref(self, reads.living.remove))
 
     def is_touched(self) -> bool:
-        """Whether anything may be another than in the file."""
-        try:  # 1 and true are equal, but not written alike
+        """Return whether any value may differ from the file."""
+        try:  # 1 == true in Python, so the texts are compared too
             same = self.data == self.start and repr(self.data) == repr(self.start)
-        except Exception:  # noqa: BLE001 - an array in place of a number has no truth
+        except Exception:  # noqa: BLE001 - an array has no truth value
             return True
         return not same
 
@@ -233,20 +234,20 @@ class Opened:
         return _Seen(own, record, bool(record["changed"] or self.added))
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # nobody could catch it
+        with contextlib.suppress(Exception):  # nothing could catch it
             if self.reads.watched and self.pid == os.getpid():
                 self.reads.leave(self)
 
 
 _WATCHED: dict[str, Reads] = {}
-"""By file. What a process has read is a fact of the process: it may open the file several times."""
+"""By file, for the whole process: it may open the file several times."""
 
 
 def reads_of(path: str) -> Reads:
-    """Where to note what is read of a file: one place for all who open it."""
+    """Return the place where reads of a file are recorded: one for everything that opens it."""
     reads, folder = _WATCHED.get(path), _run_folder(path)
     if reads is not None:
-        if folder is not None and reads.folder is None:  # a loop opens a trial before it runs it
+        if folder is not None and reads.folder is None:  # a loop opens a file before it runs it
             reads.serve(folder)
         return reads
     if folder is None and len(_WATCHED) > _MANY:
@@ -274,62 +275,64 @@ def _share() -> None:
             reads.names.share(reads.file)
 
 
-# -- What became of the values ---------------------------------------------------------------------
+# -- What happened to the values -------------------------------------------------------------------
 
 
-def account(path: Path | None) -> Plain | None:
-    """What this process made of a params file, as a run file records it; see docs/files.md.
+def summary(path: Path | None) -> Plain | None:
+    """Return what this process did with a params file, as a run file records it.
 
-    `path` is absolute, as the file was opened. None if this process has not opened it. Under a
-    supervisor it is told to the run, too.
+    See docs/files.md. `path` is absolute, as the file was opened. The result is None if this
+    process has not opened it. Under a supervisor, it is also reported to the run.
     """
     reads = _WATCHED.get(str(path))
     if reads is None:
         return None
-    told = _account(reads)
+    result = _summary(reads)
     reads.is_over = reads.folder is None
-    _tell_account(reads, told)
-    return told
+    _report_values(reads, result)
+    return result
 
 
 def begin(path: Path) -> None:
-    """Watch a file, which a run of this process is about to open, whatever else it has opened.
+    """Watch a file that a run of this process will open, however many files were opened before.
 
-    What an earlier run of the same process made of it (a notebook's cell, run again) is forgotten.
+    What an earlier run of the same process did with it (a notebook's cell, run again) is forgotten.
     """
     if not (known := _WATCHED.get(str(path))) or known.is_over:
         known = _watch(str(path), _run_folder(str(path)))
     known.is_runs = True
 
 
-def _account(reads: Reads, *, ended: bool = True) -> Plain | None:
-    """Only at the end can it be said what was never read; nor if nothing was read at all: then the
-    file was opened to look, or is read by other means.
+def _summary(reads: Reads, *, ended: bool = True) -> Plain | None:
+    """Return what happened to the values; None if nothing is known.
+
+    Names that were never read are listed only at the end, and only if anything was read at all. If
+    nothing was, the file was only inspected, or is read by other means.
     """
     try:
         several = reads.seen()
-    except Exception:  # noqa: BLE001 - a value's own code may raise what it likes
+    except Exception:  # noqa: BLE001 - a value's class may raise anything
         return None
     if not several:
         return None
-    told: Plain = {}
+    result: Plain = {}
     read = reads.everywhere()
     if read and ended:
         own = reads.own.union(*((*seen.own, *seen.removed()) for seen in several))
-        told["never_read"] = usage_report.never_read(reads.file, read, own)
-        near = usage_report.meant(told["never_read"], reads.file, read | own)
-        told.update({"did_you_mean": near} if near else {})
+        result["never_read"] = usage_report.never_read(reads.file, read, own)
+        near = usage_report.suggestions(result["never_read"], reads.file, read | own)
+        result.update({"did_you_mean": near} if near else {})
     changed = {name: was for seen in several for name, was in seen.record["changed"].items()}
     differing = [seen for seen in several if seen.differs]
-    return {**told, **(differing or several)[-1].record, "changed": changed}
+    return {**result, **(differing or several)[-1].record, "changed": changed}
 
 
 def remarks(folder: Path | None = None) -> list[str]:
-    """What a user should hear at the end of a log, of the params file in `folder`, or of all that
-    this process opened: names that were never read, names that were changed. One short line each,
-    and each only once.
+    """Return the lines about params files for the end of a log, each only once.
 
-    Of a script that is no training (`evaluate.py`) only the names that it asked for otherwise.
+    They are about the file in `folder`, or about all files that this process opened: names that
+    were never read, names that were changed. For a script that does not train (`evaluate.py`), only
+    probable typos are listed.
     """
     found = []
     for path, reads in list(_WATCHED.items()):
@@ -343,41 +346,41 @@ def remarks(folder: Path | None = None) -> list[str]:
 
 
 def _remarks(reads: Reads) -> list[str]:
-    told = _account(reads)
-    if told is None:
+    result = _summary(reads)
+    if result is None:
         return []
-    return usage_report.lines(reads.shown, told, all_unread=reads.is_runs or _is_training())
+    return usage_report.lines(reads.shown, result, all_unread=reads.is_runs or _is_training())
 
 
 def _is_training() -> bool:
-    """By the name of the script; a notebook or an interactive session is one."""
+    """Return whether the script trains, judged by its name. A notebook does."""
     script = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
     return not script.startswith(NOT_TRAINING)
 
 
 def _is_ours(reads: Reads) -> bool:
-    """Whether this process has opened the file itself, and not only its parent."""
+    """Return whether this process has opened the file itself, and not only its parent."""
     opened = (known() for known in reads.living)
     return os.getpid() in {reads.pid, *(one.pid for one in opened if one is not None)}
 
 
-# -- Telling the run -------------------------------------------------------------------------------
+# -- Reporting to the run --------------------------------------------------------------------------
 
 
 def report(reads: Reads) -> None:
-    """Add the names to the run's `events.jsonl`, if there are new ones and the process is ours.
+    """Add the names to the run's `events.jsonl`, if some are new and the process opened the file.
 
-    The first time also the values: who is killed has told at least them.
+    The first report includes the values: if the process is killed, at least they are known.
     """
-    if _report_names(reads) and reads.told is None:
-        _tell_account(reads, _account(reads, ended=False))
+    if _report_names(reads) and reads.reported_values is None:
+        _report_values(reads, _summary(reads, ended=False))
 
 
-def _tell_at_the_end(reads: Reads) -> None:
+def _report_at_exit(reads: Reads) -> None:
     run = os.environ.get("MODELDIR_RUN", "").partition(":")[2]
-    if reads.pid == os.getpid() and run == reads.folder:  # a loop's trial has ended before
+    if reads.pid == os.getpid() and run == reads.folder:  # a loop's trial has ended already
         _report_names(reads)
-        _tell_account(reads, _account(reads))
+        _report_values(reads, _summary(reads))
 
 
 def _report_names(reads: Reads) -> bool:
@@ -385,27 +388,30 @@ def _report_names(reads: Reads) -> bool:
     if reads.folder is None or reads.pid != os.getpid() or reads.reported == len(names):
         return False
     reads.reported = len(names)
-    _tell(reads.folder, "params_read", names=names)
+    _write_event(reads.folder, "params_read", names=names)
     return True
 
 
-def _tell_account(reads: Reads, told: Plain | None) -> None:
-    """One process of a training speaks for all; the names that others have read are told apart."""
-    if reads.folder is None or told is None or told == reads.told or _is_helper():
+def _report_values(reads: Reads, result: Plain | None) -> None:
+    """Report the values, once. One process of a training run speaks for all.
+
+    The names that other processes have read are reported separately.
+    """
+    if reads.folder is None or result is None or result == reads.reported_values or _is_helper():
         return
-    reads.told = told
-    _tell(reads.folder, "params", **told)
+    reads.reported_values = result
+    _write_event(reads.folder, "params", **result)
 
 
 def _is_helper() -> bool:
-    """Whether this is a worker of `multiprocessing`, or a rank other than 0."""
+    """Return whether this is a worker of `multiprocessing`, or a rank other than 0."""
     from modeldir._system.distributed import rank  # noqa: PLC0415 - as above
 
     process = sys.modules.get("multiprocessing.process")
     return rank() > 0 or (process is not None and process.parent_process() is not None)
 
 
-def _tell(folder: str, event: str, **facts: Any) -> None:
+def _write_event(folder: str, event: str, **facts: Any) -> None:
     line = {
         "attempt": int(os.environ.get("MODELDIR_ATTEMPT") or 1),
         "token": os.environ.get("MODELDIR_RUN", "").partition(":")[0],
@@ -413,5 +419,5 @@ def _tell(folder: str, event: str, **facts: Any) -> None:
         **facts,
         "time": timestamps.utc_now(),
     }
-    with contextlib.suppress(OSError):  # a full disk must not end a training
+    with contextlib.suppress(OSError):  # a full disk must not end a training run
         files.append_line(os.path.join(folder, "events.jsonl"), line)

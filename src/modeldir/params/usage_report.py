@@ -1,7 +1,8 @@
-"""What became of a file's hyperparameters in a run: never read, changed, the values really used.
+"""The fate of a file's hyperparameters in a run: never read, changed, the values really used.
 
-It compares what a file said with what a script has made of it, in the form of JSON (`record`), and
-puts it in words (`lines`). It refuses to know who read what, and where it is written.
+`usage` calls `record`, which compares the values of a file with what a script made of them, as
+JSON, and `lines`, which puts the result into words. Start at `record`. For how reads are recorded
+and where the result is written, see `usage`.
 """
 
 from __future__ import annotations
@@ -19,25 +20,25 @@ if TYPE_CHECKING:
 
 
 _NONE: Plain = {}
-_FEW = 10  # lines, or names in a line, of a remark
-_LARGE = 100  # values within one that a script has added: then it is data, a vocabulary perhaps
+_FEW = 10  # lines, or names in a line
+_LARGE = 100  # more values inside an added one: it is data, perhaps a vocabulary
 _LONG_TEXT = 10_000
 _DEEP = 100
 _LONG = 60
 _NEAR_ASKED, _NEAR_READ = 0.8, 0.9
-"""How like a name must be to be suggested: one that was asked for in vain, one that was read."""
+"""Similarity needed for a suggestion: of a name that does not exist, of a name that was read."""
 
 
 def record(
     start: Plain, now: Plain, written: Container[str] = (), given: Mapping[str, Any] = _NONE
 ) -> dict[str, Any]:
-    """What was changed and the values used, as a run file has them.
+    """Return what was changed and the values used, as a run file has them.
 
-    `start` is what the script began with: the file's values (their dotted names are `written`) and
-    a schema's defaults. `given` are values, by dotted name, that came in their place (from a
-    command line, another file); what the script makes of one that it used (a rate that decays) is
-    none. What JSON has no form for
-    is named in `left_out`, and so is a large value that the script has added.
+    `start` are the values that the script began with: those of the file (their dotted names are
+    `written`) and a schema's defaults. `given` are values, by dotted name, that replaced them (from
+    a command line, another file), but not what the script makes of a value that it used (a rate
+    that decays). `left_out` lists what JSON cannot store, and large values that the script has
+    added.
     """
     left_out: list[str] = []
     kept = to_json_values(_of_fair_size(start, now, "", left_out))
@@ -66,19 +67,19 @@ def _changes(
 
 
 def _given(key: str, old: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"given": value}`, where another value than the old one was."""
+    """Return `{"given": value}` if a value replaced a different old one."""
     value = _in_json(given[key]) if key in given else {}
     return {"given": value["now"]} if value and not same(_in_json(old), value) else {}
 
 
 def _in_json(value: Any) -> dict[str, Any]:
-    """`{"now": value}`; nothing where JSON has no form for it."""
+    """Return `{"now": value}`, or nothing if JSON cannot store the value."""
     kept = to_json_values({"now": value})
     return {} if kept.problems else kept.values
 
 
 def _of_fair_size(start: Plain, now: Plain, prefix: str, left_out: list[str]) -> Plain:
-    """The values now, without what is too large to have been a hyperparameter."""
+    """Return the values without those that are too large to be a hyperparameter."""
     fair: Plain = {}
     for name, value in now.items():
         old = start.get(name)
@@ -92,7 +93,10 @@ def _of_fair_size(start: Plain, now: Plain, prefix: str, left_out: list[str]) ->
 
 
 def _size(value: Any, depth: int = 0) -> int:
-    """About how many values there are within a value. Counts no further than it must."""
+    """Return about how many values are inside a value.
+
+    It stops counting when there are too many.
+    """
     if isinstance(value, str):
         return len(value) * _LARGE // _LONG_TEXT
     if type(value) not in (dict, list, tuple) and not is_section(value):
@@ -109,9 +113,9 @@ def _size(value: Any, depth: int = 0) -> int:
 
 
 def never_read(names: Sequence[str], read: Container[str], own: Container[str] = ()) -> list[str]:
-    """The names of a file that were not read; of a part that was not, not also what is in it.
+    """Return the names of a file that were not read; of a section only its own name.
 
-    `own` are names that the script has assigned itself, perhaps whole parts.
+    `own` are names that the script has assigned itself, perhaps whole sections.
     """
     found: list[str] = []
     skipped = ""
@@ -124,12 +128,14 @@ def never_read(names: Sequence[str], read: Container[str], own: Container[str] =
     return found
 
 
-def meant(unread: Sequence[str], names: Collection[str], read: Collection[str]) -> dict[str, str]:
-    """For names that were not read the nearest that was asked for or read instead."""
+def suggestions(
+    unread: Sequence[str], names: Collection[str], read: Collection[str]
+) -> dict[str, str]:
+    """Return, for names that were not read, the nearest name that was asked for or read instead."""
     asked = [name for name in read if name not in names]
     had = [name for name in read if name in names]
     found = {}
-    for name in unread[:_FEW]:  # who reads another hundred names otherwise has made no typo
+    for name in unread[:_FEW]:  # a hundred unread names are no typos
         near = _nearest(name, asked, _NEAR_ASKED) or _nearest(name, had, _NEAR_READ)
         if near:
             found[name] = near
@@ -137,7 +143,7 @@ def meant(unread: Sequence[str], names: Collection[str], read: Collection[str]) 
 
 
 def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
-    """By the last part of the name, among its neighbours; the very same elsewhere will do too."""
+    """Compare the last part of the name, with its neighbors and with equal names elsewhere."""
     part, _, last = name.rpartition(".")
     neighbours: dict[str, str] = {}
     for other in sorted(known):
@@ -151,9 +157,9 @@ def _nearest(name: str, known: Collection[str], cutoff: float) -> str | None:
 
 
 def lines(shown: str, told: dict[str, Any], *, all_unread: bool = True) -> list[str]:
-    """A short line for each thing that the user of a file should hear.
+    """Return a short line for each thing that the user of a file should know.
 
-    Without `all_unread`, of the names that were not read only those that are probably misspelt.
+    Without `all_unread`, names that were not read are listed only if they are probably misspelled.
     """
     near = told.get("did_you_mean", {})
     said = [f"{_name(name)} was never read; did you mean {_name(near[name])}?" for name in near]
@@ -173,7 +179,7 @@ def _change(was: dict[str, Any]) -> str:
     if "removed" in was:
         return f"removed; {old}"
     if "now" not in was:
-        return f"changed to what JSON has no form for; {old}"
+        return f"changed to a value that JSON cannot store; {old}"
     start = preview(was["file"]) if "file" in was else f"its default {preview(was['default'])}"
     return f"changed from {start} to {preview(was['now'])}"
 

@@ -169,7 +169,7 @@ class Trial:
             "ended": timestamps.utc_now(),
             "duration": round(time.monotonic() - self._began, 3),
         }
-        used = usage.account(params.source(self.params))
+        used = usage.summary(params.source(self.params))
         finished |= {} if used is None else {"params": used}
         self._attempt = attempts.rewrite(attempt, finished, durable=True)
 
