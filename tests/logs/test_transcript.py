@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir._system import files
-from modeldir.logs.logfile import LogFile, ended
+from modeldir.logs.logfile import LogFile, exit_text
 from modeldir.logs.transcript import Transcript
 
 NOON = time.mktime((2026, 11, 24, 12, 0, 0, 0, 0, -1))
@@ -179,4 +179,4 @@ def test_a_torn_line_is_ended_first(tmp_path: Path) -> None:
 )
 def test_wait_s_word_is_told_in_ours(status: int, told: str) -> None:
     """An exit code or the name of a signal."""
-    assert ended(status) == told
+    assert exit_text(status) == told

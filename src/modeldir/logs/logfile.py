@@ -155,17 +155,17 @@ def ignore(message: str) -> None:
     """Drop a message about a log that cannot be written, where nothing could show it."""
 
 
-def head(facts: str) -> str:
+def session_start(facts: str) -> str:
     """Return the line with which a session begins; `logger` words the facts."""
     return f"{_HEAD}{utc_now()} {facts}"
 
 
-def end(pid: int, how: str) -> str:
+def session_end(pid: int, how: str) -> str:
     """Return the line with which a session ends."""
     return f"{_END}{utc_now()} pid={pid} {how}"
 
 
-def ended(status: int) -> str:
+def exit_text(status: int) -> str:
     """Return how a process ended, by its wait status: `clean`, `exit 3`, `signal SIGKILL`."""
     if os.WIFSIGNALED(status):
         import signal  # noqa: PLC0415 - a clean end does not need it

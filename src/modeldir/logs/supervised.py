@@ -20,7 +20,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from modeldir._system import files, processes
-from modeldir.logs.logfile import CLOSED, VANISHED, LogFile, end, head, ignore
+from modeldir.logs.logfile import CLOSED, VANISHED, LogFile, ignore, session_end, session_start
 from modeldir.logs.transcript import Transcript
 
 _PIECE = 1 << 20
@@ -130,7 +130,7 @@ class _OpenLog:
 
     def close(self, how: str) -> None:
         self.transcript.finish(time.time())
-        self._file.write_own(end(self._pid, how))
+        self._file.write_own(session_end(self._pid, how))
         self._file.close()
 
 
@@ -141,7 +141,7 @@ def _opened(wanted: Mapping[str, Any], pid: int, read: int) -> _OpenLog | None:
     except OSError:
         return None  # the folder was removed meanwhile; `console.log` has everything
     file = LogFile(descriptor, wanted["name"], ignore, stamp=wanted["stamp"], torn=wanted["torn"])
-    file.write_own(head(wanted["head"]))
+    file.write_own(session_start(wanted["head"]))
     return _OpenLog(file, wanted["every"], pid, read)
 
 

@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from modeldir._system import files, heartbeat, processes, timestamps
 from modeldir._system.programs import start_program
 from modeldir.experiment import attempts
-from modeldir.logs.logfile import CONSOLE_VARIABLE, ended
+from modeldir.logs.logfile import CONSOLE_VARIABLE, exit_text
 from modeldir.logs.supervised import SupervisedLogs
 from modeldir.worker import leases, outcome
 from modeldir.worker.messages import Order, Start, console_path, receive_order
@@ -320,7 +320,7 @@ class _Attempt:
         tether.close()
         leases.let_go(self.leases)  # before the report: the worker gives them to the next trial
         if self._owns_folder():
-            self.rendering.finish(ended(status))
+            self.rendering.finish(exit_text(status))
             self._finish(outcome.determine(self._evidence(status)), usage)
 
     # -- Beginning ---------------------------------------------------------------------------------

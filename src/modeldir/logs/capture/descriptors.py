@@ -76,11 +76,11 @@ class Capture:
         self._pid = os.getpid()
         self._file, self._settings, self._lost = OwnedDescriptor(file), settings, lost
         self._noted = ""
-        self._deaths, self._lived = 0, False
-        self._told, self._made, self._gave_up = False, False, False
-        self._asked, self._answered = 0, 0
+        self._deaths, self._ever_ran = 0, False
+        self._begin_sent, self._is_made, self._gave_up = False, False, False
+        self._request_number, self._answer_number = 0, 0
         self._control: socket.socket | None = None
-        self._mine: OwnedDescriptor | None = None  # the descriptor of `_control`
+        self._owned_control: OwnedDescriptor | None = None  # the descriptor of `_control`
         self._saved: dict[int, OwnedDescriptor] = {}
         self._channels: list[Channel] = []
         self._old_handler: Any = None
@@ -88,8 +88,8 @@ class Capture:
         try:
             self._make()
         except (OSError, Unavailable) as error:
-            self._take_back()
-            self._put_back()
+            self._restore_and_print()
+            self._close_all()
             raise Unavailable(getattr(error, "strerror", None) or str(error)) from error
 
     def _make(self) -> None:
@@ -105,7 +105,7 @@ class Capture:
             channel.entrance.close()
         if not all(channel.terminal for channel in self._channels):
             line_by_line()  # a terminal is line-buffered anyway
-        self._made = True
+        self._is_made = True
         if self._control is None and not self._gave_up:
             raise Unavailable(NO_LOG_WRITER)
 
@@ -150,9 +150,9 @@ class Capture:
             "pid": self._pid,
         }
         message |= {"rings": rings, "head": head, "again": again, "noted": self._noted}
-        self._control, self._mine = ours, OwnedDescriptor(ours.fileno())
+        self._control, self._owned_control = ours, OwnedDescriptor(ours.fileno())
         self._watch_log_writer()
-        self._told = self._send(message, descriptors)
+        self._begin_sent = self._send(message, descriptors)
         self._receive()  # it may have died before a signal could report it
 
     # -- The log writer's death --
@@ -201,17 +201,18 @@ class Capture:
             except (BlockingIOError, ValueError):
                 return
             except OSError as error:  # ECONNRESET: it has not even read the message
-                answers, self._told = b"", self._told and error.errno != errno.ECONNRESET
+                answers = b""
+                self._begin_sent = self._begin_sent and error.errno != errno.ECONNRESET
             if answers:
-                self._answered = answers[-1]
+                self._answer_number = answers[-1]
             elif control is self._control:
                 self._replace()
                 return
 
     def _our_control(self) -> socket.socket | None:
         """Return the socket to the log writer, unless the script has closed it."""
-        control, mine = self._control, self._mine
-        if control is not None and mine is not None and not mine.is_ours():
+        control, owned = self._control, self._owned_control
+        if control is not None and owned is not None and not owned.is_ours():
             self._control = None
             control.detach()
             return None
@@ -223,14 +224,14 @@ class Capture:
             return  # a signal handler or another thread was faster
         control.close()
         self._deaths += 1
-        self._lived = self._lived or self._told
-        if not self._made:
+        self._ever_ran = self._ever_ran or self._begin_sent
+        if not self._is_made:
             return  # `_make` will see it
         if self._deaths < _MOST_STARTS:
             with contextlib.suppress(OSError, Unavailable):
                 self._start()
                 return
-        if self._lived:
+        if self._ever_ran:
             self._write_directly()
         else:
             self._give_up()
@@ -260,11 +261,11 @@ class Capture:
     def _give_up(self) -> None:
         """Put everything back: `sys.executable` is not Python, or does not start."""
         self._gave_up = True
-        printed = self._take_back()
-        self._put_back()
+        printed = self._restore_and_print()
+        self._close_all()
         self._lost(printed)
 
-    def _take_back(self) -> bytes:
+    def _restore_and_print(self) -> bytes:
         """Restore the descriptors and print what the log writer did not read."""
         self._restore()
         printed = b""
@@ -286,7 +287,7 @@ class Capture:
         """Wait until all that was printed is in the file and on the terminal."""
         if os.getpid() == self._pid:
             flush_streams()
-            self._ask({"do": "drain"})
+            self._request({"do": "drain"})
 
     def note_end(self) -> None:
         """Tell that Python ends normally, not by a kill or a crash."""
@@ -299,7 +300,7 @@ class Capture:
             return False
         flush_streams()
         self._file, self._settings = OwnedDescriptor(file), settings
-        self._ask({"do": "log", **vars(settings), "how": how, "again": ""}, [file])
+        self._request({"do": "log", **vars(settings), "how": how, "again": ""}, [file])
         return True
 
     def close(self, how: str) -> None:
@@ -308,8 +309,8 @@ class Capture:
             return
         flush_streams()
         self._restore()
-        self._ask({"do": "close", "how": how})
-        self._put_back()
+        self._request({"do": "close", "how": how})
+        self._close_all()
 
     def _restore(self) -> None:
         for channel in self._channels:
@@ -320,12 +321,12 @@ class Capture:
                 elif saved is None:
                     _close(descriptor)
 
-    def _ask(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
+    def _request(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
         """Send a request and wait until it is done; if the log writer is dead, ask the next one."""
         for _ in range(_MOST_STARTS):
-            self._asked = self._asked % 255 + 1
-            if self._send({**message, "number": self._asked}, descriptors):
-                if self._wait_for_answer(self._asked):
+            self._request_number = self._request_number % 255 + 1
+            if self._send({**message, "number": self._request_number}, descriptors):
+                if self._wait_for_answer(self._request_number):
                     return
             elif self._our_control() is not None:
                 self._replace()
@@ -349,7 +350,7 @@ class Capture:
         control = self._control
         deadline = time.monotonic() + _ANSWER_WITHIN
         while control is self._control and control is not None:
-            if (self._answered - number) % 255 < 128:  # noqa: PLR2004 - answered it, or a later one
+            if (self._answer_number - number) % 255 < 128:  # noqa: PLR2004 - this, or later
                 return True
             if time.monotonic() > deadline:
                 return True
@@ -360,7 +361,7 @@ class Capture:
 
     # -- Ending --
 
-    def _put_back(self) -> None:
+    def _close_all(self) -> None:
         """Close all that is ours. Descriptors 1 and 2 are restored already."""
         self._close_socket()
         with contextlib.suppress(ValueError, TypeError):

@@ -14,7 +14,7 @@ import struct
 import time
 
 from modeldir.logs.capture.channels import is_readable
-from modeldir.logs.logfile import VANISHED, ended
+from modeldir.logs.logfile import VANISHED, exit_text
 
 _REAPED_WITHIN = 1.0
 """Seconds in which the parent usually calls `wait`. Only then does the kernel tell others."""
@@ -52,7 +52,7 @@ class WatchedProcess:
             return self.noted
         if status is None:
             return self.noted or VANISHED
-        return ended(status)
+        return exit_text(status)
 
     def _wait_status(self) -> int | None:
         """Return the status that its parent gets from `wait`; None if the kernel does not tell."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from modeldir._system import files
 from modeldir.logs.capture import descriptors
-from modeldir.logs.logfile import CLOSED, LogFile, LogSettings, end, head
+from modeldir.logs.logfile import CLOSED, LogFile, LogSettings, session_end, session_start
 from modeldir.logs.screen import rendered
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class DescriptorCapture(CaptureMethod):
                 setattr(sys, name, _text(number))
                 self._opened.append(name)
         if not self._has_fallen_back:
-            tell_children(settings.name, descriptors.marks())
+            mark_for_children(settings.name, descriptors.marks())
 
     def _fall_back(self, printed: bytes) -> None:
         """Capture the streams: no log writer could be started. It may be called at any moment."""
@@ -124,7 +124,7 @@ class DescriptorCapture(CaptureMethod):
         if self._has_fallen_back or not self._capture.switch(descriptor, settings, CLOSED):
             return False
         self._descriptor, self._settings = descriptor, settings
-        tell_children(settings.name)
+        mark_for_children(settings.name)
         return True
 
     def close(self, how: str) -> None:
@@ -136,7 +136,7 @@ class DescriptorCapture(CaptureMethod):
         for name in self._opened:
             setattr(sys, name, None)
         self._opened.clear()
-        _tell_no_children()
+        _unmark_for_children()
 
     def forget(self) -> None:
         self._capture.forget()
@@ -154,11 +154,11 @@ class StreamCapture(CaptureMethod):
         self._streams: Streams | None = None
         self._pid, self._noted, self._ended = os.getpid(), "", False
         self._file = LogFile(
-            os.dup(descriptor), settings.name, self._tell, stamp=settings.stamp, torn=settings.torn
+            os.dup(descriptor), settings.name, self._warn, stamp=settings.stamp, torn=settings.torn
         )
         self._whole = whole
         if whole:
-            self._file.write_own(head(settings.head))
+            self._file.write_own(session_start(settings.head))
 
     def attach(self) -> None:
         from modeldir.logs.capture.streams import Streams  # noqa: PLC0415 - not every method needs it
@@ -170,9 +170,9 @@ class StreamCapture(CaptureMethod):
             self._streams.release()
             self._streams = None
 
-    def _tell(self, words: str) -> None:
+    def _warn(self, message: str) -> None:
         if self._streams is not None:
-            self._streams.tell(words)
+            self._streams.warn(message)
 
     def note(self, how: str) -> None:
         self._noted = how
@@ -197,7 +197,7 @@ class StreamCapture(CaptureMethod):
     def _write_end(self, how: str) -> None:
         if self._whole and not self._ended and os.getpid() == self._pid:
             self._ended = True
-            self._file.write_own(end(self._pid, how))
+            self._file.write_own(session_end(self._pid, how))
 
     def forget(self) -> None:
         if self._streams is not None:
@@ -211,13 +211,13 @@ class SupervisedCapture(CaptureMethod):
         self._pid, self._noted = os.getpid(), ""
         if not self._tell_supervisor("log", settings):
             raise descriptors.Unavailable("the run's events cannot be written")
-        tell_children(settings.name, descriptors.marks())
+        mark_for_children(settings.name, descriptors.marks())
 
     def move(self, descriptor: int, settings: LogSettings) -> bool:  # noqa: ARG002
         if os.getpid() != self._pid:  # a forked child's log does not end its parent's
             return False
         descriptors.flush_streams()
-        tell_children(settings.name)
+        mark_for_children(settings.name)
         return self._tell_supervisor("log", settings)
 
     def note(self, how: str) -> None:
@@ -232,7 +232,7 @@ class SupervisedCapture(CaptureMethod):
             return
         descriptors.flush_streams()
         self._tell_supervisor("log", None, how=how)
-        _tell_no_children()
+        _unmark_for_children()
 
     @staticmethod
     def _tell_supervisor(name: str, settings: LogSettings | None, how: str = "") -> bool:
@@ -271,9 +271,9 @@ def _text(descriptor: int) -> TextIO:
     )
 
 
-def warn(words: str) -> None:
+def warn(message: str) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
-        sys.stderr.write(f"{words}\n")
+        sys.stderr.write(f"{message}\n")
 
 
 def is_captured() -> bool:
@@ -287,7 +287,7 @@ def inherited_log() -> str:
     return os.environ.get(_CAPTURED_VARIABLE, "").partition("|")[0] if is_captured() else ""
 
 
-def tell_children(path: str | os.PathLike[str], marks: list[str] | None = None) -> None:
+def mark_for_children(path: str | os.PathLike[str], marks: list[str] | None = None) -> None:
     """Let processes that are started from here know the log; see `inherited_log`."""
     if marks is None:
         _, _, old = os.environ.get(_CAPTURED_VARIABLE, "").partition("|")
@@ -295,5 +295,5 @@ def tell_children(path: str | os.PathLike[str], marks: list[str] | None = None) 
     os.environ[_CAPTURED_VARIABLE] = f"{os.fspath(path)}|{','.join(marks)}"
 
 
-def _tell_no_children() -> None:
+def _unmark_for_children() -> None:
     os.environ.pop(_CAPTURED_VARIABLE, None)

@@ -31,7 +31,7 @@ class Passthrough:
         self._terminal = os.isatty(descriptor)
         self._nonblocking = False
         self.descriptor = descriptor if self._regular else self._reopened(descriptor)
-        self._ring, self._words = ring, b""
+        self._ring, self._message = ring, b""
         self._moved = time.monotonic()
         self._dropped = 0
         self.broken = False
@@ -54,7 +54,7 @@ class Passthrough:
     @property
     def behind(self) -> bool:
         """Whether it lacks anything."""
-        return not self.broken and (self._ring.behind or bool(self._words))
+        return not self.broken and (self._ring.behind or bool(self._message))
 
     @property
     def full(self) -> bool:
@@ -74,9 +74,9 @@ class Passthrough:
             self._dropped += self._ring.head - self._ring.taken
             self._ring.take_all()
 
-    def say(self, words: bytes) -> None:
+    def write_message(self, message: bytes) -> None:
         """Write a message of modeldir's."""
-        self._words += words
+        self._message += message
         self.push()
 
     def push(self) -> None:
@@ -86,7 +86,7 @@ class Passthrough:
                 self._write_some()
                 self._moved = time.monotonic()
                 if self._dropped:
-                    self._words += (
+                    self._message += (
                         f"\n[modeldir: {self._dropped} bytes are only in the log]\n".encode()
                     )
                     self._dropped = 0
@@ -103,9 +103,9 @@ class Passthrough:
         if self._may_block and not _writable(self.descriptor):
             raise BlockingIOError
         most = _SAFE if self._may_block else None
-        if self._words:
-            written = os.write(self.descriptor, self._words[:most])
-            self._words = self._words[written:]
+        if self._message:
+            written = os.write(self.descriptor, self._message[:most])
+            self._message = self._message[written:]
             return
         piece = self._ring.next()[:most]
         self._ring.intend(len(piece))

@@ -40,7 +40,7 @@ from modeldir.logs.capture.buffer import RingBuffer, Written, resumed
 from modeldir.logs.capture.channels import is_readable
 from modeldir.logs.capture.exit_status import WatchedProcess
 from modeldir.logs.capture.passthrough import STOPPED_AFTER, Passthrough
-from modeldir.logs.logfile import LogFile, end, head
+from modeldir.logs.logfile import LogFile, session_end, session_start
 from modeldir.logs.transcript import Transcript
 
 TYPE_CHECKING = False  # like typing's; importing typing takes too long here
@@ -289,7 +289,7 @@ class _LogWriter:
             self._drain()
             self._finish_lines()
             if self._file is not None and self._training is not None:
-                self._file.write_own(end(self._training.pid, message["how"]))
+                self._file.write_own(session_end(self._training.pid, message["how"]))
             self._answer(message["number"])
             self._training = None  # its children may still print
 
@@ -325,7 +325,7 @@ class _LogWriter:
         self._drain()
         self._finish_lines()
         if self._file is not None and self._training is not None:
-            self._file.write_own(end(self._training.pid, message["how"]))
+            self._file.write_own(session_end(self._training.pid, message["how"]))
             self._file.close()
         self._every = message["every"]
         self._use(self._opened(self._descriptors.pop(0), message))
@@ -339,7 +339,7 @@ class _LogWriter:
             stamp=message["stamp"],
             torn=message["torn"],
         )
-        file.write_own(head(message["head"]) if message["head"] else message["again"])
+        file.write_own(session_start(message["head"]) if message["head"] else message["again"])
         return file
 
     def _use(self, file: LogFile) -> None:
@@ -347,12 +347,13 @@ class _LogWriter:
         for channel in self._channels:
             channel.use(Transcript(file, self._every), file)
 
-    def _warn(self, words: str) -> None:
+    def _warn(self, message: str) -> None:
         passthroughs = [
             channel.passthrough for channel in self._channels if channel.passthrough is not None
         ]
         if passthroughs:
-            passthroughs[-1].say(f"{words}\n".encode())  # standard error, if there are two
+            # The last one is standard error's, if there are two.
+            passthroughs[-1].write_message(f"{message}\n".encode())
 
     def _answer(self, number: int) -> None:
         if self._control is not None:
@@ -388,4 +389,4 @@ class _LogWriter:
             channel.drain()
         self._finish_lines()
         if self._file is not None:
-            self._file.write_own(end(training.pid, training.exit_status()))
+            self._file.write_own(session_end(training.pid, training.exit_status()))

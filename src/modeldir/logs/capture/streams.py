@@ -49,12 +49,12 @@ class Streams:
         self._moved = [(handler, stream) for stream in self._streams
                        for handler in logging.root.handlers if stream.adopt(handler)]  # fmt: skip
 
-    def tell(self, words: str) -> None:
+    def warn(self, message: str) -> None:
         """Print a message that does not go into the file."""
         self._file.mute.on = True
         try:
             with contextlib.suppress(OSError, ValueError, AttributeError):
-                sys.stderr.write(f"{words}\n")  # it is None without a console
+                sys.stderr.write(f"{message}\n")  # it is None without a console
         finally:
             self._file.mute.on = False
 
