@@ -28,7 +28,7 @@ import pytest
 import engines
 from laboratory import environment, kill_host, wait_until
 from modeldir.errors import CommandError
-from modeldir.launchers.ray_api import Jobs
+from modeldir.launchers.ray_api import RayJobs
 
 START_LIMIT = 240.0
 _LOST_SOON = {  # a node that is gone is given up after 5 s instead of 15; a slow one is not
@@ -116,7 +116,7 @@ class Cluster:
     def jobs(self) -> dict[str, dict[str, Any]]:
         """What Ray tells of its jobs, by their ids."""
         with self._around():
-            return {str(job["submission_id"]): job for job in Jobs(self.address).all()}
+            return {str(job["submission_id"]): job for job in RayJobs(self.address).all()}
 
     def log(self, job: str) -> str:
         """What Ray itself keeps of a job's output."""
@@ -165,7 +165,7 @@ class Cluster:
         """Whether a job that only this node can run comes to its end."""
         job = {"submission_id": f"probe-{name}-{self._begun}", "entrypoint": "true"}
         with self._around():
-            Jobs(self.address).submit({**job, "entrypoint_resources": {name: 1}})
+            RayJobs(self.address).submit({**job, "entrypoint_resources": {name: 1}})
         return str(self.jobs()[job["submission_id"]]["status"]) == "SUCCEEDED"
 
     def _wait_for(self, happened: Callable[[], bool], what: str) -> None:

@@ -722,7 +722,7 @@ def test_a_dry_run_refuses_what_the_search_would(project: Project) -> None:
     slurm = ("--on", "slurm", "--workers", "2", "--gpus-per-trial", "8")
     wrong = project.searches(SIX, *slurm, "--sbatch", "--array=3", "--dry-run")
     assert wrong.code == 2
-    assert "array: cannot be said here" in wrong.err
+    assert "array: cannot be set here" in wrong.err
     said = project.searches(SIX, *slurm, "-j", "3", "--sbatch", "--time=60", "--dry-run")
     assert said.code == 0, said.err
     assert "each by, 6 at a time:" in said.lines

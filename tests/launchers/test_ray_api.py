@@ -107,7 +107,7 @@ def test_a_submit_whose_answer_was_lost_is_asked_for_again() -> None:
     """Ray takes an id once: "already exists" says that the first one came."""
     answers = iter([None, (500, EXISTS)])
     with answering(lambda *_: next(answers)) as head:
-        ray_api.Jobs(head.address, pause=0).submit({"submission_id": "a"})
+        ray_api.RayJobs(head.address, pause=0).submit({"submission_id": "a"})
     assert [(way, path) for way, path, _ in head.asked] == [("POST", "/api/jobs/")] * 2
     assert {body["submission_id"] for *_, body in head.asked} == {"a"}
 
@@ -119,15 +119,15 @@ def test_a_submit_that_nobody_confirms_may_have_come() -> None:
             answering(lambda *_, silent=silent: silent) as head,
             pytest.raises(ray_api.NoAnswer) as refused,
         ):
-            ray_api.Jobs(head.address, pause=0).submit({"submission_id": "a"})
+            ray_api.RayJobs(head.address, pause=0).submit({"submission_id": "a"})
         assert refused.value.may_have_come
         assert len(head.asked) == 3
 
 
-def patient(head: Head, seconds: float) -> ray_api.Jobs:
+def patient(head: Head, seconds: float) -> ray_api.RayJobs:
     """Jobs of a head, by a clock that goes on by one second at each look, and without pauses."""
     clock = itertools.count().__next__
-    return ray_api.Jobs(head.address, pause=0, patience=seconds, clock=clock)
+    return ray_api.RayJobs(head.address, pause=0, patience=seconds, clock=clock)
 
 
 def test_a_head_that_has_no_time_is_asked_again_for_a_while() -> None:
@@ -165,7 +165,7 @@ def test_where_nobody_listens_nothing_came(snapshot: SnapshotAssertion) -> None:
     with answering(lambda *_: (200, "{}")) as head:
         address = head.address
     with pytest.raises(ray_api.NoAnswer) as refused:
-        ray_api.Jobs(address).submit({"submission_id": "a"})
+        ray_api.RayJobs(address).submit({"submission_id": "a"})
     assert not refused.value.may_have_come
     assert str(refused.value).replace(address, "http://127.0.0.1:8265") == snapshot
 
@@ -173,11 +173,11 @@ def test_where_nobody_listens_nothing_came(snapshot: SnapshotAssertion) -> None:
 def test_a_job_that_ended_or_is_unknown_is_stopped_without_complaint() -> None:
     """Ray's "does not exist" is what was wanted; any other refusal is told."""
     with answering(lambda *_: (404, "Job a does not exist")) as head:
-        ray_api.Jobs(head.address).stop("a b")
+        ray_api.RayJobs(head.address).stop("a b")
     assert head.asked == [("POST", "/api/jobs/a%20b/stop", {})]
     no = (500, "ValueError: no")
     with answering(lambda *_: no) as head, pytest.raises(ray_api.Refused, match="says: no"):
-        ray_api.Jobs(head.address).stop("a")
+        ray_api.RayJobs(head.address).stop("a")
 
 
 def test_the_token_is_found_where_ray_finds_it(
@@ -189,7 +189,7 @@ def test_the_token_is_found_where_ray_finds_it(
     (tmp_path / "token").write_text("named\n")
     sent = []
     with answering(lambda *_: (200, "[]")) as head:
-        jobs = ray_api.Jobs(head.address)
+        jobs = ray_api.RayJobs(head.address)
         jobs.all()
         (home / "auth_token").write_text("home\n")
         jobs.all()
@@ -213,7 +213,7 @@ def test_each_refusal_says_what_to_do(status: int, snapshot: SnapshotAssertion) 
     said = {500: "Traceback (most recent call last):\n  File ...\nValueError: bad label\n.\n"}
     answer = (status, said.get(status, "<html>"))
     with answering(lambda *_: answer) as head, pytest.raises(ray_api.Refused) as refused:
-        ray_api.Jobs(head.address).all()
+        ray_api.RayJobs(head.address).all()
     assert refused.value.status == status
     assert str(refused.value).replace(head.address, "http://head:8265") == snapshot
 
@@ -223,11 +223,14 @@ def test_each_refusal_says_what_to_do(status: int, snapshot: SnapshotAssertion) 
 
 def test_an_address_that_is_said_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     """`auto` is what Ray's own variables say, the API's before the cluster's."""
-    assert ray_api.found("http://head:8265/") == "http://head:8265"
+    assert ray_api.find_address("http://head:8265/") == "http://head:8265"
     around = {"RAY_ADDRESS": "http://a:1"}
-    assert ray_api.found("auto", around) == "http://a:1"
-    assert ray_api.found("auto", {**around, "RAY_API_SERVER_ADDRESS": "https://b"}) == "https://b"
-    assert ray_api.found("http://c:3", around) == "http://c:3"
+    assert ray_api.find_address("auto", around) == "http://a:1"
+    assert (
+        ray_api.find_address("auto", {**around, "RAY_API_SERVER_ADDRESS": "https://b"})
+        == "https://b"
+    )
+    assert ray_api.find_address("http://c:3", around) == "http://c:3"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +252,7 @@ def test_ray_is_asked_for_a_cluster_that_no_address_names(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     for address in ("auto", "head:6379"):
         try:
-            told = ray_api.found(address)
+            told = ray_api.find_address(address)
         except CommandError as error:
             told = str(error)
         assert told == snapshot

@@ -15,7 +15,7 @@ from modeldir import launchers
 from modeldir.errors import CommandError
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder
 from modeldir.launchers.slurm import SlurmLauncher
-from modeldir.launchers.slurm_script import notice, script, wishes
+from modeldir.launchers.slurm_script import notice, read_options, script
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -108,7 +108,7 @@ def job(index: int = 0, number: str = "4711") -> JobRef:
 
 def test_the_script(snapshot: SnapshotAssertion) -> None:
     """It has what was asked for and what a worker needs, in an order in which one reads."""
-    wanted, problems = wishes(
+    wanted, problems = read_options(
         {
             "partition": "gpu",
             "account": "cs230",
@@ -125,7 +125,7 @@ def test_the_script(snapshot: SnapshotAssertion) -> None:
 
 def test_the_script_without_anything_asked_for(snapshot: SnapshotAssertion) -> None:
     """Nothing is asked for that nobody asked for; without a requeue there is no word of it."""
-    wanted, problems = wishes({"sbatch": "--no-requeue"})
+    wanted, problems = read_options({"sbatch": "--no-requeue"})
     assert problems == []
     assert (
         script(wanted, WORKER, Path("/data/100%"), BASE, folder="/data", array="0-0%1") == snapshot
@@ -141,7 +141,8 @@ def test_a_folder_of_two_lines_is_refused(tmp_path: Path) -> None:
 
 def test_the_comment_of_the_script_stays_one_line() -> None:
     """A comment ends with its line: what a folder's name has after that would be run."""
-    text = script(wishes({})[0], WORKER, Path("/s/a\ntouch b"), BASE, folder="/s", array="0-0")
+    options, _ = read_options({})
+    text = script(options, WORKER, Path("/s/a\ntouch b"), BASE, folder="/s", array="0-0")
     assert "# Workers on $'/s/a\\x0atouch b'; " in text
 
 
@@ -150,7 +151,7 @@ def test_the_script_that_the_page_shows() -> None:
     page = (Path(__file__).parents[2] / "docs" / "slurm.md").read_text()
     shown = re.search(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert shown
-    wanted, problems = wishes(
+    wanted, problems = read_options(
         {
             "partition": "gpu",
             "gres": "gpu:1",
@@ -168,7 +169,7 @@ def test_the_script_that_the_page_shows() -> None:
 def test_ways_to_say_an_option() -> None:
     """As sbatch takes them, and as TOML has them; the command line wins."""
     typed = "-p gpu -N1 --time 60 --exclusive --mem=4G -H --nice=-5"
-    found, problems = wishes(
+    found, problems = read_options(
         {"sbatch": typed, "partition": "cpu", "cpus_per_task": 4, "nodelist": ["n1", "n2"],
          "hold": False, "overcommit": True, "setup": "one\ntwo"}
     )  # fmt: skip
@@ -203,7 +204,7 @@ def test_the_notice_before_the_time_limit() -> None:
     assert notice({"time": "1-0", "time-min": "10"}) == 60
     assert notice({"time": "UNLIMITED"}) == notice({"time": "?"}) == 120
     assert notice({"time": "0:30"}) == 10
-    wanted, _ = wishes({"signal": "B:USR1@600"})
+    wanted, _ = read_options({"signal": "B:USR1@600"})
     text = script(wanted, WORKER, Path("/s"), BASE, folder="/", array="0-0")
     assert text.count("--signal") == 1
     assert "#SBATCH --signal=B:USR1@600\n" in text

@@ -1,13 +1,12 @@
-"""Launchers get workers onto machines, and know no scores.
+"""Launchers start workers on machines: here (`local`), on Slurm, on Ray, or by any command.
 
-A launcher starts the words of a worker's command somewhere, once for each *token* that it is given:
-our name for that start, which the worker is told (`--job TOKEN`) and by which the job is found
-again. Which trials there are and how they do is nothing to it: a worker that came up finds out by
-itself, and after that nothing of the launcher has to stay alive. What was placed is written down
-by `launched_jobs`.
+A launcher runs a worker's command once for each *token*. The token is our name for that start: the
+worker gets it as `--job TOKEN`, and the job is found again by it. Start at the Protocol `Launcher`;
+`make` makes one by its name. The rule: a launcher knows nothing of trials. A worker finds its
+trials itself, and nothing of the launcher needs to stay alive.
 
-Start at `Launcher`. `make` finds one by its name: ours, or a package's own, by an entry point of
-the group `modeldir.launchers`.
+A package can offer a launcher by an entry point in the group `modeldir.launchers`. Its contract
+tests: `modeldir.testing`. The records of launched jobs: `launched_jobs`.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ _KIND = plugins.PluginKind(GROUP, _BUILT_IN, NAMES, takes_class=False)
 class JobRef:
     """One worker that was started.
 
-    `launcher` is its launcher's name, `job` its name there (a pid, a job id; empty where none is
-    known), `token` tells it from every other start.
+    `launcher` is its launcher's name, `job` its id there (a pid, a job id; empty if unknown), and
+    `token` distinguishes it from every other start.
     """
 
     launcher: str
@@ -49,17 +48,17 @@ class JobRef:
     token: str
 
     def to_json(self) -> dict[str, Any]:
-        """Its form in a file; `from_json` reads it back."""
+        """Return its form in a file; `from_json` reads it back."""
         return dict(vars(self))
 
 
 @dataclass(frozen=True)
 class JobState:
-    """How a job is. `alive`: it waits or runs; None where that cannot be told: unknown is never
-    taken for dead.
+    """The state of a job.
 
-    `words` are the engine's own, for people: `PENDING (Resources)`. `runs`: of one that is alive,
-    whether it has begun; None where the engine does not say.
+    `alive`: it waits or runs; None if unknown, and unknown never counts as dead. `words` are the
+    engine's own, for people: `PENDING (Resources)`. `runs`: whether a job that is alive has begun;
+    None if the engine does not say.
     """
 
     alive: bool | None
@@ -68,51 +67,51 @@ class JobState:
 
 
 class OptionsError(CommandError):
-    """A launcher's options make no sense; `problems` are all of them."""
+    """A launcher's options are wrong; `problems` lists everything."""
 
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
         super().__init__(f"--on {name} cannot be used:", problems)
 
 
 class LauncherBusy(CommandError):
-    """A launcher cannot start a worker now, and what hinders it passes by itself: a full queue, a
-    controller that is away.
-    """
+    """A launcher cannot start a worker now, but later it can: e.g. the queue is full."""
 
 
 class Launcher(Protocol):
-    """A way to get workers onto machines. `name` is what `--on` calls it.
+    """Starts workers on machines. `name` is its name for `--on`.
 
-    A launcher may have four attributes more. `ask_every`: the least seconds between two questions
-    (60). `throttles`: whether it takes the option `at_once`, how many of the jobs of one `start`
-    may run side by side, and holds to it (False). `revives`: whether a job that has ended may start
-    again under its id (False). `preview`, called as `start` is: the lines of the script or of the
-    command by which it would submit those, for `--dry-run`; nothing is started, nobody is asked.
+    A launcher may have four more attributes. `ask_every`: the least seconds between two questions
+    (60). `throttles`: whether it supports the option `at_once`, the number of jobs of one `start`
+    that may run at the same time (False). `revives`: whether a job that has ended may start again
+    under its id (False). `preview`, called like `start`: the lines of the script or command that
+    would submit the jobs, for `--dry-run`; it starts nothing.
     """
 
     name: str
 
     def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
-        """Start the worker's command once for each token: `with_token(worker, token)` are the words
-        of one. Each job is yielded when it has been started, before the next one is.
+        """Start the worker's command once for each token: `with_token(worker, token)`.
 
-        The tokens of one call are `BASE_0`, `BASE_1`, and so on without gaps.
+        Each job is yielded when it has been started, before the next one is started. The tokens of
+        one call are `BASE_0`, `BASE_1`, and so on without gaps.
 
         Raises:
-            CommandError: with what the other side said; of that job nothing was started then.
-            LauncherBusy: likewise, for what passes by itself.
+            CommandError: with the engine's message; that job was not started.
+            LauncherBusy: the same, if trying again later may help.
         """
 
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
-        """How each is, all asked for at once. A job with an empty id is looked for by its token.
-        An engine that does not answer knows nothing (`alive` is None); that is no error.
+        """Return the state of each job, by one question for all.
+
+        A job with an empty id is looked for by its token. If the engine does not answer, `alive` is
+        None; that is no error.
         """
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Have them end. Those that have ended are let be, so it may be said again.
+        """Ask the jobs to end. Jobs that have ended are ignored.
 
         Raises:
-            CommandError: where there is no way.
+            CommandError: if that is not possible.
         """
 
 
@@ -120,7 +119,7 @@ Factory = Callable[[Path, Mapping[str, Any]], Launcher]
 
 
 def from_json(value: object) -> JobRef | None:
-    """A recorded job, or None where the record is missing or broken."""
+    """Return a recorded job; None if the record is missing or broken."""
     if not isinstance(value, dict):
         return None
     try:
@@ -130,7 +129,7 @@ def from_json(value: object) -> JobRef | None:
 
 
 def with_token(worker: Sequence[str], token: str) -> list[str]:
-    """The words of one worker, who is told the token of its job.
+    """Return a worker's command line with the token of its job.
 
     >>> with_token(["modeldir", "work", "DIR"], "6f1e_0")
     ['modeldir', 'work', 'DIR', '--job', '6f1e_0']
@@ -139,22 +138,22 @@ def with_token(worker: Sequence[str], token: str) -> list[str]:
 
 
 TOKEN = re.compile(r"[0-9a-f]{16}_\d+")
-"""What a job's token looks like: safe in file names, job names and command lines."""
+"""The form of a job's token. It is safe in file names, job names and command lines."""
 
 
 def new_tokens(count: int) -> list[str]:
-    """The tokens of so many starts, which nobody else has."""
+    """Return new unique tokens for `count` jobs."""
     base = os.urandom(8).hex()
     return [f"{base}_{index}" for index in range(count)]
 
 
 def jobs_folder(search: Path) -> Path:
-    """Where a search's jobs are recorded, and what starting them printed."""
+    """Return the folder with a search's job records and the output of starting them."""
     return search / ".modeldir" / "jobs"
 
 
 def output_of(search: Path, token: str) -> Path:
-    """Where a job's output goes, if its launcher can say where."""
+    """Return the file for a job's output, if its launcher can direct it there."""
     return jobs_folder(search) / f"{token}.out"
 
 
@@ -162,19 +161,19 @@ def output_of(search: Path, token: str) -> Path:
 
 
 def make(name: str, search: Path, options: Mapping[str, Any] | None = None) -> Launcher:
-    """The launcher that `--on NAME` asks for, for workers of the search in a folder.
+    """Make the launcher of `--on NAME`, for workers of the search in a folder.
 
     Raises:
-        CommandError: for an unknown name, or options that make no sense: all of them at once.
+        CommandError: for an unknown name, or with everything that is wrong with the options.
     """
     return factory(name)(search, options or {})
 
 
 def factory(name: str) -> Factory:
-    """What makes the launcher of a name.
+    """Return the class of the launcher with this name.
 
     Raises:
-        CommandError: for an unknown name, or one whose package cannot be imported.
+        CommandError: for an unknown name, or if its package cannot be imported.
     """
     try:
         made: Factory = _KIND.load(name)
@@ -191,16 +190,16 @@ def factory(name: str) -> Factory:
 
 
 def unknown_options(options: Mapping[str, Any], known: Sequence[str]) -> Iterator[Problem]:
-    """A problem for each option that this launcher has not."""
+    """Yield a problem for each option that this launcher does not have."""
     for name, hint in plugins.unknown_options(options, known):
         yield Problem(f"{name}: no such option", hint)
 
 
 def refuse(name: str, problems: Sequence[Problem]) -> None:
-    """Say all that is wrong with a launcher's options at once; nothing if nothing is.
+    """Raise an error with all problems of a launcher's options, if there are any.
 
     Raises:
-        OptionsError: naming each.
+        OptionsError: with each of them.
     """
     if problems:
         raise OptionsError(name, problems)

@@ -5,7 +5,7 @@
 an engine that does not answer leaves its jobs unknown, and a job that has ended stays ended until
 it is seen alive again.
 
-What files tell about a job, without asking an engine: `launched_jobs`.
+The state of a job from files, without asking an engine: `launched_jobs`.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ With them it need not trust a file server's clock. And where it may not write th
 watches), it still does not ask each time.
 """
 _ahead: dict[Path, float] = {}
-"""How many seconds a file server's clock was ahead of ours when the last answers were written."""
+"""How many seconds a file server's clock was ahead of this machine's at the last answers."""
 
 
 def _saved(path: Path) -> _SavedAnswers:

@@ -1,10 +1,10 @@
-"""Workers by a job manager's own commands: `--on command --submit 'job-manager-submit {worker}'`.
+"""Start workers by a job manager's commands: `--on command --submit 'job-manager-submit {worker}'`.
 
-It knows how a template becomes a command line, how to read a job's id from what the one that
-submits prints, and how one that tells of jobs is understood. It refuses to know any one job
-manager: what they share is a command that submits. See docs/launchers.md for each one's lines.
+It fills a template to get a command line, reads the job's id from the output, and runs other
+templates to list and cancel jobs. Start at `CommandLauncher.start`. The rule: nothing here is
+specific to one job manager. They only share that a command submits a job.
 
-Start at `CommandLauncher.start`; `_Question` is how jobs are asked after.
+The command lines for each job manager: `docs/launchers.md`. Slurm and Ray: `slurm`, `ray`.
 """
 
 from __future__ import annotations
@@ -45,24 +45,25 @@ _OTHER = re.compile(r"\{(job|token|output)\}")
 _ONE_WORD = "\0"  # stands for a quoted {worker}; no command line can hold it otherwise
 _SHOWN_LINES = 10
 _NO_ANSWER = 126
-"""Exit codes from here on say that nobody was asked: not found, killed, no connection (ssh)."""
+"""Exit codes from here on mean that the manager was not reached: not found, killed, no ssh."""
 
 
 class CommandLauncher:
     """Submits workers of the search in a folder, by running a template once for each.
 
-    `options`: `submit`, the command line with `{worker}` where the worker's command goes; `status`
-    and `cancel`, which ask after jobs and end them; `job_id`, a regular expression that finds the
-    job's id in what `submit` printed (its first group, if it has one), by default the last word of
-    the first line, if that holds a digit. `{job}` is the id, `{token}` our own name for the job,
-    `{output}` where its output may go. What `submit` printed is kept in
-    `.modeldir/jobs/TOKEN.submit.{out,err}`.
-
-    `limit`: seconds after which a command that has not ended is killed. `pause`: those between two
-    questions after a job that seems to be gone.
+    Args:
+        search: the search's folder.
+        options: `submit` is the command line, with `{worker}` for the worker's command. `status`
+            and `cancel` list and end jobs. `job_id` is a regular expression that finds the job's id
+            in the output of `submit` (its first group, if it has one). By default the id is the
+            last word of the first line, if that contains a digit. `{job}` is the id, `{token}` our
+            name for the job, `{output}` a file for its output. The output of `submit` is kept in
+            `.modeldir/jobs/TOKEN.submit.{out,err}`.
+        limit: seconds after which a command that has not ended is killed.
+        pause: seconds until `status` runs again for a job that seems to be gone.
 
     Raises:
-        CommandError: for templates that make no sense, all of them; nothing was started then.
+        CommandError: with everything that is wrong with the templates.
     """
 
     name = "command"
@@ -91,8 +92,8 @@ class CommandLauncher:
         """Run the template once for each token.
 
         Raises:
-            CommandError: when it fails, with its own words; or after it had to be killed, when the
-                job may have been submitted all the same: it was yielded without an id.
+            CommandError: when it fails, with its message; or when it was too slow and was killed.
+                Then the job may have been submitted anyway, so it was yielded without an id.
             OSError: when the search's folder cannot be written.
         """
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,7 @@ class CommandLauncher:
             yield JobRef(self.name, self._id_in(out, err), token)
 
     def preview(self, worker: Sequence[str], tokens: Sequence[str]) -> list[str]:
-        """The line that submits the first; that of another has another token."""
+        """Return the command line that submits the first job. The others differ by their token."""
         return [quoted_line(self._submits(worker, token)) for token in tokens[:1]]
 
     def _submits(self, worker: Sequence[str], token: str) -> list[str]:
@@ -121,7 +122,7 @@ class CommandLauncher:
         return filled(word, job=job, token=token, output=str(output_of(self._search, token)))
 
     def _id_in(self, *printed: Path) -> str:
-        """The job's id; empty where none is found, since the job was submitted all the same."""
+        """Return the job's id; empty if none is found. The job was submitted anyway."""
         for text in map(_text, printed):
             found = _matched(self._job_id, text) if self._job_id else last_word(text)
             if found:
@@ -131,8 +132,10 @@ class CommandLauncher:
     # -- Asking ------------------------------------------------------------------------------------
 
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
-        """How each is, by `status`; unknown where there is none. Who seems to be gone is asked
-        after once more: a queue forgets a job for a moment while it moves it.
+        """Return the state of each job by `status`; unknown without that option.
+
+        For a job that seems to be gone, it runs once more, because some queues do not list a job
+        for a moment while they move it.
         """
         if self._status is None:
             return {job: JobState(None) for job in jobs}
@@ -160,7 +163,7 @@ class CommandLauncher:
         return JobState(answer.code == 0)
 
     def _words_for(self, template: str | None, job: JobRef) -> list[str] | None:
-        """The command line for one job; None where it needs an id that is not known."""
+        """Return the command line for one job; None if it needs an id that is not known."""
         if template is None or ("{job}" in template and not job.job):
             return None
         return [self._filled(word, job.token, job.job) for word in shlex.split(template)]
@@ -168,10 +171,10 @@ class CommandLauncher:
     # -- Stopping ----------------------------------------------------------------------------------
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Run `cancel` for each that is not known to have ended.
+        """Run `cancel` for each job that is not known to have ended.
 
         Raises:
-            CommandError: naming the jobs that it did not end, and why.
+            CommandError: with the jobs that it did not end, and why.
         """
         if not jobs:
             return
@@ -188,7 +191,7 @@ class CommandLauncher:
             raise CommandError("\n".join(problems))
 
     def _stop_one(self, job: JobRef) -> str:
-        """End one; returns what went wrong."""
+        """Cancel one job. Returns what went wrong, or ""."""
         words = self._words_for(self._cancel, job)
         if words is None:
             return f"{job.token}: its id is not known, so it was not cancelled"
@@ -196,12 +199,12 @@ class CommandLauncher:
         if answer.code == 0:
             return ""
         if self._status is not None and self.states([job])[job].alive is False:
-            return ""  # it had ended meanwhile
+            return ""  # it has ended in the meantime
         return f"job {job.job or job.token} was not cancelled: {words[0]}: {answer.words}"
 
 
 def ids(jobs: Sequence[JobRef]) -> str:
-    """Jobs by the names that their launcher knows."""
+    """Return the ids of jobs for a message."""
     known = [job.job for job in jobs if job.job]
     without = len(jobs) - len(known)
     return ", ".join([*known, *([f"{without} without an id"] if without else [])])
@@ -212,7 +215,7 @@ def ids(jobs: Sequence[JobRef]) -> str:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command printed, and its exit code; None where it had to be killed or is not there."""
+    """A command's output and exit code; None if it was killed or does not exist."""
 
     code: int | None
     printed: str
@@ -220,7 +223,7 @@ class Answer:
 
 
 def asked(words: Sequence[str], limit: float) -> Answer:
-    """Run a command that tells or cancels. In a session of its own: nobody is asked a password."""
+    """Run a command that lists or cancels jobs, without a terminal to ask for a password."""
     try:
         done = subprocess.Popen(
             words,
@@ -244,7 +247,7 @@ def asked(words: Sequence[str], limit: float) -> Answer:
 
 
 def _listed_in(answer: Answer, job: JobRef) -> JobState:
-    """How a job is by a list of jobs: its line begins with its id, or names its token."""
+    """Return a job's state from a list of jobs: a line that begins with its id or has its token."""
     if answer.code != 0:
         return JobState(None, answer.words)
     for line in answer.printed.splitlines():
@@ -257,7 +260,7 @@ def _listed_in(answer: Answer, job: JobRef) -> JobState:
 
 
 def _begins_with(line: str, job: str) -> bool:
-    """Whether a line of a list is that of a job. A number may go on as `12.server` or `12[1]`.
+    """Whether a line of a list is that of a job. A number may be followed by `.server` or `[1]`.
 
     >>> _begins_with("12.head  train  R", "12"), _begins_with("120  train", "12")
     (True, False)
@@ -269,10 +272,10 @@ def _begins_with(line: str, job: str) -> bool:
 
 
 def _problems(options: Mapping[str, Any]) -> list[Problem]:
-    """All that is wrong with the options."""
+    """Return everything that is wrong with the options."""
     problems = [*unknown_options(options, _OPTIONS)]
     problems += [
-        Problem(f"{key}: expected a text, found {options[key]!r}")
+        Problem(f"{key}: expected a string, found {options[key]!r}")
         for key in _OPTIONS
         if options.get(key) is not None and not isinstance(options[key], str)
     ]
@@ -300,7 +303,7 @@ def _wrong_submit(template: str | None) -> list[Problem]:
 
 
 def _wrong_line(key: str, template: str) -> list[Problem]:
-    """What is wrong with any template as a command line without a shell."""
+    """Return what is wrong with a template as a command line without a shell."""
     try:
         words = shlex.split(template)
     except ValueError as error:
@@ -326,10 +329,10 @@ def _wrong_pattern(job_id: str | None) -> list[Problem]:
 
 
 def expanded(template: str, worker: Sequence[str]) -> list[str]:
-    """The words of the command line that submits a worker.
+    """Return the command line that submits a worker.
 
-    `{worker}` by itself becomes the worker's words; in quotes, or inside a larger word, the line
-    that a shell reads as those words.
+    `{worker}` by itself becomes the worker's words. In quotes, or inside a larger word, it becomes
+    one line that a shell splits into these words.
 
     >>> expanded("qsub -b y {worker}", ["python", "a b"])
     ['qsub', '-b', 'y', 'python', 'a b']
@@ -346,7 +349,7 @@ def expanded(template: str, worker: Sequence[str]) -> list[str]:
         elif word == _ONE_WORD:
             words.append(line)
         else:
-            # Quotes that are still there are for another shell: it shall see one word.
+            # Quotes that are left are for another shell, which must see one word.
             words.append(
                 _INSIDE.sub(lambda at: line if at[0] == PLACE else shlex.quote(line), word)
             )
@@ -354,8 +357,9 @@ def expanded(template: str, worker: Sequence[str]) -> list[str]:
 
 
 def filled(word: str, **values: str) -> str:
-    """A word with `{job}`, `{token}` and `{output}` in it; in a word with spaces, which a shell is
-    going to read, each is one word of that.
+    """Fill `{job}`, `{token}` and `{output}` in a word.
+
+    In a word with spaces, which a shell will read, each value is quoted as one word.
 
     >>> filled("ps -p {job} > {output}", job="12", output="/my runs/12.out")
     "ps -p 12 > '/my runs/12.out'"
@@ -370,8 +374,9 @@ def filled(word: str, **values: str) -> str:
 
 
 def last_word(printed: str) -> str:
-    """The last word of the first line that has one: where most job managers print a job's id. A
-    word without a digit is none.
+    """Return the last word of the first line that has one: most job managers print the id there.
+
+    A word without a digit is no id.
 
     >>> last_word("Submitted batch job 4711"), last_word("thank you")
     ('4711', '')
@@ -389,10 +394,10 @@ def _matched(pattern: re.Pattern[str], printed: str) -> str:
 
 
 def _run(words: Sequence[str], output: IO[bytes], errors: IO[bytes], limit: float) -> int | None:
-    """Run a command that submits, to its end; returns its exit code, None if it had to be killed.
+    """Run a command that submits; return its exit code, or None if it had to be killed.
 
-    It prints into files: a pipe would keep us waiting for whatever it leaves in the background. It
-    keeps our terminal: it may ask for a password there.
+    It prints into files, because a pipe would wait for processes that it leaves in the background.
+    It keeps our terminal, because it may ask for a password there.
     """
     try:
         submits = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)

@@ -52,7 +52,7 @@ class LaunchedJob:
 
     @property
     def name(self) -> str:
-        """What people call it: the engine's id, or our token while that is not known."""
+        """Its name for people: the engine's id, or the token while that is not known."""
         return self.ref.job or self.ref.token
 
     @property
@@ -66,7 +66,7 @@ class LaunchedJob:
 
 @dataclass(frozen=True)
 class LaunchResult:
-    """What `launch_missing` did: the workers that were `there`, and the jobs that were `started`.
+    """The result of `launch_missing`: workers that were `there`, and jobs that were `started`.
 
     `problem` says why some of the `missing` were not started; None if all were.
     """
@@ -170,7 +170,7 @@ def _ends(search: Path, records: Iterable[JobRecord]) -> Iterator[tuple[str, Map
 
 
 class _FromFiles:
-    """What files tell about a search's jobs: living workers, ends, requests to stop."""
+    """The state of a search's jobs from files: living workers, ends, requests to stop."""
 
     def __init__(
         self,

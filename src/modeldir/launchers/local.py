@@ -1,7 +1,7 @@
-"""Workers in the background of this machine.
+"""Start workers in the background of this machine: `--workers N`.
 
-It knows how to start a worker so that nothing ties it to us: not the terminal, not our descriptors,
-not our life; and how to find it again. It refuses to know what a worker does.
+Start at `LocalLauncher.start`. The rule: nothing ties a worker to the process that started it, no
+terminal, descriptor or parent, so that it survives it. The worker itself: `worker.worker`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from modeldir.launchers import (
     with_token,
 )
 
-# Run by an interpreter of its own that ends at once, so that the worker is nobody's child: it
-# leaves no zombie in a long-lived caller, and nobody forks among a caller's threads.
+# A new interpreter runs this and exits at once, so that the worker is not our child: it leaves no
+# zombie in a long-lived caller, and no fork happens among a caller's threads.
 _DETACH = """\
 import subprocess, sys
 with open(sys.argv[1], "ab") as output:
@@ -39,15 +39,15 @@ with open(sys.argv[1], "ab") as output:
 
 
 class LocalLauncher:
-    """Starts workers of the search in a folder, here and in the background.
+    """Starts workers of the search in a folder, in the background of this machine.
 
-    What a worker prints goes to `.modeldir/jobs/TOKEN.out` there, who it is to
-    `TOKEN.process.json`: a pid alone names nobody.
+    A worker's output goes to `.modeldir/jobs/TOKEN.out` there. `TOKEN.process.json` identifies its
+    process, because a pid alone does not.
     """
 
     name = "local"
     ask_every = 0.0
-    """Seconds between two questions: to look at a process costs nothing."""
+    """Seconds between two questions. Looking at a process costs nothing."""
 
     def __init__(self, search: Path, options: Mapping[str, Any] | None = None) -> None:
         refuse(self.name, [*unknown_options(options or {}, ())])
@@ -68,11 +68,11 @@ class LocalLauncher:
             yield JobRef(self.name, str(pid), token)
 
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
-        """Whether each worker lives; None for those of a machine that cannot be seen from here."""
+        """Return whether each worker is alive; unknown for workers of another machine."""
         return {job: self._state(job) for job in jobs}
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Send TERM to the workers that live here; they end their trials and write that down."""
+        """Send TERM to the workers that are alive here. They end their trials and record that."""
         for job in jobs:
             known = self._process(job.token)
             if known is not None and processes.alive(known):
@@ -87,7 +87,7 @@ class LocalLauncher:
                 "" if alive is not None else f" on {known.host}, which cannot be seen from here"
             )
             return JobState(alive, f"process {known.pid}{unseen}", runs=alive)
-        # Its start was cut short before it was known who it is: it would have been found by now.
+        # Its start was cut short before its process was recorded. It would have been found by now.
         starter = processes.from_json(self._noted(job.token).get("by"))
         if starter is None:
             return JobState(False, "it ended at once" if job.job else "it was not started")
@@ -116,7 +116,7 @@ class LocalLauncher:
 
 
 def _detached(words: Sequence[str], output: Path) -> int:
-    """Start a command in a session of its own; returns its pid."""
+    """Start a command in a session of its own and return its pid."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", _DETACH, str(output), *words],
         stdin=subprocess.DEVNULL,

@@ -1,10 +1,10 @@
-"""Workers on a Ray cluster, as jobs of its Jobs API: `--on ray --workers 4 --cpus 2 --gpus 0.5`.
+"""Start workers on a Ray cluster, as jobs: `--on ray --workers 4 --cpus 2 --gpus 0.5`.
 
-It knows how a worker becomes a job, what Ray does to a job's processes, and how Ray says that one
-is. It refuses to know HTTP (rayjobs.py). A job's id is `modeldir-TOKEN`: Ray takes each id once,
-and any later process finds the job by it.
+Start at `RayLauncher.start`. They are jobs and no remote tasks, because a task dies with the
+program that started it. The rule: a job's id is `modeldir-TOKEN`. Ray accepts each id once, so no
+job is submitted twice, and any later process finds the job by it.
 
-Why jobs and not remote tasks: a task dies with the program that asked for it, a job does not.
+HTTP, addresses and Ray's error messages: `ray_api`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from modeldir.launchers import (
 
 _OPTIONS = ("address", "cpus", "gpus")
 _STOP_WAIT = 60
-"""Seconds between TERM and KILL when a job is stopped. Ray's own 3 are no time to end a trial."""
+"""Seconds between TERM and KILL for a job. Ray's default of 3 is too short to end a trial."""
 _WAITS, _RUNS = "PENDING", "RUNNING"
 _ENDED = ("STOPPED", "SUCCEEDED", "FAILED")
 _WHY = {
@@ -46,11 +46,11 @@ _WHY = {
     "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE": "Ray has no node for it",
 }
 
-# What a node's shell runs. The output goes to the search's folder, where it outlives the node, and
-# to Ray's own log. To stop a job Ray sends TERM to each of its processes at once, and waits until
-# the last is gone, zombies included, which nobody collects where the first process of a container
-# is Ray itself. So a shell stays as the parent of both, and waits for them; `tee` hears no TERM,
-# but the end of what the worker says.
+# A node's shell runs this. The output goes to the search's folder, where it outlives the node, and
+# to Ray's own log. To stop a job, Ray sends TERM to each of its processes at once and waits until
+# the last is gone, zombies included. In a container whose first process is Ray, nobody collects
+# zombies. So a shell stays as the parent of both and waits for them. `tee` ignores TERM and ends
+# with the worker's output.
 _ENTRYPOINT = """\
 cd {here} || {{ echo "modeldir: this node does not see that folder; a search's folder must be on \
 a file system that all nodes share"; exit 1; }}; \
@@ -65,12 +65,12 @@ class RayLauncher:
     for Ray's tasks) and `gpus` of one worker, which may be fractions.
 
     Raises:
-        CommandError: for options that make no sense, all of them; nothing was started then.
+        CommandError: with everything that is wrong with the options.
     """
 
     name = "ray"
     ask_every = 10.0
-    """Seconds between two questions: Ray answers in 10 ms, for all jobs."""
+    """Seconds between two questions. Ray answers in 10 ms, for all jobs."""
 
     def __init__(
         self,
@@ -91,12 +91,12 @@ class RayLauncher:
         """Submit the worker's command once for each token.
 
         Raises:
-            CommandError: when Ray does not take it; or when it went silent, and the job may have
-                been submitted all the same: it was yielded then.
-            LauncherBusy: when Ray has had no time for a minute.
+            CommandError: when Ray rejects it; or when it did not answer. Then the job may have been
+                submitted anyway, so it was yielded.
+            LauncherBusy: when Ray has been busy for a minute.
             OSError: when the search's folder cannot be written.
         """
-        jobs = ray_api.Jobs(ray_api.found(self._address), patience=self._patience)
+        jobs = ray_api.RayJobs(ray_api.find_address(self._address), patience=self._patience)
         jobs_folder(self._search).mkdir(parents=True, exist_ok=True)
         for token in tokens:
             files.write_json(self._file(token), {"address": jobs.address})
@@ -114,7 +114,7 @@ class RayLauncher:
             yield JobRef(self.name, job_id(token), token)
 
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
-        """How each is, by one question to each cluster that they were submitted to."""
+        """Return the state of each job, by one question to each cluster."""
         found = {}
         for address, here in self._by_address(jobs).items():
             told = _told(address)
@@ -124,7 +124,7 @@ class RayLauncher:
         return found
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Send TERM to the workers, which end their trials; after a minute Ray kills what is left.
+        """Send TERM to the workers, which end their trials. After a minute Ray kills the rest.
 
         Raises:
             CommandError: when Ray does not answer.
@@ -133,7 +133,7 @@ class RayLauncher:
             if address is None:
                 continue  # it was never submitted
             for job in here:
-                ray_api.Jobs(address).stop(job.job or job_id(job.token))
+                ray_api.RayJobs(address).stop(job.job or job_id(job.token))
 
     def _job(self, worker: Sequence[str], token: str) -> dict[str, Any]:
         told = {"cpus": f"{self._cpus:g}", "gpus": f"{self._gpus:g}"}
@@ -151,7 +151,7 @@ class RayLauncher:
         }
 
     def _by_address(self, jobs: Sequence[JobRef]) -> dict[str | None, list[JobRef]]:
-        """Jobs by the cluster that each was submitted to, whatever is said of addresses now."""
+        """Return the jobs by the cluster they were submitted to, whatever the options say now."""
         found: dict[str | None, list[JobRef]] = {}
         for job in jobs:
             address = files.read_object(self._file(job.token)).get("address")
@@ -163,29 +163,29 @@ class RayLauncher:
 
 
 def job_id(token: str) -> str:
-    """The id that a job has in Ray."""
+    """Return a job's id in Ray."""
     return f"modeldir-{token}"
 
 
 def entrypoint(worker: Sequence[str], here: str | Path, output: Path) -> str:
-    """The shell's line that runs a worker from a folder and keeps what it prints."""
+    """Return the shell command that runs a worker from a folder and keeps its output."""
     return _ENTRYPOINT.format(
         here=shlex.quote(str(here)), output=shlex.quote(str(output)), worker=shlex.join(worker)
     )
 
 
 def _told(address: str | None) -> dict[str, dict[str, Any]] | None:
-    """What a cluster tells of its jobs, by their ids; None where it does not answer."""
+    """Return a cluster's jobs by their ids; None if it does not answer."""
     if address is None:
         return {}
     try:
-        return {str(told.get("submission_id")): told for told in ray_api.Jobs(address).all()}
+        return {str(told.get("submission_id")): told for told in ray_api.RayJobs(address).all()}
     except CommandError:
         return None
 
 
 def _state(told: Mapping[str, Any] | None) -> JobState:
-    """How a job is, by what Ray tells of it: None where it does not answer, empty if it knows none.
+    """Return a job's state from Ray's answer: None without an answer, empty for an unknown job.
 
     >>> _state({"status": "PENDING", "metadata": {"cpus": "2", "gpus": "0.5"}}).words
     'PENDING (waits for 2 CPUs, 0.5 GPUs)'
@@ -230,7 +230,7 @@ def _problems(options: Mapping[str, Any]) -> Iterator[Problem]:
             yield from _problem_of(name, options[name])
     address = options.get("address")
     if address is not None and (not isinstance(address, str) or not address.strip()):
-        yield Problem(f"address: expected a text, found {address!r}", "http://HEAD:8265, or auto")
+        yield Problem(f"address: expected a string, found {address!r}", "http://HEAD:8265, or auto")
 
 
 def _problem_of(name: str, value: object) -> Iterator[Problem]:

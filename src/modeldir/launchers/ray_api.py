@@ -1,11 +1,9 @@
-"""Ray's Jobs API: four questions over HTTP, and what its refusals mean.
+"""Ray's Jobs API over HTTP: submit, list and stop jobs, find a cluster, and word its errors.
 
-It knows where a cluster answers, which token opens it, and how an answer that was lost is made up
-for. It refuses to know workers and searches. Ray itself is imported only to find a cluster that no
-address names, by a process that ends at once: the API is documented and small, and Ray's own client
-costs a second and 90 MB wherever somebody asks how jobs are (docs/contributing/decisions/).
-
-Start at `Jobs`. https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html
+`ray` uses it. Start at `RayJobs` and `find_address`. The rule: never import Ray in this process.
+Ray's client takes a second and 90 MB for each question, and the API is small and documented:
+https://docs.ray.io/en/latest/cluster/running-applications/job-submission/rest.html
+Only a cluster without an address is found by Ray itself, in a process that ends at once.
 """
 
 from __future__ import annotations
@@ -27,11 +25,10 @@ from typing import Any
 from modeldir.errors import CommandError
 
 USUAL = "http://127.0.0.1:8265"
-"""Where the head of a cluster answers on its own machine, if nobody says otherwise."""
+"""Default address of a cluster's head on its own machine."""
 
 PATIENCE = 60.0
-"""Seconds for which one is asked again who says that he has no time: a cluster that has just come
-up, or has lost a node."""
+"""Seconds for which a busy cluster is asked again: it has just started, or has lost a node."""
 
 _LIMIT = 60.0
 _TRIES = 3
@@ -42,14 +39,14 @@ from ray.job_submission import JobSubmissionClient
 print(JobSubmissionClient(sys.argv[1]).get_address())
 """
 _LOST = (502, 503, 504)
-"""Answers of something in between, which does not know what Ray has done."""
+"""Statuses of a proxy in between, which does not know what Ray has done."""
 _LATER = "try again later"
-"""In what a head says that has no agent of its own yet: "No available agent to submit job"."""
+"""Part of the answer of a head that has no agent yet: "No available agent to submit job"."""
 _MAX_SAID = 300
 
 
 class NoAnswer(CommandError):
-    """Nobody answers there. `may_have_come`: but what was asked may have arrived."""
+    """There is no answer. `may_have_come`: the request may have arrived anyway."""
 
     def __init__(self, message: str, *, may_have_come: bool) -> None:
         super().__init__(message)
@@ -57,7 +54,7 @@ class NoAnswer(CommandError):
 
 
 class Refused(CommandError):
-    """Ray says no, with an HTTP status."""
+    """Ray rejects a request, with an HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -65,14 +62,14 @@ class Refused(CommandError):
 
 
 class Busy(Refused):
-    """Ray says "later", and has said so for as long as we had patience."""
+    """Ray has been busy for as long as our patience lasts."""
 
 
-class Jobs:
-    """The jobs of the cluster that answers at an address: `http://head:8265`.
+class RayJobs:
+    """The jobs of the cluster at an address: `http://head:8265`.
 
-    `limit`: seconds for each answer; `pause`: those before something is asked again; `patience`:
-    those, by the `clock`, for which Ray is asked again that has no time.
+    `limit`: seconds to wait for an answer. `pause`: seconds before a request is repeated.
+    `patience`: seconds, by the `clock`, for which a busy cluster is asked again.
     """
 
     def __init__(
@@ -89,13 +86,15 @@ class Jobs:
         self._patience, self._clock = patience, clock
 
     def submit(self, job: Mapping[str, Any]) -> None:
-        """Submit a job under the id that it names. Ray takes an id once, so an answer that was lost
-        is asked for again, and "already exists" is one.
+        """Submit a job under the id that it has.
+
+        Ray accepts an id once. So a request whose answer was lost is repeated, and "already exists"
+        means that it was accepted.
 
         Raises:
-            NoAnswer: when nobody answers.
-            Busy: when Ray has no time, for longer than we are patient.
-            Refused: when it is not taken.
+            NoAnswer: without an answer.
+            Busy: when Ray is busy for longer than our patience.
+            Refused: when Ray rejects the job.
         """
         came, left = False, _TRIES
         until = self._clock() + self._patience
@@ -108,7 +107,7 @@ class Jobs:
                     raise NoAnswer(str(error), may_have_come=came) from error
             except Busy as error:
                 if self._clock() >= until:
-                    # An answer that was lost before may have been a yes.
+                    # The lost answer may have been that the job was accepted.
                     raise (NoAnswer(str(error), may_have_come=True) if came else error) from None
             except Refused as error:
                 if "already exists" not in str(error):
@@ -119,10 +118,10 @@ class Jobs:
             time.sleep(self._pause)
 
     def all(self) -> list[dict[str, Any]]:
-        """What Ray tells of each job, those that have ended included.
+        """Return Ray's description of each job, including those that have ended.
 
         Raises:
-            NoAnswer, Refused: when it does not.
+            NoAnswer, Refused: when that fails.
         """
         told = self._call("GET", "/api/jobs/")
         if not isinstance(told, list):
@@ -130,10 +129,10 @@ class Jobs:
         return [each for each in told if isinstance(each, dict)]
 
     def stop(self, job: str) -> None:
-        """Have a job end; one that has ended, or that Ray does not know, is let be.
+        """Stop a job. A job that has ended, or that Ray does not know, is ignored.
 
         Raises:
-            NoAnswer, Refused: when it is not done.
+            NoAnswer, Refused: when that fails.
         """
         try:
             self._call("POST", f"/api/jobs/{urllib.parse.quote(job, safe='')}/stop")
@@ -164,7 +163,7 @@ class Jobs:
     def _opener(self) -> urllib.request.OpenerDirector:
         host = urllib.parse.urlsplit(self.address).hostname or ""
         is_here = host == "localhost" or host.startswith("127.")
-        # A proxy of the environment looks for "this machine" on its own.
+        # A proxy from the environment would look for "this machine" on its own machine.
         return urllib.request.build_opener(*[urllib.request.ProxyHandler({})] * is_here)
 
     def _refusal(self, status: int, said: str) -> CommandError:
@@ -181,10 +180,11 @@ class Jobs:
 # -- Where it is -----------------------------------------------------------------------------------
 
 
-def found(address: str, environment: Mapping[str, str] | None = None) -> str:
-    """The HTTP address of a cluster, from what a user says: that, the address of its head as
-    `ray.init` takes it, or `auto`: what RAY_API_SERVER_ADDRESS or RAY_ADDRESS say, else the one
-    that runs on this machine.
+def find_address(address: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return the HTTP address of a cluster.
+
+    `address` is the HTTP address itself, the address of the head as for `ray.init`, or `auto`. For
+    `auto` it is that of RAY_API_SERVER_ADDRESS or RAY_ADDRESS, else of the cluster on this machine.
 
     Raises:
         CommandError: when there is none.
@@ -198,8 +198,8 @@ def found(address: str, environment: Mapping[str, str] | None = None) -> str:
 
 
 def _asked(address: str, environment: Mapping[str, str]) -> str:
-    """Let Ray itself find a cluster, which takes it a second."""
-    # What is said wins over the environment; Ray has it the other way round.
+    """Let Ray itself find a cluster, which takes a second."""
+    # The given address overrides the environment; in Ray it is the other way round.
     kept = {
         key: value
         for key, value in environment.items()
@@ -226,7 +226,7 @@ def _asked(address: str, environment: Mapping[str, str]) -> str:
 
 
 def _headers() -> dict[str, str]:
-    """What Ray's own client sends: headers that RAY_JOB_HEADERS names, and the cluster's token."""
+    """Return the headers of Ray's own client: those in RAY_JOB_HEADERS, and the cluster's token."""
     try:
         given = json.loads(os.environ.get("RAY_JOB_HEADERS") or "{}")
     except ValueError:
@@ -246,15 +246,15 @@ def _token() -> str:
     path = os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token"
     try:
         return Path(path).expanduser().read_text().strip()
-    except (OSError, RuntimeError, UnicodeError):  # no file, no home, no text
+    except (OSError, RuntimeError, UnicodeError):  # no file, no home folder, not UTF-8
         return ""
 
 
-# -- What is said ----------------------------------------------------------------------------------
+# -- Messages --------------------------------------------------------------------------------------
 
 
 def gist(said: str) -> str:
-    r"""The reason within a traceback that Ray answers with.
+    r"""Return the reason in a traceback that Ray has answered with.
 
     >>> gist("Traceback ...\n  File ...\nValueError: Job a already exists.\n.\n")
     'Job a already exists.'
@@ -267,7 +267,7 @@ def gist(said: str) -> str:
 
 
 def nobody(address: str, why: object) -> str:
-    """That nobody answers at an address."""
+    """Return the message that there is no answer at an address."""
     return (
         f"no Ray answers at {address}: {_reason(why)}\n"
         "  is that its dashboard's address? the head says it when it starts: ray start --head\n"
@@ -282,12 +282,12 @@ def _reason(why: object) -> str:
 
 
 def no_ray(address: str) -> str:
-    """That somebody answers, who is no Ray."""
+    """Return the message that the answer is not Ray's."""
     return f"what answers at {address} is no Ray\n  its dashboard's address: http://HEAD:8265"
 
 
 def no_token(address: str) -> str:
-    """That a cluster wants a token, and we have none."""
+    """Return the message that a cluster needs a token, and there is none."""
     return (
         f"Ray at {address} wants a token, and none was found\n"
         "  put the cluster's into ~/.ray/auth_token, or say RAY_AUTH_TOKEN=..."
@@ -295,7 +295,7 @@ def no_token(address: str) -> str:
 
 
 def wrong_token(address: str) -> str:
-    """That ours is not the cluster's."""
+    """Return the message that our token is not the cluster's."""
     return (
         f"Ray at {address} does not take this token\n"
         "  the cluster's belongs into ~/.ray/auth_token, unless RAY_AUTH_TOKEN or "
@@ -304,7 +304,7 @@ def wrong_token(address: str) -> str:
 
 
 def not_installed(address: str) -> str:
-    """That a cluster can only be found by Ray, which is not here."""
+    """Return the message that only Ray could find the cluster, and it is not installed."""
     return (
         f"--address {address}: only Ray itself finds that cluster, and it is not installed\n"
         '  pip install "modeldir[ray]"\n'
@@ -313,7 +313,7 @@ def not_installed(address: str) -> str:
 
 
 def not_found(address: str, said: str) -> str:
-    """That Ray has found no cluster."""
+    """Return the message that Ray has found no cluster."""
     where = "on this machine" if address == "auto" else f"at {address}"
     return (
         f"no Ray runs {where}: {gist(said)}\n"

@@ -1,12 +1,11 @@
-"""Workers as jobs of Slurm: `--on slurm`.
+"""Start workers as jobs of Slurm: `--on slurm`.
 
-It knows `sbatch`, `squeue` and `scancel`, and what a site may answer: its limits, a full queue, a
-controller that is away. It refuses to know accounting (`sacct` is not there everywhere) and
-`--json` (another form in each version). That nothing runs twice is not its business: the folders
-see to that.
+It runs `sbatch`, `squeue` and `scancel`, and understands a site's limits, a full queue and a
+controller that does not answer. Start at `SlurmLauncher.start`. The rule: use only what every site
+has. `sacct` is missing at some, and the form of `--json` differs between versions.
 
-Start at `SlurmLauncher.start`. slurmscript.py makes the batch script, slurmqueue.py reads what the
-queue says.
+The batch script: `slurm_script`. The output of `squeue`: `slurm_queue`. Workers
+decide that no trial runs twice: `search.trials`.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from modeldir._system import files
 from modeldir.errors import CommandError, Problem
 from modeldir.launchers import JobRef, JobState, LauncherBusy, jobs_folder, output_of, refuse
 from modeldir.launchers.slurm_queue import FORMAT, Queue
-from modeldir.launchers.slurm_script import job_name, output_pattern, script, wishes
+from modeldir.launchers.slurm_script import job_name, output_pattern, read_options, script
 
-_USUAL_ARRAY = 1001  # Slurm's own MaxArraySize, where a site says nothing
+_USUAL_ARRAY = 1001  # Slurm's default MaxArraySize
 
 _AWAY = re.compile(
     r"unable to contact slurm|controller.*not responding|connection (refused|timed out|failure)"
@@ -46,12 +45,12 @@ _OVER = re.compile(
 )
 
 _KEPT = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
-"""What a client needs to find its cluster."""
+"""Variables that a client needs to find its cluster."""
 _OF_A_JOB = ("SLURM", "SBATCH_CPU_BIND", "SBATCH_MEM_BIND", "PMI_", "PMI2_", "PMIX_")
 _GPUS_OF_A_JOB = frozenset(
     {"CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"}
 )
-_FILTERS = ("SQUEUE_", "SCANCEL_")  # a user's own habits: jobs would be hidden from us
+_FILTERS = ("SQUEUE_", "SCANCEL_")  # a user's defaults, which could hide jobs
 _OTHERWISE_NAMED = {
     "array": ("SBATCH_ARRAY_INX",),
     "mem": ("SBATCH_MEM_PER_NODE",),
@@ -64,7 +63,7 @@ _SET_BY_US = ("array", "chdir", "error", "job-name", "open-mode", "output", "req
 
 @dataclass(frozen=True)
 class _Answer:
-    """How a command ended. `code` is None where it could not be run, or was too slow."""
+    """How a command ended. `code` is None if it could not run or was too slow."""
 
     code: int | None
     out: str
@@ -76,20 +75,24 @@ class _Answer:
 
 
 class SlurmLauncher:
-    """Submits workers of the search in a folder as an array of jobs, cut where the site wants that.
+    """Submits workers of the search in a folder as arrays of jobs, as large as the site allows.
 
-    `options`: see `slurmscript.wishes`. The script is kept as `.modeldir/jobs/BASE.sh`, what a job
-    prints as `TOKEN.out` beside it. `limit`: seconds after which a command that does not answer is
-    killed; `folder`: where jobs run, by default here.
+    The script is kept as `.modeldir/jobs/BASE.sh`, a job's output as `TOKEN.out` beside it.
+
+    Args:
+        search: the search's folder.
+        options: see `slurm_script.read_options`.
+        limit: seconds after which a command that does not answer is killed.
+        folder: the folder to run jobs in, by default the current one.
 
     Raises:
-        CommandError: for options that make no sense, all of them; nothing was started then.
+        CommandError: with everything that is wrong with the options.
     """
 
     name = "slurm"
     throttles = True
     revives = True
-    """`scontrol requeue`, and an operator's hand, start a job again that had ended."""
+    """`scontrol requeue`, or an operator, can start a job again that has ended."""
 
     def __init__(
         self,
@@ -101,12 +104,12 @@ class SlurmLauncher:
     ) -> None:
         self._search = files.absolute(search)
         self._folder = folder
-        self._wishes, problems = wishes(options or {})
+        self._options, problems = read_options(options or {})
         if "\\" in str(self._search):
             problem = "Slurm cannot write output below a folder with such a name: rename it"
             problems.append(Problem(f"{str(self._search)!r}: {problem}"))
         for place in dict.fromkeys([str(self._search), folder or os.getcwd()]):
-            if "\n" in place:  # what comes after it would be a line of the script, and be run
+            if "\n" in place:  # the rest of the name would be a line of the script, and would run
                 problem = "a batch script cannot name a folder of two lines: rename it"
                 problems.append(Problem(f"{place!r}: {problem}"))
         refuse(self.name, problems)
@@ -115,12 +118,12 @@ class SlurmLauncher:
     # -- Starting ----------------------------------------------------------------------------------
 
     def start(self, worker: Sequence[str], tokens: Sequence[str]) -> Iterator[JobRef]:
-        """Submit a job for each token, as few arrays as the site lets us.
+        """Submit a job for each token, in as few arrays as the site allows.
 
         Raises:
-            CommandError: when sbatch refuses, with its words.
-            LauncherBusy: when the site takes no more of this user's jobs now, or does not answer.
-                Where it is not known whether it took some, those were yielded without a number.
+            CommandError: when sbatch rejects a job, with its message.
+            LauncherBusy: when the site accepts no more of this user's jobs now, or does not answer.
+                Jobs that it may have accepted were yielded without a number.
             OSError: when the search's folder cannot be written.
         """
         largest = self._largest_array() if tokens else 0
@@ -141,10 +144,10 @@ class SlurmLauncher:
                 raise _refusal(answer)
 
     def _largest_array(self) -> int:
-        """How many jobs an array may have here; 0 at a site without arrays.
+        """Return how many jobs an array may have here; 0 at a site without arrays.
 
         Raises:
-            LauncherBusy: when the controller is away.
+            LauncherBusy: when the controller does not answer.
         """
         answer = self._run("scontrol", "show", "config")
         if answer.code is None or (answer.code != 0 and _AWAY.search(answer.said)):
@@ -153,11 +156,13 @@ class SlurmLauncher:
         return int(found[1]) if found else _USUAL_ARRAY
 
     def _submit(self, worker: Sequence[str], piece: _Piece) -> _Answer:
-        """Have sbatch take a piece. Of the first the script has all in it; for others the command
-        line says which they are, and that wins.
+        """Submit a piece with sbatch.
+
+        The script has the settings of the first piece. For the others, the command line has their
+        own settings, which override the script's.
         """
         path = jobs_folder(self._search) / f"{piece.base}.sh"
-        array = piece.array(self._wishes.at_once)
+        array = piece.array(self._options.at_once)
         words = ["sbatch", "--parsable"]
         if piece.first == 0:
             text = self._script(worker, piece)
@@ -172,15 +177,15 @@ class SlurmLauncher:
         return self._run(*words, cwd=self._folder)
 
     def _script(self, worker: Sequence[str], piece: _Piece) -> str:
-        folder, array = self._folder or os.getcwd(), piece.array(self._wishes.at_once)
-        return script(self._wishes, worker, self._search, piece.base, folder=folder, array=array)
+        folder, array = self._folder or os.getcwd(), piece.array(self._options.at_once)
+        return script(self._options, worker, self._search, piece.base, folder=folder, array=array)
 
     def preview(self, worker: Sequence[str], tokens: Sequence[str]) -> list[str]:
-        """The lines of the script that `start` has sbatch take, where arrays may be as long."""
+        """Return the lines of the script that `start` would submit, if arrays may be that long."""
         return self._script(worker, _Piece(tokens, 0, len(tokens))).splitlines()
 
     def _outputs(self, piece: _Piece) -> list[str]:
-        """Where the script's `--output` would not say where each job's output is looked for."""
+        """Return the option for the output file, if that of the script does not fit this piece."""
         if not piece.in_array:
             return [f"--output={output_pattern(self._search, piece.tokens[0])}"]
         if not piece.offset:
@@ -188,16 +193,17 @@ class SlurmLauncher:
         return [f"--output={output_pattern(self._search, f'{piece.base}+{piece.offset}_%a')}"]
 
     def _link_outputs(self, piece: _Piece) -> None:
-        """Where a number in an array is not the one in the token: let the output be found."""
+        """Link each job's output to the name with its token, if the number in the array differs."""
         for index, token in enumerate(piece.tokens if piece.in_array and piece.offset else ()):
-            with contextlib.suppress(OSError):  # a disk without links: it is there all the same
+            with contextlib.suppress(OSError):  # without links, the output has the other name only
                 os.symlink(
                     f"{piece.base}+{piece.offset}_{index}.out", output_of(self._search, token)
                 )
 
     def _perhaps(self, piece: _Piece) -> Iterator[JobRef]:
-        """The jobs of a piece of which we were not told whether it was taken, if it was; without
-        a number where the queue cannot be asked either.
+        """Yield the jobs of a piece that Slurm may have accepted without an answer.
+
+        They have no number if the queue cannot be read either.
         """
         queue = self._queue([JobRef(self.name, "", token) for token in piece.tokens])
         self._link_outputs(piece)
@@ -211,8 +217,9 @@ class SlurmLauncher:
     # -- Asking ------------------------------------------------------------------------------------
 
     def states(self, jobs: Sequence[JobRef]) -> dict[JobRef, JobState]:
-        """How each is, by one question. Who is not in the queue has ended, if the queue was shown
-        and the jobs are ours.
+        """Return the state of each job, by one question.
+
+        A job that is not in the queue has ended, if the queue could be read and the job is ours.
         """
         if not jobs:
             return {}
@@ -222,16 +229,16 @@ class SlurmLauncher:
         return {job: queue.state(job, self._owner(job)) for job in jobs}
 
     def _queue(self, jobs: Sequence[JobRef]) -> Queue | None:
-        """The jobs of those who submitted these; None where nobody answers."""
+        """Return the queue of the users who submitted these jobs; None without an answer."""
         users = ",".join(sorted({str(self._owner(job)) for job in jobs}))
         try:
             answer = self._run("squeue", "-h", "-r", "-t", "all", "-u", users, "-o", FORMAT)
-        except CommandError:  # no Slurm on this machine: who looks from here cannot know
+        except CommandError:  # no Slurm on this machine: the jobs are unknown from here
             return None
         return Queue(answer.out) if answer.code == 0 else None
 
     def _owner(self, job: JobRef) -> int:
-        """Who submitted a job: whose its script is."""
+        """Return the user id that submitted a job: the owner of its script."""
         try:
             return os.stat(jobs_folder(self._search) / f"{_base(job.token)}.sh").st_uid
         except OSError:
@@ -240,10 +247,10 @@ class SlurmLauncher:
     # -- Stopping ----------------------------------------------------------------------------------
 
     def stop(self, jobs: Sequence[JobRef]) -> None:
-        """Cancel jobs, all by one command. Those that are over are let be.
+        """Cancel all jobs by one command. Jobs that have ended are ignored.
 
         Raises:
-            CommandError: when Slurm refuses, or does not answer (`LauncherBusy`).
+            CommandError: when Slurm does not do it, or does not answer (`LauncherBusy`).
         """
         numbers = [job.job for job in jobs if job.job]
         lost = [job for job in jobs if not job.job]
@@ -265,14 +272,14 @@ class SlurmLauncher:
     # -- Slurm's commands --------------------------------------------------------------------------
 
     def _run(self, *words: str, cwd: str | None = None) -> _Answer:
-        """Run one to its end.
+        """Run one of Slurm's commands to its end.
 
         Raises:
-            CommandError: when it is not there.
+            CommandError: when it does not exist.
         """
-        options = {**dict.fromkeys(_SET_BY_US), **self._wishes.options}
-        environment = surroundings(os.environ, options)
-        clusters = self._wishes.options.get("clusters")
+        options = {**dict.fromkeys(_SET_BY_US), **self._options.options}
+        environment = job_environment(os.environ, options)
+        clusters = self._options.options.get("clusters")
         if clusters and words[0] in ("squeue", "scancel"):
             words = (words[0], f"--clusters={clusters}", *words[1:])
         if shutil.which(words[0]) is None:
@@ -299,11 +306,14 @@ class SlurmLauncher:
         return _Answer(done.returncode, done.stdout, done.stderr)
 
 
-def surroundings(variables: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, str]:
-    """The environment for Slurm's commands, which jobs get too: without what an outer job's Slurm
-    left in it, what would hide jobs from us, and what would win over `options` of sbatch.
+def job_environment(variables: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment for Slurm's commands and for jobs.
 
-    >>> surroundings({"SLURM_JOB_ID": "7", "SBATCH_TIMELIMIT": "9", "HOME": "/h"}, {"time": "60"})
+    Variables of an outer job are removed, and those that would hide jobs from us or override the
+    `options` of sbatch.
+
+    >>> outer = {"SLURM_JOB_ID": "7", "SBATCH_TIMELIMIT": "9", "HOME": "/h"}
+    >>> job_environment(outer, {"time": "60"})
     {'HOME': '/h'}
     """
     names = {name: f"SBATCH_{name.upper().replace('-', '_')}" for name in options}
@@ -321,8 +331,10 @@ def surroundings(variables: Mapping[str, str], options: Mapping[str, Any]) -> di
 
 @dataclass(frozen=True)
 class _Piece:
-    """Jobs that are submitted together, from the `first` of their call on, at a site whose arrays
-    may have `largest` jobs: so a number in an array is below that.
+    """Jobs that are submitted together.
+
+    `first` is the index of the first one among all of the call. `largest` is the site's limit for
+    an array, so the numbers in it are below that.
     """
 
     tokens: Sequence[str]
@@ -339,18 +351,18 @@ class _Piece:
 
     @property
     def offset(self) -> int:
-        """What has to be added to a number in the array."""
+        """The difference between an index among all jobs and the number in the array."""
         return self.first if self.first + len(self.tokens) > self.largest else 0
 
     def array(self, at_once: int | None) -> str | None:
-        """As `--array` has it; None without arrays."""
+        """Return the value of `--array`; None at a site without arrays."""
         if not self.in_array:
             return None
         start = self.first - self.offset
         return f"{start}-{start + len(self.tokens) - 1}" + (f"%{at_once}" if at_once else "")
 
     def refs(self, number: str) -> Iterator[JobRef]:
-        """The jobs, by the number of the array; without one their tokens find them."""
+        """Yield the jobs of the array with this number; without it, their tokens find them."""
         for index, token in enumerate(self.tokens, start=self.first - self.offset):
             job = f"{number}_{index}" if number and self.in_array else number
             yield JobRef(SlurmLauncher.name, job, token)
@@ -361,7 +373,7 @@ def _base(token: str) -> str:
 
 
 def _number(printed: str) -> str:
-    r"""The number of a job that was taken, among what a site's own sbatch may print besides.
+    r"""Return a submitted job's number from sbatch's output, which may have a site's own lines.
 
     >>> _number("Welcome\n4711;cluster\n")
     '4711'
@@ -370,17 +382,17 @@ def _number(printed: str) -> str:
     return found[-1] if found else ""
 
 
-# -- What is said ----------------------------------------------------------------------------------
+# -- Messages --------------------------------------------------------------------------------------
 
 
 def _is_full(answer: _Answer) -> bool:
-    """Whether a limit on how many jobs one may have was met: fewer may still be taken."""
+    """Whether a limit on a user's number of jobs was reached. Fewer jobs may still be accepted."""
     named = _LIMIT_NAME.search(answer.said)
     return "Submit" in named[0] if named else bool(_FULL.search(answer.said))
 
 
 def _refusal(answer: _Answer) -> CommandError:
-    """What to raise where Slurm did not take what was left."""
+    """Return the error for jobs that Slurm did not accept."""
     said = _quoted(answer.said)
     if answer.code is None or _AWAY.search(answer.said):
         return LauncherBusy(f"Slurm does not answer:\n{said}")

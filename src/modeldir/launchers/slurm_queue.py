@@ -1,7 +1,7 @@
-"""What Slurm's queue says of jobs: the lines of `squeue -h -r -t all -o FORMAT`.
+"""Read Slurm's queue: the output of `squeue -h -r -t all -o FORMAT`.
 
-It knows Slurm's words for how a job is. It refuses to guess: a word that it does not know, as a
-newer Slurm may have, says neither that a job lives nor that it is dead.
+`slurm` calls it. Start at `Queue.state`. The rule: never guess. If a newer Slurm has a state that
+is not listed here, the job is neither alive nor dead, but unknown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from modeldir.launchers import JobRef, JobState
 
-FORMAT = "%i|%T|%N|%r|%j"  # last what may hold anything: others' names of jobs
+FORMAT = "%i|%T|%N|%r|%j"  # the name comes last, because it may contain anything
 
 _ENDED = frozenset({
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "LAUNCH_FAILED", "NODE_FAIL",
@@ -31,11 +31,11 @@ _RUNS = frozenset({
 _FOR_EVER = re.compile(
     r"PartitionTimeLimit|DependencyNeverSatisfied|(Assoc|QOS)Max\w+PerJob(Limit)?|QOSMin\w+"
 )
-"""Reasons that do not pass while the job stays as it was asked for."""
+"""Reasons that do not go away by waiting."""
 
 
 class Queue:
-    """What squeue said of the jobs of a user: by their number, and by our token in their name."""
+    """The jobs of a user in the queue: by their number, and by the token in their name."""
 
     def __init__(self, text: str) -> None:
         self.by_number: dict[str, _Line] = {}
@@ -45,7 +45,7 @@ class Queue:
             self._add(line)
 
     def _add(self, line: _Line) -> None:
-        if "[" in line.job:  # members that are shown as one
+        if "[" in line.job:  # several jobs of an array in one line
             self._arrays.append(line)
             return
         known = self.by_number.get(line.job)
@@ -55,10 +55,10 @@ class Queue:
                 self.by_token[line.token] = line
 
     def state(self, job: JobRef, owner: int) -> JobState:
-        """How a job is, as far as this can tell; of those of somebody else silence says nothing.
+        """Return a job's state, if the queue shows it. Another user's jobs may be hidden.
 
-        A number alone names nobody: a cluster that was set up anew, or has counted to its end,
-        gives it to another job.
+        A number alone does not identify a job: a cluster that was set up again, or has used all
+        numbers, gives it to another one.
         """
         line = self.by_token.get(job.token)
         if line is not None:
@@ -84,7 +84,7 @@ _NAME = re.compile(r"-([0-9a-f]{16})(?:\+(\d+))?$")
 
 
 def _line(text: str) -> _Line | None:
-    """A job, from one line of squeue; None for a line that tells of none."""
+    """Return the job in a line of squeue; None for any other line."""
     parts = text.split("|", 4)
     if len(parts) <= 4 or not parts[0][:1].isdecimal():  # noqa: PLR2004 - the fields of FORMAT
         return None
@@ -97,7 +97,7 @@ def _line(text: str) -> _Line | None:
 
 
 def _state(word: str, nodes: str, reason: str) -> JobState:
-    """How a job is, by Slurm's word for it. One that is not known to us says nothing."""
+    """Return a job's state by Slurm's word for it; unknown for a word that is not listed."""
     first = word.split(maxsplit=1)[0].rstrip("+") if word else ""
     reasons = f" ({reason})" if reason not in ("", "None", "(null)") else ""
     place = f" on {nodes}" if nodes else ""

@@ -1,10 +1,8 @@
-"""The batch script that has Slurm run workers, and what a user may say of it.
+"""Write the batch script by which Slurm runs workers, and read the user's options for it.
 
-It knows `#SBATCH` lines: the user's own, from `--sbatch` and from `[slurm]` in `modeldir.toml`, and
-those that a worker needs. It refuses to know how a script is submitted, and asks for nothing that
-nobody asked for: no memory, no nodes, no time.
-
-Start at `script`; a snapshot in the tests shows one.
+`slurm` submits it. Start at `script`; a snapshot in `tests/launchers` shows one. Its `#SBATCH`
+lines are the user's, from `--sbatch` and `[slurm]` in `modeldir.toml`, and those that a worker
+needs. The rule: request nothing that the user did not ask for, no memory, nodes or time.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ _OURS = {
     "error": "what a job prints is kept in .modeldir/jobs, where `modeldir watch` looks for it",
     "help": "sbatch --help",
     "job-name": "a job whose number was lost is found by its name",
-    "open-mode": "a job that is requeued goes on with the same output",
+    "open-mode": "a requeued job continues with the same output",
     "output": "what a job prints is kept in .modeldir/jobs, where `modeldir watch` looks for it",
     "parsable": "it is how the job's number is read",
     "test-only": "nothing would be started: modeldir search ... --dry-run",
@@ -34,7 +32,7 @@ _OURS = {
     "wait": "modeldir search ... --wait",
     "wrap": "a job is one worker: say the training's command after --",
 }
-"""Options of sbatch that are ours alone: why, or what to type instead."""
+"""Options of sbatch that only modeldir may set, with the reason or what to type instead."""
 
 _SHORT = {
     "A": "account", "a": "array", "B": "extra-node-info", "b": "begin", "C": "constraint",
@@ -52,9 +50,11 @@ _LEAST_NOTICE, _USUAL_NOTICE, _MOST_NOTICE = 60, 120, 300
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What a user wants of a job: options of sbatch by their long names (None: one without a
-    value), and lines to run before the worker.
+class SbatchOptions:
+    """The user's options for a job.
+
+    They are options of sbatch by their long names (None for one without a value), and lines to run
+    before the worker.
     """
 
     options: Mapping[str, str | None] = field(default_factory=dict)
@@ -67,12 +67,12 @@ class Wishes:
         return "no-requeue" not in self.options
 
 
-def wishes(options: Mapping[str, Any]) -> tuple[Wishes, list[Problem]]:
-    """What the options say, and all that is wrong with them.
+def read_options(options: Mapping[str, Any]) -> tuple[SbatchOptions, list[Problem]]:
+    """Return the options for sbatch, and everything that is wrong with them.
 
-    `sbatch` is a line as one types it after that command, and wins over the others; `setup` is
-    lines; `at_once`, how many jobs of an array may run at the same time. Any other is an option of
-    sbatch by its long name.
+    `sbatch` is a line as it is typed after that command, and overrides the others. `setup` is a
+    list of lines, `at_once` the number of jobs of an array that may run at the same time. Any other
+    name is a long option of sbatch.
     """
     problems: list[Problem] = []
     found: dict[str, str | None] = {}
@@ -90,17 +90,17 @@ def wishes(options: Mapping[str, Any]) -> tuple[Wishes, list[Problem]]:
     if setup is None:
         problems.append(Problem("setup: expected lines", 'setup = ["module load cuda"]'))
     problems += [_refused(name) for name in found if _ours(name)]
-    return Wishes(found, setup or (), options.get("at_once")), problems
+    return SbatchOptions(found, setup or (), options.get("at_once")), problems
 
 
 def _take(found: dict[str, str | None], name: str, value: Any) -> Iterator[Problem]:
-    """An option as TOML has it: `exclusive = true`, `nodelist = ["n1", "n2"]`, `time = 60`."""
+    """Read an option from TOML: `exclusive = true`, `nodelist = ["n1", "n2"]`, `time = 60`."""
     if isinstance(value, list):
         value = ",".join(map(str, value))
     if value is False:
         return
     if value is not True and not isinstance(value, (str, int, float)):
-        yield Problem(f"{name}: expected a text or a number, found {value!r}")
+        yield Problem(f"{name}: expected a string or a number, found {value!r}")
     elif "\n" in str(value):
         yield Problem(f"{name}: {value!r} is more than one line")
     else:
@@ -108,7 +108,7 @@ def _take(found: dict[str, str | None], name: str, value: Any) -> Iterator[Probl
 
 
 def _read(found: dict[str, str | None], words: Sequence[str]) -> Iterator[Problem]:
-    """Options as the command line has them: `--time=60`, `--time 60`, `-t 60`, `-t60`."""
+    """Read options from a command line: `--time=60`, `--time 60`, `-t 60`, `-t60`."""
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -132,7 +132,7 @@ def _split(word: str) -> tuple[str, str | None]:
 
 
 def _ours(name: str) -> str | None:
-    """The option of ours that this is, in full or as sbatch lets one shorten it: `--arr`."""
+    """Return which of the reserved options this is, in full or abbreviated: `--arr`."""
     shortest = 3
     if name in _OURS:
         return name
@@ -142,7 +142,7 @@ def _ours(name: str) -> str | None:
 def _refused(name: str) -> Problem:
     ours = _ours(name)
     assert ours is not None
-    return Problem(f"{ours}: cannot be said here", _OURS[ours])
+    return Problem(f"{ours}: cannot be set here", _OURS[ours])
 
 
 def _lines(value: Any) -> tuple[str, ...] | None:
@@ -157,7 +157,7 @@ def _lines(value: Any) -> tuple[str, ...] | None:
 
 
 def script(  # noqa: PLR0913 - what a batch script is made of
-    wanted: Wishes,
+    wanted: SbatchOptions,
     worker: Sequence[str],
     search: Path,
     base: str,
@@ -165,8 +165,9 @@ def script(  # noqa: PLR0913 - what a batch script is made of
     folder: str,
     array: str | None,
 ) -> str:
-    """The batch script for the jobs whose tokens begin with `base`, run in `folder`; `array` as
-    `#SBATCH --array` has it, None at a site without arrays.
+    """Return the batch script for the jobs whose tokens begin with `base`, run in `folder`.
+
+    `array` is the value of `#SBATCH --array`; None at a site without arrays.
     """
     places = {"job-name": job_name(search, base), "array": array, "chdir": folder}
     fixed = {"output": output_pattern(search, f"{base}_%a"), "open-mode": "append"}
@@ -188,8 +189,8 @@ def script(  # noqa: PLR0913 - what a batch script is made of
     )
 
 
-def _end(wanted: Wishes, worker: Sequence[str], base: str) -> list[str]:
-    """The lines that become the worker."""
+def _end(wanted: SbatchOptions, worker: Sequence[str], base: str) -> list[str]:
+    """Return the last lines of the script, which start the worker."""
     words = shlex.join(with_token(worker, f"{base}_INDEX"))
     head, _, tail = words.partition(f" --job {base}_INDEX")
     lines = [
@@ -198,7 +199,7 @@ def _end(wanted: Wishes, worker: Sequence[str], base: str) -> list[str]:
         "job=${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}",
         "",
         "# It takes this shell's place, so that signals reach it: TERM, and USR1 when the time",
-        "# limit is near. Its trials are interrupted then, and go on from their last weights.",
+        "# limit is near. Its trials are interrupted then, and continue from their last weights.",
         f"exec {head}{tail} \\",
         f'    --job "{base}_$index"',
     ]
@@ -209,7 +210,7 @@ def _end(wanted: Wishes, worker: Sequence[str], base: str) -> list[str]:
 
 
 def _directive(name: str, value: str | None) -> str:
-    """An option as sbatch reads it in a script: by its own rules, not by a shell's.
+    """Return an option for a script, quoted by sbatch's own rules, not by a shell's.
 
     >>> _directive("chdir", "my project"), _directive("gres", "gpu:1")
     ('--chdir="my project"', '--gres=gpu:1')
@@ -222,7 +223,7 @@ def _directive(name: str, value: str | None) -> str:
 
 
 def job_name(search: Path, base: str, first: int = 0) -> str:
-    """What a person recognises, and by which a job without a known number is found.
+    """Return a job's name: people recognize it, and a job without a known number is found by it.
 
     >>> job_name(Path("experiments/my search"), "6f1e"), job_name(Path("lr"), "6f1e", 1000)
     ('my_search-6f1e', 'lr-6f1e+1000')
@@ -232,7 +233,7 @@ def job_name(search: Path, base: str, first: int = 0) -> str:
 
 
 def output_pattern(search: Path, name: str) -> str:
-    """Where a job's output goes, as sbatch reads it: `%` has to be said twice."""
+    """Return the file for a job's output, as sbatch reads it: `%` is doubled."""
     return f"{jobs_folder(search)}".replace("%", "%%") + f"/{name}.out"
 
 
@@ -240,8 +241,10 @@ def output_pattern(search: Path, name: str) -> str:
 
 
 def notice(options: Mapping[str, str | None]) -> int:
-    """Seconds before the time limit at which the worker is told: a tenth of it, from one minute
-    to five, but never more than a third. Slurm looks only every half minute.
+    """Return how many seconds before the time limit the worker gets a signal.
+
+    A tenth of the limit, between one and five minutes, but at most a third. Slurm only looks every
+    half minute.
 
     >>> notice({"time": "8:00:00"}), notice({"time": "20"}), notice({"time": "2"}), notice({})
     (300, 120, 40, 120)
@@ -255,7 +258,7 @@ def notice(options: Mapping[str, str | None]) -> int:
 
 
 def seconds(text: str) -> int | None:
-    """A time as Slurm writes it; None for `UNLIMITED` and what is none.
+    """Return the seconds of a time in Slurm's form; None for `UNLIMITED` and anything else.
 
     >>> seconds("90"), seconds("1:30"), seconds("2:00:00"), seconds("1-12"), seconds("1-0:30")
     (5400, 90, 7200, 129600, 88200)

@@ -18,7 +18,7 @@ _SHOWN_WORDS = 3
 
 @dataclass(frozen=True)
 class WorkerCounts:
-    """How many launched workers run, wait, have left while their jobs may go on, or are `unseen`.
+    """How many launched workers run, wait, have left before their jobs ended, or are `unseen`.
 
     `never` counts the last launched jobs that ended before their worker came up. `waits` and
     `unknown` are the engines' words for such jobs. `ended` is the last line that one of `never`
