@@ -384,4 +384,4 @@ def test_the_command_is_remembered_and_what_is_set_aside_is_named(lab: Lab) -> N
     done = subprocess.run(
         [sys.executable, "again.py"], cwd=lab.path, capture_output=True, text=True, check=True
     )
-    assert f"is now in {BASE}/attempts/2" in done.stderr
+    assert f"now in {BASE}/attempts/2" in done.stderr

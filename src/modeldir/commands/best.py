@@ -12,6 +12,7 @@ from collections import Counter
 
 from modeldir._system.shell import quoted
 from modeldir.commands.messages import print_stderr
+from modeldir.commands.options import add_ranking_options, ranking_of
 from modeldir.errors import MetricsError, did_you_mean
 from modeldir.metrics import objective
 from modeldir.metrics.metrics import Direction, direction
@@ -25,18 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.usage = "modeldir best DIR [--metric METRIC | --maximize METRIC | --minimize METRIC]"
     parser.add_argument("dir", metavar="DIR", help="a search, or any tree of experiments")
-    ranked = parser.add_mutually_exclusive_group()
-    ranked.add_argument(
-        "--metric",
-        metavar="METRIC",
-        help="rank by METRIC; modeldir infers whether high or low is better",
-    )
-    ranked.add_argument(
-        "--maximize",
-        metavar="METRIC",
-        help="rank by METRIC: high is better (default: as in search.json)",
-    )
-    ranked.add_argument("--minimize", metavar="METRIC", help="rank by METRIC: low is better")
+    add_ranking_options(parser, "rank by", by_name=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,9 +60,7 @@ def _asked_for(arguments: argparse.Namespace, tree: Tree) -> tuple[str, Directio
                 f"  modeldir best {folder} --maximize {name}   or --minimize {name}"
             )
         return name, better
-    if arguments.maximize:
-        return arguments.maximize, "maximize"
-    return (arguments.minimize, "minimize") if arguments.minimize else None
+    return ranking_of(arguments)
 
 
 def _several(tree: Tree) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import width_of_lines
 from modeldir.commands import search
-from modeldir.commands.options import live_terminal
+from modeldir.commands.options import add_ranking_options, live_terminal, ranking_of
 from modeldir.commands.parser import Parser
 from modeldir.errors import SearchError
 from modeldir.worker.spawner import Spawner
@@ -45,9 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--repeats", type=int, metavar="N", help="train each with N new seeds (default: 5)"
     )
-    by = what.add_mutually_exclusive_group()
-    by.add_argument("--maximize", metavar="METRIC", help="by this metric (default: as the plan)")
-    by.add_argument("--minimize", metavar="METRIC", help="as --maximize, low is good")
+    add_ranking_options(what, "rank by")
     _add_where(parser)
 
 
@@ -74,12 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _named(arguments: argparse.Namespace) -> Finalists:
     from modeldir.results import finalists  # noqa: PLC0415
 
-    metric: Any = None
-    if arguments.maximize or arguments.minimize:
-        direction = "maximize" if arguments.maximize else "minimize"
-        metric = (arguments.maximize or arguments.minimize, direction)
     return finalists.named(
-        Path(arguments.dir), top=arguments.top, repeats=arguments.repeats, metric=metric
+        Path(arguments.dir),
+        top=arguments.top,
+        repeats=arguments.repeats,
+        metric=ranking_of(arguments),
     )
 
 

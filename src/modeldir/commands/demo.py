@@ -55,12 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "dir", nargs="?", metavar="DIR", help=f"where (default: {' or '.join(_FOLDERS.values())})"
     )
-    parser.add_argument(
-        "--template",
-        default="minimal",
-        metavar="NAME",
-        help=templates.CHOICES,
-    )
+    templates.add_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 
 from modeldir.commands.messages import print_stderr
+from modeldir.commands.options import add_ranking_options, ranking_of
 from modeldir.exchange import exporting
-from modeldir.metrics.objective import Objectives
 
 HELP = (
     "Export experiments to TensorBoard, Optuna, MLflow, Parquet or CSV.\n"
@@ -33,25 +33,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a folder; for Optuna a journal file, e.g. study.log; for MLflow a .db file or a "
         "server's address",
     )
-    ranked = parser.add_mutually_exclusive_group()
-    ranked.add_argument(
-        "--maximize",
-        metavar="METRIC",
-        help="what a study ranks by: high is better (default: as in search.json)",
-    )
-    ranked.add_argument("--minimize", metavar="METRIC", help="what a study ranks by: low is better")
+    add_ranking_options(parser, "rank a study by")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and print how to open it; warnings go to standard error."""
-    done = exporting.export(arguments.dir, arguments.to, arguments.out, _asked(arguments))
+    ranking = ranking_of(arguments)
+    objectives = () if ranking is None else (ranking,)
+    done = exporting.export(arguments.dir, arguments.to, arguments.out, objectives)
     print(done, flush=True)
     for warning in done.warnings:
         print_stderr(warning)
     return 0
-
-
-def _asked(arguments: argparse.Namespace) -> Objectives:
-    if arguments.maximize:
-        return ((arguments.maximize, "maximize"),)
-    return ((arguments.minimize, "minimize"),) if arguments.minimize else ()

@@ -24,12 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.usage = "modeldir init PROJECT [--template NAME]"
     parser.add_argument("project", metavar="PROJECT", help="the folder to make")
-    parser.add_argument(
-        "--template",
-        default="minimal",
-        metavar="NAME",
-        help=templates.CHOICES,
-    )
+    templates.add_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

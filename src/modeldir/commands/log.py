@@ -14,9 +14,7 @@ import contextlib
 import mmap
 import os
 import re
-import select
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
@@ -26,7 +24,7 @@ from typing import BinaryIO
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.shell import quoted
 from modeldir.commands.folders import experiments_among, headers, number_of
-from modeldir.commands.messages import main_log, modified, print_stderr
+from modeldir.commands.messages import main_log, modified, print_stderr, wait_for_more
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
 from modeldir.logs.screen import MAX_LINE, Continuation, Screen
@@ -342,7 +340,7 @@ def follow(folder: Path, *, tail: int | None, raw: bool, wait: Wait | None = Non
         FolderError: if there is no such folder, or no log that could still be written.
     """
     for _ in _following(folder, _show, tail=tail, raw=raw):
-        (wait or _wait)()
+        (wait or partial(wait_for_more, PAUSE))()
 
 
 def follow_all(
@@ -370,7 +368,7 @@ def follow_all(
     while active:
         active = [each for each in active if _continues(each, problems)]
         if active:
-            (wait or _wait)()
+            (wait or partial(wait_for_more, PAUSE))()
     if problems:
         raise FolderError("\n".join(problems))
 
@@ -497,17 +495,6 @@ def _next(
         if path is not None or not live:
             return path
         yield
-
-
-def _wait() -> None:
-    """Wait a little. If the reader of the output has left (`| head`), raise BrokenPipeError."""
-    if not hasattr(select, "poll"):  # Windows
-        time.sleep(PAUSE)
-        return
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    if poll.poll(PAUSE * 1000):
-        raise BrokenPipeError
 
 
 # -- How it ended ----------------------------------------------------------------------------------

@@ -44,6 +44,17 @@ def print_lines(lines: Iterable[str]) -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until exit
 
 
+def wait_for_more(seconds: float) -> None:
+    """Wait. If the reader of the output has left (`| head`), raise BrokenPipeError."""
+    import select  # noqa: PLC0415 - only for commands that follow something
+
+    poll = select.poll()
+    out = sys.__stdout__ or sys.stdout  # a view that could not write has replaced sys.stdout
+    poll.register(out.fileno(), 0)
+    if poll.poll(seconds * 1000):
+        raise BrokenPipeError
+
+
 def after_best(best: Path) -> str:
     """Return the command to type next with the best experiment: evaluate it if a script can."""
     if os.path.isfile("evaluate.py"):
@@ -137,7 +148,7 @@ def origin_entries(folder: Path) -> Iterator[Entry]:
     """Yield which trial an experiment is, or which experiment it was derived from, and why."""
     trial = files.read_object(folder / "trial.json")
     if isinstance(trial.get("number"), int) and isinstance(trial.get("point"), dict):
-        yield "trial", f"{trial['number']}: {_assignments(trial['point'])}"
+        yield "trial", f"{trial['number']}: {assignments_text(trial['point'])}"
     origin = files.read_object(folder / "origin.json")
     if isinstance(origin.get("from"), str):
         source = os.path.normpath(files.absolute(folder) / origin["from"])
@@ -155,5 +166,6 @@ def _changes(changes: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {before}{value_text(new)}"
 
 
-def _assignments(values: Mapping[str, Any]) -> str:
+def assignments_text(values: Mapping[str, Any]) -> str:
+    """Return hyperparameters and their values in one line."""
     return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())

@@ -17,7 +17,7 @@ from typing import Any
 from modeldir._system import files, timestamps
 from modeldir._system.shell import quoted
 from modeldir.errors import FolderError, ParamsError, did_you_mean
-from modeldir.experiment.experiment import params_file
+from modeldir.experiment.experiment import no_folder_message, params_file
 from modeldir.params import overrides, plain_values
 from modeldir.params.nested import preview as as_json
 from modeldir.params.params import Params
@@ -213,16 +213,8 @@ def _params_of(source: Path, folder: Path) -> Path:
         problem = "holds no params.json"
         hint = f"a first experiment:  modeldir new {quoted(folder)} learning_rate=0.01"
     else:
-        problem, hint = "no such folder", _similar_folder(source)
-    raise FolderError(f"{source}: {problem}", [(hint, None)] if hint else [], _NOTHING)
-
-
-def _similar_folder(missing: Path) -> str:
-    """Return a hint to the folder that was probably meant, or an empty string."""
-    with contextlib.suppress(OSError):
-        near = [path.name for path in missing.parent.iterdir() if params_file(path)]
-        return did_you_mean(missing.name, near) or ""
-    return ""
+        raise FolderError(f"{no_folder_message(source)}\n{_NOTHING}")
+    raise FolderError(f"{source}: {problem}", [(hint, None)], _NOTHING)
 
 
 def _check_is_new(folder: Path) -> None:
@@ -301,10 +293,7 @@ def _origin(
 
 def _relative(source: Path, folder: Path) -> str:
     """Return the source relative to the new folder, so that both can be moved together."""
-    try:
-        return os.path.relpath(files.absolute(source), files.absolute(folder))
-    except ValueError:  # another drive, on Windows
-        return str(files.absolute(source))
+    return os.path.relpath(files.absolute(source), files.absolute(folder))
 
 
 def _publish(

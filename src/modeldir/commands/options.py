@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from modeldir.errors import SearchError
 
 if TYPE_CHECKING:
+    from modeldir.metrics.objective import Ranked
     from modeldir.worker.slots import Slots
     from modeldir.worker.stop_rules import Limits
 
@@ -51,6 +52,29 @@ class NamesIn:
     def fill(self, action: argparse.Action) -> None:
         """Print the names where the option's help has `%(names)s`."""
         vars(action)["names"] = self
+
+
+def add_ranking_options(
+    parser: argparse._ActionsContainer, purpose: str, *, by_name: bool = False
+) -> None:
+    """Add `--maximize` and `--minimize`, of which one may be given, for a purpose.
+
+    `by_name` adds `--metric`, for which modeldir infers the direction.
+    """
+    ranked = parser.add_mutually_exclusive_group()
+    if by_name:
+        inferred = f"{purpose} METRIC; modeldir infers whether high or low is better"
+        ranked.add_argument("--metric", metavar="METRIC", help=inferred)
+    high = f"{purpose} METRIC: high is better (default: as in search.json)"
+    ranked.add_argument("--maximize", metavar="METRIC", help=high)
+    ranked.add_argument("--minimize", metavar="METRIC", help=f"{purpose} METRIC: low is better")
+
+
+def ranking_of(arguments: argparse.Namespace) -> Ranked | None:
+    """Return the metric to rank by and its direction, if the command line says so."""
+    if arguments.maximize:
+        return arguments.maximize, "maximize"
+    return (arguments.minimize, "minimize") if arguments.minimize else None
 
 
 def add_slot_options(group: argparse._ArgumentGroup) -> None:

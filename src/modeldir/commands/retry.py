@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modeldir._system.shell import quoted
+from modeldir.commands.messages import assignments_text
 from modeldir.errors import FolderError, SearchError, did_you_mean
 from modeldir.experiment import attempts, experiment, failures
 from modeldir.experiment.experiment import no_folder_message
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     for record in wanted:
         if values:
             made, is_new = search.make_retry(record, values)
-            after = f"{record.name} with {_assignments(values)}"
+            after = f"{record.name} with {assignments_text(values)}"
             print(f"{made.name} will run: {after}" if is_new else f"{made.name} is {after} already")
         else:
             search.trials.want_again(record)
@@ -142,7 +143,7 @@ def _continue(search: Search, records: list[TrialRecord], values: dict[str, Any]
         made, is_new = search.make_retry(record, values, continues=inherits)
         if is_new:
             search.trials.claims.spare(made.number)
-        after = f"{record.name} with {_assignments(values)}"
+        after = f"{record.name} with {assignments_text(values)}"
         how = "from its last weights" if inherits else f"afresh: {_why_afresh(folder)}"
         print(
             f"{made.name} will run: {after}, {how}" if is_new else f"{made.name} is {after} already"
@@ -220,7 +221,3 @@ def _values(words: list[str]) -> dict[str, Any]:
             raise SearchError(f"--set {word}: expected name=value\n  --set batch_size=16")
         values[name] = plain_values.parse_value(text)
     return values
-
-
-def _assignments(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())

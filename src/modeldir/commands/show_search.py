@@ -14,7 +14,14 @@ from typing import Any
 from modeldir._system import text
 from modeldir._system.shell import quoted
 from modeldir._system.terminal import decimals_here
-from modeldir.commands.messages import Entry, entries_text, origin_entries, retry_text, value_text
+from modeldir.commands.messages import (
+    Entry,
+    assignments_text,
+    entries_text,
+    origin_entries,
+    retry_text,
+    value_text,
+)
 from modeldir.errors import ParamsError
 from modeldir.experiment import attempts, experiment
 from modeldir.monitor.status import SearchSnapshot, remaining_text
@@ -165,11 +172,7 @@ def _gathered(plan: Mapping[str, Any]) -> Iterator[Entry]:
         yield "" if index else "constraints", value_text(each)
     several = points if isinstance(points, list) else []
     for index, point in enumerate(several[:MOST]):
-        words = (
-            ", ".join(f"{name} {value_text(value)}" for name, value in point.items())
-            if isinstance(point, dict)
-            else value_text(point)
-        )
+        words = assignments_text(point) if isinstance(point, dict) else value_text(point)
         yield "" if index else "first", words
     if len(several) > MOST:
         yield "", f"and {len(several) - MOST} more"

@@ -8,7 +8,6 @@ any number of people may watch. It ends when what it watches has ended, or on Ct
 from __future__ import annotations
 
 import argparse
-import select
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from modeldir._system.shell import quoted
-from modeldir.commands.messages import report_text
+from modeldir.commands.messages import report_text, wait_for_more
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, discovery, experiment
 from modeldir.launchers.worker_counts import worker_lines
@@ -110,7 +109,7 @@ def follow(
     watch: Watch, view: View, wait: Wait | None = None, *, kept: LiveReport | None = None
 ) -> None:
     """Show what is watched and print its events, until nothing more will happen."""
-    wait = wait or _wait
+    wait = wait or wait_for_more
     snapshots = watch.update()
     # Lines at the start are for a pipe: in a terminal the live view shows the same.
     is_described = view.interval is None and not watch.is_over(snapshots)
@@ -289,15 +288,3 @@ def _searches_and_experiments(
         if kind is not None or not is_new:  # what lies below it is part of it
             folder.folders.clear()
             folder.links.clear()
-
-
-def _wait(seconds: float) -> None:
-    """Wait. If the reader of the output has left (`| head`), raise BrokenPipeError."""
-    if not hasattr(select, "poll"):  # Windows
-        time.sleep(seconds)
-        return
-    poll = select.poll()
-    out = sys.__stdout__ or sys.stdout  # a view that could not write has replaced sys.stdout
-    poll.register(out.fileno(), 0)
-    if poll.poll(seconds * 1000):
-        raise BrokenPipeError

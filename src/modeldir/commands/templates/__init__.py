@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,10 @@ _DATA = {"digits.npz": "data/digits.npz", "DIGITS.md": "data/README.md"}
 _RENAMED = {"gitignore": ".gitignore"}
 
 
-CHOICES = "minimal (NumPy alone, the default) or vision (PyTorch)"
-"""The templates, for help pages."""
+def add_option(parser: ArgumentParser) -> None:
+    """Add the option that chooses a template."""
+    choices = "minimal (NumPy alone, the default) or vision (PyTorch)"
+    parser.add_argument("--template", default="minimal", metavar="NAME", help=choices)
 
 
 def names() -> tuple[str, ...]:
