@@ -21,7 +21,6 @@ from modeldir.errors import (
     SpaceError,
     TrialPruned,
     did_you_mean,
-    listed,
 )
 
 if TYPE_CHECKING:
@@ -134,14 +133,13 @@ def test_many_problems_are_one_message(snapshot: SnapshotAssertion) -> None:
         ("momentum: not in params.json", did_you_mean("momentum", NAMES)),
     ]
     head = "experiments/learning_rate/search.json cannot be searched:"
-    assert listed(head, problems) == snapshot
+    assert str(SpaceError(head, problems)) == snapshot
 
 
 def test_a_message_without_a_state_ends_with_its_last_problem() -> None:
     """No empty line trails."""
-    assert listed("A metric must be one number:", [("loss: got None", None)], state="") == (
-        "A metric must be one number:\n  loss: got None"
-    )
+    error = MetricsError("A metric must be one number:", [("loss: got None", None)], state="")
+    assert str(error) == "A metric must be one number:\n  loss: got None"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,12 @@ class ModeldirError(Exception):
         problems: everything that is wrong, at once.
         state: the last line: what was done in spite of the error. Below a list of problems it is
             "Nothing was started.", unless given.
+
+    >>> print(SearchError("search.json cannot be searched:", [("lr: no domain", "use [0.1]")]))
+    search.json cannot be searched:
+      lr: no domain
+        use [0.1]
+    Nothing was started.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -59,7 +65,7 @@ class ModeldirError(Exception):
     ) -> None:
         self.problems = tuple(Problem(*problem) for problem in problems)
         self.state = (NOTHING_STARTED if self.problems else "") if state is None else state
-        super().__init__(listed(message, self.problems, self.state))
+        super().__init__(_rendered(message, self.problems, self.state))
 
     @property
     def summary(self) -> str:
@@ -142,27 +148,18 @@ class TrialPruned(Exception):
     """Raised by `run.log` when a trial should stop early; `with modeldir.start(...)` records it."""
 
 
-def listed(
-    head: str, problems: Iterable[tuple[str, str | None]], state: str = NOTHING_STARTED
-) -> str:
-    """Render a list of problems: a first line, each problem with its hint, and the state.
-
-    >>> print(listed("search.json cannot be searched:", [("lr: no domain", "use [0.1, 0.01]")]))
-    search.json cannot be searched:
-      lr: no domain
-        use [0.1, 0.01]
-    Nothing was started.
-    """
+def _rendered(head: str, problems: Iterable[Problem], state: str) -> str:
+    """Render a list of problems: a first line, each problem with its hint, and the state."""
     lines = [head]
-    for problem, hint in problems:
-        lines.append(f"  {problem}")
+    for what, hint in problems:
+        lines.append(f"  {what}")
         if hint:
             lines.append(f"    {hint}")
     return "\n".join([*lines, state] if state else lines)
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str | None:
-    """A hint that names what `name` was probably meant to be, or None.
+    """Return a hint with the known name that is closest to `name`, or None.
 
     >>> did_you_mean("batchsize", ["learning_rate", "batch_size"])
     "did you mean 'batch_size'?"
@@ -172,8 +169,11 @@ def did_you_mean(name: str, known: Sequence[str]) -> str | None:
 
 
 def closest(name: str, known: Sequence[str], cutoff: float = 0.6) -> str | None:
-    """What `name` was probably meant to be, or None: so much of both, of 1, has to be the same."""
-    for other in known:  # to difflib LR and lr have nothing in common
+    """Return the known name that is closest to `name`, or None.
+
+    `cutoff` is the least similarity, from 0 to 1, as `difflib` measures it.
+    """
+    for other in known:  # for difflib, LR and lr have nothing in common
         if other.casefold() == name.casefold() and other != name:
             return other
     from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error

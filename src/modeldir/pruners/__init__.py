@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from modeldir._system import plugins
 from modeldir.errors import Problem, SearchError
+from modeldir.pruners._common import WrongOptionsError
 
 if TYPE_CHECKING:
     from modeldir.metrics.metrics import Direction
@@ -173,7 +174,8 @@ def check(setting: Setting, key: str = "pruner") -> Problems:
     try:
         maker(_NoRungs(), "maximize", **setting.options)
     except (TypeError, ValueError) as error:
-        return [Problem(f"{key}: {setting.kind}: {line}") for line in str(error).splitlines()]
+        lines = error.problems if isinstance(error, WrongOptionsError) else [str(error)]
+        return [Problem(f"{key}: {setting.kind}: {line}") for line in lines]
     return []
 
 

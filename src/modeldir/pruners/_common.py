@@ -40,11 +40,19 @@ def share_words(factor: int) -> str:
     return _SHARES.get(factor) or f"{ordinals.get(factor, f'{factor}th')} part"
 
 
+class WrongOptionsError(ValueError):
+    """Options of a pruner are wrong; `problems` has a line for each."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
 def check_integers(**bounds: tuple[object, int]) -> None:
     """Check that each option is an integer and not below its minimum, given as (value, minimum).
 
     Raises:
-        ValueError: with a line for each that is not.
+        WrongOptionsError: with a line for each that is not.
     """
     problems = [
         f"{name}: got {value!r}, expected an integer, {least} or more"
@@ -52,4 +60,4 @@ def check_integers(**bounds: tuple[object, int]) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < least
     ]
     if problems:
-        raise ValueError("\n".join(problems))
+        raise WrongOptionsError(*problems)
