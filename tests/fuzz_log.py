@@ -1,7 +1,8 @@
-"""What the log's reader must give, for output of every kind: a terminal's rows, in any pieces.
+"""Checks of the log's readers for output of every type, in pieces of any size.
 
-It knows what may not depend on how output is cut into writes, what a terminal (`pyte`) shows, and
-what a tidy session of prints and progress bars leaves. Start at `TARGETS`.
+Each target has a function that makes an input and one that checks it: against itself in other
+pieces, against a terminal emulator (`pyte`), or against what a tidy session of prints and progress
+bars should leave. Start reading at `TARGETS`; `fuzz.py` runs them.
 """
 
 from __future__ import annotations
@@ -100,10 +101,10 @@ def on_terminal(text: str) -> list[str]:
 
 
 def check_terminal(text: str) -> str:
-    """What a terminal shows is left, line for line.
+    """Check that the lines are those that a terminal shows.
 
-    Where it is redrawn from below, other states are kept too, and what is put over a part of a row
-    that was left may be a line of its own: then every character that is shown is in the log.
+    If it is redrawn from below, other states are kept too, and text over a part of a finished row
+    may be a line of its own. Then every character that is shown must be in the log.
     """
     if not _DRAWN.fullmatch(text):
         raise ValueError("half a piece, as only making it smaller leaves it")
@@ -123,13 +124,13 @@ def check_terminal(text: str) -> str:
 
 
 def _session(rng: random.Random) -> str:
-    """What `_drawn` reads: one letter for each thing that a script does, with a number."""
+    """Return an input for `_drawn`: a letter for each action of a script, with a number."""
     count = rng.randrange(16)
     return " ".join(f"{rng.choice('pppbwmkn')}{rng.randrange(1, 12)}" for _ in range(count))
 
 
 def _drawn(session: str) -> tuple[str, list[str]]:
-    """What a session prints, and the lines that it should leave.
+    """Return the output of a session, and the lines that it should leave.
 
     `p`: a line; `b`: a bar of some states that stays; `w`: one that is wiped away; `m`: a bar with
     lines in between, as `tqdm.write` has it; `k`: one drawn over by backspaces; `n`: two nested

@@ -43,11 +43,11 @@ LOG_WRITERS = """
             assert len(found) == 1, found
             return found[0]
 """
-"""For scripts: the processes that keep their log. `MARK` is told apart from other tests' ones."""
+"""For scripts: the processes that write their log. `MARK` separates them from other tests' ones."""
 
 
 def texts(path: Path) -> list[str]:
-    """What a log file says, without the times; each line must have one, of 24 characters."""
+    """Return the lines of a log file without their times, which must have 24 characters."""
     lines = path.read_bytes().decode("utf-8", "backslashreplace").split("\n")
     assert lines.pop() == ""
     said = [line for line in lines if not line.startswith("#")]

@@ -65,7 +65,7 @@ def ended(folder: Path, number: int = 1, status: str = "completed") -> attempts.
 
 
 def test_a_command_that_begins_at_once_has_begun(folder: Path) -> None:
-    """Who it is, is told later; where earlier attempts left a thing, that is put away first."""
+    """Its process is recorded later; leftovers of earlier attempts are archived first."""
     first = begin(folder, 1, {"process": {}})
     assert attempts.last_started(first) == first
     (folder / "last.pth").write_text("weights")
@@ -121,7 +121,7 @@ def test_a_run_files_name_is_read_as_it_was_written(script: str, number: int) ->
 
 
 def test_an_attempt_is_got_once(folder: Path) -> None:
-    """The second who asks for the same number gets nothing and changes nothing."""
+    """The second process that claims the same number gets nothing and changes nothing."""
     first = started(folder)
     before = (folder / "run.json").read_bytes()
     assert begin(folder, 1, {"process": identity()}) is None
@@ -131,7 +131,7 @@ def test_an_attempt_is_got_once(folder: Path) -> None:
 
 
 def test_a_record_is_on_the_disk_as_it_is_in_hand(folder: Path) -> None:
-    """What was given, who and where, and no end yet."""
+    """The record has the given facts, the process and the host, and no end yet."""
     attempt = started(folder, command=["python", "train.py"])
     assert json.loads((folder / "run.json").read_text()) == attempt.record
     assert attempt.record["command"] == ["python", "train.py"]
@@ -201,7 +201,7 @@ def test_a_process_that_ended_or_was_lost_in_a_reboot_holds_nothing(folder: Path
 
 
 def test_what_cannot_be_seen_is_never_taken_for_dead(folder: Path) -> None:
-    """Another host and another container may still run; one who lives here decides."""
+    """A process on another host or in another container may still run; one here is certain."""
     assert is_alive(started(folder, 1, identity(**ELSEWHERE))) is None
     assert is_alive(started(folder, 2, identity(pid_namespace="pid:[1]"))) is None
     assert is_alive(started(folder, 3, identity(**ELSEWHERE), supervisor=identity())) is True
@@ -367,7 +367,7 @@ def test_an_attempt_that_never_started_left_nothing(folder: Path) -> None:
 
 
 def test_setting_aside_can_be_cut_short_and_goes_on(folder: Path) -> None:
-    """What was moved already is not overwritten: both are kept."""
+    """A file that was moved already is not overwritten: both are kept."""
     ended(folder)
     fill(folder, "attempts/1/console.log", "attempts/1/console.log.2", "console.log")
     (folder / "console.log").write_text("the rest")
@@ -442,7 +442,7 @@ def test_a_folder_with_a_colon_in_its_name_is_held(
 
 
 def test_events_are_told_by_attempt(folder: Path) -> None:
-    """What attempt 1 told says nothing of attempt 2."""
+    """The events of attempt 1 are not those of attempt 2."""
     attempts.add_event(folder, 1, "end", status="failed")
     attempts.add_event(folder, 2, "can_resume")
     assert [event["event"] for event in attempts.events(folder, 2)] == ["can_resume"]
@@ -451,7 +451,7 @@ def test_events_are_told_by_attempt(folder: Path) -> None:
 
 
 def test_a_folder_that_is_gone_does_not_end_a_training(tmp_path: Path) -> None:
-    """What cannot be told is not told: no exception reaches the script."""
+    """If an event cannot be added, no exception reaches the script."""
     attempts.add_event(tmp_path / "none", 1, "can_resume")
     assert not (tmp_path / "none").exists()
 

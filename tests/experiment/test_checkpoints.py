@@ -73,7 +73,7 @@ def test_any_plain_state_comes_back(state: dict[str, Any]) -> None:
 
 
 def test_generator_state_comes_back(tmp_path: Path) -> None:
-    """A random generator restored from a checkpoint goes on with the same numbers."""
+    """A random generator restored from a checkpoint continues with the same numbers."""
     generator = np.random.default_rng(230)
     generator.normal(size=5)
     save_checkpoint({"random": generator.bit_generator.state}, tmp_path)
@@ -119,7 +119,7 @@ def test_name_with_and_without_ending(tmp_path: Path, name: str) -> None:
 
 
 def test_newest_of_two_forms(tmp_path: Path) -> None:
-    """Where one name has two forms, the one written last counts."""
+    """If a name has files in two formats, the newest counts."""
     (tmp_path / "last.pth.tar").write_bytes(b"from an earlier version of the script")
     os.utime(tmp_path / "last.pth.tar", (1, 1))
     save_checkpoint(weights(1.0), tmp_path)
@@ -213,7 +213,7 @@ def test_missing_folder(tmp_path: Path) -> None:
 
 
 def test_torch_state_comes_back(tmp_path: Path) -> None:
-    """A model and its optimizer go on exactly; NumPy's numbers beside them come back too."""
+    """A model and its optimizer continue exactly; NumPy's numbers beside them are restored too."""
     torch = pytest.importorskip("torch", reason="PyTorch is no dependency; the vision demo has it")
     model = torch.nn.Linear(3, 2)
     optimizer = torch.optim.Adam(model.parameters())

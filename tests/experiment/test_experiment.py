@@ -97,7 +97,7 @@ def test_what_is_no_experiment_is_refused(
 
 
 def test_broken_hyperparameters_are_an_error_when_they_are_asked_for(folder: Path) -> None:
-    """The status of such a folder can still be told."""
+    """The status of such a folder is still known."""
     (folder / "params.json").write_text("{")
     assert Experiment(folder).status().state == "waiting"
     with pytest.raises(ParamsError):
@@ -120,7 +120,7 @@ def test_a_search_is_told_from_an_experiment(tmp_path: Path) -> None:
 
 
 def test_set_aside_and_hidden_folders_make_no_search(folder: Path) -> None:
-    """What an earlier attempt left may hold hyperparameters too."""
+    """Archived files of an earlier attempt may include hyperparameters."""
     made(folder / "attempts" / "1")
     made(folder / "attempts")
     made(folder / ".cache")
@@ -156,7 +156,7 @@ def test_weights_and_metrics_are_seen(folder: Path) -> None:
 
 
 def test_the_origin_is_told(folder: Path) -> None:
-    """What `modeldir new` wrote; nothing for a first one, or a broken file."""
+    """It is what `modeldir new` wrote, and empty for a first experiment or a broken file."""
     assert Experiment(folder).origin() == {}
     made(folder, origin={"from": "../base"})
     assert Experiment(folder).origin() == {"from": "../base"}
@@ -209,9 +209,7 @@ def test_the_highest_attempt_decides(folder: Path) -> None:
 
 
 def test_the_duration_is_that_of_all_attempts_that_made_what_lies_there(folder: Path) -> None:
-    """One that goes on adds its time; one that begins afresh, or whose leavings were moved aside,
-    has only its own.
-    """
+    """An attempt that continues an earlier one adds its time; any other has only its own."""
     recorded(folder, status="failed", duration=500.0)
     recorded(folder, 2, status="interrupted", duration=100.0, resumes=False)
     recorded(folder, 3, resumes=True)  # it left no end: how long it took is not known
@@ -225,7 +223,7 @@ def test_the_duration_is_that_of_all_attempts_that_made_what_lies_there(folder: 
 
 
 def test_a_duration_that_is_no_number_is_none(folder: Path) -> None:
-    """A hand has been there; what went on from it has its own time still."""
+    """The file was edited by hand; an attempt that continues it still has its own time."""
     recorded(folder, status="completed", duration="long")
     assert status(folder).duration is None
     recorded(folder, 2, status="completed", duration=5.0, resumes=True)
@@ -323,7 +321,7 @@ def test_a_folder_that_is_gone_has_a_problem(tmp_path: Path) -> None:
     assert scores(tmp_path) == Scores()
 
 
-# -- How far a training is -------------------------------------------------------------------------
+# -- How far a training run is ---------------------------------------------------------------------
 
 
 def test_the_last_whole_line_says_how_far_it_is(folder: Path) -> None:

@@ -19,7 +19,7 @@ from modeldir.experiment.failures import (
 
 
 def died(code: str) -> bytes:
-    """What a script really prints when it dies."""
+    """Return the output of a real script that dies."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ def test_of_chained_exceptions_the_one_that_ended_it_counts() -> None:
 
 
 def test_of_a_message_of_many_lines_the_first_is_shown() -> None:
-    """What follows it is detail."""
+    """The lines after it are details."""
     assert last_line(died("raise ValueError('shapes differ\\n  (3, 4)\\n  (4, 3)')")) == (
         "ValueError: shapes differ"
     )
@@ -186,7 +186,7 @@ def test_a_line_that_never_ends_is_cut() -> None:
 
 
 def test_the_last_printed_line_is_what_a_terminal_shows() -> None:
-    """Of a progress bar its last state."""
+    """For a progress bar it is the last state."""
     assert last_printed(b"epoch 1\nloss 0.5\rloss 0.4\rloss 0.3") == "loss 0.3"
     assert last_printed(b"\n\n") is None
 

@@ -1,4 +1,4 @@
-"""The project's settings: where they are found, and that a mistake in them is told."""
+"""The project's settings: where they are found, and the errors for mistakes in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs: what a training script gets, what it leaves, and how its end is told, however it ends."""
+"""Runs: what a script gets, which files it leaves, and how its end is recorded in each case."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def script(folder: Path, code: str, **settings: Any) -> subprocess.Popen[str]:
 
 
 def train(folder: Path, code: str, **settings: Any) -> int:
-    """Run a training to its end; its exit code."""
+    """Run a training script to its end and return its exit code."""
     process = script(folder, code, **settings)
     process.communicate()
     return process.returncode
@@ -111,7 +111,7 @@ def steps(folder: Path) -> list[Any]:
 
 
 def end(folder: Path, number: int = 1) -> dict[str, Any]:
-    """What the script told of its end."""
+    """Return what the script recorded about its end."""
     found = [e for e in attempts.events(folder, number) if e["event"] == "end"]
     return found[-1] if found else {}
 
@@ -172,7 +172,7 @@ def test_an_exception_is_the_end_and_goes_on(
 
 
 def test_a_prune_ends_quietly(folder: Path) -> None:
-    """The script goes on after the block; the folder says that it was pruned, and why."""
+    """The script continues after the block, and the folder says that it was pruned, and why."""
     with modeldir.start(folder) as run:
         run.log(1, accuracy=0.1)
         raise TrialPruned("0.1 at rung 1")
@@ -181,7 +181,7 @@ def test_a_prune_ends_quietly(folder: Path) -> None:
 
 
 def test_a_traceback_is_in_the_log(folder: Path) -> None:
-    """Who looks into `train.log` sees why it died, with the exit code that Python gives."""
+    """A reader of `train.log` sees why it died; the exit code is Python's."""
     code = "with modeldir.start(folder) as run:\n    raise ValueError('it diverged')"
     assert train(folder, code) == 1
     text = (folder / "train.log").read_text()
@@ -232,7 +232,7 @@ def test_a_copy_of_a_running_folder_is_interrupted(folder: Path, tmp_path: Path)
 def test_a_disk_that_is_full_at_the_end_hides_no_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What could not be recorded is told as an exception; the script's own is its context."""
+    """The exception says what could not be recorded; the script's exception is its context."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -268,7 +268,7 @@ def test_a_second_start_in_a_live_folder_is_refused(folder: Path) -> None:
 
 
 def test_of_many_starts_at_once_one_runs(folder: Path) -> None:
-    """Six processes start in one folder: one trains, five are told who does."""
+    """Six processes start in one folder: one trains, and five get an error that names it."""
     code = """
         print("ready", flush=True)
         input()
@@ -418,7 +418,7 @@ def test_a_run_that_resumes_goes_on_from_what_is_there(folder: Path) -> None:
 
 
 def test_the_best_so_far_is_known_though_nobody_named_the_metric(folder: Path) -> None:
-    """What was chosen in the first run is chosen again, and compared with its best."""
+    """The metric chosen in the first run is chosen again and compared with its best value."""
     with modeldir.start(folder) as run:
         run.log(1, accuracy=0.7, loss=0.5)
     with modeldir.start(folder, resume=True) as run:
@@ -578,7 +578,7 @@ def test_nan_is_never_the_best(folder: Path) -> None:
 
 
 def test_numbers_of_any_kind_are_numbers(folder: Path) -> None:
-    """NumPy's scalars and arrays of one element, whole numbers and infinities."""
+    """NumPy's scalars, arrays of one element, integers and infinities are accepted."""
     line = {"a": np.float32(0.5), "b": np.array([3]), "c": 7, "loss": math.inf, "d": {"e": 1.0}}
     logged(folder, line)
     assert last(folder) == {"a": 0.5, "b": 3, "c": 7, "loss": "inf", "d/e": 1.0}
@@ -594,7 +594,7 @@ def test_what_is_no_number_is_an_error_that_names_it(folder: Path) -> None:
 def test_the_metric_that_was_asked_for_must_be_there(
     folder: Path, snapshot: SnapshotAssertion
 ) -> None:
-    """A misspelt name is told at the first step, not after ten epochs without a best."""
+    """A misspelled name is an error at the first step, not after ten epochs without a best."""
     with pytest.raises(MetricsError) as caught:
         logged(folder, {"accuracy": 0.5, "loss": 0.1}, maximize="acuracy")
     assert str(caught.value) == snapshot
@@ -624,7 +624,7 @@ def test_the_search_says_which_metric(folder: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_two_metrics_cannot_both_rank(folder: Path) -> None:
-    """It is said before anything is begun."""
+    """The error comes before anything has begun."""
     with pytest.raises(MetricsError, match="not both"):
         modeldir.start(folder, maximize="accuracy", minimize="loss")
     assert os.listdir(folder) == ["params.json"]
@@ -772,7 +772,7 @@ def test_the_run_file_says_what_was_made_of_the_hyperparameters(folder: Path) ->
 
 
 def test_a_training_that_fails_says_it_too(folder: Path) -> None:
-    """What it used up to then."""
+    """It records the hyperparameters that it used until then."""
     with pytest.raises(ZeroDivisionError), modeldir.start(folder) as run:
         run.params.learning_rate = run.params.learning_rate / 0
     told = read(folder / "run.json")["params"]

@@ -60,7 +60,7 @@ def test_each_recorded_evaluation_is_a_look(project: Project) -> None:
 
 
 def test_test_metrics_of_an_unrecorded_script_are_one_look(project: Project) -> None:
-    """That much is sure; a broken run file beside them changes nothing."""
+    """At least one is certain; a broken run file beside them changes nothing."""
     folder = project.search / "learning_rate_0.1"
     (folder / "metrics_test_best.json").write_text(json.dumps({"accuracy": 0.5}))
     assert looked(project) == "looked at once"
@@ -69,7 +69,7 @@ def test_test_metrics_of_an_unrecorded_script_are_one_look(project: Project) -> 
 
 
 def test_an_evaluation_without_test_metrics_is_no_look(project: Project) -> None:
-    """Who evaluated on the development set has not seen the test."""
+    """An evaluation on the validation set has not used the test set."""
     project.write("evaluate.py", "")
     evaluate(project, "learning_rate_0.1")
     assert looked(project) is None

@@ -1,4 +1,4 @@
-"""What a log writer has read outlives it: at every moment at which it may be killed."""
+"""The log writer's buffer outlives it, at whatever moment it is killed."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_lines_that_are_there_are_not_written_again(tmp_path: Path, memory: int)
 
 
 def keep(memory: int, source: int, passthrough: int, path: Path) -> None:
-    """What a log writer does with one channel, over and over."""
+    """Do what a log writer does with one channel, over and over."""
     left = path.exists()
     kept = RingBuffer(os.dup(memory), left=left)
     reflected = Passthrough(os.dup(passthrough), kept)
@@ -153,7 +153,7 @@ def killed_after(seconds: float, work: Callable[[], None]) -> bool:
 def test_killed_at_any_moment_nothing_is_lost_and_nothing_twice(
     tmp_path: Path, memory: int
 ) -> None:
-    """A hundred log writers, each killed within some milliseconds, each going on where one fell."""
+    """A hundred log writers are killed within milliseconds; each continues where one was killed."""
     path, shown = tmp_path / "train.log", tmp_path / "shown"
     reading, writing = os.pipe()
     passthrough = os.open(shown, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -98,7 +98,7 @@ def test_a_child_that_outlives_the_training_is_waited_for_by_nobody(tmp_path: Pa
         subprocess.Popen(["sh", "-c", f"{wait}; echo late; echo > x"])
         print("end of the script")
     """
-    with open(os.devnull, "w") as nowhere:  # who reads a pipe waits for the child, as ever
+    with open(os.devnull, "w") as nowhere:  # as always, the reader of a pipe waits for the child
         done = train(tmp_path, source, stdout=nowhere)
     assert done.returncode == 0
     assert texts(tmp_path / "train.log") == ["end of the script"]
@@ -198,7 +198,7 @@ def test_a_line_of_50_mb_is_kept_in_pieces(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_text_stay_as_they_are(tmp_path: Path) -> None:
-    """What is no UTF-8 reaches terminal and file unchanged; characters cut in two are whole."""
+    """Bytes that are not UTF-8 stay unchanged; characters cut in two are joined."""
     source = r"""
         os.write(1, "caf\u00e9 \U0001f600".encode()[:7]); time.sleep(0.1)
         os.write(1, "caf\u00e9 \U0001f600".encode()[7:] + b"\n")
@@ -260,7 +260,7 @@ os.system("stty size; tput colors")
 
 
 def test_a_terminal_is_as_it_was(tmp_path: Path) -> None:
-    """What a script can see of its terminal, and what is shown, is the same byte for byte."""
+    """The script sees the same terminal, and the terminal shows the same bytes."""
     shown = []
     for log in (False, True):
         terminal = Terminal(tmp_path, ABOUT, log=log)
@@ -328,7 +328,7 @@ def test_ctrl_c_reaches_the_script_alone(tmp_path: Path) -> None:
 
 
 def test_a_terminal_that_hangs_up_ends_only_what_it_would_end(tmp_path: Path) -> None:
-    """A script that ignores the hang-up (nohup) goes on printing, into the file."""
+    """A script that ignores the hang-up (nohup) continues to print into the file."""
     source = """
         import signal
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -378,7 +378,7 @@ def test_a_progress_bar_of_a_terminal_is_one_line_of_the_file(tmp_path: Path) ->
 
 
 def test_a_bar_that_takes_long_leaves_a_snapshot_now_and_then(tmp_path: Path) -> None:
-    """Whoever looks into the file meanwhile sees how far it is."""
+    """A reader of the file sees how far the bar is."""
     source = """
         set_logger("train.log").close()
         set_logger("train.log", progress_every=0.2)
@@ -438,7 +438,7 @@ def test_the_log_writer_s_death_is_survived(tmp_path: Path, terminal: bool) -> N
 
 @linux
 def test_after_the_third_death_the_file_takes_the_output(tmp_path: Path) -> None:
-    """Somebody kills every log writer: the training goes on, into the file, without a terminal."""
+    """All log writers are killed: the output goes straight into the file, without a terminal."""
     source = (
         LOG_WRITERS
         + """
@@ -509,7 +509,7 @@ def test_a_log_set_by_a_thread_survives_its_log_writer_too(tmp_path: Path) -> No
 
 @linux
 def test_nothing_is_left_over(tmp_path: Path) -> None:
-    """No log writer, no zombie, no descriptor of ours in children, and no child to wait for."""
+    """No log writer, zombie, descriptor in a child, or child to wait for is left."""
     source = (
         LOG_WRITERS
         + """
@@ -533,7 +533,7 @@ def test_nothing_is_left_over(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
 def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
-    """Where the log cannot be written the terminal has everything, and one notice."""
+    """If the log cannot be written, the terminal has everything and one message."""
     before = "os.symlink('/dev/full', 'train.log')"
     done = train(tmp_path, "for i in range(100): print(i)", before=before)
     notices = [line for line in done.stdout.splitlines() if not line.isdigit()]
@@ -553,7 +553,7 @@ def test_a_full_disk_under_the_output_ends_nothing(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_ends_nothing(tmp_path: Path) -> None:
-    """Under `| head -1` the training goes on to its end, quietly, and the file has everything."""
+    """Under `| head -1` the training run continues quietly, and the file has everything."""
     reading, writing = os.pipe()
     os.close(reading)
     source = "for i in range(5000): print(i)\nlogging.info('end')"
@@ -719,7 +719,7 @@ def test_what_cannot_be_captured_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_module_is_light_to_import() -> None:
-    """What most scripts need only when a log is set is imported then."""
+    """Modules that are needed only with a log are imported only then."""
     code = (
         "import modeldir.logs.logger, sys; "
         "sys.exit(bool({'logging', 'subprocess', 'ctypes'} & set(sys.modules)))"
@@ -811,7 +811,7 @@ def test_a_program_in_the_training_s_place_goes_on_in_its_log(tmp_path: Path) ->
 
 @linux
 def test_a_terminal_that_stands_still_for_long_is_given_up(tmp_path: Path) -> None:
-    """Megabytes after Ctrl-S the training goes on; the terminal is told what it misses."""
+    """Megabytes after Ctrl-S the training run continues; later the terminal shows what it lacks."""
     source = """
         for n in range(40_000): print(n, "x" * 90)
         open("done", "w").close()
@@ -971,7 +971,7 @@ def test_however_a_script_is_started(tmp_path: Path, way: str) -> None:
 @linux
 @pytest.mark.parametrize("room", [7, 8, 9, 10, 11, 12, 13, 14, 15])
 def test_without_descriptors_python_s_own_output_is_kept(tmp_path: Path, room: int) -> None:
-    """Few descriptors are to be had, or none: at worst a warning, and none of ours is left open."""
+    """With few descriptors or none left there is at most a warning, and we leave none open."""
     before = """
         import resource
         resource.setrlimit(resource.RLIMIT_NOFILE, (ROOM, ROOM))
@@ -985,7 +985,7 @@ def test_without_descriptors_python_s_own_output_is_kept(tmp_path: Path, room: i
 
 @linux
 def test_with_no_descriptor_at_all_the_training_goes_on(tmp_path: Path) -> None:
-    """The last one is the log's own: nothing can be kept, which is said, and nothing raises."""
+    """The log gets the last descriptor: a warning says that nothing is kept; nothing raises."""
     text = """
         import ctypes, fcntl, json, resource, socket, subprocess
         from modeldir import set_logger
@@ -1003,7 +1003,7 @@ def test_with_no_descriptor_at_all_the_training_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_folder_renamed_and_a_file_removed_meanwhile(tmp_path: Path) -> None:
-    """The file is held, not its name: lines go on into what was opened; nothing raises."""
+    """The log keeps the open file, not its name: lines reach that file, and nothing raises."""
     source = """
         os.rename("train.log", "moved.log")
         print("after the move")

@@ -1,6 +1,6 @@
-"""The log where trainings run: shells, cron, debuggers, torchrun, a machine at its end.
+"""The log in real environments: shells, cron, debuggers, torchrun, a machine at its limits.
 
-Most of them are cases that somebody had with another tool; docs/cases.md has the list.
+Most cases are failures that users of other tools have reported; docs/cases.md lists them.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def test_forks_among_threads_that_print(tmp_path: Path) -> None:
 @with_torch
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_the_workers_of_a_data_loader(tmp_path: Path, method: str) -> None:
-    """What they print and log is there once, however they are started."""
+    """The log has their prints and records once, however the workers are started."""
     source = f"""
         import torch.utils.data
         class Data(torch.utils.data.Dataset):
@@ -349,7 +349,7 @@ def test_a_log_that_is_removed_meanwhile(tmp_path: Path) -> None:
 
 
 def test_a_read_only_disk_is_told(tmp_path: Path, read_only: Path) -> None:
-    """By an error of ours that names it; an earlier log goes on."""
+    """Our error names it, and an earlier log continues."""
     source = f"""
         for name in ("old.log", "new.log"):
             try: set_logger({str(read_only)!r} + "/" + name)

@@ -42,7 +42,7 @@ def test_prints_and_records_go_where_they_went(tmp_path: Path) -> None:
 
 
 def test_the_order_of_prints_and_records_is_kept(tmp_path: Path) -> None:
-    """Where both outputs lead to one place, as in a terminal, the file has their order."""
+    """If both outputs lead to one place, as in a terminal, the file has their order."""
     done = train(tmp_path, "for n in range(50):\n    print('p', n)\n    logging.info('r %d', n)")
     expected = [line for n in range(50) for line in (f"p {n}", f"r {n}")]
     assert done.stdout.splitlines() == expected
@@ -56,7 +56,7 @@ def test_several_lines_at_once_each_have_the_prefix(tmp_path: Path) -> None:
 
 
 def test_the_first_and_the_last_line_say_what_ran_and_how_it_ended(tmp_path: Path) -> None:
-    """Who wrote the log, and how that process ended."""
+    """They name the process that wrote the log, and how it ended."""
     train(tmp_path, "print('x')")
     first, _, last = (tmp_path / "train.log").read_text().splitlines()
     found = re.fullmatch(
@@ -127,7 +127,7 @@ def test_a_thread_s_exception_leaves_its_traceback(tmp_path: Path) -> None:
 
 
 def test_last_words_are_kept(tmp_path: Path) -> None:
-    """What an exit handler prints, a dying object and an unfinished line are in the file."""
+    """The file has the prints of an exit handler and a dying object, and an unfinished line."""
     before = """
         import atexit
         atexit.register(lambda: print('from atexit'))
@@ -358,7 +358,7 @@ def test_other_paths_that_cannot_be_written(
 
 
 def test_a_progress_bar_is_one_line(tmp_path: Path) -> None:
-    """Of tqdm's bar the last state is kept, without what erases and moves."""
+    """The file has the last state of tqdm's bar, without escape sequences."""
     done = train(
         tmp_path,
         "for i in tqdm(range(300), mininterval=0, desc='epoch 1'): pass\nprint('done')",

@@ -41,7 +41,7 @@ SETUPS = {
 
 
 def test_tools_that_write_to_an_older_stream_object_are_heard(tmp_path: Path) -> None:
-    """Who took `sys.stderr` before (loguru, a library's handler) is in the file too."""
+    """A library that got `sys.stderr` earlier (e.g. loguru) is in the file too."""
     train(tmp_path, "older.write('held since before\\n')", before="older = sys.stderr")
     assert texts(tmp_path / "train.log") == ["held since before"]
 
@@ -187,9 +187,9 @@ def test_a_handler_that_shows_only_errors_leaves_the_rest_to_us(tmp_path: Path) 
 
 
 def test_a_record_that_its_own_logger_has_shown_is_not_shown_again(tmp_path: Path) -> None:
-    """As Lightning's: a handler of a library's logger, whose records go on to the root as well.
+    """A library's logger, such as Lightning's, has a handler and passes records to the root logger.
 
-    What that handler leaves out, by its level or a filter, is shown by ours.
+    Our handler prints the records that the other leaves out, by its level or a filter.
     """
     source = """
         own = logging.getLogger("library"); own.setLevel("INFO")
@@ -230,7 +230,7 @@ def test_closing_gives_logging_back(tmp_path: Path) -> None:
 
 
 def test_a_process_without_a_console_logs_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where `sys.stderr` is None (pythonw) a record raises nothing."""
+    """If `sys.stderr` is None (pythonw), a record raises nothing."""
     monkeypatch.setattr(sys, "stderr", None)
     records = LoggingSetup(logging.INFO)
     logging.getLogger("net").info("hello")

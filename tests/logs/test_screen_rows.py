@@ -31,7 +31,7 @@ from modeldir.logs.screen import (
 
 
 def left(text: str) -> list[str]:
-    """The lines that a text leaves, all of them."""
+    """Return all lines that remain of printed text."""
     rows = Screen()
     return rows.feed(text) + rows.drain()
 
@@ -143,7 +143,7 @@ def test_a_traceback_is_not_written_over_a_bar() -> None:
 @given(st.lists(st.sampled_from([*PIECES, *UP]), max_size=50).map("".join))
 @example("\r\n\x1b[K\r\n\x1b[3Gbc12%|#\r \x1b[2A\r\x1b[K\n\r\x1b[31mbc\r\n  \x1b[K")
 def test_what_is_left_is_what_a_terminal_shows(text: str) -> None:
-    """Where nothing is redrawn that had ended: line for line. Else nothing shown is lost."""
+    """The lines are those of a terminal; if finished rows are redrawn, at least no text is lost."""
     assert check_terminal(text)
 
 
@@ -202,7 +202,7 @@ def test_plain_text_is_kept_as_it_is(text: str) -> None:
 
 
 def test_a_long_line_goes_on() -> None:
-    """A line that is longer than a line may be is cut, and its pieces are told from lines."""
+    """A line that is too long is cut, and its pieces are marked as continuations."""
     rows = Screen()
     lines = rows.feed("x" * MAX_LINE) + rows.feed("y\nplain\n")
     assert lines == ["x" * MAX_LINE, "y", "plain"]
@@ -244,7 +244,7 @@ def test_memory_is_bounded(name: str) -> None:
 
 
 def recorded(tmp_path: Path, script: str) -> str:
-    """What a script wrote to a terminal of its own."""
+    """Return what a script writes to a terminal."""
     (tmp_path / "draw.py").write_text(script)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))

@@ -38,7 +38,7 @@ def test_pytest_s_own_capture_works(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_streams_exchanged_in_between_are_found_by_the_next_call(tmp_path: Path) -> None:
-    """Where `sys.stdout` was replaced (a new cell, a new test), the same path listens again."""
+    """If `sys.stdout` was replaced (a new cell, a new test), a second call captures the new one."""
     log = set_logger(tmp_path / "train.log")
     for word in ("one", "two"):
         with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -81,7 +81,7 @@ def test_a_stream_that_cannot_be_changed_gets_a_stand_in(
 def test_a_write_that_is_replaced_per_cell_is_outlived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """IPython replaces `write` for each cell and puts it back after; the log goes on."""
+    """IPython replaces `write` for each cell and restores it after; the log continues."""
     notebook = io.StringIO()
     monkeypatch.setattr(sys, "stdout", notebook)
     for cell in range(3):

@@ -115,7 +115,7 @@ def test_children_that_set_the_same_log_double_nothing(project: Project) -> None
 
 
 def test_a_child_s_own_log_does_not_take_its_parent_s_place(project: Project) -> None:
-    """`evaluate.py`, started or forked by `train.py`, has a log; the training's goes on."""
+    """`evaluate.py`, started or forked by `train.py`, has a log, and that of `train.py` stays."""
     (project.path / "evaluate.py").write_text(
         "from modeldir import set_logger\nset_logger('m/evaluate.log')\nprint('evaluated')\n"
     )
@@ -170,7 +170,7 @@ def test_two_scripts_of_one_command_have_a_log_each(project: Project) -> None:
 
 
 def test_a_log_writer_that_only_just_starts_outlives_the_training_s_end(project: Project) -> None:
-    """The supervisor ends what is left of a training: what a child printed last is kept."""
+    """The supervisor kills the leftover processes, and the last prints of a child are kept."""
     source = """
         set_logger(os.path.join(folder, "train.log"))
         if os.fork() == 0:

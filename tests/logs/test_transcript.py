@@ -164,7 +164,7 @@ def test_lines_that_were_written_are_not_said_to_be_missing(tmp_path: Path) -> N
 
 
 def test_a_torn_line_is_ended_first(tmp_path: Path) -> None:
-    """What a killed writer left does not swallow the next line."""
+    """A torn line of a killed writer does not swallow the next line."""
     (tmp_path / "train.log").write_bytes(b"tor")
     descriptor = files.open_append(tmp_path / "train.log")
     file = LogFile(descriptor, "train.log", print, torn=True)

@@ -25,7 +25,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the lines are."""
+    """Return the path of the lines."""
     return tmp_path / "metrics.jsonl"
 
 
@@ -78,7 +78,7 @@ def test_all_but_finite_floats_go_the_long_way(
 
 
 def test_names_and_steps_of_other_kinds_go_the_long_way(lines: MetricsWriter, path: Path) -> None:
-    """What JSON makes a text of, and who calls a metric "time": JSON's own rules hold there."""
+    """JSON's rules apply to names that it turns into strings, and to a metric named "time"."""
     odd: Any
     before = path.read_bytes()
     for odd in ({3: 0.5}, {"time": 0.5}, {"loss": 0.5, "step": 0.5}):
@@ -90,7 +90,7 @@ def test_names_and_steps_of_other_kinds_go_the_long_way(lines: MetricsWriter, pa
 
 @pytest.mark.parametrize("step", [np.int64(3), np.arange(4)[3], np.array(3), 3])
 def test_a_step_may_come_from_an_array(lines: MetricsWriter, path: Path, step: Any) -> None:
-    """Who counts steps by NumPy has the same line as who counts by hand."""
+    """A step counted by NumPy gives the same line as an int."""
     if lines.add_floats(step, {"loss": 0.5}) is None:
         lines.add(step, {"loss": 0.5})
     assert newest(path) == b'{"step": 3, "time": "now", "loss": 0.5}'
@@ -132,7 +132,7 @@ def test_a_line_cut_at_any_byte_swallows_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [{"loss": 0.5}, {"loss": 1}], ids=["quick", "long"])
 def test_a_line_that_a_full_disk_cuts_is_an_error(path: Path, values: Mapping[str, Any]) -> None:
-    """The error is told, and once there is room again, the next line stands for itself."""
+    """The caller gets the error, and once there is room again, the next line is complete."""
     code = """
         import resource, sys
         from modeldir.metrics.jsonl_writer import MetricsWriter

@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_read_is_not_a_missing_one(tmp_path: Path) -> None
 
 
 def test_scalars_of_numpy_become_plain_numbers(tmp_path: Path) -> None:
-    """What a training loop has at hand is written as the JSON that everything else can read."""
+    """The usual values in a training loop are written as plain JSON."""
     file = tmp_path / EVAL_BEST
     save_metrics(
         {
@@ -198,7 +198,7 @@ def test_what_is_written_is_read_back(
 def test_all_that_is_no_number_is_listed_at_once(
     tmp_path: Path, snapshot: SnapshotAssertion
 ) -> None:
-    """One look at the message is enough to mend the whole call, and no file is made."""
+    """One message is enough to fix the whole call, and no file is made."""
     with pytest.raises(MetricsError) as caught:
         save_metrics(
             {

@@ -47,7 +47,7 @@ def hurry(scores: SummaryFiles, count: int = MANY) -> None:
 
 
 def test_a_few_are_written_at_once(tmp_path: Path) -> None:
-    """As who logs once an epoch sees it: nothing waits, and nobody helps."""
+    """A script that logs once an epoch needs no thread, and its files are never late."""
     scores = SummaryFiles(tmp_path)
     for step in range(1, BURST + 1):
         scores.update({"loss": float(step)}, best=step % 2 == 0)
@@ -57,7 +57,7 @@ def test_a_few_are_written_at_once(tmp_path: Path) -> None:
 
 
 def test_of_many_the_last_is_there_soon_without_a_further_call(tmp_path: Path) -> None:
-    """Whoever logs fast and then trains for an hour: the files tell how it stood."""
+    """If a script logs fast and then trains for an hour, the files have its last metrics."""
     hurry(SummaryFiles(tmp_path))
     wait_until(lambda: last(tmp_path) == {"step": MANY})
     assert best(tmp_path) == {"step": 2}
@@ -76,7 +76,7 @@ def test_who_helps_is_there_once_and_leaves(tmp_path: Path) -> None:
 
 
 def test_flush_waits_for_nothing(tmp_path: Path) -> None:
-    """Who saves weights, or ends, finds the files as they should be."""
+    """After saving weights, and at the end, the files are up to date."""
     scores = SummaryFiles(tmp_path)
     hurry(scores)
     scores.flush()
@@ -103,7 +103,7 @@ def test_a_process_that_ends_without_a_word_has_written_them(tmp_path: Path, end
 
 
 def test_who_is_through_is_not_kept(tmp_path: Path) -> None:
-    """A process of thousands of trainings does not hold all that they have logged."""
+    """A process with thousands of training runs does not keep all that they have logged."""
     scores = SummaryFiles(tmp_path)
     hurry(scores)
     gone = weakref.ref(scores)
@@ -115,7 +115,7 @@ def test_who_is_through_is_not_kept(tmp_path: Path) -> None:
 def test_where_no_thread_is_to_be_had_they_are_written_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A limit of processes is no reason to end a training."""
+    """A limit of processes must not end a training run."""
 
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
