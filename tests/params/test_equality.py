@@ -18,7 +18,7 @@ from modeldir.params.plain_values import canonical_hash
 from modeldir.results import table_formats
 from modeldir.search.plan_updates import joined
 from modeldir.space import Choice, parse_space
-from modeldir.space.points_csv import exactly
+from modeldir.space.points_csv import exact_plan
 
 NAN = float("nan")
 
@@ -128,7 +128,7 @@ def test_a_file_of_points_keeps_rows_that_differ_in_the_type_of_an_element() -> 
         {"a": NAN},
         {"a": float("nan")},
     ]
-    assert len(exactly(points, {})["space"]["a"]) == 3
+    assert len(exact_plan(points, {})["space"]["a"]) == 3
 
 
 def test_a_search_adds_a_value_that_differs_in_the_type_of_an_element() -> None:

@@ -34,7 +34,7 @@ from modeldir.space import (
     size,
     trial_name,
 )
-from modeldir.space.points_csv import exactly
+from modeldir.space.points_csv import exact_plan
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -223,7 +223,7 @@ def test_a_parent_that_does_not_vary_has_the_base_s_value() -> None:
     """Then the condition holds always, or the space is refused since it never does."""
     space = parsed({"momentum": {"values": [0.5, 0.9], "when": {"optimizer": "adam"}}})
     assert list(grid(space)) == [{"momentum": 0.5}, {"momentum": 0.9}]
-    assert "never counts" in refusal({"momentum": {"values": [1], "when": {"optimizer": "sgd"}}})
+    assert "never active" in refusal({"momentum": {"values": [1], "when": {"optimizer": "sgd"}}})
 
 
 def test_a_child_may_stand_before_its_parent() -> None:
@@ -367,9 +367,11 @@ def test_a_space_too_large_to_be_counted_says_so_at_once() -> None:
     space = Space(parsed(domains).domains, constraints=(Constraint(hardly[0]),))
     began = time.process_time()
     assert size(space) is None
-    with pytest.raises(SpaceError, match="none of 10000 points"):
+    with pytest.raises(SpaceError, match="none of 10000 random configurations"):
         draw(space, random.Random(1))
-    assert "none of 10000 points by chance keeps it" in refusal(domains, constraints=hardly)
+    assert "none of 10000 random configurations satisfies it" in refusal(
+        domains, constraints=hardly
+    )
     assert time.process_time() - began < 60
 
 
@@ -437,7 +439,7 @@ def made(said: dict[str, Any]) -> Space:
         return parse_space(said["domains"], ANY, "search.json", zips=said["zips"],
                            constraints=said["constraints"])  # fmt: skip
     except SpaceError as error:
-        words = ("exclude each other", "no point keeps", "none of 10000", "is a range")
+        words = ("exclude each other", "no configuration satisfies", "none of 10000", "is a range")
         assert any(each in str(error) for each in words), error  # noqa: PT017
         assume(condition=False)
         raise
@@ -572,7 +574,7 @@ def test_thousands_of_rows_are_looked_up_and_not_gone_through() -> None:
 def test_true_in_a_file_is_not_one() -> None:
     """Rows that differ in that are two."""
     rows: list[dict[str, Any]] = [{"use_momentum": each} for each in (1, True, 1.0)]
-    assert exactly(rows, {})["space"] == {"use_momentum": [1, True]}
+    assert exact_plan(rows, {})["space"] == {"use_momentum": [1, True]}
 
 
 def test_points_come_in_order_each_once_and_complete() -> None:

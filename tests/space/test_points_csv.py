@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeldir.errors import SpaceError
-from modeldir.space.points_csv import exactly, read_points
+from modeldir.space.points_csv import exact_plan, read_points
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -49,7 +49,7 @@ def test_a_blank_cell_is_not_given(tmp_path: Path) -> None:
     found = points("learning_rate,batch_size\n0.1,\n,16\n0.1,32\n", tmp_path)
     assert found == [{"learning_rate": 0.1}, {"batch_size": 16},
                      {"learning_rate": 0.1, "batch_size": 32}]  # fmt: skip
-    assert exactly(found, BASE) == {
+    assert exact_plan(found, BASE) == {
         "space": {"learning_rate": [0.1, 0.1], "batch_size": [32, 16]},
         "zip": [["learning_rate", "batch_size"]],
     }

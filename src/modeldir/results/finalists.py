@@ -29,7 +29,7 @@ from modeldir.params.plain_values import SEED
 from modeldir.results.experiment_tree import Tree, read_tree
 from modeldir.results.experiments import ExperimentRow
 from modeldir.search import base_config, plan
-from modeldir.space.points_csv import exactly
+from modeldir.space.points_csv import exact_plan
 
 FOLDER = "confirm"
 TOP, REPEATS = 3, 5
@@ -304,7 +304,7 @@ def _space(found: Finalists) -> dict[str, Any]:
         if name != SEED and len({_as_text(point.flat[name]) for point in found.points}) > 1
     ]
     rows = [{name: point.flat[name] for name in names} for point in found.points]
-    return {key: value for key, value in exactly(rows, {}).items() if value}
+    return {key: value for key, value in exact_plan(rows, {}).items() if value}
 
 
 def _as_text(value: object) -> str:

@@ -18,7 +18,7 @@ from modeldir._system import files
 from modeldir.metrics import metrics, objective
 from modeldir.params import plain_values
 from modeldir.search.base_config import load_base
-from modeldir.space.points_csv import MARK, exactly, read_points
+from modeldir.space.points_csv import MARK, exact_plan, read_points
 
 FILE = "search.json"
 
@@ -144,7 +144,7 @@ def with_points(
     alone = [{name} for name in known if isinstance(known[name], list)]
     same = columns in [*map(set, zips), *alone] and isinstance(known, dict)
     if columns.isdisjoint(domains) and (same or columns.isdisjoint(known)):
-        whole = exactly(points, flat)
+        whole = exact_plan(points, flat)
         added = [*(given.get("zip") or []), *whole["zip"]]
         space = {**domains, **whole["space"]}
         return {**given, "space": space, "zip": added or None, "points": None}

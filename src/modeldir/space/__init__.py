@@ -1,23 +1,21 @@
-"""What each hyperparameter of a search may be, the points of such a space, and a trial's name.
+"""The search space: what each hyperparameter may be, and the configurations that follow from it.
 
-It knows the domains (a list, `uniform`, `log_uniform`, `int`, `log_int`; bounds inclusive), which
-of them count when, go together or exclude each other, how all that is written in JSON, in Python
-and on a command line, and everything that can be wrong with it. It refuses to know which point
-comes next (samplers do) and what a trial is.
+Searches, samplers and exports use it. Start at `parse_space`, which returns a `Space` or one error
+with everything that is wrong. A configuration (in the code: a point) is a dict of hyperparameters
+by name, dotted if they are nested. Which configuration comes next is decided in `samplers`.
 
-Start at `parse_space`. A point is a dict of hyperparameters by name, dotted where they are nested.
-
-    domains      one hyperparameter: its values, and what chance makes of a number from 0 to 1
-    constraints  what must hold for each point
-    expressions  what a constraint says, computed without `eval`
-    shape        the Space: domains, conditions, zips, constraints; which part of a point counts
-    grids        all points of a space, and how many they are; points by chance
-    queue        the points that are to be tried first
-    parsing      a Space from what `search.json` says, or all that is wrong with it
-    text         the same as it is typed
-    pointsfile   a CSV file of points
-    words        the same from Python: `space.uniform(0, 0.5, step=0.1)`
-    names        how a point's trial is called
+    domains         the range of one hyperparameter: a list, `uniform`, `log_uniform`, `int`, ...
+    space           `Space`: domains, conditions, zipped lists, constraints; what is active
+    constraints     what must hold for each configuration
+    expressions     evaluates a constraint, without `eval`
+    grids           all configurations of a space, their number, and random ones
+    first_points    the configurations to try first
+    parsing         from `search.json` to a `Space`; domain_parsing: one domain of it
+    cli_syntax      the same as typed on a command line
+    points_csv      a CSV file of configurations
+    builders        the same in Python: `space.uniform(0, 0.5, step=0.1)`
+    trial_names     the name of a trial's folder
+    problems        what can be wrong
 """
 
 from modeldir.space.builders import choice, int, log_int, log_uniform, uniform  # noqa: A004 - the word

@@ -1,4 +1,4 @@
-"""The words of a space in Python; each gives what `search.json` would have in its place.
+"""Ranges in Python; each function returns what `search.json` has in its place.
 
     from modeldir import Search, space
 
@@ -7,7 +7,8 @@
         "momentum": space.uniform(0.5, 0.99, when={"optimizer": "sgd"}),
     })
 
-It knows the forms and refuses to check them: `parse_space` does, for all doors alike.
+Scripts call these functions; nothing is checked here. `parsing` checks every space, wherever it
+comes from.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ When = Mapping[str, Any]
 
 
 def uniform(low: float, high: float, step: float | None = None, when: When | None = None) -> Any:
-    """A float from `low` to `high`, both included; with a `step`, low + k * step.
+    """Return a float from `low` to `high`, both included; with a `step`, low + k * step.
 
     >>> uniform(0, 0.5, step=0.1)
     {'uniform': [0, 0.5], 'step': 0.1}
@@ -32,7 +33,7 @@ def uniform(low: float, high: float, step: float | None = None, when: When | Non
 def log_uniform(
     low: float, high: float, step: float | None = None, when: When | None = None
 ) -> Any:
-    """A float above 0; every factor of ten is equally likely.
+    """Return a float above 0; every factor of ten is equally likely.
 
     >>> log_uniform(1e-5, 1e-1)
     {'log_uniform': [1e-05, 0.1]}
@@ -41,7 +42,7 @@ def log_uniform(
 
 
 def int(low: float, high: float, step: float | None = None, when: When | None = None) -> Any:  # noqa: A001 - the word
-    """A whole number from `low` to `high`, both included; with a `step`, low + k * step.
+    """Return an integer from `low` to `high`, both included; with a `step`, low + k * step.
 
     >>> int(1, 6, when={"model_version": ["deep", "deeper"]})
     {'int': [1, 6], 'when': {'model_version': ['deep', 'deeper']}}
@@ -50,7 +51,7 @@ def int(low: float, high: float, step: float | None = None, when: When | None = 
 
 
 def log_int(low: float, high: float, step: float | None = None, when: When | None = None) -> Any:
-    """A whole number from 1; every factor of ten is equally likely.
+    """Return an integer from 1 on; every factor of ten is equally likely.
 
     >>> log_int(16, 512)
     {'log_int': [16, 512]}
@@ -59,7 +60,7 @@ def log_int(low: float, high: float, step: float | None = None, when: When | Non
 
 
 def choice(values: Iterable[Any], when: When | None = None) -> Any:
-    """One of the values.
+    """Return one of the values.
 
     >>> choice(["adam", "sgd"]), choice([0.9, 0.99], when={"optimizer": "sgd"})
     (['adam', 'sgd'], {'values': [0.9, 0.99], 'when': {'optimizer': 'sgd'}})
@@ -74,17 +75,17 @@ def _range(word: str, low: float, high: float, step: float | None, when: When | 
 
 
 def _when(when: object) -> dict[str, Any]:
-    """A condition; what is none would else be an error of `dict`, which says nothing.
+    """Return a condition as a dict. Anything but a mapping is an error that says what to write.
 
     >>> _when("optimizer")
     Traceback (most recent call last):
         ...
     modeldir.errors.SpaceError: when: got 'optimizer'
-      write when={"optimizer": "adam"}: a name, and at which of its values this counts
+      write when={"optimizer": "adam"}: a name, and the values at which this is active
     """
     if isinstance(when, Mapping):
         return dict(when)
     raise SpaceError(
         f"when: got {when!r}\n"
-        '  write when={"optimizer": "adam"}: a name, and at which of its values this counts'
+        '  write when={"optimizer": "adam"}: a name, and the values at which this is active'
     )

@@ -1,10 +1,10 @@
-"""A space as it is typed: domains, conditions, what goes together, points.
+"""A search space as it is typed on a command line.
 
     learning_rate=log_uniform:1e-5,1e-1       dropout=uniform:0,0.5,step=0.1
     --when momentum:optimizer=sgd,nesterov    --point learning_rate=0.01,batch_size=32
 
-It knows how a shell hands them over, and gives the form that `search.json` has. It refuses to know
-whether they make sense: `parse_space` says that.
+`commands` calls these functions. They return the form that `search.json` has; `parsing` checks
+whether it makes sense. Start at `parse_domain_text`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NEXT_NAME = r"\s*,\s*(?=[^,=\s\[\]{}\"]+\s*=)"
 
 
 def parse_domain_text(text: str) -> Any:
-    """A domain as it is written on the command line, in its JSON form; `parse_space` checks it.
+    """Return a domain, as typed on the command line, in its JSON form.
 
     >>> parse_domain_text("0.1,0.01,1e-3"), parse_domain_text("log_uniform:1e-5,1e-1")
     ([0.1, 0.01, 0.001], {'log_uniform': [1e-05, 0.1]})
@@ -40,7 +40,7 @@ def parse_domain_text(text: str) -> Any:
     if (match := re.fullmatch(_UNKNOWN_RANGE, text.partition(",step=")[0])) and _is_range(match):
         known = ", ".join(WORDS)
         hint = (
-            did_you_mean(match[1], WORDS) or f'known: {known}; a text is quoted: "{match[1]}:..."'
+            did_you_mean(match[1], WORDS) or f'known: {known}; a string is quoted: "{match[1]}:..."'
         )
         raise _unreadable(text, f'unknown word "{match[1]}"', hint)
     values = _values(text, text)
@@ -64,7 +64,7 @@ def _range(word: str, text: str, whole: str) -> dict[str, Any]:
 
 
 def parse_when_text(text: str) -> tuple[str, dict[str, Any] | None]:
-    """`--when NAME:PARENT=VALUE,VALUE`: the name, and its condition; None takes it out.
+    """Parse `--when NAME:PARENT=VALUE,VALUE`: the name, and its condition; None removes it.
 
     >>> parse_when_text("momentum:optimizer=sgd,nesterov")
     ('momentum', {'optimizer': ['sgd', 'nesterov']})
@@ -72,7 +72,7 @@ def parse_when_text(text: str) -> tuple[str, dict[str, Any] | None]:
     ('momentum', None)
 
     Raises:
-        SpaceError: for any other text.
+        SpaceError: for anything else.
     """
     name, colon, condition = text.partition(":")
     if colon and name.strip() and condition.strip() == "none":
@@ -88,7 +88,7 @@ def parse_when_text(text: str) -> tuple[str, dict[str, Any] | None]:
 
 
 def parse_zip_text(text: str) -> list[str]:
-    """`--zip NAME,NAME`: the names that go together.
+    """Parse `--zip NAME,NAME`: the names whose values are zipped.
 
     >>> parse_zip_text("batch_size, learning_rate")
     ['batch_size', 'learning_rate']
@@ -97,13 +97,13 @@ def parse_zip_text(text: str) -> list[str]:
 
 
 def parse_point_text(text: str) -> dict[str, Any]:
-    """`--point NAME=VALUE,NAME=VALUE`: a point to try first.
+    """Parse `--point NAME=VALUE,NAME=VALUE`: a configuration to try first.
 
     >>> parse_point_text("learning_rate=0.01,optimizer=adam")
     {'learning_rate': 0.01, 'optimizer': 'adam'}
 
     Raises:
-        SpaceError: for what is no `name=value`, or a name given twice.
+        SpaceError: for a piece that is no `name=value`, or a name given twice.
     """
     if text.lstrip().startswith("{"):
         return _point_in_json(text)
@@ -137,12 +137,12 @@ def _no_point(text: str, problem: str) -> SpaceError:
 
 
 def _is_range(match: re.Match[str]) -> bool:
-    """Whether `word:low,high` was probably meant to be a range and not two texts."""
+    """Return whether `word:low,high` is probably meant as a range, and not as two strings."""
     return is_number(parse_value(match[2])) and is_number(parse_value(match[3]))
 
 
 def _values(text: str, whole: str) -> list[Any]:
-    """Values between commas; JSON lists, objects and quoted texts may hold commas of their own."""
+    """Return the values between commas. JSON lists, objects and strings may contain commas."""
     values = []
     rest = text.strip()
     while True:
@@ -154,7 +154,7 @@ def _values(text: str, whole: str) -> list[Any]:
 
 
 def _first_value(text: str, whole: str) -> tuple[Any, str]:
-    """The first value, and the rest from the comma on."""
+    """Return the first value, and the rest from the comma on."""
     if text.startswith(("[", "{", '"')):
         try:
             value, end = json.JSONDecoder().raw_decode(text)
@@ -166,7 +166,7 @@ def _first_value(text: str, whole: str) -> tuple[Any, str]:
         return value, rest
     piece, comma, rest = text.partition(",")
     if not piece.strip():
-        raise _unreadable(whole, "a value is missing", 'an empty text is written as ""')
+        raise _unreadable(whole, "a value is missing", 'an empty string is written as ""')
     return parse_value(piece.strip()), comma + rest
 
 

@@ -1,8 +1,8 @@
-"""Constraints: what must hold for each point of a space, as it was written.
+"""Constraints: what must hold for each configuration of a space.
 
-It knows which hyperparameters a constraint speaks of, and whether it holds. It refuses to compute:
-expressions.py does, which is imported where a plan has a constraint. Few have one, and Python's
-parser of itself takes two milliseconds to import.
+`space` and `results.filters` (`--where`) use it. Start at `Constraint`. Python's own parser takes
+two milliseconds to import and few searches have a constraint, so `expressions`, which evaluates it,
+is imported only when needed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Constraint:
-    """What must hold for each point, as it was written.
+    """A condition that must hold for each configuration, as it was written.
 
-    A `lenient` one may be asked of what lacks values: a missing one equals `None`, is neither more
-    nor less than anything, and computes to nothing.
+    A `lenient` one may be applied to rows that lack values. A missing value equals `None`, is
+    neither more nor less than anything, and any computation with it is missing too.
     """
 
     text: str
@@ -36,18 +36,19 @@ class Constraint:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The hyperparameters that it speaks of, in order.
+        """The hyperparameters that it contains, in order.
 
         Raises:
-            ConstraintError: for a text that is none.
+            ConstraintError: if it cannot be read.
         """
         return self._expression.names()
 
     def holds(self, values: Mapping[str, Any]) -> bool:
-        """Whether it is true of these hyperparameters. What has no number, as a division by zero,
-        is not.
+        """Return whether it is true for these hyperparameters.
+
+        An expression without a value, such as a division by zero, is not true.
 
         Raises:
-            ConstraintError: where kinds do not go together: a text and a number.
+            ConstraintError: if types do not match: a string and a number.
         """
         return self._expression.holds(values, lenient=self.lenient)

@@ -1,7 +1,8 @@
-"""One domain as `search.json` or a call has it, read and checked.
+"""One domain, read from `search.json` or from a call, and checked.
 
-It knows the forms: a list, a range with bounds and a step, a value that stands alone; and what
-people write in their place. It refuses to know of other hyperparameters.
+`parsing` calls `read_domain` for each hyperparameter. A domain is a list, a range with bounds and a
+step, or a single value. Mistakes raise `DomainError` with a hint for what people write instead. How
+hyperparameters depend on each other is checked in `parsing`.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
 MOST_STEPS = 10**15
-"""Finer steps than this a float cannot tell apart."""
+"""A float cannot represent finer steps."""
 
 
 def check_kind(domain: Domain, base: object) -> None:
-    """Brackets too many: `lr=[0.1,0.01]` is one value, a list, where the base has a number; and
-    texts where it has a number.
+    """Check the type of a list's values against the value in the base config.
+
+    Two mistakes are found: brackets too many (`lr=[0.1,0.01]` is one value, a list, but the base
+    config has a number), and strings for a number.
 
     Raises:
         DomainError: for either.
@@ -43,18 +46,20 @@ def check_kind(domain: Domain, base: object) -> None:
         texts = [shown(option) for option in domain.options if isinstance(option, str)]
         if texts:  # 0.1,O.01
             problem = f"{', '.join(texts)} is text, but params.json has the number {shown(base)}"
-            raise DomainError((problem, "a typing error? write numbers, or put text in the base"))
+            raise DomainError(
+                (problem, "a typing error? write numbers, or put a string in the base config")
+            )
 
 
 def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
-    """The domain that a list, an object or a value that stands alone means.
+    """Return the domain for a list, an object or a single value.
 
     Args:
-        raw: as `search.json` has it; a condition in it is for others to read.
-        may_repeat: whether a value may be in a list twice, as where it goes together with others.
+        raw: as `search.json` has it; `parsing` reads a condition in it.
+        may_repeat: whether a value may occur twice in a list, as in zipped lists.
 
     Raises:
-        DomainError: with all that is wrong.
+        DomainError: with everything that is wrong.
     """
     if hasattr(raw, "tolist"):  # numpy.logspace(-5, -1, 5)
         raw = raw.tolist()
@@ -68,8 +73,9 @@ def read_domain(raw: object, *, may_repeat: bool = False) -> Domain:
 
 
 def is_alone(raw: object) -> bool:
-    """Whether a value stands for itself, fixed: a number, true, false, or a text that is no domain
-    of the command line.
+    """Return whether a single value is meant as it is.
+
+    That is a number, true, false, or a string that is no domain of the command line.
     """
     if not isinstance(raw, str):
         return isinstance(raw, bool) or is_number(raw)
@@ -81,12 +87,12 @@ def is_alone(raw: object) -> bool:
 
 
 def _instead(raw: object) -> str:
-    """What to write for a text in the command line's form."""
+    """Return what to write for a string in the command line's form."""
     if isinstance(raw, str):
         try:
             return f"write {shown(parse_domain_text(raw))}"
         except SpaceError:
-            pass  # then the form alone has to do
+            pass  # then only show the form
     return "write [null] to keep it at null" if raw is None else _FORMS
 
 
@@ -104,7 +110,7 @@ def _choice(values: Sequence[object], *, may_repeat: bool) -> Choice:
             continue
         try:
             to_json_value(value, "value")
-        except ParamsError as error:  # what params.json could not hold either
+        except ParamsError as error:  # params.json cannot hold it either
             problems.append((f"{shown(value)}: {error}", None))
             continue
         one = key(value)
@@ -155,14 +161,14 @@ def _range(word: str, bounds: object, step: object) -> Domain:
 
 
 def _bounds(word: str, bounds: object) -> tuple[Any, Any]:
-    """The two numbers of a range, checked: ints where whole numbers are meant, else floats."""
+    """Return the two bounds of a range, checked: ints for an integer range, else floats."""
     if not isinstance(bounds, (list, tuple)) or len(bounds) != len(("low", "high")):
         problem = f"{word} needs [low, high], got {shown(bounds)}"
         raise DomainError((problem, f"for example {_EXAMPLES[word]}"))
     bounds = [bound.item() if hasattr(bound, "item") else bound for bound in bounds]
     if wrong := [shown(bound) for bound in bounds if not is_number(bound)]:
         raise DomainError((f"{word} needs two numbers, got {' and '.join(wrong)}", None))
-    whole = _is_whole(word)
+    whole = _is_integer(word)
     problems = [*_fractions(word, bounds)] if whole else []
     problems += _too_low(word, min(bounds))
     problems = problems or [*_wrong_order(word, *bounds)]  # its hint is for bounds that will do
@@ -173,21 +179,21 @@ def _bounds(word: str, bounds: object) -> tuple[Any, Any]:
     return low, high
 
 
-def _is_whole(word: str) -> bool:
+def _is_integer(word: str) -> bool:
     return word.endswith("int")
 
 
 def _step(word: str, low: float, high: float, step: object) -> Any:
-    """The step of a range, checked: above 0, no larger than the range, and dividing it."""
+    """Return the step of a range, checked: above 0, no larger than the range, and dividing it."""
     step = step.item() if hasattr(step, "item") else step
     if not is_number(step):
         raise DomainError((f"step needs a number, got {shown(step)}", _STEP))
     if step <= 0:
         raise DomainError((f"step needs to be above 0, got {shown(step)}", _STEP))
-    if _is_whole(word) and step != int(step):
+    if _is_integer(word) and step != int(step):
         floats = word.replace("int", "uniform")
-        hint = f'use {{"{floats}": ...}} for steps that are no whole numbers'
-        raise DomainError((f"{word} needs a whole number as its step, got {shown(step)}", hint))
+        hint = f'use {{"{floats}": ...}} for steps that are no integers'
+        raise DomainError((f"{word} needs an integer as its step, got {shown(step)}", hint))
     if low == high:
         return None
     if step > high - low:
@@ -198,14 +204,14 @@ def _step(word: str, low: float, high: float, step: object) -> Any:
         raise DomainError((f"step {shown(step)} is too small to tell values apart", "leave it out"))
     if count != int(count):
         raise DomainError(_divides_not(word, low, high, step, int(count)))
-    if _is_whole(word):
+    if _is_integer(word):
         return None if step == 1 else int(step)
     return float(step)
 
 
 def _divides_not(word: str, low: float, high: float, step: float, count: int) -> Problem:
     last = float(f"{low + count * step:.12g}")
-    last = int(last) if _is_whole(word) else last
+    last = int(last) if _is_integer(word) else last
     hint = f"write {shown({word: [low, last], 'step': step})}"
     problem = f"step {shown(step)} does not divide the range: from {shown(low)} the last is"
     return f"{problem} {shown(last)}, not {shown(high)}", hint
@@ -218,7 +224,7 @@ def _fractions(word: str, bounds: Sequence[float]) -> Iterator[Problem]:
     if parts := [shown(bound) for bound in bounds if bound != int(bound)]:
         floats = word.replace("int", "uniform")
         hint = f'use {{"{floats}": ...}} for all numbers between'
-        yield f"{word} needs whole numbers, got {' and '.join(parts)}", hint
+        yield f"{word} needs integers, got {' and '.join(parts)}", hint
 
 
 def _too_low(word: str, low: float) -> Iterator[Problem]:
@@ -235,14 +241,14 @@ def _wrong_order(word: str, low: float, high: float) -> Iterator[Problem]:
 
 
 def _wrong_width(word: str, low: float, high: float) -> Iterator[Problem]:
-    """A range in which a float cannot tell how far values are apart: no sampler can compute."""
+    """Yield the problem of a range that floats cannot represent: no sampler can use it."""
     width = float(high) - float(low)
     if math.isinf(width):
         yield (
             f"{word} is too wide: from {shown(low)} to {shown(high)}",
             "narrow it: no sampler can compute with it",
         )
-    elif low < high and not _is_whole(word) and width < sys.float_info.min:
+    elif low < high and not _is_integer(word) and width < sys.float_info.min:
         hint = "search its logarithm, or list values"
         yield f"{word} is too narrow: from {shown(low)} to {shown(high)}", hint
 

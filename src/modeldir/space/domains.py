@@ -1,8 +1,8 @@
-"""What one hyperparameter may be: one of a list, or a number of a range.
+"""The domain of one hyperparameter: one value of a list, or a number in a range.
 
-A domain turns a number from 0 to 1 into a value (`at`), a number that a model proposed into the
-value next to it (`nearest`), and says which values it has. It refuses to know of other
-hyperparameters: which go together, or count only sometimes, the space knows.
+Samplers and `grids` use the domains. A domain turns a number from 0 to 1 into a value (`at`) and a
+number that a model proposed into the nearest value (`nearest`), and lists its values. Start at
+`Choice` and `Uniform`. How hyperparameters depend on each other: `space`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ WORDS = ("uniform", "log_uniform", "int", "log_int")
 DIGITS = 6
 """Significant digits of a sampled float, so that name, file and table show the same number."""
 ENDLESS = 1000
-"""A range of more values than this is no list for a grid."""
+"""A grid does not list a range with more values than this."""
 
 
-# Chance comes from `rng.random()` alone: of the methods of random.Random, Python promises only for
-# this one that a seed gives the same numbers in every version.
+# Only `rng.random()` is used for random numbers: it is the only method of random.Random that gives
+# the same numbers for a seed in every version of Python.
 
 
 @dataclass(frozen=True)
@@ -39,32 +39,32 @@ class Choice:
     options: tuple[Any, ...]
 
     def at(self, part: float) -> Any:
-        """The option at this part (0 to 1) of the list: each has the same share."""
+        """Return the option at this fraction (0 to 1) of the list: all have the same share."""
         return self.options[min(len(self.options) - 1, int(part * len(self.options)))]
 
     def draw(self, rng: random.Random) -> Any:
-        """Each option is equally likely."""
+        """Return a random option; all are equally likely."""
         return self.at(rng.random())
 
     def nearest(self, number: float) -> Any:
-        """The option that is next to a number; of two, the one that is listed first.
+        """Return the option nearest to a number; of two, the one that is listed first.
 
         Raises:
-            ValueError: where no option is a number, or this is none.
+            ValueError: if no option is a number, or this is NaN.
         """
         numbers = [option for option in self.options if is_number(option)]
         _refuse_nan(number)
         return min(numbers, key=lambda option: abs(option - number))
 
     def values(self) -> tuple[Any, ...] | None:
-        """The options, in their order."""
+        """Return the options, in their order."""
         return self.options
 
     def index(self, value: object) -> int:
-        """Where a value stands in the list; 1 and 1.0 are one value, 1 and true are two.
+        """Return the position of a value in the list. 1 and 1.0 are one value, 1 and true are two.
 
         Raises:
-            ValueError: where it does not.
+            ValueError: if it is not in the list.
         """
         place = self._places.get(key(value))
         if place is None:
@@ -72,29 +72,32 @@ class Choice:
         return place
 
     def contains(self, value: object) -> bool:
-        """Whether the value is an option; 1 and 1.0 are one value, 1 and true are two."""
+        """Return whether the value is an option. 1 and 1.0 are one value, 1 and true are two."""
         return key(value) in self._places
 
     @cached_property
     def _places(self) -> Mapping[Hashable, int]:
-        """Where each option stands: a file of points has thousands, and all are looked up."""
+        """The position of each option.
+
+        A file of configurations has thousands, and all are looked up.
+        """
         found: dict[Hashable, int] = {}
         for place, option in enumerate(self.options):
             found.setdefault(key(option), place)
         return found
 
     def to_json(self) -> Any:
-        """As `search.json` has it."""
+        """Return the list, as `search.json` has it."""
         return list(self.options)
 
     def longest(self) -> int:
-        """Bytes of the longest option in a trial's name."""
+        """Return the bytes of the longest option in a trial's name."""
         return max(len(safe(value_text(option)).encode()) for option in self.options)
 
 
 @dataclass(frozen=True)
 class _Range:
-    """Numbers from `low` to `high`, both included; with a `step` those at low + k * step alone."""
+    """Numbers from `low` to `high`, both included; with a `step`, only those at low + k * step."""
 
     low: Any
     high: Any
@@ -102,14 +105,14 @@ class _Range:
     word: ClassVar[str]
 
     def draw(self, rng: random.Random) -> Any:
-        """A value by chance."""
+        """Return a random value."""
         return self.at(rng.random())
 
     def at(self, part: float) -> Any:
         raise NotImplementedError
 
     def to_json(self) -> Any:
-        """As `search.json` has it."""
+        """Return the range, as `search.json` has it."""
         step = {} if self.step is None else {"step": self.step}
         return {self.word: [self.low, self.high], **step}
 
@@ -122,19 +125,20 @@ class _Floats(_Range):
 
     @cached_property
     def _count(self) -> int:
-        """How many values a step leaves."""
+        """The number of values at the steps."""
         assert self.step is not None
         return int((_exact(self.high) - _exact(self.low)) / _exact(self.step)) + 1
 
     def _stepped(self, place: int) -> float:
-        """The value at low + place * step, as one would write it: 0.3, not 0.30000000000000004."""
+        """Return low + place * step as one writes it: 0.3, not 0.30000000000000004."""
         assert self.step is not None
         place = min(self._count - 1, max(0, place))
         return float(_exact(self.low) + place * _exact(self.step))
 
     def values(self) -> tuple[float, ...] | None:
-        """None, since there is no end to them; but one value if the bounds are one, and all those
-        of a step if they are not more than 1000.
+        """Return the values, if they can be listed, else None.
+
+        That is one value if the bounds are equal, and those at the steps if they are at most 1000.
         """
         if self.low == self.high:
             return (self.low,)
@@ -143,14 +147,14 @@ class _Floats(_Range):
         return tuple(map(self._stepped, range(self._count)))
 
     def contains(self, value: object) -> bool:
-        """Whether the value is a number within the bounds, and at the step."""
+        """Return whether the value is a number within the bounds, and at a step."""
         if not is_number(value) or not self.low <= value <= self.high:
             return False
         close = 0 if self.step is None else self.step * 1e-6
         return self.step is None or math.isclose(value, self.nearest(value), abs_tol=close)
 
     def nearest(self, number: float) -> float:
-        """The value next to a number: rounded to 6 digits or the step, then within the bounds.
+        """Return the value nearest to a number: rounded to 6 digits or the step, within the bounds.
 
         Raises:
             ValueError: for NaN.
@@ -163,7 +167,7 @@ class _Floats(_Range):
         return self._stepped(round((_exact(number) - _exact(self.low)) / _exact(self.step)))
 
     def longest(self) -> int:
-        """Bytes of the longest value in a trial's name."""
+        """Return the bytes of the longest value in a trial's name."""
         if self.step is None:
             return _longest_float(self.low, self.high)
         values = self.values()
@@ -175,12 +179,12 @@ class _Floats(_Range):
 
 @dataclass(frozen=True)
 class Uniform(_Floats):
-    """A float; every part of the range is equally likely."""
+    """A float; all fractions of the range are equally likely."""
 
     word = "uniform"
 
     def at(self, part: float) -> float:
-        """The value at this part (0 to 1) of the range."""
+        """Return the value at this fraction (0 to 1) of the range."""
         if self.step is not None:
             return self._stepped(int(part * self._count))
         return self.nearest(_between(self.low, self.high, part))
@@ -193,7 +197,7 @@ class LogUniform(_Floats):
     word = "log_uniform"
 
     def at(self, part: float) -> float:
-        """The value at this part (0 to 1) of the range of logarithms."""
+        """Return the value at this fraction (0 to 1) of the range of logarithms."""
         low, high = math.log(self.low), math.log(self.high)
         if self.step is not None:
             low, high = _log_edges(self.low, self.high, self.step)
@@ -201,7 +205,7 @@ class LogUniform(_Floats):
 
 
 @dataclass(frozen=True)
-class _WholeNumbers(_Range):
+class _Integers(_Range):
     low: int
     high: int
     step: int | None = None
@@ -211,19 +215,19 @@ class _WholeNumbers(_Range):
         return (self.high - self.low) // (self.step or 1) + 1
 
     def values(self) -> tuple[int, ...] | None:
-        """All of them in order, or None if they are more than 1000."""
+        """Return all of them in order, or None if they are more than 1000."""
         if self._count > ENDLESS:
             return None
         return tuple(range(self.low, self.high + 1, self.step or 1))
 
     def contains(self, value: object) -> bool:
-        """Whether the value is a whole number within the bounds, and at the step."""
+        """Return whether the value is an integer within the bounds, and at a step."""
         if not is_number(value) or value != int(value) or not self.low <= value <= self.high:
             return False
         return (int(value) - self.low) % (self.step or 1) == 0
 
     def nearest(self, number: float) -> int:
-        """The value next to a number: rounded to the step, then within the bounds.
+        """Return the value nearest to a number: rounded to the step, within the bounds.
 
         Raises:
             ValueError: for NaN.
@@ -236,30 +240,31 @@ class _WholeNumbers(_Range):
         return self.low + self.step * min(self._count - 1, max(0, place))
 
     def longest(self) -> int:
-        """Bytes of the longest value in a trial's name."""
+        """Return the bytes of the longest value in a trial's name."""
         return max(len(str(self.low)), len(str(self.high)))
 
 
 @dataclass(frozen=True)
-class Int(_WholeNumbers):
-    """A whole number; each is equally likely."""
+class Int(_Integers):
+    """An integer; each is equally likely."""
 
     word = "int"
 
     def at(self, part: float) -> int:
-        """The value at this part (0 to 1) of the range."""
+        """Return the value at this fraction (0 to 1) of the range."""
         return min(self.high, self.low + int(part * self._count) * (self.step or 1))
 
 
 @dataclass(frozen=True)
-class LogInt(_WholeNumbers):
-    """A whole number from 1; every factor of ten is equally likely."""
+class LogInt(_Integers):
+    """An integer from 1 on; every factor of ten is equally likely."""
 
     word = "log_int"
 
     def at(self, part: float) -> int:
-        """The value at this part (0 to 1): rounded from a range that gives both bounds their full
-        share.
+        """Return the value at this fraction (0 to 1) of the range of logarithms.
+
+        It is rounded from a range that gives both bounds their full share.
         """
         low, high = math.log(self.low - 0.5), math.log(self.high + 0.5)
         if self.step is not None:
@@ -277,25 +282,27 @@ RANGES: dict[str, type[Uniform | LogUniform | Int | LogInt]] = {
 
 
 def _between(low: float, high: float, part: float) -> float:
-    return low * (1 - part) + high * part  # high - low could overflow
+    return low * (1 - part) + high * part  # because high - low could overflow
 
 
 def _log_edges(low: float, high: float, step: float) -> tuple[float, float]:
-    """The logarithms of half a step beyond the bounds, so that both get their share; below the low
-    one as far as above it, by factors, since half a step below may be 0.
+    """Return the logarithms of half a step beyond the bounds, so that both get their share.
+
+    The lower edge is as far below `low`, by factors, as half a step is above it, since half a step
+    below may be 0.
     """
     return 2 * math.log(low) - math.log(low + step / 2), math.log(high + step / 2)
 
 
 def _exact(number: float) -> Decimal:
-    """A number as it is written, so that 0 + 3 * 0.1 is 0.3."""
+    """Return a number as it is written, so that 0 + 3 * 0.1 is 0.3."""
     from decimal import Decimal  # noqa: PLC0415 - only where there is a step
 
     return Decimal(repr(number))
 
 
 def steps_in(low: float, high: float, step: float) -> Decimal:
-    """How many steps a range has; no whole number if the step does not divide it."""
+    """Return the number of steps in a range; it is a fraction if the step does not divide it."""
     return (_exact(high) - _exact(low)) / _exact(step)
 
 
@@ -305,7 +312,7 @@ def _refuse_nan(number: float) -> None:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """A number that a float can hold; NaN and the infinities are none."""
+    """Return whether a value is a number that a float can hold; NaN and infinity are not."""
     return (
         isinstance(value, (int, float))
         and not isinstance(value, bool)
@@ -314,10 +321,13 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def _longest_float(low: float, high: float) -> int:
-    """Bytes of the longest float of 6 digits in a range, and of its bounds, which may have more."""
+    """Return the bytes of the longest float of 6 digits in a range.
+
+    The bounds themselves count too: they may have more digits.
+    """
     smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
     largest = _power(max(abs(low), abs(high)))
-    powers = range(min(_power(smallest), largest), largest + 1)  # 0 and all below 1e-308: no power
+    powers = range(min(_power(smallest), largest), largest + 1)  # for 0 and numbers below 1e-308
     longest = max(len(repr(float(f"1.23457e{power}"))) for power in powers)
     return max(longest + (low < 0), len(repr(low)), len(repr(high)))
 

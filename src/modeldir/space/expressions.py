@@ -1,10 +1,9 @@
-"""What `"batch_size * accumulate <= 512"` says, computed without `eval`.
+"""Evaluate constraints such as `"batch_size * accumulate <= 512"`, without `eval`.
 
-It knows arithmetic, comparisons, `and`, `or`, `not`, `in`, `min`, `max` and `abs`, over names,
-numbers, texts and lists, as Python writes them. It refuses everything else, by a list of what is
-allowed: no calls, no attributes, no indices, no numbers of thousands of digits.
-
-Start at `Constraint`, in constraints.py, which imports this where there is one.
+`constraints` imports this module if there is a constraint. Start at `Expression`. Arithmetic,
+comparisons, `and`, `or`, `not`, `in`, `min`, `max` and `abs` are allowed, over names, numbers,
+strings and lists, as Python writes them. The rule: everything that is not on a list of allowed
+syntax is an error: calls, attributes, indices, and numbers with thousands of digits.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from typing import Any
 from modeldir.space.problems import ConstraintError, Problem, shown
 
 LONGEST = 1000
-"""Characters of a constraint: nobody writes more by hand."""
+"""Characters of a constraint. Nobody writes more by hand."""
 _DEEPEST = 50
 _BITS = 1024
-"""No whole number has more bits than the largest float, so that nothing takes long."""
+"""No integer may have more bits than the largest float, so that nothing takes long."""
 
 
 class _NoNumberError(Exception):
-    """A division by zero, a number too large: at this point there is nothing to compare."""
+    """The result is no number, as of a division by zero: nothing to compare."""
 
 
 class Expression:
-    """A text that was read; ConstraintError where it is none."""
+    """An expression that was read. ConstraintError if it cannot be read."""
 
     def __init__(self, text: str) -> None:
         self._tree = _parsed(text)
 
     def names(self) -> tuple[str, ...]:
-        """See `Constraint.names`."""
+        """Return its hyperparameters; see `Constraint.names`."""
         found: dict[str, None] = {}
         try:
             _look_through(self._tree, found, 0)
-        except RecursionError:  # a name of hundreds of parts
+        except RecursionError:  # a name with hundreds of dots
             raise _too_deep() from None
         if not isinstance(self._tree, (ast.Compare, ast.BoolOp)) and not _is_answer(self._tree):
             raise ConstraintError(
@@ -51,7 +50,7 @@ class Expression:
         return tuple(found)
 
     def holds(self, values: Mapping[str, Any], *, lenient: bool) -> bool:
-        """See `Constraint.holds`."""
+        """Return whether it is true; see `Constraint.holds`."""
         try:
             answer = _value(self._tree, _Blanks(values) if lenient else values)
         except _NoNumberError:
@@ -64,15 +63,15 @@ class Expression:
 
 
 class _Blanks(dict[str, Any]):
-    """Values of which some may be missing: of those a comparison is not true, and that is all."""
+    """Values of which some may be missing. A comparison with a missing value is not true."""
 
 
 # -- What is allowed -------------------------------------------------------------------------------
 
 _WORDS = frozenset({"and", "or", "not", "in", "True", "False", "None", "is", "if", "else", "for"})
-"""Words of Python's that are no hyperparameters, whatever is wrong with the text."""
+"""Python's words that a constraint may contain, so that they are no wrong names."""
 _PLAIN = {"true": True, "false": False, "null": None}
-"""As JSON has them; Python's own words are constants already."""
+"""JSON's words. Python's own are constants already."""
 
 
 def _parsed(text: str) -> ast.expr:
@@ -80,7 +79,7 @@ def _parsed(text: str) -> ast.expr:
         raise ConstraintError(f"has more than {LONGEST} characters", "write several constraints")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is refused below anyway
+            warnings.simplefilter("ignore")  # about syntax that is an error below anyway
             return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConstraintError(*_misspelt(text, error)) from None
@@ -106,7 +105,10 @@ def _misspelt(text: str, error: Exception) -> Problem:
 
 
 def _name_of(node: ast.expr) -> str | None:
-    """The hyperparameter that an expression names: `batch_size`, `model.width`, `params["a-b"]`."""
+    """Return the hyperparameter that a node names, if any.
+
+    That is `batch_size`, `model.width` or `params["a-b"]`.
+    """
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -119,10 +121,10 @@ def _name_of(node: ast.expr) -> str | None:
 
 
 def _look_through(node: ast.AST, names: dict[str, None], depth: int) -> None:
-    """Take in the names of an expression, all of which is allowed.
+    """Collect the names of an expression, and check that all of it is allowed.
 
     Raises:
-        ConstraintError: for the first part that is not.
+        ConstraintError: for the first node that is not.
     """
     if depth > _DEEPEST:
         raise _too_deep()
@@ -179,14 +181,14 @@ def _refused(node: ast.AST) -> Problem:
 
 
 def _is_answer(node: ast.expr) -> bool:
-    """Whether something that compares nothing may be true or false all the same."""
+    """Return whether an expression without a comparison may still be true or false."""
     if isinstance(node, ast.UnaryOp):
         return isinstance(node.op, ast.Not)
     return _name_of(node) is not None
 
 
 def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
-    """What an expression is, all of whose parts are known to be allowed."""
+    """Return the value of an expression, all of which is known to be allowed."""
     if isinstance(node, ast.Constant):
         return node.value
     if (name := _name_of(node)) is not None:
@@ -279,7 +281,7 @@ def _computed(operation: Callable[[Any, Any], Any], left: float, right: float) -
 
 
 def _bounded(value: Any) -> Any:
-    """A number that is one; not thousands of digits, not infinite, not complex."""
+    """Return a number, unless it is infinite, complex, or has thousands of digits."""
     if isinstance(value, int) and value.bit_length() > _BITS:
         raise _too_large()
     if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):

@@ -1,7 +1,7 @@
-"""The points that a plan wants tried first, whatever the sampler.
+"""The configurations that a search config wants tried first, whatever the sampler.
 
-It knows which of them a trial is at, told by the trials that are there. It refuses to keep that: a
-queue made anew and told the same trials goes on where the other stopped.
+`search` asks the `Queue` before the sampler. Start at `Queue`. It stores nothing: a new queue
+that gets the same trials by `tell` continues where the old one stopped.
 """
 
 from __future__ import annotations
@@ -18,28 +18,30 @@ if TYPE_CHECKING:
     from modeldir.space.space import Space
 
 QUEUE = "points"
-"""What a trial's `trial.json` says in the place of a sampler's name."""
+"""The name in `trial.json` in place of a sampler's name."""
 
 
 class Queue:
-    """The plan's points in their order, each once. What a point leaves out is drawn for it, from
-    the seed and the point alone: neither its place nor the trial's number changes it.
+    """The configurations to try first, in their order, each once.
+
+    Values that one leaves out are drawn at random, from the seed and the configuration alone: its
+    place in the list and the trial's number make no difference.
     """
 
     def __init__(self, space: Space, seed: int) -> None:
         self._space, self._seed = space, seed
         self._waiting = {canonical_hash(point): point for point in space.points}
-        # By the names that they say, and the values of these: there may be thousands of points.
+        # By their names, then by the values of these: there may be thousands.
         self._found: dict[tuple[str, ...], dict[Hashable, list[str]]] = {}
         for key, point in self._waiting.items():
             names = tuple(sorted(point))
             self._found.setdefault(names, {}).setdefault(_values(point, names), []).append(key)
 
     def ask(self) -> dict[str, Any] | None:
-        """The first point at which no trial is; None when each has one. Asking changes nothing."""
+        """Return the first configuration without a trial, or None. Asking changes nothing."""
         if not self._waiting:
             return None
-        import random  # noqa: PLC0415 - slow to import, and most plans name no points
+        import random  # noqa: PLC0415 - slow to import, and rarely needed
 
         for key, point in self._waiting.items():
             chance = random.Random(f"{self._seed}:point:{key}")  # noqa: S311 - no secret
@@ -48,7 +50,7 @@ class Queue:
         return None
 
     def tell(self, point: Mapping[str, Any]) -> None:
-        """A trial is at this point, however it stands."""
+        """Note that a trial has this configuration, whatever its status."""
         for names, waiting in self._found.items():
             if all(name in point for name in names):
                 for key in waiting.pop(_values(point, names), ()):

@@ -1,7 +1,8 @@
-"""All points of a space, how many they are, and points by chance.
+"""All configurations of a space, their number, and random ones.
 
-It knows how to go through a space without meeting a point twice, and how to draw from it so that
-the order of the file changes nothing. It refuses to know which points have been tried.
+`grid` is for the grid sampler, `draw` and `fill` for the others, `size` for the number of trials.
+`grid` gives each configuration once. `draw` gives the same ones in whatever order the file lists
+the hyperparameters. Which of them were tried already is known in `samplers`.
 """
 
 from __future__ import annotations
@@ -19,47 +20,47 @@ if TYPE_CHECKING:
     from modeldir.space.space import Dim, Space
 
 TRIES = 1000
-"""So many draws for a point that keeps the constraints, before all points are gone through."""
+"""Random draws for an allowed configuration, before all combinations are listed."""
 MANY_TRIES = 10_000
-"""As `TRIES`, where the points have no end."""
+"""The same, if the combinations cannot be listed."""
 COUNTABLE = 100_000
-"""Where more combinations than this had to be looked at, points are not counted."""
+"""Configurations are not counted if that needs more combinations than this."""
 
 _Values: TypeAlias = "tuple[str, ...]"
 
 
-# -- All points ------------------------------------------------------------------------------------
+# -- All configurations ----------------------------------------------------------------------------
 
 
 def grid(space: Space) -> Iterator[dict[str, Any]]:
-    """Every point that is allowed, each once, the last hyperparameter changing fastest.
+    """Yield every allowed configuration once; the last hyperparameter changes fastest.
 
     Raises:
-        SpaceError: if some domain has no end; naming each.
+        SpaceError: if the values of a domain cannot be listed; naming each.
     """
     endless = [unit for unit in space.units if unit.domain.values() is None]
     if endless:
         hint = "list its values, give it a step, or sample at random"
-        problems = [(f"{unit.name}: {_said(unit)}", hint) for unit in endless]
+        problems = [(f"{unit.name}: {_shown(unit)}", hint) for unit in endless]
         raise SpaceError("A grid needs a list of values for each hyperparameter:", problems)
     walk = _Walk(space, space.units, begun=_begun(space))
     return ({name: whole[name] for name in space.domains if name in whole} for whole in walk)
 
 
-def _said(unit: Dim) -> str:
+def _shown(unit: Dim) -> str:
     import json  # noqa: PLC0415 - on the way to an error
 
     return json.dumps(unit.domain.to_json())
 
 
 def _begun(space: Space) -> Mapping[int, set[_Values]] | None:
-    """Of what conditions and constraints speak of, the values with which an allowed point begins:
-    after so many dimensions these. None where nothing is known of that.
+    """Return the beginnings of allowed configurations: how many values, then which ones.
 
-    Without it a grid of `a + z == 3` would go through all that is between a and z, for each a that
-    has no z: for 10 million points that took minutes.
+    Only names in conditions and constraints count. None if nothing is known about them. Without
+    this, a grid of `a + z == 3` would try everything between a and z for each a that has no z. For
+    10 million configurations that took minutes.
     """
-    ways = _ways(space) if space.constraints else None
+    ways = _combinations(space) if space.constraints else None
     if ways is None:
         return None
     deciding, _ = _deciding(space)
@@ -67,20 +68,21 @@ def _begun(space: Space) -> Mapping[int, set[_Values]] | None:
     for way in ways:
         values: _Values = ()
         for unit in deciding:
-            values = (*values, _said_of(unit, way))
+            values = (*values, _values_text(unit, way))
             begun.setdefault(len(values), set()).add(values)
     return begun
 
 
-def _said_of(unit: Dim, whole: Mapping[str, Any]) -> str:
+def _values_text(unit: Dim, whole: Mapping[str, Any]) -> str:
     return repr([whole.get(name) for name in unit.names])
 
 
 class _Walk:
-    """The ways to give some dimensions their values, parents first. A branch that breaks a
-    constraint is left as soon as the last hyperparameter that it speaks of has its value, or where
-    it is none of those with which an allowed point has `begun`. After `most` values it ends,
-    whether it has met a point or not, and `is_whole` is false.
+    """The assignments of values to some dimensions, parents first.
+
+    A branch that breaks a constraint is left as soon as the last hyperparameter in it has its
+    value, or as soon as no allowed configuration has `begun` like it. After `most` values it stops,
+    whether it has found anything or not, and `is_complete` is false.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class _Walk:
         self._most = most
         self._begun = begun
         self._deciding = {unit.name for unit in _deciding(space)[0]} if begun else set[str]()
-        self.is_whole = True
+        self.is_complete = True
         self.looked_at = 0
         place = {name: index for index, unit in enumerate(units) for name in unit.names}
         self._due: dict[int, list[Any]] = {}
@@ -117,12 +119,12 @@ class _Walk:
         spread = map(unit.spread, unit.domain.values() or ()) if is_active else [{}]
         for values in spread:
             if self.looked_at >= self._most:
-                self.is_whole = False
+                self.is_complete = False
                 return
             self.looked_at += 1
             there, now = {**whole, **values}, decided
             if self._begun is not None and unit.name in self._deciding:
-                now = (*decided, _said_of(unit, there))
+                now = (*decided, _values_text(unit, there))
                 if now not in self._begun.get(len(now), ()):
                     continue
             if all(self._space.keeps(each, there) for each in self._due.get(index, ())):
@@ -130,10 +132,11 @@ class _Walk:
 
 
 def size(space: Space) -> int | None:
-    """How many points the space has; None if there is no end to them, or if constraints and
-    conditions leave too many to be counted.
+    """Return the number of configurations of the space.
+
+    None if they are infinitely many, or if constraints and conditions leave too many to count.
     """
-    if "_size" not in space.__dict__:  # a space is frozen, and counted once
+    if "_size" not in space.__dict__:  # a space cannot change, so it is counted once
         space.__dict__["_size"] = _count(space)
     known: int | None = space.__dict__["_size"]
     return known
@@ -149,12 +152,13 @@ def _count(space: Space) -> int | None:
     for whole in walk:
         active = (unit for unit in others if space.is_active(unit.names[0], whole))
         total += math.prod(counts[unit.name] for unit in active)
-    return total if walk.is_whole else None
+    return total if walk.is_complete else None
 
 
 def _deciding(space: Space) -> tuple[list[Dim], list[Dim]]:
-    """What conditions and constraints speak of, and what they do not: that adds no case of its own
-    to what has to be looked at.
+    """Return the dimensions in conditions and constraints, and the other ones.
+
+    The values of the others need not be tried one by one.
     """
     parents = {parent for when in space.conditions.values() for parent in when}
     names = parents.union(*(constraint.names for constraint in space.constraints))
@@ -162,26 +166,28 @@ def _deciding(space: Space) -> tuple[list[Dim], list[Dim]]:
     return deciding, [unit for unit in space.units if unit not in deciding]
 
 
-# -- Points by chance ------------------------------------------------------------------------------
+# -- Random configurations -------------------------------------------------------------------------
 
 
 def draw(space: Space, rng: random.Random) -> dict[str, Any]:
-    """One point by chance. The order of the hyperparameters does not change what each becomes.
+    """Return a random configuration. The order of hyperparameters in the file makes no difference.
 
     Raises:
-        SpaceError: where no point was found that keeps the constraints.
+        SpaceError: if no configuration was found that satisfies the constraints.
     """
     point = fill(space, {}, rng)
     if point is None:
-        tries = "no point" if is_gone_through(space) else f"none of {MANY_TRIES} points"
+        is_sure = is_exhaustive(space)
+        tried = "no configuration" if is_sure else f"none of {MANY_TRIES} random configurations"
         told = [(constraint.text, None) for constraint in space.constraints]
-        raise SpaceError(f"The space has {tries} that keeps its constraints:", told)
+        raise SpaceError(f"In this space, {tried} satisfies the constraints:", told)
     return point
 
 
 def fill(space: Space, given: Mapping[str, Any], rng: random.Random) -> dict[str, Any] | None:
-    """A point that has these values, the others by chance; None where there is none, or none was
-    found in many tries.
+    """Return a configuration with these values, and random other ones.
+
+    None if there is none, or if none was found in many tries.
     """
     wanted = _wanted(space, given)
     if wanted is None:
@@ -192,34 +198,35 @@ def fill(space: Space, given: Mapping[str, Any], rng: random.Random) -> dict[str
             return None
         if given.keys() <= point.keys() and space.allows(point):
             return point
-        if tried == TRIES and (ways := _ways(space)) is not None:
+        if tried == TRIES and (ways := _combinations(space)) is not None:
             return _one_of(space, ways, given, rng)
     return None
 
 
-def is_gone_through(space: Space) -> bool:
-    """Whether a space in which `fill` finds no point is known to have none."""
-    return _ways(space) is not None
+def is_exhaustive(space: Space) -> bool:
+    """Return whether a space is known to be empty if `fill` finds nothing in it."""
+    return _combinations(space) is not None
 
 
-def _ways(space: Space) -> list[dict[str, Any]] | None:
-    """All values of what conditions and constraints speak of, that keep them; None where those are
-    too many to go through. Of the rest each value will do.
+def _combinations(space: Space) -> list[dict[str, Any]] | None:
+    """Return all combinations of the deciding dimensions that satisfy conditions and constraints.
+
+    The other dimensions may have any value. None if there are too many combinations to list.
     """
-    if "_ways" not in space.__dict__:
+    if "_combinations" not in space.__dict__:
         deciding, _ = _deciding(space)
         walk = _Walk(space, deciding, COUNTABLE)
         has_end = bool(deciding) and all(u.domain.values() is not None for u in deciding)
         found = list(walk) if has_end else []
-        space.__dict__["_ways"] = found if has_end and walk.is_whole else None
-    known: list[dict[str, Any]] | None = space.__dict__["_ways"]
+        space.__dict__["_combinations"] = found if has_end and walk.is_complete else None
+    known: list[dict[str, Any]] | None = space.__dict__["_combinations"]
     return known
 
 
 def _one_of(
     space: Space, ways: Sequence[dict[str, Any]], given: Mapping[str, Any], rng: random.Random
 ) -> dict[str, Any] | None:
-    """A point for which draws would hardly ever meet what is allowed."""
+    """Return an allowed configuration that random draws would hardly ever find."""
     deciding, _ = _deciding(space)
     fixed = {n: given[n] for unit in deciding for n in unit.names if n in given}
     found = [way for way in ways if all(n in way and same(way[n], fixed[n]) for n in fixed)]
@@ -232,7 +239,7 @@ def _one_of(
 
 
 def _wanted(space: Space, given: Mapping[str, Any]) -> dict[str, tuple[Any, ...]] | None:
-    """Which values each name may have, so that all given ones count; None if that cannot be."""
+    """Return the values that each name may have so that all given ones are active, else None."""
     wanted = {name: (value,) for name, value in given.items()}
     names = list(given)
     for name in names:
@@ -257,8 +264,9 @@ def _wanted(space: Space, given: Mapping[str, Any]) -> dict[str, tuple[Any, ...]
 def _drawn(
     space: Space, wanted: Mapping[str, tuple[Any, ...]], rng: random.Random
 ) -> dict[str, Any] | None:
-    """A point, its constraints not looked at; each unit takes one number of the stream, also one
-    that is inactive or has its value.
+    """Return a random configuration, without a look at the constraints.
+
+    Each unit takes one number of the stream, even if it is inactive or already has its value.
     """
     whole: dict[str, Any] = {}
     for unit in space.by_name:

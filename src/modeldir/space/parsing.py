@@ -1,10 +1,8 @@
-"""A Space from what `search.json`, a call or a command line says, or all that is wrong with it.
+"""Make a `Space` from `search.json`, a call or a command line, or report all that is wrong with it.
 
-It knows what each part may say and how parts may contradict each other: conditions that wait for
-each other, lists of unequal length, constraints that no point keeps. It refuses to know where the
-parts came from.
-
-Start at `parse_space`.
+Start at `parse_space`. It checks each part, then how the parts fit together: conditions that wait
+for each other, zipped lists of unequal length, constraints that no configuration satisfies. A
+single domain is checked in `domain_parsing`. All problems are reported in one error.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from modeldir.params.plain_values import flatten
 from modeldir.space.constraints import Constraint
 from modeldir.space.domain_parsing import check_kind, read_domain
 from modeldir.space.domains import Choice, Domain, LogUniform, Uniform
-from modeldir.space.grids import MANY_TRIES, fill, is_gone_through
+from modeldir.space.grids import MANY_TRIES, fill, is_exhaustive
 from modeldir.space.problems import ConstraintError, DomainError, Problem, shown
 from modeldir.space.space import Condition, CycleError, Space
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     import random
 
 _LOOKED_AT = 50
-"""So many points are drawn to see whether a constraint can be computed at all."""
+"""Random configurations to check whether a constraint can be computed at all."""
 
 
 def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
@@ -40,18 +38,18 @@ def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
     points: Any = (),
     constraints: Any = (),
 ) -> Space:
-    """The space that `search.json` or a call describes.
+    """Return the space that `search.json` or a call describes.
 
     Args:
         domains: each name's domain: `[0.1, 0.01]`, `{"uniform": [0, 0.5]}`. Names may be dotted.
-        base: the base hyperparameters; only what they have can vary.
-        where: what the message says cannot be searched.
+        base: the base config; only its hyperparameters can vary.
+        where: what cannot be searched, for the message.
         zips: lists of names whose values go together.
-        points: hyperparameters by name, to be tried first.
+        points: configurations to try first, by name.
         constraints: what must hold: `"batch_size * accumulate <= 512"`.
 
     Raises:
-        SpaceError: listing all that is wrong, with hints.
+        SpaceError: listing everything that is wrong, with hints.
     """
     parsing = _Parsing(flatten(base))
     space = parsing.parsed(domains, zips, points, constraints)
@@ -61,14 +59,14 @@ def parse_space(  # noqa: PLR0913 - the parts of a space, as a plan has them
 
 
 class _Parsing:
-    """One attempt to read a space; what is wrong gathers in `problems`."""
+    """One attempt to read a space. Its `problems` collect everything that is wrong."""
 
     def __init__(self, known: Mapping[str, Any]) -> None:
         self.known = known
         self.problems: list[Problem] = []
 
     def parsed(self, domains: Mapping[str, Any], zips: Any, points: Any, constraints: Any) -> Space:
-        """The space, or what can be said of it."""
+        """Return the space, or as much of it as could be read."""
         zips = self._zips(zips, domains)
         found = self._domains(domains, {name for names in zips for name in names})
         conditions = self._conditions(domains, found)
@@ -220,7 +218,7 @@ class _Parsing:
             yield f"{head}: {parent} is not in params.json", hint
         elif not any(same(self.known[parent], value) for value in values):
             told = f"{parent} does not vary, and is {shown(self.known[parent])} in params.json"
-            yield f"{head}: {told}", f"then it never counts: vary {parent} too, or leave when out"
+            yield f"{head}: {told}", f"then it is never active: vary {parent} too, or remove when"
 
     def _has_order(self, space: Space) -> bool:
         try:
@@ -232,11 +230,11 @@ class _Parsing:
         return True
 
     def _has_each(self, space: Space) -> bool:
-        """Whether each hyperparameter counts somewhere."""
+        """Return whether each hyperparameter is active in some configuration."""
         bare = _bare(space)
         never = [n for n in space.conditions if fill(bare, {n: _some(space, n)}, _chance()) is None]
         for name in never:
-            hint = "no values of the others let it count"
+            hint = "no values of the others make it active"
             self.problems.append((f"{name}: its conditions exclude each other", hint))
         return not never
 
@@ -254,8 +252,8 @@ class _Parsing:
         found = []
         for text in constraints:
             if not isinstance(text, str):
-                hint = 'write it as a text: "batch_size * accumulate <= 512"'
-                self.problems.append((f"constraints: expected a text, got {shown(text)}", hint))
+                hint = 'write it as a string: "batch_size * accumulate <= 512"'
+                self.problems.append((f"constraints: expected a string, got {shown(text)}", hint))
                 continue
             constraint = Constraint(text)
             problems = [*self._wrong_constraint(constraint, domains)]
@@ -281,7 +279,7 @@ class _Parsing:
             yield "names nothing that the search varies", f"it varies {_joined(list(domains))}"
 
     def _check_constraints(self, space: Space) -> None:
-        """Whether they can be computed, and whether any point keeps them."""
+        """Check that constraints can be computed, and that some configuration satisfies them."""
         bare, chance = _bare(space), _chance()
         drawn = [point for _ in range(_LOOKED_AT) if (point := fill(bare, {}, chance)) is not None]
         computed = True
@@ -298,9 +296,9 @@ class _Parsing:
         for constraint in alone or space.constraints:
             values = {**space.given, **drawn[0]}
             told = ", ".join(f"{n} {shown(values[n])}" for n in constraint.names if n in values)
-            what = "no point keeps it" if alone else "no point keeps it together with the others"
-            if not is_gone_through(_with(space, constraint) if alone else space):
-                what = what.replace("no point", f"none of {MANY_TRIES} points by chance")
+            is_sure = is_exhaustive(_with(space, constraint) if alone else space)
+            tried = "no configuration" if is_sure else f"none of {MANY_TRIES} random configurations"
+            what = f"{tried} satisfies it" + ("" if alone else " and the others")
             self.problems.append((f"{_cut(constraint.text)}: {what}", f"one of them: {told}"))
 
     # -- Points ------------------------------------------------------------------------------------
@@ -308,7 +306,7 @@ class _Parsing:
     def _points(
         self, points: Any, parsed: Mapping[str, Domain], domains: Mapping[str, Any]
     ) -> dict[int, Mapping[str, Any]]:
-        """The points of which each value is in order, by their place in the list."""
+        """Return the configurations in which each value is correct, by their place in the list."""
         if isinstance(points, Mapping):
             points = [points]
         if not isinstance(points, (list, tuple)):
@@ -346,7 +344,7 @@ class _Parsing:
             for name in point:
                 if (wrong := _excluded(space, name, point)) is not None:
                     hint = f"leave {name} out, or change {wrong}"
-                    told = f"{name} does not count where {wrong} is {shown(point[wrong])}"
+                    told = f"{name} is inactive if {wrong} is {shown(point[wrong])}"
                     self.problems.append((f"{head}: {told}", hint))
                     break
             else:
@@ -370,7 +368,7 @@ class _Parsing:
 
 
 def _excluded(space: Space, name: str, point: Mapping[str, Any]) -> str | None:
-    """The parent whose value in a point keeps a name of it from counting."""
+    """Return the parent whose value makes a name of the configuration inactive."""
     for parent, values in space.conditions.get(name, {}).items():
         if parent in point and not any(same(point[parent], value) for value in values):
             return parent
@@ -378,7 +376,7 @@ def _excluded(space: Space, name: str, point: Mapping[str, Any]) -> str | None:
 
 
 def _bare(space: Space) -> Space:
-    """The space without its constraints."""
+    """Return the space without its constraints."""
     return Space(space.domains, space.conditions, space.zips, (), (), space.given)
 
 
@@ -387,12 +385,12 @@ def _is_kept(space: Space, constraint: Constraint) -> bool:
 
 
 def _with(space: Space, constraint: Constraint) -> Space:
-    """The space with this constraint alone."""
+    """Return the space with this constraint alone."""
     return replace(_bare(space), constraints=(constraint,))
 
 
 def _chance() -> random.Random:
-    """Always the same: a plan that was found to be good stays so."""
+    """Return the same random numbers each time, so that a valid search config stays valid."""
     import random  # noqa: PLC0415 - slow to import, and rarely a question
 
     return random.Random("is there a point?")  # noqa: S311 - no secret
@@ -403,14 +401,14 @@ def _some(space: Space, name: str) -> Any:
 
 
 def _own(domain: Domain, value: Any) -> Any:
-    """A value as the domain has it: 2 for 2.0 where whole numbers are meant."""
+    """Return a value as the domain has it: 2 for 2.0 if integers are meant."""
     if isinstance(domain, Choice):
         return domain.options[domain.index(value)]
     return type(domain.low)(value) if domain.step is None else domain.nearest(value)
 
 
 def _never(head: str, parent: str, values: list[Any], domain: Domain) -> Iterator[Problem]:
-    """What a parent's domain says against a condition."""
+    """Yield the values of a condition that its parent can never have."""
     if isinstance(domain, (Uniform, LogUniform)) and domain.values() is None and not domain.step:
         hint = f"give {parent} a step, or list its values"
         yield f"{head}: {parent} is a range, and hardly ever one value of it", hint
@@ -442,7 +440,7 @@ def _cut(text: str) -> str:
 
 
 def _quoted(name: str, text: str, known: Mapping[str, Any]) -> str | None:
-    """How to write a name that is read as something else: `weight-decay` as a difference."""
+    """Return how to write a name that is read as something else: `weight-decay` as a difference."""
     whole = [other for other in known if name in other and other in text and other != name]
     # Python takes some letters for others: the micro sign for the Greek letter.
     whole += [other for other in known if unicodedata.normalize("NFKC", other) == name]

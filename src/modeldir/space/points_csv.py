@@ -1,11 +1,12 @@
-"""A CSV file of points: a header of names, a row for each point, `@points.csv` where it is typed.
+"""A CSV file of configurations: a header of names, then a row for each, typed as `@points.csv`.
 
     learning_rate,batch_size,optimizer
     0.01,32,adam
     0.001,,sgd
 
-It knows what spreadsheets write: quotes, a byte order mark, blank cells (not given) and blank
-lines. It refuses to know whether the values make sense.
+`search` reads such a file with `read_points`. It accepts what spreadsheets write: quotes, a byte
+order mark, blank cells (not given) and blank lines. Whether the values make sense is checked in
+`parsing`.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from modeldir.params.plain_values import parse_value
 from modeldir.space.problems import Problem
 
 MARK = "@"
-"""What stands before a file's name where points are expected."""
+"""The character before the name of a file of configurations."""
 
 
 def read_points(path: Path, known: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The points of a CSV file; a cell that is blank is not given.
+    """Return the configurations of a CSV file. A blank cell is not given.
 
     Args:
         path: the file.
-        known: the base's hyperparameters; a column must be one of them.
+        known: the hyperparameters of the base config; each column must be one of them.
 
     Raises:
-        SpaceError: with all that is wrong, by line.
+        SpaceError: with everything that is wrong, by line.
     """
     problems: list[Problem] = []
     rows = _rows(_text(path), problems)
@@ -63,20 +64,20 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        told = [(str(error.strerror or error).lower(), _neighbour(path))]
+        told = [(str(error.strerror or error).lower(), _neighbor(path))]
         raise SpaceError(f"{path} cannot be read as points:", told) from None
     except UnicodeDecodeError:
         told = [("it is not UTF-8", "save it as CSV UTF-8")]
         raise SpaceError(f"{path} cannot be read as points:", told) from None
 
 
-def _neighbour(path: Path) -> str | None:
+def _neighbor(path: Path) -> str | None:
     near = [str(each) for each in path.parent.glob("*.csv")]
     return did_you_mean(str(path), near) if near else None
 
 
 def _rows(text: str, problems: list[Problem]) -> list[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line on which it begins."""
+    """Return the rows that are not blank, each with the line on which it begins."""
     import csv  # noqa: PLC0415 - only where there is such a file
     import io  # noqa: PLC0415
 
@@ -124,9 +125,10 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def exactly(points: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a plan that is these points and no other: each column a list, and the lists
-    together. A cell that is blank is the base's value.
+def exact_plan(points: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a search config that means these configurations and no others.
+
+    Each column is a list, and the lists are zipped. A blank cell has the value of the base config.
     """
     names = [*dict.fromkeys(name for point in points for name in point)]
     rows = [[point.get(name, base.get(name)) for name in names] for point in points]

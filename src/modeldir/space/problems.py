@@ -1,7 +1,7 @@
-"""What can be wrong with a search space, and a value as the messages show it.
+"""Problems of a search space, and a value as the messages show it.
 
 `domain_parsing`, `constraints` and `points_csv` raise or return these; `parsing` collects them into
-one `SpaceError`. A problem is a text and a hint, never a finished message.
+one `SpaceError`. A problem consists of a line and a hint. It is never a finished message.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""The space: domains that belong together, and which part of a point counts.
+"""The space: all domains together, and which hyperparameters of a configuration are active.
 
-It knows conditions (`when`), hyperparameters that go together (`zip`), constraints, and the
-dimensions in which a sampler may move. It refuses to know chance and scores.
+`parsing` makes it; samplers and the search use it. Start at `Space`. It has conditions (`when`),
+zipped hyperparameters (`zip`) and constraints, and gives samplers the dimensions in which they may
+move. Random configurations: `grids`.
 
-A hyperparameter whose condition is not met is inactive: it is absent in the point, and keeps the
-base's value in `params.json`. So two points that would differ only in it are one.
+The rule: a hyperparameter whose condition is not met is inactive. It is absent in the configuration
+and keeps the value of the base config in `params.json`. So two configurations that would differ
+only in it are one.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from modeldir.space.problems import ConstraintError
 from modeldir.space.trial_names import LONGEST_NAME, safe
 
 Condition = Mapping[str, tuple[Any, ...]]
-"""Parents, each with the values of which it must have one."""
+"""Parents, each with the values that make the hyperparameter active."""
 
 
 _MOST_WAYS = 1000
@@ -30,7 +32,7 @@ _MOST_WAYS = 1000
 
 
 class CycleError(Exception):
-    """Conditions that wait for each other; `names` are those in the circle."""
+    """Conditions wait for each other; `names` are those in the cycle."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__(names)
@@ -39,10 +41,10 @@ class CycleError(Exception):
 
 @dataclass(frozen=True)
 class Dim:
-    """What a sampler may move independently of all else: a hyperparameter, or several that go
-    together; of these `domain` is a list of tuples, with values in the order of `names`.
+    """A dimension in which a sampler may move: one hyperparameter, or several zipped ones.
 
-    `when` says under which values of other names of the space it is there; it is empty if always.
+    The `domain` of zipped ones is a list of tuples, with values in the order of `names`. `when`
+    says at which values of other names it is active; it is empty if always.
     """
 
     name: str
@@ -51,21 +53,21 @@ class Dim:
     when: Condition = field(default_factory=dict)
 
     def spread(self, value: Any) -> dict[str, Any]:
-        """Its value as that of each name."""
+        """Return its value as a value for each name."""
         return dict(zip(self.names, value if len(self.names) > 1 else (value,), strict=True))
 
 
 @dataclass(frozen=True)
 class Space:
-    """Each hyperparameter that the search decides, with its domain, in the order of the file.
+    """Each hyperparameter that the search varies, with its domain, in the order of the file.
 
     Args:
         domains: by name, also those with one value.
-        conditions: by name, when it counts (`{"momentum": {"optimizer": ("sgd",)}}`).
+        conditions: by name, when it is active (`{"momentum": {"optimizer": ("sgd",)}}`).
         zips: names whose lists go together, value by value.
-        constraints: what must hold for each point.
-        points: points to try first; names that they leave out are sampled.
-        given: the base's values of what conditions and constraints name.
+        constraints: what must hold for each configuration.
+        points: configurations to try first; names that they leave out are sampled.
+        given: the base config's values of the names in conditions and constraints.
     """
 
     domains: dict[str, Domain]
@@ -78,10 +80,10 @@ class Space:
     # -- Its parts ---------------------------------------------------------------------------------
 
     def order(self) -> tuple[str, ...]:
-        """All names, parents before what depends on them, else as in the file.
+        """Return all names, parents before those that depend on them, else as in the file.
 
         Raises:
-            CycleError: where conditions wait for each other.
+            CycleError: if conditions wait for each other.
         """
         return self._order
 
@@ -110,7 +112,7 @@ class Space:
 
     @cached_property
     def units(self) -> tuple[Dim, ...]:
-        """The dimensions, and those with one value, which are none; parents first."""
+        """The dimensions, and the hyperparameters with one value; parents first."""
         made: dict[str, Dim] = {}
         for name in self._order:
             names = self._zip_of.get(name, (name,))
@@ -126,12 +128,12 @@ class Space:
 
     @cached_property
     def by_name(self) -> tuple[Dim, ...]:
-        """The same in an order that is not the file's, so that chance does not depend on that."""
+        """The units in an order that does not depend on the file, for random numbers."""
         return tuple(sorted(self.units, key=lambda unit: sorted(unit.names)))
 
     @cached_property
     def dims(self) -> tuple[Dim, ...]:
-        """What a sampler may move: without what has only one value; parents first."""
+        """The dimensions for a sampler: those with more than one value; parents first."""
         return tuple(unit for unit in self.units if len(unit.domain.values() or (0, 1)) > 1)
 
     @cached_property
@@ -146,31 +148,33 @@ class Space:
     # -- Points ------------------------------------------------------------------------------------
 
     def is_active(self, name: str, point: Mapping[str, Any]) -> bool:
-        """Whether a hyperparameter counts at a point: all its parents do, and have such a value."""
+        """Return whether a hyperparameter is active: its parents are, and have such a value."""
         return all(
             self._has(parent, values, point)
             for parent, values in self.conditions.get(name, {}).items()
         )
 
     def _has(self, parent: str, values: tuple[Any, ...], point: Mapping[str, Any]) -> bool:
-        if parent not in self.domains:  # what the search does not decide is as in the base
+        if parent not in self.domains:  # a name that the search does not vary
             return any(same(self.given.get(parent), value) for value in values)
         if parent not in point or not self.is_active(parent, point):
             return False
         return any(same(point[parent], value) for value in values)
 
     def active_names(self, point: Mapping[str, Any]) -> tuple[str, ...]:
-        """The hyperparameters that count at a point, in the order of `domains`."""
+        """Return the active hyperparameters of a configuration, in the order of `domains`."""
         if not self.conditions:
             return tuple(self.domains)
         return tuple(name for name in self.domains if self.is_active(name, point))
 
     def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The point of the dimensions' values: names that go together one by one, those of one
-        value added, those that are inactive left out.
+        """Return the configuration for values of the dimensions.
+
+        Zipped names get their values one by one, single values are added, inactive names are left
+        out.
 
         Raises:
-            KeyError: where an active dimension has no value.
+            KeyError: if an active dimension has no value.
         """
         whole = dict(self._fixed)
         for dim in self.dims:
@@ -179,7 +183,7 @@ class Space:
         return {name: whole[name] for name in self.active_names(whole)}
 
     def dims_of(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        """The way back from `complete`: the values of the dimensions that are active."""
+        """Return the values of the active dimensions: the inverse of `complete`."""
         found: dict[str, Any] = {}
         for dim in self.dims:
             if all(name in point for name in dim.names):
@@ -188,28 +192,33 @@ class Space:
         return found
 
     def decided(self, flat: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The point at which flat hyperparameters lie, whether it is in the space or not; None
-        where they have not all its names.
+        """Return the configuration of flat hyperparameters, whether it is in the space or not.
+
+        None if they lack some of its names.
         """
         names = self.active_names(flat)
         return {name: flat[name] for name in names} if all(n in flat for n in names) else None
 
     def allows(self, point: Mapping[str, Any]) -> bool:
-        """Whether a point keeps all constraints. They speak of what `params.json` will say: what
-        the search does not decide, and what is inactive, has the base's value.
+        """Return whether a configuration satisfies all constraints.
+
+        They are applied to what `params.json` will contain: names that the search does not vary,
+        and inactive ones, have the value of the base config.
         """
         return all(self.keeps(constraint, point) for constraint in self.constraints)
 
     def keeps(self, constraint: Constraint, point: Mapping[str, Any]) -> bool:
-        """Whether a point keeps one constraint."""
+        """Return whether a configuration satisfies one constraint."""
         try:
             return constraint.holds({**self.given, **point})
-        except ConstraintError:  # kinds that do not go together; `parse_space` says so
+        except ConstraintError:  # types that do not match; `parse_space` reports them
             return False
 
     def contains(self, point: Mapping[str, Any]) -> bool:
-        """Whether a point has exactly the names that are active at it, each within its domain, what
-        goes together does, and all constraints are kept.
+        """Return whether a configuration belongs to the space.
+
+        It must have exactly the active names, each within its domain, zipped values that go
+        together, and satisfy all constraints.
         """
         if point.keys() != set(self.active_names(point)):
             return False
@@ -224,7 +233,7 @@ class Space:
     # -- As JSON -----------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        """The domains with their conditions, as `search.json` has them under `space`."""
+        """Return the domains with their conditions, as `search.json` has them under `space`."""
         return dict(self._written())
 
     def _written(self) -> Iterator[tuple[str, Any]]:
@@ -237,13 +246,13 @@ class Space:
 
 
 def _short(values: tuple[Any, ...]) -> Any:
-    """One value stands alone, but a list, which would be read as several."""
+    """Return a single value alone, except a list, which would be read as several values."""
     only = len(values) == 1 and not isinstance(values[0], (list, tuple))
     return values[0] if only else list(values)
 
 
 def names_fit(space: Space) -> bool:
-    """Whether every trial's name stays within 120 bytes; if not, all are named by their numbers."""
+    """Return whether each trial's name fits into 120 bytes; if not, all are named by numbers."""
     pieces = {
         name: len(safe(f"{name}_").encode()) + domain.longest()
         for name, domain in space.domains.items()
@@ -255,8 +264,8 @@ def names_fit(space: Space) -> bool:
 
 
 def _together(space: Space) -> Iterator[tuple[str, ...]]:
-    """The names that may stand in one trial's name: all; or those that conditions let in."""
-    deciding: dict[str, list[object]] = {}  # parents, and a value for each way they may decide
+    """Yield the names that may occur together in a trial's name, as conditions allow."""
+    deciding: dict[str, list[object]] = {}  # parents, and the values that matter
     for wanted in space.conditions.values():
         for parent, values in wanted.items():
             if parent in space.domains:
@@ -268,5 +277,5 @@ def _together(space: Space) -> Iterator[tuple[str, ...]]:
         yield tuple(space.domains)
         return
     for chosen in product(*deciding.values()):
-        # None stands for a value that no condition asks for: more ways than there are do no harm.
+        # None stands for a value in no condition. Combinations that cannot occur do no harm.
         yield space.active_names(dict(zip(deciding, chosen, strict=True)))

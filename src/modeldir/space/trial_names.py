@@ -1,6 +1,8 @@
-"""How a trial's folder is called by its point, and how long such names may become.
+"""The names of trials: a configuration as the name of a folder.
 
-It knows what file systems, shells and readers bear. It refuses to know whether a name is taken.
+`search` names each new trial with `trial_name`. The rule: a name must be safe for file systems and
+shells, but it is no identity; `search.trials` finds out whether it is taken. Whether all names of a
+space are short enough: `names_fit` in `space`.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST_NAME = 120
-"""Bytes of a trial's name; most file systems allow 255, and logs and paths need room too."""
+"""Bytes of a trial's name. Most file systems allow 255, but paths and logs need room too."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.,=+@%-]*")
-"""What is safe as it is: nearly all."""
+"""Nearly all names are safe as they are."""
 
 
 def value_text(value: object) -> str:
-    """A value as it stands in names and commands: texts bare, all else as JSON, without spaces.
+    """Return a value as it stands in names and commands: strings bare, else compact JSON.
 
     >>> value_text(1e-05), value_text("adam"), value_text(True), value_text([64, 32])
     ('1e-05', 'adam', 'true', '[64,32]')
@@ -31,13 +33,13 @@ def value_text(value: object) -> str:
 
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""Made once: a search names each of its values, and a command has them too."""
+"""Made once, because a search names every value."""
 
 
 def trial_name(point: Mapping[str, object]) -> str:
-    """What the folder of a trial is called: its hyperparameters, made safe as a file name.
+    """Return the name of a trial's folder: its hyperparameters, made safe as a file name.
 
-    Different points may have one name (`a/b` and `a-b`): a name is for people, not an identity.
+    Different configurations may get the same name (`a/b` and `a-b`).
 
     >>> trial_name({"learning_rate": 0.01, "batch_size": 32})
     'learning_rate_0.01__batch_size_32'
@@ -47,7 +49,7 @@ def trial_name(point: Mapping[str, object]) -> str:
 
 
 def safe(text: str) -> str:
-    """Without separators, spaces, quotes, control characters and what a shell would act on."""
+    """Remove separators, spaces, quotes, control characters and what a shell would interpret."""
     if _PLAIN.fullmatch(text):
         return text
     text = re.sub(r"\s+", "_", unicodedata.normalize("NFC", text))
@@ -56,5 +58,5 @@ def safe(text: str) -> str:
 
 
 def _is_safe(char: str) -> bool:
-    """Letters of every script with their marks, digits, and a few signs that no tool minds."""
+    """Return whether a character is a letter of any script, a mark, a digit, or a harmless sign."""
     return char.isalnum() or char in "_.,=+@%-" or unicodedata.category(char) in {"Mn", "Mc"}
