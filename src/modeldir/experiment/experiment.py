@@ -384,7 +384,7 @@ def scores_in(folder: str | os.PathLike[str], metric_files: Sequence[tuple[str, 
             try:
                 values = metrics.read_metrics(path)
             except MetricsError as error:
-                problems.append(str(error))
+                problems.append(error.summary)
                 best_is_broken = best_is_broken or field_name == "best"
                 continue
         # If there are test files for the best and for the last weights, the best weights' win.

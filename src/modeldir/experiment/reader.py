@@ -76,7 +76,7 @@ def read(
             try:
                 hyperparameters = plain_values.load_file(path)
             except ParamsError as error:
-                problems = (*problems, str(error))
+                problems = (*problems, error.summary)
     status = experiment.status(folder, names)
     if metrics_file is not None and scores.best and status.state == attempts.WAITING:
         status = replace(status, state=attempts.UNRECORDED)  # somebody has trained it
@@ -98,7 +98,7 @@ def read(
         frozenset(point) if isinstance(point, dict) else None,
         note,
         test_evaluations.count(Path(folder), names) if scores.test else 0,
-        tuple(problem.partition("\n")[0] for problem in problems),
+        problems,
     )
 
 

@@ -143,11 +143,6 @@ def _together(members: Sequence[ExperimentRow], over: Sequence[str] = (SEED,)) -
     )
 
 
-def first_line(problem: object) -> str:
-    """The first line of an error's text: a warning has only one."""
-    return str(problem).partition("\n")[0]
-
-
 def default_folder() -> Path:
     """Where experiments are looked for when nobody says: `experiments`, else here.
 
@@ -262,7 +257,7 @@ class _Reader:
         try:
             plan = plain_values.load_file(os.path.join(path, "search.json"))
         except ParamsError as error:
-            self.warnings.append(first_line(error))
+            self.warnings.append(error.summary)
             return {}
         self.planned.update(dict.fromkeys(_named_in(plan)))
         return plan
@@ -303,7 +298,7 @@ def _reused(search: str, top: str, warnings: list[str]) -> Iterator[ExperimentRo
     except ParamsError:  # `_read_plan` has said so
         return
     except ModeldirError as error:
-        warnings.append(first_line(error))
+        warnings.append(error.summary)
         return
     for row in rows:
         name = os.path.relpath(row.path, top).replace(os.sep, "/")
@@ -322,7 +317,7 @@ def _of_project(top: str, warnings: list[str]) -> Iterator[Objectives]:
     try:
         yield from _named_in(project.settings(files.absolute(top)))
     except ModeldirError as error:
-        warnings.append(first_line(error))
+        warnings.append(error.summary)
 
 
 def _named_in(settings: Mapping[str, Any]) -> Iterator[Objectives]:

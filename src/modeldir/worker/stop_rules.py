@@ -121,10 +121,10 @@ class StopRules:
 
     def stop_for(self, error: ModeldirError | OSError) -> None:
         """Start no more: the user has to fix something. Running trials continue."""
-        words = str(error)
         if isinstance(error, OSError):
-            words = texts.cannot_write(self._search.path, error.strerror)
-        self.problem = words.removesuffix("Nothing was started.").rstrip()
+            self.problem = texts.cannot_write(self._search.path, error.strerror)
+        else:
+            self.problem = error.without_state()
 
     def _all_have_same_error(self) -> bool:
         """Whether all trials that ended here failed with one error, and no trial ever went well."""
