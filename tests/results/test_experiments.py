@@ -78,3 +78,38 @@ def test_a_choice_keeps_the_order_and_drops_names_that_no_row_has(top: Path) -> 
     some = rows.only([True, False, False, True])
     assert [*some] == [rows[0], rows[3]]
     assert [*some.used()] == ["a.deep", "b", "a"]
+
+
+def test_an_edit_in_place_is_seen_in_a_large_tree(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`best` reads each file again, however many folders there are, and whoever wrote them."""
+    from modeldir.commands import main
+
+    for number in range(2100):
+        plant(tmp_path / f"t{number:04d}", {"a": number}, {"accuracy": number / 10_000})
+    for name in ("t0003", "t2099"):
+        record = {"attempt": 1, "status": "completed", "duration": 1.0}
+        (tmp_path / name / "run.json").write_text(json.dumps(record))
+    assert main(["best", str(tmp_path)]) == 0
+    assert "t2099" in capsys.readouterr().out
+    # In place, so that the folder's own time stays as it was.
+    (tmp_path / "t0003" / "params.json").write_text('{"a": 4444}')
+    (tmp_path / "t0003" / EVAL).write_text('{"accuracy": 0.99}')
+    assert main(["best", str(tmp_path)]) == 0
+    assert "t0003" in capsys.readouterr().out
+    best = read_tree(tmp_path).best()
+    assert best is not None
+    assert best.hyperparameters == {"a": 4444}
+
+
+def test_problems_are_reported_in_the_order_of_the_folders(tmp_path: Path) -> None:
+    """Each broken file is one line of warning."""
+    for number in range(1, 9):
+        plant(tmp_path / f"t{number}", "{" if number % 2 else {"a": 1})
+        if number in {3, 6}:
+            (tmp_path / f"t{number}" / "metrics_eval.json").write_text("[]")
+        if number == 5:
+            (tmp_path / "t5" / "params.json").rename(tmp_path / "t5" / "params.yaml")
+    warned = [warning.split("/t")[-1][0] for warning in read_tree(tmp_path).warnings]
+    assert warned == [*"133567"]

@@ -1,0 +1,101 @@
+"""One experiment folder, read: the quick way and the full readers say the same."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from modeldir.errors import MetricsError, ParamsError
+from modeldir.experiment import plain_files
+from modeldir.experiment.reader import read
+from modeldir.metrics import metrics
+from modeldir.params import plain_values
+
+EVAL = "metrics_eval_best_weights.json"
+PARAMS = (
+    '{"learning_rate": 0.1, "seed": 1}', '{"learning_rate": 1e-3}\n', "{}",
+    '{"layers": [1, {"a": 2}], "name": "a:b"}', '{"a": true, "b": null, "c": [{}]}',
+    '{"a": 1, "a": 2}', '{"a": {"b": 1, "b": 2}}', '{"a": NaN}', '{"a": [Infinity]}',
+    '{"a": 1e999}', '{"a": "\\u0041"}', '{"a": "\\ud83d"}', '{"a\\"": "b\\\\"}', "", "{", "[1]",
+    "\ufeff{}", '{"a": 1} x', " {}", '{"a": 1}\n\n', "nonsense", '{"a": 1' + "0" * 5000 + "}",
+    '{"a": ' + "[" * 101 + "]" * 101 + "}", '{"a": ' + "[" * 5000 + "]" * 5000 + "}",
+)  # fmt: skip
+METRICS = (
+    '{"accuracy": 0.5, "loss": 1}', '{"accuracy": NaN}', '{"accuracy": 9007199254740993}',
+    '{"accuracy": "0.5", "loss": 2}', '{"loss": true}', '{"a": {"b": 1}}', "", "{", "[]", "{}",
+    '{"loss": 1e999}', '{"loss": 1}\n', "\xff", '{"loss": [1]}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PARAMS)
+def test_hyperparameters_are_what_the_full_reader_finds(tmp_path: Path, text: str) -> None:
+    """The quick reader returns the same values or leaves the file to the full one."""
+    path = tmp_path / "params.json"
+    path.write_text(text)
+    quick = plain_files.read_params(str(path))
+    try:
+        full = plain_values.load_file(path)
+    except ParamsError as error:
+        assert quick is None
+        record = read(tmp_path)
+        assert record.hyperparameters is None
+        assert record.problems == (str(error).partition("\n")[0],)
+    else:
+        assert quick is None or repr(quick) == repr(full)
+        assert repr(read(tmp_path).hyperparameters) == repr(full)
+
+
+@pytest.mark.parametrize("text", METRICS)
+def test_metrics_are_what_the_full_reader_finds(tmp_path: Path, text: str) -> None:
+    """A file that cannot be read has no values and is one problem."""
+    path = tmp_path / EVAL
+    path.write_bytes(text.encode("latin-1"))
+    quick = plain_files.read_metrics(str(path))
+    try:
+        full = metrics.read_metrics(path)
+    except MetricsError:
+        assert quick is None
+        record = read(tmp_path)
+        assert record.scores.validation == {}
+        assert len(record.problems) == 1
+        assert str(path) in record.problems[0]
+    else:
+        assert quick is None or repr(quick) == repr(full)
+        assert repr(dict(read(tmp_path).scores.best)) == repr(full)
+
+
+def test_a_large_file_is_read_whole(tmp_path: Path) -> None:
+    """A first piece may be less than a file."""
+    values = {f"name_{number}": number for number in range(2000)}
+    (tmp_path / "params.json").write_text(json.dumps(values))
+    assert read(tmp_path).hyperparameters == values
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """It may have been put there since the folder was listed."""
+    os.mkfifo(tmp_path / EVAL)
+    assert read(tmp_path, [EVAL]).scores.validation == {}
+
+
+def test_a_trial_says_its_number_and_its_configuration(tmp_path: Path) -> None:
+    """What a search writes into `trial.json`; values of other types count as missing."""
+    (tmp_path / "params.json").write_text('{"a": 1, "b": 2}')
+    trial = {"number": 7, "repeat": 2, "point": {"a": 1}, "note": "why"}
+    (tmp_path / "trial.json").write_text(json.dumps(trial))
+    record = read(tmp_path)
+    assert (record.number, record.repeat, record.active, record.note) == (7, 2, {"a"}, "why")
+    (tmp_path / "trial.json").write_text('{"number": "7", "point": [], "note": 1}')
+    record = read(tmp_path)
+    assert (record.number, record.repeat, record.active, record.note) == (None, None, None, None)
+
+
+def test_the_metrics_of_one_file_may_replace_the_others(tmp_path: Path) -> None:
+    """`--metrics FILE` ranks by the file of that name."""
+    (tmp_path / "params.json").write_text("{}")
+    (tmp_path / EVAL).write_text('{"accuracy": 0.5}')
+    (tmp_path / "mine.json").write_text('{"score": 3}')
+    assert read(tmp_path, metrics_file="mine.json").scores.validation == {"score": 3}
+    assert read(tmp_path, metrics_file="other.json").scores.validation == {}
