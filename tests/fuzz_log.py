@@ -18,7 +18,7 @@ from pathlib import Path
 import pyte
 
 from modeldir._system import files
-from modeldir.commands import log as command
+from modeldir.commands import log_reader
 from modeldir.logs.logfile import LogFile
 from modeldir.logs.screen import CONTROL, Screen
 from modeldir.logs.transcript import Transcript
@@ -236,10 +236,10 @@ def check_transcript(text: str) -> str:
     path = Path(_FOLDER.name, "whole.log")
     if CONTROL.search(whole.decode("utf-8", "surrogateescape")):
         return "kept, two bytes that were apart now one character"
-    shown = "".join(command.lines_of(path)).encode("utf-8", "surrogateescape")
+    shown = "".join(log_reader.lines_of(path)).encode("utf-8", "surrogateescape")
     assert shown == whole, f"{shown[-300:]!r} is not {whole[-300:]!r}"
     count = rng.randrange(8)
-    last = "".join(command.last_lines(path, count)).encode("utf-8", "surrogateescape")
+    last = "".join(log_reader.last_lines(path, count)).encode("utf-8", "surrogateescape")
     assert last == b"".join(deque(lines, count)), f"the last {count} are {last[-300:]!r}"
     return "kept"
 
@@ -249,7 +249,7 @@ def check_shown(text: str) -> str:
     rng = random.Random(repr(text))
     shown = []
     for pieces in ([text], list(_cuts(text, rng))):
-        reader, lines = command.Reader(), list[str]()
+        reader, lines = log_reader.Reader(), list[str]()
         for piece in pieces:
             lines += reader.feed(piece.encode("latin-1"))
         shown.append("".join([*lines, *reader.end()]))

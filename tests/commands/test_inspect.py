@@ -991,7 +991,7 @@ def test_following_several_at_once(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their names stand before the lines, as they come, also before the pieces of a long one."""
-    monkeypatch.setattr(log, "MAX_LINE", 8)
+    monkeypatch.setattr("modeldir.commands.log_reader.MAX_LINE", 8)
     monkeypatch.setattr("modeldir.logs.screen.MAX_LINE", 8)
     one, two = make("a"), make("wide")
     for each in (one, two):

@@ -7,7 +7,8 @@ returns the exit code: 0 all is well, 1 a trial failed, 2 wrong use, 130 interru
 `COLLECTS = False` if the command ends before garbage collection could pay off.
 
 A command is imported only when it is called: `modeldir --help` must stay as quick as Python itself.
-Helpers of several commands: `parser`, `options`, `messages`, `folders`, `submit`, `dry_run`.
+The other modules are helpers: `parser`, `options`, `messages`, `folders`, `submit`, `dry_run`,
+`show_search`, `log_reader`.
 """
 
 from __future__ import annotations

@@ -9,13 +9,11 @@ lines (progress bars) are shown as `logs/screen.py` leaves them. The log itself 
 from __future__ import annotations
 
 import argparse
-import codecs
 import contextlib
 import mmap
 import os
 import re
 import sys
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,10 +22,10 @@ from typing import BinaryIO
 from modeldir._system import files, heartbeat, processes
 from modeldir._system.shell import quoted
 from modeldir.commands.folders import experiments_among, headers, number_of
+from modeldir.commands.log_reader import CHUNK, Reader, last_lines, lines_of, tail_begin
 from modeldir.commands.messages import main_log, modified, print_stderr, wait_for_more
 from modeldir.errors import FolderError
 from modeldir.experiment import attempts, experiment
-from modeldir.logs.screen import MAX_LINE, Continuation, Screen
 from modeldir.search import worker_registry
 
 HELP = "Print what an experiment printed and logged: its train.log, else its console.log."
@@ -40,7 +38,6 @@ MOST = 5
 """How many trials of a search are listed if the user has to choose one."""
 
 _CONSOLE = "console.log"
-_PIECE = 65_536
 _FAR = 1 << 26  # the last bytes of a log, in which its last session is searched
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{3}")
 _SESSION = re.compile(rb"# modeldir-log v[0-9]+ \S+ pid=([0-9]+)(?: host=(\S+))?")
@@ -190,121 +187,16 @@ def _below(folder: Path) -> str:
     return "\n".join(lines) if found else ""
 
 
-# -- Lines of a file -------------------------------------------------------------------------------
-
-
-class Reader:
-    """Turns bytes of a log into lines, as a terminal would show them."""
-
-    def __init__(self) -> None:
-        self._screen = Screen()
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._open = False
-
-    def feed(self, data: bytes) -> Iterator[str]:
-        """Yield the lines that these bytes complete; a very long line comes in pieces."""
-        return self._with_ends(self._screen.feed(self._decoder.decode(data)))
-
-    def settle(self) -> Iterator[str]:
-        """Yield lines that nothing has redrawn for long enough."""
-        return self._with_ends(self._screen.flush_idle())
-
-    def end(self) -> Iterator[str]:
-        """Yield the rest."""
-        lines = self._screen.feed(self._decoder.decode(b"", final=True)) + self._screen.drain()
-        yield from self._with_ends(lines)
-        if self._open:
-            yield "\n"
-
-    def _with_ends(self, lines: list[str]) -> Iterator[str]:
-        for line in lines:
-            start = "\n" if self._open and not isinstance(line, Continuation) else ""
-            self._open = len(line) >= MAX_LINE
-            yield f"{start}{line}" if self._open else f"{start}{line}\n"
-
-
-def lines_of(path: Path, start: int = 0) -> Iterator[str]:
-    """Yield the lines of a file from a position on; a very long line comes in pieces."""
-    reader = Reader()
-    with open(path, "rb") as file:
-        file.seek(start)
-        while piece := file.read(_PIECE):
-            yield from reader.feed(piece)
-    yield from reader.end()
-
-
-def last_lines(path: Path, count: int) -> list[str]:
-    """Return the last lines of a file, reading as little of its end as possible."""
-    length = os.stat(path).st_size if count else 0
-    size = _PIECE
-    while True:
-        start = _line_begin(path, length - size)
-        lines = _last(lines_of(path, start), count)
-        if len(lines) == count or start == 0:
-            return lines
-        size *= 4
-
-
-def _last(pieces: Iterable[str], count: int) -> list[str]:
-    """Return the last lines, joined from their pieces."""
-    lines: deque[str] = deque(maxlen=count)
-    text: list[str] = []
-    for piece in pieces if count else ():
-        before, end, after = piece.partition("\n")
-        text.append(before)
-        if end:
-            lines.append("".join(text) + end)
-            text = []
-            if after:  # the piece ends a long line and begins the next
-                lines.append(after) if after.endswith("\n") else text.append(after)
-    return list(lines)
-
-
-def _line_begin(path: Path, place: int) -> int:
-    """Return where the first line after a position begins; 0 if there is none."""
-    if place <= 0:
-        return 0
-    with open(path, "rb") as file:
-        file.seek(place)
-        while piece := file.read(_PIECE):
-            found = piece.find(b"\n")
-            if found >= 0:
-                return place + found + 1
-            place += len(piece)
-    return 0
+# -- Printing --------------------------------------------------------------------------------------
 
 
 def _copy(path: Path, tail: int | None) -> None:
     """Write the bytes of a file, or of its last lines, to standard output."""
     with open(path, "rb") as file:
-        file.seek(0 if tail is None else _tail_begin(file, tail))
-        while piece := file.read(_PIECE):
+        file.seek(0 if tail is None else tail_begin(file, tail))
+        while piece := file.read(CHUNK):
             sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
-
-
-def _tail_begin(file: BinaryIO, count: int) -> int:
-    """Return where the last lines of a file begin, without interpreting its bytes."""
-    end = place = file.seek(0, os.SEEK_END)
-    if count == 0:
-        return end
-    missing = count + 1  # with the end of the line before them
-    while place > 0:
-        size = min(_PIECE, place)
-        place -= size
-        file.seek(place)
-        piece = file.read(size)
-        if place + size == end and not piece.endswith(b"\n"):
-            missing -= 1  # a last line without its end
-        found = len(piece)
-        while missing and (found := piece.rfind(b"\n", 0, found)) >= 0:
-            missing -= 1
-        if not missing:
-            return place + found + 1
-    return 0
-
-
-# -- Printing --------------------------------------------------------------------------------------
 
 
 def _show(lines: Iterable[str]) -> None:
@@ -457,10 +349,10 @@ def _follow_file(  # noqa: PLR0913 - what to read and how to print it
     reader = Reader()
     with open(path, "rb") as file:
         if tail is not None:
-            file.seek(_tail_begin(file, tail))
+            file.seek(tail_begin(file, tail))
         while True:
             ended = not alive()  # asked first, so that its last output is read below
-            while piece := file.read(_PIECE):
+            while piece := file.read(CHUNK):
                 _show_bytes(piece) if raw else show(reader.feed(piece))
             gone = not _is_at(file, path) or _has_better_log(folder, path, raw=raw)
             if gone or ended:
@@ -541,7 +433,7 @@ def _session(path: Path) -> str | None:
 
 def _ends(path: Path) -> bool:
     """Return whether the last line of a log ends a session."""
-    last = files.tail(path, _PIECE).rstrip(b"\n")
+    last = files.tail(path, CHUNK).rstrip(b"\n")
     return last.rpartition(b"\n")[2].startswith(_END)
 
 
