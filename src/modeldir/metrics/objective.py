@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from modeldir.errors import Problem
 from modeldir.metrics.metrics import Direction
 
 _T = TypeVar("_T")
@@ -41,15 +42,16 @@ def to_json(given: Sequence[str] | str | None) -> str | list[str] | None:
     return None if not found else found[0] if len(found) == 1 else list(found)
 
 
-def problems(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+def problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with the two keys, each a string or a list, with a hint."""
     for key in _DIRECTIONS:
         value = raw.get(key)
         if isinstance(value, list) and not all(isinstance(name, str) and name for name in value):
-            yield f"{key}: got {value!r}", f'expected metrics\' names: "{key}": ["accuracy", "f1"]'
+            hint = f'expected metrics\' names: "{key}": ["accuracy", "f1"]'
+            yield Problem(f"{key}: got {value!r}", hint)
     both = {*names(raw.get("maximize"))} & {*names(raw.get("minimize"))}
     for name in sorted(both):
-        yield f"{name}: to be maximized and minimized at once", "keep one of them"
+        yield Problem(f"{name}: to be maximized and minimized at once", "keep one of them")
 
 
 def describe(metrics: Objectives) -> str:

@@ -18,7 +18,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from modeldir.errors import ParamsError, did_you_mean
+from modeldir.errors import ParamsError, Problem, did_you_mean
 from modeldir.params.nested import Plain, dotted, is_section, locate, preview
 from modeldir.params.params import refuse_if_locked, replace_values, shown
 from modeldir.params.plain_values import peek
@@ -28,7 +28,6 @@ from modeldir.params.update import Fit, misfit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Problem = tuple[str, str | None]
 
 _NAME = re.compile(r"\+{0,2}[^\W\d][\w.\-]*=|~[^\W\d][\w.\-]*(=|$)")
 """The beginning of a word that may be a change: no option, no path, no URL."""
@@ -161,7 +160,7 @@ class _Line:
         self._refuse(f"{name}: not in {self.where}", "  ".join(filter(None, (hint, else_))))
 
     def _refuse(self, problem: str, hint: str | None) -> None:
-        self.fit.problems.append((problem, hint))
+        self.fit.problems.append(Problem(problem, hint))
 
 
 def _has(data: Plain, name: str) -> bool:
@@ -192,9 +191,9 @@ def _unreadable(name: str, text: str, old: Any) -> Problem | None:
         hint = f"write {name}=null"
         if old is None or isinstance(old, str):
             hint += f", or '{name}=\"None\"' for the string"
-        return f"{name}=None: do you mean null?", hint
+        return Problem(f"{name}=None: do you mean null?", hint)
     if text == "" and not isinstance(old, str):
-        return f"{name}=: there is no value", f"write {name}={preview(old)}, or null"
+        return Problem(f"{name}=: there is no value", f"write {name}={preview(old)}, or null")
     value = read(text, old)
     if isinstance(value, str) and not isinstance(old, str):
         return _not_a_string(name, text, old) or _broken_json(name, text)
@@ -212,8 +211,8 @@ def _broken_json(name: str, text: str) -> Problem | None:
         return None
     problem = f"{name}={text}: expected JSON, or a string"
     if text[:1] == "[":
-        return problem, f"write '{name}={preview(_words(text))}'"
-    return problem, f"for the string: '{name}={preview(text)}'"
+        return Problem(problem, f"write '{name}={preview(_words(text))}'")
+    return Problem(problem, f"for the string: '{name}={preview(text)}'")
 
 
 def _words(text: str) -> list[Any]:
@@ -229,7 +228,7 @@ def _not_a_string(name: str, text: str, old: Any) -> Problem | None:
         return None
     words = _words(text)
     if isinstance(old, list | tuple):
-        return problem[0], f"write '{name}={preview(words)}'"
+        return Problem(problem[0], f"write '{name}={preview(words)}'")
     if len(words) > 1 and all(misfit(old, word, name) is None for word in words):
-        return problem[0], f"to try all of them: modeldir search DIR {name}={text}"
+        return Problem(problem[0], f"to try all of them: modeldir search DIR {name}={text}")
     return problem

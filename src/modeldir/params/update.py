@@ -12,15 +12,13 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from modeldir.errors import ParamsError
+from modeldir.errors import ParamsError, Problem
 from modeldir.params.json_values import to_json_value
 from modeldir.params.nested import Plain, copy_sections, is_path, is_section, path_to, preview
 from modeldir.params.strict_json import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
-    Problem = tuple[str, str | None]
 
 
 class ParamsWarning(UserWarning):
@@ -78,13 +76,13 @@ class Fit:
         try:
             holder[key] = holder[key] if problem else _with_type_of(holder[key], value)
         except ValueError as error:
-            problem = str(error), None
+            problem = Problem(str(error), None)
         if problem:
             self._refuse(whole, *problem)
 
     def _refuse(self, key: str, problem: str, hint: str | None) -> None:
         self.key = self.key or key
-        self.problems.append((problem, hint))
+        self.problems.append(Problem(problem, hint))
 
 
 def misfit(old: Any, new: Any, name: str) -> Problem | None:
@@ -100,7 +98,9 @@ def misfit(old: Any, new: Any, name: str) -> Problem | None:
     shown = preview(old)
     if kind == _SECTION:
         shown = "a nested section" if old else "an empty section"
-    return f"{name} is {shown}: expected {expected}, found {preview(new)}", _way_out(old, new, name)
+    return Problem(
+        f"{name} is {shown}: expected {expected}, found {preview(new)}", _way_out(old, new, name)
+    )
 
 
 def _with_type_of(old: Any, new: Any) -> Any:

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modeldir import samplers
-from modeldir.errors import FolderError, SearchError
+from modeldir.errors import FolderError, Problem, SearchError
 from modeldir.search import other_folders
 from modeldir.search.observations import Observations
 from modeldir.search.plan import Plan
 
-_Problems = list[tuple[str, "str | None"]]
+_Problems = list[Problem]
 
 
 def tell_of_all(plan: Plan, search: Path, observations: Observations) -> list[str]:
@@ -41,13 +41,13 @@ def _warm_start(
     ranked = plan.objectives
     if plan.learn_from and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"
-        problems.append(("learn_from: no metric is named that could be learned", hint))
+        problems.append(Problem("learn_from: no metric is named that could be learned", hint))
         return
     for written in plan.learn_from:
         rows = _rows("learn_from", written, search, problems)
         wrong = other_folders.missing(rows, ranked)
         if wrong is not None:
-            problems.append((f"learn_from {written}: {wrong}", "name a metric that it has"))
+            problems.append(Problem(f"learn_from {written}: {wrong}", "name a metric that it has"))
             continue
         used = sum(observations.warm_start(row) for row in rows)
         nothing = "" if samplers.learns(observations.sampler) else (
@@ -69,7 +69,7 @@ def _rows(key: str, written: str, search: Path, problems: _Problems) -> Sequence
     try:
         return other_folders.rows(other_folders.found(written, search), search)
     except FolderError as error:
-        problems += [(f"{key}: {what}", hint) for what, hint in error.causes]
+        problems += [Problem(f"{key}: {what}", hint) for what, hint in error.causes]
         return []
 
 

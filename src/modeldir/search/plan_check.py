@@ -78,7 +78,7 @@ def check(  # noqa: PLR0913 - what a message has to name
     if not domains:
         folder = quoted(os.path.dirname(where) or ".")
         hint = f"modeldir search {folder} learning_rate=0.1,0.01,0.001"
-        problems.append(("there is nothing to search: no hyperparameter varies", hint))
+        problems.append(Problem("there is nothing to search: no hyperparameter varies", hint))
     choice = sampler_choice.chosen(whole, parsed, problems, to_run=to_run)
     problems += [*sampler_choice.repeat_problems(whole, parsed, base)]
     problems += [*sampler_choice.folder_problems(whole)]
@@ -132,61 +132,61 @@ def _written(
 
 def _wrong_conditions(
     when: object, domains: Mapping[str, Any], base: Mapping[str, Any]
-) -> list[tuple[str, str | None]]:
+) -> list[Problem]:
     """Find conditions of names that do not vary, and those that the file has in a wrong place."""
     if when is None or when == {}:
         return []
     if not isinstance(when, Mapping):
-        return [(f"when: got {when!r}", "expected conditions by name")]
-    problems: list[tuple[str, str | None]] = []
+        return [Problem(f"when: got {when!r}", "expected conditions by name")]
+    problems: list[Problem] = []
     for name in map(str, when):
         if name in domains:
             hint = f'"{name}": {{"values": [...], "when": {{"optimizer": "sgd"}}}}'
-            problems.append((f"when: the condition of {name} stands in its domain", hint))
+            problems.append(Problem(f"when: the condition of {name} stands in its domain", hint))
         else:
             known = plain_values.flatten(base)
             near = None if name in known else did_you_mean(name, [*domains, *known])
             hint = near or f"give it a domain: {name}=VALUE,VALUE"
-            problems.append((f"--when {name}: {name} does not vary", hint))
+            problems.append(Problem(f"--when {name}: {name} does not vary", hint))
     return problems
 
 
-def _wrong_keys(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+def _wrong_keys(raw: Mapping[str, Any]) -> list[Problem]:
     """Find keys that a plan does not have."""
     return [
-        (f"{key}: no such key", did_you_mean(key, list(KEYS)) or "known: " + ", ".join(KEYS))
+        Problem(f"{key}: no such key", did_you_mean(key, list(KEYS)) or "known: " + ", ".join(KEYS))
         for key in raw
         if key not in KEYS
     ]
 
 
-def _wrong_values(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+def _wrong_values(raw: Mapping[str, Any]) -> list[Problem]:
     """Find values of a wrong type or size."""
-    problems: list[tuple[str, str | None]] = []
+    problems: list[Problem] = []
     for key, (kind, expected) in KEYS.items():
         value = raw.get(key)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-            problems.append((f"{key}: got {value!r}", f"expected {expected}"))
+            problems.append(Problem(f"{key}: got {value!r}", f"expected {expected}"))
     problems += [*_not_utf8(raw), *objective.problems(raw)]
     trials = raw.get("trials")
     if isinstance(trials, int) and not isinstance(trials, bool) and trials < 1:
-        problems.append((f"trials: got {trials}", "expected an integer above 0"))
+        problems.append(Problem(f"trials: got {trials}", "expected an integer above 0"))
     problems += _wrong_limits(raw)
     if isinstance(raw.get("read"), str):
         try:
             printed_lines.compile_pattern(raw["read"])
         except MetricsError as error:
-            problems += [(f"read: {words}", hint) for words, hint in error.causes]
+            problems += [Problem(f"read: {words}", hint) for words, hint in error.causes]
     for key in ("command", "resume"):
         if isinstance(raw.get(key), str):
             try:
                 shlex.split(raw[key])
             except ValueError as error:
-                problems.append((f"{key}: {raw[key]!r}: {error}", "close the quotation"))
+                problems.append(Problem(f"{key}: {raw[key]!r}: {error}", "close the quotation"))
     return problems
 
 
-def _not_utf8(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+def _not_utf8(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Find values that are not UTF-8, as a path on the command line may be.
 
     A plan with such a value could be written, but not be read again. The space has checks of its
@@ -200,30 +200,30 @@ def _not_utf8(raw: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
             hint = "a plan is text in UTF-8"
             if key in _WITH_PATHS:
                 hint = "rename the file, or put the command into a script of its own"
-            yield f"{key}: {value!r} is not UTF-8", hint
+            yield Problem(f"{key}: {value!r} is not UTF-8", hint)
         except (ValueError, TypeError, RecursionError):  # another check reports it
             continue
 
 
-def _wrong_limits(raw: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+def _wrong_limits(raw: Mapping[str, Any]) -> list[Problem]:
     """Find what is wrong with the options that say when to stop."""
-    problems: list[tuple[str, str | None]] = []
+    problems: list[Problem] = []
     limit, retries, goal = (raw.get(key) for key in ("trial_time_limit", "retries", "stop_at"))
     if limit is not None and not isinstance(limit, bool):
         try:
             parse_duration(limit)
         except ValueError as error:
-            problems.append((f"trial_time_limit: {error}", None))
+            problems.append(Problem(f"trial_time_limit: {error}", None))
     if isinstance(retries, int) and retries < 0:
-        problems.append((f"retries: got {retries}", "expected an integer, 0 or more"))
+        problems.append(Problem(f"retries: got {retries}", "expected an integer, 0 or more"))
     ranked = objective.objectives(raw)
     if goal is not None and len(ranked) > 1:
         problems.append(
-            (f"stop_at: there are several metrics: {objective.describe(ranked)}", "name one")
+            Problem(f"stop_at: there are several metrics: {objective.describe(ranked)}", "name one")
         )
     if goal is not None and not ranked:
         hint = "say which metric: --maximize accuracy, or --minimize loss"
-        problems.append(("stop_at: no metric is named that could reach it", hint))
+        problems.append(Problem("stop_at: no metric is named that could reach it", hint))
     return problems
 
 
@@ -232,7 +232,7 @@ def _seconds(limit: str | float | None) -> float | None:
 
 
 def _pruner(
-    raw: Mapping[str, Any], choice: sampler_choice.Choice, problems: list[tuple[str, str | None]]
+    raw: Mapping[str, Any], choice: sampler_choice.Choice, problems: list[Problem]
 ) -> pruners.Setting | None:
     """Return the pruner that the plan names, or that comes with the sampler `pbt`."""
     named = raw.get("pruner")

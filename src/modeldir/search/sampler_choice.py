@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modeldir import samplers, space
+from modeldir.errors import Problem
 from modeldir.metrics import objective
 from modeldir.params.plain_values import SEED, parse_value
-
-Problem = tuple[str, "str | None"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def chosen(
         problems += _refused(name, parsed, found, options, to_run=to_run)
         return Choice(name, options)
     if options:
-        problems.append(("sampler: auto takes no options", "name the sampler that has them"))
+        problems.append(Problem("sampler: auto takes no options", "name the sampler that has them"))
     before = raw.get("auto")
     if isinstance(before, dict) and isinstance(before.get("sampler"), str):
         name, why = before["sampler"], str(before.get("why", ""))
@@ -112,7 +111,7 @@ def named(written: object) -> tuple[str | None, dict[str, Any], list[Problem]]:
     return (
         None,
         {},
-        [(f"sampler: got {_as_json(written)}", 'write "tpe" or {"tpe": {"startup": 20}}')],
+        [Problem(f"sampler: got {_as_json(written)}", 'write "tpe" or {"tpe": {"startup": 20}}')],
     )
 
 
@@ -146,17 +145,19 @@ def repeat_problems(
     if not isinstance(repeats, int) or isinstance(repeats, bool):
         return
     if repeats < 1:
-        yield f"repeats: got {repeats}", "expected an integer above 0"
+        yield Problem(f"repeats: got {repeats}", "expected an integer above 0")
     if repeats <= 1:
         return
     if SEED in parsed.domains:
         hint = "take it out of the space, or leave --repeats out"
-        yield "repeats: seed differs between repeats, and this space varies it", hint
+        yield Problem("repeats: seed differs between repeats, and this space varies it", hint)
     elif SEED not in base:
         hint = 'put "seed": 230 into params.json, and let the script use it'
-        yield "repeats: params.json has no seed that could differ", hint
+        yield Problem("repeats: params.json has no seed that could differ", hint)
     elif not isinstance(base[SEED], int) or isinstance(base[SEED], bool):
-        yield f"repeats: seed is {_as_json(base[SEED])} in params.json", "expected an integer"
+        yield Problem(
+            f"repeats: seed is {_as_json(base[SEED])} in params.json", "expected an integer"
+        )
 
 
 def seeds(repeats: int, base: Mapping[str, Any]) -> tuple[int, ...]:
@@ -172,9 +173,13 @@ def folder_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("learn_from", "reuse"):
         value = raw.get(key)
         if isinstance(value, list) and not all(isinstance(each, str) and each for each in value):
-            yield f"{key}: got {_as_json(value)}", f'expected folders: "{key}": ["../first_try"]'
+            yield Problem(
+                f"{key}: got {_as_json(value)}", f'expected folders: "{key}": ["../first_try"]'
+            )
         elif isinstance(value, list) and any(os.path.normpath(each) == "." for each in value):
-            yield f"{key}: is the search's own folder", "its trials count already: leave it out"
+            yield Problem(
+                f"{key}: is the search's own folder", "its trials count already: leave it out"
+            )
 
 
 def _as_json(value: object) -> str:
