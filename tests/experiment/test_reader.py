@@ -87,7 +87,8 @@ def test_a_trial_says_its_number_and_its_configuration(tmp_path: Path) -> None:
     trial = {"number": 7, "repeat": 2, "point": {"a": 1}, "note": "why"}
     (tmp_path / "trial.json").write_text(json.dumps(trial))
     record = read(tmp_path)
-    assert (record.number, record.repeat, record.active, record.note) == (7, 2, {"a"}, "why")
+    expected = (7, 2, frozenset({"a"}), "why")
+    assert (record.number, record.repeat, record.active, record.note) == expected
     (tmp_path / "trial.json").write_text('{"number": "7", "point": [], "note": 1}')
     record = read(tmp_path)
     assert (record.number, record.repeat, record.active, record.note) == (None, None, None, None)
